@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * d: the D compiler.  Source text to IR and plan; sees probes only through
+ * callbacks, and no process at all.
+ *
+ *   lex -> parse -> AST -> names and types (typed AST) -> lower -> IR image + plan
+ */
+#ifndef D_D_H
+#define D_D_H
+
+#include "ir/plan.h"
+
+/* Where a piece of source came from. */
+struct d_source {
+	const char *name;  /* "script.d"; NULL for -n and friends */
+	const char *text;
+	/* What the text is: a whole program, or one probe description with an
+	 * optional predicate and body (-P -m -f -n -i). */
+	enum d_source_kind { D_SRC_PROGRAM, D_SRC_PROVIDER, D_SRC_MODULE, D_SRC_FUNCTION, D_SRC_NAME, D_SRC_ID } kind;
+	char **macro_args; /* $1 .. for it; NULL-terminated or NULL; [0] is $0 */
+};
+
+struct d_macros { /* $target, $pid, ... */
+	int64_t target, pid, ppid, uid, gid, euid, egid, sid, pgid, projid, taskid;
+};
+
+/* A diagnostic: stable tag, place, sentence. */
+struct d_diag {
+	const char *tag; /* "D_PROTO_LEN" */
+	const char *source;
+	uint32_t line, col; /* from 1; 0: none */
+	char *msg;
+	char *excerpt; /* the source line, or NULL */
+	bool is_warning;
+};
+
+/* Options (-x, #pragma D option), set in the order in which they are met. 0, or
+ * -EINVAL/-ENOENT with a message that becomes a diagnostic. */
+typedef int d_option_fn(void *arg, const char *name, const char *value /* NULL: none */, struct err *reterr);
+
+struct d_opts {
+	struct d_macros macros;
+	uint32_t strsize;      /* from -x strsize at compile time */
+	bool destructive;      /* -w */
+	bool zdefs;            /* -Z */
+	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
+	bool empty_ok;
+	d_option_fn *set_option;
+	void *set_option_arg;
+	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
+};
+
+struct d_program {
+	struct ir_image image;
+	struct plan plan;
+};
+
+/* Compiles all sources as one program. 0, or -EINVAL after filling the
+ * diagnostics; -ENOMEM. Outputs stay untouched on failure. */
+struct d_compiler;
+struct d_compiler *d_create(const struct d_opts *);
+void d_destroy(struct d_compiler *);
+int d_compile(struct d_compiler *, const struct d_source *srcs, uint32_t src_cnt, struct d_program *ret);
+uint32_t d_diag_cnt(const struct d_compiler *);
+const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
+/* "NAME: failed to compile script X: line N: sentence", then the line and the caret. */
+void d_diag_print(FILE *, const char *progname, const struct d_diag *);
+void d_program_deinit(struct d_program *);
+
+/* -d ast, -d types: each stage of what was compiled last, as text. */
+int d_dump_ast(struct d_compiler *, FILE *);
+int d_dump_types(struct d_compiler *, FILE *);
+
+#endif

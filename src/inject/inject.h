@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * inject: a stopped process and what can be done to it from outside: threads,
+ * registers, memory, system calls, mapping.  Leaves nothing behind that it
+ * was not asked for; a stop is invisible to the program (interrupted system
+ * calls are restarted, see ADR 3).
+ */
+#ifndef INJECT_INJECT_H
+#define INJECT_INJECT_H
+
+#include "base/base.h"
+
+#include <sys/types.h>
+#include <sys/user.h>
+
+struct inject; /* one process */
+
+/* Seizes @pid with all its threads; does not stop it.  Errors say which
+ * permission is missing, who traces it already, that it is a zombie, a kernel
+ * thread, 32-bit, gone. */
+int inject_attach(pid_t pid, struct inject **ret, struct err *reterr);
+/* Starts @argv (PATH searched) stopped before its first instruction, attached. */
+int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr);
+/* Detaches, running; frees.  NULL is fine. */
+void inject_detach(struct inject *);
+pid_t inject_pid(const struct inject *);
+
+/* Stops all threads, those that come meanwhile too. */
+int inject_stop(struct inject *, struct err *reterr);
+/* Lets all go on. */
+int inject_resume(struct inject *, struct err *reterr);
+/* -ESRCH from any call: the process ended; -ECHILD-like details by inject_status(). */
+enum inject_state { INJECT_RUNNING, INJECT_STOPPED, INJECT_EXITED, INJECT_EXECED };
+/* Looks without blocking; *ret_status: wait status when exited (only for spawned ones, else 0). */
+enum inject_state inject_poll(struct inject *, int *ret_status);
+
+/* Threads of a stopped process. */
+uint32_t inject_thread_cnt(const struct inject *);
+pid_t inject_thread_tid(const struct inject *, uint32_t i);
+int inject_get_regs(struct inject *, uint32_t i, struct user_regs_struct *ret, struct err *reterr);
+int inject_set_regs(struct inject *, uint32_t i, const struct user_regs_struct *, struct err *reterr);
+
+/* Memory, through /proc/PID/mem: read-only text can be written too. All or nothing is
+ * not promised on error. */
+int inject_read(struct inject *, uint64_t addr, void *buf, size_t bytes, struct err *reterr);
+int inject_write(struct inject *, uint64_t addr, const void *buf, size_t bytes, struct err *reterr);
+
+/* Runs a system call in a stopped thread chosen to be safe; *ret_value is what
+ * the kernel returned (-errno included). The call must not block. */
+int inject_syscall(struct inject *, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr);
+/* Passes our descriptor @fd into the process (socketpair, SCM_RIGHTS), works
+ * across namespaces; *ret_fd is its number there. */
+int inject_pass_fd(struct inject *, int fd, int *ret_fd, struct err *reterr);
+int inject_close_fd(struct inject *, int remote_fd, struct err *reterr);
+/* mmap there; *ret_addr. @addr 0: anywhere; else exactly there (MAP_FIXED_NOREPLACE). */
+int inject_mmap(struct inject *, uint64_t addr, uint64_t bytes, int prot, int flags, int remote_fd,
+		uint64_t off, uint64_t *ret_addr, struct err *reterr);
+int inject_munmap(struct inject *, uint64_t addr, uint64_t bytes, struct err *reterr);
+/* Serialises instruction fetch of all its threads after code was changed. */
+int inject_sync_core(struct inject *, struct err *reterr);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ir: the register language that D is lowered to.
+ *
+ * A program is the predicate and body of one clause.  It has any number of
+ * 64-bit virtual registers, scratch memory at constant offsets, and no
+ * pointers.  Branches go forward only, so every program ends.  The verifier
+ * is the gate: what it passes, the interpreter (ir_interp), the x86-64
+ * generator (jit) and later the eBPF generator run with the same results.
+ */
+#ifndef IR_IR_H
+#define IR_IR_H
+
+#include "wire/wire.h"
+
+#include <stdio.h>
+
+/*
+ * IR_OP(name, form, text).  ORDER: the position is the opcode in an image.
+ * form, which the printer, the verifier and the decoder are driven by:
+ *   N  nothing          D  dst            DA  dst, a         DAB dst, a, b
+ *   DI dst, imm         DAX dst, a, aux   DIX dst, imm, aux  AIX a, imm, aux
+ *   J  imm = target     AJ a, target      I imm              IA imm, a
+ *   C  call             G aggregation (a = value, b = weight or WIRE_NONE, imm = id, aux = tuple slot)
+ */
+#define IR_OPS(IR_OP) \
+	IR_OP(NOP, N, "nop") \
+	IR_OP(CONST, DI, "const") \
+	IR_OP(MOV, DA, "mov") \
+	IR_OP(ADD, DAB, "add") IR_OP(SUB, DAB, "sub") IR_OP(MUL, DAB, "mul") \
+	IR_OP(SDIV, DAB, "sdiv") IR_OP(UDIV, DAB, "udiv") /* fault DIVZERO; MIN / -1 = MIN */ \
+	IR_OP(SREM, DAB, "srem") IR_OP(UREM, DAB, "urem") /* fault DIVZERO; MIN % -1 = 0 */ \
+	IR_OP(AND, DAB, "and") IR_OP(OR, DAB, "or") IR_OP(XOR, DAB, "xor") \
+	IR_OP(SHL, DAB, "shl") IR_OP(SHR, DAB, "shr") IR_OP(SAR, DAB, "sar") /* count mod 64 */ \
+	IR_OP(NEG, DA, "neg") IR_OP(NOT, DA, "not") \
+	IR_OP(EXT, DAX, "ext") /* aux: bits (8, 16, 32) | IR_SIGNED */ \
+	IR_OP(SEQ, DAB, "seq") IR_OP(SNE, DAB, "sne") /* 1 or 0 */ \
+	IR_OP(SLT, DAB, "slt") IR_OP(SLE, DAB, "sle") \
+	IR_OP(SULT, DAB, "sult") IR_OP(SULE, DAB, "sule") \
+	IR_OP(JMP, J, "jmp") IR_OP(BRZ, AJ, "brz") IR_OP(BRNZ, AJ, "brnz") \
+	IR_OP(ARG, DI, "arg")   /* argN, N < 6 at an entry; see enum ir_env for other kinds of site */ \
+	IR_OP(UREG, DI, "ureg") /* enum wire_reg */ \
+	IR_OP(ENV, DI, "env")   /* enum ir_env */ \
+	IR_OP(LDS, DIX, "lds") IR_OP(STS, AIX, "sts") /* scratch[imm], aux: bytes | IR_SIGNED */ \
+	IR_OP(LDG, DIX, "ldg") IR_OP(STG, AIX, "stg") /* globals[imm] */ \
+	IR_OP(LDT, DIX, "ldt") IR_OP(STT, AIX, "stt") /* self->[imm] */ \
+	IR_OP(REC, I, "rec")    /* open a record, at most imm bytes of payload, whose fixed part (aux bytes) \
+	                         * is zeroed; no room: count a drop, end the program */ \
+	IR_OP(STR, AIX, "str")  /* payload[imm] of the open record */ \
+	IR_OP(COMMIT, N, "commit") \
+	IR_OP(AGG, G, "agg") \
+	IR_OP(CALL, C, "call")  /* dst (WIRE_NONE if none), imm = helper, a = first arg, b = count */ \
+	IR_OP(ACTION, I, "action") /* marks the start of action imm (for error reports) */ \
+	IR_OP(FAULT, IA, "fault") /* imm = enum wire_fault, a = value; ends the program */ \
+	IR_OP(RET, N, "ret")
+
+enum ir_op {
+#define IR_OP(name, form, text) IR_OP_##name,
+	IR_OPS(IR_OP)
+#undef IR_OP
+	IR_OP_CNT
+};
+#define IR_SIGNED 0x100u
+
+enum ir_helper {
+#define HELPER(name, result, args, faults) IR_HELPER_##name,
+#include "wire/helpers.def"
+#undef HELPER
+	IR_HELPER_CNT
+};
+
+/* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
+enum ir_env {
+	IR_ENV_TIMESTAMP,     /* ns; one value for all of a firing */
+	IR_ENV_WALLTIMESTAMP, /* ns since 1970 */
+	IR_ENV_PID, IR_ENV_TID, IR_ENV_PPID, IR_ENV_UID, IR_ENV_GID, IR_ENV_CPU,
+	IR_ENV_EXECNAME,      /* sref */
+	IR_ENV_PROBEPROV, IR_ENV_PROBEMOD, IR_ENV_PROBEFUNC, IR_ENV_PROBENAME, /* sref */
+	IR_ENV_PROBEID,       /* D's `id` */
+	IR_ENV_CLAUSE,        /* D's `epid` less 1 */
+	IR_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
+	IR_ENV_CNT
+};
+/* ARG at the other kinds of site: RETURN: 0 is the offset, 1 the value (rax),
+ * the rest 0.  OFFSET: the registers as at an entry.  TOOL: rt_ctx.tool_args. */
+
+struct ir_insn {
+	uint16_t op;   /* enum ir_op */
+	uint16_t aux;
+	uint32_t dst;  /* vreg */
+	uint32_t a, b; /* vregs, or as the form says */
+	int64_t imm;
+};
+
+struct ir_prog {
+	struct ir_insn *insns;
+	uint32_t insn_cnt;
+	uint64_t *args;  /* of calls: vreg numbers, slot offsets, constants, as the helper's signature says */
+	uint32_t arg_cnt;
+	uint32_t vreg_cnt;
+	uint32_t scratch_bytes; /* slots it uses, from offset 0 (this-> variables first, shared by the clauses of a firing) */
+	uint32_t rec_bytes;     /* largest payload; 0: writes no record */
+	uint32_t clause;        /* its number in the image */
+};
+
+/* Variables and aggregations of a script, as far as executors need them. */
+struct ir_image {
+	struct ir_prog *progs; /* one per clause, in the order of the clauses */
+	uint32_t prog_cnt;
+	struct wire_agg *aggs;
+	uint32_t agg_cnt;
+	uint32_t dynvar_cnt;   /* ids 0 .. dynvar_cnt-1 */
+	uint32_t global_bytes; /* fixed-offset globals */
+	uint32_t self_bytes;   /* fixed-offset self-> variables */
+	uint32_t this_bytes;   /* first bytes of scratch: zeroed at every firing, shared by its clauses */
+	uint32_t strsize;
+	/* Constant strings, as they will stand at the start of the interned
+	 * strings: struct wire_str after struct wire_str.  Offset 0 is "". */
+	uint8_t *strs;
+	uint32_t str_bytes;
+};
+
+/* ---- building ---- */
+
+/* Appends to a program under construction; owns it until _finish.  Running
+ * out of memory is remembered and reported by _finish. */
+struct ir_builder;
+struct ir_builder *ir_builder_create(uint32_t clause);
+void ir_builder_destroy(struct ir_builder *);
+uint32_t ir_vreg(struct ir_builder *);                 /* a new virtual register */
+/* Appends; returns the instruction's index (for ir_patch_target). */
+uint32_t ir_emit(struct ir_builder *, enum ir_op, uint32_t dst, uint32_t a, uint32_t b, int64_t imm, uint16_t aux);
+uint32_t ir_emit_call(struct ir_builder *, enum ir_helper, uint32_t dst, const uint64_t *args, uint32_t arg_cnt);
+uint32_t ir_here(const struct ir_builder *);           /* index of the next instruction */
+void ir_patch_target(struct ir_builder *, uint32_t insn, uint32_t target); /* of a branch */
+/* Scratch of @bytes, 8-aligned; returns its offset.  Never reused in one program. */
+uint32_t ir_scratch(struct ir_builder *, uint32_t bytes);
+void ir_set_rec_bytes(struct ir_builder *, uint32_t bytes);
+/* Moves the program to *ret (free with ir_prog_deinit).  0 or -ENOMEM. */
+int ir_builder_finish(struct ir_builder *, struct ir_prog *ret);
+void ir_prog_deinit(struct ir_prog *);
+void ir_image_deinit(struct ir_image *); /* frees all that its pointers own */
+
+/* Interns @s in the image's constant strings; returns its offset, or WIRE_NONE. */
+uint32_t ir_image_intern(struct ir_image *, const char *s, size_t len);
+
+/* ---- looking, checking, improving ---- */
+
+const char *ir_op_name(enum ir_op);
+struct ir_helper_desc {
+	const char *name;
+	char result;      /* 'i', 's', 'v' */
+	const char *args; /* see helpers.def */
+	bool faults;
+};
+const struct ir_helper_desc *ir_helper(enum ir_helper); /* NULL: no such */
+
+/* One instruction a line, targets as indexes: stable text for golden tests and -d ir. */
+void ir_prog_print(FILE *, const struct ir_prog *);
+void ir_image_print(FILE *, const struct ir_image *);
+
+/* The gate.  Checks every field against its bounds; that branches go forward
+ * to an instruction; that registers are set on every path before they are
+ * read; that scratch, globals, self and record offsets lie inside; that
+ * records are opened before they are written and never twice; that calls fit
+ * their signature; that the last instruction ends the program.  -EINVAL and a
+ * message naming the instruction. */
+int ir_prog_verify(const struct ir_prog *, const struct ir_image *, struct err *reterr);
+int ir_image_verify(const struct ir_image *, struct err *reterr);
+
+/* Constant folding, copy propagation, dead code: in place, same results. */
+void ir_prog_optimize(struct ir_prog *);
+
+/* Wire form of an image: little-endian, versioned, self-contained. */
+int ir_image_encode(const struct ir_image *, uint8_t **ret, size_t *ret_bytes, struct err *reterr);
+/* Decodes and verifies; nothing in @bytes is trusted. */
+int ir_image_decode(const uint8_t *bytes, size_t cnt, struct ir_image *ret, struct err *reterr);
+
+#endif

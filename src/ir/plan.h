@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The consumer's half of a compiled script: what to do with each record, and
+ * how aggregations are keyed and shown.  It never enters a target.
+ */
+#ifndef IR_PLAN_H
+#define IR_PLAN_H
+
+#include "ir/ir.h"
+
+enum plan_val_kind {
+	PLAN_INT,     /* size bytes, sign as given */
+	PLAN_STR,     /* struct wire_vref to characters (without NUL); or, with sref set, a u64 sref
+	               * of an interned string */
+	PLAN_BYTES,   /* struct wire_vref */
+	PLAN_USTACK,  /* struct wire_vref to u64 addresses */
+	PLAN_USYM, PLAN_UADDR, PLAN_UMOD, PLAN_UFUNC, /* a u64 address of the traced process */
+	PLAN_PTR,     /* a u64, shown in hex by trace() */
+	PLAN_TIME,    /* walltimestamp-like (printf %Y) */
+	PLAN_PROBEPROV, PLAN_PROBEMOD, PLAN_PROBEFUNC, PLAN_PROBENAME, /* no data: of the record's site */
+};
+
+struct plan_val {
+	enum plan_val_kind kind;
+	uint32_t off;   /* in the record's payload or the key's fixed part */
+	uint32_t size;  /* of scalars: 1, 2, 4, 8; always stored as 8 bytes, extended */
+	bool is_signed;
+	bool sref;
+	uint32_t depth; /* ustack frames asked for */
+	uint32_t strbytes; /* ustack(n, m): m */
+};
+
+enum plan_act_kind {
+	PLAN_TRACE,    /* vals[0] in its default form */
+	PLAN_TRACEMEM, PLAN_PRINTF, /* fmt, vals */
+	PLAN_PRINTA,   /* fmt or NULL, aggs */
+	PLAN_STACK,    /* ustack(), stack(): vals[0] */
+	PLAN_SYM,      /* usym, uaddr, umod, ufunc as a statement */
+	PLAN_EXIT,     /* vals[0]: status */
+	PLAN_CLEAR, PLAN_TRUNC, PLAN_NORMALIZE, PLAN_DENORMALIZE, /* aggs[0]; vals[0]: count or factor */
+	PLAN_SYSTEM, PLAN_FREOPEN, PLAN_SETOPT, PLAN_PRINT,
+};
+
+struct plan_act {
+	enum plan_act_kind kind;
+	int guard; /* bit of the record's branch mask (payload u64 at plan_clause.mask_off); -1: always */
+	char *fmt; /* owned; NULL if none */
+	struct plan_val *vals; /* owned */
+	uint32_t val_cnt;
+	uint32_t *aggs; /* ids, owned */
+	uint32_t agg_cnt;
+	bool has_arg; /* trunc(@, n), ... */
+};
+
+struct plan_clause {
+	struct plan_act *acts;
+	uint32_t act_cnt;
+	uint32_t mask_off; /* WIRE_NONE: no branch in the clause */
+	bool is_default;   /* empty body: prints only the probe's line */
+	/* Probe descriptions, as written after macro expansion. */
+	struct plan_probe_desc {
+		char *prov, *mod, *func, *name; /* "" = any; owned */
+		uint32_t line, col;
+	} *descs;
+	uint32_t desc_cnt;
+};
+
+struct plan_agg {
+	char *name; /* without @; "" for the anonymous one; owned */
+	struct plan_val *keys; /* owned */
+	uint32_t key_cnt;
+	uint32_t key_bytes; /* of the fixed part */
+	bool is_signed;     /* of the aggregated value, for sum, min, max */
+};
+
+struct plan {
+	struct plan_clause *clauses; /* index = clause = program number */
+	uint32_t clause_cnt;
+	struct plan_agg *aggs; /* index = id */
+	uint32_t agg_cnt;
+};
+void plan_deinit(struct plan *); /* frees all that it owns; NULL is fine */
+
+#endif

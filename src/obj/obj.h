@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * obj: files and processes as symbol people see them: memory maps, modules,
+ * ELF symbols, demangling, unwind tables, types.
+ *
+ * Addresses: "vaddr" is what a file says, "addr" is in a process;
+ * addr = vaddr + module->bias.
+ */
+#ifndef OBJ_OBJ_H
+#define OBJ_OBJ_H
+
+#include "wire/wire.h"
+
+#include <sys/types.h>
+
+struct obj_map {
+	uint64_t start, end, off;
+	uint32_t prot; /* PROT_* */
+	bool shared;
+	uint64_t inode;
+	char *path; /* "" for anonymous; owned by the obj_proc */
+};
+
+struct obj_sym {
+	const char *name; /* as in the file (mangled); owned by the module */
+	uint64_t addr;    /* in the process */
+	uint64_t bytes;   /* never 0: where the file has none, up to the next symbol or FDE */
+	bool is_func, is_ifunc, is_local, is_weak;
+};
+
+struct obj_module {
+	char *name; /* base name, as D shows it: "libc.so.6"; "a.out" also matches the executable */
+	char *path; /* as mapped */
+	uint64_t bias;
+	uint64_t start, end; /* of all its mappings */
+	uint64_t text_start, text_end; /* of its executable ones */
+	bool is_exe, is_loader, is_vdso;
+	/* private part follows in obj_int.h */
+};
+
+struct obj_proc;
+
+/* Reads the maps of @pid and finds its modules; symbols are read when asked
+ * for. Files are opened through /proc/PID/root or map_files, so deleted ones
+ * and other mount namespaces work. */
+int obj_proc_open(pid_t pid, struct obj_proc **ret, struct err *reterr);
+void obj_proc_close(struct obj_proc *);
+/* Reads the maps again (after dlopen, dlclose). Modules that stayed keep their address and
+ * index; new ones are appended; those that went have start == end == 0. */
+int obj_proc_refresh(struct obj_proc *, struct err *reterr);
+
+uint32_t obj_map_cnt(const struct obj_proc *);
+const struct obj_map *obj_map_at(const struct obj_proc *, uint32_t i);
+uint32_t obj_module_cnt(const struct obj_proc *);
+struct obj_module *obj_module_at(const struct obj_proc *, uint32_t i);
+struct obj_module *obj_module_by_addr(const struct obj_proc *, uint64_t addr);
+bool obj_proc_is_64bit(const struct obj_proc *);
+
+/* Function symbols of a module, sorted by address, aliases kept: .symtab of the
+ * file or of its debug file (build-id, debuglink), .gnu_debugdata, .dynsym; IFUNC
+ * symbols with is_ifunc. *ret is owned by the module. */
+int obj_module_syms(struct obj_proc *, struct obj_module *, const struct obj_sym **ret, uint32_t *ret_cnt,
+		    struct err *reterr);
+/* Starts of all functions that .eh_frame or symbols know, sorted, with ends: to
+ * bound a function without a size and to tell what follows it. */
+struct obj_range {
+	uint64_t start, end;
+};
+int obj_module_ranges(struct obj_proc *, struct obj_module *, const struct obj_range **ret, uint32_t *ret_cnt,
+		      struct err *reterr);
+/* Landing pads of C++ exceptions (.gcc_except_table) of the function at @addr:
+ * stores at most @cap sorted addresses, returns how many there are, or -errno. */
+int obj_landing_pads(struct obj_proc *, struct obj_module *, uint64_t func_addr, uint64_t *ret, uint32_t cap);
+
+/* The symbol that covers @addr: name (mangled), its start, its module. 0 or
+ * -ENOENT; *ret_mod is set whenever the address is in a module. Prefers global
+ * names, then the shorter ones. */
+int obj_symbolize(struct obj_proc *, uint64_t addr, const struct obj_sym **ret, struct obj_module **ret_mod);
+
+/* Demangled form (C++, Rust), or NULL where it is none. Caller frees. */
+char *obj_demangle(const char *mangled);
+/* `name` or `ns::f(int)` or a glob against a symbol: mangled, demangled with
+ * and without parameters. */
+bool obj_name_matches(const char *pattern, const char *mangled);
+/* D's globs: * ? [abc] [!abc] \x. */
+bool obj_glob(const char *pattern, const char *name);
+
+/* Rows for the user stack walker, for one executable mapping of @mod, from
+ * .eh_frame. *ret is malloc'ed, sorted, pc relative to @map_start. A module
+ * without .eh_frame gets one WIRE_UNW_FP row. */
+int obj_unwind_rows(struct obj_proc *, struct obj_module *, uint64_t map_start, uint64_t map_end,
+		    struct wire_unw_row **ret, uint32_t *ret_cnt, struct err *reterr);
+
+/* Value of a symbol that need not be a function, e.g. _thread_db_pthread_tid. -ENOENT. */
+int obj_module_find(struct obj_proc *, struct obj_module *, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes);
+
+/* What is known of the process, for built-in variables and checks. */
+struct obj_proc_info {
+	pid_t pid, ppid, tracer;
+	uid_t uid;
+	gid_t gid;
+	int seccomp;   /* 0 none, 1 strict, 2 filter */
+	char state;    /* as in /proc/PID/stat */
+	char comm[32];
+	uint32_t threads;
+};
+int obj_proc_info(pid_t pid, struct obj_proc_info *ret, struct err *reterr);
+
+#endif

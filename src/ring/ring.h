@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring: the way of records from one traced thread to the consumer.
+ *
+ * One ring per thread, one consumer.  Positions count bytes for ever.  Probes
+ * nest when a signal handler's probe interrupts one: each level notes the
+ * position of the record that it has open, and a commit publishes everything
+ * below the oldest open one.  So a reader sees whole records only and needs
+ * no commit mark in them, and the producer needs no lock prefix: interrupted
+ * code always resumes after the nested probe has left.  A level that a
+ * longjmp left behind is closed by rt_enter().
+ *
+ * A record never wraps: WIRE_REC_PAD fills the ring's end.
+ */
+#ifndef RING_RING_H
+#define RING_RING_H
+
+#include "wire/wire.h"
+
+/* Producer.  Context: probe path.  Reserves @bytes (header included; a
+ * multiple of 8) for @level; NULL: full.  The header's bytes and type are set,
+ * the rest is not. */
+struct wire_rec *ring_reserve(struct wire_ring *, uint8_t *data, uint64_t ring_bytes,
+			      uint32_t level, uint32_t bytes);
+/* Gives back what of the reservation is unused, if nothing was reserved after
+ * it (else the record keeps its size), and publishes. */
+void ring_commit(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level,
+		 struct wire_rec *, uint32_t used_bytes);
+/* Closes what level left open (after a longjmp): the record becomes VOID. */
+void ring_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level);
+
+/* Consumer.  Checks every length against @ring_bytes, its own knowledge. */
+struct ring_reader {
+	struct wire_ring *ring;
+	const uint8_t *data;
+	uint64_t ring_bytes;
+	uint64_t pos;  /* next to read */
+	uint64_t end;  /* published when last looked */
+	uint64_t bad;  /* records whose header made no sense: the rest of that batch was skipped */
+};
+void ring_reader_init(struct ring_reader *, struct wire_ring *, const uint8_t *data, uint64_t ring_bytes);
+/* The next record, or NULL when all that is published has been read.  Valid until ring_reader_release(). */
+const struct wire_rec *ring_reader_next(struct ring_reader *);
+/* Gives what was read back to the producer. */
+void ring_reader_release(struct ring_reader *);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rt: what running programs call.  Compiled twice from the same sources: into
+ * the agent (freestanding, general registers only, no red zone, nothing
+ * linked) and into the tools (for BEGIN, END, tick and the tests).
+ *
+ * Context: every function here may run in any thread of the traced process at
+ * any instruction, inside malloc, the loader and signal handlers.  No locks,
+ * no libc, no TLS, at most 512 bytes of stack in all; no system call when
+ * WIRE_PROC_NO_SYSCALL is set.
+ */
+#ifndef RT_RT_H
+#define RT_RT_H
+
+#include "wire/wire.h"
+
+/* One running probe.  Lies in the thread area, one per level; generated code
+ * keeps its address in a register.  Pointers are of the process it runs in. */
+struct rt_ctx {
+	struct wire_shm *shm;
+	struct wire_proc *proc;
+	struct wire_thread *thr;
+	const struct wire_site *site;
+	struct wire_rec *rec;  /* the open record, or NULL */
+	uint64_t tsc;          /* at the firing; what record and timestamp show */
+	uint32_t rec_max;      /* bytes reserved for rec, header included */
+	uint32_t rec_used;     /* bytes in use: header, fixed part and tail so far */
+	uint32_t fault;        /* enum wire_fault; set: the program ends */
+	uint32_t clause;       /* the program that runs */
+	uint64_t fault_value;
+	uint32_t pc, action;   /* of the instruction that may fault; the current action */
+	uint32_t level;
+	uint32_t alloca_used;  /* of RT_ALLOCA_BYTES */
+	uint64_t regs[WIRE_REG_CNT]; /* of the application; which of them are filled depends on the body */
+	uint64_t tool_args[10]; /* arg0.. of the tool's own probes */
+	uint8_t alloca_mem[1024] __attribute__((aligned(16)));
+	uint8_t scratch[] __attribute__((aligned(16))); /* wire_shm.scratch_bytes */
+};
+#define RT_ALLOCA_BYTES 1024
+
+typedef uint64_t rt_helper_fn(struct rt_ctx *, uint64_t, uint64_t, uint64_t, uint64_t);
+
+/* ---- generated code and the interpreter call these around programs ---- */
+
+/* Finds or makes the slot of the calling thread.  @key: fs base; @check: the
+ * word at fs:tid_off.  NULL: no slot free or a forked child that is not
+ * traced (counted in proc->lost_threads in the first case).  The slow path:
+ * generated code looks in the hash itself first. */
+struct wire_thread *rt_thread_find(struct wire_shm *, struct wire_proc *, uint64_t key, uint32_t check);
+
+/* Takes a level; NULL: too deep (counted).  @sp: the application's rsp, by
+ * which levels that a longjmp left behind are found.  Fills shm, proc, thr,
+ * site, level, clears fault, rec, alloca_used and the this-> bytes. */
+struct rt_ctx *rt_enter(struct wire_shm *, struct wire_proc *, struct wire_thread *,
+			const struct wire_site *, uint64_t sp);
+void rt_leave(struct rt_ctx *);
+
+/* The record of the clause that runs.  open: 0, or -1 when the ring is full
+ * (drop counted).  @fixed bytes of payload are zeroed. */
+int rt_rec_open(struct rt_ctx *, uint32_t payload_max, uint32_t fixed);
+void rt_rec_commit(struct rt_ctx *);
+/* After a fault: voids the open record, writes an ERROR record, clears the fault. */
+void rt_fault(struct rt_ctx *);
+
+/* Adds @val (@weight: number of times, or the frequency argument of
+ * quantize & co) to aggregation @agg under the tuple in slot @tuple_off of
+ * scratch (WIRE_NONE: no key). */
+void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uint64_t weight);
+
+uint64_t rt_env(struct rt_ctx *, uint32_t env /* enum ir_env */);
+uint64_t rt_now_tsc(void);
+uint64_t rt_tsc_to_ns(const struct wire_shm *, uint64_t tsc);
+
+/* Characters and length of a string value; "" for anything that is none. */
+const char *rt_str(struct rt_ctx *, uint64_t sref, uint32_t *ret_len);
+
+/* Copies from the process's memory, never faulting.  0, or -1 if any byte is
+ * not readable (then *dst is undefined).  Two implementations: one per
+ * build. */
+int rt_mem_read(struct rt_ctx *, void *dst, uint64_t addr, uint64_t bytes);
+
+/* Walks the user stack of ctx->regs: stores at most @max return addresses,
+ * the probed pc first; returns their number. */
+uint32_t rt_stack_walk(struct rt_ctx *, uint64_t *ret_pcs, uint32_t max);
+
+/* All helpers by id, for the interpreter and for the table of addresses that
+ * the agent exports to the generator.  Called with unused arguments zero. */
+extern rt_helper_fn *const rt_helpers[];
+
+/* ---- reading what rt wrote (tools only; nothing in it is trusted) ---- */
+
+/* Walks the aggregation entries of one thread area.  @cb gets the key bytes
+ * (fixed part and tail as in struct wire_tuple.data; 0 bytes: no key), the
+ * generation and a copy of the value words; nonzero from @cb ends the walk. */
+typedef int rt_agg_cb(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key,
+		      uint32_t key_bytes, const uint64_t *val, uint32_t val_cnt);
+int rt_agg_walk(const struct wire_shm *geometry, const void *thread_area, const struct wire_agg *aggs,
+		uint32_t agg_cnt, rt_agg_cb *cb, void *arg);
+/* Bucket of llquantize for @val, and how many words it has; shared with the printer. */
+uint32_t rt_agg_llq_bucket(const struct wire_agg *, int64_t val);
+
+#endif

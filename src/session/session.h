@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session: one compiled program armed on targets: shared memory, bodies and
+ * trampolines, arming and disarming, loader events, thread slots.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "ir/ir.h"
+#include "obj/obj.h"
+#include "probe/probe.h"
+
+struct session;
+
+struct session_opts {
+	uint64_t ring_bytes;    /* per thread; rounded up to a power of two; 0: 4 MiB */
+	uint64_t agg_bytes;     /* per thread; 0: 4 MiB */
+	uint64_t dyn_bytes;     /* 0: 4 MiB */
+	uint32_t thread_cnt;    /* slots; 0: 512 */
+	uint32_t site_cap;      /* 0: made from the number of sites */
+	const char *agent_path; /* NULL: beside the program, then the libdir */
+};
+
+/* Makes the shared memory for @image (kept by reference until destroy). */
+int session_create(const struct ir_image *image, const struct session_opts *, struct session **ret,
+		   struct err *reterr);
+/* Disarms whatever is armed. NULL is fine. */
+void session_destroy(struct session *);
+struct wire_shm *session_shm(struct session *); /* this process's mapping */
+
+/* Targets. @ret_proc: index of the wire_proc (1..). Attaches, maps the agent; nothing is armed
+ * yet. The process runs on; a spawned one stays stopped until session_go(). */
+int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
+int session_spawn(struct session *, char *const argv[], uint32_t *ret_proc, struct err *reterr);
+struct obj_proc *session_obj(struct session *, uint32_t proc);
+pid_t session_pid(struct session *, uint32_t proc);
+int session_go(struct session *, struct err *reterr);
+
+/* A probe and the clauses (program numbers, in order) that it runs. */
+struct session_probe {
+	const struct probe *probe;
+	uint32_t proc;         /* 0: the tool's own */
+	const uint32_t *progs;
+	uint32_t prog_cnt;
+};
+/* Called for each place that cannot be armed; nothing has been changed yet. */
+typedef void session_refused_fn(void *arg, const struct probe *, uint64_t addr, const char *why);
+/* Arms all @probes of a target (under one stop). May be called again for modules that
+ * came later. *ret_site_cnt: places armed. Tool probes get a site each. */
+int session_arm(struct session *, const struct session_probe *probes, uint32_t cnt, session_refused_fn *, void *arg,
+		uint32_t *ret_site_cnt, struct err *reterr);
+/* Site of a tool probe, for ir_interp_fire. */
+const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
+/* Index into the caller's probes by site index, for records: id and names are in the wire_site. */
+uint32_t session_site_cnt(const struct session *);
+
+/* All probes silent or live: the data flag. */
+void session_enable(struct session *, bool on);
+/* Restores every byte, unmaps what nobody can return to, detaches. The target goes on. */
+int session_disarm(struct session *, struct err *reterr);
+
+enum session_event {
+	SESSION_NOTHING,
+	SESSION_DATA,       /* somebody rang: look at the rings */
+	SESSION_MODULES,    /* a target waits in its loader: match and arm, then session_modules_done() */
+	SESSION_EXITED,     /* a target ended; *ret_status */
+	SESSION_EXECED,     /* a target runs another program now: its probes are gone */
+};
+/* Waits at most @timeout_ns for something to happen. */
+enum session_event session_wait(struct session *, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status);
+int session_modules_done(struct session *, uint32_t proc, struct err *reterr);
+
+/* Marks slots of threads that have ended as DEAD, and frees DEAD ones that
+ * @drained says are empty. Call after a drain. */
+void session_reap_threads(struct session *);
+
+/* Fills *ret with how @probe would be placed: mechanism, bytes before and after,
+ * relocations, cost, or the refusal. Changes nothing. Text to @out. */
+int session_explain(struct session *, uint32_t proc, const struct probe *, FILE *out, struct err *reterr);
+
+#endif

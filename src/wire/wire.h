@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire: every layout that crosses a process.  One shared memory object per
+ * session holds all of it; there are only offsets and indexes in it, never
+ * pointers that the other side would follow.
+ *
+ *   struct wire_shm        one page; written by the controller
+ *   struct wire_proc[]     one per traced process (0 is the tool itself)
+ *   interned strings       probe names and D string constants
+ *   struct wire_site[]     one per armed place in the code
+ *   globals                D global scalars and strings, at fixed offsets
+ *   dynamic variables      associative arrays (owned by rt, see rt/dynvar)
+ *   unwind tables          see struct wire_unw_map
+ *   struct wire_thread[]   thread_stride apart: ring, aggregations, self->
+ *                          variables and the contexts of running probes
+ *
+ * All is sparse: pages that nobody touches cost nothing.  The producer of a
+ * thread area is the traced thread; the controller writes only where a field
+ * says so.  The controller trusts nothing it reads back: every offset and
+ * length is checked against its own copy of the geometry.
+ */
+#ifndef WIRE_WIRE_H
+#define WIRE_WIRE_H
+
+#include "base/base.h"
+
+#define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
+#define WIRE_VERSION 1
+#define WIRE_PROC_MAX 64   /* traced processes in one session */
+#define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
+#define WIRE_NONE UINT32_MAX
+
+/* General registers as in the kernel's struct pt_regs, which is also the
+ * numbering of D's uregs[] (arch/x86/include/asm/ptrace.h). */
+enum wire_reg {
+	WIRE_R15, WIRE_R14, WIRE_R13, WIRE_R12, WIRE_RBP, WIRE_RBX, WIRE_R11, WIRE_R10,
+	WIRE_R9, WIRE_R8, WIRE_RAX, WIRE_RCX, WIRE_RDX, WIRE_RSI, WIRE_RDI, WIRE_ORIG_RAX,
+	WIRE_RIP, WIRE_CS, WIRE_EFLAGS, WIRE_RSP, WIRE_SS, WIRE_REG_CNT
+};
+
+/* A string value at run time: tag and byte offset.  0 is D's NULL string and
+ * reads as "".  Resolved and bounds-checked by rt_str(); a forged one reads
+ * as "" and can do no harm. */
+#define WIRE_SREF_TAG_SHIFT 60
+#define WIRE_SREF_SCRATCH 1ULL /* offset into the running context's scratch: struct wire_str */
+#define WIRE_SREF_INTERN 2ULL  /* offset into the interned strings: struct wire_str */
+#define WIRE_SREF(tag, off) (((uint64_t)(tag) << WIRE_SREF_TAG_SHIFT) | (uint32_t)(off))
+
+/* A string as it is stored everywhere: length without the NUL, then the bytes
+ * and a NUL.  8-byte aligned. */
+struct wire_str {
+	uint32_t len;
+	char s[];
+};
+/* Bytes that a string slot of at most @strsize characters takes. */
+static inline uint32_t wire_str_bytes(uint32_t strsize)
+{
+	return (uint32_t)align_up(sizeof(struct wire_str) + strsize + 1, 8);
+}
+
+/* What lies in variable-size data (records, keys): a fixed part of 8-byte
+ * fields, then a tail.  Scalars lie in the field.  Strings, byte arrays and
+ * stacks are { offset of the data from the start of the fixed part, bytes }
+ * with the data in the tail, in the order of the fields, 8-byte aligned and
+ * zero-padded.  So equal values are equal bytes. */
+struct wire_vref {
+	uint32_t off;
+	uint32_t bytes;
+};
+
+/* A key or other tuple under construction in scratch. */
+struct wire_tuple {
+	uint32_t bytes; /* fixed part and tail so far */
+	uint32_t fixed_bytes;
+	uint8_t data[]; /* at +8 */
+};
+
+enum wire_site_kind {
+	WIRE_SITE_TOOL,   /* BEGIN, END, ERROR, tick, profile: runs in the tool */
+	WIRE_SITE_ENTRY,
+	WIRE_SITE_RETURN, /* anchored at a ret or a jump out of the function */
+	WIRE_SITE_OFFSET, /* any instruction */
+	WIRE_SITE_HOOK,   /* ours: loader events and the like */
+};
+
+/* Where a probe fires.  Written by the controller before the site is armed. */
+struct wire_site {
+	uint64_t addr;      /* of the instruction, in the target */
+	uint64_t func_addr; /* of the function's first instruction */
+	uint32_t prov, mod, func, name; /* interned strings: offsets of struct wire_str */
+	uint32_t probe_id;  /* as `dtrace -l` shows it */
+	uint16_t kind;      /* enum wire_site_kind */
+	uint16_t sp_adj;    /* rsp of the application = rsp at body entry + sp_adj */
+	uint32_t enabled;   /* data flag: 0 = the body returns at once */
+	uint32_t pad[3];
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
+
+/* ---- user stacks: unwind tables made by the controller from .eh_frame ---- */
+
+enum wire_unw_kind {
+	WIRE_UNW_END,     /* no unwinding past here (_start, clone) */
+	WIRE_UNW_RSP,     /* CFA = rsp + cfa_off */
+	WIRE_UNW_RBP,     /* CFA = rbp + cfa_off */
+	WIRE_UNW_RBP_DEREF, /* CFA = *(rbp + cfa_off): realigned frames */
+	WIRE_UNW_PLT,     /* CFA = rsp + 8 + ((rip & 15) >= 11 ? 8 : 0) */
+	WIRE_UNW_SIGFRAME,/* a ucontext lies at rsp (signal return trampoline) */
+	WIRE_UNW_FP,      /* no table: walk the frame pointer chain */
+	WIRE_UNW_RBX,     /* CFA = rbx + cfa_off */
+	WIRE_UNW_R10,     /* CFA = r10 + cfa_off: only right at a realigning entry */
+};
+/* One row: valid from pc (relative to the map's start) to the next row's. The
+ * return address is at CFA-8, the caller's rsp is CFA. */
+struct wire_unw_row {
+	uint32_t pc;
+	int32_t cfa_off;
+	int16_t rbp_off; /* caller's rbp is at CFA + rbp_off; 0: unchanged */
+	int16_t rbx_off; /* likewise rbx */
+	uint8_t kind;    /* enum wire_unw_kind */
+	uint8_t pad[3];
+};
+_Static_assert(sizeof(struct wire_unw_row) == 16, "");
+/* One executable mapping.  Sorted by start. */
+struct wire_unw_map {
+	uint64_t start, end; /* addresses in the target */
+	uint64_t rows_off;   /* in the shared memory: struct wire_unw_row[row_cnt], sorted by pc */
+	uint32_t row_cnt;
+	uint32_t pad;
+};
+
+/* ---- processes and threads ---- */
+
+#define WIRE_HASH_CNT 4096 /* power of two; thread lookup, open addressing */
+
+struct wire_hash_ent {
+	uint64_t key;        /* fs base */
+	uint64_t thread_off; /* of the struct wire_thread from the shared memory's start; 0: empty */
+};
+/* First slot to look at for an fs base. */
+#define WIRE_HASH_MULT 0x9e3779b97f4a7c15ULL
+#define WIRE_HASH_SHIFT 52 /* 64 - log2(WIRE_HASH_CNT) */
+
+struct wire_proc {
+	uint32_t idx;       /* own index */
+	uint32_t pid;       /* 0: free */
+	uint32_t tid_off;   /* fs-relative offset of a word that differs between successive
+	                     * threads on the same TLS block (the libc's kernel tid); 0: unknown,
+	                     * then it reads the self pointer, which says nothing */
+	uint32_t flags;     /* WIRE_PROC_* */
+	int64_t errno_off;  /* fs-relative offset of errno; INT64_MIN: unknown */
+	uint64_t tcb_ok;    /* reserved */
+	uint32_t ppid, uid, gid;
+	uint32_t execname;  /* interned string */
+	uint64_t shm_addr;  /* where the shared memory is mapped in this process */
+	uint64_t wipe_addr; /* a private page with MADV_WIPEONFORK holding nonzero in the process
+	                     * itself, zero in a forked child; 0: none */
+	/* Loader events (rt_hook_dl): the thread adds 1 to dl_seq, rings the doorbell and
+	 * waits (bounded) until the controller has set dl_ack to it. */
+	uint32_t dl_seq;
+	uint32_t dl_ack;
+	/* Unwind tables: the controller writes one of the two, then flips. */
+	uint64_t unw_off[2]; /* struct wire_unw_map[unw_cnt[i]] */
+	uint32_t unw_cnt[2];
+	uint32_t unw_cur;
+	uint32_t lost_threads; /* hits on threads for which no slot was free */
+	struct wire_hash_ent hash[WIRE_HASH_CNT];
+};
+#define WIRE_PROC_NO_SYSCALL 1u /* under seccomp: the probe path makes no system call */
+#define WIRE_PROC_FSGSBASE 2u   /* rdfsbase works */
+
+enum wire_thread_state {
+	WIRE_THREAD_FREE,  /* zeroed by the controller */
+	WIRE_THREAD_CLAIM, /* being set up by its thread */
+	WIRE_THREAD_LIVE,
+	WIRE_THREAD_DEAD,  /* the controller saw it end: drained, then freed */
+};
+
+/* The ring: see ring/ring.h.  Positions count bytes for ever; the byte at
+ * position p is ring[p % ring_bytes]. */
+struct wire_ring {
+	uint64_t head;      /* next free position (producer) */
+	uint64_t published; /* everything below is complete (producer) */
+	uint64_t open[WIRE_LEVEL_MAX]; /* position of the record that level i is writing; ~0: none */
+	uint64_t pad[2];
+	uint64_t tail;      /* everything below was consumed (consumer) */
+	uint64_t pad2[7];
+};
+
+struct wire_thread {
+	uint32_t state; /* enum wire_thread_state; claimed by cmpxchg FREE -> CLAIM */
+	uint32_t tid;   /* kernel thread id */
+	uint32_t check; /* the word at fs:tid_off when it registered */
+	uint32_t proc;  /* index of its struct wire_proc */
+	uint64_t key;   /* fs base */
+	uint32_t incarnation; /* counts the slot's users: part of keys of self-> arrays */
+	uint32_t level; /* probes that run now on this thread */
+	uint64_t level_sp[WIRE_LEVEL_MAX]; /* application's rsp of each of them */
+	uint64_t stack_lo, stack_hi; /* [lo, hi) of its stack known to be readable */
+	struct wire_ring ring __attribute__((aligned(64)));
+	uint64_t level_drops; /* hits lost because WIRE_LEVEL_MAX probes ran already */
+	uint64_t agg_drops;   /* no room for a new key */
+	uint64_t dyn_drops;   /* no room for a dynamic variable */
+	uint64_t agg_used;    /* bytes of the aggregation arena in use */
+	uint64_t pad[4];
+};
+
+/* The geometry of a thread area, the same for all threads; offsets from the
+ * struct wire_thread. */
+struct wire_thread_geom {
+	uint64_t stride;
+	uint32_t drops_off;  /* uint64_t[clause_cnt]: records lost per clause, ring full */
+	uint32_t errors_off; /* uint64_t[clause_cnt]: faults whose ERROR record did not fit either */
+	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
+	uint32_t self_bytes;
+	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
+	uint32_t ctx_stride; /* includes the scratch behind each */
+	uint64_t ring_off, ring_bytes; /* ring_bytes: a power of two */
+	uint64_t agg_off, agg_bytes;   /* index and arena, see rt/agg */
+};
+
+struct wire_shm {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t armed;    /* 0: every body returns at once.  Set last, cleared first. */
+	uint64_t bytes;    /* of the whole object */
+	uint32_t strsize;
+	uint32_t clause_cnt;
+	uint32_t agg_cnt;
+	uint32_t thread_cnt; /* slots */
+	uint32_t site_cnt;   /* in use; site_cap reserved */
+	uint32_t site_cap;
+	uint64_t proc_off;   /* struct wire_proc[WIRE_PROC_MAX] */
+	uint64_t str_off, str_bytes, str_cap;
+	uint64_t site_off;
+	uint64_t global_off, global_bytes;
+	uint64_t dyn_off, dyn_bytes;
+	uint64_t unw_off, unw_bytes;   /* arena for unwind tables */
+	uint64_t agg_desc_off;         /* struct wire_agg[agg_cnt] */
+	uint64_t thread_off;           /* first struct wire_thread */
+	struct wire_thread_geom geom;
+	/* timestamp: ns = ns_base + ((tsc - tsc_base) * tsc_mult >> tsc_shift) */
+	uint64_t tsc_base, ns_base, wall_base; /* wall: CLOCK_REALTIME ns at tsc_base */
+	uint64_t tsc_mult;
+	uint32_t tsc_shift;
+	uint32_t exiting;   /* exit() was called: later clauses do not run */
+	int32_t exit_status;
+	uint32_t doorbell;  /* futex; the producers add 1 where the consumer should look soon */
+	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
+	uint32_t options;   /* WIRE_OPT_* */
+	uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */
+};
+
+/* An aggregation, as its executors need it. */
+enum wire_agg_fn {
+	WIRE_AGG_COUNT, WIRE_AGG_SUM, WIRE_AGG_MIN, WIRE_AGG_MAX, WIRE_AGG_AVG,
+	WIRE_AGG_STDDEV, WIRE_AGG_QUANTIZE, WIRE_AGG_LQUANTIZE, WIRE_AGG_LLQUANTIZE
+};
+struct wire_agg {
+	uint32_t fn; /* enum wire_agg_fn */
+	/* clear() and trunc() add 1: entries of an older generation hold nothing.
+	 * Written by the controller. */
+	uint32_t gen;
+	uint32_t val_cnt;   /* uint64_t words of a value */
+	uint32_t pad;
+	int64_t base, limit, step; /* lquantize: base, limit, step; llquantize: see ll_* */
+	uint32_t ll_factor, ll_low, ll_high, ll_steps;
+};
+/* Words of a value: count, sum, min, max 1; avg 2 (count, sum); stddev 4
+ * (count, sum, low and high half of the sum of squares); quantize 127 (bucket
+ * 63 is zero, 64 is [1,2), 62 is (-2,-1]); lquantize levels + 2 (below,
+ * levels, above); llquantize as rt_agg_llq_bucket() counts. min and max need
+ * no valid flag: an entry exists only after a first value. */
+#define WIRE_QUANTIZE_CNT 127
+#define WIRE_QUANTIZE_ZERO 63
+
+/* ---- records ---- */
+
+enum wire_rec_type {
+	WIRE_REC_PAD,   /* skip to the ring's start */
+	WIRE_REC_DATA,  /* payload as the clause's plan says */
+	WIRE_REC_ERROR, /* payload: struct wire_rec_error */
+	WIRE_REC_VOID,  /* abandoned */
+};
+struct wire_rec {
+	uint32_t bytes; /* header, payload and padding; a multiple of 8 */
+	uint16_t type;  /* enum wire_rec_type */
+	uint16_t clause;
+	uint32_t site;  /* index */
+	uint16_t cpu;
+	uint16_t pad;
+	uint64_t tsc;
+	uint8_t payload[]; /* fixed part, then tail; see struct wire_vref */
+};
+_Static_assert(sizeof(struct wire_rec) == 24, "");
+
+enum wire_fault {
+	WIRE_FAULT_NONE, WIRE_FAULT_BADADDR, WIRE_FAULT_BADALIGN, WIRE_FAULT_ILLOP,
+	WIRE_FAULT_DIVZERO, WIRE_FAULT_NOSCRATCH, WIRE_FAULT_KPRIV, WIRE_FAULT_UPRIV,
+	WIRE_FAULT_TUPOFLOW, WIRE_FAULT_BADSTACK, WIRE_FAULT_BADSIZE, WIRE_FAULT_BADINDEX,
+	WIRE_FAULT_LIBRARY, WIRE_FAULT_CNT
+};
+struct wire_rec_error {
+	uint32_t fault; /* enum wire_fault */
+	uint32_t pc;    /* index of the IR instruction */
+	uint64_t value; /* the bad address, where there is one */
+	uint64_t action; /* index of the action in the clause */
+};
+
+#endif
