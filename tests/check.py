@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the tests that the build knows, two at a time, and counts what they say in TAP.
+
+usage: check.py BUILD [--suite NAME] [-v] [PATTERN...]
+
+A program that dies, hangs or says fewer results than it planned counts as a
+failure.  The last line is `N passed, N failed, N skipped`.
+"""
+import argparse
+import concurrent.futures
+import fnmatch
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+TAP = re.compile(r'^(not )?ok\b(?:\s+\d+)?\s*(?:-\s*)?(.*?)(?:\s+#\s*SKIP\b\s*(.*))?$', re.I)
+
+
+def introspect(build):
+    out = subprocess.run(['meson', 'introspect', '--tests', build], check=True, capture_output=True, text=True)
+    return json.loads(out.stdout)
+
+
+def run(test):
+    """One test program: (passed, failed, skipped, text to show)."""
+    env = dict(os.environ, **test['env'])
+    start = time.monotonic()
+    proc = subprocess.Popen(test['cmd'], cwd=test['workdir'] or None, env=env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    died = None
+    try:
+        out, _ = proc.communicate(timeout=test['timeout'] or 120)
+    except subprocess.TimeoutExpired:
+        os.killpg(proc.pid, signal.SIGKILL)
+        out, _ = proc.communicate()
+        died = f"no end after {test['timeout']} s"
+    text = out.decode('utf-8', 'replace')
+    passed = failed = skipped = 0
+    plan, notes, skips = None, [], []
+    for line in text.splitlines():
+        m = re.match(r'^1\.\.(\d+)', line)
+        if m:
+            plan = int(m.group(1))
+            continue
+        m = TAP.match(line)
+        if not m:
+            continue
+        if m.group(3) is not None:
+            skipped += 1
+            skips.append(f'  skipped: {m.group(2)}: {m.group(3)}')
+        elif m.group(1):
+            failed += 1
+            notes.append(f'  failed: {m.group(2)}')
+        else:
+            passed += 1
+    seen = passed + failed + skipped
+    if died is None and plan is None:
+        died = f'ended with status {proc.returncode} before its plan'
+    elif died is None and plan != seen:
+        died = f'said {seen} results, planned {plan}'
+    elif died is None and proc.returncode and not failed:
+        died = f'ended with status {proc.returncode}'
+    if died:
+        failed += 1
+        notes.append(f'  failed: {test["name"]}: {died}')
+    head = f"{'FAIL' if failed else 'ok  '} {test['name']}: {passed} passed" + \
+        (f', {failed} failed' if failed else '') + (f', {skipped} skipped' if skipped else '') + \
+        f' ({time.monotonic() - start:.1f} s)'
+    body = '\n'.join(notes + skips)
+    if failed:
+        body += '\n' + '\n'.join('  | ' + l for l in text.splitlines()[-60:])
+        body += '\n  again: ' + ' '.join(test['cmd'])
+    return passed, failed, skipped, head + ('\n' + body if body else ''), text
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('build')
+    ap.add_argument('patterns', nargs='*', help='names or globs of tests')
+    ap.add_argument('--suite', help='only this suite (default: all but stress)')
+    ap.add_argument('-v', action='store_true', help='show the output of every test')
+    ap.add_argument('-j', type=int, default=2)
+    args = ap.parse_args()
+    tests = []
+    for t in introspect(args.build):
+        suites = [s.split(':')[-1] for s in t['suite']]
+        if args.suite and args.suite not in suites or not args.suite and 'stress' in suites:
+            continue
+        if args.patterns and not any(fnmatch.fnmatch(t['name'], '*' + p + '*') for p in args.patterns):
+            continue
+        tests.append(t)
+    total = [0, 0, 0]
+
+    def account(result):
+        for i in range(3):
+            total[i] += result[i]
+        print(result[3], flush=True)
+        if args.v:
+            print(result[4], flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
+        for f in concurrent.futures.as_completed([pool.submit(run, t) for t in tests if t['is_parallel']]):
+            account(f.result())
+    for t in tests:
+        if not t['is_parallel']:
+            account(run(t))
+    print(f'{total[0]} passed, {total[1]} failed, {total[2]} skipped')
+    return 1 if total[1] or not sum(total) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
