@@ -80,6 +80,19 @@ static int handle(struct cli *cli, enum session_event ev, uint32_t proc)
 	}
 }
 
+/* A thread's area may go to another one once what it holds is kept. */
+static bool keep_thread(void *arg, uint32_t slot)
+{
+	struct cli *cli = arg;
+	struct err e;
+	if (!consume_thread_drained(cli->consume, slot))
+		return false;
+	if (!consume_fold_thread(cli->consume, slot, &e))
+		return true;
+	cli_error("%s", e.msg);
+	return false;
+}
+
 static int drain(struct cli *cli)
 {
 	struct err e;
@@ -87,7 +100,7 @@ static int drain(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	session_reap_threads(cli->session);
+	session_reap_threads(cli->session, keep_thread, cli);
 	if (fflush(cli->out) == EOF && errno == EPIPE)
 		interrupts = 2;
 	return CLI_OK;
