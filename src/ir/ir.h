@@ -21,7 +21,9 @@
  *   N  nothing          D  dst            DA  dst, a         DAB dst, a, b
  *   DI dst, imm         DAX dst, a, aux   DIX dst, imm, aux  AIX a, imm, aux
  *   J  imm = target     AJ a, target      I imm              IA imm, a
- *   C  call             G aggregation (a = value, b = weight or WIRE_NONE, imm = id, aux = tuple slot)
+ *   C  call             G aggregation (a = value, b = weight or WIRE_NONE (1), imm = id, aux = tuple slot
+ *                         or IR_NO_TUPLE)
+ * Fields that a form does not use are ignored; the builder's users pass WIRE_NONE or 0.
  */
 #define IR_OPS(IR_OP) \
 	IR_OP(NOP, N, "nop") \
@@ -61,6 +63,7 @@ enum ir_op {
 	IR_OP_CNT
 };
 #define IR_SIGNED 0x100u
+#define IR_NO_TUPLE 0xffffu /* slots that AGG uses lie below it */
 
 enum ir_helper {
 #define HELPER(name, result, args, faults) IR_HELPER_##name,
@@ -120,6 +123,50 @@ struct ir_image {
 	uint32_t str_bytes;
 };
 
+/* Limits of what the verifier lets pass. */
+#define IR_INSNS_MAX (1u << 16)   /* of a program */
+#define IR_VREGS_MAX (1u << 16)
+#define IR_ARGS_MAX (1u << 18)
+#define IR_SCRATCH_MAX (1u << 18)
+#define IR_REC_MAX (1u << 20)
+#define IR_FRAMES_MAX 4096u       /* of one ustack() */
+#define IR_PROGS_MAX (1u << 14)
+#define IR_AGGS_MAX (1u << 12)
+#define IR_LEVELS_MAX 65535u      /* of lquantize and llquantize */
+#define IR_DYNVARS_MAX (1u << 16)
+#define IR_GLOBAL_MAX (1u << 24)
+#define IR_SELF_MAX (1u << 20)
+#define IR_STRSIZE_MAX (1u << 16)
+#define IR_STRS_MAX (1u << 24)
+#define IR_IMAGE_BYTES_MAX (1u << 28) /* of an encoded image */
+
+/*
+ * Slots in scratch: the rules that make a D argument safe.
+ *
+ * - Slots begin at a multiple of 8 and end inside scratch_bytes.
+ * - A string destination takes wire_str_bytes(strsize).
+ * - A tuple takes its head (struct wire_tuple, 8 bytes), the fixed part that
+ *   tuple_begin declares, and the tails of what is appended on the path that
+ *   appends most: ir_tail_bytes() for each string and each tuple_mem (which
+ *   faults TUPOFLOW on more than strsize bytes), 8 for each frame asked for
+ *   of a stack.  ir_tuple_bytes() adds that up.
+ * - On every path tuple_begin comes before the tuple is appended to or used as
+ *   a key, always with the same size.
+ * - A slot that is a tuple anywhere in the program overlaps no other slot, no
+ *   this-> variables, and STS writes only its fixed part.  So nothing but
+ *   the helpers ever writes its head.  LDS reads anywhere.
+ */
+static inline uint32_t ir_tail_bytes(uint32_t strsize)
+{
+	return (uint32_t)align_up((uint64_t)strsize + 1, 8);
+}
+/* Bytes of a tuple's slot: @fixed bytes (8 for each field), @strs strings or
+ * byte arrays, @frames frames of stacks in all. */
+static inline uint32_t ir_tuple_bytes(uint32_t fixed, uint32_t strs, uint32_t frames, uint32_t strsize)
+{
+	return (uint32_t)sizeof(struct wire_tuple) + fixed + strs * ir_tail_bytes(strsize) + 8 * frames;
+}
+
 /* ---- building ---- */
 
 /* Appends to a program under construction; owns it until _finish.  Running
@@ -141,8 +188,14 @@ int ir_builder_finish(struct ir_builder *, struct ir_prog *ret);
 void ir_prog_deinit(struct ir_prog *);
 void ir_image_deinit(struct ir_image *); /* frees all that its pointers own */
 
-/* Interns @s in the image's constant strings; returns its offset, or WIRE_NONE. */
+/* Interns @s in the image's constant strings ("" comes first by itself);
+ * returns its offset, or WIRE_NONE: no memory, or more than IR_STRS_MAX. */
 uint32_t ir_image_intern(struct ir_image *, const char *s, size_t len);
+
+/* Fills what the image determines of the input of wire_layout(); leaves the
+ * rest.  str_cap becomes the image's own strings. */
+struct wire_layout_in;
+void ir_image_layout(const struct ir_image *, struct wire_layout_in *);
 
 /* ---- looking, checking, improving ---- */
 
@@ -161,10 +214,12 @@ void ir_image_print(FILE *, const struct ir_image *);
 
 /* The gate.  Checks every field against its bounds; that branches go forward
  * to an instruction; that registers are set on every path before they are
- * read; that scratch, globals, self and record offsets lie inside; that
- * records are opened before they are written and never twice; that calls fit
- * their signature; that the last instruction ends the program.  -EINVAL and a
- * message naming the instruction. */
+ * read; that scratch, globals, self and record offsets lie inside and at a
+ * multiple of the access's size; the rules of slots above; that a record is
+ * opened once before it is written and is committed before RET (FAULT voids
+ * it); that calls fit their signature; that the last instruction ends the
+ * program.  -EINVAL and a message naming the instruction; -ENOMEM.  (A
+ * program that the verifier would need more than 64 MiB for is refused too.) */
 int ir_prog_verify(const struct ir_prog *, const struct ir_image *, struct err *reterr);
 int ir_image_verify(const struct ir_image *, struct err *reterr);
 

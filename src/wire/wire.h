@@ -248,6 +248,7 @@ struct wire_shm {
 	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
 	uint32_t options;   /* WIRE_OPT_* */
 	uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */
+	uint64_t this_bytes;    /* first bytes of scratch, which rt_enter zeroes: this-> variables */
 };
 
 /* An aggregation, as its executors need it. */
