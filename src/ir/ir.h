@@ -130,6 +130,7 @@ struct ir_image {
 #define IR_SCRATCH_MAX (1u << 18)
 #define IR_REC_MAX (1u << 20)
 #define IR_FRAMES_MAX 4096u       /* of one ustack() */
+#define IR_TUPLES_MAX 1024u       /* slots of tuples in a program */
 #define IR_PROGS_MAX (1u << 14)
 #define IR_AGGS_MAX (1u << 12)
 #define IR_LEVELS_MAX 65535u      /* of lquantize and llquantize */
@@ -138,7 +139,7 @@ struct ir_image {
 #define IR_SELF_MAX (1u << 20)
 #define IR_STRSIZE_MAX (1u << 16)
 #define IR_STRS_MAX (1u << 24)
-#define IR_IMAGE_BYTES_MAX (1u << 28) /* of an encoded image */
+#define IR_IMAGE_BYTES_MAX (1u << 26) /* of an encoded image */
 
 /*
  * Slots in scratch: the rules that make a D argument safe.
