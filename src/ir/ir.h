@@ -198,6 +198,10 @@ uint32_t ir_image_intern(struct ir_image *, const char *s, size_t len);
 struct wire_layout_in;
 void ir_image_layout(const struct ir_image *, struct wire_layout_in *);
 
+/* Words that a value of the aggregation has (what val_cnt must be); 0: the
+ * function cannot have these parameters. */
+uint32_t ir_agg_words(const struct wire_agg *);
+
 /* ---- looking, checking, improving ---- */
 
 const char *ir_op_name(enum ir_op);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "ir/verify_int.h"
-#include "rt/rt.h"
 
 #include <errno.h>
 
@@ -68,7 +67,7 @@ static bool llquantize_fine(const struct wire_agg *a)
 {
 	uint64_t v = 1;
 	if (a->ll_factor < 2 || a->ll_factor > IR_LEVELS_MAX || a->ll_low > a->ll_high || a->ll_high > 62 ||
-	    a->ll_steps < a->ll_factor || a->ll_steps > IR_LEVELS_MAX)
+	    a->ll_steps < a->ll_factor || a->ll_steps > IR_LEVELS_MAX || a->ll_steps % a->ll_factor)
 		return false;
 	for (uint32_t i = 0; i <= a->ll_high; i++)
 		if (__builtin_mul_overflow(v, a->ll_factor, &v) || v > INT64_MAX)
@@ -76,12 +75,17 @@ static bool llquantize_fine(const struct wire_agg *a)
 	return true;
 }
 
+/* As DTrace has it: one middle bucket; on each side of it steps - steps/factor per power and one beyond. */
 static uint32_t llquantize_words(const struct wire_agg *a)
 {
-	return rt_agg_llq_bucket(a, INT64_MAX) + 1; /* the one above all others is the last */
+	if (!llquantize_fine(a))
+		return 0;
+	uint64_t side = 1 + (uint64_t)(a->ll_high - a->ll_low + 1) * (a->ll_steps - a->ll_steps / a->ll_factor);
+	uint64_t words = 2 * side + 1;
+	return words <= IR_LEVELS_MAX ? (uint32_t)words : 0;
 }
 
-static uint32_t agg_words(const struct wire_agg *a)
+uint32_t ir_agg_words(const struct wire_agg *a)
 {
 	switch ((enum wire_agg_fn)a->fn) {
 	case WIRE_AGG_COUNT:
@@ -98,7 +102,7 @@ static uint32_t agg_words(const struct wire_agg *a)
 	case WIRE_AGG_LQUANTIZE:
 		return lquantize_words(a);
 	case WIRE_AGG_LLQUANTIZE:
-		return llquantize_fine(a) ? llquantize_words(a) : 0;
+		return llquantize_words(a);
 	}
 	return 0;
 }
@@ -108,7 +112,7 @@ static int check_aggs(const struct ir_image *img, struct err *reterr)
 	if (img->agg_cnt && !img->aggs)
 		return err_setf(reterr, -EINVAL, "the aggregations are missing");
 	for (uint32_t i = 0; i < img->agg_cnt; i++) {
-		uint32_t words = agg_words(&img->aggs[i]);
+		uint32_t words = ir_agg_words(&img->aggs[i]);
 		if (!words)
 			return err_setf(reterr, -EINVAL, "aggregation %u: function %u cannot have these parameters", i,
 					img->aggs[i].fn);
