@@ -2,7 +2,7 @@
 /* Layouts of the three histograms, and stddev's arithmetic. */
 #include "fixture.h"
 
-static char text[8192];
+static char text[16384];
 
 #define HEAD "\n           value  ------------- Distribution ------------- count    \n"
 
