@@ -11,13 +11,13 @@ enum {
 };
 
 struct table {
-	struct agent_info info;
+	struct agent_info info; /* ends in a flexible array: these are its elements */
 	const void *helpers[HELPER_CNT];
 };
 
-__attribute__((visibility("default"), used)) extern const struct table dyntrace_agent_info;
+extern const struct table dyntrace_agent_info;
 
-const struct table dyntrace_agent_info = {
+__attribute__((visibility("default"))) const struct table dyntrace_agent_info = {
 	.info = {
 		.magic = AGENT_MAGIC,
 		.version = WIRE_VERSION,
