@@ -40,9 +40,9 @@
 	IR_OP(SLT, DAB, "slt") IR_OP(SLE, DAB, "sle") \
 	IR_OP(SULT, DAB, "sult") IR_OP(SULE, DAB, "sule") \
 	IR_OP(JMP, J, "jmp") IR_OP(BRZ, AJ, "brz") IR_OP(BRNZ, AJ, "brnz") \
-	IR_OP(ARG, DI, "arg")   /* argN, N < 6 at an entry; see enum ir_env for other kinds of site */ \
+	IR_OP(ARG, DI, "arg")   /* argN, N < 6 at an entry; see enum wire_env for other kinds of site */ \
 	IR_OP(UREG, DI, "ureg") /* enum wire_reg */ \
-	IR_OP(ENV, DI, "env")   /* enum ir_env */ \
+	IR_OP(ENV, DI, "env")   /* enum wire_env */ \
 	IR_OP(LDS, DIX, "lds") IR_OP(STS, AIX, "sts") /* scratch[imm], aux: bytes | IR_SIGNED */ \
 	IR_OP(LDG, DIX, "ldg") IR_OP(STG, AIX, "stg") /* globals[imm] */ \
 	IR_OP(LDT, DIX, "ldt") IR_OP(STT, AIX, "stt") /* self->[imm] */ \
@@ -72,18 +72,6 @@ enum ir_helper {
 	IR_HELPER_CNT
 };
 
-/* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
-enum ir_env {
-	IR_ENV_TIMESTAMP,     /* ns; one value for all of a firing */
-	IR_ENV_WALLTIMESTAMP, /* ns since 1970 */
-	IR_ENV_PID, IR_ENV_TID, IR_ENV_PPID, IR_ENV_UID, IR_ENV_GID, IR_ENV_CPU,
-	IR_ENV_EXECNAME,      /* sref */
-	IR_ENV_PROBEPROV, IR_ENV_PROBEMOD, IR_ENV_PROBEFUNC, IR_ENV_PROBENAME, /* sref */
-	IR_ENV_PROBEID,       /* D's `id` */
-	IR_ENV_CLAUSE,        /* D's `epid` less 1 */
-	IR_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
-	IR_ENV_CNT
-};
 /* ARG at the other kinds of site: RETURN: 0 is the offset, 1 the value (rax),
  * the rest 0.  OFFSET: the registers as at an entry.  TOOL: rt_ctx.tool_args. */
 

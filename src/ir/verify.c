@@ -124,7 +124,7 @@ static int check_insn(struct ir_verify *v, uint32_t i)
 	case IR_OP_UREG:
 		return check_range(v, i, "register", 0, WIRE_REG_CNT - 1);
 	case IR_OP_ENV:
-		return check_range(v, i, "variable", 0, IR_ENV_CNT - 1);
+		return check_range(v, i, "variable", 0, WIRE_ENV_CNT - 1);
 	case IR_OP_LDS:
 	case IR_OP_STS:
 		return check_access(v, i, "scratch bytes", v->p->scratch_bytes, in->op == IR_OP_STS);
