@@ -73,8 +73,8 @@ static uint32_t told_by_glibc(struct target *t)
 static uint32_t find_tid_off(struct target *t)
 {
 	uint32_t told = told_by_glibc(t);
-	if (told)
-		return told;
+	if (told || !t->inj)
+		return told; /* threads can be asked only while they are stopped */
 	if (fits_all(t, MUSL_TID_OFF))
 		return MUSL_TID_OFF;
 	for (uint32_t off = 8; off < TCB_LOOK; off += 4)
