@@ -205,6 +205,19 @@ int ir_interp_run(const struct ir_prog *p, struct rt_ctx *ctx)
 	return r;
 }
 
+int ir_interp_run_all(struct rt_ctx *ctx, const struct ir_prog *const *progs, uint32_t prog_cnt)
+{
+	const uint32_t *exiting = &ctx->shm->exiting;
+	bool before = LOAD_RELAXED(exiting);
+	int faulted = 0;
+	for (uint32_t i = 0; i < prog_cnt; i++) {
+		faulted += ir_interp_run(progs[i], ctx);
+		if (!before && LOAD_RELAXED(exiting))
+			break;
+	}
+	return faulted;
+}
+
 int ir_interp_fire(struct wire_shm *shm, const struct wire_site *site, const struct ir_prog *const *progs,
 		   uint32_t prog_cnt, const uint64_t tool_args[10])
 {
@@ -217,13 +230,7 @@ int ir_interp_fire(struct wire_shm *shm, const struct wire_site *site, const str
 	memset(ctx->regs, 0, sizeof(ctx->regs));
 	for (unsigned i = 0; i < ARRAY_CNT(ctx->tool_args); i++)
 		ctx->tool_args[i] = tool_args ? tool_args[i] : 0;
-	bool exiting = LOAD_RELAXED(&shm->exiting);
-	int faulted = 0;
-	for (uint32_t i = 0; i < prog_cnt; i++) {
-		faulted += ir_interp_run(progs[i], ctx);
-		if (!exiting && LOAD_RELAXED(&shm->exiting))
-			break; /* one of them called exit() */
-	}
+	int faulted = ir_interp_run_all(ctx, progs, prog_cnt);
 	rt_leave(ctx);
 	return faulted;
 }

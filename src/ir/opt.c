@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS_MAX 8
+#define ROUNDS_MAX 32
 
 struct value {
 	enum { UNKNOWN, CONSTANT, COPY } kind;
@@ -264,31 +264,27 @@ static void propagate(struct opt *o)
 
 /* ---- branches ---- */
 
-/* The first instruction from @i on that is no NOP. */
-static uint32_t skip_nops(const struct opt *o, uint32_t i)
-{
-	while (i + 1 < o->p->insn_cnt && o->p->insns[i].op == IR_OP_NOP)
-		i++;
-	return i;
-}
-
+/* Backwards, so that targets have been threaded already.  map[i] is the first
+ * instruction from i on that is no NOP. */
 static void thread_branches(struct opt *o)
 {
-	/* Backwards, so that targets have been threaded already. */
 	for (uint32_t i = o->p->insn_cnt; i-- > 0;) {
 		struct ir_insn *in = &o->p->insns[i];
-		if (!ir_op_is_branch(in->op))
-			continue;
-		uint32_t t = skip_nops(o, (uint32_t)in->imm);
-		if (o->p->insns[t].op == IR_OP_JMP)
-			t = (uint32_t)o->p->insns[t].imm;
-		in->imm = t;
-		if (t == skip_nops(o, i + 1)) {
-			set_nop(o, in);
-		} else if (in->op == IR_OP_JMP && o->p->insns[t].op == IR_OP_RET) {
-			*in = o->p->insns[t];
-			o->changed = true;
+		uint32_t next = i + 1 < o->p->insn_cnt ? o->map[i + 1] : i;
+		if (ir_op_is_branch(in->op)) {
+			uint32_t t = o->map[in->imm];
+			if (o->p->insns[t].op == IR_OP_JMP)
+				t = (uint32_t)o->p->insns[t].imm;
+			o->changed |= in->imm != t;
+			in->imm = t;
+			if (t == next) {
+				set_nop(o, in);
+			} else if (in->op == IR_OP_JMP && o->p->insns[t].op == IR_OP_RET) {
+				*in = o->p->insns[t];
+				o->changed = true;
+			}
 		}
+		o->map[i] = in->op == IR_OP_NOP ? next : i;
 	}
 }
 
@@ -371,8 +367,10 @@ static void drop_dead(struct opt *o)
 		if (!has_dst(in) || o->uses[in->dst])
 			continue;
 		if (!is_pure(o, in)) {
-			if (in->op == IR_OP_CALL)
+			if (in->op == IR_OP_CALL) {
 				in->dst = WIRE_NONE;
+				o->changed = true;
+			}
 			continue;
 		}
 		for_reads(o, in, drop_use);

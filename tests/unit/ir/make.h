@@ -72,8 +72,8 @@ static inline void ret(struct make *m)
 /* The text that @print writes; free it. */
 static inline char *prog_text(const struct ir_prog *p)
 {
-	char *s = NULL;
-	size_t n;
+	static char *s; /* static: gcc takes the text for its address otherwise */
+	static size_t n;
 	FILE *f = open_memstream(&s, &n);
 	ir_prog_print(f, p);
 	fclose(f);
