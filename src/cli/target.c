@@ -3,9 +3,9 @@
 #include "cli/cli_int.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 static int start_command(struct cli *cli, const char *command)
 {
@@ -96,12 +96,17 @@ int targets_attach(struct cli *cli)
 	return CLI_OK;
 }
 
+/* Before the session goes: a command that we started ends with us, as with dtrace. */
 void targets_close(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		const struct cli_target *t = &cli->targets[i];
 		if (!cli->session)
-			obj_proc_close(cli->targets[i].obj);
-		session_child_kill(cli->targets[i].child);
+			obj_proc_close(t->obj);
+		if (t->child)
+			session_child_kill(t->child);
+		else if (t->spawned && !t->gone)
+			kill(t->pid, SIGKILL);
 	}
 	free(cli->targets);
 	cli->targets = NULL;

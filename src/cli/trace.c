@@ -61,7 +61,6 @@ static int begin(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
-	STORE_RELEASE(&session_shm(cli->session)->armed, 1);
 	fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
@@ -76,16 +75,12 @@ static int begin(struct cli *cli)
 static int finish(struct cli *cli)
 {
 	struct err e;
-	struct wire_shm *shm = session_shm(cli->session);
 	int rc = CLI_OK;
 	session_enable(cli->session, false);
 	if (session_disarm(cli->session, &e) < 0) {
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
-	/* exit() silences all but END. */
-	STORE_RELEASE(&shm->exiting, 0);
-	STORE_RELEASE(&shm->armed, 1);
 	fire_named(cli, "END", NULL);
 	if (loop_impatient())
 		return rc;

@@ -47,7 +47,7 @@
 	IR_OP(LDG, DIX, "ldg") IR_OP(STG, AIX, "stg") /* globals[imm] */ \
 	IR_OP(LDT, DIX, "ldt") IR_OP(STT, AIX, "stt") /* self->[imm] */ \
 	IR_OP(REC, I, "rec")    /* open a record, at most imm bytes of payload, whose fixed part (aux bytes) \
-	                         * is zeroed; no room: count a drop, end the program */ \
+	                         * is zeroed (both multiples of 8); no room: count a drop, end the program */ \
 	IR_OP(STR, AIX, "str")  /* payload[imm] of the open record */ \
 	IR_OP(COMMIT, N, "commit") \
 	IR_OP(AGG, G, "agg") \

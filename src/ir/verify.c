@@ -91,8 +91,9 @@ static int check_rec(const struct ir_verify *v, uint32_t i)
 	if (in->imm < 0 || in->imm > (int64_t)v->p->rec_bytes)
 		return ir_verify_fail(v, i, "a record of %lld bytes is larger than the program's largest, %u",
 				      (long long)in->imm, v->p->rec_bytes);
-	if (in->aux % 8 || in->aux > in->imm)
-		return ir_verify_fail(v, i, "a fixed part of %u bytes is no multiple of 8 or does not fit", in->aux);
+	if (in->imm % 8 || in->aux % 8 || in->aux > in->imm)
+		return ir_verify_fail(v, i, "%lld bytes, or the fixed part of %u, are no multiple of 8, or it does not fit",
+				      (long long)in->imm, in->aux);
 	return 0;
 }
 

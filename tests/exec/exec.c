@@ -23,7 +23,7 @@ void exec_input_init(struct exec_input *in)
 	for (unsigned i = 0; i < WIRE_REG_CNT; i++)
 		in->regs[i] = 0x1111111111111111ULL * (i % 16) + i;
 	for (unsigned i = 0; i < ARRAY_CNT(in->tool_args); i++)
-		in->tool_args[i] = i * 1000 - 3000;
+		in->tool_args[i] = (uint64_t)i * 1000 - 3000;
 	in->regs[WIRE_RDI] = 3;
 	in->regs[WIRE_RSI] = in->regs[WIRE_RAX] = in->tool_args[1] = addr;
 	in->regs[WIRE_RSP] = addr - 64;

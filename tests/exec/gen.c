@@ -180,8 +180,8 @@ static void gen_store(struct gen *g)
 
 static void gen_input(struct gen *g)
 {
-	static const enum ir_env envs[] = { IR_ENV_PROBEID, IR_ENV_CLAUSE, IR_ENV_RET_OFFSET, IR_ENV_PID, IR_ENV_UID, IR_ENV_PPID };
-	static const enum ir_env strs[] = { IR_ENV_EXECNAME, IR_ENV_PROBEPROV, IR_ENV_PROBEMOD, IR_ENV_PROBEFUNC, IR_ENV_PROBENAME };
+	static const enum wire_env envs[] = { WIRE_ENV_PROBEID, WIRE_ENV_CLAUSE, WIRE_ENV_RET_OFFSET, WIRE_ENV_PID, WIRE_ENV_UID, WIRE_ENV_PPID };
+	static const enum wire_env strs[] = { WIRE_ENV_EXECNAME, WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME };
 	uint32_t d = ir_vreg(g->b);
 	switch (below(g, 4)) {
 	case 0:
@@ -308,8 +308,9 @@ static uint32_t gen_tuple(struct gen *g)
 			ir_emit(g->b, IR_OP_STS, WIRE_NONE, v, WIRE_NONE, t + 8 + 8 * i, 8);
 		} else if (kinds[i] == 2) {
 			call(g, IR_HELPER_tuple_str, t, 8 * i, any_str(g), 0);
-		} else {
-			call(g, IR_HELPER_tuple_mem, t, 8 * i, address(g), emit_const(g, below(g, 9)));
+		} else { /* more than strsize bytes fault */
+			uint32_t most = g->img->strsize < 8 && !(g->flags & GEN_FAULTS) ? g->img->strsize : 8;
+			call(g, IR_HELPER_tuple_mem, t, 8 * i, address(g), emit_const(g, below(g, most + 1)));
 		}
 	}
 	return t;

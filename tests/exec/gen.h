@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random valid programs.  The same seed gives the same image.  Programs use
+ * Random valid programs.  The same seed gives the same image (of one build).  Programs use
  * what is deterministic only: run twice from the same memory (see exec.h)
  * they do the same, whatever executes them.
  */

@@ -14,7 +14,7 @@ static void prints_every_form(void)
 	uint32_t c = op2(&m, IR_OP_ADD, a, b);
 	ir_emit(m.b, IR_OP_EXT, c, c, NO, 0, 32 | IR_SIGNED);
 	uint32_t br = branch(&m, IR_OP_BRZ, c);
-	ir_emit(m.b, IR_OP_ENV, b, NO, NO, IR_ENV_PROBEFUNC, 0);
+	ir_emit(m.b, IR_OP_ENV, b, NO, NO, WIRE_ENV_PROBEFUNC, 0);
 	ir_emit(m.b, IR_OP_UREG, c, NO, NO, WIRE_RSP, 0);
 	land(&m, br);
 	CALL(&m, str_copy, a, b, slot);

@@ -366,6 +366,7 @@ static void record_sizes(void)
 	insn_refused(IR_OP_REC, NO, NO, NO, 72, 8, "larger than");
 	insn_refused(IR_OP_REC, NO, NO, NO, -1, 0, "larger than");
 	insn_refused(IR_OP_REC, NO, NO, NO, 64, 12, "fixed part");
+	insn_refused(IR_OP_REC, NO, NO, NO, 60, 8, "no multiple of 8");
 	insn_refused(IR_OP_REC, NO, NO, NO, 16, 24, "fixed part");
 	insn_refused(IR_OP_STR, NO, 0, NO, 64, 8, "outside");
 	insn_refused(IR_OP_STR, NO, 0, NO, 4, 8, "multiple");
