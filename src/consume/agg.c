@@ -239,7 +239,7 @@ int agg_snap(struct consume *c, struct err *reterr)
 	int rc = snap_base(c);
 	for (uint32_t i = 0; !rc && i < c->geo.thread_cnt; i++) {
 		uint32_t state = LOAD_ACQUIRE(&consume_thread(c, i)->state);
-		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !c->slots[i].folded))
+		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !slot_is_folded(c, i)))
 			rc = merge_thread(c, &c->snap, i);
 	}
 	if (rc)

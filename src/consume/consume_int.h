@@ -57,7 +57,9 @@ struct agg_tab {
 struct consume_slot {
 	struct ring_reader reader;
 	bool live;       /* reader is set up */
-	bool folded;     /* its aggregations are in the base */
+	/* The thread whose area was folded into the base: it may stay there a while longer. */
+	bool folded;
+	uint32_t folded_tid, folded_incarnation;
 	const struct wire_rec *head; /* read, not yet performed */
 	uint64_t head_pos; /* reader.pos before it */
 	uint64_t head_tsc;
@@ -158,6 +160,9 @@ void fault_library(struct consume *, const struct wire_rec *, const char *what);
 /* io.c */
 int io_system(struct consume *, const char *cmd);
 int io_freopen(struct consume *, const char *path, struct err *reterr);
+
+/* drain.c: the area holds nothing that was not kept already */
+bool slot_is_folded(const struct consume *, uint32_t slot);
 
 /* agg.c */
 void agg_tab_clear(struct agg_tab *);

@@ -60,6 +60,14 @@ static bool slot_next(struct consume_slot *s)
 	return s->head != NULL;
 }
 
+bool slot_is_folded(const struct consume *c, uint32_t slot)
+{
+	const struct consume_slot *s = &c->slots[slot];
+	const struct wire_thread *thr = consume_thread(c, slot);
+	return s->folded && LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_DEAD && thr->tid == s->folded_tid &&
+	       thr->incarnation == s->folded_incarnation;
+}
+
 static void slot_open(struct consume *c, uint32_t i, struct wire_thread *thr)
 {
 	struct consume_slot *s = &c->slots[i];
@@ -79,7 +87,7 @@ static void heads_load(struct consume *c)
 		s->head = NULL;
 		if (state != WIRE_THREAD_LIVE && state != WIRE_THREAD_DEAD)
 			continue;
-		if (!s->live && (state == WIRE_THREAD_LIVE || !s->folded))
+		if (!s->live && !slot_is_folded(c, i))
 			slot_open(c, i, thr);
 		if (s->live && slot_next(s))
 			heap_add(c, i);
@@ -190,7 +198,7 @@ bool consume_thread_drained(const struct consume *c, uint32_t slot)
 {
 	const struct consume_slot *s = &c->slots[slot];
 	const struct wire_thread *thr = consume_thread(c, slot);
-	if (s->folded)
+	if (slot_is_folded(c, slot))
 		return true;
 	return s->live ? s->reader.pos == LOAD_ACQUIRE(&thr->ring.published) : !LOAD_ACQUIRE(&thr->ring.published);
 }
@@ -198,7 +206,7 @@ bool consume_thread_drained(const struct consume *c, uint32_t slot)
 int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 {
 	struct consume_slot *s = &c->slots[slot];
-	if (s->folded)
+	if (slot_is_folded(c, slot))
 		return 0;
 	int rc = agg_fold(c, slot, reterr);
 	if (rc)
@@ -209,5 +217,7 @@ int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 	s->reader = (struct ring_reader){ 0 };
 	s->live = false;
 	s->folded = true;
+	s->folded_tid = consume_thread(c, slot)->tid;
+	s->folded_incarnation = consume_thread(c, slot)->incarnation;
 	return 0;
 }

@@ -47,12 +47,24 @@ static void probe_text(struct consume *c, const struct wire_rec *rec, char *buf,
 		 site_str(c, s->name, NULL));
 }
 
+/* An ERROR clause that fails itself: that fires nothing. */
+static bool in_error_probe(const struct consume *c, const struct wire_rec *rec)
+{
+	const struct wire_site *s = site_at(c, rec->site);
+	return !strcmp(site_str(c, s->prov, NULL), "dtrace") && !strcmp(site_str(c, s->name, NULL), "ERROR");
+}
+
 void fault_report(struct consume *c, const struct wire_rec *rec)
 {
 	struct wire_rec_error e;
 	char where[1200], value[40];
 	if (rec->bytes < sizeof(*rec) + sizeof(e))
 		return;
+	if (in_error_probe(c, rec)) {
+		consume_complain(c, "%s1 error in ERROR probe enabling", c->opts.droptags ? "[DTRACEDROP_DBLERROR] " : "");
+		c->total_drops++;
+		return;
+	}
 	memcpy(&e, rec->payload, sizeof(e));
 	probe_text(c, rec, where, sizeof(where));
 	fault_value(&e, value, sizeof(value));

@@ -40,14 +40,14 @@
 	IR_OP(SLT, DAB, "slt") IR_OP(SLE, DAB, "sle") \
 	IR_OP(SULT, DAB, "sult") IR_OP(SULE, DAB, "sule") \
 	IR_OP(JMP, J, "jmp") IR_OP(BRZ, AJ, "brz") IR_OP(BRNZ, AJ, "brnz") \
-	IR_OP(ARG, DI, "arg")   /* argN, N < 6 at an entry; see enum ir_env for other kinds of site */ \
+	IR_OP(ARG, DI, "arg")   /* argN, N < 6 at an entry; see enum wire_env for other kinds of site */ \
 	IR_OP(UREG, DI, "ureg") /* enum wire_reg */ \
-	IR_OP(ENV, DI, "env")   /* enum ir_env */ \
+	IR_OP(ENV, DI, "env")   /* enum wire_env */ \
 	IR_OP(LDS, DIX, "lds") IR_OP(STS, AIX, "sts") /* scratch[imm], aux: bytes | IR_SIGNED */ \
 	IR_OP(LDG, DIX, "ldg") IR_OP(STG, AIX, "stg") /* globals[imm] */ \
 	IR_OP(LDT, DIX, "ldt") IR_OP(STT, AIX, "stt") /* self->[imm] */ \
 	IR_OP(REC, I, "rec")    /* open a record, at most imm bytes of payload, whose fixed part (aux bytes) \
-	                         * is zeroed; no room: count a drop, end the program */ \
+	                         * is zeroed (both multiples of 8); no room: count a drop, end the program */ \
 	IR_OP(STR, AIX, "str")  /* payload[imm] of the open record */ \
 	IR_OP(COMMIT, N, "commit") \
 	IR_OP(AGG, G, "agg") \
@@ -72,18 +72,6 @@ enum ir_helper {
 	IR_HELPER_CNT
 };
 
-/* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
-enum ir_env {
-	IR_ENV_TIMESTAMP,     /* ns; one value for all of a firing */
-	IR_ENV_WALLTIMESTAMP, /* ns since 1970 */
-	IR_ENV_PID, IR_ENV_TID, IR_ENV_PPID, IR_ENV_UID, IR_ENV_GID, IR_ENV_CPU,
-	IR_ENV_EXECNAME,      /* sref */
-	IR_ENV_PROBEPROV, IR_ENV_PROBEMOD, IR_ENV_PROBEFUNC, IR_ENV_PROBENAME, /* sref */
-	IR_ENV_PROBEID,       /* D's `id` */
-	IR_ENV_CLAUSE,        /* D's `epid` less 1 */
-	IR_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
-	IR_ENV_CNT
-};
 /* ARG at the other kinds of site: RETURN: 0 is the offset, 1 the value (rax),
  * the rest 0.  OFFSET: the registers as at an entry.  TOOL: rt_ctx.tool_args. */
 
@@ -130,6 +118,7 @@ struct ir_image {
 #define IR_SCRATCH_MAX (1u << 18)
 #define IR_REC_MAX (1u << 20)
 #define IR_FRAMES_MAX 4096u       /* of one ustack() */
+#define IR_TUPLES_MAX 1024u       /* slots of tuples in a program */
 #define IR_PROGS_MAX (1u << 14)
 #define IR_AGGS_MAX (1u << 12)
 #define IR_LEVELS_MAX 65535u      /* of lquantize and llquantize */
@@ -138,7 +127,7 @@ struct ir_image {
 #define IR_SELF_MAX (1u << 20)
 #define IR_STRSIZE_MAX (1u << 16)
 #define IR_STRS_MAX (1u << 24)
-#define IR_IMAGE_BYTES_MAX (1u << 28) /* of an encoded image */
+#define IR_IMAGE_BYTES_MAX (1u << 26) /* of an encoded image */
 
 /*
  * Slots in scratch: the rules that make a D argument safe.
@@ -196,6 +185,10 @@ uint32_t ir_image_intern(struct ir_image *, const char *s, size_t len);
  * rest.  str_cap becomes the image's own strings. */
 struct wire_layout_in;
 void ir_image_layout(const struct ir_image *, struct wire_layout_in *);
+
+/* Words that a value of the aggregation has (what val_cnt must be); 0: the
+ * function cannot have these parameters. */
+uint32_t ir_agg_words(const struct wire_agg *);
 
 /* ---- looking, checking, improving ---- */
 

@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const env_names[IR_ENV_CNT] = {
+static const char *const env_names[WIRE_ENV_CNT] = {
 	"timestamp", "walltimestamp", "pid", "tid", "ppid", "uid", "gid", "cpu", "execname",
 	"probeprov", "probemod", "probefunc", "probename", "probeid", "clause", "ret_offset",
 };
@@ -46,7 +46,7 @@ static void print_imm(FILE *f, const struct ir_insn *in)
 {
 	switch (in->op) {
 	case IR_OP_ENV:
-		print_name(f, env_names, IR_ENV_CNT, in->imm);
+		print_name(f, env_names, WIRE_ENV_CNT, in->imm);
 		return;
 	case IR_OP_UREG:
 		print_name(f, reg_names, WIRE_REG_CNT, in->imm);

@@ -29,6 +29,8 @@ struct isa_insn {
 	bool touches_rsp_below; /* reads or writes memory below rsp (red zone) */
 	uint64_t target;     /* of ISA_JMP, ISA_JCC, direct ISA_CALL; 0 else */
 	uint64_t rip_target; /* address that the rip-relative operand means */
+	uint64_t abs_disp;   /* displacement of an operand without a base register: a table's address; 0: none */
+	bool indexed;        /* has a memory operand with an index scaled by 4 or 8 */
 };
 
 /* Decodes one instruction at @bytes (at most @cnt) that stands at @addr.

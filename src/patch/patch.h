@@ -37,6 +37,10 @@ struct patch_func {
 	/* Reads memory of the process (jump tables); 0 or -errno. NULL: none. */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
 	void *read_arg;
+	/* Whether @addr lies in another part of the same function (a cold fragment): a jump
+	 * there is not a return. NULL: never. */
+	bool (*is_fragment)(void *arg, uint64_t addr);
+	void *fragment_arg;
 };
 
 enum patch_refusal {
@@ -74,6 +78,7 @@ struct patch_window {
 	uint8_t old[PATCH_WINDOW_MAX]; /* what stands there */
 	uint64_t hole_addr;  /* PATCH_HOLE: where the 5-byte jump goes */
 	uint8_t hole_old[5];
+	bool hole_inside;    /* the hole is behind the jump of another window: that one restores its bytes */
 	uint32_t tramp_max;  /* upper bound of its trampoline's size */
 };
 
@@ -83,8 +88,9 @@ struct patch_window {
 int patch_find_returns(const struct patch_func *, uint32_t *ret_offsets, uint32_t cap, struct err *reterr);
 
 /* Decides windows for @anchors (sorted by offset; several may share one).
- * Sets each anchor's out fields; @ret_windows has room for @anchor_cnt.
- * Returns the number of windows. Refused anchors are no error. */
+ * Sets each anchor's out fields; @ret_windows has room for twice @anchor_cnt
+ * (a window may exist only to make room for another's jump).  Returns the
+ * number of windows, or -ENOMEM.  Refused anchors are no error. */
 int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t anchor_cnt,
 	       struct patch_window *ret_windows);
 
@@ -92,14 +98,14 @@ int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t
 struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */
 };
-/* Writes the trampoline of window @w, to stand at @tramp_addr, to @buf.
+/* Writes the trampoline of window number @w of the function at @func_addr, to stand at @tramp_addr, to @buf.
  * Returns its length or -errno.  @moves gets one entry for each displaced
  * instruction (at most PATCH_WINDOW_MAX). */
-int patch_emit(const struct patch_window *, uint32_t w, const struct patch_anchor *anchors,
+int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr, const struct patch_anchor *anchors,
 	       uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
 	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr);
-/* The bytes to write over the window (and the hole): for @ret_new, w->bytes
- * (the rest of the window is filled with int3 so that nobody mistakes it). */
+/* The bytes to write over the window (@ret_new: w->bytes; behind the jump the old ones stay) and over
+ * the hole (PATCH_HOLE only). Write holes before windows. */
 int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t *ret_new, uint8_t ret_hole[5],
 		     struct err *reterr);
 

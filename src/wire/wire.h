@@ -83,6 +83,19 @@ enum wire_site_kind {
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
 };
 
+/* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
+enum wire_env {
+	WIRE_ENV_TIMESTAMP,     /* ns; one value for all of a firing */
+	WIRE_ENV_WALLTIMESTAMP, /* ns since 1970 */
+	WIRE_ENV_PID, WIRE_ENV_TID, WIRE_ENV_PPID, WIRE_ENV_UID, WIRE_ENV_GID, WIRE_ENV_CPU,
+	WIRE_ENV_EXECNAME,      /* sref */
+	WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME, /* sref */
+	WIRE_ENV_PROBEID,       /* D's `id` */
+	WIRE_ENV_CLAUSE,        /* D's `epid` less 1 */
+	WIRE_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
+	WIRE_ENV_CNT
+};
+
 /* Where a probe fires.  Written by the controller before the site is armed. */
 struct wire_site {
 	uint64_t addr;      /* of the instruction, in the target */
