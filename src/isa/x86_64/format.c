@@ -3,6 +3,19 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+/* AT&T syntax has a star before the operand of an indirect branch; Zydis knows it for some only. */
+static void mark_indirect(const ZydisDecodedInstruction *z, char *buf, size_t cap)
+{
+	char *operand = strrchr(buf, ' ');
+	size_t len = strlen(buf);
+	bool near = z->opcode == 0xff && (z->mnemonic == ZYDIS_MNEMONIC_CALL || z->mnemonic == ZYDIS_MNEMONIC_JMP);
+	if (!near || !operand || strchr(buf, '*') || len + 2 > cap)
+		return;
+	memmove(operand + 2, operand + 1, len - (size_t)(operand - buf));
+	operand[1] = '*';
+}
 
 int isa_format(const uint8_t *bytes, size_t cnt, uint64_t addr, char *buf, size_t cap)
 {
@@ -22,5 +35,6 @@ int isa_format(const uint8_t *bytes, size_t cnt, uint64_t addr, char *buf, size_
 		snprintf(buf, cap, "(bad)");
 		return -EINVAL;
 	}
+	mark_indirect(&z, buf, cap);
 	return z.length;
 }
