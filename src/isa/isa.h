@@ -33,6 +33,14 @@ enum isa_op {
 	ISA_OP_INT3,
 };
 
+/* What becomes of rsp. */
+enum isa_sp {
+	ISA_SP_SAME,   /* calls and returns too: seen from the function, they are balanced */
+	ISA_SP_ADD,    /* rsp += sp_delta */
+	ISA_SP_FRAME,  /* rsp = rbp + sp_delta */
+	ISA_SP_LOST,   /* anything else */
+};
+
 /* Register numbers as in the encoding: rax 0, rcx 1, rdx 2, rbx 3, rsp 4 ... r15 15. */
 #define ISA_REG_NONE 255
 
@@ -51,6 +59,8 @@ struct isa_insn {
 	uint8_t base, index, scale; /* of the memory operand; ISA_REG_NONE */
 	uint8_t reg;         /* of an indirect branch through a register, of lea, mov, load and add: the
 	                      * destination; else ISA_REG_NONE */
+	uint8_t sp;          /* enum isa_sp */
+	int32_t sp_delta;
 	int32_t disp;
 	uint64_t target;     /* of ISA_JMP, ISA_JCC, direct ISA_CALL; 0 else */
 	uint64_t rip_target; /* address that the rip-relative operand means */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { RSP = 4 };
+enum { RSP = 4, RBP = 5 };
 
 int isa_zydis(const uint8_t *bytes, size_t cnt, ZydisDecodedInstruction *ret)
 {
@@ -206,6 +206,71 @@ static enum isa_op op_of(const ZydisDecodedInstruction *z, struct isa_insn *ret)
 	}
 }
 
+static void sp_add(struct isa_insn *ret, int64_t delta)
+{
+	ret->sp = ISA_SP_ADD;
+	ret->sp_delta = (int32_t)delta;
+}
+
+static void sp_frame(struct isa_insn *ret, int32_t delta)
+{
+	ret->sp = ISA_SP_FRAME;
+	ret->sp_delta = delta;
+}
+
+/* add, sub, lea and mov to rsp; what is not understood here is lost. */
+static void sp_set(const ZydisDecodedInstruction *z, struct isa_insn *ret)
+{
+	bool imm = z->opcode == 0x81 || z->opcode == 0x83;
+	ret->sp = ISA_SP_LOST;
+	if (z->operand_width != 64)
+		return;
+	if (z->mnemonic == ZYDIS_MNEMONIC_ADD && imm)
+		sp_add(ret, z->raw.imm[0].value.s);
+	else if (z->mnemonic == ZYDIS_MNEMONIC_SUB && imm)
+		sp_add(ret, -z->raw.imm[0].value.s);
+	else if (z->mnemonic == ZYDIS_MNEMONIC_LEA && ret->base == RSP && ret->index == ISA_REG_NONE)
+		sp_add(ret, ret->disp);
+	else if (z->mnemonic == ZYDIS_MNEMONIC_LEA && ret->base == RBP && ret->index == ISA_REG_NONE)
+		sp_frame(ret, ret->disp);
+	else if (z->mnemonic == ZYDIS_MNEMONIC_MOV && z->opcode == 0x89 && modrm_reg(z) == RBP)
+		sp_frame(ret, 0);
+}
+
+static void sp_of(const ZydisDecodedInstruction *z, const uint8_t *bytes, struct isa_insn *ret)
+{
+	switch (z->mnemonic) {
+	case ZYDIS_MNEMONIC_PUSH:
+	case ZYDIS_MNEMONIC_PUSHFQ:
+		sp_add(ret, -8);
+		break;
+	case ZYDIS_MNEMONIC_POP:
+	case ZYDIS_MNEMONIC_POPFQ:
+		sp_add(ret, 8);
+		break;
+	case ZYDIS_MNEMONIC_LEAVE:
+		sp_frame(ret, 8);
+		return;
+	case ZYDIS_MNEMONIC_ENTER:
+		ret->sp = ISA_SP_LOST;
+		return;
+	case ZYDIS_MNEMONIC_CALL:
+	case ZYDIS_MNEMONIC_RET:
+		return;
+	default:
+		break;
+	}
+	if (ret->sp == ISA_SP_ADD && z->operand_width != 64)
+		ret->sp = ISA_SP_LOST;
+	bool modrm = z->attributes & ZYDIS_ATTRIB_HAS_MODRM && z->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
+	bool names_rsp = modrm && (modrm_reg(z) == RSP || (z->raw.modrm.mod == 3 && modrm_rm(z) == RSP));
+	bool short_form = !modrm && (z->opcode & 7) == RSP && !z->raw.rex.B; /* pop %rsp, xchg, mov imm */
+	if ((names_rsp || short_form) && ret->sp == ISA_SP_SAME && isa_writes_reg(bytes, z->length, RSP))
+		sp_set(z, ret);
+	else if ((names_rsp || short_form) && z->mnemonic == ZYDIS_MNEMONIC_POP)
+		ret->sp = ISA_SP_LOST;
+}
+
 int isa_decode(const uint8_t *bytes, size_t cnt, uint64_t addr, struct isa_insn *ret)
 {
 	ZydisDecodedInstruction z;
@@ -220,6 +285,7 @@ int isa_decode(const uint8_t *bytes, size_t cnt, uint64_t addr, struct isa_insn 
 	flags_of(&z, ret);
 	mem_of(&z, addr, ret);
 	ret->op = op_of(&z, ret);
+	sp_of(&z, bytes, ret);
 	if (z.raw.imm[0].is_relative)
 		ret->target = addr + z.length + (uint64_t)z.raw.imm[0].value.s;
 	else if (z.raw.imm[0].size >= 32 && !ret->abs_ref)
