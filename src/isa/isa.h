@@ -91,9 +91,9 @@ int isa_relocate(const uint8_t *bytes, const struct isa_insn *, uint64_t addr, u
 #define ISA_FAR_MAX 16
 uint32_t isa_put_jmp(uint8_t *buf, uint64_t addr, uint64_t target);
 uint32_t isa_put_call(uint8_t *buf, uint64_t addr, uint64_t target);
-/* A two-byte conditional jump @skip bytes ahead that is taken where the conditional jump at
- * @jcc (a jcc proper) would not be.  Returns 2, or 0 where @jcc is none. */
-uint32_t isa_put_jcc_inverse(uint8_t *buf, const uint8_t *jcc, const struct isa_insn *, uint8_t skip);
+/* A conditional jump @skip bytes ahead that is taken where the conditional jump at @jcc (a jcc
+ * proper) would not be.  Returns its length, 6, or 0 where @jcc is none. */
+uint32_t isa_put_jcc_inverse(uint8_t *buf, const uint8_t *jcc, const struct isa_insn *, uint32_t skip);
 /* Whether a 4-byte displacement reaches from the end of an instruction to @target. */
 static inline bool isa_reaches(uint64_t end, uint64_t target)
 {

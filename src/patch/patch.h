@@ -91,9 +91,10 @@ enum patch_form {
 };
 struct patch_window {
 	uint64_t addr;
+	uint32_t offset;     /* from the function's start */
 	uint32_t bytes;      /* of whole instructions displaced, padding behind them included */
 	uint8_t form;        /* enum patch_form */
-	uint8_t write_bytes; /* of the window that change: all, or 5 of a host */
+	uint8_t write_bytes; /* how many of them change: those of the jump, 5 or 2 */
 	uint8_t old[PATCH_WINDOW_MAX]; /* what stands there */
 	uint64_t hole_addr;  /* PATCH_HOLE: where the 5-byte jump goes */
 	uint8_t hole_old[5];
@@ -139,10 +140,11 @@ struct patch_move {
 int patch_emit(const struct patch_window *windows, uint32_t w, const struct patch_anchor *anchors,
 	       uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
 	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr);
-/* The bytes to write at w->addr (@ret_new: w->write_bytes of them, the jump filled up with int3)
- * and, for PATCH_HOLE, at w->hole_addr.  0, or -ERANGE where the trampoline is more than 2 GiB
+/* The bytes to write at w->addr (@ret_new: w->write_bytes of them) and, for PATCH_HOLE, at
+ * w->hole_addr.  What follows the jump in the window stays as it is: a signal handler may yet
+ * return there.  0, or -ERANGE where the trampoline is more than 2 GiB
  * away.  The order of the writes of one plan does not matter. */
-int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t *ret_new, uint8_t ret_hole[5],
+int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t ret_new[5], uint8_t ret_hole[5],
 		     struct err *reterr);
 
 /* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in

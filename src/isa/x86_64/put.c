@@ -29,7 +29,7 @@ uint32_t isa_put_call(uint8_t *buf, uint64_t addr, uint64_t target)
 	return 16;
 }
 
-uint32_t isa_put_jcc_inverse(uint8_t *buf, const uint8_t *jcc, const struct isa_insn *in, uint8_t skip)
+uint32_t isa_put_jcc_inverse(uint8_t *buf, const uint8_t *jcc, const struct isa_insn *in, uint32_t skip)
 {
 	ZydisDecodedInstruction z;
 	if (isa_zydis(jcc, in->len, &z) || !z.raw.imm[0].is_relative)
@@ -38,7 +38,8 @@ uint32_t isa_put_jcc_inverse(uint8_t *buf, const uint8_t *jcc, const struct isa_
 	bool near8 = z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (z.opcode & 0xf0) == 0x70;
 	if (!near32 && !near8)
 		return 0;
-	buf[0] = 0x70 | ((z.opcode & 0xf) ^ 1); /* SDM volume 2, appendix B.1.4.7: bit 0 of tttn negates */
-	buf[1] = skip;
-	return 2;
+	buf[0] = 0x0f;
+	buf[1] = 0x80 | ((z.opcode & 0xf) ^ 1); /* SDM volume 2, appendix B.1.4.7: bit 0 of tttn negates */
+	memcpy(buf + 2, &skip, 4);
+	return 6;
 }

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A function taken apart: where its instructions begin, and to which of them
+ * something jumps.  Everything here errs towards more targets: a target too many
+ * costs a window, one too few the program.
+ */
+#include "patch/patch_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+bool code_in_frag(const struct patch_func *f, uint64_t addr)
+{
+	for (uint32_t i = 0; i < f->frag_cnt; i++)
+		if (addr >= f->frags[i].start && addr < f->frags[i].end)
+			return true;
+	return false;
+}
+
+uint32_t code_at(const struct code *c, uint64_t addr)
+{
+	return code_inside(c->f, addr) ? c->at[addr - c->f->addr] : CODE_NONE;
+}
+
+void code_mark(struct code *c, uint64_t addr)
+{
+	if (!code_inside(c->f, addr))
+		return;
+	uint32_t off = (uint32_t)(addr - c->f->addr), start = off;
+	while (c->at[start] == CODE_NONE)
+		start--; /* offset 0 always begins an instruction */
+	struct code_insn *i = &c->insn[c->at[start]];
+	if (start == off)
+		i->start = true;
+	else
+		i->split = true; /* e.g. past a lock prefix */
+}
+
+static void decode_one(const struct patch_func *f, uint32_t off, uint32_t end, struct code_insn *ret)
+{
+	*ret = (struct code_insn){ .off = off };
+	if (!isa_decode(f->code + off, end - off, f->addr + off, &ret->in))
+		return;
+	ret->bad = true;
+	ret->in = (struct isa_insn){ .len = 1, .flow = ISA_TRAP, .op = ISA_OP_INT3 };
+}
+
+static void decode_all(struct code *c)
+{
+	const struct patch_func *f = c->f;
+	for (uint32_t off = 0; off < f->bytes; off++)
+		c->at[off] = CODE_NONE;
+	for (uint32_t off = 0; off < f->bytes; off += c->insn[c->cnt++].in.len) {
+		decode_one(f, off, f->bytes, &c->insn[c->cnt]);
+		c->at[off] = c->cnt;
+	}
+	c->func_cnt = c->cnt;
+}
+
+/* A call at the very end is of a function that does not return. */
+static void decode_slack(struct code *c)
+{
+	const struct patch_func *f = c->f;
+	const struct isa_insn *last = &c->insn[c->func_cnt - 1].in;
+	if (c->insn[c->func_cnt - 1].bad || (!code_ends(last) && last->flow != ISA_CALL))
+		return;
+	uint32_t end = f->bytes + patch_padding(f->code + f->bytes, f->slack, f->addr + f->bytes);
+	for (uint32_t off = f->bytes; off < end; off += c->insn[c->cnt++].in.len) {
+		decode_one(f, off, end, &c->insn[c->cnt]);
+		c->insn[c->cnt].pad = true;
+	}
+}
+
+static void mark_branches(struct code *c)
+{
+	for (uint32_t i = 0; i < c->func_cnt; i++) {
+		const struct isa_insn *in = &c->insn[i].in;
+		if (in->target)
+			code_mark(c, in->target);
+	}
+	for (uint32_t i = 0; i < c->f->target_cnt; i++)
+		code_mark(c, c->f->targets[i]);
+}
+
+static bool is_filler(const struct code_insn *i)
+{
+	return !i->bad && !i->start && !i->split && (i->in.is_nop || i->in.op == ISA_OP_INT3);
+}
+
+/* Padding between the blocks of a function.  Where unknown jumps could end at a
+ * nop, only a run up to an aligned address is taken for padding. */
+static void mark_padding(struct code *c)
+{
+	for (uint32_t i = 0; i + 1 < c->func_cnt; i++) {
+		if (c->insn[i].bad || !code_ends(&c->insn[i].in))
+			continue;
+		uint32_t end = i + 1;
+		while (end < c->func_cnt && is_filler(&c->insn[end]))
+			end++;
+		uint64_t next = end < c->func_cnt ? c->f->addr + c->insn[end].off : 0;
+		if (c->unknown_jumps && next & 7)
+			continue;
+		for (uint32_t k = i + 1; k < end; k++)
+			c->insn[k].pad = true;
+	}
+}
+
+int code_init(struct code *c, const struct patch_func *f)
+{
+	*c = (struct code){ .f = f };
+	c->insn = malloc((f->bytes + f->slack + 1) * sizeof(*c->insn));
+	c->at = malloc((f->bytes + 1) * sizeof(*c->at));
+	if (!c->insn || !c->at || !f->bytes) {
+		code_deinit(c);
+		return -ENOMEM;
+	}
+	decode_all(c);
+	mark_branches(c);
+	int rc = tables_find(c);
+	if (rc) {
+		code_deinit(c);
+		return rc;
+	}
+	mark_padding(c);
+	decode_slack(c);
+	return 0;
+}
+
+void code_deinit(struct code *c)
+{
+	free(c->insn);
+	free(c->at);
+	free(c->depth);
+	free(c->tables);
+	*c = (struct code){ 0 };
+}

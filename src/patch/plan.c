@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The planner.  First every anchor gets a window of 5 bytes, on its own or
+ * merged with those it would overlap; then those that found none get a short
+ * window and a hole (holes.c).
+ */
+#include "patch/patch_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t window_bytes(const struct code *c, uint32_t a, uint32_t b)
+{
+	return c->insn[b - 1].off + c->insn[b - 1].in.len - c->insn[a].off;
+}
+
+static bool is_movable(const struct code *c, uint32_t i)
+{
+	uint8_t buf[ISA_RELOC_MAX];
+	uint64_t addr = c->f->addr + c->insn[i].off;
+	return isa_relocate(code_bytes(c, i), &c->insn[i].in, addr, addr + 4096, buf, sizeof(buf), NULL) > 0;
+}
+
+/* An instruction in the middle of an epilogue: compilers make those in one piece. */
+static bool in_epilogue(const struct code *c, uint32_t i)
+{
+	const struct isa_insn *before = &c->insn[i - 1].in, *in = &c->insn[i].in;
+	bool undoes = before->op == ISA_OP_POP || before->op == ISA_OP_LEAVE ||
+		      (before->sp == ISA_SP_ADD && before->sp_delta > 0) || before->sp == ISA_SP_FRAME;
+	return undoes && (in->op == ISA_OP_POP || in->op == ISA_OP_LEAVE || in->flow == ISA_RET);
+}
+
+/* Why instruction @i cannot stand in the window that began at @a, behind another. */
+static enum patch_refusal interior_check(const struct code *c, uint32_t a, uint32_t i)
+{
+	const struct code_insn *before = &c->insn[i - 1], *k = &c->insn[i];
+	if (k->start)
+		return PATCH_TARGET_INSIDE;
+	if (k->pad)
+		return PATCH_OK;
+	if (code_ends(&before->in) || before->pad)
+		return PATCH_TOO_SHORT;
+	if (before->in.flow == ISA_CALL || before->in.flow == ISA_SYSCALL)
+		return PATCH_TARGET_INSIDE; /* the call comes back here */
+	if (c->unknown_jumps && a != 0 && !in_epilogue(c, i))
+		return PATCH_UNKNOWN_JUMPS;
+	return PATCH_OK;
+}
+
+enum patch_refusal window_check(const struct code *c, uint32_t a, uint32_t b)
+{
+	if (window_bytes(c, a, b) > PATCH_WINDOW_MAX || c->insn[a].pad)
+		return PATCH_TOO_SHORT;
+	for (uint32_t i = a; i < b; i++) {
+		const struct code_insn *k = &c->insn[i];
+		enum patch_refusal why = i > a ? interior_check(c, a, i) : PATCH_OK;
+		if (why)
+			return why;
+		if (k->bad)
+			return PATCH_UNDECODABLE;
+		if (k->split)
+			return PATCH_TARGET_INSIDE;
+		if (!k->pad && !is_movable(c, i))
+			return PATCH_UNRELOCATABLE;
+	}
+	return PATCH_OK;
+}
+
+bool plan_overlaps(const struct plan *p, uint32_t a, uint32_t b)
+{
+	for (uint32_t i = 0; i < p->cnt; i++)
+		if (a < p->span[i].b && p->span[i].a < b)
+			return true;
+	return false;
+}
+
+/* What [a, b) and all windows that it meets cover together. */
+static void grow_over(const struct plan *p, uint32_t *a, uint32_t *b)
+{
+	for (uint32_t i = 0; i < p->cnt; i++) {
+		const struct span *s = &p->span[i];
+		if (*a >= s->b || s->a >= *b)
+			continue;
+		*a = s->a < *a ? s->a : *a;
+		*b = s->b > *b ? s->b : *b;
+	}
+}
+
+/* Adds [a, b) in the place of the windows within it. */
+static void put_span(struct plan *p, uint32_t a, uint32_t b)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < p->cnt; i++)
+		if (p->span[i].b <= a || b <= p->span[i].a)
+			p->span[n++] = p->span[i];
+	p->span[n] = (struct span){ .a = a, .b = b, .form = PATCH_JMP5 };
+	p->cnt = n + 1;
+}
+
+static enum patch_refusal try_span(struct plan *p, uint32_t a, uint32_t b)
+{
+	grow_over(p, &a, &b);
+	enum patch_refusal why = window_check(&p->code, a, b);
+	if (!why)
+		put_span(p, a, b);
+	return why;
+}
+
+/* End of the shortest window from @a over @k that has 5 bytes, or 0. */
+static uint32_t end_of(const struct code *c, uint32_t a, uint32_t k)
+{
+	for (uint32_t b = k + 1; b <= c->cnt; b++)
+		if (window_bytes(c, a, b) >= JMP_BYTES)
+			return b;
+	return 0;
+}
+
+static void keep_reason(enum patch_refusal why, enum patch_refusal *ret)
+{
+	if (*ret == PATCH_OK || *ret == PATCH_TOO_SHORT)
+		*ret = why;
+}
+
+/* Forward from the instruction; then beginning ever earlier. */
+static enum patch_refusal place_forward(struct plan *p, uint32_t k)
+{
+	enum patch_refusal first = PATCH_OK;
+	for (uint32_t a = k;; a--) {
+		uint32_t b = end_of(&p->code, a, k);
+		enum patch_refusal why = b ? try_span(p, a, b) : PATCH_TOO_SHORT;
+		if (!why)
+			return PATCH_OK;
+		keep_reason(why, &first);
+		if (a == 0 || window_bytes(&p->code, a, k + 1) > JMP_BYTES + ISA_INSN_MAX)
+			return first;
+	}
+}
+
+/* Backwards from the end of instruction @k, leaving the padding behind it to others. */
+static enum patch_refusal place_backward(struct plan *p, uint32_t k)
+{
+	for (uint32_t a = k;; a--) {
+		if (window_bytes(&p->code, a, k + 1) >= JMP_BYTES)
+			return try_span(p, a, k + 1);
+		if (a == 0 || p->code.insn[a].start)
+			return PATCH_TOO_SHORT;
+	}
+}
+
+static bool covered(const struct plan *p, uint32_t k)
+{
+	return plan_overlaps(p, k, k + 1);
+}
+
+static enum patch_refusal place(struct plan *p, const struct patch_anchor *an, uint32_t k)
+{
+	if (p->code.insn[k].bad)
+		return PATCH_UNDECODABLE;
+	if (covered(p, k))
+		return PATCH_OK;
+	if (an->kind == WIRE_SITE_RETURN && !place_backward(p, k))
+		return PATCH_OK;
+	return place_forward(p, k);
+}
+
+static void place_all(struct plan *p, struct patch_anchor *anchors, uint32_t cnt, bool entries)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct patch_anchor *an = &anchors[i];
+		bool entry = an->offset == 0;
+		if (entry != entries)
+			continue;
+		uint32_t k = an->offset < p->code.f->bytes ? p->code.at[an->offset] : CODE_NONE;
+		an->refusal = k == CODE_NONE ? PATCH_NOT_BOUNDARY : place(p, an, k);
+	}
+}
+
+/* A short window may also suit what was refused for the bytes that it would have needed. */
+static void place_short(struct plan *p, struct patch_anchor *anchors, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct patch_anchor *an = &anchors[i];
+		if (!an->refusal || an->refusal == PATCH_NOT_BOUNDARY || an->refusal == PATCH_UNDECODABLE)
+			continue;
+		uint32_t k = p->code.at[an->offset];
+		if (covered(p, k) || holes_place(p, k) != CODE_NONE)
+			an->refusal = PATCH_OK;
+	}
+}
+
+enum { STEP_MAX = 64 };
+
+/* Whether somebody may still want the flags as they are before instruction @i. At a call or a
+ * jump elsewhere the ABI says no, but only an entry trusts that all the code keeps to it. */
+static bool flags_live(const struct code *c, uint32_t i, bool entry)
+{
+	for (int n = 0; n < STEP_MAX && i < c->func_cnt && !c->insn[i].bad; n++) {
+		const struct isa_insn *in = &c->insn[i].in;
+		if (in->reads_flags)
+			return true;
+		if (in->writes_flags || in->flow == ISA_RET)
+			return false;
+		if (in->flow == ISA_CALL || in->flow == ISA_JMP_IND)
+			return !entry;
+		if (in->flow == ISA_JMP && code_at(c, in->target) == CODE_NONE)
+			return !entry;
+		if (in->flow == ISA_TRAP)
+			return false;
+		i = in->flow == ISA_JMP ? code_at(c, in->target) : i + 1;
+	}
+	return true;
+}
+
+static void describe(const struct plan *p, struct patch_anchor *an)
+{
+	bool entry = an->offset == 0, ret = an->kind == WIRE_SITE_RETURN;
+	an->save_flags = !ret && flags_live(&p->code, p->code.at[an->offset], entry);
+	an->skip_redzone = !ret && !entry;
+	an->sp_adj = 16 + (an->save_flags ? 8 : 0) + (an->skip_redzone ? 128 : 0);
+}
+
+static void finish_anchor(const struct plan *p, struct patch_anchor *an)
+{
+	an->window = PATCH_NO_WINDOW;
+	if (an->refusal)
+		return;
+	uint32_t k = p->code.at[an->offset];
+	for (uint32_t i = 0; i < p->cnt; i++)
+		if (k >= p->span[i].a && k < p->span[i].b)
+			an->window = i;
+	describe(p, an);
+}
+
+static uint32_t anchors_in(const struct patch_anchor *anchors, uint32_t cnt, uint32_t w)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cnt; i++)
+		n += anchors[i].window == w;
+	return n;
+}
+
+static void finish_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt, struct patch_window *ret)
+{
+	const struct patch_func *f = p->code.f;
+	uint32_t start = span_start(p, s);
+	*ret = (struct patch_window){ .addr = f->addr + start, .offset = start, .form = s->form };
+	ret->bytes = span_end(p, s) - start;
+	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : JMP_BYTES;
+	memcpy(ret->old, f->code + start, ret->bytes);
+	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt);
+	if (s->form != PATCH_HOLE)
+		return;
+	ret->hole_addr = f->addr + s->hole_off;
+	memcpy(ret->hole_old, f->code + s->hole_off, JMP_BYTES);
+}
+
+static int plan_init(struct plan *p, const struct patch_func *f, uint32_t anchor_cnt)
+{
+	*p = (struct plan){ 0 };
+	p->span = malloc((PATCH_WINDOW_CNT(anchor_cnt) + 1) * sizeof(*p->span));
+	p->pad_used = calloc((f->bytes + f->slack) / 64 + 1, sizeof(*p->pad_used));
+	if (p->span && p->pad_used && !code_init(&p->code, f))
+		return 0;
+	free(p->span);
+	free(p->pad_used);
+	return -ENOMEM;
+}
+
+int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_t anchor_cnt,
+	       struct patch_window *ret_windows)
+{
+	struct plan p;
+	int rc = plan_init(&p, f, anchor_cnt);
+	if (rc)
+		return rc;
+	place_all(&p, anchors, anchor_cnt, true);
+	place_all(&p, anchors, anchor_cnt, false);
+	place_short(&p, anchors, anchor_cnt);
+	for (uint32_t i = 0; i < anchor_cnt; i++)
+		finish_anchor(&p, &anchors[i]);
+	for (uint32_t i = 0; i < p.cnt; i++)
+		finish_window(&p, &p.span[i], anchors_in(anchors, anchor_cnt, i), &ret_windows[i]);
+	rc = (int)p.cnt;
+	code_deinit(&p.code);
+	free(p.span);
+	free(p.pad_used);
+	return rc;
+}
