@@ -88,11 +88,13 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 {
 	for (uint32_t i = 0; i < t->arena_cnt; i++) {
 		struct arena *a = &t->arenas[i];
-		if (in_reach(a->addr, a->bytes, lo, hi) && a->bytes - a->used >= bytes) {
+		if (in_reach(a->addr, a->bytes, lo, hi) && a->bytes - a->promised >= bytes) {
+			a->promised += bytes;
 			*ret = a;
 			return 0;
 		}
 	}
+	uint64_t wanted = bytes;
 	bytes = align_up(bytes, 1u << 16);
 	int r = obj_proc_refresh(t->obj, reterr);
 	if (r)
@@ -111,6 +113,7 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 	if (r)
 		return r;
 	t->arena_cnt++;
+	a->promised = wanted;
 	*ret = a;
 	return 0;
 }
