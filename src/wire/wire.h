@@ -226,7 +226,7 @@ struct wire_thread_geom {
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
 	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
-	uint32_t ctx_stride; /* includes the scratch behind each */
+	uint32_t ctx_stride; /* includes the scratch and spill slots behind each */
 	uint64_t ring_off, ring_bytes; /* ring_bytes: a power of two */
 	uint64_t agg_off, agg_bytes;   /* index and arena, see rt/agg */
 };
