@@ -1,2 +1,88 @@
 /* SPDX-License-Identifier: MIT */
-int main(void) { return 2; }
+#include "cli/cli_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int open_output(struct cli *cli)
+{
+	cli->out = stdout;
+	if (!cli->args.out)
+		return CLI_OK;
+	cli->out = fopen(cli->args.out, "ae");
+	if (cli->out)
+		return CLI_OK;
+	cli_error("failed to open output file '%s': %s", cli->args.out, strerror(errno));
+	cli->out = stdout;
+	return CLI_ERROR;
+}
+
+static int run(struct cli *cli)
+{
+	switch (cli->args.mode) {
+	case MODE_HELP:
+		cli_usage(stdout);
+		return CLI_OK;
+	case MODE_OPTIONS:
+		options_list(stdout);
+		return CLI_OK;
+	case MODE_VERSION:
+		printf("%s: dyntrace %s\n", cli_name, DYNTRACE_VERSION);
+		return CLI_OK;
+	case MODE_LIST:
+		return open_output(cli) ? CLI_ERROR : verb_list(cli);
+	case MODE_EXPLAIN:
+		return open_output(cli) ? CLI_ERROR : verb_explain(cli);
+	case MODE_TRACE:
+		return open_output(cli) ? CLI_ERROR : verb_trace(cli);
+	}
+	return CLI_USAGE;
+}
+
+static int close_output(struct cli *cli)
+{
+	if (!cli->out)
+		return CLI_OK;
+	bool bad = fflush(cli->out) == EOF && errno != EPIPE;
+	if (bad)
+		cli_error("failed to write to %s: %s", cli->args.out ? cli->args.out : "<stdout>", strerror(errno));
+	if (cli->out != stdout)
+		fclose(cli->out);
+	return bad ? CLI_ERROR : CLI_OK;
+}
+
+static void cli_deinit(struct cli *cli)
+{
+	consume_destroy(cli->consume);
+	targets_close(cli);
+	session_destroy(cli->session);
+	for (uint32_t i = 0; i < cli->probe_cnt; i++)
+		free(cli->probes[i].progs);
+	free(cli->probes);
+	free(cli->matches);
+	probe_table_destroy(cli->table);
+	if (cli->compiled)
+		d_program_deinit(&cli->prog);
+	d_destroy(cli->d);
+	args_deinit(&cli->args);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = { 0 };
+	if (argc < 1)
+		return CLI_USAGE;
+	const char *slash = strrchr(argv[0], '/');
+	cli_name = slash ? slash + 1 : argv[0];
+	if (argc == 1) {
+		cli_usage(stderr);
+		return CLI_USAGE;
+	}
+	int rc = args_parse(&cli.args, argc, argv);
+	if (!rc)
+		rc = run(&cli);
+	int closed = close_output(&cli);
+	cli_deinit(&cli);
+	return rc ? rc : closed;
+}

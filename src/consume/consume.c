@@ -1,2 +1,125 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/base.h"
+#include "consume/consume_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int compile_formats(struct consume *c, struct err *reterr)
+{
+	c->fmts = calloc(c->plan->clause_cnt + 1ul, sizeof(*c->fmts));
+	if (!c->fmts)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < c->plan->clause_cnt; i++) {
+		const struct plan_clause *cl = &c->plan->clauses[i];
+		c->fmts[i] = calloc(cl->act_cnt + 1ul, sizeof(struct fmt));
+		if (!c->fmts[i])
+			return err_setf(reterr, -ENOMEM, "out of memory");
+		for (uint32_t a = 0; a < cl->act_cnt; a++) {
+			int rc = cl->acts[a].fmt ? fmt_parse(cl->acts[a].fmt, &c->fmts[i][a], reterr) : 0;
+			if (rc)
+				return rc;
+		}
+	}
+	return 0;
+}
+
+static int make_slots(struct consume *c, struct err *reterr)
+{
+	uint32_t cnt = c->geo.thread_cnt;
+	c->slots = calloc(cnt + 1ul, sizeof(*c->slots));
+	c->heap = calloc(cnt + 1ul, sizeof(*c->heap));
+	uint64_t *drops = calloc(2ul * cnt * c->geo.clause_cnt + 1, sizeof(*drops));
+	if (!c->slots || !c->heap || !drops) {
+		free(drops);
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	}
+	for (uint32_t i = 0; i < cnt; i++)
+		c->slots[i].drops = drops + 2ul * i * c->geo.clause_cnt;
+	if (!cnt)
+		free(drops);
+	return 0;
+}
+
+static int make_aggs(struct consume *c, struct err *reterr)
+{
+	uint32_t cnt = AGG_CNT(c);
+	const struct wire_agg *desc = (const struct wire_agg *)((const uint8_t *)c->shm + c->geo.agg_desc_off);
+	c->gen = calloc(cnt + 1ul, sizeof(*c->gen));
+	c->normal = calloc(cnt + 1ul, sizeof(*c->normal));
+	c->printed = calloc(cnt + 1ul, sizeof(*c->printed));
+	if (!c->gen || !c->normal || !c->printed)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < cnt; i++) {
+		c->gen[i] = desc[i].gen;
+		c->normal[i] = 1;
+	}
+	return 0;
+}
+
+int consume_create(struct wire_shm *shm, const struct plan *plan, const struct ir_image *image,
+		   const struct consume_opts *opts, struct consume **ret, struct err *reterr)
+{
+	struct consume *c = calloc(1, sizeof(*c));
+	if (!c)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	c->shm = shm;
+	c->geo = *shm;
+	c->plan = plan;
+	c->image = image;
+	c->opts = *opts;
+	c->saved_out = -1;
+	c->last_site = c->last_clause = WIRE_NONE;
+	int rc = 0;
+	if (plan->agg_cnt != image->agg_cnt || plan->agg_cnt != shm->agg_cnt)
+		rc = err_setf(reterr, -EINVAL, "plan, image and shared memory disagree about the aggregations");
+	rc = rc ? rc : make_slots(c, reterr);
+	rc = rc ? rc : make_aggs(c, reterr);
+	rc = rc ? rc : compile_formats(c, reterr);
+	if (rc)
+		consume_destroy(c);
+	else
+		*ret = c;
+	return rc;
+}
+
+static void destroy_formats(struct consume *c)
+{
+	for (uint32_t i = 0; c->fmts && i < c->plan->clause_cnt; i++) {
+		for (uint32_t a = 0; c->fmts[i] && a < c->plan->clauses[i].act_cnt; a++)
+			fmt_deinit(&c->fmts[i][a]);
+		free(c->fmts[i]);
+	}
+	free(c->fmts);
+}
+
+void consume_destroy(struct consume *c)
+{
+	if (!c)
+		return;
+	destroy_formats(c);
+	agg_tab_clear(&c->base);
+	agg_tab_clear(&c->snap);
+	if (c->slots && c->geo.thread_cnt)
+		free(c->slots[0].drops);
+	free(c->slots);
+	free(c->heap);
+	free(c->gen);
+	free(c->normal);
+	free(c->printed);
+	if (c->saved_out >= 0)
+		close(c->saved_out);
+	free(c);
+}
+
+void consume_set_opts(struct consume *c, const struct consume_opts *opts) { c->opts = *opts; }
+
+bool consume_exited(const struct consume *c, int *ret_status)
+{
+	if (c->exited && ret_status)
+		*ret_status = c->exit_status;
+	return c->exited;
+}
+
+int consume_print_aggs(struct consume *c, struct err *reterr) { return agg_print_unprinted(c, c->opts.out, reterr); }

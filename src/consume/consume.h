@@ -2,6 +2,10 @@
 /*
  * consume: from rings and aggregation tables to what people see: drain, merge
  * by time, perform the plan's actions, print as dtrace(1) does.
+ *
+ * All calls come from one thread of the tool. Data goes to consume_opts.out;
+ * losses, errors in clauses and failed actions go to stderr as
+ * "PROGNAME: sentence", because scripts of dtrace(1) expect them there.
  */
 #ifndef CONSUME_CONSUME_H
 #define CONSUME_CONSUME_H
@@ -13,26 +17,32 @@ struct consume;
 
 struct consume_opts {
 	FILE *out;          /* owned by the caller */
+	FILE *errs;         /* messages; NULL: stderr. Owned by the caller. */
 	const char *progname; /* for messages */
 	bool quiet, flowindent, rawbytes;
-	uint32_t stackindent; /* 14 */
+	bool droptags;      /* "[DTRACEDROP_...] " before messages about losses */
+	bool no_ids;        /* leave out what differs between runs: CPU and probe ID */
+	bool demangle;      /* C++ and Rust names in stacks and symbols */
+	uint32_t stackindent; /* spaces before a frame; dtrace has 14 */
 	/* aggregation output */
-	bool aggsortkey, aggsortrev, aggzoom, agghist, aggpack;
+	bool aggsortkey, aggsortrev;
 	uint32_t aggsortpos, aggsortkeypos;
 	/* Symbols of process @proc (wire_proc index); NULL if it is gone. */
 	struct obj_proc *(*obj)(void *arg, uint32_t proc);
-	/* ERROR probes: fire ERROR clauses in the tool with these arguments
+	/* A fault in a clause, after it was reported: fire ERROR clauses in the tool with
 	 * (arg1 epid, arg2 action, arg3 pc, arg4 fault, arg5 value). NULL: only report. */
 	void (*on_error)(void *arg, const struct wire_rec *, const struct wire_rec_error *);
-	/* setopt("quiet") and the like at run time. */
-	int (*set_option)(void *arg, const char *name, const char *value, struct err *reterr);
+	/* setopt("quiet") and the like at run time; calls consume_set_opts(). */
+	int (*set_option)(void *arg, const char *name, const char *value /* NULL: none */, struct err *reterr);
 	void *arg;
-	bool destructive;
+	bool destructive; /* system() and freopen() may run */
 };
 
+/* Keeps references to @shm, @plan and @image until destroy; copies @opts.
+ * -EINVAL where a printf format of the plan is impossible. */
 int consume_create(struct wire_shm *shm, const struct plan *plan, const struct ir_image *image,
 		   const struct consume_opts *, struct consume **ret, struct err *reterr);
-void consume_destroy(struct consume *);
+void consume_destroy(struct consume *); /* NULL is fine */
 void consume_set_opts(struct consume *, const struct consume_opts *);
 
 /* Reads all rings, merges what is complete by time, performs actions. With
@@ -43,9 +53,14 @@ int64_t consume_drain(struct consume *, bool final, struct err *reterr);
 bool consume_exited(const struct consume *, int *ret_status);
 /* Prints all aggregations that no printa() has shown, as at the end of dtrace. */
 int consume_print_aggs(struct consume *, struct err *reterr);
-/* Losses that were not reported yet, as dtrace reports them, on stderr; returns how many in all so far. */
+/* Losses that were not reported yet, as dtrace reports them; returns how many in all so far. */
 uint64_t consume_report_drops(struct consume *);
 
-/* printf format against the argument kinds, for the compiler: NULL if fine, else what is wrong. */
+/* The thread of area @slot is gone and its ring is drained: keeps what its
+ * area holds (aggregations, counts of losses), so that the area may be zeroed
+ * for another thread. */
+int consume_fold_thread(struct consume *, uint32_t slot, struct err *reterr);
+/* Whether all records of area @slot have been read. */
+bool consume_thread_drained(const struct consume *, uint32_t slot);
 
 #endif

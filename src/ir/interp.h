@@ -10,10 +10,16 @@
 /* Runs one program in @ctx (after rt_enter).  A fault has been turned into an
  * ERROR record when this returns. 0, or 1 if the program faulted. */
 int ir_interp_run(const struct ir_prog *, struct rt_ctx *ctx);
+/* The programs of one firing in order; a fault ends only its own program. Those
+ * behind one that calls exit() do not run; if exit() was called before (END),
+ * all do. Returns the number of programs that faulted. */
+int ir_interp_run_all(struct rt_ctx *ctx, const struct ir_prog *const *progs, uint32_t prog_cnt);
 
-/* Fires a site of the tool's own: enters thread slot 0, runs @progs in order
- * (each fault ends only its own program), leaves. Returns the number of
- * programs that faulted, or -1 where no level was free. @tool_args: arg0..9 or NULL. */
+/* Fires a site of the tool's own: enters thread slot 0, runs @progs as above,
+ * leaves. Returns the number of programs that faulted, or -1 where no level was
+ * free. The slot is LIVE and its ring has no record open (who makes the shared
+ * memory sees to it). @tool_args: arg0..9 or NULL. Whether a probe may fire at all (armed,
+ * enabled, exiting) is the caller's to know. */
 int ir_interp_fire(struct wire_shm *, const struct wire_site *, const struct ir_prog *const *progs,
 		   uint32_t prog_cnt, const uint64_t tool_args[10]);
 

@@ -21,7 +21,9 @@
  *   N  nothing          D  dst            DA  dst, a         DAB dst, a, b
  *   DI dst, imm         DAX dst, a, aux   DIX dst, imm, aux  AIX a, imm, aux
  *   J  imm = target     AJ a, target      I imm              IA imm, a
- *   C  call             G aggregation (a = value, b = weight or WIRE_NONE, imm = id, aux = tuple slot)
+ *   C  call             G aggregation (a = value, b = weight or WIRE_NONE (1), imm = id, aux = tuple slot
+ *                         or IR_NO_TUPLE)
+ * Fields that a form does not use are ignored; the builder's users pass WIRE_NONE or 0.
  */
 #define IR_OPS(IR_OP) \
 	IR_OP(NOP, N, "nop") \
@@ -38,14 +40,14 @@
 	IR_OP(SLT, DAB, "slt") IR_OP(SLE, DAB, "sle") \
 	IR_OP(SULT, DAB, "sult") IR_OP(SULE, DAB, "sule") \
 	IR_OP(JMP, J, "jmp") IR_OP(BRZ, AJ, "brz") IR_OP(BRNZ, AJ, "brnz") \
-	IR_OP(ARG, DI, "arg")   /* argN, N < 6 at an entry; see enum ir_env for other kinds of site */ \
+	IR_OP(ARG, DI, "arg")   /* argN, N < 6 at an entry; see enum wire_env for other kinds of site */ \
 	IR_OP(UREG, DI, "ureg") /* enum wire_reg */ \
-	IR_OP(ENV, DI, "env")   /* enum ir_env */ \
+	IR_OP(ENV, DI, "env")   /* enum wire_env */ \
 	IR_OP(LDS, DIX, "lds") IR_OP(STS, AIX, "sts") /* scratch[imm], aux: bytes | IR_SIGNED */ \
 	IR_OP(LDG, DIX, "ldg") IR_OP(STG, AIX, "stg") /* globals[imm] */ \
 	IR_OP(LDT, DIX, "ldt") IR_OP(STT, AIX, "stt") /* self->[imm] */ \
 	IR_OP(REC, I, "rec")    /* open a record, at most imm bytes of payload, whose fixed part (aux bytes) \
-	                         * is zeroed; no room: count a drop, end the program */ \
+	                         * is zeroed (both multiples of 8); no room: count a drop, end the program */ \
 	IR_OP(STR, AIX, "str")  /* payload[imm] of the open record */ \
 	IR_OP(COMMIT, N, "commit") \
 	IR_OP(AGG, G, "agg") \
@@ -61,6 +63,7 @@ enum ir_op {
 	IR_OP_CNT
 };
 #define IR_SIGNED 0x100u
+#define IR_NO_TUPLE 0xffffu /* slots that AGG uses lie below it */
 
 enum ir_helper {
 #define HELPER(name, result, args, faults) IR_HELPER_##name,
@@ -69,18 +72,6 @@ enum ir_helper {
 	IR_HELPER_CNT
 };
 
-/* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
-enum ir_env {
-	IR_ENV_TIMESTAMP,     /* ns; one value for all of a firing */
-	IR_ENV_WALLTIMESTAMP, /* ns since 1970 */
-	IR_ENV_PID, IR_ENV_TID, IR_ENV_PPID, IR_ENV_UID, IR_ENV_GID, IR_ENV_CPU,
-	IR_ENV_EXECNAME,      /* sref */
-	IR_ENV_PROBEPROV, IR_ENV_PROBEMOD, IR_ENV_PROBEFUNC, IR_ENV_PROBENAME, /* sref */
-	IR_ENV_PROBEID,       /* D's `id` */
-	IR_ENV_CLAUSE,        /* D's `epid` less 1 */
-	IR_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
-	IR_ENV_CNT
-};
 /* ARG at the other kinds of site: RETURN: 0 is the offset, 1 the value (rax),
  * the rest 0.  OFFSET: the registers as at an entry.  TOOL: rt_ctx.tool_args. */
 
@@ -120,6 +111,51 @@ struct ir_image {
 	uint32_t str_bytes;
 };
 
+/* Limits of what the verifier lets pass. */
+#define IR_INSNS_MAX (1u << 16)   /* of a program */
+#define IR_VREGS_MAX (1u << 16)
+#define IR_ARGS_MAX (1u << 18)
+#define IR_SCRATCH_MAX (1u << 18)
+#define IR_REC_MAX (1u << 20)
+#define IR_FRAMES_MAX 4096u       /* of one ustack() */
+#define IR_TUPLES_MAX 1024u       /* slots of tuples in a program */
+#define IR_PROGS_MAX (1u << 14)
+#define IR_AGGS_MAX (1u << 12)
+#define IR_LEVELS_MAX 65535u      /* of lquantize and llquantize */
+#define IR_DYNVARS_MAX (1u << 16)
+#define IR_GLOBAL_MAX (1u << 24)
+#define IR_SELF_MAX (1u << 20)
+#define IR_STRSIZE_MAX (1u << 16)
+#define IR_STRS_MAX (1u << 24)
+#define IR_IMAGE_BYTES_MAX (1u << 26) /* of an encoded image */
+
+/*
+ * Slots in scratch: the rules that make a D argument safe.
+ *
+ * - Slots begin at a multiple of 8 and end inside scratch_bytes.
+ * - A string destination takes wire_str_bytes(strsize).
+ * - A tuple takes its head (struct wire_tuple, 8 bytes), the fixed part that
+ *   tuple_begin declares, and the tails of what is appended on the path that
+ *   appends most: ir_tail_bytes() for each string and each tuple_mem (which
+ *   faults TUPOFLOW on more than strsize bytes), 8 for each frame asked for
+ *   of a stack.  ir_tuple_bytes() adds that up.
+ * - On every path tuple_begin comes before the tuple is appended to or used as
+ *   a key, always with the same size.
+ * - A slot that is a tuple anywhere in the program overlaps no other slot, no
+ *   this-> variables, and STS writes only its fixed part.  So nothing but
+ *   the helpers ever writes its head.  LDS reads anywhere.
+ */
+static inline uint32_t ir_tail_bytes(uint32_t strsize)
+{
+	return (uint32_t)align_up((uint64_t)strsize + 1, 8);
+}
+/* Bytes of a tuple's slot: @fixed bytes (8 for each field), @strs strings or
+ * byte arrays, @frames frames of stacks in all. */
+static inline uint32_t ir_tuple_bytes(uint32_t fixed, uint32_t strs, uint32_t frames, uint32_t strsize)
+{
+	return (uint32_t)sizeof(struct wire_tuple) + fixed + strs * ir_tail_bytes(strsize) + 8 * frames;
+}
+
 /* ---- building ---- */
 
 /* Appends to a program under construction; owns it until _finish.  Running
@@ -141,8 +177,18 @@ int ir_builder_finish(struct ir_builder *, struct ir_prog *ret);
 void ir_prog_deinit(struct ir_prog *);
 void ir_image_deinit(struct ir_image *); /* frees all that its pointers own */
 
-/* Interns @s in the image's constant strings; returns its offset, or WIRE_NONE. */
+/* Interns @s in the image's constant strings ("" comes first by itself);
+ * returns its offset, or WIRE_NONE: no memory, or more than IR_STRS_MAX. */
 uint32_t ir_image_intern(struct ir_image *, const char *s, size_t len);
+
+/* Fills what the image determines of the input of wire_layout(); leaves the
+ * rest.  str_cap becomes the image's own strings. */
+struct wire_layout_in;
+void ir_image_layout(const struct ir_image *, struct wire_layout_in *);
+
+/* Words that a value of the aggregation has (what val_cnt must be); 0: the
+ * function cannot have these parameters. */
+uint32_t ir_agg_words(const struct wire_agg *);
 
 /* ---- looking, checking, improving ---- */
 
@@ -161,10 +207,12 @@ void ir_image_print(FILE *, const struct ir_image *);
 
 /* The gate.  Checks every field against its bounds; that branches go forward
  * to an instruction; that registers are set on every path before they are
- * read; that scratch, globals, self and record offsets lie inside; that
- * records are opened before they are written and never twice; that calls fit
- * their signature; that the last instruction ends the program.  -EINVAL and a
- * message naming the instruction. */
+ * read; that scratch, globals, self and record offsets lie inside and at a
+ * multiple of the access's size; the rules of slots above; that a record is
+ * opened once before it is written and is committed before RET (FAULT voids
+ * it); that calls fit their signature; that the last instruction ends the
+ * program.  -EINVAL and a message naming the instruction; -ENOMEM.  (A
+ * program that the verifier would need more than 64 MiB for is refused too.) */
 int ir_prog_verify(const struct ir_prog *, const struct ir_image *, struct err *reterr);
 int ir_image_verify(const struct ir_image *, struct err *reterr);
 

@@ -60,7 +60,8 @@ struct plan_clause {
 	/* Probe descriptions, as written after macro expansion. */
 	struct plan_probe_desc {
 		char *prov, *mod, *func, *name; /* "" = any; owned */
-		uint32_t line, col;
+		uint32_t id;   /* of a probe by its number, the parts are ""; 0: by its parts */
+		uint32_t src, line, col; /* source: index in d_compile()'s array */
 	} *descs;
 	uint32_t desc_cnt;
 };

@@ -14,7 +14,7 @@ bool code_in_frag(const struct patch_func *f, uint64_t addr)
 	for (uint32_t i = 0; i < f->frag_cnt; i++)
 		if (addr >= f->frags[i].start && addr < f->frags[i].end)
 			return true;
-	return false;
+	return f->is_fragment && f->is_fragment(f->fragment_arg, addr);
 }
 
 uint32_t code_at(const struct code *c, uint64_t addr)

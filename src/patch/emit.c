@@ -82,6 +82,7 @@ static int put_displaced(struct out *o, const uint8_t *bytes, const struct isa_i
 struct emit {
 	const struct patch_window *w;
 	uint32_t index;
+	uint64_t func_addr;
 	const struct patch_anchor *anchors;
 	uint32_t anchor_cnt;
 	struct patch_move *moves;
@@ -91,7 +92,7 @@ struct emit {
 
 static bool fires_here(const struct emit *e, const struct patch_anchor *an, uint32_t off)
 {
-	return an->window == e->index && an->offset == e->w->offset + off;
+	return an->window == e->index && e->func_addr + an->offset == e->w->addr + off;
 }
 
 /* Probes of the anchors at @off: those of returns, or the others. */
@@ -166,11 +167,11 @@ static int put_all(struct emit *e, struct err *reterr)
 	return put_jmp(&e->o, w->addr + w->bytes);
 }
 
-int patch_emit(const struct patch_window *windows, uint32_t w, const struct patch_anchor *anchors,
-	       uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
+int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr,
+	       const struct patch_anchor *anchors, uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
 	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr)
 {
-	struct emit e = { .w = &windows[w], .index = w, .anchors = anchors, .anchor_cnt = anchor_cnt,
+	struct emit e = { .w = win, .index = w, .func_addr = func_addr, .anchors = anchors, .anchor_cnt = anchor_cnt,
 			  .moves = moves, .o = { .buf = buf, .cap = cap, .addr = tramp_addr } };
 	int rc = put_all(&e, reterr);
 	if (rc == -ENOSPC)
@@ -214,9 +215,10 @@ static int put_long_jump(const struct patch_window *w, uint64_t at, uint64_t tra
 	return 0;
 }
 
-int patch_jump_bytes(const struct patch_window *w, uint64_t tramp_addr, uint8_t ret_new[5], uint8_t ret_hole[5],
+int patch_jump_bytes(const struct patch_window *w, uint64_t tramp_addr, uint8_t ret_new[PATCH_WINDOW_MAX], uint8_t ret_hole[5],
 		     struct err *reterr)
 {
+	memcpy(ret_new, w->old, w->bytes);
 	if (w->form == PATCH_JMP5)
 		return put_long_jump(w, w->addr, tramp_addr, ret_new, reterr);
 	ret_new[0] = 0xeb;

@@ -54,6 +54,10 @@ struct patch_func {
 	 * return, and what they jump to is looked up with @read.  Sorted. */
 	const struct patch_range *frags;
 	uint32_t frag_cnt;
+	/* The same as a question, for callers that do not know the pieces: whether @addr lies in another
+	 * piece of this function.  NULL: never. */
+	bool (*is_fragment)(void *arg, uint64_t addr);
+	void *fragment_arg;
 	/* Reads memory of the process (jump tables, frags); 0 or -errno. NULL: none. */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
 	void *read_arg;
@@ -84,20 +88,20 @@ struct patch_anchor {
 };
 #define PATCH_NO_WINDOW UINT32_MAX
 
-#define PATCH_WINDOW_MAX 64
+#define PATCH_WINDOW_MAX 64 /* more than a window ever has */
 enum patch_form {
 	PATCH_JMP5,  /* jmp rel32 in the window */
 	PATCH_HOLE,  /* jmp rel8 to a jmp rel32 in padding or in a host */
 };
 struct patch_window {
 	uint64_t addr;
-	uint32_t offset;     /* from the function's start */
 	uint32_t bytes;      /* of whole instructions displaced, padding behind them included */
 	uint8_t form;        /* enum patch_form */
 	uint8_t write_bytes; /* how many of them change: those of the jump, 5 or 2 */
 	uint8_t old[PATCH_WINDOW_MAX]; /* what stands there */
 	uint64_t hole_addr;  /* PATCH_HOLE: where the 5-byte jump goes */
 	uint8_t hole_old[5];
+	bool hole_inside;    /* the hole is in a host, whose old bytes include it */
 	uint32_t tramp_max;  /* upper bound of its trampoline's size */
 };
 /* Upper bound of patch_plan's result: each anchor may need a window and a host. */
@@ -127,24 +131,23 @@ int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t
 struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */
 };
-#define PATCH_MOVE_MAX (PATCH_WINDOW_MAX + 1)
-/* Writes the trampoline of window @w (windows[w] of the plan), to stand at
- * @tramp_addr, to @buf.  Returns its length or -errno.
+/* Writes the trampoline of window number @w of the function at @func_addr, to
+ * stand at @tramp_addr, to @buf.  Returns its length or -errno.
  *
- * @moves (room for PATCH_MOVE_MAX) gets an entry for each displaced instruction,
+ * @moves (room for PATCH_WINDOW_MAX) gets an entry for each displaced instruction,
  * and for the jump back, where there is one (from: the window's end).  Arming: a
  * thread at `from` goes to `to`, so that it is not probed; at the window's first
  * byte (moves[0]) and past its end it can stay.  Disarming: a thread at `to` goes
  * to `from`; all moves count.  A thread elsewhere in the trampoline has to be
  * stepped until it is at a `to` or outside. */
-int patch_emit(const struct patch_window *windows, uint32_t w, const struct patch_anchor *anchors,
-	       uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
+int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr,
+	       const struct patch_anchor *anchors, uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
 	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr);
-/* The bytes to write at w->addr (@ret_new: w->write_bytes of them) and, for PATCH_HOLE, at
- * w->hole_addr.  What follows the jump in the window stays as it is: a signal handler may yet
- * return there.  0, or -ERANGE where the trampoline is more than 2 GiB
+/* The bytes to write at w->addr (@ret_new; only the first w->write_bytes change) and, for
+ * PATCH_HOLE, at w->hole_addr.  What follows the jump in the window stays as it is: a signal handler
+ * may yet return there, and a host has holes there.  0, or -ERANGE where the trampoline is more than 2 GiB
  * away.  The order of the writes of one plan does not matter. */
-int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t ret_new[5], uint8_t ret_hole[5],
+int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t ret_new[PATCH_WINDOW_MAX], uint8_t ret_hole[5],
 		     struct err *reterr);
 
 /* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in

@@ -50,7 +50,7 @@ static enum patch_refusal interior_check(const struct code *c, uint32_t a, uint3
 
 enum patch_refusal window_check(const struct code *c, uint32_t a, uint32_t b)
 {
-	if (window_bytes(c, a, b) > PATCH_WINDOW_MAX || c->insn[a].pad)
+	if (window_bytes(c, a, b) >= PATCH_WINDOW_MAX || c->insn[a].pad)
 		return PATCH_TOO_SHORT;
 	for (uint32_t i = a; i < b; i++) {
 		const struct code_insn *k = &c->insn[i];
@@ -244,7 +244,7 @@ static void finish_window(const struct plan *p, const struct span *s, uint32_t a
 {
 	const struct patch_func *f = p->code.f;
 	uint32_t start = span_start(p, s);
-	*ret = (struct patch_window){ .addr = f->addr + start, .offset = start, .form = s->form };
+	*ret = (struct patch_window){ .addr = f->addr + start, .form = s->form };
 	ret->bytes = span_end(p, s) - start;
 	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : JMP_BYTES;
 	memcpy(ret->old, f->code + start, ret->bytes);
@@ -253,6 +253,8 @@ static void finish_window(const struct plan *p, const struct span *s, uint32_t a
 		return;
 	ret->hole_addr = f->addr + s->hole_off;
 	memcpy(ret->hole_old, f->code + s->hole_off, JMP_BYTES);
+	for (uint32_t i = 0; i < p->cnt; i++)
+		ret->hole_inside |= s->hole_off >= span_start(p, &p->span[i]) && s->hole_off < span_end(p, &p->span[i]);
 }
 
 static int plan_init(struct plan *p, const struct patch_func *f, uint32_t anchor_cnt)

@@ -1,2 +1,141 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/base.h"
+#include "ring/ring.h"
+
+#define NONE (~0ULL)
+
+/* Atomic with respect to signal handlers of the same thread: one instruction, no lock prefix. */
+static inline bool cas_local(uint64_t *p, uint64_t *old, uint64_t new)
+{
+	bool ok;
+	__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(*old) : "r"(new) : "memory");
+	return ok;
+}
+
+static uint64_t pad_before(uint64_t pos, uint64_t ring_bytes, uint64_t bytes)
+{
+	uint64_t to_end = ring_bytes - (pos & (ring_bytes - 1));
+	return bytes > to_end ? to_end : 0;
+}
+
+static void make_pad(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint64_t pos, uint64_t pad)
+{
+	(void)r;
+	if (!pad)
+		return;
+	struct wire_rec *rec = (struct wire_rec *)(data + (pos & (ring_bytes - 1)));
+	rec->bytes = (uint32_t)pad;
+	if (pad >= 8)
+		rec->type = WIRE_REC_PAD;
+}
+
+struct wire_rec *ring_reserve(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint32_t bytes)
+{
+	uint64_t pos = LOAD_RELAXED(&r->head), pad;
+	do {
+		pad = pad_before(pos, ring_bytes, bytes);
+		if (pos + pad + bytes - LOAD_ACQUIRE(&r->tail) > ring_bytes) {
+			STORE_RELAXED(&r->open[level], NONE);
+			return NULL;
+		}
+		/* Before head moves: what a nested probe publishes must stop here. */
+		STORE_RELAXED(&r->open[level], pos);
+	} while (!cas_local(&r->head, &pos, pos + pad + bytes));
+	make_pad(r, data, ring_bytes, pos, pad);
+	struct wire_rec *rec = (struct wire_rec *)(data + ((pos + pad) & (ring_bytes - 1)));
+	rec->bytes = bytes;
+	rec->type = WIRE_REC_DATA;
+	return rec;
+}
+
+/* Everything below the oldest open record is complete. */
+static uint64_t complete_below(const struct wire_ring *r)
+{
+	uint64_t limit = LOAD_RELAXED(&r->head);
+	for (int i = 0; i < WIRE_LEVEL_MAX; i++) {
+		uint64_t open = LOAD_RELAXED(&r->open[i]);
+		if (open < limit)
+			limit = open;
+	}
+	return limit;
+}
+
+/* A nested probe may publish more between the look and the store: never go back. */
+static void publish(struct wire_ring *r)
+{
+	uint64_t old = LOAD_RELAXED(&r->published), new;
+	do {
+		new = complete_below(r);
+		if (new <= old)
+			return;
+	} while (!cas_local(&r->published, &old, new));
+}
+
+void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, struct wire_rec *rec,
+		 uint32_t used_bytes)
+{
+	uint64_t start = LOAD_RELAXED(&r->open[level]);
+	uint64_t at = (uint64_t)((uint8_t *)rec - data);
+	uint64_t pos = start + ((at - start) & (ring_bytes - 1)); /* past the padding, if there was any */
+	uint64_t end = pos + rec->bytes, used = align_up(used_bytes, 8);
+	if (used < rec->bytes && cas_local(&r->head, &end, pos + used))
+		rec->bytes = (uint32_t)used;
+	STORE_RELEASE(&r->open[level], NONE);
+	publish(r);
+}
+
+void ring_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level)
+{
+	uint64_t start = LOAD_RELAXED(&r->open[level]);
+	if (start == NONE)
+		return;
+	struct wire_rec *rec = (struct wire_rec *)(data + (start & (ring_bytes - 1)));
+	if (rec->type == WIRE_REC_PAD)
+		rec = (struct wire_rec *)data;
+	rec->type = WIRE_REC_VOID;
+	STORE_RELEASE(&r->open[level], NONE);
+	publish(r);
+}
+
+/* ---- consumer ---- */
+
+void ring_reader_init(struct ring_reader *rd, struct wire_ring *ring, const uint8_t *data, uint64_t ring_bytes)
+{
+	*rd = (struct ring_reader){ .ring = ring, .data = data, .ring_bytes = ring_bytes };
+	rd->pos = rd->end = LOAD_RELAXED(&ring->tail);
+}
+
+static const struct wire_rec *bad_batch(struct ring_reader *rd)
+{
+	rd->bad++;
+	rd->pos = rd->end;
+	return NULL;
+}
+
+const struct wire_rec *ring_reader_next(struct ring_reader *rd)
+{
+	if (rd->pos == rd->end)
+		rd->end = LOAD_ACQUIRE(&rd->ring->published);
+	if (rd->end - rd->pos > rd->ring_bytes)
+		return bad_batch(rd);
+	while (rd->pos != rd->end) {
+		uint64_t off = rd->pos & (rd->ring_bytes - 1);
+		uint64_t left = rd->end - rd->pos, to_end = rd->ring_bytes - off;
+		const struct wire_rec *rec = (const struct wire_rec *)(rd->data + off);
+		uint64_t bytes = LOAD_RELAXED(&rec->bytes);
+		if (bytes < 8 || bytes % 8 || bytes > left || bytes > to_end)
+			return bad_batch(rd);
+		rd->pos += bytes;
+		uint16_t type = LOAD_RELAXED(&rec->type);
+		if (type == WIRE_REC_PAD || type == WIRE_REC_VOID)
+			continue;
+		if (bytes < sizeof(*rec))
+			return bad_batch(rd);
+		return rec;
+	}
+	return NULL;
+}
+
+void ring_reader_release(struct ring_reader *rd)
+{
+	STORE_RELEASE(&rd->ring->tail, rd->pos);
+}

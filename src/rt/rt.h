@@ -67,7 +67,7 @@ void rt_fault(struct rt_ctx *);
  * scratch (WIRE_NONE: no key). */
 void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uint64_t weight);
 
-uint64_t rt_env(struct rt_ctx *, uint32_t env /* enum ir_env */);
+uint64_t rt_env(struct rt_ctx *, uint32_t env /* enum wire_env */);
 uint64_t rt_now_tsc(void);
 uint64_t rt_tsc_to_ns(const struct wire_shm *, uint64_t tsc);
 

@@ -32,6 +32,15 @@ struct wire_shm *session_shm(struct session *); /* this process's mapping */
  * yet. The process runs on; a spawned one stays stopped until session_go(). */
 int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
 int session_spawn(struct session *, char *const argv[], uint32_t *ret_proc, struct err *reterr);
+/* The same in two steps: the compiler needs a pid ($target), and the session
+ * needs what the compiler makes.  start: the program is stopped before its
+ * first instruction and belongs to nobody.  adopt: it is a target of the
+ * session; the child is freed, also on error.  kill: nothing came of it; NULL is fine. */
+struct session_child;
+int session_child_start(char *const argv[], struct session_child **ret, struct err *reterr);
+pid_t session_child_pid(const struct session_child *);
+int session_adopt(struct session *, struct session_child *, uint32_t *ret_proc, struct err *reterr);
+void session_child_kill(struct session_child *);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
 pid_t session_pid(struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
@@ -70,9 +79,11 @@ enum session_event {
 enum session_event session_wait(struct session *, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status);
 int session_modules_done(struct session *, uint32_t proc, struct err *reterr);
 
-/* Marks slots of threads that have ended as DEAD, and frees DEAD ones that
- * @drained says are empty. Call after a drain. */
-void session_reap_threads(struct session *);
+/* Marks slots of threads that have ended as DEAD, and frees (zeroes) DEAD ones
+ * for which @drained returns true: its ring was read to the end and what else
+ * the area holds was kept (consume_fold_thread). Call after a drain. */
+typedef bool session_drained_fn(void *arg, uint32_t slot);
+void session_reap_threads(struct session *, session_drained_fn *drained, void *arg);
 
 /* Fills *ret with how @probe would be placed: mechanism, bytes before and after,
  * relocations, cost, or the refusal. Changes nothing. Text to @out. */

@@ -83,6 +83,19 @@ enum wire_site_kind {
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
 };
 
+/* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
+enum wire_env {
+	WIRE_ENV_TIMESTAMP,     /* ns; one value for all of a firing */
+	WIRE_ENV_WALLTIMESTAMP, /* ns since 1970 */
+	WIRE_ENV_PID, WIRE_ENV_TID, WIRE_ENV_PPID, WIRE_ENV_UID, WIRE_ENV_GID, WIRE_ENV_CPU,
+	WIRE_ENV_EXECNAME,      /* sref */
+	WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME, /* sref */
+	WIRE_ENV_PROBEID,       /* D's `id` */
+	WIRE_ENV_CLAUSE,        /* D's `epid` less 1 */
+	WIRE_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
+	WIRE_ENV_CNT
+};
+
 /* Where a probe fires.  Written by the controller before the site is armed. */
 struct wire_site {
 	uint64_t addr;      /* of the instruction, in the target */
@@ -213,7 +226,7 @@ struct wire_thread_geom {
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
 	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
-	uint32_t ctx_stride; /* includes the scratch behind each */
+	uint32_t ctx_stride; /* includes the scratch and spill slots behind each */
 	uint64_t ring_off, ring_bytes; /* ring_bytes: a power of two */
 	uint64_t agg_off, agg_bytes;   /* index and arena, see rt/agg */
 };
@@ -248,6 +261,7 @@ struct wire_shm {
 	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
 	uint32_t options;   /* WIRE_OPT_* */
 	uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */
+	uint64_t this_bytes;    /* first bytes of scratch, which rt_enter zeroes: this-> variables */
 };
 
 /* An aggregation, as its executors need it. */

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/cli_int.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char optstring[] = "3:6:b:c:d:ef:Fhi:lm:n:o:p:P:qs:SvVwx:Z";
+enum { OPT_HELP = 256, OPT_VERSION };
+static const struct option longopts[] = {
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ 0 },
+};
+
+static bool add_source(struct cli_args *a, enum d_source_kind kind, const char *arg)
+{
+	struct cli_source *s = realloc(a->srcs, (a->src_cnt + 1) * sizeof(*s));
+	if (!s)
+		return false;
+	a->srcs = s;
+	s = &a->srcs[a->src_cnt++];
+	*s = (struct cli_source){ .kind = kind, .arg = strdup(arg) };
+	if (kind == D_SRC_PROGRAM) {
+		s->name = strdup(arg);
+	} else {
+		s->text = strdup(arg);
+		s->name = strndup(arg, strcspn(arg, "{/;"));
+	}
+	return s->arg && s->name && (s->text || kind == D_SRC_PROGRAM);
+}
+
+static bool add_command(struct cli_args *a, const char *arg)
+{
+	char **v = realloc(a->commands, (a->command_cnt + 1) * sizeof(*v));
+	if (!v)
+		return false;
+	a->commands = v;
+	return (v[a->command_cnt++] = strdup(arg)) != NULL;
+}
+
+static int add_pid(struct cli_args *a, const char *arg)
+{
+	char *end;
+	errno = 0;
+	long pid = strtol(arg, &end, 10);
+	if (errno || end == arg || *end || pid <= 0 || pid > INT32_MAX) {
+		cli_error("invalid pid: %s", arg);
+		return CLI_ERROR;
+	}
+	pid_t *v = realloc(a->pids, (a->pid_cnt + 1) * sizeof(*v));
+	if (!v)
+		return CLI_ERROR;
+	a->pids = v;
+	v[a->pid_cnt++] = (pid_t)pid;
+	return CLI_OK;
+}
+
+static int set_option(struct cli_args *a, const char *flag, const char *name, const char *value)
+{
+	struct err e;
+	if (!options_set(&a->opts, name, value, false, &e))
+		return CLI_OK;
+	cli_error("failed to set %s: %s", flag, e.msg);
+	return CLI_ERROR;
+}
+
+static int set_x(struct cli_args *a, const char *arg)
+{
+	char name[64], flag[80];
+	size_t len = strcspn(arg, "=");
+	if (!strcmp(arg, "help")) {
+		a->mode = MODE_OPTIONS;
+		return CLI_OK;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)len, arg);
+	snprintf(flag, sizeof(flag), "-x %s", name);
+	return set_option(a, flag, name, arg[len] ? arg + len + 1 : NULL);
+}
+
+static int set_dumps(struct cli_args *a, const char *arg)
+{
+	static const struct { const char *name; unsigned bit; } stages[] = {
+		{ "ast", DUMP_AST }, { "types", DUMP_TYPES }, { "ir", DUMP_IR }, { "jit", DUMP_JIT },
+	};
+	while (*arg) {
+		size_t len = strcspn(arg, ","), i;
+		for (i = 0; i < ARRAY_CNT(stages); i++)
+			if (strlen(stages[i].name) == len && !memcmp(arg, stages[i].name, len))
+				break;
+		if (i == ARRAY_CNT(stages)) {
+			cli_error("-d knows the stages ast, types, ir and jit, not '%.*s'", (int)len, arg);
+			return CLI_USAGE;
+		}
+		a->dumps |= stages[i].bit;
+		arg += len + (arg[len] == ',');
+	}
+	return CLI_OK;
+}
+
+static int set_mode(struct cli_args *a, enum cli_mode mode)
+{
+	if (a->mode != MODE_TRACE && a->mode != mode) {
+		cli_error("only one of explain, -l, -V and -h can be asked for at a time");
+		return CLI_USAGE;
+	}
+	a->mode = mode;
+	return CLI_OK;
+}
+
+static int no_memory(bool ok)
+{
+	if (!ok)
+		cli_error("out of memory");
+	return ok ? CLI_OK : CLI_ERROR;
+}
+
+static int data_model(int opt, const char *arg)
+{
+	if (opt == '6' && !strcmp(arg, "4"))
+		return CLI_OK;
+	cli_error(opt == '3' && !strcmp(arg, "2") ? "-32: programs of 32 bits cannot be traced" :
+		  "illegal option -- %c%s", opt, arg);
+	return CLI_USAGE;
+}
+
+static int one_option(struct cli_args *a, int opt, const char *arg)
+{
+	switch (opt) {
+	case '3': case '6': return data_model(opt, arg);
+	case 'P': return no_memory(add_source(a, D_SRC_PROVIDER, arg));
+	case 'm': return no_memory(add_source(a, D_SRC_MODULE, arg));
+	case 'f': return no_memory(add_source(a, D_SRC_FUNCTION, arg));
+	case 'n': return no_memory(add_source(a, D_SRC_NAME, arg));
+	case 'i': return no_memory(add_source(a, D_SRC_ID, arg));
+	case 's': return no_memory(add_source(a, D_SRC_PROGRAM, arg));
+	case 'c': return no_memory(add_command(a, arg));
+	case 'p': return add_pid(a, arg);
+	case 'b': return set_option(a, "-b", "bufsize", arg);
+	case 'q': return set_option(a, "-q", "quiet", NULL);
+	case 'w': return set_option(a, "-w", "destructive", NULL);
+	case 'F': return set_option(a, "-F", "flowindent", NULL);
+	case 'Z': return set_option(a, "-Z", "zdefs", NULL);
+	case 'x': return set_x(a, arg);
+	case 'd': return set_dumps(a, arg);
+	case 'S': a->dumps |= DUMP_IR; return CLI_OK;
+	case 'o': a->out = arg; return CLI_OK;
+	case 'e': a->compile_only = true; return CLI_OK;
+	case 'v': a->verbose = true; return CLI_OK;
+	case 'l': return set_mode(a, MODE_LIST);
+	case 'V': case OPT_VERSION: return set_mode(a, MODE_VERSION);
+	case 'h': case OPT_HELP: return set_mode(a, MODE_HELP);
+	default:
+		cli_usage(stderr);
+		return CLI_USAGE;
+	}
+}
+
+/* What is no option is $1 $2 ...; $0 is the program. */
+static int take_macros(struct cli_args *a, int argc, char **argv, const char *zero)
+{
+	a->macros = calloc((size_t)argc + 2, sizeof(*a->macros));
+	if (!a->macros)
+		return no_memory(false);
+	a->macros[0] = (char *)zero;
+	for (int i = optind, n = 1; i < argc; i++)
+		a->macros[n++] = argv[i];
+	return CLI_OK;
+}
+
+int args_parse(struct cli_args *a, int argc, char **argv)
+{
+	const char *zero = argv[0];
+	int opt, rc = CLI_OK;
+	options_init(&a->opts);
+	if (argc > 1 && !strcmp(argv[1], "explain")) {
+		a->mode = MODE_EXPLAIN;
+		argv++;
+		argc--;
+	}
+	argv[0] = (char *)cli_name;
+	optind = 1;
+	while (rc == CLI_OK && (opt = getopt_long(argc, argv, optstring, longopts, NULL)) != -1)
+		rc = one_option(a, opt, optarg);
+	return rc ? rc : take_macros(a, argc, argv, zero);
+}
+
+void args_deinit(struct cli_args *a)
+{
+	for (uint32_t i = 0; i < a->src_cnt; i++) {
+		free(a->srcs[i].arg);
+		free(a->srcs[i].text);
+		free(a->srcs[i].name);
+	}
+	for (uint32_t i = 0; i < a->command_cnt; i++)
+		free(a->commands[i]);
+	free(a->srcs);
+	free(a->commands);
+	free(a->pids);
+	free(a->macros);
+}
+
+/* Copies one word of @p to @w, quotes taken off; returns what follows. */
+static const char *split_word(const char *p, char *w)
+{
+	char quote = 0;
+	for (; *p && (quote || !isspace((unsigned char)*p)); p++) {
+		if (quote ? *p == quote : *p == '"' || *p == '\'')
+			quote = quote ? 0 : *p;
+		else if (*p == '\\' && p[1] && quote != '\'')
+			*w++ = *++p;
+		else
+			*w++ = *p;
+	}
+	*w = 0;
+	return p;
+}
+
+char **args_split(const char *command)
+{
+	char **words = calloc(strlen(command) / 2 + 2, sizeof(*words));
+	uint32_t n = 0;
+	for (const char *p = command; words;) {
+		while (isspace((unsigned char)*p))
+			p++;
+		if (!*p)
+			break;
+		words[n] = malloc(strlen(p) + 1);
+		if (!words[n])
+			break;
+		p = split_word(p, words[n++]);
+	}
+	return words;
+}
+
+void args_split_free(char **words)
+{
+	for (char **w = words; w && *w; w++)
+		free(*w);
+	free(words);
+}

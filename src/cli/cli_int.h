@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cli: the program.  main() reads the arguments, a verb makes a run of them:
+ *
+ *   compile -> match -> arm -> BEGIN -> loop (tick, drain, modules) -> END -> aggregations, losses
+ */
+#ifndef CLI_CLI_INT_H
+#define CLI_CLI_INT_H
+
+#include "consume/consume.h"
+#include "d/d.h"
+#include "probe/probe.h"
+#include "session/session.h"
+
+#define CLI_OK 0
+#define CLI_ERROR 1
+#define CLI_USAGE 2
+
+/* ---- options (options.c) ---- */
+
+struct cli_options {
+#define OPTION(name, kind, when, dflt, doc) uint64_t name;
+#include "cli/options.def"
+#undef OPTION
+};
+void options_init(struct cli_options *); /* defaults, then the environment: DTRACE_OPT_NAME */
+/* @value NULL: none was given. -ENOENT, -EINVAL or, once @armed, -EBUSY, with a message. */
+int options_set(struct cli_options *, const char *name, const char *value, bool armed, struct err *reterr);
+void options_list(FILE *);
+
+/* ---- arguments (args.c) ---- */
+
+/* A program text: -s FILE, or -n and its kin. */
+struct cli_source {
+	enum d_source_kind kind;
+	char *arg;  /* as given; owned */
+	char *text; /* what is compiled; owned */
+	char *name; /* as messages name it: the script, or the description without its body; owned */
+};
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
+enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8 };
+struct cli_args {
+	enum cli_mode mode;
+	struct cli_source *srcs;
+	uint32_t src_cnt;
+	char **commands;  /* -c */
+	uint32_t command_cnt;
+	pid_t *pids;      /* -p */
+	uint32_t pid_cnt;
+	char **macros;    /* $0 $1 ...; NULL-terminated */
+	const char *out;  /* -o */
+	bool compile_only; /* -e */
+	bool verbose;
+	unsigned dumps;   /* enum cli_dump */
+	struct cli_options opts;
+};
+/* CLI_OK, or the exit status after a message. */
+int args_parse(struct cli_args *, int argc, char **argv);
+void args_deinit(struct cli_args *);
+/* Words of a -c command: blanks separate, quotes and backslashes hold together. NULL: out of memory. */
+char **args_split(const char *command);
+void args_split_free(char **words);
+
+/* ---- messages (msg.c) ---- */
+
+extern const char *cli_name; /* as the program was called */
+/* "NAME: sentence" on stderr. */
+void cli_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The tests of dtrace leave out columns that differ between runs. */
+bool cli_testing(void);
+
+/* ---- a run ---- */
+
+struct cli_target {
+	pid_t pid;
+	uint32_t proc;   /* in the session */
+	bool spawned;
+	bool starting;   /* its loader has not yet loaded what it needs */
+	bool gone;
+	struct obj_proc *obj; /* listing without a session: owned; else the session's */
+	struct session_child *child; /* spawned, not yet the session's */
+};
+
+/* What a probe description of the script found. */
+struct cli_match {
+	uint32_t clause, desc;
+	uint32_t src;     /* index of its source */
+	uint32_t cnt;     /* probes */
+	bool near_shown;
+};
+
+struct cli_probe {
+	uint32_t *progs;  /* clauses in the order of the script; owned */
+	uint32_t prog_cnt;
+	uint32_t proc;    /* 0: the tool's own */
+	bool armed;
+	uint64_t due_ns;  /* tick and profile: when next */
+};
+
+struct cli {
+	struct cli_args args;
+	FILE *out;
+	struct d_compiler *d;
+	struct d_program prog;
+	bool compiled;
+	struct cli_target *targets;
+	uint32_t target_cnt, live_cnt;
+	struct probe_table *table;
+	struct cli_match *matches;
+	uint32_t match_cnt;
+	struct cli_probe *probes; /* [index in table] */
+	uint32_t probe_cnt;
+	struct session *session;
+	struct consume *consume;
+	bool noticed;     /* what matched has been said */
+	int status;
+};
+
+/* compile.c: CLI_OK or CLI_ERROR after messages */
+int cli_compile(struct cli *);
+int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr);
+void cli_consume_opts(struct cli *, struct consume_opts *);
+/* A message about source @src, at @line (0: none), with its tag if wanted. */
+void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_t line, const char *msg);
+
+/* target.c */
+int targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
+int targets_attach(struct cli *);
+void targets_close(struct cli *);
+struct cli_target *target_by_proc(struct cli *, uint32_t proc);
+
+/* match.c: finds the probes of all descriptions */
+int match_all(struct cli *);
+/* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
+uint32_t match_complain(struct cli *, bool starting);
+void match_notice(struct cli *);
+uint64_t match_total(const struct cli *);
+
+/* arm.c */
+int arm_new(struct cli *);
+/* fire.c: the tool's own probes */
+void fire_named(struct cli *, const char *name, const uint64_t args[10]);
+void fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);
+uint64_t ticks_start(struct cli *);           /* ns to the first, or UINT64_MAX */
+uint64_t ticks_fire(struct cli *);            /* those that are due; ns to the next */
+uint64_t cli_now_ns(void);
+
+/* verbs: exit status */
+int verb_trace(struct cli *);
+int verb_list(struct cli *);
+int verb_explain(struct cli *);
+int cli_dump(struct cli *);
+void cli_usage(FILE *);
+/* loop.c: from armed to told to stop */
+int loop_run(struct cli *);
+void loop_signals(void);
+bool loop_interrupted(void);
+bool loop_impatient(void);
+
+#endif

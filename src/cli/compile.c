@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* Scripts and descriptions to one program; what the compiler says to stderr. */
+#include "cli/cli_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *read_all(FILE *fp)
+{
+	size_t cap = 4096, len = 0, n;
+	char *text = malloc(cap);
+	while (text && (n = fread(text + len, 1, cap - len - 1, fp)) > 0) {
+		len += n;
+		if (len + 1 < cap)
+			continue;
+		char *t = realloc(text, cap *= 2);
+		if (!t)
+			free(text);
+		text = t;
+	}
+	if (text)
+		text[len] = 0;
+	return text;
+}
+
+static int load_script(struct cli_source *s)
+{
+	FILE *fp = fopen(s->arg, "r");
+	if (!fp) {
+		cli_error("failed to open %s: %s", s->arg, strerror(errno));
+		return CLI_ERROR;
+	}
+	s->text = read_all(fp);
+	int bad = ferror(fp);
+	fclose(fp);
+	if (s->text && !bad)
+		return CLI_OK;
+	cli_error("failed to read %s: %s", s->arg, strerror(bad ? EIO : ENOMEM));
+	return CLI_ERROR;
+}
+
+void cli_source_error(const struct cli *cli, uint32_t src, const char *tag, uint32_t line, const char *msg)
+{
+	const struct cli_source *s = &cli->args.srcs[src];
+	char where[32] = "", label[80] = "";
+	if (line && s->kind == D_SRC_PROGRAM)
+		snprintf(where, sizeof(where), "line %u: ", line);
+	if (tag && cli->args.opts.errtags)
+		snprintf(label, sizeof(label), "[%s] ", tag);
+	cli_error("%s %s: %s%s%s", s->kind == D_SRC_PROGRAM ? "failed to compile script" : "invalid probe specifier",
+		  s->arg, label, where, msg);
+}
+
+static void show_diags(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < d_diag_cnt(cli->d); i++) {
+		struct d_diag d = *d_diag_at(cli->d, i);
+		/* What dtrace says is one message: the tests of dtrace compare it. */
+		if (cli_testing())
+			d.excerpt = NULL;
+		d_diag_print(stderr, cli_name, &d, cli->args.opts.errtags);
+	}
+}
+
+int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
+{
+	struct cli *cli = arg;
+	int rc = options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
+	if (!rc && cli->consume) {
+		struct consume_opts o;
+		cli_consume_opts(cli, &o);
+		consume_set_opts(cli->consume, &o);
+	}
+	return rc;
+}
+
+static struct d_opts compiler_opts(struct cli *cli)
+{
+	const struct cli_options *o = &cli->args.opts;
+	return (struct d_opts){
+		.macros = {
+			.target = cli->target_cnt ? cli->targets[0].pid : 0, .pid = getpid(), .ppid = getppid(),
+			.uid = getuid(), .gid = getgid(), .euid = geteuid(), .egid = getegid(), .sid = getsid(0),
+			.pgid = getpgrp(), .taskid = gettid(),
+		},
+		.strsize = (uint32_t)o->strsize, .destructive = o->destructive, .zdefs = o->zdefs,
+		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
+		.set_option_arg = cli, .ustackframes = (uint32_t)o->ustackframes,
+		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
+	};
+}
+
+/* Each script is $0 of its own text. */
+static char **source_macros(const struct cli *cli, const struct cli_source *s)
+{
+	uint32_t cnt = 0;
+	while (cli->args.macros[cnt])
+		cnt++;
+	char **m = calloc(cnt + 1ul, sizeof(*m));
+	if (m && cnt) {
+		memcpy(m, cli->args.macros, cnt * sizeof(*m));
+		if (s->kind == D_SRC_PROGRAM)
+			m[0] = s->arg;
+	}
+	return m;
+}
+
+static int compile_sources(struct cli *cli)
+{
+	uint32_t cnt = cli->args.src_cnt;
+	struct d_source *srcs = calloc(cnt + 1ul, sizeof(*srcs));
+	int rc = srcs ? 0 : -ENOMEM;
+	for (uint32_t i = 0; !rc && i < cnt; i++) {
+		struct cli_source *s = &cli->args.srcs[i];
+		srcs[i] = (struct d_source){ .name = s->kind == D_SRC_PROGRAM ? s->arg : NULL, .text = s->text,
+					     .kind = s->kind, .macro_args = source_macros(cli, s) };
+		if (!srcs[i].macro_args)
+			rc = -ENOMEM;
+	}
+	rc = rc ? rc : d_compile(cli->d, srcs, cnt, &cli->prog);
+	for (uint32_t i = 0; srcs && i < cnt; i++)
+		free(srcs[i].macro_args);
+	free(srcs);
+	return rc;
+}
+
+static int check_image(struct cli *cli)
+{
+	struct err e;
+	for (uint32_t i = 0; i < cli->prog.image.prog_cnt; i++)
+		ir_prog_optimize(&cli->prog.image.progs[i]);
+	if (!ir_image_verify(&cli->prog.image, &e))
+		return CLI_OK;
+	cli_error("the compiler made a program that the verifier refuses; please report it: %s", e.msg);
+	return CLI_ERROR;
+}
+
+int cli_compile(struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
+		struct cli_source *s = &cli->args.srcs[i];
+		if (s->kind == D_SRC_PROGRAM && !s->text && load_script(s))
+			return CLI_ERROR;
+	}
+	struct d_opts opts = compiler_opts(cli);
+	cli->d = d_create(&opts);
+	int rc = cli->d ? compile_sources(cli) : -ENOMEM;
+	if (cli->d)
+		show_diags(cli);
+	if (rc) {
+		if (rc == -ENOMEM)
+			cli_error("out of memory");
+		return CLI_ERROR;
+	}
+	cli->compiled = true;
+	return check_image(cli);
+}
+
+void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
+{
+	const struct cli_options *o = &cli->args.opts;
+	*ret = (struct consume_opts){
+		.out = cli->out, .progname = cli_name, .quiet = o->quiet, .flowindent = o->flowindent,
+		.rawbytes = o->rawbytes, .droptags = o->droptags, .no_ids = cli_testing(), .demangle = o->demangle,
+		.stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
+		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
+		.on_error = fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
+	};
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* -d: what the compiler made, stage by stage. */
+#include "cli/cli_int.h"
+
+#include "jit/jit.h"
+#include "rt/rt.h"
+#include "wire/layout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Nothing runs at these addresses; they only have to be as far apart as real ones are. */
+#define SHOW_SHM 0x100000000ULL
+#define SHOW_AGENT 0x200000000ULL
+#define SHOW_CODE 0x200010000ULL
+
+static int show_env(const struct ir_image *image, struct wire_shm *geometry, struct jit_env *env, struct err *reterr)
+{
+	struct wire_layout_in in = { .thread_cnt = 1, .site_cap = 1, .dyn_bytes = 1 << 20, .unw_bytes = 1 << 20,
+				     .ring_bytes = 1 << 20, .agg_bytes = 1 << 20, .ctx_bytes = sizeof(struct rt_ctx) };
+	ir_image_layout(image, &in);
+	*env = (struct jit_env){ .geometry = geometry, .shm_addr = SHOW_SHM, .proc_idx = 1 };
+	for (uint32_t i = 0; i < IR_HELPER_CNT; i++)
+		env->helper_addr[i] = SHOW_AGENT + 16 * i;
+	uint64_t *fns[] = { &env->fn_thread_find, &env->fn_enter, &env->fn_leave, &env->fn_rec_open, &env->fn_rec_commit,
+			    &env->fn_fault, &env->fn_agg, &env->fn_env };
+	for (uint32_t i = 0; i < ARRAY_CNT(fns); i++)
+		*fns[i] = SHOW_AGENT + 16 * (IR_HELPER_CNT + i);
+	return wire_layout(geometry, &in, reterr);
+}
+
+static int show_body(struct cli *cli, const struct jit_env *env, uint32_t clause, struct err *reterr)
+{
+	const struct ir_prog *prog = &cli->prog.image.progs[clause];
+	uint8_t *buf = NULL;
+	int64_t n = -ENOSPC;
+	for (size_t cap = 4096; n == -ENOSPC && cap <= 1 << 26; cap *= 4) {
+		free(buf);
+		buf = malloc(cap);
+		n = buf ? jit_body(env, WIRE_SITE_ENTRY, &prog, 1, SHOW_CODE, buf, cap, reterr) : -ENOMEM;
+	}
+	if (n >= 0) {
+		fprintf(cli->out, "clause %u, at an entry: %lld bytes\n", clause, (long long)n);
+		jit_print(cli->out, buf, (size_t)n, SHOW_CODE);
+	}
+	free(buf);
+	return n < 0 ? (int)n : 0;
+}
+
+static int dump_jit(struct cli *cli)
+{
+	struct wire_shm geometry;
+	struct jit_env env;
+	struct err e = { .msg = "out of memory" };
+	int rc = show_env(&cli->prog.image, &geometry, &env, &e);
+	for (uint32_t i = 0; rc >= 0 && i < cli->prog.image.prog_cnt; i++)
+		rc = show_body(cli, &env, i, &e);
+	if (rc >= 0)
+		return CLI_OK;
+	cli_error("-d jit: %s", e.msg);
+	return CLI_ERROR;
+}
+
+int cli_dump(struct cli *cli)
+{
+	unsigned d = cli->args.dumps;
+	if (d & DUMP_AST)
+		d_dump_ast(cli->d, cli->out);
+	if (d & DUMP_TYPES)
+		d_dump_types(cli->d, cli->out);
+	if (d & DUMP_IR)
+		ir_image_print(cli->out, &cli->prog.image);
+	return d & DUMP_JIT ? dump_jit(cli) : CLI_OK;
+}

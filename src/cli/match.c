@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptions of the script to probes, and each probe's clauses. */
+#include "cli/cli_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct match_procs {
+	struct obj_proc **procs;
+	pid_t *pids;
+	uint32_t cnt;
+};
+
+static int procs_collect(struct cli *cli, struct match_procs *ret)
+{
+	ret->procs = calloc(cli->target_cnt + 1ul, sizeof(*ret->procs));
+	ret->pids = calloc(cli->target_cnt + 1ul, sizeof(*ret->pids));
+	ret->cnt = 0;
+	if (!ret->procs || !ret->pids)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		struct cli_target *t = &cli->targets[i];
+		if (t->gone || !t->obj)
+			continue;
+		ret->procs[ret->cnt] = t->obj;
+		ret->pids[ret->cnt++] = t->pid;
+	}
+	return 0;
+}
+
+static void procs_free(struct match_procs *p)
+{
+	free(p->procs);
+	free(p->pids);
+}
+
+static int probes_room(struct cli *cli)
+{
+	uint32_t cnt = probe_cnt(cli->table);
+	if (cnt <= cli->probe_cnt)
+		return 0;
+	struct cli_probe *v = realloc(cli->probes, cnt * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memset(v + cli->probe_cnt, 0, (cnt - cli->probe_cnt) * sizeof(*v));
+	cli->probes = v;
+	cli->probe_cnt = cnt;
+	return 0;
+}
+
+/* "pid123": whose. */
+static uint32_t probe_proc(struct cli *cli, const struct probe *p)
+{
+	unsigned pid;
+	if (p->kind == WIRE_SITE_TOOL || sscanf(p->prov, "pid%u", &pid) != 1)
+		return 0;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if ((unsigned)cli->targets[i].pid == pid)
+			return cli->targets[i].proc;
+	return 0;
+}
+
+static int probe_add_clause(struct cli *cli, uint32_t idx, uint32_t clause)
+{
+	struct cli_probe *p = &cli->probes[idx];
+	if (p->armed)
+		return 0;
+	uint32_t *v = realloc(p->progs, (p->prog_cnt + 1ul) * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	p->progs = v;
+	v[p->prog_cnt++] = clause;
+	p->proc = probe_proc(cli, probe_at(cli->table, idx));
+	return 0;
+}
+
+/* A probe by its number; as many of them as of any description: 0 or 1. */
+static int match_id(struct cli *cli, uint32_t id, uint32_t **ret, uint32_t *ret_cnt)
+{
+	*ret_cnt = 0;
+	*ret = malloc(sizeof(**ret));
+	for (uint32_t i = 0; *ret && i < probe_cnt(cli->table); i++)
+		if (probe_at(cli->table, i)->id == id)
+			(*ret)[(*ret_cnt)++] = i;
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int match_one(struct cli *cli, struct cli_match *m, const struct match_procs *procs)
+{
+	const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
+	struct probe_spec spec = { d->prov ? d->prov : "", d->mod ? d->mod : "", d->func ? d->func : "",
+				   d->name ? d->name : "" };
+	uint32_t *found = NULL, cnt = 0;
+	struct err e = { 0 };
+	int rc = d->id ? match_id(cli, d->id, &found, &cnt) :
+		probe_match(cli->table, &spec, procs->procs, procs->pids, procs->cnt, &found, &cnt, &e);
+	if (rc < 0) {
+		cli_source_error(cli, m->src, "D_PDESC_INVAL", d->line, e.msg);
+		return rc;
+	}
+	m->cnt = cnt;
+	rc = probes_room(cli);
+	for (uint32_t i = 0; !rc && i < cnt; i++)
+		rc = probe_add_clause(cli, found[i], m->clause);
+	free(found);
+	return rc;
+}
+
+static int matches_make(struct cli *cli)
+{
+	const struct plan *plan = &cli->prog.plan;
+	uint32_t cnt = 0;
+	for (uint32_t i = 0; i < plan->clause_cnt; i++)
+		cnt += plan->clauses[i].desc_cnt;
+	cli->matches = calloc(cnt + 1ul, sizeof(*cli->matches));
+	cli->table = probe_table_create();
+	if (!cli->matches || !cli->table)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < plan->clause_cnt; i++)
+		for (uint32_t k = 0; k < plan->clauses[i].desc_cnt; k++)
+			cli->matches[cli->match_cnt++] =
+				(struct cli_match){ .clause = i, .desc = k, .src = plan->clauses[i].descs[k].src };
+	return 0;
+}
+
+/* Again after modules came: probes that are armed keep what they have. */
+int match_all(struct cli *cli)
+{
+	struct match_procs procs = { 0 };
+	int rc = cli->matches ? 0 : matches_make(cli);
+	rc = rc ? rc : procs_collect(cli, &procs);
+	for (uint32_t i = 0; i < cli->probe_cnt; i++)
+		if (!cli->probes[i].armed)
+			cli->probes[i].prog_cnt = 0;
+	for (uint32_t i = 0; !rc && i < cli->match_cnt; i++)
+		rc = match_one(cli, &cli->matches[i], &procs);
+	procs_free(&procs);
+	if (rc == -ENOMEM)
+		cli_error("out of memory");
+	return rc ? CLI_ERROR : CLI_OK;
+}
+
+/* What the table says about names that are near. */
+static void why_none(struct cli *cli, const struct plan_probe_desc *d, char *buf, size_t cap)
+{
+	struct probe_spec spec = { d->prov, d->mod, d->func, d->name };
+	struct match_procs procs = { 0 };
+	uint32_t *found = NULL, cnt = 0;
+	struct err e = { 0 };
+	buf[0] = 0;
+	if (!procs_collect(cli, &procs) &&
+	    !probe_match(cli->table, &spec, procs.procs, procs.pids, procs.cnt, &found, &cnt, &e) && e.msg[0])
+		snprintf(buf, cap, "%s", e.msg);
+	free(found);
+	procs_free(&procs);
+}
+
+static bool is_pid(const struct plan_probe_desc *d) { return !strncmp(d->prov, "pid", 3); }
+
+/* A description that a program which starts may still fulfil. */
+static bool may_come(const struct cli *cli, const struct plan_probe_desc *d)
+{
+	for (uint32_t i = 0; is_pid(d) && i < cli->target_cnt; i++)
+		if (cli->targets[i].starting && !cli->targets[i].gone)
+			return true;
+	return false;
+}
+
+uint32_t match_complain(struct cli *cli, bool starting)
+{
+	uint32_t bad = 0;
+	for (uint32_t i = 0; i < cli->match_cnt; i++) {
+		const struct cli_match *m = &cli->matches[i];
+		const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
+		char msg[ERR_MSG_MAX + 600], why[ERR_MSG_MAX];
+		if (m->cnt || (!starting && may_come(cli, d)))
+			continue;
+		bad++;
+		if (bad > 1)
+			continue; /* as a compiler that stops at the first */
+		if (d->id)
+			snprintf(msg, sizeof(msg), "invalid probe identifier %u: Unknown probe identifier", d->id);
+		else
+			snprintf(msg, sizeof(msg), "probe description %s:%s:%s:%s does not match any probes", d->prov,
+				 d->mod, d->func, d->name);
+		cli_source_error(cli, m->src, d->id ? "D_PDESC_INVAL" : "D_PDESC_ZERO", d->line, msg);
+		why_none(cli, d, why, sizeof(why));
+		if (why[0] && !cli_testing())
+			cli_error("%s", why);
+	}
+	return bad;
+}
+
+uint64_t match_total(const struct cli *cli)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; i < cli->match_cnt; i++)
+		n += cli->matches[i].cnt;
+	return n;
+}
+
+void match_notice(struct cli *cli)
+{
+	if (cli->args.opts.quiet || cli->noticed)
+		return;
+	cli->noticed = true;
+	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {
+		const struct cli_source *src = &cli->args.srcs[s];
+		uint32_t n = 0;
+		for (uint32_t i = 0; i < cli->match_cnt; i++)
+			if (cli->matches[i].src == s)
+				n += cli->matches[i].cnt;
+		cli_error("%s '%s' matched %u probe%s", src->kind == D_SRC_PROGRAM ? "script" : "description", src->name,
+			  n, n == 1 ? "" : "s");
+	}
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* -c and -p. */
+#include "cli/cli_int.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int start_command(struct cli *cli, const char *command)
+{
+	struct cli_target *t = &cli->targets[cli->target_cnt];
+	char **argv = args_split(command);
+	struct err e;
+	int rc = -EINVAL;
+	if (!argv || !argv[0])
+		cli_error("-c needs a command");
+	else if ((rc = session_child_start(argv, &t->child, &e)) < 0)
+		cli_error("failed to start '%s': %s", argv[0], e.msg);
+	args_split_free(argv);
+	if (rc < 0)
+		return CLI_ERROR;
+	t->pid = session_child_pid(t->child);
+	t->spawned = t->starting = true;
+	cli->target_cnt++;
+	return CLI_OK;
+}
+
+static int look_at_pid(struct cli *cli, pid_t pid)
+{
+	struct cli_target *t = &cli->targets[cli->target_cnt];
+	struct obj_proc_info info;
+	struct err e;
+	if (obj_proc_info(pid, &info, &e) < 0) {
+		cli_error("failed to grab process %d: %s", (int)pid, e.msg);
+		return CLI_ERROR;
+	}
+	t->pid = pid;
+	cli->target_cnt++;
+	return CLI_OK;
+}
+
+int targets_open(struct cli *cli)
+{
+	const struct cli_args *a = &cli->args;
+	int rc = CLI_OK;
+	cli->targets = calloc(a->command_cnt + a->pid_cnt + 1ul, sizeof(*cli->targets));
+	if (!cli->targets)
+		return CLI_ERROR;
+	for (uint32_t i = 0; !rc && i < a->command_cnt; i++)
+		rc = start_command(cli, a->commands[i]);
+	for (uint32_t i = 0; !rc && i < a->pid_cnt; i++)
+		rc = look_at_pid(cli, a->pids[i]);
+	cli->live_cnt = cli->target_cnt;
+	return rc;
+}
+
+/* A program without a loader is complete from its start. */
+static bool has_loader(const struct obj_proc *p)
+{
+	for (uint32_t i = 0; i < obj_module_cnt(p); i++)
+		if (obj_module_at(p, i)->is_loader && !obj_module_at(p, i)->is_exe)
+			return true;
+	return false;
+}
+
+static int attach_one(struct cli *cli, struct cli_target *t, struct err *reterr)
+{
+	int rc;
+	if (!cli->session)
+		return obj_proc_open(t->pid, &t->obj, reterr);
+	if (t->child) {
+		rc = session_adopt(cli->session, t->child, &t->proc, reterr);
+		t->child = NULL;
+	} else {
+		rc = session_attach(cli->session, t->pid, &t->proc, reterr);
+	}
+	if (rc < 0)
+		return rc;
+	t->obj = session_obj(cli->session, t->proc);
+	return 0;
+}
+
+/* With a session: traces them. Without: only reads their symbols. */
+int targets_attach(struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		struct cli_target *t = &cli->targets[i];
+		struct err e;
+		if (attach_one(cli, t, &e) < 0) {
+			cli_error("failed to grab process %d: %s", (int)t->pid, e.msg);
+			return CLI_ERROR;
+		}
+		t->starting = t->spawned && t->obj && has_loader(t->obj);
+	}
+	return CLI_OK;
+}
+
+/* Before the session goes: a command that we started ends with us, as with dtrace. */
+void targets_close(struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		const struct cli_target *t = &cli->targets[i];
+		if (!cli->session)
+			obj_proc_close(t->obj);
+		if (t->child)
+			session_child_kill(t->child);
+		else if (t->spawned && !t->gone)
+			kill(t->pid, SIGKILL);
+	}
+	free(cli->targets);
+	cli->targets = NULL;
+	cli->target_cnt = 0;
+}
+
+struct cli_target *target_by_proc(struct cli *cli, uint32_t proc)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (cli->targets[i].proc == proc)
+			return &cli->targets[i];
+	return NULL;
+}

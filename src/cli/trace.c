@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* The main verb: run a script until it has its answer. */
+#include "cli/cli_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct obj_proc *symbols(void *arg, uint32_t proc)
+{
+	struct cli *cli = arg;
+	return proc ? session_obj(cli->session, proc) : NULL;
+}
+
+static int make_session(struct cli *cli)
+{
+	const struct cli_options *o = &cli->args.opts;
+	struct session_opts so = { .ring_bytes = o->bufsize, .agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize,
+				   .thread_cnt = (uint32_t)o->threads };
+	struct err e;
+	if (!session_create(&cli->prog.image, &so, &cli->session, &e))
+		return CLI_OK;
+	cli_error("could not enable tracing: %s", e.msg);
+	return CLI_ERROR;
+}
+
+static int make_consume(struct cli *cli)
+{
+	struct consume_opts co;
+	struct err e;
+	cli_consume_opts(cli, &co);
+	co.obj = symbols;
+	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
+		return CLI_OK;
+	cli_error("could not enable tracing: %s", e.msg);
+	return CLI_ERROR;
+}
+
+/* Matches; says what did and did not. */
+static int find_probes(struct cli *cli)
+{
+	bool starting = false;
+	if (match_all(cli))
+		return CLI_ERROR;
+	if (!cli->args.opts.zdefs && match_complain(cli, false))
+		return CLI_ERROR;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		starting |= cli->targets[i].starting;
+	if (!starting)
+		match_notice(cli);
+	if (!match_total(cli) && !starting && !cli->args.opts.zdefs) {
+		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
+		return CLI_ERROR;
+	}
+	return CLI_OK;
+}
+
+static int begin(struct cli *cli)
+{
+	struct err e;
+	if (arm_new(cli) || make_consume(cli))
+		return CLI_ERROR;
+	if (cli->args.opts.destructive && !cli->args.opts.quiet)
+		cli_error("allowing destructive actions");
+	fire_named(cli, "BEGIN", NULL);
+	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
+		session_enable(cli->session, true);
+	if (session_go(cli->session, &e) < 0) {
+		cli_error("could not enable tracing: %s", e.msg);
+		return CLI_ERROR;
+	}
+	return CLI_OK;
+}
+
+/* Everything out, in dtrace's order: records, an empty line, aggregations, losses. */
+static int finish(struct cli *cli)
+{
+	struct err e;
+	int rc = CLI_OK;
+	session_enable(cli->session, false);
+	if (session_disarm(cli->session, &e) < 0) {
+		cli_error("%s", e.msg);
+		rc = CLI_ERROR;
+	}
+	fire_named(cli, "END", NULL);
+	if (loop_impatient())
+		return rc;
+	if (consume_drain(cli->consume, true, &e) < 0) {
+		cli_error("%s", e.msg);
+		return CLI_ERROR;
+	}
+	putc('\n', cli->out);
+	if (consume_print_aggs(cli->consume, &e) < 0) {
+		cli_error("failed to print aggregations: %s", e.msg);
+		rc = CLI_ERROR;
+	}
+	fflush(cli->out);
+	consume_report_drops(cli->consume);
+	return rc;
+}
+
+static int run_armed(struct cli *cli)
+{
+	int rc = begin(cli);
+	if (cli->consume && !rc)
+		rc = loop_run(cli);
+	if (!cli->consume)
+		return rc;
+	/* Where it failed, the target is let go; there is nothing to show. */
+	if (rc) {
+		struct err e;
+		session_enable(cli->session, false);
+		session_disarm(cli->session, &e);
+		return rc;
+	}
+	rc = finish(cli);
+	consume_exited(cli->consume, &cli->status);
+	return rc ? rc : cli->status;
+}
+
+int verb_trace(struct cli *cli)
+{
+	if (targets_open(cli) || cli_compile(cli))
+		return CLI_ERROR;
+	if (cli->args.dumps)
+		return cli_dump(cli);
+	loop_signals();
+	if (make_session(cli) || targets_attach(cli) || find_probes(cli))
+		return CLI_ERROR;
+	if (cli->args.compile_only)
+		return CLI_OK;
+	return run_armed(cli);
+}

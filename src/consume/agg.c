@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Aggregations of all threads as one.
+ *
+ *   base   what threads that are gone left, and what clear() and trunc() kept
+ *   snap   base and the tables of all live threads, merged: what is printed
+ *
+ * Keys are merged as they print: addresses that show as one symbol are one
+ * key, and interned strings are compared by their text.
+ */
+#include "consume/consume_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_MAX (1u << 20) /* nothing that a program can build is longer */
+
+uint32_t agg_val_cnt(const struct consume *c, uint32_t agg) { return c->image->aggs[agg].val_cnt; }
+
+void agg_tab_clear(struct agg_tab *t)
+{
+	for (uint32_t b = 0; b < t->bucket_cnt; b++) {
+		struct agg_ent *e = t->buckets[b], *next;
+		for (; e; e = next) {
+			next = e->next;
+			free(e);
+		}
+	}
+	free(t->buckets);
+	*t = (struct agg_tab){ 0 };
+}
+
+static int tab_grow(struct agg_tab *t)
+{
+	uint32_t cnt = t->bucket_cnt ? t->bucket_cnt * 2 : 64;
+	struct agg_ent **b = calloc(cnt, sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < t->bucket_cnt; i++) {
+		struct agg_ent *e = t->buckets[i], *next;
+		for (; e; e = next) {
+			next = e->next;
+			e->next = b[e->hash & (cnt - 1)];
+			b[e->hash & (cnt - 1)] = e;
+		}
+	}
+	free(t->buckets);
+	t->buckets = b;
+	t->bucket_cnt = cnt;
+	return 0;
+}
+
+static uint32_t hash_bytes(uint32_t seed, const uint8_t *p, uint32_t cnt)
+{
+	uint64_t h = seed * WIRE_HASH_MULT;
+	for (uint32_t i = 0; i < cnt; i++)
+		h = (h ^ p[i]) * 0x100000001b3ULL;
+	return (uint32_t)(h ^ h >> 32);
+}
+
+struct agg_key {
+	uint32_t agg, proc, hash, bytes;
+	const uint8_t *p;
+};
+
+static struct agg_ent *tab_find(const struct agg_tab *t, const struct agg_key *k)
+{
+	struct agg_ent *e = t->bucket_cnt ? t->buckets[k->hash & (t->bucket_cnt - 1)] : NULL;
+	while (e && (e->hash != k->hash || e->agg != k->agg || e->proc != k->proc || e->key_bytes != k->bytes ||
+		     memcmp(e->key, k->p, k->bytes)))
+		e = e->next;
+	return e;
+}
+
+static struct agg_ent *tab_add(struct agg_tab *t, const struct agg_key *k, uint32_t val_cnt)
+{
+	if (t->cnt >= t->bucket_cnt && tab_grow(t))
+		return NULL;
+	size_t key_room = align_up(k->bytes, 8);
+	struct agg_ent *e = malloc(sizeof(*e) + key_room + val_cnt * sizeof(*e->val));
+	if (!e)
+		return NULL;
+	*e = (struct agg_ent){ .agg = k->agg, .proc = k->proc, .hash = k->hash, .key_bytes = k->bytes };
+	e->val = (int64_t *)(e->key + key_room);
+	memcpy(e->key, k->p, k->bytes);
+	e->next = t->buckets[k->hash & (t->bucket_cnt - 1)];
+	t->buckets[k->hash & (t->bucket_cnt - 1)] = e;
+	t->cnt++;
+	return e;
+}
+
+static void val_merge(const struct wire_agg *a, int64_t *dst, const int64_t *src)
+{
+	switch (a->fn) {
+	case WIRE_AGG_MIN:
+		*dst = *src < *dst ? *src : *dst;
+		break;
+	case WIRE_AGG_MAX:
+		*dst = *src > *dst ? *src : *dst;
+		break;
+	case WIRE_AGG_STDDEV:
+		stddev_add(dst, src);
+		break;
+	default:
+		for (uint32_t i = 0; i < a->val_cnt; i++)
+			dst[i] = (int64_t)((uint64_t)dst[i] + (uint64_t)src[i]);
+	}
+}
+
+static void val_empty(const struct wire_agg *a, int64_t *val)
+{
+	memset(val, 0, a->val_cnt * sizeof(*val));
+	if (a->fn == WIRE_AGG_MIN)
+		*val = INT64_MAX;
+	else if (a->fn == WIRE_AGG_MAX)
+		*val = INT64_MIN;
+}
+
+static int tab_merge(struct consume *c, struct agg_tab *t, const struct agg_key *k, const int64_t *val)
+{
+	const struct wire_agg *a = &c->image->aggs[k->agg];
+	struct agg_ent *e = tab_find(t, k);
+	if (e) {
+		val_merge(a, e->val, val);
+		return 0;
+	}
+	e = tab_add(t, k, a->val_cnt);
+	if (!e)
+		return -ENOMEM;
+	memcpy(e->val, val, a->val_cnt * sizeof(*val));
+	return 0;
+}
+
+static int tab_merge_ent(struct consume *c, struct agg_tab *t, const struct agg_ent *e)
+{
+	struct agg_key k = { e->agg, e->proc, e->hash, e->key_bytes, e->key };
+	return tab_merge(c, t, &k, e->val);
+}
+
+/* The first sref seen with this text stands for all. */
+static uint64_t canon_str(struct consume *c, uint64_t sref)
+{
+	uint32_t len;
+	const char *s = site_str(c, (uint32_t)sref, &len);
+	struct canon *e = &c->canon[hash_bytes(0, (const uint8_t *)s, len) & (CANON_CNT - 1)];
+	if (e->tag == 2 && e->from == len && !memcmp(site_str(c, (uint32_t)e->to, NULL), s, len))
+		return e->to;
+	*e = (struct canon){ len, sref, 2 };
+	return sref;
+}
+
+/* Rewrites the fixed part of a key to what stands for all that print alike.
+ * Whether it matters whose addresses they are: *ret_addrs. */
+static void key_reduce(struct consume *c, uint32_t agg, uint32_t proc, uint8_t *key, uint32_t bytes, bool *ret_addrs)
+{
+	const struct plan_agg *pa = &c->plan->aggs[agg];
+	*ret_addrs = false;
+	for (uint32_t i = 0; i < pa->key_cnt; i++) {
+		const struct plan_val *v = &pa->keys[i];
+		uint64_t u;
+		if (v->off > bytes || bytes - v->off < 8)
+			continue;
+		memcpy(&u, key + v->off, 8);
+		*ret_addrs |= v->kind == PLAN_USTACK || val_is_symbol(v);
+		if (val_is_symbol(v))
+			u = sym_reduce(c, v->kind, proc, u);
+		else if (v->kind == PLAN_STR && v->sref)
+			u = canon_str(c, u);
+		memcpy(key + v->off, &u, 8);
+	}
+}
+
+struct merge {
+	struct consume *c;
+	struct agg_tab *tab;
+	uint32_t proc;
+	uint8_t *buf;
+	uint32_t buf_cap;
+	int rc;
+};
+
+static bool merge_room(struct merge *m, uint32_t bytes)
+{
+	if (bytes <= m->buf_cap)
+		return true;
+	uint8_t *b = bytes <= KEY_MAX ? realloc(m->buf, bytes) : NULL;
+	if (!b)
+		return false;
+	m->buf = b;
+	m->buf_cap = bytes;
+	return true;
+}
+
+static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, uint32_t key_bytes,
+		     const uint64_t *val, uint32_t val_cnt)
+{
+	struct merge *m = arg;
+	struct consume *c = m->c;
+	bool addrs;
+	if (agg >= AGG_CNT(c) || gen != c->gen[agg] || val_cnt != agg_val_cnt(c, agg))
+		return 0;
+	if (!merge_room(m, key_bytes)) {
+		m->rc = -ENOMEM;
+		return 1;
+	}
+	if (key_bytes)
+		memcpy(m->buf, key, key_bytes);
+	key_reduce(c, agg, m->proc, m->buf, key_bytes, &addrs);
+	struct agg_key k = { agg, addrs ? m->proc : 0, 0, key_bytes, m->buf };
+	k.hash = hash_bytes(agg << 8 | k.proc, m->buf, key_bytes);
+	m->rc = tab_merge(c, m->tab, &k, (const int64_t *)val);
+	return m->rc;
+}
+
+static int merge_thread(struct consume *c, struct agg_tab *t, uint32_t slot)
+{
+	const struct wire_thread *thr = consume_thread(c, slot);
+	struct merge m = { .c = c, .tab = t, .proc = LOAD_RELAXED(&thr->proc) };
+	int rc = rt_agg_walk(&c->geo, thr, c->image->aggs, c->image->agg_cnt, merge_one, &m);
+	free(m.buf);
+	return m.rc < 0 ? m.rc : rc < 0 ? rc : 0;
+}
+
+static int snap_base(struct consume *c)
+{
+	agg_tab_clear(&c->snap);
+	for (uint32_t b = 0; b < c->base.bucket_cnt; b++)
+		for (const struct agg_ent *e = c->base.buckets[b]; e; e = e->next)
+			if (tab_merge_ent(c, &c->snap, e))
+				return -ENOMEM;
+	return 0;
+}
+
+int agg_snap(struct consume *c, struct err *reterr)
+{
+	if (c->snap_valid || !AGG_CNT(c))
+		return 0;
+	int rc = snap_base(c);
+	for (uint32_t i = 0; !rc && i < c->geo.thread_cnt; i++) {
+		uint32_t state = LOAD_ACQUIRE(&consume_thread(c, i)->state);
+		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !slot_is_folded(c, i)))
+			rc = merge_thread(c, &c->snap, i);
+	}
+	if (rc)
+		return err_setf(reterr, rc, "cannot read the aggregations: %s", strerror(-rc));
+	c->snap_valid = true;
+	return 0;
+}
+
+int agg_fold(struct consume *c, uint32_t slot, struct err *reterr)
+{
+	int rc = AGG_CNT(c) ? merge_thread(c, &c->base, slot) : 0;
+	if (rc)
+		return err_setf(reterr, rc, "cannot keep the aggregations of a thread that ended: %s", strerror(-rc));
+	return 0;
+}
+
+/* Threads' entries of @agg count for nothing from now on. */
+static void agg_next_gen(struct consume *c, uint32_t agg)
+{
+	struct wire_agg *desc = (struct wire_agg *)((uint8_t *)c->shm + c->geo.agg_desc_off) + agg;
+	c->gen[agg]++;
+	STORE_RELEASE(&desc->gen, c->gen[agg]);
+	c->snap_valid = false;
+}
+
+static void base_remove(struct consume *c, uint32_t agg)
+{
+	for (uint32_t b = 0; b < c->base.bucket_cnt; b++) {
+		struct agg_ent **pe = &c->base.buckets[b], *e;
+		while ((e = *pe)) {
+			if (e->agg != agg) {
+				pe = &e->next;
+				continue;
+			}
+			*pe = e->next;
+			c->base.cnt--;
+			free(e);
+		}
+	}
+}
+
+static bool want_agg(void *arg, const struct agg_ent *e) { return e->agg == *(uint32_t *)arg; }
+
+int agg_collect(struct consume *c, bool (*want)(void *arg, const struct agg_ent *), void *arg,
+		struct agg_ent ***ret, uint32_t *ret_cnt, struct err *reterr)
+{
+	int rc = agg_snap(c, reterr);
+	if (rc)
+		return rc;
+	struct agg_ent **v = malloc((c->snap.cnt + 1ul) * sizeof(*v));
+	uint32_t n = 0;
+	if (!v)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t b = 0; b < c->snap.bucket_cnt; b++)
+		for (struct agg_ent *e = c->snap.buckets[b]; e; e = e->next)
+			if (!want || want(arg, e))
+				v[n++] = e;
+	*ret = v;
+	*ret_cnt = n;
+	return 0;
+}
+
+/* The base takes @keep of the entries of one aggregation, and the threads start anew. */
+static int agg_rebase(struct consume *c, uint32_t agg, struct agg_ent **ents, uint32_t keep, struct err *reterr)
+{
+	int rc = 0;
+	base_remove(c, agg);
+	for (uint32_t i = 0; !rc && i < keep; i++)
+		rc = tab_merge_ent(c, &c->base, ents[i]);
+	agg_next_gen(c, agg);
+	return rc ? err_setf(reterr, rc, "out of memory") : 0;
+}
+
+/* The keys stay, with empty values. */
+int agg_clear(struct consume *c, uint32_t agg, struct err *reterr)
+{
+	struct agg_ent **ents;
+	uint32_t cnt;
+	c->snap_valid = false;
+	int rc = agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < cnt; i++)
+		val_empty(&c->image->aggs[agg], ents[i]->val);
+	rc = agg_rebase(c, agg, ents, cnt, reterr);
+	free(ents);
+	return rc;
+}
+
+int agg_trunc(struct consume *c, uint32_t agg, int64_t keep, struct err *reterr)
+{
+	struct agg_ent **ents;
+	uint32_t cnt;
+	c->snap_valid = false;
+	int rc = agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
+	if (rc)
+		return rc;
+	uint64_t n = keep < 0 ? 0 - (uint64_t)keep : (uint64_t)keep;
+	agg_sort(c, ents, cnt, keep < 0 ? AGG_BY_VALUE : AGG_BY_VALUE_REV);
+	rc = agg_rebase(c, agg, ents, n < cnt ? (uint32_t)n : cnt, reterr);
+	free(ents);
+	return rc;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONSUME_CONSUME_INT_H
+#define CONSUME_CONSUME_INT_H
+
+#include "consume/consume.h"
+#include "ring/ring.h"
+#include "rt/rt.h"
+
+/* ---- printf formats (fmt.c) ---- */
+
+enum fmt_flag {
+	FMT_ALT = 1, FMT_ZERO = 2, FMT_LEFT = 4, FMT_PLUS = 8, FMT_GROUP = 16, FMT_SPACE = 32,
+	FMT_DYNWIDTH = 64, FMT_DYNPREC = 128, FMT_AGG = 256,
+};
+/* Text, then a conversion ('\0': none, text only; '%': a literal one). */
+struct fmt_conv {
+	const char *text;
+	uint32_t text_len;
+	uint32_t flags; /* enum fmt_flag */
+	int width, prec;
+	char size[3];   /* "h", "l", "ll", "L", "w" */
+	char conv;
+};
+struct fmt {
+	char *copy; /* what the texts point into */
+	struct fmt_conv *convs;
+	uint32_t cnt;
+};
+int fmt_parse(const char *text, struct fmt *ret, struct err *reterr);
+void fmt_deinit(struct fmt *);
+
+/* ---- where values come from ---- */
+
+struct datum_src {
+	const uint8_t *data; /* fixed part and tail */
+	uint32_t bytes;
+	uint32_t proc;       /* whose addresses they are */
+	const struct wire_site *site; /* NULL: a key */
+};
+
+/* ---- aggregations (agg.c) ---- */
+
+struct agg_ent {
+	struct agg_ent *next; /* same bucket */
+	uint32_t agg, proc;
+	uint32_t hash;
+	uint32_t key_bytes;
+	int64_t *val;   /* as many words as the aggregation has; behind the key */
+	uint8_t key[] __attribute__((aligned(8)));
+};
+struct agg_tab {
+	struct agg_ent **buckets;
+	uint32_t bucket_cnt; /* power of two or 0 */
+	uint32_t cnt;
+};
+
+struct consume_slot {
+	struct ring_reader reader;
+	bool live;       /* reader is set up */
+	/* The thread whose area was folded into the base: it may stay there a while longer. */
+	bool folded;
+	uint32_t folded_tid, folded_incarnation;
+	const struct wire_rec *head; /* read, not yet performed */
+	uint64_t head_pos; /* reader.pos before it */
+	uint64_t head_tsc;
+	uint32_t tid;
+	uint16_t cpu;    /* of its last record */
+	/* counts already reported */
+	uint64_t *drops; /* [clause_cnt] ring full, then [clause_cnt] errors */
+	uint64_t level_drops, agg_drops, dyn_drops, bad;
+};
+
+#define CANON_CNT 256 /* power of two: recently reduced addresses and strings */
+struct canon {
+	uint64_t from, to;
+	uint32_t tag; /* kind and process; 0: empty */
+};
+
+struct consume {
+	struct wire_shm *shm;
+	struct wire_shm geo; /* our copy of the geometry: what the other side writes cannot change it */
+	const struct plan *plan;
+	const struct ir_image *image;
+	struct consume_opts opts;
+	struct consume_slot *slots; /* [geo.thread_cnt] */
+	uint32_t *heap;             /* slots that have a head, earliest first */
+	uint32_t heap_cnt;
+	struct fmt **fmts;          /* [clause][act] */
+	/* flow of output */
+	bool heading_done;
+	uint32_t indent, last_site, last_clause;
+	int saved_out;              /* descriptor of out before freopen(); -1: none */
+	bool exited;
+	int exit_status;
+	/* aggregations */
+	struct agg_tab base, snap;
+	bool snap_valid;
+	uint32_t *gen;              /* [agg_cnt] ours; entries of others count as empty */
+	int64_t *normal;            /* [agg_cnt] */
+	bool *printed;              /* [agg_cnt] */
+	struct canon canon[CANON_CNT];
+	/* losses of threads that are gone */
+	uint64_t total_drops;
+	uint64_t lost_seen[WIRE_PROC_MAX];
+};
+
+#define AGG_CNT(c) ((c)->plan->agg_cnt)
+
+/* The area of slot @i. */
+static inline struct wire_thread *consume_thread(const struct consume *c, uint32_t i)
+{
+	return (struct wire_thread *)((uint8_t *)c->shm + c->geo.thread_off + i * c->geo.geom.stride);
+}
+static inline FILE *consume_errs(const struct consume *c) { return c->opts.errs ? c->opts.errs : stderr; }
+/* "PROGNAME: sentence\n" after flushing the data before it. */
+void consume_complain(struct consume *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* site.c: of the shared memory, checked */
+const struct wire_site *site_at(const struct consume *, uint32_t idx);
+/* A NUL-terminated copy-free view of an interned string; "" where @off is bad. */
+const char *site_str(const struct consume *, uint32_t off, uint32_t *ret_len);
+
+/* value.c */
+uint64_t val_u64(const struct plan_val *, const struct datum_src *);
+int64_t val_int(const struct plan_val *, const struct datum_src *);
+/* Bytes of a string, byte array or stack; never NULL. */
+const uint8_t *val_bytes(const struct consume *, const struct plan_val *, const struct datum_src *, uint32_t *ret_cnt);
+bool val_is_string(const struct plan_val *);
+bool val_is_symbol(const struct plan_val *);
+void val_print_trace(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
+void val_print_key(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
+void val_print_raw(FILE *, const uint8_t *, uint32_t cnt);
+
+/* sym.c */
+/* "module`symbol+0x1c" and its poorer forms. @kind: PLAN_USYM, PLAN_UFUNC (no offset), PLAN_UADDR, PLAN_UMOD. */
+void sym_format(struct consume *, enum plan_val_kind kind, uint32_t proc, uint64_t addr, char *buf, size_t cap);
+/* The address that stands for all that print alike: the symbol's or the module's start. */
+uint64_t sym_reduce(struct consume *, enum plan_val_kind kind, uint32_t proc, uint64_t addr);
+void sym_print_stack(struct consume *, FILE *, const char *line_fmt, uint32_t indent, const struct plan_val *,
+		     const struct datum_src *);
+
+/* fmt_print.c */
+struct fmt_aggs {
+	const struct agg_ent *const *ents;
+	uint32_t cnt;
+};
+int fmt_print(struct consume *, FILE *, const struct fmt *, const struct plan_val *vals, uint32_t val_cnt,
+	      const struct datum_src *, const struct fmt_aggs *aggs);
+
+/* line.c */
+void line_begin(struct consume *, const struct wire_rec *, const struct wire_site *);
+void line_end(struct consume *);
+
+/* act.c */
+int act_record(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
+/* fault.c */
+void fault_report(struct consume *, const struct wire_rec *);
+void fault_library(struct consume *, const struct wire_rec *, const char *what);
+
+/* io.c */
+int io_system(struct consume *, const char *cmd);
+int io_freopen(struct consume *, const char *path, struct err *reterr);
+
+/* drain.c: the area holds nothing that was not kept already */
+bool slot_is_folded(const struct consume *, uint32_t slot);
+
+/* agg.c */
+void agg_tab_clear(struct agg_tab *);
+int agg_snap(struct consume *, struct err *reterr);
+int agg_fold(struct consume *, uint32_t slot, struct err *reterr);
+int agg_clear(struct consume *, uint32_t agg, struct err *reterr);
+int agg_trunc(struct consume *, uint32_t agg, int64_t keep /* 0: none; < 0: the lowest */, struct err *reterr);
+/* All entries of @snap that @want accepts (NULL: all); malloc'ed array of pointers. */
+int agg_collect(struct consume *, bool (*want)(void *arg, const struct agg_ent *), void *arg,
+		struct agg_ent ***ret, uint32_t *ret_cnt, struct err *reterr);
+uint32_t agg_val_cnt(const struct consume *, uint32_t agg);
+
+/* aggsort.c */
+enum agg_order {
+	AGG_BY_OPTIONS, /* variable, then value (or key), as the options say */
+	AGG_BY_VALUE,   /* value, key; ascending whatever the options say */
+	AGG_BY_VALUE_REV,
+	AGG_BY_KEY,     /* key, then variable */
+};
+void agg_sort(struct consume *, struct agg_ent **, uint32_t cnt, enum agg_order);
+int agg_cmp_key(const struct consume *, const struct agg_ent *, const struct agg_ent *, uint32_t keypos);
+int agg_cmp_val(const struct consume *, const struct agg_ent *, const struct agg_ent *);
+
+/* aggprint.c */
+int agg_print_default(struct consume *, FILE *, const uint32_t *aggs, uint32_t cnt, struct err *reterr);
+int agg_print_fmt(struct consume *, FILE *, const struct fmt *, const uint32_t *aggs, uint32_t cnt,
+		  struct err *reterr);
+int agg_print_unprinted(struct consume *, FILE *, struct err *reterr);
+void agg_print_value(struct consume *, FILE *, const struct agg_ent *);
+/* joined.c: entries of several aggregations, one row per key; @key is any entry that has it */
+typedef int agg_row_fn(struct consume *, FILE *, const struct agg_ent *key, const struct agg_ent *const *row,
+		       uint32_t cnt, void *arg);
+int agg_walk_joined(struct consume *, FILE *, const uint32_t *aggs, uint32_t cnt, agg_row_fn *, void *arg,
+		    struct err *reterr);
+
+/* hist.c */
+void hist_quantize(FILE *, const int64_t *, int64_t normal);
+void hist_lquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
+void hist_llquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
+long double hist_weight(const struct wire_agg *, const int64_t *, int64_t *ret_zero);
+
+/* stddev.c */
+void stddev_add(int64_t *dst, const int64_t *src); /* all four words */
+uint64_t stddev_of(const int64_t *val, int64_t normal);
+
+#endif

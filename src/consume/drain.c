@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of all threads in the order of time.
+ *
+ *   ring of thread 0  r r r   --.
+ *   ring of thread 1  r         +-- heads in a heap by tsc --> act_record()
+ *   ring of thread 2  r r r r --'
+ *
+ * Each ring is in order.  A record can still appear that is older than what
+ * another ring shows already: its probe runs now.  So nothing is performed
+ * that is younger than the watermark, the oldest moment that may be missing:
+ * the start of this drain, or of a probe that runs.
+ */
+#include "consume/consume_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DRAIN_STUCK_NS 1000000000ULL /* a probe that runs longer does not hold up the others */
+
+static bool earlier(const struct consume *c, uint32_t a, uint32_t b)
+{
+	uint64_t x = c->slots[a].head_tsc, y = c->slots[b].head_tsc;
+	return x < y || (x == y && a < b);
+}
+
+static void heap_down(struct consume *c, uint32_t i)
+{
+	for (;;) {
+		uint32_t least = i;
+		for (uint32_t k = 2 * i + 1; k <= 2 * i + 2 && k < c->heap_cnt; k++)
+			if (earlier(c, c->heap[k], c->heap[least]))
+				least = k;
+		if (least == i)
+			return;
+		uint32_t t = c->heap[i];
+		c->heap[i] = c->heap[least];
+		c->heap[least] = t;
+		i = least;
+	}
+}
+
+static void heap_add(struct consume *c, uint32_t slot)
+{
+	uint32_t i = c->heap_cnt++;
+	for (; i && earlier(c, slot, c->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		c->heap[i] = c->heap[(i - 1) / 2];
+	c->heap[i] = slot;
+}
+
+/* The next record with something in it; false: none. */
+static bool slot_next(struct consume_slot *s)
+{
+	do {
+		s->head_pos = s->reader.pos;
+		s->head = ring_reader_next(&s->reader);
+	} while (s->head && s->head->type != WIRE_REC_DATA && s->head->type != WIRE_REC_ERROR);
+	if (s->head)
+		s->head_tsc = s->head->tsc;
+	return s->head != NULL;
+}
+
+bool slot_is_folded(const struct consume *c, uint32_t slot)
+{
+	const struct consume_slot *s = &c->slots[slot];
+	const struct wire_thread *thr = consume_thread(c, slot);
+	return s->folded && LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_DEAD && thr->tid == s->folded_tid &&
+	       thr->incarnation == s->folded_incarnation;
+}
+
+static void slot_open(struct consume *c, uint32_t i, struct wire_thread *thr)
+{
+	struct consume_slot *s = &c->slots[i];
+	ring_reader_init(&s->reader, &thr->ring, (const uint8_t *)thr + c->geo.geom.ring_off, c->geo.geom.ring_bytes);
+	s->tid = LOAD_RELAXED(&thr->tid);
+	s->live = true;
+	s->folded = false;
+}
+
+static void heads_load(struct consume *c)
+{
+	c->heap_cnt = 0;
+	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+		struct wire_thread *thr = consume_thread(c, i);
+		uint32_t state = LOAD_ACQUIRE(&thr->state);
+		struct consume_slot *s = &c->slots[i];
+		s->head = NULL;
+		if (state != WIRE_THREAD_LIVE && state != WIRE_THREAD_DEAD)
+			continue;
+		if (!s->live && !slot_is_folded(c, i))
+			slot_open(c, i, thr);
+		if (s->live && slot_next(s))
+			heap_add(c, i);
+	}
+}
+
+/* What was read but not performed is read again next time. */
+static void heads_return(struct consume *c)
+{
+	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+		struct consume_slot *s = &c->slots[i];
+		if (!s->live)
+			continue;
+		if (s->head)
+			s->reader.pos = s->head_pos;
+		s->head = NULL;
+		ring_reader_release(&s->reader);
+	}
+	c->heap_cnt = 0;
+}
+
+static uint64_t ns_to_tsc(const struct consume *c, uint64_t ns)
+{
+	uint64_t mult = c->geo.tsc_mult;
+	return mult ? (uint64_t)((long double)ns * (long double)(1ULL << (c->geo.tsc_shift & 63)) / (long double)mult) : ns;
+}
+
+/* The firing's tsc of the outermost probe that runs on this thread; @now if none. */
+static uint64_t running_since(const struct consume *c, const struct wire_thread *thr, uint64_t now)
+{
+	uint32_t level = LOAD_ACQUIRE(&thr->level);
+	if (!level || level > WIRE_LEVEL_MAX)
+		return now;
+	const struct rt_ctx *ctx = (const struct rt_ctx *)((const uint8_t *)thr + c->geo.geom.ctx_off);
+	uint64_t tsc = LOAD_RELAXED(&ctx->tsc);
+	return tsc < now ? tsc : now;
+}
+
+static uint64_t watermark(const struct consume *c)
+{
+	uint64_t now = rt_now_tsc(), mark = now, oldest = now - ns_to_tsc(c, DRAIN_STUCK_NS);
+	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+		const struct wire_thread *thr = consume_thread(c, i);
+		if (LOAD_ACQUIRE(&thr->state) != WIRE_THREAD_LIVE)
+			continue;
+		uint64_t since = running_since(c, thr, now);
+		if (since < mark)
+			mark = since;
+	}
+	return mark < oldest ? oldest : mark;
+}
+
+static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
+{
+	struct consume_slot *s = &c->slots[slot];
+	const struct wire_rec *rec = s->head;
+	s->cpu = rec->cpu;
+	if (rec->type == WIRE_REC_DATA)
+		return act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
+	fault_report(c, rec);
+	return 0;
+}
+
+/* Gives room back early where a ring is long: its producer may be waiting for none. */
+static void slot_advance(struct consume *c, uint32_t slot)
+{
+	struct consume_slot *s = &c->slots[slot];
+	if (s->reader.pos - LOAD_RELAXED(&s->reader.ring->tail) > c->geo.geom.ring_bytes / 4)
+		ring_reader_release(&s->reader);
+	if (slot_next(s)) {
+		heap_down(c, 0);
+	} else {
+		c->heap[0] = c->heap[--c->heap_cnt];
+		heap_down(c, 0);
+	}
+}
+
+static int64_t drain_upto(struct consume *c, uint64_t mark, struct err *reterr)
+{
+	int64_t seen = 0;
+	int rc = 0;
+	heads_load(c);
+	while (!rc && c->heap_cnt && c->slots[c->heap[0]].head_tsc <= mark) {
+		uint32_t slot = c->heap[0];
+		rc = perform_head(c, slot, reterr);
+		slot_advance(c, slot);
+		seen++;
+	}
+	heads_return(c);
+	return rc ? rc : seen;
+}
+
+int64_t consume_drain(struct consume *c, bool final, struct err *reterr)
+{
+	int64_t total = 0, n;
+	c->snap_valid = false;
+	/* ERROR clauses fired meanwhile leave new records. */
+	do {
+		n = drain_upto(c, final ? UINT64_MAX : watermark(c), reterr);
+		if (n < 0)
+			return n;
+		total += n;
+	} while (final && n);
+	return total;
+}
+
+bool consume_thread_drained(const struct consume *c, uint32_t slot)
+{
+	const struct consume_slot *s = &c->slots[slot];
+	const struct wire_thread *thr = consume_thread(c, slot);
+	if (slot_is_folded(c, slot))
+		return true;
+	return s->live ? s->reader.pos == LOAD_ACQUIRE(&thr->ring.published) : !LOAD_ACQUIRE(&thr->ring.published);
+}
+
+int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
+{
+	struct consume_slot *s = &c->slots[slot];
+	if (slot_is_folded(c, slot))
+		return 0;
+	int rc = agg_fold(c, slot, reterr);
+	if (rc)
+		return rc;
+	consume_report_drops(c);
+	memset(s->drops, 0, 2ul * c->geo.clause_cnt * sizeof(*s->drops));
+	s->level_drops = s->agg_drops = s->dyn_drops = s->bad = 0;
+	s->reader = (struct ring_reader){ 0 };
+	s->live = false;
+	s->folded = true;
+	s->folded_tid = consume_thread(c, slot)->tid;
+	s->folded_incarnation = consume_thread(c, slot)->incarnation;
+	return 0;
+}

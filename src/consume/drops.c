@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What was lost, in dtrace's words with our detail behind them.  Counters in
+ * thread areas only grow; what was said already is kept in the slot.
+ */
+#include "consume/consume_int.h"
+
+#include <string.h>
+
+static void say(struct consume *c, uint64_t n, const char *tag, const char *what, const char *where)
+{
+	char head[40] = "";
+	if (c->opts.droptags)
+		snprintf(head, sizeof(head), "[DTRACEDROP_%s] ", tag);
+	consume_complain(c, "%s%llu %s%s%s", head, (unsigned long long)n, what, n > 1 ? "s" : "", where);
+	c->total_drops += n;
+}
+
+static void clause_text(const struct consume *c, uint32_t clause, char *buf, size_t cap)
+{
+	const struct plan_clause *cl = &c->plan->clauses[clause];
+	if (!cl->desc_cnt) {
+		snprintf(buf, cap, "clause %u", clause + 1);
+		return;
+	}
+	const struct plan_probe_desc *d = &cl->descs[0];
+	snprintf(buf, cap, "%s:%s:%s:%s%s", d->prov ? d->prov : "", d->mod ? d->mod : "", d->func ? d->func : "",
+		 d->name ? d->name : "", cl->desc_cnt > 1 ? ",..." : "");
+}
+
+/* The difference since last time; a slot that was zeroed starts again. */
+static uint64_t grown(const uint64_t *now, uint64_t *seen)
+{
+	uint64_t n = LOAD_RELAXED(now), d = n >= *seen ? n - *seen : n;
+	*seen = n;
+	return d;
+}
+
+static void report_clauses(struct consume *c, struct consume_slot *s, const struct wire_thread *thr)
+{
+	const uint64_t *drops = (const uint64_t *)((const uint8_t *)thr + c->geo.geom.drops_off);
+	const uint64_t *errors = (const uint64_t *)((const uint8_t *)thr + c->geo.geom.errors_off);
+	for (uint32_t i = 0; i < c->plan->clause_cnt && i < c->geo.clause_cnt; i++) {
+		uint64_t d = grown(&drops[i], &s->drops[i]);
+		uint64_t e = grown(&errors[i], &s->drops[c->geo.clause_cnt + i]);
+		char text[400], where[512];
+		if (!d && !e)
+			continue;
+		clause_text(c, i, text, sizeof(text));
+		snprintf(where, sizeof(where), " on CPU %u (thread %u: %s)", s->cpu, s->tid, text);
+		if (d)
+			say(c, d, "PRINCIPAL", "drop", where);
+		if (e)
+			say(c, e, "DBLERROR", "unreported error", where);
+	}
+}
+
+static void report_thread(struct consume *c, struct consume_slot *s, const struct wire_thread *thr)
+{
+	char where[80];
+	snprintf(where, sizeof(where), " on CPU %u (thread %u)", s->cpu, s->tid);
+	report_clauses(c, s, thr);
+	uint64_t n = grown(&thr->agg_drops, &s->agg_drops);
+	if (n)
+		say(c, n, "AGGREGATION", "aggregation drop", where);
+	n = grown(&thr->dyn_drops, &s->dyn_drops);
+	if (n)
+		say(c, n, "DYNAMIC", "dynamic variable drop", "");
+	snprintf(where, sizeof(where), " on CPU %u (thread %u: probes nested too deep)", s->cpu, s->tid);
+	n = grown(&thr->level_drops, &s->level_drops);
+	if (n)
+		say(c, n, "PRINCIPAL", "drop", where);
+	snprintf(where, sizeof(where), " on CPU %u (thread %u: damaged records)", s->cpu, s->tid);
+	n = grown(&s->reader.bad, &s->bad);
+	if (n)
+		say(c, n, "PRINCIPAL", "drop", where);
+}
+
+static void report_procs(struct consume *c)
+{
+	const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off);
+	for (uint32_t i = 0; i < WIRE_PROC_MAX; i++) {
+		uint32_t n = LOAD_RELAXED(&procs[i].lost_threads);
+		uint64_t d = n >= c->lost_seen[i] ? n - c->lost_seen[i] : n;
+		char where[160];
+		c->lost_seen[i] = n;
+		snprintf(where, sizeof(where), " in process %u (more threads than areas: raise -x threads)", procs[i].pid);
+		if (d)
+			say(c, d, "PRINCIPAL", "drop", where);
+	}
+}
+
+uint64_t consume_report_drops(struct consume *c)
+{
+	for (uint32_t i = 0; i < c->geo.thread_cnt; i++)
+		if (c->slots[i].live)
+			report_thread(c, &c->slots[i], consume_thread(c, i));
+	report_procs(c);
+	return c->total_drops;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* Errors in clauses, in the words of dtrace(1) on Linux: scripts look for them. */
+#include "consume/consume_int.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+void consume_complain(struct consume *c, const char *fmt, ...)
+{
+	va_list ap;
+	fflush(c->opts.out);
+	fprintf(consume_errs(c), "%s: ", c->opts.progname ? c->opts.progname : "dyntrace");
+	va_start(ap, fmt);
+	vfprintf(consume_errs(c), fmt, ap);
+	va_end(ap);
+	putc('\n', consume_errs(c));
+}
+
+/* ORDER enum wire_fault */
+static const char *const fault_text[WIRE_FAULT_CNT] = {
+	"unknown fault", "invalid address", "invalid alignment", "illegal operation", "divide-by-zero",
+	"out of scratch space", "invalid kernel access", "invalid user access", "tuple stack overflow",
+	"bad stack", "invalid size", "index out of bounds", "library-level fault",
+};
+
+static void fault_value(const struct wire_rec_error *e, char *buf, size_t cap)
+{
+	buf[0] = 0;
+	switch (e->fault) {
+	case WIRE_FAULT_BADADDR:
+	case WIRE_FAULT_BADALIGN:
+	case WIRE_FAULT_BADSTACK:
+	case WIRE_FAULT_BADSIZE:
+		snprintf(buf, cap, " (0x%llx)", (unsigned long long)e->value);
+		break;
+	case WIRE_FAULT_BADINDEX:
+		snprintf(buf, cap, " (%lld)", (long long)e->value);
+		break;
+	}
+}
+
+static void probe_text(struct consume *c, const struct wire_rec *rec, char *buf, size_t cap)
+{
+	const struct wire_site *s = site_at(c, rec->site);
+	snprintf(buf, cap, "error in dt_clause_%u for probe ID %u (%s:%s:%s:%s)", rec->clause, s->probe_id,
+		 site_str(c, s->prov, NULL), site_str(c, s->mod, NULL), site_str(c, s->func, NULL),
+		 site_str(c, s->name, NULL));
+}
+
+/* An ERROR clause that fails itself: that fires nothing. */
+static bool in_error_probe(const struct consume *c, const struct wire_rec *rec)
+{
+	const struct wire_site *s = site_at(c, rec->site);
+	return !strcmp(site_str(c, s->prov, NULL), "dtrace") && !strcmp(site_str(c, s->name, NULL), "ERROR");
+}
+
+void fault_report(struct consume *c, const struct wire_rec *rec)
+{
+	struct wire_rec_error e;
+	char where[1200], value[40];
+	if (rec->bytes < sizeof(*rec) + sizeof(e))
+		return;
+	if (in_error_probe(c, rec)) {
+		consume_complain(c, "%s1 error in ERROR probe enabling", c->opts.droptags ? "[DTRACEDROP_DBLERROR] " : "");
+		c->total_drops++;
+		return;
+	}
+	memcpy(&e, rec->payload, sizeof(e));
+	probe_text(c, rec, where, sizeof(where));
+	fault_value(&e, value, sizeof(value));
+	consume_complain(c, "%s: %s%s at BPF pc %u", where,
+			 fault_text[e.fault < WIRE_FAULT_CNT ? e.fault : 0], value, e.pc);
+	if (c->opts.on_error) {
+		c->opts.on_error(c->opts.arg, rec, &e);
+		c->snap_valid = false;
+	}
+}
+
+void fault_library(struct consume *c, const struct wire_rec *rec, const char *what)
+{
+	char where[1200];
+	probe_text(c, rec, where, sizeof(where));
+	consume_complain(c, "%s: %s", where, what);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* The heading, and what stands before and after a record's data. */
+#include "consume/consume_int.h"
+
+#include <string.h>
+
+#define FLOW_STEP 2
+
+enum flow { FLOW_NONE, FLOW_ENTRY, FLOW_RETURN };
+
+static void heading(struct consume *c)
+{
+	if (c->heading_done)
+		return;
+	c->heading_done = true;
+	if (c->opts.flowindent) {
+		if (!c->opts.no_ids)
+			fprintf(c->opts.out, "%3s ", "CPU");
+		fprintf(c->opts.out, "%-41s\n", "FUNCTION");
+	} else if (!c->opts.quiet) {
+		if (!c->opts.no_ids)
+			fprintf(c->opts.out, "%3s %6s ", "CPU", "ID");
+		fprintf(c->opts.out, "%32s\n", "FUNCTION:NAME");
+	}
+}
+
+/* @name is @what, or ends with "-" and @what. */
+static bool named(const char *name, const char *what)
+{
+	size_t n = strlen(name), w = strlen(what);
+	return n >= w && !strcmp(name + n - w, what) && (n == w || name[n - w - 1] == '-');
+}
+
+static enum flow flow_of(const struct consume *c, const struct wire_rec *rec, const char *name)
+{
+	if (named(name, "return"))
+		return FLOW_RETURN;
+	/* A second clause of the same probe does not enter once more. */
+	if (named(name, "entry") && !(rec->site == c->last_site && rec->clause != c->last_clause))
+		return FLOW_ENTRY;
+	return FLOW_NONE;
+}
+
+static const char *flow_mark(enum flow flow, const char *name, const char *prov)
+{
+	bool sys = !strcmp(prov, "syscall");
+	if (named(name, "return"))
+		return flow == FLOW_RETURN ? sys ? " <= " : " <- " : "| ";
+	return flow == FLOW_ENTRY ? sys ? " => " : " -> " : "| ";
+}
+
+static void flow_line(struct consume *c, const struct wire_rec *rec, const struct wire_site *site)
+{
+	const char *func = site_str(c, site->func, NULL), *name = site_str(c, site->name, NULL);
+	enum flow flow = flow_of(c, rec, name);
+	char text[1024];
+	if (flow == FLOW_RETURN && c->indent)
+		c->indent -= FLOW_STEP;
+	snprintf(text, sizeof(text), "%*s%s%s%s%s", (int)c->indent, "",
+		 flow_mark(flow, name, site_str(c, site->prov, NULL)), func,
+		 flow == FLOW_NONE ? ":" : "", flow == FLOW_NONE ? name : "");
+	if (!c->opts.no_ids)
+		fprintf(c->opts.out, "%3d ", rec->cpu);
+	fprintf(c->opts.out, "%-41s ", text);
+	if (flow == FLOW_ENTRY)
+		c->indent += FLOW_STEP;
+}
+
+void line_begin(struct consume *c, const struct wire_rec *rec, const struct wire_site *site)
+{
+	heading(c);
+	if (c->opts.flowindent) {
+		flow_line(c, rec, site);
+	} else if (!c->opts.quiet) {
+		char text[1024];
+		snprintf(text, sizeof(text), "%s:%s", site_str(c, site->func, NULL), site_str(c, site->name, NULL));
+		if (!c->opts.no_ids)
+			fprintf(c->opts.out, "%3d %6u ", rec->cpu, site->probe_id);
+		fprintf(c->opts.out, "%32s ", text);
+	}
+	c->last_site = rec->site;
+	c->last_clause = rec->clause;
+}
+
+void line_end(struct consume *c)
+{
+	if (!c->opts.quiet)
+		putc('\n', c->opts.out);
+}

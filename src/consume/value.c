@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* Values out of records and keys, and their default forms. */
+#include "consume/consume_int.h"
+
+#include <ctype.h>
+#include <string.h>
+
+uint64_t val_u64(const struct plan_val *v, const struct datum_src *src)
+{
+	uint64_t u = 0;
+	if (src->bytes >= 8 && v->off <= src->bytes - 8)
+		memcpy(&u, src->data + v->off, 8);
+	return u;
+}
+
+/* The value as its type has it: cut to its size, extended by its sign. */
+int64_t val_int(const struct plan_val *v, const struct datum_src *src)
+{
+	uint64_t u = val_u64(v, src);
+	uint32_t bits = v->size && v->size < 8 ? v->size * 8 : 64;
+	if (bits == 64)
+		return (int64_t)u;
+	u <<= 64 - bits;
+	return v->is_signed ? (int64_t)u >> (64 - bits) : (int64_t)(u >> (64 - bits));
+}
+
+static const uint8_t *site_name(const struct consume *c, const struct plan_val *v, const struct wire_site *site,
+				uint32_t *ret_cnt)
+{
+	uint32_t off = 0;
+	if (site)
+		off = v->kind == PLAN_PROBEPROV ? site->prov : v->kind == PLAN_PROBEMOD ? site->mod :
+			v->kind == PLAN_PROBEFUNC ? site->func : site->name;
+	return (const uint8_t *)site_str(c, off, ret_cnt);
+}
+
+const uint8_t *val_bytes(const struct consume *c, const struct plan_val *v, const struct datum_src *src,
+			 uint32_t *ret_cnt)
+{
+	*ret_cnt = 0;
+	if (v->kind >= PLAN_PROBEPROV)
+		return site_name(c, v, src->site, ret_cnt);
+	uint64_t u = val_u64(v, src);
+	if (v->kind == PLAN_STR && v->sref) {
+		if (u >> WIRE_SREF_TAG_SHIFT != WIRE_SREF_INTERN)
+			return (const uint8_t *)"";
+		return (const uint8_t *)site_str(c, (uint32_t)u, ret_cnt);
+	}
+	struct wire_vref ref;
+	memcpy(&ref, &u, sizeof(ref));
+	if (ref.off > src->bytes || ref.bytes > src->bytes - ref.off)
+		return (const uint8_t *)"";
+	*ret_cnt = ref.bytes;
+	return src->data + ref.off;
+}
+
+bool val_is_string(const struct plan_val *v) { return v->kind == PLAN_STR || v->kind >= PLAN_PROBEPROV; }
+
+bool val_is_symbol(const struct plan_val *v)
+{
+	return v->kind == PLAN_USYM || v->kind == PLAN_UFUNC || v->kind == PLAN_UADDR || v->kind == PLAN_UMOD;
+}
+
+/* A table of hexadecimal bytes, sixteen a row, as characters beside it. */
+void val_print_raw(FILE *fp, const uint8_t *p, uint32_t cnt)
+{
+	if (!cnt)
+		return;
+	fprintf(fp, "\n%11s", "");
+	for (int i = 0; i < 16; i++)
+		fprintf(fp, "  %x", i);
+	fprintf(fp, "  0123456789abcdef\n");
+	for (uint32_t row = 0; row < cnt; row += 16) {
+		uint32_t n = cnt - row < 16 ? cnt - row : 16;
+		fprintf(fp, "%5s%5x:", "", row);
+		for (uint32_t i = 0; i < n; i++)
+			fprintf(fp, " %02x", p[row + i]);
+		fprintf(fp, "%*s  ", (int)(16 - n) * 3, "");
+		for (uint32_t i = 0; i < n; i++)
+			putc(p[row + i] < ' ' || p[row + i] > '~' ? '.' : p[row + i], fp);
+		putc('\n', fp);
+	}
+}
+
+/* Printable text, perhaps with NULs behind it; its length without them, or -1. */
+static int64_t text_len(const uint8_t *p, uint32_t cnt)
+{
+	uint32_t i = 0;
+	while (i < cnt && (isprint(p[i]) || isspace(p[i]) || p[i] == '\b' || p[i] == '\a'))
+		i++;
+	int64_t len = i;
+	while (i < cnt && !p[i])
+		i++;
+	return i == cnt && len ? len : -1;
+}
+
+static void print_bytes(struct consume *c, FILE *fp, const uint8_t *p, uint32_t cnt, int width)
+{
+	int64_t len = c->opts.rawbytes ? -1 : text_len(p, cnt);
+	if (len < 0)
+		val_print_raw(fp, p, cnt);
+	else if (c->opts.quiet && width < 50)
+		fprintf(fp, "%.*s", (int)len, p);
+	else
+		fprintf(fp, "  %-*.*s", width, (int)len, p);
+}
+
+static void print_string(FILE *fp, const uint8_t *s, uint32_t len, int width)
+{
+	/* A string ends at its first NUL, wherever its bytes came from. */
+	len = (uint32_t)strnlen((const char *)s, len);
+	if (width)
+		fprintf(fp, "  %-*.*s", width, (int)len, s);
+	else
+		fwrite(s, 1, len, fp);
+}
+
+/* Columns by size: dtrace gives a key's number its sign's place, trace() too. */
+static void print_int(FILE *fp, const struct plan_val *v, int64_t i, bool quiet)
+{
+	int s = v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 10 : v->is_signed ? 19 : 20;
+	if (quiet)
+		fprintf(fp, v->is_signed ? "%lld" : "%llu", (long long)i);
+	else
+		fprintf(fp, v->is_signed ? " %*lld" : " %*llu", s, (long long)i);
+}
+
+/* What is in common to trace() and keys; false: not one of them. */
+static bool print_addr(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+{
+	char buf[1024];
+	if (v->kind == PLAN_USTACK) {
+		sym_print_stack(c, fp, "%s", c->opts.stackindent, v, src);
+	} else if (val_is_symbol(v)) {
+		sym_format(c, v->kind, src->proc, val_u64(v, src), buf, sizeof(buf));
+		fprintf(fp, "  %-50s", buf);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void raw_scalar(FILE *fp, const struct plan_val *v, const struct datum_src *src)
+{
+	uint64_t u = val_u64(v, src);
+	val_print_raw(fp, (const uint8_t *)&u, v->size && v->size < 8 ? v->size : 8);
+}
+
+void val_print_trace(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+{
+	uint32_t cnt;
+	if (print_addr(c, fp, v, src))
+		return;
+	if (v->kind == PLAN_BYTES || val_is_string(v)) {
+		const uint8_t *p = val_bytes(c, v, src, &cnt);
+		if (c->opts.rawbytes)
+			val_print_raw(fp, p, cnt);
+		else if (v->kind == PLAN_BYTES)
+			print_bytes(c, fp, p, cnt, 33);
+		else
+			print_string(fp, p, cnt, c->opts.quiet ? 0 : 33);
+	} else if (c->opts.rawbytes) {
+		raw_scalar(fp, v, src);
+	} else {
+		print_int(fp, v, val_int(v, src), c->opts.quiet);
+	}
+}
+
+void val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+{
+	uint32_t cnt;
+	if (print_addr(c, fp, v, src))
+		return;
+	if (v->kind == PLAN_BYTES || val_is_string(v)) {
+		const uint8_t *p = val_bytes(c, v, src, &cnt);
+		if (v->kind == PLAN_BYTES)
+			print_bytes(c, fp, p, cnt, 50);
+		else
+			print_string(fp, p, cnt, 50);
+		return;
+	}
+	int width = v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 8 : 16;
+	int64_t i = val_int(v, src);
+	/* Four bytes are shown as an int and eight as a long long, whatever the type says. */
+	fprintf(fp, " %*lld", width, v->size == 4 ? (long long)(int32_t)i : (long long)i);
+}

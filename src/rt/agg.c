@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Aggregations of one thread: an index of 32-bit places, then an arena of
+ * entries that are never moved.
+ *
+ *   geom.agg_off:  uint32_t index[n]   arena offset / 8 + 1; 0: empty
+ *                  arena               struct entry, key, value words
+ *
+ * Only the thread writes.  An entry is filled before the index shows it, so
+ * neither a nested probe nor the reader sees half of one.
+ */
+#include "rt/mem.h"
+
+struct entry {
+	uint32_t agg;
+	uint32_t gen;
+	uint32_t hash;
+	uint32_t key_bytes;
+	uint32_t val_cnt;
+	uint32_t pad;
+	uint8_t key[]; /* key_bytes, a multiple of 8; then the value */
+};
+
+#define LOOK_MAX 1024
+
+static uint64_t index_cnt(const struct wire_shm *shm)
+{
+	uint64_t cnt = 64;
+	while (cnt * 2 * 4 <= shm->geom.agg_bytes / 8)
+		cnt *= 2;
+	return cnt;
+}
+
+static uint64_t *entry_val(struct entry *e)
+{
+	return (uint64_t *)(e->key + e->key_bytes);
+}
+
+static void val_reset(const struct wire_agg *agg, uint64_t *val)
+{
+	uint64_t first = agg->fn == WIRE_AGG_MIN ? INT64_MAX : agg->fn == WIRE_AGG_MAX ? (uint64_t)INT64_MIN : 0;
+	for (uint32_t i = 0; i < agg->val_cnt; i++)
+		((volatile uint64_t *)val)[i] = i ? 0 : first;
+}
+
+static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t arena_bytes, const struct wire_agg *agg,
+				  uint32_t id, uint32_t hash, const void *key, uint32_t key_bytes)
+{
+	uint64_t need = sizeof(struct entry) + key_bytes + 8ULL * agg->val_cnt;
+	uint64_t at = need;
+	if (ctx->thr->agg_used + need > arena_bytes)
+		return NULL;
+	__asm__ volatile("xadd %0, %1" : "+r"(at), "+m"(ctx->thr->agg_used) : : "memory", "cc");
+	if (at + need > arena_bytes)
+		return NULL;
+	struct entry *e = (struct entry *)(arena + at);
+	e->agg = id;
+	e->gen = agg->gen;
+	e->hash = hash;
+	e->key_bytes = key_bytes;
+	e->val_cnt = agg->val_cnt;
+	mem_copy(e->key, key, key_bytes);
+	val_reset(agg, entry_val(e));
+	return e;
+}
+
+static bool cas_local32(uint32_t *p, uint32_t old, uint32_t new)
+{
+	bool ok;
+	__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(old) : "r"(new) : "memory");
+	return ok;
+}
+
+static bool entry_is(const struct entry *e, uint32_t id, uint32_t hash, const void *key, uint32_t key_bytes)
+{
+	return e->hash == hash && e->agg == id && e->key_bytes == key_bytes && mem_equal(e->key, key, key_bytes);
+}
+
+static struct entry *entry_find(struct rt_ctx *ctx, const struct wire_agg *agg, uint32_t id, const void *key, uint32_t key_bytes)
+{
+	uint64_t cnt = index_cnt(ctx->shm);
+	uint32_t *index = (uint32_t *)((uint8_t *)ctx->thr + ctx->shm->geom.agg_off);
+	uint8_t *arena = (uint8_t *)(index + cnt);
+	uint64_t arena_bytes = ctx->shm->geom.agg_bytes - cnt * 4;
+	uint32_t hash = (uint32_t)mem_hash(id, key, key_bytes);
+	struct entry *fresh = NULL;
+	for (uint64_t i = 0; i < LOOK_MAX && i < cnt; i++) {
+		uint32_t *slot = &index[(hash + i) & (cnt - 1)];
+		if (!*slot) {
+			if (!fresh)
+				fresh = entry_create(ctx, arena, arena_bytes, agg, id, hash, key, key_bytes);
+			if (!fresh)
+				return NULL;
+			if (cas_local32(slot, 0, (uint32_t)(((uint8_t *)fresh - arena) / 8 + 1)))
+				return fresh;
+		}
+		struct entry *e = (struct entry *)(arena + (uint64_t)(*slot - 1) * 8);
+		if (entry_is(e, id, hash, key, key_bytes))
+			return e;
+	}
+	return NULL;
+}
+
+/* Bucket of quantize: WIRE_QUANTIZE_ZERO + 1 + log2. */
+static uint32_t quantize_bucket(int64_t v)
+{
+	if (!v)
+		return WIRE_QUANTIZE_ZERO;
+	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	uint32_t log = 63 - (uint32_t)__builtin_clzll(abs);
+	if (v < 0)
+		return log >= WIRE_QUANTIZE_ZERO ? 0 : WIRE_QUANTIZE_ZERO - 1 - log;
+	return WIRE_QUANTIZE_ZERO + 1 + log;
+}
+
+static uint32_t lquantize_bucket(const struct wire_agg *agg, int64_t v)
+{
+	if (v < agg->base)
+		return 0;
+	if (v >= agg->limit)
+		return agg->val_cnt - 1;
+	return 1 + (uint32_t)(((uint64_t)v - (uint64_t)agg->base) / (uint64_t)agg->step);
+}
+
+/* Distance from the middle bucket: 0 below factor^low, then steps - steps/factor
+ * per power, linear within it; the last one is everything from factor^(high+1). */
+static uint64_t llq_distance(const struct wire_agg *agg, uint64_t abs)
+{
+	uint64_t per = agg->ll_steps / agg->ll_factor, power = 1;
+	uint32_t mag = agg->ll_low;
+	for (uint32_t i = 0; i < mag; i++)
+		power *= agg->ll_factor;
+	if (abs < power)
+		return 0;
+	uint64_t first = 1;
+	for (; mag <= agg->ll_high; mag++, power *= agg->ll_factor, first += agg->ll_steps - per) {
+		uint64_t next = power * agg->ll_factor;
+		if (abs >= next)
+			continue;
+		if (!mag && agg->ll_steps > agg->ll_factor)
+			return first + (abs - 1) * per;
+		if (next >= agg->ll_steps)
+			return first + abs / (next / agg->ll_steps) - per;
+		return first + abs * agg->ll_steps / next - per;
+	}
+	return first;
+}
+
+uint32_t rt_agg_llq_bucket(const struct wire_agg *agg, int64_t v)
+{
+	uint64_t mid = 1 + (uint64_t)(agg->ll_high - agg->ll_low + 1) * (agg->ll_steps - agg->ll_steps / agg->ll_factor);
+	uint64_t dist = llq_distance(agg, v < 0 ? -(uint64_t)v : (uint64_t)v);
+	if (dist > mid)
+		dist = mid;
+	return (uint32_t)(v < 0 ? mid - dist : mid + dist);
+}
+
+/* One instruction each, so that a nested probe's addition is never lost. */
+static inline void add_local(uint64_t *p, uint64_t v)
+{
+	__asm__ volatile("addq %1, %0" : "+m"(*p) : "r"(v) : "memory", "cc");
+}
+
+static void add_square(uint64_t *p, int64_t v)
+{
+	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, lo, hi;
+	__asm__ volatile("mulq %2" : "=a"(lo), "=d"(hi) : "r"(abs), "a"(abs) : "cc");
+	__asm__ volatile("addq %2, %0\n\tadcq %3, %1" : "+m"(p[0]), "+m"(p[1]) : "r"(lo), "r"(hi) : "memory", "cc");
+}
+
+static void keep_extreme(uint64_t *p, int64_t v, bool min)
+{
+	uint64_t old = LOAD_RELAXED(p);
+	bool ok = false;
+	while (!ok && (min ? v < (int64_t)old : v > (int64_t)old))
+		__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(old) : "r"(v) : "memory");
+}
+
+static void update(const struct wire_agg *agg, uint64_t *val, uint64_t v, uint64_t weight)
+{
+	switch (agg->fn) {
+	case WIRE_AGG_COUNT:
+		add_local(&val[0], 1);
+		break;
+	case WIRE_AGG_SUM:
+		add_local(&val[0], v);
+		break;
+	case WIRE_AGG_MIN:
+	case WIRE_AGG_MAX:
+		keep_extreme(&val[0], (int64_t)v, agg->fn == WIRE_AGG_MIN);
+		break;
+	case WIRE_AGG_AVG:
+		add_local(&val[0], 1);
+		add_local(&val[1], v);
+		break;
+	case WIRE_AGG_STDDEV:
+		add_local(&val[0], 1);
+		add_local(&val[1], v);
+		add_square(&val[2], (int64_t)v);
+		break;
+	case WIRE_AGG_QUANTIZE:
+		add_local(&val[quantize_bucket((int64_t)v)], weight);
+		break;
+	case WIRE_AGG_LQUANTIZE:
+		add_local(&val[lquantize_bucket(agg, (int64_t)v)], weight);
+		break;
+	case WIRE_AGG_LLQUANTIZE:
+		add_local(&val[rt_agg_llq_bucket(agg, (int64_t)v)], weight);
+		break;
+	}
+}
+
+void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, uint64_t weight)
+{
+	const struct wire_agg *agg = (const struct wire_agg *)((uint8_t *)ctx->shm + ctx->shm->agg_desc_off) + id;
+	const struct wire_tuple *key = tuple_off == WIRE_NONE ? NULL : rt_slot(ctx, tuple_off);
+	struct entry *e = entry_find(ctx, agg, id, key ? key->data : NULL, key ? key->bytes : 0);
+	if (!e) {
+		ctx->thr->agg_drops++;
+		return;
+	}
+	uint32_t gen = LOAD_RELAXED(&agg->gen);
+	if (e->gen != gen) {
+		val_reset(agg, entry_val(e));
+		STORE_RELEASE(&e->gen, gen);
+	}
+	update(agg, entry_val(e), val, weight);
+}
+
+/* ---- the reader's side: every number is checked against the geometry ---- */
+
+static int walk_entry(const struct entry *e, uint64_t room, const struct wire_agg *aggs, uint32_t agg_cnt,
+		      rt_agg_cb *cb, void *arg)
+{
+	uint32_t id = LOAD_RELAXED(&e->agg), key_bytes = LOAD_RELAXED(&e->key_bytes);
+	if (id >= agg_cnt || key_bytes % 8)
+		return 0;
+	uint32_t val_cnt = aggs[id].val_cnt;
+	if (sizeof(*e) + key_bytes + 8ULL * val_cnt > room)
+		return 0;
+	return cb(arg, id, LOAD_ACQUIRE(&e->gen), e->key, key_bytes, (const uint64_t *)(e->key + key_bytes), val_cnt);
+}
+
+int rt_agg_walk(const struct wire_shm *geometry, const void *thread_area, const struct wire_agg *aggs, uint32_t agg_cnt,
+		rt_agg_cb *cb, void *arg)
+{
+	uint64_t cnt = index_cnt(geometry);
+	const uint32_t *index = (const uint32_t *)((const uint8_t *)thread_area + geometry->geom.agg_off);
+	const uint8_t *arena = (const uint8_t *)(index + cnt);
+	uint64_t arena_bytes = geometry->geom.agg_bytes - cnt * 4;
+	for (uint64_t i = 0; i < cnt; i++) {
+		uint32_t place = LOAD_ACQUIRE(&index[i]);
+		if (!place)
+			continue;
+		uint64_t at = (uint64_t)(place - 1) * 8;
+		if (at + sizeof(struct entry) > arena_bytes)
+			continue;
+		int r = walk_entry((const struct entry *)(arena + at), arena_bytes - at, aggs, agg_cnt, cb, arg);
+		if (r)
+			return r;
+	}
+	return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "rt/helpers.h"
+
+uint64_t rt_now_tsc(void)
+{
+	uint32_t lo, hi;
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static uint64_t scale(const struct wire_shm *shm, uint64_t tsc)
+{
+	uint64_t delta = tsc - shm->tsc_base;
+	return (uint64_t)(((unsigned __int128)delta * shm->tsc_mult) >> shm->tsc_shift);
+}
+
+uint64_t rt_tsc_to_ns(const struct wire_shm *shm, uint64_t tsc)
+{
+	return shm->ns_base + scale(shm, tsc);
+}
+
+uint32_t rt_cpu(void)
+{
+	uint32_t v = 0x7b; /* GDT_ENTRY_CPUNODE, arch/x86/include/asm/segment.h */
+	__asm__("lsl %0, %0" : "+r"(v) : : "cc");
+	return v & 0xfff;
+}
+
+static uint64_t interned(uint32_t off)
+{
+	return WIRE_SREF(WIRE_SREF_INTERN, off);
+}
+
+uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
+{
+	const struct wire_site *site = ctx->site;
+	const struct wire_proc *proc = ctx->proc;
+	switch ((enum wire_env)env) {
+	case WIRE_ENV_TIMESTAMP:
+		return rt_tsc_to_ns(ctx->shm, ctx->tsc);
+	case WIRE_ENV_WALLTIMESTAMP:
+		return ctx->shm->wall_base + scale(ctx->shm, ctx->tsc);
+	case WIRE_ENV_PID:
+		return proc->pid;
+	case WIRE_ENV_TID:
+		return ctx->thr->tid;
+	case WIRE_ENV_PPID:
+		return proc->ppid;
+	case WIRE_ENV_UID:
+		return proc->uid;
+	case WIRE_ENV_GID:
+		return proc->gid;
+	case WIRE_ENV_CPU:
+		return rt_cpu();
+	case WIRE_ENV_EXECNAME:
+		return interned(proc->execname);
+	case WIRE_ENV_PROBEPROV:
+		return interned(site->prov);
+	case WIRE_ENV_PROBEMOD:
+		return interned(site->mod);
+	case WIRE_ENV_PROBEFUNC:
+		return interned(site->func);
+	case WIRE_ENV_PROBENAME:
+		return interned(site->name);
+	case WIRE_ENV_PROBEID:
+		return site->probe_id;
+	case WIRE_ENV_CLAUSE:
+		return ctx->clause;
+	case WIRE_ENV_RET_OFFSET:
+		return site->addr - site->func_addr;
+	case WIRE_ENV_CNT:
+		break;
+	}
+	return 0;
+}
+
+/* At an entry and at a return rsp points to the return address; elsewhere the unwinder has to find it. */
+uint64_t rt_uaddr_caller(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	uint64_t pcs[2] = { 0, 0 };
+	if (ctx->site->kind == WIRE_SITE_ENTRY || ctx->site->kind == WIRE_SITE_RETURN)
+		rt_mem_read(ctx, &pcs[1], ctx->regs[WIRE_RSP], 8);
+	else
+		rt_stack_walk(ctx, pcs, 2);
+	return pcs[1];
+}
+
+uint64_t rt_errno(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	if (ctx->proc->errno_off == INT64_MIN || !ctx->thr->key)
+		return 0;
+	return (uint64_t)(int64_t)*(int32_t *)(ctx->thr->key + (uint64_t)ctx->proc->errno_off);
+}
+
+/* Everything stops; the consumer is told at once. */
+uint64_t rt_exit(struct rt_ctx *ctx, uint64_t status, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(b, c, d);
+	ctx->shm->exit_status = (int32_t)status;
+	STORE_RELEASE(&ctx->shm->exiting, 1);
+	rt_ring_doorbell(ctx);
+	return 0;
+}

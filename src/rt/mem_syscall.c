@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading the process's own memory without ever faulting (ADR 2). */
+#include "rt/helpers.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+
+struct io {
+	uint64_t base, len;
+};
+
+static bool inside(uint64_t addr, uint64_t bytes, uint64_t lo, uint64_t hi)
+{
+	return addr >= lo && addr < hi && bytes <= hi - addr;
+}
+
+/* A vfork child shares our memory but has a pid of its own: ask the kernel who we are if the cached one is wrong. */
+static int64_t vm_read(const struct wire_proc *proc, void *dst, uint64_t addr, uint64_t bytes)
+{
+	struct io local = { (uint64_t)dst, bytes }, remote = { addr, bytes };
+	int64_t r = sys6(SYS_process_vm_readv, LOAD_RELAXED(&proc->pid), (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
+	if (r != -EPERM && r != -ESRCH)
+		return r;
+	int64_t pid = sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	return sys6(SYS_process_vm_readv, (uint64_t)pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
+}
+
+int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
+{
+	uint64_t shm = (uint64_t)ctx->shm;
+	if (inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi) || inside(addr, bytes, shm, shm + ctx->shm->bytes)) {
+		mem_copy(dst, (const void *)addr, bytes);
+		return 0;
+	}
+	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
+		return -1;
+	return vm_read(ctx->proc, dst, addr, bytes) == (int64_t)bytes ? 0 : -1;
+}
+
+uint64_t rt_copyin_u(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t is_signed, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	uint64_t v = 0;
+	if (rt_mem_read(ctx, &v, addr, bytes)) {
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+		return 0;
+	}
+	uint32_t shift = (uint32_t)(64 - 8 * bytes);
+	return is_signed ? (uint64_t)((int64_t)(v << shift) >> shift) : v;
+}
+
+/* Reads up to the next page boundary at a time, so that a string before an unmapped page is found whole. */
+uint64_t rt_copyinstr(struct rt_ctx *ctx, uint64_t addr, uint64_t max, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct wire_str *out = rt_slot(ctx, dst);
+	uint64_t limit = ctx->shm->strsize, len = 0;
+	if (max && max < limit)
+		limit = max;
+	while (len < limit) {
+		uint64_t n = 256 - ((addr + len) & 255);
+		if (n > limit - len)
+			n = limit - len;
+		if (rt_mem_read(ctx, out->s + len, addr + len, n)) {
+			rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr + len);
+			out->len = 0;
+			return 0;
+		}
+		for (uint64_t end = len + n; len < end; len++)
+			if (!out->s[len])
+				goto done;
+	}
+done:
+	out->s[len] = 0;
+	out->len = (uint32_t)len;
+	return WIRE_SREF(WIRE_SREF_SCRATCH, dst);
+}
+
+uint64_t rt_alloca(struct rt_ctx *ctx, uint64_t bytes, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(b, c, d);
+	uint64_t at = ctx->alloca_used;
+	if (bytes > RT_ALLOCA_BYTES - at) {
+		rt_set_fault(ctx, WIRE_FAULT_NOSCRATCH, bytes);
+		return 0;
+	}
+	ctx->alloca_used = (uint32_t)align_up(at + bytes, 8);
+	mem_zero(ctx->alloca_mem + at, bytes);
+	return (uint64_t)(ctx->alloca_mem + at);
+}
+
+static bool writable(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes)
+{
+	uint64_t lo = (uint64_t)ctx->alloca_mem;
+	if (inside(addr, bytes, lo, lo + ctx->alloca_used))
+		return true;
+	rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	return false;
+}
+
+uint64_t rt_copyinto(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	if (bytes && writable(ctx, dst, bytes) && rt_mem_read(ctx, (void *)dst, addr, bytes))
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	return 0;
+}
+
+uint64_t rt_copyin(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	uint64_t dst = rt_alloca(ctx, bytes, 0, 0, 0);
+	if (dst && !ctx->fault)
+		rt_copyinto(ctx, addr, bytes, dst, 0);
+	return dst;
+}
+
+uint64_t rt_poke(struct rt_ctx *ctx, uint64_t addr, uint64_t v, uint64_t bytes, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	if (writable(ctx, addr, bytes))
+		mem_copy((void *)addr, &v, bytes);
+	return 0;
+}
+
+uint64_t rt_bcopy(struct rt_ctx *ctx, uint64_t from, uint64_t to, uint64_t bytes, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	return rt_copyinto(ctx, from, bytes, to, 0);
+}
+
+/* Stack arguments of a function being entered: behind the return address. */
+uint64_t rt_arg(struct rt_ctx *ctx, uint64_t n, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(b, c, d);
+	if (ctx->site->kind == WIRE_SITE_TOOL)
+		return n < 10 ? ctx->tool_args[n] : 0;
+	if (ctx->site->kind == WIRE_SITE_RETURN)
+		return 0;
+	return rt_copyin_u(ctx, ctx->regs[WIRE_RSP] + 8 * (n - 5), 8, 0, 0);
+}

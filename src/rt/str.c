@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* Strings: handles (WIRE_SREF) to struct wire_str in scratch or among the interned ones. */
+#include "rt/helpers.h"
+
+static struct wire_str *str_resolve(struct rt_ctx *ctx, uint64_t sref)
+{
+	uint64_t off = (uint32_t)sref;
+	if (off % 8)
+		return NULL;
+	if (sref >> WIRE_SREF_TAG_SHIFT == WIRE_SREF_INTERN && off + sizeof(struct wire_str) < ctx->shm->str_cap)
+		return (struct wire_str *)((uint8_t *)ctx->shm + ctx->shm->str_off + off);
+	if (sref >> WIRE_SREF_TAG_SHIFT == WIRE_SREF_SCRATCH && off + sizeof(struct wire_str) < ctx->shm->scratch_bytes)
+		return (struct wire_str *)(ctx->scratch + off);
+	return NULL;
+}
+
+const char *rt_str(struct rt_ctx *ctx, uint64_t sref, uint32_t *ret_len)
+{
+	const struct wire_str *s = str_resolve(ctx, sref);
+	*ret_len = 0;
+	if (!s)
+		return "";
+	uint64_t room = sref >> WIRE_SREF_TAG_SHIFT == WIRE_SREF_INTERN ? ctx->shm->str_cap - (uint32_t)sref :
+									  ctx->shm->scratch_bytes - (uint32_t)sref;
+	uint32_t len = LOAD_RELAXED(&s->len);
+	if (len + sizeof(*s) + 1 > room)
+		return "";
+	*ret_len = len;
+	return s->s;
+}
+
+struct text {
+	const char *s;
+	uint32_t len;
+};
+
+static struct text get(struct rt_ctx *ctx, uint64_t sref)
+{
+	struct text t;
+	t.s = rt_str(ctx, sref, &t.len);
+	return t;
+}
+
+/* Writes @len characters to slot @dst, cut to strsize; safe if they overlap it. */
+static uint64_t put(struct rt_ctx *ctx, uint64_t dst, const char *s, uint64_t len)
+{
+	struct wire_str *d = rt_slot(ctx, dst);
+	if (len > ctx->shm->strsize)
+		len = ctx->shm->strsize;
+	mem_move(d->s, s, len);
+	d->s[len] = 0;
+	d->len = (uint32_t)len;
+	return WIRE_SREF(WIRE_SREF_SCRATCH, dst);
+}
+
+uint64_t rt_str_addr(struct rt_ctx *ctx, uint64_t s, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(b, c, d);
+	return (uint64_t)get(ctx, s).s;
+}
+
+uint64_t rt_str_cmp(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	struct text x = get(ctx, a), y = get(ctx, b);
+	for (uint32_t i = 0;; i++) {
+		int cx = i < x.len ? (uint8_t)x.s[i] : 0, cy = i < y.len ? (uint8_t)y.s[i] : 0;
+		if (cx != cy)
+			return (uint64_t)(int64_t)(cx < cy ? -1 : 1);
+		if (!cx)
+			return 0;
+	}
+}
+
+uint64_t rt_str_copy(struct rt_ctx *ctx, uint64_t s, uint64_t dst, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	struct text t = get(ctx, s);
+	return put(ctx, dst, t.s, t.len);
+}
+
+uint64_t rt_strlen(struct rt_ctx *ctx, uint64_t s, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(b, c, d);
+	return get(ctx, s).len;
+}
+
+uint64_t rt_strjoin(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text x = get(ctx, a), y = get(ctx, b);
+	uint64_t ref = put(ctx, dst, x.s, x.len);
+	struct wire_str *out = rt_slot(ctx, dst);
+	uint32_t room = ctx->shm->strsize - out->len, n = y.len < room ? y.len : room;
+	mem_move(out->s + out->len, y.s, n);
+	out->len += n;
+	out->s[out->len] = 0;
+	return ref;
+}
+
+uint64_t rt_substr(struct rt_ctx *ctx, uint64_t s, uint64_t index, uint64_t count, uint64_t dst)
+{
+	struct text t = get(ctx, s);
+	int64_t at = (int64_t)index, left = (int64_t)count, len = t.len;
+	if (at < -(int64_t)UINT32_MAX)
+		at = -(int64_t)UINT32_MAX;
+	if (at < 0) {
+		at += len;
+		if (at < 0 && left >= 0 && (left > INT64_MAX + at || left + at > 0)) {
+			left = left == INT64_MAX ? left : left + at;
+			at = 0;
+		}
+	}
+	if (at >= len || at < 0)
+		left = 0;
+	else if (left < 0)
+		left = left < -len ? 0 : left + len - at;
+	if (left < 0)
+		left = 0;
+	if (left > len - at)
+		left = at < len ? len - at : 0;
+	return put(ctx, dst, left ? t.s + at : "", (uint64_t)left);
+}
+
+uint64_t rt_strchr(struct rt_ctx *ctx, uint64_t s, uint64_t ch, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text t = get(ctx, s);
+	for (uint32_t i = 0; i <= t.len; i++)
+		if (t.s[i] == (char)ch)
+			return put(ctx, dst, t.s + i, t.len - i);
+	return 0;
+}
+
+uint64_t rt_strrchr(struct rt_ctx *ctx, uint64_t s, uint64_t ch, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text t = get(ctx, s);
+	for (int64_t i = t.len; i >= 0; i--)
+		if (t.s[i] == (char)ch)
+			return put(ctx, dst, t.s + i, t.len - (uint64_t)i);
+	return 0;
+}
+
+static int64_t find(struct text hay, struct text needle, int64_t from, int64_t step)
+{
+	for (int64_t i = from; i >= 0 && i + needle.len <= hay.len; i += step)
+		if (mem_equal(hay.s + i, needle.s, needle.len))
+			return i;
+	return -1;
+}
+
+uint64_t rt_strstr(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text hay = get(ctx, a);
+	int64_t at = find(hay, get(ctx, b), 0, 1);
+	return at < 0 ? 0 : put(ctx, dst, hay.s + at, hay.len - (uint64_t)at);
+}
+
+uint64_t rt_index(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t from, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text hay = get(ctx, a), needle = get(ctx, b);
+	int64_t at = (int64_t)from < 0 ? 0 : (int64_t)from;
+	if (at > hay.len)
+		return (uint64_t)(needle.len ? -1 : (int64_t)hay.len);
+	return (uint64_t)find(hay, needle, at, 1);
+}
+
+uint64_t rt_rindex(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t from, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text hay = get(ctx, a), needle = get(ctx, b);
+	int64_t at = (int64_t)from, last = (int64_t)hay.len - needle.len;
+	if (at < 0)
+		return (uint64_t)(needle.len ? -1 : 0);
+	return (uint64_t)find(hay, needle, at < last ? at : last, -1);
+}
+
+uint64_t rt_lltostr(struct rt_ctx *ctx, uint64_t v, uint64_t base, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	char buf[72];
+	uint32_t at = sizeof(buf);
+	bool neg = base == 10 && (int64_t)v < 0;
+	if (base < 2 || base > 36) {
+		rt_set_fault(ctx, WIRE_FAULT_ILLOP, base);
+		return 0;
+	}
+	uint64_t rest = neg ? -v : v;
+	do {
+		uint64_t digit = rest % base;
+		buf[--at] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
+		rest /= base;
+	} while (rest);
+	if (base == 16) {
+		buf[--at] = 'x';
+		buf[--at] = '0';
+	} else if (base == 8 && v) {
+		buf[--at] = '0';
+	}
+	if (neg)
+		buf[--at] = '-';
+	return put(ctx, dst, buf + at, sizeof(buf) - at);
+}
+
+static int digit_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A' + 10;
+	return 99;
+}
+
+uint64_t rt_strtoll(struct rt_ctx *ctx, uint64_t s, uint64_t base, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	struct text t = get(ctx, s);
+	uint32_t i = 0;
+	while (i < t.len && (t.s[i] == ' ' || (t.s[i] >= '\t' && t.s[i] <= '\r')))
+		i++;
+	bool neg = i < t.len && t.s[i] == '-';
+	if (i < t.len && (t.s[i] == '-' || t.s[i] == '+'))
+		i++;
+	if (base == 16 && i + 2 < t.len && t.s[i] == '0' && (t.s[i + 1] | 32) == 'x' && digit_of(t.s[i + 2]) < 16)
+		i += 2;
+	uint64_t v = 0, limit = neg ? 1ULL << 63 : INT64_MAX;
+	for (; i < t.len && (uint64_t)digit_of(t.s[i]) < base; i++) {
+		uint64_t digit = (uint64_t)digit_of(t.s[i]);
+		if (v > (limit - digit) / base) {
+			v = limit;
+			break;
+		}
+		v = v * base + digit;
+	}
+	return neg ? -v : v;
+}
+
+/* Ends of the last component: trailing slashes aside. */
+static uint32_t trim_slashes(struct text t)
+{
+	uint32_t end = t.len;
+	while (end > 1 && t.s[end - 1] == '/')
+		end--;
+	return end;
+}
+
+uint64_t rt_basename(struct rt_ctx *ctx, uint64_t s, uint64_t dst, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	struct text t = get(ctx, s);
+	uint32_t end = trim_slashes(t), start = end;
+	if (!end)
+		return put(ctx, dst, ".", 1);
+	while (start > 0 && t.s[start - 1] != '/')
+		start--;
+	if (start == end)
+		return put(ctx, dst, "/", 1);
+	return put(ctx, dst, t.s + start, end - start);
+}
+
+uint64_t rt_dirname(struct rt_ctx *ctx, uint64_t s, uint64_t dst, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	struct text t = get(ctx, s);
+	uint32_t end = trim_slashes(t);
+	while (end > 0 && t.s[end - 1] != '/')
+		end--;
+	if (!end)
+		return put(ctx, dst, ".", 1);
+	while (end > 1 && t.s[end - 1] == '/')
+		end--;
+	return put(ctx, dst, t.s, end);
+}
+
+uint64_t rt_rand(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(b, c, d);
+	UNUSED(a, 0, 0);
+	uint64_t x = rt_now_tsc() ^ (uint64_t)ctx->thr ^ ctx->thr->ring.head;
+	x *= 0x9e3779b97f4a7c15ULL;
+	x ^= x >> 29;
+	x *= 0xbf58476d1ce4e5b9ULL;
+	return (x ^ (x >> 32)) & INT64_MAX;
+}
+
+uint64_t rt_str_index(struct rt_ctx *ctx, uint64_t s, uint64_t i, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	struct text t = get(ctx, s);
+	return i < t.len ? (uint64_t)(int64_t)t.s[i] : 0;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The slow path of "which thread is this?" (ADR 6). */
+#include "rt/mem.h"
+
+#include <sys/syscall.h>
+
+#define PROBES_MAX 64
+
+static struct wire_hash_ent *hash_slot(struct wire_proc *proc, uint64_t key)
+{
+	uint64_t h = key * WIRE_HASH_MULT >> WIRE_HASH_SHIFT;
+	for (uint64_t i = 0; i < PROBES_MAX; i++) {
+		struct wire_hash_ent *ent = &proc->hash[(h + i) % WIRE_HASH_CNT];
+		uint64_t old = LOAD_ACQUIRE(&ent->key);
+		if (old == key)
+			return ent;
+		if (!old && __atomic_compare_exchange_n(&ent->key, &old, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return ent;
+		if (old == key)
+			return ent;
+	}
+	/* Crowded by threads that are long gone: their place is as good as any. */
+	struct wire_hash_ent *ent = &proc->hash[h % WIRE_HASH_CNT];
+	STORE_RELAXED(&ent->thread_off, 0);
+	STORE_RELEASE(&ent->key, key);
+	return ent;
+}
+
+static struct wire_thread *thread_at(struct wire_shm *shm, uint32_t i)
+{
+	return (struct wire_thread *)((uint8_t *)shm + shm->thread_off + i * shm->geom.stride);
+}
+
+static bool is_live(const struct wire_thread *thr, uint32_t proc, uint32_t tid)
+{
+	return LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_LIVE && thr->proc == proc && thr->tid == tid;
+}
+
+/* The thread may be known under another fs base: it had none when it registered first. */
+static struct wire_thread *find_tid(struct wire_shm *shm, uint32_t proc, uint32_t tid)
+{
+	for (uint32_t i = 1; i < shm->thread_cnt; i++)
+		if (is_live(thread_at(shm, i), proc, tid))
+			return thread_at(shm, i);
+	return NULL;
+}
+
+static struct wire_thread *claim(struct wire_shm *shm, uint32_t proc, uint32_t tid)
+{
+	for (uint32_t i = 1; i < shm->thread_cnt; i++) {
+		struct wire_thread *thr = thread_at(shm, i);
+		uint32_t free = WIRE_THREAD_FREE;
+		if (LOAD_RELAXED(&thr->state) != WIRE_THREAD_FREE ||
+		    !__atomic_compare_exchange_n(&thr->state, &free, WIRE_THREAD_CLAIM, false, __ATOMIC_ACQ_REL,
+						 __ATOMIC_RELAXED))
+			continue;
+		thr->tid = tid;
+		thr->proc = proc;
+		thr->incarnation++;
+		for (int l = 0; l < WIRE_LEVEL_MAX; l++)
+			thr->ring.open[l] = ~0ULL;
+		return thr;
+	}
+	return NULL;
+}
+
+static uint32_t own_tid(const struct wire_proc *proc, uint64_t key, uint32_t check)
+{
+	if (proc->tid_off && check)
+		return check;
+	if (proc->flags & WIRE_PROC_NO_SYSCALL)
+		return (uint32_t)(key >> 6) | 0x80000000u; /* cannot ask: any number of its own */
+	return (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
+}
+
+struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc, uint64_t key, uint32_t check)
+{
+	if (proc->wipe_addr && !LOAD_RELAXED((uint64_t *)proc->wipe_addr))
+		return NULL; /* a forked child */
+	uint32_t tid = own_tid(proc, key, check);
+	struct wire_hash_ent *ent = key ? hash_slot(proc, key) : NULL;
+	struct wire_thread *thr = NULL;
+	if (ent && LOAD_RELAXED(&ent->thread_off)) {
+		thr = (struct wire_thread *)((uint8_t *)shm + ent->thread_off);
+		if (!is_live(thr, proc->idx, tid)) {
+			/* Its libc gave the block to a new thread: the old one has ended. */
+			uint32_t live = WIRE_THREAD_LIVE;
+			if (thr->key == key && thr->proc == proc->idx)
+				__atomic_compare_exchange_n(&thr->state, &live, WIRE_THREAD_DEAD, false, __ATOMIC_ACQ_REL,
+							    __ATOMIC_RELAXED);
+			thr = NULL;
+		}
+	}
+	if (!thr)
+		thr = find_tid(shm, proc->idx, tid);
+	if (!thr)
+		thr = claim(shm, proc->idx, tid);
+	if (!thr) {
+		__atomic_fetch_add(&proc->lost_threads, 1, __ATOMIC_RELAXED);
+		return NULL;
+	}
+	thr->key = key;
+	thr->check = check;
+	STORE_RELEASE(&thr->state, WIRE_THREAD_LIVE);
+	if (ent)
+		STORE_RELEASE(&ent->thread_off, (uint64_t)((uint8_t *)thr - (uint8_t *)shm));
+	return thr;
+}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: MIT
+"""What the tests on real programs share: TAP, running dyntrace, reading a process."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+BUILD = os.environ.get('DYNTRACE_BUILD', 'build')
+DYNTRACE = os.path.join(BUILD, 'dyntrace')
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; says why."""
+
+
+class Tap:
+    """Collects results: `with tap.test(name): assert ...`."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+        self.only = sys.argv[1:]
+
+    def run(self, name, fn, *args):
+        if self.only and name not in self.only:
+            return
+        self.count += 1
+        try:
+            fn(*args)
+        except Skip as e:
+            print(f'ok {self.count} - {name} # SKIP {e}', flush=True)
+            return
+        except (AssertionError, subprocess.SubprocessError, OSError, ValueError, KeyError) as e:
+            self.failed += 1
+            print(f'not ok {self.count} - {name}')
+            for line in (f'{type(e).__name__}: {e}').splitlines()[:40]:
+                print('# ' + line)
+            print(f"# again: DYNTRACE_BUILD={BUILD} {sys.argv[0]} '{name}'", flush=True)
+            return
+        print(f'ok {self.count} - {name}', flush=True)
+
+    def done(self):
+        print(f'1..{self.count}')
+        sys.exit(1 if self.failed else 0)
+
+
+def need(*programs):
+    for p in programs:
+        if not shutil.which(p):
+            raise Skip(f'{p} is not installed')
+
+
+def clean_env(**more):
+    """The same small environment for every run of a program that is compared."""
+    env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C', 'HOME': '/nonexistent', 'LD_BIND_NOW': '1',
+           'PYTHONHASHSEED': '0', 'PYTHONDONTWRITEBYTECODE': '1'}
+    env.update(more)
+    return env
+
+
+def dyntrace(*args, timeout=120, env=None, check=True, stdin=subprocess.DEVNULL):
+    """Runs dyntrace to its end; the completed process, with text output."""
+    r = subprocess.run([DYNTRACE, *args], stdin=stdin, capture_output=True, text=True, errors='replace',
+                       timeout=timeout, env=env, check=False)
+    if check:
+        assert r.returncode == 0, f'dyntrace {" ".join(args)}: status {r.returncode}\n{r.stderr[-3000:]}'
+    return r
+
+
+class Tracing:
+    """dyntrace in the background: `with Tracing('-n', ..., '-p', pid) as t: ...; t.stop()`."""
+
+    def __init__(self, *args, env=None):
+        self.args = [str(a) for a in args]
+        self.proc = subprocess.Popen([DYNTRACE, *self.args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True, errors='replace', env=env)
+        self.out = self.err = ''
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.proc.poll() is None:
+            self.proc.kill()
+            self.proc.communicate()
+
+    def stop(self, sig=signal.SIGINT, timeout=60):
+        """Ends it as Ctrl-C does; (status, stdout, stderr)."""
+        if self.proc.poll() is None:
+            self.proc.send_signal(sig)
+        self.out, self.err = self.proc.communicate(timeout=timeout)
+        return self.proc.returncode, self.out, self.err
+
+    def wait_armed(self, pid, timeout=60):
+        """Until the shared memory is mapped in the target and its probes are placed."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if self.proc.poll() is not None:
+                self.out, self.err = self.proc.communicate()
+                raise AssertionError(f'dyntrace ended early ({self.proc.returncode}): {self.err[-2000:]}')
+            if changed_text(pid):
+                return
+            time.sleep(0.05)
+        raise AssertionError('nothing was armed')
+
+
+def maps(pid):
+    with open(f'/proc/{pid}/maps', encoding='utf-8', errors='replace') as f:
+        for line in f:
+            parts = line.split(None, 5)
+            start, end = (int(x, 16) for x in parts[0].split('-'))
+            yield start, end, parts[1], int(parts[2], 16), parts[5].strip() if len(parts) > 5 else ''
+
+
+def ours_mapped(pid):
+    """Mappings that tracing left or made."""
+    return [m for m in maps(pid) if 'dyntrace' in m[4]]
+
+
+def changed_text(pid):
+    """Places where executable file mappings of @pid differ from their files: [(path, offset, bytes)]."""
+    found = []
+    with open(f'/proc/{pid}/mem', 'rb', buffering=0) as mem:
+        for start, end, prot, off, path in maps(pid):
+            if 'x' not in prot or not path.startswith('/') or 'dyntrace' in path or path.startswith('/memfd:'):
+                continue
+            try:
+                with open(f'/proc/{pid}/root{path}', 'rb') as f:
+                    f.seek(off)
+                    want = f.read(end - start)
+            except OSError:
+                continue
+            mem.seek(start)
+            have = mem.read(len(want))
+            if have != want:
+                at = next(i for i in range(len(want)) if have[i] != want[i])
+                found.append((path, off + at, have[at:at + 16].hex()))
+    return found
+
+
+def assert_untouched(pid):
+    """The target's text is as in its files, and nothing of ours is mapped."""
+    changed = changed_text(pid)
+    assert not changed, f'text differs from its file: {changed[:3]}'
+    left = ours_mapped(pid)
+    assert not left, f'still mapped: {left[:3]}'
+
+
+def alive(pid):
+    try:
+        with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as f:
+            return f.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
+    except OSError:
+        return False
+
+
+def wait_for(condition, what, timeout=30):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f'timed out waiting for {what}')

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Exact call counts: what callgrind counts, @[probefunc] = count() counts.
+
+callgrind runs the program on a processor of its own making, so functions that
+the loader chooses by processor features (IFUNCs) and what depends on them are
+left out: only the objects named are compared.
+"""
+import collections
+import os
+import re
+import subprocess
+import tempfile
+
+import lib
+
+
+def callgrind(argv, env, work):
+    """{object base name: {function: calls}}"""
+    out = os.path.join(work, 'callgrind.out')
+    r = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={out}', '--compress-strings=no',
+                        '--compress-pos=no', *argv], env=env, cwd=work, capture_output=True, timeout=300, check=False)
+    assert os.path.exists(out), r.stderr.decode(errors='replace')[-2000:]
+    calls = collections.defaultdict(collections.Counter)
+    ob = cob = cfn = None
+    with open(out, encoding='utf-8', errors='replace') as f:
+        for line in f:
+            key, _, value = line.rstrip('\n').partition('=')
+            if key == 'ob':
+                ob = value
+            elif key == 'fn':
+                cob = None
+            elif key == 'cob':
+                cob = value
+            elif key == 'cfn':
+                cfn = re.sub(r"'\d+$", '', value)
+            elif key == 'calls':
+                calls[os.path.basename(cob or ob)][cfn] += int(value.split()[0])
+                cob = None
+    return calls
+
+
+def symbols(path):
+    """{name: address} of the defined functions of .dynsym and .symtab."""
+    out = subprocess.run(['readelf', '-sW', path], capture_output=True, text=True, check=True).stdout
+    syms, ifuncs = {}, set()
+    for line in out.splitlines():
+        p = line.split()
+        if len(p) >= 8 and p[0][:-1].isdigit() and p[6] != 'UND' and p[3] in ('FUNC', 'IFUNC'):
+            name = p[7].split('@')[0]
+            if p[3] == 'IFUNC':
+                ifuncs.add(name)
+            else:
+                syms[name] = int(p[1], 16)
+    return syms, ifuncs
+
+
+def traced(argv, module, env, work, name):
+    """{function: times} from dyntrace."""
+    script = f'pid$target:{module}::{name} {{ @[probefunc] = count(); }} END {{ printa("@%s %@d\\n", @); }}'
+    r = subprocess.run([os.path.abspath(lib.DYNTRACE), '-q', '-x', 'aggsize=16m', '-n', script, '-c', ' '.join(argv)],
+                       env=env, cwd=work, capture_output=True, text=True, errors='replace', timeout=300, check=False)
+    assert r.returncode == 0, f'status {r.returncode}: {r.stderr[-2000:]}'
+    got = collections.Counter()
+    for line in r.stdout.splitlines():
+        m = re.match(r'^@(\S+) (\d+)$', line)
+        if m:
+            got[m.group(1)] += int(m.group(2))
+    assert 'drop' not in r.stderr, r.stderr[-2000:]
+    return got
+
+
+def by_address(counts, syms):
+    """Sums names that share an address, so that it does not matter which alias a tool prefers."""
+    total = collections.Counter()
+    for name, n in counts.items():
+        if name in syms:
+            total[syms[name]] += n
+    return total
+
+
+def compare(argv, path, make_input=None, noreturn=()):
+    lib.need('valgrind', argv[0])
+    env = lib.clean_env()
+    with tempfile.TemporaryDirectory() as work:
+        if make_input:
+            make_input(work)
+        module = os.path.basename(path)
+        want_names = callgrind(argv, env, work)[module]
+        syms, _ = symbols(path)
+        want = by_address(want_names, syms)
+        assert len(want) >= 5, f'callgrind saw only {len(want)} functions in {module}'
+        names = {addr: name for name, addr in syms.items()}
+        for kind in ('entry', 'return'):
+            got = by_address(traced(argv, module, env, work, kind), syms)
+            never_return = {syms[n] for n in noreturn if n in syms} if kind == 'return' else set()
+            wrong = [f'{names[a]}: callgrind {want[a]}, dyntrace {got[a]}'
+                     for a in sorted(set(want) | set(got)) if want[a] != got[a] and a not in never_return]
+            assert not wrong, f'{kind}: {len(wrong)} of {len(want)} differ:\n' + '\n'.join(wrong[:20])
+
+
+def text_input(work):
+    with open(os.path.join(work, 'input'), 'w', encoding='ascii') as f:
+        for i in range(20000):
+            f.write(f'line {i} of some text {i * i % 977}\n')
+
+
+def sql_input(work):
+    with open(os.path.join(work, 'script.sql'), 'w', encoding='ascii') as f:
+        f.write('create table t(a integer primary key, b text);\nbegin;\n')
+        for i in range(300):
+            f.write(f"insert into t(b) values('row {i * 37 % 101}');\n")
+        f.write('commit;\ncreate index i on t(b);\nselect b, count(*) from t group by b order by 2 desc, 1 limit 9;\n'
+                "select a from t where b like 'row 5%' order by b, a;\n")
+
+
+def library(name):
+    for d in ('/usr/lib/x86_64-linux-gnu', '/lib/x86_64-linux-gnu'):
+        p = os.path.join(d, name)
+        if os.path.exists(p):
+            return os.path.realpath(p)
+    raise lib.Skip(f'{name} is not installed')
+
+
+def main():
+    tap = lib.Tap()
+    tap.run('bzip2 calls libbz2', lambda: compare(['/bin/bzip2', '-k', '-f', 'input'], library('libbz2.so.1.0'), text_input))
+    tap.run('xz calls liblzma', lambda: compare(['/usr/bin/xz', '-k', '-f', '-1', 'input'], library('liblzma.so.5'), text_input))
+    tap.run('sqlite3 calls libsqlite3', lambda: compare(['/usr/bin/sqlite3', '-init', 'script.sql', ':memory:', '.exit'],
+                                                        library('libsqlite3.so.0'), sql_input))
+    tap.run('python3 runs -c', lambda: compare(
+        ['/usr/bin/python3.11', '-S', '-E', '-c', 'print(sum(x*x for x in range(1000)),sorted(str(i)for(i)in(range(99))))'.replace(' ', '')],
+        '/usr/bin/python3.11', noreturn=('Py_Exit', 'Py_RunMain')))
+    tap.done()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,4 @@
+# The tool's own probes.
+$dyntrace -l -n BEGIN -n 'dtrace:::E*' -n tick-1s
+$dyntrace -l -n none:::such
+echo $?

@@ -1,0 +1,14 @@
+/* END comes after exit(), and all in the order of time. */
+#pragma D option quiet
+
+END
+{
+	printf("end %d\n", n);
+}
+
+BEGIN
+{
+	n = 3;
+	printf("begin\n");
+	exit(0);
+}

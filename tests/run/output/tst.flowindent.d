@@ -1,0 +1,10 @@
+/* @@opts: -F */
+BEGIN
+{
+	trace("in");
+}
+
+BEGIN
+{
+	exit(0);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Aggregations: merged over threads, sorted, printed, cleared, cut. */
+#include "fixture.h"
+
+/* @a[int key], @b[string key] */
+static struct plan_val key_int = { .kind = PLAN_INT, .size = 4, .is_signed = true };
+static struct plan_val key_str = { .kind = PLAN_STR };
+static struct plan_agg aggs[] = {
+	{ .name = (char *)"a", .keys = &key_int, .key_cnt = 1, .key_bytes = 8 },
+	{ .name = (char *)"b", .keys = &key_str, .key_cnt = 1, .key_bytes = 8 },
+	{ .name = (char *)"c", .keys = &key_int, .key_cnt = 1, .key_bytes = 8 },
+	{ .name = (char *)"" },
+};
+static struct wire_agg descs[] = {
+	{ .fn = WIRE_AGG_COUNT, .val_cnt = 1 }, { .fn = WIRE_AGG_SUM, .val_cnt = 1 },
+	{ .fn = WIRE_AGG_MAX, .val_cnt = 1 }, { .fn = WIRE_AGG_AVG, .val_cnt = 2 },
+};
+static struct plan_clause clauses[] = { { .mask_off = WIRE_NONE } };
+
+static void setup(struct fx *fx) { fx_init(fx, clauses, 1, aggs, descs, 4); }
+
+/* Adds through rt, as a program on thread @t does. */
+static void add(struct fx *fx, uint32_t t, uint32_t agg, const void *key, uint32_t fixed, uint32_t bytes, int64_t v)
+{
+	struct wire_thread *thr = fx_thread(fx, t);
+	struct wire_proc *proc = (struct wire_proc *)((uint8_t *)fx->shm + fx->shm->proc_off) + 1;
+	const struct wire_site *site = (const struct wire_site *)((uint8_t *)fx->shm + fx->shm->site_off);
+	struct rt_ctx *ctx = rt_enter(fx->shm, proc, thr, site, 0x1000);
+	if (!CHECK(ctx != NULL))
+		return;
+	struct wire_tuple *tup = (struct wire_tuple *)ctx->scratch;
+	tup->bytes = bytes;
+	tup->fixed_bytes = fixed;
+	memcpy(tup->data, key, bytes);
+	rt_agg(ctx, agg, bytes ? 0 : WIRE_NONE, (uint64_t)v, 1);
+	rt_leave(ctx);
+}
+static void add_int(struct fx *fx, uint32_t t, uint32_t agg, int64_t key, int64_t v) { add(fx, t, agg, &key, 8, 8, v); }
+static void add_str(struct fx *fx, uint32_t t, uint32_t agg, const char *key, int64_t v)
+{
+	struct { struct wire_vref ref; char s[32]; } p = { .ref = { 8, (uint32_t)strlen(key) } };
+	memcpy(p.s, key, strlen(key));
+	add(fx, t, agg, &p, 8, 8 + (uint32_t)align_up(strlen(key) + 1, 8), v);
+}
+
+static void at_end(void)
+{
+	struct fx fx;
+	struct err e;
+	setup(&fx);
+	add_int(&fx, 0, 0, 7, 1);
+	add_int(&fx, 1, 0, 7, 1);
+	add_int(&fx, 1, 0, -3, 1);
+	add_str(&fx, 0, 1, "read", 100);
+	add_str(&fx, 1, 1, "read", 11);
+	add_str(&fx, 1, 1, "write", -5);
+	add(&fx, 0, 3, "", 0, 0, 10);
+	add(&fx, 1, 3, "", 0, 0, 5);
+	CHECK_EQ(consume_print_aggs(fx.c, &e), 0);
+	CHECK_STR(fx_out(&fx),
+		  "       -3                1\n"
+		  "        7                2\n"
+		  "  write                                                            -5\n"
+		  "  read                                                            111\n"
+		  "                7\n");
+	fx_deinit(&fx);
+}
+
+static void sorting(void)
+{
+	struct fx fx;
+	struct err e;
+	uint32_t a = 2;
+	setup(&fx);
+	add_int(&fx, 0, 2, 1, 30);
+	add_int(&fx, 0, 2, 2, 10);
+	add_int(&fx, 0, 2, 3, 20);
+	agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
+	fx.c->opts.aggsortrev = true;
+	agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
+	fx.c->opts.aggsortkey = true;
+	agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
+	CHECK_STR(fx_out(&fx),
+		  "\n        2               10\n        3               20\n        1               30\n"
+		  "\n        1               30\n        3               20\n        2               10\n"
+		  "\n        3               20\n        2               10\n        1               30\n");
+	size_t len = fx.out_len;
+	CHECK_EQ(consume_print_aggs(fx.c, &e), 0);
+	fx_out(&fx);
+	CHECK_EQ(fx.out_len, len); /* shown already */
+	fx_deinit(&fx);
+}
+
+static const char *shown(struct fx *fx, uint32_t agg)
+{
+	static char buf[2000];
+	struct err e;
+	size_t before = fx->out_len;
+	fx_out(fx);
+	before = fx->out_len;
+	fx->c->snap_valid = false;
+	agg_print_default(fx->c, fx->out_fp, &agg, 1, &e);
+	snprintf(buf, sizeof(buf), "%s", fx_out(fx) + before);
+	return buf;
+}
+
+static void clear_keeps_keys(void)
+{
+	struct fx fx;
+	struct err e;
+	setup(&fx);
+	add_int(&fx, 0, 0, 1, 1);
+	add_int(&fx, 1, 0, 2, 1);
+	add_int(&fx, 1, 2, 9, 9);
+	CHECK_EQ(agg_clear(fx.c, 0, &e), 0);
+	CHECK_STR(shown(&fx, 0), "\n        1                0\n        2                0\n");
+	CHECK_STR(shown(&fx, 2), "\n        9                9\n");
+	add_int(&fx, 0, 0, 2, 1);
+	CHECK_STR(shown(&fx, 0), "\n        1                0\n        2                1\n");
+	fx_deinit(&fx);
+}
+
+static void trunc_keeps_the_top(void)
+{
+	struct fx fx;
+	struct err e;
+	setup(&fx);
+	for (int i = 1; i <= 5; i++)
+		add_int(&fx, i & 1, 2, i, i * 10);
+	CHECK_EQ(agg_trunc(fx.c, 2, 2, &e), 0);
+	CHECK_STR(shown(&fx, 2), "\n        4               40\n        5               50\n");
+	add_int(&fx, 0, 2, 1, 45);
+	CHECK_STR(shown(&fx, 2), "\n        4               40\n        1               45\n        5               50\n");
+	CHECK_EQ(agg_trunc(fx.c, 2, -1, &e), 0);
+	CHECK_STR(shown(&fx, 2), "\n        4               40\n");
+	CHECK_EQ(agg_trunc(fx.c, 2, 0, &e), 0);
+	CHECK_STR(shown(&fx, 2), "\n");
+	fx_deinit(&fx);
+}
+
+static void normalized(void)
+{
+	struct fx fx;
+	setup(&fx);
+	add_str(&fx, 0, 1, "x", 1000);
+	fx.c->normal[1] = 10;
+	CHECK_STR(shown(&fx, 1), "\n  x                                                               100\n");
+	fx.c->normal[1] = 1;
+	CHECK_STR(shown(&fx, 1), "\n  x                                                              1000\n");
+	fx_deinit(&fx);
+}
+
+static void joined(void)
+{
+	struct fx fx;
+	struct err e;
+	struct fmt f;
+	uint32_t both[] = { 0, 2 };
+	setup(&fx);
+	add_int(&fx, 0, 0, 1, 1);
+	add_int(&fx, 1, 0, 1, 1);
+	add_int(&fx, 0, 0, 2, 1);
+	add_int(&fx, 1, 2, 3, 33);
+	add_int(&fx, 1, 2, 1, 11);
+	CHECK_EQ(agg_print_default(fx.c, fx.out_fp, both, 2, &e), 0);
+	CHECK_EQ(fmt_parse("%d: %@d and %@x\n", &f, &e), 0);
+	CHECK_EQ(agg_print_fmt(fx.c, fx.out_fp, &f, both, 2, &e), 0);
+	fx.c->opts.aggsortpos = 1;
+	CHECK_EQ(agg_print_fmt(fx.c, fx.out_fp, &f, both, 2, &e), 0);
+	fmt_deinit(&f);
+	CHECK_STR(fx_out(&fx),
+		  "\n        3                0               33\n"
+		  "        2                1                0\n"
+		  "        1                2               11\n"
+		  "3: 0 and 21\n2: 1 and 0\n1: 2 and b\n"
+		  "2: 1 and 0\n1: 2 and b\n3: 0 and 21\n");
+	fx_deinit(&fx);
+}
+
+static void thread_that_ends(void)
+{
+	struct fx fx;
+	struct err e;
+	setup(&fx);
+	add_int(&fx, 0, 0, 1, 1);
+	add_int(&fx, 1, 0, 1, 1);
+	fx_thread(&fx, 1)->state = WIRE_THREAD_DEAD;
+	CHECK_STR(shown(&fx, 0), "\n        1                2\n");
+	CHECK_EQ(consume_fold_thread(fx.c, 1, &e), 0);
+	CHECK_STR(shown(&fx, 0), "\n        1                2\n");
+	memset(fx_thread(&fx, 1), 0, fx.shm->geom.stride);
+	CHECK_STR(shown(&fx, 0), "\n        1                2\n");
+	fx_deinit(&fx);
+}
+
+TAP_MAIN(TEST(at_end), TEST(sorting), TEST(clear_keeps_keys), TEST(trunc_keeps_the_top), TEST(normalized), TEST(joined),
+	 TEST(thread_that_ends))

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* printf() conversions. */
+#include "fixture.h"
+
+#include <time.h>
+
+static struct fx fx;
+
+static void setup(void)
+{
+	static struct plan_clause cl = { .mask_off = WIRE_NONE };
+	fx_init(&fx, &cl, 1, NULL, NULL, 0);
+}
+
+static char printed[512];
+/* What @format makes of @vals. */
+static const char *show(const char *format, const struct plan_val *vals, uint32_t cnt, const void *data, uint32_t bytes)
+{
+	struct fmt f;
+	struct err e;
+	struct datum_src src = { data, bytes, 0, NULL };
+	FILE *fp = fmemopen(printed, sizeof(printed), "w");
+	CHECK_EQ(fmt_parse(format, &f, &e), 0);
+	int rc = fmt_print(fx.c, fp, &f, vals, cnt, &src, NULL);
+	fclose(fp);
+	fmt_deinit(&f);
+	return rc ? "(failed)" : printed;
+}
+
+static const char *show_int(const char *format, uint32_t size, bool is_signed, int64_t v)
+{
+	struct plan_val pv = { .kind = PLAN_INT, .size = size, .is_signed = is_signed };
+	return show(format, &pv, 1, &v, 8);
+}
+
+static const char *show_str(const char *format, const char *s)
+{
+	struct plan_val pv = { .kind = PLAN_STR };
+	struct { struct wire_vref ref; char s[64]; } p = { .ref = { 8, (uint32_t)strlen(s) } };
+	memcpy(p.s, s, strlen(s));
+	return show(format, &pv, 1, &p, sizeof(p));
+}
+
+static void integers(void)
+{
+	setup();
+	CHECK_STR(show_int("%d", 4, true, -3), "-3");
+	CHECK_STR(show_int("%d", 4, false, 0xfffffffd), "4294967293");
+	CHECK_STR(show_int("%u", 4, true, -3), "4294967293");
+	CHECK_STR(show_int("%x", 2, true, -1), "ffff");
+	CHECK_STR(show_int("%x", 8, true, -1), "ffffffffffffffff");
+	CHECK_STR(show_int("%#x|", 8, true, 255), "0xff|");
+	CHECK_STR(show_int("%p", 8, false, 0x1234), "1234");
+	CHECK_STR(show_int("[%6d]", 8, true, 42), "[    42]");
+	CHECK_STR(show_int("[%-6d]", 8, true, 42), "[42    ]");
+	CHECK_STR(show_int("[%06d]", 8, true, 42), "[000042]");
+	CHECK_STR(show_int("[%+d]", 8, true, 42), "[+42]");
+	CHECK_STR(show_int("[%.4d]", 8, true, 42), "[0042]");
+	CHECK_STR(show_int("%?x", 8, true, 0xab), "              ab");
+	CHECK_STR(show_int("%o", 8, true, 8), "10");
+	CHECK_STR(show_int("%lld", 8, true, -9), "-9");
+	CHECK_STR(show_int("%hd", 2, true, -9), "-9");
+	CHECK_STR(show_int("%i%%", 8, true, 100), "100%");
+	fx_deinit(&fx);
+}
+
+static void characters(void)
+{
+	setup();
+	CHECK_STR(show_int("%c", 1, true, 'x'), "x");
+	CHECK_STR(show_int("%C", 1, true, '\n'), "\\n");
+	CHECK_STR(show_int("%C", 1, true, 1), "\\001");
+	CHECK_STR(show_str("%s", "text"), "text");
+	CHECK_STR(show_str("[%8s]", "text"), "[    text]");
+	CHECK_STR(show_str("[%-8s]", "text"), "[text    ]");
+	CHECK_STR(show_str("%.2s", "text"), "te");
+	CHECK_STR(show_str("%S", "a\tb\"\\"), "a\\tb\\\"\\\\\\0");
+	fx_deinit(&fx);
+}
+
+static void stars(void)
+{
+	setup();
+	struct plan_val v[] = { { .off = 0, .size = 4, .is_signed = true }, { .off = 8, .size = 4, .is_signed = true },
+				{ .off = 16, .size = 8, .is_signed = true } };
+	int64_t d[] = { 8, 3, 5 };
+	CHECK_STR(show("[%*.*d]", v, 3, d, sizeof(d)), "[     005]");
+	d[0] = -8;
+	CHECK_STR(show("[%*.*d]", v, 3, d, sizeof(d)), "[005     ]");
+	CHECK_STR(show("%d", v, 0, d, sizeof(d)), "(failed)");
+	fx_deinit(&fx);
+}
+
+static void times(void)
+{
+	setup();
+	setenv("TZ", "UTC", 1);
+	tzset();
+	CHECK_STR(show_int("%Y", 8, false, 123456789LL * 1000000000), "1973 Nov 29 21:33:09");
+	CHECK_STR(show_int("%T", 8, false, 0), "Thu, 01 Jan 1970 00:00:00 UTC");
+	fx_deinit(&fx);
+}
+
+static void addresses(void)
+{
+	setup();
+	/* No process to ask: the bare address. */
+	CHECK_STR(show_int("%A", 8, false, 0x4000), "0x4000");
+	CHECK_STR(show_int("[%10a]", 8, false, 0x4000), "[    0x4000]");
+	fx_deinit(&fx);
+}
+
+static void bad_formats(void)
+{
+	struct fmt f;
+	struct err e;
+	CHECK_EQ(fmt_parse("%", &f, &e) < 0, 1);
+	CHECK_EQ(fmt_parse("%1$d", &f, &e) < 0, 1);
+	CHECK_EQ(fmt_parse("%y", &f, &e) < 0, 1);
+	CHECK_EQ(fmt_parse("", &f, &e), 0);
+	fmt_deinit(&f);
+}
+
+TAP_MAIN(TEST(integers), TEST(characters), TEST(stars), TEST(times), TEST(addresses), TEST(bad_formats))
