@@ -242,7 +242,7 @@ static bool can_define(struct d_compiler *c, const struct d_node *id, struct d_t
 {
 	if (strchr(id->str, '`') || d_func_find(c, id->str))
 		return false;
-	return d_is_scalar(t) || d_is_string(t);
+	return d_is_scalar(t) || d_is_string(t) || t->kind == D_T_ERR;
 }
 
 void d_define(struct d_compiler *c, struct d_node *target, struct d_type *t)
