@@ -15,6 +15,11 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 	struct d_type *rt = d_is_string(n->r->type) ? d_type_ptr(c, c->t.char_) : n->r->type;
 	struct d_type *a = d_pointee(lt), *b = d_pointee(rt);
 	struct d_type *to = a ? a : b;
+	if (to && d_resolve(to)->kind == D_T_VOID) {
+		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires operands of known size: cast the pointer to a type",
+			d_tok_text(n->op));
+		return;
+	}
 	if (!to || (a && b && op == T_ADD) || (b && !a && op == T_SUB) || (!a && !d_is_int(lt)) || (!b && !d_is_int(rt))) {
 		incompatible(c, n);
 		return;
@@ -23,7 +28,7 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 		incompatible(c, n);
 		return;
 	}
-	if (d_resolve(to)->kind == D_T_FUNC || d_resolve(to)->is_incomplete || (!d_resolve(to)->size && d_resolve(to)->kind != D_T_VOID)) {
+	if (d_resolve(to)->kind == D_T_FUNC || d_resolve(to)->is_incomplete || !d_resolve(to)->size) {
 		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires an operand of known size", d_tok_text(n->op));
 		return;
 	}
@@ -147,6 +152,11 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 	/* A name that a mistake was to define is known as wrong, so that its uses are not reported too. */
 	d_define(c, n->l, !right_ok ? c->t.err : n->op == T_ASGN ? n->r->type : c->t.long_);
 	d_check_expr(c, n->l);
+	if (right_ok && (d_resolve(n->l->type)->kind == D_T_ARRAY || d_resolve(n->l->type)->kind == D_T_FUNC)) {
+		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
+			d_type_str(c, n->l->type));
+		return;
+	}
 	if (!right_ok || !d_operand_ok(c, n->l, op) || !d_check_writable(c, n->l, op))
 		return;
 	if (n->op == T_ASGN) {

@@ -28,6 +28,7 @@ static const char *letter_name(char letter)
 	switch (toupper((unsigned char)letter)) {
 	case 'I': return "integer";
 	case 'P': return "address (pointer or integer)";
+	case 'Q': return "pointer to memory of alloca( )";
 	case 'S': return "string";
 	default: return "aggregation";
 	}
@@ -38,7 +39,8 @@ static bool fits(const struct d_node *a, char letter)
 	struct d_type *t = a->type;
 	switch (toupper((unsigned char)letter)) {
 	case 'I': return d_is_int(t);
-	case 'P': return d_is_int(t) || d_is_ptr(t);
+	case 'P': return d_is_int(t) || d_is_ptr(t) || d_is_string(t);
+	case 'Q': return d_is_ptr(t);
 	case 'S': return d_is_strlike(t);
 	case '@': return d_resolve(t)->kind == D_T_AGG;
 	default: return true;
@@ -68,7 +70,7 @@ static bool check_count(struct d_compiler *c, const struct d_node *n, const char
 
 void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f, const char *letters)
 {
-	uint32_t i = 0;
+	size_t i = 0, len = strlen(letters);
 	for (struct d_node *a = n->args; a; a = a->next)
 		d_check_expr(c, a);
 	if (!check_count(c, n, f->name, letters)) {
@@ -76,12 +78,12 @@ void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f
 		return;
 	}
 	for (struct d_node *a = n->args; a; a = a->next, i++) {
-		char l = letters[i] == '.' || !letters[i] ? 'a' : letters[i];
+		char l = i < len ? letters[i] : '.';
 		if (d_bad(a))
 			n->type = c->t.err;
 		if (l == '.' || d_bad(a) || fits(a, l))
 			continue;
-		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%u is incompatible with prototype:\n\tprototype: %s\n\t argument: %s",
+		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with prototype:\n\tprototype: %s\n\t argument: %s",
 			f->name, i + 1, letter_name(l), d_type_str(c, a->type));
 		n->type = c->t.err;
 	}
@@ -110,9 +112,10 @@ void d_check_call(struct d_compiler *c, struct d_node *n)
 		d_error(c, n->at, "D_FUNC_UNDEF", "%s( ) cannot be used: %s", f->name, f->why);
 		return;
 	}
-	if (f->kind == D_F_AGG) {
-		d_error(c, n->at, "D_CG_EXPR", "aggregating function %s( ) may not be called from a D expression: assign it to an "
-			"aggregation", f->name);
+	if (f->kind == D_F_AGG) { /* who uses it reports it */
+		n->type = c->t.void_;
+		n->is_act = true;
+		d_check_args(c, n, f, f->args);
 		return;
 	}
 	if (f->kind == D_F_ACTION) {
@@ -176,10 +179,12 @@ static void check_printf(struct d_compiler *c, struct d_node *n)
 	struct d_node *f = n->args;
 	if (f->kind != N_STR) {
 		if (!d_bad(f))
-			d_error(c, f->at, "D_PRINTF_ARG_FMT", "%s( ) argument #1 is incompatible with prototype:\n\tprototype: string "
+			d_error(c, f->at, d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) argument #1 is incompatible with prototype:\n\tprototype: string "
 				"constant\n\t argument: %s", n->str, d_type_str(c, f->type));
 		return;
 	}
+	if (n->func->what == D_A_FREOPEN && !strcmp(f->str, "."))
+		d_error(c, f->at, "D_FREOPEN_INVALID", "freopen( ) argument #1 cannot be \".\"");
 	d_check_format(c, n, f->str, f, f->next, false);
 }
 
@@ -223,13 +228,13 @@ static void check_printa(struct d_compiler *c, struct d_node *n)
 {
 	struct d_node *f = n->args->kind == N_STR ? n->args : NULL, *a = f ? f->next : n->args, *first = a;
 	uint32_t i = f ? 2 : 1;
-	if (!a || (!f && a->next)) {
-		if (!a || a->kind == N_AGG)
-			d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: %s", a ? "several aggregations need a format "
-				"string before them" : "an aggregation expected after the format");
-		else if (!d_bad(a))
-			d_error(c, a->at, "D_PRINTF_ARG_FMT", "printa( ) argument #1 is incompatible with prototype:\n\tprototype: string "
-				"constant\n\t argument: %s", d_type_str(c, a->type));
+	if (!a) {
+		d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: an aggregation expected after the format");
+		return;
+	}
+	if (d_is_string(a->type)) {
+		d_error(c, a->at, "D_PRINTF_ARG_FMT", "printa( ) argument #%u is incompatible with prototype:\n\tprototype: string "
+			"constant\n\t argument: %s", i, d_type_str(c, a->type));
 		return;
 	}
 	for (; a; a = a->next, i++) {
@@ -288,8 +293,9 @@ void d_check_action(struct d_compiler *c, struct d_node *n)
 	case D_A_TRACEMEM: check_tracemem(c, n); break;
 	case D_A_SYSTEM:
 	case D_A_FREOPEN:
+		check_printf(c, n);
 		check_destructive(c, n);
-		/* fallthrough */
+		break;
 	case D_A_PRINTF: check_printf(c, n); break;
 	case D_A_PRINTA: check_printa(c, n); break;
 	case D_A_USTACK: check_frames(c, n); break;

@@ -218,7 +218,11 @@ static void check_unary(struct d_compiler *c, struct d_node *n)
 		return;
 	}
 	d_check_expr(c, n->l);
-	if (!d_operand_ok(c, n->l, op))
+	if (n->op == T_ADDR && n->l->kind == N_AGG) {
+		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic object");
+		return;
+	}
+	if (!n->l->is_act && !d_operand_ok(c, n->l, op)) /* actions are not of the type wanted */
 		return;
 	struct d_type *t = n->l->type;
 	switch (n->op) {

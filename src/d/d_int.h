@@ -239,7 +239,7 @@ struct d_func {
 	enum d_func_kind kind;
 	uint32_t what;     /* subroutines: enum ir_helper; actions: enum d_action; aggregating: enum wire_agg_fn */
 	const char *result; /* name of its type */
-	const char *args;  /* a letter each: i integer, p address, s string, @ aggregation, a any; capitals may
+	const char *args;  /* a letter each: i integer, p address, q pointer, s string, @ aggregation, a any; capitals may
 	                    * be left out; . more of anything */
 	const char *why;   /* D_F_UNSUP */
 };
@@ -320,7 +320,7 @@ struct d_compiler {
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
 	struct d_basics t;
-	struct d_map typedefs, tags, vars[D_SCOPE_CNT], funcs, aggs;
+	struct d_map typedefs, tags[3], vars[D_SCOPE_CNT], funcs, aggs;
 	struct d_var *var_list, **var_tail;
 	struct d_agg *agg_list, **agg_tail;
 	uint32_t agg_cnt, clause_cnt;

@@ -151,6 +151,10 @@ void d_check_format(struct d_compiler *c, struct d_node *call, const char *fmt, 
 			return;
 		}
 		p = next;
+		if (cv.letter == '%' && cv.len > 1) {
+			d_error(c, fmt_node->at, "D_SYNTAX", "format conversion #%u (%%%.*s): %%%% takes no flags", i + 1, cv.len, cv.start);
+			return;
+		}
 		if (cv.letter == '%')
 			continue;
 		i++;
