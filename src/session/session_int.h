@@ -126,6 +126,8 @@ struct func {
 	struct patch_func pf;
 	uint8_t *code;
 	uint64_t *targets;
+	struct patch_range *frags; /* cold parts that it jumps to */
+	uint32_t frag_cnt;
 	struct obj_module *mod;
 	struct target *t;
 };
