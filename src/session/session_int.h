@@ -94,6 +94,8 @@ int agent_load(struct target *, struct err *reterr);
 
 /* arena.c: room for @bytes of code within reach of [lo, hi); the target is stopped. */
 int arena_get(struct target *, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr);
+/* An address for @bytes that need not be near anything; 0: anywhere. */
+uint64_t arena_far_place(const struct obj_proc *, uint64_t bytes);
 void arena_release(struct arena *);
 /* The body for @progs in @a, generated if it is new. */
 int arena_body(struct target *, struct arena *, enum wire_site_kind, const uint32_t *progs, uint32_t prog_cnt,

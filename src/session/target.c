@@ -85,7 +85,7 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	int r = inject_pass_fd(t->inj, t->s->shm_fd, &remote, reterr);
 	if (r)
 		return r;
-	r = inject_mmap(t->inj, 0, t->s->shm->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, remote, 0,
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->s->shm->bytes), t->s->shm->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, remote, 0,
 			&t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
