@@ -24,7 +24,10 @@ static void check_expr_stmt(struct d_compiler *c, struct d_node *n)
 	if (e->kind == N_ASSIGN && e->l->kind == N_AGG) {
 		d_check_agg_stmt(c, e);
 	} else if (e->kind == N_AGG) {
-		d_error(c, e->at, "D_AGG_NULL", "expression has null effect: @%s", e->str);
+		const struct d_agg *agg = d_map_get(&c->aggs, e->str);
+		d_check_agg_ref(c, e);
+		d_error(c, e->at, agg ? "D_AGG_NULL" : "D_IDENT_UNDEF", agg ? "expression has null effect: @%s" :
+			"failed to resolve @%s: no aggregating function was assigned to it", e->str);
 	} else if (e->kind == N_CALL && d_func_find(c, e->str) && d_func_find(c, e->str)->kind == D_F_ACTION) {
 		d_check_action(c, e);
 	} else {
@@ -47,14 +50,35 @@ static void check_stmts(struct d_compiler *c, struct d_node *list)
 	}
 }
 
+static bool assigns(const struct d_node *n)
+{
+	if (!n)
+		return false;
+	if (n->kind == N_ASSIGN || (n->kind == N_UNARY && n->op >= T_PREINC && n->op <= T_POSTDEC))
+		return true;
+	for (const struct d_node *a = n->args; a; a = a->next)
+		if (assigns(a))
+			return true;
+	return assigns(n->l) || assigns(n->r) || assigns(n->third);
+}
+
+static void check_pred(struct d_compiler *c, struct d_node *n)
+{
+	c->region = "predicate";
+	check_cond(c, n->l, "D_PRED_SCALAR", "predicate result");
+	c->region = NULL;
+}
+
+/* The body first, as in DTrace: what it defines, the predicate can use. */
 static void check_clause(struct d_compiler *c, struct d_node *n)
 {
-	if (n->l) {
-		c->region = "predicate";
-		check_cond(c, n->l, "D_PRED_SCALAR", "predicate result");
-	}
+	bool pred_first = n->l && assigns(n->l);
+	if (pred_first)
+		check_pred(c, n);
 	c->region = "action list";
 	check_stmts(c, n->r);
+	if (n->l && !pred_first)
+		check_pred(c, n);
 	c->region = NULL;
 	n->clause = c->clause_cnt++;
 }

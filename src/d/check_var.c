@@ -180,7 +180,7 @@ static bool check_named(struct d_compiler *c, struct d_node *n)
 		return true;
 	}
 	if (v && v->kind == D_VAR_BUILTIN && v->id == D_B_ARGS) {
-		d_error(c, n->at, "D_ARGS_NONE", "args[ ] has no types here: use arg0, arg1, ... in this version");
+		d_error(c, n->at, "D_ARGS_IDX", "args[ ] has no types for these probes in this version: use arg0, arg1, ...");
 		n->type = c->t.err;
 		return true;
 	}
@@ -242,7 +242,7 @@ static bool can_define(struct d_compiler *c, const struct d_node *id, struct d_t
 {
 	if (strchr(id->str, '`') || d_func_find(c, id->str))
 		return false;
-	return d_is_scalar(t) || d_is_string(t);
+	return d_is_scalar(t) || d_is_string(t) || t->kind == D_T_ERR;
 }
 
 void d_define(struct d_compiler *c, struct d_node *target, struct d_type *t)

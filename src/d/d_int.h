@@ -185,6 +185,7 @@ struct d_func;
 struct d_key { /* of an associative array or aggregation */
 	struct d_type *type;
 	bool mixed;     /* aggregations: a use that is no interned string */
+	bool sref;      /* after the layout: an interned string, in the field */
 	uint32_t depth; /* stacks */
 	struct d_node *first; /* the first use, for what its kind is */
 };
@@ -209,7 +210,7 @@ struct d_var {
 enum d_builtin {
 	D_B_ARG0, D_B_ARG9 = D_B_ARG0 + 9,
 	D_B_ARGS, D_B_UREGS, D_B_ENV, /* ENV + enum ir_env */
-	D_B_EPID = D_B_ENV + IR_ENV_CNT, D_B_UCALLER, D_B_ERRNO, D_B_IPL, D_B_UNSUP
+	D_B_EPID = D_B_ENV + WIRE_ENV_CNT, D_B_UCALLER, D_B_ERRNO, D_B_IPL, D_B_UNSUP
 };
 
 struct d_agg {
@@ -238,7 +239,7 @@ struct d_func {
 	enum d_func_kind kind;
 	uint32_t what;     /* subroutines: enum ir_helper; actions: enum d_action; aggregating: enum wire_agg_fn */
 	const char *result; /* name of its type */
-	const char *args;  /* a letter each: i integer, p address, s string, @ aggregation, a any; capitals may
+	const char *args;  /* a letter each: i integer, p address, q pointer, s string, @ aggregation, a any; capitals may
 	                    * be left out; . more of anything */
 	const char *why;   /* D_F_UNSUP */
 };
@@ -293,7 +294,8 @@ struct d_node {
 	uint32_t memb_off;
 	/* After the layout. */
 	uint32_t act;           /* calls of actions: index in the plan's clause */
-	int guard;              /* N_IF: bit of its then part; else part: guard + 1; -1: none */
+	int guard, else_guard;  /* N_IF: bits of its parts in the record's mask; -1: none */
+	bool as_string;         /* a char * that is to be recorded as a string */
 	/* Of clauses. */
 	uint32_t clause;
 	struct d_key *keys;     /* N_DECL of an associative array */
@@ -318,7 +320,7 @@ struct d_compiler {
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
 	struct d_basics t;
-	struct d_map typedefs, tags, vars[D_SCOPE_CNT], funcs, aggs;
+	struct d_map typedefs, tags[3], vars[D_SCOPE_CNT], funcs, aggs;
 	struct d_var *var_list, **var_tail;
 	struct d_agg *agg_list, **agg_tail;
 	uint32_t agg_cnt, clause_cnt;
@@ -408,8 +410,12 @@ void d_check_binary(struct d_compiler *, struct d_node *);
 /* Defines what is assigned to for the first time. */
 void d_define(struct d_compiler *, struct d_node *target, struct d_type *);
 bool d_assignable(struct d_compiler *, struct d_type *to, struct d_node *from);
+bool d_operand_ok(struct d_compiler *, const struct d_node *, const char *op);
+bool d_check_writable(struct d_compiler *, const struct d_node *, const char *op);
+bool d_ptr_compat(const struct d_node *, const struct d_node *);
 bool d_is_lvalue(const struct d_node *);
 bool d_is_null(const struct d_node *);
+bool d_is_memory(const struct d_node *); /* lies in memory of the traced process: it has an address */
 void d_fold(struct d_compiler *, struct d_node *);
 struct d_agg *d_agg_get(struct d_compiler *, const char *name, struct d_place);
 bool d_bad(const struct d_node *); /* its type is unknown: reported already */
@@ -427,6 +433,8 @@ struct d_rec_layout {
 	bool failed;
 };
 void d_layout_clause(struct d_rec_layout *, struct d_node *clause);
+bool d_is_action(const struct d_node *stmt);
+uint32_t d_stack_frames(const struct d_compiler *, const struct d_node *call);
 bool d_is_interned(const struct d_node *); /* its string is always an interned one */
 void d_lower_program(struct d_compiler *);
 

@@ -10,10 +10,10 @@ static const struct d_func funcs[] = {
 	/* subroutines */
 	{ "alloca", D_F_SUBR, IR_HELPER_alloca, "void *", "i", NULL },
 	{ "basename", D_F_SUBR, IR_HELPER_basename, "string", "s", NULL },
-	{ "bcopy", D_F_SUBR, IR_HELPER_bcopy, "void", "ppi", NULL },
+	{ "bcopy", D_F_SUBR, IR_HELPER_bcopy, "void", "pqi", NULL },
 	{ "copyin", D_F_SUBR, IR_HELPER_copyin, "void *", "pi", NULL },
 	{ "copyinstr", D_F_SUBR, IR_HELPER_copyinstr, "string", "pI", NULL },
-	{ "copyinto", D_F_SUBR, IR_HELPER_copyinto, "void", "pip", NULL },
+	{ "copyinto", D_F_SUBR, IR_HELPER_copyinto, "void", "piq", NULL },
 	{ "dirname", D_F_SUBR, IR_HELPER_dirname, "string", "s", NULL },
 	{ "index", D_F_SUBR, IR_HELPER_index, "int", "ssI", NULL },
 	{ "lltostr", D_F_SUBR, IR_HELPER_lltostr, "string", "iI", NULL },

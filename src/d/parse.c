@@ -58,7 +58,7 @@ struct d_node *d_node_new(struct d_parser *p, enum d_node_kind kind, struct d_pl
 	struct d_node *n = d_alloc(p->c, sizeof(*n));
 	n->kind = kind;
 	n->at = at;
-	n->guard = -1;
+	n->guard = n->else_guard = -1;
 	n->height = 1;
 	return n;
 }

@@ -59,17 +59,17 @@ int64_t d_parse_const(struct d_parser *p, const char *tag, const char *what)
 
 /* ---- struct, union, enum ---- */
 
-static struct d_type *tag_type(struct d_parser *p, enum d_type_kind kind, const char *name, struct d_place at)
+static struct d_type *tag_type(struct d_parser *p, enum d_type_kind kind, const char *name)
 {
-	struct d_type *t = name ? d_map_get(&p->c->tags, name) : NULL;
-	if (t && t->kind != kind)
-		d_fail(p, at, "D_DECL_TYPERED", "tag %s is already that of another kind of type", name);
+	/* DTrace keeps the tags of structs, unions and enums apart. */
+	struct d_map *tags = &p->c->tags[kind == D_T_STRUCT ? 0 : kind == D_T_UNION ? 1 : 2];
+	struct d_type *t = name ? d_map_get(tags, name) : NULL;
 	if (t)
 		return t;
 	t = d_type_new(p->c, kind, name, 0);
 	t->is_incomplete = true;
 	if (name)
-		d_map_put(p->c, &p->c->tags, name, t);
+		d_map_put(p->c, tags, name, t);
 	return t;
 }
 
@@ -92,13 +92,15 @@ static void add_member(struct d_parser *p, struct d_type *sou, struct d_member *
 	uint32_t off;
 	*m = (struct d_member){ .name = d->name, .type = d->type };
 	if (d->name && d_member_find(sou, d->name, &off))
-		d_fail(p, d->at, "D_DECL_IDRED", "member %s is declared twice", d->name);
+		d_fail(p, d->at, "D_UNKNOWN", "member %s is declared twice", d->name);
 	if (d_accept(p, T_COLON))
 		parse_bits(p, m);
 	else if (d_resolve(d->type)->kind == D_T_VOID)
 		d_fail(p, d->at, "D_DECL_VOIDOBJ", "cannot have a void member");
-	else if (d_resolve(d->type)->kind == D_T_FUNC || d->keys)
-		d_fail(p, d->at, "D_DECL_COMBO", "a member can be neither a function nor an associative array");
+	else if (d_resolve(d->type)->kind == D_T_FUNC)
+		d_fail(p, d->at, "D_DECL_VOIDOBJ", "a member cannot be a function");
+	else if (d->keys)
+		d_fail(p, d->at, "D_DECL_COMBO", "a member cannot be an associative array");
 	else if (d_resolve(d->type)->is_incomplete)
 		d_fail(p, d->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s", d_type_str(p->c, d->type));
 	**tail = m;
@@ -149,7 +151,7 @@ static void parse_enumerators(struct d_parser *p, struct d_type *t)
 		if (val < INT32_MIN || val > INT32_MAX)
 			d_fail(p, at, "D_DECL_ENOFLOW", "the enumerator's value does not fit an int");
 		if (d_var_find(p->c, D_GLOBAL, name))
-			d_fail(p, at, "D_DECL_IDRED", "identifier redeclared: %s", name);
+			d_fail(p, at, "D_UNKNOWN", "enumerator redeclared: %s", name);
 		d_var_new(p->c, D_GLOBAL, name, D_VAR_ENUMERATOR, p->c->t.int_, at)->val = val++;
 	} while (d_accept(p, T_COMMA));
 	d_expect(p, T_RBRACE, "after the enumerators");
@@ -168,7 +170,13 @@ static struct d_type *parse_tagged(struct d_parser *p, struct specs *s)
 		name = d_parse_name(p, "a tag");
 	else if (p->tok.kind != T_LBRACE)
 		d_unexpected(p, "a tag or \"{\"");
-	struct d_type *t = tag_type(p, kind, name, at);
+	/* struct D`foo: foo as a D program declared it, which is all that there are. */
+	const char *scope = name ? strrchr(name, '`') : NULL;
+	if (scope && p->tok.kind == T_LBRACE)
+		d_fail(p, at, "D_SYNTAX", "syntax error near \"%s\": a type cannot be declared in another scope", name);
+	if (scope)
+		name = d_intern(p->c, scope + 1, strlen(scope + 1));
+	struct d_type *t = tag_type(p, kind, name);
 	if (!d_accept(p, T_LBRACE))
 		return t;
 	s->has_body = true;
@@ -230,7 +238,7 @@ static bool type_word(struct d_parser *p, struct counts *n, struct specs *s)
 		return true;
 	if (p->tok.kind == T_STRUCT || p->tok.kind == T_UNION || p->tok.kind == T_ENUM) {
 		if (n->type)
-			return false;
+			d_fail(p, p->tok.at, "D_DECL_COMBO", "invalid combination of types: a \";\" may be missing before this");
 		n->type = parse_tagged(p, s);
 		return true;
 	}
@@ -261,7 +269,7 @@ static struct d_type *int_type(const struct d_basics *b, const struct counts *n)
 	return u ? b->uint : b->int_;
 }
 
-static struct d_type *resolve_words(struct d_parser *p, const struct counts *n, struct d_place at)
+static struct d_type *resolve_words(struct d_parser *p, const struct counts *n, struct d_place at, bool has_storage)
 {
 	const struct d_basics *b = &p->c->t;
 	unsigned kinds = n->is_char + n->is_int + n->is_float + n->is_double + n->is_bool;
@@ -271,6 +279,8 @@ static struct d_type *resolve_words(struct d_parser *p, const struct counts *n, 
 		       d_type_str(p->c, n->type));
 	if (n->type)
 		return n->type;
+	if (!n->any && has_storage)
+		return b->int_;
 	if (!n->any)
 		d_unexpected(p, "a type");
 	if (n->is_char && n->longs + n->is_short)
@@ -308,7 +318,7 @@ static void parse_specs(struct d_parser *p, struct specs *s)
 			break;
 		}
 	}
-	s->type = resolve_words(p, &n, s->at);
+	s->type = resolve_words(p, &n, s->at, s->storage != ST_NONE);
 }
 
 /* ---- declarators ---- */
@@ -327,6 +337,8 @@ static void parse_tuple(struct d_parser *p, struct deriv *v)
 	do {
 		if (v->key_cnt == ARRAY_CNT(keys))
 			d_fail(p, p->tok.at, "D_SYNTAX", "more than %zu keys", ARRAY_CNT(keys));
+		if (p->tok.kind == T_ELLIPSIS)
+			d_fail(p, p->tok.at, "D_DECL_PROTO_VARARGS", "the keys of an array cannot be of a variable number");
 		keys[v->key_cnt++].type = d_parse_type_name(p);
 	} while (d_accept(p, T_COMMA));
 	v->kind = DV_TUPLE;
@@ -362,6 +374,8 @@ static struct deriv *parse_params(struct d_parser *p)
 	for (d_next(p); open; d_next(p)) {
 		if (p->tok.kind == T_EOF)
 			d_unexpected(p, "\")\"");
+		if (storage_of(p->tok.kind) && p->tok.kind != T_REGISTER)
+			d_fail(p, p->tok.at, "D_DECL_PARMCLASS", "a parameter has no storage class");
 		open += p->tok.kind == T_LPAREN;
 		if (p->tok.kind == T_RPAREN && !--open)
 			break;

@@ -78,12 +78,17 @@ static void option(struct d_parser *p, struct d_place at, const char *s)
 static void pragma_d(struct d_parser *p, struct d_place at, const char *s)
 {
 	const char *what = word(p, &s);
-	if (!strcmp(what, "option"))
+	if (!strcmp(what, "option")) {
 		option(p, at, s);
-	else if (!strcmp(what, "attributes") || !strcmp(what, "binding") || !strcmp(what, "depends_on"))
-		return; /* stability changes no meaning */
-	else
+	} else if (!strcmp(what, "attributes") || !strcmp(what, "binding") || !strcmp(what, "depends_on")) {
+		/* Stability changes no meaning. */
+		if (!*word(p, &s) || !*word(p, &s))
+			d_error(p->c, at, "D_PRAGMA_MALFORM", "malformed #pragma D %s: two words are wanted", what);
+	} else if (!strcmp(what, "error")) {
+		d_error(p->c, at, "D_PRAGERR", "#error:%s", s);
+	} else {
 		d_error(p->c, at, "D_PRAGMA_INVAL", "invalid #pragma D \"%s\"", what);
+	}
 }
 
 static void pragma(struct d_parser *p, struct d_place at, const char *s)

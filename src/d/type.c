@@ -46,6 +46,9 @@ static void add_typedefs(struct d_compiler *c)
 		{ "longlong_t", b->llong }, { "u_longlong_t", b->ullong }, { "pid_t", b->int_ }, { "id_t", b->int_ },
 		{ "uid_t", b->uint }, { "gid_t", b->uint }, { "mode_t", b->uint }, { "dev_t", b->uint },
 		{ "processorid_t", b->int_ }, { "caddr_t", d_type_ptr(c, b->char_) }, { "bool", b->bool_ },
+		{ "uint", b->uint }, { "ushort", b->ushort }, { "ulong", b->ulong }, { "__u8", b->uchar },
+		{ "__u16", b->ushort }, { "__u32", b->uint }, { "__u64", b->ullong }, { "__s8", b->schar },
+		{ "__s16", b->short_ }, { "__s32", b->int_ }, { "__s64", b->llong },
 	};
 	for (size_t i = 0; i < ARRAY_CNT(defs); i++)
 		d_type_typedef(c, d_intern(c, defs[i].name, strlen(defs[i].name)), defs[i].base);

@@ -404,7 +404,7 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	return g->no_memory ? err_setf(reterr, -ENOMEM, "no memory to generate code") : 0;
 }
 
-int jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
+void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 {
 	struct frame f;
 	struct thread_labels l;
@@ -420,5 +420,4 @@ int jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	x64_call(&g->a, g->env->helper_addr[helper]);
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
-	return 0;
 }

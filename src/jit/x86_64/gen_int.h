@@ -65,9 +65,11 @@ struct jit_note {
 	uint32_t prog, insn;
 };
 
-/* Generates all; x64_finish() is the caller's.  0 or an error. */
+/* Generate all but for the targets of branches, which x64_finish() fills in. */
 int jit_gen_body(struct jit_gen *, struct err *reterr);
-int jit_gen_hook(struct jit_gen *, enum ir_helper);
+void jit_gen_hook(struct jit_gen *, enum ir_helper);
+/* jit.c: the body and the branches.  As jit_body(). */
+int64_t jit_gen_finish(struct jit_gen *, struct err *reterr);
 void jit_gen_init(struct jit_gen *, const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs,
 		  uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap);
 void jit_gen_deinit(struct jit_gen *);
