@@ -49,6 +49,8 @@ int probe_match(struct probe_table *t, const struct probe_spec *spec, struct obj
 	sort_unique(&f);
 	if (f.cnt)
 		q.reterr->msg[0] = 0;
+	else if (!q.reterr->msg[0])
+		err_setf(q.reterr, 0, "no provider has such a probe");
 	*ret = f.v;
 	*ret_cnt = f.cnt;
 	return 0;

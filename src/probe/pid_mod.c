@@ -45,6 +45,9 @@ int pid_mod_rank(const char *pattern, const struct obj_module *mod)
 {
 	if (!mod->end)
 		return RANK_NONE;
+	/* Who says "all modules" means those that are files. */
+	if (mod->is_vdso)
+		return strcmp(pattern, mod->name) ? RANK_NONE : RANK_WHOLE;
 	if (!*pattern || (mod->is_exe && !strcmp(pattern, "a.out")) || obj_glob(pattern, mod->name))
 		return RANK_WHOLE;
 	if (strchr(pattern, '/') && obj_glob(pattern, mod->path))

@@ -257,6 +257,14 @@ static bool is_pid_provider(const char *prov, bool *ret_glob)
 	return digits && (*ret_glob || (len == digits + 3 && !strncmp(prov, "pid", 3)));
 }
 
+static bool was_known(const struct probe_table *t, const char *prov)
+{
+	for (uint32_t i = 0; i < probe_cnt(t); i++)
+		if (!strcmp(probe_at(t, i)->prov, prov))
+			return true;
+	return false;
+}
+
 static int match(const struct probe_query *q, struct found *f)
 {
 	const char *prov = q->spec->prov;
@@ -276,8 +284,15 @@ static int match(const struct probe_query *q, struct found *f)
 		any = true;
 		rc = match_proc(q, f, i);
 	}
-	if (!any && !is_glob)
-		return err_setf(q->reterr, -ESRCH, "%s is not a process that is traced: give it with -p or -c", prov);
+	if (any || is_glob)
+		return rc;
+	if (!q->proc_cnt)
+		err_setf(q->reterr, 0, "no process is given: use -p PID or -c COMMAND");
+	else
+		err_setf(q->reterr, 0, "%s is not a process that is traced: give it with -p or -c", prov);
+	/* One that has gone meanwhile is no mistake. */
+	if (!was_known(f->table, prov))
+		return -ESRCH;
 	return rc;
 }
 

@@ -25,7 +25,7 @@ static const struct {
 static uint64_t period_of(uint64_t n, const char *unit)
 {
 	for (size_t i = 0; i < ARRAY_CNT(units); i++) {
-		if (strcmp(unit, units[i].name))
+		if (strcasecmp(unit, units[i].name))
 			continue;
 		uint64_t ns;
 		if (!units[i].ns)

@@ -70,7 +70,10 @@ static struct probe *at(const struct probe_table *t, uint32_t i)
 	return &t->blocks[i / BLOCK_CNT][i % BLOCK_CNT];
 }
 
-const struct probe *probe_at(const struct probe_table *t, uint32_t i) { return at(t, i); }
+const struct probe *probe_at(const struct probe_table *t, uint32_t i)
+{
+	return i < t->cnt ? at(t, i) : NULL;
+}
 
 /* ---- strings ---- */
 
