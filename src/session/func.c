@@ -34,6 +34,11 @@ static bool push(struct list *l, uint64_t v)
 	return true;
 }
 
+static bool push_entry(void *list, uint64_t addr)
+{
+	return push(list, addr);
+}
+
 /* First index whose start is above @addr. */
 static uint32_t range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr)
 {
@@ -87,6 +92,11 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 			return err_setf(reterr, -ENOMEM, "out of memory");
 	}
 	*ret_next = next;
+	uint32_t first = range_after(r, rn, addr);
+	first = first > 4 ? first - 4 : 0;
+	if (!entries_far(fn->t, fn->mod, addr + 1, end, push_entry, targets) ||
+	    !entries_near(fn->t, r + first, rn - first, addr, addr + 1, end, push_entry, targets))
+		return err_setf(reterr, -ENOMEM, "out of memory");
 	return 0;
 }
 
