@@ -34,11 +34,6 @@ static bool push(struct list *l, uint64_t v)
 	return true;
 }
 
-static bool push_entry(void *list, uint64_t addr)
-{
-	return push(list, addr);
-}
-
 /* First index whose start is above @addr. */
 static uint32_t range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr)
 {
@@ -92,11 +87,6 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 			return err_setf(reterr, -ENOMEM, "out of memory");
 	}
 	*ret_next = next;
-	uint32_t first = range_after(r, rn, addr);
-	first = first > 4 ? first - 4 : 0;
-	if (!entries_far(fn->t, fn->mod, addr + 1, end, push_entry, targets) ||
-	    !entries_near(fn->t, r + first, rn - first, addr, addr + 1, end, push_entry, targets))
-		return err_setf(reterr, -ENOMEM, "out of memory");
 	return 0;
 }
 
@@ -142,6 +132,11 @@ static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 	return 0;
 }
 
+static bool push_target(void *list, uint64_t target)
+{
+	return push(list, target);
+}
+
 int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
 {
 	struct list targets = { 0 };
@@ -157,6 +152,8 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 			r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (!r && pad_cnt > PADS_MAX)
 		r = err_setf(reterr, -E2BIG, "more than %d landing pads", PADS_MAX);
+	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
 	uint64_t room = next - (addr + bytes);
 	uint32_t slack = room < SLACK_MAX ? (uint32_t)room : SLACK_MAX;
 	if (addr + bytes + slack > mod->text_end)

@@ -55,9 +55,9 @@ struct target {
 	struct patch_move *moves; /* of all trampolines */
 	uint64_t move_cnt;
 	bool hooked;
+	struct branches *branches; /* by module, see branches.c */
+	uint32_t branches_cnt;
 	uint64_t unw_used;
-	struct entries *entries; /* by module */
-	uint32_t entries_cnt;
 };
 
 struct intern;
@@ -123,14 +123,11 @@ int text_restore(struct target *, struct inject *, struct err *reterr);
 /* Whether any stopped thread could still run or return into our code. */
 bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
-/* entries.c: addresses in [lo, hi) that code elsewhere jumps to. far: by 32-bit branches of the module; near:
- * by any branch of the functions beside @func (@ranges: all of the module, from somewhat before it). The
- * callback returns false where it has no memory, and then so do they. */
-typedef bool entries_cb(void *arg, uint64_t addr);
-bool entries_far(struct target *, const struct obj_module *, uint64_t lo, uint64_t hi, entries_cb *, void *arg);
-bool entries_near(struct target *, const struct obj_range *ranges, uint32_t cnt, uint64_t func, uint64_t lo, uint64_t hi,
-		  entries_cb *, void *arg);
-void entries_free(struct target *);
+/* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
+ * memory.  Some of them may be mere numbers that look like a jump. */
+typedef bool branches_fn(void *arg, uint64_t target);
+int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
+void branches_free(struct target *);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {
