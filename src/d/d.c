@@ -78,6 +78,8 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 		c->opts.strsize = STRSIZE;
 	for (uint32_t i = 0; i < cnt; i++)
 		d_parse_source(c, i);
+	if (!c->err_cnt)
+		d_macros_done(c);
 	check_strsize(c);
 	if (c->err_cnt || c->opts.parse_only)
 		return;

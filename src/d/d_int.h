@@ -368,7 +368,7 @@ void d_skip_to_top(struct d_parser *);          /* out of all braces */
 void d_lex_macro(struct d_parser *, struct d_tok *);
 /* Text of the macro at pos ('$' there) for a description; moves pos. */
 const char *d_macro_text(struct d_parser *);
-void d_macros_done(struct d_parser *);
+void d_macros_done(struct d_compiler *);        /* complains of arguments that nothing used */
 void d_lex_number(struct d_parser *, struct d_tok *);
 void d_lex_string(struct d_parser *, struct d_tok *);
 void d_directive(struct d_parser *);            /* a # line; moves pos behind it */

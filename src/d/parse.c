@@ -327,6 +327,4 @@ void d_parse_source(struct d_compiler *c, uint32_t src)
 	uint32_t errs = c->err_cnt;
 	while (parse_top(&p) && c->err_cnt - errs < D_DIAG_MAX)
 		;
-	if (c->err_cnt == errs)
-		d_macros_done(&p);
 }
