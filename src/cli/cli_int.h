@@ -113,6 +113,7 @@ struct cli {
 	struct session *session;
 	struct consume *consume;
 	bool noticed;     /* what matched has been said */
+	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
 
@@ -142,7 +143,8 @@ int arm_new(struct cli *);
 void fire_named(struct cli *, const char *name, const uint64_t args[10]);
 void fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);
 uint64_t ticks_start(struct cli *);           /* ns to the first, or UINT64_MAX */
-uint64_t ticks_fire(struct cli *);            /* those that are due; ns to the next */
+/* Those that are due; sets *ret_fired if any; ns to the next. */
+uint64_t ticks_fire(struct cli *, bool *ret_fired);
 uint64_t cli_now_ns(void);
 
 /* verbs: exit status */

@@ -79,7 +79,7 @@ static uint32_t tick_due(const struct cli *cli, uint64_t now)
 	return best;
 }
 
-uint64_t ticks_fire(struct cli *cli)
+uint64_t ticks_fire(struct cli *cli, bool *ret_fired)
 {
 	uint64_t now = cli_now_ns();
 	const struct wire_shm *shm = session_shm(cli->session);
@@ -89,6 +89,7 @@ uint64_t ticks_fire(struct cli *cli)
 			cli->probes[i].due_ns = now;
 		cli->probes[i].due_ns += period;
 		fire_probe(cli, i, NULL);
+		*ret_fired = true;
 	}
 	return until_next(cli, now);
 }

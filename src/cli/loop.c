@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <string.h>
 
+#define DRAIN_GAP_NS 2000000 /* between two drains, at least */
+
 static volatile sig_atomic_t interrupts;
 
 static void on_signal(int sig)
@@ -113,28 +115,37 @@ static bool told_to_stop(const struct cli *cli)
 	       (cli->target_cnt && !cli->live_cnt);
 }
 
+/* Records are read at a rate, and soon after a tick: what it prints or clears is due now. */
+static int drain_if_due(struct cli *cli, bool ticked)
+{
+	const struct cli_options *o = &cli->args.opts;
+	uint64_t now = cli_now_ns();
+	if (now < cli->next_drain_ns && !(ticked && now >= cli->last_drain_ns + DRAIN_GAP_NS))
+		return CLI_OK;
+	int rc = drain(cli);
+	cli->last_drain_ns = now;
+	cli->next_drain_ns = now + (o->switchrate > DRAIN_GAP_NS ? o->switchrate : DRAIN_GAP_NS);
+	if (now >= cli->next_status_ns) {
+		if (cli->next_status_ns)
+			consume_report_drops(cli->consume);
+		cli->next_status_ns = now + o->statusrate;
+	}
+	return rc;
+}
+
 int loop_run(struct cli *cli)
 {
-	uint64_t every = cli->args.opts.switchrate ? cli->args.opts.switchrate : 1000000;
-	uint64_t next_drain = cli_now_ns() + every, next_status = cli_now_ns() + cli->args.opts.statusrate;
 	uint64_t tick = ticks_start(cli);
-	int rc = CLI_OK;
+	int rc = drain_if_due(cli, false);
 	while (rc == CLI_OK && !told_to_stop(cli)) {
-		uint64_t now = cli_now_ns(), wait = next_drain > now ? next_drain - now : 0;
+		uint64_t now = cli_now_ns(), wait = cli->next_drain_ns > now ? cli->next_drain_ns - now : 0;
 		uint32_t proc = 0;
 		int status = 0;
+		bool ticked = false;
 		enum session_event ev = session_wait(cli->session, tick < wait ? tick : wait, &proc, &status);
 		rc = handle(cli, ev, proc);
-		tick = ticks_fire(cli);
-		now = cli_now_ns();
-		if (rc || (ev != SESSION_DATA && now < next_drain))
-			continue;
-		rc = drain(cli);
-		next_drain = now + every;
-		if (now >= next_status) {
-			consume_report_drops(cli->consume);
-			next_status = now + cli->args.opts.statusrate;
-		}
+		tick = ticks_fire(cli, &ticked);
+		rc = rc ? rc : drain_if_due(cli, ticked || ev == SESSION_DATA);
 	}
 	return rc;
 }

@@ -68,7 +68,7 @@ static struct agg_ent *tab_find(const struct agg_tab *t, const struct agg_key *k
 {
 	struct agg_ent *e = t->bucket_cnt ? t->buckets[k->hash & (t->bucket_cnt - 1)] : NULL;
 	while (e && (e->hash != k->hash || e->agg != k->agg || e->proc != k->proc || e->key_bytes != k->bytes ||
-		     memcmp(e->key, k->p, k->bytes)))
+		     (k->bytes && memcmp(e->key, k->p, k->bytes))))
 		e = e->next;
 	return e;
 }
@@ -83,7 +83,8 @@ static struct agg_ent *tab_add(struct agg_tab *t, const struct agg_key *k, uint3
 		return NULL;
 	*e = (struct agg_ent){ .agg = k->agg, .proc = k->proc, .hash = k->hash, .key_bytes = k->bytes };
 	e->val = (int64_t *)(e->key + key_room);
-	memcpy(e->key, k->p, k->bytes);
+	if (k->bytes)
+		memcpy(e->key, k->p, k->bytes);
 	e->next = t->buckets[k->hash & (t->bucket_cnt - 1)];
 	t->buckets[k->hash & (t->bucket_cnt - 1)] = e;
 	t->cnt++;
