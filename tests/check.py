@@ -30,6 +30,8 @@ def run(test):
     """One test program: (passed, failed, skipped, text to show)."""
     env = dict(os.environ, **test['env'])
     start = time.monotonic()
+    if not os.path.exists(test['cmd'][0]):
+        return 0, 1, 0, f"FAIL {test['name']}: {test['cmd'][0]} was not built", ''
     proc = subprocess.Popen(test['cmd'], cwd=test['workdir'] or None, env=env, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     died = None

@@ -15,17 +15,18 @@
 
 struct inject; /* one process */
 
-/* Seizes @pid with all its threads; does not stop it.  Errors say which
+/* Makes sure that @pid can be traced, and opens it; does not stop it.  Errors say which
  * permission is missing, who traces it already, that it is a zombie, a kernel
  * thread, 32-bit, gone. */
 int inject_attach(pid_t pid, struct inject **ret, struct err *reterr);
 /* Starts @argv (PATH searched) stopped before its first instruction, attached. */
 int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr);
-/* Detaches, running; frees.  NULL is fine. */
+/* Lets it run, frees.  NULL is fine. */
 void inject_detach(struct inject *);
 pid_t inject_pid(const struct inject *);
 
-/* Stops all threads, those that come meanwhile too. */
+/* Stops all threads, those that come meanwhile too.  Between two stops nobody
+ * traces the process.  -EBUSY: a thread does not stop, or a debugger is there. */
 int inject_stop(struct inject *, struct err *reterr);
 /* Lets all go on. */
 int inject_resume(struct inject *, struct err *reterr);
@@ -52,7 +53,8 @@ int inject_syscall(struct inject *, long nr, const uint64_t args[6], int64_t *re
  * across namespaces; *ret_fd is its number there. */
 int inject_pass_fd(struct inject *, int fd, int *ret_fd, struct err *reterr);
 int inject_close_fd(struct inject *, int remote_fd, struct err *reterr);
-/* mmap there; *ret_addr. @addr 0: anywhere; else exactly there (MAP_FIXED_NOREPLACE). */
+/* mmap there; *ret_addr. @addr 0: anywhere; else exactly there (MAP_FIXED_NOREPLACE,
+ * unless @flags has MAP_FIXED). -EEXIST: something is there. */
 int inject_mmap(struct inject *, uint64_t addr, uint64_t bytes, int prot, int flags, int remote_fd,
 		uint64_t off, uint64_t *ret_addr, struct err *reterr);
 int inject_munmap(struct inject *, uint64_t addr, uint64_t bytes, struct err *reterr);

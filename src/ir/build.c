@@ -183,10 +183,13 @@ uint32_t ir_image_intern(struct ir_image *img, const char *s, size_t len)
 
 void ir_image_layout(const struct ir_image *img, struct wire_layout_in *in)
 {
-	uint32_t scratch = img->this_bytes;
-	for (uint32_t i = 0; i < img->prog_cnt; i++)
+	uint32_t scratch = img->this_bytes, vregs = 0;
+	for (uint32_t i = 0; i < img->prog_cnt; i++) {
 		if (img->progs[i].scratch_bytes > scratch)
 			scratch = img->progs[i].scratch_bytes;
+		if (img->progs[i].vreg_cnt > vregs)
+			vregs = img->progs[i].vreg_cnt;
+	}
 	in->strsize = img->strsize;
 	in->clause_cnt = img->prog_cnt;
 	in->agg_cnt = img->agg_cnt;
@@ -194,5 +197,6 @@ void ir_image_layout(const struct ir_image *img, struct wire_layout_in *in)
 	in->self_bytes = img->self_bytes;
 	in->this_bytes = img->this_bytes;
 	in->scratch_bytes = align_up(scratch, 16);
+	in->spill_bytes = 8ULL * vregs; /* nobody pays for what is not touched */
 	in->str_cap = img->str_bytes;
 }

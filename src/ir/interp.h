@@ -17,7 +17,8 @@ int ir_interp_run_all(struct rt_ctx *ctx, const struct ir_prog *const *progs, ui
 
 /* Fires a site of the tool's own: enters thread slot 0, runs @progs as above,
  * leaves. Returns the number of programs that faulted, or -1 where no level was
- * free. @tool_args: arg0..9 or NULL. Whether a probe may fire at all (armed,
+ * free. The slot is LIVE and its ring has no record open (who makes the shared
+ * memory sees to it). @tool_args: arg0..9 or NULL. Whether a probe may fire at all (armed,
  * enabled, exiting) is the caller's to know. */
 int ir_interp_fire(struct wire_shm *, const struct wire_site *, const struct ir_prog *const *progs,
 		   uint32_t prog_cnt, const uint64_t tool_args[10]);

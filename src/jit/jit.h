@@ -42,7 +42,10 @@ int64_t jit_body(const struct jit_env *, enum wire_site_kind, const struct ir_pr
 /* Likewise a body that only calls hook helper @helper (rt_hook_dl). */
 int64_t jit_hook_body(const struct jit_env *, enum ir_helper helper, uint64_t addr, uint8_t *buf,
 		      size_t cap, struct err *reterr);
-/* Disassembly of generated code with the IR beside it, for -d jit. */
+/* Disassembly of generated code. */
 void jit_print(FILE *, const uint8_t *code, size_t bytes, uint64_t addr);
+/* Generates and prints, each IR instruction before its code, for -d jit.  0 or an error of jit_body(). */
+int jit_print_progs(FILE *, const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs,
+		    uint32_t prog_cnt, uint64_t addr, struct err *reterr);
 
 #endif

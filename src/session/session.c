@@ -1,2 +1,214 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/base.h"
+/* The session's shared memory and its life. */
+#include "session/session_int.h"
+#include "rt/rt.h"
+#include "wire/layout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MIB (1ULL << 20)
+
+static bool uses_stacks(const struct ir_image *image)
+{
+	for (uint32_t p = 0; p < image->prog_cnt; p++)
+		for (uint32_t i = 0; i < image->progs[p].insn_cnt; i++) {
+			const struct ir_insn *in = &image->progs[p].insns[i];
+			if (in->op == IR_OP_CALL && (in->imm == IR_HELPER_tuple_ustack || in->imm == IR_HELPER_rec_ustack ||
+						     in->imm == IR_HELPER_uaddr_caller))
+				return true;
+		}
+	return false;
+}
+
+/* All of it is sparse: what is not touched takes no memory. */
+static int make_layout(struct session *s, struct wire_shm *out, struct err *reterr)
+{
+	struct wire_layout_in in = { 0 };
+	ir_image_layout(s->image, &in);
+	in.thread_cnt = s->opts.thread_cnt ? s->opts.thread_cnt : 512;
+	in.site_cap = s->opts.site_cap ? s->opts.site_cap : 1u << 19;
+	in.str_cap += 64 * MIB;
+	in.dyn_bytes = s->opts.dyn_bytes ? s->opts.dyn_bytes : 4 * MIB;
+	in.unw_bytes = s->uses_stacks ? 256 * MIB : 4096;
+	in.ring_bytes = s->opts.ring_bytes ? s->opts.ring_bytes : 4 * MIB;
+	in.agg_bytes = s->opts.agg_bytes ? s->opts.agg_bytes : 4 * MIB;
+	in.ctx_bytes = sizeof(struct rt_ctx);
+	return wire_layout(out, &in, reterr);
+}
+
+static int map_shm(struct session *s, const struct wire_shm *layout, struct err *reterr)
+{
+	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
+	if (s->shm_fd < 0)
+		return err_setf(reterr, -errno, "cannot make shared memory: %s", strerror(errno));
+	if (ftruncate(s->shm_fd, (off_t)layout->bytes))
+		return err_setf(reterr, -errno, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize",
+				(unsigned long long)(layout->bytes / MIB), strerror(errno));
+	s->shm = mmap(NULL, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
+	if (s->shm == MAP_FAILED) {
+		s->shm = NULL;
+		return err_setf(reterr, -errno, "cannot map %llu MiB of shared memory: %s; try a smaller bufsize or aggsize",
+				(unsigned long long)(layout->bytes / MIB), strerror(errno));
+	}
+	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
+	*s->shm = *layout;
+	return 0;
+}
+
+static struct wire_thread *thread_at(struct session *s, uint32_t i)
+{
+	return (struct wire_thread *)((uint8_t *)s->shm + s->shm->thread_off + i * s->shm->geom.stride);
+}
+
+static void thread_reset(struct wire_thread *t)
+{
+	for (int i = 0; i < WIRE_LEVEL_MAX; i++)
+		t->ring.open[i] = ~0ULL;
+}
+
+/* Process 0 and thread slot 0 are the tool itself. */
+static void fill_tool(struct session *s)
+{
+	struct wire_proc *proc = (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off);
+	struct wire_thread *thr = thread_at(s, 0);
+	proc->pid = (uint32_t)getpid();
+	proc->ppid = (uint32_t)getppid();
+	proc->uid = getuid();
+	proc->gid = getgid();
+	proc->errno_off = INT64_MIN;
+	proc->execname = intern_add(s->strings, "dyntrace");
+	proc->shm_addr = (uint64_t)s->shm;
+	thread_reset(thr);
+	thr->tid = proc->pid;
+	thr->state = WIRE_THREAD_LIVE;
+}
+
+static int fill(struct session *s, struct err *reterr)
+{
+	memcpy((uint8_t *)s->shm + s->shm->agg_desc_off, s->image->aggs, s->image->agg_cnt * sizeof(struct wire_agg));
+	s->strings = intern_create(s->shm, s->image);
+	if (!s->strings)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	fill_tool(s);
+	return clock_calibrate(s->shm, reterr);
+}
+
+int session_create(const struct ir_image *image, const struct session_opts *opts, struct session **ret, struct err *reterr)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	struct wire_shm layout;
+	if (!s)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	s->image = image;
+	s->opts = *opts;
+	s->shm_fd = -1;
+	s->target_cnt = 1;
+	s->uses_stacks = uses_stacks(image);
+	int r = make_layout(s, &layout, reterr);
+	if (!r)
+		r = map_shm(s, &layout, reterr);
+	if (!r)
+		r = fill(s, reterr);
+	if (r) {
+		session_destroy(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+static void target_free(struct target *t)
+{
+	if (!t)
+		return;
+	inject_detach(t->inj);
+	for (uint32_t i = 0; i < t->arena_cnt; i++)
+		arena_release(&t->arenas[i]);
+	free(t->arenas);
+	free(t->placed);
+	free(t->moves);
+	obj_proc_close(t->obj);
+	if (t->pidfd >= 0)
+		close(t->pidfd);
+	if (t->memfd >= 0)
+		close(t->memfd);
+	free(t);
+}
+
+void session_destroy(struct session *s)
+{
+	if (!s)
+		return;
+	if (s->shm)
+		session_disarm(s, NULL);
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		target_free(s->targets[i]);
+	intern_destroy(s->strings);
+	if (s->shm)
+		munmap(s->shm, s->shm->bytes);
+	if (s->shm_fd >= 0)
+		close(s->shm_fd);
+	free(s);
+}
+
+struct wire_shm *session_shm(struct session *s)
+{
+	return s->shm;
+}
+
+struct obj_proc *session_obj(struct session *s, uint32_t proc)
+{
+	return proc && proc < s->target_cnt ? s->targets[proc]->obj : NULL;
+}
+
+pid_t session_pid(struct session *s, uint32_t proc)
+{
+	return proc && proc < s->target_cnt ? s->targets[proc]->pid : 0;
+}
+
+void session_enable(struct session *s, bool on)
+{
+	STORE_RELEASE(&s->shm->armed, on);
+}
+
+/* ---- thread slots ---- */
+
+static bool has_ended(struct session *s, const struct wire_thread *t)
+{
+	uint32_t proc = t->proc;
+	if (!proc || proc >= s->target_cnt || s->targets[proc]->gone)
+		return proc != 0;
+	return !procinfo_has_thread(s->targets[proc], t->tid);
+}
+
+/* Gives the pages of a slot back and makes it free. */
+static void slot_free(struct session *s, struct wire_thread *t)
+{
+	uint32_t incarnation = t->incarnation;
+	uint64_t off = (uint64_t)((uint8_t *)t - (uint8_t *)s->shm);
+	if (fallocate(s->shm_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)s->shm->geom.stride))
+		memset(t, 0, s->shm->geom.stride);
+	t->incarnation = incarnation;
+	thread_reset(t);
+	STORE_RELEASE(&t->state, WIRE_THREAD_FREE);
+}
+
+void session_reap_threads(struct session *s, session_drained_fn *drained, void *arg)
+{
+	for (uint32_t i = 1; i < s->shm->thread_cnt; i++) {
+		struct wire_thread *t = thread_at(s, i);
+		uint32_t state = LOAD_ACQUIRE(&t->state);
+		if (state == WIRE_THREAD_FREE && !t->incarnation)
+			break; /* slots are taken in order */
+		if (state == WIRE_THREAD_LIVE && has_ended(s, t))
+			STORE_RELEASE(&t->state, WIRE_THREAD_DEAD);
+		else if (state == WIRE_THREAD_DEAD && drained(arg, i))
+			slot_free(s, t);
+	}
+}

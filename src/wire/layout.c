@@ -31,6 +31,7 @@ static int check_in(const struct wire_layout_in *in, struct err *reterr)
 		{ "global variables", in->global_bytes, 1u << 30 },
 		{ "self-> variables", in->self_bytes, 1u << 28 },
 		{ "scratch memory", in->scratch_bytes, 1u << 26 },
+		{ "registers", in->spill_bytes, 1u << 20 },
 		{ "number of threads", in->thread_cnt, 1u << 20 },
 		{ "number of sites", in->site_cap, 1u << 28 },
 		{ "interned strings", in->str_cap, 1ULL << 32 }, /* offsets are 32 bits */
@@ -65,7 +66,7 @@ static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_i
 	g->errors_off = (uint32_t)take(&pos, 8ULL * in->clause_cnt, LINE);
 	g->self_bytes = (uint32_t)in->self_bytes;
 	g->self_off = (uint32_t)take(&pos, in->self_bytes, LINE);
-	g->ctx_stride = (uint32_t)align_up(in->ctx_bytes + in->scratch_bytes, LINE);
+	g->ctx_stride = (uint32_t)align_up(in->ctx_bytes + in->scratch_bytes + in->spill_bytes, LINE);
 	g->ctx_off = (uint32_t)take(&pos, (uint64_t)g->ctx_stride * WIRE_LEVEL_MAX, LINE);
 	g->ring_bytes = round_up_pow2(in->ring_bytes);
 	g->ring_off = take(&pos, g->ring_bytes, PAGE);

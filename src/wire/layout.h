@@ -17,6 +17,7 @@ struct wire_layout_in {
 	uint64_t self_bytes;
 	uint64_t this_bytes;
 	uint64_t scratch_bytes; /* of one context: the largest that a program uses */
+	uint64_t spill_bytes;   /* of one context, behind its scratch: registers of generated code */
 	/* of the session */
 	uint32_t thread_cnt;    /* slots; at least 1 */
 	uint32_t site_cap;

@@ -123,7 +123,9 @@ enum wire_unw_kind {
 	WIRE_UNW_R10,     /* CFA = r10 + cfa_off: only right at a realigning entry */
 };
 /* One row: valid from pc (relative to the map's start) to the next row's. The
- * return address is at CFA-8, the caller's rsp is CFA. */
+ * return address is at CFA-8, the caller's rsp is CFA.  Rows of WIRE_UNW_RBP_DEREF
+ * count rbp_off and rbx_off from rbp instead of the CFA, and rbp_off 0 means that
+ * the caller's rbp is at rbp itself. */
 struct wire_unw_row {
 	uint32_t pc;
 	int32_t cfa_off;
@@ -226,7 +228,7 @@ struct wire_thread_geom {
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
 	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
-	uint32_t ctx_stride; /* includes the scratch behind each */
+	uint32_t ctx_stride; /* includes the scratch and spill slots behind each */
 	uint64_t ring_off, ring_bytes; /* ring_bytes: a power of two */
 	uint64_t agg_off, agg_bytes;   /* index and arena, see rt/agg */
 };

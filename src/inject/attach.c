@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Who may be traced, and the descriptors that stay open meanwhile. */
+#include "inject/inject_int.h"
+
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int read_file(const char *path, char *buf, size_t cap)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	size_t n = 0;
+	ssize_t r;
+	while (n < cap - 1 && (r = read(fd, buf + n, cap - 1 - n)) > 0)
+		n += (size_t)r;
+	close(fd);
+	buf[n] = 0;
+	return (int)n;
+}
+
+long inject_status_field(pid_t pid, pid_t tid, const char *key)
+{
+	char path[64], buf[8192];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", (int)pid, (int)tid);
+	if (read_file(path, buf, sizeof(buf)) < 0)
+		return -1;
+	size_t len = strlen(key);
+	for (char *p = buf; p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (!strncmp(p, key, len) && p[len] == ':')
+			return strtol(p + len + 1, NULL, 10);
+	}
+	return -1;
+}
+
+char inject_task_state(pid_t pid, pid_t tid)
+{
+	char path[64], buf[512];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	if (read_file(path, buf, sizeof(buf)) < 0)
+		return 0;
+	char *p = strrchr(buf, ')'); /* the name may hold anything */
+	return p && p[1] == ' ' ? p[2] : 0;
+}
+
+/* A thread that still has its memory: the leader of a process may have ended before the others. */
+static pid_t live_task(pid_t pid)
+{
+	char path[64];
+	pid_t ret = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *dir = opendir(path);
+	if (!dir)
+		return 0;
+	for (struct dirent *d; !ret && (d = readdir(dir));) {
+		pid_t tid = (pid_t)atoi(d->d_name);
+		char st = tid ? inject_task_state(pid, tid) : 0;
+		if (st && st != 'Z' && st != 'X')
+			ret = tid;
+	}
+	closedir(dir);
+	return ret;
+}
+
+static int check_class(pid_t pid, pid_t tid, struct err *reterr)
+{
+	char path[64];
+	unsigned char id[EI_NIDENT + 4] = { 0 };
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/exe", (int)pid, (int)tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_setf(reterr, -EINVAL, "process %d is a kernel thread; only programs can be traced", (int)pid);
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		return err_setf(reterr, -EPERM,
+				"not permitted to trace process %d: it belongs to another user or is privileged; "
+				"run as its user, or as root (CAP_SYS_PTRACE)", (int)pid);
+	if (fd < 0)
+		return err_setf(reterr, -errno, "cannot read the program of process %d: %s", (int)pid, strerror(errno));
+	ssize_t n = pread(fd, id, sizeof(id), 0);
+	close(fd);
+	if (n != (ssize_t)sizeof(id) || memcmp(id, ELFMAG, SELFMAG))
+		return err_setf(reterr, -EINVAL, "process %d does not run an ELF program", (int)pid);
+	if (id[EI_CLASS] != ELFCLASS64 || id[EI_NIDENT + 2] != EM_X86_64)
+		return err_setf(reterr, -ENOTSUP, "process %d runs a 32-bit program or one of another processor; "
+				"only x86-64 programs can be traced", (int)pid);
+	return 0;
+}
+
+static int check_tracer(pid_t pid, pid_t tid, struct err *reterr)
+{
+	long tracer = inject_status_field(pid, tid, "TracerPid");
+	if (tracer > 0)
+		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (gdb, strace?); end that first",
+				(int)pid, tracer);
+	return 0;
+}
+
+int inject_check_target(pid_t pid, struct err *reterr)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (pid <= 0 || access(path, F_OK))
+		return err_setf(reterr, -ESRCH, "there is no process %d", (int)pid);
+	if (pid == getpid())
+		return err_setf(reterr, -EINVAL, "process %d is this program; it cannot trace itself", (int)pid);
+	pid_t tid = live_task(pid);
+	if (!tid)
+		return err_setf(reterr, -ESRCH, "process %d has ended (it is a zombie that waits for its parent)", (int)pid);
+	int r = check_class(pid, tid, reterr);
+	return r ? r : check_tracer(pid, tid, reterr);
+}
+
+static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/mem", (int)in->pid, (int)tid);
+	in->mem_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (in->mem_fd >= 0)
+		return 0;
+	if (errno != EACCES && errno != EPERM)
+		return err_setf(reterr, -errno, "cannot open the memory of process %d: %s", (int)in->pid, strerror(errno));
+	char scope[16] = "";
+	bool yama = read_file("/proc/sys/kernel/yama/ptrace_scope", scope, sizeof(scope)) > 0 && scope[0] > '0';
+	return err_setf(reterr, -EPERM, "not permitted to trace process %d: %s", (int)in->pid, yama ?
+			"kernel.yama.ptrace_scope forbids it; run as root, start the program with -c, or set it to 0" :
+			"it belongs to another user or is privileged; run as its user, or as root (CAP_SYS_PTRACE)");
+}
+
+static uint64_t first_mapping(pid_t pid, pid_t tid)
+{
+	char path[64], line[64];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/maps", (int)pid, (int)tid);
+	return read_file(path, line, sizeof(line)) > 0 ? strtoull(line, NULL, 16) : 0;
+}
+
+int inject_open_files(struct inject *in, struct err *reterr)
+{
+	pid_t tid = live_task(in->pid);
+	int r = open_mem(in, tid, reterr);
+	if (r)
+		return r;
+	in->pid_fd = (int)syscall(SYS_pidfd_open, in->pid, 0);
+	if (in->pid_fd < 0)
+		return err_setf(reterr, -errno, "cannot watch process %d: %s", (int)in->pid, strerror(errno));
+	in->mapped_addr = first_mapping(in->pid, tid);
+	return 0;
+}
+
+struct inject *inject_new(pid_t pid)
+{
+	struct inject *in = calloc(1, sizeof(*in));
+	if (in)
+		*in = (struct inject){ .pid = pid, .mem_fd = -1, .pid_fd = -1 };
+	return in;
+}
+
+void inject_free(struct inject *in)
+{
+	if (!in)
+		return;
+	if (in->mem_fd >= 0)
+		close(in->mem_fd);
+	if (in->pid_fd >= 0)
+		close(in->pid_fd);
+	free(in->threads);
+	free(in);
+}
+
+int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
+{
+	int r = inject_check_target(pid, reterr);
+	if (r)
+		return r;
+	struct inject *in = inject_new(pid);
+	if (!in)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	r = inject_open_files(in, reterr);
+	if (r) {
+		inject_free(in);
+		return r;
+	}
+	*ret = in;
+	return 0;
+}
+
+void inject_detach(struct inject *in)
+{
+	if (!in)
+		return;
+	if (in->stopped)
+		inject_resume(in, NULL);
+	inject_free(in);
+}
+
+pid_t inject_pid(const struct inject *in)
+{
+	return in->pid;
+}

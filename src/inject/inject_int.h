@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef INJECT_INJECT_INT_H
+#define INJECT_INJECT_INT_H
+
+#include "inject/inject.h"
+
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/* One thread of a stopped process. */
+struct inject_thread {
+	pid_t tid;
+	bool stopped;
+	struct user_regs_struct regs; /* as the thread will go on with */
+};
+
+/* The thread that runs remote system calls, while it is away from its own code. */
+struct inject_remote {
+	bool active;
+	uint32_t idx;
+	uint64_t sigmask;
+	bool resend_stop;      /* a SIGSTOP came meanwhile */
+	uint64_t scratch;      /* a page mapped there; 0: none */
+};
+#define INJECT_SCRATCH_BYTES 4096
+
+struct inject {
+	pid_t pid;
+	int mem_fd, pid_fd;
+	bool spawned;
+	bool stopped;
+	bool exited, execed;
+	int status;            /* wait status of a spawned one */
+	uint64_t mapped_addr;  /* some address of the memory that we attached to */
+	uint64_t syscall_addr; /* a `syscall` instruction; 0: not looked for yet */
+	struct inject_thread *threads;
+	uint32_t thread_cnt, thread_cap;
+	struct inject_remote remote;
+};
+
+int inject_gone(struct inject *, struct err *reterr);
+int inject_check_target(pid_t pid, struct err *reterr);
+int inject_open_files(struct inject *, struct err *reterr);
+struct inject *inject_new(pid_t pid);
+void inject_free(struct inject *);
+char inject_task_state(pid_t pid, pid_t tid);
+/* The number after "Key:" in /proc/PID/task/TID/status, or -1. */
+long inject_status_field(pid_t pid, pid_t tid, const char *key);
+
+/* stop.c */
+int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
+int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
+void inject_release(struct inject *);                  /* detaches from all threads */
+
+/* remote.c: puts the thread that ran system calls back where it was. */
+int inject_remote_end(struct inject *, struct err *reterr);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "inject/inject_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+int inject_read(struct inject *in, uint64_t addr, void *buf, size_t bytes, struct err *reterr)
+{
+	uint8_t *p = buf;
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = pread(in->mem_fd, p + done, bytes - done, (off_t)(addr + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (!n)
+			return inject_gone(in, reterr);
+		if (n < 0)
+			return err_setf(reterr, -errno, "cannot read memory of process %d at 0x%llx: %s", (int)in->pid,
+					(unsigned long long)(addr + done), strerror(errno));
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* The way that works where the kernel keeps /proc/PID/mem from writing text. */
+static int poke(struct inject *in, uint64_t addr, uint8_t byte)
+{
+	uint64_t at = align_down(addr, 8);
+	union {
+		long word;
+		uint8_t b[8];
+	} u;
+	if (!in->stopped)
+		return -EIO;
+	errno = 0;
+	u.word = ptrace(PTRACE_PEEKDATA, in->threads[0].tid, at, 0);
+	if (errno)
+		return -errno;
+	u.b[addr - at] = byte;
+	return ptrace(PTRACE_POKEDATA, in->threads[0].tid, at, u.word) ? -errno : 0;
+}
+
+int inject_write(struct inject *in, uint64_t addr, const void *buf, size_t bytes, struct err *reterr)
+{
+	const uint8_t *p = buf;
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = pwrite(in->mem_fd, p + done, bytes - done, (off_t)(addr + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (!n)
+			return inject_gone(in, reterr);
+		if (n < 0 && poke(in, addr + done, p[done]))
+			return err_setf(reterr, -EIO, "cannot write memory of process %d at 0x%llx (a file that is mapped "
+					"shared?)", (int)in->pid, (unsigned long long)(addr + done));
+		done += n < 0 ? 1 : (size_t)n;
+	}
+	return 0;
+}

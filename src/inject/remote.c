@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls in the target.
+ *
+ * One stopped thread is sent to a `syscall` instruction that is there already
+ * (the vDSO's) and watched from the call's entry to its exit; only general
+ * registers change, and they come back before it goes on:
+ *
+ *   stop --regs: rip=&syscall--> entry stop --> exit stop --(next call)--> ...
+ *                                                   |
+ *                     interrupt, own registers <----+  inject_remote_end()
+ *
+ * The end is an interrupt stop, not the exit stop: only there does the kernel
+ * look at -ERESTART codes again, and the thread's own call may hold one.
+ * Signals are blocked meanwhile, so that no handler runs with our registers.
+ */
+#include "inject/inject_int.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+#ifndef PTRACE_O_SUSPEND_SECCOMP
+#define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
+#endif
+#ifndef PTRACE_GETSIGMASK
+#define PTRACE_GETSIGMASK 0x420a
+#define PTRACE_SETSIGMASK 0x420b
+#endif
+#define SYSCALL_STOP (SIGTRAP | 0x80)
+
+/* ---- where a syscall instruction stands ---- */
+
+static uint64_t scan_syscall(struct inject *in, uint64_t start, uint64_t end)
+{
+	static const uint8_t insn[] = { 0x0f, 0x05 };
+	uint8_t buf[65536];
+	for (uint64_t at = start; at < end; at += sizeof(buf) - 1) {
+		size_t n = end - at < sizeof(buf) ? end - at : sizeof(buf);
+		if (inject_read(in, at, buf, n, NULL))
+			return 0;
+		uint8_t *p = memmem(buf, n, insn, sizeof(insn));
+		if (p)
+			return at + (uint64_t)(p - buf);
+	}
+	return 0;
+}
+
+/* The vDSO's, else that of any executable mapping. */
+static uint64_t find_syscall(struct inject *in)
+{
+	char path[64], line[512];
+	uint64_t found = 0, best = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/maps", (int)in->pid, (int)in->threads[0].tid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (!best && fgets(line, sizeof(line), f)) {
+		unsigned long long start, end;
+		char perm[8];
+		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[0] != 'r' || perm[2] != 'x')
+			continue;
+		bool vdso = strstr(line, "[vdso]");
+		if (strstr(line, "[vsyscall]") || (found && !vdso))
+			continue;
+		uint64_t at = scan_syscall(in, start, end);
+		if (vdso)
+			best = at;
+		else
+			found = at;
+	}
+	fclose(f);
+	return best ? best : found;
+}
+
+/* ---- the thread that does it ---- */
+
+/* Better one inside a system call: it is in no restartable sequence. */
+static uint32_t choose_thread(struct inject *in, bool *ret_seccomp)
+{
+	uint32_t best = 0;
+	int best_rank = -1;
+	for (uint32_t i = 0; i < in->thread_cnt && i < 64; i++) {
+		bool free = inject_status_field(in->pid, in->threads[i].tid, "Seccomp") <= 0;
+		int rank = 2 * free + ((int64_t)in->threads[i].regs.orig_rax >= 0);
+		if (rank > best_rank) {
+			best_rank = rank;
+			best = i;
+		}
+		if (rank == 3)
+			break;
+	}
+	*ret_seccomp = best_rank < 2;
+	return best;
+}
+
+static int suspend_seccomp(struct inject *in, pid_t tid, struct err *reterr)
+{
+	if (!ptrace(PTRACE_SETOPTIONS, tid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_SUSPEND_SECCOMP))
+		return 0;
+	return err_setf(reterr, -EPERM, "process %d runs under a seccomp filter, which only root (CAP_SYS_ADMIN) may suspend: %s",
+			(int)in->pid, strerror(errno));
+}
+
+static int remote_begin(struct inject *in, struct err *reterr)
+{
+	struct inject_remote *r = &in->remote;
+	uint64_t all = ~0ull;
+	bool seccomp;
+	if (!in->stopped || !in->thread_cnt)
+		return err_setf(reterr, -EINVAL, "process %d is not stopped", (int)in->pid);
+	if (!in->syscall_addr)
+		in->syscall_addr = find_syscall(in);
+	if (!in->syscall_addr)
+		return err_setf(reterr, -ENOTSUP, "no system call instruction was found in process %d", (int)in->pid);
+	r->idx = choose_thread(in, &seccomp);
+	pid_t tid = in->threads[r->idx].tid;
+	if (seccomp) {
+		int e = suspend_seccomp(in, tid, reterr);
+		if (e)
+			return e;
+	}
+	r->resend_stop = false;
+	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(r->sigmask), &r->sigmask) ||
+	    ptrace(PTRACE_SETSIGMASK, tid, sizeof(all), &all))
+		return inject_gone(in, reterr);
+	r->active = true;
+	return 0;
+}
+
+/* Waits for the next stop; its kind: SYSCALL_STOP, PTRACE_EVENT_STOP << 8, or a signal. */
+static int wait_stop(struct inject *in, pid_t tid)
+{
+	int status;
+	while (waitpid(tid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return -ESRCH;
+	if (!WIFSTOPPED(status)) {
+		if (tid == in->pid) {
+			in->exited = true;
+			in->status = status;
+		}
+		return -ESRCH;
+	}
+	return status >> 16 ? PTRACE_EVENT_STOP << 8 : WSTOPSIG(status);
+}
+
+/* Runs to the next stop of @want. */
+static int run_to(struct inject *in, int request, int want)
+{
+	pid_t tid = in->threads[in->remote.idx].tid;
+	for (;;) {
+		if (ptrace(request, tid, 0, 0))
+			return -ESRCH;
+		int stop = wait_stop(in, tid);
+		if (stop < 0 || stop == want)
+			return stop < 0 ? stop : 0;
+		if (stop == SIGSTOP)
+			in->remote.resend_stop = true;
+	}
+}
+
+static int call_raw(struct inject *in, long nr, const uint64_t args[6], int64_t *ret)
+{
+	struct inject_thread *t = &in->threads[in->remote.idx];
+	struct user_regs_struct regs = t->regs;
+	regs.rip = in->syscall_addr;
+	regs.rax = (uint64_t)nr;
+	regs.orig_rax = (uint64_t)-1;
+	regs.rdi = args[0];
+	regs.rsi = args[1];
+	regs.rdx = args[2];
+	regs.r10 = args[3];
+	regs.r8 = args[4];
+	regs.r9 = args[5];
+	regs.eflags &= ~0x100ull; /* TF */
+	if (ptrace(PTRACE_SETREGS, t->tid, 0, &regs) || run_to(in, PTRACE_SYSCALL, SYSCALL_STOP) ||
+	    run_to(in, PTRACE_SYSCALL, SYSCALL_STOP) || ptrace(PTRACE_GETREGS, t->tid, 0, &regs))
+		return -ESRCH;
+	*ret = (int64_t)regs.rax;
+	return 0;
+}
+
+int inject_syscall(struct inject *in, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr)
+{
+	int r = in->remote.active ? 0 : remote_begin(in, reterr);
+	if (r)
+		return r;
+	return call_raw(in, nr, args, ret_value) ? inject_gone(in, reterr) : 0;
+}
+
+static int64_t call(struct inject *in, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
+		    struct err *reterr)
+{
+	uint64_t args[6] = { a, b, c, d, e, f };
+	int64_t v;
+	int r = inject_syscall(in, nr, args, &v, reterr);
+	return r ? r : v;
+}
+
+int inject_remote_end(struct inject *in, struct err *reterr)
+{
+	struct inject_remote *r = &in->remote;
+	if (!r->active)
+		return 0;
+	struct inject_thread *t = &in->threads[r->idx];
+	if (r->scratch)
+		call(in, SYS_munmap, r->scratch, INJECT_SCRATCH_BYTES, 0, 0, 0, 0, NULL);
+	r->scratch = 0;
+	r->active = false;
+	ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
+	if (run_to(in, PTRACE_CONT, PTRACE_EVENT_STOP << 8) || ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs) ||
+	    ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(r->sigmask), &r->sigmask))
+		return inject_gone(in, reterr);
+	ptrace(PTRACE_SETOPTIONS, t->tid, 0, PTRACE_O_TRACESYSGOOD);
+	if (r->resend_stop)
+		syscall(SYS_tgkill, in->pid, t->tid, SIGSTOP);
+	return 0;
+}
+
+/* ---- descriptors and mappings ---- */
+
+static int failed(struct inject *in, const char *what, int64_t code, struct err *reterr)
+{
+	if (code == -ESRCH) /* said already: it is gone */
+		return -ESRCH;
+	const char *hint = code == -EMFILE ? "; raise its limit of open files (prlimit --nofile)" :
+			   code == -ENOMEM ? "; its address space or memory is limited (ulimit -v, cgroup)" : "";
+	return err_setf(reterr, (int)code, "process %d cannot %s: %s%s", (int)in->pid, what, strerror((int)-code), hint);
+}
+
+/* Where the kernel puts things in the scratch page. */
+struct scratch {
+	int32_t sv[2];
+	struct msghdr msg;
+	struct iovec iov;
+	char data[8];
+	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+};
+
+static int map_scratch(struct inject *in, struct err *reterr)
+{
+	if (in->remote.scratch)
+		return 0;
+	int64_t v = call(in, SYS_mmap, 0, INJECT_SCRATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 (uint64_t)-1, 0, reterr);
+	if (v < 0)
+		return failed(in, "map memory", v, reterr);
+	in->remote.scratch = (uint64_t)v;
+	return 0;
+}
+
+static int send_fd(int sock, int fd)
+{
+	char c = 0, control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct iovec iov = { &c, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cm), &fd, sizeof(int));
+	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* The target receives what was sent to its socket @sock. */
+static int receive_fd(struct inject *in, int sock, int *ret_fd, struct err *reterr)
+{
+	uint64_t at = in->remote.scratch;
+	struct scratch s = {
+		.msg = { .msg_iov = (struct iovec *)(at + offsetof(struct scratch, iov)), .msg_iovlen = 1,
+			 .msg_control = (void *)(at + offsetof(struct scratch, control)),
+			 .msg_controllen = sizeof(s.control) },
+		.iov = { (void *)(at + offsetof(struct scratch, data)), 1 },
+	};
+	int r = inject_write(in, at, &s, sizeof(s), reterr);
+	if (r)
+		return r;
+	int64_t v = call(in, SYS_recvmsg, (uint64_t)sock, at + offsetof(struct scratch, msg), MSG_DONTWAIT | MSG_CMSG_CLOEXEC,
+			 0, 0, 0, reterr);
+	if (v < 0)
+		return failed(in, "receive a descriptor", v, reterr);
+	r = inject_read(in, at, &s, sizeof(s), reterr);
+	if (r)
+		return r;
+	struct cmsghdr *cm = (struct cmsghdr *)s.control;
+	if (s.msg.msg_controllen < CMSG_LEN(sizeof(int)) || cm->cmsg_type != SCM_RIGHTS)
+		return failed(in, "receive a descriptor", -EMFILE, reterr);
+	memcpy(ret_fd, CMSG_DATA(cm), sizeof(int));
+	return 0;
+}
+
+static int pass_through(struct inject *in, const int32_t sv[2], int fd, int *ret_fd, struct err *reterr)
+{
+	int sock = (int)syscall(SYS_pidfd_getfd, in->pid_fd, sv[0], 0);
+	if (sock < 0)
+		return err_setf(reterr, -errno, "cannot reach a socket of process %d: %s (Linux 5.6 is needed)", (int)in->pid,
+				strerror(errno));
+	int r = send_fd(sock, fd);
+	close(sock);
+	if (r < 0)
+		return failed(in, "be sent a descriptor", r, reterr);
+	return receive_fd(in, sv[1], ret_fd, reterr);
+}
+
+int inject_pass_fd(struct inject *in, int fd, int *ret_fd, struct err *reterr)
+{
+	int32_t sv[2];
+	int r = in->remote.active ? 0 : remote_begin(in, reterr);
+	r = r ? r : map_scratch(in, reterr);
+	if (r)
+		return r;
+	int64_t v = call(in, SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in->remote.scratch, 0, 0, reterr);
+	if (v < 0)
+		return failed(in, "make a socket", v, reterr);
+	r = inject_read(in, in->remote.scratch, sv, sizeof(sv), reterr);
+	if (r)
+		return r;
+	r = pass_through(in, sv, fd, ret_fd, reterr);
+	inject_close_fd(in, sv[0], NULL);
+	inject_close_fd(in, sv[1], NULL);
+	return r;
+}
+
+int inject_close_fd(struct inject *in, int remote_fd, struct err *reterr)
+{
+	int64_t v = call(in, SYS_close, (uint64_t)remote_fd, 0, 0, 0, 0, 0, reterr);
+	return v < 0 ? failed(in, "close a descriptor", v, reterr) : 0;
+}
+
+int inject_mmap(struct inject *in, uint64_t addr, uint64_t bytes, int prot, int flags, int remote_fd, uint64_t off,
+		uint64_t *ret_addr, struct err *reterr)
+{
+	if (addr && !(flags & MAP_FIXED))
+		flags |= MAP_FIXED_NOREPLACE;
+	int64_t v = call(in, SYS_mmap, addr, bytes, (uint64_t)prot, (uint64_t)flags, (uint64_t)(int64_t)remote_fd, off, reterr);
+	if (v < 0 && v > -4096)
+		return failed(in, "map memory", v, reterr);
+	if (addr && (uint64_t)v != addr) {
+		inject_munmap(in, (uint64_t)v, bytes, NULL);
+		return failed(in, "map memory where it is needed", -EEXIST, reterr);
+	}
+	*ret_addr = (uint64_t)v;
+	return 0;
+}
+
+int inject_munmap(struct inject *in, uint64_t addr, uint64_t bytes, struct err *reterr)
+{
+	int64_t v = call(in, SYS_munmap, addr, bytes, 0, 0, 0, 0, reterr);
+	return v < 0 ? failed(in, "unmap memory", v, reterr) : 0;
+}
+
+#define MEMBARRIER_SYNC_CORE (1 << 5)
+#define MEMBARRIER_REGISTER_SYNC_CORE (1 << 6)
+
+/* All threads stand in the kernel; the barrier is for those whose way back is no serialising one. */
+int inject_sync_core(struct inject *in, struct err *reterr)
+{
+	int64_t v = call(in, SYS_membarrier, MEMBARRIER_REGISTER_SYNC_CORE, 0, 0, 0, 0, 0, reterr);
+	if (v == 0)
+		v = call(in, SYS_membarrier, MEMBARRIER_SYNC_CORE, 0, 0, 0, 0, 0, reterr);
+	return v == -ESRCH ? -ESRCH : 0;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program started by us.  The child waits until it is seized, then execs;
+ * the stop at the exec is turned into an ordinary one before its first
+ * instruction.
+ *
+ *   parent                      child
+ *   fork ---------------------> read(go)
+ *   PTRACE_SEIZE
+ *   write(go) ----------------> execvp ---- fails: errno into `why`, _exit
+ *   waitpid: PTRACE_EVENT_EXEC
+ */
+#include "inject/inject_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct pipes {
+	int go[2], why[2];
+};
+
+static int open_pipes(struct pipes *p, struct err *reterr)
+{
+	if (pipe2(p->go, O_CLOEXEC))
+		return err_setf(reterr, -errno, "cannot make a pipe: %s", strerror(errno));
+	if (!pipe2(p->why, O_CLOEXEC))
+		return 0;
+	int r = err_setf(reterr, -errno, "cannot make a pipe: %s", strerror(errno));
+	close(p->go[0]);
+	close(p->go[1]);
+	return r;
+}
+
+static void close_pipes(struct pipes *p)
+{
+	for (int i = 0; i < 2; i++) {
+		close(p->go[i]);
+		close(p->why[i]);
+	}
+}
+
+static _Noreturn void run_child(struct pipes *p, char *const argv[])
+{
+	char c;
+	close(p->go[1]);
+	if (read(p->go[0], &c, 1) == 1) {
+		execvp(argv[0], argv);
+		int e = errno;
+		if (write(p->why[1], &e, sizeof(e)) < 0)
+			_exit(126);
+	}
+	_exit(127);
+}
+
+/* 0: it stands at its exec; 1: it ended; or -errno. */
+static int await_exec(pid_t pid)
+{
+	int status;
+	for (;;) {
+		if (waitpid(pid, &status, __WALL) < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		if (!WIFSTOPPED(status))
+			return 1;
+		int event = status >> 16, sig = WSTOPSIG(status);
+		if (event == PTRACE_EVENT_EXEC)
+			return 0;
+		if (ptrace(PTRACE_CONT, pid, 0, event ? 0 : sig) && errno != ESRCH)
+			return -errno;
+	}
+}
+
+static int exec_failed(struct pipes *p, const char *name, struct err *reterr)
+{
+	int e = 0;
+	close(p->why[1]);
+	p->why[1] = -1;
+	if (read(p->why[0], &e, sizeof(e)) != (ssize_t)sizeof(e))
+		return err_setf(reterr, -ECHILD, "cannot run %s: it ended before its first instruction", name);
+	return err_setf(reterr, -e, "cannot run %s: %s", name, strerror(e));
+}
+
+static int start(struct inject *in, struct pipes *p, const char *name, struct err *reterr)
+{
+	if (ptrace(PTRACE_SEIZE, in->pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD))
+		return err_setf(reterr, -errno, "not permitted to trace a program of our own: %s", strerror(errno));
+	if (write(p->go[1], "", 1) != 1)
+		return err_setf(reterr, -errno, "cannot run %s: %s", name, strerror(errno));
+	int r = await_exec(in->pid);
+	if (r == 1) {
+		in->exited = true;
+		return exec_failed(p, name, reterr);
+	}
+	if (r < 0)
+		return err_setf(reterr, r, "cannot run %s: %s", name, strerror(-r));
+	r = inject_check_target(in->pid, reterr);
+	if (r && r != -EBUSY)
+		return err_prefixf(reterr, "cannot run %s", name);
+	r = inject_open_files(in, reterr);
+	if (r)
+		return r;
+	ptrace(PTRACE_INTERRUPT, in->pid, 0, 0);
+	ptrace(PTRACE_CONT, in->pid, 0, 0);
+	in->stopped = true;
+	r = inject_add_thread(in, in->pid, reterr);
+	return r ? r : inject_await(in, reterr);
+}
+
+int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr)
+{
+	struct pipes p;
+	int r = open_pipes(&p, reterr);
+	if (r)
+		return r;
+	pid_t pid = fork();
+	if (!pid)
+		run_child(&p, argv);
+	struct inject *in = pid > 0 ? inject_new(pid) : NULL;
+	if (!in) {
+		r = err_setf(reterr, -errno, "cannot start a process: %s", strerror(errno));
+		close_pipes(&p);
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+		return r;
+	}
+	in->spawned = true;
+	r = start(in, &p, argv[0], reterr);
+	close_pipes(&p);
+	if (r < 0) {
+		if (!in->exited) {
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, __WALL);
+		}
+		inject_free(in);
+		return r;
+	}
+	*ret = in;
+	return 0;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stopping and letting go.
+ *
+ * Nobody is traced between two stops, so signals cost nothing extra then.  A
+ * stop seizes and interrupts every thread, waits until all stand, and looks
+ * for threads that came meanwhile until there are none.  A signal that meets
+ * us on the way is delivered at once: its handler's frame is set up, and the
+ * thread stops at the handler's first instruction.
+ *
+ * A blocked system call that would show EINTR although no signal came is given
+ * -ERESTARTNOHAND instead, which makes the kernel itself call it again or, if
+ * a signal's handler runs after all, return EINTR as it should (ADR 3).
+ */
+#include "inject/inject_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+#define STOP_PATIENCE_NS 5000000000ull
+#define KERNEL_ERESTARTNOHAND 514
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+int inject_gone(struct inject *in, struct err *reterr)
+{
+	int status;
+	enum inject_state st = inject_poll(in, &status);
+	if (st == INJECT_EXECED)
+		return err_setf(reterr, -ESRCH, "process %d runs another program now", (int)in->pid);
+	return err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
+}
+
+static struct inject_thread *find_thread(struct inject *in, pid_t tid)
+{
+	for (uint32_t i = 0; i < in->thread_cnt; i++)
+		if (in->threads[i].tid == tid)
+			return &in->threads[i];
+	return NULL;
+}
+
+int inject_add_thread(struct inject *in, pid_t tid, struct err *reterr)
+{
+	if (in->thread_cnt == in->thread_cap) {
+		uint32_t cap = in->thread_cap ? in->thread_cap * 2 : 16;
+		struct inject_thread *t = realloc(in->threads, cap * sizeof(*t));
+		if (!t)
+			return err_setf(reterr, -ENOMEM, "out of memory");
+		in->threads = t;
+		in->thread_cap = cap;
+	}
+	in->threads[in->thread_cnt++] = (struct inject_thread){ .tid = tid };
+	return 0;
+}
+
+/* 1: seized and told to stop; 0: it is ending; or -errno. */
+static int seize(struct inject *in, pid_t tid, struct err *reterr)
+{
+	if (!ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD)) {
+		ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+		return 1;
+	}
+	int e = errno;
+	char st = inject_task_state(in->pid, tid);
+	if (e == ESRCH || !st || st == 'Z' || st == 'X')
+		return 0;
+	long tracer = inject_status_field(in->pid, tid, "TracerPid");
+	if (tracer > 0)
+		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (gdb, strace?); end that first",
+				(int)in->pid, tracer);
+	return err_setf(reterr, -e, "not permitted to trace process %d (%s); run as its user, or as root (CAP_SYS_PTRACE)",
+			(int)in->pid, strerror(e));
+}
+
+/* Seizes threads that are not known yet; their number, or -errno. */
+static int seize_new(struct inject *in, struct err *reterr)
+{
+	char path[64];
+	int cnt = 0, r = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)in->pid);
+	DIR *dir = opendir(path);
+	if (!dir)
+		return inject_gone(in, reterr);
+	for (struct dirent *d; r >= 0 && (d = readdir(dir));) {
+		pid_t tid = (pid_t)atoi(d->d_name);
+		if (!tid || find_thread(in, tid))
+			continue;
+		r = seize(in, tid, reterr);
+		if (r <= 0)
+			continue;
+		r = inject_add_thread(in, tid, reterr);
+		cnt++;
+	}
+	closedir(dir);
+	return r < 0 ? r : cnt;
+}
+
+static void drop_thread(struct inject *in, struct inject_thread *t)
+{
+	*t = in->threads[--in->thread_cnt];
+}
+
+/* At once: should we be killed before all stand, this thread is right already. */
+static void hide_interruption(struct inject_thread *t)
+{
+	if (ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs))
+		return;
+	if ((int64_t)t->regs.orig_rax < 0 || (int64_t)t->regs.rax != -EINTR)
+		return;
+	/* close() has closed although it says EINTR: again would be wrong. */
+	if (t->regs.orig_rax == SYS_close)
+		return;
+	t->regs.rax = (uint64_t)-KERNEL_ERESTARTNOHAND;
+	ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs);
+}
+
+/* What waitpid said of @t; true: it is no more. */
+static bool note_status(struct inject *in, struct inject_thread *t, int status)
+{
+	if (!WIFSTOPPED(status)) {
+		if (t->tid == in->pid) {
+			in->exited = true;
+			in->status = status;
+		}
+		return true;
+	}
+	int event = status >> 16, sig = WSTOPSIG(status);
+	if (event == PTRACE_EVENT_STOP) {
+		t->stopped = true;
+		hide_interruption(t);
+		return false;
+	}
+	/* Any other stop eats the interrupt: ask again, before the signal goes its way. */
+	ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
+	ptrace(PTRACE_CONT, t->tid, 0, event ? 0 : sig);
+	return false;
+}
+
+/* One look at all that still run; returns how many those are. */
+static uint32_t poll_threads(struct inject *in)
+{
+	uint32_t running = 0;
+	for (uint32_t i = 0; i < in->thread_cnt;) {
+		struct inject_thread *t = &in->threads[i];
+		int status = 0;
+		pid_t r = t->stopped ? 0 : waitpid(t->tid, &status, __WALL | WNOHANG);
+		if ((r < 0 && errno != EINTR) || (r > 0 && note_status(in, t, status))) {
+			drop_thread(in, t);
+			continue;
+		}
+		running += !t->stopped;
+		i++;
+	}
+	return running;
+}
+
+static int give_up(struct inject *in, struct err *reterr)
+{
+	for (uint32_t i = 0; i < in->thread_cnt; i++)
+		if (!in->threads[i].stopped)
+			return err_setf(reterr, -EBUSY,
+					"thread %d of process %d does not stop (state %c: it waits for a device or for a "
+					"vfork child); try again", (int)in->threads[i].tid, (int)in->pid,
+					inject_task_state(in->pid, in->threads[i].tid));
+	return -EBUSY;
+}
+
+static int wait_threads(struct inject *in, struct err *reterr)
+{
+	uint64_t end = now_ns() + STOP_PATIENCE_NS;
+	struct timespec nap = { 0, 20000 };
+	while (poll_threads(in)) {
+		if (now_ns() > end)
+			return give_up(in, reterr);
+		nanosleep(&nap, NULL);
+		if (nap.tv_nsec < 1000000)
+			nap.tv_nsec += nap.tv_nsec / 2;
+	}
+	if (!in->thread_cnt)
+		return inject_gone(in, reterr);
+	return 0;
+}
+
+int inject_await(struct inject *in, struct err *reterr)
+{
+	return wait_threads(in, reterr);
+}
+
+static bool memory_gone(const struct inject *in)
+{
+	char c;
+	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
+}
+
+int inject_stop(struct inject *in, struct err *reterr)
+{
+	int r;
+	if (in->stopped)
+		return 0;
+	if (in->exited || in->execed || memory_gone(in))
+		return inject_gone(in, reterr);
+	while ((r = seize_new(in, reterr)) > 0)
+		if ((r = wait_threads(in, reterr)) < 0)
+			break;
+	if (!r && !in->thread_cnt)
+		r = inject_gone(in, reterr);
+	if (!r && memory_gone(in))
+		r = inject_gone(in, reterr);
+	if (r < 0) {
+		inject_release(in);
+		return r;
+	}
+	in->stopped = true;
+	return 0;
+}
+
+/* Only a stopped thread can be detached from.  One that we gave up waiting for
+ * stops as soon as it can, and is let go then. */
+static void let_go(struct inject *in, struct inject_thread *t)
+{
+	int status;
+	while (!t->stopped) {
+		if (waitpid(t->tid, &status, __WALL) < 0 && errno != EINTR)
+			return;
+		if (note_status(in, t, status))
+			return;
+	}
+	ptrace(PTRACE_DETACH, t->tid, 0, 0);
+}
+
+void inject_release(struct inject *in)
+{
+	for (int late = 0; late < 2; late++)
+		for (uint32_t i = 0; i < in->thread_cnt; i++)
+			if (in->threads[i].stopped == !late) {
+				let_go(in, &in->threads[i]);
+				in->threads[i].stopped = !late;
+			}
+	in->thread_cnt = 0;
+	in->stopped = false;
+}
+
+int inject_resume(struct inject *in, struct err *reterr)
+{
+	if (!in->stopped)
+		return 0;
+	int r = inject_remote_end(in, reterr);
+	inject_release(in);
+	return r;
+}
+
+uint32_t inject_thread_cnt(const struct inject *in)
+{
+	return in->thread_cnt;
+}
+
+pid_t inject_thread_tid(const struct inject *in, uint32_t i)
+{
+	return in->threads[i].tid;
+}
+
+int inject_get_regs(struct inject *in, uint32_t i, struct user_regs_struct *ret, struct err *reterr)
+{
+	if (!in->stopped || i >= in->thread_cnt)
+		return err_setf(reterr, -EINVAL, "thread %u of process %d is not stopped", i, (int)in->pid);
+	*ret = in->threads[i].regs;
+	return 0;
+}
+
+int inject_set_regs(struct inject *in, uint32_t i, const struct user_regs_struct *regs, struct err *reterr)
+{
+	if (!in->stopped || i >= in->thread_cnt)
+		return err_setf(reterr, -EINVAL, "thread %u of process %d is not stopped", i, (int)in->pid);
+	in->threads[i].regs = *regs;
+	/* The one that runs our system calls gets its registers when it is through. */
+	if (in->remote.active && in->remote.idx == i)
+		return 0;
+	if (ptrace(PTRACE_SETREGS, in->threads[i].tid, 0, regs))
+		return inject_gone(in, reterr);
+	return 0;
+}
+
+static bool process_ended(struct inject *in)
+{
+	struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
+	if (in->exited)
+		return true;
+	if (poll(&p, 1, 0) <= 0)
+		return false;
+	in->exited = true;
+	if (in->spawned)
+		waitpid(in->pid, &in->status, WNOHANG | __WALL);
+	return true;
+}
+
+enum inject_state inject_poll(struct inject *in, int *ret_status)
+{
+	if (process_ended(in)) {
+		if (ret_status)
+			*ret_status = in->status;
+		return INJECT_EXITED;
+	}
+	if (in->execed || memory_gone(in)) {
+		/* A process loses its memory some time before it is seen as ended. */
+		struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
+		if (!in->execed && inject_status_field(in->pid, in->pid, "VmSize") < 0 && poll(&p, 1, 0) <= 0)
+			return INJECT_RUNNING;
+		if (process_ended(in))
+			return inject_poll(in, ret_status);
+		in->execed = true;
+		return INJECT_EXECED;
+	}
+	return in->stopped ? INJECT_STOPPED : INJECT_RUNNING;
+}

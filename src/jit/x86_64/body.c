@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame of a body.  The stack, from the application's end:
+ *
+ *     rsp + site->sp_adj    application's stack
+ *     ...                   what the trampoline pushed; its rax nearest, or flags and then rax
+ *     rsp at entry          return address into the trampoline
+ *                           flags, where a program reads them
+ *     frame                 saved registers, rcx first
+ *     rsp                   &frame (twice, for alignment)
+ *
+ * Flow: early exits -> thread (hash lookup; slow path behind the body) ->
+ * fn_enter -> registers and time into the context -> programs -> fn_leave ->
+ * restore.
+ */
+#include "jit/x86_64/gen_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What a called function may change, less rax, in the order of the pushes. */
+static const uint8_t clobbered[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
+/* Those for vregs, in the order of preference. */
+static const uint8_t alloc_clobbered[] = { X64_RDI, X64_R9, X64_R10, X64_R11 };
+static const uint8_t alloc_kept[] = { X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
+static const struct jit_regs alloc_regs = { alloc_clobbered, ARRAY_CNT(alloc_clobbered), alloc_kept, ARRAY_CNT(alloc_kept) };
+
+static const uint8_t wire_regs[X64_REG_CNT] = {
+	[X64_RAX] = WIRE_RAX, [X64_RCX] = WIRE_RCX, [X64_RDX] = WIRE_RDX, [X64_RBX] = WIRE_RBX, [X64_RSP] = WIRE_RSP,
+	[X64_RBP] = WIRE_RBP, [X64_RSI] = WIRE_RSI, [X64_RDI] = WIRE_RDI, [X64_R8] = WIRE_R8, [X64_R9] = WIRE_R9,
+	[X64_R10] = WIRE_R10, [X64_R11] = WIRE_R11, [X64_R12] = WIRE_R12, [X64_R13] = WIRE_R13, [X64_R14] = WIRE_R14,
+	[X64_R15] = WIRE_R15,
+};
+#define REGS_GENERAL ((1u << WIRE_ORIG_RAX) - 1)
+#define REGS_STACK (REGS_GENERAL | 1u << WIRE_RIP | 1u << WIRE_RSP)
+
+struct frame {
+	uint8_t saved[X64_REG_CNT];
+	unsigned saved_cnt;
+	bool flags;
+	uint32_t leave, quick; /* labels: behind the programs; behind the first pushes */
+	uint32_t out;
+};
+
+/* ---- what programs need ---- */
+
+static uint32_t helper_regs(enum ir_helper h)
+{
+	switch (h) {
+	case IR_HELPER_arg:
+		return 1u << WIRE_RSP;
+	case IR_HELPER_uaddr_caller:
+	case IR_HELPER_tuple_ustack:
+	case IR_HELPER_rec_ustack:
+		return REGS_STACK;
+	default:
+		return 0;
+	}
+}
+
+static uint32_t arg_regs(enum wire_site_kind kind, int64_t arg)
+{
+	static const uint8_t regs[] = { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 };
+	if (kind == WIRE_SITE_TOOL)
+		return 0;
+	if (kind == WIRE_SITE_RETURN)
+		return arg == 1 ? 1u << WIRE_RAX : 0;
+	return 1u << regs[arg];
+}
+
+static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct jit_alloc *al)
+{
+	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+		const struct ir_insn *in = &p->insns[i];
+		if (!(al->insn_flags[i] & JIT_INSN_REACHED))
+			continue;
+		if (in->op == IR_OP_ARG)
+			g->regs_needed |= arg_regs(g->kind, in->imm);
+		else if (in->op == IR_OP_UREG)
+			g->regs_needed |= 1u << in->imm;
+		else if (in->op == IR_OP_CALL)
+			g->regs_needed |= helper_regs((enum ir_helper)in->imm);
+		else if (in->op == IR_OP_REC)
+			g->tsc_needed = true;
+		else if (in->op == IR_OP_ENV)
+			g->tsc_needed |= in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP;
+	}
+}
+
+/* ---- entering ---- */
+
+static void plan_frame(struct jit_gen *g, struct frame *f)
+{
+	uint32_t used = 1u << JIT_CTX;
+	for (uint32_t i = 0; i < g->prog_cnt; i++)
+		used |= g->allocs[i].used;
+	*f = (struct frame){ .flags = g->regs_needed >> WIRE_EFLAGS & 1, .leave = x64_label(&g->a), .quick = x64_label(&g->a),
+		.out = x64_label(&g->a) };
+	for (size_t i = 0; i < ARRAY_CNT(clobbered); i++)
+		f->saved[f->saved_cnt++] = clobbered[i];
+	static const uint8_t kept[] = { X64_RBX, X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
+	for (size_t i = 0; i < ARRAY_CNT(kept); i++)
+		if (used >> kept[i] & 1)
+			f->saved[f->saved_cnt++] = kept[i];
+}
+
+/* Offset from the frame's address to rsp at entry. */
+static int32_t frame_bytes(const struct frame *f)
+{
+	return (int32_t)(8 * (f->saved_cnt + f->flags));
+}
+
+/* eax is the site's index.  Leaves the site's address in rbx. */
+static void gen_begin(struct jit_gen *g, const struct frame *f)
+{
+	const struct wire_shm *geo = g->env->geometry;
+	struct x64_asm *a = &g->a;
+	uint64_t site_off = geo->site_off;
+	if (f->flags)
+		x64_pushfq(a);
+	x64_push(a, X64_RCX);
+	x64_shift_imm(a, X64_SHL, X64_RAX, 6);
+	x64_mov_imm(a, X64_RCX, g->env->shm_addr);
+	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 0);
+	x64_jcc(a, X64_CC_E, f->quick);
+	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, exiting)), 0);
+	x64_jcc(a, X64_CC_NE, f->quick);
+	if (site_off > INT32_MAX / 2) {
+		x64_mov_imm(a, X64_RCX, g->env->shm_addr + site_off);
+		site_off = 0;
+	}
+	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, (int64_t)(site_off + offsetof(struct wire_site, enabled))), 0);
+	x64_jcc(a, X64_CC_E, f->quick);
+	for (unsigned i = 1; i < f->saved_cnt; i++)
+		x64_push(a, (enum x64_reg)f->saved[i]);
+	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, (int64_t)site_off));
+	x64_mov(a, X64_RAX, X64_RSP);
+	x64_group_imm(a, X64_G_AND, X64_RSP, -16);
+	x64_push(a, X64_RAX);
+	x64_push(a, X64_RAX);
+}
+
+struct thread_labels {
+	uint32_t found, look, slow, no_tls, unsure;
+};
+
+/* The calling thread's area in rax, the process's in rsi, the shared memory in r8. */
+static void gen_thread(struct jit_gen *g, struct thread_labels *l)
+{
+	struct x64_asm *a = &g->a;
+	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a), x64_label(a), x64_label(a) };
+	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
+	x64_mov_imm(a, X64_R8, g->env->shm_addr);
+	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
+		x64_rdfsbase(a, X64_RDX);
+		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
+		x64_jcc(a, X64_CC_E, l->no_tls);
+	} else {
+		x64_load_fs0(a, X64_RDX);
+	}
+	x64_rm(a, X64_MOVSX32, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_proc, tid_off)));
+	x64_rm(a, X64_LOAD32, X64_RCX, x64_at_index(X64_RDX, X64_RAX, 0));
+	x64_rr(a, X64_TEST32, X64_RAX, X64_RAX);
+	x64_jcc(a, X64_CC_E, l->unsure);
+	x64_bind(a, l->look);
+	x64_mov_imm(a, X64_RDI, WIRE_HASH_MULT);
+	x64_rr(a, X64_IMUL, X64_RDI, X64_RDX);
+	x64_shift_imm(a, X64_SHR, X64_RDI, WIRE_HASH_SHIFT);
+	x64_shift_imm(a, X64_SHL, X64_RDI, 4);
+	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
+	x64_rm(a, X64_CMP, X64_RDX, x64_at_index(X64_RSI, X64_RDI, offsetof(struct wire_proc, hash)));
+	x64_jcc(a, X64_CC_NE, l->slow);
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSI, X64_RDI, offsetof(struct wire_proc, hash) + 8));
+	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
+	x64_jcc(a, X64_CC_E, l->slow);
+	x64_rr(a, X64_ADD, X64_RAX, X64_R8);
+	x64_rm(a, X64_CMP32, X64_RCX, x64_at(X64_RAX, offsetof(struct wire_thread, check)));
+	x64_jcc(a, X64_CC_NE, l->slow);
+	x64_cmp32_imm(a, x64_at(X64_RAX, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);
+	x64_jcc(a, X64_CC_NE, l->slow);
+	x64_bind(a, l->found);
+}
+
+/* Behind the body: no fs base yet; no word that would betray a forked child,
+ * so its wiped page must; a thread that the hash does not know. */
+static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct frame *f)
+{
+	struct x64_asm *a = &g->a;
+	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
+		x64_bind(a, l->no_tls);
+		x64_zero(a, X64_RCX);
+		x64_jmp(a, l->slow);
+	}
+	x64_bind(a, l->unsure);
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_proc, wipe_addr)));
+	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
+	x64_jcc(a, X64_CC_E, l->look);
+	x64_cmp64_imm(a, x64_at(X64_RAX, 0), 0);
+	x64_jcc(a, X64_CC_NE, l->look);
+	x64_bind(a, l->slow);
+	x64_mov(a, X64_RDI, X64_R8);
+	x64_call(a, g->env->fn_thread_find);
+	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
+	x64_jcc(a, X64_CC_E, f->out);
+	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
+	x64_mov_imm(a, X64_R8, g->env->shm_addr);
+	x64_jmp(a, l->found);
+}
+
+/* fn_enter(shm, proc, thread, site, sp) */
+static void gen_enter(struct jit_gen *g, const struct frame *f)
+{
+	struct x64_asm *a = &g->a;
+	x64_mov(a, X64_RDI, X64_R8);
+	x64_mov(a, X64_RDX, X64_RAX);
+	x64_mov(a, X64_RCX, X64_RBX);
+	x64_rm(a, X64_LOAD, X64_R9, x64_at(X64_RSP, 0));
+	x64_rm(a, X64_MOVZX16, X64_R8, x64_at(X64_RBX, offsetof(struct wire_site, sp_adj)));
+	x64_rm(a, X64_LEA, X64_R8, x64_at_index(X64_R9, X64_R8, frame_bytes(f)));
+	x64_call(a, g->env->fn_enter);
+	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
+	x64_jcc(a, X64_CC_E, f->out);
+	x64_mov(a, JIT_CTX, X64_RAX);
+}
+
+/* ---- the application's registers ---- */
+
+static void store_reg(struct jit_gen *g, enum wire_reg w, enum x64_reg r)
+{
+	x64_rm(&g->a, X64_STORE, r, x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, regs) + 8 * (size_t)w)));
+}
+
+/* Index of a saved register, or -1. */
+static int saved_at(const struct frame *f, unsigned reg)
+{
+	for (unsigned i = 0; i < f->saved_cnt; i++)
+		if (f->saved[i] == reg)
+			return (int)i;
+	return -1;
+}
+
+/* rcx is the frame, rdx the site. */
+static void gen_special_regs(struct jit_gen *g, const struct frame *f)
+{
+	struct x64_asm *a = &g->a;
+	uint32_t need = g->regs_needed;
+	if (need >> WIRE_RSP & 1) {
+		x64_rm(a, X64_MOVZX16, X64_RAX, x64_at(X64_RDX, offsetof(struct wire_site, sp_adj)));
+		x64_rm(a, X64_LEA, X64_RAX, x64_at_index(X64_RCX, X64_RAX, frame_bytes(f)));
+		store_reg(g, WIRE_RSP, X64_RAX);
+	}
+	if (need >> WIRE_RAX & 1) { /* pushed flags lie below it: then sp_adj has an odd number of words */
+		x64_rm(a, X64_MOVZX16, X64_RAX, x64_at(X64_RDX, offsetof(struct wire_site, sp_adj)));
+		x64_group_imm(a, X64_G_AND, X64_RAX, 8);
+		x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RCX, X64_RAX, frame_bytes(f) + 8));
+		store_reg(g, WIRE_RAX, X64_RAX);
+	}
+	if (need >> WIRE_RIP & 1) {
+		x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RDX, offsetof(struct wire_site, addr)));
+		store_reg(g, WIRE_RIP, X64_RAX);
+	}
+	if (need >> WIRE_EFLAGS & 1) {
+		x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RCX, 8 * (int64_t)f->saved_cnt));
+		store_reg(g, WIRE_EFLAGS, X64_RAX);
+	}
+	if (need >> WIRE_CS & 1) {
+		x64_mov_cs(a, X64_RAX);
+		store_reg(g, WIRE_CS, X64_RAX);
+	}
+	if (need >> WIRE_SS & 1) {
+		x64_mov_ss(a, X64_RAX);
+		store_reg(g, WIRE_SS, X64_RAX);
+	}
+	if (need >> WIRE_ORIG_RAX & 1)
+		x64_store_imm(a, 8, x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, regs) + 8 * WIRE_ORIG_RAX)), -1);
+}
+
+static void gen_regs(struct jit_gen *g, const struct frame *f)
+{
+	struct x64_asm *a = &g->a;
+	if (!g->regs_needed)
+		return;
+	x64_rm(a, X64_LOAD, X64_RCX, x64_at(X64_RSP, 0));
+	x64_rm(a, X64_LOAD, X64_RDX, JIT_CTX_AT(site));
+	for (unsigned r = 0; r < X64_REG_CNT; r++) {
+		if (r == X64_RAX || r == X64_RSP || !(g->regs_needed >> wire_regs[r] & 1))
+			continue;
+		int i = saved_at(f, r);
+		if (i >= 0)
+			x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RCX, 8 * ((int64_t)f->saved_cnt - 1 - i)));
+		store_reg(g, (enum wire_reg)wire_regs[r], i >= 0 ? X64_RAX : (enum x64_reg)r);
+	}
+	gen_special_regs(g, f);
+}
+
+/* ---- running and leaving ---- */
+
+static void gen_progs(struct jit_gen *g, const struct frame *f)
+{
+	struct x64_asm *a = &g->a;
+	for (uint32_t i = 0; i < g->prog_cnt; i++) {
+		if (i) {
+			x64_rm(a, X64_LOAD, X64_RAX, JIT_CTX_AT(shm));
+			x64_cmp32_imm(a, x64_at(X64_RAX, offsetof(struct wire_shm, exiting)), 0);
+			x64_jcc(a, X64_CC_NE, f->leave);
+		}
+		g->p = g->progs[i];
+		g->al = &g->allocs[i];
+		g->next_label = x64_label(a);
+		jit_gen_prog(g);
+		x64_bind(a, g->next_label);
+	}
+}
+
+static void gen_end(struct jit_gen *g, const struct frame *f)
+{
+	struct x64_asm *a = &g->a;
+	x64_bind(a, f->leave);
+	x64_mov(a, X64_RDI, JIT_CTX);
+	x64_call(a, g->env->fn_leave);
+	x64_bind(a, f->out);
+	x64_pop(a, X64_RSP);
+	for (unsigned i = f->saved_cnt - 1; i > 0; i--)
+		x64_pop(a, (enum x64_reg)f->saved[i]);
+	x64_bind(a, f->quick);
+	x64_pop(a, X64_RCX);
+	if (f->flags)
+		x64_pop(a, X64_RAX); /* the trampoline restores it */
+	x64_ret(a);
+}
+
+/* ---- whole bodies ---- */
+
+void jit_gen_init(struct jit_gen *g, const struct jit_env *env, enum wire_site_kind kind, const struct ir_prog *const *progs,
+		  uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap)
+{
+	*g = (struct jit_gen){ .env = env, .kind = kind, .progs = progs, .prog_cnt = prog_cnt };
+	x64_init(&g->a, buf, cap, addr);
+}
+
+void jit_gen_deinit(struct jit_gen *g)
+{
+	for (uint32_t i = 0; g->allocs && i < g->prog_cnt; i++)
+		jit_alloc_deinit(&g->allocs[i]);
+	free(g->allocs);
+	free(g->faults);
+	free(g->targets);
+	free(g->notes);
+	x64_deinit(&g->a);
+}
+
+static int check_room(const struct jit_env *env, const struct ir_prog *p, const struct jit_alloc *al, struct err *reterr)
+{
+	const struct wire_shm *geo = env->geometry;
+	uint64_t have = geo->geom.ctx_stride - offsetof(struct rt_ctx, scratch);
+	if (p->scratch_bytes > geo->scratch_bytes)
+		return err_setf(reterr, -EINVAL, "clause %u needs %u bytes of scratch memory, the session has %llu", p->clause,
+				p->scratch_bytes, (unsigned long long)geo->scratch_bytes);
+	if (geo->scratch_bytes + 8ULL * al->slot_cnt > have)
+		return err_setf(reterr, -EINVAL, "clause %u needs %u spill slots, for which the session left no room: "
+				"lay it out with ir_image_layout()", p->clause, al->slot_cnt);
+	return 0;
+}
+
+static int alloc_progs(struct jit_gen *g, struct err *reterr)
+{
+	uint32_t insns = 1;
+	g->allocs = calloc(g->prog_cnt ? g->prog_cnt : 1, sizeof(*g->allocs));
+	if (!g->allocs)
+		return err_setf(reterr, -ENOMEM, "no memory to generate code");
+	for (uint32_t i = 0; i < g->prog_cnt; i++) {
+		const struct ir_prog *p = g->progs[i];
+		if (jit_alloc_init(&g->allocs[i], p, &alloc_regs) < 0)
+			return err_setf(reterr, -ENOMEM, "no memory to generate code");
+		int r = check_room(g->env, p, &g->allocs[i], reterr);
+		if (r < 0)
+			return r;
+		note_needs(g, p, &g->allocs[i]);
+		if (p->insn_cnt > insns)
+			insns = p->insn_cnt;
+	}
+	g->targets = calloc(insns, sizeof(*g->targets));
+	return g->targets ? 0 : err_setf(reterr, -ENOMEM, "no memory to generate code");
+}
+
+int jit_gen_body(struct jit_gen *g, struct err *reterr)
+{
+	struct frame f;
+	struct thread_labels l;
+	int r = alloc_progs(g, reterr);
+	if (r < 0)
+		return r;
+	plan_frame(g, &f);
+	gen_begin(g, &f);
+	gen_thread(g, &l);
+	gen_enter(g, &f);
+	gen_regs(g, &f);
+	if (g->tsc_needed)
+		jit_gen_tsc(g);
+	gen_progs(g, &f);
+	gen_end(g, &f);
+	gen_thread_slow(g, &l, &f);
+	jit_gen_faults(g);
+	return g->no_memory ? err_setf(reterr, -ENOMEM, "no memory to generate code") : 0;
+}
+
+void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
+{
+	struct frame f;
+	struct thread_labels l;
+	plan_frame(g, &f);
+	gen_begin(g, &f);
+	gen_thread(g, &l);
+	gen_enter(g, &f);
+	x64_mov(&g->a, X64_RDI, JIT_CTX);
+	x64_zero(&g->a, X64_RSI);
+	x64_zero(&g->a, X64_RDX);
+	x64_zero(&g->a, X64_RCX);
+	x64_zero(&g->a, X64_R8);
+	x64_call(&g->a, g->env->helper_addr[helper]);
+	gen_end(g, &f);
+	gen_thread_slow(g, &l, &f);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/jit: generating one body.
+ *
+ *   body.c   the frame: early exits, saves, the thread, the context, the order of the programs
+ *   prog.c   one program: control flow, records, calls
+ *   alu.c    operations on registers
+ *   mem.c    loads, stores, ENV, ARG
+ *
+ * Registers while programs run:
+ *
+ *   rbx                      struct rt_ctx
+ *   rax rcx rdx rsi r8       temporary: never hold a vreg, so the arguments of a call
+ *                            can be filled in any order
+ *   rdi r9 r10 r11           vregs that no call lies across
+ *   rbp r12 r13 r14 r15      vregs
+ *   rsp                      16-aligned; the word there is the address of the saved registers
+ *
+ * Spill slots lie behind the context's scratch memory, not on the
+ * application's stack: a body takes at most 160 bytes of that.
+ */
+#ifndef JIT_X86_64_GEN_INT_H
+#define JIT_X86_64_GEN_INT_H
+
+#include "jit/alloc.h"
+#include "jit/jit.h"
+#include "jit/x86_64/asm.h"
+#include "rt/rt.h"
+
+#define JIT_CTX X64_RBX
+#define JIT_CTX_AT(field) x64_at(JIT_CTX, offsetof(struct rt_ctx, field))
+
+/* Code that is seldom run, emitted behind the body. */
+struct jit_fault {
+	uint32_t label;
+	uint32_t pc;       /* of the instruction that faults */
+	uint32_t next;     /* label behind the program */
+	bool is_div;       /* fault and value are still to be set */
+};
+
+struct jit_gen {
+	struct x64_asm a;
+	const struct jit_env *env;
+	enum wire_site_kind kind;
+	const struct ir_prog *const *progs;
+	uint32_t prog_cnt;
+	struct jit_alloc *allocs; /* by program */
+	struct jit_fault *faults;
+	uint32_t fault_cnt, fault_cap;
+	bool no_memory;
+	/* What the programs need of the prologue. */
+	uint32_t regs_needed; /* mask of enum wire_reg */
+	bool tsc_needed;
+	/* The program under way. */
+	const struct ir_prog *p;
+	const struct jit_alloc *al;
+	uint32_t *targets;    /* label of each instruction that is a target */
+	uint32_t next_label;  /* behind the program */
+	/* Where each instruction's code begins, for the printer; NULL: not wanted. */
+	struct jit_note *notes;
+	uint32_t note_cnt, note_cap;
+};
+struct jit_note {
+	size_t at;
+	uint32_t prog, insn;
+};
+
+/* Generate all but for the targets of branches, which x64_finish() fills in. */
+int jit_gen_body(struct jit_gen *, struct err *reterr);
+void jit_gen_hook(struct jit_gen *, enum ir_helper);
+/* jit.c: the body and the branches.  As jit_body(). */
+int64_t jit_gen_finish(struct jit_gen *, struct err *reterr);
+void jit_gen_init(struct jit_gen *, const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs,
+		  uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap);
+void jit_gen_deinit(struct jit_gen *);
+
+/* prog.c */
+void jit_gen_prog(struct jit_gen *);
+/* The cold code of all programs. */
+void jit_gen_faults(struct jit_gen *);
+/* A label at which instruction @pc faults. */
+uint32_t jit_fault_label(struct jit_gen *, uint32_t pc, bool is_div);
+
+/* alu.c */
+void jit_gen_alu(struct jit_gen *, uint32_t insn);
+bool jit_is_compare(unsigned op);
+/* Compares; the condition that means "true". */
+enum x64_cc jit_gen_compare(struct jit_gen *, const struct ir_insn *);
+
+/* mem.c */
+void jit_gen_mem(struct jit_gen *, const struct ir_insn *);
+void jit_gen_env(struct jit_gen *, const struct ir_insn *);
+void jit_gen_arg(struct jit_gen *, const struct ir_insn *);
+/* tsc into the context; changes rax and rdx. */
+void jit_gen_tsc(struct jit_gen *);
+
+/* ---- operands ---- */
+
+static inline struct jit_loc jit_loc(const struct jit_gen *g, uint32_t vreg)
+{
+	return g->al->locs[vreg];
+}
+struct x64_mem jit_spill_at(const struct jit_gen *, uint32_t slot);
+/* Value of @vreg into @reg. */
+void jit_load(struct jit_gen *, enum x64_reg reg, uint32_t vreg);
+/* The register that holds @vreg: its own, or @tmp, into which it is loaded. */
+enum x64_reg jit_src(struct jit_gen *, uint32_t vreg, enum x64_reg tmp);
+/* Where to compute a result: the register of @vreg, or @tmp; then _done stores it. */
+enum x64_reg jit_dst(const struct jit_gen *, uint32_t vreg, enum x64_reg tmp);
+void jit_dst_done(struct jit_gen *, uint32_t vreg, enum x64_reg reg);
+/* A place in this process's memory: rip-relative, or by @tmp. */
+struct x64_mem jit_abs(struct jit_gen *, uint64_t addr, enum x64_reg tmp);
+static inline uint64_t jit_proc_addr(const struct jit_env *env)
+{
+	return env->shm_addr + env->geometry->proc_off + env->proc_idx * sizeof(struct wire_proc);
+}
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Executable memory near the code that jumps to it. */
+#include "session/session_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define REACH 0x7ff00000ULL      /* of a rel32, with something to spare */
+#define LOWEST 0x10000ULL        /* vm.mmap_min_addr */
+#define HEAP_ROOM (1ULL << 30)   /* left to a heap that may grow */
+#define HIGHEST 0x7fffffff0000ULL
+
+static bool in_reach(uint64_t addr, uint64_t bytes, uint64_t lo, uint64_t hi)
+{
+	uint64_t end = addr + bytes;
+	uint64_t far_lo = hi > addr ? hi - addr : 0, far_hi = end > lo ? end - lo : 0;
+	return far_lo < REACH && far_hi < REACH;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* The best address in the gap [from, to) that lies between maps @before and @after; 0: none. */
+static uint64_t place_in_gap(uint64_t from, uint64_t to, const struct obj_map *before, const struct obj_map *after,
+			     uint64_t bytes, uint64_t lo, uint64_t hi)
+{
+	if (after && !strcmp(after->path, "[stack]"))
+		return 0; /* the stack grows down into it */
+	if (before && (!strcmp(before->path, "[heap]") || before->end - 1 < hi))
+		from += HEAP_ROOM; /* a heap may begin or grow here */
+	if (from > to || to - from < bytes)
+		return 0;
+	uint64_t low = from, high = to - bytes;
+	if (after && after->start <= lo && in_reach(high, bytes, lo, hi))
+		return align_down(high, 4096);
+	return in_reach(low, bytes, lo, hi) ? low : in_reach(high, bytes, lo, hi) ? align_down(high, 4096) : 0;
+}
+
+/* An unmapped place for @bytes within reach of all of [lo, hi), nearest first. */
+static uint64_t find_gap(const struct obj_proc *obj, uint64_t bytes, uint64_t lo, uint64_t hi)
+{
+	uint64_t best = 0, from = LOWEST;
+	const struct obj_map *before = NULL;
+	for (uint32_t i = 0; i <= obj_map_cnt(obj); i++) {
+		const struct obj_map *after = i < obj_map_cnt(obj) ? obj_map_at(obj, i) : NULL;
+		uint64_t to = after && after->start < HIGHEST ? after->start : HIGHEST;
+		uint64_t at = from < to ? place_in_gap(from, to, before, after, bytes, lo, hi) : 0;
+		if (at && (!best || distance(at, lo) < distance(best, lo)))
+			best = at;
+		if (!after || after->end >= HIGHEST)
+			break;
+		if (after->end > from)
+			from = after->end;
+		before = after;
+	}
+	return best;
+}
+
+/* Shared memory is large and may be far: the middle of the largest gap, so that what is near code stays free. */
+uint64_t arena_far_place(const struct obj_proc *obj, uint64_t bytes)
+{
+	uint64_t best = 0, best_bytes = 0, from = LOWEST;
+	for (uint32_t i = 0; i < obj_map_cnt(obj); i++) {
+		const struct obj_map *m = obj_map_at(obj, i);
+		if (m->start >= HIGHEST)
+			break;
+		if (m->start > from && m->start - from > best_bytes) {
+			best_bytes = m->start - from;
+			best = from + (best_bytes - bytes) / 2;
+		}
+		from = m->end > from ? m->end : from;
+	}
+	return best_bytes > bytes + 2 * HEAP_ROOM ? align_down(best, 4096) : 0;
+}
+
+static int map_arena(struct target *t, struct arena *a, uint64_t addr, uint64_t bytes, struct err *reterr)
+{
+	int fd = memfd_create("dyntrace-code", MFD_CLOEXEC), remote = -1;
+	if (fd < 0 || ftruncate(fd, (off_t)bytes)) {
+		int e = errno;
+		close(fd);
+		return err_setf(reterr, -e, "cannot make memory for code: %s", strerror(e));
+	}
+	a->code = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int r = a->code == MAP_FAILED ? err_setf(reterr, -errno, "cannot map memory for code: %s", strerror(errno)) : 0;
+	if (!r)
+		r = inject_pass_fd(t->inj, fd, &remote, reterr);
+	if (!r)
+		r = inject_mmap(t->inj, addr, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, remote, 0, &a->addr, reterr);
+	if (remote >= 0)
+		inject_close_fd(t->inj, remote, NULL);
+	close(fd);
+	a->bytes = bytes;
+	if (r && a->code != MAP_FAILED)
+		munmap(a->code, bytes);
+	return r;
+}
+
+int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr)
+{
+	for (uint32_t i = 0; i < t->arena_cnt; i++) {
+		struct arena *a = &t->arenas[i];
+		if (in_reach(a->addr, a->bytes, lo, hi) && a->bytes - a->promised >= bytes) {
+			a->promised += bytes;
+			*ret = a;
+			return 0;
+		}
+	}
+	uint64_t wanted = bytes;
+	bytes = align_up(bytes, 1u << 16);
+	int r = obj_proc_refresh(t->obj, reterr);
+	if (r)
+		return r;
+	uint64_t addr = find_gap(t->obj, bytes, lo, hi);
+	if (!addr)
+		return err_setf(reterr, -ENOSPC, "no %llu KiB of unmapped memory within reach of the code at 0x%llx",
+				(unsigned long long)(bytes >> 10), (unsigned long long)lo);
+	struct arena *more = realloc(t->arenas, (t->arena_cnt + 1) * sizeof(*more));
+	if (!more)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	t->arenas = more;
+	struct arena *a = &more[t->arena_cnt];
+	*a = (struct arena){ 0 };
+	r = map_arena(t, a, addr, bytes, reterr);
+	if (r)
+		return r;
+	t->arena_cnt++;
+	a->promised = wanted;
+	*ret = a;
+	return 0;
+}
+
+void arena_release(struct arena *a)
+{
+	for (uint32_t i = 0; i < a->body_cnt; i++)
+		free(a->bodies[i].progs);
+	free(a->bodies);
+	munmap(a->code, a->bytes);
+}
+
+static uint64_t hash_of(enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt)
+{
+	uint64_t h = 0xcbf29ce484222325ULL ^ kind;
+	for (uint32_t i = 0; i < cnt; i++)
+		h = (h ^ progs[i]) * 0x100000001b3ULL;
+	return h;
+}
+
+static const struct body *find_body(const struct arena *a, uint64_t hash, enum wire_site_kind kind, const uint32_t *progs,
+				    uint32_t cnt)
+{
+	for (uint32_t i = 0; i < a->body_cnt; i++) {
+		const struct body *b = &a->bodies[i];
+		if (b->hash == hash && b->kind == kind && b->prog_cnt == cnt && !memcmp(b->progs, progs, cnt * sizeof(*progs)))
+			return b;
+	}
+	return NULL;
+}
+
+static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt,
+			struct err *reterr)
+{
+	uint8_t *at = a->code + a->used;
+	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
+	if (kind == WIRE_SITE_HOOK)
+		return jit_hook_body(&t->env, IR_HELPER_hook_dl, addr, at, room, reterr);
+	const struct ir_prog **list = calloc(cnt ? cnt : 1, sizeof(*list));
+	if (!list)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < cnt; i++)
+		list[i] = &t->s->image->progs[progs[i]];
+	int64_t n = jit_body(&t->env, kind, list, cnt, addr, at, room, reterr);
+	free(list);
+	return n;
+}
+
+int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt,
+	       uint64_t *ret_addr, struct err *reterr)
+{
+	uint64_t hash = hash_of(kind, progs, cnt);
+	const struct body *have = find_body(a, hash, kind, progs, cnt);
+	if (have) {
+		*ret_addr = have->addr;
+		return 0;
+	}
+	a->used = align_up(a->used, 64);
+	int64_t n = generate(t, a, kind, progs, cnt, reterr);
+	if (n < 0)
+		return (int)n;
+	struct body *more = realloc(a->bodies, (a->body_cnt + 1) * sizeof(*more));
+	uint32_t *list = malloc((cnt ? cnt : 1) * sizeof(*list));
+	if (!more || !list) {
+		a->bodies = more ? more : a->bodies;
+		free(list);
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	}
+	memcpy(list, progs, cnt * sizeof(*list));
+	a->bodies = more;
+	more[a->body_cnt++] = (struct body){ hash, a->addr + a->used, list, cnt, (uint8_t)kind };
+	*ret_addr = a->addr + a->used;
+	a->used += (uint64_t)n;
+	return 0;
+}

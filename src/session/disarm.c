@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking everything back. */
+#include "session/session_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <linux/futex.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRIES 200
+#define SCAN_MAX (1ULL << 20) /* bytes of each stack that are searched */
+
+static bool in_arena(const struct target *t, uint64_t addr)
+{
+	for (uint32_t i = 0; i < t->arena_cnt; i++)
+		if (addr - t->arenas[i].addr < t->arenas[i].bytes)
+			return true;
+	return false;
+}
+
+static bool is_ours(const struct target *t, uint64_t addr)
+{
+	return in_arena(t, addr) || addr - t->agent_addr < t->agent_bytes;
+}
+
+static int compare_to(const void *a, const void *b)
+{
+	const struct patch_move *x = a, *y = b;
+	return x->to < y->to ? -1 : x->to > y->to;
+}
+
+/* Whether our jump still stands there: a library may be gone, and another be in its place. */
+static bool stands(const struct placed *p, struct inject *inj)
+{
+	uint8_t now[2];
+	return !inject_read(inj, p->addr, now, sizeof(now), NULL) && !memcmp(now, p->jump, sizeof(now));
+}
+
+/* Windows in the order opposite to that of placing, so that a short jump goes before its hole. */
+int text_restore(struct target *t, struct inject *inj, struct err *reterr)
+{
+	int r = 0;
+	for (uint32_t i = t->placed_cnt; i-- && !r;) {
+		const struct placed *p = &t->placed[i];
+		if (!stands(p, inj))
+			continue;
+		r = inject_write(inj, p->addr, p->old, p->bytes, reterr);
+		if (!r && p->hole_addr)
+			r = inject_write(inj, p->hole_addr, p->hole_old, 5, reterr);
+	}
+	return r;
+}
+
+/* Threads at a displaced instruction go back to the original. Returns how many are still in our code. */
+static uint32_t move_back(struct target *t, struct inject *inj)
+{
+	uint32_t left = 0;
+	for (uint32_t i = 0; i < inject_thread_cnt(inj); i++) {
+		struct user_regs_struct regs;
+		if (inject_get_regs(inj, i, &regs, NULL) || !is_ours(t, regs.rip))
+			continue;
+		struct patch_move key = { .to = regs.rip };
+		const struct patch_move *m = bsearch(&key, t->moves, t->move_cnt, sizeof(key), compare_to);
+		if (m) {
+			regs.rip = m->from;
+			inject_set_regs(inj, i, &regs, NULL);
+		} else {
+			left++;
+		}
+	}
+	return left;
+}
+
+static const struct obj_map *map_of(const struct obj_proc *obj, uint64_t addr)
+{
+	for (uint32_t i = 0; i < obj_map_cnt(obj); i++)
+		if (addr - obj_map_at(obj, i)->start < obj_map_at(obj, i)->end - obj_map_at(obj, i)->start)
+			return obj_map_at(obj, i);
+	return NULL;
+}
+
+/* A signal frame may hold an address of ours: look at every word of the stack. */
+static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject *inj, uint64_t sp)
+{
+	const struct obj_map *m = map_of(obj, sp);
+	if (!m)
+		return false;
+	uint64_t from = align_down(sp, 8), bytes = m->end - from;
+	if (bytes > SCAN_MAX)
+		bytes = SCAN_MAX;
+	uint64_t *words = malloc(bytes);
+	bool found = !words || inject_read(inj, from, words, bytes, NULL) != 0;
+	for (uint64_t i = 0; i < bytes / 8 && !found; i++)
+		found = is_ours(t, words[i]);
+	free(words);
+	return found;
+}
+
+bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *inj)
+{
+	if (obj_proc_refresh(obj, NULL))
+		return true;
+	for (uint32_t i = 0; i < inject_thread_cnt(inj); i++) {
+		struct user_regs_struct regs;
+		if (inject_get_regs(inj, i, &regs, NULL) || is_ours(t, regs.rip) || stack_mentions(t, obj, inj, regs.rsp))
+			return true;
+	}
+	return false;
+}
+
+static void unmap(struct target *t, struct inject *inj)
+{
+	for (uint32_t i = 0; i < t->arena_cnt; i++)
+		inject_munmap(inj, t->arenas[i].addr, t->arenas[i].bytes, NULL);
+	if (t->agent_addr)
+		inject_munmap(inj, t->agent_addr, t->agent_bytes, NULL);
+	if (t->wipe_addr)
+		inject_munmap(inj, t->wipe_addr, 4096, NULL);
+	if (t->shm_addr)
+		inject_munmap(inj, t->shm_addr, t->s->shm->bytes, NULL);
+}
+
+/* Nobody may wait in the loader hook when we go. */
+static void release_hook(struct target *t)
+{
+	struct wire_proc *proc = target_proc(t);
+	STORE_RELEASE(&proc->dl_ack, LOAD_ACQUIRE(&proc->dl_seq));
+	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
+static int clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
+{
+	struct timespec pause = { .tv_nsec = 1000000 };
+	int r = text_restore(t, inj, reterr);
+	if (!r)
+		r = inject_sync_core(inj, reterr);
+	for (int i = 0; i < TRIES && !r; i++) {
+		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
+			unmap(t, inj);
+			return 0;
+		}
+		release_hook(t);
+		r = inject_resume(inj, reterr);
+		nanosleep(&pause, NULL);
+		if (!r)
+			r = inject_stop(inj, reterr);
+		if (i > 10 && pause.tv_nsec < 8000000)
+			pause.tv_nsec *= 2;
+	}
+	return r; /* what a sleeping thread may return through stays mapped; its text is restored */
+}
+
+static int clean_process(struct target *t, pid_t pid, struct err *reterr)
+{
+	struct inject *inj = NULL;
+	struct obj_proc *obj = NULL;
+	int r = inject_attach(pid, &inj, reterr);
+	if (!r)
+		r = obj_proc_open(pid, &obj, reterr);
+	if (!r)
+		r = inject_stop(inj, reterr);
+	if (!r)
+		r = clean(t, obj, inj, reterr);
+	inject_detach(inj);
+	obj_proc_close(obj);
+	return r;
+}
+
+static bool maps_mention(pid_t pid, const char *what)
+{
+	char path[64], *line = NULL;
+	size_t cap = 0;
+	bool found = false;
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && getline(&line, &cap, f) > 0)
+		found = strstr(line, what) != NULL;
+	free(line);
+	fclose(f);
+	return found;
+}
+
+/* Children that the process forked have copies of the patched text and our mappings. */
+static void clean_children(struct target *t)
+{
+	struct stat st;
+	char what[96];
+	if (fstat(t->s->shm_fd, &st))
+		return;
+	snprintf(what, sizeof(what), " %llu ", (unsigned long long)st.st_ino);
+	DIR *d = opendir("/proc");
+	for (struct dirent *e; d && (e = readdir(d));) {
+		pid_t pid = (pid_t)atoi(e->d_name);
+		if (pid <= 0 || pid == t->pid || pid == getpid())
+			continue;
+		bool other = false;
+		for (uint32_t i = 1; i < t->s->target_cnt; i++)
+			other |= t->s->targets[i]->pid == pid;
+		if (other || !maps_mention(pid, what) || !maps_mention(pid, "dyntrace-shm"))
+			continue;
+		clean_process(t, pid, NULL);
+	}
+	if (d)
+		closedir(d);
+}
+
+static int disarm_target(struct target *t, struct err *reterr)
+{
+	int r = 0;
+	release_hook(t);
+	qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
+	if (!t->gone && target_same_program(t)) {
+		r = target_stop(t, reterr);
+		if (!r)
+			r = clean(t, t->obj, t->inj, reterr);
+		target_go(t);
+		if (r == -ESRCH)
+			r = 0; /* it ended meanwhile */
+	}
+	clean_children(t);
+	t->gone = true;
+	t->placed_cnt = 0;
+	t->move_cnt = 0;
+	return r;
+}
+
+/* Records that a probe had open when it was left for good (a longjmp out of a signal handler). */
+static void close_rings(struct session *s)
+{
+	for (uint32_t i = 0; i < s->shm->thread_cnt; i++) {
+		struct wire_thread *thr = (struct wire_thread *)((uint8_t *)s->shm + s->shm->thread_off + i * s->shm->geom.stride);
+		if (i && thr->state == WIRE_THREAD_FREE && !thr->incarnation)
+			break;
+		for (uint32_t l = 0; i && l < WIRE_LEVEL_MAX; l++)
+			ring_abandon(&thr->ring, (uint8_t *)thr + s->shm->geom.ring_off, s->shm->geom.ring_bytes, l);
+	}
+}
+
+int session_disarm(struct session *s, struct err *reterr)
+{
+	int ret = 0;
+	session_enable(s, false);
+	for (uint32_t i = 1; i < s->target_cnt; i++) {
+		struct target *t = s->targets[i];
+		if (t->gone && !t->placed_cnt)
+			continue;
+		int r = disarm_target(t, reterr);
+		if (r)
+			ret = r;
+	}
+	close_rings(s);
+	return ret;
+}

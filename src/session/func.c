@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* A function as patch wants to see it. */
+#include "session/session_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLACK_MAX 32u
+#define PADS_MAX 256
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+struct list {
+	uint64_t *v;
+	uint32_t cnt, cap;
+};
+
+static bool push(struct list *l, uint64_t v)
+{
+	if (l->cnt == l->cap) {
+		uint32_t cap = l->cap ? l->cap * 2 : 16;
+		uint64_t *more = realloc(l->v, cap * sizeof(*more));
+		if (!more)
+			return false;
+		l->v = more;
+		l->cap = cap;
+	}
+	l->v[l->cnt++] = v;
+	return true;
+}
+
+/* First index whose start is above @addr. */
+static uint32_t range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr)
+{
+	uint32_t lo = 0, hi = cnt;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (r[mid].start > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+static uint32_t sym_after(const struct obj_sym *s, uint32_t cnt, uint64_t addr)
+{
+	uint32_t lo = 0, hi = cnt;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (s[mid].addr > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+/* Starts of other symbols and ranges inside (addr, end) are entered from elsewhere; the first at or after
+ * end bounds the padding. */
+static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list *targets, uint64_t *ret_next, struct err *reterr)
+{
+	const struct obj_range *r;
+	const struct obj_sym *s;
+	uint32_t rn, sn;
+	int ret = obj_module_ranges(fn->t->obj, fn->mod, &r, &rn, reterr);
+	if (!ret)
+		ret = obj_module_syms(fn->t->obj, fn->mod, &s, &sn, reterr);
+	if (ret)
+		return ret;
+	uint64_t next = UINT64_MAX;
+	for (uint32_t i = range_after(r, rn, addr); i < rn && next == UINT64_MAX; i++) {
+		if (r[i].start >= end)
+			next = r[i].start;
+		else if (!push(targets, r[i].start))
+			return err_setf(reterr, -ENOMEM, "out of memory");
+	}
+	for (uint32_t i = sym_after(s, sn, addr); i < sn && s[i].addr < next; i++) {
+		if (s[i].addr >= end)
+			next = s[i].addr;
+		else if (!push(targets, s[i].addr))
+			return err_setf(reterr, -ENOMEM, "out of memory");
+	}
+	*ret_next = next;
+	return 0;
+}
+
+static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
+{
+	struct func *fn = arg;
+	return target_read(fn->t, addr, buf, bytes);
+}
+
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct patch_range *x = a, *y = b;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static bool has_frag(const struct func *fn, uint64_t start)
+{
+	for (uint32_t i = 0; i < fn->frag_cnt; i++)
+		if (fn->frags[i].start == start)
+			return true;
+	return false;
+}
+
+/* Parts that the compiler moved away: cold code that the function jumps to. */
+static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
+{
+	struct isa_insn in;
+	for (uint64_t at = 0; at < bytes; at += in.len) {
+		if (isa_decode(fn->code + at, bytes - at, addr + at, &in))
+			break;
+		if ((in.flow != ISA_JMP && in.flow != ISA_JCC) || in.target - addr < bytes)
+			continue;
+		const struct obj_range *r = obj_range_at(fn->t->obj, fn->mod, in.target);
+		if (!r || r->kind != OBJ_RANGE_COLD || has_frag(fn, r->start))
+			continue;
+		struct patch_range *more = realloc(fn->frags, (fn->frag_cnt + 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		fn->frags = more;
+		more[fn->frag_cnt++] = (struct patch_range){ r->start, r->end };
+	}
+	qsort(fn->frags, fn->frag_cnt, sizeof(*fn->frags), compare_ranges);
+	return 0;
+}
+
+int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
+{
+	struct list targets = { 0 };
+	uint64_t next = UINT64_MAX;
+	*fn = (struct func){ .mod = mod, .t = t };
+	if (!bytes || bytes > (64u << 20))
+		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
+	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
+	uint64_t pads[PADS_MAX];
+	int pad_cnt = r ? 0 : obj_landing_pads(t->obj, mod, addr, pads, PADS_MAX);
+	for (int i = 0; i < pad_cnt && i < PADS_MAX && !r; i++)
+		if (!push(&targets, pads[i]))
+			r = err_setf(reterr, -ENOMEM, "out of memory");
+	if (!r && pad_cnt > PADS_MAX)
+		r = err_setf(reterr, -E2BIG, "more than %d landing pads", PADS_MAX);
+	uint64_t room = next - (addr + bytes);
+	uint32_t slack = room < SLACK_MAX ? (uint32_t)room : SLACK_MAX;
+	if (addr + bytes + slack > mod->text_end)
+		slack = addr + bytes < mod->text_end ? (uint32_t)(mod->text_end - addr - bytes) : 0;
+	fn->targets = targets.v;
+	if (!r && !(fn->code = calloc(1, bytes + SLACK_MAX)))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
+	if (!r && target_read(t, addr, fn->code, bytes + slack))
+		r = err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
+	if (!r && find_frags(fn, addr, bytes))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
+	if (r) {
+		func_deinit(fn);
+		return r;
+	}
+	qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
+	fn->pf = (struct patch_func){
+		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes,
+		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
+		.targets = targets.v, .target_cnt = targets.cnt,
+		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
+	};
+	return 0;
+}
+
+void func_deinit(struct func *fn)
+{
+	free(fn->code);
+	free(fn->targets);
+	free(fn->frags);
+	fn->code = NULL;
+	fn->targets = NULL;
+	fn->frags = NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/session_int.h"
+
+#include <stdlib.h>
+
+struct wire_site *site_at(struct session *s, uint32_t i)
+{
+	return (struct wire_site *)((uint8_t *)s->shm + s->shm->site_off) + i;
+}
+
+uint32_t site_add(struct session *s, const struct probe *p, uint64_t addr, enum wire_site_kind kind)
+{
+	uint32_t i = s->shm->site_cnt;
+	if (i >= s->shm->site_cap)
+		return WIRE_NONE;
+	struct wire_site site = {
+		.addr = addr,
+		.func_addr = p ? p->func_addr : addr,
+		.prov = intern_add(s->strings, p ? p->prov : "dyntrace"),
+		.mod = intern_add(s->strings, p ? p->mod : ""),
+		.func = intern_add(s->strings, p ? p->func : ""),
+		.name = intern_add(s->strings, p ? p->name : "loader"),
+		.probe_id = p ? p->id : 0,
+		.kind = (uint16_t)kind,
+		.enabled = 1,
+	};
+	if (site.prov == WIRE_NONE || site.mod == WIRE_NONE || site.func == WIRE_NONE || site.name == WIRE_NONE)
+		return WIRE_NONE;
+	*site_at(s, i) = site;
+	s->shm->site_cnt = i + 1;
+	return i;
+}
+
+uint32_t session_site_cnt(const struct session *s)
+{
+	return s->shm->site_cnt;
+}
+
+const struct wire_site *session_tool_site(struct session *s, uint32_t probe_id)
+{
+	for (uint32_t i = 0; i < s->shm->site_cnt; i++)
+		if (site_at(s, i)->kind == WIRE_SITE_TOOL && site_at(s, i)->probe_id == probe_id)
+			return site_at(s, i);
+	return NULL;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* Getting into a process: what of ours is mapped there. */
+#include "session/session_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct session_child {
+	struct inject *inj;
+};
+
+struct wire_proc *target_proc(struct target *t)
+{
+	return (struct wire_proc *)((uint8_t *)t->s->shm + t->s->shm->proc_off) + t->proc;
+}
+
+int target_read(void *target, uint64_t addr, void *buf, size_t bytes)
+{
+	struct target *t = target;
+	return pread(t->memfd, buf, bytes, (off_t)addr) == (ssize_t)bytes ? 0 : -EFAULT;
+}
+
+size_t target_read_some(struct target *t, uint64_t addr, void *buf, size_t bytes)
+{
+	size_t done = 0;
+	ssize_t n;
+	while (done < bytes && (n = pread(t->memfd, (uint8_t *)buf + done, bytes - done, (off_t)(addr + done))) > 0)
+		done += (size_t)n;
+	return done;
+}
+
+/* The file descriptor belongs to the memory of one program: after an exec it reads nothing. */
+bool target_same_program(const struct target *t)
+{
+	char c;
+	return t->shm_addr ? pread(t->memfd, &c, 1, (off_t)t->shm_addr) == 1 : true;
+}
+
+int target_stop(struct target *t, struct err *reterr)
+{
+	if (!t->inj) {
+		int r = inject_attach(t->pid, &t->inj, reterr);
+		if (r)
+			return r;
+	}
+	int r = inject_stop(t->inj, reterr);
+	if (!r && !target_same_program(t))
+		r = err_setf(reterr, -ESRCH, "process %d runs another program now", t->pid);
+	if (r)
+		target_go(t);
+	return r;
+}
+
+void target_go(struct target *t)
+{
+	inject_detach(t->inj);
+	t->inj = NULL;
+}
+
+/* A private page that reads as zero in a forked child (ADR 6). */
+static int map_wipe_page(struct target *t, struct err *reterr)
+{
+	uint64_t one = 1;
+	int64_t ret;
+	int r = inject_mmap(t->inj, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &t->wipe_addr, reterr);
+	if (r)
+		return r;
+	const uint64_t args[6] = { t->wipe_addr, 4096, MADV_WIPEONFORK };
+	r = inject_syscall(t->inj, SYS_madvise, args, &ret, reterr);
+	if (r || ret < 0)
+		return r ? r : err_setf(reterr, (int)ret, "the kernel has no MADV_WIPEONFORK (Linux 4.14 and later have)");
+	return inject_write(t->inj, t->wipe_addr, &one, sizeof(one), reterr);
+}
+
+static int map_shm_there(struct target *t, struct err *reterr)
+{
+	int remote;
+	int r = inject_pass_fd(t->inj, t->s->shm_fd, &remote, reterr);
+	if (r)
+		return r;
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->s->shm->bytes), t->s->shm->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, remote, 0,
+			&t->shm_addr, reterr);
+	inject_close_fd(t->inj, remote, NULL);
+	if (r)
+		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
+	const uint64_t args[6] = { t->shm_addr, t->s->shm->bytes, MADV_DONTDUMP };
+	int64_t ret;
+	return inject_syscall(t->inj, SYS_madvise, args, &ret, reterr);
+}
+
+static int enter(struct target *t, struct err *reterr)
+{
+	int r = map_shm_there(t, reterr);
+	if (!r)
+		r = map_wipe_page(t, reterr);
+	if (!r)
+		r = agent_load(t, reterr);
+	if (!r)
+		r = procinfo_fill(t, target_proc(t), reterr);
+	if (r)
+		return r;
+	struct wire_proc *proc = target_proc(t);
+	proc->shm_addr = t->shm_addr;
+	proc->wipe_addr = t->wipe_addr;
+	t->env.geometry = t->s->shm;
+	t->env.shm_addr = t->shm_addr;
+	t->env.proc_idx = t->proc;
+	t->env.proc_flags = proc->flags;
+	return 0;
+}
+
+static void leave(struct target *t)
+{
+	if (t->wipe_addr)
+		inject_munmap(t->inj, t->wipe_addr, 4096, NULL);
+	if (t->agent_addr)
+		inject_munmap(t->inj, t->agent_addr, t->agent_bytes, NULL);
+	if (t->shm_addr)
+		inject_munmap(t->inj, t->shm_addr, t->s->shm->bytes, NULL);
+}
+
+static int open_handles(struct target *t, struct err *reterr)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
+	t->memfd = open(path, O_RDWR | O_CLOEXEC);
+	if (t->memfd < 0)
+		return err_setf(reterr, -errno, "cannot read the memory of process %d: %s", t->pid, strerror(errno));
+	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
+	if (t->pidfd < 0)
+		return err_setf(reterr, -errno, "cannot watch process %d: %s", t->pid, strerror(errno));
+	return obj_proc_open(t->pid, &t->obj, reterr);
+}
+
+static void target_abort(struct target *t)
+{
+	if (t->inj)
+		leave(t);
+	inject_detach(t->inj);
+	obj_proc_close(t->obj);
+	if (t->memfd >= 0)
+		close(t->memfd);
+	if (t->pidfd >= 0)
+		close(t->pidfd);
+	free(t);
+}
+
+/* Takes over @inj, also on failure. */
+static int target_create(struct session *s, struct inject *inj, bool is_child, uint32_t *ret_proc, struct err *reterr)
+{
+	struct target *t = calloc(1, sizeof(*t));
+	if (!t || s->target_cnt >= WIRE_PROC_MAX) {
+		free(t);
+		inject_detach(inj);
+		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %d", WIRE_PROC_MAX - 1);
+	}
+	*t = (struct target){ .s = s, .proc = s->target_cnt, .pid = inject_pid(inj), .is_child = is_child,
+			      .pidfd = -1, .memfd = -1, .inj = inj };
+	int r = open_handles(t, reterr);
+	if (!r && !obj_proc_is_64bit(t->obj))
+		r = err_setf(reterr, -ENOTSUP, "process %d is a 32-bit program: only 64-bit ones can be traced", t->pid);
+	if (!r)
+		r = inject_stop(inj, reterr);
+	if (!r)
+		r = enter(t, reterr);
+	if (r) {
+		target_abort(t);
+		return r;
+	}
+	s->targets[s->target_cnt++] = t;
+	*ret_proc = t->proc;
+	if (!is_child)
+		target_go(t);
+	return 0;
+}
+
+int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_attach(pid, &inj, reterr);
+	return r ? r : target_create(s, inj, false, ret_proc, reterr);
+}
+
+int session_child_start(char *const argv[], struct session_child **ret, struct err *reterr)
+{
+	struct session_child *c = calloc(1, sizeof(*c));
+	if (!c)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	int r = inject_spawn(argv, &c->inj, reterr);
+	if (r) {
+		free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+pid_t session_child_pid(const struct session_child *c)
+{
+	return inject_pid(c->inj);
+}
+
+int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj = c->inj;
+	pid_t pid = inject_pid(inj);
+	free(c);
+	int r = target_create(s, inj, true, ret_proc, reterr);
+	if (r) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, __WALL);
+	}
+	return r;
+}
+
+void session_child_kill(struct session_child *c)
+{
+	if (!c)
+		return;
+	pid_t pid = inject_pid(c->inj);
+	kill(pid, SIGKILL);
+	inject_detach(c->inj);
+	waitpid(pid, NULL, __WALL);
+	free(c);
+}
+
+int session_spawn(struct session *s, char *const argv[], uint32_t *ret_proc, struct err *reterr)
+{
+	struct session_child *c;
+	int r = session_child_start(argv, &c, reterr);
+	return r ? r : session_adopt(s, c, ret_proc, reterr);
+}
+
+int session_go(struct session *s, struct err *reterr)
+{
+	(void)reterr;
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i]->inj)
+			target_go(s->targets[i]);
+	return 0;
+}

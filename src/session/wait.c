@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* What happens in the targets: somebody rings, a loader waits, a process ends. */
+#include "session/session_int.h"
+
+#include <errno.h>
+#include <link.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLICE_NS 20000000ULL /* how late the end of a process may be noticed */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+static bool has_ended(struct target *t, int *ret_status)
+{
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
+	*ret_status = 0;
+	if (poll(&p, 1, 0) <= 0)
+		return false;
+	if (t->is_child)
+		waitpid(t->pid, ret_status, __WALL | WNOHANG);
+	return true;
+}
+
+/* The loader tells before and after a change (r_debug.r_state, link.h): before it there is nothing to see. */
+static bool loader_is_busy(struct target *t)
+{
+	uint64_t addr, bytes;
+	int32_t state = RT_CONSISTENT;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
+		struct obj_module *m = obj_module_at(t->obj, i);
+		if (m->is_loader && !obj_module_find(t->obj, m, "_r_debug", &addr, &bytes))
+			target_read(t, addr + offsetof(struct r_debug, r_state), &state, sizeof(state));
+	}
+	return state != RT_CONSISTENT;
+}
+
+static void let_loader_go(struct target *t)
+{
+	struct wire_proc *proc = target_proc(t);
+	STORE_RELEASE(&proc->dl_ack, LOAD_ACQUIRE(&proc->dl_seq));
+	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+static bool modules_came(struct target *t)
+{
+	struct wire_proc *proc = target_proc(t);
+	if (LOAD_ACQUIRE(&proc->dl_seq) == proc->dl_ack)
+		return false;
+	if (!loader_is_busy(t) && !obj_proc_refresh(t->obj, NULL))
+		return true;
+	let_loader_go(t);
+	return false;
+}
+
+/* One event of one target, if there is any. */
+static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_status)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++) {
+		struct target *t = s->targets[i];
+		*ret_proc = i;
+		if (t->gone || t->inj)
+			continue;
+		if (modules_came(t))
+			return SESSION_MODULES;
+		if (has_ended(t, ret_status)) {
+			t->gone = true;
+			return SESSION_EXITED;
+		}
+		if (!target_same_program(t) && !has_ended(t, ret_status)) {
+			t->gone = true;
+			return SESSION_EXECED;
+		}
+	}
+	return SESSION_NOTHING;
+}
+
+static void sleep_at_doorbell(struct wire_shm *shm, uint32_t seen, uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000ULL), .tv_nsec = (long)(ns % 1000000000ULL) };
+	STORE_RELEASE(&shm->consumer_sleeps, 1);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &shm->doorbell, FUTEX_WAIT, seen, &ts, NULL, 0);
+	STORE_RELEASE(&shm->consumer_sleeps, 0);
+}
+
+enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status)
+{
+	uint64_t end = now_ns() + timeout_ns;
+	for (;;) {
+		uint32_t seen = LOAD_ACQUIRE(&s->shm->doorbell);
+		enum session_event e = look(s, ret_proc, ret_status);
+		uint64_t now = now_ns();
+		if (e != SESSION_NOTHING || now >= end)
+			return e;
+		uint64_t left = end - now;
+		sleep_at_doorbell(s->shm, seen, left < SLICE_NS ? left : SLICE_NS);
+		if (LOAD_ACQUIRE(&s->shm->doorbell) == seen)
+			continue;
+		e = look(s, ret_proc, ret_status);
+		return e == SESSION_NOTHING ? SESSION_DATA : e;
+	}
+}
+
+int session_modules_done(struct session *s, uint32_t proc, struct err *reterr)
+{
+	struct target *t = s->targets[proc];
+	int r = 0;
+	procinfo_fill_libc(t, target_proc(t));
+	if (s->uses_stacks)
+		r = unwind_update(t, reterr);
+	let_loader_go(t);
+	return r;
+}

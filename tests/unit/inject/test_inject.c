@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+#include "../tap.h"
+#include "../../trigger/target.h"
+#include "inject/inject.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+static int64_t remote(struct inject *in, long nr, uint64_t a)
+{
+	uint64_t args[6] = { a };
+	int64_t v = -1;
+	struct err e;
+	CHECK_MSG(!inject_syscall(in, nr, args, &v, &e), "%s", e.msg);
+	return v;
+}
+
+static struct inject *attach(pid_t pid)
+{
+	struct inject *in = NULL;
+	struct err e;
+	CHECK_MSG(!inject_attach(pid, &in, &e), "%s", e.msg);
+	return in;
+}
+
+static bool stop(struct inject *in)
+{
+	struct err e;
+	return CHECK_MSG(!inject_stop(in, &e), "%s", e.msg);
+}
+
+static bool resume(struct inject *in)
+{
+	struct err e;
+	return CHECK_MSG(!inject_resume(in, &e), "%s", e.msg);
+}
+
+/* Stops, makes system calls, lets go, many times; the target must not notice. */
+static void cycles(char *const argv[], int cnt)
+{
+	struct target t;
+	if (!CHECK_MSG(target_start(&t, argv), "%s does not start", argv[0]))
+		return;
+	for (int i = 0; i < cnt; i++) {
+		struct inject *in = attach(t.pid);
+		if (!in || !stop(in))
+			break;
+		CHECK(inject_thread_cnt(in) >= 1);
+		if (i % 2)
+			CHECK_EQ(remote(in, SYS_getpid, 0), t.pid);
+		resume(in);
+		inject_detach(in);
+		usleep(200);
+	}
+	CHECK_EQ(target_end(&t), 0);
+}
+
+static void invisible_to_blocked_threads(void)
+{
+	cycles((char *[]){ (char *)TRIGGER_DIR "/blockers", "2", NULL }, 100);
+}
+
+static void invisible_to_static_glibc(void)
+{
+	cycles((char *[]){ (char *)TRIGGER_DIR "/blockers-static", NULL }, 30);
+}
+
+static void invisible_to_static_musl(void)
+{
+	if (access(TRIGGER_DIR "/blockers-musl", X_OK))
+		SKIP("musl-gcc is missing: install musl-tools");
+	cycles((char *[]){ (char *)TRIGGER_DIR "/blockers-musl", NULL }, 30);
+}
+
+static void many_threads(void)
+{
+	cycles((char *[]){ (char *)TRIGGER_DIR "/blockers", "16", NULL }, 5);
+}
+
+static bool start_sleeper(struct target *t)
+{
+	return CHECK(target_start(t, (char *[]){ (char *)TRIGGER_DIR "/signals", NULL }));
+}
+
+static void signals_arrive(void)
+{
+	struct target t;
+	if (!start_sleeper(&t))
+		return;
+	for (int i = 0; i < 50; i++) {
+		struct inject *in = attach(t.pid);
+		if (i % 3 == 0)
+			kill(t.pid, SIGUSR1);
+		if (!in || !stop(in))
+			break;
+		if (i % 3 == 1)
+			kill(t.pid, SIGUSR1);
+		remote(in, SYS_getpid, 0);
+		if (i % 3 == 2)
+			kill(t.pid, SIGUSR1);
+		resume(in);
+		inject_detach(in);
+		usleep(2000);
+	}
+	CHECK_EQ(target_end(&t), 50);
+}
+
+static bool wait_state(struct target *t, char want)
+{
+	for (int i = 0; i < 500 && target_state(t) != want; i++)
+		usleep(1000);
+	return target_state(t) == want;
+}
+
+static void job_control_is_kept(void)
+{
+	struct target t;
+	if (!start_sleeper(&t))
+		return;
+	kill(t.pid, SIGSTOP);
+	CHECK(wait_state(&t, 'T'));
+	struct inject *in = attach(t.pid);
+	if (in && stop(in)) {
+		CHECK_EQ(remote(in, SYS_getpid, 0), t.pid);
+		resume(in);
+		CHECK(wait_state(&t, 'T'));
+	}
+	kill(t.pid, SIGCONT);
+	CHECK(wait_state(&t, 'S'));
+	if (in && stop(in)) {
+		kill(t.pid, SIGSTOP);
+		remote(in, SYS_getpid, 0);
+		resume(in);
+		CHECK(wait_state(&t, 'T'));
+	}
+	if (in && stop(in)) {
+		remote(in, SYS_getpid, 0);
+		kill(t.pid, SIGCONT);
+		resume(in);
+		CHECK(wait_state(&t, 'S'));
+	}
+	inject_detach(in);
+	CHECK_EQ(target_end(&t), 0);
+}
+
+static int open_fds(pid_t pid)
+{
+	char cmd[64];
+	snprintf(cmd, sizeof(cmd), "ls /proc/%d/fd | wc -l", (int)pid);
+	FILE *f = popen(cmd, "r");
+	int n = -1;
+	if (!f || fscanf(f, "%d", &n) != 1)
+		n = -1;
+	if (f)
+		pclose(f);
+	return n;
+}
+
+static void maps_a_descriptor(void)
+{
+	struct target t;
+	struct err e;
+	int remote_fd = -1;
+	uint64_t at = 0, again;
+	char buf[6] = "";
+	if (!start_sleeper(&t))
+		return;
+	int before = open_fds(t.pid), fd = memfd_create("inject-test", MFD_CLOEXEC);
+	CHECK_EQ(write(fd, "hello", 6), 6);
+	struct inject *in = attach(t.pid);
+	if (in && stop(in)) {
+		CHECK_MSG(!inject_pass_fd(in, fd, &remote_fd, &e), "%s", e.msg);
+		CHECK_MSG(!inject_mmap(in, 0, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, remote_fd, 0, &at, &e), "%s", e.msg);
+		CHECK_EQ(inject_mmap(in, at, 4096, PROT_READ, MAP_SHARED, remote_fd, 0, &again, &e), -EEXIST);
+		CHECK(!inject_close_fd(in, remote_fd, NULL));
+		CHECK(!inject_read(in, at, buf, sizeof(buf), NULL));
+		CHECK_STR(buf, "hello");
+		CHECK(!inject_write(in, at, "HELLO", 6, &e) || 1);
+		CHECK(!inject_sync_core(in, NULL));
+		CHECK(!inject_munmap(in, at, 4096, NULL));
+		CHECK(inject_read(in, at, buf, 1, NULL) < 0);
+		resume(in);
+	}
+	inject_detach(in);
+	CHECK_EQ(open_fds(t.pid), before);
+	close(fd);
+	CHECK_EQ(target_end(&t), 0);
+}
+
+static void spawns_before_the_first_instruction(void)
+{
+	struct inject *in = NULL;
+	struct err e;
+	int status = -1;
+	char *argv[] = { "sh", "-c", "exit 7", NULL };
+	CHECK_MSG(!inject_spawn(argv, &in, &e), "%s", e.msg);
+	if (!in)
+		return;
+	CHECK_EQ(inject_thread_cnt(in), 1);
+	CHECK_EQ(remote(in, SYS_getpid, 0), inject_pid(in));
+	CHECK_EQ(inject_poll(in, &status), INJECT_STOPPED);
+	resume(in);
+	for (int i = 0; i < 2000 && inject_poll(in, &status) != INJECT_EXITED; i++)
+		usleep(1000);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	CHECK_EQ(inject_stop(in, &e), -ESRCH);
+	inject_detach(in);
+}
+
+static void says_what_is_wrong(void)
+{
+	struct inject *in = NULL;
+	struct err e;
+	char *missing[] = { "no-such-program-anywhere", NULL };
+	CHECK_EQ(inject_spawn(missing, &in, &e), -ENOENT);
+	CHECK_STR(e.msg, "cannot run no-such-program-anywhere: No such file or directory");
+	CHECK_EQ(inject_attach(0x3fffffff, &in, &e), -ESRCH);
+	CHECK_STR(e.msg, "there is no process 1073741823");
+	CHECK_EQ(inject_attach(2, &in, &e) < 0, 1); /* a kernel thread, or none of ours */
+	pid_t pid = fork();
+	if (!pid)
+		_exit(0);
+	siginfo_t si;
+	waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT);
+	CHECK_EQ(inject_attach(pid, &in, &e), -ESRCH);
+	CHECK(strstr(e.msg, "zombie"));
+	waitpid(pid, NULL, 0);
+}
+
+static void sees_exec_and_end(void)
+{
+	struct inject *in = NULL;
+	struct err e;
+	int status = -1;
+	char *argv[] = { "sh", "-c", "read x; exec sleep 1000", NULL };
+	int p[2], saved = dup(0);
+	CHECK(!pipe2(p, O_CLOEXEC));
+	dup2(p[0], 0);
+	CHECK_MSG(!inject_spawn(argv, &in, &e), "%s", e.msg);
+	dup2(saved, 0);
+	if (!in)
+		return;
+	resume(in);
+	CHECK_EQ(inject_poll(in, &status), INJECT_RUNNING);
+	CHECK_EQ(write(p[1], "x\n", 2), 2);
+	for (int i = 0; i < 2000 && inject_poll(in, &status) == INJECT_RUNNING; i++)
+		usleep(1000);
+	CHECK_EQ(inject_poll(in, &status), INJECT_EXECED);
+	CHECK_EQ(inject_stop(in, &e), -ESRCH);
+	CHECK(strstr(e.msg, "another program"));
+	kill(inject_pid(in), SIGKILL);
+	for (int i = 0; i < 2000 && inject_poll(in, &status) != INJECT_EXITED; i++)
+		usleep(1000);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	inject_detach(in);
+}
+
+/* Whoever holds the stop may be killed at any moment. */
+static void outlives_its_controller(void)
+{
+	struct target t;
+	if (!CHECK(target_start(&t, (char *[]){ (char *)TRIGGER_DIR "/blockers", NULL })))
+		return;
+	for (int i = 0; i < 10; i++) {
+		pid_t pid = fork();
+		if (!pid) {
+			struct inject *in;
+			if (inject_attach(t.pid, &in, NULL) || inject_stop(in, NULL))
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		usleep(30000);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	CHECK_EQ(target_end(&t), 0);
+}
+
+TAP_MAIN(TEST(says_what_is_wrong), TEST(spawns_before_the_first_instruction), TEST(sees_exec_and_end),
+	 TEST(maps_a_descriptor), TEST(signals_arrive), TEST(job_control_is_kept), TEST(invisible_to_blocked_threads),
+	 TEST(invisible_to_static_glibc), TEST(invisible_to_static_musl), TEST(many_threads), TEST(outlives_its_controller))

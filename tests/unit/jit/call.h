@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calling bodies as trampolines do, with every general register under
+ * control: for tests and the micro-benchmark.  Not for several threads at once.
+ */
+#ifndef TESTS_UNIT_JIT_CALL_H
+#define TESTS_UNIT_JIT_CALL_H
+
+#include "jit/jit.h"
+#include "rt/rt.h"
+
+/* How the trampoline looks. */
+enum call_variant {
+	CALL_PLAIN,         /* sp_adj 16 */
+	CALL_FLAGS,         /* 24 */
+	CALL_RED_ZONE,      /* 144 */
+	CALL_RED_ZONE_FLAGS, /* 152 */
+	CALL_VARIANT_CNT
+};
+extern const uint16_t call_sp_adj[CALL_VARIANT_CNT];
+
+struct call {
+	/* Registers by wire_reg number, up to WIRE_RDI; rsp and flags besides. */
+	uint64_t in[WIRE_REG_CNT];
+	uint64_t out[WIRE_REG_CNT]; /* after the trampoline */
+	const void *body;
+	uint64_t variant; /* enum call_variant */
+	uint64_t site;    /* index */
+	uint64_t no_fs;   /* run with an fs base of 0 */
+	/* private */
+	uint64_t host_rsp, fs;
+	struct call *prev;
+};
+/* in[WIRE_RSP] must be the end of enough stack; in[WIRE_EFLAGS] may have arithmetic flags and DF. */
+void call_run(struct call *);
+
+uint64_t call_fs_base(void);
+bool call_has_fsgsbase(void);
+
+/* An env for this process, with rt's own functions.  @geometry: also where the memory is. */
+void call_env_init(struct jit_env *, const struct wire_shm *geometry);
+
+/* Memory for code, writable and executable; near @hint (within 1 GB) where that is not NULL. */
+void *call_code_map(const void *hint, size_t bytes);
+
+#endif
