@@ -61,7 +61,7 @@ static int add_pid(struct cli_args *a, const char *arg)
 static int set_option(struct cli_args *a, const char *flag, const char *name, const char *value)
 {
 	struct err e;
-	if (!options_set(&a->opts, name, value, false, &e))
+	if (!cli_options_set(&a->opts, name, value, false, &e))
 		return CLI_OK;
 	cli_error("failed to set %s: %s", flag, e.msg);
 	return CLI_ERROR;
@@ -170,11 +170,11 @@ static int take_macros(struct cli_args *a, int argc, char **argv, const char *ze
 	return CLI_OK;
 }
 
-int args_parse(struct cli_args *a, int argc, char **argv)
+int cli_args_parse(struct cli_args *a, int argc, char **argv)
 {
 	const char *zero = argv[0];
 	int opt, rc = CLI_OK;
-	options_init(&a->opts);
+	cli_options_init(&a->opts);
 	if (argc > 1 && !strcmp(argv[1], "explain")) {
 		a->mode = MODE_EXPLAIN;
 		argv++;
@@ -187,7 +187,7 @@ int args_parse(struct cli_args *a, int argc, char **argv)
 	return rc ? rc : take_macros(a, argc, argv, zero);
 }
 
-void args_deinit(struct cli_args *a)
+void cli_args_deinit(struct cli_args *a)
 {
 	for (uint32_t i = 0; i < a->src_cnt; i++) {
 		free(a->srcs[i].arg);
@@ -218,7 +218,7 @@ static const char *split_word(const char *p, char *w)
 	return p;
 }
 
-char **args_split(const char *command)
+char **cli_args_split(const char *command)
 {
 	char **words = calloc(strlen(command) / 2 + 2, sizeof(*words));
 	uint32_t n = 0;
@@ -235,7 +235,7 @@ char **args_split(const char *command)
 	return words;
 }
 
-void args_split_free(char **words)
+void cli_args_split_free(char **words)
 {
 	for (char **w = words; w && *w; w++)
 		free(*w);

@@ -67,7 +67,7 @@ static void show_diags(const struct cli *cli)
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
 {
 	struct cli *cli = arg;
-	int rc = options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
+	int rc = cli_options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
 	if (!rc && cli->consume) {
 		struct consume_opts o;
 		cli_consume_opts(cli, &o);
@@ -166,6 +166,6 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .no_ids = cli_testing(), .demangle = o->demangle,
 		.stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
-		.on_error = fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
+		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 	};
 }

@@ -34,17 +34,17 @@ static bool is_tool(const struct cli *cli, uint32_t idx)
 	return cli->probes[idx].armed && probe_at(cli->table, idx)->kind == WIRE_SITE_TOOL;
 }
 
-void fire_named(struct cli *cli, const char *name, const uint64_t args[10])
+void cli_fire_named(struct cli *cli, const char *name, const uint64_t args[10])
 {
 	for (uint32_t i = 0; i < cli->probe_cnt; i++)
 		if (is_tool(cli, i) && !probe_at(cli->table, i)->period_ns && !strcmp(probe_at(cli->table, i)->name, name))
 			fire_probe(cli, i, args);
 }
 
-void fire_error(void *arg, const struct wire_rec *rec, const struct wire_rec_error *e)
+void cli_fire_error(void *arg, const struct wire_rec *rec, const struct wire_rec_error *e)
 {
 	uint64_t args[10] = { 0, rec->clause + 1ul, e->action, e->pc, e->fault, e->value };
-	fire_named(arg, "ERROR", args);
+	cli_fire_named(arg, "ERROR", args);
 }
 
 static uint64_t until_next(const struct cli *cli, uint64_t now)
@@ -58,7 +58,7 @@ static uint64_t until_next(const struct cli *cli, uint64_t now)
 	return least;
 }
 
-uint64_t ticks_start(struct cli *cli)
+uint64_t cli_ticks_start(struct cli *cli)
 {
 	uint64_t now = cli_now_ns();
 	for (uint32_t i = 0; i < cli->probe_cnt; i++)
@@ -79,7 +79,7 @@ static uint32_t tick_due(const struct cli *cli, uint64_t now)
 	return best;
 }
 
-uint64_t ticks_fire(struct cli *cli, bool *ret_fired)
+uint64_t cli_ticks_fire(struct cli *cli, bool *ret_fired)
 {
 	uint64_t now = cli_now_ns();
 	const struct wire_shm *shm = session_shm(cli->session);

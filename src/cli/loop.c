@@ -16,11 +16,11 @@ static void on_signal(int sig)
 	interrupts++;
 }
 
-bool loop_interrupted(void) { return interrupts > 0; }
-bool loop_impatient(void) { return interrupts > 1; }
+bool cli_loop_interrupted(void) { return interrupts > 0; }
+bool cli_loop_impatient(void) { return interrupts > 1; }
 
 /* A reader of our output that went away must not leave the target armed, either. */
-void loop_signals(void)
+void cli_loop_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct sigaction sa = { .sa_handler = on_signal }, old;
@@ -33,17 +33,17 @@ void loop_signals(void)
 
 static int modules_came(struct cli *cli, uint32_t proc)
 {
-	struct cli_target *t = target_by_proc(cli, proc);
+	struct cli_target *t = cli_target_by_proc(cli, proc);
 	struct err e;
-	int rc = match_all(cli);
+	int rc = cli_match_all(cli);
 	if (!rc && t && t->starting) {
 		t->starting = false;
-		if (!cli->args.opts.zdefs && match_complain(cli, false))
+		if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 			rc = CLI_ERROR;
 		else
-			match_notice(cli);
+			cli_match_notice(cli);
 	}
-	rc = rc ? rc : arm_new(cli);
+	rc = rc ? rc : cli_arm_new(cli);
 	if (session_modules_done(cli->session, proc, &e) < 0)
 		cli_error("%s", e.msg);
 	return rc;
@@ -51,7 +51,7 @@ static int modules_came(struct cli *cli, uint32_t proc)
 
 static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 {
-	struct cli_target *t = target_by_proc(cli, proc);
+	struct cli_target *t = cli_target_by_proc(cli, proc);
 	if (!t || t->gone)
 		return;
 	t->gone = true;
@@ -61,7 +61,7 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	/* A description that was left open for a program that ended before it loaded anything. */
 	if (t->starting && !cli->args.opts.zdefs) {
 		t->starting = false;
-		if (match_complain(cli, false))
+		if (cli_match_complain(cli, false))
 			cli->status = CLI_ERROR;
 	}
 }
@@ -133,9 +133,9 @@ static int drain_if_due(struct cli *cli, bool ticked)
 	return rc;
 }
 
-int loop_run(struct cli *cli)
+int cli_loop_run(struct cli *cli)
 {
-	uint64_t tick = ticks_start(cli);
+	uint64_t tick = cli_ticks_start(cli);
 	int rc = drain_if_due(cli, false);
 	while (rc == CLI_OK && !told_to_stop(cli)) {
 		uint64_t now = cli_now_ns(), wait = cli->next_drain_ns > now ? cli->next_drain_ns - now : 0;
@@ -144,7 +144,7 @@ int loop_run(struct cli *cli)
 		bool ticked = false;
 		enum session_event ev = session_wait(cli->session, tick < wait ? tick : wait, &proc, &status);
 		rc = handle(cli, ev, proc);
-		tick = ticks_fire(cli, &ticked);
+		tick = cli_ticks_fire(cli, &ticked);
 		rc = rc ? rc : drain_if_due(cli, ticked || ev == SESSION_DATA);
 	}
 	return rc;

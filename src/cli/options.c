@@ -112,7 +112,7 @@ static bool parse_value(const struct opt *opt, const char *s, uint64_t *ret)
 	return false;
 }
 
-int options_set(struct cli_options *o, const char *name, const char *value, bool armed, struct err *reterr)
+int cli_options_set(struct cli_options *o, const char *name, const char *value, bool armed, struct err *reterr)
 {
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		uint64_t v;
@@ -128,7 +128,7 @@ int options_set(struct cli_options *o, const char *name, const char *value, bool
 	return err_setf(reterr, -ENOENT, "Invalid option name");
 }
 
-void options_init(struct cli_options *o)
+void cli_options_init(struct cli_options *o)
 {
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		char env[64] = "DTRACE_OPT_";
@@ -137,7 +137,7 @@ void options_init(struct cli_options *o)
 		*opt_field(o, &opts[i]) = opts[i].dflt;
 		const char *v = getenv(env);
 		if (v)
-			options_set(o, opts[i].name, v, false, NULL);
+			cli_options_set(o, opts[i].name, v, false, NULL);
 	}
 }
 
@@ -154,7 +154,7 @@ static void list_default(const struct opt *opt, char *buf, size_t cap)
 		snprintf(buf, cap, "%llu", v);
 }
 
-void options_list(FILE *fp)
+void cli_options_list(FILE *fp)
 {
 	/* ORDER enum opt_kind */
 	static const char *const kinds[] = { "flag", "size", "rate", "count", "ignored" };
