@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char optstring[] = "3:6:b:c:d:ef:Fhi:lm:n:o:p:P:qs:SvVwx:Z";
+static const char optstring[] = "3:6:b:c:Cd:D:ef:FhHi:I:lL:m:n:o:p:P:qs:SU:vVwx:X:Z";
 enum { OPT_HELP = 256, OPT_VERSION };
 static const struct option longopts[] = {
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -143,6 +143,13 @@ static int one_option(struct cli_args *a, int opt, const char *arg)
 	case 'w': return set_option(a, "-w", "destructive", NULL);
 	case 'F': return set_option(a, "-F", "flowindent", NULL);
 	case 'Z': return set_option(a, "-Z", "zdefs", NULL);
+	case 'C': return set_option(a, "-C", "cpp", NULL);
+	case 'D': return set_option(a, "-D", "define", arg);
+	case 'H': return set_option(a, "-H", "cpphdrs", NULL);
+	case 'I': return set_option(a, "-I", "incdir", arg);
+	case 'L': return set_option(a, "-L", "libdir", arg);
+	case 'U': return set_option(a, "-U", "undef", arg);
+	case 'X': return set_option(a, "-X", "stdc", arg);
 	case 'x': return set_x(a, arg);
 	case 'd': return set_dumps(a, arg);
 	case 'S': a->dumps |= DUMP_IR; return CLI_OK;
@@ -200,6 +207,7 @@ void cli_args_deinit(struct cli_args *a)
 	free(a->commands);
 	free(a->pids);
 	free(a->macros);
+	cli_options_deinit(&a->opts);
 }
 
 /* Copies one word of @p to @w, quotes taken off; returns what follows. */

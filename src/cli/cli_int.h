@@ -22,7 +22,12 @@ struct cli_options {
 #define OPTION(name, kind, when, dflt, doc) uint64_t name;
 #include "cli/options.def"
 #undef OPTION
+#define CLI_CPP_ARGS 100
+	char *cpp_argv[CLI_CPP_ARGS]; /* of the preprocessor; owned */
+	uint32_t cpp_argc;
+	char *cpp_path; /* NULL: cpp; owned */
 };
+void cli_options_deinit(struct cli_options *);
 void cli_options_init(struct cli_options *); /* defaults, then the environment: DTRACE_OPT_NAME */
 /* @value NULL: none was given. -ENOENT, -EINVAL or, once @armed, -EBUSY, with a message. */
 int cli_options_set(struct cli_options *, const char *name, const char *value, bool armed, struct err *reterr);
@@ -116,6 +121,10 @@ struct cli {
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
+
+/* cpp.c: @text after the preprocessor, malloc'ed; NULL after filling *reterr */
+char *cli_cpp_run(const struct cli_options *, const char *text, struct err *reterr);
+char *cli_read_all(FILE *); /* malloc'ed; NULL: no memory */
 
 /* compile.c: CLI_OK or CLI_ERROR after messages */
 int cli_compile(struct cli *);
