@@ -135,7 +135,7 @@ int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr
 void func_deinit(struct func *);
 
 /* sites.c */
-uint32_t site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);
-struct wire_site *site_at(struct session *, uint32_t i);
+uint32_t session_site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);
+struct wire_site *session_site(struct session *, uint32_t i);
 
 #endif
