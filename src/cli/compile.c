@@ -53,38 +53,14 @@ void cli_source_error(const struct cli *cli, uint32_t src, const char *tag, uint
 		  s->arg, label, where, msg);
 }
 
-/* Diagnostics name scripts; what is from -n names nothing. */
-static uint32_t diag_source(const struct cli *cli, const struct d_diag *d)
-{
-	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
-		const struct cli_source *s = &cli->args.srcs[i];
-		if (d->source ? s->kind == D_SRC_PROGRAM && !strcmp(s->arg, d->source) : s->kind != D_SRC_PROGRAM)
-			return i;
-	}
-	return 0;
-}
-
-static void show_excerpt(const struct d_diag *d)
-{
-	if (!d->excerpt || !d->col || cli_testing())
-		return;
-	fprintf(stderr, "  %s\n  ", d->excerpt);
-	for (uint32_t i = 1; i < d->col && d->excerpt[i - 1]; i++)
-		putc(d->excerpt[i - 1] == '\t' ? '\t' : ' ', stderr);
-	fputs("^\n", stderr);
-}
-
 static void show_diags(const struct cli *cli)
 {
 	for (uint32_t i = 0; i < d_diag_cnt(cli->d); i++) {
-		const struct d_diag *d = d_diag_at(cli->d, i);
-		if (d->is_warning && d->line)
-			cli_error("warning: line %u: %s", d->line, d->msg);
-		else if (d->is_warning)
-			cli_error("warning: %s", d->msg);
-		else
-			cli_source_error(cli, diag_source(cli, d), d->tag, d->line, d->msg);
-		show_excerpt(d);
+		struct d_diag d = *d_diag_at(cli->d, i);
+		/* What dtrace says is one message: the tests of dtrace compare it. */
+		if (cli_testing())
+			d.excerpt = NULL;
+		d_diag_print(stderr, cli_name, &d, cli->args.opts.errtags);
 	}
 }
 

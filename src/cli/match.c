@@ -75,16 +75,26 @@ static int probe_add_clause(struct cli *cli, uint32_t idx, uint32_t clause)
 	return 0;
 }
 
+/* A probe by its number; as many of them as of any description: 0 or 1. */
+static int match_id(struct cli *cli, uint32_t id, uint32_t **ret, uint32_t *ret_cnt)
+{
+	*ret_cnt = 0;
+	*ret = malloc(sizeof(**ret));
+	for (uint32_t i = 0; *ret && i < probe_cnt(cli->table); i++)
+		if (probe_at(cli->table, i)->id == id)
+			(*ret)[(*ret_cnt)++] = i;
+	return *ret ? 0 : -ENOMEM;
+}
+
 static int match_one(struct cli *cli, struct cli_match *m, const struct match_procs *procs)
 {
 	const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
 	struct probe_spec spec = { d->prov ? d->prov : "", d->mod ? d->mod : "", d->func ? d->func : "",
 				   d->name ? d->name : "" };
-	struct probe_match_opts opts = { .list_all = cli->args.mode == MODE_LIST };
 	uint32_t *found = NULL, cnt = 0;
-	struct err e;
-	(void)opts;
-	int rc = probe_match(cli->table, &spec, procs->procs, procs->pids, procs->cnt, &found, &cnt, &e);
+	struct err e = { 0 };
+	int rc = d->id ? match_id(cli, d->id, &found, &cnt) :
+		probe_match(cli->table, &spec, procs->procs, procs->pids, procs->cnt, &found, &cnt, &e);
 	if (rc < 0) {
 		cli_source_error(cli, m->src, "D_PDESC_INVAL", d->line, e.msg);
 		return rc;
@@ -110,7 +120,7 @@ static int matches_make(struct cli *cli)
 	for (uint32_t i = 0; i < plan->clause_cnt; i++)
 		for (uint32_t k = 0; k < plan->clauses[i].desc_cnt; k++)
 			cli->matches[cli->match_cnt++] =
-				(struct cli_match){ .clause = i, .desc = k, .src = plan->clauses[i].source };
+				(struct cli_match){ .clause = i, .desc = k, .src = plan->clauses[i].descs[k].src };
 	return 0;
 }
 
@@ -169,9 +179,12 @@ uint32_t match_complain(struct cli *cli, bool starting)
 		bad++;
 		if (bad > 1)
 			continue; /* as a compiler that stops at the first */
-		snprintf(msg, sizeof(msg), "probe description %s:%s:%s:%s does not match any probes", d->prov, d->mod,
-			 d->func, d->name);
-		cli_source_error(cli, m->src, "D_PDESC_ZERO", d->line, msg);
+		if (d->id)
+			snprintf(msg, sizeof(msg), "invalid probe identifier %u: Unknown probe identifier", d->id);
+		else
+			snprintf(msg, sizeof(msg), "probe description %s:%s:%s:%s does not match any probes", d->prov,
+				 d->mod, d->func, d->name);
+		cli_source_error(cli, m->src, d->id ? "D_PDESC_INVAL" : "D_PDESC_ZERO", d->line, msg);
 		why_none(cli, d, why, sizeof(why));
 		if (why[0] && !cli_testing())
 			cli_error("%s", why);

@@ -1,2 +1,138 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/base.h"
+/* The passes, in order. */
+#include "d/d_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define STRSIZE 256
+
+struct d_compiler *d_create(const struct d_opts *opts)
+{
+	struct d_compiler *c = calloc(1, sizeof(*c));
+	if (c)
+		c->opts = *opts;
+	return c;
+}
+
+/* Back to what d_create() made, but for options that pragmas have set. */
+static void reset(struct d_compiler *c)
+{
+	struct d_opts opts = c->opts;
+	d_program_deinit(&c->prog);
+	ir_builder_destroy(c->builder);
+	d_arena_free(c);
+	*c = (struct d_compiler){ .opts = opts };
+	c->var_tail = &c->var_list;
+	c->agg_tail = &c->agg_list;
+	c->top_tail = &c->tops;
+}
+
+void d_destroy(struct d_compiler *c)
+{
+	if (!c)
+		return;
+	reset(c);
+	free(c);
+}
+
+void d_program_deinit(struct d_program *p)
+{
+	if (!p)
+		return;
+	ir_image_deinit(&p->image);
+	plan_deinit(&p->plan);
+	*p = (struct d_program){ 0 };
+}
+
+static void add_sources(struct d_compiler *c, const struct d_source *srcs, uint32_t cnt)
+{
+	c->srcs = d_alloc(c, cnt * sizeof(*c->srcs));
+	c->src_cnt = cnt;
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct d_src *s = &c->srcs[i];
+		s->src = &srcs[i];
+		s->len = strlen(srcs[i].text);
+		s->text = d_strndup(c, srcs[i].text, s->len);
+		s->name = srcs[i].name ? d_strndup(c, srcs[i].name, strlen(srcs[i].name)) : NULL;
+		while (srcs[i].macro_args && srcs[i].macro_args[s->arg_cnt])
+			s->arg_cnt++;
+	}
+}
+
+static void check_strsize(struct d_compiler *c)
+{
+	if (!c->opts.strsize)
+		c->opts.strsize = STRSIZE;
+	if (c->opts.strsize > IR_STRSIZE_MAX)
+		d_error(c, (struct d_place){ 0 }, "D_PRAGMA_OPTSET", "option strsize can be at most %u", IR_STRSIZE_MAX);
+}
+
+static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t cnt)
+{
+	add_sources(c, srcs, cnt);
+	d_types_init(c);
+	d_syms_init(c);
+	d_funcs_init(c);
+	if (!c->opts.strsize)
+		c->opts.strsize = STRSIZE;
+	for (uint32_t i = 0; i < cnt; i++)
+		d_parse_source(c, i);
+	check_strsize(c);
+	if (c->err_cnt)
+		return;
+	for (struct d_node *n = c->tops; n && c->err_cnt < D_DIAG_MAX; n = n->next)
+		d_check_top(c, n);
+	c->region = NULL;
+	c->checked = true;
+	if (!c->clause_cnt && !c->err_cnt && !c->opts.empty_ok)
+		d_error(c, (struct d_place){ 0 }, "D_EMPTY", "empty D program translation unit");
+	if (c->clause_cnt > IR_PROGS_MAX)
+		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "more than %u clauses", IR_PROGS_MAX);
+	if (c->err_cnt)
+		return;
+	d_layout_vars(c);
+	d_layout_aggs(c);
+	if (!c->err_cnt)
+		d_lower_program(c);
+}
+
+int d_compile(struct d_compiler *c, const struct d_source *srcs, uint32_t src_cnt, struct d_program *ret)
+{
+	reset(c);
+	if (setjmp(c->oom)) {
+		d_program_deinit(&c->prog);
+		ir_builder_destroy(c->builder);
+		c->builder = NULL;
+		return -ENOMEM;
+	}
+	compile(c, srcs, src_cnt);
+	for (uint32_t i = 0; i < c->src_cnt; i++)
+		c->srcs[i].src = NULL; /* the caller's */
+	if (c->err_cnt) {
+		d_program_deinit(&c->prog);
+		return -EINVAL;
+	}
+	*ret = c->prog;
+	c->prog = (struct d_program){ 0 };
+	return 0;
+}
+
+/* Making names of types takes memory. */
+static int dump(struct d_compiler *c, FILE *f, bool types)
+{
+	if (setjmp(c->oom))
+		return -ENOMEM;
+	d_dump_tops(c, f, types);
+	return ferror(f) ? -EIO : 0;
+}
+
+int d_dump_ast(struct d_compiler *c, FILE *f)
+{
+	return dump(c, f, false);
+}
+
+int d_dump_types(struct d_compiler *c, FILE *f)
+{
+	return dump(c, f, c->checked);
+}

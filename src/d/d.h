@@ -27,10 +27,15 @@ struct d_macros { /* $target, $pid, ... */
 /* A diagnostic: stable tag, place, sentence. */
 struct d_diag {
 	const char *tag; /* "D_PROTO_LEN" */
-	const char *source;
-	uint32_t line, col; /* from 1; 0: none */
+	const char *source; /* d_source.name; NULL: it has none */
+	const char *text;   /* all of the source; NULL: of no source */
+	enum d_source_kind kind;
+	const char *region; /* "predicate", "action list", or NULL */
+	uint32_t src;       /* index of the source */
+	uint32_t line, col; /* from 1, the column in bytes; 0: none */
 	char *msg;
-	char *excerpt; /* the source line, or NULL */
+	char *excerpt;      /* the source line, or a window of it, or NULL */
+	uint32_t excerpt_col; /* of the place in the excerpt, from 1 */
 	bool is_warning;
 };
 
@@ -40,7 +45,7 @@ typedef int d_option_fn(void *arg, const char *name, const char *value /* NULL: 
 
 struct d_opts {
 	struct d_macros macros;
-	uint32_t strsize;      /* from -x strsize at compile time */
+	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
 	bool destructive;      /* -w */
 	bool zdefs;            /* -Z */
 	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
@@ -56,16 +61,20 @@ struct d_program {
 };
 
 /* Compiles all sources as one program. 0, or -EINVAL after filling the
- * diagnostics; -ENOMEM. Outputs stay untouched on failure. */
+ * diagnostics; -ENOMEM. Outputs stay untouched on failure. Warnings may be
+ * there after success. What the compiler keeps (diagnostics, dumps) lives to
+ * the next d_compile or d_destroy and needs none of the sources. */
 struct d_compiler;
 struct d_compiler *d_create(const struct d_opts *);
 void d_destroy(struct d_compiler *);
 int d_compile(struct d_compiler *, const struct d_source *srcs, uint32_t src_cnt, struct d_program *ret);
 uint32_t d_diag_cnt(const struct d_compiler *);
 const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
-/* "NAME: failed to compile script X: line N: sentence", then the line and the caret. */
-void d_diag_print(FILE *, const char *progname, const struct d_diag *);
-void d_program_deinit(struct d_program *);
+/* "NAME: failed to compile script X: line N: sentence" or "NAME: invalid probe
+ * specifier TEXT: in REGION: sentence" as dtrace(1) has it, then the line and
+ * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
+void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
+void d_program_deinit(struct d_program *); /* NULL is fine */
 
 /* -d ast, -d types: each stage of what was compiled last, as text. */
 int d_dump_ast(struct d_compiler *, FILE *);

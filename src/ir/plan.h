@@ -57,11 +57,11 @@ struct plan_clause {
 	uint32_t act_cnt;
 	uint32_t mask_off; /* WIRE_NONE: no branch in the clause */
 	bool is_default;   /* empty body: prints only the probe's line */
-	uint32_t source;   /* index of the source that it came from, as given to the compiler */
 	/* Probe descriptions, as written after macro expansion. */
 	struct plan_probe_desc {
 		char *prov, *mod, *func, *name; /* "" = any; owned */
-		uint32_t line, col;
+		uint32_t id;   /* of a probe by its number, the parts are ""; 0: by its parts */
+		uint32_t src, line, col; /* source: index in d_compile()'s array */
 	} *descs;
 	uint32_t desc_cnt;
 };

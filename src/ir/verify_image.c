@@ -67,7 +67,8 @@ static bool llquantize_fine(const struct wire_agg *a)
 {
 	uint64_t v = 1;
 	if (a->ll_factor < 2 || a->ll_factor > IR_LEVELS_MAX || a->ll_low > a->ll_high || a->ll_high > 62 ||
-	    a->ll_steps < a->ll_factor || a->ll_steps > IR_LEVELS_MAX || a->ll_steps % a->ll_factor)
+	    !a->ll_steps || a->ll_steps > IR_LEVELS_MAX ||
+	    (a->ll_steps < a->ll_factor ? a->ll_factor % a->ll_steps : a->ll_steps % a->ll_factor))
 		return false;
 	for (uint32_t i = 0; i <= a->ll_high; i++)
 		if (__builtin_mul_overflow(v, a->ll_factor, &v) || v > INT64_MAX)

@@ -55,26 +55,49 @@ uint32_t obj_module_cnt(const struct obj_proc *);
 struct obj_module *obj_module_at(const struct obj_proc *, uint32_t i);
 struct obj_module *obj_module_by_addr(const struct obj_proc *, uint64_t addr);
 bool obj_proc_is_64bit(const struct obj_proc *);
+pid_t obj_proc_pid(const struct obj_proc *);
+/* Memory as it is now, patched code included. 0, or -errno with *buf undefined. */
+int obj_proc_read(struct obj_proc *, uint64_t addr, void *buf, size_t bytes);
+/* Bytes at @addr as the module's file has them: what stood there before anybody patched it
+ * (and before relocations). 0, or -EFAULT outside what the file holds. */
+int obj_module_text(struct obj_proc *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);
 
-/* Function symbols of a module, sorted by address, aliases kept: .symtab of the
- * file or of its debug file (build-id, debuglink), .gnu_debugdata, .dynsym; IFUNC
- * symbols with is_ifunc. *ret is owned by the module. */
+/* Symbols of a module's code, sorted by address, aliases kept, the preferred
+ * name of an address first: .symtab of the file or of its debug file (build-id,
+ * debuglink), .gnu_debugdata, .dynsym; IFUNC symbols with is_ifunc; labels
+ * without a type, where no function covers them, with neither is_func nor
+ * is_ifunc.  Names come without a version.  *ret is owned by the module. */
 int obj_module_syms(struct obj_proc *, struct obj_module *, const struct obj_sym **ret, uint32_t *ret_cnt,
 		    struct err *reterr);
-/* Starts of all functions that .eh_frame or symbols know, sorted, with ends: to
- * bound a function without a size and to tell what follows it. */
+/* Starts of all code that .eh_frame or symbols know, sorted, each once, with
+ * ends: to bound a function without a size and to tell what follows it. */
+enum obj_range_kind {
+	OBJ_RANGE_FUNC,
+	OBJ_RANGE_COLD, /* a fragment that is jumped to, never called */
+	OBJ_RANGE_PLT,  /* stubs, all of a section */
+	OBJ_RANGE_LABEL, /* a symbol inside another range */
+};
 struct obj_range {
 	uint64_t start, end;
+	uint8_t kind; /* enum obj_range_kind */
+	bool has_fde, has_sym;
 };
 int obj_module_ranges(struct obj_proc *, struct obj_module *, const struct obj_range **ret, uint32_t *ret_cnt,
 		      struct err *reterr);
+/* The range that covers @addr, labels left out; NULL: none. */
+const struct obj_range *obj_range_at(struct obj_proc *, struct obj_module *, uint64_t addr);
+/* Where the IFUNC @sym was resolved to: read from the slots (IRELATIVE,
+ * JUMP_SLOT, GLOB_DAT, ...) that the loader has filled in any module of the process;
+ * if none is, as this very process resolves it, where it has the same library.
+ * 0, or -ENOENT: nobody has resolved it yet. */
+int obj_ifunc_target(struct obj_proc *, struct obj_module *, const struct obj_sym *sym, uint64_t *ret_addr);
 /* Landing pads of C++ exceptions (.gcc_except_table) of the function at @addr:
  * stores at most @cap sorted addresses, returns how many there are, or -errno. */
 int obj_landing_pads(struct obj_proc *, struct obj_module *, uint64_t func_addr, uint64_t *ret, uint32_t cap);
 
 /* The symbol that covers @addr: name (mangled), its start, its module. 0 or
- * -ENOENT; *ret_mod is set whenever the address is in a module. Prefers global
- * names, then the shorter ones. */
+ * -ENOENT; *ret_mod is set whenever the address is in a module (else NULL).  Prefers
+ * global names, then those with fewer leading underscores, then the shorter ones. */
 int obj_symbolize(struct obj_proc *, uint64_t addr, const struct obj_sym **ret, struct obj_module **ret_mod);
 
 /* Demangled form (C++, Rust), or NULL where it is none. Caller frees. */
@@ -84,10 +107,11 @@ char *obj_demangle(const char *mangled);
 bool obj_name_matches(const char *pattern, const char *mangled);
 /* D's globs: * ? [abc] [!abc] \x. */
 bool obj_glob(const char *pattern, const char *name);
+bool obj_is_glob(const char *pattern); /* has it any of these characters? */
 
 /* Rows for the user stack walker, for one executable mapping of @mod, from
- * .eh_frame. *ret is malloc'ed, sorted, pc relative to @map_start. A module
- * without .eh_frame gets one WIRE_UNW_FP row. */
+ * .eh_frame. *ret is malloc'ed, sorted, pc relative to @map_start. Code without
+ * .eh_frame gets WIRE_UNW_FP rows. */
 int obj_unwind_rows(struct obj_proc *, struct obj_module *, uint64_t map_start, uint64_t map_end,
 		    struct wire_unw_row **ret, uint32_t *ret_cnt, struct err *reterr);
 

@@ -1,147 +1,136 @@
 /* SPDX-License-Identifier: MIT */
-/* What jumps where in a function.  Wherever it is not sure it says "target". */
+/*
+ * A function taken apart: where its instructions begin, and to which of them
+ * something jumps.  Everything here errs towards more targets: a target too many
+ * costs a window, one too few the program.
+ */
 #include "patch/patch_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define TABLE_MAX 4096 /* entries looked at */
-
-static void mark_target(struct code *c, uint64_t addr)
+bool code_in_frag(const struct patch_func *f, uint64_t addr)
 {
-	uint64_t off = addr - c->f->addr;
-	if (off < c->f->bytes)
-		c->flags[off] |= CODE_TARGET;
+	for (uint32_t i = 0; i < f->frag_cnt; i++)
+		if (addr >= f->frags[i].start && addr < f->frags[i].end)
+			return true;
+	return f->is_fragment && f->is_fragment(f->fragment_arg, addr);
 }
 
-static bool inside(const struct code *c, uint64_t addr)
+uint32_t code_at(const struct code *c, uint64_t addr)
 {
-	return addr - c->f->addr < c->f->bytes;
+	return code_inside(c->f, addr) ? c->at[addr - c->f->addr] : CODE_NONE;
 }
 
-static bool ends_flow(const struct isa_insn *in)
+void code_mark(struct code *c, uint64_t addr)
 {
-	return in->flow == ISA_JMP || in->flow == ISA_JMP_IND || in->flow == ISA_RET || in->flow == ISA_TRAP;
+	if (!code_inside(c->f, addr))
+		return;
+	uint32_t off = (uint32_t)(addr - c->f->addr), start = off;
+	while (c->at[start] == CODE_NONE)
+		start--; /* offset 0 always begins an instruction */
+	struct code_insn *i = &c->insn[c->at[start]];
+	if (start == off)
+		i->start = true;
+	else
+		i->split = true; /* e.g. past a lock prefix */
+}
+
+static void decode_one(const struct patch_func *f, uint32_t off, uint32_t end, struct code_insn *ret)
+{
+	*ret = (struct code_insn){ .off = off };
+	if (!isa_decode(f->code + off, end - off, f->addr + off, &ret->in))
+		return;
+	ret->bad = true;
+	ret->in = (struct isa_insn){ .len = 1, .flow = ISA_TRAP, .op = ISA_OP_INT3 };
 }
 
 static void decode_all(struct code *c)
 {
 	const struct patch_func *f = c->f;
-	uint32_t off = 0;
-	while (off < f->bytes) {
-		struct isa_insn *in = &c->insns[c->insn_cnt];
-		if (isa_decode(f->code + off, f->bytes - off, f->addr + off, in))
-			break;
-		c->flags[off] |= CODE_START;
-		c->num[off] = c->insn_cnt;
-		c->offs[c->insn_cnt++] = off;
+	for (uint32_t off = 0; off < f->bytes; off++)
+		c->at[off] = CODE_NONE;
+	for (uint32_t off = 0; off < f->bytes; off += c->insn[c->cnt++].in.len) {
+		decode_one(f, off, f->bytes, &c->insn[c->cnt]);
+		c->at[off] = c->cnt;
+	}
+	c->func_cnt = c->cnt;
+}
+
+/* A call at the very end is of a function that does not return. */
+static void decode_slack(struct code *c)
+{
+	const struct patch_func *f = c->f;
+	const struct isa_insn *last = &c->insn[c->func_cnt - 1].in;
+	if (c->insn[c->func_cnt - 1].bad || (!code_ends(last) && last->flow != ISA_CALL))
+		return;
+	uint32_t end = f->bytes + patch_padding(f->code + f->bytes, f->slack, f->addr + f->bytes);
+	for (uint32_t off = f->bytes; off < end; off += c->insn[c->cnt++].in.len) {
+		decode_one(f, off, end, &c->insn[c->cnt]);
+		c->insn[c->cnt].pad = true;
+	}
+}
+
+static void mark_branches(struct code *c)
+{
+	for (uint32_t i = 0; i < c->func_cnt; i++) {
+		const struct isa_insn *in = &c->insn[i].in;
 		if (in->target)
-			mark_target(c, in->target);
-		off += in->len;
-		if (in->flow == ISA_CALL) /* its return address, on many stacks already */
-			c->flags[off] |= CODE_TARGET;
-		if (ends_flow(in))
-			c->flags[off] |= CODE_FALLEN;
+			code_mark(c, in->target);
 	}
-	c->decoded = off;
+	for (uint32_t i = 0; i < c->f->target_cnt; i++)
+		code_mark(c, c->f->targets[i]);
 }
 
-static bool read_at(const struct code *c, uint64_t addr, void *buf, size_t bytes)
+static bool is_filler(const struct code_insn *i)
 {
-	return c->f->read && !c->f->read(c->f->read_arg, addr, buf, bytes);
+	return !i->bad && !i->start && !i->split && (i->in.is_nop || i->in.op == ISA_OP_INT3);
 }
 
-/* Entries of 4 bytes, relative to the table, as position-independent switches have them. */
-static uint32_t mark_relative_table(struct code *c, uint64_t table)
+/* Padding between the blocks of a function.  Where unknown jumps could end at a
+ * nop, only a run up to an aligned address is taken for padding. */
+static void mark_padding(struct code *c)
 {
-	uint32_t n = 0;
-	for (; n < TABLE_MAX; n++) {
-		int32_t rel;
-		if (!read_at(c, table + 4ULL * n, &rel, 4) || !rel || !inside(c, table + (uint64_t)(int64_t)rel))
-			break;
-		mark_target(c, table + (uint64_t)(int64_t)rel);
+	for (uint32_t i = 0; i + 1 < c->func_cnt; i++) {
+		if (c->insn[i].bad || !code_ends(&c->insn[i].in))
+			continue;
+		uint32_t end = i + 1;
+		while (end < c->func_cnt && is_filler(&c->insn[end]))
+			end++;
+		uint64_t next = end < c->func_cnt ? c->f->addr + c->insn[end].off : 0;
+		if (c->unknown_jumps && next & 7)
+			continue;
+		for (uint32_t k = i + 1; k < end; k++)
+			c->insn[k].pad = true;
 	}
-	return n;
-}
-
-/* Entries of 8 bytes, addresses: other code, and computed gotos. */
-static uint32_t mark_absolute_table(struct code *c, uint64_t table)
-{
-	uint32_t n = 0;
-	for (; n < TABLE_MAX; n++) {
-		uint64_t at;
-		if (!read_at(c, table + 8ULL * n, &at, 8) || !inside(c, at))
-			break;
-		mark_target(c, at);
-	}
-	return n;
-}
-
-static void mark_data(struct code *c, uint64_t data)
-{
-	if (inside(c, data))
-		mark_target(c, data); /* the address of a label */
-	if (mark_relative_table(c, data) || mark_absolute_table(c, data))
-		c->has_tables = true;
-}
-
-static void mark_tables(struct code *c)
-{
-	bool table_jump = false;
-	bool any_indirect = false;
-	for (uint32_t i = 0; i < c->insn_cnt; i++)
-		any_indirect |= c->insns[i].flow == ISA_JMP_IND;
-	for (uint32_t i = 0; i < c->insn_cnt; i++) {
-		const struct isa_insn *in = &c->insns[i];
-		if (in->rip_rel && inside(c, in->rip_target))
-			mark_target(c, in->rip_target);
-		if (any_indirect && in->rip_rel)
-			mark_data(c, in->rip_target);
-		if (any_indirect && in->abs_disp)
-			mark_data(c, in->abs_disp);
-		table_jump |= in->flow == ISA_JMP_IND && in->indexed;
-	}
-	c->unknown_jumps = table_jump && !c->has_tables;
 }
 
 int code_init(struct code *c, const struct patch_func *f)
 {
 	*c = (struct code){ .f = f };
-	c->flags = calloc(f->bytes + 1, 1);
-	c->insns = malloc((f->bytes + 1) * sizeof(*c->insns));
-	c->offs = malloc((f->bytes + 1) * sizeof(*c->offs));
-	c->num = malloc((f->bytes + 1) * sizeof(*c->num));
-	if (!c->flags || !c->insns || !c->offs || !c->num) {
+	c->insn = malloc((f->bytes + f->slack + 1) * sizeof(*c->insn));
+	c->at = malloc((f->bytes + 1) * sizeof(*c->at));
+	if (!c->insn || !c->at || !f->bytes) {
 		code_deinit(c);
 		return -ENOMEM;
 	}
 	decode_all(c);
-	for (uint32_t i = 0; i < f->target_cnt; i++)
-		mark_target(c, f->targets[i]);
-	mark_tables(c);
+	mark_branches(c);
+	int rc = tables_find(c);
+	if (rc) {
+		code_deinit(c);
+		return rc;
+	}
+	mark_padding(c);
+	decode_slack(c);
 	return 0;
 }
 
 void code_deinit(struct code *c)
 {
-	free(c->flags);
-	free(c->insns);
-	free(c->offs);
-	free(c->num);
-}
-
-/* A switch loads its table entry shortly before the jump; a tail call through a pointer does not. */
-bool code_is_dispatch(const struct code *c, uint32_t i)
-{
-	if (!c->has_tables && !c->unknown_jumps)
-		return false;
-	for (uint32_t back = 0; back < 8 && back <= i; back++) {
-		const struct isa_insn *in = &c->insns[i - back];
-		if (in->indexed)
-			return true;
-		if (back && (ends_flow(in) || in->flow == ISA_CALL))
-			return false;
-	}
-	return false;
+	free(c->insn);
+	free(c->at);
+	free(c->depth);
+	free(c->tables);
+	*c = (struct code){ 0 };
 }

@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* Trampolines, and the jumps to them. */
+/*
+ * Trampolines.  They hold what stands in the window and, before each anchor,
+ *
+ *	[lea -128(%rsp),%rsp]; push %rax; [pushfq; cld]; mov $site,%eax
+ *	call body
+ *	[popfq]; pop %rax; [lea 128(%rsp),%rsp]
+ *
+ * A conditional jump that leaves the function is a return only when taken, so it
+ * is turned round:
+ *
+ *	jcc elsewhere   -->   jncc 1f; (probe); jmp elsewhere; 1:
+ */
 #include "patch/patch_int.h"
 
 #include <errno.h>
 #include <string.h>
+
+enum {
+	PROBE_MAX = 8 + 1 + 2 + 5 + ISA_FAR_MAX + 1 + 1 + 8,
+	/* A displaced instruction: its own length where nothing is rewritten. */
+	BOUND_CALL = 13 + 14, BOUND_JCC = 6 + ISA_FAR_MAX, BOUND_JMP = 14, BOUND_RIP = 20,
+};
 
 struct out {
 	uint8_t *buf;
@@ -11,154 +28,200 @@ struct out {
 	uint64_t addr;
 };
 
-static void put(struct out *o, const void *bytes, size_t cnt)
+/* Room for @cnt more bytes, or NULL. */
+static uint8_t *room(struct out *o, size_t cnt)
 {
-	if (o->len + cnt <= o->cap)
-		memcpy(o->buf + o->len, bytes, cnt);
+	return o->len + cnt <= o->cap ? o->buf + o->len : NULL;
+}
+
+static void put(struct out *o, const char *bytes, size_t cnt)
+{
+	memcpy(o->buf + o->len, bytes, cnt);
 	o->len += cnt;
 }
 
-static void put_op32(struct out *o, uint8_t op, uint32_t v)
+static int put_probe(struct out *o, const struct patch_anchor *an)
 {
-	put(o, &op, 1);
-	put(o, &v, 4);
-}
-
-static bool rel32(uint64_t from_end, uint64_t target, uint32_t *ret)
-{
-	int64_t rel = (int64_t)(target - from_end);
-	*ret = (uint32_t)rel;
-	return rel == (int32_t)rel;
-}
-
-static int put_call(struct out *o, const struct patch_anchor *a, struct err *reterr)
-{
-	uint32_t rel;
-	if (a->skip_redzone)
-		put(o, "\x48\x8d\x64\x24\x80", 5); /* lea -128(%rsp), %rsp */
-	put(o, "\x50", 1);                         /* push %rax */
-	if (a->save_flags)
-		put(o, "\x9c\xfc", 2);             /* pushfq; cld */
-	put_op32(o, 0xb8, a->site);                /* mov $site, %eax */
-	if (!rel32(o->addr + o->len + 5, a->body, &rel))
-		return err_setf(reterr, -ERANGE, "a probe's code is out of reach of its trampoline");
-	put_op32(o, 0xe8, rel);                    /* call body */
-	if (a->save_flags)
-		put(o, "\x9d", 1);                 /* popfq */
-	put(o, "\x58", 1);                         /* pop %rax */
-	if (a->skip_redzone)
-		put(o, "\x48\x8d\xa4\x24\x80\0\0\0", 8); /* lea 128(%rsp), %rsp */
+	if (!room(o, PROBE_MAX))
+		return -ENOSPC;
+	if (an->skip_redzone)
+		put(o, "\x48\x8d\x64\x24\x80", 5); /* lea -128(%rsp),%rsp */
+	put(o, "\x50", 1); /* push %rax */
+	if (an->save_flags)
+		put(o, "\x9c\xfc", 2); /* pushfq; cld */
+	put(o, "\xb8", 1); /* mov $site,%eax */
+	memcpy(o->buf + o->len, &an->site, 4);
+	o->len += 4;
+	o->len += isa_put_call(o->buf + o->len, o->addr + o->len, an->body);
+	if (an->save_flags)
+		put(o, "\x9d", 1); /* popfq */
+	put(o, "\x58", 1); /* pop %rax */
+	if (an->skip_redzone)
+		put(o, "\x48\x8d\xa4\x24\x80\0\0\0", 8); /* lea 128(%rsp),%rsp */
 	return 0;
 }
 
-static int put_calls(struct out *o, uint64_t func_off, uint32_t w, const struct patch_anchor *anchors, uint32_t cnt,
-		     struct err *reterr)
+static int put_jmp(struct out *o, uint64_t target)
 {
-	for (uint32_t i = 0; i < cnt; i++) {
-		const struct patch_anchor *a = &anchors[i];
-		if (a->refusal != PATCH_OK || a->window != w || a->offset != func_off)
-			continue;
-		int r = put_call(o, a, reterr);
-		if (r < 0)
-			return r;
-	}
+	if (!room(o, ISA_FAR_MAX))
+		return -ENOSPC;
+	o->len += isa_put_jmp(o->buf + o->len, o->addr + o->len, target);
 	return 0;
 }
 
-static bool has_return(uint32_t w, uint64_t func_off, const struct patch_anchor *anchors, uint32_t cnt)
+static int put_displaced(struct out *o, const uint8_t *bytes, const struct isa_insn *in, uint64_t addr,
+			 struct err *reterr)
 {
-	for (uint32_t i = 0; i < cnt; i++)
-		if (anchors[i].refusal == PATCH_OK && anchors[i].window == w && anchors[i].offset == func_off &&
-		    anchors[i].kind == WIRE_SITE_RETURN)
+	int n = isa_relocate(bytes, in, addr, o->addr + o->len, o->buf + o->len, o->cap - o->len, reterr);
+	if (n < 0)
+		return n;
+	o->len += (size_t)n;
+	return 0;
+}
+
+struct emit {
+	const struct patch_window *w;
+	uint32_t index;
+	uint64_t func_addr;
+	const struct patch_anchor *anchors;
+	uint32_t anchor_cnt;
+	struct patch_move *moves;
+	uint32_t move_cnt;
+	struct out o;
+};
+
+static bool fires_here(const struct emit *e, const struct patch_anchor *an, uint32_t off)
+{
+	return an->window == e->index && e->func_addr + an->offset == e->w->addr + off;
+}
+
+/* Probes of the anchors at @off: those of returns, or the others. */
+static int put_probes(struct emit *e, uint32_t off, bool returns)
+{
+	int rc = 0;
+	for (uint32_t i = 0; i < e->anchor_cnt && !rc; i++)
+		if (fires_here(e, &e->anchors[i], off) && (e->anchors[i].kind == WIRE_SITE_RETURN) == returns)
+			rc = put_probe(&e->o, &e->anchors[i]);
+	return rc;
+}
+
+static bool has_return(const struct emit *e, uint32_t off)
+{
+	for (uint32_t i = 0; i < e->anchor_cnt; i++)
+		if (fires_here(e, &e->anchors[i], off) && e->anchors[i].kind == WIRE_SITE_RETURN)
 			return true;
 	return false;
 }
 
-/* A conditional jump out of the function is a return only when it is taken: jump over the probe otherwise. */
-static int put_return_jcc(struct out *o, const struct patch_window *w, uint32_t at, const struct isa_insn *in,
-			  uint32_t n, uint64_t func_off, const struct patch_anchor *anchors, uint32_t cnt, struct err *reterr)
+static void note_move(struct emit *e, uint32_t off)
 {
-	uint8_t skip[6] = { 0x0f, 0 };
-	uint8_t cc = in->len == 2 ? w->old[at] & 15 : w->old[at + in->len - 5] & 15;
-	size_t from = o->len;
-	skip[1] = 0x80 | (cc ^ 1);
-	put(o, skip, 6);
-	int r = put_calls(o, func_off, n, anchors, cnt, reterr);
-	uint32_t rel;
-	if (r < 0)
-		return r;
-	if (!rel32(o->addr + o->len + 5, in->target, &rel))
-		return err_setf(reterr, -ERANGE, "a jump's target is out of reach of its trampoline");
-	put_op32(o, 0xe9, rel);
-	uint32_t over = (uint32_t)(o->len - from - 6);
-	if (from + 6 <= o->cap)
-		memcpy(o->buf + from + 2, &over, 4);
+	e->moves[e->move_cnt++] = (struct patch_move){ e->w->addr + off, e->o.addr + e->o.len };
+}
+
+static int put_leaving_jcc(struct emit *e, uint32_t off, const struct isa_insn *in)
+{
+	struct out *o = &e->o;
+	uint8_t *at = o->buf + o->len;
+	size_t start = o->len + 6;
+	if (!room(o, 6))
+		return -ENOSPC;
+	if (!isa_put_jcc_inverse(at, e->w->old + off, in, 0))
+		return -EINVAL;
+	o->len += 6;
+	int rc = put_probes(e, off, true);
+	if (!rc)
+		rc = put_jmp(o, in->target);
+	isa_put_jcc_inverse(at, e->w->old + off, in, (uint32_t)(o->len - start));
+	return rc;
+}
+
+static int put_insn(struct emit *e, uint32_t off, const struct isa_insn *in, struct err *reterr)
+{
+	bool leaving_jcc = in->flow == ISA_JCC && has_return(e, off);
+	int rc = put_probes(e, off, false);
+	if (!rc && !leaving_jcc)
+		rc = put_probes(e, off, true);
+	if (rc)
+		return rc;
+	note_move(e, off);
+	if (leaving_jcc)
+		return put_leaving_jcc(e, off, in);
+	return put_displaced(&e->o, e->w->old + off, in, e->w->addr + off, reterr);
+}
+
+static int put_all(struct emit *e, struct err *reterr)
+{
+	const struct patch_window *w = e->w;
+	struct isa_insn in;
+	for (uint32_t off = 0; off < w->bytes; off += in.len) {
+		if (isa_decode(w->old + off, w->bytes - off, w->addr + off, &in))
+			return err_setf(reterr, -EINVAL, "the window at %#llx holds no instructions",
+					(unsigned long long)w->addr);
+		int rc = put_insn(e, off, &in, reterr);
+		if (rc || code_ends(&in))
+			return rc; /* behind it is padding only */
+		if (in.flow == ISA_CALL && off + in.len == w->bytes)
+			return 0; /* it returns to the original place */
+	}
+	note_move(e, w->bytes);
+	return put_jmp(&e->o, w->addr + w->bytes);
+}
+
+int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr,
+	       const struct patch_anchor *anchors, uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
+	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr)
+{
+	struct emit e = { .w = win, .index = w, .func_addr = func_addr, .anchors = anchors, .anchor_cnt = anchor_cnt,
+			  .moves = moves, .o = { .buf = buf, .cap = cap, .addr = tramp_addr } };
+	int rc = put_all(&e, reterr);
+	if (rc == -ENOSPC)
+		return err_setf(reterr, rc, "a trampoline needs more than %zu bytes", cap);
+	if (rc)
+		return rc;
+	*ret_move_cnt = e.move_cnt;
+	return (int)e.o.len;
+}
+
+static uint32_t insn_bound(const struct isa_insn *in)
+{
+	switch (in->flow) {
+	case ISA_CALL:
+		return BOUND_CALL;
+	case ISA_JCC:
+		return BOUND_JCC;
+	case ISA_JMP:
+		return BOUND_JMP;
+	default:
+		return in->rip_rel ? BOUND_RIP : in->len;
+	}
+}
+
+uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t anchor_cnt)
+{
+	uint32_t sum = anchor_cnt * PROBE_MAX + ISA_FAR_MAX;
+	for (uint32_t i = first; i < end; i++)
+		sum += insn_bound(&c->insn[i].in);
+	return sum;
+}
+
+static int put_long_jump(const struct patch_window *w, uint64_t at, uint64_t tramp_addr, uint8_t *ret,
+			 struct err *reterr)
+{
+	uint8_t jmp[ISA_FAR_MAX];
+	if (isa_put_jmp(jmp, at, tramp_addr) != JMP_BYTES)
+		return err_setf(reterr, -ERANGE, "no memory could be had within 2 GiB of %#llx",
+				(unsigned long long)w->addr);
+	memcpy(ret, jmp, JMP_BYTES);
 	return 0;
 }
 
-static int put_insn(struct out *o, const struct patch_window *w, uint32_t at, const struct isa_insn *in,
-		    struct err *reterr)
-{
-	uint8_t buf[ISA_RELOC_MAX];
-	int n = isa_relocate(w->old + at, in, w->addr + at, o->addr + o->len, buf, sizeof(buf), reterr);
-	if (n < 0)
-		return n;
-	put(o, buf, (size_t)n);
-	return 0;
-}
-
-int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr, const struct patch_anchor *anchors,
-	       uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap, struct patch_move *moves,
-	       uint32_t *ret_move_cnt, struct err *reterr)
-{
-	struct out o = { .buf = buf, .cap = cap, .addr = tramp_addr };
-	struct isa_insn in = { .flow = ISA_NEXT };
-	uint32_t at = 0, n = 0;
-	int r = 0;
-	for (; at < win->bytes && !r; at += in.len) {
-		if (isa_decode(win->old + at, win->bytes - at, win->addr + at, &in))
-			break; /* padding that the jump covers */
-		uint64_t off = win->addr + at - func_addr;
-		if (in.flow == ISA_JCC && has_return(w, off, anchors, anchor_cnt)) {
-			moves[n++] = (struct patch_move){ win->addr + at, o.addr + o.len };
-			r = put_return_jcc(&o, win, at, &in, w, off, anchors, anchor_cnt, reterr);
-			continue;
-		}
-		r = put_calls(&o, off, w, anchors, anchor_cnt, reterr);
-		if (r < 0)
-			return r;
-		moves[n++] = (struct patch_move){ win->addr + at, o.addr + o.len };
-		r = put_insn(&o, win, at, &in, reterr);
-		if (in.flow == ISA_JMP || in.flow == ISA_JMP_IND || in.flow == ISA_RET)
-			goto done; /* what follows in the window is padding */
-	}
-	if (!r) {
-		uint32_t rel;
-		if (!rel32(o.addr + o.len + 5, win->addr + at, &rel))
-			return err_setf(reterr, -ERANGE, "a trampoline is out of reach of its function");
-		put_op32(&o, 0xe9, rel);
-	}
-done:
-	*ret_move_cnt = n;
-	if (r < 0)
-		return r;
-	return o.len <= cap ? (int)o.len : err_setf(reterr, -ENOSPC, "no room for a trampoline");
-}
-
-int patch_jump_bytes(const struct patch_window *w, uint64_t tramp_addr, uint8_t *ret_new, uint8_t ret_hole[5],
+int patch_jump_bytes(const struct patch_window *w, uint64_t tramp_addr, uint8_t ret_new[PATCH_WINDOW_MAX], uint8_t ret_hole[5],
 		     struct err *reterr)
 {
-	uint8_t *jump = w->form == PATCH_HOLE ? ret_hole : ret_new;
-	uint64_t at = w->form == PATCH_HOLE ? w->hole_addr : w->addr;
-	uint32_t rel;
 	memcpy(ret_new, w->old, w->bytes);
-	if (!rel32(at + 5, tramp_addr, &rel))
-		return err_setf(reterr, -ERANGE, "a trampoline is out of reach of its window");
-	jump[0] = 0xe9;
-	memcpy(jump + 1, &rel, 4);
-	if (w->form == PATCH_HOLE) {
-		ret_new[0] = 0xeb;
-		ret_new[1] = (uint8_t)(w->hole_addr - (w->addr + 2));
-	}
-	return 0;
+	if (w->form == PATCH_JMP5)
+		return put_long_jump(w, w->addr, tramp_addr, ret_new, reterr);
+	ret_new[0] = 0xeb;
+	ret_new[1] = (uint8_t)(w->hole_addr - w->addr - SHORT_BYTES);
+	return put_long_jump(w, w->hole_addr, tramp_addr, ret_hole, reterr);
 }

@@ -5,9 +5,10 @@
  * process is session's, with inject.
  *
  * A *window* is a run of whole instructions, at least 5 bytes (or 2, with a
- * short jump to a hole), into whose interior nothing jumps.  Its first bytes
- * become a jump to a trampoline, which holds the displaced instructions and,
- * before each one that is an *anchor*, a call of that anchor's body:
+ * short jump to a hole), into whose interior nothing jumps or returns.  Its
+ * first bytes become a jump to a trampoline, which holds the displaced
+ * instructions and, before each one that is an *anchor*, a call of that
+ * anchor's body:
  *
  *   function            trampoline
  *   f:   jmp T     -->  T: call body(entry)       anchor at f+0
@@ -16,6 +17,16 @@
  *   r:   jmp T2    -->  T2: displaced pop, pop
  *        (pop pop ret)      call body(return)     anchor at the ret
  *                           ret
+ *
+ * A *hole* is 5 bytes for the long jump of a window that has only room for a
+ * short one.  It lies in padding, or in a *host*: a longer window whose own
+ * jump takes the first 5 bytes, so that the rest of it is free:
+ *
+ *   h:   jmp TH    -->  TH: displaced h .. h+9    (no anchor need be in it)
+ *   h+5: jmp T3             jmp h+10
+ *   ...
+ *   r:   jmp short h+5
+ *        (leave ret)
  */
 #ifndef PATCH_PATCH_H
 #define PATCH_PATCH_H
@@ -23,24 +34,33 @@
 #include "isa/isa.h"
 #include "wire/wire.h"
 
-/* A function's code as it stands in memory. */
+struct patch_range {
+	uint64_t start, end;
+};
+
+/* A function's code as it stands in memory, unpatched. */
 struct patch_func {
 	uint64_t addr;
 	const uint8_t *code;  /* @bytes of it, then @slack bytes that follow */
 	uint32_t bytes;
-	uint32_t slack;       /* bytes of padding after it that belong to nobody (nop, int3) */
+	uint32_t slack;       /* bytes of padding after it that belong to nobody: patch_padding() */
+	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
 	/* Further addresses inside it that something may jump to and that its own
-	 * direct branches do not show: landing pads, jump tables, other symbols.
-	 * Sorted. */
+	 * direct branches do not show: landing pads, other symbols, branches from
+	 * elsewhere (patch_text_targets).  Sorted. */
 	const uint64_t *targets;
 	uint32_t target_cnt;
-	/* Reads memory of the process (jump tables); 0 or -errno. NULL: none. */
-	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
-	void *read_arg;
-	/* Whether @addr lies in another part of the same function (a cold fragment): a jump
-	 * there is not a return. NULL: never. */
+	/* Other pieces of the same function (.cold; for such a piece: the rest): a jump there is no
+	 * return, and what they jump to is looked up with @read.  Sorted. */
+	const struct patch_range *frags;
+	uint32_t frag_cnt;
+	/* The same as a question, for callers that do not know the pieces: whether @addr lies in another
+	 * piece of this function.  NULL: never. */
 	bool (*is_fragment)(void *arg, uint64_t addr);
 	void *fragment_arg;
+	/* Reads memory of the process (jump tables, frags); 0 or -errno. NULL: none. */
+	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
+	void *read_arg;
 };
 
 enum patch_refusal {
@@ -53,6 +73,7 @@ enum patch_refusal {
 	PATCH_UNRELOCATABLE,
 	PATCH_REFUSAL_CNT
 };
+/* Half a sentence: "something jumps into ...". */
 const char *patch_refusal_text(enum patch_refusal);
 
 struct patch_anchor {
@@ -60,37 +81,49 @@ struct patch_anchor {
 	uint8_t kind;    /* enum wire_site_kind: ENTRY, RETURN, OFFSET, HOOK */
 	uint8_t refusal; /* out: enum patch_refusal */
 	uint16_t sp_adj; /* out: for wire_site.sp_adj */
-	uint32_t window; /* out: index of its window */
+	uint32_t window; /* out: index of its window; PATCH_NO_WINDOW where refused */
 	uint32_t site;   /* caller's: index of its wire_site */
 	uint64_t body;   /* caller's: address of the body; set before patch_emit */
 	bool save_flags, skip_redzone; /* out */
 };
+#define PATCH_NO_WINDOW UINT32_MAX
 
-#define PATCH_WINDOW_MAX 64
+#define PATCH_WINDOW_MAX 64 /* more than a window ever has */
 enum patch_form {
 	PATCH_JMP5,  /* jmp rel32 in the window */
-	PATCH_HOLE,  /* jmp rel8 to a jmp rel32 in padding or in a second window */
+	PATCH_HOLE,  /* jmp rel8 to a jmp rel32 in padding or in a host */
 };
 struct patch_window {
 	uint64_t addr;
-	uint32_t bytes;      /* of whole instructions displaced */
+	uint32_t bytes;      /* of whole instructions displaced, padding behind them included */
 	uint8_t form;        /* enum patch_form */
+	uint8_t write_bytes; /* how many of them change: those of the jump, 5 or 2 */
 	uint8_t old[PATCH_WINDOW_MAX]; /* what stands there */
 	uint64_t hole_addr;  /* PATCH_HOLE: where the 5-byte jump goes */
 	uint8_t hole_old[5];
-	bool hole_inside;    /* the hole is behind the jump of another window: that one restores its bytes */
+	bool hole_inside;    /* the hole is in a host, whose old bytes include it */
 	uint32_t tramp_max;  /* upper bound of its trampoline's size */
 };
+/* Upper bound of patch_plan's result: each anchor may need a window and a host. */
+#define PATCH_WINDOW_CNT(anchor_cnt) (2 * (anchor_cnt))
+
+/* How many of the @cnt bytes at @code (that stand at @addr) are padding: whole nops and int3s.
+ * The caller ends @cnt at the next thing that is known to start. */
+uint32_t patch_padding(const uint8_t *code, uint32_t cnt, uint64_t addr);
 
 /* Finds the offsets at which @f is left: rets and, where they lead out of the
- * function, jumps (tail calls).  Stores at most @cap, returns how many there
- * are, or -errno. */
+ * function, jumps (tail calls, conditional ones included).  Stores at most @cap,
+ * sorted, returns how many there are, or -errno. */
 int patch_find_returns(const struct patch_func *, uint32_t *ret_offsets, uint32_t cap, struct err *reterr);
 
-/* Decides windows for @anchors (sorted by offset; several may share one).
- * Sets each anchor's out fields; @ret_windows has room for twice @anchor_cnt
- * (a window may exist only to make room for another's jump).  Returns the
- * number of windows, or -ENOMEM.  Refused anchors are no error. */
+/* Decides windows for @anchors (sorted by offset; several may share an offset,
+ * and then fire in their order).  Sets each anchor's out fields; @ret_windows
+ * has room for PATCH_WINDOW_CNT(anchor_cnt).  Returns the number of windows, or
+ * -ENOMEM.  Refused anchors are no error.
+ *
+ * Windows and holes of one function do not overlap and lie within its code and
+ * slack, so functions whose slack does not overlap can be armed together.  The
+ * windows are to be armed all or none: one may hold another's hole. */
 int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t anchor_cnt,
 	       struct patch_window *ret_windows);
 
@@ -98,15 +131,30 @@ int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t
 struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */
 };
-/* Writes the trampoline of window number @w of the function at @func_addr, to stand at @tramp_addr, to @buf.
- * Returns its length or -errno.  @moves gets one entry for each displaced
- * instruction (at most PATCH_WINDOW_MAX). */
-int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr, const struct patch_anchor *anchors,
-	       uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
+/* Writes the trampoline of window number @w of the function at @func_addr, to
+ * stand at @tramp_addr, to @buf.  Returns its length or -errno.
+ *
+ * @moves (room for PATCH_WINDOW_MAX) gets an entry for each displaced instruction,
+ * and for the jump back, where there is one (from: the window's end).  Arming: a
+ * thread at `from` goes to `to`, so that it is not probed; at the window's first
+ * byte (moves[0]) and past its end it can stay.  Disarming: a thread at `to` goes
+ * to `from`; all moves count.  A thread elsewhere in the trampoline has to be
+ * stepped until it is at a `to` or outside. */
+int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr,
+	       const struct patch_anchor *anchors, uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
 	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr);
-/* The bytes to write over the window (@ret_new: w->bytes; behind the jump the old ones stay) and over
- * the hole (PATCH_HOLE only). Write holes before windows. */
-int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t *ret_new, uint8_t ret_hole[5],
+/* The bytes to write at w->addr (@ret_new; only the first w->write_bytes change) and, for
+ * PATCH_HOLE, at w->hole_addr.  What follows the jump in the window stays as it is: a signal handler
+ * may yet return there, and a host has holes there.  0, or -ERANGE where the trampoline is more than 2 GiB
+ * away.  The order of the writes of one plan does not matter. */
+int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t ret_new[PATCH_WINDOW_MAX], uint8_t ret_hole[5],
 		     struct err *reterr);
+
+/* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in
+ * [lo, hi): for patch_func.targets.  An over-approximation without decoding, of 32-bit branches
+ * only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out.  Stores at most @cap
+ * targets, sorted, each once; returns how many there are. */
+uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
+			    uint64_t *ret, uint32_t cap);
 
 #endif

@@ -1,35 +1,99 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef PATCH_INT_H
-#define PATCH_INT_H
+#ifndef PATCH_PATCH_INT_H
+#define PATCH_PATCH_INT_H
 
 #include "patch/patch.h"
 
-/* What is known of each byte offset of a function. */
-#define CODE_START 1u  /* an instruction begins here */
-#define CODE_TARGET 2u /* something may jump or return here */
-#define CODE_FALLEN 4u /* the instruction before this offset does not go on to it */
+#define CODE_NONE UINT32_MAX
+#define JMP_BYTES 5
+#define SHORT_BYTES 2
 
-struct code {
-	const struct patch_func *f;
-	uint8_t *flags;           /* per offset, bytes + 1 of them */
-	struct isa_insn *insns;   /* by number */
-	uint32_t *offs;           /* offset of each */
-	uint32_t insn_cnt;
-	uint32_t *num;            /* offset -> number of the instruction that begins there */
-	uint32_t decoded;         /* offsets below this were decoded without trouble */
-	bool unknown_jumps;       /* a table jump whose table was not found */
-	bool has_tables;
+/* One instruction of a function. */
+struct code_insn {
+	uint32_t off;
+	bool bad;    /* bytes that are no instruction: one byte of them */
+	bool start;  /* something jumps here */
+	bool split;  /* something jumps into its middle */
+	bool pad;    /* nothing gets here: padding */
+	struct isa_insn in;
 };
 
-/* 0 or -ENOMEM. */
+/* A function decoded from end to end, the padding behind it included. */
+struct code {
+	const struct patch_func *f;
+	struct code_insn *insn;
+	uint32_t cnt;      /* with padding behind the function */
+	uint32_t func_cnt; /* without */
+	uint32_t *at;      /* by offset in f->bytes: instruction that begins there, or CODE_NONE */
+	int32_t *depth;    /* by instruction: bytes pushed since the entry, or DEPTH_*; NULL until asked for */
+	uint64_t *tables;  /* addresses of the jump tables found */
+	uint32_t table_cnt;
+	bool unknown_jumps; /* a dispatch, and no table that it could use */
+};
+
+/* Decodes and finds everything that is jumped to. -ENOMEM; then there is nothing to deinit. */
 int code_init(struct code *, const struct patch_func *);
 void code_deinit(struct code *);
-/* Whether the indirect jump number @i selects a case of a switch (else it leaves the function). */
-bool code_is_dispatch(const struct code *, uint32_t i);
-
-static inline bool code_at(const struct code *c, uint32_t off, uint8_t flag)
+static inline bool code_inside(const struct patch_func *f, uint64_t addr)
 {
-	return off <= c->f->bytes && c->flags[off] & flag;
+	return addr - f->addr < f->bytes;
 }
+bool code_in_frag(const struct patch_func *, uint64_t addr);
+/* Instruction that begins at @addr, or CODE_NONE. */
+uint32_t code_at(const struct code *, uint64_t addr);
+/* Something jumps to @addr (if it is inside). */
+void code_mark(struct code *, uint64_t addr);
+/* Whether control cannot go on behind the instruction. */
+static inline bool code_ends(const struct isa_insn *in)
+{
+	return in->flow == ISA_JMP || in->flow == ISA_JMP_IND || in->flow == ISA_RET ||
+	       (in->flow == ISA_TRAP && in->op != ISA_OP_INT3);
+}
+static inline const uint8_t *code_bytes(const struct code *c, uint32_t i)
+{
+	return c->f->code + c->insn[i].off;
+}
+
+/* tables.c: jump tables that the function and its frags refer to; marks what they point to. */
+int tables_find(struct code *);
+/* Whether an indirect jump stays in the function (a switch or a computed goto). */
+bool tables_is_dispatch(struct code *, uint32_t i);
+
+/* depth.c */
+#define DEPTH_UNSEEN (-1)
+#define DEPTH_UNKNOWN (-2)
+int depth_find(struct code *);
+
+/* emit.c: upper bound of what the instructions and their probes need. */
+uint32_t emit_bound(const struct code *, uint32_t first, uint32_t end, uint32_t anchor_cnt);
+
+/* plan.c and holes.c: windows as ranges of instructions [a, b). */
+struct span {
+	uint32_t a, b;
+	uint32_t holes;     /* of others, in its tail */
+	uint8_t form;       /* enum patch_form */
+	uint32_t hole_off;  /* PATCH_HOLE: from the function's start */
+};
+struct plan {
+	struct code code;
+	struct span *span;
+	uint32_t cnt;
+	uint64_t *pad_used; /* bit per byte of code and slack: taken by a hole in padding */
+};
+static inline uint32_t span_start(const struct plan *p, const struct span *s)
+{
+	return p->code.insn[s->a].off;
+}
+static inline uint32_t span_end(const struct plan *p, const struct span *s)
+{
+	return p->code.insn[s->b - 1].off + p->code.insn[s->b - 1].in.len;
+}
+/* Whether [a, b) can be displaced; otherwise why not. */
+enum patch_refusal window_check(const struct code *, uint32_t a, uint32_t b);
+uint32_t window_bytes(const struct code *, uint32_t a, uint32_t b);
+/* Whether [a, b) meets a window that is planned already. */
+bool plan_overlaps(const struct plan *, uint32_t a, uint32_t b);
+/* Adds a short window for instruction @k with a hole within reach. Its index, or CODE_NONE. */
+uint32_t holes_place(struct plan *, uint32_t k);
 
 #endif

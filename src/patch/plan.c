@@ -1,367 +1,291 @@
 /* SPDX-License-Identifier: MIT */
-/* Which windows a function's anchors get. */
+/*
+ * The planner.  First every anchor gets a window of 5 bytes, on its own or
+ * merged with those it would overlap; then those that found none get a short
+ * window and a hole (holes.c).
+ */
 #include "patch/patch_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JMP_BYTES 5u
-#define SHORT_BYTES 2u
-#define REACH 120 /* of a short jump, with something to spare */
-
-struct planner {
-	struct code c;
-	struct patch_window *win;
-	uint32_t *start, *end; /* offsets of each window */
-	uint32_t cnt;
-};
-
-const char *patch_refusal_text(enum patch_refusal why)
+uint32_t window_bytes(const struct code *c, uint32_t a, uint32_t b)
 {
-	static const char *const text[PATCH_REFUSAL_CNT] = {
-		[PATCH_OK] = "can be placed",
-		[PATCH_NOT_BOUNDARY] = "the offset is inside an instruction",
-		[PATCH_UNDECODABLE] = "the code there cannot be decoded",
-		[PATCH_TOO_SHORT] = "there is no room for a jump, nor for a short one to a hole nearby",
-		[PATCH_TARGET_INSIDE] = "something jumps into the only instructions that could be displaced",
-		[PATCH_UNKNOWN_JUMPS] = "the function has a table jump whose table was not found",
-		[PATCH_UNRELOCATABLE] = "an instruction there cannot be moved",
-	};
-	return why < PATCH_REFUSAL_CNT && text[why] ? text[why] : "?";
+	return c->insn[b - 1].off + c->insn[b - 1].in.len - c->insn[a].off;
 }
 
-/* jcc rel8 or rel32: not loop, not jrcxz, which lead nowhere far. */
-static bool is_plain_jcc(const uint8_t *bytes, const struct isa_insn *in)
+static bool is_movable(const struct code *c, uint32_t i)
 {
-	if (in->flow != ISA_JCC)
-		return false;
-	return (in->len == 2 && (bytes[0] & 0xf0) == 0x70) ||
-	       (in->len >= 6 && bytes[in->len - 6] == 0x0f && (bytes[in->len - 5] & 0xf0) == 0x80);
-}
-
-int patch_find_returns(const struct patch_func *f, uint32_t *ret_offsets, uint32_t cap, struct err *reterr)
-{
-	struct code c;
-	if (code_init(&c, f))
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	int n = 0;
-	for (uint32_t i = 0; i < c.insn_cnt; i++) {
-		const struct isa_insn *in = &c.insns[i];
-		bool leaves = in->flow == ISA_RET || (in->flow == ISA_JMP_IND && !code_is_dispatch(&c, i));
-		if ((in->flow == ISA_JMP || is_plain_jcc(f->code + c.offs[i], in)) && in->target - f->addr >= f->bytes)
-			leaves = !f->is_fragment || !f->is_fragment(f->fragment_arg, in->target);
-		if (!leaves)
-			continue;
-		if ((uint32_t)n < cap)
-			ret_offsets[n] = c.offs[i];
-		n++;
-	}
-	code_deinit(&c);
-	return n;
-}
-
-/* ---- properties of a candidate [start, end) ---- */
-
-static bool overlaps(const struct planner *p, uint32_t start, uint32_t end)
-{
-	for (uint32_t i = 0; i < p->cnt; i++) {
-		if (start < p->end[i] && p->start[i] < end)
-			return true;
-		const struct patch_window *w = &p->win[i];
-		uint32_t hole = (uint32_t)(w->hole_addr - p->c.f->addr);
-		if (w->form == PATCH_HOLE && start < hole + JMP_BYTES && hole < end)
-			return true;
-	}
-	return false;
-}
-
-/* Bytes from @off on that nothing runs through or to: padding of nops behind an instruction that does
- * not go on, up to the next instruction that counts, or what follows the function. */
-static uint32_t dead_bytes(const struct planner *p, uint32_t off)
-{
-	const struct code *c = &p->c;
-	uint32_t at = off;
-	if (!code_at(c, off, CODE_FALLEN))
-		return 0;
-	while (at < c->decoded && !code_at(c, at, CODE_TARGET) && c->insns[c->num[at]].is_nop)
-		at += c->insns[c->num[at]].len;
-	if (at == c->f->bytes)
-		at += c->f->slack;
-	return at - off;
-}
-
-/* Why instructions [start, end) cannot be displaced as one window; PATCH_OK if they can. */
-static enum patch_refusal check_run(const struct planner *p, uint32_t start, uint32_t end)
-{
-	const struct code *c = &p->c;
-	for (uint32_t at = start; at < end;) {
-		if (!code_at(c, at, CODE_START))
-			return PATCH_UNDECODABLE;
-		if (at > start && code_at(c, at, CODE_TARGET))
-			return PATCH_TARGET_INSIDE;
-		if (at > start && code_at(c, at, CODE_FALLEN))
-			return PATCH_TOO_SHORT;
-		if (at > start && start && c->unknown_jumps)
-			return PATCH_UNKNOWN_JUMPS;
-		at += c->insns[c->num[at]].len;
-	}
-	return overlaps(p, start, end) ? PATCH_TOO_SHORT : PATCH_OK;
-}
-
-/* Whether every instruction of the run can be moved, judged at a place nearby. */
-static bool movable(const struct planner *p, uint32_t start, uint32_t end)
-{
-	const struct code *c = &p->c;
 	uint8_t buf[ISA_RELOC_MAX];
-	for (uint32_t at = start; at < end; at += c->insns[c->num[at]].len) {
-		uint64_t addr = c->f->addr + at;
-		if (isa_relocate(c->f->code + at, &c->insns[c->num[at]], addr, addr, buf, sizeof(buf), NULL) < 0)
-			return false;
-	}
-	return true;
+	uint64_t addr = c->f->addr + c->insn[i].off;
+	return isa_relocate(code_bytes(c, i), &c->insn[i].in, addr, addr + 4096, buf, sizeof(buf), NULL) > 0;
 }
 
-static struct patch_window *add_window(struct planner *p, uint32_t start, uint32_t end, enum patch_form form)
+/* An instruction in the middle of an epilogue: compilers make those in one piece. */
+static bool in_epilogue(const struct code *c, uint32_t i)
 {
-	struct patch_window *w = &p->win[p->cnt];
-	*w = (struct patch_window){ .addr = p->c.f->addr + start, .bytes = end - start, .form = (uint8_t)form };
-	memcpy(w->old, p->c.f->code + start, end - start);
-	p->start[p->cnt] = start;
-	p->end[p->cnt++] = end;
-	return w;
+	const struct isa_insn *before = &c->insn[i - 1].in, *in = &c->insn[i].in;
+	bool undoes = before->op == ISA_OP_POP || before->op == ISA_OP_LEAVE ||
+		      (before->sp == ISA_SP_ADD && before->sp_delta > 0) || before->sp == ISA_SP_FRAME;
+	return undoes && (in->op == ISA_OP_POP || in->op == ISA_OP_LEAVE || in->flow == ISA_RET);
 }
 
-/* End of the instructions from @start on that cover @bytes; 0 where they run out. */
-static uint32_t run_end(const struct planner *p, uint32_t start, uint32_t bytes)
+/* Why instruction @i cannot stand in the window that began at @a, behind another. */
+static enum patch_refusal interior_check(const struct code *c, uint32_t a, uint32_t i)
 {
-	uint32_t at = start;
-	while (at < start + bytes && code_at(&p->c, at, CODE_START))
-		at += p->c.insns[p->c.num[at]].len;
-	return at >= start + bytes ? at : 0;
-}
-
-/* A window of @bytes or more that begins at @start and covers the anchor: whole instructions, and padding behind them. */
-static enum patch_refusal window_from(struct planner *p, uint32_t start, uint32_t anchor, uint32_t bytes, uint32_t *ret_end)
-{
-	uint32_t anchor_end = anchor + p->c.insns[p->c.num[anchor]].len;
-	uint32_t end = start;
-	while (end < start + bytes || end < anchor_end) {
-		if (end > start && code_at(&p->c, end, CODE_FALLEN)) {
-			uint32_t dead = dead_bytes(p, end);
-			if (end < anchor_end || end + dead < start + bytes)
-				return PATCH_TOO_SHORT;
-			break; /* the jump runs over into padding */
-		}
-		if (!code_at(&p->c, end, CODE_START))
-			return end >= p->c.f->bytes ? PATCH_TOO_SHORT : PATCH_UNDECODABLE;
-		end += p->c.insns[p->c.num[end]].len;
-	}
-	enum patch_refusal why = check_run(p, start, end);
-	if (why)
-		return why;
-	if (!movable(p, start, end))
-		return PATCH_UNRELOCATABLE;
-	uint32_t covered = end > start + bytes ? end : start + bytes;
-	if (overlaps(p, start, covered))
+	const struct code_insn *before = &c->insn[i - 1], *k = &c->insn[i];
+	if (k->start)
+		return PATCH_TARGET_INSIDE;
+	if (k->pad)
+		return PATCH_OK;
+	if (code_ends(&before->in) || before->pad)
 		return PATCH_TOO_SHORT;
-	*ret_end = covered;
+	if (before->in.flow == ISA_CALL || before->in.flow == ISA_SYSCALL)
+		return PATCH_TARGET_INSIDE; /* the call comes back here */
+	if (c->unknown_jumps && a != 0 && !in_epilogue(c, i))
+		return PATCH_UNKNOWN_JUMPS;
 	return PATCH_OK;
 }
 
-/* Tries windows that begin at the anchor, then ever earlier ones. */
-static enum patch_refusal find_window(struct planner *p, uint32_t anchor, uint32_t bytes, uint32_t *ret_start, uint32_t *ret_end)
+enum patch_refusal window_check(const struct code *c, uint32_t a, uint32_t b)
 {
-	enum patch_refusal first = PATCH_OK;
-	uint32_t i = p->c.num[anchor];
-	for (;;) {
-		uint32_t start = p->c.offs[i];
-		enum patch_refusal why = window_from(p, start, anchor, bytes, ret_end);
-		if (!why) {
-			*ret_start = start;
-			return PATCH_OK;
-		}
-		if (!first || first == PATCH_TOO_SHORT)
-			first = why;
-		/* No earlier start can help once this boundary must stay one. */
-		if (!i || code_at(&p->c, start, CODE_TARGET | CODE_FALLEN) || anchor - start > PATCH_WINDOW_MAX - 20)
-			return first;
-		i--;
+	if (window_bytes(c, a, b) >= PATCH_WINDOW_MAX || c->insn[a].pad)
+		return PATCH_TOO_SHORT;
+	for (uint32_t i = a; i < b; i++) {
+		const struct code_insn *k = &c->insn[i];
+		enum patch_refusal why = i > a ? interior_check(c, a, i) : PATCH_OK;
+		if (why)
+			return why;
+		if (k->bad)
+			return PATCH_UNDECODABLE;
+		if (k->split)
+			return PATCH_TARGET_INSIDE;
+		if (!k->pad && !is_movable(c, i))
+			return PATCH_UNRELOCATABLE;
 	}
+	return PATCH_OK;
 }
 
-/* ---- short jumps to a hole ---- */
-
-static bool reachable(uint32_t start, uint32_t hole)
+bool plan_overlaps(const struct plan *p, uint32_t a, uint32_t b)
 {
-	int64_t rel = (int64_t)hole - ((int64_t)start + 2);
-	return rel >= -REACH && rel <= REACH;
-}
-
-static void use_hole(struct planner *p, uint32_t start, uint32_t end, uint32_t hole, bool inside)
-{
-	struct patch_window *w = add_window(p, start, end, PATCH_HOLE);
-	w->hole_addr = p->c.f->addr + hole;
-	w->hole_inside = inside;
-	memcpy(w->hole_old, p->c.f->code + hole, JMP_BYTES);
-}
-
-static bool hole_in_padding(struct planner *p, uint32_t start, uint32_t end)
-{
-	uint32_t lo = start > REACH ? start - REACH : 0;
-	for (uint32_t at = lo; at <= start + REACH && at <= p->c.f->bytes; at++) {
-		if (!code_at(&p->c, at, CODE_FALLEN) || dead_bytes(p, at) < JMP_BYTES)
-			continue;
-		if (!reachable(start, at) || overlaps(p, at, at + JMP_BYTES) || (at < end && start < at + JMP_BYTES))
-			continue;
-		use_hole(p, start, end, at, false);
-		return true;
-	}
+	for (uint32_t i = 0; i < p->cnt; i++)
+		if (a < p->span[i].b && p->span[i].a < b)
+			return true;
 	return false;
 }
 
-/* Displaces ten bytes of straight code nearby: its jump and ours. */
-static bool hole_by_eviction(struct planner *p, uint32_t start, uint32_t end)
-{
-	for (uint32_t i = 0; i < p->c.insn_cnt; i++) {
-		uint32_t at = p->c.offs[i];
-		if (!reachable(start, at + JMP_BYTES))
-			continue;
-		uint32_t stop = run_end(p, at, 2 * JMP_BYTES);
-		if (!stop || stop - at > PATCH_WINDOW_MAX || (at < end && start < stop) || check_run(p, at, stop) ||
-		    !movable(p, at, stop))
-			continue;
-		add_window(p, at, stop, PATCH_JMP5);
-		use_hole(p, start, end, at + JMP_BYTES, true);
-		return true;
-	}
-	return false;
-}
-
-/* A window that is there already may be long enough, or made so. */
-static bool hole_in_window(struct planner *p, uint32_t start, uint32_t end)
+/* What [a, b) and all windows that it meets cover together. */
+static void grow_over(const struct plan *p, uint32_t *a, uint32_t *b)
 {
 	for (uint32_t i = 0; i < p->cnt; i++) {
-		uint32_t at = p->start[i], stop = p->end[i];
-		if (p->win[i].form != PATCH_JMP5 || !reachable(start, at + JMP_BYTES))
+		const struct span *s = &p->span[i];
+		if (*a >= s->b || s->a >= *b)
 			continue;
-		if (stop < at + 2 * JMP_BYTES)
-			stop = run_end(p, at, 2 * JMP_BYTES);
-		if (!stop || stop - at > PATCH_WINDOW_MAX || (at < end && start < stop))
-			continue;
-		uint32_t old = p->end[i];
-		p->end[i] = at; /* it may overlap itself */
-		bool fine = !check_run(p, at, stop) && movable(p, at, stop);
-		p->end[i] = old;
-		for (uint32_t j = 0; j < p->cnt && fine; j++)
-			fine = p->win[j].form != PATCH_HOLE || p->win[j].hole_addr != p->c.f->addr + at + JMP_BYTES;
-		if (!fine)
-			continue;
-		p->end[i] = stop;
-		p->win[i].bytes = stop - at;
-		memcpy(p->win[i].old, p->c.f->code + at, stop - at);
-		use_hole(p, start, end, at + JMP_BYTES, true);
-		return true;
+		*a = s->a < *a ? s->a : *a;
+		*b = s->b > *b ? s->b : *b;
 	}
-	return false;
 }
 
-static enum patch_refusal place(struct planner *p, uint32_t anchor)
+/* Adds [a, b) in the place of the windows within it. */
+static void put_span(struct plan *p, uint32_t a, uint32_t b)
 {
-	uint32_t start, end;
-	enum patch_refusal why = find_window(p, anchor, JMP_BYTES, &start, &end);
-	if (!why) {
-		add_window(p, start, end, PATCH_JMP5);
-		return PATCH_OK;
-	}
-	if (find_window(p, anchor, SHORT_BYTES, &start, &end))
-		return why;
-	if (hole_in_padding(p, start, end) || hole_in_window(p, start, end) || hole_by_eviction(p, start, end))
-		return PATCH_OK;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < p->cnt; i++)
+		if (p->span[i].b <= a || b <= p->span[i].a)
+			p->span[n++] = p->span[i];
+	p->span[n] = (struct span){ .a = a, .b = b, .form = PATCH_JMP5 };
+	p->cnt = n + 1;
+}
+
+static enum patch_refusal try_span(struct plan *p, uint32_t a, uint32_t b)
+{
+	grow_over(p, &a, &b);
+	enum patch_refusal why = window_check(&p->code, a, b);
+	if (!why)
+		put_span(p, a, b);
 	return why;
 }
 
-/* ---- what the call of a body has to save ---- */
-
-/* Arithmetic flags may be read after @off before they are written. */
-static bool flags_live(const struct code *c, uint32_t off)
+/* End of the shortest window from @a over @k that has 5 bytes, or 0. */
+static uint32_t end_of(const struct code *c, uint32_t a, uint32_t k)
 {
-	for (int steps = 0; steps < 40 && code_at(c, off, CODE_START); steps++) {
-		const struct isa_insn *in = &c->insns[c->num[off]];
+	for (uint32_t b = k + 1; b <= c->cnt; b++)
+		if (window_bytes(c, a, b) >= JMP_BYTES)
+			return b;
+	return 0;
+}
+
+static void keep_reason(enum patch_refusal why, enum patch_refusal *ret)
+{
+	if (*ret == PATCH_OK || *ret == PATCH_TOO_SHORT)
+		*ret = why;
+}
+
+/* Forward from the instruction; then beginning ever earlier. */
+static enum patch_refusal place_forward(struct plan *p, uint32_t k)
+{
+	enum patch_refusal first = PATCH_OK;
+	for (uint32_t a = k;; a--) {
+		uint32_t b = end_of(&p->code, a, k);
+		enum patch_refusal why = b ? try_span(p, a, b) : PATCH_TOO_SHORT;
+		if (!why)
+			return PATCH_OK;
+		keep_reason(why, &first);
+		if (a == 0 || window_bytes(&p->code, a, k + 1) > JMP_BYTES + ISA_INSN_MAX)
+			return first;
+	}
+}
+
+/* Backwards from the end of instruction @k, leaving the padding behind it to others. */
+static enum patch_refusal place_backward(struct plan *p, uint32_t k)
+{
+	for (uint32_t a = k;; a--) {
+		if (window_bytes(&p->code, a, k + 1) >= JMP_BYTES)
+			return try_span(p, a, k + 1);
+		if (a == 0 || p->code.insn[a].start)
+			return PATCH_TOO_SHORT;
+	}
+}
+
+static bool covered(const struct plan *p, uint32_t k)
+{
+	return plan_overlaps(p, k, k + 1);
+}
+
+static enum patch_refusal place(struct plan *p, const struct patch_anchor *an, uint32_t k)
+{
+	if (p->code.insn[k].bad)
+		return PATCH_UNDECODABLE;
+	if (covered(p, k))
+		return PATCH_OK;
+	if (an->kind == WIRE_SITE_RETURN && !place_backward(p, k))
+		return PATCH_OK;
+	return place_forward(p, k);
+}
+
+static void place_all(struct plan *p, struct patch_anchor *anchors, uint32_t cnt, bool entries)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct patch_anchor *an = &anchors[i];
+		bool entry = an->offset == 0;
+		if (entry != entries)
+			continue;
+		uint32_t k = an->offset < p->code.f->bytes ? p->code.at[an->offset] : CODE_NONE;
+		an->refusal = k == CODE_NONE ? PATCH_NOT_BOUNDARY : place(p, an, k);
+	}
+}
+
+/* A short window may also suit what was refused for the bytes that it would have needed. */
+static void place_short(struct plan *p, struct patch_anchor *anchors, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct patch_anchor *an = &anchors[i];
+		if (!an->refusal || an->refusal == PATCH_NOT_BOUNDARY || an->refusal == PATCH_UNDECODABLE)
+			continue;
+		uint32_t k = p->code.at[an->offset];
+		if (covered(p, k) || holes_place(p, k) != CODE_NONE)
+			an->refusal = PATCH_OK;
+	}
+}
+
+enum { STEP_MAX = 64 };
+
+/* Whether somebody may still want the flags as they are before instruction @i. At a call or a
+ * jump elsewhere the ABI says no, but only an entry trusts that all the code keeps to it. */
+static bool flags_live(const struct code *c, uint32_t i, bool entry)
+{
+	for (int n = 0; n < STEP_MAX && i < c->func_cnt && !c->insn[i].bad; n++) {
+		const struct isa_insn *in = &c->insn[i].in;
 		if (in->reads_flags)
 			return true;
-		if (in->writes_flags || in->flow == ISA_RET || in->flow == ISA_CALL || in->flow == ISA_JMP_IND)
+		if (in->writes_flags || in->flow == ISA_RET)
 			return false;
-		if (in->flow == ISA_JMP)
-			off = (uint32_t)(in->target - c->f->addr);
-		else
-			off += in->len;
-		if (off >= c->f->bytes)
-			return in->flow != ISA_JMP;
+		if (in->flow == ISA_CALL || in->flow == ISA_JMP_IND)
+			return !entry;
+		if (in->flow == ISA_JMP && code_at(c, in->target) == CODE_NONE)
+			return !entry;
+		if (in->flow == ISA_TRAP)
+			return false;
+		i = in->flow == ISA_JMP ? code_at(c, in->target) : i + 1;
 	}
 	return true;
 }
 
-static void set_saves(const struct code *c, struct patch_anchor *a)
+static void describe(const struct plan *p, struct patch_anchor *an)
 {
-	a->skip_redzone = a->kind == WIRE_SITE_OFFSET;
-	a->save_flags = a->kind != WIRE_SITE_RETURN && flags_live(c, a->offset);
-	/* rax and the return address of the call; see jit/jit.h */
-	a->sp_adj = (uint16_t)(16 + (a->save_flags ? 8 : 0) + (a->skip_redzone ? 128 : 0));
+	bool entry = an->offset == 0, ret = an->kind == WIRE_SITE_RETURN;
+	an->save_flags = !ret && flags_live(&p->code, p->code.at[an->offset], entry);
+	an->skip_redzone = !ret && !entry;
+	an->sp_adj = 16 + (an->save_flags ? 8 : 0) + (an->skip_redzone ? 128 : 0);
 }
 
-static int window_of(const struct planner *p, uint32_t off)
+static void finish_anchor(const struct plan *p, struct patch_anchor *an)
 {
+	an->window = PATCH_NO_WINDOW;
+	if (an->refusal)
+		return;
+	uint32_t k = p->code.at[an->offset];
 	for (uint32_t i = 0; i < p->cnt; i++)
-		if (off >= p->start[i] && off < p->end[i])
-			return (int)i;
-	return -1;
+		if (k >= p->span[i].a && k < p->span[i].b)
+			an->window = i;
+	describe(p, an);
 }
 
-static void plan_anchor(struct planner *p, struct patch_anchor *a)
+static uint32_t anchors_in(const struct patch_anchor *anchors, uint32_t cnt, uint32_t w)
 {
-	a->window = 0;
-	if (a->offset >= p->c.decoded)
-		a->refusal = a->offset >= p->c.f->bytes ? PATCH_NOT_BOUNDARY : PATCH_UNDECODABLE;
-	else if (!code_at(&p->c, a->offset, CODE_START))
-		a->refusal = PATCH_NOT_BOUNDARY;
-	else if (window_of(p, a->offset) >= 0)
-		a->refusal = PATCH_OK;
-	else
-		a->refusal = (uint8_t)place(p, a->offset);
-	if (a->refusal == PATCH_OK)
-		set_saves(&p->c, a);
-}
-
-static void finish(struct planner *p, struct patch_anchor *anchors, uint32_t cnt)
-{
+	uint32_t n = 0;
 	for (uint32_t i = 0; i < cnt; i++)
-		if (anchors[i].refusal == PATCH_OK)
-			anchors[i].window = (uint32_t)window_of(p, anchors[i].offset);
-	for (uint32_t i = 0; i < p->cnt; i++) {
-		uint32_t calls = 0;
-		for (uint32_t k = 0; k < cnt; k++)
-			calls += anchors[k].refusal == PATCH_OK && anchors[k].window == i;
-		p->win[i].tramp_max = calls * 40 + p->win[i].bytes * 20 + 32;
-	}
+		n += anchors[i].window == w;
+	return n;
 }
 
-int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_t cnt, struct patch_window *ret_windows)
+static void finish_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt, struct patch_window *ret)
 {
-	struct planner p = { .win = ret_windows };
-	if (code_init(&p.c, f))
-		return -ENOMEM;
-	p.start = calloc(2 * cnt + 1, sizeof(*p.start));
-	p.end = calloc(2 * cnt + 1, sizeof(*p.end));
-	int n = -ENOMEM;
-	if (p.start && p.end) {
-		for (uint32_t i = 0; i < cnt; i++)
-			plan_anchor(&p, &anchors[i]);
-		finish(&p, anchors, cnt);
-		n = (int)p.cnt;
-	}
-	free(p.start);
-	free(p.end);
-	code_deinit(&p.c);
-	return n;
+	const struct patch_func *f = p->code.f;
+	uint32_t start = span_start(p, s);
+	*ret = (struct patch_window){ .addr = f->addr + start, .form = s->form };
+	ret->bytes = span_end(p, s) - start;
+	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : JMP_BYTES;
+	memcpy(ret->old, f->code + start, ret->bytes);
+	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt);
+	if (s->form != PATCH_HOLE)
+		return;
+	ret->hole_addr = f->addr + s->hole_off;
+	memcpy(ret->hole_old, f->code + s->hole_off, JMP_BYTES);
+	for (uint32_t i = 0; i < p->cnt; i++)
+		ret->hole_inside |= s->hole_off >= span_start(p, &p->span[i]) && s->hole_off < span_end(p, &p->span[i]);
+}
+
+static int plan_init(struct plan *p, const struct patch_func *f, uint32_t anchor_cnt)
+{
+	*p = (struct plan){ 0 };
+	p->span = malloc((PATCH_WINDOW_CNT(anchor_cnt) + 1) * sizeof(*p->span));
+	p->pad_used = calloc((f->bytes + f->slack) / 64 + 1, sizeof(*p->pad_used));
+	if (p->span && p->pad_used && !code_init(&p->code, f))
+		return 0;
+	free(p->span);
+	free(p->pad_used);
+	return -ENOMEM;
+}
+
+int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_t anchor_cnt,
+	       struct patch_window *ret_windows)
+{
+	struct plan p;
+	int rc = plan_init(&p, f, anchor_cnt);
+	if (rc)
+		return rc;
+	place_all(&p, anchors, anchor_cnt, true);
+	place_all(&p, anchors, anchor_cnt, false);
+	place_short(&p, anchors, anchor_cnt);
+	for (uint32_t i = 0; i < anchor_cnt; i++)
+		finish_anchor(&p, &anchors[i]);
+	for (uint32_t i = 0; i < p.cnt; i++)
+		finish_window(&p, &p.span[i], anchors_in(anchors, anchor_cnt, i), &ret_windows[i]);
+	rc = (int)p.cnt;
+	code_deinit(&p.code);
+	free(p.span);
+	free(p.pad_used);
+	return rc;
 }

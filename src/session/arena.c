@@ -61,6 +61,23 @@ static uint64_t find_gap(const struct obj_proc *obj, uint64_t bytes, uint64_t lo
 	return best;
 }
 
+/* Shared memory is large and may be far: the middle of the largest gap, so that what is near code stays free. */
+uint64_t arena_far_place(const struct obj_proc *obj, uint64_t bytes)
+{
+	uint64_t best = 0, best_bytes = 0, from = LOWEST;
+	for (uint32_t i = 0; i < obj_map_cnt(obj); i++) {
+		const struct obj_map *m = obj_map_at(obj, i);
+		if (m->start >= HIGHEST)
+			break;
+		if (m->start > from && m->start - from > best_bytes) {
+			best_bytes = m->start - from;
+			best = from + (best_bytes - bytes) / 2;
+		}
+		from = m->end > from ? m->end : from;
+	}
+	return best_bytes > bytes + 2 * HEAP_ROOM ? align_down(best, 4096) : 0;
+}
+
 static int map_arena(struct target *t, struct arena *a, uint64_t addr, uint64_t bytes, struct err *reterr)
 {
 	int fd = memfd_create("dyntrace-code", MFD_CLOEXEC), remote = -1;
@@ -88,11 +105,13 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 {
 	for (uint32_t i = 0; i < t->arena_cnt; i++) {
 		struct arena *a = &t->arenas[i];
-		if (in_reach(a->addr, a->bytes, lo, hi) && a->bytes - a->used >= bytes) {
+		if (in_reach(a->addr, a->bytes, lo, hi) && a->bytes - a->promised >= bytes) {
+			a->promised += bytes;
 			*ret = a;
 			return 0;
 		}
 	}
+	uint64_t wanted = bytes;
 	bytes = align_up(bytes, 1u << 16);
 	int r = obj_proc_refresh(t->obj, reterr);
 	if (r)
@@ -111,6 +130,7 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 	if (r)
 		return r;
 	t->arena_cnt++;
+	a->promised = wanted;
 	*ret = a;
 	return 0;
 }

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BODY_ROOM (64u << 10) /* for the bodies of one arena */
+/* For the bodies of one arena: more than any generator makes of an instruction.  Untouched pages cost nothing. */
+#define BODY_ROOM (64u << 10)
+#define BODY_ROOM_INSN 96u
 
 /* One function and what is asked of it. */
 struct plan_func {
@@ -33,6 +35,7 @@ struct job {
 	struct session *s;
 	struct target *t;
 	const struct session_probe *probes;
+	uint32_t probe_cnt;
 	session_refused_fn *refused;
 	void *refused_arg;
 	struct plan_func *funcs;
@@ -231,6 +234,23 @@ static uint64_t code_bytes(const struct plan_func *pf)
 	return sum;
 }
 
+/* Bodies of the probes at hand: one for each list of programs, so at most one for each probe and kind. */
+static uint64_t body_bytes(const struct job *j)
+{
+	uint64_t sum = BODY_ROOM, last = 0;
+	const uint32_t *progs = NULL;
+	for (uint32_t i = 0; i < j->probe_cnt; i++) {
+		const struct session_probe *sp = &j->probes[i];
+		if (sp->prog_cnt == last && progs && !memcmp(progs, sp->progs, last * sizeof(*progs)))
+			continue; /* as the probe before: the usual case of a glob */
+		progs = sp->progs;
+		last = sp->prog_cnt;
+		for (uint32_t k = 0; k < sp->prog_cnt; k++)
+			sum += 3 * (1024 + (uint64_t)BODY_ROOM_INSN * j->s->image->progs[sp->progs[k]].insn_cnt);
+	}
+	return sum < (256u << 20) ? sum : 256u << 20;
+}
+
 /* One arena for all functions of a module: they are neighbours in the sorted list. */
 static int map_arenas(struct job *j, struct err *reterr)
 {
@@ -246,7 +266,7 @@ static int map_arenas(struct job *j, struct err *reterr)
 			hi = j->funcs[k].addr + j->funcs[k].bytes > hi ? j->funcs[k].addr + j->funcs[k].bytes : hi;
 		}
 		struct arena *a = NULL;
-		uint64_t bodies = BODY_ROOM + 4096ULL * j->s->image->prog_cnt;
+		uint64_t bodies = body_bytes(j);
 		int r = sum ? arena_get(j->t, mod->start < lo ? mod->start : lo, mod->end > hi ? mod->end : hi, sum + bodies, &a, reterr) : 0;
 		if (r)
 			return r;
@@ -293,7 +313,8 @@ static int add_write(struct job *j, uint64_t addr, const uint8_t *bytes, const u
 	return 0;
 }
 
-static int remember(struct target *t, const struct patch_window *w, const struct patch_move *moves, uint32_t move_cnt)
+static int remember(struct target *t, const struct patch_window *w, const uint8_t jump[2], const struct patch_move *moves,
+		    uint32_t move_cnt)
 {
 	struct placed *p = realloc(t->placed, (t->placed_cnt + 1) * sizeof(*p));
 	t->placed = p ? p : t->placed;
@@ -306,6 +327,7 @@ static int remember(struct target *t, const struct patch_window *w, const struct
 	p += t->placed_cnt++;
 	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes };
 	memcpy(p->old, w->old, w->bytes);
+	memcpy(p->jump, jump, sizeof(p->jump));
 	if (w->form == PATCH_HOLE && !w->hole_inside) {
 		p->hole_addr = w->hole_addr;
 		memcpy(p->hole_old, w->hole_old, 5);
@@ -314,9 +336,10 @@ static int remember(struct target *t, const struct patch_window *w, const struct
 }
 
 /* The two jumps of a hole: the long one must be there before the short one. */
-static int add_writes(struct job *j, const struct patch_window *w, uint64_t tramp, struct err *reterr)
+static int add_writes(struct job *j, const struct patch_window *w, uint64_t tramp, uint8_t bytes[PATCH_WINDOW_MAX],
+		      struct err *reterr)
 {
-	uint8_t bytes[PATCH_WINDOW_MAX], hole[5];
+	uint8_t hole[5];
 	int r = patch_jump_bytes(w, tramp, bytes, hole, reterr);
 	if (!r && w->form == PATCH_HOLE)
 		r = add_write(j, w->hole_addr, hole, w->hole_old, 5);
@@ -337,8 +360,9 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 			   a->bytes - a->used, moves, &move_cnt, reterr);
 	if (n < 0)
 		return n;
-	int r = add_writes(j, &pf->wins[w], a->addr + a->used, reterr);
-	if (!r && remember(j->t, &pf->wins[w], moves, move_cnt))
+	uint8_t bytes[PATCH_WINDOW_MAX];
+	int r = add_writes(j, &pf->wins[w], a->addr + a->used, bytes, reterr);
+	if (!r && remember(j->t, &pf->wins[w], bytes, moves, move_cnt))
 		r = no_memory(reterr);
 	a->used += (uint64_t)n;
 	return r;
@@ -369,48 +393,23 @@ static int check_code(struct job *j, struct err *reterr)
 	return 0;
 }
 
-static int compare_moves(const void *a, const void *b)
+/* What was written goes back: a target is armed or it is not. */
+static void roll_back(struct job *j, uint32_t written)
 {
-	const struct patch_move *x = a, *y = b;
-	return x->from < y->from ? -1 : x->from > y->from;
-}
-
-/* A thread inside a window goes on in the displaced copy. */
-static int move_threads(struct job *j, struct err *reterr)
-{
-	struct target *t = j->t;
-	uint64_t cnt = t->move_cnt - j->first_move;
-	struct patch_move *moves = malloc((cnt ? cnt : 1) * sizeof(*moves));
-	if (!moves)
-		return no_memory(reterr);
-	memcpy(moves, t->moves + j->first_move, cnt * sizeof(*moves));
-	qsort(moves, cnt, sizeof(*moves), compare_moves);
-	int r = 0;
-	for (uint32_t i = 0; i < inject_thread_cnt(t->inj) && !r; i++) {
-		struct user_regs_struct regs;
-		if (inject_get_regs(t->inj, i, &regs, NULL))
-			continue;
-		struct patch_move key = { .from = regs.rip };
-		const struct patch_move *m = bsearch(&key, moves, cnt, sizeof(*moves), compare_moves);
-		bool at_start = false;
-		for (uint32_t k = 0; m && k < j->write_cnt && !at_start; k++)
-			at_start = j->writes[k].addr == regs.rip;
-		if (!m || at_start)
-			continue;
-		regs.rip = m->to;
-		r = inject_set_regs(t->inj, i, &regs, reterr);
-	}
-	free(moves);
-	return r;
+	for (uint32_t i = written; i--;)
+		inject_write(j->t->inj, j->writes[i].addr, j->writes[i].old, j->writes[i].cnt, NULL);
 }
 
 static int commit(struct job *j, struct err *reterr)
 {
 	int r = check_code(j, reterr);
 	if (!r)
-		r = move_threads(j, reterr);
-	for (uint32_t i = 0; i < j->write_cnt && !r; i++)
+		r = threads_move_in(j->t, j->first_placed, j->first_move, reterr);
+	uint32_t i = 0;
+	for (; i < j->write_cnt && !r; i++)
 		r = inject_write(j->t->inj, j->writes[i].addr, j->writes[i].bytes, j->writes[i].cnt, reterr);
+	if (r && i)
+		roll_back(j, i);
 	if (!r)
 		r = inject_sync_core(j->t->inj, reterr);
 	return r;
@@ -472,7 +471,7 @@ static int add_hook(struct job *j, struct err *reterr)
 		static const struct probe hook = { .prov = "dyntrace", .mod = "", .func = "_dl_debug_state", .name = "loader",
 						   .kind = WIRE_SITE_HOOK };
 		static const struct session_probe hooks[1] = { { .probe = &hook } };
-		struct job hj = { .s = j->s, .t = t, .probes = hooks, .first_placed = t->placed_cnt, .first_move = t->move_cnt };
+		struct job hj = { .s = j->s, .t = t, .probes = hooks, .probe_cnt = 1, .first_placed = t->placed_cnt, .first_move = t->move_cnt };
 		hj.funcs = calloc(1, sizeof(*hj.funcs));
 		if (!hj.funcs)
 			return no_memory(reterr);
@@ -523,7 +522,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 	int r = req ? arm_tool(s, probes, cnt, reterr) : no_memory(reterr);
 	for (uint32_t p = 1; p < s->target_cnt && !r; p++) {
 		struct target *t = s->targets[p];
-		struct job j = { .s = s, .t = t, .probes = probes, .refused = refused, .refused_arg = arg };
+		struct job j = { .s = s, .t = t, .probes = probes, .probe_cnt = cnt, .refused = refused, .refused_arg = arg };
 		uint32_t n = 0;
 		for (uint32_t i = 0; i < cnt; i++)
 			if (probes[i].proc == p)

@@ -35,12 +35,21 @@ static int compare_to(const void *a, const void *b)
 	return x->to < y->to ? -1 : x->to > y->to;
 }
 
+/* Whether our jump still stands there: a library may be gone, and another be in its place. */
+static bool stands(const struct placed *p, struct inject *inj)
+{
+	uint8_t now[2];
+	return !inject_read(inj, p->addr, now, sizeof(now), NULL) && !memcmp(now, p->jump, sizeof(now));
+}
+
 /* Windows in the order opposite to that of placing, so that a short jump goes before its hole. */
 int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 {
 	int r = 0;
 	for (uint32_t i = t->placed_cnt; i-- && !r;) {
 		const struct placed *p = &t->placed[i];
+		if (!stands(p, inj))
+			continue;
 		r = inject_write(inj, p->addr, p->old, p->bytes, reterr);
 		if (!r && p->hole_addr)
 			r = inject_write(inj, p->hole_addr, p->hole_old, 5, reterr);
@@ -77,9 +86,9 @@ static const struct obj_map *map_of(const struct obj_proc *obj, uint64_t addr)
 }
 
 /* A signal frame may hold an address of ours: look at every word of the stack. */
-static bool stack_mentions(struct target *t, struct inject *inj, uint64_t sp)
+static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject *inj, uint64_t sp)
 {
-	const struct obj_map *m = map_of(t->obj, sp);
+	const struct obj_map *m = map_of(obj, sp);
 	if (!m)
 		return false;
 	uint64_t from = align_down(sp, 8), bytes = m->end - from;
@@ -93,13 +102,13 @@ static bool stack_mentions(struct target *t, struct inject *inj, uint64_t sp)
 	return found;
 }
 
-bool code_in_use(struct target *t, struct inject *inj)
+bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *inj)
 {
-	if (obj_proc_refresh(t->obj, NULL))
+	if (obj_proc_refresh(obj, NULL))
 		return true;
 	for (uint32_t i = 0; i < inject_thread_cnt(inj); i++) {
 		struct user_regs_struct regs;
-		if (inject_get_regs(inj, i, &regs, NULL) || is_ours(t, regs.rip) || stack_mentions(t, inj, regs.rsp))
+		if (inject_get_regs(inj, i, &regs, NULL) || is_ours(t, regs.rip) || stack_mentions(t, obj, inj, regs.rsp))
 			return true;
 	}
 	return false;
@@ -126,14 +135,14 @@ static void release_hook(struct target *t)
 }
 
 /* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
-static int clean(struct target *t, struct inject *inj, struct err *reterr)
+static int clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
 	int r = text_restore(t, inj, reterr);
 	if (!r)
 		r = inject_sync_core(inj, reterr);
 	for (int i = 0; i < TRIES && !r; i++) {
-		if (!move_back(t, inj) && !code_in_use(t, inj)) {
+		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);
 			return 0;
 		}
@@ -151,13 +160,16 @@ static int clean(struct target *t, struct inject *inj, struct err *reterr)
 static int clean_process(struct target *t, pid_t pid, struct err *reterr)
 {
 	struct inject *inj = NULL;
+	struct obj_proc *obj = NULL;
 	int r = inject_attach(pid, &inj, reterr);
-	if (r)
-		return r;
-	r = inject_stop(inj, reterr);
 	if (!r)
-		r = clean(t, inj, reterr);
+		r = obj_proc_open(pid, &obj, reterr);
+	if (!r)
+		r = inject_stop(inj, reterr);
+	if (!r)
+		r = clean(t, obj, inj, reterr);
 	inject_detach(inj);
+	obj_proc_close(obj);
 	return r;
 }
 
@@ -209,7 +221,7 @@ static int disarm_target(struct target *t, struct err *reterr)
 	if (!t->gone && target_same_program(t)) {
 		r = target_stop(t, reterr);
 		if (!r)
-			r = clean(t, t->inj, reterr);
+			r = clean(t, t->obj, t->inj, reterr);
 		target_go(t);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile */

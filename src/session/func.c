@@ -90,41 +90,46 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 	return 0;
 }
 
-/* How much of what follows the function is nothing but nops and int3. */
-static uint32_t slack_of(const uint8_t *bytes, uint32_t cnt, uint64_t addr)
-{
-	uint32_t at = 0;
-	struct isa_insn in;
-	while (at < cnt) {
-		if (bytes[at] == 0xcc)
-			at++;
-		else if (!isa_decode(bytes + at, cnt - at, addr + at, &in) && in.is_nop)
-			at += in.len;
-		else
-			break;
-	}
-	return at;
-}
-
 static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
 	return target_read(fn->t, addr, buf, bytes);
 }
 
-/* A range that begins somewhere else than a symbol does is a part that the compiler moved away. */
-static bool is_fragment(void *arg, uint64_t addr)
+static int compare_ranges(const void *a, const void *b)
 {
-	struct func *fn = arg;
-	const struct obj_sym *sym;
-	struct obj_module *mod;
-	if (addr < fn->mod->text_start || addr >= fn->mod->text_end)
-		return false;
-	if (obj_symbolize(fn->t->obj, addr, &sym, &mod) || mod != fn->mod)
-		return false;
-	size_t len = strlen(sym->name);
-	bool cold = strstr(sym->name, ".cold") || (len > 5 && !strcmp(sym->name + len - 5, ".part"));
-	return cold || sym->addr != addr;
+	const struct patch_range *x = a, *y = b;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static bool has_frag(const struct func *fn, uint64_t start)
+{
+	for (uint32_t i = 0; i < fn->frag_cnt; i++)
+		if (fn->frags[i].start == start)
+			return true;
+	return false;
+}
+
+/* Parts that the compiler moved away: cold code that the function jumps to. */
+static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
+{
+	struct isa_insn in;
+	for (uint64_t at = 0; at < bytes; at += in.len) {
+		if (isa_decode(fn->code + at, bytes - at, addr + at, &in))
+			break;
+		if ((in.flow != ISA_JMP && in.flow != ISA_JCC) || in.target - addr < bytes)
+			continue;
+		const struct obj_range *r = obj_range_at(fn->t->obj, fn->mod, in.target);
+		if (!r || r->kind != OBJ_RANGE_COLD || has_frag(fn, r->start))
+			continue;
+		struct patch_range *more = realloc(fn->frags, (fn->frag_cnt + 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		fn->frags = more;
+		more[fn->frag_cnt++] = (struct patch_range){ r->start, r->end };
+	}
+	qsort(fn->frags, fn->frag_cnt, sizeof(*fn->frags), compare_ranges);
+	return 0;
 }
 
 int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
@@ -151,6 +156,8 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (!r && target_read(t, addr, fn->code, bytes + slack))
 		r = err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
+	if (!r && find_frags(fn, addr, bytes))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (r) {
 		func_deinit(fn);
 		return r;
@@ -158,9 +165,9 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
 	fn->pf = (struct patch_func){
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes,
-		.slack = slack_of(fn->code + bytes, slack, addr + bytes),
+		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
 		.targets = targets.v, .target_cnt = targets.cnt,
-		.read = read_code, .read_arg = fn, .is_fragment = is_fragment, .fragment_arg = fn,
+		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
 	};
 	return 0;
 }
@@ -169,6 +176,8 @@ void func_deinit(struct func *fn)
 {
 	free(fn->code);
 	free(fn->targets);
+	free(fn->frags);
 	fn->code = NULL;
 	fn->targets = NULL;
+	fn->frags = NULL;
 }

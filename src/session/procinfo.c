@@ -2,8 +2,10 @@
 /* What generated code has to know of a process: ids, and where its libc keeps things. */
 #include "session/session_int.h"
 
+#include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,11 +72,25 @@ static uint32_t told_by_glibc(struct target *t)
 	return desc[0] == 32 && desc[2] < 8192 ? desc[2] : 0;
 }
 
+static bool has_musl(struct target *t)
+{
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
+		const struct obj_module *m = obj_module_at(t->obj, i);
+		if (m->end && (!strncmp(m->name, "ld-musl-", 8) || !strncmp(m->name, "libc.musl-", 10)))
+			return true;
+	}
+	return false;
+}
+
 static uint32_t find_tid_off(struct target *t)
 {
 	uint32_t told = told_by_glibc(t);
 	if (told)
 		return told;
+	if (has_musl(t))
+		return MUSL_TID_OFF;
+	if (!t->inj)
+		return 0; /* threads can be asked only while they are stopped */
 	if (fits_all(t, MUSL_TID_OFF))
 		return MUSL_TID_OFF;
 	for (uint32_t off = 8; off < TCB_LOOK; off += 4)
@@ -113,6 +129,55 @@ void procinfo_fill_libc(struct target *t, struct wire_proc *proc)
 		proc->errno_off = find_errno_off(t);
 }
 
+/* The id that a task has in its own pid namespace; 0: unknown. @ret_nested: it differs from ours. */
+static uint32_t own_tid(pid_t pid, pid_t tid, bool *ret_nested)
+{
+	char path[64], *line = NULL;
+	size_t cap = 0;
+	uint32_t id = 0, cnt = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+	FILE *f = fopen(path, "re");
+	while (f && !cnt && getline(&line, &cap, f) > 0) {
+		if (strncmp(line, "NSpid:", 6))
+			continue;
+		for (char *p = line + 6, *end; ; p = end, cnt++) {
+			unsigned long v = strtoul(p, &end, 10);
+			if (end == p)
+				break;
+			id = (uint32_t)v;
+		}
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	*ret_nested = cnt > 1;
+	return id;
+}
+
+static bool has_nested_thread(pid_t pid, uint32_t tid)
+{
+	char path[64];
+	bool found = false, nested;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		pid_t outer = (pid_t)atoi(e->d_name);
+		found = outer && own_tid(pid, outer, &nested) == tid;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool procinfo_has_thread(struct target *t, uint32_t tid)
+{
+	char path[64];
+	if (t->other_ns)
+		return has_nested_thread(t->pid, tid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%u", t->pid, tid);
+	return access(path, F_OK) == 0;
+}
+
 static void name_of(pid_t pid, char *buf, size_t cap)
 {
 	char path[64];
@@ -132,6 +197,7 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	if (r)
 		return r;
 	name_of(t->pid, comm, sizeof(comm));
+	own_tid(t->pid, t->pid, &t->other_ns);
 	proc->idx = t->proc;
 	proc->ppid = (uint32_t)info.ppid;
 	proc->uid = info.uid;

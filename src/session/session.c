@@ -184,9 +184,7 @@ static bool has_ended(struct session *s, const struct wire_thread *t)
 	uint32_t proc = t->proc;
 	if (!proc || proc >= s->target_cnt || s->targets[proc]->gone)
 		return proc != 0;
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/task/%u", s->targets[proc]->pid, t->tid);
-	return access(path, F_OK) != 0;
+	return !procinfo_has_thread(s->targets[proc], t->tid);
 }
 
 /* Gives the pages of a slot back and makes it free. */

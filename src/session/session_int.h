@@ -13,6 +13,7 @@ struct arena {
 	uint64_t addr;  /* in the target */
 	uint64_t bytes;
 	uint64_t used;
+	uint64_t promised; /* to the callers of arena_get that have not used it yet, `used` included */
 	uint8_t *code;  /* here */
 	/* bodies that were generated into it */
 	struct body {
@@ -32,6 +33,7 @@ struct placed {
 	uint64_t hole_addr;            /* 0: none, or inside another window */
 	uint8_t hole_old[5];
 	uint8_t old[PATCH_WINDOW_MAX];
+	uint8_t jump[2];               /* how what we wrote begins: the window may be gone with its library */
 };
 
 struct target {
@@ -40,6 +42,7 @@ struct target {
 	pid_t pid;
 	bool is_child;          /* ours: waitpid tells its end */
 	bool gone;
+	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
 	struct obj_proc *obj;
@@ -83,12 +86,16 @@ int clock_calibrate(struct wire_shm *, struct err *reterr);
 int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 /* What can be told only when the libc is mapped; again after its loader has run. */
 void procinfo_fill_libc(struct target *, struct wire_proc *);
+/* @tid: as the process itself knows it (it may live in a pid namespace of its own). */
+bool procinfo_has_thread(struct target *, uint32_t tid);
 
 /* agent_load.c: maps the agent into a stopped target, fills t->env. */
 int agent_load(struct target *, struct err *reterr);
 
 /* arena.c: room for @bytes of code within reach of [lo, hi); the target is stopped. */
 int arena_get(struct target *, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr);
+/* An address for @bytes that need not be near anything; 0: anywhere. */
+uint64_t arena_far_place(const struct obj_proc *, uint64_t bytes);
 void arena_release(struct arena *);
 /* The body for @progs in @a, generated if it is new. */
 int arena_body(struct target *, struct arena *, enum wire_site_kind, const uint32_t *progs, uint32_t prog_cnt,
@@ -100,6 +107,11 @@ int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
 bool target_same_program(const struct target *);
 int target_read(void *target, uint64_t addr, void *buf, size_t bytes);
+/* Reads up to the next hole; returns the number of bytes. */
+size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes);
+
+/* threads.c: moves the threads of a stopped target out of the windows placed since. */
+int threads_move_in(struct target *, uint32_t first_placed, uint64_t first_move, struct err *reterr);
 
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
@@ -107,13 +119,15 @@ int unwind_update(struct target *, struct err *reterr);
 /* disarm.c: restores the text of a stopped process that has @t's patches (itself or a forked child). */
 int text_restore(struct target *, struct inject *, struct err *reterr);
 /* Whether any stopped thread could still run or return into our code. */
-bool code_in_use(struct target *, struct inject *);
+bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {
 	struct patch_func pf;
 	uint8_t *code;
 	uint64_t *targets;
+	struct patch_range *frags; /* cold parts that it jumps to */
+	uint32_t frag_cnt;
 	struct obj_module *mod;
 	struct target *t;
 };

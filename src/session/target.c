@@ -27,6 +27,15 @@ int target_read(void *target, uint64_t addr, void *buf, size_t bytes)
 	return pread(t->memfd, buf, bytes, (off_t)addr) == (ssize_t)bytes ? 0 : -EFAULT;
 }
 
+size_t target_read_some(struct target *t, uint64_t addr, void *buf, size_t bytes)
+{
+	size_t done = 0;
+	ssize_t n;
+	while (done < bytes && (n = pread(t->memfd, (uint8_t *)buf + done, bytes - done, (off_t)(addr + done))) > 0)
+		done += (size_t)n;
+	return done;
+}
+
 /* The file descriptor belongs to the memory of one program: after an exec it reads nothing. */
 bool target_same_program(const struct target *t)
 {
@@ -41,7 +50,12 @@ int target_stop(struct target *t, struct err *reterr)
 		if (r)
 			return r;
 	}
-	return inject_stop(t->inj, reterr);
+	int r = inject_stop(t->inj, reterr);
+	if (!r && !target_same_program(t))
+		r = err_setf(reterr, -ESRCH, "process %d runs another program now", t->pid);
+	if (r)
+		target_go(t);
+	return r;
 }
 
 void target_go(struct target *t)
@@ -71,7 +85,7 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	int r = inject_pass_fd(t->inj, t->s->shm_fd, &remote, reterr);
 	if (r)
 		return r;
-	r = inject_mmap(t->inj, 0, t->s->shm->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, remote, 0,
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->s->shm->bytes), t->s->shm->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, remote, 0,
 			&t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)

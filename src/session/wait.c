@@ -3,6 +3,7 @@
 #include "session/session_int.h"
 
 #include <errno.h>
+#include <link.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <sys/syscall.h>
@@ -30,16 +31,46 @@ static bool has_ended(struct target *t, int *ret_status)
 	return true;
 }
 
+/* The loader tells before and after a change (r_debug.r_state, link.h): before it there is nothing to see. */
+static bool loader_is_busy(struct target *t)
+{
+	uint64_t addr, bytes;
+	int32_t state = RT_CONSISTENT;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
+		struct obj_module *m = obj_module_at(t->obj, i);
+		if (m->is_loader && !obj_module_find(t->obj, m, "_r_debug", &addr, &bytes))
+			target_read(t, addr + offsetof(struct r_debug, r_state), &state, sizeof(state));
+	}
+	return state != RT_CONSISTENT;
+}
+
+static void let_loader_go(struct target *t)
+{
+	struct wire_proc *proc = target_proc(t);
+	STORE_RELEASE(&proc->dl_ack, LOAD_ACQUIRE(&proc->dl_seq));
+	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+static bool modules_came(struct target *t)
+{
+	struct wire_proc *proc = target_proc(t);
+	if (LOAD_ACQUIRE(&proc->dl_seq) == proc->dl_ack)
+		return false;
+	if (!loader_is_busy(t) && !obj_proc_refresh(t->obj, NULL))
+		return true;
+	let_loader_go(t);
+	return false;
+}
+
 /* One event of one target, if there is any. */
 static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_status)
 {
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
-		struct wire_proc *proc = target_proc(t);
 		*ret_proc = i;
 		if (t->gone || t->inj)
 			continue;
-		if (LOAD_ACQUIRE(&proc->dl_seq) != proc->dl_ack)
+		if (modules_came(t))
 			return SESSION_MODULES;
 		if (has_ended(t, ret_status)) {
 			t->gone = true;
@@ -83,10 +114,10 @@ enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t
 int session_modules_done(struct session *s, uint32_t proc, struct err *reterr)
 {
 	struct target *t = s->targets[proc];
-	struct wire_proc *wp = target_proc(t);
-	(void)reterr;
-	procinfo_fill_libc(t, wp);
-	STORE_RELEASE(&wp->dl_ack, LOAD_ACQUIRE(&wp->dl_seq));
-	syscall(SYS_futex, &wp->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-	return 0;
+	int r = 0;
+	procinfo_fill_libc(t, target_proc(t));
+	if (s->uses_stacks)
+		r = unwind_update(t, reterr);
+	let_loader_go(t);
+	return r;
 }

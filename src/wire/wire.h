@@ -123,7 +123,9 @@ enum wire_unw_kind {
 	WIRE_UNW_R10,     /* CFA = r10 + cfa_off: only right at a realigning entry */
 };
 /* One row: valid from pc (relative to the map's start) to the next row's. The
- * return address is at CFA-8, the caller's rsp is CFA. */
+ * return address is at CFA-8, the caller's rsp is CFA.  Rows of WIRE_UNW_RBP_DEREF
+ * count rbp_off and rbx_off from rbp instead of the CFA, and rbp_off 0 means that
+ * the caller's rbp is at rbp itself. */
 struct wire_unw_row {
 	uint32_t pc;
 	int32_t cfa_off;

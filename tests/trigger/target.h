@@ -14,6 +14,7 @@
 struct target {
 	pid_t pid;
 	int out; /* its standard output */
+	int in;  /* its standard input */
 };
 
 /* Reads one line of its output; false at the end. */
@@ -28,20 +29,40 @@ static inline bool target_line(struct target *t, char *buf, size_t cap)
 
 static inline bool target_start(struct target *t, char *const argv[])
 {
-	int p[2];
+	int p[2], q[2];
 	char line[64];
-	*t = (struct target){ .out = -1 };
-	if (pipe2(p, O_CLOEXEC))
+	*t = (struct target){ .out = -1, .in = -1 };
+	if (pipe2(p, O_CLOEXEC) || pipe2(q, O_CLOEXEC))
 		return false;
 	t->pid = fork();
 	if (!t->pid) {
 		dup2(p[1], 1);
+		dup2(q[0], 0);
 		execvp(argv[0], argv);
 		_exit(127);
 	}
 	close(p[1]);
+	close(q[0]);
 	t->out = p[0];
+	t->in = q[1];
 	return t->pid > 0 && target_line(t, line, sizeof(line));
+}
+
+/* Writes a line to it and waits for its answer. */
+static inline bool target_tell(struct target *t, const char *what, char *answer, size_t cap)
+{
+	char line[512];
+	snprintf(line, sizeof(line), "%s\n", what);
+	return write(t->in, line, strlen(line)) == (ssize_t)strlen(line) && target_line(t, answer, cap);
+}
+
+static inline int target_wait(struct target *t)
+{
+	int status = 0;
+	close(t->in);
+	waitpid(t->pid, &status, 0);
+	close(t->out);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 /* Its exit status after SIGTERM; -signal if one killed it. */
@@ -50,6 +71,7 @@ static inline int target_end(struct target *t)
 	int status = 0;
 	kill(t->pid, SIGTERM);
 	waitpid(t->pid, &status, 0);
+	close(t->in);
 	close(t->out);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }

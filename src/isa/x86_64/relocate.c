@@ -1,189 +1,222 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Moving an instruction.  References: Intel SDM volume 2 (CALL, Jcc, JMP,
- * LOOP, PUSH) for the encodings.
+ * Relocation.  A call must leave the return address that the program expects
+ * (unwinders look it up, and a thread may return long after the probe is gone):
+ *
+ *	call f   -->   push $low32; [movl $high32,4(%rsp)]; jmp f
+ *
+ * push sign-extends, so the second instruction is left out where that happens
+ * to be right.
  */
-#include "isa/isa.h"
+#include "isa/x86_64/x86_64_int.h"
 
-#include <Zydis/Zydis.h>
 #include <errno.h>
 #include <string.h>
 
-/* A small writer that never writes past its end; len goes on counting. */
+enum { RSP = 4 };
+
+/* Where the new instruction goes. */
 struct out {
-	uint8_t *buf;
-	size_t cap, len;
 	uint64_t addr;
+	uint8_t buf[ISA_RELOC_MAX];
+	uint32_t len;
 };
 
 static void put(struct out *o, const void *bytes, size_t cnt)
 {
-	if (o->len + cnt <= o->cap)
-		memcpy(o->buf + o->len, bytes, cnt);
+	memcpy(o->buf + o->len, bytes, cnt);
 	o->len += cnt;
 }
 
-static void put8(struct out *o, uint8_t v)
-{
-	put(o, &v, 1);
-}
-
-static void put32(struct out *o, uint32_t v)
-{
-	put(o, &v, 4);
-}
-
-static bool fits32(int64_t v)
-{
-	return v == (int32_t)v;
-}
-
-/* jmp rel32, or jmp *0(%rip) with the address behind it where that is too far. */
 static void put_jmp(struct out *o, uint64_t target)
 {
-	int64_t rel = (int64_t)(target - (o->addr + o->len + 5));
-	if (fits32(rel)) {
-		put8(o, 0xe9);
-		put32(o, (uint32_t)rel);
+	o->len += isa_put_jmp(o->buf + o->len, o->addr + o->len, target);
+}
+
+static void put_return_address(struct out *o, uint64_t ra)
+{
+	int32_t low = (int32_t)ra, high = (int32_t)(ra >> 32);
+	put(o, "\x68", 1); /* push $low */
+	put(o, &low, 4);
+	if ((int64_t)ra != low) {
+		put(o, "\xc7\x44\x24\x04", 4); /* movl $high,4(%rsp) */
+		put(o, &high, 4);
+	}
+}
+
+/* jcc is widened; its inverse skips a far jump where 4 bytes do not reach. */
+static void put_jcc(struct out *o, uint8_t cond, uint64_t target)
+{
+	if (isa_reaches(o->addr + o->len + 6, target)) {
+		int32_t rel = (int32_t)(target - (o->addr + o->len + 6));
+		uint8_t op[2] = { 0x0f, 0x80 | cond };
+		put(o, op, 2);
+		put(o, &rel, 4);
 		return;
 	}
-	put(o, "\xff\x25\0\0\0\0", 6);
-	put(o, &target, 8);
-}
-
-/* push of any 64-bit value without a register: the low half sign-extended, then the high half over it. */
-static void put_push(struct out *o, uint64_t v)
-{
-	put8(o, 0x68);
-	put32(o, (uint32_t)v);
-	if (fits32((int64_t)v))
-		return;
-	put(o, "\xc7\x44\x24\x04", 4); /* movl $hi, 4(%rsp) */
-	put32(o, (uint32_t)(v >> 32));
-}
-
-/* Jumps over a long jump when the condition does not hold. */
-static void put_jcc_far(struct out *o, uint8_t cc, uint64_t target)
-{
-	uint8_t skip = fits32((int64_t)(target - (o->addr + o->len + 7))) ? 5 : 14;
-	put8(o, 0x70 | (cc ^ 1));
-	put8(o, skip);
+	uint8_t skip[2] = { 0x70 | (cond ^ 1), 14 };
+	put(o, skip, 2);
 	put_jmp(o, target);
 }
 
-static int move_jcc(struct out *o, const uint8_t *bytes, const struct isa_insn *in)
+/* loop and jrcxz exist with 8 bits only: hop to a jump.  Prefixes (67) are kept. */
+static void put_loop(struct out *o, const uint8_t *bytes, const struct isa_insn *in)
 {
-	const uint8_t *p = bytes;
-	while (*p == 0x2e || *p == 0x3e || *p == 0x66 || *p == 0xf2) /* branch hints, bnd */
-		p++;
-	if ((p[0] & 0xf0) == 0x70 || (p[0] == 0x0f && (p[1] & 0xf0) == 0x80)) {
-		uint8_t cc = (p[0] == 0x0f ? p[1] : p[0]) & 15;
-		int64_t rel = (int64_t)(in->target - (o->addr + o->len + 6));
-		if (fits32(rel)) {
-			put8(o, 0x0f);
-			put8(o, 0x80 | cc);
-			put32(o, (uint32_t)rel);
-		} else {
-			put_jcc_far(o, cc, in->target);
-		}
+	put(o, bytes, in->len - 1U);
+	put(o, "\x02\xeb\x00", 3);
+	uint32_t skip = o->len - 1;
+	put_jmp(o, in->target);
+	o->buf[skip] = o->len - skip - 1;
+}
+
+static int reloc_jcc(struct out *o, const uint8_t *bytes, const ZydisDecodedInstruction *z,
+		     const struct isa_insn *in, struct err *reterr)
+{
+	if (z->mnemonic == ZYDIS_MNEMONIC_XBEGIN) {
+		int32_t rel = (int32_t)(in->target - (o->addr + 6));
+		if (!isa_reaches(o->addr + 6, in->target) || z->raw.imm[0].size != 32)
+			return err_setf(reterr, -EINVAL, "xbegin whose handler is out of reach");
+		put(o, "\xc7\xf8", 2);
+		put(o, &rel, 4);
+	} else if (z->opcode_map == ZYDIS_OPCODE_MAP_0F || (z->opcode & 0xf0) == 0x70) {
+		put_jcc(o, z->opcode & 0xf, in->target);
+	} else {
+		put_loop(o, bytes, in);
+	}
+	return 0;
+}
+
+/* `jmp *m` or `jmp *r` from `call *m` or `call *r`: /2 becomes /4.  The push has moved rsp. */
+static int put_indirect_call(struct out *o, const uint8_t *bytes, const ZydisDecodedInstruction *z,
+			     const struct isa_insn *in, struct err *reterr)
+{
+	uint32_t modrm = z->raw.modrm.offset;
+	if (in->reg == RSP || in->index == RSP || in->touches_rsp_below)
+		return err_setf(reterr, -EINVAL, "indirect call through or below the stack pointer");
+	put(o, bytes, modrm);
+	uint8_t m = (bytes[modrm] & ~0x38) | 4 << 3;
+	if (in->base != RSP) {
+		put(o, &m, 1);
+		put(o, bytes + modrm + 1, in->len - modrm - 1U);
 		return 0;
 	}
-	/* loop, loope, loopne, jrcxz, jecxz: to a jump behind the one that goes on. */
-	put(o, bytes, (size_t)(in->len - 1));
-	put(o, "\x02\xeb", 2);
-	put8(o, fits32((int64_t)(in->target - (o->addr + o->len + 6))) ? 5 : 14);
-	put_jmp(o, in->target);
+	int32_t disp = in->disp + 8;
+	m = (m & 0x3f) | 2 << 6; /* mod 2: 32-bit displacement */
+	put(o, &m, 1);
+	put(o, bytes + modrm + 1, 1);
+	put(o, &disp, 4);
 	return 0;
 }
 
-/* Copies with the displacement of a rip-relative operand corrected. */
-static int move_plain(struct out *o, const uint8_t *bytes, const struct isa_insn *in, struct err *reterr)
+static int fix_rip(struct out *o, uint32_t disp_at, uint32_t end, uint64_t target, struct err *reterr)
 {
-	uint8_t copy[16];
-	memcpy(copy, bytes, in->len);
-	if (in->rip_rel) {
-		ZydisDecoder dec;
-		ZydisDecodedInstruction zi;
-		ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
-		ZydisDecoderInit(&dec, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&dec, bytes, in->len, &zi, op)) || zi.raw.disp.size != 32)
-			return err_setf(reterr, -EINVAL, "a rip-relative operand without a 32-bit displacement");
-		int64_t rel = (int64_t)(in->rip_target - (o->addr + o->len + in->len));
-		if (!fits32(rel))
-			return err_setf(reterr, -EINVAL, "its rip-relative operand is out of reach from the trampoline");
-		int32_t rel32 = (int32_t)rel;
-		memcpy(copy + zi.raw.disp.offset, &rel32, 4);
+	if (!isa_reaches(o->addr + end, target))
+		return err_setf(reterr, -EINVAL, "rip-relative operand out of reach of its new place");
+	int32_t disp = (int32_t)(target - (o->addr + end));
+	memcpy(o->buf + disp_at, &disp, 4);
+	return 0;
+}
+
+static int reloc_call(struct out *o, const uint8_t *bytes, const ZydisDecodedInstruction *z,
+		      const struct isa_insn *in, uint64_t addr, struct err *reterr)
+{
+	put_return_address(o, addr + in->len);
+	if (in->target) {
+		put_jmp(o, in->target);
+		return 0;
 	}
-	put(o, copy, in->len);
+	uint32_t start = o->len;
+	int rc = put_indirect_call(o, bytes, z, in, reterr);
+	if (rc || !in->rip_rel)
+		return rc;
+	return fix_rip(o, start + z->raw.disp.offset, o->len, in->rip_target, reterr);
+}
+
+static void put_mov_imm64(struct out *o, uint8_t reg, uint64_t imm)
+{
+	uint8_t op[2] = { 0x48 | reg >> 3, 0xb8 | (reg & 7) };
+	put(o, op, 2);
+	put(o, &imm, 8);
+}
+
+/* Out of reach: lea and mov have a register of their own to hold the address. */
+static int reloc_rip_far(struct out *o, const ZydisDecodedInstruction *z, const struct isa_insn *in,
+			 struct err *reterr)
+{
+	bool lea = in->op == ISA_OP_LEA && z->operand_width == 64;
+	bool load = in->op == ISA_OP_LOAD && z->operand_width >= 32 && !(z->attributes & ZYDIS_ATTRIB_HAS_SEGMENT);
+	if ((!lea && !load) || in->reg == RSP || z->address_width != 64)
+		return err_setf(reterr, -EINVAL, "rip-relative operand out of reach of its new place");
+	put_mov_imm64(o, in->reg, in->rip_target);
+	if (lea)
+		return 0;
+	uint8_t hi = in->reg >> 3, lo = in->reg & 7;
+	uint8_t ins[3] = { 0x40 | (z->raw.rex.W << 3) | hi << 2 | hi, z->opcode, 0x40 | lo << 3 | lo };
+	put(o, ins, 3); /* mod 1 with a zero displacement: right for r13 too */
+	if (lo == RSP)
+		put(o, "\x24", 1);
+	put(o, "\0", 1);
 	return 0;
 }
 
-/* call *operand: push the return address, then jmp *operand, whose rsp is 8 lower by then. */
-static int move_call_indirect(struct out *o, const uint8_t *bytes, const struct isa_insn *in, uint64_t ret_addr,
-			      struct err *reterr)
+static int reloc_plain(struct out *o, const uint8_t *bytes, const ZydisDecodedInstruction *z,
+		       const struct isa_insn *in, struct err *reterr)
 {
-	ZydisDecoder dec;
-	ZydisDecodedInstruction zi;
-	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
-	ZydisEncoderRequest req;
-	ZydisDecoderInit(&dec, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&dec, bytes, in->len, &zi, op)) ||
-	    !ZYAN_SUCCESS(ZydisEncoderDecodedInstructionToEncoderRequest(&zi, op, zi.operand_count_visible, &req)))
-		return err_setf(reterr, -EINVAL, "an indirect call in a form that is not understood");
-	if (op[0].type == ZYDIS_OPERAND_TYPE_REGISTER && op[0].reg.value == ZYDIS_REGISTER_RSP)
-		return err_setf(reterr, -EINVAL, "a call of the stack pointer");
-	put_push(o, ret_addr);
-	req.mnemonic = ZYDIS_MNEMONIC_JMP;
-	req.branch_type = ZYDIS_BRANCH_TYPE_NONE;
-	req.branch_width = ZYDIS_BRANCH_WIDTH_NONE;
-	req.prefixes &= ~(ZyanU64)ZYDIS_ATTRIB_HAS_BND;
-	if (req.operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY && req.operands[0].mem.base == ZYDIS_REGISTER_RSP)
-		req.operands[0].mem.displacement += 8;
-	uint8_t enc[16];
-	ZyanUSize len = sizeof(enc);
-	if (in->rip_rel) {
-		req.operands[0].mem.displacement = (ZyanI64)in->rip_target;
-		if (!ZYAN_SUCCESS(ZydisEncoderEncodeInstructionAbsolute(&req, enc, &len, o->addr + o->len)))
-			return err_setf(reterr, -EINVAL, "the pointer that it calls through is out of reach from the trampoline");
-	} else if (!ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(&req, enc, &len))) {
-		return err_setf(reterr, -EINVAL, "an indirect call that cannot be turned into a jump");
-	}
-	put(o, enc, len);
+	if (in->rip_rel && !isa_reaches(o->addr + in->len, in->rip_target))
+		return reloc_rip_far(o, z, in, reterr);
+	if (in->rip_rel && z->address_width != 64)
+		return err_setf(reterr, -EINVAL, "eip-relative operand");
+	put(o, bytes, in->len);
+	return in->rip_rel ? fix_rip(o, z->raw.disp.offset, in->len, in->rip_target, reterr) : 0;
+}
+
+static int movable(const ZydisDecodedInstruction *z, const struct isa_insn *in, struct err *reterr)
+{
+	if (in->flow == ISA_SYSCALL)
+		return err_setf(reterr, -EINVAL, "a system call has to stay: threads sleep in it");
+	if (in->op == ISA_OP_INT3 || z->mnemonic == ZYDIS_MNEMONIC_INT1)
+		return err_setf(reterr, -EINVAL, "a breakpoint instruction has to stay: its address is its meaning");
+	if (z->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR ||
+	    (in->flow == ISA_RET && z->mnemonic != ZYDIS_MNEMONIC_RET))
+		return err_setf(reterr, -EINVAL, "far branch");
+	/* Intel ignores the prefix on near branches, AMD truncates rip. */
+	if (in->flow != ISA_NEXT && in->flow != ISA_TRAP && z->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE &&
+	    !z->raw.rex.W && z->mnemonic != ZYDIS_MNEMONIC_XBEGIN)
+		return err_setf(reterr, -EINVAL, "branch with an operand size prefix");
 	return 0;
 }
 
-static int move_call(struct out *o, const uint8_t *bytes, const struct isa_insn *in, uint64_t addr, struct err *reterr)
+static int reloc(struct out *o, const uint8_t *bytes, const ZydisDecodedInstruction *z, const struct isa_insn *in,
+		 uint64_t addr, struct err *reterr)
 {
-	if (!in->target)
-		return move_call_indirect(o, bytes, in, addr + in->len, reterr);
-	put_push(o, addr + in->len);
-	put_jmp(o, in->target);
-	return 0;
-}
-
-int isa_relocate(const uint8_t *bytes, const struct isa_insn *in, uint64_t addr, uint64_t new_addr, uint8_t *buf,
-		 size_t cap, struct err *reterr)
-{
-	struct out o = { .buf = buf, .cap = cap, .addr = new_addr };
-	int r = 0;
-	switch ((enum isa_flow)in->flow) {
-	case ISA_CALL:
-		r = move_call(&o, bytes, in, addr, reterr);
-		break;
+	int rc = movable(z, in, reterr);
+	if (rc)
+		return rc;
+	switch (in->flow) {
 	case ISA_JMP:
-		put_jmp(&o, in->target);
-		break;
+		put_jmp(o, in->target);
+		return 0;
 	case ISA_JCC:
-		r = in->target ? move_jcc(&o, bytes, in) : err_setf(reterr, -EINVAL, "a branch without a target");
-		break;
-	case ISA_NEXT:
-		if (in->target) /* xbegin: aborts to an address */
-			return err_setf(reterr, -EINVAL, "the start of a hardware transaction");
-		/* fallthrough */
+		return reloc_jcc(o, bytes, z, in, reterr);
+	case ISA_CALL:
+		return reloc_call(o, bytes, z, in, addr, reterr);
 	default:
-		r = move_plain(&o, bytes, in, reterr);
+		return reloc_plain(o, bytes, z, in, reterr);
 	}
-	if (r < 0)
-		return r;
-	return o.len <= cap ? (int)o.len : err_setf(reterr, -ENOSPC, "no room for a relocated instruction");
+}
+
+int isa_relocate(const uint8_t *bytes, const struct isa_insn *in, uint64_t addr, uint64_t new_addr,
+		 uint8_t *buf, size_t cap, struct err *reterr)
+{
+	ZydisDecodedInstruction z;
+	struct out o = { .addr = new_addr };
+	if (isa_zydis(bytes, in->len, &z))
+		return err_setf(reterr, -EINVAL, "bytes that are no instruction");
+	int rc = reloc(&o, bytes, &z, in, addr, reterr);
+	if (rc)
+		return rc;
+	if (o.len > cap)
+		return err_setf(reterr, -ENOSPC, "no room for a displaced instruction");
+	memcpy(buf, o.buf, o.len);
+	return (int)o.len;
 }

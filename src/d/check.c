@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Names and types: clauses, statements and declarations. */
+#include "d/d_int.h"
+
+bool d_bad(const struct d_node *n)
+{
+	return n->type->kind == D_T_ERR;
+}
+
+static void check_cond(struct d_compiler *c, struct d_node *n, const char *tag, const char *what)
+{
+	d_check_expr(c, n);
+	if (d_bad(n))
+		return;
+	if (n->is_act)
+		d_error(c, n->at, "D_CG_EXPR", "%s( ) may not be called from a D expression: it is a statement of its own", n->str);
+	else if (!d_is_scalar(n->type))
+		d_error(c, n->at, tag, "%s must be of scalar type, not %s", what, d_type_str(c, n->type));
+}
+
+static void check_expr_stmt(struct d_compiler *c, struct d_node *n)
+{
+	struct d_node *e = n->l;
+	if (e->kind == N_ASSIGN && e->l->kind == N_AGG) {
+		d_check_agg_stmt(c, e);
+	} else if (e->kind == N_AGG) {
+		const struct d_agg *agg = d_map_get(&c->aggs, e->str);
+		d_check_agg_ref(c, e);
+		d_error(c, e->at, agg ? "D_AGG_NULL" : "D_IDENT_UNDEF", agg ? "expression has null effect: @%s" :
+			"failed to resolve @%s: no aggregating function was assigned to it", e->str);
+	} else if (e->kind == N_CALL && d_func_find(c, e->str) && d_func_find(c, e->str)->kind == D_F_ACTION) {
+		d_check_action(c, e);
+	} else {
+		d_check_expr(c, e);
+		if (e->is_act)
+			d_error(c, e->at, "D_CG_EXPR", "%s( ) may not be called from a D expression", e->kind == N_CALL ? e->str : "action");
+	}
+}
+
+static void check_stmts(struct d_compiler *c, struct d_node *list)
+{
+	for (struct d_node *n = list; n; n = n->next) {
+		if (n->kind == N_IF) {
+			check_cond(c, n->l, "D_OP_SCALAR", "the condition of if");
+			check_stmts(c, n->r);
+			check_stmts(c, n->third);
+		} else {
+			check_expr_stmt(c, n);
+		}
+	}
+}
+
+static bool assigns(const struct d_node *n)
+{
+	if (!n)
+		return false;
+	if (n->kind == N_ASSIGN || (n->kind == N_UNARY && n->op >= T_PREINC && n->op <= T_POSTDEC))
+		return true;
+	for (const struct d_node *a = n->args; a; a = a->next)
+		if (assigns(a))
+			return true;
+	return assigns(n->l) || assigns(n->r) || assigns(n->third);
+}
+
+static void check_pred(struct d_compiler *c, struct d_node *n)
+{
+	c->region = "predicate";
+	check_cond(c, n->l, "D_PRED_SCALAR", "predicate result");
+	c->region = NULL;
+}
+
+/* The body first, as in DTrace: what it defines, the predicate can use. */
+static void check_clause(struct d_compiler *c, struct d_node *n)
+{
+	bool pred_first = n->l && assigns(n->l);
+	if (pred_first)
+		check_pred(c, n);
+	c->region = "action list";
+	check_stmts(c, n->r);
+	if (n->l && !pred_first)
+		check_pred(c, n);
+	c->region = NULL;
+	n->clause = c->clause_cnt++;
+}
+
+/* ---- declarations ---- */
+
+/* An object of this type can be a variable. */
+static bool check_object(struct d_compiler *c, struct d_node *n, struct d_type *type)
+{
+	struct d_type *t = d_resolve(type);
+	if (t->kind == D_T_VOID)
+		d_error(c, n->at, "D_DECL_VOIDOBJ", "cannot have void object: %s", n->str);
+	else if (t->is_incomplete)
+		d_error(c, n->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s: %s", d_type_str(c, t), n->str);
+	else if (t->kind == D_T_ARRAY && !t->cnt)
+		d_error(c, n->at, "D_DECL_ARRNULL", "array declaration requires array dimension or tuple signature: %s", n->str);
+	else if (t->kind == D_T_FLOAT)
+		d_error(c, n->at, "D_UNSUP", "variables of floating-point types are not supported by this version: %s", n->str);
+	else
+		return true;
+	return false;
+}
+
+static void check_keys_decl(struct d_compiler *c, struct d_node *n)
+{
+	for (uint32_t i = 0; i < n->key_cnt; i++) {
+		struct d_type *t = n->keys[i].type;
+		if (!d_is_scalar(t) && !d_is_string(t))
+			d_error(c, n->at, "D_KEY_TYPE", "%s expression may not be used as array index: key #%u", d_type_str(c, t), i + 1);
+	}
+}
+
+static void check_decl(struct d_compiler *c, struct d_node *n)
+{
+	struct d_var *v = d_var_find(c, n->scope, n->str);
+	if (d_resolve(n->type)->kind == D_T_FUNC) /* a prototype: nothing to define */
+		return;
+	if (v && (v->kind == D_VAR_BUILTIN || v->kind != (n->keys ? D_VAR_ASSOC : D_VAR_SCALAR) || !d_type_same(v->type, n->type))) {
+		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s", n->str);
+		return;
+	}
+	if (!v && n->scope == D_GLOBAL && d_func_find(c, n->str)) {
+		d_error(c, n->at, "D_DECL_IDRED", "built-in identifier redeclared: %s", n->str);
+		return;
+	}
+	if (n->keys && n->scope == D_THIS) {
+		d_error(c, n->at, "D_DECL_LOCASSC", "associative arrays may not be declared as local variables: %s", n->str);
+		return;
+	}
+	if (v || !check_object(c, n, n->type))
+		return;
+	if (n->keys && !d_is_scalar(n->type) && !d_is_string(n->type)) {
+		d_error(c, n->at, "D_UNSUP", "associative arrays of %s are not supported by this version: %s",
+			d_type_str(c, n->type), n->str);
+		return;
+	}
+	check_keys_decl(c, n);
+	v = d_var_new(c, n->scope, n->str, n->keys ? D_VAR_ASSOC : D_VAR_SCALAR, n->type, n->at);
+	v->keys = n->keys;
+	v->key_cnt = n->key_cnt;
+	v->keys_known = n->keys != NULL;
+}
+
+static void check_inline(struct d_compiler *c, struct d_node *n)
+{
+	if (n->keys || d_resolve(n->type)->kind == D_T_FUNC) {
+		d_error(c, n->at, "D_UNSUP", "inline arrays and functions are not supported by this version: %s", n->str);
+		return;
+	}
+	if (d_var_find(c, D_GLOBAL, n->str) || d_func_find(c, n->str)) {
+		d_error(c, n->at, "D_DECL_IDRED", "identifier redefined: %s", n->str);
+		return;
+	}
+	d_check_expr(c, n->l);
+	if (!check_object(c, n, n->type) || d_bad(n->l))
+		return;
+	if (!d_assignable(c, n->type, n->l)) {
+		d_error(c, n->at, "D_OP_INCOMPAT", "inline %s definition uses incompatible types: \"%s\" = \"%s\"", n->str,
+			d_type_str(c, n->type), d_type_str(c, n->l->type));
+		return;
+	}
+	struct d_var *v = d_var_new(c, D_GLOBAL, n->str, D_VAR_INLINE, n->type, n->at);
+	v->init = n->l;
+}
+
+void d_check_top(struct d_compiler *c, struct d_node *n)
+{
+	switch (n->kind) {
+	case N_CLAUSE:
+		check_clause(c, n);
+		break;
+	case N_DECL:
+		check_decl(c, n);
+		break;
+	case N_INLINE:
+		check_inline(c, n);
+		break;
+	default:
+		break;
+	}
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls of subroutines; what calls of actions have in common with them. */
+#include "d/d_int.h"
+
+#include <ctype.h>
+
+static struct d_type *result_type(struct d_compiler *c, const char *name)
+{
+	const struct d_basics *b = &c->t;
+	if (!strcmp(name, "void"))
+		return b->void_;
+	if (!strcmp(name, "string"))
+		return b->string;
+	if (!strcmp(name, "int"))
+		return b->int_;
+	if (!strcmp(name, "void *"))
+		return d_type_ptr(c, b->void_);
+	if (!strcmp(name, "stack"))
+		return b->stack;
+	if (!strcmp(name, "_usymaddr"))
+		return b->usym;
+	struct d_type *t = d_typename(c, d_intern(c, name, strlen(name)));
+	return t ? t : b->err;
+}
+
+static const char *letter_name(char letter)
+{
+	switch (toupper((unsigned char)letter)) {
+	case 'I': return "integer";
+	case 'P': return "address (pointer or integer)";
+	case 'Q': return "pointer to memory of alloca( )";
+	case 'S': return "string";
+	default: return "aggregation";
+	}
+}
+
+static bool fits(const struct d_node *a, char letter)
+{
+	struct d_type *t = a->type;
+	switch (toupper((unsigned char)letter)) {
+	case 'I': return d_is_int(t);
+	case 'P': return d_is_int(t) || d_is_ptr(t) || d_is_string(t);
+	case 'Q': return d_is_ptr(t);
+	case 'S': return d_is_strlike(t);
+	case '@': return d_resolve(t)->kind == D_T_AGG;
+	default: return true;
+	}
+}
+
+static bool check_count(struct d_compiler *c, const struct d_node *n, const char *name, const char *letters)
+{
+	uint32_t have = 0, min = 0, max = 0;
+	bool more = false;
+	for (const struct d_node *a = n->args; a; a = a->next)
+		have++;
+	for (const char *l = letters; *l; l++) {
+		if (*l == '.') {
+			more = true;
+			continue;
+		}
+		max++;
+		min += !isupper((unsigned char)*l);
+	}
+	if (have >= min && (more || have <= max))
+		return true;
+	d_error(c, n->at, "D_PROTO_LEN", "%s( ) prototype mismatch: %u arg%s passed, %s%u expected", name, have, have == 1 ? "" : "s",
+		min == max && !more ? "" : have < min ? "at least " : "at most ", have < min ? min : max);
+	return false;
+}
+
+void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f, const char *letters)
+{
+	size_t i = 0, len = strlen(letters);
+	for (struct d_node *a = n->args; a; a = a->next)
+		d_check_expr(c, a);
+	if (!check_count(c, n, f->name, letters)) {
+		n->type = c->t.err;
+		return;
+	}
+	for (struct d_node *a = n->args; a; a = a->next, i++) {
+		char l = i < len ? letters[i] : '.';
+		if (d_bad(a))
+			n->type = c->t.err;
+		if (l == '.' || d_bad(a) || fits(a, l))
+			continue;
+		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with prototype:\n\tprototype: %s\n\t argument: %s",
+			f->name, i + 1, letter_name(l), d_type_str(c, a->type));
+		n->type = c->t.err;
+	}
+}
+
+static void unknown_function(struct d_compiler *c, struct d_node *n)
+{
+	for (struct d_node *a = n->args; a; a = a->next)
+		d_check_expr(c, a);
+	if (d_var_find(c, D_GLOBAL, n->str))
+		d_error(c, n->at, "D_FUNC_IDKIND", "variable '%s' may not be referenced as a function", n->str);
+	else
+		d_error(c, n->at, "D_FUNC_UNDEF", "undefined function name: %s", n->str);
+}
+
+void d_check_call(struct d_compiler *c, struct d_node *n)
+{
+	const struct d_func *f = d_func_find(c, n->str);
+	n->type = c->t.err;
+	n->func = f;
+	if (!f) {
+		unknown_function(c, n);
+		return;
+	}
+	if (f->kind == D_F_UNSUP) {
+		d_error(c, n->at, "D_FUNC_UNDEF", "%s( ) cannot be used: %s", f->name, f->why);
+		return;
+	}
+	if (f->kind == D_F_AGG) { /* who uses it reports it */
+		n->type = c->t.void_;
+		n->is_act = true;
+		d_check_args(c, n, f, f->args);
+		return;
+	}
+	if (f->kind == D_F_ACTION) {
+		d_check_action(c, n);
+		return;
+	}
+	n->type = result_type(c, f->result);
+	d_check_args(c, n, f, f->args);
+}
+
+/* ---- actions ---- */
+
+static void check_frames(struct d_compiler *c, struct d_node *n)
+{
+	static const char *const tags[] = { "D_USTACK_FRAMES", "D_USTACK_STRSIZE" };
+	uint32_t i = 0;
+	for (struct d_node *a = n->args; a; a = a->next, i++) {
+		bool ok = a->is_const && d_is_int(a->type) && (i ? a->val >= 0 : a->val > 0);
+		if (!d_bad(a) && !ok)
+			d_error(c, a->at, tags[i], "%s( ) argument #%u must be a %spositive integer constant", n->str, i + 1,
+				i ? "" : "non-zero ");
+		else if (!d_bad(a) && a->val > (i ? IR_STRSIZE_MAX : IR_FRAMES_MAX))
+			d_error(c, a->at, tags[i], "%s( ) argument #%u can be at most %u", n->str, i + 1,
+				i ? IR_STRSIZE_MAX : IR_FRAMES_MAX);
+	}
+}
+
+static void check_trace(struct d_compiler *c, struct d_node *n)
+{
+	struct d_node *a = n->args;
+	struct d_type *t = d_resolve(a->type);
+	if (t->kind == D_T_VOID || a->is_act)
+		d_error(c, a->at, "D_TRACE_VOID", "trace( ) may not be applied to a void expression");
+	else if (t->kind == D_T_AGG)
+		d_error(c, a->at, "D_TRACE_DYN", "trace( ) may not be applied to a dynamic expression");
+	else if ((t->kind == D_T_ARRAY || d_is_sou(t)) && !d_is_memory(a))
+		d_error(c, a->at, "D_UNSUP", "tracing a variable of type %s is not supported by this version", d_type_str(c, a->type));
+	else if (t->kind == D_T_FLOAT || t->kind == D_T_FUNC || t->is_incomplete)
+		d_error(c, a->at, "D_PROTO_ARG", "trace( ) argument #1 is incompatible with prototype:\n\tprototype: scalar or string\n"
+			"\t argument: %s", d_type_str(c, a->type));
+}
+
+static void check_tracemem(struct d_compiler *c, struct d_node *n)
+{
+	struct d_node *a = n->args, *size = a->next, *dyn = size->next;
+	if (!d_bad(a) && !d_is_int(a->type) && !d_is_ptr(a->type))
+		d_error(c, a->at, "D_TRACEMEM_ADDR", "tracemem( ) argument #1 is incompatible with prototype:\n\tprototype: pointer or "
+			"integer\n\t argument: %s", d_type_str(c, a->type));
+	if (!d_bad(size) && (!size->is_const || !d_is_int(size->type) || size->val <= 0))
+		d_error(c, size->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #2 must be a non-zero positive integral constant "
+			"expression");
+	else if (!d_bad(size) && size->val > (int64_t)(IR_REC_MAX / 2))
+		d_error(c, size->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #2 can be at most %u", IR_REC_MAX / 2);
+	if (dyn && !d_bad(dyn) && !d_is_int(dyn->type))
+		d_error(c, dyn->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #3 must be an integer");
+}
+
+/* printf(), system(), freopen(): a constant format and its values. */
+static void check_printf(struct d_compiler *c, struct d_node *n)
+{
+	struct d_node *f = n->args;
+	if (f->kind != N_STR) {
+		if (!d_bad(f))
+			d_error(c, f->at, d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) argument #1 is incompatible with prototype:\n\tprototype: string "
+				"constant\n\t argument: %s", n->str, d_type_str(c, f->type));
+		return;
+	}
+	if (n->func->what == D_A_FREOPEN && !strcmp(f->str, "."))
+		d_error(c, f->at, "D_FREOPEN_INVALID", "freopen( ) argument #1 cannot be \".\"");
+	d_check_format(c, n, f->str, f, f->next, false);
+}
+
+static void check_destructive(struct d_compiler *c, struct d_node *n)
+{
+	if (!c->opts.destructive)
+		d_error(c, n->at, "D_DESTRUCTIVE", "%s( ): Destructive actions not allowed (-w or #pragma D option destructive allows "
+			"them)", n->str);
+}
+
+static bool agg_arg(struct d_compiler *c, const struct d_node *n, const struct d_node *a, const char *argtag,
+		    const char *badtag, uint32_t i)
+{
+	if (d_bad(a))
+		return false;
+	if (a->kind != N_AGG) {
+		d_error(c, a->at, argtag, "%s( ) argument #%u is incompatible with prototype:\n\tprototype: aggregation\n\t argument: %s",
+			n->str, i, d_type_str(c, a->type));
+		return false;
+	}
+	if (!a->agg || !a->agg->fn) {
+		d_error(c, a->at, badtag, "undefined aggregation: @%s", a->str);
+		return false;
+	}
+	return true;
+}
+
+static bool same_keys(const struct d_agg *a, const struct d_agg *b)
+{
+	if (a->key_cnt != b->key_cnt)
+		return false;
+	for (uint32_t i = 0; i < a->key_cnt; i++) {
+		struct d_type *x = d_resolve(a->keys[i].type), *y = d_resolve(b->keys[i].type);
+		if (x->kind != y->kind && !(d_is_int(x) && d_is_int(y)))
+			return false;
+	}
+	return true;
+}
+
+static void check_printa(struct d_compiler *c, struct d_node *n)
+{
+	struct d_node *f = n->args->kind == N_STR ? n->args : NULL, *a = f ? f->next : n->args, *first = a;
+	uint32_t i = f ? 2 : 1;
+	if (!a) {
+		d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: an aggregation expected after the format");
+		return;
+	}
+	if (d_is_string(a->type)) {
+		d_error(c, a->at, "D_PRINTF_ARG_FMT", "printa( ) argument #%u is incompatible with prototype:\n\tprototype: string "
+			"constant\n\t argument: %s", i, d_type_str(c, a->type));
+		return;
+	}
+	for (; a; a = a->next, i++) {
+		if (!agg_arg(c, n, a, "D_PRINTA_AGGARG", "D_PRINTA_AGGBAD", i))
+			return;
+		if (!same_keys(first->agg, a->agg)) {
+			d_error(c, a->at, "D_PRINTA_AGGKEY", "printa( ): @%s and @%s do not have matching key signatures", first->str, a->str);
+			return;
+		}
+	}
+	if (f)
+		d_check_format(c, n, f->str, f, first, true);
+}
+
+static void check_agg_action(struct d_compiler *c, struct d_node *n)
+{
+	enum d_action what = (enum d_action)n->func->what;
+	const char *arg = "D_NORMALIZE_AGGARG", *bad = "D_NORMALIZE_AGGBAD";
+	struct d_node *val = n->args->next;
+	if (what == D_A_CLEAR) {
+		arg = "D_CLEAR_AGGARG";
+		bad = "D_CLEAR_AGGBAD";
+	} else if (what == D_A_TRUNC) {
+		arg = "D_TRUNC_AGGARG";
+		bad = "D_TRUNC_AGGBAD";
+	}
+	if (agg_arg(c, n, n->args, arg, bad, 1) && val && !d_bad(val) && !d_is_int(val->type))
+		d_error(c, val->at, "D_PROTO_ARG", "%s( ) argument #2 must be of scalar type", n->str);
+}
+
+static void check_setopt(struct d_compiler *c, struct d_node *n)
+{
+	for (struct d_node *a = n->args; a; a = a->next)
+		if (!d_bad(a) && a->kind != N_STR && !d_is_string(a->type))
+			d_error(c, a->at, "D_PROTO_ARG", "setopt( ) takes strings, not %s", d_type_str(c, a->type));
+}
+
+void d_check_action(struct d_compiler *c, struct d_node *n)
+{
+	const struct d_func *f = d_func_find(c, n->str);
+	const char *letters = f->args;
+	n->func = f;
+	n->type = result_type(c, f->result);
+	n->is_act = n->type->kind == D_T_VOID;
+	char any[8];
+	if (strchr(letters, '@')) { /* what is no aggregation has a tag of its own */
+		for (size_t i = 0; i <= strlen(letters); i++)
+			any[i] = letters[i] == '@' ? 'a' : letters[i];
+		letters = any;
+	}
+	d_check_args(c, n, f, letters);
+	if (d_bad(n))
+		return;
+	switch ((enum d_action)f->what) {
+	case D_A_TRACE: check_trace(c, n); break;
+	case D_A_TRACEMEM: check_tracemem(c, n); break;
+	case D_A_SYSTEM:
+	case D_A_FREOPEN:
+		check_printf(c, n);
+		check_destructive(c, n);
+		break;
+	case D_A_PRINTF: check_printf(c, n); break;
+	case D_A_PRINTA: check_printa(c, n); break;
+	case D_A_USTACK: check_frames(c, n); break;
+	case D_A_CLEAR: case D_A_TRUNC: case D_A_NORMALIZE: case D_A_DENORMALIZE: check_agg_action(c, n); break;
+	case D_A_SETOPT: check_setopt(c, n); break;
+	default: break;
+	}
+}

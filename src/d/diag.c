@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "d/d_int.h"
+
+#include <stdarg.h>
+
+#define EXCERPT_MAX 160
+
+/* The line around the place; long lines are cut to a window. */
+static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_col)
+{
+	const struct d_src *s = &c->srcs[at.src];
+	size_t lo = at.off < s->len ? at.off : s->len, hi = lo;
+	while (lo > 0 && s->text[lo - 1] != '\n')
+		lo--;
+	while (hi < s->len && s->text[hi] != '\n')
+		hi++;
+	if (at.off - lo > EXCERPT_MAX - 40)
+		lo = at.off - (EXCERPT_MAX - 40);
+	if (hi - lo > EXCERPT_MAX)
+		hi = lo + EXCERPT_MAX;
+	char *line = d_strndup(c, s->text + lo, hi - lo);
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	*ret_col = (uint32_t)((at.off < hi ? at.off : hi) - lo) + 1;
+	return line;
+}
+
+static void PRINTF_LIKE(4, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt,
+				     va_list ap, bool is_warning)
+{
+	char msg[1024];
+	if (!is_warning)
+		c->err_cnt++;
+	if (c->diag_cnt == D_DIAG_MAX)
+		return;
+	for (uint32_t i = 0; i < c->diag_cnt; i++) /* one mistake, one place, one report */
+		if (c->diags[i].src == at.src && c->diags[i].line == at.line && c->diags[i].col == at.col)
+			return;
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	struct d_diag *d = &c->diags[c->diag_cnt];
+	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col, .is_warning = is_warning,
+			      .region = c->region };
+	d->msg = d_strndup(c, msg, strlen(msg));
+	if (at.src < c->src_cnt) {
+		d->source = c->srcs[at.src].name;
+		d->text = c->srcs[at.src].text;
+		d->kind = c->srcs[at.src].src->kind;
+		if (at.line)
+			d->excerpt = excerpt_of(c, at, &d->excerpt_col);
+	}
+	c->diag_cnt++;
+}
+
+void d_error(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(c, at, tag, fmt, ap, false);
+	va_end(ap);
+}
+
+void d_warn(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(c, at, tag, fmt, ap, true);
+	va_end(ap);
+}
+
+_Noreturn void d_fail(struct d_parser *p, struct d_place at, const char *tag, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(p->c, at, tag, fmt, ap, false);
+	va_end(ap);
+	longjmp(*p->recover, 1);
+}
+
+uint32_t d_diag_cnt(const struct d_compiler *c)
+{
+	return c->diag_cnt;
+}
+
+const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
+{
+	return i < c->diag_cnt ? &c->diags[i] : NULL;
+}
+
+static const char *spec_name(enum d_source_kind kind)
+{
+	switch (kind) {
+	case D_SRC_PROVIDER: return "provider";
+	case D_SRC_MODULE: return "module";
+	case D_SRC_FUNCTION: return "function";
+	case D_SRC_ID: return "probe id";
+	default: return "probe specifier";
+	}
+}
+
+static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
+{
+	fprintf(f, "%s: %s", progname, d->is_warning ? "warning: " : "");
+	if (d->source)
+		fprintf(f, "failed to compile script %s: ", d->source);
+	else if (d->text)
+		fprintf(f, "invalid %s %s: ", spec_name(d->kind), d->text);
+	if (tags)
+		fprintf(f, "[%s] ", d->tag);
+	if (d->source && d->line)
+		fprintf(f, "line %u: ", d->line);
+	else if (!d->source && d->region)
+		fprintf(f, "in %s: ", d->region);
+}
+
+void d_diag_print(FILE *f, const char *progname, const struct d_diag *d, bool tags)
+{
+	print_head(f, progname, d, tags);
+	fprintf(f, "%s\n", d->msg);
+	if (d->excerpt)
+		fprintf(f, "%6u | %s\n       | %*s^\n", d->line, d->excerpt, (int)d->excerpt_col - 1, "");
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to the lowering.
+ *
+ * A virtual register holds an integer as its type extends it (d_canon), a
+ * pointer, or a string's sref.  Strings that an expression makes lie in slots
+ * of scratch that are used again from statement to statement; tuples too, but
+ * only for tuples of the same shape, as the verifier wants it.
+ */
+#ifndef D_LOWER_INT_H
+#define D_LOWER_INT_H
+
+#include "d/d_int.h"
+
+struct lw_tuple {
+	uint32_t off, fixed, bytes;
+	bool busy;
+};
+
+struct lw {
+	struct d_compiler *c;
+	struct ir_builder *b;
+	struct plan_clause *pc;
+	uint32_t *strs; /* slots, in the arena */
+	uint32_t str_cnt, str_cap, str_used;
+	struct lw_tuple *tuples;
+	uint32_t tuple_cnt, tuple_cap;
+	uint32_t mask;   /* register with the branch mask; WIRE_NONE */
+	uint32_t action; /* statements so far */
+};
+
+/* Where something that can be read or assigned to lies. */
+struct lw_place {
+	enum { LW_GLOBAL, LW_SELF, LW_THIS, LW_MEM, LW_DYN, LW_BAD } kind;
+	int64_t off;    /* from the area's start, or from addr */
+	uint32_t addr;  /* LW_MEM */
+	const struct d_var *var; /* LW_DYN */
+	uint32_t tuple; /* LW_DYN: slot */
+};
+
+uint32_t lw_const(struct lw *, int64_t v);
+uint32_t lw_op(struct lw *, enum ir_op, uint32_t a, uint32_t b);
+uint32_t lw_op1(struct lw *, enum ir_op, uint32_t a);
+uint32_t lw_branch(struct lw *, enum ir_op, uint32_t a); /* its target comes later: lw_land() */
+void lw_land(struct lw *, uint32_t insn);
+uint32_t lw_call(struct lw *, enum ir_helper, const uint64_t *args, uint32_t cnt); /* its result, or WIRE_NONE */
+uint32_t lw_convert(struct lw *, uint32_t v, struct d_type *from, struct d_type *to);
+uint32_t lw_narrow(struct lw *, uint32_t v, struct d_type *); /* the result of arithmetic to its type */
+uint32_t lw_str_slot(struct lw *);
+uint32_t lw_tuple_slot(struct lw *, uint32_t fixed, uint32_t bytes);
+void lw_end_stmt(struct lw *); /* frees the slots */
+uint32_t lw_unsup(struct lw *, const struct d_node *, const char *what); /* an error, and a register */
+
+uint32_t lw_value(struct lw *, struct d_node *);
+uint32_t lw_as(struct lw *, struct d_node *, struct d_type *);
+uint32_t lw_str(struct lw *, struct d_node *); /* sref of what is or can become a string */
+uint32_t lw_addr(struct lw *, struct d_node *); /* of pointers, arrays in memory, strings; integers as they are */
+struct lw_place lw_place_of(struct lw *, struct d_node *);
+uint32_t lw_load(struct lw *, const struct lw_place *, struct d_node *);
+void lw_store(struct lw *, const struct lw_place *, struct d_type *, uint32_t v, const struct d_node *);
+uint32_t lw_subr(struct lw *, struct d_node *);
+uint32_t lw_builtin(struct lw *, struct d_node *);
+uint32_t lw_binary(struct lw *, struct d_node *);
+uint32_t lw_arith(struct lw *, struct d_node *, enum d_tok_kind op, uint32_t a, uint32_t b);
+/* A tuple of @args in a slot; each key's type as given. */
+uint32_t lw_key_tuple(struct lw *, struct d_node *args, const struct d_key *keys, uint32_t slot, bool is_agg);
+void lw_action(struct lw *, struct d_node *);
+void lw_agg_stmt(struct lw *, struct d_node *);
+uint32_t lw_agg_slot(struct lw *, const struct d_agg *);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* Variables and memory. */
+#include "d/lower_int.h"
+
+/* ---- keys ---- */
+
+static bool in_tail(const struct d_key *k, bool is_agg)
+{
+	return d_is_string(k->type) ? !(is_agg && k->sref) : k->type->kind == D_T_STACK;
+}
+
+static void put_field(struct lw *l, uint32_t slot, uint32_t field, uint32_t v)
+{
+	ir_emit(l->b, IR_OP_STS, WIRE_NONE, v, WIRE_NONE, slot + (int64_t)sizeof(struct wire_tuple) + field, 8);
+}
+
+static void put_tail(struct lw *l, uint32_t slot, uint32_t field, struct d_node *n, uint32_t v)
+{
+	if (n->type->kind == D_T_STACK) {
+		uint64_t args[] = { slot, field, d_stack_frames(l->c, n) };
+		lw_call(l, IR_HELPER_tuple_ustack, args, 3);
+	} else {
+		uint64_t args[] = { slot, field, v };
+		lw_call(l, IR_HELPER_tuple_str, args, 3);
+	}
+}
+
+/* All keys first, because making one can use other tuples; then the fields,
+ * then the tail in the order of the keys. */
+uint32_t lw_key_tuple(struct lw *l, struct d_node *list, const struct d_key *keys, uint32_t slot, bool is_agg)
+{
+	uint32_t cnt = 0, i = 0;
+	for (struct d_node *a = list; a; a = a->next)
+		cnt++;
+	uint32_t *vals = d_alloc(l->c, cnt * sizeof(*vals));
+	for (struct d_node *a = list; a; a = a->next, i++) {
+		if (a->type->kind == D_T_USYM)
+			vals[i] = lw_addr(l, a->args);
+		else if (a->type->kind != D_T_STACK)
+			vals[i] = lw_as(l, a, keys[i].type);
+	}
+	uint64_t args[] = { slot, 8ul * cnt };
+	lw_call(l, IR_HELPER_tuple_begin, args, 2);
+	for (i = 0; i < cnt; i++)
+		if (!in_tail(&keys[i], is_agg))
+			put_field(l, slot, 8 * i, vals[i]);
+	i = 0;
+	for (struct d_node *a = list; a; a = a->next, i++)
+		if (in_tail(&keys[i], is_agg))
+			put_tail(l, slot, 8 * i, a, vals[i]);
+	return slot;
+}
+
+static uint32_t array_tuple(struct lw *l, struct d_node *n)
+{
+	const struct d_var *v = n->var;
+	uint32_t strs = 0;
+	for (uint32_t i = 0; i < v->key_cnt; i++)
+		strs += d_is_string(v->keys[i].type);
+	uint32_t fixed = 8 * v->key_cnt;
+	uint32_t slot = lw_tuple_slot(l, fixed, ir_tuple_bytes(fixed, strs, 0, l->c->opts.strsize));
+	return lw_key_tuple(l, n->args, v->keys, slot, false);
+}
+
+/* ---- places ---- */
+
+static struct lw_place var_place(const struct d_var *v)
+{
+	static const int kinds[] = { LW_GLOBAL, LW_SELF, LW_THIS };
+	struct lw_place p = { .off = v->off, .addr = WIRE_NONE };
+	p.kind = kinds[v->scope];
+	return p;
+}
+
+static struct lw_place bad_place(struct lw *l, const struct d_node *n, const char *what)
+{
+	lw_unsup(l, n, what);
+	return (struct lw_place){ .kind = LW_BAD };
+}
+
+static struct lw_place mem_place(uint32_t addr, int64_t off)
+{
+	return (struct lw_place){ .kind = LW_MEM, .addr = addr, .off = off };
+}
+
+static struct lw_place index_place(struct lw *l, struct d_node *n)
+{
+	struct d_type *base = d_resolve(n->l->type);
+	uint32_t size = d_resolve(n->type)->size;
+	struct lw_place p = base->kind == D_T_ARRAY ? lw_place_of(l, n->l) : mem_place(lw_value(l, n->l), 0);
+	if (p.kind == LW_BAD || p.kind == LW_DYN)
+		return p;
+	if (n->args->is_const) {
+		p.off += n->args->val * size;
+		return p;
+	}
+	if (p.kind != LW_MEM)
+		return bad_place(l, n, "a variable index into an array that is a D variable");
+	uint32_t i = lw_value(l, n->args);
+	if (size != 1)
+		i = lw_op(l, IR_OP_MUL, i, lw_const(l, size));
+	p.addr = lw_op(l, IR_OP_ADD, p.addr, i);
+	return p;
+}
+
+struct lw_place lw_place_of(struct lw *l, struct d_node *n)
+{
+	struct lw_place p;
+	switch (n->kind) {
+	case N_IDENT:
+		return var_place(n->var);
+	case N_INDEX:
+		if (!n->var)
+			return index_place(l, n);
+		return (struct lw_place){ .kind = LW_DYN, .var = n->var, .tuple = array_tuple(l, n) };
+	case N_UNARY: /* * */
+		if (d_resolve(n->l->type)->kind == D_T_ARRAY)
+			return lw_place_of(l, n->l);
+		return mem_place(lw_value(l, n->l), 0);
+	case N_MEMBER:
+		if (n->op == T_ARROW)
+			return mem_place(lw_value(l, n->l), n->memb_off);
+		p = lw_place_of(l, n->l);
+		p.off += n->memb_off;
+		return p;
+	default:
+		return bad_place(l, n, "this object");
+	}
+}
+
+static uint32_t place_addr(struct lw *l, const struct lw_place *p)
+{
+	return p->off ? lw_op(l, IR_OP_ADD, p->addr, lw_const(l, p->off)) : p->addr;
+}
+
+/* ---- reading ---- */
+
+static uint32_t load_area(struct lw *l, enum ir_op op, int64_t off, uint32_t size, bool is_signed)
+{
+	uint32_t r = ir_vreg(l->b);
+	ir_emit(l->b, op, r, WIRE_NONE, WIRE_NONE, off, (uint16_t)(size | (is_signed ? IR_SIGNED : 0)));
+	return r;
+}
+
+static uint32_t load_int(struct lw *l, const struct lw_place *p, uint32_t size, bool is_signed)
+{
+	switch (p->kind) {
+	case LW_GLOBAL:
+		return load_area(l, IR_OP_LDG, p->off, size, is_signed);
+	case LW_SELF:
+		return load_area(l, IR_OP_LDT, p->off, size, is_signed);
+	case LW_THIS:
+		return load_area(l, IR_OP_LDS, p->off, size, is_signed);
+	case LW_MEM: {
+		uint64_t args[] = { place_addr(l, p), size, is_signed };
+		return lw_call(l, IR_HELPER_copyin_u, args, 3);
+	}
+	case LW_DYN: {
+		uint64_t args[] = { p->var->id, p->var->scope == D_SELF, p->tuple };
+		return lw_call(l, IR_HELPER_dyn_load, args, 3);
+	}
+	default:
+		return lw_const(l, 0);
+	}
+}
+
+static uint32_t load_str(struct lw *l, const struct lw_place *p, const struct d_node *n)
+{
+	uint64_t off = (uint64_t)p->off, args[] = { off, 0 };
+	switch (p->kind) {
+	case LW_GLOBAL:
+	case LW_SELF:
+		args[1] = lw_str_slot(l);
+		return lw_call(l, p->kind == LW_SELF ? IR_HELPER_tstr_load : IR_HELPER_gstr_load, args, 2);
+	case LW_THIS:
+		return lw_const(l, (int64_t)WIRE_SREF(WIRE_SREF_SCRATCH, off));
+	case LW_DYN: {
+		uint64_t dargs[] = { p->var->id, p->var->scope == D_SELF, p->tuple, lw_str_slot(l) };
+		return lw_call(l, IR_HELPER_dyn_str_load, dargs, 4);
+	}
+	default:
+		return lw_unsup(l, n, "a string as a member");
+	}
+}
+
+static uint32_t load_bits(struct lw *l, const struct lw_place *p, const struct d_member *m)
+{
+	struct d_type *t = d_resolve(m->type);
+	bool is_signed = t->kind == D_T_INT && t->is_signed;
+	uint32_t v = load_int(l, p, t->size, false);
+	v = lw_op(l, IR_OP_SHL, v, lw_const(l, 64 - m->bit_off - m->bits));
+	return lw_op(l, is_signed ? IR_OP_SAR : IR_OP_SHR, v, lw_const(l, 64 - m->bits));
+}
+
+/* The value of @n, which lies at @p.  An array's is its address. */
+uint32_t lw_load(struct lw *l, const struct lw_place *p, struct d_node *n)
+{
+	struct d_type *t = d_resolve(n->type);
+	if (t->kind == D_T_STRING)
+		return load_str(l, p, n);
+	if (t->kind == D_T_ARRAY || d_is_sou(t) || t->kind == D_T_FLOAT)
+		return p->kind == LW_MEM ? place_addr(l, p) : lw_unsup(l, n, "the use of this variable as a whole");
+	if (n->kind == N_MEMBER && n->memb->bits)
+		return load_bits(l, p, n->memb);
+	return load_int(l, p, t->size, t->kind == D_T_ENUM || t->is_signed);
+}
+
+/* ---- writing ---- */
+
+static void store_str(struct lw *l, const struct lw_place *p, uint32_t v, const struct d_node *n)
+{
+	uint64_t args[] = { (uint64_t)p->off, v }, copy[] = { v, (uint64_t)p->off };
+	switch (p->kind) {
+	case LW_GLOBAL:
+		lw_call(l, IR_HELPER_gstr_store, args, 2);
+		break;
+	case LW_SELF:
+		lw_call(l, IR_HELPER_tstr_store, args, 2);
+		break;
+	case LW_THIS:
+		lw_call(l, IR_HELPER_str_copy, copy, 2);
+		break;
+	case LW_DYN: {
+		uint64_t dargs[] = { p->var->id, p->var->scope == D_SELF, p->tuple, v };
+		lw_call(l, IR_HELPER_dyn_str_store, dargs, 4);
+		break;
+	}
+	default:
+		lw_unsup(l, n, "a string as a member");
+	}
+}
+
+void lw_store(struct lw *l, const struct lw_place *p, struct d_type *t, uint32_t v, const struct d_node *n)
+{
+	static const enum ir_op ops[] = { [LW_GLOBAL] = IR_OP_STG, [LW_SELF] = IR_OP_STT, [LW_THIS] = IR_OP_STS };
+	t = d_resolve(t);
+	if (t->kind == D_T_STRING) {
+		store_str(l, p, v, n);
+	} else if (p->kind == LW_MEM) {
+		uint64_t args[] = { place_addr(l, p), v, t->size };
+		lw_call(l, IR_HELPER_poke, args, 3);
+	} else if (p->kind == LW_DYN) {
+		uint64_t args[] = { p->var->id, p->var->scope == D_SELF, p->tuple, v };
+		lw_call(l, IR_HELPER_dyn_store, args, 4);
+	} else if (p->kind != LW_BAD) {
+		ir_emit(l->b, ops[p->kind], WIRE_NONE, v, WIRE_NONE, p->off, (uint16_t)t->size);
+	}
+}
+
+/* ---- built-in variables ---- */
+
+static uint32_t read_reg(struct lw *l, enum ir_op op, int64_t imm)
+{
+	uint32_t r = ir_vreg(l->b);
+	ir_emit(l->b, op, r, WIRE_NONE, WIRE_NONE, imm, 0);
+	return r;
+}
+
+uint32_t lw_builtin(struct lw *l, struct d_node *n)
+{
+	uint32_t what = n->var->id;
+	uint64_t k = what;
+	if (what == D_B_UREGS)
+		return read_reg(l, IR_OP_UREG, n->args->val);
+	if (what <= D_B_ARG0 + 5)
+		return read_reg(l, IR_OP_ARG, what - D_B_ARG0);
+	if (what <= D_B_ARG9)
+		return lw_call(l, IR_HELPER_arg, &k, 1);
+	if (what == D_B_EPID)
+		return lw_op(l, IR_OP_ADD, read_reg(l, IR_OP_ENV, WIRE_ENV_CLAUSE), lw_const(l, 1));
+	if (what == D_B_UCALLER)
+		return lw_call(l, IR_HELPER_uaddr_caller, NULL, 0);
+	if (what == D_B_ERRNO)
+		return lw_narrow(l, lw_call(l, IR_HELPER_errno, NULL, 0), n->type);
+	if (what == D_B_IPL)
+		return lw_const(l, 0);
+	return read_reg(l, IR_OP_ENV, what - D_B_ENV);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Macro variables: $1, $$1, $target, $pid and the like. */
+#include "d/d_int.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+static const struct {
+	const char *name;
+	size_t off;
+} macros[] = {
+#define MACRO(name) { #name, offsetof(struct d_macros, name) }
+	MACRO(target), MACRO(pid), MACRO(ppid), MACRO(uid), MACRO(gid), MACRO(euid), MACRO(egid), MACRO(sid),
+	MACRO(pgid), MACRO(projid), MACRO(taskid),
+#undef MACRO
+};
+
+/* $N.  NULL: there is none, which defaultargs allows. */
+static const char *arg_text(struct d_parser *p, struct d_place at, const char *digits)
+{
+	struct d_src *s = &p->c->srcs[p->src];
+	unsigned long n = strtoul(digits, NULL, 10);
+	if (n < 256)
+		s->args_used[n / 64] |= 1ULL << (n % 64);
+	if (n < s->arg_cnt)
+		return d_strndup(p->c, s->src->macro_args[n], strlen(s->src->macro_args[n]));
+	if (!p->c->opts.defaultargs)
+		d_fail(p, at, "D_MACRO_UNDEF", "macro argument $%s is not defined", digits);
+	return NULL;
+}
+
+static const char *name_text(struct d_parser *p, struct d_place at, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_CNT(macros); i++)
+		if (!strcmp(macros[i].name, name)) {
+			int64_t v;
+			memcpy(&v, (const char *)&p->c->opts.macros + macros[i].off, sizeof(v));
+			if (!v && !strcmp(name, "target"))
+				d_fail(p, at, "D_MACRO_UNDEF", "$target needs a process: give one with -p or -c");
+			return d_fmt(p->c, "%" PRId64, v);
+		}
+	d_fail(p, at, "D_MACRO_UNDEF", "macro variable $%s is not defined", name);
+}
+
+/* Text of the macro at pos, behind its dollars; NULL as arg_text(). */
+static const char *macro_at(struct d_parser *p, struct d_place at)
+{
+	size_t start = p->pos;
+	bool is_arg = isdigit((unsigned char)p->text[start]);
+	while (is_arg ? isdigit((unsigned char)p->text[p->pos]) :
+	       isalnum((unsigned char)p->text[p->pos]) || p->text[p->pos] == '_')
+		p->pos++;
+	if (p->pos == start)
+		d_fail(p, at, "D_SYNTAX", "a macro variable needs a name or a number behind its $");
+	const char *name = d_intern(p->c, p->text + start, p->pos - start);
+	return is_arg ? arg_text(p, at, name) : name_text(p, at, name);
+}
+
+const char *d_macro_text(struct d_parser *p)
+{
+	struct d_place at = d_here(p, p->pos);
+	p->pos += p->text[p->pos + 1] == '$' ? 2 : 1;
+	const char *s = macro_at(p, at);
+	return s ? s : "0";
+}
+
+static bool is_number(const char *s)
+{
+	return isdigit((unsigned char)*s) || ((*s == '-' || *s == '+') && isdigit((unsigned char)s[1]));
+}
+
+static void number_token(struct d_parser *p, struct d_tok *t, const char *s)
+{
+	char *end;
+	t->kind = T_INT;
+	t->is_decimal = true;
+	errno = 0;
+	t->val = *s == '-' ? (uint64_t)strtoll(s, &end, 0) : strtoull(s, &end, 0);
+	if (errno)
+		d_fail(p, t->at, "D_MACRO_OFLOW", "macro integer %s is too large", s);
+	if (*end)
+		d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument as a string", s);
+	t->is_char = *s == '-' && (int64_t)t->val >= INT32_MIN; /* has its sign in it: an int */
+	if (*s == '-' && !t->is_char)
+		t->longs = 1;
+}
+
+/* $1 is a number or a name, $$1 a string. */
+void d_lex_macro(struct d_parser *p, struct d_tok *t)
+{
+	bool quoted = p->text[p->pos + 1] == '$';
+	p->pos += quoted ? 2 : 1;
+	const char *s = macro_at(p, t->at);
+	if (quoted) {
+		t->kind = T_STR;
+		t->str = s ? s : "";
+		t->len = (uint32_t)strlen(t->str);
+		return;
+	}
+	if (!s || is_number(s)) {
+		number_token(p, t, s ? s : "0");
+		return;
+	}
+	for (const char *q = s; *q || q == s; q++)
+		if (!isalnum((unsigned char)*q) && *q != '_' && *q != '`')
+			d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument as a string", s);
+	t->kind = d_keyword(s, strlen(s));
+	t->str = d_intern(p->c, s, strlen(s));
+	t->len = (uint32_t)strlen(s);
+}
+
+void d_macros_done(struct d_parser *p)
+{
+	struct d_src *s = &p->c->srcs[p->src];
+	if (p->c->opts.defaultargs)
+		return;
+	for (uint32_t i = 1; i < s->arg_cnt && i < 256; i++)
+		if (!(s->args_used[i / 64] >> (i % 64) & 1)) {
+			d_error(p->c, (struct d_place){ .src = p->src }, "D_MACRO_UNUSED",
+				"extraneous argument '%s' ($%u is not referenced)", s->src->macro_args[i], i);
+			return;
+		}
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs, clauses, descriptions and statements. */
+#include "d/d_int.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+
+/* ---- what the whole parser uses ---- */
+
+static const char *near_text(struct d_parser *p)
+{
+	const struct d_tok *t = &p->tok;
+	if (t->kind == T_EOF)
+		return "syntax error at the end of the input";
+	if (t->kind == T_INT || t->kind == T_STR || (t->kind == T_IDENT && !t->str)) {
+		size_t len = p->pos - t->at.off;
+		return d_fmt(p->c, "syntax error near \"%.*s\"", (int)(len < 40 ? len : 40), p->text + t->at.off);
+	}
+	return d_fmt(p->c, "syntax error near \"%.40s\"", t->str ? t->str : d_tok_text(t->kind));
+}
+
+_Noreturn void d_unexpected(struct d_parser *p, const char *expected)
+{
+	const char *near = near_text(p);
+	if (!expected)
+		d_fail(p, p->tok.at, "D_SYNTAX", "%s", near);
+	d_fail(p, p->tok.at, "D_SYNTAX", "%s: expected %s", near, expected);
+}
+
+bool d_accept(struct d_parser *p, enum d_tok_kind kind)
+{
+	if (p->tok.kind != kind)
+		return false;
+	d_next(p);
+	return true;
+}
+
+void d_expect(struct d_parser *p, enum d_tok_kind kind, const char *where)
+{
+	if (p->tok.kind != kind)
+		d_unexpected(p, d_fmt(p->c, "\"%s\" %s", d_tok_text(kind), where));
+	d_next(p);
+}
+
+void d_enter(struct d_parser *p)
+{
+	if (++p->nest > D_NEST_MAX)
+		d_fail(p, p->tok.at, "D_SYNTAX", "more than %d levels inside each other", D_NEST_MAX);
+}
+
+void d_leave(struct d_parser *p)
+{
+	p->nest--;
+}
+
+struct d_node *d_node_new(struct d_parser *p, enum d_node_kind kind, struct d_place at)
+{
+	struct d_node *n = d_alloc(p->c, sizeof(*n));
+	n->kind = kind;
+	n->at = at;
+	n->guard = n->else_guard = -1;
+	n->height = 1;
+	return n;
+}
+
+static void raise_height(struct d_node *n, const struct d_node *child)
+{
+	if (child && child->height >= n->height)
+		n->height = (uint16_t)(child->height + 1);
+}
+
+struct d_node *d_node_done(struct d_parser *p, struct d_node *n)
+{
+	raise_height(n, n->l);
+	raise_height(n, n->r);
+	raise_height(n, n->third);
+	for (const struct d_node *a = n->args; a; a = a->next)
+		raise_height(n, a);
+	if (n->height > D_DEPTH_MAX)
+		d_fail(p, n->at, "D_SYNTAX", "expression is too long: more than %d operations on top of each other", D_DEPTH_MAX);
+	return n;
+}
+
+/* Keywords can be names of members and aggregations. */
+const char *d_parse_name(struct d_parser *p, const char *what)
+{
+	if (p->tok.kind != T_IDENT && p->tok.kind < T_KEY_FIRST)
+		d_unexpected(p, what);
+	const char *name = p->tok.str;
+	d_next(p);
+	return name;
+}
+
+/* Before the token at which the mistake was seen, unless that is lines back. */
+static void rewind_to_token(struct d_parser *p)
+{
+	if (p->tok.at.line == p->line && p->tok.at.off >= p->line_start && p->tok.at.off <= p->pos)
+		p->pos = p->tok.at.off;
+	p->in_pred = false;
+}
+
+/* ---- statements ---- */
+
+static struct d_node *parse_stmt(struct d_parser *p);
+
+static struct d_node *parse_stmt_safe(struct d_parser *p)
+{
+	jmp_buf here, *const outer = p->recover;
+	const uint32_t nest = p->nest;
+	if (setjmp(here)) {
+		p->recover = outer;
+		p->nest = nest;
+		rewind_to_token(p);
+		d_skip_to_stmt(p);
+		d_next(p);
+		return NULL;
+	}
+	p->recover = &here;
+	struct d_node *n = parse_stmt(p);
+	p->recover = outer;
+	return n;
+}
+
+/* Behind the opening brace, to the closing one, which stays the current token. */
+static struct d_node *parse_stmts(struct d_parser *p, struct d_place open)
+{
+	struct d_node *list = NULL, **tail = &list;
+	while (p->tok.kind != T_RBRACE) {
+		if (p->tok.kind == T_EOF)
+			d_fail(p, open, "D_SYNTAX", "syntax error: the \"{\" here has no \"}\"");
+		struct d_node *n = parse_stmt_safe(p);
+		if (n) {
+			*tail = n;
+			tail = &n->next;
+		}
+	}
+	return list;
+}
+
+static struct d_node *parse_branch(struct d_parser *p)
+{
+	struct d_place open = p->tok.at;
+	if (!d_accept(p, T_LBRACE))
+		return parse_stmt(p);
+	struct d_node *list = parse_stmts(p, open);
+	d_next(p);
+	return list;
+}
+
+static struct d_node *parse_if(struct d_parser *p)
+{
+	struct d_node *n = d_node_new(p, N_IF, p->tok.at);
+	d_next(p);
+	d_expect(p, T_LPAREN, "after if");
+	n->l = d_parse_expr(p);
+	d_expect(p, T_RPAREN, "after the condition");
+	d_enter(p);
+	n->r = parse_branch(p);
+	if (d_accept(p, T_ELSE))
+		n->third = parse_branch(p);
+	d_leave(p);
+	return n;
+}
+
+static struct d_node *parse_stmt(struct d_parser *p)
+{
+	switch (p->tok.kind) {
+	case T_SEMI:
+		d_next(p);
+		return NULL;
+	case T_IF:
+		return parse_if(p);
+	case T_FOR: case T_WHILE: case T_DO: case T_GOTO: case T_SWITCH: case T_BREAK: case T_CONTINUE: case T_RETURN:
+	case T_CASE: case T_DEFAULT:
+		d_fail(p, p->tok.at, "D_SYNTAX", "syntax error near \"%s\": D has no loops and jumps, so that every clause ends",
+		       d_tok_text(p->tok.kind));
+	default:
+		break;
+	}
+	struct d_node *n = d_node_new(p, N_EXPR_STMT, p->tok.at);
+	n->l = d_parse_expr(p);
+	if (p->tok.kind != T_RBRACE && p->tok.kind != T_SEMI)
+		d_unexpected(p, "\";\" or \"}\" after the statement");
+	d_accept(p, T_SEMI);
+	return n;
+}
+
+/* ---- probe descriptions ---- */
+
+static uint32_t parts_of(const struct d_parser *p)
+{
+	switch (p->c->srcs[p->src].src->kind) {
+	case D_SRC_PROVIDER: return 1;
+	case D_SRC_MODULE: return 2;
+	case D_SRC_FUNCTION: return 3;
+	default: return 4;
+	}
+}
+
+static void parse_id(struct d_parser *p, struct d_node *n)
+{
+	char *end;
+	unsigned long id = strtoul(n->str, &end, 10);
+	if (*end || !id || id > INT32_MAX)
+		d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe identifier %s", n->str);
+	n->desc->id = (uint32_t)id;
+}
+
+/* prov:mod:func:name; what is missing is missing on the left. */
+static void split_desc(struct d_parser *p, struct d_node *n)
+{
+	char *parts[4], *s = d_strndup(p->c, n->str, n->len);
+	uint32_t cnt = 0, max = parts_of(p);
+	for (char *next = s; next; cnt++) {
+		if (cnt == max)
+			d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe description \"%s\": more than %u parts; write a C++ name "
+			       "with :: in it between double quotes", n->str, max);
+		parts[cnt] = next;
+		next = strchr(next, ':');
+		if (next)
+			*next++ = 0;
+	}
+	char **to[4] = { &n->desc->prov, &n->desc->mod, &n->desc->func, &n->desc->name };
+	for (uint32_t i = 0; i < 4; i++)
+		*to[i] = "";
+	for (uint32_t i = 0; i < cnt; i++) {
+		for (char *q = parts[i]; *q; q++)
+			if (*q == '\1')
+				*q = ':';
+		*to[max - cnt + i] = parts[i];
+	}
+}
+
+void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
+{
+	struct d_node *n = d_node_new(p, N_PDESC, p->tok.at), **tail = &clause->args;
+	if (p->tok.kind != T_PDESC)
+		d_unexpected(p, "a probe description");
+	n->str = p->tok.str;
+	n->len = p->tok.len;
+	n->desc = d_alloc(p->c, sizeof(*n->desc));
+	*n->desc = (struct plan_probe_desc){ "", "", "", "", 0, n->at.src, n->at.line, n->at.col };
+	if (n->len && strspn(n->str, "0123456789") == n->len)
+		parse_id(p, n);
+	else if (p->c->srcs[p->src].src->kind == D_SRC_ID)
+		d_fail(p, n->at, "D_PDESC_INVAL", "\"%s\" is no probe identifier: a number is wanted", n->str);
+	else
+		split_desc(p, n);
+	while (*tail)
+		tail = &(*tail)->next;
+	*tail = n;
+}
+
+/* ---- clauses ---- */
+
+static void parse_pred(struct d_parser *p, struct d_node *n)
+{
+	p->in_pred = true;
+	p->parens = 0;
+	d_next(p);
+	n->l = d_parse_expr(p);
+	if (p->tok.kind != T_EPRED)
+		d_unexpected(p, "\"/\" and the clause's body after the predicate");
+	p->in_pred = false;
+	d_next(p);
+}
+
+static struct d_node *parse_clause(struct d_parser *p)
+{
+	struct d_node *n = d_node_new(p, N_CLAUSE, p->tok.at);
+	d_parse_pdesc(p, n);
+	for (d_next(p); p->tok.kind == T_COMMA; d_next(p)) {
+		if (!d_lex_top(p))
+			d_unexpected(p, "a probe description");
+		d_parse_pdesc(p, n);
+	}
+	if (p->tok.kind == T_DIV)
+		parse_pred(p, n);
+	if (p->tok.kind == T_LBRACE) {
+		struct d_place open = p->tok.at;
+		d_next(p);
+		n->r = parse_stmts(p, open);
+		return n;
+	}
+	if (p->tok.kind != T_EOF && p->tok.kind != T_SEMI)
+		d_unexpected(p, n->l ? "\"{\" after the predicate" : "\",\", \"/\" or \"{\" after the probe description");
+	if (!n->l && p->c->srcs[p->src].src->kind == D_SRC_PROGRAM && p->c->srcs[p->src].name)
+		d_fail(p, n->at, "D_SYNTAX", "expected a predicate or actions after the probe description");
+	return n;
+}
+
+void d_add_top(struct d_parser *p, struct d_node *n)
+{
+	*p->c->top_tail = n;
+	p->c->top_tail = &n->next;
+}
+
+/* One clause or declaration. False at the end. */
+static bool parse_top(struct d_parser *p)
+{
+	jmp_buf here;
+	if (setjmp(here)) {
+		p->nest = 0;
+		rewind_to_token(p);
+		d_skip_to_top(p);
+		return true;
+	}
+	p->recover = &here;
+	if (!d_lex_top(p))
+		d_parse_decl(p);
+	else if (p->tok.kind == T_EOF)
+		return false;
+	else if (p->tok.kind != T_SEMI)
+		d_add_top(p, parse_clause(p));
+	return true;
+}
+
+void d_parse_source(struct d_compiler *c, uint32_t src)
+{
+	struct d_parser p = { .c = c, .src = src, .text = c->srcs[src].text, .len = c->srcs[src].len, .line = 1 };
+	uint32_t errs = c->err_cnt;
+	while (parse_top(&p) && c->err_cnt - errs < D_DIAG_MAX)
+		;
+	if (c->err_cnt == errs)
+		d_macros_done(&p);
+}

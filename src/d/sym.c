@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* Variables: the built-in ones, and those that scripts make. */
+#include "d/d_int.h"
+
+struct d_type *d_typename(struct d_compiler *c, const char *name)
+{
+	return d_map_get(&c->typedefs, name);
+}
+
+struct d_var *d_var_find(struct d_compiler *c, enum d_scope scope, const char *name)
+{
+	return d_map_get(&c->vars[scope], name);
+}
+
+struct d_var *d_var_new(struct d_compiler *c, enum d_scope scope, const char *name, enum d_var_kind kind,
+			struct d_type *type, struct d_place at)
+{
+	struct d_var *v = d_alloc(c, sizeof(*v));
+	*v = (struct d_var){ .name = name, .kind = kind, .scope = scope, .type = type, .at = at };
+	d_map_put(c, &c->vars[scope], name, v);
+	*c->var_tail = v;
+	c->var_tail = &v->next;
+	return v;
+}
+
+static const struct {
+	const char *name, *type;
+	uint32_t what;
+} builtins[] = {
+	{ "args", NULL, D_B_ARGS }, { "uregs", NULL, D_B_UREGS },
+	{ "timestamp", "uint64_t", D_B_ENV + WIRE_ENV_TIMESTAMP },
+	{ "walltimestamp", "int64_t", D_B_ENV + WIRE_ENV_WALLTIMESTAMP },
+	{ "pid", "pid_t", D_B_ENV + WIRE_ENV_PID }, { "tid", "id_t", D_B_ENV + WIRE_ENV_TID },
+	{ "ppid", "pid_t", D_B_ENV + WIRE_ENV_PPID }, { "uid", "uid_t", D_B_ENV + WIRE_ENV_UID },
+	{ "gid", "gid_t", D_B_ENV + WIRE_ENV_GID }, { "cpu", "processorid_t", D_B_ENV + WIRE_ENV_CPU },
+	{ "execname", "string", D_B_ENV + WIRE_ENV_EXECNAME },
+	{ "probeprov", "string", D_B_ENV + WIRE_ENV_PROBEPROV }, { "probemod", "string", D_B_ENV + WIRE_ENV_PROBEMOD },
+	{ "probefunc", "string", D_B_ENV + WIRE_ENV_PROBEFUNC }, { "probename", "string", D_B_ENV + WIRE_ENV_PROBENAME },
+	{ "id", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "epid", "uint64_t", D_B_EPID },
+	{ "ucaller", "uint64_t", D_B_UCALLER }, { "errno", "int", D_B_ERRNO }, { "ipl", "uint_t", D_B_IPL },
+	/* Known to DTrace, not here: they need the kernel, or more of the agent. */
+	{ "vtimestamp", "uint64_t", D_B_UNSUP }, { "caller", "uintptr_t", D_B_UNSUP },
+	{ "curthread", "uint64_t", D_B_UNSUP }, { "curcpu", "uint64_t", D_B_UNSUP },
+	{ "stackdepth", "uint32_t", D_B_UNSUP }, { "ustackdepth", "uint32_t", D_B_UNSUP },
+};
+
+static const struct {
+	const char *name;
+	int64_t val;
+} constants[] = {
+	{ "R_R15", WIRE_R15 }, { "R_R14", WIRE_R14 }, { "R_R13", WIRE_R13 }, { "R_R12", WIRE_R12 }, { "R_RBP", WIRE_RBP },
+	{ "R_RBX", WIRE_RBX }, { "R_R11", WIRE_R11 }, { "R_R10", WIRE_R10 }, { "R_R9", WIRE_R9 }, { "R_R8", WIRE_R8 },
+	{ "R_RAX", WIRE_RAX }, { "R_RCX", WIRE_RCX }, { "R_RDX", WIRE_RDX }, { "R_RSI", WIRE_RSI }, { "R_RDI", WIRE_RDI },
+	{ "R_TRAPNO", WIRE_ORIG_RAX }, { "R_RIP", WIRE_RIP }, { "R_CS", WIRE_CS }, { "R_RFL", WIRE_EFLAGS },
+	{ "R_RSP", WIRE_RSP }, { "R_SS", WIRE_SS }, { "R_PC", WIRE_RIP }, { "R_FP", WIRE_RBP }, { "R_SP", WIRE_RSP },
+	{ "R_PS", WIRE_EFLAGS }, { "R_R0", WIRE_RAX }, { "R_R1", WIRE_RBX },
+	{ "DTRACEFLT_UNKNOWN", WIRE_FAULT_NONE }, { "DTRACEFLT_BADADDR", WIRE_FAULT_BADADDR },
+	{ "DTRACEFLT_BADALIGN", WIRE_FAULT_BADALIGN }, { "DTRACEFLT_ILLOP", WIRE_FAULT_ILLOP },
+	{ "DTRACEFLT_DIVZERO", WIRE_FAULT_DIVZERO }, { "DTRACEFLT_NOSCRATCH", WIRE_FAULT_NOSCRATCH },
+	{ "DTRACEFLT_KPRIV", WIRE_FAULT_KPRIV }, { "DTRACEFLT_UPRIV", WIRE_FAULT_UPRIV },
+	{ "DTRACEFLT_TUPOFLOW", WIRE_FAULT_TUPOFLOW }, { "DTRACEFLT_BADSTACK", WIRE_FAULT_BADSTACK },
+	{ "DTRACEFLT_BADSIZE", WIRE_FAULT_BADSIZE }, { "DTRACEFLT_BADINDEX", WIRE_FAULT_BADINDEX },
+	{ "DTRACEFLT_LIBRARY", WIRE_FAULT_LIBRARY },
+};
+
+static struct d_var *add_builtin(struct d_compiler *c, const char *name, const char *type, uint32_t what)
+{
+	struct d_type *t = c->t.ulong;
+	if (type && !strcmp(type, "string"))
+		t = c->t.string;
+	else if (type && !strcmp(type, "int"))
+		t = c->t.int_;
+	else if (type)
+		t = d_typename(c, d_intern(c, type, strlen(type)));
+	struct d_var *v = d_var_new(c, D_GLOBAL, d_intern(c, name, strlen(name)), D_VAR_BUILTIN, t, (struct d_place){ 0 });
+	v->id = what;
+	return v;
+}
+
+void d_syms_init(struct d_compiler *c)
+{
+	for (uint32_t i = 0; i < D_PREC_CNT; i++) {
+		char name[8] = { 'a', 'r', 'g', (char)('0' + i) };
+		add_builtin(c, name, "int64_t", D_B_ARG0 + i);
+	}
+	for (size_t i = 0; i < ARRAY_CNT(builtins); i++)
+		add_builtin(c, builtins[i].name, builtins[i].type, builtins[i].what);
+	for (size_t i = 0; i < ARRAY_CNT(constants); i++) {
+		const char *name = d_intern(c, constants[i].name, strlen(constants[i].name));
+		d_var_new(c, D_GLOBAL, name, D_VAR_ENUMERATOR, c->t.int_, (struct d_place){ 0 })->val = constants[i].val;
+	}
+	struct d_var *null = d_var_new(c, D_GLOBAL, d_intern(c, "NULL", 4), D_VAR_ENUMERATOR,
+				       d_type_ptr(c, c->t.void_), (struct d_place){ 0 });
+	null->val = 0;
+}

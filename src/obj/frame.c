@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * .eh_frame as a sorted table of FDEs (LSB 5.0 Core, section 10.6; DWARF 5,
+ * section 6.4.1).  libdw walks the entries; the augmentations, which it leaves
+ * alone, are read here.
+ */
+#include "obj/obj_int.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REG_RSP 7
+
+/* ---- DWARF's forms ---- */
+
+uint64_t obj_cur_u(struct obj_cur *c, uint32_t bytes)
+{
+	uint64_t v = 0;
+	if ((size_t)(c->end - c->p) < bytes) {
+		c->bad = true;
+		c->p = c->end;
+		return 0;
+	}
+	memcpy(&v, c->p, bytes);
+	c->p += bytes;
+	return v;
+}
+
+uint64_t obj_cur_uleb(struct obj_cur *c)
+{
+	uint64_t v = 0;
+	for (uint32_t shift = 0;; shift += 7) {
+		uint64_t b = obj_cur_u(c, 1);
+		if (shift < 64)
+			v |= (b & 0x7f) << shift;
+		if (!(b & 0x80))
+			return v;
+	}
+}
+
+int64_t obj_cur_sleb(struct obj_cur *c)
+{
+	uint64_t v = 0, b;
+	uint32_t shift = 0;
+	do {
+		b = obj_cur_u(c, 1);
+		if (shift < 64)
+			v |= (b & 0x7f) << shift;
+		shift += 7;
+	} while (b & 0x80);
+	if (shift < 64 && (b & 0x40))
+		v |= ~0ULL << shift;
+	return (int64_t)v;
+}
+
+static uint64_t encoded_value(struct obj_cur *c, uint8_t enc)
+{
+	switch (enc & 0x0f) {
+	case DW_EH_PE_absptr:
+	case DW_EH_PE_udata8:
+	case DW_EH_PE_sdata8:
+		return obj_cur_u(c, 8);
+	case DW_EH_PE_uleb128:
+		return obj_cur_uleb(c);
+	case DW_EH_PE_sleb128:
+		return (uint64_t)obj_cur_sleb(c);
+	case DW_EH_PE_udata2:
+		return obj_cur_u(c, 2);
+	case DW_EH_PE_sdata2:
+		return (uint64_t)(int64_t)(int16_t)obj_cur_u(c, 2);
+	case DW_EH_PE_udata4:
+		return obj_cur_u(c, 4);
+	case DW_EH_PE_sdata4:
+		return (uint64_t)(int64_t)(int32_t)obj_cur_u(c, 4);
+	}
+	c->bad = true;
+	return 0;
+}
+
+uint64_t obj_cur_encoded(struct obj_cur *c, uint8_t enc, uint64_t vaddr)
+{
+	if (enc == DW_EH_PE_omit)
+		return 0;
+	uint64_t v = encoded_value(c, enc);
+	/* Indirect ones go to data in the process; nobody needs those here. */
+	if (!v || (enc & DW_EH_PE_indirect))
+		return v;
+	switch (enc & 0x70) {
+	case DW_EH_PE_absptr:
+		return v;
+	case DW_EH_PE_pcrel:
+		return v + vaddr;
+	}
+	c->bad = true;
+	return v;
+}
+
+/* ---- CIEs ---- */
+
+static void parse_augmentation(struct obj_cie *cie, const char *aug, const uint8_t *data, size_t bytes)
+{
+	struct obj_cur c = { data, data + bytes, false };
+	cie->lsda_enc = DW_EH_PE_omit;
+	cie->is_ok = true;
+	if (*aug && *aug != 'z') {
+		cie->is_ok = false; /* "eh" of gcc 2 and the like */
+		return;
+	}
+	cie->has_aug = *aug == 'z';
+	for (; *aug; aug++) {
+		switch (*aug) {
+		case 'z':
+		case 'B':
+			break;
+		case 'L':
+			cie->lsda_enc = (uint8_t)obj_cur_u(&c, 1);
+			break;
+		case 'R':
+			cie->fde_enc = (uint8_t)obj_cur_u(&c, 1);
+			break;
+		case 'P': {
+			uint8_t enc = (uint8_t)obj_cur_u(&c, 1);
+			encoded_value(&c, enc);
+			break;
+		}
+		case 'S':
+			cie->is_signal = true;
+			break;
+		default:
+			cie->is_ok = false;
+			return;
+		}
+	}
+}
+
+static int add_cie(struct obj_frames *f, uint32_t *cap, uint64_t off, const Dwarf_CIE *d)
+{
+	int rc = obj_grow(&f->cies, cap, f->cie_cnt + 1ULL, sizeof(*f->cies));
+	if (rc)
+		return rc;
+	struct obj_cie *cie = &f->cies[f->cie_cnt];
+	*cie = (struct obj_cie){ .off = off, .code_align = d->code_alignment_factor,
+		.data_align = d->data_alignment_factor, .insns = d->initial_instructions,
+		.insns_end = d->initial_instructions_end };
+	parse_augmentation(cie, d->augmentation, d->augmentation_data, d->augmentation_data_size);
+	f->cie_cnt++;
+	return 0;
+}
+
+static uint32_t find_cie(const struct obj_frames *f, uint64_t off)
+{
+	/* Nearly always the last: linkers keep a CIE before its FDEs. */
+	for (uint32_t i = f->cie_cnt; i-- > 0;)
+		if (f->cies[i].off == off)
+			return i;
+	return WIRE_NONE;
+}
+
+/* ---- FDEs ---- */
+
+static int first_row(void *arg, const struct obj_cfa_row *row)
+{
+	struct obj_fde *fde = arg;
+	fde->is_cold = row->cfa_is_expr || row->cfa_reg != REG_RSP || row->cfa_off != 8;
+	return 1;
+}
+
+static bool parse_fde(const struct obj_frames *f, uint32_t cie_idx, const Dwarf_FDE *d, struct obj_fde *ret)
+{
+	const struct obj_cie *cie = &f->cies[cie_idx];
+	struct obj_cur c = { d->start, d->end, false };
+	struct obj_fde fde = { .cie = (uint16_t)cie_idx };
+	fde.start = obj_cur_encoded(&c, cie->fde_enc, f->vaddr + (uint64_t)(c.p - f->data));
+	fde.end = fde.start + encoded_value(&c, cie->fde_enc & 0x0f);
+	if (cie->has_aug) {
+		uint64_t n = obj_cur_uleb(&c);
+		if (c.bad || n > (uint64_t)(c.end - c.p))
+			return false;
+		struct obj_cur aug = { c.p, c.p + n, false };
+		fde.lsda = obj_cur_encoded(&aug, cie->lsda_enc, f->vaddr + (uint64_t)(aug.p - f->data));
+		if (aug.bad)
+			fde.lsda = 0;
+		c.p += n;
+	}
+	if (c.bad || fde.end <= fde.start)
+		return false;
+	fde.insns_off = (uint32_t)(c.p - f->data);
+	fde.insns_bytes = (uint32_t)(c.end - c.p);
+	*ret = fde;
+	return true;
+}
+
+static int add_fde(struct obj_frames *f, uint32_t *cap, const Dwarf_FDE *d)
+{
+	uint32_t cie = find_cie(f, d->CIE_pointer);
+	struct obj_fde fde;
+	/* Linkers leave FDEs of dropped functions behind, with start 0. */
+	if (cie >= UINT16_MAX || !f->cies[cie].is_ok || !parse_fde(f, cie, d, &fde) || !fde.start)
+		return 0;
+	int rc = obj_grow(&f->fdes, cap, f->fde_cnt + 1ULL, sizeof(*f->fdes));
+	if (rc)
+		return rc;
+	obj_cfa_rows(f, &fde, first_row, &fde);
+	f->fdes[f->fde_cnt++] = fde;
+	return 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct obj_fde *x = a, *y = b;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static int parse_entries(struct obj_frames *f, const unsigned char *ident)
+{
+	Elf_Data data = { .d_buf = f->data, .d_size = f->bytes, .d_type = ELF_T_BYTE, .d_version = EV_CURRENT };
+	uint32_t cie_cap = 0, fde_cap = 0;
+	Dwarf_Off off = 0, next;
+	Dwarf_CFI_Entry e;
+	int rc = 0, got;
+	while (!rc && (got = dwarf_next_cfi(ident, &data, true, off, &next, &e)) != 1) {
+		if (got == 0 && dwarf_cfi_cie_p(&e))
+			rc = add_cie(f, &cie_cap, off, &e.cie);
+		else if (got == 0)
+			rc = add_fde(f, &fde_cap, &e.fde);
+		else if (next <= off)
+			break;
+		off = next;
+	}
+	if (f->fde_cnt)
+		qsort(f->fdes, f->fde_cnt, sizeof(*f->fdes), by_start);
+	return rc;
+}
+
+/* By section, or by the header that the loader gives the unwinder (LSB 5.0 Core, 10.6.2). */
+static int locate(const struct obj_img *img, uint64_t *ret_off, uint64_t *ret_vaddr, uint64_t *ret_bytes)
+{
+	const Elf64_Shdr *sh = obj_img_section(img, ".eh_frame");
+	if (sh) {
+		*ret_off = sh->sh_offset;
+		*ret_vaddr = sh->sh_addr;
+		*ret_bytes = sh->sh_size;
+		return 0;
+	}
+	const Elf64_Phdr *ph = obj_img_segment(img, PT_GNU_EH_FRAME);
+	uint8_t hdr[16];
+	if (!ph || ph->p_filesz < 12 || obj_img_read(img, ph->p_offset, hdr, 12) || hdr[0] != 1)
+		return -ENOENT;
+	struct obj_cur c = { hdr + 4, hdr + 12, false };
+	*ret_vaddr = obj_cur_encoded(&c, hdr[1], ph->p_vaddr + 4);
+	return c.bad ? -ENOENT : obj_img_off(img, *ret_vaddr, ret_off, ret_bytes);
+}
+
+static void mark_plt(const struct obj_img *img, struct obj_frames *f)
+{
+	static const char *const names[] = { ".plt", ".plt.got", ".plt.sec", ".iplt" };
+	for (size_t i = 0; i < ARRAY_CNT(names); i++) {
+		const Elf64_Shdr *sh = obj_img_section(img, names[i]);
+		for (uint32_t k = 0; sh && k < f->fde_cnt; k++)
+			if (f->fdes[k].start >= sh->sh_addr && f->fdes[k].start < sh->sh_addr + sh->sh_size)
+				f->fdes[k].is_plt = true;
+	}
+}
+
+int obj_frames_load(const struct obj_img *img, struct obj_frames *ret)
+{
+	struct obj_frames f = { 0 };
+	uint64_t off;
+	int rc = locate(img, &off, &f.vaddr, &f.bytes);
+	if (rc)
+		return rc;
+	f.data = obj_img_load(img, off, f.bytes);
+	rc = f.data ? parse_entries(&f, img->eh.e_ident) : -ENOENT;
+	if (rc) {
+		obj_frames_deinit(&f);
+		return rc;
+	}
+	mark_plt(img, &f);
+	*ret = f;
+	return 0;
+}
+
+void obj_frames_deinit(struct obj_frames *f)
+{
+	if (!f)
+		return;
+	free(f->data);
+	free(f->cies);
+	free(f->fdes);
+	*f = (struct obj_frames){ 0 };
+}
+
+const struct obj_fde *obj_frames_find(const struct obj_frames *f, uint64_t vaddr)
+{
+	uint32_t lo = 0, hi = f->fde_cnt;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (f->fdes[mid].start <= vaddr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && vaddr < f->fdes[lo - 1].end ? &f->fdes[lo - 1] : NULL;
+}

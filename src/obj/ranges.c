@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Where code begins and ends: FDEs and symbols together. */
+#include "obj/obj_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_cold_name(const char *name)
+{
+	const char *at = strstr(name, ".cold");
+	return at && (at[5] == 0 || at[5] == '.');
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct obj_range *x = a, *y = b;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	/* The FDE first: it knows best where the code ends. */
+	return y->has_fde - x->has_fde;
+}
+
+static uint32_t fill(const struct obj_mod *m, struct obj_range *r)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < m->frames.fde_cnt; i++) {
+		const struct obj_fde *f = &m->frames.fdes[i];
+		r[n++] = (struct obj_range){ .start = f->start + m->pub.bias, .end = f->end + m->pub.bias,
+			.kind = f->is_plt ? OBJ_RANGE_PLT : f->is_cold ? OBJ_RANGE_COLD : OBJ_RANGE_FUNC,
+			.has_fde = true };
+	}
+	for (uint32_t i = 0; i < m->sym_cnt; i++) {
+		const struct obj_sym *s = &m->syms[i];
+		r[n++] = (struct obj_range){ .start = s->addr, .end = s->addr + s->bytes, .has_sym = true,
+			.kind = is_cold_name(s->name) ? OBJ_RANGE_COLD : OBJ_RANGE_FUNC };
+	}
+	return n;
+}
+
+/* One per start. */
+static uint32_t merge(struct obj_range *r, uint32_t cnt)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (!n || r[n - 1].start != r[i].start) {
+			r[n++] = r[i];
+			continue;
+		}
+		struct obj_range *to = &r[n - 1];
+		to->has_sym |= r[i].has_sym;
+		if (r[i].kind == OBJ_RANGE_COLD && to->kind == OBJ_RANGE_FUNC)
+			to->kind = OBJ_RANGE_COLD;
+		if (!to->has_fde && r[i].end > to->end)
+			to->end = r[i].end;
+	}
+	return n;
+}
+
+static void mark_labels(struct obj_range *r, uint32_t cnt)
+{
+	uint64_t end = 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (!r[i].has_fde && r[i].start < end)
+			r[i].kind = OBJ_RANGE_LABEL;
+		else if (r[i].end > end)
+			end = r[i].end;
+	}
+}
+
+int obj_module_ranges(struct obj_proc *p, struct obj_module *mod, const struct obj_range **ret, uint32_t *ret_cnt,
+		      struct err *reterr)
+{
+	struct obj_mod *m = obj_mod(mod);
+	if (!m->has_ranges) {
+		const struct obj_sym *syms;
+		uint32_t cnt;
+		int rc = obj_module_syms(p, mod, &syms, &cnt, reterr);
+		if (rc)
+			return rc;
+		m->ranges = malloc((m->frames.fde_cnt + m->sym_cnt + 1ULL) * sizeof(*m->ranges));
+		if (!m->ranges)
+			return err_setf(reterr, -ENOMEM, "no memory for the functions of %s", mod->path);
+		cnt = fill(m, m->ranges);
+		qsort(m->ranges, cnt, sizeof(*m->ranges), by_start);
+		m->range_cnt = merge(m->ranges, cnt);
+		mark_labels(m->ranges, m->range_cnt);
+		m->has_ranges = true;
+	}
+	*ret = m->ranges;
+	*ret_cnt = m->range_cnt;
+	return 0;
+}
+
+const struct obj_range *obj_range_at(struct obj_proc *p, struct obj_module *mod, uint64_t addr)
+{
+	const struct obj_range *r;
+	uint32_t cnt;
+	if (obj_module_ranges(p, mod, &r, &cnt, NULL))
+		return NULL;
+	uint32_t lo = 0, hi = cnt;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (r[mid].start <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	while (lo && r[lo - 1].kind == OBJ_RANGE_LABEL)
+		lo--;
+	return lo && addr < r[lo - 1].end ? &r[lo - 1] : NULL;
+}
