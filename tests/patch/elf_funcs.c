@@ -15,6 +15,9 @@
 
 static void add_func(struct elf_funcs *e, uint64_t start, uint64_t end, const char *name, bool is_frag)
 {
+	for (size_t i = 0; i < ARRAY_CNT(e->plt); i++)
+		if (start >= e->plt[i][0] && start < e->plt[i][1])
+			return;
 	if (start < e->text_start || end > e->text_end || start >= end)
 		return;
 	if (!(e->cnt & (e->cnt - 1)))
@@ -117,11 +120,27 @@ static void add_symbols(struct elf_funcs *e, Elf_Data *data, const GElf_Shdr *sh
 	}
 }
 
+static void find_plt(struct elf_funcs *e, size_t names)
+{
+	Elf_Scn *scn = NULL;
+	uint32_t n = 0;
+	while ((scn = elf_nextscn(e->elf, scn)) && n < ARRAY_CNT(e->plt)) {
+		GElf_Shdr sh;
+		gelf_getshdr(scn, &sh);
+		const char *name = elf_strptr(e->elf, names, sh.sh_name);
+		if (!name || strncmp(name, ".plt", 4))
+			continue;
+		e->plt[n][0] = sh.sh_addr;
+		e->plt[n++][1] = sh.sh_addr + sh.sh_size;
+	}
+}
+
 static void read_sections(struct elf_funcs *e)
 {
 	Elf_Scn *scn = NULL;
 	size_t names;
 	elf_getshdrstrndx(e->elf, &names);
+	find_plt(e, names);
 	while ((scn = elf_nextscn(e->elf, scn))) {
 		GElf_Shdr sh;
 		gelf_getshdr(scn, &sh);

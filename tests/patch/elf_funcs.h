@@ -20,6 +20,7 @@ struct elf_funcs {
 	uint8_t *image;      /* the file as loaded at 0, relative relocations applied */
 	uint64_t image_bytes;
 	uint64_t text_start, text_end;
+	uint64_t plt[3][2];  /* linkage stubs: no functions */
 	struct elf_func *func; /* sorted, each start once */
 	uint32_t cnt;
 	uint64_t *targets;   /* of branches anywhere in the text; sorted */
