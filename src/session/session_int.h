@@ -46,7 +46,7 @@ struct target {
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
 	struct obj_proc *obj;
-	uint64_t shm_addr, agent_addr, agent_bytes, wipe_addr;
+	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
 	struct arena *arenas;
 	uint32_t arena_cnt;
@@ -120,6 +120,8 @@ int unwind_update(struct target *, struct err *reterr);
 
 /* disarm.c: restores the text of a stopped process that has @t's patches (itself or a forked child). */
 int text_restore(struct target *, struct inject *, struct err *reterr);
+/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
+int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
 /* Whether any stopped thread could still run or return into our code. */
 bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
@@ -128,6 +130,9 @@ bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
 void branches_free(struct target *);
+
+/* leftover.c: takes away what a controller that was killed left in a stopped process. -EBUSY: it lives. */
+int leftover_clean(struct target *, struct err *reterr);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {
