@@ -115,6 +115,9 @@ size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes)
 /* threads.c: moves the threads of a stopped target out of the windows placed since. */
 int threads_move_in(struct target *, uint32_t first_placed, uint64_t first_move, struct err *reterr);
 
+/* arm.c: the probe in the loader that tells of new modules, if it is not there yet */
+int arm_hook(struct target *, struct err *reterr);
+
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
 

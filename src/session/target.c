@@ -243,9 +243,15 @@ int session_spawn(struct session *s, char *const argv[], uint32_t *ret_proc, str
 
 int session_go(struct session *s, struct err *reterr)
 {
-	(void)reterr;
-	for (uint32_t i = 1; i < s->target_cnt; i++)
-		if (s->targets[i]->inj)
-			target_go(s->targets[i]);
-	return 0;
+	int r = 0;
+	for (uint32_t i = 1; i < s->target_cnt; i++) {
+		struct target *t = s->targets[i];
+		if (!t->inj)
+			continue;
+		/* Nothing was armed yet: what is asked for comes with its libraries. */
+		if (!r)
+			r = arm_hook(t, reterr);
+		target_go(t);
+	}
+	return r;
 }
