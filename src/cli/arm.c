@@ -33,7 +33,7 @@ static uint32_t collect(struct cli *cli, struct session_probe *v)
 }
 
 /* Arms what was matched and is not armed yet. CLI_OK or CLI_ERROR. */
-int arm_new(struct cli *cli)
+int cli_arm_new(struct cli *cli)
 {
 	struct session_probe *v = calloc(cli->probe_cnt + 1ul, sizeof(*v));
 	struct refusals r = { .cli = cli };

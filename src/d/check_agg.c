@@ -216,7 +216,7 @@ void d_check_agg_stmt(struct d_compiler *c, struct d_node *n)
 	if (!f || f->kind != D_F_AGG || n->op != T_ASGN) {
 		if (!f || f->kind != D_F_AGG)
 			d_check_expr(c, n->r);
-		if (!f || f->kind == D_F_AGG || !d_bad(n->r))
+		if ((f && f->kind == D_F_AGG) || !d_bad(n->r))
 			d_error(c, n->at, "D_AGG_FUNC", "@%s must be assigned the result of an aggregating function", n->l->str);
 		return;
 	}

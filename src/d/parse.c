@@ -96,6 +96,10 @@ static void rewind_to_token(struct d_parser *p)
 {
 	if (p->tok.at.line == p->line && p->tok.at.off >= p->line_start && p->tok.at.off <= p->pos)
 		p->pos = p->tok.at.off;
+	if (p->pos == p->tok.at.off && p->tok.kind == T_LBRACE && p->braces)
+		p->braces--;
+	else if (p->pos == p->tok.at.off && p->tok.kind == T_RBRACE)
+		p->braces++;
 	p->in_pred = false;
 }
 
@@ -106,11 +110,12 @@ static struct d_node *parse_stmt(struct d_parser *p);
 static struct d_node *parse_stmt_safe(struct d_parser *p)
 {
 	jmp_buf here, *const outer = p->recover;
-	const uint32_t nest = p->nest;
+	const uint32_t nest = p->nest, braces = p->braces;
 	if (setjmp(here)) {
 		p->recover = outer;
 		p->nest = nest;
 		rewind_to_token(p);
+		p->braces = braces;
 		d_skip_to_stmt(p);
 		d_next(p);
 		return NULL;
@@ -306,6 +311,7 @@ static bool parse_top(struct d_parser *p)
 		return true;
 	}
 	p->recover = &here;
+	p->braces = 0;
 	if (!d_lex_top(p))
 		d_parse_decl(p);
 	else if (p->tok.kind == T_EOF)
@@ -321,6 +327,4 @@ void d_parse_source(struct d_compiler *c, uint32_t src)
 	uint32_t errs = c->err_cnt;
 	while (parse_top(&p) && c->err_cnt - errs < D_DIAG_MAX)
 		;
-	if (c->err_cnt == errs)
-		d_macros_done(&p);
 }

@@ -66,7 +66,7 @@ static bool takes(const struct conv *cv, const struct d_node *a)
 	case 'e': case 'E': case 'f': case 'g': case 'G':
 		return t->kind == D_T_FLOAT;
 	default:
-		return d_is_int(t);
+		return d_is_int(t) || d_is_null(a);
 	}
 }
 

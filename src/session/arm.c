@@ -286,10 +286,10 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 {
 	struct patch_anchor *a = &pf->anchors[i];
 	const struct session_probe *sp = &j->probes[pf->probe_of[i]];
-	uint32_t site = site_add(j->s, sp->probe, pf->addr + a->offset, a->kind);
+	uint32_t site = session_site_add(j->s, sp->probe, pf->addr + a->offset, a->kind);
 	if (site == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "more than %u places: ask for fewer functions", j->s->shm->site_cap);
-	site_at(j->s, site)->sp_adj = a->sp_adj;
+	session_site(j->s, site)->sp_adj = a->sp_adj;
 	a->site = site;
 	j->armed++;
 	return arena_body(j->t, pf->arena, a->kind, sp->progs, sp->prog_cnt, &a->body, reterr);
@@ -509,7 +509,7 @@ static int arm_tool(struct session *s, const struct session_probe *probes, uint3
 {
 	for (uint32_t i = 0; i < cnt; i++)
 		if (!probes[i].proc && !session_tool_site(s, probes[i].probe->id) &&
-		    site_add(s, probes[i].probe, 0, WIRE_SITE_TOOL) == WIRE_NONE)
+		    session_site_add(s, probes[i].probe, 0, WIRE_SITE_TOOL) == WIRE_NONE)
 			return err_setf(reterr, -ENOSPC, "too many probes");
 	return 0;
 }

@@ -133,6 +133,7 @@ static void target_free(struct target *t)
 	free(t->arenas);
 	free(t->placed);
 	free(t->moves);
+	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)
 		close(t->pidfd);

@@ -55,6 +55,8 @@ struct target {
 	struct patch_move *moves; /* of all trampolines */
 	uint64_t move_cnt;
 	bool hooked;
+	struct branches *branches; /* by module, see branches.c */
+	uint32_t branches_cnt;
 	uint64_t unw_used;
 };
 
@@ -121,6 +123,12 @@ int text_restore(struct target *, struct inject *, struct err *reterr);
 /* Whether any stopped thread could still run or return into our code. */
 bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
+/* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
+ * memory.  Some of them may be mere numbers that look like a jump. */
+typedef bool branches_fn(void *arg, uint64_t target);
+int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
+void branches_free(struct target *);
+
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {
 	struct patch_func pf;
@@ -135,7 +143,7 @@ int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr
 void func_deinit(struct func *);
 
 /* sites.c */
-uint32_t site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);
-struct wire_site *site_at(struct session *, uint32_t i);
+uint32_t session_site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);
+struct wire_site *session_site(struct session *, uint32_t i);
 
 #endif

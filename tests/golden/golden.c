@@ -125,9 +125,10 @@ static char *compile(const char *name, char *text)
 {
 	char *out = NULL;
 	size_t len;
-	struct d_opts opts = { .macros = { .target = 1234, .pid = 99, .ppid = 1, .uid = 1000 } };
+	struct d_opts opts = { .macros = { .target = 1234, .pid = 99, .ppid = 1, .uid = 1000 },
+			       .parse_only = !strcmp(stage, "parse") };
 	struct d_source src = { .name = name, .text = text, .kind = D_SRC_PROGRAM, .macro_args = macro_args(text) };
-	struct d_program prog;
+	struct d_program prog = { 0 };
 	struct d_compiler *c = d_create(&opts);
 	FILE *f = open_memstream(&out, &len);
 	if (!c || !f)
