@@ -15,7 +15,8 @@ static int make_session(struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
 	struct session_opts so = { .ring_bytes = o->bufsize, .agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize,
-				   .thread_cnt = (uint32_t)o->threads };
+				   /* The tool itself is one of them. */
+				   .thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
 	struct err e;
 	if (!session_create(&cli->prog.image, &so, &cli->session, &e))
 		return CLI_OK;
