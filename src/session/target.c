@@ -172,6 +172,8 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	if (!r)
 		r = leftover_clean(t, reterr);
 	if (!r)
+		r = obj_proc_refresh(t->obj, reterr);
+	if (!r)
 		r = enter(t, reterr);
 	if (r) {
 		target_abort(t);
