@@ -90,9 +90,9 @@ static uint32_t lower_unary(struct lw *l, struct d_node *n)
 		p = lw_place_of(l, n->l);
 		if (p.kind != LW_MEM)
 			return lw_unsup(l, n, "the address of a variable");
-		return p.off ? lw_op(l, IR_OP_ADD, p.addr, lw_const(l, p.off)) : p.addr;
+		return p.off ? lw_opk(l, IR_OP_ADD, p.addr, p.off) : p.addr;
 	case T_LNOT:
-		return lw_op(l, IR_OP_SEQ, lw_value(l, n->l), lw_const(l, 0));
+		return lw_opk(l, IR_OP_SEQ, lw_value(l, n->l), 0);
 	case T_NEG:
 		return lw_narrow(l, lw_op1(l, IR_OP_NEG, lw_as(l, n->l, n->type)), n->type);
 	case T_BNOT:
@@ -176,7 +176,7 @@ static uint32_t lower_compare(struct lw *l, struct d_node *n)
 
 static uint32_t scale(struct lw *l, uint32_t v, uint32_t size)
 {
-	return size == 1 ? v : lw_op(l, IR_OP_MUL, v, lw_const(l, size));
+	return size == 1 ? v : lw_opk(l, IR_OP_MUL, v, size);
 }
 
 /* Pointer and integer, or two pointers; n->l and n->r are operands of @op. */
@@ -185,7 +185,7 @@ static uint32_t lower_ptr_arith(struct lw *l, struct d_node *n, enum d_tok_kind 
 	bool lp = !d_is_int(n->l->type), rp = !d_is_int(n->r->type);
 	uint32_t size = d_is_string(lp ? n->l->type : n->r->type) ? 1 : step_of(lp ? n->l->type : n->r->type);
 	if (lp && rp)
-		return lw_op(l, IR_OP_SDIV, lw_op(l, IR_OP_SUB, a, b), lw_const(l, size));
+		return lw_opk(l, IR_OP_SDIV, lw_op(l, IR_OP_SUB, a, b), size);
 	if (rp)
 		return lw_op(l, IR_OP_ADD, scale(l, a, size), b);
 	return lw_op(l, op == T_ADD ? IR_OP_ADD : IR_OP_SUB, a, scale(l, b, size));

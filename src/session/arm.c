@@ -488,6 +488,12 @@ static int add_hook(struct job *j, struct err *reterr)
 	return 0;
 }
 
+int arm_hook(struct target *t, struct err *reterr)
+{
+	struct job j = { .s = t->s, .t = t };
+	return add_hook(&j, reterr);
+}
+
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	int r = add_hook(j, reterr);

@@ -109,11 +109,11 @@ static void print_stage(FILE *f, const char *what, struct d_compiler *c, const s
 
 static char **macro_args(char *text)
 {
-	static char *args[16];
+	static char *args[16], line[200];
 	int n = 0;
 	args[n++] = "golden";
 	if (!strncmp(text, "/* args:", 8)) {
-		char *line = strndup(text + 8, strcspn(text + 8, "*"));
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(text + 8, "*"), text + 8);
 		for (char *w = strtok(line, " "); w && n < 15; w = strtok(NULL, " "))
 			args[n++] = w;
 	}
