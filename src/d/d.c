@@ -65,7 +65,8 @@ static void check_strsize(struct d_compiler *c)
 	if (!c->opts.strsize)
 		c->opts.strsize = STRSIZE;
 	if (c->opts.strsize > IR_STRSIZE_MAX)
-		d_error(c, (struct d_place){ 0 }, "D_PRAGMA_OPTSET", "option strsize can be at most %u", IR_STRSIZE_MAX);
+		d_error(c, (struct d_place){ 0 }, "D_PRAGMA_OPTSET", "option strsize can be at most %u",
+			IR_STRSIZE_MAX);
 }
 
 static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t cnt)

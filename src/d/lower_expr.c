@@ -20,7 +20,8 @@ static uint32_t const_str(struct lw *l, const struct d_node *n)
 	uint32_t len = n->len < l->c->opts.strsize ? n->len : l->c->opts.strsize;
 	uint32_t off = ir_image_intern(&l->c->prog.image, n->str, len);
 	if (off == WIRE_NONE) {
-		d_error(l->c, n->at, "D_LIMIT", "no room for this string: all constant strings can have at most %u bytes", IR_STRS_MAX);
+		d_error(l->c, n->at, "D_LIMIT", "no room for this string: all constant strings can have at most "
+			"%u bytes", IR_STRS_MAX);
 		off = 0;
 	}
 	return lw_const(l, (int64_t)WIRE_SREF(WIRE_SREF_INTERN, off));
