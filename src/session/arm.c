@@ -112,7 +112,8 @@ static int plan_func(struct job *j, struct plan_func *pf, const uint32_t *probes
 	struct func fn;
 	uint32_t cap = 0;
 	struct err why;
-	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why);
+	int r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
+		err_setf(&why, -ENOENT, "its library was unloaded");
 	if (r == -ENOMEM)
 		return no_memory(reterr);
 	if (r) {

@@ -114,7 +114,7 @@ static bool leads_to_ghost(const struct target *ghost, uint64_t addr)
 }
 
 /* 0, -ENOMEM, or -ENODATA: there is a jump of ours whose original bytes no file tells. */
-static int find_long(struct target *ghost, uint64_t start, const uint8_t *now, const uint8_t *file, uint64_t bytes)
+static int find_long(struct target *ghost, uint64_t start, const uint8_t *now, const uint8_t *file, uint64_t bytes, bool known)
 {
 	for (uint64_t i = 0; i + 5 <= bytes; i++) {
 		int32_t rel;
@@ -123,7 +123,9 @@ static int find_long(struct target *ghost, uint64_t start, const uint8_t *now, c
 		memcpy(&rel, now + i + 1, 4);
 		if (!leads_to_ghost(ghost, start + i + 5 + (uint64_t)(int64_t)rel))
 			continue;
-		if (!memcmp(now + i, file + i, 5))
+		if (known && !memcmp(now + i, file + i, 5))
+			continue; /* mere data that looks like it */
+		if (!known)
 			return -ENODATA;
 		if (!add_placed(ghost, start + i, 5, file + i, now + i))
 			return -ENOMEM;
@@ -169,11 +171,12 @@ static int compare_text(struct target *t, struct target *ghost, const struct obj
 	uint32_t first = ghost->placed_cnt;
 	uint8_t *now = malloc(bytes), *file = malloc(bytes);
 	int r = now && file ? 0 : -ENOMEM;
-	if (!r && !target_read(t, m->start, now, bytes)) {
+	if (!r && mod && !mod->is_vdso && !target_read(t, m->start, now, bytes)) {
+		bool known = !obj_module_text(t->obj, mod, m->start, file, 1);
 		memcpy(file, now, bytes);
-		for (uint64_t at = 0; at < bytes && mod && !mod->is_vdso; at += 4096)
+		for (uint64_t at = 0; at < bytes && known; at += 4096)
 			read_file(t, mod, m->start + at, file + at, now + at, bytes - at < 4096 ? bytes - at : 4096);
-		r = find_long(ghost, m->start, now, file, bytes);
+		r = find_long(ghost, m->start, now, file, bytes, known);
 		r = r ? r : find_short(ghost, first, m->start, now, file, bytes);
 	}
 	free(now);

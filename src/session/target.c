@@ -172,6 +172,8 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	if (!r)
 		r = leftover_clean(t, reterr);
 	if (!r)
+		r = obj_proc_refresh(t->obj, reterr);
+	if (!r)
 		r = enter(t, reterr);
 	if (r) {
 		target_abort(t);
@@ -246,12 +248,11 @@ int session_go(struct session *s, struct err *reterr)
 	int r = 0;
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
-		if (!t->inj)
-			continue;
-		/* Nothing was armed yet: what is asked for comes with its libraries. */
-		if (!r)
+		/* Where nothing was armed yet, what is asked for may come with its libraries. */
+		if (!r && !t->gone)
 			r = arm_hook(t, reterr);
-		target_go(t);
+		if (t->inj)
+			target_go(t);
 	}
 	return r;
 }
