@@ -72,7 +72,8 @@ static struct d_var *add_builtin(struct d_compiler *c, const char *name, const c
 		t = c->t.int_;
 	else if (type)
 		t = d_typename(c, d_intern(c, type, strlen(type)));
-	struct d_var *v = d_var_new(c, D_GLOBAL, d_intern(c, name, strlen(name)), D_VAR_BUILTIN, t, (struct d_place){ 0 });
+	struct d_var *v = d_var_new(c, D_GLOBAL, d_intern(c, name, strlen(name)), D_VAR_BUILTIN, t,
+		(struct d_place){ 0 });
 	v->id = what;
 	return v;
 }
@@ -87,7 +88,8 @@ void d_syms_init(struct d_compiler *c)
 		add_builtin(c, builtins[i].name, builtins[i].type, builtins[i].what);
 	for (size_t i = 0; i < ARRAY_CNT(constants); i++) {
 		const char *name = d_intern(c, constants[i].name, strlen(constants[i].name));
-		d_var_new(c, D_GLOBAL, name, D_VAR_ENUMERATOR, c->t.int_, (struct d_place){ 0 })->val = constants[i].val;
+		d_var_new(c, D_GLOBAL, name, D_VAR_ENUMERATOR, c->t.int_,
+			(struct d_place){ 0 })->val = constants[i].val;
 	}
 	struct d_var *null = d_var_new(c, D_GLOBAL, d_intern(c, "NULL", 4), D_VAR_ENUMERATOR,
 				       d_type_ptr(c, c->t.void_), (struct d_place){ 0 });

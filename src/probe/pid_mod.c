@@ -43,7 +43,8 @@ static bool matches_unversioned(const char *pattern, const struct obj_module *mo
 
 int pid_mod_rank(const char *pattern, const struct obj_module *mod)
 {
-	if (!mod->end)
+	/* What a tracer has mapped is not the program's. */
+	if (!mod->end || !strncmp(mod->path, "/memfd:dyntrace-", 16))
 		return RANK_NONE;
 	/* Who says "all modules" means those that are files. */
 	if (mod->is_vdso)

@@ -41,7 +41,7 @@ def refuses(args, status, *patterns):
 
 
 def no_such_pid():
-    refuses(['-n', 'pid$target::malloc:entry{}', '-p', '4194303'], 1, '4194303', 'no such process')
+    refuses(['-n', 'pid$target::malloc:entry{}', '-p', '4194303'], 1, '4194303', 'no process')
 
 
 def zombie():
@@ -95,7 +95,7 @@ def no_module():
 
 
 def syntax():
-    refuses(['-n', 'BEGIN { printf("%d\\n", 1 + ; }'], 1, r'line 1', r'\^')
+    refuses(['-n', 'BEGIN { printf("%d\\n", 1 + ; }'], 1, r'1 \|', r'\^')
     with tempfile.NamedTemporaryFile('w', suffix='.d') as f:
         f.write('BEGIN\n{\n\tx = 1;\n\ttrace(x +* 2);\n}\n')
         f.flush()
@@ -103,7 +103,7 @@ def syntax():
 
 
 def types():
-    refuses(['-n', 'BEGIN { x = "string"; trace(x * 2); }'], 1, 'line 1', r'\^')
+    refuses(['-n', 'BEGIN { x = "string"; trace(x * 2); }'], 1, r'1 \|', r'\^')
 
 
 def usage():
@@ -197,7 +197,7 @@ def execs_while_armed():
     r = lib.dyntrace('-n', COUNT_ALL, '-p', str(proc.pid), check=False)
     out, _ = proc.communicate(timeout=20)
     assert proc.returncode == 0 and out == 'through\n', (proc.returncode, out)
-    assert re.search('exec', r.stderr, re.I), r.stderr[-500:]
+    assert re.search('another program', r.stderr, re.I), r.stderr[-500:]
 
 
 def forks_while_armed():
@@ -224,7 +224,7 @@ def signals_and_threads():
             'end = time.time() + 20\n'
             'while time.time() < end:\n ts = [threading.Thread(target=w) for _ in range(8)]\n'
             ' [t.start() for t in ts]; [t.join() for t in ts]\n'
-            'assert hits[0] > 100\nprint("fine")\n')
+            'signal.setitimer(signal.ITIMER_REAL, 0)\nassert hits[0] > 100\nprint("fine")\n')
     proc = subprocess.Popen(['/usr/bin/python3', script(code)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env=lib.clean_env())
     time.sleep(0.5)
