@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAMED_SHARE 16 /* fewer names than one function in so many: as good as none */
+
 struct search {
 	struct obj_proc *proc;
 	struct obj_module *mod;
@@ -111,15 +113,27 @@ static bool is_unnamed(const struct search *s, const struct obj_range *r)
 	       obj_symbolize(s->proc, r->start, &sym, &mod) == -ENOENT;
 }
 
+/* In a library that exports names, "all functions" means those; a program that was stripped of all has no others. */
+static bool wants_unnamed(const struct search *s, const struct obj_range *r, uint32_t cnt)
+{
+	uint32_t named = 0, all = 0;
+	if (!strncmp(s->pattern, "sub_", 4))
+		return true;
+	for (uint32_t i = 0; i < cnt && s->is_glob; i++) {
+		named += r[i].kind == OBJ_RANGE_FUNC && r[i].has_sym;
+		all += r[i].kind == OBJ_RANGE_FUNC;
+	}
+	return s->mod->is_exe ? named * NAMED_SHARE < all : !named && all;
+}
+
 /* What only .eh_frame knows gets its address as a name. */
 static int find_unnamed(struct search *s, struct err *reterr)
 {
 	const struct obj_range *r;
 	uint32_t cnt;
-	if (!s->is_glob && strncmp(s->pattern, "sub_", 4))
-		return 0;
 	int rc = obj_module_ranges(s->proc, s->mod, &r, &cnt, reterr);
-	for (uint32_t i = 0; i < cnt && !rc; i++) {
+	bool wanted = !rc && wants_unnamed(s, r, cnt);
+	for (uint32_t i = 0; wanted && i < cnt && !rc; i++) {
 		if (!is_unnamed(s, &r[i]))
 			continue;
 		struct pid_func f = { .mod = s->mod, .addr = r[i].start, .bytes = r[i].end - r[i].start };
