@@ -44,8 +44,8 @@ int cli_arm_new(struct cli *cli)
 		return CLI_ERROR;
 	}
 	uint32_t n = collect(cli, v);
-	/* Even with nothing to arm yet, a target gets the hook that tells of new modules. */
-	int rc = n || cli->target_cnt ? session_arm(cli->session, v, n, refused, &r, &sites, &e) : 0;
+	/* Also where there is nothing yet: the session then watches for libraries. */
+	int rc = session_arm(cli->session, v, n, refused, &r, &sites, &e);
 	free(v);
 	if (rc < 0) {
 		cli_error("could not enable tracing: %s", e.msg);

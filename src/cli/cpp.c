@@ -54,7 +54,7 @@ static _Noreturn void exec_cpp(const struct cli_options *o, FILE *in, FILE *out)
 		argv[n++] = fixed[i];
 	for (uint32_t i = 0; i < o->cpp_argc; i++)
 		argv[n++] = o->cpp_argv[i];
-	argv[n++] = "-";
+	argv[n++] = "/dev/stdin"; /* as messages name it */
 	argv[n] = NULL;
 	dup2(fileno(in), 0);
 	dup2(fileno(out), 1);

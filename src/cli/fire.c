@@ -17,9 +17,10 @@ uint64_t cli_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-static void fire_error_args(struct cli *cli, uint32_t clause, const struct wire_rec_error *e)
+/* As dtrace has it on Linux: the probe, the clause, the place in it, what, and with which value. */
+static void fire_error_args(struct cli *cli, uint32_t probe, uint32_t clause, const struct wire_rec_error *e)
 {
-	uint64_t args[10] = { 0, clause + 1ul, e->action, e->pc, e->fault, e->value };
+	uint64_t args[10] = { 0, probe, clause, e->pc, e->fault, e->value };
 	cli_fire_named(cli, "ERROR", args);
 }
 
@@ -30,21 +31,27 @@ static bool is_error(const struct cli *cli, uint32_t idx)
 }
 
 /* A clause of a tool's probe faulted: ERROR fires before the next clause runs. */
+struct firing {
+	struct cli *cli;
+	uint32_t probe;
+};
 static void on_fault(void *arg, uint32_t clause, const struct wire_rec_error *e)
 {
-	fire_error_args(arg, clause, e);
+	const struct firing *f = arg;
+	fire_error_args(f->cli, f->probe, clause, e);
 }
 
 static void fire_probe(struct cli *cli, uint32_t idx, const uint64_t args[10])
 {
 	const struct cli_probe *p = &cli->probes[idx];
+	struct firing firing = { cli, probe_at(cli->table, idx)->id };
 	const struct wire_site *site = session_tool_site(cli->session, probe_at(cli->table, idx)->id);
 	const struct ir_prog **progs = calloc(p->prog_cnt + 1ul, sizeof(*progs));
 	for (uint32_t i = 0; progs && i < p->prog_cnt; i++)
 		progs[i] = &cli->prog.image.progs[p->progs[i]];
 	if (site && progs)
 		ir_interp_fire_hooked(session_shm(cli->session), site, progs, p->prog_cnt, args,
-				      is_error(cli, idx) ? NULL : on_fault, cli);
+				      is_error(cli, idx) ? NULL : on_fault, &firing);
 	free(progs);
 }
 
@@ -67,7 +74,7 @@ void cli_fire_error(void *arg, const struct wire_rec *rec, const struct wire_rec
 	const struct wire_shm *shm = session_shm(cli->session);
 	const struct wire_site *sites = (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
 	if (rec->site < shm->site_cap && sites[rec->site].kind != WIRE_SITE_TOOL)
-		fire_error_args(cli, rec->clause, e);
+		fire_error_args(cli, sites[rec->site].probe_id, rec->clause, e);
 }
 
 static uint64_t until_next(const struct cli *cli, uint64_t now)

@@ -15,7 +15,8 @@ static int make_session(struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
 	struct session_opts so = { .ring_bytes = o->bufsize, .agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize,
-				   .thread_cnt = (uint32_t)o->threads };
+				   /* The tool itself is one of them. */
+				   .thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
 	struct err e;
 	if (!session_create(&cli->prog.image, &so, &cli->session, &e))
 		return CLI_OK;
@@ -54,10 +55,25 @@ static int find_probes(struct cli *cli)
 	return CLI_OK;
 }
 
+/* A record or an aggregation that can never fit is an error, not a loss. */
+static int check_sizes(struct cli *cli)
+{
+	const struct ir_image *im = &cli->prog.image;
+	bool bad = false;
+	for (uint32_t i = 0; i < im->prog_cnt; i++)
+		bad |= im->progs[i].rec_bytes &&
+			im->progs[i].rec_bytes + sizeof(struct wire_rec) > cli->args.opts.bufsize;
+	for (uint32_t i = 0; i < im->agg_cnt; i++)
+		bad |= (im->aggs[i].val_cnt + 1) * sizeof(uint64_t) > cli->args.opts.aggsize;
+	if (bad)
+		cli_error("could not enable tracing: Enabling exceeds size of buffer");
+	return bad ? CLI_ERROR : CLI_OK;
+}
+
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (cli_arm_new(cli) || make_consume(cli))
+	if (check_sizes(cli) || cli_arm_new(cli) || make_consume(cli))
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
@@ -119,6 +135,11 @@ static int run_armed(struct cli *cli)
 
 int cli_verb_trace(struct cli *cli)
 {
+	if (!cli->args.src_cnt) {
+		if (!cli->args.compile_only)
+			cli_error("no probes specified");
+		return cli->args.compile_only ? CLI_OK : CLI_ERROR;
+	}
 	if (cli_targets_open(cli) || cli_compile(cli))
 		return CLI_ERROR;
 	if (cli->args.dumps)

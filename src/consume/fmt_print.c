@@ -100,11 +100,10 @@ static void run_time(struct fmt_run *r, uint64_t ns)
 	run_text(r, buf);
 }
 
-static void run_addr(struct fmt_run *r)
+static void run_addr(struct fmt_run *r, enum plan_val_kind kind, uint64_t addr)
 {
 	char buf[1024];
-	enum plan_val_kind kind = consume_val_is_symbol(r->v) ? r->v->kind : PLAN_UADDR;
-	consume_sym_format(r->c, kind, r->src->proc, consume_val_u64(r->v, r->src), buf, sizeof(buf));
+	consume_sym_format(r->c, kind, r->src->proc, addr, buf, sizeof(buf));
 	run_text(r, buf);
 }
 
@@ -152,11 +151,11 @@ static void run_value(struct fmt_run *r)
 		return;
 	}
 	if (consume_val_is_symbol(r->v) && !strchr("dioupxX", r->cv->conv)) {
-		run_addr(r);
+		run_addr(r, r->v->kind, consume_val_u64(r->v, r->src));
 		return;
 	}
 	switch (r->cv->conv) {
-	case 'a': case 'A': run_addr(r); break;
+	case 'a': case 'A': run_addr(r, PLAN_UADDR, consume_val_u64(r->v, r->src)); break;
 	case 'c': case 'C': run_char(r); break;
 	case 's': case 'S': run_string_conv(r); break;
 	case 'T': case 'Y': run_time(r, consume_val_u64(r->v, r->src)); break;
@@ -165,15 +164,26 @@ static void run_value(struct fmt_run *r)
 	}
 }
 
+/* An aggregation's number, also as a time or an address. */
+static void run_agg_int(struct fmt_run *r, int64_t i, bool is_signed)
+{
+	if (strchr("TY", r->cv->conv))
+		run_time(r, (uint64_t)i);
+	else if (strchr("aA", r->cv->conv))
+		run_addr(r, PLAN_UADDR, (uint64_t)i);
+	else
+		run_int(r, i, 8, is_signed);
+}
+
 static void run_agg(struct fmt_run *r, const struct agg_ent *e)
 {
 	const struct wire_agg *a = &r->c->image->aggs[e->agg];
 	int64_t n = r->c->normal[e->agg];
 	switch (a->fn) {
-	case WIRE_AGG_AVG: run_int(r, e->val[0] ? e->val[1] / n / e->val[0] : 0, 8, true); break;
-	case WIRE_AGG_STDDEV: run_int(r, (int64_t)consume_stddev_of(e->val, n), 8, true); break;
-	case WIRE_AGG_COUNT: run_int(r, e->val[0] / n, 8, false); break;
-	case WIRE_AGG_SUM: case WIRE_AGG_MIN: case WIRE_AGG_MAX: run_int(r, e->val[0] / n, 8, true); break;
+	case WIRE_AGG_AVG: run_agg_int(r, e->val[0] ? e->val[1] / n / e->val[0] : 0, true); break;
+	case WIRE_AGG_STDDEV: run_agg_int(r, (int64_t)consume_stddev_of(e->val, n), true); break;
+	case WIRE_AGG_COUNT: run_agg_int(r, e->val[0] / n, false); break;
+	case WIRE_AGG_SUM: case WIRE_AGG_MIN: case WIRE_AGG_MAX: run_agg_int(r, e->val[0] / n, true); break;
 	default: consume_agg_print_value(r->c, r->fp, e);
 	}
 }

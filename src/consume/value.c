@@ -180,7 +180,8 @@ void consume_val_print_key(struct consume *c, FILE *fp, const struct plan_val *v
 		return;
 	}
 	int width = v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 8 : 16;
-	int64_t i = consume_val_int(v, src);
-	/* Four bytes are shown as an int and eight as a long long, whatever the type says. */
-	fprintf(fp, " %*lld", width, v->size == 4 ? (long long)(int32_t)i : (long long)i);
+	uint64_t u = consume_val_u64(v, src);
+	/* By size alone, whatever the type says: one and two bytes without sign, more with it. */
+	long long i = v->size == 1 ? (uint8_t)u : v->size == 2 ? (uint16_t)u : v->size == 4 ? (int32_t)u : (int64_t)u;
+	fprintf(fp, " %*lld", width, i);
 }

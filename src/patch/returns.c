@@ -11,7 +11,10 @@ static bool jump_leaves(const struct code *c, uint32_t i)
 {
 	const struct isa_insn *in = &c->insn[i].in;
 	uint8_t scratch[6];
-	if (code_inside(c->f, in->target) || code_in_frag(c->f, in->target) || c->depth[i] > 0)
+	if (c->depth[i] > 0 || code_in_frag(c->f, in->target))
+		return false;
+	/* A function that calls itself last jumps to its own start: a return, and an entry. */
+	if (code_inside(c->f, in->target) && (in->target != c->f->addr || c->depth[i]))
 		return false;
 	return in->flow == ISA_JMP || isa_put_jcc_inverse(scratch, code_bytes(c, i), in, 0);
 }

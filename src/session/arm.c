@@ -112,7 +112,8 @@ static int plan_func(struct job *j, struct plan_func *pf, const uint32_t *probes
 	struct func fn;
 	uint32_t cap = 0;
 	struct err why;
-	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why);
+	int r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
+		err_setf(&why, -ENOENT, "its library was unloaded");
 	if (r == -ENOMEM)
 		return no_memory(reterr);
 	if (r) {
@@ -486,6 +487,12 @@ static int add_hook(struct job *j, struct err *reterr)
 		return r;
 	}
 	return 0;
+}
+
+int arm_hook(struct target *t, struct err *reterr)
+{
+	struct job j = { .s = t->s, .t = t };
+	return add_hook(&j, reterr);
 }
 
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)

@@ -123,19 +123,20 @@ static void unmap(struct target *t, struct inject *inj)
 	if (t->wipe_addr)
 		inject_munmap(inj, t->wipe_addr, 4096, NULL);
 	if (t->shm_addr)
-		inject_munmap(inj, t->shm_addr, t->s->shm->bytes, NULL);
+		inject_munmap(inj, t->shm_addr, t->shm_bytes, NULL);
 }
 
 /* Nobody may wait in the loader hook when we go. */
 static void release_hook(struct target *t)
 {
 	struct wire_proc *proc = target_proc(t);
+	if (!t->proc)
+		return; /* a ghost: that hook gives up by itself */
 	STORE_RELEASE(&proc->dl_ack, LOAD_ACQUIRE(&proc->dl_seq));
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
-static int clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
+int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
 	int r = text_restore(t, inj, reterr);
@@ -167,7 +168,7 @@ static int clean_process(struct target *t, pid_t pid, struct err *reterr)
 	if (!r)
 		r = inject_stop(inj, reterr);
 	if (!r)
-		r = clean(t, obj, inj, reterr);
+		r = target_clean(t, obj, inj, reterr);
 	inject_detach(inj);
 	obj_proc_close(obj);
 	return r;
@@ -221,7 +222,7 @@ static int disarm_target(struct target *t, struct err *reterr)
 	if (!t->gone && target_same_program(t)) {
 		r = target_stop(t, reterr);
 		if (!r)
-			r = clean(t, t->obj, t->inj, reterr);
+			r = target_clean(t, t->obj, t->inj, reterr);
 		target_go(t);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile */

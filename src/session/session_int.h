@@ -46,7 +46,7 @@ struct target {
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
 	struct obj_proc *obj;
-	uint64_t shm_addr, agent_addr, agent_bytes, wipe_addr;
+	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
 	struct arena *arenas;
 	uint32_t arena_cnt;
@@ -115,11 +115,16 @@ size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes)
 /* threads.c: moves the threads of a stopped target out of the windows placed since. */
 int threads_move_in(struct target *, uint32_t first_placed, uint64_t first_move, struct err *reterr);
 
+/* arm.c: the probe in the loader that tells of new modules, if it is not there yet */
+int arm_hook(struct target *, struct err *reterr);
+
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
 
 /* disarm.c: restores the text of a stopped process that has @t's patches (itself or a forked child). */
 int text_restore(struct target *, struct inject *, struct err *reterr);
+/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
+int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
 /* Whether any stopped thread could still run or return into our code. */
 bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
@@ -128,6 +133,9 @@ bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
 void branches_free(struct target *);
+
+/* leftover.c: takes away what a controller that was killed left in a stopped process. -EBUSY: it lives. */
+int leftover_clean(struct target *, struct err *reterr);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {

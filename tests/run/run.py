@@ -109,7 +109,7 @@ def main():
     ap.add_argument('folder')
     ap.add_argument('patterns', nargs='*')
     ap.add_argument('--bless', action='store_true')
-    args = ap.parse_args()
+    args = ap.parse_intermixed_args()
     exe = os.path.abspath(args.exe)
     names = sorted(n for n in os.listdir(args.folder) if re.match(r'(tst|err)\..*\.(d|sh)$', n))
     if args.patterns:
