@@ -56,9 +56,10 @@ struct probe_match_opts {
  *
  * Modules: by base name or path, globs allowed; "a.out" is the executable; where no name
  * matches as a whole, parts up to a dot do ("libc", "libc.so"), at last without regard to
- * the version; the vDSO only by its own name. Functions: by mangled or demangled name; a glob gives each address once,
- * under its preferred name.  Functions without any symbol are called sub_VADDR (hexadecimal); globs
- * that do not begin so mean them only in modules that have no names left. */
+ * the version; the vDSO only by its own name.
+ * Functions: by mangled or demangled name; a glob gives each address once, under its
+ * preferred name.  Functions without any symbol are called sub_VADDR (hexadecimal); globs that
+ * do not begin so mean them only in modules that have no names left. */
 int probe_match(struct probe_table *, const struct probe_spec *spec, struct obj_proc *const *procs,
 		const pid_t *pids, uint32_t proc_cnt, uint32_t **ret, uint32_t *ret_cnt, struct err *reterr);
 
