@@ -26,6 +26,13 @@ __asm__(".text\n.globl bare_label\nbare_label:\n\tmov $7, %eax\n\tret\n"
 	".globl sizeless\n.type sizeless, @function\nsizeless:\n\tmov $8, %eax\n\tnop\n\tret\n"
 	".globl after_sizeless\n.type after_sizeless, @function\nafter_sizeless:\n\tret\n.size after_sizeless, .-after_sizeless\n");
 int bare_label(void);
+
+/* A realigned frame as gcc describes one: CFA = *(rbp - 8), rbp at rbp, rbx at rbp - 16. */
+__asm__(".text\n.globl described\n.type described, @function\ndescribed:\n.cfi_startproc\n\tnop\n"
+	"\t.cfi_escape 0x0f,0x03,0x76,0x78,0x06\n\t.cfi_escape 0x10,0x06,0x02,0x76,0x00\n"
+	"\t.cfi_escape 0x10,0x03,0x02,0x76,0x70\n\tnop\n\t.cfi_undefined rip\n\tnop\n\tret\n"
+	".cfi_endproc\n.size described, .-described\n");
+int described(void);
 int sizeless(void);
 int after_sizeless(void);
 
@@ -45,6 +52,7 @@ int main(void)
 	SAY(realigned);
 	SAY(plain_data);
 	SAY(bare_label);
+	SAY(described);
 	SAY(sizeless);
 	SAY(after_sizeless);
 #ifdef WITH_IFUNC

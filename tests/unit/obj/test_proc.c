@@ -127,7 +127,7 @@ static void process_info(void)
 	CHECK_EQ(info.gid, getgid());
 	CHECK_EQ(info.threads, 1);
 	CHECK_EQ(info.state, 'R');
-	CHECK(!strncmp(info.comm, "test_obj_proc", 13));
+	CHECK(!strncmp(info.comm, program_invocation_short_name, 15));
 	CHECK_EQ(obj_proc_info(0x3fffffff, &info, &e), -ESRCH);
 }
 

@@ -176,7 +176,7 @@ static void rows_are_readelfs(void)
 		dlclose(c);
 }
 
-static void static_and_realigned(void)
+static void static_executable(void)
 {
 	struct spawned s;
 	CHECK(spawn(&s, VARIANTS "/static"));
@@ -196,6 +196,26 @@ static void static_and_realigned(void)
 	spawn_end(&s);
 }
 
+static void realigned_frames(void)
+{
+	struct spawned s;
+	CHECK(spawn(&s, VARIANTS "/pie"));
+	struct obj_proc *p;
+	CHECK(!obj_proc_open(s.pid, &p, NULL));
+	struct obj_module *m = module_of(p, "pie");
+	struct table t = { .base = m->text_start };
+	CHECK(!obj_unwind_rows(p, m, m->text_start, m->text_end, &t.rows, &t.cnt, NULL));
+	uint64_t f = spawn_addr(&s, "described");
+	const struct wire_unw_row *r = row_at(&t, f + 1);
+	CHECK(r && r->kind == WIRE_UNW_RBP_DEREF && r->cfa_off == -8 && r->rbp_off == 0 && r->rbx_off == -16);
+	CHECK_EQ(r->pc, f + 1 - m->text_start);
+	CHECK_EQ(row_at(&t, f)->kind, WIRE_UNW_RSP);
+	CHECK_EQ(row_at(&t, f + 2)->kind, WIRE_UNW_END);
+	free(t.rows);
+	obj_proc_close(p);
+	spawn_end(&s);
+}
+
 static void the_vdso_has_rows(void)
 {
 	struct obj_proc *p;
@@ -210,4 +230,4 @@ static void the_vdso_has_rows(void)
 	obj_proc_close(p);
 }
 
-TAP_MAIN(TEST(rows_are_readelfs), TEST(static_and_realigned), TEST(the_vdso_has_rows))
+TAP_MAIN(TEST(rows_are_readelfs), TEST(static_executable), TEST(realigned_frames), TEST(the_vdso_has_rows))
