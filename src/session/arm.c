@@ -550,6 +550,8 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 			continue;
 		qsort(req, n, sizeof(*req), compare_requests);
 		r = arm_target(&j, req, n, reterr);
+		if (r == -ESRCH)
+			r = 0; /* it ended meanwhile: session_wait() tells */
 		armed += j.armed;
 	}
 	free(req);
