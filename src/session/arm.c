@@ -424,6 +424,8 @@ static int commit(struct job *j, struct err *reterr)
 	}
 	if (!r)
 		r = inject_sync_core(j->t->inj, reterr);
+	if (!r)
+		r = inject_settle(j->t->inj, reterr);
 	free(e);
 	return r;
 }
@@ -453,8 +455,8 @@ static int make_and_commit(struct job *j, struct err *reterr)
 	int r = was_stopped ? 0 : target_stop(t, reterr);
 	if (!r)
 		r = map_arenas(j, reterr);
-	if (!r && !was_stopped)
-		r = inject_resume(t->inj, reterr);
+	if (!r)
+		r = was_stopped ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);

@@ -140,6 +140,8 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 	int r = text_restore(t, inj, reterr);
 	if (!r)
 		r = inject_sync_core(inj, reterr);
+	if (!r)
+		r = inject_settle(inj, reterr);
 	for (int i = 0; i < TRIES && !r; i++) {
 		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);
