@@ -382,37 +382,51 @@ static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
 
 /* ---- commit ---- */
 
-static int check_code(struct job *j, struct err *reterr)
+/* @back: from the jumps to what stood there. */
+static struct edit *make_edits(const struct job *j, bool back, struct err *reterr)
 {
-	for (uint32_t i = 0; i < j->write_cnt; i++) {
+	struct edit *e = malloc((j->write_cnt + 1ul) * sizeof(*e));
+	if (!e)
+		no_memory(reterr);
+	for (uint32_t i = 0; e && i < j->write_cnt; i++) {
 		const struct write *w = &j->writes[i];
-		uint8_t have[PATCH_WINDOW_MAX];
-		if (target_read(j->t, w->addr, have, w->cnt) || memcmp(have, w->old, w->cnt))
-			return err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or "
-					"another tool patches it): nothing was armed", (unsigned long long)w->addr);
+		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes };
 	}
-	return 0;
+	return e;
 }
 
 /* What was written goes back: a target is armed or it is not. */
-static void roll_back(struct job *j, uint32_t written)
+static void roll_back(struct job *j)
 {
-	for (uint32_t i = written; i--;)
-		inject_write(j->t->inj, j->writes[i].addr, j->writes[i].old, j->writes[i].cnt, NULL);
+	const struct edit *miss;
+	struct edit *e = make_edits(j, true, NULL);
+	if (e)
+		edits_apply(j->t->inj, e, j->write_cnt, true, &miss, NULL);
+	free(e);
 }
 
 static int commit(struct job *j, struct err *reterr)
 {
-	int r = check_code(j, reterr);
+	const struct edit *miss = NULL;
+	struct edit *e = make_edits(j, false, reterr);
+	if (!e)
+		return -ENOMEM;
+	int r = edits_apply(j->t->inj, e, j->write_cnt, false, &miss, reterr);
+	if (!r && miss)
+		r = err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or another tool "
+			     "patches it): nothing was armed", (unsigned long long)miss->addr);
 	if (!r)
 		r = threads_move_in(j->t, j->first_placed, j->first_move, reterr);
-	uint32_t i = 0;
-	for (; i < j->write_cnt && !r; i++)
-		r = inject_write(j->t->inj, j->writes[i].addr, j->writes[i].bytes, j->writes[i].cnt, reterr);
-	if (r && i)
-		roll_back(j, i);
+	if (!r) {
+		r = edits_apply(j->t->inj, e, j->write_cnt, true, &miss, reterr);
+		if (r)
+			roll_back(j);
+	}
 	if (!r)
 		r = inject_sync_core(j->t->inj, reterr);
+	if (!r)
+		r = inject_settle(j->t->inj, reterr);
+	free(e);
 	return r;
 }
 
@@ -441,8 +455,8 @@ static int make_and_commit(struct job *j, struct err *reterr)
 	int r = was_stopped ? 0 : target_stop(t, reterr);
 	if (!r)
 		r = map_arenas(j, reterr);
-	if (!r && !was_stopped)
-		r = inject_resume(t->inj, reterr);
+	if (!r)
+		r = was_stopped ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);
@@ -538,6 +552,8 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 			continue;
 		qsort(req, n, sizeof(*req), compare_requests);
 		r = arm_target(&j, req, n, reterr);
+		if (r == -ESRCH)
+			r = 0; /* it ended meanwhile: session_wait() tells */
 		armed += j.armed;
 	}
 	free(req);

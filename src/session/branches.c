@@ -17,6 +17,8 @@
 struct branches {
 	const struct obj_module *mod;
 	uint64_t start;    /* of its text when it was read */
+	uint64_t bytes;
+	uint8_t *text;     /* as it was before we patched it */
 	uint64_t *targets; /* sorted */
 	uint32_t cnt;
 };
@@ -61,20 +63,32 @@ static const struct branches *branches_of(struct target *t, struct obj_module *m
 	t->branches = more;
 	struct branches *b = &more[t->branches_cnt];
 	*b = (struct branches){ .mod = mod, .start = mod->text_start };
-	uint8_t *text = read_text(t, mod->text_start, mod->text_end);
-	int r = text ? collect(b, text, mod->text_end - mod->text_start) : -ENOMEM;
-	free(text);
-	if (r)
+	b->bytes = mod->text_end - mod->text_start;
+	b->text = read_text(t, mod->text_start, mod->text_end);
+	if (!b->text || collect(b, b->text, b->bytes)) {
+		free(b->text);
 		return NULL;
+	}
 	t->branches_cnt++;
 	return b;
 }
 
 void branches_free(struct target *t)
 {
-	for (uint32_t i = 0; i < t->branches_cnt; i++)
+	for (uint32_t i = 0; i < t->branches_cnt; i++) {
 		free(t->branches[i].targets);
+		free(t->branches[i].text);
+	}
 	free(t->branches);
+}
+
+int text_read(struct target *t, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes)
+{
+	const struct branches *b = branches_of(t, mod);
+	if (!b || addr < b->start || addr - b->start > b->bytes || bytes > b->bytes - (addr - b->start))
+		return target_read(t, addr, buf, bytes);
+	memcpy(buf, b->text + (addr - b->start), bytes);
+	return 0;
 }
 
 static int add_long(const struct branches *b, uint64_t lo, uint64_t hi, branches_fn *add, void *arg)
@@ -94,10 +108,11 @@ static int add_long(const struct branches *b, uint64_t lo, uint64_t hi, branches
 }
 
 /* Direct branches among the instructions of [from, to) that lead into (lo, hi). */
-static int add_near(struct target *t, uint64_t from, uint64_t to, uint64_t lo, uint64_t hi, branches_fn *add, void *arg)
+static int add_near(const struct branches *b, uint64_t from, uint64_t to, uint64_t lo, uint64_t hi, branches_fn *add,
+		    void *arg)
 {
-	uint8_t code[SHORT_REACH + SYNC_ROOM + 16];
-	size_t n = target_read_some(t, from, code, to - from);
+	const uint8_t *code = b->text + (from - b->start);
+	size_t n = to > from ? to - from : 0;
 	struct isa_insn in;
 	for (size_t at = 0; at < n; at += in.len) {
 		if (isa_decode(code + at, n - at, from + at, &in)) {
@@ -116,6 +131,8 @@ int branches_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_
 	const struct branches *b = branches_of(t, mod);
 	if (!b)
 		return -ENOMEM;
+	if (lo < b->start || hi > b->start + b->bytes)
+		return 0;
 	uint64_t before = lo - mod->text_start < SHORT_REACH + SYNC_ROOM ? mod->text_start : lo - SHORT_REACH - SYNC_ROOM;
 	uint64_t after = mod->text_end - hi < SHORT_REACH ? mod->text_end : hi + SHORT_REACH;
 	const struct obj_range *prev = obj_range_at(t->obj, mod, lo - 1);
@@ -123,6 +140,6 @@ int branches_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_
 		before = prev->start;
 	int r = add_long(b, lo, hi, add, arg);
 	if (!r)
-		r = add_near(t, before, lo, lo, hi, add, arg);
-	return r ? r : add_near(t, hi, after, lo, hi, add, arg);
+		r = add_near(b, before, lo, lo, hi, add, arg);
+	return r ? r : add_near(b, hi, after, lo, hi, add, arg);
 }

@@ -35,25 +35,23 @@ static int compare_to(const void *a, const void *b)
 	return x->to < y->to ? -1 : x->to > y->to;
 }
 
-/* Whether our jump still stands there: a library may be gone, and another be in its place. */
-static bool stands(const struct placed *p, struct inject *inj)
-{
-	uint8_t now[2];
-	return !inject_read(inj, p->addr, now, sizeof(now), NULL) && !memcmp(now, p->jump, sizeof(now));
-}
-
-/* Windows in the order opposite to that of placing, so that a short jump goes before its hole. */
+/* Only where our jump still stands: a library may be gone, and another be in its place. */
 int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 {
-	int r = 0;
-	for (uint32_t i = t->placed_cnt; i-- && !r;) {
+	static const uint8_t jump[] = { 0xe9 };
+	struct edit *e = malloc((2ul * t->placed_cnt + 1) * sizeof(*e));
+	const struct edit *miss;
+	uint32_t n = 0;
+	if (!e)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		if (!stands(p, inj))
-			continue;
-		r = inject_write(inj, p->addr, p->old, p->bytes, reterr);
-		if (!r && p->hole_addr)
-			r = inject_write(inj, p->hole_addr, p->hole_old, 5, reterr);
+		e[n++] = (struct edit){ p->addr, p->bytes, sizeof(p->jump), p->jump, p->old };
+		if (p->hole_addr)
+			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old };
 	}
+	int r = edits_apply(inj, e, n, true, &miss, reterr);
+	free(e);
 	return r;
 }
 
@@ -142,6 +140,8 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 	int r = text_restore(t, inj, reterr);
 	if (!r)
 		r = inject_sync_core(inj, reterr);
+	if (!r)
+		r = inject_settle(inj, reterr);
 	for (int i = 0; i < TRIES && !r; i++) {
 		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);

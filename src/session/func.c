@@ -93,7 +93,7 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
-	return target_read(fn->t, addr, buf, bytes);
+	return text_read(fn->t, fn->mod, addr, buf, bytes);
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -161,7 +161,7 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	fn->targets = targets.v;
 	if (!r && !(fn->code = calloc(1, bytes + SLACK_MAX)))
 		r = err_setf(reterr, -ENOMEM, "out of memory");
-	if (!r && target_read(t, addr, fn->code, bytes + slack))
+	if (!r && text_read(t, mod, addr, fn->code, bytes + slack))
 		r = err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
 	if (!r && find_frags(fn, addr, bytes))
 		r = err_setf(reterr, -ENOMEM, "out of memory");

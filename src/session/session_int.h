@@ -128,11 +128,23 @@ int target_clean(struct target *, struct obj_proc *, struct inject *, struct err
 /* Whether any stopped thread could still run or return into our code. */
 bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
+/* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
+ * with @write false only looks. */
+struct edit {
+	uint64_t addr;
+	uint32_t cnt, want_cnt; /* want_cnt <= cnt */
+	const uint8_t *want, *bytes;
+};
+int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
+		struct err *reterr);
+
 /* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
  * memory.  Some of them may be mere numbers that look like a jump. */
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
 void branches_free(struct target *);
+/* Code of @mod as it was before anything was armed in it. */
+int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 
 /* leftover.c: takes away what a controller that was killed left in a stopped process. -EBUSY: it lives. */
 int leftover_clean(struct target *, struct err *reterr);

@@ -104,6 +104,8 @@ static int enter(struct target *t, struct err *reterr)
 	if (!r)
 		r = agent_load(t, reterr);
 	if (!r)
+		r = inject_settle(t->inj, reterr);
+	if (!r)
 		r = procinfo_fill(t, target_proc(t), reterr);
 	if (r)
 		return r;

@@ -221,6 +221,31 @@ static void outlives_its_controller(void)
 	CHECK_EQ(target_wait(&t), 0);
 }
 
+/* Its own filter would kill it for our system calls, and for those of a probe. */
+static void works_under_seccomp(void)
+{
+	struct fixture f;
+	struct target t;
+	char line[64];
+	if (geteuid())
+		SKIP("only root may suspend a seccomp filter");
+	if (!fixture_init(&f))
+		return;
+	if (start_calls(&t, "calls", "2", "1000") && CHECK(target_tell(&t, "seccomp", line, sizeof(line))) &&
+	    fixture_attach(&f, t.pid)) {
+		fixture_probe(&f, "calls", "work", WIRE_SITE_ENTRY);
+		fixture_probe(&f, "calls", "work", WIRE_SITE_RETURN);
+		CHECK_EQ(fixture_arm(&f), 2);
+		go(&t);
+		CHECK_EQ(fixture_hits(&f), 4000);
+		fixture_disarm(&f);
+		CHECK_EQ(fixture_traces(t.pid), 0);
+		go(&t);
+		CHECK_EQ(target_wait(&t), 0);
+	}
+	fixture_deinit(&f);
+}
+
 static void refuses_a_second_controller(void)
 {
 	struct fixture f, g;
@@ -319,6 +344,6 @@ static void spawns_and_sees_the_end(void)
 
 TAP_MAIN(TEST(counts_calls), TEST(counts_calls_of_threads), TEST(counts_in_static_glibc), TEST(counts_in_static_musl),
 	 TEST(entry_and_return_agree), TEST(several_probes_at_one_place), TEST(counts_malloc_of_python),
-	 TEST(many_cycles_under_load), TEST(restores_forked_children), TEST(outlives_its_controller), TEST(refuses_a_second_controller),
+	 TEST(many_cycles_under_load), TEST(restores_forked_children), TEST(outlives_its_controller), TEST(refuses_a_second_controller), TEST(works_under_seccomp),
 	
 	 TEST(arms_what_is_loaded_later), TEST(spawns_and_sees_the_end))
