@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static int open_output(struct cli *cli)
 {
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
 		return CLI_USAGE;
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = slash ? slash + 1 : argv[0];
+	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */
 	if (argc == 1) {
 		cli_usage(stderr);
 		return CLI_USAGE;
