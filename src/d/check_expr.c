@@ -325,7 +325,7 @@ static void check_sizeof(struct d_compiler *c, struct d_node *n)
 		if (d_bad(n->l))
 			return;
 	}
-	size = d_is_string(t) ? c->opts.strsize : d_resolve(t)->size;
+	size = n->l && n->l->kind == N_STR ? n->l->len + 1 : d_is_string(t) ? c->opts.strsize : d_resolve(t)->size;
 	if (n->l && n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
 		d_error(c, n->at, "D_SIZEOF_BITFIELD", "cannot apply sizeof to a bit-field");
 	else if (!size || d_resolve(t)->is_incomplete || d_resolve(t)->kind == D_T_USYM)

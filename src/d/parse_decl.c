@@ -357,7 +357,7 @@ static struct deriv *parse_bracket(struct d_parser *p)
 	d_next(p);
 	if (p->tok.kind == T_RBRACK) {
 		v->cnt = 0;
-	} else if (d_at_type(p)) {
+	} else if (d_at_type(p) || p->tok.kind == T_ELLIPSIS) {
 		parse_tuple(p, v);
 	} else {
 		int64_t n = d_parse_const(p, "D_DECL_ARRSUB", "the size of an array");
