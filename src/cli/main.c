@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static int open_output(struct cli *cli)
 {
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error with a message, for shared memory too */
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = slash ? slash + 1 : argv[0];
+	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */
 	if (argc == 1) {
 		cli_usage(stderr);
 		return CLI_USAGE;

@@ -3,6 +3,7 @@
 #include "consume/consume_int.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 uint64_t consume_val_u64(const struct plan_val *v, const struct datum_src *src)
@@ -140,6 +141,18 @@ static bool print_addr(struct consume *c, FILE *fp, const struct plan_val *v, co
 	return true;
 }
 
+/* All the bytes that a string has room for. */
+static void raw_string(const struct consume *c, FILE *fp, const uint8_t *p, uint32_t cnt)
+{
+	uint32_t room = c->image->strsize ? c->image->strsize : cnt + 1;
+	uint8_t *s = calloc(room, 1);
+	if (!s)
+		return;
+	memcpy(s, p, cnt < room ? cnt : room - 1);
+	consume_val_print_raw(fp, s, room);
+	free(s);
+}
+
 static void raw_scalar(FILE *fp, const struct plan_val *v, const struct datum_src *src)
 {
 	uint64_t u = consume_val_u64(v, src);
@@ -153,8 +166,10 @@ void consume_val_print_trace(struct consume *c, FILE *fp, const struct plan_val 
 		return;
 	if (v->kind == PLAN_BYTES || consume_val_is_string(v)) {
 		const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
-		if (c->opts.rawbytes)
+		if (c->opts.rawbytes && v->kind == PLAN_BYTES)
 			consume_val_print_raw(fp, p, cnt);
+		else if (c->opts.rawbytes)
+			raw_string(c, fp, p, cnt);
 		else if (v->kind == PLAN_BYTES)
 			print_bytes(c, fp, p, cnt, 33);
 		else
