@@ -66,7 +66,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 		return err_setf(reterr, -errno, "cannot make shared memory: %s", strerror(errno));
 	int r = set_size(s->shm_fd, layout->bytes);
 	if (r)
-		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize",
+		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
 				(unsigned long long)(layout->bytes / MIB), strerror(-r));
 	s->shm = mmap(NULL, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
 	if (s->shm == MAP_FAILED) {

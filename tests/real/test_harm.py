@@ -181,23 +181,35 @@ def cpu(pid):
     return int(p[11]) + int(p[12])
 
 
+def told(code, *args):
+    """A python3 that runs @code once it is told to, while dyntrace @args traces it: (its status, its output, dyntrace's
+    status, output and messages)."""
+    proc = subprocess.Popen(['/usr/bin/python3', '-c', 'import os, sys\nsys.stdin.readline()\n' + code], env=lib.clean_env(),
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    try:
+        with lib.Tracing(*args, '-p', proc.pid) as t:
+            t.wait_armed(proc.pid)
+            time.sleep(1)
+            out, _ = proc.communicate('go\n', timeout=60)
+            t.out, t.err = t.proc.communicate(timeout=60)
+            return proc.returncode, out, t.proc.returncode, t.out, t.err
+    finally:
+        if proc.poll() is None:
+            proc.kill()
+            proc.wait()
+
+
 def exits_while_armed():
-    proc = subprocess.Popen(['/usr/bin/python3', '-c', 'import time; time.sleep(2); print(sum(range(10)))'],
-                            stdout=subprocess.PIPE, text=True, env=lib.clean_env())
-    r = lib.dyntrace('-n', COUNT_ALL, '-p', str(proc.pid), check=False)
-    out, _ = proc.communicate(timeout=20)
-    assert proc.returncode == 0 and out == '45\n', (proc.returncode, out)
-    assert r.returncode in (0, 1) and re.search(r'entry\s+\d+', r.stdout), (r.returncode, r.stdout[-300:], r.stderr[-500:])
+    status, out, own, text, err = told('print(sum(range(10)))', '-n', COUNT_ALL)
+    assert status == 0 and out == '45\n', (status, out)
+    assert own in (0, 1) and re.search(r'entry\s+\d+', text), (own, text[-300:], err[-500:])
 
 
 def execs_while_armed():
-    proc = subprocess.Popen(['/usr/bin/python3', '-c',
-                             'import os,time; time.sleep(2); os.execv("/bin/sh", ["sh", "-c", "sleep 1; echo through"])'],
-                            stdout=subprocess.PIPE, text=True, env=lib.clean_env())
-    r = lib.dyntrace('-n', COUNT_ALL, '-p', str(proc.pid), check=False)
-    out, _ = proc.communicate(timeout=20)
-    assert proc.returncode == 0 and out == 'through\n', (proc.returncode, out)
-    assert re.search('another program', r.stderr, re.I), r.stderr[-500:]
+    status, out, _, _, err = told('os.execv("/bin/sh", ["sh", "-c", "sleep 1; echo through"])', '-n', COUNT_ALL)
+    assert status == 0 and out == 'through\n', (status, out)
+    assert re.search('another program', err, re.I), err[-500:]
 
 
 def forks_while_armed():
@@ -240,14 +252,11 @@ def signals_and_threads():
 
 def late_library():
     """A library that is loaded while probes on it are asked for is armed as it loads."""
-    code = 'import time; time.sleep(2); import sqlite3; c = sqlite3.connect(":memory:"); print(c.execute("select 1+1").fetchall())'
-    proc = subprocess.Popen(['/usr/bin/python3', '-c', code], stdout=subprocess.PIPE, text=True, env=lib.clean_env())
-    r = lib.dyntrace('-q', '-Z', '-n', 'pid$target:libsqlite3*:sqlite3_*:entry { @[probefunc] = count(); }', '-p',
-                     str(proc.pid), check=False)
-    out, _ = proc.communicate(timeout=30)
+    code = 'import sqlite3\nc = sqlite3.connect(":memory:")\nprint(c.execute("select 1+1").fetchall())'
+    _, out, _, text, err = told(code, '-q', '-Z', '-n', 'pid$target:libsqlite3*:sqlite3_*:entry { @[probefunc] = count(); }')
     assert out == '[(2,)]\n', out
-    assert re.search(r'sqlite3_prepare_v\d\s+\d+', r.stdout) and re.search(r'sqlite3_initialize\s+\d+', r.stdout), \
-        (r.stdout[-600:], r.stderr[-600:])
+    assert re.search(r'sqlite3_prepare_v\d\s+\d+', text) and re.search(r'sqlite3_initialize\s+\d+', text), \
+        (text[-600:], err[-600:])
 
 
 def main():
