@@ -189,7 +189,8 @@ def told(code, *args):
     time.sleep(0.3)
     try:
         with lib.Tracing(*args, '-p', proc.pid) as t:
-            t.wait_armed(proc.pid)
+            if '-Z' not in args: # there is something to place already
+                t.wait_armed(proc.pid)
             time.sleep(1)
             out, _ = proc.communicate('go\n', timeout=60)
             t.out, t.err = t.proc.communicate(timeout=60)
