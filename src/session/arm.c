@@ -39,7 +39,7 @@ struct job {
 	session_refused_fn *refused;
 	void *refused_arg;
 	struct plan_func *funcs;
-	uint32_t func_cnt;
+	uint32_t func_cnt, func_cap;
 	uint32_t armed;
 	/* what commit writes */
 	struct write {
@@ -87,7 +87,9 @@ static int add_anchor(struct plan_func *pf, uint32_t *cap, uint32_t offset, uint
 	return 0;
 }
 
-static int add_returns(struct job *j, struct plan_func *pf, uint32_t *cap, const struct func *fn, uint32_t probe, struct err *reterr)
+/* *ret_cnt: grows by how many there are. */
+static int add_returns(struct plan_func *pf, uint32_t *cap, const struct func *fn, uint32_t probe, uint32_t *ret_cnt,
+		       struct err *reterr)
 {
 	uint32_t small[64], *offs = small;
 	int n = patch_find_returns(&fn->pf, offs, ARRAY_CNT(small), reterr);
@@ -100,47 +102,120 @@ static int add_returns(struct job *j, struct plan_func *pf, uint32_t *cap, const
 	int r = n < 0 ? n : 0;
 	for (int i = 0; i < n && !r; i++)
 		r = add_anchor(pf, cap, offs[i], WIRE_SITE_RETURN, probe);
-	if (!n)
-		refuse(j, probe, pf->addr, "the function never returns");
+	if (n > 0)
+		*ret_cnt += (uint32_t)n;
 	if (offs != small)
 		free(offs);
 	return r;
 }
 
-static int plan_func(struct job *j, struct plan_func *pf, const uint32_t *probes, uint32_t cnt, struct err *reterr)
+/* Windows for the anchors that were added. */
+static int plan_windows(struct job *j, struct plan_func *pf, const struct func *fn)
 {
-	struct func fn;
-	uint32_t cap = 0;
-	struct err why;
-	int r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
-		err_setf(&why, -ENOENT, "its library was unloaded");
-	if (r == -ENOMEM)
-		return no_memory(reterr);
-	if (r) {
-		for (uint32_t i = 0; i < cnt; i++)
-			refuse(j, probes[i], pf->addr, why.msg);
-		return 0;
-	}
-	for (uint32_t i = 0; i < cnt && !r; i++) {
-		const struct probe *p = j->probes[probes[i]].probe;
-		if (p->kind == WIRE_SITE_RETURN)
-			r = add_returns(j, pf, &cap, &fn, probes[i], reterr);
-		else
-			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
-	}
-	pf->wins = calloc(2 * pf->anchor_cnt + 1, sizeof(*pf->wins));
-	if (!r && pf->wins) {
-		int n = patch_plan(&fn.pf, pf->anchors, pf->anchor_cnt, pf->wins);
-		r = n < 0 ? n : 0;
-		pf->win_cnt = n < 0 ? 0 : (uint32_t)n;
-	} else if (!r) {
-		r = -ENOMEM;
-	}
-	for (uint32_t i = 0; i < pf->anchor_cnt && !r; i++)
+	pf->wins = calloc(PATCH_WINDOW_CNT(pf->anchor_cnt) + 1, sizeof(*pf->wins));
+	if (!pf->wins)
+		return -ENOMEM;
+	int n = patch_plan(&fn->pf, pf->anchors, pf->anchor_cnt, pf->wins);
+	if (n < 0)
+		return n;
+	pf->win_cnt = (uint32_t)n;
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
 		if (pf->anchors[i].refusal)
 			refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, patch_refusal_text(pf->anchors[i].refusal));
+	return 0;
+}
+
+static struct plan_func *push_func(struct job *j)
+{
+	if (j->func_cnt == j->func_cap) {
+		uint32_t cap = j->func_cap ? j->func_cap * 2 : 64;
+		struct plan_func *more = realloc(j->funcs, cap * sizeof(*more));
+		if (!more)
+			return NULL;
+		j->funcs = more;
+		j->func_cap = cap;
+	}
+	return &j->funcs[j->func_cnt++];
+}
+
+/* The returns in a cold part of @whole: a function of its own that nobody calls. */
+static int plan_fragment(struct job *j, const struct func *whole, const struct patch_range *part, const uint32_t *probes,
+			 uint32_t cnt, uint32_t *returns, struct err *reterr)
+{
+	const struct patch_range rest = { whole->pf.addr, whole->pf.addr + whole->pf.bytes };
+	struct plan_func *pf = push_func(j);
+	struct func fn;
+	uint32_t cap = 0;
+	if (!pf)
+		return -ENOMEM;
+	*pf = (struct plan_func){ .mod = whole->mod, .addr = part->start, .bytes = part->end - part->start };
+	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, NULL);
+	if (r)
+		return r == -ENOMEM ? r : 0; /* its bytes cannot be read: no instruction of it runs */
+	fn.pf.is_frag = true;
+	fn.pf.frags = &rest;
+	fn.pf.frag_cnt = 1;
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN)
+			r = add_returns(pf, &cap, &fn, probes[i], &returns[i], reterr);
+	if (!r)
+		r = plan_windows(j, pf, &fn);
 	func_deinit(&fn);
+	return r;
+}
+
+static int plan_places(struct job *j, struct plan_func *pf, const struct func *fn, const uint32_t *probes, uint32_t cnt,
+		       uint32_t *returns, struct err *reterr)
+{
+	uint32_t cap = 0, parts = 0;
+	int r = 0;
+	for (uint32_t i = 0; i < cnt && !r; i++) {
+		const struct probe *p = j->probes[probes[i]].probe;
+		if (p->kind == WIRE_SITE_RETURN) {
+			r = add_returns(pf, &cap, fn, probes[i], &returns[i], reterr);
+			parts = fn->frag_cnt;
+		} else {
+			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
+		}
+	}
+	if (!r)
+		r = plan_windows(j, pf, fn);
+	for (uint32_t i = 0; i < parts && !r; i++) /* pf may move */
+		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN && !returns[i])
+			refuse(j, probes[i], fn->pf.addr, "the function never returns");
+	return r;
+}
+
+static int plan_func(struct job *j, const struct plan_func *what, const uint32_t *probes, uint32_t cnt, struct err *reterr)
+{
+	struct func fn;
+	struct err why;
+	struct plan_func *pf = push_func(j);
+	uint32_t *returns = calloc(cnt ? cnt : 1, sizeof(*returns));
+	int r = pf && returns ? 0 : -ENOMEM;
+	if (pf)
+		*pf = *what;
+	if (!r)
+		r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
+			err_setf(&why, -ENOENT, "its library was unloaded");
+	if (r && r != -ENOMEM) {
+		for (uint32_t i = 0; i < cnt; i++)
+			refuse(j, probes[i], pf->addr, why.msg);
+		r = 0;
+	} else if (!r) {
+		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);
+		func_deinit(&fn);
+	}
+	free(returns);
 	return r == -ENOMEM ? no_memory(reterr) : r;
+}
+
+static int compare_funcs(const void *a, const void *b)
+{
+	const struct plan_func *x = a, *y = b;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
 struct request {
@@ -159,21 +234,21 @@ static int compare_requests(const void *a, const void *b)
 static int plan_all(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	uint32_t *list = malloc((cnt ? cnt : 1) * sizeof(*list));
-	j->funcs = calloc(cnt ? cnt : 1, sizeof(*j->funcs));
-	int r = list && j->funcs ? 0 : no_memory(reterr);
+	int r = list ? 0 : no_memory(reterr);
 	for (uint32_t i = 0; i < cnt && !r;) {
 		const struct probe *first = j->probes[req[i].probe].probe;
-		struct plan_func *pf = &j->funcs[j->func_cnt++];
-		*pf = (struct plan_func){ .mod = first->module, .addr = first->func_addr, .bytes = first->func_bytes };
+		struct plan_func pf = { .mod = first->module, .addr = first->func_addr, .bytes = first->func_bytes };
 		uint32_t n = 0;
-		for (; i < cnt && req[i].func == pf->addr; i++) {
+		for (; i < cnt && req[i].func == pf.addr; i++) {
 			const struct probe *p = j->probes[req[i].probe].probe;
-			pf->bytes = p->func_bytes > pf->bytes ? p->func_bytes : pf->bytes;
+			pf.bytes = p->func_bytes > pf.bytes ? p->func_bytes : pf.bytes;
 			list[n++] = req[i].probe;
 		}
-		r = plan_func(j, pf, list, n, reterr);
+		r = plan_func(j, &pf, list, n, reterr);
 	}
 	free(list);
+	if (j->func_cnt)
+		qsort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
 	return r;
 }
 
@@ -487,13 +562,9 @@ static int add_hook(struct job *j, struct err *reterr)
 						   .kind = WIRE_SITE_HOOK };
 		static const struct session_probe hooks[1] = { { .probe = &hook } };
 		struct job hj = { .s = j->s, .t = t, .probes = hooks, .probe_cnt = 1, .first_placed = t->placed_cnt, .first_move = t->move_cnt };
-		hj.funcs = calloc(1, sizeof(*hj.funcs));
-		if (!hj.funcs)
-			return no_memory(reterr);
-		hj.func_cnt = 1;
-		hj.funcs[0] = (struct plan_func){ .mod = m, .addr = addr, .bytes = bytes };
+		const struct plan_func what = { .mod = m, .addr = addr, .bytes = bytes };
 		uint32_t zero = 0;
-		int r = plan_func(&hj, &hj.funcs[0], &zero, 1, reterr);
+		int r = plan_func(&hj, &what, &zero, 1, reterr);
 		if (!r)
 			r = make_and_commit(&hj, reterr);
 		t->hooked = !r && hj.armed;
