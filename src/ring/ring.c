@@ -12,7 +12,7 @@
  */
 
 #define NONE (~0ULL)
-/* In open[]: head may not have moved yet, so there may be no header at the position. */
+/* In open[]: head is being moved, so the headers from the position on may not follow each other. */
 #define TRYING 1ULL
 
 static uint64_t pad_before(uint64_t pos, uint64_t ring_bytes, uint64_t bytes)
@@ -84,8 +84,11 @@ void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32
 	uint64_t at = (uint64_t)((uint8_t *)rec - data);
 	uint64_t pos = start + ((at - start) & (ring_bytes - 1)); /* past the padding, if there was any */
 	uint64_t end = pos + rec->bytes, used = align_up(used_bytes, 8);
-	if (used < rec->bytes && cas_local(&r->head, &end, pos + used))
-		rec->bytes = (uint32_t)used;
+	if (used < rec->bytes) {
+		STORE_RELAXED(&r->open[level], start | TRYING);
+		if (cas_local(&r->head, &end, pos + used))
+			rec->bytes = (uint32_t)used;
+	}
 	close_level(r, level);
 }
 
@@ -101,8 +104,8 @@ static uint64_t end_of_dead(const struct wire_ring *r, uint32_t level, uint64_t 
 	return end;
 }
 
-/* It is not known whether the level got its place or a nested probe did: all
- * that was written since is given up, so that headers follow each other again. */
+/* It is not known whether the level moved head: all that was written since is
+ * given up, so that headers follow each other again. */
 static void void_since(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint64_t start)
 {
 	uint64_t end = end_of_dead(r, level, start), bytes;

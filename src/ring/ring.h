@@ -27,8 +27,8 @@ struct wire_rec *ring_reserve(struct wire_ring *, uint8_t *data, uint64_t ring_b
 void ring_commit(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level,
 		 struct wire_rec *, uint32_t used_bytes);
 /* Closes what level left open (after a longjmp): the record becomes VOID.  Of
- * a level that was left in the middle of a reservation, the whole records that
- * nested probes wrote behind it are lost too. */
+ * a level that was left in the middle of a reservation or a commit, the whole
+ * records that nested probes wrote behind it are lost too. */
 void ring_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level);
 
 /* Consumer.  Checks every length against @ring_bytes, its own knowledge. */

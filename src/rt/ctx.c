@@ -8,30 +8,41 @@ static uint8_t *ring_of(struct wire_shm *shm, struct wire_thread *thr)
 	return (uint8_t *)thr + shm->geom.ring_off;
 }
 
-void rt_level_free(struct wire_shm *shm, struct wire_thread *thr, uint32_t level)
-{
-	ring_abandon(&thr->ring, ring_of(shm, thr), shm->geom.ring_bytes, level);
-	add_local32(&thr->level, -1u);
-	STORE_RELEASE(&thr->level_sp[level], 0);
-}
-
-/* Taken by compare-and-swap, so that even a program that switches stacks in its signal handlers,
- * and so leaves levels in another order than it took them, never has one twice. */
+/*
+ * A level is in use while its level_sp is set.  It is taken by
+ * compare-and-swap, so that even a program that switches stacks in its signal
+ * handlers, and so leaves levels in another order than it took them, never has
+ * one twice.
+ */
 static int take_level(struct wire_thread *thr, uint64_t sp)
 {
-	for (int l = 0; l < WIRE_LEVEL_MAX; l++) {
+	for (uint32_t l = 0; l < WIRE_LEVEL_MAX; l++) {
 		uint64_t free = 0;
 		if (!LOAD_RELAXED(&thr->level_sp[l]) && cas_local(&thr->level_sp[l], &free, sp)) {
-			add_local32(&thr->level, 1);
-			return l;
+			STORE_RELEASE(&thr->level, l + 1);
+			return (int)l;
 		}
 	}
 	return -1;
 }
 
+void rt_level_free(struct wire_shm *shm, struct wire_thread *thr, uint32_t level)
+{
+	ring_abandon(&thr->ring, ring_of(shm, thr), shm->geom.ring_bytes, level);
+	STORE_RELEASE(&thr->level_sp[level], 0);
+}
+
+uint32_t rt_levels_used(const struct wire_thread *thr)
+{
+	uint32_t n = 0;
+	for (uint32_t l = 0; l < WIRE_LEVEL_MAX; l++)
+		n += LOAD_RELAXED(&thr->level_sp[l]) != 0;
+	return n;
+}
+
 static int level_for(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread *thr, uint64_t sp)
 {
-	if (UNLIKELY(LOAD_RELAXED(&thr->level)))
+	if (UNLIKELY(rt_levels_used(thr)))
 		rt_levels_reclaim(shm, proc, thr, sp, false);
 	int level = take_level(thr, sp);
 	if (LIKELY(level >= 0))
@@ -85,8 +96,11 @@ void rt_leave(struct rt_ctx *ctx)
 {
 	if (UNLIKELY(ctx->rec != NULL))
 		void_open(ctx);
-	add_local32(&ctx->thr->level, -1u);
-	STORE_RELEASE(&ctx->thr->level_sp[ctx->level], 0);
+	struct wire_thread *thr = ctx->thr;
+	/* Noted twice: a nested probe in between notes its own, a longjmp in between comes too late. */
+	STORE_RELEASE(&thr->level, ctx->level);
+	STORE_RELEASE(&thr->level_sp[ctx->level], 0);
+	STORE_RELEASE(&thr->level, ctx->level);
 }
 
 /* Once for each tail that a half full ring has: the consumer was told and has not read since. */

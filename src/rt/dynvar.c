@@ -222,7 +222,7 @@ static bool lock_try(struct want *w, struct rt_ctx *ctx)
 		if (!(seen >> 32) && lock_cas(w, seen, me | (uint32_t)seen))
 			return true;
 		if (seen >> 32 == me >> 32) /* a probe that we interrupted, or that was left by a longjmp */
-			return ctx->thr->level <= 1 && lock_cas(w, seen, me | (uint32_t)(seen + 1));
+			return rt_levels_used(ctx->thr) <= 1 && lock_cas(w, seen, me | (uint32_t)(seen + 1));
 		__asm__ volatile("pause");
 	}
 	return seen >> 32 && lock_take_over(w, me, seen);

@@ -102,6 +102,7 @@ static inline void rt_set_fault(struct rt_ctx *ctx, uint32_t fault, uint64_t val
 /* Levels of a thread (rt/level.c): frees those that were left by a longjmp, as far as a probe that
  * fires at @sp shows it. @crowded: there is no free one. */
 void rt_levels_reclaim(struct wire_shm *, const struct wire_proc *, struct wire_thread *, uint64_t sp, bool crowded);
+uint32_t rt_levels_used(const struct wire_thread *);
 void rt_level_free(struct wire_shm *, struct wire_thread *, uint32_t level);
 
 /* Tells the consumer to look now. */
