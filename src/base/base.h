@@ -21,11 +21,36 @@ static inline uint64_t align_up(uint64_t v, uint64_t pow2) { return (v + pow2 - 
 static inline uint64_t align_down(uint64_t v, uint64_t pow2) { return v & ~(pow2 - 1); }
 
 /* Atomics on shared memory.  "local" ones are atomic with respect to signal
- * handlers of the same thread only (no lock prefix). */
+ * handlers of the same thread only (one instruction, no lock prefix). */
 #define LOAD_RELAXED(p) __atomic_load_n(p, __ATOMIC_RELAXED)
 #define LOAD_ACQUIRE(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define STORE_RELAXED(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
 #define STORE_RELEASE(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
+
+static inline void add_local(uint64_t *p, uint64_t v)
+{
+	__asm__ volatile("addq %1, %0" : "+m"(*p) : "er"(v) : "memory", "cc");
+}
+
+static inline void add_local32(uint32_t *p, uint32_t v)
+{
+	__asm__ volatile("addl %1, %0" : "+m"(*p) : "ir"(v) : "memory", "cc");
+}
+
+/* *old: what is expected, then what was found. */
+static inline bool cas_local(uint64_t *p, uint64_t *old, uint64_t new)
+{
+	bool ok;
+	__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(*old) : "r"(new) : "memory");
+	return ok;
+}
+
+static inline bool cas_local32(uint32_t *p, uint32_t *old, uint32_t new)
+{
+	bool ok;
+	__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(*old) : "r"(new) : "memory");
+	return ok;
+}
 
 /* An error of the world (not of the user's D, not a bug of ours): a negative
  * errno and a sentence that says what to do.  Callers that do not care pass

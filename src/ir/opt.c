@@ -317,7 +317,6 @@ static bool call_is_pure(int64_t h)
 	case IR_HELPER_strlen:
 	case IR_HELPER_index:
 	case IR_HELPER_rindex:
-	case IR_HELPER_strtoll:
 	case IR_HELPER_str_index:
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_errno:

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "ring/ring.h"
 
-#define NONE (~0ULL)
+/*
+ *   tail            published      open[0]        open[1]       head
+ *    |  whole records  |  a nested    | level 0's    | level 1's   |
+ *    |                 |  one, whole  | record       | record      |
+ *
+ * Levels nest, so what one level reserves lies behind what the levels below it
+ * have open.  Only head moves by compare-and-swap: a nested probe may come
+ * between any two instructions, but it has left when the next one runs.
+ */
 
-/* Atomic with respect to signal handlers of the same thread: one instruction, no lock prefix. */
-static inline bool cas_local(uint64_t *p, uint64_t *old, uint64_t new)
-{
-	bool ok;
-	__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(*old) : "r"(new) : "memory");
-	return ok;
-}
+#define NONE (~0ULL)
+/* In open[]: head is being moved, so the headers from the position on may not follow each other. */
+#define TRYING 1ULL
 
 static uint64_t pad_before(uint64_t pos, uint64_t ring_bytes, uint64_t bytes)
 {
@@ -17,33 +21,11 @@ static uint64_t pad_before(uint64_t pos, uint64_t ring_bytes, uint64_t bytes)
 	return bytes > to_end ? to_end : 0;
 }
 
-static void make_pad(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint64_t pos, uint64_t pad)
+static struct wire_rec *set_header(uint8_t *data, uint64_t ring_bytes, uint64_t pos, uint64_t bytes, uint16_t type)
 {
-	(void)r;
-	if (!pad)
-		return;
 	struct wire_rec *rec = (struct wire_rec *)(data + (pos & (ring_bytes - 1)));
-	rec->bytes = (uint32_t)pad;
-	if (pad >= 8)
-		rec->type = WIRE_REC_PAD;
-}
-
-struct wire_rec *ring_reserve(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint32_t bytes)
-{
-	uint64_t pos = LOAD_RELAXED(&r->head), pad;
-	do {
-		pad = pad_before(pos, ring_bytes, bytes);
-		if (pos + pad + bytes - LOAD_ACQUIRE(&r->tail) > ring_bytes) {
-			STORE_RELAXED(&r->open[level], NONE);
-			return NULL;
-		}
-		/* Before head moves: what a nested probe publishes must stop here. */
-		STORE_RELAXED(&r->open[level], pos);
-	} while (!cas_local(&r->head, &pos, pos + pad + bytes));
-	make_pad(r, data, ring_bytes, pos, pad);
-	struct wire_rec *rec = (struct wire_rec *)(data + ((pos + pad) & (ring_bytes - 1)));
-	rec->bytes = bytes;
-	rec->type = WIRE_REC_DATA;
+	rec->bytes = (uint32_t)bytes;
+	rec->type = type;
 	return rec;
 }
 
@@ -52,7 +34,7 @@ static uint64_t complete_below(const struct wire_ring *r)
 {
 	uint64_t limit = LOAD_RELAXED(&r->head);
 	for (int i = 0; i < WIRE_LEVEL_MAX; i++) {
-		uint64_t open = LOAD_RELAXED(&r->open[i]);
+		uint64_t open = LOAD_RELAXED(&r->open[i]) & ~TRYING;
 		if (open < limit)
 			limit = open;
 	}
@@ -70,6 +52,31 @@ static void publish(struct wire_ring *r)
 	} while (!cas_local(&r->published, &old, new));
 }
 
+static void close_level(struct wire_ring *r, uint32_t level)
+{
+	STORE_RELEASE(&r->open[level], NONE);
+	publish(r);
+}
+
+struct wire_rec *ring_reserve(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint32_t bytes)
+{
+	uint64_t pos = LOAD_RELAXED(&r->head), pad;
+	do {
+		pad = pad_before(pos, ring_bytes, bytes);
+		if (pos + pad + bytes - LOAD_ACQUIRE(&r->tail) > ring_bytes) {
+			close_level(r, level);
+			return NULL;
+		}
+		/* Before head moves: what a nested probe publishes must stop here. */
+		STORE_RELAXED(&r->open[level], pos | TRYING);
+	} while (!cas_local(&r->head, &pos, pos + pad + bytes));
+	if (pad)
+		set_header(data, ring_bytes, pos, pad, WIRE_REC_PAD);
+	struct wire_rec *rec = set_header(data, ring_bytes, pos + pad, bytes, WIRE_REC_DATA);
+	STORE_RELEASE(&r->open[level], pos);
+	return rec;
+}
+
 void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, struct wire_rec *rec,
 		 uint32_t used_bytes)
 {
@@ -77,10 +84,37 @@ void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32
 	uint64_t at = (uint64_t)((uint8_t *)rec - data);
 	uint64_t pos = start + ((at - start) & (ring_bytes - 1)); /* past the padding, if there was any */
 	uint64_t end = pos + rec->bytes, used = align_up(used_bytes, 8);
-	if (used < rec->bytes && cas_local(&r->head, &end, pos + used))
-		rec->bytes = (uint32_t)used;
-	STORE_RELEASE(&r->open[level], NONE);
-	publish(r);
+	if (used < rec->bytes) {
+		STORE_RELAXED(&r->open[level], start | TRYING);
+		if (cas_local(&r->head, &end, pos + used))
+			rec->bytes = (uint32_t)used;
+	}
+	close_level(r, level);
+}
+
+/* The first position after @start that another level has open, or head. */
+static uint64_t end_of_dead(const struct wire_ring *r, uint32_t level, uint64_t start)
+{
+	uint64_t end = LOAD_RELAXED(&r->head);
+	for (uint32_t i = 0; i < WIRE_LEVEL_MAX; i++) {
+		uint64_t open = LOAD_RELAXED(&r->open[i]) & ~TRYING;
+		if (i != level && open >= start && open < end)
+			end = open;
+	}
+	return end;
+}
+
+/* It is not known whether the level moved head: all that was written since is
+ * given up, so that headers follow each other again. */
+static void void_since(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint64_t start)
+{
+	uint64_t end = end_of_dead(r, level, start), bytes;
+	for (; start < end; start += bytes) {
+		bytes = ring_bytes - (start & (ring_bytes - 1));
+		if (bytes > end - start)
+			bytes = end - start;
+		set_header(data, ring_bytes, start, bytes, WIRE_REC_VOID);
+	}
 }
 
 void ring_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level)
@@ -88,12 +122,15 @@ void ring_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint3
 	uint64_t start = LOAD_RELAXED(&r->open[level]);
 	if (start == NONE)
 		return;
-	struct wire_rec *rec = (struct wire_rec *)(data + (start & (ring_bytes - 1)));
-	if (rec->type == WIRE_REC_PAD)
-		rec = (struct wire_rec *)data;
-	rec->type = WIRE_REC_VOID;
-	STORE_RELEASE(&r->open[level], NONE);
-	publish(r);
+	if (start & TRYING) {
+		void_since(r, data, ring_bytes, level, start & ~TRYING);
+	} else {
+		struct wire_rec *rec = (struct wire_rec *)(data + (start & (ring_bytes - 1)));
+		if (rec->type == WIRE_REC_PAD)
+			rec = (struct wire_rec *)data;
+		rec->type = WIRE_REC_VOID;
+	}
+	close_level(r, level);
 }
 
 /* ---- consumer ---- */

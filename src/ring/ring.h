@@ -18,15 +18,17 @@
 #include "wire/wire.h"
 
 /* Producer.  Context: probe path.  Reserves @bytes (header included; a
- * multiple of 8) for @level; NULL: full.  The header's bytes and type are set,
- * the rest is not. */
+ * multiple of 8) for @level, which has nothing open; NULL: full.  The header's
+ * bytes and type (DATA) are set, the rest is not. */
 struct wire_rec *ring_reserve(struct wire_ring *, uint8_t *data, uint64_t ring_bytes,
 			      uint32_t level, uint32_t bytes);
 /* Gives back what of the reservation is unused, if nothing was reserved after
  * it (else the record keeps its size), and publishes. */
 void ring_commit(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level,
 		 struct wire_rec *, uint32_t used_bytes);
-/* Closes what level left open (after a longjmp): the record becomes VOID. */
+/* Closes what level left open (after a longjmp): the record becomes VOID.  Of
+ * a level that was left in the middle of a reservation or a commit, the whole
+ * records that nested probes wrote behind it are lost too. */
 void ring_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level);
 
 /* Consumer.  Checks every length against @ring_bytes, its own knowledge. */

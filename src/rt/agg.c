@@ -22,13 +22,22 @@ struct entry {
 };
 
 #define LOOK_MAX 1024
+#define ARENA_MAX (1ULL << 35) /* places are 32-bit counts of words */
 
-static uint64_t index_cnt(const struct wire_shm *shm)
+struct table {
+	uint64_t index_cnt; /* 0: too little memory for one */
+	uint64_t arena_off, arena_bytes; /* from the index */
+};
+
+/* A place for 24 to 48 bytes: the arena is full of the smallest entries before the index is. */
+static struct table table_of(const struct wire_shm *shm)
 {
-	uint64_t cnt = 64;
-	while (cnt * 2 * 4 <= shm->geom.agg_bytes / 8)
-		cnt *= 2;
-	return cnt;
+	uint64_t bytes = shm->geom.agg_bytes;
+	if (bytes < 1024)
+		return (struct table){ 0, 0, 0 };
+	uint64_t cnt = 1ULL << (63 - __builtin_clzll(bytes / 24));
+	uint64_t off = align_up(cnt * sizeof(uint32_t), 8), arena = bytes - off;
+	return (struct table){ cnt, off, arena < ARENA_MAX ? arena : ARENA_MAX };
 }
 
 static uint64_t *entry_val(struct entry *e)
@@ -43,59 +52,58 @@ static void val_reset(const struct wire_agg *agg, uint64_t *val)
 		((volatile uint64_t *)val)[i] = i ? 0 : first;
 }
 
-static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t arena_bytes, const struct wire_agg *agg,
-				  uint32_t id, uint32_t hash, const void *key, uint32_t key_bytes)
+/* What is looked for. */
+struct want {
+	const struct wire_agg *agg;
+	uint32_t id, hash;
+	const void *key;
+	uint32_t key_bytes;
+};
+
+static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t arena_bytes, const struct want *w)
 {
-	uint64_t need = sizeof(struct entry) + key_bytes + 8ULL * agg->val_cnt;
-	uint64_t at = need;
-	if (ctx->thr->agg_used + need > arena_bytes)
-		return NULL;
-	__asm__ volatile("xadd %0, %1" : "+r"(at), "+m"(ctx->thr->agg_used) : : "memory", "cc");
-	if (at + need > arena_bytes)
-		return NULL;
+	uint64_t need = sizeof(struct entry) + w->key_bytes + 8ULL * w->agg->val_cnt;
+	uint64_t *used = &ctx->thr->agg_used, at = LOAD_RELAXED(used);
+	do {
+		if (at > arena_bytes || need > arena_bytes - at)
+			return NULL;
+	} while (!cas_local(used, &at, at + need));
 	struct entry *e = (struct entry *)(arena + at);
-	e->agg = id;
-	e->gen = agg->gen;
-	e->hash = hash;
-	e->key_bytes = key_bytes;
-	e->val_cnt = agg->val_cnt;
-	mem_copy(e->key, key, key_bytes);
-	val_reset(agg, entry_val(e));
+	e->agg = w->id;
+	e->gen = LOAD_RELAXED(&w->agg->gen);
+	e->hash = w->hash;
+	e->key_bytes = w->key_bytes;
+	e->val_cnt = w->agg->val_cnt;
+	mem_copy(e->key, w->key, w->key_bytes);
+	val_reset(w->agg, entry_val(e));
 	return e;
 }
 
-static bool cas_local32(uint32_t *p, uint32_t old, uint32_t new)
+static bool entry_is(const struct entry *e, const struct want *w)
 {
-	bool ok;
-	__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(old) : "r"(new) : "memory");
-	return ok;
+	return e->hash == w->hash && e->agg == w->id && e->key_bytes == w->key_bytes &&
+	       mem_equal(e->key, w->key, w->key_bytes);
 }
 
-static bool entry_is(const struct entry *e, uint32_t id, uint32_t hash, const void *key, uint32_t key_bytes)
+static struct entry *entry_find(struct rt_ctx *ctx, const struct want *w)
 {
-	return e->hash == hash && e->agg == id && e->key_bytes == key_bytes && mem_equal(e->key, key, key_bytes);
-}
-
-static struct entry *entry_find(struct rt_ctx *ctx, const struct wire_agg *agg, uint32_t id, const void *key, uint32_t key_bytes)
-{
-	uint64_t cnt = index_cnt(ctx->shm);
+	struct table t = table_of(ctx->shm);
 	uint32_t *index = (uint32_t *)((uint8_t *)ctx->thr + ctx->shm->geom.agg_off);
-	uint8_t *arena = (uint8_t *)(index + cnt);
-	uint64_t arena_bytes = ctx->shm->geom.agg_bytes - cnt * 4;
-	uint32_t hash = (uint32_t)mem_hash(id, key, key_bytes);
+	uint8_t *arena = (uint8_t *)index + t.arena_off;
 	struct entry *fresh = NULL;
-	for (uint64_t i = 0; i < LOOK_MAX && i < cnt; i++) {
-		uint32_t *slot = &index[(hash + i) & (cnt - 1)];
-		if (!*slot) {
+	for (uint64_t i = 0; i < LOOK_MAX && i < t.index_cnt; i++) {
+		uint32_t *slot = &index[(w->hash + i) & (t.index_cnt - 1)], place = LOAD_RELAXED(slot);
+		if (!place) {
 			if (!fresh)
-				fresh = entry_create(ctx, arena, arena_bytes, agg, id, hash, key, key_bytes);
+				fresh = entry_create(ctx, arena, t.arena_bytes, w);
 			if (!fresh)
 				return NULL;
-			if (cas_local32(slot, 0, (uint32_t)(((uint8_t *)fresh - arena) / 8 + 1)))
+			/* A nested probe may have been faster, even with the same key: its bytes are lost. */
+			if (cas_local32(slot, &place, (uint32_t)(((uint8_t *)fresh - arena) / 8 + 1)))
 				return fresh;
 		}
-		struct entry *e = (struct entry *)(arena + (uint64_t)(*slot - 1) * 8);
-		if (entry_is(e, id, hash, key, key_bytes))
+		struct entry *e = (struct entry *)(arena + (uint64_t)(place - 1) * 8);
+		if (entry_is(e, w))
 			return e;
 	}
 	return NULL;
@@ -155,25 +163,22 @@ uint32_t rt_agg_llq_bucket(const struct wire_agg *agg, int64_t v)
 	return (uint32_t)(v < 0 ? mid - dist : mid + dist);
 }
 
-/* One instruction each, so that a nested probe's addition is never lost. */
-static inline void add_local(uint64_t *p, uint64_t v)
-{
-	__asm__ volatile("addq %1, %0" : "+m"(*p) : "r"(v) : "memory", "cc");
-}
+/* Sums are changed by one instruction, so that a nested probe's addition is never lost. */
 
 static void add_square(uint64_t *p, int64_t v)
 {
 	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, lo, hi;
 	__asm__ volatile("mulq %2" : "=a"(lo), "=d"(hi) : "r"(abs), "a"(abs) : "cc");
+	/* A nested addition between the two comes out right: each carry reaches the high half once. */
 	__asm__ volatile("addq %2, %0\n\tadcq %3, %1" : "+m"(p[0]), "+m"(p[1]) : "r"(lo), "r"(hi) : "memory", "cc");
 }
 
 static void keep_extreme(uint64_t *p, int64_t v, bool min)
 {
 	uint64_t old = LOAD_RELAXED(p);
-	bool ok = false;
-	while (!ok && (min ? v < (int64_t)old : v > (int64_t)old))
-		__asm__ volatile("cmpxchg %3, %1" : "=@ccz"(ok), "+m"(*p), "+a"(old) : "r"(v) : "memory");
+	while (min ? v < (int64_t)old : v > (int64_t)old)
+		if (cas_local(p, &old, (uint64_t)v))
+			return;
 }
 
 static void update(const struct wire_agg *agg, uint64_t *val, uint64_t v, uint64_t weight)
@@ -213,14 +218,20 @@ static void update(const struct wire_agg *agg, uint64_t *val, uint64_t v, uint64
 void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, uint64_t weight)
 {
 	const struct wire_agg *agg = (const struct wire_agg *)((uint8_t *)ctx->shm + ctx->shm->agg_desc_off) + id;
-	const struct wire_tuple *key = tuple_off == WIRE_NONE ? NULL : rt_slot(ctx, tuple_off);
-	struct entry *e = entry_find(ctx, agg, id, key ? key->data : NULL, key ? key->bytes : 0);
+	struct want w = { .agg = agg, .id = id };
+	if (tuple_off != WIRE_NONE) {
+		const struct wire_tuple *key = rt_slot(ctx, tuple_off);
+		w.key = key->data;
+		w.key_bytes = key->bytes;
+	}
+	w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
+	struct entry *e = entry_find(ctx, &w);
 	if (!e) {
-		ctx->thr->agg_drops++;
+		add_local(&ctx->thr->agg_drops, 1);
 		return;
 	}
 	uint32_t gen = LOAD_RELAXED(&agg->gen);
-	if (e->gen != gen) {
+	if (UNLIKELY(e->gen != gen)) {
 		val_reset(agg, entry_val(e));
 		STORE_RELEASE(&e->gen, gen);
 	}
@@ -244,18 +255,20 @@ static int walk_entry(const struct entry *e, uint64_t room, const struct wire_ag
 int rt_agg_walk(const struct wire_shm *geometry, const void *thread_area, const struct wire_agg *aggs, uint32_t agg_cnt,
 		rt_agg_cb *cb, void *arg)
 {
-	uint64_t cnt = index_cnt(geometry);
+	struct table t = table_of(geometry);
+	const struct wire_thread *thr = thread_area;
 	const uint32_t *index = (const uint32_t *)((const uint8_t *)thread_area + geometry->geom.agg_off);
-	const uint8_t *arena = (const uint8_t *)(index + cnt);
-	uint64_t arena_bytes = geometry->geom.agg_bytes - cnt * 4;
-	for (uint64_t i = 0; i < cnt; i++) {
+	if (!LOAD_ACQUIRE(&thr->agg_used))
+		return 0; /* spares the index's pages */
+	const uint8_t *arena = (const uint8_t *)index + t.arena_off;
+	for (uint64_t i = 0; i < t.index_cnt; i++) {
 		uint32_t place = LOAD_ACQUIRE(&index[i]);
 		if (!place)
 			continue;
 		uint64_t at = (uint64_t)(place - 1) * 8;
-		if (at + sizeof(struct entry) > arena_bytes)
+		if (at > t.arena_bytes - sizeof(struct entry))
 			continue;
-		int r = walk_entry((const struct entry *)(arena + at), arena_bytes - at, aggs, agg_cnt, cb, arg);
+		int r = walk_entry((const struct entry *)(arena + at), t.arena_bytes - at, aggs, agg_cnt, cb, arg);
 		if (r)
 			return r;
 	}

@@ -3,53 +3,123 @@
 #include "rt/mem.h"
 #include "ring/ring.h"
 
+static uint8_t *ring_of(struct wire_shm *shm, struct wire_thread *thr)
+{
+	return (uint8_t *)thr + shm->geom.ring_off;
+}
+
+/*
+ * A level is in use while its level_sp is set.  It is taken by
+ * compare-and-swap, so that even a program that switches stacks in its signal
+ * handlers, and so leaves levels in another order than it took them, never has
+ * one twice.
+ */
+static int take_level(struct wire_thread *thr, uint64_t sp)
+{
+	for (uint32_t l = 0; l < WIRE_LEVEL_MAX; l++) {
+		uint64_t free = 0;
+		if (!LOAD_RELAXED(&thr->level_sp[l]) && cas_local(&thr->level_sp[l], &free, sp)) {
+			STORE_RELEASE(&thr->level, l + 1);
+			return (int)l;
+		}
+	}
+	return -1;
+}
+
+void rt_level_free(struct wire_shm *shm, struct wire_thread *thr, uint32_t level)
+{
+	ring_abandon(&thr->ring, ring_of(shm, thr), shm->geom.ring_bytes, level);
+	STORE_RELEASE(&thr->level_sp[level], 0);
+}
+
+uint32_t rt_levels_used(const struct wire_thread *thr)
+{
+	uint32_t n = 0;
+	for (uint32_t l = 0; l < WIRE_LEVEL_MAX; l++)
+		n += LOAD_RELAXED(&thr->level_sp[l]) != 0;
+	return n;
+}
+
+static int level_for(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread *thr, uint64_t sp)
+{
+	if (UNLIKELY(rt_levels_used(thr)))
+		rt_levels_reclaim(shm, proc, thr, sp, false);
+	int level = take_level(thr, sp);
+	if (LIKELY(level >= 0))
+		return level;
+	rt_levels_reclaim(shm, proc, thr, sp, true);
+	return take_level(thr, sp);
+}
+
+/* The page that the stack pointer has just left is there, and while the thread
+ * runs on it nobody takes it away. What else was known is of another stack. */
+static void know_stack(struct wire_thread *thr, uint64_t sp)
+{
+	if (LIKELY(sp > thr->stack_lo && sp <= thr->stack_hi))
+		return;
+	uint64_t page = align_down(sp - 1, MEM_PAGE);
+	thr->stack_lo = page;
+	thr->stack_hi = page + MEM_PAGE;
+}
+
 struct rt_ctx *rt_enter(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread *thr,
 			const struct wire_site *site, uint64_t sp)
 {
-	/* A signal between the two finds the higher level and gives it back. */
-	uint32_t level = thr->level;
-	if (level >= WIRE_LEVEL_MAX) {
-		thr->level_drops++;
+	int level = level_for(shm, proc, thr, sp);
+	if (UNLIKELY(level < 0)) {
+		add_local(&thr->level_drops, 1);
 		return NULL;
 	}
-	STORE_RELAXED(&thr->level, level + 1);
-	thr->level_sp[level] = sp;
-	if (sp < thr->stack_lo || sp >= thr->stack_hi) /* another stack than last time: nothing is known of it */
-		thr->stack_lo = thr->stack_hi = 0;
-	struct rt_ctx *ctx = (struct rt_ctx *)((uint8_t *)thr + shm->geom.ctx_off + level * shm->geom.ctx_stride);
+	know_stack(thr, sp);
+	struct rt_ctx *ctx = (struct rt_ctx *)((uint8_t *)thr + shm->geom.ctx_off + (uint32_t)level * shm->geom.ctx_stride);
 	ctx->shm = shm;
 	ctx->proc = proc;
 	ctx->thr = thr;
 	ctx->site = site;
 	ctx->rec = NULL;
 	ctx->fault = 0;
-	ctx->level = level;
+	ctx->level = (uint32_t)level;
 	ctx->alloca_used = 0;
 	if (shm->this_bytes)
 		mem_zero(ctx->scratch, shm->this_bytes);
 	return ctx;
 }
 
-void rt_leave(struct rt_ctx *ctx)
+static void void_open(struct rt_ctx *ctx)
 {
-	STORE_RELEASE(&ctx->thr->level, ctx->level);
+	ctx->rec->type = WIRE_REC_VOID;
+	ctx->rec_used = sizeof(struct wire_rec);
+	rt_rec_commit(ctx);
 }
 
-static uint8_t *ring_data(struct rt_ctx *ctx)
+void rt_leave(struct rt_ctx *ctx)
 {
-	return (uint8_t *)ctx->thr + ctx->shm->geom.ring_off;
+	if (UNLIKELY(ctx->rec != NULL))
+		void_open(ctx);
+	struct wire_thread *thr = ctx->thr;
+	/* Noted twice: a nested probe in between notes its own, a longjmp in between comes too late. */
+	STORE_RELEASE(&thr->level, ctx->level);
+	STORE_RELEASE(&thr->level_sp[ctx->level], 0);
+	STORE_RELEASE(&thr->level, ctx->level);
+}
+
+/* Once for each tail that a half full ring has: the consumer was told and has not read since. */
+static void ring_if_half_full(struct rt_ctx *ctx, struct wire_ring *ring)
+{
+	uint64_t tail = LOAD_RELAXED(&ring->tail);
+	if (LIKELY(LOAD_RELAXED(&ring->head) - tail < ctx->shm->geom.ring_bytes / 2) || ring->rung == tail + 1)
+		return;
+	ring->rung = tail + 1;
+	rt_ring_doorbell(ctx);
 }
 
 static struct wire_rec *reserve(struct rt_ctx *ctx, uint32_t bytes, uint16_t type)
 {
 	struct wire_ring *ring = &ctx->thr->ring;
-	uint64_t size = ctx->shm->geom.ring_bytes;
-	struct wire_rec *rec = ring_reserve(ring, ring_data(ctx), size, ctx->level, bytes);
+	struct wire_rec *rec = ring_reserve(ring, ring_of(ctx->shm, ctx->thr), ctx->shm->geom.ring_bytes, ctx->level, bytes);
+	ring_if_half_full(ctx, ring);
 	if (!rec)
 		return NULL;
-	uint64_t used = ring->head - LOAD_RELAXED(&ring->tail);
-	if (used >= size / 2 && used - bytes < size / 2)
-		rt_ring_doorbell(ctx);
 	rec->type = type;
 	rec->clause = (uint16_t)ctx->clause;
 	rec->site = (uint32_t)(ctx->site - (const struct wire_site *)((uint8_t *)ctx->shm + ctx->shm->site_off));
@@ -59,17 +129,19 @@ static struct wire_rec *reserve(struct rt_ctx *ctx, uint32_t bytes, uint16_t typ
 	return rec;
 }
 
-static uint64_t *counter(struct rt_ctx *ctx, uint32_t off)
+static void count_one(struct rt_ctx *ctx, uint32_t off)
 {
-	return (uint64_t *)((uint8_t *)ctx->thr + off) + ctx->clause;
+	add_local((uint64_t *)((uint8_t *)ctx->thr + off) + ctx->clause, 1);
 }
 
 int rt_rec_open(struct rt_ctx *ctx, uint32_t payload_max, uint32_t fixed)
 {
 	uint32_t bytes = (uint32_t)align_up(sizeof(struct wire_rec) + payload_max, 8);
+	if (UNLIKELY(ctx->rec != NULL))
+		void_open(ctx);
 	struct wire_rec *rec = reserve(ctx, bytes, WIRE_REC_DATA);
 	if (!rec) {
-		++*counter(ctx, ctx->shm->geom.drops_off);
+		count_one(ctx, ctx->shm->geom.drops_off);
 		return -1;
 	}
 	mem_zero(rec->payload, fixed);
@@ -83,17 +155,15 @@ void rt_rec_commit(struct rt_ctx *ctx)
 {
 	if (!ctx->rec)
 		return;
-	ring_commit(&ctx->thr->ring, ring_data(ctx), ctx->shm->geom.ring_bytes, ctx->level, ctx->rec, ctx->rec_used);
+	ring_commit(&ctx->thr->ring, ring_of(ctx->shm, ctx->thr), ctx->shm->geom.ring_bytes, ctx->level, ctx->rec,
+		    ctx->rec_used);
 	ctx->rec = NULL;
 }
 
 void rt_fault(struct rt_ctx *ctx)
 {
-	if (ctx->rec) {
-		ctx->rec->type = WIRE_REC_VOID;
-		ctx->rec_used = sizeof(struct wire_rec);
-		rt_rec_commit(ctx);
-	}
+	if (ctx->rec)
+		void_open(ctx);
 	struct wire_rec *rec = reserve(ctx, sizeof(*rec) + sizeof(struct wire_rec_error), WIRE_REC_ERROR);
 	if (rec) {
 		struct wire_rec_error *e = (struct wire_rec_error *)rec->payload;
@@ -101,9 +171,10 @@ void rt_fault(struct rt_ctx *ctx)
 		e->pc = ctx->pc;
 		e->value = ctx->fault_value;
 		e->action = ctx->action;
-		ring_commit(&ctx->thr->ring, ring_data(ctx), ctx->shm->geom.ring_bytes, ctx->level, rec, rec->bytes);
+		ring_commit(&ctx->thr->ring, ring_of(ctx->shm, ctx->thr), ctx->shm->geom.ring_bytes, ctx->level, rec,
+			    rec->bytes);
 	} else {
-		++*counter(ctx, ctx->shm->geom.errors_off);
+		count_one(ctx, ctx->shm->geom.errors_off);
 	}
 	ctx->fault = 0;
 }

@@ -1,265 +1,380 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dynamic variables: elements of associative arrays, shared by all threads and
- * the tool.
+ * Dynamic variables: elements of associative arrays, shared by all threads of
+ * all traced processes and the tool.
  *
- *   dyn_off:  struct dyn_head
- *             uint32_t index[n]   arena offset / 8 + 1; 0: empty, never emptied again
- *             arena               struct dyn
+ *   dyn_off:  struct dyn_head     free elements, by size
+ *             struct bucket[n]    a chain of elements each
+ *             arena               struct dyn, key, value
  *
- * Nobody waits: an element is a small sequence lock that is only ever tried.
- * Even version: stable.  A writer makes it odd with a compare-and-swap, which
- * also proves that nothing changed since it looked.  A deleted element
- * (not live) is taken over by the next key that meets it on its way, so a
- * script that sets and clears elements for ever needs no more than were ever
- * live at once.
+ * A chain is read and changed under its bucket's lock, which is only ever
+ * tried: who cannot get it within microseconds drops the operation, and the
+ * drop is counted.  So a probe that nests in the holder of the lock does not
+ * wait for itself, and nobody waits for a holder that was killed: a lock that
+ * stands still for about a second is taken over.  All changes of a chain are
+ * single stores, so what a dead holder left is a chain.
+ *
+ * A deleted element goes to a list of its size and serves the next new one: a
+ * script that sets and clears elements for ever needs no more memory than was
+ * ever live at once.
+ *
+ * Places and sizes are checked against the geometry: in the tool this runs
+ * over memory that targets can write.
  */
 #include "rt/helpers.h"
 
+#define SIZE_STEP 16u
+#define SIZE_FINE 1024u /* up to here every multiple of SIZE_STEP is a class, then every power of two */
+#define CLASS_FINE (SIZE_FINE / SIZE_STEP)
+#define CLASS_CNT (CLASS_FINE + 1 + 16)
+#define CLASS_LOOK 8 /* larger classes that may help out when the arena is full */
+#define CHAIN_MAX 1024
+#define LOCK_TRIES 64
+#define POP_TRIES 16
+#define STUCK_TSC (1ULL << 32) /* a second or two */
+
 struct dyn_head {
 	uint64_t used; /* bytes of the arena */
-	uint64_t pad[7];
+	/* The lock that was last found to stand still, and since when. */
+	uint64_t stuck_lock, stuck_tsc, stuck_bucket;
+	uint64_t pad[4];
+	uint64_t free[CLASS_CNT]; /* stacks: count of changes in the high half, place of the first in the low */
+};
+
+struct bucket {
+	uint64_t lock;  /* owner in the high half, 0: free; number of times it was held in the low */
+	uint32_t first; /* place: arena offset / 8 + 1; 0: none */
+	uint32_t pad;
 };
 
 struct dyn {
-	uint32_t version;
-	uint32_t live;
+	uint32_t next; /* place */
+	uint32_t class;
 	uint32_t hash;
 	uint32_t var;
-	uint64_t owner;     /* 0: global; else thread slot and incarnation */
+	uint64_t owner; /* 0: global; else thread slot and incarnation */
 	uint32_t key_bytes;
-	uint32_t key_cap;   /* bytes reserved for the key */
-	uint32_t val_cap;   /* bytes reserved for the value */
 	uint32_t pad;
-	uint8_t key[];      /* key_cap, then the value */
+	uint8_t key[]; /* then the value */
 };
-
-#define LOOK_MAX 128
-#define TRIES_MAX 16
 
 struct table {
 	struct dyn_head *head;
-	uint32_t *index;
-	uint64_t cnt;
+	struct bucket *buckets;
+	uint64_t cnt; /* a power of two; 0: too little memory for a table */
 	uint8_t *arena;
 	uint64_t arena_bytes;
 };
 
-/* What is looked for. */
+/* What is looked for, and the lock that is held for it. */
 struct want {
+	struct table t;
 	uint32_t var, hash;
 	uint64_t owner;
 	const struct wire_tuple *key;
 	uint32_t val_bytes;
+	uint64_t need; /* bytes of an element for it */
+	struct bucket *bucket;
+	uint64_t lock;
 };
 
-static struct table table_of(struct rt_ctx *ctx)
+static struct table table_of(const struct rt_ctx *ctx)
 {
-	uint64_t bytes = ctx->shm->dyn_bytes, cnt = 64;
-	while (cnt * 2 * 4 <= bytes / 8)
-		cnt *= 2;
-	uint8_t *base = (uint8_t *)ctx->shm + ctx->shm->dyn_off;
-	uint64_t fixed = sizeof(struct dyn_head) + cnt * 4;
-	return (struct table){ (struct dyn_head *)base, (uint32_t *)(base + sizeof(struct dyn_head)), cnt, base + fixed,
-			       bytes > fixed ? bytes - fixed : 0 };
+	uint64_t bytes = ctx->shm->dyn_bytes;
+	struct table t = { .head = (struct dyn_head *)((uint8_t *)ctx->shm + ctx->shm->dyn_off) };
+	if (bytes < 4096)
+		return t;
+	t.cnt = 1ULL << (63 - __builtin_clzll(bytes / 128));
+	t.buckets = (struct bucket *)(t.head + 1);
+	t.arena = (uint8_t *)(t.buckets + t.cnt);
+	t.arena_bytes = bytes - (uint64_t)(t.arena - (uint8_t *)t.head);
+	if (t.arena_bytes > 1ULL << 35)
+		t.arena_bytes = 1ULL << 35;
+	return t;
 }
 
-static struct want want_of(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint32_t val_bytes)
+static uint64_t thread_number(const struct rt_ctx *ctx)
 {
-	struct want w = { .var = (uint32_t)var, .key = rt_slot(ctx, tuple), .val_bytes = val_bytes };
-	if (scope)
-		w.owner = ((uint64_t)ctx->thr->incarnation << 32) + ((uint64_t)((uint8_t *)ctx->thr - (uint8_t *)ctx->shm) >> 12) + 1;
-	w.hash = (uint32_t)mem_hash(w.var ^ w.owner * 0x9e3779b9u, w.key->data, w.key->bytes);
-	return w;
+	return ((uint64_t)((uint8_t *)ctx->thr - (uint8_t *)ctx->shm) >> 12) + 1;
 }
 
-static struct dyn *dyn_at(const struct table *t, uint32_t place)
+static void want_init(struct want *w, struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint32_t val_bytes)
 {
-	return (struct dyn *)(t->arena + (uint64_t)(place - 1) * 8);
+	w->t = table_of(ctx);
+	w->var = (uint32_t)var;
+	w->key = rt_slot(ctx, tuple);
+	w->val_bytes = val_bytes;
+	w->need = sizeof(struct dyn) + w->key->bytes + val_bytes;
+	w->owner = scope ? ((uint64_t)ctx->thr->incarnation << 32) + thread_number(ctx) : 0;
+	w->hash = (uint32_t)mem_hash(w->var ^ w->owner * 0x9e3779b9u, w->key->data, w->key->bytes);
 }
 
-static uint8_t *dyn_val(struct dyn *e)
+/* ---- memory ---- */
+
+/* NULL: no element of @bytes can be there. */
+static struct dyn *dyn_at(const struct table *t, uint32_t place, uint64_t bytes)
 {
-	return e->key + e->key_cap;
+	uint64_t at = (uint64_t)(place - 1) * 8;
+	return place && bytes <= t->arena_bytes && at <= t->arena_bytes - bytes ? (struct dyn *)(t->arena + at) : NULL;
 }
 
-static bool is_it(const struct dyn *e, const struct want *w)
+static uint32_t place_of(const struct table *t, const struct dyn *e)
 {
-	return e->live && e->hash == w->hash && e->var == w->var && e->owner == w->owner &&
-	       e->key_bytes == w->key->bytes && mem_equal(e->key, w->key->data, w->key->bytes);
+	return (uint32_t)(((const uint8_t *)e - t->arena) / 8 + 1);
 }
 
-static bool fits(const struct dyn *e, const struct want *w)
+static uint32_t class_of(uint64_t bytes)
 {
-	return !e->live && e->key_cap >= w->key->bytes && e->val_cap >= w->val_bytes;
+	if (bytes <= SIZE_FINE)
+		return (uint32_t)((bytes + SIZE_STEP - 1) / SIZE_STEP);
+	return CLASS_FINE + (64 - (uint32_t)__builtin_clzll((bytes - 1) / SIZE_FINE));
 }
 
-static bool try_lock(struct dyn *e, uint32_t version)
+static uint64_t class_bytes(uint32_t class)
 {
-	return !(version & 1) && __atomic_compare_exchange_n(&e->version, &version, version + 1, false, __ATOMIC_ACQ_REL,
-							     __ATOMIC_RELAXED);
+	return class <= CLASS_FINE ? class * SIZE_STEP : (uint64_t)SIZE_FINE << (class - CLASS_FINE);
 }
 
-static void unlock(struct dyn *e)
+static struct dyn *pop(const struct table *t, uint32_t class)
 {
-	STORE_RELEASE(&e->version, e->version + 1);
-}
-
-static bool unchanged(const struct dyn *e, uint32_t version)
-{
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return !(version & 1) && LOAD_RELAXED(&e->version) == version;
-}
-
-/* The element, with the version at which it was it; else NULL and, in *ret_free,
- * one that can be taken over, in *ret_empty the index slot at which the way ends. */
-static struct dyn *look(const struct table *t, const struct want *w, uint32_t *ret_version, struct dyn **ret_free,
-			uint32_t *ret_free_version, uint32_t **ret_empty)
-{
-	*ret_free = NULL;
-	*ret_empty = NULL;
-	for (uint64_t i = 0; i < LOOK_MAX; i++) {
-		uint32_t *slot = &t->index[(w->hash + i) & (t->cnt - 1)];
-		uint32_t place = LOAD_ACQUIRE(slot);
-		if (!place) {
-			*ret_empty = slot;
+	uint64_t *list = &t->head->free[class], top = LOAD_ACQUIRE(list);
+	for (int i = 0; i < POP_TRIES; i++) {
+		struct dyn *e = dyn_at(t, (uint32_t)top, class_bytes(class));
+		if (!e)
 			return NULL;
-		}
-		struct dyn *e = dyn_at(t, place);
-		uint32_t version = LOAD_ACQUIRE(&e->version);
-		if (is_it(e, w) && unchanged(e, version)) {
-			*ret_version = version;
+		uint64_t next = ((top >> 32) + 1) << 32 | LOAD_RELAXED(&e->next);
+		if (__atomic_compare_exchange_n(list, &top, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			return e;
-		}
-		if (!*ret_free && fits(e, w) && unchanged(e, version)) {
-			*ret_free = e;
-			*ret_free_version = version;
-		}
 	}
 	return NULL;
 }
 
-/* A new element, locked, not in the index yet. */
-static struct dyn *dyn_create(const struct table *t, const struct want *w)
+static void push(const struct table *t, struct dyn *e, uint32_t class)
 {
-	uint32_t key_cap = (uint32_t)align_up(w->key->bytes, 16);
-	uint64_t need = sizeof(struct dyn) + key_cap + w->val_bytes;
-	if (LOAD_RELAXED(&t->head->used) + need > t->arena_bytes)
+	uint64_t *list = &t->head->free[class], top = LOAD_RELAXED(list), next;
+	do {
+		STORE_RELAXED(&e->next, (uint32_t)top);
+		next = ((top >> 32) + 1) << 32 | place_of(t, e);
+	} while (!__atomic_compare_exchange_n(list, &top, next, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+}
+
+static struct dyn *take_fresh(const struct table *t, uint32_t class)
+{
+	uint64_t bytes = class_bytes(class);
+	uint64_t at = LOAD_RELAXED(&t->head->used);
+	do {
+		if (at % 8 || bytes > t->arena_bytes || at > t->arena_bytes - bytes)
+			return NULL;
+	} while (!__atomic_compare_exchange_n(&t->head->used, &at, at + bytes, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return (struct dyn *)(t->arena + at);
+}
+
+static struct dyn *dyn_alloc(const struct table *t, uint64_t bytes)
+{
+	uint32_t class = class_of(bytes);
+	if (class >= CLASS_CNT)
 		return NULL;
-	uint64_t at = __atomic_fetch_add(&t->head->used, need, __ATOMIC_RELAXED);
-	if (at + need > t->arena_bytes)
-		return NULL;
-	struct dyn *e = (struct dyn *)(t->arena + at);
-	e->key_cap = key_cap;
-	e->val_cap = w->val_bytes;
-	e->version = 1;
+	struct dyn *e = pop(t, class);
+	if (!e && (e = take_fresh(t, class)))
+		e->class = class;
+	for (uint32_t c = class + 1; !e && c < CLASS_CNT && c <= class + CLASS_LOOK; c++)
+		e = pop(t, c);
 	return e;
 }
 
-static void set_key(struct dyn *e, const struct want *w)
+static void dyn_free(const struct table *t, struct dyn *e, uint64_t bytes)
 {
+	uint32_t class = LOAD_RELAXED(&e->class);
+	if (class >= CLASS_CNT || class_bytes(class) < bytes || !dyn_at(t, place_of(t, e), class_bytes(class)))
+		class = class_of(bytes);
+	push(t, e, class);
+}
+
+/* ---- locks ---- */
+
+static bool lock_cas(struct want *w, uint64_t seen, uint64_t new)
+{
+	w->lock = new;
+	return __atomic_compare_exchange_n(&w->bucket->lock, &seen, new, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* @seen is still held after a while: takes it over if it is the same that somebody saw long ago. */
+static bool lock_take_over(struct want *w, uint64_t me, uint64_t seen)
+{
+	struct dyn_head *h = w->t.head;
+	uint64_t now = rt_now_tsc(), bucket = (uint64_t)(w->bucket - w->t.buckets);
+	if (LOAD_RELAXED(&h->stuck_lock) == seen && LOAD_RELAXED(&h->stuck_bucket) == bucket)
+		return now - LOAD_RELAXED(&h->stuck_tsc) > STUCK_TSC && lock_cas(w, seen, me | (uint32_t)(seen + 1));
+	STORE_RELAXED(&h->stuck_tsc, now);
+	STORE_RELAXED(&h->stuck_bucket, bucket);
+	STORE_RELAXED(&h->stuck_lock, seen);
+	return false;
+}
+
+static bool lock_try(struct want *w, struct rt_ctx *ctx)
+{
+	uint64_t me = thread_number(ctx) << 32, seen = 0;
+	if (!w->t.cnt)
+		return false;
+	w->bucket = &w->t.buckets[w->hash & (w->t.cnt - 1)];
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		seen = LOAD_RELAXED(&w->bucket->lock);
+		if (!(seen >> 32) && lock_cas(w, seen, me | (uint32_t)seen))
+			return true;
+		if (seen >> 32 == me >> 32) /* a probe that we interrupted, or that was left by a longjmp */
+			return rt_levels_used(ctx->thr) <= 1 && lock_cas(w, seen, me | (uint32_t)(seen + 1));
+		__asm__ volatile("pause");
+	}
+	return seen >> 32 && lock_take_over(w, me, seen);
+}
+
+static bool lock(struct want *w, struct rt_ctx *ctx)
+{
+	if (lock_try(w, ctx))
+		return true;
+	add_local(&ctx->thr->dyn_drops, 1);
+	return false;
+}
+
+static void unlock(struct want *w)
+{
+	if (LOAD_RELAXED(&w->bucket->lock) == w->lock) /* else it was taken over */
+		STORE_RELEASE(&w->bucket->lock, (uint32_t)(w->lock + 1));
+}
+
+/* ---- chains, under the lock ---- */
+
+static bool is_it(const struct want *w, uint32_t place, const struct dyn *e)
+{
+	return e->hash == w->hash && e->var == w->var && e->owner == w->owner && e->key_bytes == w->key->bytes &&
+	       dyn_at(&w->t, place, w->need) && mem_equal(e->key, w->key->data, w->key->bytes);
+}
+
+/* The element or NULL; *ret_link: where its place is kept. */
+static struct dyn *find(const struct want *w, uint32_t **ret_link)
+{
+	uint32_t *link = &w->bucket->first;
+	for (int i = 0; i < CHAIN_MAX; i++) {
+		uint32_t place = LOAD_RELAXED(link);
+		struct dyn *e = dyn_at(&w->t, place, sizeof(*e));
+		if (!e)
+			return NULL;
+		if (is_it(w, place, e)) {
+			*ret_link = link;
+			return e;
+		}
+		link = &e->next;
+	}
+	return NULL;
+}
+
+static uint8_t *val_of(const struct want *w, struct dyn *e)
+{
+	return e->key + w->key->bytes;
+}
+
+/* Not in its chain yet. */
+static struct dyn *dyn_make(const struct want *w)
+{
+	struct dyn *e = dyn_alloc(&w->t, w->need);
+	if (!e)
+		return NULL;
 	e->hash = w->hash;
 	e->var = w->var;
 	e->owner = w->owner;
 	e->key_bytes = w->key->bytes;
 	mem_copy(e->key, w->key->data, w->key->bytes);
-	mem_zero(dyn_val(e), w->val_bytes);
-	e->live = 1;
+	e->next = w->bucket->first;
+	return e;
 }
 
-/* Shows a new element in the index; false if another took the slot (the element is then left as a
- * free one that nobody finds: its bytes are lost, so this is tried again at the next slot). */
-static bool show(const struct table *t, const struct want *w, struct dyn *e)
+/* ---- what programs do ---- */
+
+/* Copies the value to @dst; false: there is none. */
+static bool load(struct rt_ctx *ctx, struct want *w, void *dst)
 {
-	uint32_t place = (uint32_t)(((uint8_t *)e - t->arena) / 8 + 1);
-	for (uint64_t i = 0; i < LOOK_MAX; i++) {
-		uint32_t *slot = &t->index[(w->hash + i) & (t->cnt - 1)];
-		uint32_t empty = 0;
-		if (!LOAD_RELAXED(slot) && __atomic_compare_exchange_n(slot, &empty, place, false, __ATOMIC_ACQ_REL,
-								       __ATOMIC_RELAXED))
-			return true;
-	}
-	return false;
+	uint32_t *link;
+	if (!lock(w, ctx))
+		return false;
+	struct dyn *e = find(w, &link);
+	if (e)
+		mem_copy(dst, val_of(w, e), w->val_bytes);
+	unlock(w);
+	return e != NULL;
 }
 
-/* The element of @w, locked for writing; made if @make.  NULL: there is none, or no room or no luck (counted). */
-static struct dyn *lock(struct rt_ctx *ctx, const struct want *w, bool make)
+/* A scalar, or the characters of a string. */
+struct value {
+	const void *p;
+	uint32_t bytes;
+	bool is_str;
+};
+
+static void set_value(uint8_t *to, const struct value *v)
 {
-	struct table t = table_of(ctx);
-	for (int tries = 0; tries < TRIES_MAX; tries++) {
-		uint32_t version, free_version, *empty;
-		struct dyn *free, *e = look(&t, w, &version, &free, &free_version, &empty);
-		if (e) {
-			if (try_lock(e, version))
-				return e;
-			continue;
-		}
-		if (!make)
-			return NULL;
-		if (free) {
-			if (!try_lock(free, free_version))
-				continue;
-			set_key(free, w);
-			return free;
-		}
-		e = empty ? dyn_create(&t, w) : NULL;
-		if (!e)
-			break;
-		set_key(e, w);
-		if (show(&t, w, e))
-			return e;
-		break;
+	struct wire_str *str = (struct wire_str *)to;
+	mem_copy(v->is_str ? (void *)str->s : to, v->p, v->bytes);
+	if (v->is_str) {
+		str->len = v->bytes;
+		str->s[v->bytes] = 0;
 	}
-	ctx->thr->dyn_drops++;
-	return NULL;
 }
 
-/* Copies the value of @w to @dst; false: there is none. */
-static bool read_val(struct rt_ctx *ctx, const struct want *w, void *dst)
+static void store(struct rt_ctx *ctx, struct want *w, const struct value *v)
 {
-	struct table t = table_of(ctx);
-	for (int tries = 0; tries < TRIES_MAX; tries++) {
-		uint32_t version, free_version, *empty;
-		struct dyn *free, *e = look(&t, w, &version, &free, &free_version, &empty);
-		if (!e)
-			return false;
-		mem_copy(dst, dyn_val(e), w->val_bytes);
-		if (unchanged(e, version))
-			return true;
+	uint32_t *link;
+	if (!lock(w, ctx))
+		return;
+	struct dyn *e = find(w, &link), *fresh = e ? NULL : dyn_make(w);
+	if (e || fresh)
+		set_value(val_of(w, e ? e : fresh), v);
+	else
+		add_local(&ctx->thr->dyn_drops, 1);
+	if (fresh)
+		STORE_RELEASE(&w->bucket->first, place_of(&w->t, fresh));
+	unlock(w);
+}
+
+static void clear(struct rt_ctx *ctx, struct want *w)
+{
+	uint32_t *link;
+	if (!lock(w, ctx))
+		return;
+	struct dyn *e = find(w, &link);
+	if (e) {
+		STORE_RELEASE(link, e->next);
+		dyn_free(&w->t, e, w->need);
 	}
-	return false;
+	unlock(w);
 }
 
 uint64_t rt_dyn_load(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	struct want w = want_of(ctx, var, scope, tuple, 8);
+	struct want w;
 	uint64_t v = 0;
-	return read_val(ctx, &w, &v) ? v : 0;
-}
-
-static void finish(struct dyn *e, bool live)
-{
-	e->live = live;
-	unlock(e);
+	want_init(&w, ctx, var, scope, tuple, sizeof(v));
+	return load(ctx, &w, &v) ? v : 0;
 }
 
 uint64_t rt_dyn_store(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t v)
 {
-	struct want w = want_of(ctx, var, scope, tuple, 8);
-	struct dyn *e = lock(ctx, &w, v != 0);
-	if (e) {
-		*(uint64_t *)dyn_val(e) = v;
-		finish(e, v != 0);
-	}
+	struct want w;
+	want_init(&w, ctx, var, scope, tuple, sizeof(v));
+	struct value val = { &v, sizeof(v), false };
+	if (v)
+		store(ctx, &w, &val);
+	else
+		clear(ctx, &w);
 	return 0;
 }
 
 uint64_t rt_dyn_str_load(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t dst)
 {
-	struct want w = want_of(ctx, var, scope, tuple, wire_str_bytes(ctx->shm->strsize));
 	struct wire_str *to = rt_slot(ctx, dst);
-	if (!read_val(ctx, &w, to) || to->len > ctx->shm->strsize)
+	struct want w;
+	want_init(&w, ctx, var, scope, tuple, wire_str_bytes(ctx->shm->strsize));
+	if (!load(ctx, &w, to) || to->len > ctx->shm->strsize)
 		to->len = 0;
 	to->s[to->len] = 0;
 	return WIRE_SREF(WIRE_SREF_SCRATCH, dst);
@@ -267,16 +382,15 @@ uint64_t rt_dyn_str_load(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint6
 
 uint64_t rt_dyn_str_store(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t sref)
 {
-	struct want w = want_of(ctx, var, scope, tuple, wire_str_bytes(ctx->shm->strsize));
-	struct dyn *e = lock(ctx, &w, sref != 0);
-	if (!e)
-		return 0;
-	struct wire_str *to = (struct wire_str *)dyn_val(e);
-	uint32_t len;
-	const char *s = rt_str(ctx, sref, &len);
-	to->len = len < ctx->shm->strsize ? len : ctx->shm->strsize;
-	mem_copy(to->s, s, to->len);
-	to->s[to->len] = 0;
-	finish(e, sref != 0);
+	struct want w;
+	want_init(&w, ctx, var, scope, tuple, wire_str_bytes(ctx->shm->strsize));
+	struct value val = { .is_str = true };
+	val.p = rt_str(ctx, sref, &val.bytes);
+	if (val.bytes > ctx->shm->strsize)
+		val.bytes = ctx->shm->strsize;
+	if (sref)
+		store(ctx, &w, &val);
+	else
+		clear(ctx, &w);
 	return 0;
 }

@@ -100,7 +100,8 @@ uint64_t rt_errno(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64
 uint64_t rt_exit(struct rt_ctx *ctx, uint64_t status, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(b, c, d);
-	ctx->shm->exit_status = (int32_t)status;
+	if (!LOAD_RELAXED(&ctx->shm->exiting))
+		ctx->shm->exit_status = (int32_t)status;
 	STORE_RELEASE(&ctx->shm->exiting, 1);
 	rt_ring_doorbell(ctx);
 	return 0;

@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes, without a libc: small sizes, so loops do. */
+/* What resident code has instead of a libc: bytes and system calls. */
 #ifndef RT_MEM_H
 #define RT_MEM_H
 
 #include "rt/rt.h"
 
+/* A word at any address. */
+struct mem_word {
+	uint64_t v;
+} PACKED;
+
+#define MEM_LONG 512 /* from here on the processor's own copy is faster */
+
+/* Also for overlapping regions where dst is below src. */
 static inline void mem_copy(void *dst, const void *src, uint64_t bytes)
 {
-	__asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(bytes) : : "memory");
+	uint8_t *d = dst;
+	const uint8_t *s = src;
+	if (bytes >= MEM_LONG) {
+		__asm__ volatile("rep movsb" : "+D"(d), "+S"(s), "+c"(bytes) : : "memory");
+		return;
+	}
+	for (; bytes >= 8; bytes -= 8, d += 8, s += 8)
+		((struct mem_word *)d)->v = ((const struct mem_word *)s)->v;
+	while (bytes--)
+		*d++ = *s++;
 }
 
 /* Regions may overlap. */
@@ -23,19 +40,21 @@ static inline void mem_move(char *dst, const char *src, uint64_t bytes)
 
 static inline void mem_zero(void *dst, uint64_t bytes)
 {
-	uint64_t words = bytes / 8;
-	uint64_t *p = dst;
-	for (uint64_t i = 0; i < words; i++)
-		((volatile uint64_t *)p)[i] = 0;
-	for (uint64_t i = words * 8; i < bytes; i++)
-		((volatile uint8_t *)dst)[i] = 0;
+	uint8_t *d = dst;
+	for (; bytes >= 8; bytes -= 8, d += 8)
+		((struct mem_word *)d)->v = 0;
+	while (bytes--)
+		*d++ = 0;
 }
 
 static inline bool mem_equal(const void *a, const void *b, uint64_t bytes)
 {
 	const uint8_t *x = a, *y = b;
-	for (uint64_t i = 0; i < bytes; i++)
-		if (x[i] != y[i])
+	for (; bytes >= 8; bytes -= 8, x += 8, y += 8)
+		if (((const struct mem_word *)x)->v != ((const struct mem_word *)y)->v)
+			return false;
+	while (bytes--)
+		if (*x++ != *y++)
 			return false;
 	return true;
 }
@@ -44,13 +63,9 @@ static inline uint64_t mem_hash(uint64_t seed, const void *data, uint64_t bytes)
 {
 	const uint8_t *p = data;
 	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL);
-	while (bytes >= 8) {
-		uint64_t v;
-		__builtin_memcpy(&v, p, 8);
-		h = (h ^ v) * 0xff51afd7ed558ccdULL;
+	for (; bytes >= 8; bytes -= 8, p += 8) {
+		h = (h ^ ((const struct mem_word *)p)->v) * 0xff51afd7ed558ccdULL;
 		h ^= h >> 32;
-		p += 8;
-		bytes -= 8;
 	}
 	while (bytes--)
 		h = (h ^ *p++) * 0xff51afd7ed558ccdULL;
@@ -81,6 +96,14 @@ static inline void rt_set_fault(struct rt_ctx *ctx, uint32_t fault, uint64_t val
 	ctx->fault = fault;
 	ctx->fault_value = value;
 }
+
+#define MEM_PAGE 4096ULL
+
+/* Levels of a thread (rt/level.c): frees those that were left by a longjmp, as far as a probe that
+ * fires at @sp shows it. @crowded: there is no free one. */
+void rt_levels_reclaim(struct wire_shm *, const struct wire_proc *, struct wire_thread *, uint64_t sp, bool crowded);
+uint32_t rt_levels_used(const struct wire_thread *);
+void rt_level_free(struct wire_shm *, struct wire_thread *, uint32_t level);
 
 /* Tells the consumer to look now. */
 void rt_ring_doorbell(struct rt_ctx *);

@@ -14,15 +14,28 @@ static bool inside(uint64_t addr, uint64_t bytes, uint64_t lo, uint64_t hi)
 	return addr >= lo && addr < hi && bytes <= hi - addr;
 }
 
-/* A vfork child shares our memory but has a pid of its own: ask the kernel who we are if the cached one is wrong. */
-static int64_t vm_read(const struct wire_proc *proc, void *dst, uint64_t addr, uint64_t bytes)
+/* The id that the process sees itself under, which in a pid namespace is not
+ * what others see.  A vfork child uses its parent's slot and memory: the
+ * parent's id serves it too, or is refused. */
+static uint64_t own_pid(struct wire_thread *thr, bool refused)
+{
+	if (refused)
+		return (uint64_t)sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	if (!thr->own_pid)
+		thr->own_pid = (uint32_t)sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	return thr->own_pid;
+}
+
+static int64_t vm_read(struct wire_thread *thr, void *dst, uint64_t addr, uint64_t bytes)
 {
 	struct io local = { (uint64_t)dst, bytes }, remote = { addr, bytes };
-	int64_t r = sys6(SYS_process_vm_readv, LOAD_RELAXED(&proc->pid), (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
-	if (r != -EPERM && r != -ESRCH)
-		return r;
-	int64_t pid = sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
-	return sys6(SYS_process_vm_readv, (uint64_t)pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
+	int64_t r = 0;
+	for (int refused = 0; refused < 2; refused++) {
+		r = sys6(SYS_process_vm_readv, own_pid(thr, refused), (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
+		if (r != -EPERM && r != -ESRCH)
+			break;
+	}
+	return r;
 }
 
 int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
@@ -34,7 +47,7 @@ int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 	}
 	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
 		return -1;
-	return vm_read(ctx->proc, dst, addr, bytes) == (int64_t)bytes ? 0 : -1;
+	return vm_read(ctx->thr, dst, addr, bytes) == (int64_t)bytes ? 0 : -1;
 }
 
 uint64_t rt_copyin_u(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t is_signed, uint64_t d)
@@ -58,12 +71,13 @@ uint64_t rt_copyinstr(struct rt_ctx *ctx, uint64_t addr, uint64_t max, uint64_t 
 	if (max && max < limit)
 		limit = max;
 	while (len < limit) {
-		uint64_t n = 256 - ((addr + len) & 255);
+		uint64_t n = MEM_PAGE - ((addr + len) & (MEM_PAGE - 1));
 		if (n > limit - len)
 			n = limit - len;
 		if (rt_mem_read(ctx, out->s + len, addr + len, n)) {
 			rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr + len);
 			out->len = 0;
+			out->s[0] = 0;
 			return 0;
 		}
 		for (uint64_t end = len + n; len < end; len++)

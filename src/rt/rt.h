@@ -89,9 +89,11 @@ extern rt_helper_fn *const rt_helpers[];
 
 /* ---- reading what rt wrote (tools only; nothing in it is trusted) ---- */
 
-/* Walks the aggregation entries of one thread area.  @cb gets the key bytes
- * (fixed part and tail as in struct wire_tuple.data; 0 bytes: no key), the
- * generation and a copy of the value words; nonzero from @cb ends the walk. */
+/* Walks the aggregation entries of one thread area, which may change
+ * meanwhile.  @cb gets the key bytes (fixed part and tail as in struct
+ * wire_tuple.data; 0 bytes: no key), the generation and the value words:
+ * pointers into the area, whose lengths were checked and whose contents can
+ * change until they are copied.  Nonzero from @cb ends the walk and is returned. */
 typedef int rt_agg_cb(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key,
 		      uint32_t key_bytes, const uint64_t *val, uint32_t val_cnt);
 int rt_agg_walk(const struct wire_shm *geometry, const void *thread_area, const struct wire_agg *aggs,

@@ -2,56 +2,56 @@
 /* Walking the user stack by the tables that the controller made of .eh_frame. */
 #include "rt/helpers.h"
 
-#define PAGE 4096ULL
-
 struct frame {
 	uint64_t pc, sp, bp, bx, r10;
 };
 
-/* Stack memory never goes away while its thread runs on it, so what was
- * readable once is read with plain loads from then on. */
-static bool read_stack(struct rt_ctx *ctx, uint64_t addr, uint64_t *ret)
+/* What step() needs besides the frame. */
+struct walk {
+	struct rt_ctx *ctx;
+	struct frame f;
+	bool after_call; /* f.pc is a return address: the row of the call before it counts */
+	bool guessed;    /* a frame pointer was followed: f may be anything */
+};
+
+#define FRAME_MAX (256u << 10)
+
+static bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
 {
-	struct wire_thread *thr = ctx->thr;
-	if (addr >= thr->stack_lo && addr < thr->stack_hi && thr->stack_hi - addr >= 8) {
-		*ret = *(const uint64_t *)addr;
+	const struct wire_thread *thr = w->ctx->thr;
+	if (LIKELY(addr >= thr->stack_lo && addr < thr->stack_hi && thr->stack_hi - addr >= 8)) {
+		*ret = ((const struct mem_word *)addr)->v;
 		return true;
 	}
-	if (addr % 8 || rt_mem_read(ctx, ret, addr, 8))
-		return false;
-	uint64_t page = align_down(addr, PAGE);
-	if (thr->stack_hi == page)
-		thr->stack_hi = page + PAGE;
-	else if (thr->stack_lo == page + PAGE)
-		thr->stack_lo = page;
-	return true;
+	return !rt_mem_read(w->ctx, ret, addr, 8);
 }
 
-/* The thread's stack begins at the page of its stack pointer. */
-static void know_stack(struct rt_ctx *ctx)
+/* The last word of [sp, end) could be read and the tables say that it is one
+ * frame: it is all stack then, and so are its pages. */
+static void know_frame(struct walk *w, uint64_t end)
 {
-	struct wire_thread *thr = ctx->thr;
-	uint64_t sp = ctx->regs[WIRE_RSP], page = align_down(sp, PAGE), v;
-	if (sp >= thr->stack_lo && sp < thr->stack_hi)
+	struct wire_thread *thr = w->ctx->thr;
+	uint64_t sp = w->f.sp;
+	if (LIKELY(end <= thr->stack_hi) || w->guessed || sp < thr->stack_lo || sp > thr->stack_hi || end - sp > FRAME_MAX)
 		return;
-	if (thr->stack_lo == page + PAGE && !rt_mem_read(ctx, &v, page, 8)) {
-		thr->stack_lo = page;
-		return;
-	}
-	thr->stack_lo = thr->stack_hi = 0;
-	if (rt_mem_read(ctx, &v, align_down(sp, 8), 8))
-		return;
-	thr->stack_hi = page + PAGE;
-	thr->stack_lo = page;
+	thr->stack_hi = align_up(end, MEM_PAGE);
+}
+
+/* Everything in the shared memory that a table names is checked: the target
+ * can have damaged it. */
+static const void *table_at(const struct rt_ctx *ctx, uint64_t off, uint64_t bytes)
+{
+	uint64_t all = ctx->shm->bytes;
+	return off <= all && bytes <= all - off ? (const uint8_t *)ctx->shm + off : NULL;
 }
 
 static const struct wire_unw_map *find_map(struct rt_ctx *ctx, uint64_t pc)
 {
 	const struct wire_proc *proc = ctx->proc;
 	uint32_t cur = LOAD_ACQUIRE(&proc->unw_cur) & 1;
-	const struct wire_unw_map *maps = (const struct wire_unw_map *)((uint8_t *)ctx->shm + proc->unw_off[cur]);
 	uint32_t lo = 0, hi = proc->unw_cnt[cur];
-	while (lo < hi) {
+	const struct wire_unw_map *maps = table_at(ctx, proc->unw_off[cur], hi * sizeof(*maps));
+	while (maps && lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		if (pc < maps[mid].start)
 			hi = mid;
@@ -66,10 +66,12 @@ static const struct wire_unw_map *find_map(struct rt_ctx *ctx, uint64_t pc)
 static const struct wire_unw_row *find_row(struct rt_ctx *ctx, uint64_t pc)
 {
 	const struct wire_unw_map *map = find_map(ctx, pc);
-	if (!map || !map->row_cnt)
+	if (!map)
 		return NULL;
-	const struct wire_unw_row *rows = (const struct wire_unw_row *)((uint8_t *)ctx->shm + map->rows_off);
 	uint32_t want = (uint32_t)(pc - map->start), lo = 0, hi = map->row_cnt;
+	const struct wire_unw_row *rows = table_at(ctx, map->rows_off, hi * sizeof(*rows));
+	if (!rows)
+		return NULL;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		if (rows[mid].pc <= want)
@@ -82,45 +84,55 @@ static const struct wire_unw_row *find_row(struct rt_ctx *ctx, uint64_t pc)
 
 /* rt_sigreturn's frame: a ucontext at rsp; its registers begin at 40 (uc_flags, uc_link, uc_stack),
  * r8 first (struct sigcontext, arch/x86/include/uapi/asm/sigcontext.h). */
-static bool step_signal(struct rt_ctx *ctx, struct frame *f)
+#define UC_REGS 40
+enum { UC_R10 = 2, UC_RBP = 10, UC_RBX = 11, UC_RSP = 15, UC_RIP = 16 };
+
+static bool step_signal(struct walk *w)
 {
-	uint64_t regs = f->sp + 40, v[5];
-	static const uint8_t at[5] = { 16, 15, 10, 11, 2 }; /* rip rsp rbp rbx r10 */
-	for (int i = 0; i < 5; i++)
-		if (!read_stack(ctx, regs + 8ULL * at[i], &v[i]))
-			return false;
-	*f = (struct frame){ v[0], v[1], v[2], v[3], v[4] };
+	uint64_t regs = w->f.sp + UC_REGS;
+	struct frame f;
+	if (!read_word(w, regs + 8 * UC_RIP, &f.pc))
+		return false;
+	know_frame(w, regs + 8 * (UC_RIP + 1));
+	if (!read_word(w, regs + 8 * UC_RSP, &f.sp) || !read_word(w, regs + 8 * UC_RBP, &f.bp) ||
+	    !read_word(w, regs + 8 * UC_RBX, &f.bx) || !read_word(w, regs + 8 * UC_R10, &f.r10))
+		return false;
+	w->f = f;
 	return true;
 }
 
-static bool step_fp(struct rt_ctx *ctx, struct frame *f)
+static bool step_fp(struct walk *w)
 {
-	uint64_t bp, pc;
-	if (f->bp < f->sp || !read_stack(ctx, f->bp, &bp) || !read_stack(ctx, f->bp + 8, &pc))
+	struct frame *f = &w->f;
+	uint64_t v[2]; /* caller's rbp, return address */
+	w->guessed = true;
+	if (f->bp < f->sp || f->bp % 8 || rt_mem_read(w->ctx, v, f->bp, sizeof(v)))
 		return false;
 	f->sp = f->bp + 16;
-	f->bp = bp;
-	f->pc = pc;
+	f->bp = v[0];
+	f->pc = v[1];
 	return true;
 }
 
-static bool cfa_of(struct rt_ctx *ctx, const struct frame *f, const struct wire_unw_row *row, uint64_t *ret)
+static bool cfa_of(struct walk *w, const struct wire_unw_row *row, uint64_t *ret)
 {
+	const struct frame *f = &w->f;
+	uint64_t off = (uint64_t)(int64_t)row->cfa_off;
 	switch ((enum wire_unw_kind)row->kind) {
 	case WIRE_UNW_RSP:
-		*ret = f->sp + (uint64_t)(int64_t)row->cfa_off;
+		*ret = f->sp + off;
 		return true;
 	case WIRE_UNW_RBP:
-		*ret = f->bp + (uint64_t)(int64_t)row->cfa_off;
+		*ret = f->bp + off;
 		return true;
 	case WIRE_UNW_RBX:
-		*ret = f->bx + (uint64_t)(int64_t)row->cfa_off;
+		*ret = f->bx + off;
 		return true;
 	case WIRE_UNW_R10:
-		*ret = f->r10 + (uint64_t)(int64_t)row->cfa_off;
+		*ret = f->r10 + off;
 		return true;
 	case WIRE_UNW_RBP_DEREF:
-		return read_stack(ctx, f->bp + (uint64_t)(int64_t)row->cfa_off, ret);
+		return read_word(w, f->bp + off, ret);
 	case WIRE_UNW_PLT:
 		*ret = f->sp + 8 + ((f->pc & 15) >= 11 ? 8 : 0);
 		return true;
@@ -129,53 +141,64 @@ static bool cfa_of(struct rt_ctx *ctx, const struct frame *f, const struct wire_
 	}
 }
 
-static bool step_cfa(struct rt_ctx *ctx, struct frame *f, const struct wire_unw_row *row, uint64_t cfa)
+/* A register that the frame saved @off from @base; 0: it did not. */
+static bool saved_reg(struct walk *w, uint64_t base, int16_t off, uint64_t *reg)
 {
-	uint64_t pc, bp = f->bp, bx = f->bx;
-	if (!read_stack(ctx, cfa - 8, &pc))
+	return !off || read_word(w, base + (uint64_t)(int64_t)off, reg);
+}
+
+static bool step_cfa(struct walk *w, const struct wire_unw_row *row, uint64_t cfa)
+{
+	struct frame f = w->f;
+	if (cfa <= f.sp || !read_word(w, cfa - 8, &f.pc))
 		return false;
-	if (row && row->rbp_off && !read_stack(ctx, cfa + (uint64_t)(int64_t)row->rbp_off, &bp))
-		return false;
-	if (row && row->rbx_off && !read_stack(ctx, cfa + (uint64_t)(int64_t)row->rbx_off, &bx))
-		return false;
-	*f = (struct frame){ pc, cfa, bp, bx, f->r10 };
+	know_frame(w, cfa);
+	if (row) {
+		bool deref = row->kind == WIRE_UNW_RBP_DEREF;
+		uint64_t base = deref ? w->f.bp : cfa;
+		if (deref && !row->rbp_off && !read_word(w, base, &f.bp))
+			return false;
+		if (!saved_reg(w, base, row->rbp_off, &f.bp) || !saved_reg(w, base, row->rbx_off, &f.bx))
+			return false;
+	}
+	f.sp = cfa;
+	w->f = f;
 	return true;
 }
 
-/* To the caller; @after_call: pc is a return address, so the row of the call before it counts. */
-static bool step(struct rt_ctx *ctx, struct frame *f, bool *after_call)
+/* To the caller. */
+static bool step(struct walk *w)
 {
-	const struct wire_unw_row *row = find_row(ctx, f->pc - *after_call);
-	uint64_t cfa, sp = f->sp;
+	const struct wire_unw_row *row = find_row(w->ctx, w->f.pc - w->after_call);
+	uint64_t cfa;
 	bool signal = row && row->kind == WIRE_UNW_SIGFRAME;
-	*after_call = !signal;
+	w->after_call = !signal;
 	if (signal)
-		return step_signal(ctx, f);
+		return step_signal(w);
 	if (!row || row->kind == WIRE_UNW_FP)
-		return step_fp(ctx, f);
-	if (row->kind == WIRE_UNW_END || !cfa_of(ctx, f, row, &cfa) || cfa <= sp)
-		return false;
-	return step_cfa(ctx, f, row, cfa);
+		return step_fp(w);
+	return row->kind != WIRE_UNW_END && cfa_of(w, row, &cfa) && step_cfa(w, row, cfa);
+}
+
+/* At an entry and at a return the return address is on top, whatever a table may say. */
+static bool step_first(struct walk *w)
+{
+	uint16_t kind = w->ctx->site->kind;
+	if (kind != WIRE_SITE_ENTRY && kind != WIRE_SITE_RETURN)
+		return step(w);
+	w->after_call = true;
+	return step_cfa(w, NULL, w->f.sp + 8);
 }
 
 uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 {
 	const uint64_t *r = ctx->regs;
-	struct frame f = { ctx->site->addr, r[WIRE_RSP], r[WIRE_RBP], r[WIRE_RBX], r[WIRE_R10] };
+	struct walk w = { ctx, { ctx->site->addr, r[WIRE_RSP], r[WIRE_RBP], r[WIRE_RBX], r[WIRE_R10] }, false, false };
 	uint32_t n = 0;
-	bool after_call = false;
 	if (!max || ctx->site->kind == WIRE_SITE_TOOL)
 		return 0;
-	know_stack(ctx);
-	ret_pcs[n++] = f.pc;
-	/* At an entry and at a return the return address is on top, whatever a table may say. */
-	if (n < max && (ctx->site->kind == WIRE_SITE_ENTRY || ctx->site->kind == WIRE_SITE_RETURN)) {
-		if (!step_cfa(ctx, &f, NULL, f.sp + 8) || !f.pc)
-			return n;
-		ret_pcs[n++] = f.pc;
-		after_call = true;
-	}
-	while (n < max && step(ctx, &f, &after_call) && f.pc)
-		ret_pcs[n++] = f.pc;
+	ret_pcs[n++] = w.f.pc;
+	while (n < max && (n == 1 ? step_first(&w) : step(&w)) && w.f.pc)
+		ret_pcs[n++] = w.f.pc;
 	return n;
 }

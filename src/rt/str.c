@@ -98,28 +98,25 @@ uint64_t rt_strjoin(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, ui
 	return ref;
 }
 
+/* A negative index counts from the end; one before the start uses up the
+ * count.  A negative count leaves that many characters at the end. */
 uint64_t rt_substr(struct rt_ctx *ctx, uint64_t s, uint64_t index, uint64_t count, uint64_t dst)
 {
 	struct text t = get(ctx, s);
 	int64_t at = (int64_t)index, left = (int64_t)count, len = t.len;
-	if (at < -(int64_t)UINT32_MAX)
-		at = -(int64_t)UINT32_MAX;
-	if (at < 0) {
+	if (at < 0)
 		at += len;
-		if (at < 0 && left >= 0 && (left > INT64_MAX + at || left + at > 0)) {
-			left = left == INT64_MAX ? left : left + at;
-			at = 0;
-		}
+	if (at < 0 && left > 0 && left + at > 0) {
+		left = left == INT64_MAX ? left : left + at;
+		at = 0;
 	}
-	if (at >= len || at < 0)
-		left = 0;
-	else if (left < 0)
-		left = left < -len ? 0 : left + len - at;
+	if (at < 0 || at >= len)
+		return put(ctx, dst, "", 0);
 	if (left < 0)
-		left = 0;
+		left = left < at - len ? 0 : left + len - at;
 	if (left > len - at)
-		left = at < len ? len - at : 0;
-	return put(ctx, dst, left ? t.s + at : "", (uint64_t)left);
+		left = len - at;
+	return put(ctx, dst, t.s + at, (uint64_t)left);
 }
 
 uint64_t rt_strchr(struct rt_ctx *ctx, uint64_t s, uint64_t ch, uint64_t dst, uint64_t d)
@@ -178,31 +175,40 @@ uint64_t rt_rindex(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t from, ui
 	return (uint64_t)find(hay, needle, at < last ? at : last, -1);
 }
 
+static bool base_fine(struct rt_ctx *ctx, uint64_t base)
+{
+	if (base >= 2 && base <= 36)
+		return true;
+	rt_set_fault(ctx, WIRE_FAULT_ILLOP, base);
+	return false;
+}
+
+/* Digits of @v up to @end; returns where they start. */
+static char *digits(char *end, uint64_t v, uint32_t base)
+{
+	do {
+		uint32_t digit = (uint32_t)(v % base);
+		*--end = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
+		v /= base;
+	} while (v);
+	return end;
+}
+
 uint64_t rt_lltostr(struct rt_ctx *ctx, uint64_t v, uint64_t base, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	char buf[72];
-	uint32_t at = sizeof(buf);
+	char buf[72], *end = buf + sizeof(buf);
 	bool neg = base == 10 && (int64_t)v < 0;
-	if (base < 2 || base > 36) {
-		rt_set_fault(ctx, WIRE_FAULT_ILLOP, base);
-		return 0;
-	}
-	uint64_t rest = neg ? -v : v;
-	do {
-		uint64_t digit = rest % base;
-		buf[--at] = (char)(digit < 10 ? '0' + digit : 'a' + digit - 10);
-		rest /= base;
-	} while (rest);
-	if (base == 16) {
-		buf[--at] = 'x';
-		buf[--at] = '0';
-	} else if (base == 8 && v) {
-		buf[--at] = '0';
-	}
+	if (!base_fine(ctx, base))
+		return put(ctx, dst, "", 0);
+	char *at = digits(end, neg ? -v : v, (uint32_t)base);
+	if (base == 16)
+		*--at = 'x';
+	if (base == 16 || (base == 8 && v))
+		*--at = '0';
 	if (neg)
-		buf[--at] = '-';
-	return put(ctx, dst, buf + at, sizeof(buf) - at);
+		*--at = '-';
+	return put(ctx, dst, at, (uint64_t)(end - at));
 }
 
 static int digit_of(char c)
@@ -216,27 +222,24 @@ static int digit_of(char c)
 	return 99;
 }
 
+/* What a sum too large for 64 bits becomes is its low 64 bits, as in DTrace. */
 uint64_t rt_strtoll(struct rt_ctx *ctx, uint64_t s, uint64_t base, uint64_t c, uint64_t d)
 {
 	UNUSED(0, c, d);
 	struct text t = get(ctx, s);
-	uint32_t i = 0;
-	while (i < t.len && (t.s[i] == ' ' || (t.s[i] >= '\t' && t.s[i] <= '\r')))
-		i++;
-	bool neg = i < t.len && t.s[i] == '-';
-	if (i < t.len && (t.s[i] == '-' || t.s[i] == '+'))
-		i++;
-	if (base == 16 && i + 2 < t.len && t.s[i] == '0' && (t.s[i + 1] | 32) == 'x' && digit_of(t.s[i + 2]) < 16)
-		i += 2;
-	uint64_t v = 0, limit = neg ? 1ULL << 63 : INT64_MAX;
-	for (; i < t.len && (uint64_t)digit_of(t.s[i]) < base; i++) {
-		uint64_t digit = (uint64_t)digit_of(t.s[i]);
-		if (v > (limit - digit) / base) {
-			v = limit;
-			break;
-		}
-		v = v * base + digit;
-	}
+	const char *p = t.s, *end = t.s + t.len;
+	if (!base_fine(ctx, base))
+		return 0;
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	bool neg = p < end && *p == '-';
+	if (p < end && (*p == '-' || *p == '+'))
+		p++;
+	if (base == 16 && end - p > 2 && p[0] == '0' && (p[1] | 32) == 'x' && digit_of(p[2]) < 16)
+		p += 2;
+	uint64_t v = 0;
+	for (; p < end && (uint64_t)digit_of(*p) < base; p++)
+		v = v * base + (uint64_t)digit_of(*p);
 	return neg ? -v : v;
 }
 

@@ -39,9 +39,13 @@ static bool is_live(const struct wire_thread *thr, uint32_t proc, uint32_t tid)
 /* The thread may be known under another fs base: it had none when it registered first. */
 static struct wire_thread *find_tid(struct wire_shm *shm, uint32_t proc, uint32_t tid)
 {
-	for (uint32_t i = 1; i < shm->thread_cnt; i++)
-		if (is_live(thread_at(shm, i), proc, tid))
-			return thread_at(shm, i);
+	for (uint32_t i = 1; i < shm->thread_cnt; i++) {
+		struct wire_thread *thr = thread_at(shm, i);
+		if (is_live(thr, proc, tid))
+			return thr;
+		if (LOAD_RELAXED(&thr->state) == WIRE_THREAD_FREE && !thr->incarnation)
+			break; /* slots are taken in order: none behind was ever used */
+	}
 	return NULL;
 }
 

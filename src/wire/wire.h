@@ -195,8 +195,10 @@ enum wire_thread_state {
 struct wire_ring {
 	uint64_t head;      /* next free position (producer) */
 	uint64_t published; /* everything below is complete (producer) */
-	uint64_t open[WIRE_LEVEL_MAX]; /* position of the record that level i is writing; ~0: none */
-	uint64_t pad[2];
+	uint64_t open[WIRE_LEVEL_MAX]; /* position of the record that level i is writing; ~0: none;
+	                                * bit 0: head is being moved for it */
+	uint64_t rung;      /* tail + 1 when the doorbell was last rung because of this ring */
+	uint64_t pad;
 	uint64_t tail;      /* everything below was consumed (consumer) */
 	uint64_t pad2[7];
 };
@@ -208,15 +210,16 @@ struct wire_thread {
 	uint32_t proc;  /* index of its struct wire_proc */
 	uint64_t key;   /* fs base */
 	uint32_t incarnation; /* counts the slot's users: part of keys of self-> arrays */
-	uint32_t level; /* probes that run now on this thread */
-	uint64_t level_sp[WIRE_LEVEL_MAX]; /* application's rsp of each of them */
+	uint32_t level; /* 1 + the highest level_sp in use, as far as the producer has noted it */
+	uint64_t level_sp[WIRE_LEVEL_MAX]; /* application's rsp of each of them; 0: level not in use */
 	uint64_t stack_lo, stack_hi; /* [lo, hi) of its stack known to be readable */
 	struct wire_ring ring __attribute__((aligned(64)));
 	uint64_t level_drops; /* hits lost because WIRE_LEVEL_MAX probes ran already */
 	uint64_t agg_drops;   /* no room for a new key */
 	uint64_t dyn_drops;   /* no room for a dynamic variable */
 	uint64_t agg_used;    /* bytes of the aggregation arena in use */
-	uint64_t pad[4];
+	uint32_t own_pid;     /* the process's id as it sees it itself; 0: not asked yet */
+	uint32_t pad[7];
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "../tap.h"
+#include "ring/ring.h"
+
+#define BYTES 4096u
+#define HEAD ((uint32_t)sizeof(struct wire_rec))
+
+static struct wire_ring ring;
+static uint8_t data[BYTES] __attribute__((aligned(64)));
+static struct ring_reader reader;
+
+static void start(void)
+{
+	memset(&ring, 0, sizeof(ring));
+	memset(data, 0xa5, sizeof(data));
+	memset(ring.open, 0xff, sizeof(ring.open));
+	ring_reader_init(&reader, &ring, data, BYTES);
+}
+
+static struct wire_rec *reserve(uint32_t level, uint32_t payload)
+{
+	return ring_reserve(&ring, data, BYTES, level, HEAD + payload);
+}
+
+static void commit(uint32_t level, struct wire_rec *rec, uint64_t tag)
+{
+	rec->tsc = tag;
+	ring_commit(&ring, data, BYTES, level, rec, rec->bytes);
+}
+
+static bool put(uint64_t tag, uint32_t payload)
+{
+	struct wire_rec *rec = reserve(0, payload);
+	if (rec)
+		commit(0, rec, tag);
+	return rec != NULL;
+}
+
+/* The tag of the next record; 0: there is none. */
+static uint64_t get(void)
+{
+	const struct wire_rec *rec = ring_reader_next(&reader);
+	return rec ? rec->tsc : 0;
+}
+
+static void reads_what_was_written(void)
+{
+	start();
+	CHECK_EQ(get(), 0);
+	CHECK(put(1, 0) && put(2, 16));
+	CHECK_EQ(get(), 1);
+	CHECK_EQ(get(), 2);
+	CHECK_EQ(get(), 0);
+	CHECK_EQ(ring.tail, 0);
+	ring_reader_release(&reader);
+	CHECK_EQ(ring.tail, ring.head);
+}
+
+static void goes_round(void)
+{
+	start();
+	uint64_t next = 1;
+	for (uint64_t i = 1; i < 2000; i++) {
+		CHECK(put(i, (uint32_t)(i * 8 % 480)));
+		if (i % 5)
+			continue;
+		for (; next <= i; next++)
+			CHECK_EQ(get(), next);
+		ring_reader_release(&reader);
+	}
+	CHECK_EQ(reader.bad, 0);
+}
+
+static void full_is_refused_and_recovers(void)
+{
+	start();
+	uint64_t n = 0;
+	while (put(n + 1, 40))
+		n++;
+	CHECK_EQ(n, BYTES / 64);
+	CHECK_EQ(ring.open[0], UINT64_MAX);
+	CHECK_EQ(get(), 1);
+	CHECK(!put(n + 1, 40)); /* not released yet */
+	ring_reader_release(&reader);
+	CHECK(put(n + 1, 40));
+	for (uint64_t i = 2; i <= n + 1; i++)
+		CHECK_EQ(get(), i);
+	CHECK(!reserve(0, BYTES)); /* larger than the ring */
+}
+
+static void commit_gives_back(void)
+{
+	start();
+	struct wire_rec *rec = reserve(0, 1000);
+	rec->tsc = 1;
+	ring_commit(&ring, data, BYTES, 0, rec, HEAD + 3);
+	CHECK_EQ(ring.head, HEAD + 8);
+	CHECK(put(2, 8));
+	CHECK_EQ(get(), 1);
+	CHECK_EQ(get(), 2);
+}
+
+static void keeps_its_size_when_something_follows(void)
+{
+	start();
+	struct wire_rec *outer = reserve(0, 200), *inner = reserve(1, 8);
+	commit(1, inner, 2);
+	outer->tsc = 1;
+	ring_commit(&ring, data, BYTES, 0, outer, HEAD);
+	CHECK_EQ(outer->bytes, HEAD + 200);
+	CHECK_EQ(get(), 1);
+	CHECK_EQ(get(), 2);
+	CHECK_EQ(get(), 0);
+}
+
+static void outer_holds_back_inner(void)
+{
+	start();
+	struct wire_rec *a = reserve(0, 8), *b = reserve(1, 8), *c = reserve(2, 8);
+	commit(2, c, 3);
+	commit(1, b, 2);
+	CHECK_EQ(get(), 0);
+	commit(0, a, 1);
+	CHECK_EQ(get(), 1);
+	CHECK_EQ(get(), 2);
+	CHECK_EQ(get(), 3);
+}
+
+/* Level 0 was about to reserve when level 1 took the last room. */
+static void refused_level_publishes_for_others(void)
+{
+	start();
+	while (ring.head < BYTES - 128)
+		CHECK(put(1, 40));
+	ring.open[0] = ring.head | 1;
+	struct wire_rec *inner = reserve(1, 104);
+	commit(1, inner, 9);
+	CHECK(ring.published < ring.head);
+	CHECK(!reserve(0, 104));
+	CHECK_EQ(ring.published, ring.head);
+}
+
+static void abandoned_record_is_skipped(void)
+{
+	start();
+	CHECK(put(1, 8));
+	CHECK(reserve(0, 64) != NULL);
+	struct wire_rec *inner = reserve(1, 8);
+	commit(1, inner, 2);
+	CHECK_EQ(get(), 1);
+	CHECK_EQ(get(), 0);
+	ring_abandon(&ring, data, BYTES, 0);
+	CHECK_EQ(get(), 2);
+	ring_abandon(&ring, data, BYTES, 0); /* nothing open: nothing happens */
+	CHECK(put(3, 8));
+	CHECK_EQ(get(), 3);
+}
+
+static void abandoned_behind_padding(void)
+{
+	start();
+	while (ring.head < BYTES - 64)
+		CHECK(put(1, 40));
+	while (get())
+		;
+	ring_reader_release(&reader);
+	struct wire_rec *rec = reserve(0, 200);
+	CHECK((uint8_t *)rec == data);
+	ring_abandon(&ring, data, BYTES, 0);
+	CHECK(put(2, 8));
+	CHECK_EQ(get(), 2);
+	CHECK_EQ(reader.bad, 0);
+}
+
+/* longjmp between the two steps of a reservation: with and without having got the place. */
+static void abandoned_in_the_middle(void)
+{
+	start();
+	CHECK(put(1, 8));
+	uint64_t pos = ring.head;
+	ring.open[0] = pos | 1; /* did not get it; a nested probe did */
+	commit(1, reserve(1, 8), 2);
+	ring_abandon(&ring, data, BYTES, 0);
+	CHECK(put(3, 8));
+	CHECK_EQ(get(), 1);
+	CHECK_EQ(get(), 3);
+
+	pos = ring.head;
+	ring.open[0] = pos | 1; /* got it and wrote no header */
+	memset(data + (pos & (BYTES - 1)), 0xff, 128);
+	ring.head += 128;
+	ring_abandon(&ring, data, BYTES, 0);
+	CHECK(put(4, 8));
+	CHECK_EQ(get(), 4);
+
+	ring_reader_release(&reader);
+	while (ring.head % BYTES < BYTES - 64)
+		CHECK(put(5, 40));
+	while (get())
+		;
+	ring_reader_release(&reader);
+	ring.open[0] = ring.head | 1; /* across the ring's end */
+	ring.head += 256;
+	struct wire_rec *alive = reserve(1, 8);
+	ring_abandon(&ring, data, BYTES, 0);
+	commit(1, alive, 6); /* what another level has open is not touched */
+	CHECK_EQ(get(), 6);
+	CHECK_EQ(reader.bad, 0);
+}
+
+static void reader_trusts_nothing(void)
+{
+	static const uint32_t bad[] = { 0, 4, 12, 16, BYTES, BYTES + 8, UINT32_MAX - 7, 0x80000000u };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		start();
+		CHECK(put(1, 8) && put(2, 8));
+		((struct wire_rec *)data)->bytes = bad[i];
+		CHECK_EQ(get(), 0);
+		CHECK_EQ(reader.bad, 1);
+		ring_reader_release(&reader);
+		CHECK(put(3, 8));
+		CHECK_EQ(get(), 3);
+	}
+	start();
+	ring.published = 3ULL * BYTES;
+	CHECK_EQ(get(), 0);
+	ring.published = UINT64_MAX;
+	CHECK_EQ(get(), 0);
+	CHECK(reader.bad == 2);
+}
+
+/* Random nesting against a list of what must come out, in the order of the reservations. */
+struct model {
+	uint64_t tags[4096];
+	uint32_t cnt, read;
+};
+
+static uint64_t rnd;
+static uint32_t below(uint32_t n)
+{
+	rnd = rnd * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)(rnd >> 33) % n;
+}
+
+static void nest(struct model *m, uint32_t level)
+{
+	struct wire_rec *rec = reserve(level, 8 * below(20));
+	if (!rec)
+		return;
+	uint64_t tag = ++m->cnt;
+	uint32_t at = m->cnt - 1;
+	m->tags[at] = tag;
+	for (uint32_t n = below(3); n && level + 1 < WIRE_LEVEL_MAX && m->cnt < 4000; n--)
+		nest(m, level + 1);
+	if (below(8) == 0) {
+		m->tags[at] = 0;
+		ring_abandon(&ring, data, BYTES, level);
+		return;
+	}
+	rec->tsc = tag;
+	ring_commit(&ring, data, BYTES, level, rec, HEAD + below(rec->bytes - HEAD + 1));
+}
+
+static void model_read(struct model *m)
+{
+	uint64_t tag;
+	while ((tag = get())) {
+		while (!m->tags[m->read])
+			m->read++;
+		if (!CHECK_MSG(tag == m->tags[m->read], "record %u, not %u", (unsigned)tag, (unsigned)m->tags[m->read]))
+			return;
+		m->read++;
+	}
+	ring_reader_release(&reader);
+}
+
+static void nests_at_random(void)
+{
+	for (rnd = 1; rnd < 30; rnd++) {
+		static struct model m;
+		uint64_t seed = rnd;
+		m.cnt = m.read = 0;
+		start();
+		while (m.cnt < 3900) {
+			nest(&m, 0);
+			if (below(4) == 0)
+				model_read(&m);
+		}
+		model_read(&m);
+		while (m.read < m.cnt && !m.tags[m.read])
+			m.read++;
+		CHECK_EQ(m.read, m.cnt);
+		CHECK_EQ(reader.bad, 0);
+		rnd = seed;
+	}
+}
+
+TAP_MAIN(TEST(reads_what_was_written), TEST(goes_round), TEST(full_is_refused_and_recovers), TEST(commit_gives_back),
+	 TEST(keeps_its_size_when_something_follows), TEST(outer_holds_back_inner), TEST(refused_level_publishes_for_others),
+	 TEST(abandoned_record_is_skipped), TEST(abandoned_behind_padding), TEST(abandoned_in_the_middle),
+	 TEST(reader_trusts_nothing), TEST(nests_at_random))
