@@ -252,12 +252,16 @@ static int run_hooked(struct rt_ctx *ctx, const struct ir_prog *const *progs, ui
 	return faulted;
 }
 
+#define NESTED_BYTES 4096u
+
 int ir_interp_fire_hooked(struct wire_shm *shm, const struct wire_site *site, const struct ir_prog *const *progs,
 			  uint32_t prog_cnt, const uint64_t tool_args[10], ir_fault_fn *on_fault, void *arg)
 {
 	struct wire_proc *proc = (struct wire_proc *)((char *)shm + shm->proc_off);
 	struct wire_thread *thr = (struct wire_thread *)((char *)shm + shm->thread_off);
-	struct rt_ctx *ctx = rt_enter(shm, proc, thr, site, (uint64_t)(uintptr_t)__builtin_frame_address(0));
+	/* ERROR fires inside the probe that failed, by a call: as far below it as a signal's probe would be. */
+	uint64_t sp = (uint64_t)(uintptr_t)__builtin_frame_address(0) - thr->level * NESTED_BYTES;
+	struct rt_ctx *ctx = rt_enter(shm, proc, thr, site, sp);
 	if (!ctx)
 		return -1;
 	ctx->tsc = rt_now_tsc();
