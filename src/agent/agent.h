@@ -23,13 +23,20 @@ enum agent_fn {
 	AGENT_FN_CNT
 };
 
+enum {
+	AGENT_HELPER_CNT = 0
+#define HELPER(name, result, args, faults) +1
+#include "wire/helpers.def"
+#undef HELPER
+};
+
 /* The one exported symbol, dyntrace_agent_info. */
 struct agent_info {
 	uint64_t magic;
 	uint32_t version;    /* WIRE_VERSION */
 	uint32_t helper_cnt; /* of helpers.def when it was built */
 	const void *fns[AGENT_FN_CNT];
-	const void *helpers[]; /* helper_cnt */
+	const void *helpers[AGENT_HELPER_CNT]; /* in the order of helpers.def */
 };
 
 #endif

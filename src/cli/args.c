@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char optstring[] = "3:6:b:c:d:ef:Fhi:lm:n:o:p:P:qs:SvVwx:Z";
+static const char optstring[] = "3:6:b:c:Cd:D:ef:FhHi:I:lL:m:n:o:p:P:qs:SU:vVwx:X:Z";
 enum { OPT_HELP = 256, OPT_VERSION };
 static const struct option longopts[] = {
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -61,7 +61,7 @@ static int add_pid(struct cli_args *a, const char *arg)
 static int set_option(struct cli_args *a, const char *flag, const char *name, const char *value)
 {
 	struct err e;
-	if (!options_set(&a->opts, name, value, false, &e))
+	if (!cli_options_set(&a->opts, name, value, false, &e))
 		return CLI_OK;
 	cli_error("failed to set %s: %s", flag, e.msg);
 	return CLI_ERROR;
@@ -143,6 +143,13 @@ static int one_option(struct cli_args *a, int opt, const char *arg)
 	case 'w': return set_option(a, "-w", "destructive", NULL);
 	case 'F': return set_option(a, "-F", "flowindent", NULL);
 	case 'Z': return set_option(a, "-Z", "zdefs", NULL);
+	case 'C': return set_option(a, "-C", "cpp", NULL);
+	case 'D': return set_option(a, "-D", "define", arg);
+	case 'H': return set_option(a, "-H", "cpphdrs", NULL);
+	case 'I': return set_option(a, "-I", "incdir", arg);
+	case 'L': return set_option(a, "-L", "libdir", arg);
+	case 'U': return set_option(a, "-U", "undef", arg);
+	case 'X': return set_option(a, "-X", "stdc", arg);
 	case 'x': return set_x(a, arg);
 	case 'd': return set_dumps(a, arg);
 	case 'S': a->dumps |= DUMP_IR; return CLI_OK;
@@ -170,11 +177,11 @@ static int take_macros(struct cli_args *a, int argc, char **argv, const char *ze
 	return CLI_OK;
 }
 
-int args_parse(struct cli_args *a, int argc, char **argv)
+int cli_args_parse(struct cli_args *a, int argc, char **argv)
 {
 	const char *zero = argv[0];
 	int opt, rc = CLI_OK;
-	options_init(&a->opts);
+	cli_options_init(&a->opts);
 	if (argc > 1 && !strcmp(argv[1], "explain")) {
 		a->mode = MODE_EXPLAIN;
 		argv++;
@@ -187,7 +194,7 @@ int args_parse(struct cli_args *a, int argc, char **argv)
 	return rc ? rc : take_macros(a, argc, argv, zero);
 }
 
-void args_deinit(struct cli_args *a)
+void cli_args_deinit(struct cli_args *a)
 {
 	for (uint32_t i = 0; i < a->src_cnt; i++) {
 		free(a->srcs[i].arg);
@@ -200,6 +207,7 @@ void args_deinit(struct cli_args *a)
 	free(a->commands);
 	free(a->pids);
 	free(a->macros);
+	cli_options_deinit(&a->opts);
 }
 
 /* Copies one word of @p to @w, quotes taken off; returns what follows. */
@@ -218,7 +226,7 @@ static const char *split_word(const char *p, char *w)
 	return p;
 }
 
-char **args_split(const char *command)
+char **cli_args_split(const char *command)
 {
 	char **words = calloc(strlen(command) / 2 + 2, sizeof(*words));
 	uint32_t n = 0;
@@ -235,7 +243,7 @@ char **args_split(const char *command)
 	return words;
 }
 
-void args_split_free(char **words)
+void cli_args_split_free(char **words)
 {
 	for (char **w = words; w && *w; w++)
 		free(*w);

@@ -33,7 +33,7 @@ static uint32_t collect(struct cli *cli, struct session_probe *v)
 }
 
 /* Arms what was matched and is not armed yet. CLI_OK or CLI_ERROR. */
-int arm_new(struct cli *cli)
+int cli_arm_new(struct cli *cli)
 {
 	struct session_probe *v = calloc(cli->probe_cnt + 1ul, sizeof(*v));
 	struct refusals r = { .cli = cli };
@@ -44,7 +44,8 @@ int arm_new(struct cli *cli)
 		return CLI_ERROR;
 	}
 	uint32_t n = collect(cli, v);
-	int rc = n ? session_arm(cli->session, v, n, refused, &r, &sites, &e) : 0;
+	/* Also where there is nothing yet: the session then watches for libraries. */
+	int rc = session_arm(cli->session, v, n, refused, &r, &sites, &e);
 	free(v);
 	if (rc < 0) {
 		cli_error("could not enable tracing: %s", e.msg);

@@ -22,11 +22,16 @@ struct cli_options {
 #define OPTION(name, kind, when, dflt, doc) uint64_t name;
 #include "cli/options.def"
 #undef OPTION
+#define CLI_CPP_ARGS 100
+	char *cpp_argv[CLI_CPP_ARGS]; /* of the preprocessor; owned */
+	uint32_t cpp_argc;
+	char *cpp_path; /* NULL: cpp; owned */
 };
-void options_init(struct cli_options *); /* defaults, then the environment: DTRACE_OPT_NAME */
+void cli_options_deinit(struct cli_options *);
+void cli_options_init(struct cli_options *); /* defaults, then the environment: DTRACE_OPT_NAME */
 /* @value NULL: none was given. -ENOENT, -EINVAL or, once @armed, -EBUSY, with a message. */
-int options_set(struct cli_options *, const char *name, const char *value, bool armed, struct err *reterr);
-void options_list(FILE *);
+int cli_options_set(struct cli_options *, const char *name, const char *value, bool armed, struct err *reterr);
+void cli_options_list(FILE *);
 
 /* ---- arguments (args.c) ---- */
 
@@ -55,11 +60,11 @@ struct cli_args {
 	struct cli_options opts;
 };
 /* CLI_OK, or the exit status after a message. */
-int args_parse(struct cli_args *, int argc, char **argv);
-void args_deinit(struct cli_args *);
+int cli_args_parse(struct cli_args *, int argc, char **argv);
+void cli_args_deinit(struct cli_args *);
 /* Words of a -c command: blanks separate, quotes and backslashes hold together. NULL: out of memory. */
-char **args_split(const char *command);
-void args_split_free(char **words);
+char **cli_args_split(const char *command);
+void cli_args_split_free(char **words);
 
 /* ---- messages (msg.c) ---- */
 
@@ -113,8 +118,13 @@ struct cli {
 	struct session *session;
 	struct consume *consume;
 	bool noticed;     /* what matched has been said */
+	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
+
+/* cpp.c: @text after the preprocessor, malloc'ed; NULL after filling *reterr */
+char *cli_cpp_run(const struct cli_options *, const char *text, struct err *reterr);
+char *cli_read_all(FILE *); /* malloc'ed; NULL: no memory */
 
 /* compile.c: CLI_OK or CLI_ERROR after messages */
 int cli_compile(struct cli *);
@@ -124,37 +134,38 @@ void cli_consume_opts(struct cli *, struct consume_opts *);
 void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_t line, const char *msg);
 
 /* target.c */
-int targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
-int targets_attach(struct cli *);
-void targets_close(struct cli *);
-struct cli_target *target_by_proc(struct cli *, uint32_t proc);
+int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
+int cli_targets_attach(struct cli *);
+void cli_targets_close(struct cli *);
+struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
 /* match.c: finds the probes of all descriptions */
-int match_all(struct cli *);
+int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
-uint32_t match_complain(struct cli *, bool starting);
-void match_notice(struct cli *);
-uint64_t match_total(const struct cli *);
+uint32_t cli_match_complain(struct cli *, bool starting);
+void cli_match_notice(struct cli *);
+uint64_t cli_match_total(const struct cli *);
 
 /* arm.c */
-int arm_new(struct cli *);
+int cli_arm_new(struct cli *);
 /* fire.c: the tool's own probes */
-void fire_named(struct cli *, const char *name, const uint64_t args[10]);
-void fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);
-uint64_t ticks_start(struct cli *);           /* ns to the first, or UINT64_MAX */
-uint64_t ticks_fire(struct cli *);            /* those that are due; ns to the next */
+void cli_fire_named(struct cli *, const char *name, const uint64_t args[10]);
+void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);
+uint64_t cli_ticks_start(struct cli *);           /* ns to the first, or UINT64_MAX */
+/* Those that are due; sets *ret_fired if any; ns to the next. */
+uint64_t cli_ticks_fire(struct cli *, bool *ret_fired);
 uint64_t cli_now_ns(void);
 
 /* verbs: exit status */
-int verb_trace(struct cli *);
-int verb_list(struct cli *);
-int verb_explain(struct cli *);
+int cli_verb_trace(struct cli *);
+int cli_verb_list(struct cli *);
+int cli_verb_explain(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
 /* loop.c: from armed to told to stop */
-int loop_run(struct cli *);
-void loop_signals(void);
-bool loop_interrupted(void);
-bool loop_impatient(void);
+int cli_loop_run(struct cli *);
+void cli_loop_signals(void);
+bool cli_loop_interrupted(void);
+bool cli_loop_impatient(void);
 
 #endif

@@ -7,24 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static char *read_all(FILE *fp)
-{
-	size_t cap = 4096, len = 0, n;
-	char *text = malloc(cap);
-	while (text && (n = fread(text + len, 1, cap - len - 1, fp)) > 0) {
-		len += n;
-		if (len + 1 < cap)
-			continue;
-		char *t = realloc(text, cap *= 2);
-		if (!t)
-			free(text);
-		text = t;
-	}
-	if (text)
-		text[len] = 0;
-	return text;
-}
-
 static int load_script(struct cli_source *s)
 {
 	FILE *fp = fopen(s->arg, "r");
@@ -32,7 +14,7 @@ static int load_script(struct cli_source *s)
 		cli_error("failed to open %s: %s", s->arg, strerror(errno));
 		return CLI_ERROR;
 	}
-	s->text = read_all(fp);
+	s->text = cli_read_all(fp);
 	int bad = ferror(fp);
 	fclose(fp);
 	if (s->text && !bad)
@@ -67,7 +49,7 @@ static void show_diags(const struct cli *cli)
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
 {
 	struct cli *cli = arg;
-	int rc = options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
+	int rc = cli_options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
 	if (!rc && cli->consume) {
 		struct consume_opts o;
 		cli_consume_opts(cli, &o);
@@ -137,11 +119,27 @@ static int check_image(struct cli *cli)
 	return CLI_ERROR;
 }
 
+static int preprocess(struct cli *cli, uint32_t src)
+{
+	struct cli_source *s = &cli->args.srcs[src];
+	struct err e;
+	char *text = cli_cpp_run(&cli->args.opts, s->text, &e);
+	if (!text) {
+		cli_source_error(cli, src, NULL, 0, e.msg);
+		return CLI_ERROR;
+	}
+	free(s->text);
+	s->text = text;
+	return CLI_OK;
+}
+
 int cli_compile(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
 		struct cli_source *s = &cli->args.srcs[i];
 		if (s->kind == D_SRC_PROGRAM && !s->text && load_script(s))
+			return CLI_ERROR;
+		if (cli->args.opts.cpp && s->kind == D_SRC_PROGRAM && preprocess(cli, i))
 			return CLI_ERROR;
 	}
 	struct d_opts opts = compiler_opts(cli);
@@ -166,6 +164,6 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .no_ids = cli_testing(), .demangle = o->demangle,
 		.stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
-		.on_error = fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
+		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 	};
 }

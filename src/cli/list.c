@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void list_head(FILE *fp) { fprintf(fp, "%5s %10s %17s %33s %s\n", "ID", "PROVIDER", "MODULE", "FUNCTION", "NAME"); }
+static void list_head(FILE *fp)
+{
+	fprintf(fp, "%5s %10s %17s %33s %s\n", "ID", "PROVIDER", "MODULE", "FUNCTION", "NAME");
+}
 
 static void list_probe(FILE *fp, const struct probe *p)
 {
@@ -40,15 +43,15 @@ static int list_all(struct cli *cli)
 	return CLI_OK;
 }
 
-int verb_list(struct cli *cli)
+int cli_verb_list(struct cli *cli)
 {
-	if (targets_open(cli) || targets_attach(cli))
+	if (cli_targets_open(cli) || cli_targets_attach(cli))
 		return CLI_ERROR;
 	if (!cli->args.src_cnt) {
 		list_head(cli->out);
 		return list_all(cli);
 	}
-	if (cli_compile(cli) || match_all(cli))
+	if (cli_compile(cli) || cli_match_all(cli))
 		return CLI_ERROR;
 	list_head(cli->out);
 	list_matches(cli);
@@ -71,22 +74,22 @@ static int explain_probes(struct cli *cli)
 	return CLI_OK;
 }
 
-int verb_explain(struct cli *cli)
+int cli_verb_explain(struct cli *cli)
 {
 	struct err e;
 	if (!cli->args.src_cnt) {
 		cli_error("explain needs probes: -n or -s");
 		return CLI_USAGE;
 	}
-	if (targets_open(cli) || cli_compile(cli))
+	if (cli_targets_open(cli) || cli_compile(cli))
 		return CLI_ERROR;
 	if (session_create(&cli->prog.image, &(struct session_opts){ 0 }, &cli->session, &e)) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	if (targets_attach(cli) || match_all(cli))
+	if (cli_targets_attach(cli) || cli_match_all(cli))
 		return CLI_ERROR;
-	if (!cli->args.opts.zdefs && match_complain(cli, true))
+	if (!cli->args.opts.zdefs && cli_match_complain(cli, true))
 		return CLI_ERROR;
 	return explain_probes(cli);
 }

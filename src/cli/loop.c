@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <string.h>
 
+#define DRAIN_GAP_NS 2000000 /* between two drains, at least */
+
 static volatile sig_atomic_t interrupts;
 
 static void on_signal(int sig)
@@ -14,11 +16,11 @@ static void on_signal(int sig)
 	interrupts++;
 }
 
-bool loop_interrupted(void) { return interrupts > 0; }
-bool loop_impatient(void) { return interrupts > 1; }
+bool cli_loop_interrupted(void) { return interrupts > 0; }
+bool cli_loop_impatient(void) { return interrupts > 1; }
 
 /* A reader of our output that went away must not leave the target armed, either. */
-void loop_signals(void)
+void cli_loop_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct sigaction sa = { .sa_handler = on_signal }, old;
@@ -31,17 +33,17 @@ void loop_signals(void)
 
 static int modules_came(struct cli *cli, uint32_t proc)
 {
-	struct cli_target *t = target_by_proc(cli, proc);
+	struct cli_target *t = cli_target_by_proc(cli, proc);
 	struct err e;
-	int rc = match_all(cli);
+	int rc = cli_match_all(cli);
 	if (!rc && t && t->starting) {
 		t->starting = false;
-		if (!cli->args.opts.zdefs && match_complain(cli, false))
+		if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 			rc = CLI_ERROR;
 		else
-			match_notice(cli);
+			cli_match_notice(cli);
 	}
-	rc = rc ? rc : arm_new(cli);
+	rc = rc ? rc : cli_arm_new(cli);
 	if (session_modules_done(cli->session, proc, &e) < 0)
 		cli_error("%s", e.msg);
 	return rc;
@@ -49,7 +51,7 @@ static int modules_came(struct cli *cli, uint32_t proc)
 
 static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 {
-	struct cli_target *t = target_by_proc(cli, proc);
+	struct cli_target *t = cli_target_by_proc(cli, proc);
 	if (!t || t->gone)
 		return;
 	t->gone = true;
@@ -59,7 +61,7 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	/* A description that was left open for a program that ended before it loaded anything. */
 	if (t->starting && !cli->args.opts.zdefs) {
 		t->starting = false;
-		if (match_complain(cli, false))
+		if (cli_match_complain(cli, false))
 			cli->status = CLI_ERROR;
 	}
 }
@@ -113,28 +115,37 @@ static bool told_to_stop(const struct cli *cli)
 	       (cli->target_cnt && !cli->live_cnt);
 }
 
-int loop_run(struct cli *cli)
+/* Records are read at a rate, and soon after a tick: what it prints or clears is due now. */
+static int drain_if_due(struct cli *cli, bool ticked)
 {
-	uint64_t every = cli->args.opts.switchrate ? cli->args.opts.switchrate : 1000000;
-	uint64_t next_drain = cli_now_ns() + every, next_status = cli_now_ns() + cli->args.opts.statusrate;
-	uint64_t tick = ticks_start(cli);
-	int rc = CLI_OK;
+	const struct cli_options *o = &cli->args.opts;
+	uint64_t now = cli_now_ns();
+	if (now < cli->next_drain_ns && !(ticked && now >= cli->last_drain_ns + DRAIN_GAP_NS))
+		return CLI_OK;
+	int rc = drain(cli);
+	cli->last_drain_ns = now;
+	cli->next_drain_ns = now + (o->switchrate > DRAIN_GAP_NS ? o->switchrate : DRAIN_GAP_NS);
+	if (now >= cli->next_status_ns) {
+		if (cli->next_status_ns)
+			consume_report_drops(cli->consume);
+		cli->next_status_ns = now + o->statusrate;
+	}
+	return rc;
+}
+
+int cli_loop_run(struct cli *cli)
+{
+	uint64_t tick = cli_ticks_start(cli);
+	int rc = drain_if_due(cli, false);
 	while (rc == CLI_OK && !told_to_stop(cli)) {
-		uint64_t now = cli_now_ns(), wait = next_drain > now ? next_drain - now : 0;
+		uint64_t now = cli_now_ns(), wait = cli->next_drain_ns > now ? cli->next_drain_ns - now : 0;
 		uint32_t proc = 0;
 		int status = 0;
+		bool ticked = false;
 		enum session_event ev = session_wait(cli->session, tick < wait ? tick : wait, &proc, &status);
 		rc = handle(cli, ev, proc);
-		tick = ticks_fire(cli);
-		now = cli_now_ns();
-		if (rc || (ev != SESSION_DATA && now < next_drain))
-			continue;
-		rc = drain(cli);
-		next_drain = now + every;
-		if (now >= next_status) {
-			consume_report_drops(cli->consume);
-			next_status = now + cli->args.opts.statusrate;
-		}
+		tick = cli_ticks_fire(cli, &ticked);
+		rc = rc ? rc : drain_if_due(cli, ticked || ev == SESSION_DATA);
 	}
 	return rc;
 }

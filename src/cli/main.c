@@ -2,8 +2,10 @@
 #include "cli/cli_int.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 static int open_output(struct cli *cli)
 {
@@ -25,17 +27,17 @@ static int run(struct cli *cli)
 		cli_usage(stdout);
 		return CLI_OK;
 	case MODE_OPTIONS:
-		options_list(stdout);
+		cli_options_list(stdout);
 		return CLI_OK;
 	case MODE_VERSION:
 		printf("%s: dyntrace %s\n", cli_name, DYNTRACE_VERSION);
 		return CLI_OK;
 	case MODE_LIST:
-		return open_output(cli) ? CLI_ERROR : verb_list(cli);
+		return open_output(cli) ? CLI_ERROR : cli_verb_list(cli);
 	case MODE_EXPLAIN:
-		return open_output(cli) ? CLI_ERROR : verb_explain(cli);
+		return open_output(cli) ? CLI_ERROR : cli_verb_explain(cli);
 	case MODE_TRACE:
-		return open_output(cli) ? CLI_ERROR : verb_trace(cli);
+		return open_output(cli) ? CLI_ERROR : cli_verb_trace(cli);
 	}
 	return CLI_USAGE;
 }
@@ -55,7 +57,7 @@ static int close_output(struct cli *cli)
 static void cli_deinit(struct cli *cli)
 {
 	consume_destroy(cli->consume);
-	targets_close(cli);
+	cli_targets_close(cli);
 	session_destroy(cli->session);
 	for (uint32_t i = 0; i < cli->probe_cnt; i++)
 		free(cli->probes[i].progs);
@@ -65,7 +67,7 @@ static void cli_deinit(struct cli *cli)
 	if (cli->compiled)
 		d_program_deinit(&cli->prog);
 	d_destroy(cli->d);
-	args_deinit(&cli->args);
+	cli_args_deinit(&cli->args);
 }
 
 int main(int argc, char **argv)
@@ -73,13 +75,15 @@ int main(int argc, char **argv)
 	struct cli cli = { 0 };
 	if (argc < 1)
 		return CLI_USAGE;
+	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error with a message, for shared memory too */
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = slash ? slash + 1 : argv[0];
+	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */
 	if (argc == 1) {
 		cli_usage(stderr);
 		return CLI_USAGE;
 	}
-	int rc = args_parse(&cli.args, argc, argv);
+	int rc = cli_args_parse(&cli.args, argc, argv);
 	if (!rc)
 		rc = run(&cli);
 	int closed = close_output(&cli);

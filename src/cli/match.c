@@ -125,7 +125,7 @@ static int matches_make(struct cli *cli)
 }
 
 /* Again after modules came: probes that are armed keep what they have. */
-int match_all(struct cli *cli)
+int cli_match_all(struct cli *cli)
 {
 	struct match_procs procs = { 0 };
 	int rc = cli->matches ? 0 : matches_make(cli);
@@ -167,7 +167,7 @@ static bool may_come(const struct cli *cli, const struct plan_probe_desc *d)
 	return false;
 }
 
-uint32_t match_complain(struct cli *cli, bool starting)
+uint32_t cli_match_complain(struct cli *cli, bool starting)
 {
 	uint32_t bad = 0;
 	for (uint32_t i = 0; i < cli->match_cnt; i++) {
@@ -192,7 +192,7 @@ uint32_t match_complain(struct cli *cli, bool starting)
 	return bad;
 }
 
-uint64_t match_total(const struct cli *cli)
+uint64_t cli_match_total(const struct cli *cli)
 {
 	uint64_t n = 0;
 	for (uint32_t i = 0; i < cli->match_cnt; i++)
@@ -200,7 +200,7 @@ uint64_t match_total(const struct cli *cli)
 	return n;
 }
 
-void match_notice(struct cli *cli)
+void cli_match_notice(struct cli *cli)
 {
 	if (cli->args.opts.quiet || cli->noticed)
 		return;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum opt_kind { OPT_FLAG, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_IGNORED };
+enum opt_kind { OPT_FLAG, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_CPP, OPT_IGNORED };
 enum opt_when { OPT_START, OPT_ANY };
 
 static const struct opt {
@@ -105,6 +105,7 @@ static bool parse_value(const struct opt *opt, const char *s, uint64_t *ret)
 		return s && parse_rate(s, ret);
 	case OPT_COUNT:
 		return s && parse_number(s, &end, ret) && !*end && *ret <= UINT32_MAX;
+	case OPT_CPP:
 	case OPT_IGNORED:
 		*ret = 0;
 		return true;
@@ -112,7 +113,61 @@ static bool parse_value(const struct opt *opt, const char *s, uint64_t *ret)
 	return false;
 }
 
-int options_set(struct cli_options *o, const char *name, const char *value, bool armed, struct err *reterr)
+static bool cpp_add(struct cli_options *o, const char *prefix, const char *value)
+{
+	char *arg;
+	if (o->cpp_argc == CLI_CPP_ARGS || asprintf(&arg, "%s%s", prefix, value) < 0)
+		return false;
+	o->cpp_argv[o->cpp_argc++] = arg;
+	return true;
+}
+
+static bool cpp_words(struct cli_options *o, const char *value)
+{
+	char **words = cli_args_split(value);
+	bool ok = words != NULL;
+	for (char **w = words; ok && *w; w++)
+		ok = cpp_add(o, "", *w);
+	cli_args_split_free(words);
+	return ok;
+}
+
+static bool cpp_standard(struct cli_options *o, const char *value)
+{
+	static const char *const args[] = { "", "-std=c99", "-traditional-cpp", "" };
+	const char *hit = value[0] && !value[1] ? strchr("acst", value[0]) : NULL;
+	if (!hit)
+		return false;
+	const char *arg = args[strcspn("acst", value)];
+	return !*arg || cpp_add(o, "", arg);
+}
+
+/* An argument of the preprocessor, as the option's letter says. */
+static bool cpp_set(struct cli_options *o, char letter, const char *value)
+{
+	char prefix[3] = { '-', letter, 0 };
+	if (letter == 'H')
+		return cpp_add(o, prefix, "");
+	if (!value)
+		return false;
+	switch (letter) {
+	case 0: return cpp_words(o, value);
+	case 1:
+		free(o->cpp_path);
+		return (o->cpp_path = strdup(value)) != NULL;
+	case 2: return cpp_standard(o, value);
+	default: return cpp_add(o, prefix, value);
+	}
+}
+
+void cli_options_deinit(struct cli_options *o)
+{
+	for (uint32_t i = 0; i < o->cpp_argc; i++)
+		free(o->cpp_argv[i]);
+	free(o->cpp_path);
+}
+
+int cli_options_set(struct cli_options *o, const char *name, const char *value, bool armed, struct err *reterr)
 {
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		uint64_t v;
@@ -120,7 +175,8 @@ int options_set(struct cli_options *o, const char *name, const char *value, bool
 			continue;
 		if (armed && opts[i].when == OPT_START)
 			return err_setf(reterr, -EBUSY, "Operation illegal when tracing is active");
-		if (!parse_value(&opts[i], value, &v) || (!strcmp(name, "strsize") && v < 4))
+		if (!parse_value(&opts[i], value, &v) || (!strcmp(name, "strsize") && v < 4) ||
+		    (opts[i].kind == OPT_CPP && !cpp_set(o, (char)opts[i].dflt, value)))
 			return err_setf(reterr, -EINVAL, "Invalid value for specified option");
 		*opt_field(o, &opts[i]) = v;
 		return 0;
@@ -128,23 +184,23 @@ int options_set(struct cli_options *o, const char *name, const char *value, bool
 	return err_setf(reterr, -ENOENT, "Invalid option name");
 }
 
-void options_init(struct cli_options *o)
+void cli_options_init(struct cli_options *o)
 {
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		char env[64] = "DTRACE_OPT_";
 		for (size_t n = strlen(env), k = 0; opts[i].name[k] && n + 1 < sizeof(env); k++)
 			env[n++] = (char)toupper((unsigned char)opts[i].name[k]);
-		*opt_field(o, &opts[i]) = opts[i].dflt;
+		*opt_field(o, &opts[i]) = opts[i].kind == OPT_CPP ? 0 : opts[i].dflt;
 		const char *v = getenv(env);
 		if (v)
-			options_set(o, opts[i].name, v, false, NULL);
+			cli_options_set(o, opts[i].name, v, false, NULL);
 	}
 }
 
 static void list_default(const struct opt *opt, char *buf, size_t cap)
 {
 	unsigned long long v = opt->dflt;
-	if (opt->kind == OPT_FLAG || opt->kind == OPT_IGNORED)
+	if (opt->kind == OPT_FLAG || opt->kind == OPT_IGNORED || opt->kind == OPT_CPP)
 		snprintf(buf, cap, "-");
 	else if (opt->kind == OPT_RATE)
 		snprintf(buf, cap, "%llums", v / 1000000);
@@ -154,10 +210,10 @@ static void list_default(const struct opt *opt, char *buf, size_t cap)
 		snprintf(buf, cap, "%llu", v);
 }
 
-void options_list(FILE *fp)
+void cli_options_list(FILE *fp)
 {
 	/* ORDER enum opt_kind */
-	static const char *const kinds[] = { "flag", "size", "rate", "count", "ignored" };
+	static const char *const kinds[] = { "flag", "size", "rate", "count", "text", "ignored" };
 	fprintf(fp, "%-14s %-8s %-8s %s\n", "OPTION", "VALUE", "DEFAULT", "MEANING");
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		char dflt[32];

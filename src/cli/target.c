@@ -10,14 +10,14 @@
 static int start_command(struct cli *cli, const char *command)
 {
 	struct cli_target *t = &cli->targets[cli->target_cnt];
-	char **argv = args_split(command);
+	char **argv = cli_args_split(command);
 	struct err e;
 	int rc = -EINVAL;
 	if (!argv || !argv[0])
 		cli_error("-c needs a command");
 	else if ((rc = session_child_start(argv, &t->child, &e)) < 0)
 		cli_error("failed to start '%s': %s", argv[0], e.msg);
-	args_split_free(argv);
+	cli_args_split_free(argv);
 	if (rc < 0)
 		return CLI_ERROR;
 	t->pid = session_child_pid(t->child);
@@ -40,7 +40,7 @@ static int look_at_pid(struct cli *cli, pid_t pid)
 	return CLI_OK;
 }
 
-int targets_open(struct cli *cli)
+int cli_targets_open(struct cli *cli)
 {
 	const struct cli_args *a = &cli->args;
 	int rc = CLI_OK;
@@ -82,7 +82,7 @@ static int attach_one(struct cli *cli, struct cli_target *t, struct err *reterr)
 }
 
 /* With a session: traces them. Without: only reads their symbols. */
-int targets_attach(struct cli *cli)
+int cli_targets_attach(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
 		struct cli_target *t = &cli->targets[i];
@@ -97,7 +97,7 @@ int targets_attach(struct cli *cli)
 }
 
 /* Before the session goes: a command that we started ends with us, as with dtrace. */
-void targets_close(struct cli *cli)
+void cli_targets_close(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
 		const struct cli_target *t = &cli->targets[i];
@@ -113,7 +113,7 @@ void targets_close(struct cli *cli)
 	cli->target_cnt = 0;
 }
 
-struct cli_target *target_by_proc(struct cli *cli, uint32_t proc)
+struct cli_target *cli_target_by_proc(struct cli *cli, uint32_t proc)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		if (cli->targets[i].proc == proc)

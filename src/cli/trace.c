@@ -15,7 +15,8 @@ static int make_session(struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
 	struct session_opts so = { .ring_bytes = o->bufsize, .agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize,
-				   .thread_cnt = (uint32_t)o->threads };
+				   /* The tool itself is one of them. */
+				   .thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
 	struct err e;
 	if (!session_create(&cli->prog.image, &so, &cli->session, &e))
 		return CLI_OK;
@@ -39,29 +40,44 @@ static int make_consume(struct cli *cli)
 static int find_probes(struct cli *cli)
 {
 	bool starting = false;
-	if (match_all(cli))
+	if (cli_match_all(cli))
 		return CLI_ERROR;
-	if (!cli->args.opts.zdefs && match_complain(cli, false))
+	if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 		return CLI_ERROR;
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		starting |= cli->targets[i].starting;
 	if (!starting)
-		match_notice(cli);
-	if (!match_total(cli) && !starting && !cli->args.opts.zdefs) {
+		cli_match_notice(cli);
+	if (!cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
 		return CLI_ERROR;
 	}
 	return CLI_OK;
 }
 
+/* A record or an aggregation that can never fit is an error, not a loss. */
+static int check_sizes(struct cli *cli)
+{
+	const struct ir_image *im = &cli->prog.image;
+	bool bad = false;
+	for (uint32_t i = 0; i < im->prog_cnt; i++)
+		bad |= im->progs[i].rec_bytes &&
+			im->progs[i].rec_bytes + sizeof(struct wire_rec) > cli->args.opts.bufsize;
+	for (uint32_t i = 0; i < im->agg_cnt; i++)
+		bad |= (im->aggs[i].val_cnt + 1) * sizeof(uint64_t) > cli->args.opts.aggsize;
+	if (bad)
+		cli_error("could not enable tracing: Enabling exceeds size of buffer");
+	return bad ? CLI_ERROR : CLI_OK;
+}
+
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (arm_new(cli) || make_consume(cli))
+	if (check_sizes(cli) || cli_arm_new(cli) || make_consume(cli))
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
-	fire_named(cli, "BEGIN", NULL);
+	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
 	if (session_go(cli->session, &e) < 0) {
@@ -81,8 +97,8 @@ static int finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
-	fire_named(cli, "END", NULL);
-	if (loop_impatient())
+	cli_fire_named(cli, "END", NULL);
+	if (cli_loop_impatient())
 		return rc;
 	if (consume_drain(cli->consume, true, &e) < 0) {
 		cli_error("%s", e.msg);
@@ -102,7 +118,7 @@ static int run_armed(struct cli *cli)
 {
 	int rc = begin(cli);
 	if (cli->consume && !rc)
-		rc = loop_run(cli);
+		rc = cli_loop_run(cli);
 	if (!cli->consume)
 		return rc;
 	/* Where it failed, the target is let go; there is nothing to show. */
@@ -117,14 +133,19 @@ static int run_armed(struct cli *cli)
 	return rc ? rc : cli->status;
 }
 
-int verb_trace(struct cli *cli)
+int cli_verb_trace(struct cli *cli)
 {
-	if (targets_open(cli) || cli_compile(cli))
+	if (!cli->args.src_cnt) {
+		if (!cli->args.compile_only)
+			cli_error("no probes specified");
+		return cli->args.compile_only ? CLI_OK : CLI_ERROR;
+	}
+	if (cli_targets_open(cli) || cli_compile(cli))
 		return CLI_ERROR;
 	if (cli->args.dumps)
 		return cli_dump(cli);
-	loop_signals();
-	if (make_session(cli) || targets_attach(cli) || find_probes(cli))
+	cli_loop_signals();
+	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
 		return CLI_ERROR;
 	if (cli->args.compile_only)
 		return CLI_OK;

@@ -17,7 +17,7 @@ struct act_run {
 
 static int act_printf(struct act_run *r, FILE *fp)
 {
-	int rc = fmt_print(r->c, fp, r->fmt, r->act->vals, r->act->val_cnt, &r->src, NULL);
+	int rc = consume_fmt_print(r->c, fp, r->fmt, r->act->vals, r->act->val_cnt, &r->src, NULL);
 	if (rc)
 		return err_setf(r->reterr, rc, "processing aborted: Data record list does not match statement");
 	return 0;
@@ -49,11 +49,11 @@ static int act_io(struct act_run *r)
 	if (!text)
 		return r->reterr ? r->reterr->code : -ENOMEM;
 	if (!r->c->opts.destructive)
-		fault_library(r->c, r->rec, "Destructive actions not allowed");
+		consume_fault_library(r->c, r->rec, "Destructive actions not allowed");
 	else if (r->act->kind == PLAN_SYSTEM)
-		rc = io_system(r->c, text);
-	else if (io_freopen(r->c, text, &e))
-		fault_library(r->c, r->rec, e.msg);
+		rc = consume_io_system(r->c, text);
+	else if (consume_io_freopen(r->c, text, &e))
+		consume_fault_library(r->c, r->rec, e.msg);
 	free(text);
 	return rc ? err_setf(r->reterr, rc, "cannot run a command for system(): %s", strerror(-rc)) : 0;
 }
@@ -61,7 +61,7 @@ static int act_io(struct act_run *r)
 static char *act_str(struct act_run *r, uint32_t i)
 {
 	uint32_t len;
-	const uint8_t *p = val_bytes(r->c, &r->act->vals[i], &r->src, &len);
+	const uint8_t *p = consume_val_bytes(r->c, &r->act->vals[i], &r->src, &len);
 	return strndup((const char *)p, len);
 }
 
@@ -71,8 +71,9 @@ static int act_setopt(struct act_run *r)
 	struct err e;
 	if (name && r->c->opts.set_option && r->c->opts.set_option(r->c->opts.arg, name, value, &e) < 0) {
 		char text[ERR_MSG_MAX + 200];
-		snprintf(text, sizeof(text), "couldn't set option \"%.60s\" to \"%.60s\": %s", name, value ? value : "", e.msg);
-		fault_library(r->c, r->rec, text);
+		snprintf(text, sizeof(text), "couldn't set option \"%.60s\" to \"%.60s\": %s", name,
+			 value ? value : "1", e.msg);
+		consume_fault_library(r->c, r->rec, text);
 	}
 	free(name);
 	free(value);
@@ -83,15 +84,15 @@ static int act_agg(struct act_run *r)
 {
 	const struct plan_act *act = r->act;
 	uint32_t agg = act->agg_cnt ? act->aggs[0] : WIRE_NONE;
-	int64_t n = act->val_cnt ? val_int(&act->vals[0], &r->src) : 0;
+	int64_t n = act->val_cnt ? consume_val_int(&act->vals[0], &r->src) : 0;
 	if (agg >= AGG_CNT(r->c))
 		return err_setf(r->reterr, -EINVAL, "the plan names an aggregation that there is not");
 	switch (act->kind) {
-	case PLAN_CLEAR: return agg_clear(r->c, agg, r->reterr);
-	case PLAN_TRUNC: return agg_trunc(r->c, agg, n, r->reterr);
+	case PLAN_CLEAR: return consume_agg_clear(r->c, agg, r->reterr);
+	case PLAN_TRUNC: return consume_agg_trunc(r->c, agg, n, r->reterr);
 	case PLAN_NORMALIZE:
 		if (!n)
-			fault_library(r->c, r->rec, "Invalid normalization");
+			consume_fault_library(r->c, r->rec, "Invalid normalization");
 		else
 			r->c->normal[agg] = n;
 		return 0;
@@ -104,9 +105,9 @@ static int act_agg(struct act_run *r)
 static void act_tracemem(struct act_run *r)
 {
 	uint32_t cnt;
-	const uint8_t *p = val_bytes(r->c, &r->act->vals[0], &r->src, &cnt);
-	int64_t want = r->act->val_cnt > 1 ? val_int(&r->act->vals[1], &r->src) : cnt;
-	val_print_raw(r->c->opts.out, p, want >= 0 && want < cnt ? (uint32_t)want : cnt);
+	const uint8_t *p = consume_val_bytes(r->c, &r->act->vals[0], &r->src, &cnt);
+	int64_t want = r->act->val_cnt > 1 ? consume_val_int(&r->act->vals[1], &r->src) : cnt;
+	consume_val_print_raw(r->c->opts.out, p, want >= 0 && want < cnt ? (uint32_t)want : cnt);
 }
 
 static int act_perform(struct act_run *r)
@@ -119,7 +120,7 @@ static int act_perform(struct act_run *r)
 	switch (act->kind) {
 	case PLAN_TRACE: case PLAN_STACK: case PLAN_SYM: case PLAN_PRINT:
 		if (act->val_cnt)
-			val_print_trace(c, c->opts.out, &act->vals[0], &r->src);
+			consume_val_print_trace(c, c->opts.out, &act->vals[0], &r->src);
 		return 0;
 	case PLAN_TRACEMEM:
 		act_tracemem(r);
@@ -128,11 +129,13 @@ static int act_perform(struct act_run *r)
 		return act_printf(r, c->opts.out);
 	case PLAN_PRINTA:
 		if (r->fmt)
-			return agg_print_fmt(c, c->opts.out, r->fmt, act->aggs, act->agg_cnt, r->reterr);
-		return agg_print_default(c, c->opts.out, act->aggs, act->agg_cnt, r->reterr);
+			return consume_agg_print_fmt(c, c->opts.out, r->fmt, act->aggs, act->agg_cnt, r->reterr);
+		return consume_agg_print_default(c, c->opts.out, act->aggs, act->agg_cnt, r->reterr);
 	case PLAN_EXIT:
+		/* The first one counts: what came after it should not have run. */
+		if (!c->exited)
+			c->exit_status = (int)consume_val_int(&act->vals[0], &r->src);
 		c->exited = true;
-		c->exit_status = (int)val_int(&act->vals[0], &r->src);
 		return 0;
 	case PLAN_CLEAR: case PLAN_TRUNC: case PLAN_NORMALIZE: case PLAN_DENORMALIZE:
 		return act_agg(r);
@@ -149,12 +152,12 @@ static uint64_t branch_mask(const struct plan_clause *cl, const struct datum_src
 	if (cl->mask_off == WIRE_NONE)
 		return ~0ULL;
 	struct plan_val v = { .kind = PLAN_INT, .off = cl->mask_off, .size = 8 };
-	return val_u64(&v, src);
+	return consume_val_u64(&v, src);
 }
 
-int act_record(struct consume *c, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
+int consume_act_record(struct consume *c, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
 {
-	const struct wire_site *site = site_at(c, rec->site);
+	const struct wire_site *site = consume_site_at(c, rec->site);
 	if (rec->clause >= c->plan->clause_cnt)
 		return 0;
 	const struct plan_clause *cl = &c->plan->clauses[rec->clause];
@@ -162,13 +165,13 @@ int act_record(struct consume *c, const struct wire_rec *rec, uint32_t proc, str
 			     .src = { rec->payload, rec->bytes - (uint32_t)sizeof(*rec), proc, site } };
 	uint64_t mask = branch_mask(cl, &r.src);
 	int rc = 0;
-	line_begin(c, rec, site);
+	consume_line_begin(c, rec, site);
 	for (uint32_t i = 0; !rc && i < cl->act_cnt; i++) {
 		r.act = &cl->acts[i];
 		r.fmt = r.act->fmt ? &c->fmts[rec->clause][i] : NULL;
 		if (r.act->guard < 0 || mask >> r.act->guard & 1)
 			rc = act_perform(&r);
 	}
-	line_end(c);
+	consume_line_end(c);
 	return rc;
 }

@@ -16,9 +16,9 @@
 
 #define KEY_MAX (1u << 20) /* nothing that a program can build is longer */
 
-uint32_t agg_val_cnt(const struct consume *c, uint32_t agg) { return c->image->aggs[agg].val_cnt; }
+uint32_t consume_agg_val_cnt(const struct consume *c, uint32_t agg) { return c->image->aggs[agg].val_cnt; }
 
-void agg_tab_clear(struct agg_tab *t)
+void consume_agg_tab_clear(struct agg_tab *t)
 {
 	for (uint32_t b = 0; b < t->bucket_cnt; b++) {
 		struct agg_ent *e = t->buckets[b], *next;
@@ -68,7 +68,7 @@ static struct agg_ent *tab_find(const struct agg_tab *t, const struct agg_key *k
 {
 	struct agg_ent *e = t->bucket_cnt ? t->buckets[k->hash & (t->bucket_cnt - 1)] : NULL;
 	while (e && (e->hash != k->hash || e->agg != k->agg || e->proc != k->proc || e->key_bytes != k->bytes ||
-		     memcmp(e->key, k->p, k->bytes)))
+		     (k->bytes && memcmp(e->key, k->p, k->bytes))))
 		e = e->next;
 	return e;
 }
@@ -83,7 +83,8 @@ static struct agg_ent *tab_add(struct agg_tab *t, const struct agg_key *k, uint3
 		return NULL;
 	*e = (struct agg_ent){ .agg = k->agg, .proc = k->proc, .hash = k->hash, .key_bytes = k->bytes };
 	e->val = (int64_t *)(e->key + key_room);
-	memcpy(e->key, k->p, k->bytes);
+	if (k->bytes)
+		memcpy(e->key, k->p, k->bytes);
 	e->next = t->buckets[k->hash & (t->bucket_cnt - 1)];
 	t->buckets[k->hash & (t->bucket_cnt - 1)] = e;
 	t->cnt++;
@@ -100,7 +101,7 @@ static void val_merge(const struct wire_agg *a, int64_t *dst, const int64_t *src
 		*dst = *src > *dst ? *src : *dst;
 		break;
 	case WIRE_AGG_STDDEV:
-		stddev_add(dst, src);
+		consume_stddev_add(dst, src);
 		break;
 	default:
 		for (uint32_t i = 0; i < a->val_cnt; i++)
@@ -142,9 +143,9 @@ static int tab_merge_ent(struct consume *c, struct agg_tab *t, const struct agg_
 static uint64_t canon_str(struct consume *c, uint64_t sref)
 {
 	uint32_t len;
-	const char *s = site_str(c, (uint32_t)sref, &len);
+	const char *s = consume_site_str(c, (uint32_t)sref, &len);
 	struct canon *e = &c->canon[hash_bytes(0, (const uint8_t *)s, len) & (CANON_CNT - 1)];
-	if (e->tag == 2 && e->from == len && !memcmp(site_str(c, (uint32_t)e->to, NULL), s, len))
+	if (e->tag == 2 && e->from == len && !memcmp(consume_site_str(c, (uint32_t)e->to, NULL), s, len))
 		return e->to;
 	*e = (struct canon){ len, sref, 2 };
 	return sref;
@@ -162,9 +163,9 @@ static void key_reduce(struct consume *c, uint32_t agg, uint32_t proc, uint8_t *
 		if (v->off > bytes || bytes - v->off < 8)
 			continue;
 		memcpy(&u, key + v->off, 8);
-		*ret_addrs |= v->kind == PLAN_USTACK || val_is_symbol(v);
-		if (val_is_symbol(v))
-			u = sym_reduce(c, v->kind, proc, u);
+		*ret_addrs |= v->kind == PLAN_USTACK || consume_val_is_symbol(v);
+		if (consume_val_is_symbol(v))
+			u = consume_sym_reduce(c, v->kind, proc, u);
 		else if (v->kind == PLAN_STR && v->sref)
 			u = canon_str(c, u);
 		memcpy(key + v->off, &u, 8);
@@ -198,7 +199,7 @@ static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, 
 	struct merge *m = arg;
 	struct consume *c = m->c;
 	bool addrs;
-	if (agg >= AGG_CNT(c) || gen != c->gen[agg] || val_cnt != agg_val_cnt(c, agg))
+	if (agg >= AGG_CNT(c) || gen != c->gen[agg] || val_cnt != consume_agg_val_cnt(c, agg))
 		return 0;
 	if (!merge_room(m, key_bytes)) {
 		m->rc = -ENOMEM;
@@ -224,7 +225,7 @@ static int merge_thread(struct consume *c, struct agg_tab *t, uint32_t slot)
 
 static int snap_base(struct consume *c)
 {
-	agg_tab_clear(&c->snap);
+	consume_agg_tab_clear(&c->snap);
 	for (uint32_t b = 0; b < c->base.bucket_cnt; b++)
 		for (const struct agg_ent *e = c->base.buckets[b]; e; e = e->next)
 			if (tab_merge_ent(c, &c->snap, e))
@@ -232,14 +233,14 @@ static int snap_base(struct consume *c)
 	return 0;
 }
 
-int agg_snap(struct consume *c, struct err *reterr)
+int consume_agg_snap(struct consume *c, struct err *reterr)
 {
 	if (c->snap_valid || !AGG_CNT(c))
 		return 0;
 	int rc = snap_base(c);
 	for (uint32_t i = 0; !rc && i < c->geo.thread_cnt; i++) {
 		uint32_t state = LOAD_ACQUIRE(&consume_thread(c, i)->state);
-		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !slot_is_folded(c, i)))
+		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !consume_slot_is_folded(c, i)))
 			rc = merge_thread(c, &c->snap, i);
 	}
 	if (rc)
@@ -248,7 +249,7 @@ int agg_snap(struct consume *c, struct err *reterr)
 	return 0;
 }
 
-int agg_fold(struct consume *c, uint32_t slot, struct err *reterr)
+int consume_agg_fold(struct consume *c, uint32_t slot, struct err *reterr)
 {
 	int rc = AGG_CNT(c) ? merge_thread(c, &c->base, slot) : 0;
 	if (rc)
@@ -283,10 +284,10 @@ static void base_remove(struct consume *c, uint32_t agg)
 
 static bool want_agg(void *arg, const struct agg_ent *e) { return e->agg == *(uint32_t *)arg; }
 
-int agg_collect(struct consume *c, bool (*want)(void *arg, const struct agg_ent *), void *arg,
+int consume_agg_collect(struct consume *c, bool (*want)(void *arg, const struct agg_ent *), void *arg,
 		struct agg_ent ***ret, uint32_t *ret_cnt, struct err *reterr)
 {
-	int rc = agg_snap(c, reterr);
+	int rc = consume_agg_snap(c, reterr);
 	if (rc)
 		return rc;
 	struct agg_ent **v = malloc((c->snap.cnt + 1ul) * sizeof(*v));
@@ -314,12 +315,12 @@ static int agg_rebase(struct consume *c, uint32_t agg, struct agg_ent **ents, ui
 }
 
 /* The keys stay, with empty values. */
-int agg_clear(struct consume *c, uint32_t agg, struct err *reterr)
+int consume_agg_clear(struct consume *c, uint32_t agg, struct err *reterr)
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
 	c->snap_valid = false;
-	int rc = agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
+	int rc = consume_agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < cnt; i++)
@@ -329,16 +330,16 @@ int agg_clear(struct consume *c, uint32_t agg, struct err *reterr)
 	return rc;
 }
 
-int agg_trunc(struct consume *c, uint32_t agg, int64_t keep, struct err *reterr)
+int consume_agg_trunc(struct consume *c, uint32_t agg, int64_t keep, struct err *reterr)
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
 	c->snap_valid = false;
-	int rc = agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
+	int rc = consume_agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
 	uint64_t n = keep < 0 ? 0 - (uint64_t)keep : (uint64_t)keep;
-	agg_sort(c, ents, cnt, keep < 0 ? AGG_BY_VALUE : AGG_BY_VALUE_REV);
+	consume_agg_sort(c, ents, cnt, keep < 0 ? AGG_BY_VALUE : AGG_BY_VALUE_REV);
 	rc = agg_rebase(c, agg, ents, n < cnt ? (uint32_t)n : cnt, reterr);
 	free(ents);
 	return rc;

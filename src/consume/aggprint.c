@@ -5,25 +5,25 @@
 #include <errno.h>
 #include <stdlib.h>
 
-void agg_print_value(struct consume *c, FILE *fp, const struct agg_ent *e)
+void consume_agg_print_value(struct consume *c, FILE *fp, const struct agg_ent *e)
 {
 	const struct wire_agg *a = &c->image->aggs[e->agg];
 	int64_t n = c->normal[e->agg];
 	switch (a->fn) {
 	case WIRE_AGG_QUANTIZE:
-		hist_quantize(fp, e->val, n);
+		consume_hist_quantize(fp, e->val, n);
 		break;
 	case WIRE_AGG_LQUANTIZE:
-		hist_lquantize(fp, a, e->val, n);
+		consume_hist_lquantize(fp, a, e->val, n);
 		break;
 	case WIRE_AGG_LLQUANTIZE:
-		hist_llquantize(fp, a, e->val, n);
+		consume_hist_llquantize(fp, a, e->val, n);
 		break;
 	case WIRE_AGG_AVG:
 		fprintf(fp, " %16lld", e->val[0] ? (long long)(e->val[1] / n / e->val[0]) : 0);
 		break;
 	case WIRE_AGG_STDDEV:
-		fprintf(fp, " %16llu", (unsigned long long)stddev_of(e->val, n));
+		fprintf(fp, " %16llu", (unsigned long long)consume_stddev_of(e->val, n));
 		break;
 	default:
 		fprintf(fp, " %16lld", (long long)(e->val[0] / n));
@@ -35,13 +35,13 @@ static void print_keys(struct consume *c, FILE *fp, const struct agg_ent *e)
 	const struct plan_agg *pa = &c->plan->aggs[e->agg];
 	struct datum_src src = { e->key, e->key_bytes, e->proc, NULL };
 	for (uint32_t i = 0; i < pa->key_cnt; i++)
-		val_print_key(c, fp, &pa->keys[i], &src);
+		consume_val_print_key(c, fp, &pa->keys[i], &src);
 }
 
 static void print_entry(struct consume *c, FILE *fp, const struct agg_ent *e)
 {
 	print_keys(c, fp, e);
-	agg_print_value(c, fp, e);
+	consume_agg_print_value(c, fp, e);
 	putc('\n', fp);
 }
 
@@ -51,7 +51,7 @@ static int print_row(struct consume *c, FILE *fp, const struct agg_ent *key,
 	(void)arg;
 	print_keys(c, fp, key);
 	for (uint32_t i = 0; i < cnt; i++) {
-		agg_print_value(c, fp, row[i]);
+		consume_agg_print_value(c, fp, row[i]);
 		c->printed[row[i]->agg] = true;
 	}
 	putc('\n', fp);
@@ -66,7 +66,7 @@ static int print_fmt_row(struct consume *c, FILE *fp, const struct agg_ent *key,
 	struct fmt_aggs aggs = { row, cnt };
 	for (uint32_t i = 0; i < cnt; i++)
 		c->printed[row[i]->agg] = true;
-	return fmt_print(c, fp, arg, pa->keys, pa->key_cnt, &src, &aggs);
+	return consume_fmt_print(c, fp, arg, pa->keys, pa->key_cnt, &src, &aggs);
 }
 
 static bool want_one(void *arg, const struct agg_ent *e) { return e->agg == *(const uint32_t *)arg; }
@@ -76,10 +76,10 @@ static int walk_one(struct consume *c, FILE *fp, uint32_t agg, agg_row_fn *fn, v
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
-	int rc = agg_collect(c, want_one, &agg, &ents, &cnt, reterr);
+	int rc = consume_agg_collect(c, want_one, &agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
-	agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
+	consume_agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
 	for (uint32_t i = 0; !rc && i < cnt; i++)
 		rc = fn(c, fp, ents[i], (const struct agg_ent *const *)&ents[i], 1, arg);
 	free(ents);
@@ -94,16 +94,16 @@ static int walk(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt,
 			return err_setf(reterr, -EINVAL, "the plan names an aggregation that there is not");
 	if (cnt == 1)
 		return walk_one(c, fp, aggs[0], fn, arg, reterr);
-	return agg_walk_joined(c, fp, aggs, cnt, fn, arg, reterr);
+	return consume_agg_walk_joined(c, fp, aggs, cnt, fn, arg, reterr);
 }
 
-int agg_print_default(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt, struct err *reterr)
+int consume_agg_print_default(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt, struct err *reterr)
 {
 	putc('\n', fp);
 	return walk(c, fp, aggs, cnt, print_row, NULL, reterr);
 }
 
-int agg_print_fmt(struct consume *c, FILE *fp, const struct fmt *f, const uint32_t *aggs, uint32_t cnt,
+int consume_agg_print_fmt(struct consume *c, FILE *fp, const struct fmt *f, const uint32_t *aggs, uint32_t cnt,
 		  struct err *reterr)
 {
 	int rc = walk(c, fp, aggs, cnt, print_fmt_row, (void *)f, reterr);
@@ -114,15 +114,15 @@ int agg_print_fmt(struct consume *c, FILE *fp, const struct fmt *f, const uint32
 
 static bool want_unprinted(void *arg, const struct agg_ent *e) { return !((struct consume *)arg)->printed[e->agg]; }
 
-int agg_print_unprinted(struct consume *c, FILE *fp, struct err *reterr)
+int consume_agg_print_unprinted(struct consume *c, FILE *fp, struct err *reterr)
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
 	c->snap_valid = false;
-	int rc = agg_collect(c, want_unprinted, c, &ents, &cnt, reterr);
+	int rc = consume_agg_collect(c, want_unprinted, c, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
-	agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
+	consume_agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
 	for (uint32_t i = 0; i < cnt; i++)
 		print_entry(c, fp, ents[i]);
 	free(ents);

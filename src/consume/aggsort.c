@@ -9,7 +9,7 @@
 
 static uint64_t narrow(const struct plan_val *v, const struct datum_src *src)
 {
-	uint64_t u = val_u64(v, src);
+	uint64_t u = consume_val_u64(v, src);
 	return v->size && v->size < 8 ? u & ((1ULL << v->size * 8) - 1) : u;
 }
 
@@ -23,18 +23,18 @@ static int cmp_bytes(const uint8_t *a, uint32_t an, const uint8_t *b, uint32_t b
 static int cmp_datum(const struct consume *c, const struct plan_val *v, const struct datum_src *a,
 		     const struct plan_val *w, const struct datum_src *b)
 {
-	if (val_is_string(v) || v->kind == PLAN_BYTES || v->kind == PLAN_USTACK) {
+	if (consume_val_is_string(v) || v->kind == PLAN_BYTES || v->kind == PLAN_USTACK) {
 		uint32_t an, bn;
-		const uint8_t *ap = val_bytes(c, v, a, &an), *bp = val_bytes(c, w, b, &bn);
+		const uint8_t *ap = consume_val_bytes(c, v, a, &an), *bp = consume_val_bytes(c, w, b, &bn);
 		int r = v->kind == PLAN_USTACK ? CMP(a->proc, b->proc) : 0;
 		return r ? r : cmp_bytes(ap, an, bp, bn);
 	}
 	uint64_t x = narrow(v, a), y = narrow(w, b);
-	int r = val_is_symbol(v) ? CMP(a->proc, b->proc) : 0;
+	int r = consume_val_is_symbol(v) ? CMP(a->proc, b->proc) : 0;
 	return r ? r : CMP(x, y);
 }
 
-int agg_cmp_key(const struct consume *c, const struct agg_ent *a, const struct agg_ent *b, uint32_t keypos)
+int consume_agg_cmp_key(const struct consume *c, const struct agg_ent *a, const struct agg_ent *b, uint32_t keypos)
 {
 	const struct plan_agg *pa = &c->plan->aggs[a->agg], *pb = &c->plan->aggs[b->agg];
 	struct datum_src sa = { a->key, a->key_bytes, a->proc, NULL }, sb = { b->key, b->key_bytes, b->proc, NULL };
@@ -51,13 +51,13 @@ int agg_cmp_key(const struct consume *c, const struct agg_ent *a, const struct a
 static int cmp_hist(const struct consume *c, const struct agg_ent *a, const struct agg_ent *b)
 {
 	int64_t az, bz;
-	long double aw = hist_weight(&c->image->aggs[a->agg], a->val, &az);
-	long double bw = hist_weight(&c->image->aggs[b->agg], b->val, &bz);
+	long double aw = consume_hist_weight(&c->image->aggs[a->agg], a->val, &az);
+	long double bw = consume_hist_weight(&c->image->aggs[b->agg], b->val, &bz);
 	int r = CMP(aw, bw);
 	return r ? r : CMP(az, bz);
 }
 
-int agg_cmp_val(const struct consume *c, const struct agg_ent *a, const struct agg_ent *b)
+int consume_agg_cmp_val(const struct consume *c, const struct agg_ent *a, const struct agg_ent *b)
 {
 	uint32_t af = c->image->aggs[a->agg].fn, bf = c->image->aggs[b->agg].fn;
 	if (af != bf)
@@ -68,7 +68,7 @@ int agg_cmp_val(const struct consume *c, const struct agg_ent *a, const struct a
 		return CMP(x, y);
 	}
 	case WIRE_AGG_STDDEV: {
-		uint64_t x = stddev_of(a->val, 1), y = stddev_of(b->val, 1);
+		uint64_t x = consume_stddev_of(a->val, 1), y = consume_stddev_of(b->val, 1);
 		return CMP(x, y);
 	}
 	case WIRE_AGG_QUANTIZE:
@@ -89,9 +89,9 @@ static int cmp_options(struct consume *c, const struct agg_ent *a, const struct 
 {
 	int r = CMP(a->agg, b->agg);
 	if (!r && !c->opts.aggsortkey)
-		r = agg_cmp_val(c, a, b);
+		r = consume_agg_cmp_val(c, a, b);
 	if (!r)
-		r = agg_cmp_key(c, a, b, c->opts.aggsortkeypos);
+		r = consume_agg_cmp_key(c, a, b, c->opts.aggsortkeypos);
 	return c->opts.aggsortrev ? -r : r;
 }
 
@@ -104,17 +104,17 @@ static int cmp_ents(const void *pa, const void *pb, void *arg)
 	case AGG_BY_OPTIONS:
 		return cmp_options(s->c, a, b);
 	case AGG_BY_KEY:
-		r = agg_cmp_key(s->c, a, b, 0);
+		r = consume_agg_cmp_key(s->c, a, b, 0);
 		return r ? r : CMP(a->agg, b->agg);
 	default:
-		r = agg_cmp_val(s->c, a, b);
+		r = consume_agg_cmp_val(s->c, a, b);
 		if (!r)
-			r = agg_cmp_key(s->c, a, b, 0);
+			r = consume_agg_cmp_key(s->c, a, b, 0);
 		return s->order == AGG_BY_VALUE_REV ? -r : r;
 	}
 }
 
-void agg_sort(struct consume *c, struct agg_ent **ents, uint32_t cnt, enum agg_order order)
+void consume_agg_sort(struct consume *c, struct agg_ent **ents, uint32_t cnt, enum agg_order order)
 {
 	struct sort_arg arg = { c, order };
 	qsort_r(ents, cnt, sizeof(struct agg_ent *), cmp_ents, &arg);

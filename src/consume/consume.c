@@ -17,7 +17,7 @@ static int compile_formats(struct consume *c, struct err *reterr)
 		if (!c->fmts[i])
 			return err_setf(reterr, -ENOMEM, "out of memory");
 		for (uint32_t a = 0; a < cl->act_cnt; a++) {
-			int rc = cl->acts[a].fmt ? fmt_parse(cl->acts[a].fmt, &c->fmts[i][a], reterr) : 0;
+			int rc = cl->acts[a].fmt ? consume_fmt_parse(cl->acts[a].fmt, &c->fmts[i][a], reterr) : 0;
 			if (rc)
 				return rc;
 		}
@@ -88,7 +88,7 @@ static void destroy_formats(struct consume *c)
 {
 	for (uint32_t i = 0; c->fmts && i < c->plan->clause_cnt; i++) {
 		for (uint32_t a = 0; c->fmts[i] && a < c->plan->clauses[i].act_cnt; a++)
-			fmt_deinit(&c->fmts[i][a]);
+			consume_fmt_deinit(&c->fmts[i][a]);
 		free(c->fmts[i]);
 	}
 	free(c->fmts);
@@ -99,8 +99,8 @@ void consume_destroy(struct consume *c)
 	if (!c)
 		return;
 	destroy_formats(c);
-	agg_tab_clear(&c->base);
-	agg_tab_clear(&c->snap);
+	consume_agg_tab_clear(&c->base);
+	consume_agg_tab_clear(&c->snap);
 	if (c->slots && c->geo.thread_cnt)
 		free(c->slots[0].drops);
 	free(c->slots);
@@ -122,4 +122,7 @@ bool consume_exited(const struct consume *c, int *ret_status)
 	return c->exited;
 }
 
-int consume_print_aggs(struct consume *c, struct err *reterr) { return agg_print_unprinted(c, c->opts.out, reterr); }
+int consume_print_aggs(struct consume *c, struct err *reterr)
+{
+	return consume_agg_print_unprinted(c, c->opts.out, reterr);
+}

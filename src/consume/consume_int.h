@@ -26,8 +26,8 @@ struct fmt {
 	struct fmt_conv *convs;
 	uint32_t cnt;
 };
-int fmt_parse(const char *text, struct fmt *ret, struct err *reterr);
-void fmt_deinit(struct fmt *);
+int consume_fmt_parse(const char *text, struct fmt *ret, struct err *reterr);
+void consume_fmt_deinit(struct fmt *);
 
 /* ---- where values come from ---- */
 
@@ -116,27 +116,29 @@ static inline FILE *consume_errs(const struct consume *c) { return c->opts.errs 
 void consume_complain(struct consume *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* site.c: of the shared memory, checked */
-const struct wire_site *site_at(const struct consume *, uint32_t idx);
+const struct wire_site *consume_site_at(const struct consume *, uint32_t idx);
 /* A NUL-terminated copy-free view of an interned string; "" where @off is bad. */
-const char *site_str(const struct consume *, uint32_t off, uint32_t *ret_len);
+const char *consume_site_str(const struct consume *, uint32_t off, uint32_t *ret_len);
 
 /* value.c */
-uint64_t val_u64(const struct plan_val *, const struct datum_src *);
-int64_t val_int(const struct plan_val *, const struct datum_src *);
+uint64_t consume_val_u64(const struct plan_val *, const struct datum_src *);
+int64_t consume_val_int(const struct plan_val *, const struct datum_src *);
 /* Bytes of a string, byte array or stack; never NULL. */
-const uint8_t *val_bytes(const struct consume *, const struct plan_val *, const struct datum_src *, uint32_t *ret_cnt);
-bool val_is_string(const struct plan_val *);
-bool val_is_symbol(const struct plan_val *);
-void val_print_trace(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
-void val_print_key(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
-void val_print_raw(FILE *, const uint8_t *, uint32_t cnt);
+const uint8_t *consume_val_bytes(const struct consume *, const struct plan_val *, const struct datum_src *,
+				 uint32_t *ret_cnt);
+bool consume_val_is_string(const struct plan_val *);
+bool consume_val_is_symbol(const struct plan_val *);
+void consume_val_print_trace(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
+void consume_val_print_key(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
+void consume_val_print_raw(FILE *, const uint8_t *, uint32_t cnt);
 
 /* sym.c */
 /* "module`symbol+0x1c" and its poorer forms. @kind: PLAN_USYM, PLAN_UFUNC (no offset), PLAN_UADDR, PLAN_UMOD. */
-void sym_format(struct consume *, enum plan_val_kind kind, uint32_t proc, uint64_t addr, char *buf, size_t cap);
+void consume_sym_format(struct consume *, enum plan_val_kind kind, uint32_t proc, uint64_t addr, char *buf,
+			size_t cap);
 /* The address that stands for all that print alike: the symbol's or the module's start. */
-uint64_t sym_reduce(struct consume *, enum plan_val_kind kind, uint32_t proc, uint64_t addr);
-void sym_print_stack(struct consume *, FILE *, const char *line_fmt, uint32_t indent, const struct plan_val *,
+uint64_t consume_sym_reduce(struct consume *, enum plan_val_kind kind, uint32_t proc, uint64_t addr);
+void consume_sym_print_stack(struct consume *, FILE *, const char *line_fmt, uint32_t indent, const struct plan_val *,
 		     const struct datum_src *);
 
 /* fmt_print.c */
@@ -144,36 +146,37 @@ struct fmt_aggs {
 	const struct agg_ent *const *ents;
 	uint32_t cnt;
 };
-int fmt_print(struct consume *, FILE *, const struct fmt *, const struct plan_val *vals, uint32_t val_cnt,
+int consume_fmt_print(struct consume *, FILE *, const struct fmt *, const struct plan_val *vals, uint32_t val_cnt,
 	      const struct datum_src *, const struct fmt_aggs *aggs);
 
 /* line.c */
-void line_begin(struct consume *, const struct wire_rec *, const struct wire_site *);
-void line_end(struct consume *);
+void consume_line_begin(struct consume *, const struct wire_rec *, const struct wire_site *);
+void consume_line_end(struct consume *);
 
 /* act.c */
-int act_record(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
+int consume_act_record(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
 /* fault.c */
-void fault_report(struct consume *, const struct wire_rec *);
-void fault_library(struct consume *, const struct wire_rec *, const char *what);
+void consume_fault_report(struct consume *, const struct wire_rec *);
+void consume_fault_library(struct consume *, const struct wire_rec *, const char *what);
 
 /* io.c */
-int io_system(struct consume *, const char *cmd);
-int io_freopen(struct consume *, const char *path, struct err *reterr);
+int consume_io_system(struct consume *, const char *cmd);
+int consume_io_freopen(struct consume *, const char *path, struct err *reterr);
 
 /* drain.c: the area holds nothing that was not kept already */
-bool slot_is_folded(const struct consume *, uint32_t slot);
+bool consume_slot_is_folded(const struct consume *, uint32_t slot);
 
 /* agg.c */
-void agg_tab_clear(struct agg_tab *);
-int agg_snap(struct consume *, struct err *reterr);
-int agg_fold(struct consume *, uint32_t slot, struct err *reterr);
-int agg_clear(struct consume *, uint32_t agg, struct err *reterr);
-int agg_trunc(struct consume *, uint32_t agg, int64_t keep /* 0: none; < 0: the lowest */, struct err *reterr);
+void consume_agg_tab_clear(struct agg_tab *);
+int consume_agg_snap(struct consume *, struct err *reterr);
+int consume_agg_fold(struct consume *, uint32_t slot, struct err *reterr);
+int consume_agg_clear(struct consume *, uint32_t agg, struct err *reterr);
+/* @keep 0: none; < 0: the lowest */
+int consume_agg_trunc(struct consume *, uint32_t agg, int64_t keep, struct err *reterr);
 /* All entries of @snap that @want accepts (NULL: all); malloc'ed array of pointers. */
-int agg_collect(struct consume *, bool (*want)(void *arg, const struct agg_ent *), void *arg,
+int consume_agg_collect(struct consume *, bool (*want)(void *arg, const struct agg_ent *), void *arg,
 		struct agg_ent ***ret, uint32_t *ret_cnt, struct err *reterr);
-uint32_t agg_val_cnt(const struct consume *, uint32_t agg);
+uint32_t consume_agg_val_cnt(const struct consume *, uint32_t agg);
 
 /* aggsort.c */
 enum agg_order {
@@ -182,30 +185,30 @@ enum agg_order {
 	AGG_BY_VALUE_REV,
 	AGG_BY_KEY,     /* key, then variable */
 };
-void agg_sort(struct consume *, struct agg_ent **, uint32_t cnt, enum agg_order);
-int agg_cmp_key(const struct consume *, const struct agg_ent *, const struct agg_ent *, uint32_t keypos);
-int agg_cmp_val(const struct consume *, const struct agg_ent *, const struct agg_ent *);
+void consume_agg_sort(struct consume *, struct agg_ent **, uint32_t cnt, enum agg_order);
+int consume_agg_cmp_key(const struct consume *, const struct agg_ent *, const struct agg_ent *, uint32_t keypos);
+int consume_agg_cmp_val(const struct consume *, const struct agg_ent *, const struct agg_ent *);
 
 /* aggprint.c */
-int agg_print_default(struct consume *, FILE *, const uint32_t *aggs, uint32_t cnt, struct err *reterr);
-int agg_print_fmt(struct consume *, FILE *, const struct fmt *, const uint32_t *aggs, uint32_t cnt,
+int consume_agg_print_default(struct consume *, FILE *, const uint32_t *aggs, uint32_t cnt, struct err *reterr);
+int consume_agg_print_fmt(struct consume *, FILE *, const struct fmt *, const uint32_t *aggs, uint32_t cnt,
 		  struct err *reterr);
-int agg_print_unprinted(struct consume *, FILE *, struct err *reterr);
-void agg_print_value(struct consume *, FILE *, const struct agg_ent *);
+int consume_agg_print_unprinted(struct consume *, FILE *, struct err *reterr);
+void consume_agg_print_value(struct consume *, FILE *, const struct agg_ent *);
 /* joined.c: entries of several aggregations, one row per key; @key is any entry that has it */
 typedef int agg_row_fn(struct consume *, FILE *, const struct agg_ent *key, const struct agg_ent *const *row,
 		       uint32_t cnt, void *arg);
-int agg_walk_joined(struct consume *, FILE *, const uint32_t *aggs, uint32_t cnt, agg_row_fn *, void *arg,
+int consume_agg_walk_joined(struct consume *, FILE *, const uint32_t *aggs, uint32_t cnt, agg_row_fn *, void *arg,
 		    struct err *reterr);
 
 /* hist.c */
-void hist_quantize(FILE *, const int64_t *, int64_t normal);
-void hist_lquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
-void hist_llquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
-long double hist_weight(const struct wire_agg *, const int64_t *, int64_t *ret_zero);
+void consume_hist_quantize(FILE *, const int64_t *, int64_t normal);
+void consume_hist_lquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
+void consume_hist_llquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
+long double consume_hist_weight(const struct wire_agg *, const int64_t *, int64_t *ret_zero);
 
 /* stddev.c */
-void stddev_add(int64_t *dst, const int64_t *src); /* all four words */
-uint64_t stddev_of(const int64_t *val, int64_t normal);
+void consume_stddev_add(int64_t *dst, const int64_t *src); /* all four words */
+uint64_t consume_stddev_of(const int64_t *val, int64_t normal);
 
 #endif

@@ -3,7 +3,7 @@
  * Records of all threads in the order of time.
  *
  *   ring of thread 0  r r r   --.
- *   ring of thread 1  r         +-- heads in a heap by tsc --> act_record()
+ *   ring of thread 1  r         +-- heads in a heap by tsc --> consume_act_record()
  *   ring of thread 2  r r r r --'
  *
  * Each ring is in order.  A record can still appear that is older than what
@@ -60,7 +60,7 @@ static bool slot_next(struct consume_slot *s)
 	return s->head != NULL;
 }
 
-bool slot_is_folded(const struct consume *c, uint32_t slot)
+bool consume_slot_is_folded(const struct consume *c, uint32_t slot)
 {
 	const struct consume_slot *s = &c->slots[slot];
 	const struct wire_thread *thr = consume_thread(c, slot);
@@ -87,7 +87,7 @@ static void heads_load(struct consume *c)
 		s->head = NULL;
 		if (state != WIRE_THREAD_LIVE && state != WIRE_THREAD_DEAD)
 			continue;
-		if (!s->live && !slot_is_folded(c, i))
+		if (!s->live && !consume_slot_is_folded(c, i))
 			slot_open(c, i, thr);
 		if (s->live && slot_next(s))
 			heap_add(c, i);
@@ -112,7 +112,8 @@ static void heads_return(struct consume *c)
 static uint64_t ns_to_tsc(const struct consume *c, uint64_t ns)
 {
 	uint64_t mult = c->geo.tsc_mult;
-	return mult ? (uint64_t)((long double)ns * (long double)(1ULL << (c->geo.tsc_shift & 63)) / (long double)mult) : ns;
+	long double scale = (long double)(1ULL << (c->geo.tsc_shift & 63));
+	return mult ? (uint64_t)((long double)ns * scale / (long double)mult) : ns;
 }
 
 /* The firing's tsc of the outermost probe that runs on this thread; @now if none. */
@@ -146,8 +147,8 @@ static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
 	const struct wire_rec *rec = s->head;
 	s->cpu = rec->cpu;
 	if (rec->type == WIRE_REC_DATA)
-		return act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
-	fault_report(c, rec);
+		return consume_act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
+	consume_fault_report(c, rec);
 	return 0;
 }
 
@@ -198,7 +199,7 @@ bool consume_thread_drained(const struct consume *c, uint32_t slot)
 {
 	const struct consume_slot *s = &c->slots[slot];
 	const struct wire_thread *thr = consume_thread(c, slot);
-	if (slot_is_folded(c, slot))
+	if (consume_slot_is_folded(c, slot))
 		return true;
 	return s->live ? s->reader.pos == LOAD_ACQUIRE(&thr->ring.published) : !LOAD_ACQUIRE(&thr->ring.published);
 }
@@ -206,9 +207,9 @@ bool consume_thread_drained(const struct consume *c, uint32_t slot)
 int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 {
 	struct consume_slot *s = &c->slots[slot];
-	if (slot_is_folded(c, slot))
+	if (consume_slot_is_folded(c, slot))
 		return 0;
-	int rc = agg_fold(c, slot, reterr);
+	int rc = consume_agg_fold(c, slot, reterr);
 	if (rc)
 		return rc;
 	consume_report_drops(c);

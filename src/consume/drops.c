@@ -84,7 +84,8 @@ static void report_procs(struct consume *c)
 		uint64_t d = n >= c->lost_seen[i] ? n - c->lost_seen[i] : n;
 		char where[160];
 		c->lost_seen[i] = n;
-		snprintf(where, sizeof(where), " in process %u (more threads than areas: raise -x threads)", procs[i].pid);
+		snprintf(where, sizeof(where), " in process %u (more threads than areas: raise -x threads)",
+			 procs[i].pid);
 		if (d)
 			say(c, d, "PRINCIPAL", "drop", where);
 	}

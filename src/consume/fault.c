@@ -41,27 +41,29 @@ static void fault_value(const struct wire_rec_error *e, char *buf, size_t cap)
 
 static void probe_text(struct consume *c, const struct wire_rec *rec, char *buf, size_t cap)
 {
-	const struct wire_site *s = site_at(c, rec->site);
+	const struct wire_site *s = consume_site_at(c, rec->site);
 	snprintf(buf, cap, "error in dt_clause_%u for probe ID %u (%s:%s:%s:%s)", rec->clause, s->probe_id,
-		 site_str(c, s->prov, NULL), site_str(c, s->mod, NULL), site_str(c, s->func, NULL),
-		 site_str(c, s->name, NULL));
+		 consume_site_str(c, s->prov, NULL), consume_site_str(c, s->mod, NULL),
+		 consume_site_str(c, s->func, NULL), consume_site_str(c, s->name, NULL));
 }
 
 /* An ERROR clause that fails itself: that fires nothing. */
 static bool in_error_probe(const struct consume *c, const struct wire_rec *rec)
 {
-	const struct wire_site *s = site_at(c, rec->site);
-	return !strcmp(site_str(c, s->prov, NULL), "dtrace") && !strcmp(site_str(c, s->name, NULL), "ERROR");
+	const struct wire_site *s = consume_site_at(c, rec->site);
+	return !strcmp(consume_site_str(c, s->prov, NULL), "dtrace") &&
+	       !strcmp(consume_site_str(c, s->name, NULL), "ERROR");
 }
 
-void fault_report(struct consume *c, const struct wire_rec *rec)
+void consume_fault_report(struct consume *c, const struct wire_rec *rec)
 {
 	struct wire_rec_error e;
 	char where[1200], value[40];
 	if (rec->bytes < sizeof(*rec) + sizeof(e))
 		return;
 	if (in_error_probe(c, rec)) {
-		consume_complain(c, "%s1 error in ERROR probe enabling", c->opts.droptags ? "[DTRACEDROP_DBLERROR] " : "");
+		const char *tag = c->opts.droptags ? "[DTRACEDROP_DBLERROR] " : "";
+		consume_complain(c, "%s1 error in ERROR probe enabling", tag);
 		c->total_drops++;
 		return;
 	}
@@ -76,7 +78,7 @@ void fault_report(struct consume *c, const struct wire_rec *rec)
 	}
 }
 
-void fault_library(struct consume *c, const struct wire_rec *rec, const char *what)
+void consume_fault_library(struct consume *c, const struct wire_rec *rec, const char *what)
 {
 	char where[1200];
 	probe_text(c, rec, where, sizeof(where));

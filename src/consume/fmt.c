@@ -57,7 +57,7 @@ static int parse_conv(const char **pp, struct fmt_conv *cv, struct err *reterr)
 	return 0;
 }
 
-int fmt_parse(const char *text, struct fmt *ret, struct err *reterr)
+int consume_fmt_parse(const char *text, struct fmt *ret, struct err *reterr)
 {
 	uint32_t cap = 1;
 	for (const char *p = text; *p; p++)
@@ -73,13 +73,13 @@ int fmt_parse(const char *text, struct fmt *ret, struct err *reterr)
 			rc = parse_conv(&p, cv, reterr);
 	}
 	if (rc)
-		fmt_deinit(&f);
+		consume_fmt_deinit(&f);
 	else
 		*ret = f;
 	return rc;
 }
 
-void fmt_deinit(struct fmt *f)
+void consume_fmt_deinit(struct fmt *f)
 {
 	if (!f)
 		return;

@@ -100,11 +100,10 @@ static void run_time(struct fmt_run *r, uint64_t ns)
 	run_text(r, buf);
 }
 
-static void run_addr(struct fmt_run *r)
+static void run_addr(struct fmt_run *r, enum plan_val_kind kind, uint64_t addr)
 {
 	char buf[1024];
-	enum plan_val_kind kind = val_is_symbol(r->v) ? r->v->kind : PLAN_UADDR;
-	sym_format(r->c, kind, r->src->proc, val_u64(r->v, r->src), buf, sizeof(buf));
+	consume_sym_format(r->c, kind, r->src->proc, addr, buf, sizeof(buf));
 	run_text(r, buf);
 }
 
@@ -114,12 +113,12 @@ static void run_stack(struct fmt_run *r)
 	uint32_t indent = r->width < 0 || r->cv->flags & FMT_LEFT ? (uint32_t)abs(r->width) : 0;
 	if (indent)
 		r->width = 0;
-	sym_print_stack(r->c, r->fp, run_spec(r, "s"), indent, r->v, r->src);
+	consume_sym_print_stack(r->c, r->fp, run_spec(r, "s"), indent, r->v, r->src);
 }
 
 static void run_double(struct fmt_run *r)
 {
-	uint64_t u = val_u64(r->v, r->src);
+	uint64_t u = consume_val_u64(r->v, r->src);
 	double d;
 	memcpy(&d, &u, 8);
 	char tail[2] = { r->cv->conv, 0 };
@@ -129,16 +128,16 @@ static void run_double(struct fmt_run *r)
 static void run_string_conv(struct fmt_run *r)
 {
 	uint32_t cnt;
-	const uint8_t *p = val_bytes(r->c, r->v, r->src, &cnt);
+	const uint8_t *p = consume_val_bytes(r->c, r->v, r->src, &cnt);
 	if (r->cv->conv == 'S')
-		run_escaped(r, p, cnt, val_is_string(r->v));
+		run_escaped(r, p, cnt, consume_val_is_string(r->v));
 	else
 		run_chars(r, p, cnt);
 }
 
 static void run_char(struct fmt_run *r)
 {
-	uint8_t ch = (uint8_t)val_int(r->v, r->src);
+	uint8_t ch = (uint8_t)consume_val_int(r->v, r->src);
 	if (r->cv->conv == 'C')
 		run_escaped(r, &ch, 1, false);
 	else
@@ -151,18 +150,29 @@ static void run_value(struct fmt_run *r)
 		run_stack(r);
 		return;
 	}
-	if (val_is_symbol(r->v) && !strchr("dioupxX", r->cv->conv)) {
-		run_addr(r);
+	if (consume_val_is_symbol(r->v) && !strchr("dioupxX", r->cv->conv)) {
+		run_addr(r, r->v->kind, consume_val_u64(r->v, r->src));
 		return;
 	}
 	switch (r->cv->conv) {
-	case 'a': case 'A': run_addr(r); break;
+	case 'a': case 'A': run_addr(r, PLAN_UADDR, consume_val_u64(r->v, r->src)); break;
 	case 'c': case 'C': run_char(r); break;
 	case 's': case 'S': run_string_conv(r); break;
-	case 'T': case 'Y': run_time(r, val_u64(r->v, r->src)); break;
+	case 'T': case 'Y': run_time(r, consume_val_u64(r->v, r->src)); break;
 	case 'e': case 'E': case 'f': case 'g': case 'G': run_double(r); break;
-	default: run_int(r, val_int(r->v, r->src), r->v->size, r->v->is_signed);
+	default: run_int(r, consume_val_int(r->v, r->src), r->v->size, r->v->is_signed);
 	}
+}
+
+/* An aggregation's number, also as a time or an address. */
+static void run_agg_int(struct fmt_run *r, int64_t i, bool is_signed)
+{
+	if (strchr("TY", r->cv->conv))
+		run_time(r, (uint64_t)i);
+	else if (strchr("aA", r->cv->conv))
+		run_addr(r, PLAN_UADDR, (uint64_t)i);
+	else
+		run_int(r, i, 8, is_signed);
 }
 
 static void run_agg(struct fmt_run *r, const struct agg_ent *e)
@@ -170,11 +180,11 @@ static void run_agg(struct fmt_run *r, const struct agg_ent *e)
 	const struct wire_agg *a = &r->c->image->aggs[e->agg];
 	int64_t n = r->c->normal[e->agg];
 	switch (a->fn) {
-	case WIRE_AGG_AVG: run_int(r, e->val[0] ? e->val[1] / n / e->val[0] : 0, 8, true); break;
-	case WIRE_AGG_STDDEV: run_int(r, (int64_t)stddev_of(e->val, n), 8, true); break;
-	case WIRE_AGG_COUNT: run_int(r, e->val[0] / n, 8, false); break;
-	case WIRE_AGG_SUM: case WIRE_AGG_MIN: case WIRE_AGG_MAX: run_int(r, e->val[0] / n, 8, true); break;
-	default: agg_print_value(r->c, r->fp, e);
+	case WIRE_AGG_AVG: run_agg_int(r, e->val[0] ? e->val[1] / n / e->val[0] : 0, true); break;
+	case WIRE_AGG_STDDEV: run_agg_int(r, (int64_t)consume_stddev_of(e->val, n), true); break;
+	case WIRE_AGG_COUNT: run_agg_int(r, e->val[0] / n, false); break;
+	case WIRE_AGG_SUM: case WIRE_AGG_MIN: case WIRE_AGG_MAX: run_agg_int(r, e->val[0] / n, true); break;
+	default: consume_agg_print_value(r->c, r->fp, e);
 	}
 }
 
@@ -187,12 +197,12 @@ static bool take_int(const struct plan_val *vals, uint32_t cnt, uint32_t *next, 
 {
 	const struct plan_val *v = take(vals, cnt, next);
 	if (v)
-		*ret = (int)val_int(v, src);
+		*ret = (int)consume_val_int(v, src);
 	return v != NULL;
 }
 
 /* 0, or -EINVAL where the format wants more than there is. */
-int fmt_print(struct consume *c, FILE *fp, const struct fmt *f, const struct plan_val *vals, uint32_t val_cnt,
+int consume_fmt_print(struct consume *c, FILE *fp, const struct fmt *f, const struct plan_val *vals, uint32_t val_cnt,
 	      const struct datum_src *src, const struct fmt_aggs *aggs)
 {
 	uint32_t next = 0, agg = 0;

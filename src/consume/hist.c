@@ -78,7 +78,7 @@ static long long quantize_label(uint32_t i)
 	return i > WIRE_QUANTIZE_ZERO ? 1LL << (i - WIRE_QUANTIZE_ZERO - 1) : -(1LL << (WIRE_QUANTIZE_ZERO - 1 - i));
 }
 
-void hist_quantize(FILE *fp, const int64_t *val, int64_t normal)
+void consume_hist_quantize(FILE *fp, const int64_t *val, int64_t normal)
 {
 	uint32_t first = WIRE_QUANTIZE_ZERO - 1, last = WIRE_QUANTIZE_ZERO + 1;
 	hist_range(val, WIRE_QUANTIZE_CNT, &first, &last);
@@ -101,7 +101,7 @@ static void lquantize_label(const struct wire_agg *a, uint32_t i, char *buf, siz
 		snprintf(buf, cap, "%lld", (long long)(a->base + (int64_t)(i - 1) * a->step));
 }
 
-void hist_lquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, int64_t normal)
+void consume_hist_lquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, int64_t normal)
 {
 	uint32_t first = 0, last = a->val_cnt > 2 ? 2 : a->val_cnt - 1;
 	hist_range(val, a->val_cnt, &first, &last);
@@ -182,7 +182,8 @@ static bool llq_label(const struct llq *q, const uint64_t *lo, uint32_t i, bool 
 	if (i == q->bin0)
 		snprintf(buf, cap, b == 1 ? "0" : negatives ? "abs() < %llu" : "< %llu", b);
 	else
-		snprintf(buf, cap, i == 0 ? "<= -%llu" : i < q->bin0 ? "-%llu" : i == q->bin_cnt - 1 ? ">= %llu" : "%llu", b);
+		snprintf(buf, cap, i == 0 ? "<= -%llu" : i == q->bin_cnt - 1 ? ">= %llu" : i < q->bin0 ? "-%llu" :
+			 "%llu", b);
 	return true;
 }
 
@@ -194,7 +195,7 @@ static uint32_t llq_real(const struct llq *q, const uint64_t *lo, uint32_t i, in
 	return i;
 }
 
-void hist_llquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, int64_t normal)
+void consume_hist_llquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, int64_t normal)
 {
 	struct llq q;
 	llq_init(&q, a);
@@ -248,7 +249,7 @@ static long double lq_weight(const struct wire_agg *a, const int64_t *val, int64
 
 /* What sorts histograms: the sum of all values, each taken as its bucket's
  * label; where that ties, the count at zero. */
-long double hist_weight(const struct wire_agg *a, const int64_t *val, int64_t *ret_zero)
+long double consume_hist_weight(const struct wire_agg *a, const int64_t *val, int64_t *ret_zero)
 {
 	if (a->fn == WIRE_AGG_LQUANTIZE)
 		return lq_weight(a, val, ret_zero);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int io_system(struct consume *c, const char *cmd)
+int consume_io_system(struct consume *c, const char *cmd)
 {
 	fflush(c->opts.out);
 	return system(cmd) == -1 ? -errno : 0;
@@ -19,7 +19,7 @@ int io_system(struct consume *c, const char *cmd)
  * using it, and a failure leaves it as it was.  "" goes back to what the
  * stream was at first.
  */
-int io_freopen(struct consume *c, const char *path, struct err *reterr)
+int consume_io_freopen(struct consume *c, const char *path, struct err *reterr)
 {
 	int out = fileno(c->opts.out);
 	fflush(c->opts.out);

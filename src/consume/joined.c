@@ -27,7 +27,7 @@ static bool want_listed(void *arg, const struct agg_ent *e)
 static int make_zeros(struct joined *j)
 {
 	for (uint32_t i = 0; i < j->cnt; i++) {
-		uint32_t vals = agg_val_cnt(j->c, j->aggs[i]);
+		uint32_t vals = consume_agg_val_cnt(j->c, j->aggs[i]);
 		struct agg_ent *z = calloc(1, sizeof(*z) + vals * sizeof(*z->val));
 		if (!z)
 			return -ENOMEM;
@@ -58,21 +58,21 @@ static int cmp_rows(const void *pa, const void *pb, void *arg)
 	struct consume *c = j->c;
 	int r = 0;
 	if (c->opts.aggsortkey)
-		r = agg_cmp_key(c, a[j->cnt], b[j->cnt], c->opts.aggsortkeypos);
+		r = consume_agg_cmp_key(c, a[j->cnt], b[j->cnt], c->opts.aggsortkeypos);
 	for (uint32_t i = 0; !r && i < j->cnt; i++) {
 		uint32_t at = (i + j->sortpos) % j->cnt;
-		r = agg_cmp_val(c, a[at], b[at]);
+		r = consume_agg_cmp_val(c, a[at], b[at]);
 	}
 	if (!r)
-		r = agg_cmp_key(c, a[j->cnt], b[j->cnt], c->opts.aggsortkeypos);
+		r = consume_agg_cmp_key(c, a[j->cnt], b[j->cnt], c->opts.aggsortkeypos);
 	return c->opts.aggsortrev ? -r : r;
 }
 
 static void make_rows(struct joined *j, struct agg_ent **ents, uint32_t cnt)
 {
-	agg_sort(j->c, ents, cnt, AGG_BY_KEY);
+	consume_agg_sort(j->c, ents, cnt, AGG_BY_KEY);
 	for (uint32_t i = 1, start = 0; i <= cnt; i++) {
-		if (i < cnt && !agg_cmp_key(j->c, ents[i], ents[start], 0))
+		if (i < cnt && !consume_agg_cmp_key(j->c, ents[i], ents[start], 0))
 			continue;
 		make_row(j, &ents[start], i - start);
 		start = i;
@@ -80,14 +80,14 @@ static void make_rows(struct joined *j, struct agg_ent **ents, uint32_t cnt)
 	qsort_r(j->rows, j->row_cnt, (j->cnt + 1) * sizeof(*j->rows), cmp_rows, j);
 }
 
-int agg_walk_joined(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt, agg_row_fn *fn, void *arg,
+int consume_agg_walk_joined(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt, agg_row_fn *fn, void *arg,
 		    struct err *reterr)
 {
 	struct joined j = { .c = c, .aggs = aggs, .cnt = cnt,
 			    .sortpos = c->opts.aggsortpos < cnt ? c->opts.aggsortpos : 0 };
 	struct agg_ent **ents;
 	uint32_t ent_cnt;
-	int rc = agg_collect(c, want_listed, &j, &ents, &ent_cnt, reterr);
+	int rc = consume_agg_collect(c, want_listed, &j, &ents, &ent_cnt, reterr);
 	if (rc)
 		return rc;
 	j.zeros = calloc(cnt, sizeof(struct agg_ent *));

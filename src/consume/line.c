@@ -51,13 +51,13 @@ static const char *flow_mark(enum flow flow, const char *name, const char *prov)
 
 static void flow_line(struct consume *c, const struct wire_rec *rec, const struct wire_site *site)
 {
-	const char *func = site_str(c, site->func, NULL), *name = site_str(c, site->name, NULL);
+	const char *func = consume_site_str(c, site->func, NULL), *name = consume_site_str(c, site->name, NULL);
 	enum flow flow = flow_of(c, rec, name);
 	char text[1024];
 	if (flow == FLOW_RETURN && c->indent)
 		c->indent -= FLOW_STEP;
 	snprintf(text, sizeof(text), "%*s%s%s%s%s", (int)c->indent, "",
-		 flow_mark(flow, name, site_str(c, site->prov, NULL)), func,
+		 flow_mark(flow, name, consume_site_str(c, site->prov, NULL)), func,
 		 flow == FLOW_NONE ? ":" : "", flow == FLOW_NONE ? name : "");
 	if (!c->opts.no_ids)
 		fprintf(c->opts.out, "%3d ", rec->cpu);
@@ -66,14 +66,15 @@ static void flow_line(struct consume *c, const struct wire_rec *rec, const struc
 		c->indent += FLOW_STEP;
 }
 
-void line_begin(struct consume *c, const struct wire_rec *rec, const struct wire_site *site)
+void consume_line_begin(struct consume *c, const struct wire_rec *rec, const struct wire_site *site)
 {
 	heading(c);
 	if (c->opts.flowindent) {
 		flow_line(c, rec, site);
 	} else if (!c->opts.quiet) {
 		char text[1024];
-		snprintf(text, sizeof(text), "%s:%s", site_str(c, site->func, NULL), site_str(c, site->name, NULL));
+		snprintf(text, sizeof(text), "%s:%s", consume_site_str(c, site->func, NULL),
+			 consume_site_str(c, site->name, NULL));
 		if (!c->opts.no_ids)
 			fprintf(c->opts.out, "%3d %6u ", rec->cpu, site->probe_id);
 		fprintf(c->opts.out, "%32s ", text);
@@ -82,7 +83,7 @@ void line_begin(struct consume *c, const struct wire_rec *rec, const struct wire
 	c->last_clause = rec->clause;
 }
 
-void line_end(struct consume *c)
+void consume_line_end(struct consume *c)
 {
 	if (!c->opts.quiet)
 		putc('\n', c->opts.out);

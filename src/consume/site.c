@@ -4,14 +4,14 @@
 
 static const struct wire_site nowhere;
 
-const struct wire_site *site_at(const struct consume *c, uint32_t idx)
+const struct wire_site *consume_site_at(const struct consume *c, uint32_t idx)
 {
 	if (idx >= c->geo.site_cap)
 		return &nowhere;
 	return (const struct wire_site *)((const uint8_t *)c->shm + c->geo.site_off) + idx;
 }
 
-const char *site_str(const struct consume *c, uint32_t off, uint32_t *ret_len)
+const char *consume_site_str(const struct consume *c, uint32_t off, uint32_t *ret_len)
 {
 	const uint8_t *strs = (const uint8_t *)c->shm + c->geo.str_off;
 	uint32_t dummy;

@@ -9,7 +9,7 @@ static u128 squares(const int64_t *val)
 	return (u128)(uint64_t)val[3] << 64 | (uint64_t)val[2];
 }
 
-void stddev_add(int64_t *dst, const int64_t *src)
+void consume_stddev_add(int64_t *dst, const int64_t *src)
 {
 	u128 sum = squares(dst) + squares(src);
 	dst[0] += src[0];
@@ -31,7 +31,7 @@ static uint64_t sqrt128(u128 v)
 }
 
 /* As dtrace does it: the normal divides the mean and, once, the mean of the squares. */
-uint64_t stddev_of(const int64_t *val, int64_t normal)
+uint64_t consume_stddev_of(const int64_t *val, int64_t normal)
 {
 	if (!val[0] || !normal)
 		return 0;

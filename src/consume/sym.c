@@ -28,7 +28,7 @@ static void format_sym(struct consume *c, const struct obj_module *mod, const st
 		snprintf(buf, cap, "%s`%s", mod->name, name);
 }
 
-void sym_format(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr, char *buf, size_t cap)
+void consume_sym_format(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr, char *buf, size_t cap)
 {
 	const struct obj_sym *sym = NULL;
 	struct obj_module *mod = NULL;
@@ -59,7 +59,7 @@ static uint64_t reduce_uncached(struct consume *c, enum plan_val_kind kind, uint
 }
 
 /* Merging asks for the same few addresses again and again. */
-uint64_t sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr)
+uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr)
 {
 	if (kind == PLAN_UADDR)
 		return addr;
@@ -71,11 +71,11 @@ uint64_t sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t proc, u
 }
 
 /* @line_fmt is one %s conversion, as printf("%-40k") makes it. */
-void sym_print_stack(struct consume *c, FILE *fp, const char *line_fmt, uint32_t indent, const struct plan_val *v,
+void consume_sym_print_stack(struct consume *c, FILE *fp, const char *line_fmt, uint32_t indent, const struct plan_val *v,
 		     const struct datum_src *src)
 {
 	uint32_t cnt;
-	const uint8_t *p = val_bytes(c, v, src, &cnt);
+	const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
 	putc('\n', fp);
 	for (uint32_t i = 0; i + 8 <= cnt; i += 8) {
 		uint64_t pc;
@@ -83,7 +83,7 @@ void sym_print_stack(struct consume *c, FILE *fp, const char *line_fmt, uint32_t
 		memcpy(&pc, p + i, 8);
 		if (!pc)
 			break;
-		sym_format(c, PLAN_UADDR, src->proc, pc, buf, sizeof(buf));
+		consume_sym_format(c, PLAN_UADDR, src->proc, pc, buf, sizeof(buf));
 		fprintf(fp, "%*s", (int)indent, "");
 		fprintf(fp, line_fmt, buf);
 		putc('\n', fp);

@@ -3,9 +3,10 @@
 #include "consume/consume_int.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
-uint64_t val_u64(const struct plan_val *v, const struct datum_src *src)
+uint64_t consume_val_u64(const struct plan_val *v, const struct datum_src *src)
 {
 	uint64_t u = 0;
 	if (src->bytes >= 8 && v->off <= src->bytes - 8)
@@ -14,9 +15,9 @@ uint64_t val_u64(const struct plan_val *v, const struct datum_src *src)
 }
 
 /* The value as its type has it: cut to its size, extended by its sign. */
-int64_t val_int(const struct plan_val *v, const struct datum_src *src)
+int64_t consume_val_int(const struct plan_val *v, const struct datum_src *src)
 {
-	uint64_t u = val_u64(v, src);
+	uint64_t u = consume_val_u64(v, src);
 	uint32_t bits = v->size && v->size < 8 ? v->size * 8 : 64;
 	if (bits == 64)
 		return (int64_t)u;
@@ -31,20 +32,20 @@ static const uint8_t *site_name(const struct consume *c, const struct plan_val *
 	if (site)
 		off = v->kind == PLAN_PROBEPROV ? site->prov : v->kind == PLAN_PROBEMOD ? site->mod :
 			v->kind == PLAN_PROBEFUNC ? site->func : site->name;
-	return (const uint8_t *)site_str(c, off, ret_cnt);
+	return (const uint8_t *)consume_site_str(c, off, ret_cnt);
 }
 
-const uint8_t *val_bytes(const struct consume *c, const struct plan_val *v, const struct datum_src *src,
+const uint8_t *consume_val_bytes(const struct consume *c, const struct plan_val *v, const struct datum_src *src,
 			 uint32_t *ret_cnt)
 {
 	*ret_cnt = 0;
 	if (v->kind >= PLAN_PROBEPROV)
 		return site_name(c, v, src->site, ret_cnt);
-	uint64_t u = val_u64(v, src);
+	uint64_t u = consume_val_u64(v, src);
 	if (v->kind == PLAN_STR && v->sref) {
 		if (u >> WIRE_SREF_TAG_SHIFT != WIRE_SREF_INTERN)
 			return (const uint8_t *)"";
-		return (const uint8_t *)site_str(c, (uint32_t)u, ret_cnt);
+		return (const uint8_t *)consume_site_str(c, (uint32_t)u, ret_cnt);
 	}
 	struct wire_vref ref;
 	memcpy(&ref, &u, sizeof(ref));
@@ -54,15 +55,15 @@ const uint8_t *val_bytes(const struct consume *c, const struct plan_val *v, cons
 	return src->data + ref.off;
 }
 
-bool val_is_string(const struct plan_val *v) { return v->kind == PLAN_STR || v->kind >= PLAN_PROBEPROV; }
+bool consume_val_is_string(const struct plan_val *v) { return v->kind == PLAN_STR || v->kind >= PLAN_PROBEPROV; }
 
-bool val_is_symbol(const struct plan_val *v)
+bool consume_val_is_symbol(const struct plan_val *v)
 {
 	return v->kind == PLAN_USYM || v->kind == PLAN_UFUNC || v->kind == PLAN_UADDR || v->kind == PLAN_UMOD;
 }
 
 /* A table of hexadecimal bytes, sixteen a row, as characters beside it. */
-void val_print_raw(FILE *fp, const uint8_t *p, uint32_t cnt)
+void consume_val_print_raw(FILE *fp, const uint8_t *p, uint32_t cnt)
 {
 	if (!cnt)
 		return;
@@ -98,7 +99,7 @@ static void print_bytes(struct consume *c, FILE *fp, const uint8_t *p, uint32_t 
 {
 	int64_t len = c->opts.rawbytes ? -1 : text_len(p, cnt);
 	if (len < 0)
-		val_print_raw(fp, p, cnt);
+		consume_val_print_raw(fp, p, cnt);
 	else if (c->opts.quiet && width < 50)
 		fprintf(fp, "%.*s", (int)len, p);
 	else
@@ -130,9 +131,9 @@ static bool print_addr(struct consume *c, FILE *fp, const struct plan_val *v, co
 {
 	char buf[1024];
 	if (v->kind == PLAN_USTACK) {
-		sym_print_stack(c, fp, "%s", c->opts.stackindent, v, src);
-	} else if (val_is_symbol(v)) {
-		sym_format(c, v->kind, src->proc, val_u64(v, src), buf, sizeof(buf));
+		consume_sym_print_stack(c, fp, "%s", c->opts.stackindent, v, src);
+	} else if (consume_val_is_symbol(v)) {
+		consume_sym_format(c, v->kind, src->proc, consume_val_u64(v, src), buf, sizeof(buf));
 		fprintf(fp, "  %-50s", buf);
 	} else {
 		return false;
@@ -140,21 +141,35 @@ static bool print_addr(struct consume *c, FILE *fp, const struct plan_val *v, co
 	return true;
 }
 
-static void raw_scalar(FILE *fp, const struct plan_val *v, const struct datum_src *src)
+/* All the bytes that a string has room for. */
+static void raw_string(const struct consume *c, FILE *fp, const uint8_t *p, uint32_t cnt)
 {
-	uint64_t u = val_u64(v, src);
-	val_print_raw(fp, (const uint8_t *)&u, v->size && v->size < 8 ? v->size : 8);
+	uint32_t room = c->image->strsize ? c->image->strsize : cnt + 1;
+	uint8_t *s = calloc(room, 1);
+	if (!s)
+		return;
+	memcpy(s, p, cnt < room ? cnt : room - 1);
+	consume_val_print_raw(fp, s, room);
+	free(s);
 }
 
-void val_print_trace(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+static void raw_scalar(FILE *fp, const struct plan_val *v, const struct datum_src *src)
+{
+	uint64_t u = consume_val_u64(v, src);
+	consume_val_print_raw(fp, (const uint8_t *)&u, v->size && v->size < 8 ? v->size : 8);
+}
+
+void consume_val_print_trace(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
 {
 	uint32_t cnt;
 	if (print_addr(c, fp, v, src))
 		return;
-	if (v->kind == PLAN_BYTES || val_is_string(v)) {
-		const uint8_t *p = val_bytes(c, v, src, &cnt);
-		if (c->opts.rawbytes)
-			val_print_raw(fp, p, cnt);
+	if (v->kind == PLAN_BYTES || consume_val_is_string(v)) {
+		const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
+		if (c->opts.rawbytes && v->kind == PLAN_BYTES)
+			consume_val_print_raw(fp, p, cnt);
+		else if (c->opts.rawbytes)
+			raw_string(c, fp, p, cnt);
 		else if (v->kind == PLAN_BYTES)
 			print_bytes(c, fp, p, cnt, 33);
 		else
@@ -162,17 +177,17 @@ void val_print_trace(struct consume *c, FILE *fp, const struct plan_val *v, cons
 	} else if (c->opts.rawbytes) {
 		raw_scalar(fp, v, src);
 	} else {
-		print_int(fp, v, val_int(v, src), c->opts.quiet);
+		print_int(fp, v, consume_val_int(v, src), c->opts.quiet);
 	}
 }
 
-void val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+void consume_val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
 {
 	uint32_t cnt;
 	if (print_addr(c, fp, v, src))
 		return;
-	if (v->kind == PLAN_BYTES || val_is_string(v)) {
-		const uint8_t *p = val_bytes(c, v, src, &cnt);
+	if (v->kind == PLAN_BYTES || consume_val_is_string(v)) {
+		const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
 		if (v->kind == PLAN_BYTES)
 			print_bytes(c, fp, p, cnt, 50);
 		else
@@ -180,7 +195,8 @@ void val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const 
 		return;
 	}
 	int width = v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 8 : 16;
-	int64_t i = val_int(v, src);
-	/* Four bytes are shown as an int and eight as a long long, whatever the type says. */
-	fprintf(fp, " %*lld", width, v->size == 4 ? (long long)(int32_t)i : (long long)i);
+	uint64_t u = consume_val_u64(v, src);
+	/* By size alone, whatever the type says: one and two bytes without sign, more with it. */
+	long long i = v->size == 1 ? (uint8_t)u : v->size == 2 ? (uint16_t)u : v->size == 4 ? (int32_t)u : (int64_t)u;
+	fprintf(fp, " %*lld", width, i);
 }

@@ -13,7 +13,8 @@ static void check_cond(struct d_compiler *c, struct d_node *n, const char *tag, 
 	if (d_bad(n))
 		return;
 	if (n->is_act)
-		d_error(c, n->at, "D_CG_EXPR", "%s( ) may not be called from a D expression: it is a statement of its own", n->str);
+		d_error(c, n->at, "D_CG_EXPR", "%s( ) may not be called from a D expression: it is a statement of "
+			"its own", n->str);
 	else if (!d_is_scalar(n->type))
 		d_error(c, n->at, tag, "%s must be of scalar type, not %s", what, d_type_str(c, n->type));
 }
@@ -33,7 +34,8 @@ static void check_expr_stmt(struct d_compiler *c, struct d_node *n)
 	} else {
 		d_check_expr(c, e);
 		if (e->is_act)
-			d_error(c, e->at, "D_CG_EXPR", "%s( ) may not be called from a D expression", e->kind == N_CALL ? e->str : "action");
+			d_error(c, e->at, "D_CG_EXPR", "%s( ) may not be called from a D expression",
+				e->kind == N_CALL ? e->str : "action");
 	}
 }
 
@@ -94,9 +96,11 @@ static bool check_object(struct d_compiler *c, struct d_node *n, struct d_type *
 	else if (t->is_incomplete)
 		d_error(c, n->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s: %s", d_type_str(c, t), n->str);
 	else if (t->kind == D_T_ARRAY && !t->cnt)
-		d_error(c, n->at, "D_DECL_ARRNULL", "array declaration requires array dimension or tuple signature: %s", n->str);
+		d_error(c, n->at, "D_DECL_ARRNULL", "array declaration requires array dimension or tuple "
+			"signature: %s", n->str);
 	else if (t->kind == D_T_FLOAT)
-		d_error(c, n->at, "D_UNSUP", "variables of floating-point types are not supported by this version: %s", n->str);
+		d_error(c, n->at, "D_UNSUP", "variables of floating-point types are not supported by this "
+			"version: %s", n->str);
 	else
 		return true;
 	return false;
@@ -107,7 +111,8 @@ static void check_keys_decl(struct d_compiler *c, struct d_node *n)
 	for (uint32_t i = 0; i < n->key_cnt; i++) {
 		struct d_type *t = n->keys[i].type;
 		if (!d_is_scalar(t) && !d_is_string(t))
-			d_error(c, n->at, "D_KEY_TYPE", "%s expression may not be used as array index: key #%u", d_type_str(c, t), i + 1);
+			d_error(c, n->at, "D_KEY_TYPE", "%s expression may not be used as array index: key #%u",
+				d_type_str(c, t), i + 1);
 	}
 }
 
@@ -116,7 +121,8 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 	struct d_var *v = d_var_find(c, n->scope, n->str);
 	if (d_resolve(n->type)->kind == D_T_FUNC) /* a prototype: nothing to define */
 		return;
-	if (v && (v->kind == D_VAR_BUILTIN || v->kind != (n->keys ? D_VAR_ASSOC : D_VAR_SCALAR) || !d_type_same(v->type, n->type))) {
+	if (v && (v->kind == D_VAR_BUILTIN || v->kind != (n->keys ? D_VAR_ASSOC : D_VAR_SCALAR) ||
+		!d_type_same(v->type, n->type))) {
 		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s", n->str);
 		return;
 	}
@@ -125,7 +131,8 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 		return;
 	}
 	if (n->keys && n->scope == D_THIS) {
-		d_error(c, n->at, "D_DECL_LOCASSC", "associative arrays may not be declared as local variables: %s", n->str);
+		d_error(c, n->at, "D_DECL_LOCASSC", "associative arrays may not be declared as local variables: %s",
+			n->str);
 		return;
 	}
 	if (v || !check_object(c, n, n->type))
@@ -145,7 +152,8 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 static void check_inline(struct d_compiler *c, struct d_node *n)
 {
 	if (n->keys || d_resolve(n->type)->kind == D_T_FUNC) {
-		d_error(c, n->at, "D_UNSUP", "inline arrays and functions are not supported by this version: %s", n->str);
+		d_error(c, n->at, "D_UNSUP", "inline arrays and functions are not supported by this version: %s",
+			n->str);
 		return;
 	}
 	if (d_var_find(c, D_GLOBAL, n->str) || d_func_find(c, n->str)) {
@@ -156,7 +164,8 @@ static void check_inline(struct d_compiler *c, struct d_node *n)
 	if (!check_object(c, n, n->type) || d_bad(n->l))
 		return;
 	if (!d_assignable(c, n->type, n->l)) {
-		d_error(c, n->at, "D_OP_INCOMPAT", "inline %s definition uses incompatible types: \"%s\" = \"%s\"", n->str,
+		d_error(c, n->at, "D_OP_INCOMPAT", "inline %s definition uses incompatible types: \"%s\" = \"%s\"",
+			n->str,
 			d_type_str(c, n->type), d_type_str(c, n->l->type));
 		return;
 	}

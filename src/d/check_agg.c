@@ -22,7 +22,8 @@ void d_check_agg_ref(struct d_compiler *c, struct d_node *n)
 	for (struct d_node *a = n->args; a; a = a->next)
 		d_check_expr(c, a);
 	if (n->args) {
-		d_error(c, n->at, "D_OP_DYN", "the value of @%s[ ] cannot be read in D: it is spread over threads", n->str);
+		d_error(c, n->at, "D_OP_DYN", "the value of @%s[ ] cannot be read in D: it is spread over threads",
+			n->str);
 		n->type = c->t.err;
 	}
 }
@@ -48,19 +49,22 @@ static const struct param llq_params[] = {
 };
 
 /* The constants behind the first argument. False where one is wrong. */
-static bool read_params(struct d_compiler *c, struct d_node *call, const struct param *params, uint32_t cnt, int64_t *vals)
+static bool read_params(struct d_compiler *c, struct d_node *call, const struct param *params, uint32_t cnt,
+	int64_t *vals)
 {
 	struct d_node *a = call->args->next;
 	for (uint32_t i = 0; i < cnt && a; i++, a = a->next) {
 		if (i == 2 && params == lq_params && vals[0] >= vals[1])
 			return true; /* lquantize_ok() says so */
 		if (!a->is_const || !d_is_int(a->type) || (params[i].min == 1 && a->val <= 0)) {
-			d_error(c, a->at, params[i].type_tag, "%s( ) argument #%u must be a%s integer constant", call->str, i + 2,
+			d_error(c, a->at, params[i].type_tag, "%s( ) argument #%u must be a%s integer constant",
+				call->str, i + 2,
 				params[i].min == 1 ? " non-zero positive" : "n");
 			return false;
 		}
 		if (a->val < params[i].min || a->val > params[i].max) {
-			d_error(c, a->at, params[i].val_tag, "%s( ) argument #%u must be %s", call->str, i + 2, params[i].what);
+			d_error(c, a->at, params[i].val_tag, "%s( ) argument #%u must be %s", call->str, i + 2,
+				params[i].what);
 			return false;
 		}
 		vals[i] = a->val;
@@ -72,12 +76,15 @@ static bool lquantize_ok(struct d_compiler *c, struct d_node *call, const int64_
 {
 	int64_t levels = (v[1] - v[0]) / v[2];
 	if (v[0] >= v[1])
-		d_error(c, call->at, "D_LQUANT_MISMATCH", "lquantize( ) base (%lld) must be less than limit (%lld)", (long long)v[0],
+		d_error(c, call->at, "D_LQUANT_MISMATCH", "lquantize( ) base (%lld) must be less than limit (%lld)",
+			(long long)v[0],
 			(long long)v[1]);
 	else if (!levels)
-		d_error(c, call->at, "D_LQUANT_STEPLARGE", "lquantize( ) step is too large: there must be at least one level");
+		d_error(c, call->at, "D_LQUANT_STEPLARGE", "lquantize( ) step is too large: there must be at "
+			"least one level");
 	else if (levels > UINT16_MAX - 2)
-		d_error(c, call->at, "D_LQUANT_STEPSMALL", "lquantize( ) step is too small: the number of levels must be a 16-bit "
+		d_error(c, call->at, "D_LQUANT_STEPSMALL", "lquantize( ) step is too small: the number of levels "
+			"must be a 16-bit "
 			"quantity");
 	else
 		return true;
@@ -109,10 +116,12 @@ static bool llquantize_ok(struct d_compiler *c, struct d_node *call, const int64
 {
 	const char *why;
 	if (v[2] < v[1])
-		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) high magnitude (%lld) must be at least the low one (%lld)",
+		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) high magnitude (%lld) must be at least "
+			"the low one (%lld)",
 			(long long)v[2], (long long)v[1]);
 	else if (!powers_fit(v[0], v[2]))
-		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) high magnitude will cause overflow of 64 bits");
+		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) high magnitude will cause overflow of 64 "
+			"bits");
 	else if ((why = bad_steps(v)))
 		d_error(c, call->at, "D_LLQUANT_STEPVAL", "llquantize( ) number of steps %s", why);
 	else
@@ -142,7 +151,8 @@ static void check_match(struct d_compiler *c, struct d_node *call, const struct 
 {
 	for (uint32_t i = 0; i < cnt; i++)
 		if (agg->params[i] != vals[i]) {
-			d_error(c, call->at, params[i].match_tag, "%s( ) argument #%u doesn't match previous declaration: expected %lld, "
+			d_error(c, call->at, params[i].match_tag, "%s( ) argument #%u doesn't match previous "
+				"declaration: expected %lld, "
 				"found %lld", call->str, i + 2, (long long)agg->params[i], (long long)vals[i]);
 			return;
 		}
@@ -162,7 +172,8 @@ static void check_value(struct d_compiler *c, struct d_node *call, uint32_t para
 	for (uint32_t i = 0; w && i <= param_cnt; i++)
 		w = w->next;
 	if (w && !d_bad(w) && !d_is_int(w->type))
-		d_error(c, w->at, "D_PROTO_ARG", "%s( ) increment value (argument #%u) must be of scalar type", call->str, param_cnt + 2);
+		d_error(c, w->at, "D_PROTO_ARG", "%s( ) increment value (argument #%u) must be of scalar type",
+			call->str, param_cnt + 2);
 }
 
 static bool check_fn(struct d_compiler *c, struct d_node *n, struct d_agg *agg, const struct d_func *f)
@@ -178,7 +189,8 @@ static bool check_fn(struct d_compiler *c, struct d_node *n, struct d_agg *agg, 
 	if (f->what == WIRE_AGG_LLQUANTIZE && !llquantize_ok(c, n->r, vals))
 		return false;
 	if (agg->fn && agg->fn != f) {
-		d_error(c, n->at, "D_AGG_REDEF", "aggregation redefined: @%s\n\t current: @%s = %s( )\n\tprevious: @%s = %s( ) : line %u",
+		d_error(c, n->at, "D_AGG_REDEF", "aggregation redefined: @%s\n\t current: @%s = %s( "
+			")\n\tprevious: @%s = %s( ) : line %u",
 			agg->name, agg->name, f->name, agg->name, agg->fn->name, agg->at.line);
 		return false;
 	}
@@ -216,8 +228,9 @@ void d_check_agg_stmt(struct d_compiler *c, struct d_node *n)
 	if (!f || f->kind != D_F_AGG || n->op != T_ASGN) {
 		if (!f || f->kind != D_F_AGG)
 			d_check_expr(c, n->r);
-		if (!f || f->kind == D_F_AGG || !d_bad(n->r))
-			d_error(c, n->at, "D_AGG_FUNC", "@%s must be assigned the result of an aggregating function", n->l->str);
+		if ((f && f->kind == D_F_AGG) || !d_bad(n->r))
+			d_error(c, n->at, "D_AGG_FUNC", "@%s must be assigned the result of an aggregating "
+				"function", n->l->str);
 		return;
 	}
 	n->r->func = f;

@@ -4,7 +4,8 @@
 
 static void incompatible(struct d_compiler *c, const struct d_node *n)
 {
-	d_error(c, n->at, "D_OP_INCOMPAT", "operands have incompatible types: \"%s\" %s \"%s\"", d_type_str(c, n->l->type),
+	d_error(c, n->at, "D_OP_INCOMPAT", "operands have incompatible types: \"%s\" %s \"%s\"", d_type_str(c,
+		n->l->type),
 		d_tok_text(n->op), d_type_str(c, n->r->type));
 }
 
@@ -16,11 +17,13 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 	struct d_type *a = d_pointee(lt), *b = d_pointee(rt);
 	struct d_type *to = a ? a : b;
 	if (to && d_resolve(to)->kind == D_T_VOID) {
-		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires operands of known size: cast the pointer to a type",
+		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires operands of known size: cast the pointer to "
+			"a type",
 			d_tok_text(n->op));
 		return;
 	}
-	if (!to || (a && b && op == T_ADD) || (b && !a && op == T_SUB) || (!a && !d_is_int(lt)) || (!b && !d_is_int(rt))) {
+	if (!to || (a && b && op == T_ADD) || (b && !a && op == T_SUB) || (!a && !d_is_int(lt)) || (!b &&
+		!d_is_int(rt))) {
 		incompatible(c, n);
 		return;
 	}
@@ -40,7 +43,8 @@ static void check_compare(struct d_compiler *c, struct d_node *n)
 	struct d_type *a = n->l->type, *b = n->r->type;
 	if (d_is_int(a) && d_is_int(b))
 		n->op_type = d_usual(c, a, b);
-	else if ((d_is_strlike(a) || d_is_null(n->l)) && (d_is_strlike(b) || d_is_null(n->r)) && (d_is_string(a) || d_is_string(b)))
+	else if ((d_is_strlike(a) || d_is_null(n->l)) && (d_is_strlike(b) || d_is_null(n->r)) && (d_is_string(a) ||
+		d_is_string(b)))
 		n->op_type = c->t.string;
 	else if (d_ptr_compat(n->l, n->r))
 		n->op_type = c->t.ulong;
@@ -85,7 +89,8 @@ static void binary_type(struct d_compiler *c, struct d_node *n, enum d_tok_kind 
 		break;
 	case T_LAND: case T_LOR: case T_LXOR:
 		if (!d_is_scalar(n->l->type) || !d_is_scalar(n->r->type))
-			d_error(c, n->at, "D_OP_SCALAR", "operator %s requires operands of scalar type", d_tok_text(n->op));
+			d_error(c, n->at, "D_OP_SCALAR", "operator %s requires operands of scalar type",
+				d_tok_text(n->op));
 		else
 			n->type = c->t.int_;
 		break;

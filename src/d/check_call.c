@@ -63,7 +63,8 @@ static bool check_count(struct d_compiler *c, const struct d_node *n, const char
 	}
 	if (have >= min && (more || have <= max))
 		return true;
-	d_error(c, n->at, "D_PROTO_LEN", "%s( ) prototype mismatch: %u arg%s passed, %s%u expected", name, have, have == 1 ? "" : "s",
+	d_error(c, n->at, "D_PROTO_LEN", "%s( ) prototype mismatch: %u arg%s passed, %s%u expected", name, have,
+		have == 1 ? "" : "s",
 		min == max && !more ? "" : have < min ? "at least " : "at most ", have < min ? min : max);
 	return false;
 }
@@ -83,7 +84,8 @@ void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f
 			n->type = c->t.err;
 		if (l == '.' || d_bad(a) || fits(a, l))
 			continue;
-		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with prototype:\n\tprototype: %s\n\t argument: %s",
+		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with "
+			"prototype:\n\tprototype: %s\n\t argument: %s",
 			f->name, i + 1, letter_name(l), d_type_str(c, a->type));
 		n->type = c->t.err;
 	}
@@ -135,7 +137,8 @@ static void check_frames(struct d_compiler *c, struct d_node *n)
 	for (struct d_node *a = n->args; a; a = a->next, i++) {
 		bool ok = a->is_const && d_is_int(a->type) && (i ? a->val >= 0 : a->val > 0);
 		if (!d_bad(a) && !ok)
-			d_error(c, a->at, tags[i], "%s( ) argument #%u must be a %spositive integer constant", n->str, i + 1,
+			d_error(c, a->at, tags[i], "%s( ) argument #%u must be a %spositive integer constant",
+				n->str, i + 1,
 				i ? "" : "non-zero ");
 		else if (!d_bad(a) && a->val > (i ? IR_STRSIZE_MAX : IR_FRAMES_MAX))
 			d_error(c, a->at, tags[i], "%s( ) argument #%u can be at most %u", n->str, i + 1,
@@ -152,9 +155,11 @@ static void check_trace(struct d_compiler *c, struct d_node *n)
 	else if (t->kind == D_T_AGG)
 		d_error(c, a->at, "D_TRACE_DYN", "trace( ) may not be applied to a dynamic expression");
 	else if ((t->kind == D_T_ARRAY || d_is_sou(t)) && !d_is_memory(a))
-		d_error(c, a->at, "D_UNSUP", "tracing a variable of type %s is not supported by this version", d_type_str(c, a->type));
+		d_error(c, a->at, "D_UNSUP", "tracing a variable of type %s is not supported by this version",
+			d_type_str(c, a->type));
 	else if (t->kind == D_T_FLOAT || t->kind == D_T_FUNC || t->is_incomplete)
-		d_error(c, a->at, "D_PROTO_ARG", "trace( ) argument #1 is incompatible with prototype:\n\tprototype: scalar or string\n"
+		d_error(c, a->at, "D_PROTO_ARG", "trace( ) argument #1 is incompatible with "
+			"prototype:\n\tprototype: scalar or string\n"
 			"\t argument: %s", d_type_str(c, a->type));
 }
 
@@ -162,10 +167,12 @@ static void check_tracemem(struct d_compiler *c, struct d_node *n)
 {
 	struct d_node *a = n->args, *size = a->next, *dyn = size->next;
 	if (!d_bad(a) && !d_is_int(a->type) && !d_is_ptr(a->type))
-		d_error(c, a->at, "D_TRACEMEM_ADDR", "tracemem( ) argument #1 is incompatible with prototype:\n\tprototype: pointer or "
+		d_error(c, a->at, "D_TRACEMEM_ADDR", "tracemem( ) argument #1 is incompatible with "
+			"prototype:\n\tprototype: pointer or "
 			"integer\n\t argument: %s", d_type_str(c, a->type));
 	if (!d_bad(size) && (!size->is_const || !d_is_int(size->type) || size->val <= 0))
-		d_error(c, size->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #2 must be a non-zero positive integral constant "
+		d_error(c, size->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #2 must be a non-zero positive "
+			"integral constant "
 			"expression");
 	else if (!d_bad(size) && size->val > (int64_t)(IR_REC_MAX / 2))
 		d_error(c, size->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #2 can be at most %u", IR_REC_MAX / 2);
@@ -179,7 +186,8 @@ static void check_printf(struct d_compiler *c, struct d_node *n)
 	struct d_node *f = n->args;
 	if (f->kind != N_STR) {
 		if (!d_bad(f))
-			d_error(c, f->at, d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) argument #1 is incompatible with prototype:\n\tprototype: string "
+			d_error(c, f->at, d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
+				"argument #1 is incompatible with prototype:\n\tprototype: string "
 				"constant\n\t argument: %s", n->str, d_type_str(c, f->type));
 		return;
 	}
@@ -191,7 +199,8 @@ static void check_printf(struct d_compiler *c, struct d_node *n)
 static void check_destructive(struct d_compiler *c, struct d_node *n)
 {
 	if (!c->opts.destructive)
-		d_error(c, n->at, "D_DESTRUCTIVE", "%s( ): Destructive actions not allowed (-w or #pragma D option destructive allows "
+		d_error(c, n->at, "D_DESTRUCTIVE", "%s( ): Destructive actions not allowed (-w or #pragma D "
+			"option destructive allows "
 			"them)", n->str);
 }
 
@@ -201,7 +210,8 @@ static bool agg_arg(struct d_compiler *c, const struct d_node *n, const struct d
 	if (d_bad(a))
 		return false;
 	if (a->kind != N_AGG) {
-		d_error(c, a->at, argtag, "%s( ) argument #%u is incompatible with prototype:\n\tprototype: aggregation\n\t argument: %s",
+		d_error(c, a->at, argtag, "%s( ) argument #%u is incompatible with prototype:\n\tprototype: "
+			"aggregation\n\t argument: %s",
 			n->str, i, d_type_str(c, a->type));
 		return false;
 	}
@@ -229,11 +239,13 @@ static void check_printa(struct d_compiler *c, struct d_node *n)
 	struct d_node *f = n->args->kind == N_STR ? n->args : NULL, *a = f ? f->next : n->args, *first = a;
 	uint32_t i = f ? 2 : 1;
 	if (!a) {
-		d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: an aggregation expected after the format");
+		d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: an aggregation expected after "
+			"the format");
 		return;
 	}
 	if (d_is_string(a->type)) {
-		d_error(c, a->at, "D_PRINTF_ARG_FMT", "printa( ) argument #%u is incompatible with prototype:\n\tprototype: string "
+		d_error(c, a->at, "D_PRINTF_ARG_FMT", "printa( ) argument #%u is incompatible with "
+			"prototype:\n\tprototype: string "
 			"constant\n\t argument: %s", i, d_type_str(c, a->type));
 		return;
 	}
@@ -241,7 +253,8 @@ static void check_printa(struct d_compiler *c, struct d_node *n)
 		if (!agg_arg(c, n, a, "D_PRINTA_AGGARG", "D_PRINTA_AGGBAD", i))
 			return;
 		if (!same_keys(first->agg, a->agg)) {
-			d_error(c, a->at, "D_PRINTA_AGGKEY", "printa( ): @%s and @%s do not have matching key signatures", first->str, a->str);
+			d_error(c, a->at, "D_PRINTA_AGGKEY", "printa( ): @%s and @%s do not have matching key "
+				"signatures", first->str, a->str);
 			return;
 		}
 	}

@@ -48,7 +48,8 @@ bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *
 	else if (!d_is_lvalue(n))
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
 	else if (t->kind == D_T_ARRAY || d_is_sou(t))
-		d_error(c, n->at, "D_UNSUP", "assignment of %s is not supported by this version", d_type_str(c, n->type));
+		d_error(c, n->at, "D_UNSUP", "assignment of %s is not supported by this version", d_type_str(c,
+			n->type));
 	else if (n->kind == N_MEMBER && n->memb && n->memb->bits)
 		d_error(c, n->at, "D_UNSUP", "assignment to a bit-field is not supported by this version");
 	else
@@ -133,7 +134,8 @@ void d_fold(struct d_compiler *c, struct d_node *n)
 		case T_LNOT: v = !a; break;
 		default: return;
 		}
-	} else if (n->kind == N_BINARY && n->l->is_const && n->r->is_const && d_is_int(n->l->type) && d_is_int(n->r->type)) {
+	} else if (n->kind == N_BINARY && n->l->is_const && n->r->is_const && d_is_int(n->l->type) &&
+		d_is_int(n->r->type)) {
 		int64_t b = n->op == T_LSH || n->op == T_RSH ? n->r->val : as_operand(n, n->r);
 		if ((n->op == T_DIV || n->op == T_MOD) && !b) {
 			d_error(c, n->at, "D_DIV_ZERO", "expression contains division by zero");
@@ -183,7 +185,8 @@ static void check_deref(struct d_compiler *c, struct d_node *n)
 	else if (d_resolve(to)->kind == D_T_FUNC)
 		d_error(c, n->at, "D_DEREF_FUNC", "cannot dereference pointer to function");
 	else if (d_resolve(to)->is_incomplete)
-		d_error(c, n->at, "D_OP_INCOMPLETE", "operator * cannot be applied to a forward declaration: no %s definition is "
+		d_error(c, n->at, "D_OP_INCOMPLETE", "operator * cannot be applied to a forward declaration: no "
+			"%s definition is "
 			"available", d_type_str(c, to));
 	else
 		n->type = to;
@@ -195,7 +198,8 @@ bool d_is_memory(const struct d_node *n)
 		return n->op == T_ARROW || d_is_memory(n->l);
 	if (n->kind == N_INDEX)
 		return !n->var && (d_resolve(n->l->type)->kind != D_T_ARRAY || d_is_memory(n->l));
-	return n->kind == N_UNARY && n->op == T_DEREF && (d_resolve(n->l->type)->kind != D_T_ARRAY || d_is_memory(n->l));
+	return n->kind == N_UNARY && n->op == T_DEREF && (d_resolve(n->l->type)->kind != D_T_ARRAY ||
+		d_is_memory(n->l));
 }
 
 static void check_addr(struct d_compiler *c, struct d_node *n)
@@ -301,7 +305,8 @@ static void check_cast(struct d_compiler *c, struct d_node *n)
 	if (!d_operand_ok(c, n->l, "(cast)")) {
 		n->type = c->t.err;
 	} else if (!cast_ok(to, n->l->type)) {
-		d_error(c, n->at, "D_CAST_INVAL", "invalid cast expression: \"%s\" to \"%s\"", d_type_str(c, n->l->type),
+		d_error(c, n->at, "D_CAST_INVAL", "invalid cast expression: \"%s\" to \"%s\"", d_type_str(c,
+			n->l->type),
 			d_type_str(c, to));
 		n->type = c->t.err;
 	} else {
@@ -320,7 +325,7 @@ static void check_sizeof(struct d_compiler *c, struct d_node *n)
 		if (d_bad(n->l))
 			return;
 	}
-	size = d_is_string(t) ? c->opts.strsize : d_resolve(t)->size;
+	size = n->l && n->l->kind == N_STR ? n->l->len + 1 : d_is_string(t) ? c->opts.strsize : d_resolve(t)->size;
 	if (n->l && n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
 		d_error(c, n->at, "D_SIZEOF_BITFIELD", "cannot apply sizeof to a bit-field");
 	else if (!size || d_resolve(t)->is_incomplete || d_resolve(t)->kind == D_T_USYM)
@@ -361,12 +366,14 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 	if (n->op == T_ARROW)
 		t = d_resolve(d_pointee(t));
 	if (!d_is_sou(t)) {
-		d_error(c, n->at, "D_OP_SOU", "operator %s cannot be applied to %s\"%s\"; must be applied to a struct or union", op,
+		d_error(c, n->at, "D_OP_SOU", "operator %s cannot be applied to %s\"%s\"; must be applied to a "
+			"struct or union", op,
 			n->op == T_ARROW ? "pointer to type " : "type ", d_type_str(c, t));
 		return;
 	}
 	if (t->is_incomplete) {
-		d_error(c, n->at, "D_OP_INCOMPLETE", "operator %s cannot be applied to a forward declaration: no %s definition is "
+		d_error(c, n->at, "D_OP_INCOMPLETE", "operator %s cannot be applied to a forward declaration: no "
+			"%s definition is "
 			"available", op, d_type_str(c, t));
 		return;
 	}
@@ -382,7 +389,8 @@ static void check_stringof(struct d_compiler *c, struct d_node *n)
 	d_check_expr(c, n->l);
 	n->type = c->t.string;
 	if (!d_bad(n->l) && !d_is_strlike(n->l->type) && !d_is_scalar(n->l->type))
-		d_error(c, n->at, "D_STRINGOF_TYPE", "cannot apply stringof to a value of type %s", d_type_str(c, n->l->type));
+		d_error(c, n->at, "D_STRINGOF_TYPE", "cannot apply stringof to a value of type %s", d_type_str(c,
+			n->l->type));
 }
 
 static void check_comma(struct d_compiler *c, struct d_node *n)

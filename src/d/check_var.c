@@ -11,9 +11,11 @@ static void undefined(struct d_compiler *c, struct d_node *n)
 {
 	n->type = c->t.err;
 	if (n->scope != D_GLOBAL)
-		d_error(c, n->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix(n->scope), n->str);
+		d_error(c, n->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix(n->scope),
+			n->str);
 	else if (strchr(n->str, '`'))
-		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve %s: symbols of the kernel and of programs cannot be named "
+		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve %s: symbols of the kernel and of programs "
+			"cannot be named "
 			"in this version", n->str);
 	else if (d_func_find(c, n->str))
 		d_error(c, n->at, "D_IDENT_BADREF", "function '%s' may not be referenced as a variable", n->str);
@@ -120,7 +122,8 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 		i++;
 		ok &= !d_bad(a);
 		if (!d_bad(a) && !key_type_ok(a->type, is_agg)) {
-			d_error(c, a->at, "D_KEY_TYPE", "%s expression may not be used as %s index: key #%u", d_type_str(c, a->type),
+			d_error(c, a->at, "D_KEY_TYPE", "%s expression may not be used as %s index: key #%u",
+				d_type_str(c, a->type),
 				is_agg ? "aggregation" : "array", i);
 			ok = false;
 		}
@@ -132,16 +135,19 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 		*known = true;
 		return;
 	}
-	const char *name = n->kind == N_AGG ? d_fmt(c, "@%s", n->str) : d_fmt(c, "%s%s", prefix(n->l->scope), n->l->str);
+	const char *name = n->kind == N_AGG ? d_fmt(c, "@%s", n->str) : d_fmt(c, "%s%s", prefix(n->l->scope),
+		n->l->str);
 	if (i != *cnt) {
-		d_error(c, n->at, "D_PROTO_LEN", "%s[ ] prototype mismatch: %u key%s passed, %u expected", name, i, i == 1 ? "" : "s",
+		d_error(c, n->at, "D_PROTO_LEN", "%s[ ] prototype mismatch: %u key%s passed, %u expected", name, i,
+			i == 1 ? "" : "s",
 			*cnt);
 		return;
 	}
 	i = 0;
 	for (struct d_node *a = n->args; a; a = a->next, i++)
 		if (!key_fits((*keys)[i].type, a->type))
-			d_error(c, a->at, "D_PROTO_ARG", "%s[ ] key #%u is incompatible with prototype:\n\tprototype: %s\n\t argument: %s",
+			d_error(c, a->at, "D_PROTO_ARG", "%s[ ] key #%u is incompatible with "
+				"prototype:\n\tprototype: %s\n\t argument: %s",
 				name, i + 1, d_type_str(c, (*keys)[i].type), d_type_str(c, a->type));
 }
 
@@ -155,7 +161,8 @@ static void check_uregs(struct d_compiler *c, struct d_node *n)
 	if (a->next)
 		d_error(c, n->at, "D_PROTO_LEN", "uregs[ ] prototype mismatch: %u args passed, 1 expected", count(a));
 	else if (!d_bad(a) && (!a->is_const || !d_is_int(a->type)))
-		d_error(c, a->at, "D_PROTO_ARG", "uregs[ ] argument #1 is incompatible with prototype:\n\tprototype: integer constant\n"
+		d_error(c, a->at, "D_PROTO_ARG", "uregs[ ] argument #1 is incompatible with "
+			"prototype:\n\tprototype: integer constant\n"
 			"\t argument: %s", d_type_str(c, a->type));
 	else if (a->is_const && (a->val < 0 || a->val >= WIRE_REG_CNT))
 		d_error(c, a->at, "D_REGS_IDX", "index %lld is out of range for array uregs", (long long)a->val);
@@ -180,7 +187,8 @@ static bool check_named(struct d_compiler *c, struct d_node *n)
 		return true;
 	}
 	if (v && v->kind == D_VAR_BUILTIN && v->id == D_B_ARGS) {
-		d_error(c, n->at, "D_ARGS_IDX", "args[ ] has no types for these probes in this version: use arg0, arg1, ...");
+		d_error(c, n->at, "D_ARGS_IDX", "args[ ] has no types for these probes in this version: use arg0, "
+			"arg1, ...");
 		n->type = c->t.err;
 		return true;
 	}
@@ -210,7 +218,8 @@ void d_check_index(struct d_compiler *c, struct d_node *n)
 	struct d_type *t = d_resolve(n->l->type), *to = d_pointee(n->l->type);
 	if (n->args->next || (!to && t->kind != D_T_STRING)) {
 		d_error(c, n->at, "D_ARR_BADREF", "cannot access %s as an associative array",
-			n->l->kind == N_IDENT ? d_fmt(c, "%s%s", prefix(n->l->scope), n->l->str) : d_type_str(c, n->l->type));
+			n->l->kind == N_IDENT ? d_fmt(c, "%s%s", prefix(n->l->scope), n->l->str) : d_type_str(c,
+				n->l->type));
 		return;
 	}
 	if (!d_is_int(n->args->type)) {
@@ -222,7 +231,8 @@ void d_check_index(struct d_compiler *c, struct d_node *n)
 		return;
 	}
 	if (to && d_resolve(to)->is_incomplete) {
-		d_error(c, n->at, "D_OP_INCOMPLETE", "operator [ ] cannot be applied to a forward declaration: no %s definition is "
+		d_error(c, n->at, "D_OP_INCOMPLETE", "operator [ ] cannot be applied to a forward declaration: no "
+			"%s definition is "
 			"available", d_type_str(c, to));
 		return;
 	}

@@ -65,7 +65,8 @@ static void check_strsize(struct d_compiler *c)
 	if (!c->opts.strsize)
 		c->opts.strsize = STRSIZE;
 	if (c->opts.strsize > IR_STRSIZE_MAX)
-		d_error(c, (struct d_place){ 0 }, "D_PRAGMA_OPTSET", "option strsize can be at most %u", IR_STRSIZE_MAX);
+		d_error(c, (struct d_place){ 0 }, "D_PRAGMA_OPTSET", "option strsize can be at most %u",
+			IR_STRSIZE_MAX);
 }
 
 static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t cnt)
@@ -78,8 +79,10 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 		c->opts.strsize = STRSIZE;
 	for (uint32_t i = 0; i < cnt; i++)
 		d_parse_source(c, i);
+	if (!c->err_cnt)
+		d_macros_done(c);
 	check_strsize(c);
-	if (c->err_cnt)
+	if (c->err_cnt || c->opts.parse_only)
 		return;
 	for (struct d_node *n = c->tops; n && c->err_cnt < D_DIAG_MAX; n = n->next)
 		d_check_top(c, n);
@@ -113,7 +116,8 @@ int d_compile(struct d_compiler *c, const struct d_source *srcs, uint32_t src_cn
 		d_program_deinit(&c->prog);
 		return -EINVAL;
 	}
-	*ret = c->prog;
+	if (!c->opts.parse_only)
+		*ret = c->prog;
 	c->prog = (struct d_program){ 0 };
 	return 0;
 }

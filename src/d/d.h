@@ -50,6 +50,7 @@ struct d_opts {
 	bool zdefs;            /* -Z */
 	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
 	bool empty_ok;
+	bool parse_only;       /* stop after the parser: for d_dump_ast(); *ret stays untouched */
 	d_option_fn *set_option;
 	void *set_option_arg;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */

@@ -353,6 +353,7 @@ struct d_parser {
 	struct d_tok tok;     /* the current one */
 	bool in_pred;         /* a slash may end the predicate */
 	uint32_t parens;      /* open in the predicate */
+	uint32_t braces;      /* open at the token */
 	uint32_t nest;
 	jmp_buf *recover;
 };
@@ -363,11 +364,11 @@ void d_next(struct d_parser *);                 /* to the next token */
 bool d_lex_top(struct d_parser *);              /* a description's text into tok, or false: it is a declaration */
 void d_skip_space(struct d_parser *);           /* comments and # lines too */
 void d_skip_to_stmt(struct d_parser *);
-void d_skip_to_top(struct d_parser *);
+void d_skip_to_top(struct d_parser *);          /* out of all braces */
 void d_lex_macro(struct d_parser *, struct d_tok *);
 /* Text of the macro at pos ('$' there) for a description; moves pos. */
 const char *d_macro_text(struct d_parser *);
-void d_macros_done(struct d_parser *);
+void d_macros_done(struct d_compiler *);        /* complains of arguments that nothing used */
 void d_lex_number(struct d_parser *, struct d_tok *);
 void d_lex_string(struct d_parser *, struct d_tok *);
 void d_directive(struct d_parser *);            /* a # line; moves pos behind it */

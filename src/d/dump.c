@@ -98,7 +98,8 @@ static void dump_detail(struct dump *d, const struct d_node *n)
 	case N_DECL: case N_TYPEDEF: case N_INLINE:
 		fprintf(f, " %s%s: %s", prefix(n->scope), n->str, d_type_str(d->c, n->type));
 		for (uint32_t i = 0; i < n->key_cnt; i++)
-			fprintf(f, "%s%s%s", i ? ", " : " [", d_type_str(d->c, n->keys[i].type), i + 1 == n->key_cnt ? "]" : "");
+			fprintf(f, "%s%s%s", i ? ", " : " [", d_type_str(d->c, n->keys[i].type),
+				i + 1 == n->key_cnt ? "]" : "");
 		break;
 	case N_TYPEDECL:
 		fprintf(f, " %s", d_type_str(d->c, n->type));
@@ -192,13 +193,15 @@ static void dump_vars(struct dump *d)
 			continue;
 		fprintf(d->f, "variable %s%s", prefix(v->scope), v->name);
 		for (uint32_t i = 0; i < v->key_cnt; i++)
-			fprintf(d->f, "%s%s%s", i ? ", " : "[", d_type_str(d->c, v->keys[i].type), i + 1 == v->key_cnt ? "]" : "");
+			fprintf(d->f, "%s%s%s", i ? ", " : "[", d_type_str(d->c, v->keys[i].type),
+				i + 1 == v->key_cnt ? "]" : "");
 		fprintf(d->f, " : %s\n", d_type_str(d->c, v->type));
 	}
 	for (const struct d_agg *a = d->c->agg_list; a; a = a->next) {
 		fprintf(d->f, "aggregation @%s", a->name);
 		for (uint32_t i = 0; i < a->key_cnt; i++)
-			fprintf(d->f, "%s%s%s", i ? ", " : "[", d_type_str(d->c, a->keys[i].type), i + 1 == a->key_cnt ? "]" : "");
+			fprintf(d->f, "%s%s%s", i ? ", " : "[", d_type_str(d->c, a->keys[i].type),
+				i + 1 == a->key_cnt ? "]" : "");
 		fprintf(d->f, " = %s\n", a->fn ? a->fn->name : "?");
 	}
 }

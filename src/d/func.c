@@ -103,7 +103,8 @@ static const struct d_func funcs[] = {
 void d_funcs_init(struct d_compiler *c)
 {
 	for (size_t i = 0; i < ARRAY_CNT(funcs); i++)
-		d_map_put(c, &c->funcs, d_intern(c, funcs[i].name, strlen(funcs[i].name)), (void *)(uintptr_t)&funcs[i]);
+		d_map_put(c, &c->funcs, d_intern(c, funcs[i].name, strlen(funcs[i].name)),
+			(void *)(uintptr_t)&funcs[i]);
 }
 
 const struct d_func *d_func_find(struct d_compiler *c, const char *name)

@@ -32,7 +32,8 @@ static void place(struct d_compiler *c, struct d_var *v, uint32_t *bytes, uint32
 	uint64_t off = align_up(*bytes, is_str ? 8 : t->align);
 	v->off = (uint32_t)off;
 	if (off + size > max) {
-		d_error(c, v->at, "D_LIMIT", "no room for variable %s: all of its kind can have at most %u bytes", v->name, max);
+		d_error(c, v->at, "D_LIMIT", "no room for variable %s: all of its kind can have at most %u bytes",
+			v->name, max);
 		return;
 	}
 	*bytes = (uint32_t)(off + size);
@@ -90,7 +91,8 @@ static enum plan_val_kind sym_kind(const struct d_node *n)
 
 uint32_t d_stack_frames(const struct d_compiler *c, const struct d_node *call)
 {
-	uint32_t dflt = !strcmp(call->str, "jstack") && c->opts.jstackframes ? c->opts.jstackframes : c->opts.ustackframes;
+	uint32_t dflt = !strcmp(call->str, "jstack") && c->opts.jstackframes ?
+		c->opts.jstackframes : c->opts.ustackframes;
 	uint32_t n = call->args ? (uint32_t)call->args->val : dflt ? dflt : USTACK_FRAMES;
 	return n > IR_FRAMES_MAX ? IR_FRAMES_MAX : n;
 }
@@ -320,7 +322,8 @@ static void layout_act(struct d_rec_layout *r, struct d_node *n)
 
 bool d_is_action(const struct d_node *stmt)
 {
-	return stmt->kind == N_EXPR_STMT && stmt->l->kind == N_CALL && stmt->l->func && stmt->l->func->kind == D_F_ACTION;
+	return stmt->kind == N_EXPR_STMT && stmt->l->kind == N_CALL && stmt->l->func &&
+		stmt->l->func->kind == D_F_ACTION;
 }
 
 static void layout_list(struct d_rec_layout *r, struct d_node *list);

@@ -106,6 +106,8 @@ static void lex_punct(struct d_parser *p, struct d_tok *t)
 		d_fail(p, t->at, "D_SYNTAX", "unexpected byte 0x%02x", (unsigned char)*s);
 	}
 	p->pos += best;
+	p->braces += t->kind == T_LBRACE;
+	p->braces -= t->kind == T_RBRACE && p->braces;
 	if (p->in_pred && (t->kind == T_LPAREN || t->kind == T_LBRACK))
 		p->parens++;
 	if (p->in_pred && p->parens && (t->kind == T_RPAREN || t->kind == T_RBRACK))
@@ -303,15 +305,10 @@ void d_skip_to_stmt(struct d_parser *p)
 /* Behind the body of the clause, or the semicolon of the declaration. */
 void d_skip_to_top(struct d_parser *p)
 {
-	uint32_t braces = 0;
 	for (char ch; (ch = p->text[p->pos]); skip_raw(p)) {
 		if (ch == '{')
-			braces++;
-		if (ch == '}' && (!braces || !--braces)) {
-			p->pos++;
-			return;
-		}
-		if (ch == ';' && !braces) {
+			p->braces++;
+		if ((ch == '}' && (!p->braces || !--p->braces)) || (ch == ';' && !p->braces)) {
 			p->pos++;
 			return;
 		}

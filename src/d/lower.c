@@ -31,6 +31,12 @@ uint32_t lw_op1(struct lw *l, enum ir_op op, uint32_t a)
 	return lw_op(l, op, a, WIRE_NONE);
 }
 
+uint32_t lw_opk(struct lw *l, enum ir_op op, uint32_t a, int64_t k)
+{
+	uint32_t b = lw_const(l, k);
+	return lw_op(l, op, a, b);
+}
+
 uint32_t lw_branch(struct lw *l, enum ir_op op, uint32_t a)
 {
 	return emit(l, op, WIRE_NONE, a, WIRE_NONE, 0, 0);
@@ -75,7 +81,7 @@ uint32_t lw_convert(struct lw *l, uint32_t v, struct d_type *from, struct d_type
 	uint32_t fb, tb;
 	bool fs, ts;
 	if (d_resolve(to)->is_bool && !d_resolve(from)->is_bool)
-		return lw_op(l, IR_OP_SNE, v, lw_const(l, 0));
+		return lw_opk(l, IR_OP_SNE, v, 0);
 	int_shape(from, &fb, &fs);
 	int_shape(to, &tb, &ts);
 	if (tb == 8 || (fb == tb && fs == ts) || (fb < tb && (!fs || ts)))

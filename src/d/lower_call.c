@@ -144,7 +144,8 @@ void lw_agg_stmt(struct lw *l, struct d_node *n)
 		w = lw_as(l, weight, l->c->t.long_);
 	uint32_t slot = lw_agg_slot(l, agg);
 	if (slot > IR_NO_TUPLE) {
-		d_error(l->c, n->at, "D_LIMIT", "the clause needs too much memory for the keys of its aggregations: split it");
+		d_error(l->c, n->at, "D_LIMIT", "the clause needs too much memory for the keys of its "
+			"aggregations: split it");
 		return;
 	}
 	if (slot != IR_NO_TUPLE)

@@ -20,7 +20,8 @@ static uint32_t const_str(struct lw *l, const struct d_node *n)
 	uint32_t len = n->len < l->c->opts.strsize ? n->len : l->c->opts.strsize;
 	uint32_t off = ir_image_intern(&l->c->prog.image, n->str, len);
 	if (off == WIRE_NONE) {
-		d_error(l->c, n->at, "D_LIMIT", "no room for this string: all constant strings can have at most %u bytes", IR_STRS_MAX);
+		d_error(l->c, n->at, "D_LIMIT", "no room for this string: all constant strings can have at most "
+			"%u bytes", IR_STRS_MAX);
 		off = 0;
 	}
 	return lw_const(l, (int64_t)WIRE_SREF(WIRE_SREF_INTERN, off));
@@ -90,9 +91,9 @@ static uint32_t lower_unary(struct lw *l, struct d_node *n)
 		p = lw_place_of(l, n->l);
 		if (p.kind != LW_MEM)
 			return lw_unsup(l, n, "the address of a variable");
-		return p.off ? lw_op(l, IR_OP_ADD, p.addr, lw_const(l, p.off)) : p.addr;
+		return p.off ? lw_opk(l, IR_OP_ADD, p.addr, p.off) : p.addr;
 	case T_LNOT:
-		return lw_op(l, IR_OP_SEQ, lw_value(l, n->l), lw_const(l, 0));
+		return lw_opk(l, IR_OP_SEQ, lw_value(l, n->l), 0);
 	case T_NEG:
 		return lw_narrow(l, lw_op1(l, IR_OP_NEG, lw_as(l, n->l, n->type)), n->type);
 	case T_BNOT:
@@ -176,7 +177,7 @@ static uint32_t lower_compare(struct lw *l, struct d_node *n)
 
 static uint32_t scale(struct lw *l, uint32_t v, uint32_t size)
 {
-	return size == 1 ? v : lw_op(l, IR_OP_MUL, v, lw_const(l, size));
+	return size == 1 ? v : lw_opk(l, IR_OP_MUL, v, size);
 }
 
 /* Pointer and integer, or two pointers; n->l and n->r are operands of @op. */
@@ -185,7 +186,7 @@ static uint32_t lower_ptr_arith(struct lw *l, struct d_node *n, enum d_tok_kind 
 	bool lp = !d_is_int(n->l->type), rp = !d_is_int(n->r->type);
 	uint32_t size = d_is_string(lp ? n->l->type : n->r->type) ? 1 : step_of(lp ? n->l->type : n->r->type);
 	if (lp && rp)
-		return lw_op(l, IR_OP_SDIV, lw_op(l, IR_OP_SUB, a, b), lw_const(l, size));
+		return lw_opk(l, IR_OP_SDIV, lw_op(l, IR_OP_SUB, a, b), size);
 	if (rp)
 		return lw_op(l, IR_OP_ADD, scale(l, a, size), b);
 	return lw_op(l, op == T_ADD ? IR_OP_ADD : IR_OP_SUB, a, scale(l, b, size));

@@ -41,6 +41,7 @@ struct lw_place {
 uint32_t lw_const(struct lw *, int64_t v);
 uint32_t lw_op(struct lw *, enum ir_op, uint32_t a, uint32_t b);
 uint32_t lw_op1(struct lw *, enum ir_op, uint32_t a);
+uint32_t lw_opk(struct lw *, enum ir_op, uint32_t a, int64_t k); /* with a constant */
 uint32_t lw_branch(struct lw *, enum ir_op, uint32_t a); /* its target comes later: lw_land() */
 void lw_land(struct lw *, uint32_t insn);
 uint32_t lw_call(struct lw *, enum ir_helper, const uint64_t *args, uint32_t cnt); /* its result, or WIRE_NONE */

@@ -98,7 +98,7 @@ static struct lw_place index_place(struct lw *l, struct d_node *n)
 		return bad_place(l, n, "a variable index into an array that is a D variable");
 	uint32_t i = lw_value(l, n->args);
 	if (size != 1)
-		i = lw_op(l, IR_OP_MUL, i, lw_const(l, size));
+		i = lw_opk(l, IR_OP_MUL, i, size);
 	p.addr = lw_op(l, IR_OP_ADD, p.addr, i);
 	return p;
 }
@@ -130,7 +130,7 @@ struct lw_place lw_place_of(struct lw *l, struct d_node *n)
 
 static uint32_t place_addr(struct lw *l, const struct lw_place *p)
 {
-	return p->off ? lw_op(l, IR_OP_ADD, p->addr, lw_const(l, p->off)) : p->addr;
+	return p->off ? lw_opk(l, IR_OP_ADD, p->addr, p->off) : p->addr;
 }
 
 /* ---- reading ---- */
@@ -188,8 +188,8 @@ static uint32_t load_bits(struct lw *l, const struct lw_place *p, const struct d
 	struct d_type *t = d_resolve(m->type);
 	bool is_signed = t->kind == D_T_INT && t->is_signed;
 	uint32_t v = load_int(l, p, t->size, false);
-	v = lw_op(l, IR_OP_SHL, v, lw_const(l, 64 - m->bit_off - m->bits));
-	return lw_op(l, is_signed ? IR_OP_SAR : IR_OP_SHR, v, lw_const(l, 64 - m->bits));
+	v = lw_opk(l, IR_OP_SHL, v, 64 - m->bit_off - m->bits);
+	return lw_opk(l, is_signed ? IR_OP_SAR : IR_OP_SHR, v, 64 - m->bits);
 }
 
 /* The value of @n, which lies at @p.  An array's is its address. */
@@ -267,7 +267,7 @@ uint32_t lw_builtin(struct lw *l, struct d_node *n)
 	if (what <= D_B_ARG9)
 		return lw_call(l, IR_HELPER_arg, &k, 1);
 	if (what == D_B_EPID)
-		return lw_op(l, IR_OP_ADD, read_reg(l, IR_OP_ENV, WIRE_ENV_CLAUSE), lw_const(l, 1));
+		return lw_opk(l, IR_OP_ADD, read_reg(l, IR_OP_ENV, WIRE_ENV_CLAUSE), 1);
 	if (what == D_B_UCALLER)
 		return lw_call(l, IR_HELPER_uaddr_caller, NULL, 0);
 	if (what == D_B_ERRNO)

@@ -81,7 +81,8 @@ static void number_token(struct d_parser *p, struct d_tok *t, const char *s)
 	if (errno)
 		d_fail(p, t->at, "D_MACRO_OFLOW", "macro integer %s is too large", s);
 	if (*end)
-		d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument as a string", s);
+		d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument as a "
+			"string", s);
 	t->is_char = *s == '-' && (int64_t)t->val >= INT32_MIN; /* has its sign in it: an int */
 	if (*s == '-' && !t->is_char)
 		t->longs = 1;
@@ -105,21 +106,30 @@ void d_lex_macro(struct d_parser *p, struct d_tok *t)
 	}
 	for (const char *q = s; *q || q == s; q++)
 		if (!isalnum((unsigned char)*q) && *q != '_' && *q != '`')
-			d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument as a string", s);
+			d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument "
+				"as a string", s);
 	t->kind = d_keyword(s, strlen(s));
 	t->str = d_intern(p->c, s, strlen(s));
 	t->len = (uint32_t)strlen(s);
 }
 
-void d_macros_done(struct d_parser *p)
+/* Sources share their arguments: one that any of them uses is used. */
+static bool arg_used(const struct d_compiler *c, uint32_t arg)
 {
-	struct d_src *s = &p->c->srcs[p->src];
-	if (p->c->opts.defaultargs)
-		return;
-	for (uint32_t i = 1; i < s->arg_cnt && i < 256; i++)
-		if (!(s->args_used[i / 64] >> (i % 64) & 1)) {
-			d_error(p->c, (struct d_place){ .src = p->src }, "D_MACRO_UNUSED",
-				"extraneous argument '%s' ($%u is not referenced)", s->src->macro_args[i], i);
-			return;
-		}
+	for (uint32_t i = 0; i < c->src_cnt; i++)
+		if (c->srcs[i].args_used[arg / 64] >> (arg % 64) & 1)
+			return true;
+	return false;
+}
+
+void d_macros_done(struct d_compiler *c)
+{
+	for (uint32_t src = 0; src < c->src_cnt && !c->opts.defaultargs; src++)
+		for (uint32_t i = 1; i < c->srcs[src].arg_cnt && i < 256; i++)
+			if (!arg_used(c, i)) {
+				d_error(c, (struct d_place){ .src = src }, "D_MACRO_UNUSED", "extraneous argument "
+					"'%s' ($%u is not referenced)",
+					c->srcs[src].src->macro_args[i], i);
+				return;
+			}
 }

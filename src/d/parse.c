@@ -77,7 +77,8 @@ struct d_node *d_node_done(struct d_parser *p, struct d_node *n)
 	for (const struct d_node *a = n->args; a; a = a->next)
 		raise_height(n, a);
 	if (n->height > D_DEPTH_MAX)
-		d_fail(p, n->at, "D_SYNTAX", "expression is too long: more than %d operations on top of each other", D_DEPTH_MAX);
+		d_fail(p, n->at, "D_SYNTAX", "expression is too long: more than %d operations on top of each other",
+			D_DEPTH_MAX);
 	return n;
 }
 
@@ -96,6 +97,10 @@ static void rewind_to_token(struct d_parser *p)
 {
 	if (p->tok.at.line == p->line && p->tok.at.off >= p->line_start && p->tok.at.off <= p->pos)
 		p->pos = p->tok.at.off;
+	if (p->pos == p->tok.at.off && p->tok.kind == T_LBRACE && p->braces)
+		p->braces--;
+	else if (p->pos == p->tok.at.off && p->tok.kind == T_RBRACE)
+		p->braces++;
 	p->in_pred = false;
 }
 
@@ -106,11 +111,12 @@ static struct d_node *parse_stmt(struct d_parser *p);
 static struct d_node *parse_stmt_safe(struct d_parser *p)
 {
 	jmp_buf here, *const outer = p->recover;
-	const uint32_t nest = p->nest;
+	const uint32_t nest = p->nest, braces = p->braces;
 	if (setjmp(here)) {
 		p->recover = outer;
 		p->nest = nest;
 		rewind_to_token(p);
+		p->braces = braces;
 		d_skip_to_stmt(p);
 		d_next(p);
 		return NULL;
@@ -172,7 +178,8 @@ static struct d_node *parse_stmt(struct d_parser *p)
 		return parse_if(p);
 	case T_FOR: case T_WHILE: case T_DO: case T_GOTO: case T_SWITCH: case T_BREAK: case T_CONTINUE: case T_RETURN:
 	case T_CASE: case T_DEFAULT:
-		d_fail(p, p->tok.at, "D_SYNTAX", "syntax error near \"%s\": D has no loops and jumps, so that every clause ends",
+		d_fail(p, p->tok.at, "D_SYNTAX", "syntax error near \"%s\": D has no loops and jumps, so that "
+			"every clause ends",
 		       d_tok_text(p->tok.kind));
 	default:
 		break;
@@ -213,7 +220,8 @@ static void split_desc(struct d_parser *p, struct d_node *n)
 	uint32_t cnt = 0, max = parts_of(p);
 	for (char *next = s; next; cnt++) {
 		if (cnt == max)
-			d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe description \"%s\": more than %u parts; write a C++ name "
+			d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe description \"%s\": more than %u parts; "
+				"write a C++ name "
 			       "with :: in it between double quotes", n->str, max);
 		parts[cnt] = next;
 		next = strchr(next, ':');
@@ -283,7 +291,8 @@ static struct d_node *parse_clause(struct d_parser *p)
 		return n;
 	}
 	if (p->tok.kind != T_EOF && p->tok.kind != T_SEMI)
-		d_unexpected(p, n->l ? "\"{\" after the predicate" : "\",\", \"/\" or \"{\" after the probe description");
+		d_unexpected(p, n->l ? "\"{\" after the predicate" : "\",\", \"/\" or \"{\" after the probe "
+			"description");
 	if (!n->l && p->c->srcs[p->src].src->kind == D_SRC_PROGRAM && p->c->srcs[p->src].name)
 		d_fail(p, n->at, "D_SYNTAX", "expected a predicate or actions after the probe description");
 	return n;
@@ -306,6 +315,7 @@ static bool parse_top(struct d_parser *p)
 		return true;
 	}
 	p->recover = &here;
+	p->braces = 0;
 	if (!d_lex_top(p))
 		d_parse_decl(p);
 	else if (p->tok.kind == T_EOF)
@@ -321,6 +331,4 @@ void d_parse_source(struct d_compiler *c, uint32_t src)
 	uint32_t errs = c->err_cnt;
 	while (parse_top(&p) && c->err_cnt - errs < D_DIAG_MAX)
 		;
-	if (c->err_cnt == errs)
-		d_macros_done(&p);
 }

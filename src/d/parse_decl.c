@@ -238,7 +238,8 @@ static bool type_word(struct d_parser *p, struct counts *n, struct specs *s)
 		return true;
 	if (p->tok.kind == T_STRUCT || p->tok.kind == T_UNION || p->tok.kind == T_ENUM) {
 		if (n->type)
-			d_fail(p, p->tok.at, "D_DECL_COMBO", "invalid combination of types: a \";\" may be missing before this");
+			d_fail(p, p->tok.at, "D_DECL_COMBO", "invalid combination of types: a \";\" may be "
+				"missing before this");
 		n->type = parse_tagged(p, s);
 		return true;
 	}
@@ -274,8 +275,10 @@ static struct d_type *resolve_words(struct d_parser *p, const struct counts *n, 
 	const struct d_basics *b = &p->c->t;
 	unsigned kinds = n->is_char + n->is_int + n->is_float + n->is_double + n->is_bool;
 	if (n->type && n->any)
-		d_fail(p, at, n->type->kind == D_T_VOID ? "D_DECL_VOIDATTR" : n->is_signed + n->is_unsigned ? "D_DECL_SIGNINT" :
-		       n->longs + n->is_short ? "D_DECL_LONGINT" : "D_DECL_COMBO", "%s cannot be combined with other type words",
+		d_fail(p, at, n->type->kind == D_T_VOID ? "D_DECL_VOIDATTR" : n->is_signed + n->is_unsigned ?
+			"D_DECL_SIGNINT" :
+		       n->longs + n->is_short ? "D_DECL_LONGINT" : "D_DECL_COMBO", "%s cannot be combined with "
+			"other type words",
 		       d_type_str(p->c, n->type));
 	if (n->type)
 		return n->type;
@@ -306,7 +309,8 @@ static void parse_specs(struct d_parser *p, struct specs *s)
 	for (;;) {
 		enum storage st = storage_of(p->tok.kind);
 		if (st == ST_BAD)
-			d_fail(p, p->tok.at, "D_DECL_BADCLASS", "storage class %s is not for D", d_tok_text(p->tok.kind));
+			d_fail(p, p->tok.at, "D_DECL_BADCLASS", "storage class %s is not for D",
+				d_tok_text(p->tok.kind));
 		if (st && s->storage)
 			d_fail(p, p->tok.at, "D_DECL_CLASS", "only one storage class can be given");
 		if (st) {
@@ -338,7 +342,8 @@ static void parse_tuple(struct d_parser *p, struct deriv *v)
 		if (v->key_cnt == ARRAY_CNT(keys))
 			d_fail(p, p->tok.at, "D_SYNTAX", "more than %zu keys", ARRAY_CNT(keys));
 		if (p->tok.kind == T_ELLIPSIS)
-			d_fail(p, p->tok.at, "D_DECL_PROTO_VARARGS", "the keys of an array cannot be of a variable number");
+			d_fail(p, p->tok.at, "D_DECL_PROTO_VARARGS", "the keys of an array cannot be of a "
+				"variable number");
 		keys[v->key_cnt++].type = d_parse_type_name(p);
 	} while (d_accept(p, T_COMMA));
 	v->kind = DV_TUPLE;
@@ -352,7 +357,7 @@ static struct deriv *parse_bracket(struct d_parser *p)
 	d_next(p);
 	if (p->tok.kind == T_RBRACK) {
 		v->cnt = 0;
-	} else if (d_at_type(p)) {
+	} else if (d_at_type(p) || p->tok.kind == T_ELLIPSIS) {
 		parse_tuple(p, v);
 	} else {
 		int64_t n = d_parse_const(p, "D_DECL_ARRSUB", "the size of an array");
@@ -507,7 +512,8 @@ static void declare(struct d_parser *p, const struct specs *s, struct declr *d)
 	if (!d->name)
 		d_unexpected(p, "a name");
 	if (strchr(d->name, '`'))
-		d_fail(p, d->at, "D_DECL_SCOPE", "D scoping operator may not be used in a declaration name (%s)", d->name);
+		d_fail(p, d->at, "D_DECL_SCOPE", "D scoping operator may not be used in a declaration name (%s)",
+			d->name);
 	if (s->storage == ST_TYPEDEF) {
 		if (d->keys)
 			d_fail(p, d->at, "D_DECL_COMBO", "an associative array is no type");

@@ -72,7 +72,8 @@ static struct d_node *parse_literal(struct d_parser *p)
 		n->type = b->ulong;
 		for (int i = 0; i < 4; i++) {
 			bool is_signed = try[i]->is_signed;
-			if ((t->longs && i < 2) || (t->is_unsigned && is_signed) || (t->is_decimal && !t->is_unsigned && !is_signed))
+			if ((t->longs && i < 2) || (t->is_unsigned && is_signed) || (t->is_decimal &&
+				!t->is_unsigned && !is_signed))
 				continue;
 			if (t->is_char ? i == 0 : d_canon(try[i], n->val) == n->val && (!is_signed || n->val >= 0)) {
 				n->type = try[i];

@@ -32,7 +32,8 @@ static uint32_t size_of(const char *v, uint32_t otherwise)
 
 static bool is_on(const char *v)
 {
-	return !v || !strcmp(v, "on") || !strcmp(v, "yes") || !strcmp(v, "true") || !strcmp(v, "1") || !strcmp(v, "enable");
+	return !v || !strcmp(v, "on") || !strcmp(v, "yes") || !strcmp(v, "true") || !strcmp(v, "1") || !strcmp(v,
+		"enable");
 }
 
 /* Options that change how the rest is compiled. */
@@ -67,7 +68,8 @@ static void option(struct d_parser *p, struct d_place at, const char *s)
 	struct err e = { 0 };
 	if (p->c->opts.set_option && p->c->opts.set_option(p->c->opts.set_option_arg, name, value, &e) < 0) {
 		if (value)
-			d_error(p->c, at, "D_PRAGMA_OPTSET", "failed to set option '%s' to '%s': %s", name, value, e.msg);
+			d_error(p->c, at, "D_PRAGMA_OPTSET", "failed to set option '%s' to '%s': %s", name, value,
+				e.msg);
 		else
 			d_error(p->c, at, "D_PRAGMA_OPTSET", "failed to set option '%s': %s", name, e.msg);
 		return;

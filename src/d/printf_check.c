@@ -66,7 +66,7 @@ static bool takes(const struct conv *cv, const struct d_node *a)
 	case 'e': case 'E': case 'f': case 'g': case 'G':
 		return t->kind == D_T_FLOAT;
 	default:
-		return d_is_int(t);
+		return d_is_int(t) || d_is_null(a);
 	}
 }
 
@@ -75,13 +75,16 @@ static bool check_dyn(struct d_compiler *c, const char *fn, const struct conv *c
 {
 	struct d_node *a = *args;
 	if (!a) {
-		d_error(c, fmt->at, "D_PRINTF_DYN_PROTO", "%s( ) prototype mismatch: conversion #%u (%%%.*s) is missing a corresponding "
+		d_error(c, fmt->at, "D_PRINTF_DYN_PROTO", "%s( ) prototype mismatch: conversion #%u (%%%.*s) is "
+			"missing a corresponding "
 			"\"%s\" argument", fn, i, cv->len, cv->start, what);
 		return false;
 	}
 	if (!d_bad(a) && !d_is_int(a->type)) {
-		d_error(c, a->at, "D_PRINTF_DYN_TYPE", "%s( ) argument for conversion #%u (%%%.*s) is incompatible with prototype:\n"
-			"\tconversion: \"%s\" of type int\n\t  argument: %s", fn, i, cv->len, cv->start, what, d_type_str(c, a->type));
+		d_error(c, a->at, "D_PRINTF_DYN_TYPE", "%s( ) argument for conversion #%u (%%%.*s) is "
+			"incompatible with prototype:\n"
+			"\tconversion: \"%s\" of type int\n\t  argument: %s", fn, i, cv->len, cv->start, what,
+			d_type_str(c, a->type));
 		return false;
 	}
 	*args = a->next;
@@ -96,18 +99,22 @@ static bool check_conv(struct d_compiler *c, const char *fn, const struct conv *
 	if (cv->dyn_prec && !check_dyn(c, fn, cv, i, args, ".*", fmt))
 		return false;
 	if (cv->agg) {
-		d_error(c, fmt->at, "D_PRINTF_AGG_CONV", "%%@ conversion requires an aggregation and is not for use with %s( )", fn);
+		d_error(c, fmt->at, "D_PRINTF_AGG_CONV", "%%@ conversion requires an aggregation and is not for "
+			"use with %s( )", fn);
 		return false;
 	}
 	struct d_node *a = *args;
 	if (!a) {
-		d_error(c, fmt->at, "D_PRINTF_ARG_PROTO", "%s( ) prototype mismatch: conversion #%u (%%%.*s) is missing a corresponding "
+		d_error(c, fmt->at, "D_PRINTF_ARG_PROTO", "%s( ) prototype mismatch: conversion #%u (%%%.*s) is "
+			"missing a corresponding "
 			"value argument", fn, i, cv->len, cv->start);
 		return false;
 	}
 	if (!d_bad(a) && !takes(cv, a)) {
-		d_error(c, a->at, "D_PRINTF_ARG_TYPE", "%s( ) argument for conversion #%u (%%%.*s) is incompatible with prototype:\n"
-			"\tconversion: %s\n\t  argument: %s", fn, i, cv->len, cv->start, wanted(cv), d_type_str(c, a->type));
+		d_error(c, a->at, "D_PRINTF_ARG_TYPE", "%s( ) argument for conversion #%u (%%%.*s) is "
+			"incompatible with prototype:\n"
+			"\tconversion: %s\n\t  argument: %s", fn, i, cv->len, cv->start, wanted(cv), d_type_str(c,
+			a->type));
 		return false;
 	}
 	a->as_string = (cv->letter == 's' || cv->letter == 'S') && d_is_charptr(a->type);
@@ -116,20 +123,24 @@ static bool check_conv(struct d_compiler *c, const char *fn, const struct conv *
 }
 
 /* printa(): the keys are the values, in order; %@ stands for an aggregation's. */
-static bool check_agg_conv(struct d_compiler *c, const struct conv *cv, uint32_t i, const struct d_agg *agg, uint32_t *key,
+static bool check_agg_conv(struct d_compiler *c, const struct conv *cv, uint32_t i, const struct d_agg *agg,
+	uint32_t *key,
 			   struct d_node *fmt)
 {
 	if (cv->agg)
 		return true;
 	if (*key >= agg->key_cnt) {
-		d_error(c, fmt->at, "D_PRINTF_ARG_PROTO", "printa( ) prototype mismatch: conversion #%u (%%%.*s) is missing a "
+		d_error(c, fmt->at, "D_PRINTF_ARG_PROTO", "printa( ) prototype mismatch: conversion #%u (%%%.*s) "
+			"is missing a "
 			"corresponding key: @%s has %u", i, cv->len, cv->start, agg->name, agg->key_cnt);
 		return false;
 	}
 	struct d_node as = { .type = agg->keys[(*key)++].type };
-	if (takes(cv, &as))
+	bool is_addr = (cv->letter == 's' || cv->letter == 'S') && d_is_ptr(as.type); /* a key is kept as what it is */
+	if (takes(cv, &as) && !is_addr)
 		return true;
-	d_error(c, fmt->at, "D_PRINTF_ARG_TYPE", "printa( ) key #%u for conversion #%u (%%%.*s) is incompatible with prototype:\n"
+	d_error(c, fmt->at, "D_PRINTF_ARG_TYPE", "printa( ) key #%u for conversion #%u (%%%.*s) is incompatible "
+		"with prototype:\n"
 		"\tconversion: %s\n\t       key: %s", *key, i, cv->len, cv->start, wanted(cv), d_type_str(c, as.type));
 	return false;
 }
@@ -152,7 +163,8 @@ void d_check_format(struct d_compiler *c, struct d_node *call, const char *fmt, 
 		}
 		p = next;
 		if (cv.letter == '%' && cv.len > 1) {
-			d_error(c, fmt_node->at, "D_SYNTAX", "format conversion #%u (%%%.*s): %%%% takes no flags", i + 1, cv.len, cv.start);
+			d_error(c, fmt_node->at, "D_SYNTAX", "format conversion #%u (%%%.*s): %%%% takes no flags",
+				i + 1, cv.len, cv.start);
 			return;
 		}
 		if (cv.letter == '%')
@@ -164,6 +176,7 @@ void d_check_format(struct d_compiler *c, struct d_node *call, const char *fmt, 
 		used++;
 	}
 	if (!aggs && args)
-		d_error(c, args->at, "D_PRINTF_ARG_EXTRA", "%s( ) prototype mismatch: only %u arguments required by this format string",
+		d_error(c, args->at, "D_PRINTF_ARG_EXTRA", "%s( ) prototype mismatch: only %u arguments required "
+			"by this format string",
 			call->str, used);
 }

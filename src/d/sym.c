@@ -48,6 +48,7 @@ static const struct {
 	const char *name;
 	int64_t val;
 } constants[] = {
+	{ "NULL", 0 }, /* converts to any pointer and to string, as 0 does */
 	{ "R_R15", WIRE_R15 }, { "R_R14", WIRE_R14 }, { "R_R13", WIRE_R13 }, { "R_R12", WIRE_R12 }, { "R_RBP", WIRE_RBP },
 	{ "R_RBX", WIRE_RBX }, { "R_R11", WIRE_R11 }, { "R_R10", WIRE_R10 }, { "R_R9", WIRE_R9 }, { "R_R8", WIRE_R8 },
 	{ "R_RAX", WIRE_RAX }, { "R_RCX", WIRE_RCX }, { "R_RDX", WIRE_RDX }, { "R_RSI", WIRE_RSI }, { "R_RDI", WIRE_RDI },
@@ -72,7 +73,8 @@ static struct d_var *add_builtin(struct d_compiler *c, const char *name, const c
 		t = c->t.int_;
 	else if (type)
 		t = d_typename(c, d_intern(c, type, strlen(type)));
-	struct d_var *v = d_var_new(c, D_GLOBAL, d_intern(c, name, strlen(name)), D_VAR_BUILTIN, t, (struct d_place){ 0 });
+	struct d_var *v = d_var_new(c, D_GLOBAL, d_intern(c, name, strlen(name)), D_VAR_BUILTIN, t,
+		(struct d_place){ 0 });
 	v->id = what;
 	return v;
 }
@@ -87,9 +89,7 @@ void d_syms_init(struct d_compiler *c)
 		add_builtin(c, builtins[i].name, builtins[i].type, builtins[i].what);
 	for (size_t i = 0; i < ARRAY_CNT(constants); i++) {
 		const char *name = d_intern(c, constants[i].name, strlen(constants[i].name));
-		d_var_new(c, D_GLOBAL, name, D_VAR_ENUMERATOR, c->t.int_, (struct d_place){ 0 })->val = constants[i].val;
+		d_var_new(c, D_GLOBAL, name, D_VAR_ENUMERATOR, c->t.int_,
+			(struct d_place){ 0 })->val = constants[i].val;
 	}
-	struct d_var *null = d_var_new(c, D_GLOBAL, d_intern(c, "NULL", 4), D_VAR_ENUMERATOR,
-				       d_type_ptr(c, c->t.void_), (struct d_place){ 0 });
-	null->val = 0;
 }

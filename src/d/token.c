@@ -54,7 +54,8 @@ void d_lex_number(struct d_parser *p, struct d_tok *t)
 	const char *s = p->text;
 	int base = 10;
 	t->kind = T_INT;
-	if (s[p->pos] == '0' && (s[p->pos + 1] == 'x' || s[p->pos + 1] == 'X') && isxdigit((unsigned char)s[p->pos + 2])) {
+	if (s[p->pos] == '0' && (s[p->pos + 1] == 'x' || s[p->pos + 1] == 'X') &&
+		isxdigit((unsigned char)s[p->pos + 2])) {
 		base = 16;
 		p->pos += 2;
 	} else if (s[p->pos] == '0') {
@@ -69,10 +70,12 @@ void d_lex_number(struct d_parser *p, struct d_tok *t)
 		if (d == 99 || (base != 16 && d > 9))
 			break;
 		if (d >= base)
-			d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "digit '%c' is not valid in a base-%d constant", s[p->pos], base);
+			d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "digit '%c' is not valid in a base-%d constant",
+				s[p->pos], base);
 		if (__builtin_mul_overflow(t->val, (uint64_t)base, &t->val) ||
 		    __builtin_add_overflow(t->val, (uint64_t)d, &t->val))
-			d_fail(p, t->at, "D_INT_OFLOW", "integer constant cannot be represented in any built-in integral type");
+			d_fail(p, t->at, "D_INT_OFLOW", "integer constant cannot be represented in any built-in "
+				"integral type");
 	}
 	if (!parse_suffix(p, t))
 		d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "'%c' is not valid in an integer constant", s[p->pos]);

@@ -49,6 +49,10 @@ int inject_write(struct inject *, uint64_t addr, const void *buf, size_t bytes, 
 /* Runs a system call in a stopped thread chosen to be safe; *ret_value is what
  * the kernel returned (-errno included). The call must not block. */
 int inject_syscall(struct inject *, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr);
+/* Puts the thread that ran system calls back to where it was.  Until then our own
+ * death would leave it astray, so call this before anything that takes time;
+ * inject_resume() does too. */
+int inject_settle(struct inject *, struct err *reterr);
 /* Passes our descriptor @fd into the process (socketpair, SCM_RIGHTS), works
  * across namespaces; *ret_fd is its number there. */
 int inject_pass_fd(struct inject *, int fd, int *ret_fd, struct err *reterr);

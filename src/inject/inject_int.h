@@ -54,7 +54,4 @@ int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
 
-/* remote.c: puts the thread that ran system calls back where it was. */
-int inject_remote_end(struct inject *, struct err *reterr);
-
 #endif

@@ -8,7 +8,7 @@
  *
  *   stop --regs: rip=&syscall--> entry stop --> exit stop --(next call)--> ...
  *                                                   |
- *                     interrupt, own registers <----+  inject_remote_end()
+ *                     interrupt, own registers <----+  inject_settle()
  *
  * The end is an interrupt stop, not the exit stop: only there does the kernel
  * look at -ERESTART codes again, and the thread's own call may hold one.
@@ -209,7 +209,7 @@ static int64_t call(struct inject *in, long nr, uint64_t a, uint64_t b, uint64_t
 	return r ? r : v;
 }
 
-int inject_remote_end(struct inject *in, struct err *reterr)
+int inject_settle(struct inject *in, struct err *reterr)
 {
 	struct inject_remote *r = &in->remote;
 	if (!r->active)

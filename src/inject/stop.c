@@ -260,7 +260,7 @@ int inject_resume(struct inject *in, struct err *reterr)
 {
 	if (!in->stopped)
 		return 0;
-	int r = inject_remote_end(in, reterr);
+	int r = inject_settle(in, reterr);
 	inject_release(in);
 	return r;
 }

@@ -172,21 +172,28 @@ static uint32_t step(const struct ir_prog *p, uint32_t pc, struct rt_ctx *ctx, u
 	return pc + 1;
 }
 
-static int run(const struct ir_prog *p, struct rt_ctx *ctx, uint64_t *regs)
+/* Ends a faulting program; returns the kind. */
+static uint32_t end_fault(struct rt_ctx *ctx)
+{
+	uint32_t kind = ctx->fault;
+	rt_fault(ctx);
+	return kind;
+}
+
+/* 0, or the kind of fault. */
+static uint32_t run(const struct ir_prog *p, struct rt_ctx *ctx, uint64_t *regs)
 {
 	uint32_t pc = 0;
 	while (pc != WIRE_NONE) {
 		ctx->pc = pc;
 		pc = step(p, pc, ctx, regs);
-		if (ctx->fault) {
-			rt_fault(ctx);
-			return 1;
-		}
+		if (ctx->fault)
+			return end_fault(ctx);
 	}
 	return 0;
 }
 
-int ir_interp_run(const struct ir_prog *p, struct rt_ctx *ctx)
+static uint32_t run_prog(const struct ir_prog *p, struct rt_ctx *ctx)
 {
 	uint64_t few[REGS_ON_STACK], *regs = few;
 	ctx->clause = p->clause;
@@ -195,14 +202,18 @@ int ir_interp_run(const struct ir_prog *p, struct rt_ctx *ctx)
 		regs = malloc(p->vreg_cnt * sizeof(*regs));
 		if (!regs) {
 			fault(ctx, WIRE_FAULT_NOSCRATCH, 0);
-			rt_fault(ctx);
-			return 1;
+			return end_fault(ctx);
 		}
 	}
-	int r = run(p, ctx, regs);
+	uint32_t kind = run(p, ctx, regs);
 	if (regs != few)
 		free(regs);
-	return r;
+	return kind;
+}
+
+int ir_interp_run(const struct ir_prog *p, struct rt_ctx *ctx)
+{
+	return run_prog(p, ctx) != 0;
 }
 
 int ir_interp_run_all(struct rt_ctx *ctx, const struct ir_prog *const *progs, uint32_t prog_cnt)
@@ -218,8 +229,31 @@ int ir_interp_run_all(struct rt_ctx *ctx, const struct ir_prog *const *progs, ui
 	return faulted;
 }
 
-int ir_interp_fire(struct wire_shm *shm, const struct wire_site *site, const struct ir_prog *const *progs,
-		   uint32_t prog_cnt, const uint64_t tool_args[10])
+static void tell_fault(const struct rt_ctx *ctx, uint32_t kind, ir_fault_fn *on_fault, void *arg)
+{
+	struct wire_rec_error e = { .fault = kind, .pc = ctx->pc, .value = ctx->fault_value,
+				    .action = ctx->action };
+	on_fault(arg, ctx->clause, &e);
+}
+
+static int run_hooked(struct rt_ctx *ctx, const struct ir_prog *const *progs, uint32_t prog_cnt,
+		      ir_fault_fn *on_fault, void *arg)
+{
+	bool before = LOAD_RELAXED(&ctx->shm->exiting);
+	int faulted = 0;
+	for (uint32_t i = 0; i < prog_cnt && (before || !LOAD_RELAXED(&ctx->shm->exiting)); i++) {
+		uint32_t kind = run_prog(progs[i], ctx);
+		if (!kind)
+			continue;
+		faulted++;
+		if (on_fault)
+			tell_fault(ctx, kind, on_fault, arg);
+	}
+	return faulted;
+}
+
+int ir_interp_fire_hooked(struct wire_shm *shm, const struct wire_site *site, const struct ir_prog *const *progs,
+			  uint32_t prog_cnt, const uint64_t tool_args[10], ir_fault_fn *on_fault, void *arg)
 {
 	struct wire_proc *proc = (struct wire_proc *)((char *)shm + shm->proc_off);
 	struct wire_thread *thr = (struct wire_thread *)((char *)shm + shm->thread_off);
@@ -230,7 +264,13 @@ int ir_interp_fire(struct wire_shm *shm, const struct wire_site *site, const str
 	memset(ctx->regs, 0, sizeof(ctx->regs));
 	for (unsigned i = 0; i < ARRAY_CNT(ctx->tool_args); i++)
 		ctx->tool_args[i] = tool_args ? tool_args[i] : 0;
-	int faulted = ir_interp_run_all(ctx, progs, prog_cnt);
+	int faulted = run_hooked(ctx, progs, prog_cnt, on_fault, arg);
 	rt_leave(ctx);
 	return faulted;
+}
+
+int ir_interp_fire(struct wire_shm *shm, const struct wire_site *site, const struct ir_prog *const *progs,
+		   uint32_t prog_cnt, const uint64_t tool_args[10])
+{
+	return ir_interp_fire_hooked(shm, site, progs, prog_cnt, tool_args, NULL, NULL);
 }

@@ -22,5 +22,10 @@ int ir_interp_run_all(struct rt_ctx *ctx, const struct ir_prog *const *progs, ui
  * enabled, exiting) is the caller's to know. */
 int ir_interp_fire(struct wire_shm *, const struct wire_site *, const struct ir_prog *const *progs,
 		   uint32_t prog_cnt, const uint64_t tool_args[10]);
+/* The same; @on_fault is called at once after each program that faulted, and
+ * may fire another site (ERROR), also one that calls exit(). */
+typedef void ir_fault_fn(void *arg, uint32_t clause, const struct wire_rec_error *);
+int ir_interp_fire_hooked(struct wire_shm *, const struct wire_site *, const struct ir_prog *const *progs,
+			  uint32_t prog_cnt, const uint64_t tool_args[10], ir_fault_fn *on_fault, void *arg);
 
 #endif

@@ -15,8 +15,23 @@
  *     [lea 128(%rsp),%rsp]
  *
  * so at the body's first instruction rsp + site->sp_adj is the application's
- * rsp, and its rax lies at 8(%rsp) (16(%rsp) with flags: site->sp_adj tells).
- * Bodies never touch xmm, mask or x87 registers.
+ * rsp, and its rax lies at 8(%rsp), or at 16(%rsp) with flags, which is when
+ * sp_adj is an odd number of words: 16, +8 with flags, +128 with the red zone.
+ *
+ * A body returns at once where shm->armed or site->enabled is 0 or exit() was
+ * called; else it finds the thread, enters a context, and runs its programs in
+ * order.  A program that faults has its ERROR record and the next one runs;
+ * one that calls exit() is the last.  Bodies
+ * - assume that DF is 0 (pushfq; cld where it may not be);
+ * - never touch xmm, mask or x87 registers, nor the red zone;
+ * - take at most 160 bytes of the application's stack, and what the called
+ *   functions of rt take below that; vregs that fit no register lie behind the
+ *   context's scratch memory (wire_layout_in.spill_bytes);
+ * - use no %fs: relative word but tid_off, and with WIRE_PROC_FSGSBASE not even
+ *   that while the fs base is 0.  Without the flag they read %fs:0 at once, so
+ *   they must not be armed before the thread's fs base is set;
+ * - hold wherever they are mapped at @addr only: near rt and the shared memory
+ *   they address them relative to rip.
  */
 #ifndef JIT_JIT_H
 #define JIT_JIT_H
@@ -26,7 +41,7 @@
 /* Addresses and geometry that code is generated for; all in the process that
  * will run it. */
 struct jit_env {
-	const struct wire_shm *geometry; /* only sizes and offsets are read */
+	const struct wire_shm *geometry; /* only sizes and offsets are read; tsc_shift must be below 64 */
 	uint64_t shm_addr;               /* where wire_shm is mapped there */
 	uint32_t proc_idx;
 	uint32_t proc_flags;             /* WIRE_PROC_* */
@@ -35,8 +50,10 @@ struct jit_env {
 	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_env;
 };
 
-/* Generates at @buf (room for @cap bytes) the body for @progs that will stand
- * at @addr.  Returns its length, or -ENOSPC (try again with more), -EINVAL. */
+/* Generates at @buf (room for @cap bytes) the body for @progs, which were
+ * verified, that will stand at @addr.  Returns its length, or -ENOSPC (try again
+ * with more; bytes beyond @cap stay untouched), -EINVAL (the geometry has no room
+ * for the program), -ENOMEM.  The same input gives the same bytes. */
 int64_t jit_body(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs,
 		 uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr);
 /* Likewise a body that only calls hook helper @helper (rt_hook_dl). */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STYLE (DMGL_ANSI | DMGL_AUTO | DMGL_GNU_V3 | DMGL_RUST)
+#define STYLE (DMGL_ANSI | DMGL_AUTO)
 
 static bool looks_mangled(const char *s)
 {

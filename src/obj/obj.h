@@ -84,6 +84,8 @@ struct obj_range {
 };
 int obj_module_ranges(struct obj_proc *, struct obj_module *, const struct obj_range **ret, uint32_t *ret_cnt,
 		      struct err *reterr);
+/* Which of two names of one address is to be shown: < 0 for @a, > 0 for @b. */
+int obj_sym_prefer(const struct obj_sym *a, const struct obj_sym *b);
 /* The range that covers @addr, labels left out; NULL: none. */
 const struct obj_range *obj_range_at(struct obj_proc *, struct obj_module *, uint64_t addr);
 /* Where the IFUNC @sym was resolved to: read from the slots (IRELATIVE,

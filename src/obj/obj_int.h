@@ -180,8 +180,9 @@ int obj_mod_image(struct obj_proc *, struct obj_mod *, struct obj_img *ret, stru
 int obj_debug_image(struct obj_proc *, struct obj_mod *, const struct obj_img *main, struct obj_img *ret);
 int obj_minidebug_image(const struct obj_img *main, struct obj_img *ret);
 int obj_mod_frames(struct obj_proc *, struct obj_mod *, struct err *reterr);
-/* Preferred name first: < 0 where @a is the better one for the same address. */
-int obj_sym_prefer(const struct obj_sym *a, const struct obj_sym *b);
+
+/* Finds OBJ_RANGE_COLD ones that no symbol and no frame shows (fragment.c). */
+void obj_ranges_mark_fragments(struct obj_proc *, struct obj_mod *, struct obj_range *, uint32_t cnt);
 
 /* *arr has room for *cap elements of @size: makes it room for at least @cnt. 0 or -ENOMEM. */
 int obj_grow(void *arr, uint32_t *cap, uint64_t cnt, size_t size);

@@ -252,6 +252,13 @@ static int add_module(struct obj_proc *p, struct obj_mod *m)
 	return 0;
 }
 
+/* What we mapped there ourselves is nobody's module: a probe on it would meet itself. */
+static bool is_ours(const struct obj_map *m)
+{
+	static const char name[] = "/memfd:dyntrace-";
+	return !strncmp(m->path, name, sizeof(name) - 1);
+}
+
 static int find_modules(struct obj_proc *p)
 {
 	for (uint32_t k = 0; k < p->mod_cnt; k++)
@@ -259,7 +266,7 @@ static int find_modules(struct obj_proc *p)
 	for (uint32_t i = 0; i < p->map_cnt; i++) {
 		const struct obj_map *a = &p->maps[i];
 		if (a->off || !(a->prot & PROT_READ) || (a->path[0] != '/' && strcmp(a->path, "[vdso]")) ||
-		    !code_follows(p, i))
+		    is_ours(a) || !code_follows(p, i))
 			continue;
 		struct obj_mod *m = known_module(p, i);
 		if (m) {

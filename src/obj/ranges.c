@@ -85,6 +85,7 @@ int obj_module_ranges(struct obj_proc *p, struct obj_module *mod, const struct o
 		qsort(m->ranges, cnt, sizeof(*m->ranges), by_start);
 		m->range_cnt = merge(m->ranges, cnt);
 		mark_labels(m->ranges, m->range_cnt);
+		obj_ranges_mark_fragments(p, m, m->ranges, m->range_cnt);
 		m->has_ranges = true;
 	}
 	*ret = m->ranges;

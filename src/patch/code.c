@@ -79,7 +79,36 @@ static void mark_branches(struct code *c)
 			code_mark(c, in->target);
 	}
 	for (uint32_t i = 0; i < c->f->target_cnt; i++)
-		code_mark(c, c->f->targets[i]);
+		if (code_at(c, c->f->targets[i]) != CODE_NONE)
+			code_mark(c, c->f->targets[i]);
+}
+
+enum { NEAR = 130, SYNC = 64 };
+
+static void mark_from(struct code *c, uint64_t lo, uint64_t hi)
+{
+	uint8_t buf[NEAR + SYNC + ISA_INSN_MAX];
+	struct isa_insn in;
+	if (c->f->read(c->f->read_arg, lo, buf, hi - lo))
+		return;
+	for (uint64_t at = lo; at < hi; at += in.len) {
+		if (isa_decode(buf + (at - lo), hi - at, at, &in))
+			in.len = 1;
+		else if (in.target && code_at(c, in.target) != CODE_NONE)
+			code_mark(c, in.target);
+	}
+}
+
+/* Hand-written functions jump into their neighbours (memcpy and mempcpy).  With 8 bits that is from
+ * nearby; decoding what stands before begins early enough to have fallen into step. */
+static void mark_neighbours(struct code *c)
+{
+	const struct patch_func *f = c->f;
+	if (!f->read)
+		return;
+	if (f->addr > NEAR + SYNC)
+		mark_from(c, f->addr - NEAR - SYNC, f->addr);
+	mark_from(c, f->addr + f->bytes, f->addr + f->bytes + NEAR);
 }
 
 static bool is_filler(const struct code_insn *i)
@@ -116,6 +145,7 @@ int code_init(struct code *c, const struct patch_func *f)
 	}
 	decode_all(c);
 	mark_branches(c);
+	mark_neighbours(c);
 	int rc = tables_find(c);
 	if (rc) {
 		code_deinit(c);

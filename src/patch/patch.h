@@ -47,7 +47,7 @@ struct patch_func {
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
 	/* Further addresses inside it that something may jump to and that its own
 	 * direct branches do not show: landing pads, other symbols, branches from
-	 * elsewhere (patch_text_targets).  Sorted. */
+	 * elsewhere (patch_text_targets).  Sorted; those inside an instruction are ignored. */
 	const uint64_t *targets;
 	uint32_t target_cnt;
 	/* Other pieces of the same function (.cold; for such a piece: the rest): a jump there is no
@@ -151,8 +151,8 @@ int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t r
 		     struct err *reterr);
 
 /* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in
- * [lo, hi): for patch_func.targets.  An over-approximation without decoding, of 32-bit branches
- * only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out.  Stores at most @cap
+ * [lo, hi): for patch_func.targets.  An over-approximation without decoding it all, of
+ * 32-bit branches only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out.  Stores at most @cap
  * targets, sorted, each once; returns how many there are. */
 uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
 			    uint64_t *ret, uint32_t cap);

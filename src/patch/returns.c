@@ -3,17 +3,27 @@
  * Where a function is left.  A jump to another place is a return (a tail call)
  * unless it goes to the function's own cold part, or the stack still holds
  * something of ours there: then the place jumped to is a cold part that nobody
- * told us of.
+ * told us of.  A jump to the very start, with nothing on the stack, is a tail
+ * call too: the entry's probe will fire again.
  */
 #include "patch/patch_int.h"
+
+/* jmp, or a jcc that can be turned round: not loop, not jrcxz, which lead nowhere far. */
+static bool is_plain(const struct code *c, uint32_t i)
+{
+	const struct isa_insn *in = &c->insn[i].in;
+	uint8_t scratch[6];
+	return in->flow == ISA_JMP || isa_put_jcc_inverse(scratch, code_bytes(c, i), in, 0);
+}
 
 static bool jump_leaves(const struct code *c, uint32_t i)
 {
 	const struct isa_insn *in = &c->insn[i].in;
-	uint8_t scratch[6];
+	if (in->target == c->f->addr && !c->f->is_frag)
+		return c->depth[i] == 0 && is_plain(c, i); /* calls itself: entered again */
 	if (code_inside(c->f, in->target) || code_in_frag(c->f, in->target) || c->depth[i] > 0)
 		return false;
-	return in->flow == ISA_JMP || isa_put_jcc_inverse(scratch, code_bytes(c, i), in, 0);
+	return is_plain(c, i);
 }
 
 static bool leaves(struct code *c, uint32_t i)

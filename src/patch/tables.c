@@ -194,6 +194,14 @@ static bool is_table(const struct code *c, uint64_t addr)
 	return false;
 }
 
+/* Behind an epilogue there is nothing to dispatch to. */
+static bool frame_is_gone(const struct code *c, uint32_t i)
+{
+	const struct isa_insn *before = i ? &c->insn[i - 1].in : NULL;
+	return before && c->depth && c->depth[i] == 0 &&
+	       (before->op == ISA_OP_POP || before->op == ISA_OP_LEAVE || (before->sp == ISA_SP_ADD && before->sp_delta > 0));
+}
+
 /* Looks back for where @reg is set: by an addition (table + offset), or from an indexed load. */
 static bool register_is_dispatch(const struct code *c, uint32_t i, uint8_t reg)
 {
@@ -205,6 +213,8 @@ static bool register_is_dispatch(const struct code *c, uint32_t i, uint8_t reg)
 			continue;
 		if (in->op == ISA_OP_ADD && in->reg == reg)
 			return true;
+		if (in->op == ISA_OP_LOAD && in->base == ISA_REG_NONE && plain_ref(c, in))
+			return is_table(c, plain_ref(c, in));
 		return in->op == ISA_OP_LOAD && in->index != ISA_REG_NONE && c->table_cnt > 0;
 	}
 	return c->table_cnt > 0;
@@ -217,6 +227,8 @@ bool tables_is_dispatch(struct code *c, uint32_t i)
 		return false; /* through the GOT */
 	if (in->notrack || (c->depth && c->depth[i] > 0))
 		return true;
+	if (frame_is_gone(c, i))
+		return false;
 	if (!in->has_mem)
 		return register_is_dispatch(c, i, in->reg);
 	if (in->index == ISA_REG_NONE)

@@ -44,6 +44,25 @@ static uint32_t branch_opcode(const uint8_t *b)
 	return b[0] == 0x0f && (b[1] & 0xf0) == 0x80 ? 2 : 0;
 }
 
+/* Whether an instruction can begin at text[i].  Decoding falls into step with the real boundaries
+ * within a few instructions, wherever it began; what is hit from no distance is the middle of one. */
+static bool may_begin(const uint8_t *text, size_t i)
+{
+	static const uint32_t distance[] = { 64, 48, 40 };
+	for (size_t d = 0; d < ARRAY_CNT(distance); d++) {
+		if (i < distance[d])
+			return true;
+		size_t at = i - distance[d];
+		struct isa_insn in;
+		for (; at < i; at += in.len)
+			if (isa_decode(text + at, ISA_INSN_MAX, at, &in))
+				return true; /* data near: nothing is known */
+		if (at == i)
+			return true;
+	}
+	return false;
+}
+
 static uint32_t uniq(uint64_t *v, uint32_t cnt)
 {
 	uint32_t n = 0;
@@ -64,7 +83,7 @@ uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, ui
 		int32_t rel;
 		memcpy(&rel, text + i + op, 4);
 		uint64_t target = addr + i + op + 4 + (uint64_t)(int64_t)rel;
-		if (target <= lo || target >= hi)
+		if (target <= lo || target >= hi || !may_begin(text, i))
 			continue;
 		if (cnt < cap)
 			ret[cnt] = target;

@@ -25,6 +25,7 @@ struct probe {
 	uint32_t offset; /* of an OFFSET probe */
 	/* tool provider: tick-N and profile-N */
 	uint64_t period_ns; /* 0: BEGIN, END, ERROR */
+	pid_t pid;       /* pid provider: of the process; else 0 */
 };
 
 struct probe_table; /* all probes that were asked for so far, each once */
@@ -32,7 +33,7 @@ struct probe_table; /* all probes that were asked for so far, each once */
 struct probe_table *probe_table_create(void);
 void probe_table_destroy(struct probe_table *);
 uint32_t probe_cnt(const struct probe_table *);
-const struct probe *probe_at(const struct probe_table *, uint32_t i);
+const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL behind the last */
 
 struct probe_match_opts {
 	const char *line_hint; /* reserved */
@@ -41,10 +42,24 @@ struct probe_match_opts {
 
 /* Finds the probes that @spec means in the tool and, for `pidN` specs, in the
  * processes given; adds new ones to the table; stores the indexes of all that
- * match (malloc'ed, caller frees). @procs: those whose pid the provider part
- * may name. None is no error here: *ret_cnt is 0 and, if @reterr is given, its
- * message says what is missing and which names are near. -errno where the
- * description itself is impossible (offset outside the function, no such process). */
+ * match (malloc'ed, caller frees), each once. @procs: those whose pid the provider
+ * part may name.
+ *
+ * None is no error here: *ret_cnt is 0 and, if @reterr is given, its message says
+ * what is missing and which names are near. Impossible descriptions are errors:
+ *   -ESRCH   the process is not among @procs and never was (D_PROC_BADPID)
+ *   -EINVAL  a pid probe's name that is none, or inside an instruction (D_PROC_NAME)
+ *   -ERANGE  an offset or address outside the function or code (D_PROC_OFF)
+ *   -ELIBBAD function "-" in a module other than a.out (D_PROC_LIB)
+ *   -ENOMEM
+ * The message is empty where something matched.
+ *
+ * Modules: by base name or path, globs allowed; "a.out" is the executable; where no name
+ * matches as a whole, parts up to a dot do ("libc", "libc.so"), at last without regard to
+ * the version; the vDSO only by its own name.
+ * Functions: by mangled or demangled name; a glob gives each address once, under its
+ * preferred name.  Functions without any symbol are called sub_VADDR (hexadecimal); globs that
+ * do not begin so mean them only in modules that have no names left. */
 int probe_match(struct probe_table *, const struct probe_spec *spec, struct obj_proc *const *procs,
 		const pid_t *pids, uint32_t proc_cnt, uint32_t **ret, uint32_t *ret_cnt, struct err *reterr);
 

@@ -39,7 +39,7 @@ struct job {
 	session_refused_fn *refused;
 	void *refused_arg;
 	struct plan_func *funcs;
-	uint32_t func_cnt;
+	uint32_t func_cnt, func_cap;
 	uint32_t armed;
 	/* what commit writes */
 	struct write {
@@ -87,7 +87,9 @@ static int add_anchor(struct plan_func *pf, uint32_t *cap, uint32_t offset, uint
 	return 0;
 }
 
-static int add_returns(struct job *j, struct plan_func *pf, uint32_t *cap, const struct func *fn, uint32_t probe, struct err *reterr)
+/* *ret_cnt: grows by how many there are. */
+static int add_returns(struct plan_func *pf, uint32_t *cap, const struct func *fn, uint32_t probe, uint32_t *ret_cnt,
+		       struct err *reterr)
 {
 	uint32_t small[64], *offs = small;
 	int n = patch_find_returns(&fn->pf, offs, ARRAY_CNT(small), reterr);
@@ -100,46 +102,120 @@ static int add_returns(struct job *j, struct plan_func *pf, uint32_t *cap, const
 	int r = n < 0 ? n : 0;
 	for (int i = 0; i < n && !r; i++)
 		r = add_anchor(pf, cap, offs[i], WIRE_SITE_RETURN, probe);
-	if (!n)
-		refuse(j, probe, pf->addr, "the function never returns");
+	if (n > 0)
+		*ret_cnt += (uint32_t)n;
 	if (offs != small)
 		free(offs);
 	return r;
 }
 
-static int plan_func(struct job *j, struct plan_func *pf, const uint32_t *probes, uint32_t cnt, struct err *reterr)
+/* Windows for the anchors that were added. */
+static int plan_windows(struct job *j, struct plan_func *pf, const struct func *fn)
 {
-	struct func fn;
-	uint32_t cap = 0;
-	struct err why;
-	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why);
-	if (r == -ENOMEM)
-		return no_memory(reterr);
-	if (r) {
-		for (uint32_t i = 0; i < cnt; i++)
-			refuse(j, probes[i], pf->addr, why.msg);
-		return 0;
-	}
-	for (uint32_t i = 0; i < cnt && !r; i++) {
-		const struct probe *p = j->probes[probes[i]].probe;
-		if (p->kind == WIRE_SITE_RETURN)
-			r = add_returns(j, pf, &cap, &fn, probes[i], reterr);
-		else
-			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
-	}
-	pf->wins = calloc(2 * pf->anchor_cnt + 1, sizeof(*pf->wins));
-	if (!r && pf->wins) {
-		int n = patch_plan(&fn.pf, pf->anchors, pf->anchor_cnt, pf->wins);
-		r = n < 0 ? n : 0;
-		pf->win_cnt = n < 0 ? 0 : (uint32_t)n;
-	} else if (!r) {
-		r = -ENOMEM;
-	}
-	for (uint32_t i = 0; i < pf->anchor_cnt && !r; i++)
+	pf->wins = calloc(PATCH_WINDOW_CNT(pf->anchor_cnt) + 1, sizeof(*pf->wins));
+	if (!pf->wins)
+		return -ENOMEM;
+	int n = patch_plan(&fn->pf, pf->anchors, pf->anchor_cnt, pf->wins);
+	if (n < 0)
+		return n;
+	pf->win_cnt = (uint32_t)n;
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
 		if (pf->anchors[i].refusal)
 			refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, patch_refusal_text(pf->anchors[i].refusal));
+	return 0;
+}
+
+static struct plan_func *push_func(struct job *j)
+{
+	if (j->func_cnt == j->func_cap) {
+		uint32_t cap = j->func_cap ? j->func_cap * 2 : 64;
+		struct plan_func *more = realloc(j->funcs, cap * sizeof(*more));
+		if (!more)
+			return NULL;
+		j->funcs = more;
+		j->func_cap = cap;
+	}
+	return &j->funcs[j->func_cnt++];
+}
+
+/* The returns in a cold part of @whole: a function of its own that nobody calls. */
+static int plan_fragment(struct job *j, const struct func *whole, const struct patch_range *part, const uint32_t *probes,
+			 uint32_t cnt, uint32_t *returns, struct err *reterr)
+{
+	const struct patch_range rest = { whole->pf.addr, whole->pf.addr + whole->pf.bytes };
+	struct plan_func *pf = push_func(j);
+	struct func fn;
+	uint32_t cap = 0;
+	if (!pf)
+		return -ENOMEM;
+	*pf = (struct plan_func){ .mod = whole->mod, .addr = part->start, .bytes = part->end - part->start };
+	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, NULL);
+	if (r)
+		return r == -ENOMEM ? r : 0; /* its bytes cannot be read: no instruction of it runs */
+	fn.pf.is_frag = true;
+	fn.pf.frags = &rest;
+	fn.pf.frag_cnt = 1;
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN)
+			r = add_returns(pf, &cap, &fn, probes[i], &returns[i], reterr);
+	if (!r)
+		r = plan_windows(j, pf, &fn);
 	func_deinit(&fn);
+	return r;
+}
+
+static int plan_places(struct job *j, struct plan_func *pf, const struct func *fn, const uint32_t *probes, uint32_t cnt,
+		       uint32_t *returns, struct err *reterr)
+{
+	uint32_t cap = 0, parts = 0;
+	int r = 0;
+	for (uint32_t i = 0; i < cnt && !r; i++) {
+		const struct probe *p = j->probes[probes[i]].probe;
+		if (p->kind == WIRE_SITE_RETURN) {
+			r = add_returns(pf, &cap, fn, probes[i], &returns[i], reterr);
+			parts = fn->frag_cnt;
+		} else {
+			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
+		}
+	}
+	if (!r)
+		r = plan_windows(j, pf, fn);
+	for (uint32_t i = 0; i < parts && !r; i++) /* pf may move */
+		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN && !returns[i])
+			refuse(j, probes[i], fn->pf.addr, "the function never returns");
+	return r;
+}
+
+static int plan_func(struct job *j, const struct plan_func *what, const uint32_t *probes, uint32_t cnt, struct err *reterr)
+{
+	struct func fn;
+	struct err why;
+	struct plan_func *pf = push_func(j);
+	uint32_t *returns = calloc(cnt ? cnt : 1, sizeof(*returns));
+	int r = pf && returns ? 0 : -ENOMEM;
+	if (pf)
+		*pf = *what;
+	if (!r)
+		r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
+			err_setf(&why, -ENOENT, "its library was unloaded");
+	if (r && r != -ENOMEM) {
+		for (uint32_t i = 0; i < cnt; i++)
+			refuse(j, probes[i], pf->addr, why.msg);
+		r = 0;
+	} else if (!r) {
+		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);
+		func_deinit(&fn);
+	}
+	free(returns);
 	return r == -ENOMEM ? no_memory(reterr) : r;
+}
+
+static int compare_funcs(const void *a, const void *b)
+{
+	const struct plan_func *x = a, *y = b;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
 struct request {
@@ -158,21 +234,21 @@ static int compare_requests(const void *a, const void *b)
 static int plan_all(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	uint32_t *list = malloc((cnt ? cnt : 1) * sizeof(*list));
-	j->funcs = calloc(cnt ? cnt : 1, sizeof(*j->funcs));
-	int r = list && j->funcs ? 0 : no_memory(reterr);
+	int r = list ? 0 : no_memory(reterr);
 	for (uint32_t i = 0; i < cnt && !r;) {
 		const struct probe *first = j->probes[req[i].probe].probe;
-		struct plan_func *pf = &j->funcs[j->func_cnt++];
-		*pf = (struct plan_func){ .mod = first->module, .addr = first->func_addr, .bytes = first->func_bytes };
+		struct plan_func pf = { .mod = first->module, .addr = first->func_addr, .bytes = first->func_bytes };
 		uint32_t n = 0;
-		for (; i < cnt && req[i].func == pf->addr; i++) {
+		for (; i < cnt && req[i].func == pf.addr; i++) {
 			const struct probe *p = j->probes[req[i].probe].probe;
-			pf->bytes = p->func_bytes > pf->bytes ? p->func_bytes : pf->bytes;
+			pf.bytes = p->func_bytes > pf.bytes ? p->func_bytes : pf.bytes;
 			list[n++] = req[i].probe;
 		}
-		r = plan_func(j, pf, list, n, reterr);
+		r = plan_func(j, &pf, list, n, reterr);
 	}
 	free(list);
+	if (j->func_cnt)
+		qsort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
 	return r;
 }
 
@@ -286,10 +362,10 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 {
 	struct patch_anchor *a = &pf->anchors[i];
 	const struct session_probe *sp = &j->probes[pf->probe_of[i]];
-	uint32_t site = site_add(j->s, sp->probe, pf->addr + a->offset, a->kind);
+	uint32_t site = session_site_add(j->s, sp->probe, pf->addr + a->offset, a->kind);
 	if (site == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "more than %u places: ask for fewer functions", j->s->shm->site_cap);
-	site_at(j->s, site)->sp_adj = a->sp_adj;
+	session_site(j->s, site)->sp_adj = a->sp_adj;
 	a->site = site;
 	j->armed++;
 	return arena_body(j->t, pf->arena, a->kind, sp->progs, sp->prog_cnt, &a->body, reterr);
@@ -381,37 +457,51 @@ static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
 
 /* ---- commit ---- */
 
-static int check_code(struct job *j, struct err *reterr)
+/* @back: from the jumps to what stood there. */
+static struct edit *make_edits(const struct job *j, bool back, struct err *reterr)
 {
-	for (uint32_t i = 0; i < j->write_cnt; i++) {
+	struct edit *e = malloc((j->write_cnt + 1ul) * sizeof(*e));
+	if (!e)
+		no_memory(reterr);
+	for (uint32_t i = 0; e && i < j->write_cnt; i++) {
 		const struct write *w = &j->writes[i];
-		uint8_t have[PATCH_WINDOW_MAX];
-		if (target_read(j->t, w->addr, have, w->cnt) || memcmp(have, w->old, w->cnt))
-			return err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or "
-					"another tool patches it): nothing was armed", (unsigned long long)w->addr);
+		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes };
 	}
-	return 0;
+	return e;
 }
 
 /* What was written goes back: a target is armed or it is not. */
-static void roll_back(struct job *j, uint32_t written)
+static void roll_back(struct job *j)
 {
-	for (uint32_t i = written; i--;)
-		inject_write(j->t->inj, j->writes[i].addr, j->writes[i].old, j->writes[i].cnt, NULL);
+	const struct edit *miss;
+	struct edit *e = make_edits(j, true, NULL);
+	if (e)
+		edits_apply(j->t->inj, e, j->write_cnt, true, &miss, NULL);
+	free(e);
 }
 
 static int commit(struct job *j, struct err *reterr)
 {
-	int r = check_code(j, reterr);
+	const struct edit *miss = NULL;
+	struct edit *e = make_edits(j, false, reterr);
+	if (!e)
+		return -ENOMEM;
+	int r = edits_apply(j->t->inj, e, j->write_cnt, false, &miss, reterr);
+	if (!r && miss)
+		r = err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or another tool "
+			     "patches it): nothing was armed", (unsigned long long)miss->addr);
 	if (!r)
 		r = threads_move_in(j->t, j->first_placed, j->first_move, reterr);
-	uint32_t i = 0;
-	for (; i < j->write_cnt && !r; i++)
-		r = inject_write(j->t->inj, j->writes[i].addr, j->writes[i].bytes, j->writes[i].cnt, reterr);
-	if (r && i)
-		roll_back(j, i);
+	if (!r) {
+		r = edits_apply(j->t->inj, e, j->write_cnt, true, &miss, reterr);
+		if (r)
+			roll_back(j);
+	}
 	if (!r)
 		r = inject_sync_core(j->t->inj, reterr);
+	if (!r)
+		r = inject_settle(j->t->inj, reterr);
+	free(e);
 	return r;
 }
 
@@ -440,8 +530,8 @@ static int make_and_commit(struct job *j, struct err *reterr)
 	int r = was_stopped ? 0 : target_stop(t, reterr);
 	if (!r)
 		r = map_arenas(j, reterr);
-	if (!r && !was_stopped)
-		r = inject_resume(t->inj, reterr);
+	if (!r)
+		r = was_stopped ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);
@@ -472,13 +562,9 @@ static int add_hook(struct job *j, struct err *reterr)
 						   .kind = WIRE_SITE_HOOK };
 		static const struct session_probe hooks[1] = { { .probe = &hook } };
 		struct job hj = { .s = j->s, .t = t, .probes = hooks, .probe_cnt = 1, .first_placed = t->placed_cnt, .first_move = t->move_cnt };
-		hj.funcs = calloc(1, sizeof(*hj.funcs));
-		if (!hj.funcs)
-			return no_memory(reterr);
-		hj.func_cnt = 1;
-		hj.funcs[0] = (struct plan_func){ .mod = m, .addr = addr, .bytes = bytes };
+		const struct plan_func what = { .mod = m, .addr = addr, .bytes = bytes };
 		uint32_t zero = 0;
-		int r = plan_func(&hj, &hj.funcs[0], &zero, 1, reterr);
+		int r = plan_func(&hj, &what, &zero, 1, reterr);
 		if (!r)
 			r = make_and_commit(&hj, reterr);
 		t->hooked = !r && hj.armed;
@@ -486,6 +572,12 @@ static int add_hook(struct job *j, struct err *reterr)
 		return r;
 	}
 	return 0;
+}
+
+int arm_hook(struct target *t, struct err *reterr)
+{
+	struct job j = { .s = t->s, .t = t };
+	return add_hook(&j, reterr);
 }
 
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
@@ -509,7 +601,7 @@ static int arm_tool(struct session *s, const struct session_probe *probes, uint3
 {
 	for (uint32_t i = 0; i < cnt; i++)
 		if (!probes[i].proc && !session_tool_site(s, probes[i].probe->id) &&
-		    site_add(s, probes[i].probe, 0, WIRE_SITE_TOOL) == WIRE_NONE)
+		    session_site_add(s, probes[i].probe, 0, WIRE_SITE_TOOL) == WIRE_NONE)
 			return err_setf(reterr, -ENOSPC, "too many probes");
 	return 0;
 }
@@ -531,6 +623,8 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 			continue;
 		qsort(req, n, sizeof(*req), compare_requests);
 		r = arm_target(&j, req, n, reterr);
+		if (r == -ESRCH)
+			r = 0; /* it ended meanwhile: session_wait() tells */
 		armed += j.armed;
 	}
 	free(req);

@@ -35,25 +35,23 @@ static int compare_to(const void *a, const void *b)
 	return x->to < y->to ? -1 : x->to > y->to;
 }
 
-/* Whether our jump still stands there: a library may be gone, and another be in its place. */
-static bool stands(const struct placed *p, struct inject *inj)
-{
-	uint8_t now[2];
-	return !inject_read(inj, p->addr, now, sizeof(now), NULL) && !memcmp(now, p->jump, sizeof(now));
-}
-
-/* Windows in the order opposite to that of placing, so that a short jump goes before its hole. */
+/* Only where our jump still stands: a library may be gone, and another be in its place. */
 int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 {
-	int r = 0;
-	for (uint32_t i = t->placed_cnt; i-- && !r;) {
+	static const uint8_t jump[] = { 0xe9 };
+	struct edit *e = malloc((2ul * t->placed_cnt + 1) * sizeof(*e));
+	const struct edit *miss;
+	uint32_t n = 0;
+	if (!e)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		if (!stands(p, inj))
-			continue;
-		r = inject_write(inj, p->addr, p->old, p->bytes, reterr);
-		if (!r && p->hole_addr)
-			r = inject_write(inj, p->hole_addr, p->hole_old, 5, reterr);
+		e[n++] = (struct edit){ p->addr, p->bytes, sizeof(p->jump), p->jump, p->old };
+		if (p->hole_addr)
+			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old };
 	}
+	int r = edits_apply(inj, e, n, true, &miss, reterr);
+	free(e);
 	return r;
 }
 
@@ -123,24 +121,27 @@ static void unmap(struct target *t, struct inject *inj)
 	if (t->wipe_addr)
 		inject_munmap(inj, t->wipe_addr, 4096, NULL);
 	if (t->shm_addr)
-		inject_munmap(inj, t->shm_addr, t->s->shm->bytes, NULL);
+		inject_munmap(inj, t->shm_addr, t->shm_bytes, NULL);
 }
 
 /* Nobody may wait in the loader hook when we go. */
 static void release_hook(struct target *t)
 {
 	struct wire_proc *proc = target_proc(t);
+	if (!t->proc)
+		return; /* a ghost: that hook gives up by itself */
 	STORE_RELEASE(&proc->dl_ack, LOAD_ACQUIRE(&proc->dl_seq));
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
-static int clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
+int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
 	int r = text_restore(t, inj, reterr);
 	if (!r)
 		r = inject_sync_core(inj, reterr);
+	if (!r)
+		r = inject_settle(inj, reterr);
 	for (int i = 0; i < TRIES && !r; i++) {
 		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);
@@ -167,7 +168,7 @@ static int clean_process(struct target *t, pid_t pid, struct err *reterr)
 	if (!r)
 		r = inject_stop(inj, reterr);
 	if (!r)
-		r = clean(t, obj, inj, reterr);
+		r = target_clean(t, obj, inj, reterr);
 	inject_detach(inj);
 	obj_proc_close(obj);
 	return r;
@@ -221,7 +222,7 @@ static int disarm_target(struct target *t, struct err *reterr)
 	if (!t->gone && target_same_program(t)) {
 		r = target_stop(t, reterr);
 		if (!r)
-			r = clean(t, t->obj, t->inj, reterr);
+			r = target_clean(t, t->obj, t->inj, reterr);
 		target_go(t);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile */

@@ -93,7 +93,7 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
-	return target_read(fn->t, addr, buf, bytes);
+	return text_read(fn->t, fn->mod, addr, buf, bytes);
 }
 
 static int compare_ranges(const void *a, const void *b)
@@ -132,6 +132,11 @@ static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 	return 0;
 }
 
+static bool push_target(void *list, uint64_t target)
+{
+	return push(list, target);
+}
+
 int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
 {
 	struct list targets = { 0 };
@@ -147,6 +152,8 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 			r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (!r && pad_cnt > PADS_MAX)
 		r = err_setf(reterr, -E2BIG, "more than %d landing pads", PADS_MAX);
+	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
 	uint64_t room = next - (addr + bytes);
 	uint32_t slack = room < SLACK_MAX ? (uint32_t)room : SLACK_MAX;
 	if (addr + bytes + slack > mod->text_end)
@@ -154,7 +161,7 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	fn->targets = targets.v;
 	if (!r && !(fn->code = calloc(1, bytes + SLACK_MAX)))
 		r = err_setf(reterr, -ENOMEM, "out of memory");
-	if (!r && target_read(t, addr, fn->code, bytes + slack))
+	if (!r && text_read(t, mod, addr, fn->code, bytes + slack))
 		r = err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
 	if (!r && find_frags(fn, addr, bytes))
 		r = err_setf(reterr, -ENOMEM, "out of memory");

@@ -5,11 +5,13 @@
 #include "wire/layout.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define MIB (1ULL << 20)
@@ -42,14 +44,30 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	return wire_layout(out, &in, reterr);
 }
 
+/* A limit on file sizes counts for it, too, though it is sparse; and beyond it comes SIGXFSZ. */
+static int set_size(int fd, uint64_t bytes)
+{
+	struct rlimit lim, wide;
+	struct sigaction ign = { .sa_handler = SIG_IGN }, old;
+	getrlimit(RLIMIT_FSIZE, &lim);
+	wide = (struct rlimit){ lim.rlim_max, lim.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &wide);
+	sigaction(SIGXFSZ, &ign, &old);
+	int r = ftruncate(fd, (off_t)bytes) ? -errno : 0;
+	sigaction(SIGXFSZ, &old, NULL);
+	setrlimit(RLIMIT_FSIZE, &lim);
+	return r;
+}
+
 static int map_shm(struct session *s, const struct wire_shm *layout, struct err *reterr)
 {
 	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
 	if (s->shm_fd < 0)
 		return err_setf(reterr, -errno, "cannot make shared memory: %s", strerror(errno));
-	if (ftruncate(s->shm_fd, (off_t)layout->bytes))
-		return err_setf(reterr, -errno, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize",
-				(unsigned long long)(layout->bytes / MIB), strerror(errno));
+	int r = set_size(s->shm_fd, layout->bytes);
+	if (r)
+		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
+				(unsigned long long)(layout->bytes / MIB), strerror(-r));
 	s->shm = mmap(NULL, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
 	if (s->shm == MAP_FAILED) {
 		s->shm = NULL;
@@ -133,6 +151,7 @@ static void target_free(struct target *t)
 	free(t->arenas);
 	free(t->placed);
 	free(t->moves);
+	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)
 		close(t->pidfd);

@@ -46,7 +46,7 @@ struct target {
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
 	struct obj_proc *obj;
-	uint64_t shm_addr, agent_addr, agent_bytes, wipe_addr;
+	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
 	struct arena *arenas;
 	uint32_t arena_cnt;
@@ -55,6 +55,8 @@ struct target {
 	struct patch_move *moves; /* of all trampolines */
 	uint64_t move_cnt;
 	bool hooked;
+	struct branches *branches; /* by module, see branches.c */
+	uint32_t branches_cnt;
 	uint64_t unw_used;
 };
 
@@ -113,13 +115,39 @@ size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes)
 /* threads.c: moves the threads of a stopped target out of the windows placed since. */
 int threads_move_in(struct target *, uint32_t first_placed, uint64_t first_move, struct err *reterr);
 
+/* arm.c: the probe in the loader that tells of new modules, if it is not there yet */
+int arm_hook(struct target *, struct err *reterr);
+
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
 
 /* disarm.c: restores the text of a stopped process that has @t's patches (itself or a forked child). */
 int text_restore(struct target *, struct inject *, struct err *reterr);
+/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
+int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
 /* Whether any stopped thread could still run or return into our code. */
 bool code_in_use(struct target *, struct obj_proc *, struct inject *);
+
+/* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
+ * with @write false only looks. */
+struct edit {
+	uint64_t addr;
+	uint32_t cnt, want_cnt; /* want_cnt <= cnt */
+	const uint8_t *want, *bytes;
+};
+int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
+		struct err *reterr);
+
+/* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
+ * memory.  Some of them may be mere numbers that look like a jump. */
+typedef bool branches_fn(void *arg, uint64_t target);
+int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
+void branches_free(struct target *);
+/* Code of @mod as it was before anything was armed in it. */
+int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
+
+/* leftover.c: takes away what a controller that was killed left in a stopped process. -EBUSY: it lives. */
+int leftover_clean(struct target *, struct err *reterr);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {
@@ -135,7 +163,7 @@ int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr
 void func_deinit(struct func *);
 
 /* sites.c */
-uint32_t site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);
-struct wire_site *site_at(struct session *, uint32_t i);
+uint32_t session_site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);
+struct wire_site *session_site(struct session *, uint32_t i);
 
 #endif

@@ -3,12 +3,12 @@
 
 #include <stdlib.h>
 
-struct wire_site *site_at(struct session *s, uint32_t i)
+struct wire_site *session_site(struct session *s, uint32_t i)
 {
 	return (struct wire_site *)((uint8_t *)s->shm + s->shm->site_off) + i;
 }
 
-uint32_t site_add(struct session *s, const struct probe *p, uint64_t addr, enum wire_site_kind kind)
+uint32_t session_site_add(struct session *s, const struct probe *p, uint64_t addr, enum wire_site_kind kind)
 {
 	uint32_t i = s->shm->site_cnt;
 	if (i >= s->shm->site_cap)
@@ -26,7 +26,7 @@ uint32_t site_add(struct session *s, const struct probe *p, uint64_t addr, enum 
 	};
 	if (site.prov == WIRE_NONE || site.mod == WIRE_NONE || site.func == WIRE_NONE || site.name == WIRE_NONE)
 		return WIRE_NONE;
-	*site_at(s, i) = site;
+	*session_site(s, i) = site;
 	s->shm->site_cnt = i + 1;
 	return i;
 }
@@ -39,7 +39,7 @@ uint32_t session_site_cnt(const struct session *s)
 const struct wire_site *session_tool_site(struct session *s, uint32_t probe_id)
 {
 	for (uint32_t i = 0; i < s->shm->site_cnt; i++)
-		if (site_at(s, i)->kind == WIRE_SITE_TOOL && site_at(s, i)->probe_id == probe_id)
-			return site_at(s, i);
+		if (session_site(s, i)->kind == WIRE_SITE_TOOL && session_site(s, i)->probe_id == probe_id)
+			return session_site(s, i);
 	return NULL;
 }

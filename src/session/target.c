@@ -85,6 +85,7 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	int r = inject_pass_fd(t->inj, t->s->shm_fd, &remote, reterr);
 	if (r)
 		return r;
+	t->shm_bytes = t->s->shm->bytes;
 	r = inject_mmap(t->inj, arena_far_place(t->obj, t->s->shm->bytes), t->s->shm->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, remote, 0,
 			&t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
@@ -102,6 +103,8 @@ static int enter(struct target *t, struct err *reterr)
 		r = map_wipe_page(t, reterr);
 	if (!r)
 		r = agent_load(t, reterr);
+	if (!r)
+		r = inject_settle(t->inj, reterr);
 	if (!r)
 		r = procinfo_fill(t, target_proc(t), reterr);
 	if (r)
@@ -123,7 +126,7 @@ static void leave(struct target *t)
 	if (t->agent_addr)
 		inject_munmap(t->inj, t->agent_addr, t->agent_bytes, NULL);
 	if (t->shm_addr)
-		inject_munmap(t->inj, t->shm_addr, t->s->shm->bytes, NULL);
+		inject_munmap(t->inj, t->shm_addr, t->shm_bytes, NULL);
 }
 
 static int open_handles(struct target *t, struct err *reterr)
@@ -168,6 +171,10 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 		r = err_setf(reterr, -ENOTSUP, "process %d is a 32-bit program: only 64-bit ones can be traced", t->pid);
 	if (!r)
 		r = inject_stop(inj, reterr);
+	if (!r)
+		r = leftover_clean(t, reterr);
+	if (!r)
+		r = obj_proc_refresh(t->obj, reterr);
 	if (!r)
 		r = enter(t, reterr);
 	if (r) {
@@ -240,9 +247,14 @@ int session_spawn(struct session *s, char *const argv[], uint32_t *ret_proc, str
 
 int session_go(struct session *s, struct err *reterr)
 {
-	(void)reterr;
-	for (uint32_t i = 1; i < s->target_cnt; i++)
-		if (s->targets[i]->inj)
-			target_go(s->targets[i]);
-	return 0;
+	int r = 0;
+	for (uint32_t i = 1; i < s->target_cnt; i++) {
+		struct target *t = s->targets[i];
+		/* Where nothing was armed yet, what is asked for may come with its libraries. */
+		if (!r && !t->gone)
+			r = arm_hook(t, reterr);
+		if (t->inj)
+			target_go(t);
+	}
+	return r;
 }

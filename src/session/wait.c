@@ -3,6 +3,7 @@
 #include "session/session_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -62,6 +63,20 @@ static bool modules_came(struct target *t)
 	return false;
 }
 
+/* A process that ends gives its memory back some time before it is seen as ended. */
+static bool runs_another_program(struct target *t)
+{
+	char path[64], c;
+	if (target_same_program(t))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/maps", t->pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool has_memory = fd >= 0 && read(fd, &c, 1) == 1;
+	if (fd >= 0)
+		close(fd);
+	return has_memory;
+}
+
 /* One event of one target, if there is any. */
 static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_status)
 {
@@ -76,7 +91,7 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 			t->gone = true;
 			return SESSION_EXITED;
 		}
-		if (!target_same_program(t) && !has_ended(t, ret_status)) {
+		if (runs_another_program(t)) {
 			t->gone = true;
 			return SESSION_EXECED;
 		}

@@ -273,8 +273,10 @@ static void gen_mem_call(struct gen *g)
 	case 1:
 		call(g, IR_HELPER_copyinstr, address(g), emit_const(g, below(g, 30)), slot(g), 0);
 		break;
-	case 2:
-		call(g, IR_HELPER_copyin, address(g), emit_const(g, 1 + below(g, 16)), 0, 0);
+	case 2: /* its address stays out of the pool: near it lies the context, which executors fill differently */
+		a = ir_vreg(g->b);
+		ir_emit_call(g->b, IR_HELPER_copyin, a, (const uint64_t[]){ address(g), emit_const(g, 8 + below(g, 16)) }, 2);
+		call(g, IR_HELPER_copyin_u, a, 8, 0, 0);
 		break;
 	case 3:
 		a = ir_vreg(g->b);

@@ -109,11 +109,11 @@ static void print_stage(FILE *f, const char *what, struct d_compiler *c, const s
 
 static char **macro_args(char *text)
 {
-	static char *args[16];
+	static char *args[16], line[200];
 	int n = 0;
 	args[n++] = "golden";
 	if (!strncmp(text, "/* args:", 8)) {
-		char *line = strndup(text + 8, strcspn(text + 8, "*"));
+		snprintf(line, sizeof(line), "%.*s", (int)strcspn(text + 8, "*"), text + 8);
 		for (char *w = strtok(line, " "); w && n < 15; w = strtok(NULL, " "))
 			args[n++] = w;
 	}
@@ -125,9 +125,10 @@ static char *compile(const char *name, char *text)
 {
 	char *out = NULL;
 	size_t len;
-	struct d_opts opts = { .macros = { .target = 1234, .pid = 99, .ppid = 1, .uid = 1000 } };
+	struct d_opts opts = { .macros = { .target = 1234, .pid = 99, .ppid = 1, .uid = 1000 },
+			       .parse_only = !strcmp(stage, "parse") };
 	struct d_source src = { .name = name, .text = text, .kind = D_SRC_PROGRAM, .macro_args = macro_args(text) };
-	struct d_program prog;
+	struct d_program prog = { 0 };
 	struct d_compiler *c = d_create(&opts);
 	FILE *f = open_memstream(&out, &len);
 	if (!c || !f)

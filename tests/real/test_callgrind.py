@@ -40,6 +40,13 @@ def callgrind(argv, env, work):
     return calls
 
 
+def valgrind_env(env):
+    """The environment that a program sees under callgrind, so that the traced run can have the same."""
+    r = subprocess.run(['valgrind', '--tool=callgrind', '--callgrind-out-file=/dev/null', '/usr/bin/env', '-0'], env=env,
+                       capture_output=True, timeout=60, check=False)
+    return dict(v.split('=', 1) for v in r.stdout.decode(errors='replace').split('\0') if '=' in v)
+
+
 def symbols(path):
     """{name: address} of the defined functions of .dynsym and .symtab."""
     out = subprocess.run(['readelf', '-sW', path], capture_output=True, text=True, check=True).stdout
@@ -56,9 +63,9 @@ def symbols(path):
 
 
 def traced(argv, module, env, work, name):
-    """{function: times} from dyntrace."""
+    """{function: times} from dyntrace, and the functions of which a place could not be armed."""
     script = f'pid$target:{module}::{name} {{ @[probefunc] = count(); }} END {{ printa("@%s %@d\\n", @); }}'
-    r = subprocess.run([os.path.abspath(lib.DYNTRACE), '-q', '-x', 'aggsize=16m', '-n', script, '-c', ' '.join(argv)],
+    r = subprocess.run([os.path.abspath(lib.DYNTRACE), '-q', '-x', 'aggsize=16m', '-v', '-n', script, '-c', ' '.join(argv)],
                        env=env, cwd=work, capture_output=True, text=True, errors='replace', timeout=300, check=False)
     assert r.returncode == 0, f'status {r.returncode}: {r.stderr[-2000:]}'
     got = collections.Counter()
@@ -67,7 +74,7 @@ def traced(argv, module, env, work, name):
         if m:
             got[m.group(1)] += int(m.group(2))
     assert 'drop' not in r.stderr, r.stderr[-2000:]
-    return got
+    return got, set(re.findall(r'pid\d+:[^:]*:([^:]+):\w+ at \S+ is not traced', r.stderr))
 
 
 def by_address(counts, syms):
@@ -79,7 +86,8 @@ def by_address(counts, syms):
     return total
 
 
-def compare(argv, path, make_input=None, noreturn=()):
+def compare(argv, path, make_input=None, noreturn=(), layout=()):
+    """@noreturn: functions that end the program.  @layout: those whose calls depend on where objects lie in memory."""
     lib.need('valgrind', argv[0])
     env = lib.clean_env()
     with tempfile.TemporaryDirectory() as work:
@@ -92,10 +100,14 @@ def compare(argv, path, make_input=None, noreturn=()):
         assert len(want) >= 5, f'callgrind saw only {len(want)} functions in {module}'
         names = {addr: name for name, addr in syms.items()}
         for kind in ('entry', 'return'):
-            got = by_address(traced(argv, module, env, work, kind), syms)
-            never_return = {syms[n] for n in noreturn if n in syms} if kind == 'return' else set()
+            counts, refused = traced(argv, module, valgrind_env(env), work, kind)
+            got = by_address(counts, syms)
+            # callgrind does not see who calls the program's first function.
+            left_out = {syms[n] for n in (*refused, '_start', *layout, *(noreturn if kind == 'return' else ())) if n in syms}
+            told = {a for a in want if a in left_out and want[a] != got[a]}
+            assert len(told) <= 1 + len(want) // 50, f'{kind}: {len(told)} of {len(want)} called functions cannot be armed'
             wrong = [f'{names[a]}: callgrind {want[a]}, dyntrace {got[a]}'
-                     for a in sorted(set(want) | set(got)) if want[a] != got[a] and a not in never_return]
+                     for a in sorted(set(want) | set(got)) if want[a] != got[a] and a not in left_out]
             assert not wrong, f'{kind}: {len(wrong)} of {len(want)} differ:\n' + '\n'.join(wrong[:20])
 
 
@@ -130,7 +142,9 @@ def main():
                                                         library('libsqlite3.so.0'), sql_input))
     tap.run('python3 runs -c', lambda: compare(
         ['/usr/bin/python3.11', '-S', '-E', '-c', 'print(sum(x*x for x in range(1000)),sorted(str(i)for(i)in(range(99))))'.replace(' ', '')],
-        '/usr/bin/python3.11', noreturn=('Py_Exit', 'Py_RunMain')))
+        '/usr/bin/python3.11', noreturn=('Py_Exit', 'Py_RunMain'),
+        # Tables that are keyed by pointers collide differently under valgrind.
+        layout=('PyObject_RichCompare', 'PyObject_RichCompareBool')))
     tap.done()
 
 

@@ -7,7 +7,8 @@ usage: run.py DYNTRACE AREA-FOLDER [--bless] [PATTERN...]
 In the folder:
   tst.WHAT.d        runs with status 0; stdout is tst.WHAT.out, stderr is tst.WHAT.err (none: only "matched" lines)
   err.D_TAG.why.d   fails with status 1 and [D_TAG] on stderr; all of stderr is err.D_TAG.why.err if that exists
-  tst.WHAT.sh       a shell script that finds the program as $dyntrace; status, stdout and stderr as above
+  tst.WHAT.sh       a shell script that finds the program as $dyntrace, small targets in $triggers; status, stdout and
+                    stderr as above
 Lines in them:
   @@opts: ...       more options (or, for a script, nothing)
   @@args: ...       macro arguments
@@ -64,6 +65,7 @@ class Case:
 
     def run(self):
         env = dict(os.environ, _DTRACE_TESTING='1', LC_ALL='C', TZ='UTC', dyntrace=self.exe)
+        env.setdefault('triggers', os.path.join(os.path.dirname(self.exe), 'tests', 'trigger'))
         try:
             p = subprocess.run(self.command(), cwd=self.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True,
                                timeout=float(self.opts.get('timeout', 20)))
@@ -109,7 +111,7 @@ def main():
     ap.add_argument('folder')
     ap.add_argument('patterns', nargs='*')
     ap.add_argument('--bless', action='store_true')
-    args = ap.parse_args()
+    args = ap.parse_intermixed_args()
     exe = os.path.abspath(args.exe)
     names = sorted(n for n in os.listdir(args.folder) if re.match(r'(tst|err)\..*\.(d|sh)$', n))
     if args.patterns:

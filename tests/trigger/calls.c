@@ -8,13 +8,20 @@
  *   calls [THREADS [ROUND]]; with ROUND 0 the threads run until the end
  */
 #include <dlfcn.h>
+#if __has_include(<linux/filter.h>)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#endif
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,6 +121,27 @@ static void load(const char *path)
 	wrong += !fn;
 }
 
+/* From here on only what the rounds need; anything else kills the process. */
+static void lock_up(void)
+{
+#ifdef SECCOMP_SET_MODE_FILTER
+	static const int fine[] = { SYS_read, SYS_write, SYS_clock_nanosleep, SYS_nanosleep, SYS_futex, SYS_exit,
+				    SYS_exit_group, SYS_restart_syscall, SYS_munmap, SYS_madvise, SYS_rt_sigprocmask };
+	enum { CNT = sizeof(fine) / sizeof(fine[0]) };
+	struct sock_filter f[CNT + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
+	for (int i = 0; i < CNT; i++)
+		f[1 + i] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)fine[i], (unsigned char)(CNT - i), 0);
+	f[CNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+	f[CNT + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = { CNT + 3, f };
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog))
+		wrong++;
+#else
+	wrong++; /* a libc without the kernel's headers */
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	char line[512];
@@ -131,6 +159,8 @@ int main(int argc, char **argv)
 		line[strcspn(line, "\n")] = 0;
 		if (!strcmp(line, "go"))
 			go();
+		else if (!strcmp(line, "seccomp"))
+			lock_up();
 		else if (!strcmp(line, "fork") && !(child = fork())) {
 			pause();
 			_exit(0);

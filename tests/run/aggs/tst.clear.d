@@ -13,7 +13,7 @@ BEGIN
 	printa("%d %@d\n", @t);
 }
 
-tick-10ms
+tick-200ms
 /!n++/
 {
 	@a["x"] = sum(1);
@@ -23,7 +23,7 @@ tick-10ms
 	trunc(@t);
 }
 
-tick-10ms
+tick-200ms
 /n > 3/
 {
 	printa("none %d %@d\n", @t);

@@ -1,6 +1,8 @@
 /* END comes after exit(), and all in the order of time. */
 #pragma D option quiet
 
+int n;
+
 END
 {
 	printf("end %d\n", n);

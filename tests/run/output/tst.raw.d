@@ -1,4 +1,5 @@
 #pragma D option rawbytes
+#pragma D option strsize=8
 BEGIN
 {
 	trace("abc");

@@ -75,11 +75,11 @@ static void sorting(void)
 	add_int(&fx, 0, 2, 1, 30);
 	add_int(&fx, 0, 2, 2, 10);
 	add_int(&fx, 0, 2, 3, 20);
-	agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
+	consume_agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
 	fx.c->opts.aggsortrev = true;
-	agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
+	consume_agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
 	fx.c->opts.aggsortkey = true;
-	agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
+	consume_agg_print_default(fx.c, fx.out_fp, &a, 1, &e);
 	CHECK_STR(fx_out(&fx),
 		  "\n        2               10\n        3               20\n        1               30\n"
 		  "\n        1               30\n        3               20\n        2               10\n"
@@ -99,7 +99,7 @@ static const char *shown(struct fx *fx, uint32_t agg)
 	fx_out(fx);
 	before = fx->out_len;
 	fx->c->snap_valid = false;
-	agg_print_default(fx->c, fx->out_fp, &agg, 1, &e);
+	consume_agg_print_default(fx->c, fx->out_fp, &agg, 1, &e);
 	snprintf(buf, sizeof(buf), "%s", fx_out(fx) + before);
 	return buf;
 }
@@ -112,7 +112,7 @@ static void clear_keeps_keys(void)
 	add_int(&fx, 0, 0, 1, 1);
 	add_int(&fx, 1, 0, 2, 1);
 	add_int(&fx, 1, 2, 9, 9);
-	CHECK_EQ(agg_clear(fx.c, 0, &e), 0);
+	CHECK_EQ(consume_agg_clear(fx.c, 0, &e), 0);
 	CHECK_STR(shown(&fx, 0), "\n        1                0\n        2                0\n");
 	CHECK_STR(shown(&fx, 2), "\n        9                9\n");
 	add_int(&fx, 0, 0, 2, 1);
@@ -127,13 +127,13 @@ static void trunc_keeps_the_top(void)
 	setup(&fx);
 	for (int i = 1; i <= 5; i++)
 		add_int(&fx, i & 1, 2, i, i * 10);
-	CHECK_EQ(agg_trunc(fx.c, 2, 2, &e), 0);
+	CHECK_EQ(consume_agg_trunc(fx.c, 2, 2, &e), 0);
 	CHECK_STR(shown(&fx, 2), "\n        4               40\n        5               50\n");
 	add_int(&fx, 0, 2, 1, 45);
 	CHECK_STR(shown(&fx, 2), "\n        4               40\n        1               45\n        5               50\n");
-	CHECK_EQ(agg_trunc(fx.c, 2, -1, &e), 0);
+	CHECK_EQ(consume_agg_trunc(fx.c, 2, -1, &e), 0);
 	CHECK_STR(shown(&fx, 2), "\n        4               40\n");
-	CHECK_EQ(agg_trunc(fx.c, 2, 0, &e), 0);
+	CHECK_EQ(consume_agg_trunc(fx.c, 2, 0, &e), 0);
 	CHECK_STR(shown(&fx, 2), "\n");
 	fx_deinit(&fx);
 }
@@ -162,12 +162,12 @@ static void joined(void)
 	add_int(&fx, 0, 0, 2, 1);
 	add_int(&fx, 1, 2, 3, 33);
 	add_int(&fx, 1, 2, 1, 11);
-	CHECK_EQ(agg_print_default(fx.c, fx.out_fp, both, 2, &e), 0);
-	CHECK_EQ(fmt_parse("%d: %@d and %@x\n", &f, &e), 0);
-	CHECK_EQ(agg_print_fmt(fx.c, fx.out_fp, &f, both, 2, &e), 0);
+	CHECK_EQ(consume_agg_print_default(fx.c, fx.out_fp, both, 2, &e), 0);
+	CHECK_EQ(consume_fmt_parse("%d: %@d and %@x\n", &f, &e), 0);
+	CHECK_EQ(consume_agg_print_fmt(fx.c, fx.out_fp, &f, both, 2, &e), 0);
 	fx.c->opts.aggsortpos = 1;
-	CHECK_EQ(agg_print_fmt(fx.c, fx.out_fp, &f, both, 2, &e), 0);
-	fmt_deinit(&f);
+	CHECK_EQ(consume_agg_print_fmt(fx.c, fx.out_fp, &f, both, 2, &e), 0);
+	consume_fmt_deinit(&f);
 	CHECK_STR(fx_out(&fx),
 		  "\n        3                0               33\n"
 		  "        2                1                0\n"

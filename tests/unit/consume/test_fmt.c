@@ -20,10 +20,10 @@ static const char *show(const char *format, const struct plan_val *vals, uint32_
 	struct err e;
 	struct datum_src src = { data, bytes, 0, NULL };
 	FILE *fp = fmemopen(printed, sizeof(printed), "w");
-	CHECK_EQ(fmt_parse(format, &f, &e), 0);
-	int rc = fmt_print(fx.c, fp, &f, vals, cnt, &src, NULL);
+	CHECK_EQ(consume_fmt_parse(format, &f, &e), 0);
+	int rc = consume_fmt_print(fx.c, fp, &f, vals, cnt, &src, NULL);
 	fclose(fp);
-	fmt_deinit(&f);
+	consume_fmt_deinit(&f);
 	return rc ? "(failed)" : printed;
 }
 
@@ -114,11 +114,11 @@ static void bad_formats(void)
 {
 	struct fmt f;
 	struct err e;
-	CHECK_EQ(fmt_parse("%", &f, &e) < 0, 1);
-	CHECK_EQ(fmt_parse("%1$d", &f, &e) < 0, 1);
-	CHECK_EQ(fmt_parse("%y", &f, &e) < 0, 1);
-	CHECK_EQ(fmt_parse("", &f, &e), 0);
-	fmt_deinit(&f);
+	CHECK_EQ(consume_fmt_parse("%", &f, &e) < 0, 1);
+	CHECK_EQ(consume_fmt_parse("%1$d", &f, &e) < 0, 1);
+	CHECK_EQ(consume_fmt_parse("%y", &f, &e) < 0, 1);
+	CHECK_EQ(consume_fmt_parse("", &f, &e), 0);
+	consume_fmt_deinit(&f);
 }
 
 TAP_MAIN(TEST(integers), TEST(characters), TEST(stars), TEST(times), TEST(addresses), TEST(bad_formats))

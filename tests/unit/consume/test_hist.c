@@ -12,7 +12,7 @@ static void quantize(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { [WIRE_QUANTIZE_ZERO] = 1, [65] = 2, [66] = 1 };
 	FILE *fp = open_text();
-	hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, 1);
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -1 |                                         0        \n"
@@ -27,7 +27,7 @@ static void quantize_signs(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { [62] = -1, [64] = 3 };
 	FILE *fp = open_text();
-	hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, 1);
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -2                     |                     0        \n"
@@ -41,7 +41,7 @@ static void quantize_nothing(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { 0 };
 	FILE *fp = open_text();
-	hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, 1);
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -1 |                                         0        \n"
@@ -53,7 +53,7 @@ static void quantize_edges(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { [0] = 1, [126] = 1 };
 	FILE *fp = open_text();
-	hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, 1);
 	fclose(fp);
 	CHECK(strstr(text, "-4611686018427387904 |@@@@@@@@@@@@@@@@@@@@                     1        \n") != NULL);
 	CHECK(strstr(text, "\n4611686018427387904 |@@@@@@@@@@@@@@@@@@@@                     1        \n") != NULL);
@@ -64,7 +64,7 @@ static void lquantize(void)
 	struct wire_agg a = { .fn = WIRE_AGG_LQUANTIZE, .base = -10, .limit = 10, .step = 5, .val_cnt = 6 };
 	int64_t v[6] = { 1, 0, 0, 0, 2, 1 };
 	FILE *fp = open_text();
-	hist_lquantize(fp, &a, v, 1);
+	consume_hist_lquantize(fp, &a, v, 1);
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "           < -10 |@@@@@@@@@@                               1        \n"
@@ -74,7 +74,7 @@ static void lquantize(void)
 		  "               5 |@@@@@@@@@@@@@@@@@@@@                     2        \n"
 		  "           >= 10 |@@@@@@@@@@                               1        \n");
 	int64_t zero;
-	CHECK_EQ(hist_weight(&a, v, &zero), -11 + 10 + 11);
+	CHECK_EQ(consume_hist_weight(&a, v, &zero), -11 + 10 + 11);
 	CHECK_EQ(zero, 0);
 }
 
@@ -88,7 +88,7 @@ static void llquantize(void)
 	v[20] = 2;          /* 1 */
 	v[19 + 10] = 1;     /* 10 */
 	FILE *fp = open_text();
-	hist_llquantize(fp, &a, v, 1);
+	consume_hist_llquantize(fp, &a, v, 1);
 	fclose(fp);
 	CHECK(!strncmp(text, HEAD
 		       "              -1 |                                         0        \n"
@@ -100,7 +100,7 @@ static void llquantize(void)
 	CHECK(!strstr(text, "              30 |"));
 	v[38] = 1;
 	fp = open_text();
-	hist_llquantize(fp, &a, v, 1);
+	consume_hist_llquantize(fp, &a, v, 1);
 	fclose(fp);
 	CHECK(strstr(text, "          >= 100 |@@@@@@@@                                 1        \n") != NULL);
 }
@@ -113,7 +113,7 @@ static void llquantize_narrow(void)
 	int64_t v[15] = { 0 };
 	v[7] = 1;
 	FILE *fp = open_text();
-	hist_llquantize(fp, &a, v, 1);
+	consume_hist_llquantize(fp, &a, v, 1);
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -1 |                                         0        \n"
@@ -124,14 +124,14 @@ static void llquantize_narrow(void)
 static void stddev(void)
 {
 	int64_t v[4] = { 2, 10, 4 + 64, 0 }; /* 2 and 8 */
-	CHECK_EQ(stddev_of(v, 1), 3);
+	CHECK_EQ(consume_stddev_of(v, 1), 3);
 	int64_t big[4] = { 1, 3, (int64_t)UINT64_MAX, 0 }, one[4] = { 1, 1, 1, 0 };
-	stddev_add(big, one);
+	consume_stddev_add(big, one);
 	CHECK_EQ(big[0], 2);
 	CHECK_EQ(big[2], 0);
 	CHECK_EQ(big[3], 1);
 	int64_t none[4] = { 0 };
-	CHECK_EQ(stddev_of(none, 1), 0);
+	CHECK_EQ(consume_stddev_of(none, 1), 0);
 }
 
 TAP_MAIN(TEST(quantize), TEST(quantize_signs), TEST(quantize_nothing), TEST(quantize_edges), TEST(lquantize),

@@ -65,11 +65,11 @@ static void trace_forms(void)
 		struct fx fx;
 		fx_init(&fx, &cl, 1, NULL, NULL, 0);
 		struct datum_src src = { (const uint8_t *)&cases[i].u, 8, 0, NULL };
-		val_print_trace(fx.c, fx.out_fp, &v, &src);
+		consume_val_print_trace(fx.c, fx.out_fp, &v, &src);
 		CHECK_STR(fx_out(&fx), cases[i].loud);
 		fx.c->opts.quiet = true;
 		rewind(fx.out_fp);
-		val_print_trace(fx.c, fx.out_fp, &v, &src);
+		consume_val_print_trace(fx.c, fx.out_fp, &v, &src);
 		fputc(0, fx.out_fp);
 		CHECK_STR(fx_out(&fx), cases[i].quiet);
 		fx_deinit(&fx);

@@ -257,22 +257,34 @@ static void sees_exec_and_end(void)
 	inject_detach(in);
 }
 
-/* Whoever holds the stop may be killed at any moment. */
+/* Whoever holds the stop may be killed. */
 static void outlives_its_controller(void)
 {
 	struct target t;
 	if (!CHECK(target_start(&t, (char *[]){ (char *)TRIGGER_DIR "/blockers", NULL })))
 		return;
 	for (int i = 0; i < 10; i++) {
+		int p[2];
+		char c;
+		CHECK(!pipe2(p, O_CLOEXEC));
 		pid_t pid = fork();
 		if (!pid) {
 			struct inject *in;
+			uint64_t args[6] = { 0 };
+			int64_t v;
 			if (inject_attach(t.pid, &in, NULL) || inject_stop(in, NULL))
 				_exit(1);
-			for (;;)
+			if (i % 2)
+				inject_syscall(in, SYS_getpid, args, &v, NULL);
+			if (i % 2 && inject_settle(in, NULL))
+				_exit(1);
+			if (write(p[1], "", 1) == 1)
 				pause();
+			_exit(1);
 		}
-		usleep(30000);
+		CHECK_EQ(read(p[0], &c, 1), 1);
+		close(p[0]);
+		close(p[1]);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}

@@ -144,12 +144,14 @@ static void image_aggregations(void)
 		.val_cnt = 100 }, "parameters");
 	agg_refused((struct wire_agg){ .fn = WIRE_AGG_LLQUANTIZE, .ll_factor = 1, .ll_high = 2, .ll_steps = 10,
 		.val_cnt = 100 }, "parameters");
-	agg_refused((struct wire_agg){ .fn = WIRE_AGG_LLQUANTIZE, .ll_factor = 10, .ll_high = 2, .ll_steps = 5,
+	agg_refused((struct wire_agg){ .fn = WIRE_AGG_LLQUANTIZE, .ll_factor = 10, .ll_high = 2, .ll_steps = 7,
 		.val_cnt = 100 }, "parameters");
 	agg_refused((struct wire_agg){ .fn = WIRE_AGG_LLQUANTIZE, .ll_factor = 10, .ll_high = 2, .ll_steps = 20,
 		.val_cnt = 100 }, "words");
 	struct wire_agg ll = { .fn = WIRE_AGG_LLQUANTIZE, .ll_factor = 10, .ll_high = 2, .ll_steps = 20 };
 	CHECK_EQ(ir_agg_words(&ll), 2 * (1 + 3 * 18) + 1);
+	ll.ll_steps = 5;
+	CHECK_EQ(ir_agg_words(&ll), 2 * (1 + 3 * 5) + 1);
 	struct wire_agg lq = { .fn = WIRE_AGG_LQUANTIZE, .base = -5, .limit = 6, .step = 2 };
 	CHECK_EQ(ir_agg_words(&lq), 7);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
+#include <errno.h>
+
 static bool start_calls(struct target *t, const char *how, const char *threads, const char *round)
 {
 	char path[512];
@@ -111,7 +113,8 @@ static void many_cycles_under_load(void)
 			fixture_probe(&f, "calls", funcs[k], WIRE_SITE_RETURN);
 		}
 		fixture_arm(&f);
-		usleep(5000);
+		for (int k = 0; k < 1000 && !fixture_hits(&f); k++)
+			usleep(3000);
 		CHECK(fixture_hits(&f) > 0);
 		fixture_disarm(&f);
 		fixture_deinit(&f);
@@ -177,7 +180,8 @@ static void outlives_its_controller(void)
 	if (!start_calls(&t, "calls", "2", "1000"))
 		return;
 	int p[2];
-	CHECK(!pipe(p));
+	uint64_t before = fixture_text_hash(t.pid);
+	CHECK(!pipe2(p, O_CLOEXEC));
 	pid_t pid = fork();
 	if (!pid) {
 		struct fixture f;
@@ -199,7 +203,68 @@ static void outlives_its_controller(void)
 	close(p[0]);
 	for (int i = 0; i < 3; i++)
 		go(&t);
+	/* The next one to come takes away what is left. */
+	struct fixture f;
+	CHECK(fixture_traces(t.pid) > 0);
+	CHECK(fixture_text_hash(t.pid) != before);
+	if (fixture_init(&f) && fixture_attach(&f, t.pid)) {
+		fixture_probe(&f, "calls", "work", WIRE_SITE_ENTRY);
+		CHECK_EQ(fixture_arm(&f), 1);
+		go(&t);
+		CHECK_EQ(fixture_hits(&f), 2000);
+		fixture_disarm(&f);
+		CHECK_EQ(fixture_traces(t.pid), 0);
+		CHECK(fixture_text_hash(t.pid) == before);
+		fixture_deinit(&f);
+	}
+	go(&t);
 	CHECK_EQ(target_wait(&t), 0);
+}
+
+/* Its own filter would kill it for our system calls, and for those of a probe. */
+static void works_under_seccomp(void)
+{
+	struct fixture f;
+	struct target t;
+	char line[64];
+	if (geteuid())
+		SKIP("only root may suspend a seccomp filter");
+	if (!fixture_init(&f))
+		return;
+	if (start_calls(&t, "calls", "2", "1000") && CHECK(target_tell(&t, "seccomp", line, sizeof(line))) &&
+	    fixture_attach(&f, t.pid)) {
+		fixture_probe(&f, "calls", "work", WIRE_SITE_ENTRY);
+		fixture_probe(&f, "calls", "work", WIRE_SITE_RETURN);
+		CHECK_EQ(fixture_arm(&f), 2);
+		go(&t);
+		CHECK_EQ(fixture_hits(&f), 4000);
+		fixture_disarm(&f);
+		CHECK_EQ(fixture_traces(t.pid), 0);
+		go(&t);
+		CHECK_EQ(target_wait(&t), 0);
+	}
+	fixture_deinit(&f);
+}
+
+static void refuses_a_second_controller(void)
+{
+	struct fixture f, g;
+	struct target t;
+	struct err e;
+	if (!fixture_init(&f))
+		return;
+	if (fixture_init(&g) && start_calls(&t, "calls", "1", "1000") && fixture_attach(&f, t.pid)) {
+		fixture_probe(&f, "calls", "work", WIRE_SITE_ENTRY);
+		fixture_arm(&f);
+		CHECK_EQ(session_attach(g.s, t.pid, &g.proc, &e), -EBUSY);
+		CHECK_MSG(strstr(e.msg, "already"), "%s", e.msg);
+		go(&t);
+		CHECK_EQ(fixture_hits(&f), 1000);
+		fixture_disarm(&f);
+		CHECK_EQ(target_wait(&t), 0);
+		fixture_deinit(&g);
+	}
+	fixture_deinit(&f);
 }
 
 static enum session_event wait_for(struct fixture *f, enum session_event want, int *ret_status)
@@ -279,5 +344,6 @@ static void spawns_and_sees_the_end(void)
 
 TAP_MAIN(TEST(counts_calls), TEST(counts_calls_of_threads), TEST(counts_in_static_glibc), TEST(counts_in_static_musl),
 	 TEST(entry_and_return_agree), TEST(several_probes_at_one_place), TEST(counts_malloc_of_python),
-	 TEST(many_cycles_under_load), TEST(restores_forked_children), TEST(outlives_its_controller),
+	 TEST(many_cycles_under_load), TEST(restores_forked_children), TEST(outlives_its_controller), TEST(refuses_a_second_controller), TEST(works_under_seccomp),
+	
 	 TEST(arms_what_is_loaded_later), TEST(spawns_and_sees_the_end))

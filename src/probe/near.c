@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Names that somebody may have meant: by edit distance, small and capital letters alike. */
+#include "probe/probe_int.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NEAR_CNT 5
+#define NAME_MAX_LEN 64
+#define LIST_CNT 12
+
+struct near {
+	const char *name[NEAR_CNT];
+	uint32_t dist[NEAR_CNT];
+	uint32_t cnt;
+};
+
+static uint32_t min3(uint32_t a, uint32_t b, uint32_t c)
+{
+	uint32_t m = a < b ? a : b;
+	return m < c ? m : c;
+}
+
+/* Levenshtein's; above @max it may be anything above @max. */
+static uint32_t distance(const char *a, const char *b, uint32_t max)
+{
+	size_t an = strlen(a), bn = strlen(b);
+	uint32_t row[NAME_MAX_LEN + 1];
+	if (an > NAME_MAX_LEN || bn > NAME_MAX_LEN || (an > bn ? an - bn : bn - an) > max)
+		return max + 1;
+	for (size_t j = 0; j <= bn; j++)
+		row[j] = (uint32_t)j;
+	for (size_t i = 1; i <= an; i++) {
+		uint32_t diag = row[0], best = row[0] = (uint32_t)i;
+		for (size_t j = 1; j <= bn; j++) {
+			uint32_t cost = tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]);
+			uint32_t v = min3(row[j] + 1, row[j - 1] + 1, diag + cost);
+			diag = row[j];
+			row[j] = v;
+			best = v < best ? v : best;
+		}
+		if (best > max)
+			return max + 1;
+	}
+	return row[bn];
+}
+
+static bool has(const struct near *n, const char *name)
+{
+	for (uint32_t i = 0; i < n->cnt; i++)
+		if (!strcmp(n->name[i], name))
+			return true;
+	return false;
+}
+
+/* Kept sorted by distance; the last falls out. */
+static void offer(struct near *n, const char *name, const char *wanted)
+{
+	uint32_t max = (uint32_t)strlen(wanted) / 3;
+	max = max < 1 ? 1 : max > 4 ? 4 : max;
+	uint32_t d = distance(name, wanted, max), at = n->cnt;
+	if (d > max || has(n, name))
+		return;
+	while (at && n->dist[at - 1] > d)
+		at--;
+	if (at == NEAR_CNT)
+		return;
+	uint32_t last = n->cnt < NEAR_CNT ? n->cnt++ : NEAR_CNT - 1;
+	for (; last > at; last--) {
+		n->name[last] = n->name[last - 1];
+		n->dist[last] = n->dist[last - 1];
+	}
+	n->name[at] = name;
+	n->dist[at] = d;
+}
+
+static void append(char *buf, size_t cap, const char *sep, const char *s)
+{
+	size_t len = strlen(buf);
+	snprintf(buf + len, cap - len, "%s%s", len ? sep : "", s);
+}
+
+static void list_modules(struct obj_proc *p, char *buf, size_t cap)
+{
+	uint32_t shown = 0, more = 0;
+	buf[0] = 0;
+	for (uint32_t i = 0; i < obj_module_cnt(p); i++) {
+		const struct obj_module *m = obj_module_at(p, i);
+		if (!m->end)
+			continue;
+		if (shown < LIST_CNT)
+			append(buf, cap, ", ", m->name);
+		else
+			more++;
+		shown++;
+	}
+	if (more)
+		snprintf(buf + strlen(buf), cap - strlen(buf), " and %u more", more);
+}
+
+void near_modules(struct obj_proc *p, const char *pattern, struct err *reterr)
+{
+	char list[512];
+	list_modules(p, list, sizeof(list));
+	err_setf(reterr, 0, "no module of process %d matches %s: loaded are %s", obj_proc_pid(p), pattern, list);
+}
+
+static void offer_module(struct obj_proc *p, struct obj_module *m, const char *pattern, struct near *n)
+{
+	const struct obj_sym *syms;
+	uint32_t cnt;
+	if (obj_module_syms(p, m, &syms, &cnt, NULL))
+		return;
+	for (uint32_t i = 0; i < cnt; i++)
+		if (syms[i].is_func || syms[i].is_ifunc)
+			offer(n, syms[i].name, pattern);
+}
+
+static bool module_has(struct obj_proc *p, struct obj_module *m, const char *pattern)
+{
+	const struct obj_sym *syms;
+	uint32_t cnt;
+	if (!m->end || obj_module_syms(p, m, &syms, &cnt, NULL))
+		return false;
+	for (uint32_t i = 0; i < cnt; i++)
+		if ((syms[i].is_func || syms[i].is_ifunc) && obj_name_matches(pattern, syms[i].name))
+			return true;
+	return false;
+}
+
+static struct obj_module *elsewhere(struct obj_proc *p, const char *mod_pattern, const char *pattern)
+{
+	for (uint32_t i = 0; *mod_pattern && i < obj_module_cnt(p); i++) {
+		struct obj_module *m = obj_module_at(p, i);
+		if (!pid_mod_rank(mod_pattern, m) && module_has(p, m, pattern))
+			return m;
+	}
+	return NULL;
+}
+
+void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pattern, struct err *reterr)
+{
+	struct near n = { .cnt = 0 };
+	char where[300] = "", list[512] = "";
+	if (*mod_pattern)
+		snprintf(where, sizeof(where), " in %s", mod_pattern);
+	struct obj_module *other = elsewhere(p, mod_pattern, pattern);
+	for (uint32_t i = 0; i < obj_module_cnt(p) && !other; i++)
+		if (pid_mod_rank(mod_pattern, obj_module_at(p, i)))
+			offer_module(p, obj_module_at(p, i), pattern, &n);
+	for (uint32_t i = 0; i < n.cnt; i++)
+		append(list, sizeof(list), ", ", n.name[i]);
+	if (other)
+		snprintf(list, sizeof(list), ": %s has it", other->name);
+	err_setf(reterr, 0, "no function%s of process %d matches %s%s%s", where, obj_proc_pid(p), pattern,
+		 n.cnt ? ": near names are " : "", list);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tick-N and profile-N (DTrace guide, "profile Provider").  They exist when
+ * somebody names them; globs match those that were named before.
+ */
+#include "probe/probe_int.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_PERIOD_NS 200000u /* as DTrace has it: 5 kHz */
+
+static const struct {
+	const char *name;
+	uint64_t ns; /* 0: a rate */
+} units[] = {
+	{ "", 0 }, { "hz", 0 }, { "ns", 1 }, { "nsec", 1 }, { "us", 1000 }, { "usec", 1000 },
+	{ "ms", 1000000 }, { "msec", 1000000 }, { "s", 1000000000 }, { "sec", 1000000000 },
+	{ "m", 60000000000 }, { "min", 60000000000 }, { "h", 3600000000000 }, { "hour", 3600000000000 },
+	{ "d", 86400000000000 }, { "day", 86400000000000 },
+};
+
+static uint64_t period_of(uint64_t n, const char *unit)
+{
+	for (size_t i = 0; i < ARRAY_CNT(units); i++) {
+		if (strcasecmp(unit, units[i].name))
+			continue;
+		uint64_t ns;
+		if (!units[i].ns)
+			return n ? 1000000000 / n : 0;
+		return __builtin_mul_overflow(n, units[i].ns, &ns) ? UINT64_MAX : ns;
+	}
+	return 0;
+}
+
+/* -EINVAL: it is no such name. */
+static int parse(const char *name, uint64_t *ret_ns)
+{
+	const char *num = !strncmp(name, "tick-", 5) ? name + 5 : !strncmp(name, "profile-", 8) ? name + 8 : NULL;
+	if (!num || !isdigit((unsigned char)*num))
+		return -EINVAL;
+	char *unit;
+	errno = 0;
+	uint64_t n = strtoull(num, &unit, 10);
+	*ret_ns = errno ? 0 : period_of(n, unit);
+	return *ret_ns ? 0 : -EINVAL;
+}
+
+static int match_named(const struct probe_query *q, struct found *f)
+{
+	uint32_t cnt = probe_cnt(f->table);
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct probe p = *probe_at(f->table, i);
+		if (strcmp(p.prov, "profile") || !probe_glob(q->spec->name, p.name))
+			continue;
+		int rc = probe_found(f, &p);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int match(const struct probe_query *q, struct found *f)
+{
+	const struct probe_spec *s = q->spec;
+	if (!probe_glob(s->prov, "profile") || !probe_glob(s->mod, "") || !probe_glob(s->func, ""))
+		return 0;
+	if (!*s->name || obj_is_glob(s->name))
+		return match_named(q, f);
+	struct probe p = { .prov = "profile", .mod = "", .func = "", .name = s->name, .kind = WIRE_SITE_TOOL };
+	if (parse(s->name, &p.period_ns)) {
+		if (!strcmp(s->prov, "profile") || !strncmp(s->name, "tick-", 5))
+			err_setf(q->reterr, 0, "profile has no probe %s: it has tick-N and profile-N, where N is a rate in hz "
+				 "or a time with one of ns us ms s m h d", s->name);
+		return 0;
+	}
+	if (p.period_ns < MIN_PERIOD_NS) {
+		err_setf(q->reterr, 0, "%s is too often: the shortest period is 200us (5000hz)", s->name);
+		return 0;
+	}
+	return probe_found(f, &p);
+}
+
+const struct probe_provider probe_profile = { "profile", match };

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All probes of a session.  Probes and strings lie in blocks that never move,
+ * so that pointers to them stay good; a hash over the identity finds one again.
+ */
+#include "probe/probe_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_CNT 1024u
+#define STR_BLOCK 65536u
+
+struct str_block {
+	struct str_block *next;
+	size_t used, cap;
+	char s[];
+};
+
+struct probe_table {
+	struct probe **blocks;
+	uint32_t cnt, block_cap;
+	uint32_t *hash; /* index + 1; 0: empty */
+	const char **strs; /* interned strings, open addressing */
+	uint32_t hash_cap, str_cnt, str_cap; /* powers of two */
+	struct str_block *str_blocks;
+};
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0x9e3779b97f4a7c15ULL;
+	return h ^ (h >> 29);
+}
+
+static uint64_t hash_str(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * 0x100000001b3ULL;
+	return h ^ (h >> 32);
+}
+
+struct probe_table *probe_table_create(void)
+{
+	return calloc(1, sizeof(struct probe_table));
+}
+
+void probe_table_destroy(struct probe_table *t)
+{
+	if (!t)
+		return;
+	for (uint32_t i = 0; i * BLOCK_CNT < t->cnt; i++)
+		free(t->blocks[i]);
+	free(t->blocks);
+	free(t->hash);
+	free(t->strs);
+	while (t->str_blocks) {
+		struct str_block *next = t->str_blocks->next;
+		free(t->str_blocks);
+		t->str_blocks = next;
+	}
+	free(t);
+}
+
+uint32_t probe_cnt(const struct probe_table *t) { return t->cnt; }
+
+static struct probe *at(const struct probe_table *t, uint32_t i)
+{
+	return &t->blocks[i / BLOCK_CNT][i % BLOCK_CNT];
+}
+
+const struct probe *probe_at(const struct probe_table *t, uint32_t i)
+{
+	return i < t->cnt ? at(t, i) : NULL;
+}
+
+/* ---- strings ---- */
+
+static char *str_room(struct probe_table *t, size_t bytes)
+{
+	struct str_block *b = t->str_blocks;
+	if (!b || b->cap - b->used < bytes) {
+		size_t cap = bytes > STR_BLOCK ? bytes : STR_BLOCK;
+		b = malloc(sizeof(*b) + cap);
+		if (!b)
+			return NULL;
+		*b = (struct str_block){ .next = t->str_blocks, .cap = cap };
+		t->str_blocks = b;
+	}
+	b->used += bytes;
+	return b->s + b->used - bytes;
+}
+
+static uint32_t str_slot(const struct probe_table *t, const char *s)
+{
+	uint32_t i = (uint32_t)hash_str(s) & (t->str_cap - 1);
+	while (t->strs[i] && strcmp(t->strs[i], s))
+		i = (i + 1) & (t->str_cap - 1);
+	return i;
+}
+
+static int strs_grow(struct probe_table *t)
+{
+	if (t->str_cnt * 2 < t->str_cap)
+		return 0;
+	const char **old = t->strs;
+	uint32_t old_cap = t->str_cap, cap = old_cap ? old_cap * 2 : 256;
+	const char **v = calloc(cap, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	t->strs = v;
+	t->str_cap = cap;
+	for (uint32_t i = 0; i < old_cap; i++)
+		if (old[i])
+			v[str_slot(t, old[i])] = old[i];
+	free(old);
+	return 0;
+}
+
+static const char *intern(struct probe_table *t, const char *s)
+{
+	if (strs_grow(t))
+		return NULL;
+	uint32_t i = str_slot(t, s);
+	if (!t->strs[i]) {
+		size_t bytes = strlen(s) + 1;
+		char *copy = str_room(t, bytes);
+		if (!copy)
+			return NULL;
+		t->strs[i] = memcpy(copy, s, bytes);
+		t->str_cnt++;
+	}
+	return t->strs[i];
+}
+
+/* ---- probes ---- */
+
+static uint64_t hash_probe(const struct probe *p)
+{
+	uint64_t h = mix((uint64_t)(uintptr_t)p->module, p->func_addr);
+	h = mix(h, ((uint64_t)p->offset << 8) | p->kind);
+	h = mix(h, (uint64_t)(uintptr_t)p->func);
+	return mix(h, (uint64_t)(uintptr_t)p->name);
+}
+
+/* Strings are interned: equal ones are one. */
+static bool same(const struct probe *a, const struct probe *b)
+{
+	return a->prov == b->prov && a->mod == b->mod && a->func == b->func && a->name == b->name &&
+	       a->module == b->module && a->func_addr == b->func_addr && a->kind == b->kind && a->offset == b->offset;
+}
+
+static uint32_t probe_slot(const struct probe_table *t, const struct probe *p)
+{
+	uint32_t i = (uint32_t)hash_probe(p) & (t->hash_cap - 1);
+	while (t->hash[i] && !same(at(t, t->hash[i] - 1), p))
+		i = (i + 1) & (t->hash_cap - 1);
+	return i;
+}
+
+static int hash_grow(struct probe_table *t)
+{
+	if (t->cnt * 2 < t->hash_cap)
+		return 0;
+	uint32_t cap = t->hash_cap ? t->hash_cap * 2 : 256;
+	uint32_t *v = calloc(cap, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	free(t->hash);
+	t->hash = v;
+	t->hash_cap = cap;
+	for (uint32_t i = 0; i < t->cnt; i++)
+		v[probe_slot(t, at(t, i))] = i + 1;
+	return 0;
+}
+
+static struct probe *append(struct probe_table *t)
+{
+	uint32_t block = t->cnt / BLOCK_CNT;
+	if (block == t->block_cap) {
+		uint32_t cap = t->block_cap ? t->block_cap * 2 : 16;
+		struct probe **v = reallocarray(t->blocks, cap, sizeof(*v));
+		if (!v)
+			return NULL;
+		t->blocks = v;
+		t->block_cap = cap;
+	}
+	if (t->cnt % BLOCK_CNT == 0) {
+		t->blocks[block] = calloc(BLOCK_CNT, sizeof(struct probe));
+		if (!t->blocks[block])
+			return NULL;
+	}
+	return at(t, t->cnt++);
+}
+
+static int found_add(struct found *f, uint32_t idx)
+{
+	if (f->cnt == f->cap) {
+		uint32_t cap = f->cap ? f->cap * 2 : 16;
+		uint32_t *v = reallocarray(f->v, cap, sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		f->v = v;
+		f->cap = cap;
+	}
+	f->v[f->cnt++] = idx;
+	return 0;
+}
+
+int probe_found(struct found *f, const struct probe *want)
+{
+	struct probe_table *t = f->table;
+	struct probe p = *want;
+	p.prov = intern(t, p.prov);
+	p.mod = intern(t, p.mod);
+	p.func = intern(t, p.func);
+	p.name = intern(t, p.name);
+	if (!p.prov || !p.mod || !p.func || !p.name || hash_grow(t))
+		return -ENOMEM;
+	uint32_t slot = probe_slot(t, &p);
+	if (!t->hash[slot]) {
+		struct probe *to = append(t);
+		if (!to)
+			return -ENOMEM;
+		p.id = t->cnt;
+		*to = p;
+		t->hash[slot] = t->cnt;
+	}
+	return found_add(f, t->hash[slot] - 1);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who jumps into the middle of a function from outside.  Compilers do not;
+ * hand-written code does (glibc's mempcpy goes on inside memmove).  Long
+ * branches are collected once for a module, short ones are looked for among
+ * the neighbours.
+ */
+#include "session/session_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
+#define SYNC_ROOM 64u    /* in which decoding from anywhere falls into step */
+
+struct branches {
+	const struct obj_module *mod;
+	uint64_t start;    /* of its text when it was read */
+	uint64_t bytes;
+	uint8_t *text;     /* as it was before we patched it */
+	uint64_t *targets; /* sorted */
+	uint32_t cnt;
+};
+
+static uint8_t *read_text(struct target *t, uint64_t start, uint64_t end)
+{
+	uint8_t *text = calloc(1, end - start);
+	for (uint64_t at = start; text && at < end;) {
+		size_t n = target_read_some(t, at, text + (at - start), end - at);
+		at = n ? at + n : align_down(at, 4096) + 4096;
+	}
+	return text;
+}
+
+/* All of @text is read, so a first guess of the number of branches is enough for most. */
+static int collect(struct branches *b, const uint8_t *text, uint64_t bytes)
+{
+	uint64_t cap = bytes / 16 + 1024;
+	for (;;) {
+		uint64_t *v = malloc(cap * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		uint32_t n = patch_text_targets(text, bytes, b->start, b->start - 1, b->start + bytes, v, (uint32_t)cap);
+		if (n <= cap) {
+			b->targets = v;
+			b->cnt = n;
+			return 0;
+		}
+		free(v);
+		cap = n;
+	}
+}
+
+static const struct branches *branches_of(struct target *t, struct obj_module *mod)
+{
+	for (uint32_t i = 0; i < t->branches_cnt; i++)
+		if (t->branches[i].mod == mod && t->branches[i].start == mod->text_start)
+			return &t->branches[i];
+	struct branches *more = realloc(t->branches, (t->branches_cnt + 1) * sizeof(*more));
+	if (!more)
+		return NULL;
+	t->branches = more;
+	struct branches *b = &more[t->branches_cnt];
+	*b = (struct branches){ .mod = mod, .start = mod->text_start };
+	b->bytes = mod->text_end - mod->text_start;
+	b->text = read_text(t, mod->text_start, mod->text_end);
+	if (!b->text || collect(b, b->text, b->bytes)) {
+		free(b->text);
+		return NULL;
+	}
+	t->branches_cnt++;
+	return b;
+}
+
+void branches_free(struct target *t)
+{
+	for (uint32_t i = 0; i < t->branches_cnt; i++) {
+		free(t->branches[i].targets);
+		free(t->branches[i].text);
+	}
+	free(t->branches);
+}
+
+int text_read(struct target *t, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes)
+{
+	const struct branches *b = branches_of(t, mod);
+	if (!b || addr < b->start || addr - b->start > b->bytes || bytes > b->bytes - (addr - b->start))
+		return target_read(t, addr, buf, bytes);
+	memcpy(buf, b->text + (addr - b->start), bytes);
+	return 0;
+}
+
+static int add_long(const struct branches *b, uint64_t lo, uint64_t hi, branches_fn *add, void *arg)
+{
+	uint32_t from = 0, to = b->cnt;
+	while (from < to) {
+		uint32_t mid = (from + to) / 2;
+		if (b->targets[mid] > lo)
+			to = mid;
+		else
+			from = mid + 1;
+	}
+	for (; from < b->cnt && b->targets[from] < hi; from++)
+		if (!add(arg, b->targets[from]))
+			return -ENOMEM;
+	return 0;
+}
+
+/* Direct branches among the instructions of [from, to) that lead into (lo, hi). */
+static int add_near(const struct branches *b, uint64_t from, uint64_t to, uint64_t lo, uint64_t hi, branches_fn *add,
+		    void *arg)
+{
+	const uint8_t *code = b->text + (from - b->start);
+	size_t n = to > from ? to - from : 0;
+	struct isa_insn in;
+	for (size_t at = 0; at < n; at += in.len) {
+		if (isa_decode(code + at, n - at, from + at, &in)) {
+			in.len = 1; /* data or out of step */
+			continue;
+		}
+		bool branch = in.flow == ISA_JMP || in.flow == ISA_JCC || in.flow == ISA_CALL;
+		if (branch && in.target > lo && in.target < hi && !add(arg, in.target))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int branches_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_t hi, branches_fn *add, void *arg)
+{
+	const struct branches *b = branches_of(t, mod);
+	if (!b)
+		return -ENOMEM;
+	if (lo < b->start || hi > b->start + b->bytes)
+		return 0;
+	uint64_t before = lo - mod->text_start < SHORT_REACH + SYNC_ROOM ? mod->text_start : lo - SHORT_REACH - SYNC_ROOM;
+	uint64_t after = mod->text_end - hi < SHORT_REACH ? mod->text_end : hi + SHORT_REACH;
+	const struct obj_range *prev = obj_range_at(t->obj, mod, lo - 1);
+	if (prev && prev->start > before && prev->start < lo)
+		before = prev->start;
+	int r = add_long(b, lo, hi, add, arg);
+	if (!r)
+		r = add_near(b, before, lo, lo, hi, add, arg);
+	return r ? r : add_near(b, hi, after, lo, hi, add, arg);
+}

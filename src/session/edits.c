@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many small changes to a stopped program's text, page by page: tens of
+ * thousands of system calls less while it stands.
+ */
+#include "session/session_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE 4096u
+#define GROUP_MAX (256u << 10)
+
+static int compare_edits(const void *a, const void *b)
+{
+	const struct edit *x = a, *y = b;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+/* How many edits from @e on lie in pages that follow each other; their end. */
+static uint32_t group_of(const struct edit *e, uint32_t cnt, uint64_t *ret_end)
+{
+	uint64_t start = align_down(e->addr, PAGE), end = align_up(e->addr + e->cnt, PAGE);
+	uint32_t n = 1;
+	for (; n < cnt && align_down(e[n].addr, PAGE) <= end && end - start < GROUP_MAX; n++)
+		if (e[n].addr + e[n].cnt > end)
+			end = align_up(e[n].addr + e[n].cnt, PAGE);
+	*ret_end = end;
+	return n;
+}
+
+static bool stands(const struct edit *e, const uint8_t *now)
+{
+	return !memcmp(now, e->want, e->want_cnt);
+}
+
+/* One group: *ret_miss is the first edit that does not meet what it wants. */
+static int do_group(struct inject *inj, const struct edit *e, uint32_t cnt, uint64_t end, uint8_t *buf, bool write,
+		    const struct edit **ret_miss, struct err *reterr)
+{
+	uint64_t start = align_down(e->addr, PAGE);
+	bool any = false;
+	int r = inject_read(inj, start, buf, end - start, reterr);
+	for (uint32_t i = 0; i < cnt && !r; i++) {
+		uint8_t *at = buf + (e[i].addr - start);
+		if (!stands(&e[i], at)) {
+			*ret_miss = *ret_miss ? *ret_miss : &e[i];
+			continue;
+		}
+		memcpy(at, e[i].bytes, e[i].cnt);
+		any = true;
+	}
+	return r || !write || !any ? r : inject_write(inj, start, buf, end - start, reterr);
+}
+
+/* The memory of a whole group may have a hole where a library is gone: then one by one. */
+static int do_singly(struct inject *inj, const struct edit *e, uint32_t cnt, bool write, const struct edit **ret_miss,
+		     struct err *reterr)
+{
+	uint8_t now[PATCH_WINDOW_MAX];
+	for (uint32_t i = 0; i < cnt; i++) {
+		uint32_t n = e[i].want_cnt;
+		if (inject_read(inj, e[i].addr, now, n, NULL) || !stands(&e[i], now)) {
+			*ret_miss = *ret_miss ? *ret_miss : &e[i];
+			continue;
+		}
+		int r = write ? inject_write(inj, e[i].addr, e[i].bytes, e[i].cnt, reterr) : 0;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr)
+{
+	uint8_t *buf = malloc(GROUP_MAX + 4 * PAGE);
+	int r = buf ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
+	*ret_miss = NULL;
+	qsort(e, cnt, sizeof(*e), compare_edits);
+	for (uint32_t i = 0, n; i < cnt && !r; i += n) {
+		uint64_t end;
+		n = group_of(e + i, cnt - i, &end);
+		r = do_group(inj, e + i, n, end, buf, write, ret_miss, reterr);
+		if (r && r != -ESRCH)
+			r = do_singly(inj, e + i, n, write, ret_miss, reterr);
+	}
+	free(buf);
+	return r;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a controller that was killed left in a process: jumps, code, shared
+ * memory.  It does no harm, and whoever comes next takes it away.  The bytes
+ * that stood there are in the program's files.
+ */
+#include "session/session_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define JMP5 0xe9
+#define JMP2 0xeb
+
+static bool is_memfd(const struct obj_map *m, const char *name)
+{
+	return !strncmp(m->path, "/memfd:", 7) && !strncmp(m->path + 7, name, strlen(name));
+}
+
+/* Whether process @pid has the shared memory with @inode open: the controllers do, their targets do not. */
+static bool holds(pid_t pid, uint64_t inode)
+{
+	char path[320];
+	struct stat st;
+	bool found = false;
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, e->d_name);
+		found = !stat(path, &st) && st.st_ino == inode;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static int check_owner(struct target *t, const struct obj_map *m, struct err *reterr)
+{
+	struct wire_shm shm;
+	struct wire_proc proc;
+	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC ||
+	    target_read(t, m->start + shm.proc_off, &proc, offsetof(struct wire_proc, hash)))
+		return 0;
+	if (proc.pid && holds((pid_t)proc.pid, m->inode))
+		return err_setf(reterr, -EBUSY, "process %d is traced by dyntrace (process %u) already; end that first", t->pid,
+				proc.pid);
+	return 0;
+}
+
+/* The wipe page of the process that was traced (a forked child has a copy). */
+static uint64_t find_wipe(struct target *t, const struct obj_map *m)
+{
+	struct wire_shm shm;
+	struct wire_proc proc;
+	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC)
+		return 0;
+	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++)
+		if (!target_read(t, m->start + shm.proc_off + i * sizeof(proc), &proc, offsetof(struct wire_proc, hash)) &&
+		    proc.shm_addr == m->start)
+			return proc.wipe_addr;
+	return 0;
+}
+
+/* A ghost of the target that the dead controller had, as far as it can be told. */
+static int gather(struct target *t, struct target *ghost, struct err *reterr)
+{
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if (is_memfd(m, "dyntrace-shm") && !ghost->shm_addr) {
+			int r = check_owner(t, m, reterr);
+			if (r)
+				return r;
+			ghost->shm_addr = m->start;
+			ghost->shm_bytes = m->end - m->start;
+			ghost->wipe_addr = find_wipe(t, m);
+		} else if (is_memfd(m, "dyntrace-agent")) {
+			ghost->agent_addr = m->start;
+			ghost->agent_bytes = m->end - m->start;
+		} else if (is_memfd(m, "dyntrace-code")) {
+			struct arena *more = realloc(ghost->arenas, (ghost->arena_cnt + 1) * sizeof(*more));
+			if (!more)
+				return err_setf(reterr, -ENOMEM, "out of memory");
+			ghost->arenas = more;
+			more[ghost->arena_cnt++] = (struct arena){ .addr = m->start, .bytes = m->end - m->start };
+		}
+	}
+	return 0;
+}
+
+static bool add_placed(struct target *ghost, uint64_t addr, uint32_t bytes, const uint8_t *old, const uint8_t *now)
+{
+	struct placed *more = realloc(ghost->placed, (ghost->placed_cnt + 1) * sizeof(*more));
+	if (!more)
+		return false;
+	ghost->placed = more;
+	struct placed *p = &more[ghost->placed_cnt++];
+	*p = (struct placed){ .addr = addr, .bytes = bytes };
+	memcpy(p->old, old, bytes);
+	memcpy(p->jump, now, sizeof(p->jump));
+	return true;
+}
+
+static bool leads_to_ghost(const struct target *ghost, uint64_t addr)
+{
+	for (uint32_t i = 0; i < ghost->arena_cnt; i++)
+		if (addr - ghost->arenas[i].addr < ghost->arenas[i].bytes)
+			return true;
+	return false;
+}
+
+/* 0, -ENOMEM, or -ENODATA: there is a jump of ours whose original bytes no file tells. */
+static int find_long(struct target *ghost, uint64_t start, const uint8_t *now, const uint8_t *file, uint64_t bytes, bool known)
+{
+	for (uint64_t i = 0; i + 5 <= bytes; i++) {
+		int32_t rel;
+		if (now[i] != JMP5)
+			continue;
+		memcpy(&rel, now + i + 1, 4);
+		if (!leads_to_ghost(ghost, start + i + 5 + (uint64_t)(int64_t)rel))
+			continue;
+		if (known && !memcmp(now + i, file + i, 5))
+			continue; /* mere data that looks like it */
+		if (!known)
+			return -ENODATA;
+		if (!add_placed(ghost, start + i, 5, file + i, now + i))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The short jumps to the long ones: @first..: those of this mapping, sorted as they were found. */
+static int find_short(struct target *ghost, uint32_t first, uint64_t start, const uint8_t *now, const uint8_t *file,
+		       uint64_t bytes)
+{
+	uint32_t last = ghost->placed_cnt;
+	for (uint64_t i = 0; i + 2 <= bytes; i++) {
+		if (now[i] != JMP2 || !memcmp(now + i, file + i, 2))
+			continue;
+		uint64_t to = start + i + 2 + (uint64_t)(int64_t)(int8_t)now[i + 1];
+		bool found = false;
+		for (uint32_t k = first; k < last && !found; k++)
+			found = ghost->placed[k].addr == to;
+		if (found && !add_placed(ghost, start + i, 2, file + i, now + i))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* The file's bytes; where it holds none (behind its last ones), nobody was patched: those of memory. */
+static void read_file(struct target *t, struct obj_module *mod, uint64_t addr, uint8_t *file, const uint8_t *now, uint64_t bytes)
+{
+	if (!obj_module_text(t->obj, mod, addr, file, bytes))
+		return;
+	if (bytes == 1) {
+		*file = *now;
+		return;
+	}
+	read_file(t, mod, addr, file, now, bytes / 2);
+	read_file(t, mod, addr + bytes / 2, file + bytes / 2, now + bytes / 2, bytes - bytes / 2);
+}
+
+static int compare_text(struct target *t, struct target *ghost, const struct obj_map *m, struct err *reterr)
+{
+	struct obj_module *mod = obj_module_by_addr(t->obj, m->start);
+	uint64_t bytes = m->end - m->start;
+	uint32_t first = ghost->placed_cnt;
+	uint8_t *now = malloc(bytes), *file = malloc(bytes);
+	int r = now && file ? 0 : -ENOMEM;
+	if (!r && mod && !mod->is_vdso && !target_read(t, m->start, now, bytes)) {
+		bool known = !obj_module_text(t->obj, mod, m->start, file, 1);
+		memcpy(file, now, bytes);
+		for (uint64_t at = 0; at < bytes && known; at += 4096)
+			read_file(t, mod, m->start + at, file + at, now + at, bytes - at < 4096 ? bytes - at : 4096);
+		r = find_long(ghost, m->start, now, file, bytes, known);
+		r = r ? r : find_short(ghost, first, m->start, now, file, bytes);
+	}
+	free(now);
+	free(file);
+	if (r == -ENODATA)
+		return err_setf(reterr, -EBUSY, "process %d still has probes of a dyntrace that was killed, and the file of its "
+				"code (%s) is gone: restart it", t->pid, m->path);
+	return r ? err_setf(reterr, r, "out of memory") : 0;
+}
+
+int leftover_clean(struct target *t, struct err *reterr)
+{
+	struct target ghost = { .s = t->s, .pid = t->pid, .inj = t->inj };
+	int r = gather(t, &ghost, reterr);
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r && ghost.arena_cnt; i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if ((m->prot & PROT_EXEC) && !m->shared)
+			r = compare_text(t, &ghost, m, reterr);
+	}
+	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))
+		r = target_clean(&ghost, t->obj, t->inj, reterr);
+	free(ghost.arenas);
+	free(ghost.placed);
+	return r;
+}

@@ -1,0 +1,3 @@
+BEGIN { }
+tick-1s /arg0/ { }
+END { x = 1; }

@@ -1,0 +1,5 @@
+BEGIN { trace(''); }
+BEGIN { trace('abcdefghi'); }
+BEGIN { trace('a
+b'); }
+BEGIN { trace('x); }

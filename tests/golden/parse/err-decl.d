@@ -1,0 +1,12 @@
+int long long x;
+unsigned float f;
+long char c;
+static int s;
+typedef self int t;
+int;
+int a[-1];
+struct s { int x; int x; };
+struct b { int f : 40; };
+struct c { void v; };
+enum e { A = 1, B = x };
+int foo`bar;

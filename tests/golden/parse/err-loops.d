@@ -1,0 +1,3 @@
+BEGIN { while (1) x++; }
+BEGIN { for (;;) ; }
+BEGIN { return; }

@@ -1,0 +1,3 @@
+BEGIN { trace($1); }
+BEGIN { trace($nothing); }
+BEGIN { trace($); }

@@ -1,0 +1,5 @@
+a:b:c:d:e { }
+BEGIN,
+{ }
+BEGIN END { }
+foo::"x:entry { }

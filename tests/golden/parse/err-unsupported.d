@@ -1,0 +1,3 @@
+provider p { probe x(); };
+translator a < b *c > { d = 1; };
+BEGIN { trace(1); }

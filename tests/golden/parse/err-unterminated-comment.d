@@ -1,0 +1,3 @@
+BEGIN { }
+  /* begins here
+and never ends

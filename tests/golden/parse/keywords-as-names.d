@@ -1,0 +1,5 @@
+BEGIN
+{
+	self->string = p->int;
+	this->probe = q.provider;
+}

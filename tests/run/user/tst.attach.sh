@@ -1,0 +1,6 @@
+# A process that runs already lives on after it was traced.
+$triggers/answers 100000000 >/dev/null &
+pid=$!
+$dyntrace -q -n 'pid$target:a.out:square:entry { n++; } tick-300ms { printf("%s\n", n > 0 ? "hits" : "none"); exit(0); }' -p $pid
+kill -0 $pid && echo alive
+kill $pid
