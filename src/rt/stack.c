@@ -14,7 +14,7 @@ struct walk {
 	bool guessed;    /* a frame pointer was followed: f may be anything */
 };
 
-#define FRAME_MAX (256u << 10)
+#define FRAME_MAX (64u << 10) /* larger ones are read with a system call each time */
 
 static bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
 {
@@ -26,15 +26,16 @@ static bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
 	return !rt_mem_read(w->ctx, ret, addr, 8);
 }
 
-/* The last word of [sp, end) could be read and the tables say that it is one
- * frame: it is all stack then, and so are its pages. */
+/* The tables say that [sp, end) is one frame: pages that the stack has for as
+ * long as its thread runs on it.  Each is read once to be sure. */
 static void know_frame(struct walk *w, uint64_t end)
 {
 	struct wire_thread *thr = w->ctx->thr;
-	uint64_t sp = w->f.sp;
+	uint64_t sp = w->f.sp, v;
 	if (LIKELY(end <= thr->stack_hi) || w->guessed || sp < thr->stack_lo || sp > thr->stack_hi || end - sp > FRAME_MAX)
 		return;
-	thr->stack_hi = align_up(end, MEM_PAGE);
+	while (thr->stack_hi < end && !rt_mem_read(w->ctx, &v, thr->stack_hi, sizeof(v)))
+		thr->stack_hi += MEM_PAGE;
 }
 
 /* Everything in the shared memory that a table names is checked: the target

@@ -99,15 +99,17 @@ uint64_t rt_strjoin(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, ui
 }
 
 /* A negative index counts from the end; one before the start uses up the
- * count.  A negative count leaves that many characters at the end. */
+ * count.  A negative count leaves that many characters at the end; none means strsize. */
 uint64_t rt_substr(struct rt_ctx *ctx, uint64_t s, uint64_t index, uint64_t count, uint64_t dst)
 {
 	struct text t = get(ctx, s);
 	int64_t at = (int64_t)index, left = (int64_t)count, len = t.len;
+	if (left == INT64_MAX)
+		left = ctx->shm->strsize;
 	if (at < 0)
 		at += len;
 	if (at < 0 && left > 0 && left + at > 0) {
-		left = left == INT64_MAX ? left : left + at;
+		left += at;
 		at = 0;
 	}
 	if (at < 0 || at >= len)

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* The stack walker over hand-made tables and stacks. */
+#include "../tap.h"
+#include "shm.h"
+
+#include <sys/mman.h>
+
+#define CODE 0x10000000ULL
+#define PAGE 4096u
+#define STACK_PAGES 8u
+
+static struct wire_shm *shm;
+static struct rt_ctx *ctx;
+static uint8_t *stack; /* STACK_PAGES, between pages that cannot be read */
+static struct wire_unw_row *rows;
+static uint32_t row_cnt;
+static uint64_t pcs[32];
+
+static void row(uint32_t pc, enum wire_unw_kind kind, int32_t cfa_off, int16_t rbp_off, int16_t rbx_off)
+{
+	struct wire_unw_map *map = (struct wire_unw_map *)((uint8_t *)shm + shm_proc(shm, 0)->unw_off[0]);
+	rows[row_cnt++] = (struct wire_unw_row){ .pc = pc, .kind = kind, .cfa_off = cfa_off, .rbp_off = rbp_off, .rbx_off = rbx_off };
+	map->row_cnt = row_cnt;
+}
+
+static uint64_t *word(uint32_t off)
+{
+	return (uint64_t *)(stack + off);
+}
+
+static void begin(void)
+{
+	shm = shm_create(NULL);
+	uint8_t *all = mmap(NULL, (STACK_PAGES + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	stack = all + PAGE;
+	mprotect(stack, STACK_PAGES * PAGE, PROT_READ | PROT_WRITE);
+	struct wire_proc *proc = shm_proc(shm, 0);
+	struct wire_unw_map *map = (struct wire_unw_map *)((uint8_t *)shm + shm->unw_off);
+	proc->unw_off[0] = shm->unw_off;
+	proc->unw_cnt[0] = 1;
+	*map = (struct wire_unw_map){ .start = CODE, .end = CODE + 0x10000, .rows_off = shm->unw_off + 1024 };
+	rows = (struct wire_unw_row *)((uint8_t *)shm + map->rows_off);
+	row_cnt = 0;
+	row(0, WIRE_UNW_FP, 0, 0, 0);
+	row(0x1000, WIRE_UNW_RSP, 8, 0, 0);
+	row(0x1010, WIRE_UNW_RSP, 40, 0, 0);
+	row(0x2000, WIRE_UNW_RBP, 16, -16, -24);
+	row(0x3000, WIRE_UNW_END, 0, 0, 0);
+	row(0x4000, WIRE_UNW_SIGFRAME, 0, 0, 0);
+	row(0x5000, WIRE_UNW_RBP_DEREF, -8, 0, -16);
+	row(0x6000, WIRE_UNW_PLT, 0, 0, 0);
+	row(0x7000, WIRE_UNW_RBX, 16, 0, 0);
+	row(0x8000, WIRE_UNW_R10, 0, 0, 0);
+	row(0x9000, WIRE_UNW_RSP, 3 * PAGE + 8, 0, 0);
+}
+
+static void end(void)
+{
+	munmap(stack - PAGE, (STACK_PAGES + 2) * PAGE);
+	shm_destroy(shm);
+}
+
+/* Fires at @pc with the stack pointer at @off of the stack. */
+static void fire(enum wire_site_kind kind, uint64_t pc, uint32_t off)
+{
+	struct wire_site *site = shm_site(shm, kind);
+	site->addr = pc;
+	ctx = rt_enter(shm, shm_proc(shm, 0), shm_thread(shm, 0), site, (uint64_t)word(off));
+	memset(ctx->regs, 0, sizeof(ctx->regs));
+	ctx->regs[WIRE_RSP] = (uint64_t)word(off);
+}
+
+static uint32_t walk(void)
+{
+	uint32_t n = rt_stack_walk(ctx, pcs, ARRAY_CNT(pcs));
+	rt_leave(ctx);
+	return n;
+}
+
+static void entry_has_return_address_on_top(void)
+{
+	begin();
+	*word(64) = CODE + 0x1020; /* its frame: 40 bytes from 72 on */
+	*word(72 + 32) = CODE + 0x3001;
+	fire(WIRE_SITE_ENTRY, CODE + 0x2000, 64); /* whatever the row says */
+	CHECK_EQ(walk(), 3);
+	CHECK(pcs[0] == CODE + 0x2000 && pcs[1] == CODE + 0x1020 && pcs[2] == CODE + 0x3001);
+	fire(WIRE_SITE_ENTRY, CODE + 0x2000, 64);
+	CHECK_EQ(rt_stack_walk(ctx, pcs, 2), 2);
+	CHECK_EQ(rt_stack_walk(ctx, pcs, 1), 1);
+	CHECK_EQ(rt_stack_walk(ctx, pcs, 0), 0);
+	CHECK_EQ(rt_uaddr_caller(ctx, 0, 0, 0, 0), CODE + 0x1020);
+	rt_leave(ctx);
+	end();
+}
+
+static void return_address_belongs_to_the_call(void)
+{
+	begin();
+	/* the call is the last instruction before a row that says something else */
+	*word(0) = CODE + 0x1010;
+	*word(8) = CODE + 0x3001;
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 0);
+	CHECK_EQ(walk(), 3);
+	CHECK_EQ(pcs[2], CODE + 0x3001);
+	/* at the probed instruction itself its own row counts */
+	*word(32) = CODE + 0x3001;
+	fire(WIRE_SITE_OFFSET, CODE + 0x1010, 0);
+	CHECK_EQ(walk(), 2);
+	CHECK_EQ(pcs[1], CODE + 0x3001);
+	CHECK_EQ(rt_uaddr_caller(ctx, 0, 0, 0, 0), CODE + 0x3001);
+	end();
+}
+
+static void frame_pointer_and_saved_registers(void)
+{
+	begin();
+	uint64_t bp = (uint64_t)word(512);
+	*word(512) = (uint64_t)word(1024);     /* rbp saved at CFA - 16 */
+	*word(512 - 8) = (uint64_t)word(2048); /* rbx at CFA - 24 */
+	*word(512 + 8) = CODE + 0x2010;
+	*word(1024 - 8) = 5;
+	*word(1024) = 0;
+	*word(1024 + 8) = CODE + 0x3001;
+	fire(WIRE_SITE_OFFSET, CODE + 0x2008, 128);
+	ctx->regs[WIRE_RBP] = bp;
+	CHECK_EQ(walk(), 3);
+	CHECK(pcs[1] == CODE + 0x2010 && pcs[2] == CODE + 0x3001);
+	/* the restored rbx gives the next frame */
+	*word(512 + 8) = CODE + 0x7010;
+	*word(2048 + 8) = CODE + 0x3001;
+	fire(WIRE_SITE_OFFSET, CODE + 0x2008, 128);
+	ctx->regs[WIRE_RBP] = bp;
+	CHECK_EQ(walk(), 3);
+	CHECK_EQ(pcs[2], CODE + 0x3001);
+	end();
+}
+
+static void realigned_frame(void)
+{
+	begin();
+	/* push rbp; mov rsp,rbp; push r10: the CFA is kept at rbp - 8, the caller's rbp at rbp itself */
+	*word(256) = (uint64_t)word(1024);
+	*word(256 - 8) = (uint64_t)word(640);
+	*word(256 - 16) = (uint64_t)word(2048);
+	*word(640 - 8) = CODE + 0x2010;
+	*word(1024 - 8) = 0;
+	*word(1024) = 0;
+	*word(1024 + 8) = CODE + 0x3001;
+	fire(WIRE_SITE_OFFSET, CODE + 0x5010, 128);
+	ctx->regs[WIRE_RBP] = (uint64_t)word(256);
+	CHECK_EQ(walk(), 3);
+	CHECK(pcs[1] == CODE + 0x2010 && pcs[2] == CODE + 0x3001);
+	*word(640 - 8) = CODE + 0x7010; /* rbx came from rbp - 16 */
+	*word(2048 + 8) = CODE + 0x3001;
+	fire(WIRE_SITE_OFFSET, CODE + 0x5010, 128);
+	ctx->regs[WIRE_RBP] = (uint64_t)word(256);
+	CHECK_EQ(walk(), 3);
+	CHECK_EQ(pcs[2], CODE + 0x3001);
+	fire(WIRE_SITE_OFFSET, CODE + 0x8000, 128);
+	ctx->regs[WIRE_R10] = (uint64_t)word(640);
+	*word(640 - 8) = CODE + 0x3001;
+	CHECK_EQ(walk(), 2);
+	CHECK_EQ(pcs[1], CODE + 0x3001);
+	end();
+}
+
+static void procedure_linkage(void)
+{
+	begin();
+	*word(0) = CODE + 0x3001;
+	*word(8) = CODE + 0x3002;
+	fire(WIRE_SITE_OFFSET, CODE + 0x6010, 0);
+	CHECK_EQ(walk(), 2);
+	CHECK_EQ(pcs[1], CODE + 0x3001);
+	fire(WIRE_SITE_OFFSET, CODE + 0x601b, 0);
+	CHECK_EQ(walk(), 2);
+	CHECK_EQ(pcs[1], CODE + 0x3002);
+	end();
+}
+
+static void through_a_signal_frame(void)
+{
+	begin();
+	uint32_t uc = 512, regs = uc + 40;
+	*word(uc - 8) = CODE + 0x4000; /* the handler returns to the trampoline's first byte */
+	*word(regs + 8 * 16) = CODE + 0x1010; /* rip: exact, its own row counts */
+	*word(regs + 8 * 15) = (uint64_t)word(3000 & ~7u);
+	*word(regs + 8 * 10) = 0x77;
+	*word((3000 & ~7u) + 32) = CODE + 0x3001;
+	rows[5].pc = 0x3fff; /* so that the byte before belongs to it too, as the controller makes it */
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, uc - 8);
+	CHECK_EQ(walk(), 4);
+	CHECK(pcs[1] == CODE + 0x4000 && pcs[2] == CODE + 0x1010 && pcs[3] == CODE + 0x3001);
+	end();
+}
+
+static void code_without_tables_has_frame_pointers(void)
+{
+	begin();
+	*word(0) = 0x99999999; /* nobody knows this code */
+	*word(256) = (uint64_t)word(512);
+	*word(256 + 8) = 0x88888888;
+	*word(512) = 0;
+	*word(512 + 8) = 0x77777777;
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 0);
+	ctx->regs[WIRE_RBP] = (uint64_t)word(256);
+	CHECK_EQ(walk(), 4);
+	CHECK(pcs[1] == 0x99999999 && pcs[2] == 0x88888888 && pcs[3] == 0x77777777);
+	*word(256) = 0x1234; /* not below, not readable, not aligned: the end */
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 0);
+	ctx->regs[WIRE_RBP] = (uint64_t)word(256);
+	CHECK_EQ(walk(), 3);
+	*word(256) = (uint64_t)word(256);
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 0);
+	ctx->regs[WIRE_RBP] = (uint64_t)word(256);
+	CHECK_EQ(walk(), 3);
+	end();
+}
+
+static void stops_at_what_cannot_be_read(void)
+{
+	begin();
+	uint32_t top = STACK_PAGES * PAGE;
+	*word(top - 16) = CODE + 0x1020;
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, top - 16);
+	CHECK_EQ(walk(), 2);
+	*word(top - 8) = CODE + 0x1020;
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, top - 8);
+	CHECK_EQ(walk(), 2);
+	CHECK_EQ(shm_thread(shm, 0)->stack_hi, (uint64_t)stack + top);
+	fire(WIRE_SITE_OFFSET, CODE + 0x2000, 64);
+	ctx->regs[WIRE_RBP] = 0x10;
+	CHECK_EQ(walk(), 1);
+	fire(WIRE_SITE_OFFSET, CODE + 0x2000, 64);
+	ctx->regs[WIRE_RBP] = ~0ULL;
+	CHECK_EQ(walk(), 1);
+	end();
+}
+
+/* A stack that is damaged into a circle, or tables that are. */
+static void always_ends(void)
+{
+	begin();
+	uint64_t rnd = 1;
+	for (int i = 0; i < 30000; i++) {
+		uint64_t r = shm_random(&rnd);
+		if (i % 64 == 0)
+			for (uint32_t k = 0; k < STACK_PAGES * PAGE; k += 8) {
+				uint64_t v = shm_random(&rnd);
+				*word(k) = v & 3 ? CODE + v / 8 % 0x9800 : (uint64_t)word(v / 8 % (STACK_PAGES * PAGE));
+			}
+		fire(r & 1 ? WIRE_SITE_ENTRY : WIRE_SITE_OFFSET, CODE + r / 8 % 0x9800, (r >> 32) % (STACK_PAGES * PAGE) & ~7u);
+		for (int k = 0; k < WIRE_ORIG_RAX; k++)
+			ctx->regs[k] = (uint64_t)word(shm_random(&rnd) % (STACK_PAGES * PAGE));
+		uint32_t n = walk();
+		CHECK(n >= 1 && n <= ARRAY_CNT(pcs));
+		CHECK(shm_thread(shm, 0)->stack_hi <= (uint64_t)stack + STACK_PAGES * PAGE);
+	}
+	struct wire_unw_map *map = (struct wire_unw_map *)((uint8_t *)shm + shm->unw_off);
+	struct wire_proc *proc = shm_proc(shm, 0);
+	map->row_cnt = UINT32_MAX;
+	fire(WIRE_SITE_OFFSET, CODE + 0x1000, 64);
+	walk();
+	map->rows_off = ~0ULL;
+	fire(WIRE_SITE_OFFSET, CODE + 0x1000, 64);
+	walk();
+	proc->unw_cnt[0] = UINT32_MAX;
+	proc->unw_off[0] = shm->bytes - 8;
+	fire(WIRE_SITE_OFFSET, CODE + 0x1000, 64);
+	CHECK_EQ(walk(), 1);
+	end();
+}
+
+/* What was read once is not asked for again, even across a frame of several pages. */
+static void pages_of_the_stack_are_remembered(void)
+{
+	begin();
+	struct wire_thread *thr = shm_thread(shm, 0);
+	*word(64) = CODE + 0x9010;
+	*word(72 + 3 * PAGE) = CODE + 0x3001;
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 64);
+	CHECK_EQ(thr->stack_hi, (uint64_t)stack + PAGE);
+	CHECK_EQ(walk(), 3);
+	CHECK_EQ(thr->stack_lo, (uint64_t)stack);
+	CHECK_EQ(thr->stack_hi, (uint64_t)stack + 4 * PAGE);
+	shm_proc(shm, 0)->flags = WIRE_PROC_NO_SYSCALL;
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 64);
+	CHECK_EQ(walk(), 3);
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 6 * PAGE); /* another stack, for all we know */
+	CHECK_EQ(thr->stack_lo, (uint64_t)stack + 5 * PAGE);
+	CHECK_EQ(thr->stack_hi, (uint64_t)stack + 6 * PAGE);
+	rt_leave(ctx);
+	end();
+}
+
+static void in_records_and_keys(void)
+{
+	begin();
+	*word(64) = CODE + 0x1020;
+	*word(72 + 32) = CODE + 0x3001;
+	fire(WIRE_SITE_ENTRY, CODE + 0x2000, 64);
+	CHECK_EQ(rt_rec_open(ctx, 8 + 8 * 20, 8), 0);
+	rt_rec_ustack(ctx, 0, 20, 0, 0);
+	const struct wire_vref *v = (const struct wire_vref *)ctx->rec->payload;
+	CHECK(v->off == 8 && v->bytes == 24);
+	CHECK_EQ(((uint64_t *)ctx->rec->payload)[2], CODE + 0x1020);
+	rt_rec_commit(ctx);
+	rt_tuple_begin(ctx, 0, 8, 0, 0);
+	rt_tuple_ustack(ctx, 0, 0, 2, 0);
+	const struct wire_tuple *t = rt_slot(ctx, 0);
+	CHECK_EQ(t->bytes, 24);
+	CHECK_EQ(((const uint64_t *)t->data)[1], CODE + 0x2000);
+	rt_leave(ctx);
+	fire(WIRE_SITE_TOOL, 0, 64);
+	CHECK_EQ(walk(), 0);
+	end();
+}
+
+TAP_MAIN(TEST(entry_has_return_address_on_top), TEST(return_address_belongs_to_the_call),
+	 TEST(frame_pointer_and_saved_registers), TEST(realigned_frame), TEST(procedure_linkage), TEST(through_a_signal_frame),
+	 TEST(code_without_tables_has_frame_pointers), TEST(stops_at_what_cannot_be_read), TEST(always_ends),
+	 TEST(pages_of_the_stack_are_remembered), TEST(in_records_and_keys))
