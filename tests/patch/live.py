@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-PRELOAD, WORK_C, WORK_CC = sys.argv[1:4]
+PRELOAD, WORK_C, WORK_CC = (os.path.abspath(path) for path in sys.argv[1:4])
 ONLY = sys.argv[4] if len(sys.argv) > 4 else None
 # main runs on in exit(); these are left by longjmp.
 UNBALANCED = {'_start', 'main', 'jumper', 'jump_test', 'thrower', '_Z7throweri'}
