@@ -26,13 +26,13 @@ def introspect(build):
     return json.loads(out.stdout)
 
 
-def run(test):
-    """One test program: (passed, failed, skipped, text to show)."""
+def run(test, build):
+    """One test program, in the build's directory: (passed, failed, skipped, text to show)."""
     env = dict(os.environ, **test['env'])
     start = time.monotonic()
     if not os.path.exists(test['cmd'][0]):
         return 0, 1, 0, f"FAIL {test['name']}: {test['cmd'][0]} was not built", ''
-    proc = subprocess.Popen(test['cmd'], cwd=test['workdir'] or None, env=env, stdin=subprocess.DEVNULL,
+    proc = subprocess.Popen(test['cmd'], cwd=test['workdir'] or build, env=env, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     died = None
     try:
@@ -76,7 +76,7 @@ def run(test):
     body = '\n'.join(notes + skips)
     if failed:
         body += '\n' + '\n'.join('  | ' + l for l in text.splitlines()[-60:])
-        body += '\n  again: ' + ' '.join(test['cmd'])
+        body += f'\n  again, in {build}: ' + ' '.join(test['cmd'])
     return passed, failed, skipped, head + ('\n' + body if body else ''), text
 
 
@@ -106,11 +106,11 @@ def main():
             print(result[4], flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
-        for f in concurrent.futures.as_completed([pool.submit(run, t) for t in tests if t['is_parallel']]):
+        for f in concurrent.futures.as_completed([pool.submit(run, t, args.build) for t in tests if t['is_parallel']]):
             account(f.result())
     for t in tests:
         if not t['is_parallel']:
-            account(run(t))
+            account(run(t, args.build))
     print(f'{total[0]} passed, {total[1]} failed, {total[2]} skipped')
     return 1 if total[1] or not sum(total) else 0
 

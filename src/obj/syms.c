@@ -180,7 +180,10 @@ static void complete_sizes(struct obj_mod *m, const struct obj_img *img)
 	}
 }
 
-/* Untyped symbols are functions of assembly files, or mere labels in functions. */
+/*
+ * Untyped symbols are functions of assembly files, or mere labels in functions.  What
+ * handlers of signals return to is no function: unwinders know it by its bytes.
+ */
 static void drop_labels(struct obj_mod *m)
 {
 	uint64_t covered = 0;
@@ -188,7 +191,9 @@ static void drop_labels(struct obj_mod *m)
 	for (uint32_t i = 0; i < m->sym_cnt; i++) {
 		struct obj_sym *s = &m->syms[i];
 		bool typed = s->is_func || s->is_ifunc;
-		const struct obj_fde *fde = typed ? NULL : obj_frames_find(&m->frames, s->addr - m->pub.bias);
+		const struct obj_fde *fde = obj_frames_find(&m->frames, s->addr - m->pub.bias);
+		if (fde && m->frames.cies[fde->cie].is_signal)
+			continue;
 		if (!typed && (s->addr < covered || (fde && fde->start + 1 < s->addr - m->pub.bias)))
 			continue;
 		if (typed && s->bytes && s->addr + s->bytes > covered)

@@ -61,11 +61,14 @@ static void apply_rela(struct elf_funcs *e, Elf_Data *data, size_t cnt)
 	}
 }
 
-/* CIE: only what tells where a FDE's address is and how it is written (pc-relative, 4 bytes). */
+/*
+ * CIE: only what tells where a FDE's address is and how it is written (pc-relative, 4 bytes).
+ * That of a signal's frame begins a byte before the code that handlers return to.
+ */
 static bool cie_is_plain(const uint8_t *cie)
 {
 	const char *aug = (const char *)cie + 9;
-	return aug[0] == 'z' || !aug[0];
+	return (aug[0] == 'z' && !strchr(aug, 'S')) || !aug[0];
 }
 
 static uint64_t leb(const uint8_t **p)
