@@ -88,6 +88,8 @@ def main():
     ap.add_argument('-v', action='store_true', help='show the output of every test')
     ap.add_argument('-j', type=int, default=2)
     args = ap.parse_args()
+    # A shell's background jobs ignore it, and tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     tests = []
     for t in introspect(args.build):
         suites = [s.split(':')[-1] for s in t['suite']]

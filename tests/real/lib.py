@@ -89,7 +89,10 @@ class Tracing:
         """Ends it as Ctrl-C does; (status, stdout, stderr)."""
         if self.proc.poll() is None:
             self.proc.send_signal(sig)
-        self.out, self.err = self.proc.communicate(timeout=timeout)
+        try:
+            self.out, self.err = self.proc.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f'dyntrace does not end:\n{stacks(self.proc.pid)}') from None
         return self.proc.returncode, self.out, self.err
 
     def wait_armed(self, pid, timeout=60):
@@ -109,6 +112,13 @@ class Tracing:
 def tracer_of(pid):
     with open(f'/proc/{pid}/status', encoding='ascii', errors='replace') as f:
         return next(int(l.split()[1]) for l in f if l.startswith('TracerPid'))
+
+
+def stacks(pid):
+    """Where a process is, for the report of a hang."""
+    out = subprocess.run(['gdb', '-p', str(pid), '-batch', '-ex', 'thread apply all bt'], stdin=subprocess.DEVNULL,
+                         capture_output=True, text=True, errors='replace').stdout
+    return '\n'.join(out.splitlines()[-40:])
 
 
 def maps(pid):
