@@ -57,10 +57,13 @@ static int no_memory(struct err *reterr)
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
 
+/* @why NULL: it is the return of a function that has none. */
 static void refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
+	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
+				     .has_no_return = !why };
 	if (j->refused)
-		j->refused(j->refused_arg, j->probes[probe].probe, addr, why);
+		j->refused(j->refused_arg, &r);
 }
 
 /* ---- plan ---- */
@@ -184,7 +187,7 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN && !returns[i])
-			refuse(j, probes[i], fn->pf.addr, "the function never returns");
+			refuse(j, probes[i], fn->pf.addr, NULL);
 	return r;
 }
 

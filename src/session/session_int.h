@@ -161,6 +161,7 @@ struct func {
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
+#define FUNC_NO_RETURN "it has no return instruction: it never returns, or runs on into the next function"
 
 /* sites.c */
 uint32_t session_site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);
