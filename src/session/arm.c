@@ -289,7 +289,9 @@ static void drop_overlaps(struct job *j)
 			if (win->form == PATCH_HOLE && win->hole_addr + 5 > stop)
 				stop = win->hole_addr + 5;
 			if (win->addr < end || is_taken(j->t, win->addr, stop))
-				drop(j, pf, "its code overlaps that of another function that is armed");
+				drop(j, pf, pf->addr == j->t->hook_addr ?
+					"dyntrace itself has its probe there, to hear of libraries that come and go" :
+					"its code overlaps that of another function that is armed");
 			if (stop > own_end)
 				own_end = stop;
 		}
@@ -555,7 +557,7 @@ static int add_hook(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
 	uint64_t addr, bytes;
-	if (t->hooked)
+	if (t->hook_addr)
 		return 0;
 	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
 		struct obj_module *m = obj_module_at(t->obj, i);
@@ -570,7 +572,8 @@ static int add_hook(struct job *j, struct err *reterr)
 		int r = plan_func(&hj, &what, &zero, 1, reterr);
 		if (!r)
 			r = make_and_commit(&hj, reterr);
-		t->hooked = !r && hj.armed;
+		if (!r && hj.armed)
+			t->hook_addr = addr;
 		job_free(&hj);
 		return r;
 	}
@@ -622,7 +625,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		for (uint32_t i = 0; i < cnt; i++)
 			if (probes[i].proc == p)
 				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (t->gone || (!n && t->hooked))
+		if (t->gone || (!n && t->hook_addr))
 			continue;
 		qsort(req, n, sizeof(*req), compare_requests);
 		r = arm_target(&j, req, n, reterr);
