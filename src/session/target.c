@@ -114,6 +114,7 @@ static int enter(struct target *t, struct err *reterr)
 	proc->wipe_addr = t->wipe_addr;
 	t->env.geometry = t->s->shm;
 	t->env.shm_addr = t->shm_addr;
+	t->env.wipe_addr = t->wipe_addr;
 	t->env.proc_idx = t->proc;
 	t->env.proc_flags = proc->flags;
 	return 0;
