@@ -236,7 +236,8 @@ static int failed(struct inject *in, const char *what, int64_t code, struct err 
 	if (code == -ESRCH) /* said already: it is gone */
 		return -ESRCH;
 	const char *hint = code == -EMFILE ? "; raise its limit of open files (prlimit --nofile)" :
-			   code == -ENOMEM ? "; its address space or memory is limited (ulimit -v, cgroup)" : "";
+			   code == -ENOMEM ? "; its address space or memory is limited (ulimit -v, cgroup)" :
+			   code == -EAGAIN ? "; it locks what it maps: raise its limit for that (prlimit --memlock)" : "";
 	return err_setf(reterr, (int)code, "process %d cannot %s: %s%s", (int)in->pid, what, strerror((int)-code), hint);
 }
 
