@@ -86,14 +86,26 @@ static uint64_t find_syscall(struct inject *in)
 
 /* ---- the thread that does it ---- */
 
+static bool has_filter(const struct inject *in, uint32_t i)
+{
+	return inject_status_field(in->pid, in->threads[i].tid, "Seccomp") > 0;
+}
+
+bool inject_has_seccomp(struct inject *in)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < in->thread_cnt && !any; i++)
+		any = has_filter(in, i);
+	return any;
+}
+
 /* Better one inside a system call: it is in no restartable sequence. */
 static uint32_t choose_thread(struct inject *in, bool *ret_seccomp)
 {
 	uint32_t best = 0;
 	int best_rank = -1;
 	for (uint32_t i = 0; i < in->thread_cnt && i < 64; i++) {
-		bool free = inject_status_field(in->pid, in->threads[i].tid, "Seccomp") <= 0;
-		int rank = 2 * free + ((int64_t)in->threads[i].regs.orig_rax >= 0);
+		int rank = 2 * !has_filter(in, i) + ((int64_t)in->threads[i].regs.orig_rax >= 0);
 		if (rank > best_rank) {
 			best_rank = rank;
 			best = i;
