@@ -121,6 +121,10 @@ static int enter(struct target *t, struct err *reterr)
 	if (r)
 		return r;
 	struct wire_proc *proc = target_proc(t);
+	/* Bodies would read %fs:0 before the loader has given fs a base. */
+	if (t->is_child && !(proc->flags & WIRE_PROC_FSGSBASE))
+		return err_setf(reterr, -ENOTSUP, "this kernel or processor does not let programs read their fs base (FSGSBASE), so "
+				"none can be traced from its start; start it, then attach with -p");
 	proc->shm_addr = t->shm_addr;
 	proc->wipe_addr = t->wipe_addr;
 	t->env.geometry = t->s->shm;
