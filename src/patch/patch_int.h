@@ -28,6 +28,7 @@ struct code {
 	int32_t *depth;    /* by instruction: bytes pushed since the entry, or DEPTH_*; NULL until asked for */
 	uint64_t *tables;  /* addresses of the jump tables found */
 	uint32_t table_cnt;
+	bool has_std;       /* the direction flag may be set inside */
 	bool unknown_jumps; /* a dispatch, and no table that it could use */
 };
 

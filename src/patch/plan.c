@@ -198,7 +198,7 @@ static bool flags_live(const struct code *c, uint32_t i, bool entry)
 {
 	for (int n = 0; n < STEP_MAX && i < c->func_cnt && !c->insn[i].bad; n++) {
 		const struct isa_insn *in = &c->insn[i].in;
-		if (in->reads_flags)
+		if (in->reads_flags || in->flow == ISA_JCC) /* those without flags (loop, jrcxz) may lead to a reader */
 			return true;
 		if (in->writes_flags || in->flow == ISA_RET)
 			return false;
@@ -213,11 +213,21 @@ static bool flags_live(const struct code *c, uint32_t i, bool entry)
 	return true;
 }
 
+/* At a ret flags and red zone are dead.  A jump that seems to leave the function may lead to a part of it
+ * that nobody could tell for one, which goes on with both. */
 static void describe(const struct plan *p, struct patch_anchor *an)
 {
-	bool entry = an->offset == 0, ret = an->kind == WIRE_SITE_RETURN;
-	an->save_flags = !ret && flags_live(&p->code, p->code.at[an->offset], entry);
-	an->skip_redzone = !ret && !entry;
+	const struct code *c = &p->code;
+	uint32_t k = c->at[an->offset];
+	uint8_t flow = c->insn[k].in.flow;
+	bool entry = an->offset == 0;
+	if (an->kind == WIRE_SITE_RETURN) {
+		an->save_flags = flow == ISA_JMP || flow == ISA_JCC;
+		an->skip_redzone = flow != ISA_RET;
+	} else {
+		an->save_flags = flags_live(c, k, entry) || (!entry && c->has_std);
+		an->skip_redzone = !entry;
+	}
 	an->sp_adj = 16 + (an->save_flags ? 8 : 0) + (an->skip_redzone ? 128 : 0);
 }
 
