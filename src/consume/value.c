@@ -59,7 +59,8 @@ bool consume_val_is_string(const struct plan_val *v) { return v->kind == PLAN_ST
 
 bool consume_val_is_symbol(const struct plan_val *v)
 {
-	return v->kind == PLAN_USYM || v->kind == PLAN_UFUNC || v->kind == PLAN_UADDR || v->kind == PLAN_UMOD;
+	return v->kind == PLAN_USYM || v->kind == PLAN_UFUNC || v->kind == PLAN_UADDR || v->kind == PLAN_UMOD ||
+	       v->kind == PLAN_KSYM || v->kind == PLAN_KMOD;
 }
 
 /* A table of hexadecimal bytes, sixteen a row, as characters beside it. */
