@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a program counts for a record is at least a quarter of it.  A producer that keeps to nothing is
+ * stopped here. */
+#define KEPT_FACTOR 4
+
 struct spec_held {
 	struct spec_held *next;
 	uint32_t proc;
@@ -62,8 +66,7 @@ void consume_spec_deinit(struct consume *c)
 
 static int keep(struct consume *c, struct consume_spec *s, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
 {
-	uint64_t bytes = rec->bytes - sizeof(*rec) + WIRE_SPEC_REC_BYTES;
-	if (s->bytes + bytes > c->geo.spec_bytes) { /* its producer did not count */
+	if (s->bytes + rec->bytes > KEPT_FACTOR * c->geo.spec_bytes) {
 		__atomic_fetch_add(&c->shm->spec_drops, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
@@ -75,7 +78,7 @@ static int keep(struct consume *c, struct consume_spec *s, const struct wire_rec
 	memcpy(&h->rec, rec, rec->bytes);
 	*s->end = h;
 	s->end = &h->next;
-	s->bytes += bytes;
+	s->bytes += rec->bytes;
 	return 0;
 }
 

@@ -9,11 +9,14 @@
 
 enum {
 	DID_RECORD = 1, DID_AGG = 2, DID_SPECULATE = 4, DID_COMMIT = 8,
+	DID_WRONG = 16, /* it has been said */
 };
 
 static void complain(struct d_compiler *c, const struct d_node *n, const char *tag, const char *what, const char *after)
 {
-	d_error(c, n->at, tag, "%s may not follow %s", what, after);
+	if (!(c->clause_did & DID_WRONG))
+		d_error(c, n->at, tag, "%s may not follow %s", what, after);
+	c->clause_did |= DID_WRONG;
 }
 
 static const char data_recording[] = "data-recording action(s)";

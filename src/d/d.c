@@ -75,6 +75,7 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	add_sources(c, srcs, cnt);
 	d_types_init(c);
 	d_syms_init(c);
+	d_net_types_init(c);
 	d_funcs_init(c);
 	if (!c->opts.strsize)
 		c->opts.strsize = STRSIZE;

@@ -139,6 +139,7 @@ struct d_type {
 	bool is_signed;
 	bool is_bool;
 	bool is_incomplete;
+	bool is_weak; /* of ours: a program may declare it anew */
 	uint8_t rank; /* of integers: 1 char, 2 short, 3 int, 4 long, 5 long long */
 	uint8_t height; /* of derived types, against nesting without end */
 	struct d_type *base; /* pointed to, element, aliased, result */
@@ -251,6 +252,7 @@ struct d_func {
 const struct d_func *d_func_find(struct d_compiler *, const char *name);
 void d_funcs_init(struct d_compiler *);
 void d_syms_init(struct d_compiler *);
+void d_net_types_init(struct d_compiler *);
 struct d_var *d_var_find(struct d_compiler *, enum d_scope, const char *name);
 struct d_var *d_var_new(struct d_compiler *, enum d_scope, const char *name, enum d_var_kind, struct d_type *,
 			struct d_place);
@@ -441,6 +443,7 @@ struct d_rec_layout {
 	uint32_t fixed, tail; /* bytes */
 	int guard, guard_cnt;
 	bool speculates;
+	uint64_t nominal; /* bytes as DTrace would count them: strings have their full length */
 	bool has_data;
 	bool failed;
 };

@@ -225,6 +225,8 @@ static struct plan_act *add_act(struct d_rec_layout *r, struct d_node *n, enum p
 
 static void add_val(struct d_rec_layout *r, struct plan_act *a, struct plan_val v, uint32_t tail)
 {
+	bool is_str = v.kind == PLAN_STR || v.kind >= PLAN_PROBEPROV;
+	r->nominal += is_str ? r->c->opts.strsize : 8 + tail;
 	if (v.kind < PLAN_PROBEPROV) {
 		v.off = r->fixed;
 		r->fixed += 8;

@@ -203,7 +203,7 @@ static int check_consts(struct ir_verify *v, uint32_t insn, enum ir_helper h)
 	case IR_HELPER_strtok:
 		return check_str_var(v, insn, 2, v->img->self_bytes);
 	case IR_HELPER_speculate:
-		return check_max(v, insn, 1, IR_REC_MAX);
+		return check_max(v, insn, 1, 2 * IR_REC_MAX);
 	case IR_HELPER_bswap:
 		return check_width(v, insn, 1);
 	case IR_HELPER_dyn_load:

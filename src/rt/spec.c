@@ -40,10 +40,8 @@ uint64_t rt_speculation(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, 
 	return 0;
 }
 
-/* Room is claimed before it is known how long the record becomes: its longest. */
-static bool claim(struct rt_ctx *ctx, struct wire_spec *s, uint64_t payload)
+static bool claim(struct rt_ctx *ctx, struct wire_spec *s, uint64_t bytes)
 {
-	uint64_t bytes = payload + WIRE_SPEC_REC_BYTES;
 	uint64_t had = __atomic_fetch_add(&s->bytes, bytes, __ATOMIC_RELAXED);
 	if (had + bytes <= ctx->shm->spec_bytes)
 		return true;
@@ -52,11 +50,11 @@ static bool claim(struct rt_ctx *ctx, struct wire_spec *s, uint64_t payload)
 	return false;
 }
 
-uint64_t rt_speculate(struct rt_ctx *ctx, uint64_t id, uint64_t payload, uint64_t c, uint64_t d)
+uint64_t rt_speculate(struct rt_ctx *ctx, uint64_t id, uint64_t bytes, uint64_t c, uint64_t d)
 {
 	UNUSED(0, c, d);
 	struct wire_spec *s = spec_at(ctx, id);
-	if (s && LOAD_ACQUIRE(&s->state) == WIRE_SPEC_ACTIVE && claim(ctx, s, payload))
+	if (s && LOAD_ACQUIRE(&s->state) == WIRE_SPEC_ACTIVE && claim(ctx, s, bytes))
 		return WIRE_SPEC_TOKEN(id, LOAD_RELAXED(&s->gen));
 	if (ctx->rec)
 		ctx->rec->type = WIRE_REC_VOID;

@@ -276,7 +276,7 @@ struct wire_shm {
 	uint64_t alloca_off, alloca_bytes; /* of each context, from the struct rt_ctx: what alloca() gives */
 	/* speculations (ADR 8) */
 	uint64_t spec_off;      /* struct wire_spec[spec_cnt]: ids 1 .. spec_cnt */
-	uint64_t spec_bytes;    /* most that one may hold */
+	uint64_t spec_bytes;    /* most that one may hold, as programs count */
 	uint32_t spec_cnt;
 	/* what was lost of them, from all producers */
 	uint32_t spec_drops, spec_busy, spec_unavail;
@@ -300,8 +300,7 @@ struct wire_spec {
 _Static_assert(sizeof(struct wire_spec) == 64, "");
 /* How records name a use of a speculation; never 0. */
 #define WIRE_SPEC_TOKEN(id, gen) ((uint64_t)(id) << 32 | (gen))
-/* What a record counts for spec_bytes, besides its payload. */
-#define WIRE_SPEC_REC_BYTES 16u
+
 
 /* An aggregation, as its executors need it. */
 enum wire_agg_fn {

@@ -113,8 +113,8 @@ static void alloca_and_what_may_be_written(void)
 	check_fault(WIRE_FAULT_BADADDR, a);
 	rt_copyin(ctx, (uint64_t)pages + PAGE, 8, 0, 0);
 	check_fault(WIRE_FAULT_BADADDR, (uint64_t)pages + PAGE);
-	rt_alloca(ctx, MKSHM_ALLOCA_BYTES, 0, 0, 0);
-	check_fault(WIRE_FAULT_NOSCRATCH, MKSHM_ALLOCA_BYTES);
+	rt_alloca(ctx, SHM_ALLOCA_BYTES, 0, 0, 0);
+	check_fault(WIRE_FAULT_NOSCRATCH, SHM_ALLOCA_BYTES);
 	rt_alloca(ctx, ~0ULL, 0, 0, 0);
 	check_fault(WIRE_FAULT_NOSCRATCH, ~0ULL);
 	end();
