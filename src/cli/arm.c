@@ -5,17 +5,27 @@
 
 struct refusals {
 	struct cli *cli;
-	uint32_t cnt;
+	uint32_t cnt, no_return_cnt;
 };
 #define REFUSALS_SHOWN 20
+#define NO_RETURN_SHOWN 1 /* who asks for one gets to know; who asks for all is not told about each */
 
-static void refused(void *arg, const struct probe *p, uint64_t addr, const char *why)
+static void refused(void *arg, const struct session_refusal *why)
 {
 	struct refusals *r = arg;
-	if (++r->cnt > REFUSALS_SHOWN && !r->cli->args.verbose)
-		return;
-	cli_error("%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
-		  (unsigned long long)addr, why);
+	const struct probe *p = why->probe;
+	bool shown = why->has_no_return ? r->no_return_cnt++ < NO_RETURN_SHOWN : r->cnt++ < REFUSALS_SHOWN;
+	if (shown || r->cli->args.verbose)
+		cli_error("%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
+			  (unsigned long long)why->addr, why->why);
+}
+
+static void count_refusals(const struct refusals *r)
+{
+	if (r->cnt > REFUSALS_SHOWN)
+		cli_error("%u more places are not traced; -v names them", r->cnt - REFUSALS_SHOWN);
+	if (r->no_return_cnt > NO_RETURN_SHOWN)
+		cli_error("%u more functions have no return instruction; -v names them", r->no_return_cnt - NO_RETURN_SHOWN);
 }
 
 static uint32_t collect(struct cli *cli, struct session_probe *v)
@@ -51,8 +61,8 @@ int cli_arm_new(struct cli *cli)
 		cli_error("could not enable tracing: %s", e.msg);
 		return CLI_ERROR;
 	}
-	if (r.cnt > REFUSALS_SHOWN && !cli->args.verbose)
-		cli_error("%u more places are not traced; -v names them", r.cnt - REFUSALS_SHOWN);
+	if (!cli->args.verbose)
+		count_refusals(&r);
 	if (cli->args.verbose)
 		cli_error("%u probes armed at %u places", n, sites);
 	return CLI_OK;

@@ -164,7 +164,12 @@ int cli_dump(struct cli *);
 void cli_usage(FILE *);
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);
-void cli_loop_signals(void);
+void cli_loop_signals(void);  /* those that end tracing */
+/*
+ * A reader of our output that went away, or a limit on the sizes of files (shared
+ * memory too), is an error with a message and never leaves the target armed.
+ */
+void cli_write_signals(void);
 bool cli_loop_interrupted(void);
 bool cli_loop_impatient(void);
 

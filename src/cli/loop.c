@@ -19,16 +19,27 @@ static void on_signal(int sig)
 bool cli_loop_interrupted(void) { return interrupts > 0; }
 bool cli_loop_impatient(void) { return interrupts > 1; }
 
-/* A reader of our output that went away must not leave the target armed, either. */
+static void catch_signal(int sig, void (*handler)(int), int flags)
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = flags }, old;
+	if (!sigaction(sig, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(sig, &sa, NULL);
+}
+
 void cli_loop_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction sa = { .sa_handler = on_signal }, old;
 	for (size_t i = 0; i < ARRAY_CNT(sigs); i++)
-		if (!sigaction(sigs[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaction(sigs[i], &sa, NULL);
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
+		catch_signal(sigs[i], on_signal, 0);
+}
+
+static void on_failed_write(int sig) { (void)sig; }
+
+/* Handlers, where SIG_IGN would be passed on to children. */
+void cli_write_signals(void)
+{
+	catch_signal(SIGPIPE, on_failed_write, SA_RESTART);
+	catch_signal(SIGXFSZ, on_failed_write, SA_RESTART);
 }
 
 static int modules_came(struct cli *cli, uint32_t proc)

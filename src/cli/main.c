@@ -2,7 +2,6 @@
 #include "cli/cli_int.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -75,7 +74,7 @@ int main(int argc, char **argv)
 	struct cli cli = { 0 };
 	if (argc < 1)
 		return CLI_USAGE;
-	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error with a message, for shared memory too */
+	cli_write_signals();
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = slash ? slash + 1 : argv[0];
 	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */

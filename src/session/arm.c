@@ -57,10 +57,13 @@ static int no_memory(struct err *reterr)
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
 
+/* @why NULL: it is the return of a function that has none. */
 static void refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
+	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
+				     .has_no_return = !why };
 	if (j->refused)
-		j->refused(j->refused_arg, j->probes[probe].probe, addr, why);
+		j->refused(j->refused_arg, &r);
 }
 
 /* ---- plan ---- */
@@ -184,7 +187,7 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN && !returns[i])
-			refuse(j, probes[i], fn->pf.addr, "the function never returns");
+			refuse(j, probes[i], fn->pf.addr, NULL);
 	return r;
 }
 
@@ -286,7 +289,9 @@ static void drop_overlaps(struct job *j)
 			if (win->form == PATCH_HOLE && win->hole_addr + 5 > stop)
 				stop = win->hole_addr + 5;
 			if (win->addr < end || is_taken(j->t, win->addr, stop))
-				drop(j, pf, "its code overlaps that of another function that is armed");
+				drop(j, pf, pf->addr == j->t->hook_addr ?
+					"dyntrace itself has its probe there, to hear of libraries that come and go" :
+					"its code overlaps that of another function that is armed");
 			if (stop > own_end)
 				own_end = stop;
 		}
@@ -552,7 +557,7 @@ static int add_hook(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
 	uint64_t addr, bytes;
-	if (t->hooked)
+	if (t->hook_addr)
 		return 0;
 	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
 		struct obj_module *m = obj_module_at(t->obj, i);
@@ -567,7 +572,8 @@ static int add_hook(struct job *j, struct err *reterr)
 		int r = plan_func(&hj, &what, &zero, 1, reterr);
 		if (!r)
 			r = make_and_commit(&hj, reterr);
-		t->hooked = !r && hj.armed;
+		if (!r && hj.armed)
+			t->hook_addr = addr;
 		job_free(&hj);
 		return r;
 	}
@@ -619,7 +625,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		for (uint32_t i = 0; i < cnt; i++)
 			if (probes[i].proc == p)
 				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (t->gone || (!n && t->hooked))
+		if (t->gone || (!n && t->hook_addr))
 			continue;
 		qsort(req, n, sizeof(*req), compare_requests);
 		r = arm_target(&j, req, n, reterr);

@@ -114,7 +114,7 @@ int session_explain(struct session *s, uint32_t proc, const struct probe *p, FIL
 		for (int i = 0; i < n; i++)
 			print_anchor(out, &fn, wins, &anchors[i]);
 		if (!n)
-			fprintf(out, "  the function never returns\n");
+			fprintf(out, "  " FUNC_NO_RETURN "\n");
 	}
 	free(wins);
 	free(anchors);

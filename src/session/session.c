@@ -5,7 +5,6 @@
 #include "wire/layout.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
@@ -46,17 +45,14 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	return wire_layout(out, &in, reterr);
 }
 
-/* A limit on file sizes counts for it, too, though it is sparse; and beyond it comes SIGXFSZ. */
+/* A limit on file sizes counts for it, too, though it is sparse; the caller survives SIGXFSZ. */
 static int set_size(int fd, uint64_t bytes)
 {
 	struct rlimit lim, wide;
-	struct sigaction ign = { .sa_handler = SIG_IGN }, old;
 	getrlimit(RLIMIT_FSIZE, &lim);
 	wide = (struct rlimit){ lim.rlim_max, lim.rlim_max };
 	setrlimit(RLIMIT_FSIZE, &wide);
-	sigaction(SIGXFSZ, &ign, &old);
 	int r = ftruncate(fd, (off_t)bytes) ? -errno : 0;
-	sigaction(SIGXFSZ, &old, NULL);
 	setrlimit(RLIMIT_FSIZE, &lim);
 	return r;
 }

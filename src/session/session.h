@@ -55,8 +55,14 @@ struct session_probe {
 	const uint32_t *progs;
 	uint32_t prog_cnt;
 };
+struct session_refusal {
+	const struct probe *probe;
+	uint64_t addr;
+	const char *why;
+	bool has_no_return; /* a return probe of a function that has no place to return from: no event is missed */
+};
 /* Called for each place that cannot be armed; nothing has been changed yet. */
-typedef void session_refused_fn(void *arg, const struct probe *, uint64_t addr, const char *why);
+typedef void session_refused_fn(void *arg, const struct session_refusal *);
 /* Arms all @probes of a target (under one stop). May be called again for modules that
  * came later. *ret_site_cnt: places armed. Tool probes get a site each. */
 int session_arm(struct session *, const struct session_probe *probes, uint32_t cnt, session_refused_fn *, void *arg,

@@ -29,7 +29,6 @@ struct arena {
 struct placed {
 	uint64_t addr;
 	uint32_t bytes;
-	uint32_t site_first, site_cnt; /* reserved for reports */
 	uint64_t hole_addr;            /* 0: none, or inside another window */
 	uint8_t hole_old[5];
 	uint8_t old[PATCH_WINDOW_MAX];
@@ -54,7 +53,7 @@ struct target {
 	uint32_t placed_cnt;
 	struct patch_move *moves; /* of all trampolines */
 	uint64_t move_cnt;
-	bool hooked;
+	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 	uint64_t unw_used;
@@ -163,6 +162,7 @@ struct func {
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
+#define FUNC_NO_RETURN "it has no return instruction: it never returns, or runs on into the next function"
 
 /* sites.c */
 uint32_t session_site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);

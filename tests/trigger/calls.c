@@ -126,7 +126,8 @@ static void lock_up(void)
 {
 #ifdef SECCOMP_SET_MODE_FILTER
 	static const int fine[] = { SYS_read, SYS_write, SYS_clock_nanosleep, SYS_nanosleep, SYS_futex, SYS_exit,
-				    SYS_exit_group, SYS_restart_syscall, SYS_munmap, SYS_madvise, SYS_rt_sigprocmask };
+				    SYS_exit_group, SYS_restart_syscall, SYS_munmap, SYS_madvise, SYS_rt_sigprocmask,
+				    SYS_set_robust_list, SYS_rseq /* threads that only begin */ };
 	enum { CNT = sizeof(fine) / sizeof(fine[0]) };
 	struct sock_filter f[CNT + 3] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)) };
 	for (int i = 0; i < CNT; i++)

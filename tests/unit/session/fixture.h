@@ -74,10 +74,10 @@ static inline bool fixture_probe(struct fixture *f, const char *mod, const char 
 	return CHECK_MSG(false, "no function %s in %s", name, mod);
 }
 
-static inline void fixture_refused(void *arg, const struct probe *p, uint64_t addr, const char *why)
+static inline void fixture_refused(void *arg, const struct session_refusal *r)
 {
 	struct fixture *f = arg;
-	printf("# refused: %s:%s at 0x%llx: %s\n", p->func, p->name, (unsigned long long)addr, why);
+	printf("# refused: %s:%s at 0x%llx: %s\n", r->probe->func, r->probe->name, (unsigned long long)r->addr, r->why);
 	f->refused++;
 }
 
