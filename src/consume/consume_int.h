@@ -80,7 +80,7 @@ struct canon {
 struct spec_held; /* a record that waits */
 struct consume_spec {
 	struct spec_held *first, **end;
-	uint64_t bytes; /* of its records */
+	uint64_t bytes; /* of its records, as the plan counts them */
 	uint32_t gen;   /* of the use that runs; what the shared memory says is not believed */
 	bool committed; /* the use before it was */
 };

@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a program counts for a record is at least a quarter of it.  A producer that keeps to nothing is
- * stopped here. */
-#define KEPT_FACTOR 4
-
 struct spec_held {
 	struct spec_held *next;
 	uint32_t proc;
@@ -66,7 +62,8 @@ void consume_spec_deinit(struct consume *c)
 
 static int keep(struct consume *c, struct consume_spec *s, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
 {
-	if (s->bytes + rec->bytes > KEPT_FACTOR * c->geo.spec_bytes) {
+	uint64_t bytes = c->plan->clauses[rec->clause].spec_bytes;
+	if (s->bytes + bytes > c->geo.spec_bytes) {
 		__atomic_fetch_add(&c->shm->spec_drops, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
@@ -78,7 +75,7 @@ static int keep(struct consume *c, struct consume_spec *s, const struct wire_rec
 	memcpy(&h->rec, rec, rec->bytes);
 	*s->end = h;
 	s->end = &h->next;
-	s->bytes += rec->bytes;
+	s->bytes += bytes;
 	return 0;
 }
 
@@ -86,8 +83,11 @@ int consume_spec_keep(struct consume *c, const struct wire_rec *rec, uint64_t to
 {
 	uint32_t id, gen = (uint32_t)token;
 	struct consume_spec *s = find(c, token, &id);
-	if (s && gen == s->gen)
-		return keep(c, s, rec, proc, reterr);
+	if (s && gen == s->gen) {
+		int rc = keep(c, s, rec, proc, reterr);
+		STORE_RELAXED(&shared(c, id)->bytes, s->bytes);
+		return rc;
+	}
 	if (s && gen + 1 == s->gen && s->committed)
 		return consume_act_perform(c, rec, proc, reterr);
 	return 0;

@@ -237,8 +237,8 @@ static void check_printf(struct d_compiler *c, struct d_node *n)
 	if (f->kind != N_STR) {
 		if (!d_bad(f))
 			d_error(c, f->at, d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
-				"argument #1 is incompatible with prototype:\n\tprototype: string "
-				"constant\n\t argument: %s", n->str, d_type_str(c, f->type));
+				"argument #1 is incompatible with prototype:\n\tprototype: %s\n\t argument: %s", n->str,
+				d_is_strlike(f->type) ? "string constant" : "string", d_type_str(c, f->type));
 		return;
 	}
 	if (n->func->what == D_A_FREOPEN && !strcmp(f->str, "."))

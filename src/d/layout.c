@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#define SPEC_HEAD_BYTES 16 /* of a speculated record, as DTrace counts for specsize */
 #define USTACK_FRAMES 100 /* where neither ustack() nor an option says */
 
 static void *plan_alloc(struct d_compiler *c, size_t cnt, size_t size)
@@ -409,6 +410,7 @@ void d_layout_clause(struct d_rec_layout *r, struct d_node *clause)
 		r->fixed += 8;
 	}
 	r->pc->is_default = !clause->r;
+	r->pc->spec_bytes = (uint32_t)(r->nominal > IR_REC_MAX ? IR_REC_MAX : r->nominal) + SPEC_HEAD_BYTES;
 	r->has_data |= r->pc->is_default;
 	if (r->fixed > UINT16_MAX || r->fixed + (uint64_t)r->tail > IR_REC_MAX) {
 		d_error(r->c, clause->at, "D_LIMIT", "the clause records more than a record can hold: split it");

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SPEC_HEAD_BYTES 16 /* of a speculated record, as DTrace counts for specsize */
-
 /* ---- emitting ---- */
 
 static uint32_t emit(struct lw *l, enum ir_op op, uint32_t dst, uint32_t a, uint32_t b, int64_t imm, uint16_t aux)
@@ -250,8 +248,7 @@ static void lower_clause(struct d_compiler *c, struct d_node *n)
 	c->builder = ir_builder_create(n->clause);
 	if (!c->builder)
 		d_oom(c);
-	struct lw l = { .c = c, .b = c->builder, .pc = pc, .mask = WIRE_NONE, .skip = WIRE_NONE,
-			.spec_bytes = (uint32_t)(r.nominal > IR_REC_MAX ? IR_REC_MAX : r.nominal) + SPEC_HEAD_BYTES };
+	struct lw l = { .c = c, .b = c->builder, .pc = pc, .mask = WIRE_NONE, .skip = WIRE_NONE };
 	ir_scratch(l.b, c->prog.image.this_bytes);
 	reserve_agg_slots(&l, n->r);
 	uint32_t skip = WIRE_NONE;

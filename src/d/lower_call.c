@@ -123,7 +123,7 @@ static void lower_tracemem(struct lw *l, const struct plan_act *act, struct d_no
 
 static void lower_speculate(struct lw *l, struct d_node *n)
 {
-	uint64_t args[] = { lw_as(l, n->args, l->c->t.int_), l->spec_bytes };
+	uint64_t args[] = { lw_as(l, n->args, l->c->t.int_), l->pc->spec_bytes };
 	uint32_t token = lw_call(l, IR_HELPER_speculate, args, 2);
 	l->skip = lw_branch(l, IR_OP_BRZ, token);
 	ir_emit(l->b, IR_OP_STR, WIRE_NONE, token, WIRE_NONE, l->pc->spec_off, 8);

@@ -26,7 +26,6 @@ struct lw {
 	struct lw_tuple *tuples;
 	uint32_t tuple_cnt, tuple_cap;
 	uint32_t mask;   /* register with the branch mask; WIRE_NONE */
-	uint32_t spec_bytes; /* what the record counts for specsize */
 	uint32_t skip;   /* branch past all statements; WIRE_NONE: none */
 	uint32_t action; /* statements so far */
 };

@@ -61,6 +61,7 @@ struct plan_clause {
 	uint32_t mask_off; /* WIRE_NONE: no branch in the clause */
 	bool speculates;   /* the payload has at spec_off the token of the record's speculation, or 0 */
 	uint32_t spec_off;
+	uint32_t spec_bytes; /* what such a record counts for the size of its speculation */
 	bool is_default;   /* empty body: prints only the probe's line */
 	/* Probe descriptions, as written after macro expansion. */
 	struct plan_probe_desc {

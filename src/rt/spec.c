@@ -40,12 +40,11 @@ uint64_t rt_speculation(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, 
 	return 0;
 }
 
-static bool claim(struct rt_ctx *ctx, struct wire_spec *s, uint64_t bytes)
+/* The consumer counts, for it sees how a record ended; so a burst can be larger than it shows. */
+static bool has_room(struct rt_ctx *ctx, const struct wire_spec *s, uint64_t bytes)
 {
-	uint64_t had = __atomic_fetch_add(&s->bytes, bytes, __ATOMIC_RELAXED);
-	if (had + bytes <= ctx->shm->spec_bytes)
+	if (LOAD_RELAXED(&s->bytes) + bytes <= ctx->shm->spec_bytes)
 		return true;
-	__atomic_fetch_sub(&s->bytes, bytes, __ATOMIC_RELAXED);
 	count_one(&ctx->shm->spec_drops);
 	return false;
 }
@@ -54,7 +53,7 @@ uint64_t rt_speculate(struct rt_ctx *ctx, uint64_t id, uint64_t bytes, uint64_t 
 {
 	UNUSED(0, c, d);
 	struct wire_spec *s = spec_at(ctx, id);
-	if (s && LOAD_ACQUIRE(&s->state) == WIRE_SPEC_ACTIVE && claim(ctx, s, bytes))
+	if (s && LOAD_ACQUIRE(&s->state) == WIRE_SPEC_ACTIVE && has_room(ctx, s, bytes))
 		return WIRE_SPEC_TOKEN(id, LOAD_RELAXED(&s->gen));
 	if (ctx->rec)
 		ctx->rec->type = WIRE_REC_VOID;

@@ -276,7 +276,7 @@ struct wire_shm {
 	uint64_t alloca_off, alloca_bytes; /* of each context, from the struct rt_ctx: what alloca() gives */
 	/* speculations (ADR 8) */
 	uint64_t spec_off;      /* struct wire_spec[spec_cnt]: ids 1 .. spec_cnt */
-	uint64_t spec_bytes;    /* most that one may hold, as programs count */
+	uint64_t spec_bytes;    /* most that one may hold; what is beyond it is dropped */
 	uint32_t spec_cnt;
 	/* what was lost of them, from all producers */
 	uint32_t spec_drops, spec_busy, spec_unavail;
@@ -293,7 +293,7 @@ enum wire_spec_state {
 struct wire_spec {
 	uint32_t state;    /* enum wire_spec_state */
 	uint32_t gen;      /* counts the uses of this id */
-	uint64_t bytes;    /* claimed by speculate() in this use */
+	uint64_t bytes;    /* kept of this use; by the consumer */
 	uint64_t end_tsc;  /* of the firing that ended it */
 	uint64_t pad[5];
 };

@@ -110,7 +110,7 @@ static void alloca_and_what_may_be_written(void)
 	rt_poke(ctx, (uint64_t)shm, 1, 1, 0);
 	check_fault(WIRE_FAULT_BADADDR, (uint64_t)shm);
 	rt_copyinto(ctx, (uint64_t)pages, 2000, a, 0);
-	check_fault(WIRE_FAULT_BADADDR, a);
+	check_fault(WIRE_FAULT_BADSIZE, 2000);
 	rt_copyin(ctx, (uint64_t)pages + PAGE, 8, 0, 0);
 	check_fault(WIRE_FAULT_BADADDR, (uint64_t)pages + PAGE);
 	rt_alloca(ctx, SHM_ALLOCA_BYTES, 0, 0, 0);
