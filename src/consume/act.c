@@ -133,9 +133,8 @@ static int act_perform(struct act_run *r)
 			return consume_agg_print_fmt(c, c->opts.out, r->fmt, act->aggs, act->agg_cnt, r->reterr);
 		return consume_agg_print_default(c, c->opts.out, act->aggs, act->agg_cnt, r->reterr);
 	case PLAN_EXIT:
-		/* The first one counts: what came after it should not have run. */
-		if (!c->exited)
-			c->exit_status = (int)consume_val_int(&act->vals[0], &r->src);
+		/* The last one counts: END has the final word. */
+		c->exit_status = (int)consume_val_int(&act->vals[0], &r->src);
 		c->exited = true;
 		return 0;
 	case PLAN_CLEAR: case PLAN_TRUNC: case PLAN_NORMALIZE: case PLAN_DENORMALIZE:

@@ -204,6 +204,7 @@ struct d_var {
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
 	bool busy;        /* inlines: being lowered */
+	bool holds_alloca, holds_other; /* check_alloca.c: what was assigned */
 	struct d_var *next; /* in order of creation */
 	struct d_place at;
 };
@@ -407,6 +408,8 @@ void d_check_expr(struct d_compiler *, struct d_node *);
 void d_check_call(struct d_compiler *, struct d_node *);
 void d_check_args(struct d_compiler *, struct d_node *, const struct d_func *, const char *args);
 void d_check_action(struct d_compiler *, struct d_node *);
+/* A plain assignment, whose sides were checked. */
+void d_check_alloca(struct d_compiler *, const struct d_node *);
 /* A call of @f comes next in the clause. */
 void d_check_order(struct d_compiler *, const struct d_node *, const struct d_func *f);
 const char *d_strtok_var(struct d_compiler *); /* the hidden self-> variable that strtok() keeps its string in */
