@@ -78,6 +78,7 @@ static void check_clause(struct d_compiler *c, struct d_node *n)
 	if (pred_first)
 		check_pred(c, n);
 	c->clause_did = 0;
+	c->whole_used = c->whole_base;
 	c->region = "action list";
 	check_stmts(c, n->r);
 	if (n->l && !pred_first)
@@ -99,9 +100,6 @@ static bool check_object(struct d_compiler *c, struct d_node *n, struct d_type *
 	else if (t->kind == D_T_ARRAY && !t->cnt)
 		d_error(c, n->at, "D_DECL_ARRNULL", "array declaration requires array dimension or tuple "
 			"signature: %s", n->str);
-	else if (t->kind == D_T_FLOAT)
-		d_error(c, n->at, "D_UNSUP", "variables of floating-point types are not supported by this "
-			"version: %s", n->str);
 	else
 		return true;
 	return false;
@@ -111,9 +109,10 @@ static void check_keys_decl(struct d_compiler *c, struct d_node *n)
 {
 	for (uint32_t i = 0; i < n->key_cnt; i++) {
 		struct d_type *t = n->keys[i].type;
-		if (!d_is_scalar(t) && !d_is_string(t))
-			d_error(c, n->at, "D_KEY_TYPE", "%s expression may not be used as array index: key #%u",
-				d_type_str(c, t), i + 1);
+		if (!d_is_scalar(t) && !d_is_string(t) && !d_is_whole(t))
+			d_error(c, n->at, "D_DECL_PROTO_TYPE", "array prototype may not use parameter of type %s: "
+				"%s, parameter #%u", d_type_str(c, t), n->keys[i].name ? n->keys[i].name :
+				"(anonymous)", i + 1);
 	}
 }
 
@@ -138,11 +137,6 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 	}
 	if (v || !check_object(c, n, n->type))
 		return;
-	if (n->keys && !d_is_scalar(n->type) && !d_is_string(n->type)) {
-		d_error(c, n->at, "D_UNSUP", "associative arrays of %s are not supported by this version: %s",
-			d_type_str(c, n->type), n->str);
-		return;
-	}
 	check_keys_decl(c, n);
 	v = d_var_new(c, n->scope, n->str, n->keys ? D_VAR_ASSOC : D_VAR_SCALAR, n->type, n->at);
 	v->keys = n->keys;

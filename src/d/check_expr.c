@@ -17,8 +17,6 @@ bool d_operand_ok(struct d_compiler *c, const struct d_node *n, const char *op)
 		d_error(c, n->at, "D_OP_ACT", "operator %s operands cannot be actions", op);
 	else if (t->kind == D_T_AGG || t->kind == D_T_STACK || t->kind == D_T_USYM)
 		d_error(c, n->at, "D_OP_DYN", "operator %s operands cannot be of dynamic type", op);
-	else if (t->kind == D_T_FLOAT)
-		d_error(c, n->at, "D_UNSUP", "floating-point arithmetic is not supported by this version");
 	else
 		return true;
 	return false;
@@ -47,11 +45,9 @@ bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *
 		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
 	else if (!d_is_lvalue(n))
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
-	else if (t->kind == D_T_ARRAY || d_is_sou(t))
-		d_error(c, n->at, "D_UNSUP", "assignment of %s is not supported by this version", d_type_str(c,
-			n->type));
-	else if (n->kind == N_MEMBER && n->memb && n->memb->bits)
-		d_error(c, n->at, "D_UNSUP", "assignment to a bit-field is not supported by this version");
+	else if (t->kind == D_T_ARRAY)
+		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
+			d_type_str(c, n->type));
 	else
 		return true;
 	return false;
@@ -80,6 +76,8 @@ bool d_assignable(struct d_compiler *c, struct d_type *to, struct d_node *from)
 		return d_is_strlike(from->type) || d_is_null(from);
 	if (d_is_int(to))
 		return d_is_int(from->type);
+	if (d_is_sou(to) || d_resolve(to)->kind == D_T_FLOAT)
+		return d_type_same(to, from->type);
 	return d_resolve(to)->kind == D_T_PTR && d_ptr_compat(&as, from);
 }
 
@@ -119,7 +117,7 @@ static bool fold_binary(struct d_node *n, int64_t a, int64_t b, int64_t *ret)
 
 static int64_t as_operand(const struct d_node *n, const struct d_node *child)
 {
-	return n->op_type ? d_canon(n->op_type, child->val) : child->val;
+	return n->op_type ? d_convert(child->type, n->op_type, child->val) : child->val;
 }
 
 void d_fold(struct d_compiler *c, struct d_node *n)
@@ -150,7 +148,8 @@ void d_fold(struct d_compiler *c, struct d_node *n)
 		return;
 	}
 	n->is_const = true;
-	n->val = d_canon(n->type, v);
+	/* Arithmetic keeps 64 bits, as at run time. */
+	n->val = n->kind == N_CAST ? d_canon(n->type, v) : n->kind == N_UNARY && n->op_type ? d_canon(n->op_type, v) : v;
 }
 
 /* ---- unary ---- */
@@ -204,14 +203,21 @@ bool d_is_memory(const struct d_node *n)
 
 static void check_addr(struct d_compiler *c, struct d_node *n)
 {
-	if (n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
+	if (n->l->kind == N_IDENT || (n->l->kind == N_INDEX && n->l->var))
+		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
+	else if (n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
 		d_error(c, n->at, "D_ADDROF_BITFIELD", "cannot take address of bit-field");
 	else if (!d_is_lvalue(n->l))
 		d_error(c, n->at, "D_ADDROF_LVAL", "unacceptable operand for unary & operator");
-	else if (!d_is_memory(n->l))
-		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
 	else
 		n->type = d_type_ptr(c, n->l->type);
+}
+
+/* Computed as C does, but of the operand's type. */
+static void propagate(struct d_compiler *c, struct d_node *n)
+{
+	n->op_type = d_promote(c, n->l->type);
+	n->type = d_resolve(n->l->type)->kind == D_T_ENUM ? n->op_type : n->l->type;
 }
 
 static void check_unary(struct d_compiler *c, struct d_node *n)
@@ -246,13 +252,13 @@ static void check_unary(struct d_compiler *c, struct d_node *n)
 		if (!d_is_int(t))
 			d_error(c, n->at, "D_OP_INT", "operator ~ requires an operand of integral type");
 		else
-			n->type = n->op_type = d_promote(c, t);
+			propagate(c, n);
 		break;
 	default:
 		if (!d_is_int(t))
 			d_error(c, n->at, "D_OP_ARITH", "operator %s requires an operand of arithmetic type", op);
 		else
-			n->type = n->op_type = d_promote(c, t);
+			propagate(c, n);
 	}
 	if (!d_bad(n))
 		d_fold(c, n);

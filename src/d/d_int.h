@@ -171,6 +171,9 @@ bool d_is_sou(struct d_type *);
 struct d_type *d_pointee(struct d_type *);
 struct d_type *d_promote(struct d_compiler *, struct d_type *);
 struct d_type *d_usual(struct d_compiler *, struct d_type *, struct d_type *); /* usual arithmetic conversions */
+struct d_type *d_rank(struct d_compiler *, struct d_type *, struct d_type *); /* of the result, as DTrace ranks types */
+bool d_is_whole(struct d_type *);   /* handled by its address: struct, union, array, floating point */
+int64_t d_convert(struct d_type *from, struct d_type *to, int64_t v); /* an operand of arithmetic */
 int64_t d_canon(struct d_type *, int64_t v); /* as a register holds a value of the type */
 void d_layout_sou(struct d_type *);
 const struct d_member *d_member_find(struct d_type *, const char *name, uint32_t *ret_off);
@@ -183,8 +186,12 @@ enum d_var_kind { D_VAR_SCALAR, D_VAR_ASSOC, D_VAR_BUILTIN, D_VAR_INLINE, D_VAR_
 
 struct d_node;
 struct d_func;
+struct d_xlator;
+struct d_xmember;
 struct d_key { /* of an associative array or aggregation */
 	struct d_type *type;
+	const char *name; /* of parameters; NULL: none */
+	struct d_place at;
 	bool mixed;     /* aggregations: a use that is no interned string */
 	bool sref;      /* after the layout: an interned string, in the field */
 	uint32_t depth; /* stacks */
@@ -300,6 +307,9 @@ struct d_node {
 	const struct d_func *func;
 	const struct d_member *memb;
 	uint32_t memb_off;
+	uint32_t whole;         /* of an element that is a whole: where its copy lies, from d_compiler.this_vars */
+	const struct d_xlator *xl;        /* its value is of a translator */
+	const struct d_xmember *xl_memb; /* N_MEMBER of that */
 	/* After the layout. */
 	uint32_t act;           /* calls of actions: index in the plan's clause */
 	int guard, else_guard;  /* N_IF: bits of its parts in the record's mask; -1: none */
@@ -336,6 +346,9 @@ struct d_compiler {
 	uint32_t src_cnt;
 	struct d_node *tops, **top_tail;
 	bool checked;
+	/* Copies of elements that are wholes, behind the this-> variables: bytes used where the check is, by the clause
+	 * that uses most, and by what lies outside of clauses; where they begin. */
+	uint32_t whole_used, whole_max, whole_base, this_vars;
 	uint32_t clause_did; /* check_order.c: what the clause that is checked has done */
 	const char *region; /* where the check is: "predicate", "action list" */
 	struct d_diag diags[D_DIAG_MAX];

@@ -75,6 +75,7 @@ static void option(struct d_parser *p, struct d_place at, const char *s)
 		return;
 	}
 	own_option(&p->c->opts, name, value);
+	p->c->t.string->size = wire_str_bytes(p->c->opts.strsize);
 }
 
 static void pragma_d(struct d_parser *p, struct d_place at, const char *s)
