@@ -90,7 +90,7 @@ static void check_clause(struct d_compiler *c, struct d_node *n)
 /* ---- declarations ---- */
 
 /* An object of this type can be a variable. */
-static bool check_object(struct d_compiler *c, struct d_node *n, struct d_type *type)
+bool d_check_object(struct d_compiler *c, struct d_node *n, struct d_type *type)
 {
 	struct d_type *t = d_resolve(type);
 	if (t->kind == D_T_VOID)
@@ -135,37 +135,13 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 			n->str);
 		return;
 	}
-	if (v || !check_object(c, n, n->type))
+	if (v || !d_check_object(c, n, n->type))
 		return;
 	check_keys_decl(c, n);
 	v = d_var_new(c, n->scope, n->str, n->keys ? D_VAR_ASSOC : D_VAR_SCALAR, n->type, n->at);
 	v->keys = n->keys;
 	v->key_cnt = n->key_cnt;
 	v->keys_known = n->keys != NULL;
-}
-
-static void check_inline(struct d_compiler *c, struct d_node *n)
-{
-	if (n->keys || d_resolve(n->type)->kind == D_T_FUNC) {
-		d_error(c, n->at, "D_UNSUP", "inline arrays and functions are not supported by this version: %s",
-			n->str);
-		return;
-	}
-	if (d_var_find(c, D_GLOBAL, n->str) || d_func_find(c, n->str)) {
-		d_error(c, n->at, "D_DECL_IDRED", "identifier redefined: %s", n->str);
-		return;
-	}
-	d_check_expr(c, n->l);
-	if (!check_object(c, n, n->type) || d_bad(n->l))
-		return;
-	if (!d_assignable(c, n->type, n->l)) {
-		d_error(c, n->at, "D_OP_INCOMPAT", "inline %s definition uses incompatible types: \"%s\" = \"%s\"",
-			n->str,
-			d_type_str(c, n->type), d_type_str(c, n->l->type));
-		return;
-	}
-	struct d_var *v = d_var_new(c, D_GLOBAL, n->str, D_VAR_INLINE, n->type, n->at);
-	v->init = n->l;
 }
 
 void d_check_top(struct d_compiler *c, struct d_node *n)
@@ -178,7 +154,13 @@ void d_check_top(struct d_compiler *c, struct d_node *n)
 		check_decl(c, n);
 		break;
 	case N_INLINE:
-		check_inline(c, n);
+		d_check_inline(c, n);
+		break;
+	case N_XLATOR:
+		d_check_translator(c, n);
+		break;
+	case N_PROVIDER:
+		d_check_provider(c, n);
 		break;
 	default:
 		break;

@@ -170,7 +170,8 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 		right_ok = false;
 	}
 	/* A name that a mistake was to define is known as wrong, so that its uses are not reported too. */
-	d_define(c, n->l, !right_ok ? c->t.err : n->op == T_ASGN ? n->r->type : c->t.long_);
+	struct d_type *rt = n->r->type->kind == D_T_XLATED ? n->r->type->base : n->r->type;
+	d_define(c, n->l, !right_ok ? c->t.err : n->op == T_ASGN ? rt : c->t.long_);
 	d_check_expr(c, n->l);
 	if (right_ok && (d_resolve(n->l->type)->kind == D_T_ARRAY || d_resolve(n->l->type)->kind == D_T_FUNC)) {
 		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,

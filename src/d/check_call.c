@@ -202,7 +202,7 @@ static void check_trace(struct d_compiler *c, struct d_node *n)
 	struct d_type *t = d_resolve(a->type);
 	if (t->kind == D_T_VOID || a->is_act)
 		d_error(c, a->at, "D_TRACE_VOID", "trace( ) may not be applied to a void expression");
-	else if (t->kind == D_T_AGG)
+	else if (t->kind == D_T_AGG || t->kind == D_T_XLATED)
 		d_error(c, a->at, "D_TRACE_DYN", "trace( ) may not be applied to a dynamic expression");
 	else if (t->kind == D_T_FUNC || t->is_incomplete)
 		d_error(c, a->at, "D_PROTO_ARG", "trace( ) argument #1 is incompatible with "

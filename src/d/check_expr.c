@@ -15,7 +15,7 @@ bool d_operand_ok(struct d_compiler *c, const struct d_node *n, const char *op)
 		return false;
 	if (n->is_act)
 		d_error(c, n->at, "D_OP_ACT", "operator %s operands cannot be actions", op);
-	else if (t->kind == D_T_AGG || t->kind == D_T_STACK || t->kind == D_T_USYM)
+	else if (t->kind == D_T_AGG || (t->kind == D_T_XLATED && strchr(",?", *op)) || t->kind == D_T_STACK || t->kind == D_T_USYM)
 		d_error(c, n->at, "D_OP_DYN", "operator %s operands cannot be of dynamic type", op);
 	else
 		return true;
@@ -32,7 +32,7 @@ bool d_is_lvalue(const struct d_node *n)
 	case N_UNARY:
 		return n->op == T_DEREF && d_resolve(n->l->type)->kind != D_T_STRING;
 	case N_MEMBER:
-		return n->op == T_ARROW || d_is_lvalue(n->l);
+		return !n->xl_memb && (n->op == T_ARROW || d_is_lvalue(n->l));
 	default:
 		return false;
 	}
@@ -76,6 +76,8 @@ bool d_assignable(struct d_compiler *c, struct d_type *to, struct d_node *from)
 		return d_is_strlike(from->type) || d_is_null(from);
 	if (d_is_int(to))
 		return d_is_int(from->type);
+	if (from->type->kind == D_T_XLATED)
+		return from->type == from->type->xl->sou_type && d_type_same(to, from->type->xl->dst);
 	if (d_is_sou(to) || d_resolve(to)->kind == D_T_FLOAT)
 		return d_type_same(to, from->type);
 	return d_resolve(to)->kind == D_T_PTR && d_ptr_compat(&as, from);
@@ -173,6 +175,10 @@ static void check_incdec(struct d_compiler *c, struct d_node *n)
 static void check_deref(struct d_compiler *c, struct d_node *n)
 {
 	struct d_type *to = d_pointee(n->l->type);
+	if (n->l->type->kind == D_T_XLATED && d_resolve(n->l->type->base)->kind == D_T_PTR) {
+		n->type = n->l->type->xl->sou_type;
+		return;
+	}
 	if (d_is_string(n->l->type)) {
 		n->type = c->t.char_;
 		return;
@@ -297,6 +303,10 @@ static bool cast_ok(struct d_type *to, struct d_type *from)
 	from = d_resolve(from);
 	if (to->kind == D_T_VOID)
 		return true;
+	if (from->kind == D_T_XLATED)
+		return false;
+	if (d_is_sou(to) || to->kind == D_T_FLOAT)
+		return d_type_same(to, from);
 	if (to->kind == D_T_STRING)
 		return d_is_strlike(from) || d_is_scalar(from);
 	if (from->kind == D_T_STRING)
@@ -365,6 +375,10 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 	if (!d_operand_ok(c, n->l, op))
 		return;
 	struct d_type *t = d_resolve(n->l->type);
+	if (t->kind == D_T_XLATED) {
+		d_check_xlated_member(c, n);
+		return;
+	}
 	if (n->op == T_ARROW && !d_is_ptr(t)) {
 		d_error(c, n->at, "D_OP_PTR", "operator -> must be applied to a pointer");
 		return;
@@ -467,6 +481,6 @@ void d_check_expr(struct d_compiler *c, struct d_node *n)
 		check_member(c, n);
 		break;
 	default:
-		d_error(c, n->at, "D_XLATE_NONE", "translators are not supported by this version");
+		d_check_xlate(c, n);
 	}
 }

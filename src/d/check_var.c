@@ -58,6 +58,11 @@ void d_check_ident(struct d_compiler *c, struct d_node *n)
 		n->val = v->val;
 		break;
 	case D_VAR_INLINE:
+		if (v->keys) {
+			d_error(c, n->at, "D_IDENT_BADREF", "associative array '%s' may not be referenced as scalar", v->name);
+			n->type = c->t.err;
+			break;
+		}
 		if (v->init->is_const && d_is_int(v->type)) {
 			n->is_const = true;
 			n->val = d_canon(v->type, v->init->val);
@@ -193,6 +198,13 @@ static bool check_named(struct d_compiler *c, struct d_node *n)
 		n->l->type = v->type;
 		n->l->var = v;
 		n->whole = d_is_whole(v->type) ? whole_slot(c, d_resolve(v->type)->size) : 0;
+		return true;
+	}
+	if (v && v->kind == D_VAR_INLINE && v->keys) {
+		d_check_keys(c, n, &v->keys, &v->key_cnt, &v->keys_known, false);
+		n->type = v->type;
+		n->l->type = v->type;
+		n->l->var = v;
 		return true;
 	}
 	if (v && v->kind == D_VAR_BUILTIN && v->id == D_B_UREGS) {

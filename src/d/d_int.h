@@ -122,6 +122,7 @@ enum d_type_kind {
 	D_T_STACK,   /* of ustack() */
 	D_T_USYM,    /* of usym() and its family */
 	D_T_AGG,     /* an aggregation as an argument */
+	D_T_XLATED,  /* of xlate <base>: members are computed where they are used */
 };
 
 struct d_member {
@@ -145,6 +146,7 @@ struct d_type {
 	struct d_type *base; /* pointed to, element, aliased, result */
 	uint64_t cnt; /* of elements */
 	struct d_member *members;
+	const struct d_xlator *xl; /* D_T_XLATED */
 	struct d_type *ptr; /* the pointer to it, once there is one */
 };
 
@@ -182,7 +184,7 @@ const struct d_member *d_member_find(struct d_type *, const char *name, uint32_t
 
 enum d_scope { D_GLOBAL, D_SELF, D_THIS, D_SCOPE_CNT };
 
-enum d_var_kind { D_VAR_SCALAR, D_VAR_ASSOC, D_VAR_BUILTIN, D_VAR_INLINE, D_VAR_ENUMERATOR };
+enum d_var_kind { D_VAR_SCALAR, D_VAR_ASSOC, D_VAR_BUILTIN, D_VAR_INLINE, D_VAR_ENUMERATOR, D_VAR_PARAM };
 
 struct d_node;
 struct d_func;
@@ -210,7 +212,9 @@ struct d_var {
 	uint32_t id;      /* arrays: number of the dynamic variable; built-ins: enum d_builtin */
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
-	bool busy;        /* inlines: being lowered */
+	struct d_var **params; /* inlines with keys: one for each */
+	struct d_var *next_param; /* parameters that can be seen, the nearest first */
+	uint32_t reg;     /* parameters: the argument, where the body is being lowered */
 	bool holds_alloca, holds_other; /* check_alloca.c: what was assigned */
 	struct d_var *next; /* in order of creation */
 	struct d_place at;
@@ -266,6 +270,23 @@ struct d_var *d_var_new(struct d_compiler *, enum d_scope, const char *name, enu
 			struct d_place);
 struct d_type *d_typename(struct d_compiler *, const char *name); /* NULL: none */
 
+/* translator dst < src param > { member = expr; ... } */
+struct d_xmember {
+	const char *name;
+	struct d_node *expr;
+	struct d_place at;
+	const struct d_member *memb; /* of dst */
+	uint32_t off;
+	struct d_xmember *next;
+};
+struct d_xlator {
+	struct d_type *dst, *src;
+	struct d_var *param;
+	struct d_xmember *members;
+	struct d_type *sou_type, *ptr_type; /* of what it gives */
+	struct d_xlator *next;
+};
+
 /* ---- tree ---- */
 
 /* D_NODE(name, text in dumps) */
@@ -277,6 +298,7 @@ struct d_type *d_typename(struct d_compiler *, const char *name); /* NULL: none 
 	D_NODE(MEMBER, "member") D_NODE(XLATE, "xlate") \
 	D_NODE(EXPR_STMT, "statement") D_NODE(IF, "if") \
 	D_NODE(CLAUSE, "clause") D_NODE(PDESC, "probe") \
+	D_NODE(XLATOR, "translator") D_NODE(PROVIDER, "provider") D_NODE(PROBE, "probe declaration") \
 	D_NODE(DECL, "declaration") D_NODE(TYPEDEF, "typedef") D_NODE(INLINE, "inline") D_NODE(TYPEDECL, "type")
 enum d_node_kind {
 #define D_NODE(name, text) N_##name,
@@ -308,16 +330,19 @@ struct d_node {
 	const struct d_member *memb;
 	uint32_t memb_off;
 	uint32_t whole;         /* of an element that is a whole: where its copy lies, from d_compiler.this_vars */
-	const struct d_xlator *xl;        /* its value is of a translator */
-	const struct d_xmember *xl_memb; /* N_MEMBER of that */
+	const struct d_xmember *xl_memb; /* N_MEMBER of what is translated */
 	/* After the layout. */
 	uint32_t act;           /* calls of actions: index in the plan's clause */
 	int guard, else_guard;  /* N_IF: bits of its parts in the record's mask; -1: none */
 	bool as_string;         /* a char * that is to be recorded as a string */
 	/* Of clauses. */
 	uint32_t clause;
-	struct d_key *keys;     /* N_DECL of an associative array */
+	struct d_key *keys;     /* N_DECL of an associative array; N_PROBE: input parameters */
 	uint32_t key_cnt;
+	struct d_key *out_keys; /* N_PROBE */
+	uint32_t out_key_cnt;
+	bool has_out;
+	struct d_xlator *xlator; /* N_XLATOR */
 	struct plan_probe_desc *desc; /* N_PDESC: parts, in the arena */
 };
 
@@ -346,6 +371,9 @@ struct d_compiler {
 	uint32_t src_cnt;
 	struct d_node *tops, **top_tail;
 	bool checked;
+	struct d_xlator *xlators, **xlator_tail;
+	struct d_map providers; /* by name: the first N_PROVIDER */
+	struct d_var *params;
 	/* Copies of elements that are wholes, behind the this-> variables: bytes used where the check is, by the clause
 	 * that uses most, and by what lies outside of clauses; where they begin. */
 	uint32_t whole_used, whole_max, whole_base, this_vars;
@@ -410,6 +438,12 @@ struct d_node *d_parse_args(struct d_parser *, enum d_tok_kind close);
 bool d_at_type(struct d_parser *);                     /* the current token begins a type */
 struct d_type *d_parse_type_name(struct d_parser *);   /* of a cast or sizeof */
 void d_parse_decl(struct d_parser *);                  /* at the top; to its semicolon */
+/* A parameter with or without a name; false: it is "...". */
+bool d_parse_param(struct d_parser *, struct d_key *ret);
+/* parse_xlate.c */
+void d_parse_translator(struct d_parser *);
+void d_parse_provider(struct d_parser *);
+struct d_node *d_parse_xlate(struct d_parser *);       /* the operator */
 int64_t d_parse_const(struct d_parser *, const char *tag, const char *what);
 void d_parse_pdesc(struct d_parser *, struct d_node *);
 void d_add_top(struct d_parser *, struct d_node *);
@@ -434,6 +468,16 @@ void d_check_agg_ref(struct d_compiler *, struct d_node *);
 void d_check_agg_stmt(struct d_compiler *, struct d_node *);
 void d_check_format(struct d_compiler *, struct d_node *call, const char *fmt, struct d_node *fmt_node,
 		    struct d_node *args, bool aggs);
+/* check_xlate.c */
+void d_check_translator(struct d_compiler *, struct d_node *);
+void d_check_provider(struct d_compiler *, struct d_node *);
+void d_check_xlate(struct d_compiler *, struct d_node *);
+void d_check_xlated_member(struct d_compiler *, struct d_node *);
+struct d_node *d_xlate_of(struct d_node *); /* the N_XLATE that a node of type D_T_XLATED stands for */
+void d_check_inline(struct d_compiler *, struct d_node *);
+bool d_check_object(struct d_compiler *, struct d_node *, struct d_type *); /* can be a variable */
+struct d_var *d_param_push(struct d_compiler *, const struct d_key *); /* seen before other names, until popped */
+void d_param_pop(struct d_compiler *, uint32_t cnt);
 void d_check_assign(struct d_compiler *, struct d_node *);
 void d_check_binary(struct d_compiler *, struct d_node *);
 /* Defines what is assigned to for the first time. */

@@ -282,6 +282,8 @@ static uint32_t lower_ident(struct lw *l, struct d_node *n)
 		return lw_builtin(l, n);
 	if (v->kind == D_VAR_INLINE)
 		return lw_as(l, v->init, v->type);
+	if (v->kind == D_VAR_PARAM)
+		return v->reg;
 	if (v->kind == D_VAR_ENUMERATOR)
 		return lw_const(l, v->val);
 	struct lw_place p = lw_place_of(l, n);
@@ -292,6 +294,8 @@ static uint32_t lower_index(struct lw *l, struct d_node *n)
 {
 	if (n->var && n->var->kind == D_VAR_BUILTIN)
 		return lw_builtin(l, n);
+	if (n->var && n->var->kind == D_VAR_INLINE)
+		return lw_inline_index(l, n);
 	if (!n->var && d_is_string(n->l->type)) {
 		uint32_t i = lw_value(l, n->args);
 		return str_index(l, n->l, i);
@@ -328,6 +332,8 @@ uint32_t lw_value(struct lw *l, struct d_node *n)
 	case N_STRINGOF:
 		return lw_str(l, n->l);
 	case N_MEMBER:
+		if (n->xl_memb)
+			return lw_xlated_member(l, n);
 		p = lw_place_of(l, n);
 		return lw_load(l, &p, n);
 	case N_CALL:

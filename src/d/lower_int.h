@@ -28,6 +28,7 @@ struct lw {
 	uint32_t mask;   /* register with the branch mask; WIRE_NONE */
 	uint32_t skip;   /* branch past all statements; WIRE_NONE: none */
 	uint32_t action; /* statements so far */
+	uint32_t expanding; /* translators and inlines with parameters, inside each other */
 };
 
 /* Where something that can be read or assigned to lies. */
@@ -78,6 +79,10 @@ void lw_put_back(struct lw *, const struct lw_place *);
 struct lw_place lw_element(struct lw *, const struct lw_place *dyn, const struct d_node *n);
 uint32_t lw_load_int(struct lw *, const struct lw_place *, uint32_t size, bool is_signed);
 void lw_store_int(struct lw *, const struct lw_place *, uint32_t size, uint32_t v);
+/* lower_xlate.c */
+uint32_t lw_xlated_member(struct lw *, struct d_node *);
+uint32_t lw_inline_index(struct lw *, struct d_node *);
+void lw_assign_xlated(struct lw *, const struct lw_place *, struct d_node *from);
 uint32_t lw_subr(struct lw *, struct d_node *);
 uint32_t lw_builtin(struct lw *, struct d_node *);
 uint32_t lw_binary(struct lw *, struct d_node *);

@@ -130,7 +130,7 @@ static bool is_object(const struct d_node *n)
 {
 	return n->kind == N_IDENT ? n->var && n->var->kind == D_VAR_SCALAR :
 	       n->kind == N_INDEX ? !n->var || n->var->kind == D_VAR_ASSOC :
-	       n->kind == N_MEMBER ? !n->xl_memb : n->kind == N_UNARY && n->op == T_DEREF && !n->l->xl;
+	       n->kind == N_MEMBER ? !n->xl_memb : n->kind == N_UNARY && n->op == T_DEREF;
 }
 
 struct lw_place lw_place_of(struct lw *l, struct d_node *n)

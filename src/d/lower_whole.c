@@ -68,6 +68,10 @@ static void zero(struct lw *l, uint32_t at, uint32_t bytes)
 void lw_assign_whole(struct lw *l, const struct lw_place *to, struct d_type *t, struct d_node *from)
 {
 	uint32_t bytes = d_resolve(t)->size, addr;
+	if (from->type->kind == D_T_XLATED) {
+		lw_assign_xlated(l, to, from);
+		return;
+	}
 	if (to->back && d_is_null(from)) {
 		dyn_mem(l, IR_HELPER_dyn_clear, to->back, to->back_tuple, WIRE_NONE);
 		return;

@@ -340,16 +340,36 @@ static struct deriv *new_part(struct d_parser *p, int kind)
 	return v;
 }
 
+bool d_parse_param(struct d_parser *p, struct d_key *ret)
+{
+	struct specs s;
+	*ret = (struct d_key){ .at = p->tok.at };
+	if (d_accept(p, T_ELLIPSIS))
+		return false;
+	d_enter(p);
+	parse_specs(p, &s);
+	if (s.storage)
+		d_fail(p, s.at, "D_DECL_PARMCLASS", "inappropriate storage class for function or associative array "
+			"parameter");
+	struct declr d = { .type = s.type };
+	parse_declr(p, &d);
+	if (d.keys)
+		d_fail(p, d.at, "D_DECL_PROTO_TYPE", "an associative array cannot be a parameter");
+	ret->type = d.type;
+	ret->name = d.name;
+	d_leave(p);
+	return true;
+}
+
 static void parse_tuple(struct d_parser *p, struct deriv *v)
 {
 	struct d_key keys[64] = { 0 };
 	do {
 		if (v->key_cnt == ARRAY_CNT(keys))
 			d_fail(p, p->tok.at, "D_SYNTAX", "more than %zu keys", ARRAY_CNT(keys));
-		if (p->tok.kind == T_ELLIPSIS)
-			d_fail(p, p->tok.at, "D_DECL_PROTO_VARARGS", "the keys of an array cannot be of a "
-				"variable number");
-		keys[v->key_cnt++].type = d_parse_type_name(p);
+		if (!d_parse_param(p, &keys[v->key_cnt++]))
+			d_fail(p, keys[v->key_cnt - 1].at, "D_DECL_PROTO_VARARGS", "array prototype may not use a "
+				"variable-length argument list");
 	} while (d_accept(p, T_COMMA));
 	v->kind = DV_TUPLE;
 	v->keys = d_alloc(p->c, v->key_cnt * sizeof(*keys));
@@ -536,19 +556,17 @@ static void declare(struct d_parser *p, const struct specs *s, struct declr *d)
 	}
 }
 
-/* Skips what cannot be compiled yet, so that only this one thing is said about it. */
-static void unsupported(struct d_parser *p, const char *what)
-{
-	d_fail(p, p->tok.at, "D_UNSUP", "%s are not supported by this version", what);
-}
-
 void d_parse_decl(struct d_parser *p)
 {
 	struct specs s;
-	if (p->tok.kind == T_PROVIDER)
-		unsupported(p, "provider declarations");
-	if (p->tok.kind == T_TRANSLATOR)
-		unsupported(p, "translators");
+	if (p->tok.kind == T_PROVIDER) {
+		d_parse_provider(p);
+		return;
+	}
+	if (p->tok.kind == T_TRANSLATOR) {
+		d_parse_translator(p);
+		return;
+	}
 	parse_specs(p, &s);
 	if (p->tok.kind == T_SEMI) {
 		if (!s.has_body && !(d_is_sou(s.type) && s.type->is_incomplete))

@@ -104,6 +104,18 @@ static struct d_node *parse_paren(struct d_parser *p)
 	return n;
 }
 
+static struct d_node *parse_offsetof(struct d_parser *p)
+{
+	struct d_node *n = d_node_new(p, N_OFFSETOF, p->tok.at);
+	d_next(p);
+	d_expect(p, T_LPAREN, "after offsetof");
+	n->op_type = d_parse_type_name(p);
+	d_expect(p, T_COMMA, "after the type");
+	n->str = d_parse_name(p, "a member's name");
+	d_expect(p, T_RPAREN, "after the member");
+	return n;
+}
+
 static struct d_node *parse_primary(struct d_parser *p)
 {
 	switch (p->tok.kind) {
@@ -123,6 +135,10 @@ static struct d_node *parse_primary(struct d_parser *p)
 		return parse_agg(p);
 	case T_LPAREN:
 		return parse_paren(p);
+	case T_OFFSETOF:
+		return parse_offsetof(p);
+	case T_XLATE:
+		return d_parse_xlate(p);
 	default:
 		d_unexpected(p, "an expression");
 	}
@@ -213,29 +229,6 @@ static struct d_node *parse_sizeof(struct d_parser *p)
 	return d_node_done(p, n);
 }
 
-static struct d_node *parse_offsetof(struct d_parser *p)
-{
-	struct d_node *n = d_node_new(p, N_OFFSETOF, p->tok.at);
-	d_next(p);
-	d_expect(p, T_LPAREN, "after offsetof");
-	n->op_type = d_parse_type_name(p);
-	d_expect(p, T_COMMA, "after the type");
-	n->str = d_parse_name(p, "a member's name");
-	d_expect(p, T_RPAREN, "after the member");
-	return n;
-}
-
-static struct d_node *parse_xlate(struct d_parser *p)
-{
-	struct d_node *n = d_node_new(p, N_XLATE, p->tok.at);
-	d_next(p);
-	d_expect(p, T_LT, "after xlate");
-	n->op_type = d_parse_type_name(p);
-	d_expect(p, T_GT, "after the type");
-	n->l = parse_unary(p);
-	return d_node_done(p, n);
-}
-
 static enum d_tok_kind unary_op(enum d_tok_kind k)
 {
 	switch (k) {
@@ -262,10 +255,6 @@ static struct d_node *parse_unary1(struct d_parser *p)
 	switch (p->tok.kind) {
 	case T_SIZEOF:
 		return parse_sizeof(p);
-	case T_OFFSETOF:
-		return parse_offsetof(p);
-	case T_XLATE:
-		return parse_xlate(p);
 	case T_STRINGOF:
 		d_next(p);
 		return binary(p, N_STRINGOF, T_STRINGOF, at, parse_unary(p), NULL);
