@@ -121,13 +121,18 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 	struct d_var *v = d_var_find(c, n->scope, n->str);
 	if (d_resolve(n->type)->kind == D_T_FUNC) /* a prototype: nothing to define */
 		return;
-	if (v && (v->kind == D_VAR_BUILTIN || v->kind != (n->keys ? D_VAR_ASSOC : D_VAR_SCALAR) ||
-		!d_type_same(v->type, n->type))) {
-		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s", n->str);
+	if ((v && v->kind == D_VAR_BUILTIN) || (n->scope == D_GLOBAL && d_func_find(c, n->str))) {
+		d_error(c, n->at, "D_DECL_IDRED", "built-in identifier redeclared: %s", n->str);
 		return;
 	}
-	if (!v && n->scope == D_GLOBAL && d_func_find(c, n->str)) {
-		d_error(c, n->at, "D_DECL_IDRED", "built-in identifier redeclared: %s", n->str);
+	if (!v && d_typename(c, n->str)) {
+		d_error(c, n->at, "D_DECL_IDRED", "typedef identifier redeclared: %s", n->str);
+		return;
+	}
+	if (v && (v->kind != (n->keys ? D_VAR_ASSOC : D_VAR_SCALAR) || !d_type_same(v->type, n->type))) {
+		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s\n\t current: %s %s\n\tprevious: %s %s",
+			n->str, n->keys ? "associative array" : "scalar", d_type_str(c, n->type), d_var_kind_name(v),
+			d_type_str(c, v->type));
 		return;
 	}
 	if (n->keys && n->scope == D_THIS) {

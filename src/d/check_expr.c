@@ -14,7 +14,8 @@ bool d_operand_ok(struct d_compiler *c, const struct d_node *n, const char *op)
 	if (t->kind == D_T_ERR)
 		return false;
 	if (n->is_act)
-		d_error(c, n->at, "D_OP_ACT", "operator %s operands cannot be actions", op);
+		d_error(c, n->at, "D_OP_ACT", *op == '?' ? "action cannot be used in a conditional context" : "operator %s "
+			"operands cannot be actions", op);
 	else if (t->kind == D_T_AGG || (t->kind == D_T_XLATED && strchr(",?", *op)) || t->kind == D_T_STACK || t->kind == D_T_USYM)
 		d_error(c, n->at, "D_OP_DYN", "operator %s operands cannot be of dynamic type", op);
 	else
@@ -165,7 +166,7 @@ static void check_incdec(struct d_compiler *c, struct d_node *n)
 		return;
 	struct d_type *to = d_pointee(n->l->type);
 	if (!d_is_scalar(n->l->type))
-		d_error(c, n->at, "D_OP_SCALAR", "operator %s requires an operand of scalar type", op);
+		d_error(c, n->at, "D_OP_SCALAR", "operator %s requires operand of scalar type", op);
 	else if (to && !to->size)
 		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires an operand of known size", op);
 	else
@@ -235,7 +236,7 @@ static void check_unary(struct d_compiler *c, struct d_node *n)
 	}
 	d_check_expr(c, n->l);
 	if (n->op == T_ADDR && n->l->kind == N_AGG) {
-		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic object");
+		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
 		return;
 	}
 	if (!n->l->is_act && !d_operand_ok(c, n->l, op)) /* actions are not of the type wanted */
@@ -362,7 +363,7 @@ static void check_offsetof(struct d_compiler *c, struct d_node *n)
 	}
 	const struct d_member *m = d_member_find(t, n->str, &off);
 	if (!m)
-		d_error(c, n->at, "D_TYPE_MEMBER", "%s is not a member of %s", n->str, d_type_str(c, t));
+		d_error(c, n->at, "D_UNKNOWN", "failed to determine offset of %s: Member name not found", n->str);
 	else if (m->bits)
 		d_error(c, n->at, "D_OFFSETOF_BITFIELD", "cannot take offset of a bit-field: %s", n->str);
 	n->val = off;
@@ -387,8 +388,8 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 		t = d_resolve(d_pointee(t));
 	if (!d_is_sou(t)) {
 		d_error(c, n->at, "D_OP_SOU", "operator %s cannot be applied to %s\"%s\"; must be applied to a "
-			"struct or union", op,
-			n->op == T_ARROW ? "pointer to type " : "type ", d_type_str(c, t));
+			"struct or union%s", op, n->op == T_ARROW ? "pointer to type " : "type ", d_type_str(c, t),
+			n->op == T_ARROW ? " pointer" : "");
 		return;
 	}
 	if (t->is_incomplete) {

@@ -49,7 +49,7 @@ void d_check_ident(struct d_compiler *c, struct d_node *n)
 		check_builtin(c, n, v);
 		break;
 	case D_VAR_ASSOC:
-		d_error(c, n->at, "D_IDENT_BADREF", "associative array '%s%s' may not be referenced without its keys",
+		d_error(c, n->at, "D_IDENT_BADREF", "associative array '%s%s' may not be referenced as scalar",
 			prefix(v->scope), v->name);
 		n->type = c->t.err;
 		break;
@@ -154,7 +154,7 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 	for (struct d_node *a = n->args; a; a = a->next, i++)
 		if (!key_fits((*keys)[i].type, a->type))
 			d_error(c, a->at, "D_PROTO_ARG", "%s[ ] key #%u is incompatible with "
-				"prototype:\n\tprototype: %s\n\t argument: %s",
+				"prototype:\n\tprototype: %s\n\t      key: %s",
 				name, i + 1, d_type_str(c, (*keys)[i].type), d_type_str(c, a->type));
 }
 

@@ -53,7 +53,7 @@ static bool check_params(struct d_compiler *c, const struct d_key *keys, uint32_
 
 /* ---- inlines ---- */
 
-static const char *var_kind_name(const struct d_var *v)
+const char *d_var_kind_name(const struct d_var *v)
 {
 	if (v->kind == D_VAR_ENUMERATOR)
 		return "enumerator";
@@ -67,7 +67,7 @@ static bool is_new_name(struct d_compiler *c, const struct d_node *n)
 	if (!v && !f)
 		return true;
 	d_error(c, n->at, "D_DECL_IDRED", "identifier redefined: %s\n\t current: inline definition\n\tprevious: %s %s",
-		n->str, v ? var_kind_name(v) : f->kind == D_F_AGG ? "aggregating function" : "function",
+		n->str, v ? d_var_kind_name(v) : f->kind == D_F_AGG ? "aggregating function" : "function",
 		v && (v->kind == D_VAR_INLINE || v->kind == D_VAR_ENUMERATOR) ? "inline" : "");
 	return false;
 }

@@ -94,7 +94,7 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	c->region = NULL;
 	c->checked = true;
 	if (!c->clause_cnt && !c->err_cnt && !c->opts.empty_ok)
-		d_error(c, (struct d_place){ 0 }, "D_EMPTY", "empty D program translation unit");
+		d_error(c, (struct d_place){ .seen = 1 }, "D_EMPTY", "empty D program translation unit");
 	if (c->clause_cnt > IR_PROGS_MAX)
 		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "more than %u clauses", IR_PROGS_MAX);
 	if (c->err_cnt)

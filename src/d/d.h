@@ -33,7 +33,9 @@ struct d_diag {
 	const char *region; /* "predicate", "action list", or NULL */
 	uint32_t src;       /* index of the source */
 	uint32_t line, col; /* from 1, the column in bytes; 0: none */
+	uint32_t dt_line;   /* the line that dtrace(1) would name: where its parser stood */
 	char *msg;
+	char *hint;         /* what would do instead, shown at the caret; or NULL */
 	char *excerpt;      /* the source line, or a window of it, or NULL */
 	uint32_t excerpt_col; /* of the place in the excerpt, from 1 */
 	bool is_warning;

@@ -97,6 +97,7 @@ enum d_tok_kind {
 
 struct d_place {
 	uint32_t src, line, col, off; /* off: in the text, for the excerpt */
+	uint32_t seen; /* the line of the token after it, which DTrace's messages name; 0: the same */
 };
 
 struct d_tok {
@@ -105,7 +106,8 @@ struct d_tok {
 	uint64_t val;       /* T_INT */
 	bool is_unsigned, is_decimal;
 	uint8_t longs;
-	bool is_char;       /* 'c': an int whatever its digits */
+	bool is_int;        /* it has its sign in it: an int */
+	bool is_new;        /* T_IDENT: not used before as if it were a variable */
 	const char *str;    /* T_STR, T_IDENT, T_PDESC: interned or in the arena, with a NUL */
 	uint32_t len;
 };
@@ -362,6 +364,7 @@ struct d_compiler {
 	struct d_block *blocks;
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
+	struct d_map seen;  /* identifiers that looked like variables */
 	struct d_basics t;
 	struct d_map typedefs, tags[3], vars[D_SCOPE_CNT], funcs, aggs;
 	struct d_var *var_list, **var_tail;
@@ -402,12 +405,17 @@ struct d_parser {
 	size_t line_start;
 	struct d_tok tok;     /* the current one */
 	bool in_pred;         /* a slash may end the predicate */
-	uint32_t parens;      /* open in the predicate */
+	uint32_t opens[2];    /* ( and [ that are open */
+	bool in_typedef;
+	uint32_t close_line;  /* of what closed the last list of arguments */
 	uint32_t braces;      /* open at the token */
 	uint32_t nest;
 	jmp_buf *recover;
 };
 
+/* The same, with what would be right, shown at the caret. */
+_Noreturn void d_fail_hint(struct d_parser *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 _Noreturn void d_fail(struct d_parser *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
 struct d_place d_here(const struct d_parser *, size_t pos);
 void d_next(struct d_parser *);                 /* to the next token */
@@ -423,6 +431,7 @@ void d_lex_number(struct d_parser *, struct d_tok *);
 void d_lex_string(struct d_parser *, struct d_tok *);
 void d_directive(struct d_parser *);            /* a # line; moves pos behind it */
 _Noreturn void d_unexpected(struct d_parser *, const char *expected); /* NULL: say no more than where */
+uint32_t d_seen(const struct d_parser *);          /* the line that DTrace's parser would be at */
 bool d_accept(struct d_parser *, enum d_tok_kind);
 void d_expect(struct d_parser *, enum d_tok_kind, const char *where);
 void d_enter(struct d_parser *);
@@ -438,6 +447,18 @@ struct d_node *d_parse_args(struct d_parser *, enum d_tok_kind close);
 bool d_at_type(struct d_parser *);                     /* the current token begins a type */
 struct d_type *d_parse_type_name(struct d_parser *);   /* of a cast or sizeof */
 void d_parse_decl(struct d_parser *);                  /* at the top; to its semicolon */
+/* parse_words.c: unsigned, long, int, ...; or another type. */
+struct d_words {
+	bool is_signed, is_unsigned, is_short, any;
+	uint32_t longs;
+	enum d_tok_kind base; /* T_CHAR, T_INT_T, ...; 0: none */
+	struct d_type *type;  /* what is no word of these: void, string, a tag's, a typedef */
+};
+enum d_words_kind { D_WORDS_NONE, D_WORDS_INT, D_WORDS_FLOAT, D_WORDS_TYPE };
+enum d_words_kind d_words_kind(const struct d_words *);
+bool d_words_add(struct d_parser *, struct d_words *); /* the current token, if it is one */
+void d_words_check(struct d_parser *, const struct d_words *, struct d_place);
+struct d_type *d_words_type(struct d_parser *, const struct d_words *, struct d_place);
 /* A parameter with or without a name; false: it is "...". */
 bool d_parse_param(struct d_parser *, struct d_key *ret);
 /* parse_xlate.c */
@@ -474,6 +495,7 @@ void d_check_provider(struct d_compiler *, struct d_node *);
 void d_check_xlate(struct d_compiler *, struct d_node *);
 void d_check_xlated_member(struct d_compiler *, struct d_node *);
 struct d_node *d_xlate_of(struct d_node *); /* the N_XLATE that a node of type D_T_XLATED stands for */
+const char *d_var_kind_name(const struct d_var *);
 void d_check_inline(struct d_compiler *, struct d_node *);
 bool d_check_object(struct d_compiler *, struct d_node *, struct d_type *); /* can be a variable */
 struct d_var *d_param_push(struct d_compiler *, const struct d_key *); /* seen before other names, until popped */

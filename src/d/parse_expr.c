@@ -11,6 +11,7 @@ static struct d_node *binary(struct d_parser *p, enum d_node_kind kind, enum d_t
 	n->op = op;
 	n->l = l;
 	n->r = r;
+	n->at.seen = d_seen(p); /* it is known to be whole by the token after it */
 	return d_node_done(p, n);
 }
 
@@ -23,6 +24,7 @@ struct d_node *d_parse_args(struct d_parser *p, enum d_tok_kind close)
 			tail = &(*tail)->next;
 		} while (d_accept(p, T_COMMA));
 	}
+	p->close_line = p->tok.at.line;
 	d_expect(p, close, "or \",\"");
 	return list;
 }
@@ -75,7 +77,7 @@ static struct d_node *parse_literal(struct d_parser *p)
 			if ((t->longs && i < 2) || (t->is_unsigned && is_signed) || (t->is_decimal &&
 				!t->is_unsigned && !is_signed))
 				continue;
-			if (t->is_char ? i == 0 : d_canon(try[i], n->val) == n->val && (!is_signed || n->val >= 0)) {
+			if (t->is_int ? i == 0 : d_canon(try[i], n->val) == n->val && (!is_signed || n->val >= 0)) {
 				n->type = try[i];
 				break;
 			}
@@ -152,6 +154,7 @@ static struct d_node *parse_call(struct d_parser *p, struct d_node *fn)
 	n->str = fn->str;
 	d_next(p);
 	n->args = d_parse_args(p, T_RPAREN);
+	n->at.seen = p->close_line;
 	return d_node_done(p, n);
 }
 
@@ -161,6 +164,7 @@ static struct d_node *parse_index(struct d_parser *p, struct d_node *base)
 	n->l = base;
 	d_next(p);
 	n->args = d_parse_args(p, T_RBRACK);
+	n->at.seen = p->close_line;
 	if (!n->args)
 		d_fail(p, n->at, "D_SYNTAX", "syntax error: [ ] holds at least one expression");
 	return d_node_done(p, n);
@@ -212,6 +216,7 @@ static struct d_node *parse_cast(struct d_parser *p)
 	n->type = d_parse_type_name(p);
 	d_expect(p, T_RPAREN, "after the type");
 	n->l = parse_unary(p);
+	n->at.seen = d_seen(p);
 	return d_node_done(p, n);
 }
 
@@ -324,6 +329,7 @@ static struct d_node *parse_cond(struct d_parser *p)
 	d_expect(p, T_COLON, "of the conditional");
 	d_enter(p);
 	q->third = parse_cond(p);
+	q->at.seen = d_seen(p);
 	d_leave(p);
 	return d_node_done(p, q);
 }

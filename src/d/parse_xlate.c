@@ -65,6 +65,9 @@ void d_parse_translator(struct d_parser *p)
 	d_next(p);
 	if (p->tok.kind != T_SEMI)
 		d_unexpected(p, "\";\" after the translator");
+	n->at.seen = p->tok.at.line;
+	for (struct d_xmember *m = x->members; m; m = m->next)
+		m->at.seen = n->at.seen;
 	d_add_top(p, n);
 }
 
