@@ -102,6 +102,7 @@ struct cli_probe {
 	uint64_t due_ns;  /* tick and profile: when next */
 };
 
+struct cli_types;
 struct cli {
 	struct cli_args args;
 	FILE *out;
@@ -117,6 +118,7 @@ struct cli {
 	uint32_t probe_cnt;
 	struct session *session;
 	struct consume *consume;
+	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
@@ -132,6 +134,11 @@ int cli_set_option(void *arg, const char *name, const char *value, struct err *r
 void cli_consume_opts(struct cli *, struct consume_opts *);
 /* A message about source @src, at @line (0: none), with its tag if wanted. */
 void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_t line, const char *msg);
+
+/* types.c: the targets' debug information, read when the compiler asks for it */
+struct d_types cli_types_hook(struct cli *);
+void cli_types_args(struct cli *, const struct probe *, FILE *); /* "Argument Types" of -lv */
+void cli_types_close(struct cli *);
 
 /* target.c */
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */

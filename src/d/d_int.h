@@ -144,7 +144,16 @@ struct d_type {
 	struct d_type *base; /* pointed to, element, aliased, result */
 	uint64_t cnt; /* of elements */
 	struct d_member *members;
+	struct d_enumerator *enums;
+	struct d_ext *ext; /* of the traced program: where it comes from */
+	bool ext_tried;    /* incomplete, and nothing is known of it */
 	struct d_type *ptr; /* the pointer to it, once there is one */
+};
+
+struct d_enumerator {
+	const char *name;
+	int64_t val;
+	struct d_enumerator *next;
 };
 
 struct d_basics {
@@ -173,6 +182,15 @@ struct d_type *d_usual(struct d_compiler *, struct d_type *, struct d_type *); /
 int64_t d_canon(struct d_type *, int64_t v); /* as a register holds a value of the type */
 void d_layout_sou(struct d_type *);
 const struct d_member *d_member_find(struct d_type *, const char *name, uint32_t *ret_off);
+
+/* ---- types of the traced program (ext.c) ---- */
+
+struct d_type *d_ext_type(struct d_compiler *, const struct tdesc *); /* NULL: void */
+void d_ext_load(struct d_type *);        /* members, enumerators */
+bool d_ext_same(const struct d_type *, const struct d_type *);
+bool d_complete(struct d_compiler *, struct d_type *); /* looks for what was only declared */
+struct d_type *d_ext_tag(struct d_compiler *, enum d_type_kind, const char *name); /* scope`tag */
+struct d_type *d_ext_named(struct d_compiler *, const char *name); /* a type of one word; NULL */
 
 /* ---- names ---- */
 
@@ -233,6 +251,7 @@ enum d_func_kind { D_F_SUBR, D_F_ACTION, D_F_AGG, D_F_UNSUP };
 enum d_action {
 	D_A_NONE, D_A_TRACE, D_A_TRACEMEM, D_A_PRINTF, D_A_PRINTA, D_A_USTACK, D_A_USYM, D_A_UADDR, D_A_UMOD, D_A_UFUNC,
 	D_A_EXIT, D_A_CLEAR, D_A_TRUNC, D_A_NORMALIZE, D_A_DENORMALIZE, D_A_SYSTEM, D_A_FREOPEN, D_A_SETOPT,
+	D_A_PRINT,
 };
 struct d_func {
 	const char *name;
@@ -320,6 +339,8 @@ struct d_compiler {
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
 	struct d_basics t;
+	struct d_map exts, ext_missing, print_types; /* by description; by name; by type */
+	struct d_node *clause; /* that is being checked */
 	struct d_map typedefs, tags[3], vars[D_SCOPE_CNT], funcs, aggs;
 	struct d_var *var_list, **var_tail;
 	struct d_agg *agg_list, **agg_tail;
@@ -378,6 +399,12 @@ void d_expect(struct d_parser *, enum d_tok_kind, const char *where);
 void d_enter(struct d_parser *);
 void d_leave(struct d_parser *);
 
+/* Words that D does not know, as types of the traced program. */
+bool d_ext_at_type(struct d_parser *);
+struct d_type *d_ext_type_word(struct d_parser *, bool has_storage);
+bool d_ext_at_decl(struct d_parser *, size_t end);
+size_t d_ext_word_end(const char *text, size_t start, size_t end); /* of a.out`x, ns::y */
+
 void d_parse_source(struct d_compiler *, uint32_t src);
 struct d_node *d_node_new(struct d_parser *, enum d_node_kind, struct d_place);
 struct d_node *d_node_done(struct d_parser *, struct d_node *); /* its children are there: bounds its height */
@@ -420,6 +447,15 @@ bool d_is_memory(const struct d_node *); /* lies in memory of the traced process
 void d_fold(struct d_compiler *, struct d_node *);
 struct d_agg *d_agg_get(struct d_compiler *, const char *name, struct d_place);
 bool d_bad(const struct d_node *); /* its type is unknown: reported already */
+
+/* ext_args.c: become what they stand for */
+void d_check_args_index(struct d_compiler *, struct d_node *);
+bool d_ext_ident(struct d_compiler *, struct d_node *); /* false: it names no variable of a program */
+
+/* print.c */
+void d_check_print(struct d_compiler *, struct d_node *);
+uint32_t d_print_bytes(const struct d_node *call);
+uint32_t d_print_type(struct d_compiler *, const struct d_node *call); /* index in the plan */
 
 /* ---- layout and lowering ---- */
 

@@ -275,6 +275,14 @@ static void layout_tracemem(struct d_rec_layout *r, struct d_node *n)
 		add_int(r, a, 8);
 }
 
+static void layout_print(struct d_rec_layout *r, struct d_node *n)
+{
+	struct plan_act *a = add_act(r, n, PLAN_PRINT, 2);
+	add_val(r, a, (struct plan_val){ .kind = PLAN_PTR, .size = 8 }, 0);
+	add_val(r, a, (struct plan_val){ .kind = PLAN_BYTES }, (uint32_t)align_up(d_print_bytes(n), 8));
+	a->type = d_print_type(r->c, n);
+}
+
 static void layout_agg_act(struct d_rec_layout *r, struct d_node *n, enum plan_act_kind kind)
 {
 	struct plan_act *a = add_act(r, n, kind, 1);
@@ -316,6 +324,7 @@ static void layout_act(struct d_rec_layout *r, struct d_node *n)
 	case D_A_NORMALIZE: layout_agg_act(r, n, PLAN_NORMALIZE); break;
 	case D_A_DENORMALIZE: layout_agg_act(r, n, PLAN_DENORMALIZE); break;
 	case D_A_SETOPT: layout_vals(r, n, PLAN_SETOPT); break;
+	case D_A_PRINT: layout_print(r, n); break;
 	case D_A_NONE: break;
 	}
 }

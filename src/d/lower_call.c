@@ -95,6 +95,13 @@ static void lower_tracemem(struct lw *l, const struct plan_act *act, struct d_no
 		put(l, &act->vals[1], lw_as(l, size->next, l->c->t.long_));
 }
 
+static void lower_print(struct lw *l, const struct plan_act *act, struct d_node *n)
+{
+	uint32_t addr = lw_addr(l, n->args);
+	put(l, &act->vals[0], addr);
+	put_mem(l, &act->vals[1], addr, d_print_bytes(n));
+}
+
 void lw_action(struct lw *l, struct d_node *n)
 {
 	const struct plan_act *act = &l->pc->acts[n->act];
@@ -107,6 +114,9 @@ void lw_action(struct lw *l, struct d_node *n)
 		break;
 	case D_A_TRACEMEM:
 		lower_tracemem(l, act, n);
+		break;
+	case D_A_PRINT:
+		lower_print(l, act, n);
 		break;
 	case D_A_USTACK: case D_A_USYM: case D_A_UADDR: case D_A_UMOD: case D_A_UFUNC:
 		put_node(l, &act->vals[0], n);

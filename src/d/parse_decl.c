@@ -42,7 +42,7 @@ bool d_at_type(struct d_parser *p)
 	case T_VOLATILE: case T_BOOL:
 		return true;
 	case T_IDENT:
-		return d_typename(p->c, p->tok.str) != NULL;
+		return d_typename(p->c, p->tok.str) || d_ext_at_type(p);
 	default:
 		return false;
 	}
@@ -137,6 +137,7 @@ static void parse_members(struct d_parser *p, struct d_type *t)
 
 static void parse_enumerators(struct d_parser *p, struct d_type *t)
 {
+	struct d_enumerator **tail = &t->enums;
 	int64_t val = 0;
 	do {
 		struct d_place at = p->tok.at;
@@ -150,6 +151,10 @@ static void parse_enumerators(struct d_parser *p, struct d_type *t)
 			val = d_parse_const(p, "D_DECL_ENCONST", "an enumerator's value");
 		if (val < INT32_MIN || val > INT32_MAX)
 			d_fail(p, at, "D_DECL_ENOFLOW", "the enumerator's value does not fit an int");
+		struct d_enumerator *e = d_alloc(p->c, sizeof(*e));
+		*e = (struct d_enumerator){ name, val, NULL };
+		*tail = e;
+		tail = &e->next;
 		if (d_var_find(p->c, D_GLOBAL, name))
 			d_fail(p, at, "D_UNKNOWN", "enumerator redeclared: %s", name);
 		d_var_new(p->c, D_GLOBAL, name, D_VAR_ENUMERATOR, p->c->t.int_, at)->val = val++;
@@ -174,6 +179,9 @@ static struct d_type *parse_tagged(struct d_parser *p, struct specs *s)
 	const char *scope = name ? strrchr(name, '`') : NULL;
 	if (scope && p->tok.kind == T_LBRACE)
 		d_fail(p, at, "D_SYNTAX", "syntax error near \"%s\": a type cannot be declared in another scope", name);
+	struct d_type *ext = scope ? d_ext_tag(p->c, kind, name) : NULL;
+	if (ext)
+		return ext;
 	if (scope)
 		name = d_intern(p->c, scope + 1, strlen(scope + 1));
 	struct d_type *t = tag_type(p, kind, name);
@@ -248,7 +256,8 @@ static bool type_word(struct d_parser *p, struct counts *n, struct specs *s)
 	else if (p->tok.kind == T_STRING)
 		t = p->c->t.string;
 	else if (p->tok.kind == T_IDENT && !n->any && !n->type)
-		t = d_typename(p->c, p->tok.str);
+		t = d_typename(p->c, p->tok.str) ? d_typename(p->c, p->tok.str) :
+			d_ext_type_word(p, s->storage != ST_NONE);
 	else
 		return false;
 	if (!t || n->type)
@@ -448,6 +457,7 @@ static void apply_part(struct d_parser *p, struct declr *d, const struct deriv *
 		d->type = d_type_ptr(p->c, d->type);
 		break;
 	case DV_ARRAY:
+		d_complete(p->c, base);
 		if (base->kind == D_T_VOID || base->kind == D_T_FUNC || base->is_incomplete)
 			d_fail(p, v->at, "D_DECL_INCOMPLETE", "cannot have an array of %s", d_type_str(p->c, d->type));
 		if (v->cnt * base->size > INT32_MAX)

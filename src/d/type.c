@@ -146,7 +146,7 @@ bool d_type_same(struct d_type *a, struct d_type *b)
 	}
 	if (a->kind == D_T_INT && b->kind == D_T_INT) /* long and long long are one to a tracer */
 		return a->size == b->size && a->is_signed == b->is_signed;
-	return a == b;
+	return a == b || d_ext_same(a, b);
 }
 
 bool d_is_int(struct d_type *t)
@@ -283,6 +283,7 @@ void d_layout_sou(struct d_type *t)
 const struct d_member *d_member_find(struct d_type *t, const char *name, uint32_t *ret_off)
 {
 	t = d_resolve(t);
+	d_ext_load(t);
 	for (const struct d_member *m = t->members; m; m = m->next) {
 		if (m->name == name) {
 			*ret_off = m->off;

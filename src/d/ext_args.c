@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * args[] of functions, and variables of the traced program.  Both become what
+ * a script could have written without them: (T)arg0, *(T *)arg1,
+ * *(T *)ADDRESS; so nothing behind the check knows of them.
+ */
+#include "d/d_int.h"
+
+#include <ctype.h>
+
+#define PROTOS_MAX 256
+
+/* ---- making nodes ---- */
+
+static struct d_node *node(struct d_compiler *c, enum d_node_kind kind, const struct d_node *at)
+{
+	struct d_node *n = d_alloc(c, sizeof(*n));
+	n->kind = kind;
+	n->at = at->at;
+	n->type = c->t.err;
+	n->height = 1;
+	return n;
+}
+
+static struct d_node *int_node(struct d_compiler *c, const struct d_node *at, uint64_t v)
+{
+	struct d_node *n = node(c, N_INT, at);
+	n->is_const = true;
+	n->val = (int64_t)v;
+	n->type = c->t.ulong;
+	return n;
+}
+
+static struct d_node *word(struct d_compiler *c, const struct d_node *at, const char *name)
+{
+	struct d_node *n = node(c, N_IDENT, at);
+	n->str = d_intern(c, name, strlen(name));
+	return n;
+}
+
+static struct d_node *arg_node(struct d_compiler *c, const struct d_node *at, uint32_t i)
+{
+	char name[8] = { 'a', 'r', 'g', (char)('0' + i) };
+	return word(c, at, name);
+}
+
+static struct d_node *cast(struct d_compiler *c, struct d_type *t, struct d_node *l)
+{
+	struct d_node *n = node(c, N_CAST, l);
+	n->type = t;
+	n->l = l;
+	n->height = (uint16_t)(l->height + 1);
+	return n;
+}
+
+/* @n becomes *(T *)@addr. */
+static void become_deref(struct d_compiler *c, struct d_node *n, struct d_type *t, struct d_node *addr)
+{
+	struct d_node *next = n->next, *l = cast(c, d_type_ptr(c, t), addr);
+	struct d_place at = n->at;
+	*n = (struct d_node){ .kind = N_UNARY, .op = T_DEREF, .at = at, .next = next, .l = l,
+			      .height = (uint16_t)(l->height + 1) };
+	d_complete(c, t);
+	d_check_expr(c, n);
+}
+
+static void become_cast(struct d_compiler *c, struct d_node *n, struct d_type *t, struct d_node *val)
+{
+	struct d_node *next = n->next;
+	struct d_place at = n->at;
+	/* Only the low byte of a _Bool in a register means something. */
+	if (d_resolve(t)->is_bool)
+		val = cast(c, c->t.uchar, val);
+	*n = *cast(c, t, val);
+	n->at = at;
+	n->next = next;
+	d_check_expr(c, n);
+}
+
+/* Word @i of what was pushed before the return address. */
+static struct d_node *stack_word(struct d_compiler *c, const struct d_node *at, uint32_t i)
+{
+	struct d_node *regs = node(c, N_INDEX, at), *sum = node(c, N_BINARY, at);
+	regs->l = word(c, at, "uregs");
+	regs->args = word(c, at, "R_SP");
+	sum->op = T_ADD;
+	sum->l = regs;
+	sum->r = int_node(c, at, 8 + 8ul * i);
+	sum->height = 2;
+	return sum;
+}
+
+/* ---- args[] ---- */
+
+struct arg {
+	const struct tdesc *type;
+	enum tdesc_where where;
+	uint32_t slot;
+};
+
+static bool is_pid(const struct plan_probe_desc *d)
+{
+	return !strncmp(d->prov, "pid", 3) && isdigit((unsigned char)d->prov[3]);
+}
+
+static void bad_index(struct d_compiler *c, const struct d_node *n, const struct plan_probe_desc *d, const char *why)
+{
+	d_error(c, n->at, "D_ARGS_IDX", "index %lld is out of range for %s:%s:%s:%s args[ ]%s%s",
+		(long long)n->args->val, d->prov, d->mod, d->func, d->name, why ? ": " : "", why ? why : "");
+}
+
+/* The Nth argument of one function's probe. */
+static bool arg_of(const struct tdesc *f, bool is_return, int64_t i, struct arg *ret)
+{
+	static const struct tdesc offset = { .kind = TDESC_INT, .name = "uint64_t", .bytes = 8, .loaded = true };
+	if (is_return && i == 0) {
+		*ret = (struct arg){ &offset, TDESC_ARG, 0 };
+		return true;
+	}
+	if (is_return && i == 1 && f->base && f->base->kind != TDESC_VOID) {
+		*ret = (struct arg){ f->base, f->where, 1 };
+		return true;
+	}
+	if (is_return || i < 0 || i >= (int64_t)f->part_cnt)
+		return false;
+	*ret = (struct arg){ f->params[i].type, f->params[i].where, f->params[i].slot };
+	return true;
+}
+
+static bool same_arg(struct d_compiler *c, const struct arg *a, const struct arg *b)
+{
+	return a->where == b->where && (a->where == TDESC_LOST || a->slot == b->slot) &&
+		d_type_same(d_ext_type(c, a->type), d_ext_type(c, b->type));
+}
+
+static void unstable(struct d_compiler *c, const struct d_node *n, const struct plan_probe_desc *d)
+{
+	d_error(c, n->at, "D_ARGS_MULTI", "args[ ] may not be referenced because probe description %s:%s:%s:%s "
+		"matches an unstable set of probes", d->prov, d->mod, d->func, d->name);
+}
+
+/* Of all functions that a description means. */
+static bool arg_of_desc(struct d_compiler *c, const struct d_node *n, const struct plan_probe_desc *d, struct arg *ret)
+{
+	const struct d_types *h = &c->opts.types;
+	const struct tdesc *f[PROTOS_MAX];
+	bool is_return = !strcmp(d->name, "return");
+	uint32_t unknown = 0, cnt;
+	if (!is_pid(d) || (!is_return && strcmp(d->name, "entry"))) {
+		bad_index(c, n, d, NULL);
+		return false;
+	}
+	cnt = h->protos ? h->protos(h->arg, d, f, PROTOS_MAX, &unknown) : 0;
+	if (!cnt) {
+		bad_index(c, n, d, "no debug information tells what its arguments are; arg0, arg1, ... have them as "
+			"integers");
+		return false;
+	}
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct arg a;
+		if (!arg_of(f[i], is_return, n->args->val, &a)) {
+			if (cnt == 1)
+				bad_index(c, n, d, NULL);
+			else
+				unstable(c, n, d);
+			return false;
+		}
+		if (!i) {
+			*ret = a;
+		} else if (!same_arg(c, ret, &a)) {
+			unstable(c, n, d);
+			return false;
+		}
+	}
+	if (unknown || cnt == PROTOS_MAX) {
+		unstable(c, n, d);
+		return false;
+	}
+	return true;
+}
+
+static bool index_ok(struct d_compiler *c, struct d_node *n)
+{
+	struct d_node *a = n->args;
+	uint32_t cnt = 0;
+	for (struct d_node *i = a; i; i = i->next)
+		cnt++;
+	d_check_expr(c, a);
+	if (d_bad(a))
+		return false;
+	if (cnt != 1)
+		d_error(c, n->at, "D_PROTO_LEN", "args[ ] prototype mismatch: %u args passed, 1 expected", cnt);
+	else if (!a->is_const || !d_is_int(a->type))
+		d_error(c, a->at, "D_PROTO_ARG", "args[ ] argument #1 is incompatible with "
+			"prototype:\n\tprototype: integer constant\n\t argument: %s", d_type_str(c, a->type));
+	else if (!c->clause)
+		d_error(c, n->at, "D_ARGS_NONE", "args[ ] may not be referenced outside of a probe clause");
+	else
+		return true;
+	return false;
+}
+
+static void become_arg(struct d_compiler *c, struct d_node *n, const struct arg *a)
+{
+	struct d_type *t = d_ext_type(c, a->type);
+	bool in_word = a->where == TDESC_ARG && a->slot < D_PREC_CNT;
+	if (a->where == TDESC_LOST || (in_word && !d_is_scalar(t)))
+		d_error(c, n->at, "D_ARGS_TYPE", "args[%lld] of type %s is not in an integer register: this version "
+			"cannot read it", (long long)n->args->val, d_type_str(c, t));
+	else if (in_word)
+		become_cast(c, n, t, arg_node(c, n, a->slot));
+	else if (a->where == TDESC_AT_ARG && a->slot < D_PREC_CNT)
+		become_deref(c, n, t, arg_node(c, n, a->slot));
+	else /* arg6 is the first word of the stack */
+		become_deref(c, n, t, stack_word(c, n, a->where == TDESC_ARG ? a->slot - 6 : a->slot));
+}
+
+void d_check_args_index(struct d_compiler *c, struct d_node *n)
+{
+	struct arg first = { 0 }, a;
+	bool any = false;
+	n->type = c->t.err;
+	if (!index_ok(c, n))
+		return;
+	for (struct d_node *p = c->clause->args; p; p = p->next, any = true) {
+		if (!p->desc || !arg_of_desc(c, n, p->desc, &a))
+			return;
+		if (any && !same_arg(c, &first, &a)) {
+			unstable(c, n, p->desc);
+			return;
+		}
+		first = a;
+	}
+	if (any)
+		become_arg(c, n, &first);
+}
+
+/* ---- variables ---- */
+
+bool d_ext_ident(struct d_compiler *c, struct d_node *n)
+{
+	const struct d_types *h = &c->opts.types;
+	const char *tick = strrchr(n->str, '`');
+	struct tdesc_var var;
+	struct err e = { 0 };
+	if (!tick || !h->var)
+		return false;
+	const char *scope = tick == n->str ? NULL : d_intern(c, n->str, (size_t)(tick - n->str));
+	int rc = h->var(h->arg, scope, tick + 1, &var, &e);
+	n->type = c->t.err;
+	if (rc < 0)
+		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve %s: %s", n->str, e.msg);
+	else if (!var.type || var.type->kind == TDESC_VOID)
+		d_error(c, n->at, "D_SYM_NOTYPES", "no type information is available for symbol %s", n->str);
+	else
+		become_deref(c, n, d_ext_type(c, var.type), int_node(c, n, var.addr));
+	return true;
+}
