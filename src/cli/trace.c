@@ -77,6 +77,8 @@ static int begin(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
+	if (cli->target_cnt == 1)
+		session_tool_reads(cli->session, cli->targets[0].pid);
 	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);

@@ -279,8 +279,9 @@ static void define(struct ctype_db *db, struct ctype_desc *d)
 	if (!def || def->is_decl || def == &d->t)
 		return;
 	ctype_load(db, def);
-	d->by_ref = ((const struct ctype_desc *)def)->by_ref;
 	d->t = *def;
+	d->mod = m;
+	d->die = ((const struct ctype_desc *)def)->die;
 }
 
 void ctype_load(struct ctype_db *db, const struct tdesc *t)

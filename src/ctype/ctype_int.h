@@ -6,6 +6,7 @@
  *   ctype.c    the data base and its modules      needed.c  libraries to come
  *   index.c    names to entries of debug information, unit by unit
  *   die.c      entries to descriptions            proto.c   functions, where arguments lie
+ *   cxx.c      which classes are passed by address
  *   btf.c      the kernel's types                 name.c    descriptions to text
  */
 #ifndef CTYPE_CTYPE_INT_H
@@ -52,7 +53,7 @@ struct ctype_desc {
 	Dwarf_Die die;
 	uint32_t btf_id;
 	bool is_making; /* its base is not known yet */
-	bool by_ref;    /* C++: passed as an address */
+	enum { BY_UNKNOWN, BY_VALUE, BY_REF } by; /* how it is passed (cxx.c) */
 	const void *key;
 	struct ctype_desc *next;
 };
@@ -103,6 +104,9 @@ bool ctype_die_flag(Dwarf_Die *, unsigned attr);
 
 /* proto.c */
 void ctype_load_func(struct ctype_db *, struct ctype_desc *);
+
+/* cxx.c: whether a class is passed as the address of a copy */
+bool ctype_by_ref(struct ctype_db *, const struct tdesc *);
 
 /* btf.c */
 const struct tdesc *ctype_btf_find(struct ctype_db *, enum tdesc_kind, const char *name);

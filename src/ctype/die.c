@@ -204,10 +204,6 @@ static void fill(struct ctype_db *db, struct ctype_desc *d, Dwarf_Die *die, uint
 		t->bytes = t->bytes ? t->bytes : under->bytes ? under->bytes : 4;
 		break;
 	}
-	case TDESC_STRUCT:
-	case TDESC_UNION:
-		d->by_ref = number(die, DW_AT_calling_convention, 0) == DW_CC_pass_by_reference;
-		break;
 	default:
 		break;
 	}

@@ -55,11 +55,6 @@ static void classify(struct ctype_db *db, const struct tdesc *t, uint64_t off, e
 	}
 }
 
-static bool by_ref(const struct tdesc *t)
-{
-	return ((const struct ctype_desc *)tdesc_resolve(t))->by_ref;
-}
-
 /* ---- places ---- */
 
 struct regs {
@@ -98,9 +93,7 @@ static void place(struct ctype_db *db, struct regs *r, struct tdesc_param *p)
 	const struct tdesc *t = tdesc_resolve(p->type);
 	bool is_sou = t->kind == TDESC_STRUCT || t->kind == TDESC_UNION;
 	enum class v[2] = { CLASS_NONE, CLASS_NONE };
-	if (is_sou)
-		ctype_load(db, t);
-	if (is_sou && by_ref(p->type)) {
+	if (is_sou && ctype_by_ref(db, t)) {
 		place_int(r, p);
 		p->where = TDESC_AT_ARG;
 		return;
@@ -124,9 +117,7 @@ static bool place_result(struct ctype_db *db, struct tdesc *f)
 	const struct tdesc *t = tdesc_resolve(f->base);
 	bool is_sou = t->kind == TDESC_STRUCT || t->kind == TDESC_UNION;
 	enum class v[2] = { CLASS_NONE, CLASS_NONE };
-	if (is_sou)
-		ctype_load(db, t);
-	if (t->bytes <= 16 && !(is_sou && by_ref(f->base)))
+	if (t->bytes <= 16 && !(is_sou && ctype_by_ref(db, t)))
 		classify(db, t, 0, v, 0);
 	else
 		v[0] = CLASS_MEM;

@@ -170,6 +170,7 @@ struct d_type *d_resolve(struct d_type *); /* through typedefs */
 const char *d_type_str(struct d_compiler *, const struct d_type *);
 bool d_type_same(struct d_type *, struct d_type *);
 bool d_is_int(struct d_type *);     /* enums too */
+bool d_is_signed(const struct d_type *); /* of integers and enums, resolved */
 bool d_is_ptr(struct d_type *);     /* pointers and arrays */
 bool d_is_scalar(struct d_type *);
 bool d_is_string(struct d_type *);

@@ -101,8 +101,8 @@ static void int_val(struct plan_val *v, struct d_type *t)
 {
 	t = d_resolve(t);
 	v->kind = t->kind == D_T_PTR ? PLAN_PTR : PLAN_INT;
-	v->size = t->kind == D_T_ENUM ? 4 : t->size;
-	v->is_signed = t->kind == D_T_ENUM || t->is_signed;
+	v->size = t->size;
+	v->is_signed = d_is_signed(t);
 }
 
 /* How a value of @t is kept; *ret_tail: the most bytes it can add to the tail. */

@@ -202,7 +202,7 @@ uint32_t lw_load(struct lw *l, const struct lw_place *p, struct d_node *n)
 		return p->kind == LW_MEM ? place_addr(l, p) : lw_unsup(l, n, "the use of this variable as a whole");
 	if (n->kind == N_MEMBER && n->memb->bits)
 		return load_bits(l, p, n->memb);
-	return load_int(l, p, t->size, t->kind == D_T_ENUM || t->is_signed);
+	return load_int(l, p, t->size, d_is_signed(t));
 }
 
 /* ---- writing ---- */

@@ -155,6 +155,12 @@ bool d_is_int(struct d_type *t)
 	return t->kind == D_T_INT || t->kind == D_T_ENUM;
 }
 
+/* An enum is an int, but for small ones that a traced program may have. */
+bool d_is_signed(const struct d_type *t)
+{
+	return t->kind == D_T_ENUM ? t->size >= 4 || t->is_signed : t->kind == D_T_INT && t->is_signed;
+}
+
 bool d_is_ptr(struct d_type *t)
 {
 	t = d_resolve(t);
@@ -222,15 +228,13 @@ struct d_type *d_usual(struct d_compiler *c, struct d_type *a, struct d_type *b)
 int64_t d_canon(struct d_type *t, int64_t v)
 {
 	t = d_resolve(t);
-	if (t->kind == D_T_ENUM)
-		return (int32_t)v;
-	if (t->kind != D_T_INT || t->size >= 8)
+	if ((t->kind != D_T_INT && t->kind != D_T_ENUM) || t->size >= 8)
 		return v;
 	if (t->is_bool)
 		return v != 0;
 	unsigned drop = 64 - t->size * 8;
 	uint64_t u = (uint64_t)v << drop;
-	return t->is_signed ? (int64_t)u >> drop : (int64_t)(u >> drop);
+	return d_is_signed(t) ? (int64_t)u >> drop : (int64_t)(u >> drop);
 }
 
 /* ---- structures ---- */

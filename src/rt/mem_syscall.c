@@ -38,13 +38,26 @@ static int64_t vm_read(struct wire_thread *thr, void *dst, uint64_t addr, uint64
 	return r;
 }
 
+/* Probes of the tool itself (BEGIN, tick, END) read the traced program: its stack is none of theirs,
+ * and where the program has gone there is nothing to read instead. */
+static int other_read(const struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
+{
+	struct io local = { (uint64_t)dst, bytes }, remote = { addr, bytes };
+	return sys6(SYS_process_vm_readv, ctx->proc->mem_pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0) ==
+		(int64_t)bytes ? 0 : -1;
+}
+
 int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 {
 	uint64_t shm = (uint64_t)ctx->shm;
-	if (inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi) || inside(addr, bytes, shm, shm + ctx->shm->bytes)) {
+	bool other = UNLIKELY(ctx->proc->mem_pid);
+	if (inside(addr, bytes, shm, shm + ctx->shm->bytes) ||
+	    (!other && inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi))) {
 		mem_copy(dst, (const void *)addr, bytes);
 		return 0;
 	}
+	if (other)
+		return other_read(ctx, dst, addr, bytes);
 	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
 		return -1;
 	return vm_read(ctx->thr, dst, addr, bytes) == (int64_t)bytes ? 0 : -1;

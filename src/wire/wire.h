@@ -163,7 +163,7 @@ struct wire_proc {
 	                     * then it reads the self pointer, which says nothing */
 	uint32_t flags;     /* WIRE_PROC_* */
 	int64_t errno_off;  /* fs-relative offset of errno; INT64_MIN: unknown */
-	uint64_t tcb_ok;    /* reserved */
+	uint64_t mem_pid;   /* of the tool: the process whose memory its own probes read; 0: its own */
 	uint32_t ppid, uid, gid;
 	uint32_t execname;  /* interned string */
 	uint64_t shm_addr;  /* where the shared memory is mapped in this process */
