@@ -41,6 +41,7 @@ struct ctype_mod {
 	uint32_t dw_cnt, dw_at; /* all; being scanned */
 	Dwarf_CU *cursor;       /* the last that was scanned */
 	bool is_open, is_scanned, has_split;
+	int lang; /* DW_LANG_ of its first unit that says so; 0: not known */
 	uint64_t info_bytes;
 	struct ctype_ent **buckets;
 	uint32_t bucket_cnt, ent_cnt;

@@ -146,10 +146,10 @@ static void scan_die(struct scan *s, Dwarf_Die *die, const char *prefix, uint32_
 	if (kind == TDESC_VOID)
 		return;
 	if (kind == CTYPE_VAR) {
-		/* A static member's definition has its name in the class. */
 		if (!dwarf_hasattr(die, DW_AT_location))
 			return;
-		const char *name = dwarf_hasattr(die, DW_AT_specification) ? dwarf_diename(die) : ctype_die_name(die);
+		/* A static member's definition has its name in the class, LTO's in another unit. */
+		const char *name = dwarf_diename(die);
 		if (name)
 			scan_named(s, die, kind, name, prefix, depth);
 		return;
@@ -169,14 +169,21 @@ static void scan_list(struct scan *s, Dwarf_Die *parent, const char *prefix, uin
 	while (!dwarf_siblingof(&die, &die));
 }
 
-static bool has_tags_as_types(Dwarf_Die *cu)
+/* Units that several share say nothing: they are what the first is that does. */
+static int language(struct ctype_mod *m, Dwarf_Die *top)
 {
-	switch (dwarf_srclang(cu)) {
-	case DW_LANG_C: case DW_LANG_C89: case DW_LANG_C99: case DW_LANG_C11: case DW_LANG_Mips_Assembler:
-		return false;
-	default: /* units that several share say nothing: they may be C++ */
-		return true;
-	}
+	int lang = dwarf_srclang(top);
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	while (lang < 0 && !m->lang && !dwarf_get_units(m->dw[0], cu, &cu, NULL, NULL, &die, NULL))
+		m->lang = dwarf_srclang(&die) < 0 ? 0 : dwarf_srclang(&die);
+	return lang < 0 ? m->lang : lang;
+}
+
+static bool has_tags_as_types(int lang)
+{
+	return lang != DW_LANG_C && lang != DW_LANG_C89 && lang != DW_LANG_C99 && lang != DW_LANG_C11 &&
+		lang != DW_LANG_Mips_Assembler;
 }
 
 /* One unit more; false: that was all. */
@@ -200,7 +207,7 @@ static bool scan_unit(struct ctype_db *db, struct ctype_mod *m)
 			return true;
 		top = &sub;
 	}
-	s.is_cxx = has_tags_as_types(top);
+	s.is_cxx = has_tags_as_types(language(m, top));
 	scan_list(&s, top, NULL, 0);
 	db->busy_ns += now_ns() - start;
 	note(db, m);

@@ -189,6 +189,20 @@ void ctype_load_func(struct ctype_db *db, struct ctype_desc *d)
 
 /* ---- finding ---- */
 
+/* A function in several pieces begins where one of them does. */
+static bool begins_at(Dwarf_Die *func, Dwarf_Addr pc)
+{
+	Dwarf_Addr base, start, end;
+	if (!dwarf_entrypc(func, &start))
+		return start == pc;
+	if (!dwarf_hasattr(func, DW_AT_ranges))
+		return false;
+	for (ptrdiff_t off = 0; (off = dwarf_ranges(func, off, &base, &start, &end)) > 0;)
+		if (start == pc)
+			return true;
+	return false;
+}
+
 static bool func_in(Dwarf_Die *parent, Dwarf_Addr pc, Dwarf_Die *ret, uint32_t depth)
 {
 	Dwarf_Die die;
@@ -196,8 +210,7 @@ static bool func_in(Dwarf_Die *parent, Dwarf_Addr pc, Dwarf_Die *ret, uint32_t d
 		return false;
 	do {
 		int tag = dwarf_tag(&die);
-		Dwarf_Addr at;
-		if (tag == DW_TAG_subprogram && !dwarf_entrypc(&die, &at) && at == pc) {
+		if (tag == DW_TAG_subprogram && begins_at(&die, pc)) {
 			*ret = die;
 			return true;
 		}
@@ -252,6 +265,26 @@ const struct tdesc *ctype_proto(struct ctype_db *db, const char *file, uint64_t 
 	return NULL;
 }
 
+/* Without the version that a library's symbols carry. */
+static bool name_matches(ctype_match_fn *match, const char *func, const char *name)
+{
+	char plain[512];
+	size_t n = strcspn(name, "@");
+	if (!name[n] || n >= sizeof(plain))
+		return match(func, name);
+	memcpy(plain, name, n);
+	plain[n] = 0;
+	return match(func, plain);
+}
+
+static bool is_seen(const struct tdesc *const *v, uint32_t cnt, const struct tdesc *t)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		if (v[i] == t)
+			return true;
+	return false;
+}
+
 uint32_t ctype_protos(struct ctype_db *db, const char *scope, const char *func, ctype_match_fn *match,
 		      const struct tdesc **ret, uint32_t cap, uint32_t *ret_unknown)
 {
@@ -265,13 +298,13 @@ uint32_t ctype_protos(struct ctype_db *db, const char *scope, const char *func, 
 			GElf_Sym sym;
 			GElf_Addr addr;
 			const char *name = dwfl_module_getsym_info(elf, k, &sym, &addr, NULL, NULL, NULL);
-			if (!name || GELF_ST_TYPE(sym.st_info) != STT_FUNC || !sym.st_value || !match(func, name))
+			if (!name || GELF_ST_TYPE(sym.st_info) != STT_FUNC || !sym.st_value || !name_matches(match, func, name))
 				continue;
 			const struct tdesc *t = proto_in(db, m, addr);
-			if (t)
-				ret[cnt++] = t;
-			else
+			if (!t)
 				++*ret_unknown;
+			else if (!is_seen(ret, cnt, t))
+				ret[cnt++] = t;
 		}
 	}
 	return cnt;
