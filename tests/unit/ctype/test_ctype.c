@@ -39,7 +39,7 @@ static void name_is(const struct tdesc *t, const char *want)
 {
 	char *got = ctype_name(t);
 	size_t n = got ? strlen(got) : 0;
-	if (n >= 4 && !strncmp(got, "long", 4) && (n < 9 || strcmp(got + n - 4, " int"))) {
+	if (n >= 4 && !strncmp(got, "long", 4) && (n < 8 || strcmp(got + n - 4, " int"))) {
 		got = realloc(got, n + 5);
 		strcat(got, " int");
 	}
