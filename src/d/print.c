@@ -71,6 +71,8 @@ static const char *shown_name(struct d_compiler *c, const struct d_type *t)
 	if (t->kind == D_T_STRUCT || t->kind == D_T_UNION || t->kind == D_T_ENUM)
 		if (!t->name)
 			return t->kind == D_T_STRUCT ? "struct" : t->kind == D_T_UNION ? "union" : "enum";
+	if (t->kind == D_T_ARRAY)
+		return d_fmt(c, "%s [%llu]", shown_name(c, t->base), (unsigned long long)t->cnt);
 	return d_type_str(c, t);
 }
 

@@ -2,5 +2,4 @@
 $dyntrace -q -n '
 BEGIN { printf("%d %d\n", `drawn, a.out`first == NULL); }
 pid$target:a.out:draw:return { printf("%d %s\n", `drawn, stringof(shapes`first->name)); }
-pid$target:a.out:many:entry { self->in = 1; print(`first); exit(0); }
-END { printf("%d %s\n", `drawn, stringof(`first->next->name)); }' -c $triggers/shapes
+pid$target:a.out:many:entry { print(`first); printf("%d %s\n", *&`drawn, stringof(`first->next->name)); }' -c $triggers/shapes
