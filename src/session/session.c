@@ -182,11 +182,6 @@ struct obj_proc *session_obj(struct session *s, uint32_t proc)
 	return proc && proc < s->target_cnt ? s->targets[proc]->obj : NULL;
 }
 
-pid_t session_pid(struct session *s, uint32_t proc)
-{
-	return proc && proc < s->target_cnt ? s->targets[proc]->pid : 0;
-}
-
 void session_enable(struct session *s, bool on)
 {
 	STORE_RELEASE(&s->shm->armed, on);

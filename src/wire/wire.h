@@ -163,7 +163,6 @@ struct wire_proc {
 	                     * then it reads the self pointer, which says nothing */
 	uint32_t flags;     /* WIRE_PROC_* */
 	int64_t errno_off;  /* fs-relative offset of errno; INT64_MIN: unknown */
-	uint64_t tcb_ok;    /* reserved */
 	uint32_t ppid, uid, gid;
 	uint32_t execname;  /* interned string */
 	uint64_t shm_addr;  /* where the shared memory is mapped in this process */
@@ -267,7 +266,6 @@ struct wire_shm {
 	int32_t exit_status;
 	uint32_t doorbell;  /* futex; the producers add 1 where the consumer should look soon */
 	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
-	uint32_t options;   /* WIRE_OPT_* */
 	uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */
 	uint64_t this_bytes;    /* first bytes of scratch, which rt_enter zeroes: this-> variables */
 };
