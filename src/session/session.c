@@ -162,8 +162,10 @@ static void target_free(struct target *t)
 		return;
 	inject_detach(t->inj);
 	for (uint32_t i = 0; i < t->arena_cnt; i++)
-		arena_release(&t->arenas[i]);
+		arena_release(t->arenas[i]);
 	free(t->arenas);
+	free(t->code);
+	landing_free(t);
 	free(t->placed);
 	free(t->moves);
 	branches_free(t);
