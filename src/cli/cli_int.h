@@ -80,6 +80,7 @@ struct cli_target {
 	pid_t pid;
 	uint32_t proc;   /* in the session */
 	bool spawned;
+	bool awaited;    /* tracing ends when all of these have gone */
 	bool starting;   /* its loader has not yet loaded what it needs */
 	bool gone;
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
@@ -91,7 +92,6 @@ struct cli_match {
 	uint32_t clause, desc;
 	uint32_t src;     /* index of its source */
 	uint32_t cnt;     /* probes */
-	bool near_shown;
 };
 
 struct cli_probe {
@@ -142,6 +142,8 @@ void cli_types_close(struct cli *);
 
 /* target.c */
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
+/* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
+int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
 void cli_targets_close(struct cli *);
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);

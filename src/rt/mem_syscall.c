@@ -43,14 +43,14 @@ static int64_t vm_read(struct wire_thread *thr, void *dst, uint64_t addr, uint64
 static int other_read(const struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 {
 	struct io local = { (uint64_t)dst, bytes }, remote = { addr, bytes };
-	return sys6(SYS_process_vm_readv, ctx->proc->mem_pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0) ==
+	return sys6(SYS_process_vm_readv, ctx->thr->mem_pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0) ==
 		(int64_t)bytes ? 0 : -1;
 }
 
 int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 {
 	uint64_t shm = (uint64_t)ctx->shm;
-	bool other = UNLIKELY(ctx->proc->mem_pid);
+	bool other = UNLIKELY(ctx->thr->mem_pid);
 	if (inside(addr, bytes, shm, shm + ctx->shm->bytes) ||
 	    (!other && inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi))) {
 		mem_copy(dst, (const void *)addr, bytes);
