@@ -10,10 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+struct types_proc {
+	pid_t pid;
+	struct obj_proc *obj;
+	bool is_read;         /* its modules are known */
+	bool owned;           /* the session's come only after the compiler */
+	bool is_starting;     /* it has not loaded its libraries */
+};
 struct cli_types {
 	struct ctype_db *db;
-	struct obj_proc **procs; /* ours: the session's come only after the compiler; [target] */
-	bool *owned;
+	struct types_proc *procs;
 	uint32_t proc_cnt;
 	struct probe_table *table; /* functions that were asked for */
 };
@@ -49,41 +55,66 @@ static void add_modules(struct cli_types *t, pid_t pid, const struct obj_proc *p
 	}
 }
 
-static void add_target(struct cli_types *t, struct cli_target *target)
+/* Their modules are read when there is a question. */
+static void note_proc(struct cli_types *t, pid_t pid, struct obj_proc *obj, bool is_starting)
+{
+	for (uint32_t i = 0; i < t->proc_cnt; i++)
+		if (t->procs[i].pid == pid)
+			return;
+	struct types_proc *v = realloc(t->procs, (t->proc_cnt + 1ul) * sizeof(*v));
+	if (!v)
+		return;
+	t->procs = v;
+	v[t->proc_cnt++] = (struct types_proc){ .pid = pid, .obj = obj, .owned = !obj, .is_starting = is_starting };
+}
+
+static void look_at(struct cli_types *t, struct types_proc *p)
 {
 	char root[64];
 	struct err e;
-	struct obj_proc *p = target->obj;
-	bool own = !p;
-	if (own && obj_proc_open(target->pid, &p, &e) < 0)
+	if (p->is_read)
 		return;
-	t->owned[t->proc_cnt] = own;
-	t->procs[t->proc_cnt++] = p;
-	add_modules(t, target->pid, p);
-	/* One that has just been started has not loaded its libraries. */
-	snprintf(root, sizeof(root), "/proc/%d/root", (int)target->pid);
-	if (target->spawned)
+	p->is_read = true;
+	if (!p->obj && obj_proc_open(p->pid, &p->obj, &e) < 0) {
+		p->obj = NULL;
+		return;
+	}
+	add_modules(t, p->pid, p->obj);
+	snprintf(root, sizeof(root), "/proc/%d/root", (int)p->pid);
+	if (p->is_starting)
 		ctype_add_needed(t->db, root);
 }
 
-static struct cli_types *types_of(struct cli *cli)
+static struct cli_types *types_new(struct cli *cli)
 {
 	char root[64];
 	struct ctype_opts opts = { .note = say };
-	struct cli_types *t = cli->types ? NULL : calloc(1, sizeof(*t));
+	struct cli_types *t = calloc(1, sizeof(*t));
 	if (!t)
-		return cli->types;
-	cli->types = t;
+		return NULL;
 	snprintf(root, sizeof(root), "/proc/%d/root", cli->target_cnt ? (int)cli->targets[0].pid : 1);
 	opts.root = cli->target_cnt ? root : NULL;
 	t->db = ctype_create(&opts);
-	t->procs = calloc(cli->target_cnt + 1ul, sizeof(struct obj_proc *));
-	t->owned = calloc(cli->target_cnt + 1ul, sizeof(bool));
 	t->table = probe_table_create();
-	if (t->db && t->procs && t->owned && t->table)
+	if (t->db && t->table) {
 		for (uint32_t i = 0; i < cli->target_cnt; i++)
-			add_target(t, &cli->targets[i]);
-	return t;
+			note_proc(t, cli->targets[i].pid, cli->targets[i].obj, cli->targets[i].spawned);
+		return t;
+	}
+	probe_table_destroy(t->table);
+	ctype_destroy(t->db);
+	free(t);
+	return NULL;
+}
+
+/* NULL: no memory. */
+static struct cli_types *types_of(struct cli *cli)
+{
+	if (!cli->types)
+		cli->types = types_new(cli);
+	for (uint32_t i = 0; cli->types && i < cli->types->proc_cnt; i++)
+		look_at(cli->types, &cli->types->procs[i]);
+	return cli->types;
 }
 
 void cli_types_close(struct cli *cli)
@@ -93,11 +124,10 @@ void cli_types_close(struct cli *cli)
 		return;
 	probe_table_destroy(t->table);
 	for (uint32_t i = 0; i < t->proc_cnt; i++)
-		if (t->owned[i])
-			obj_proc_close(t->procs[i]);
+		if (t->procs[i].owned)
+			obj_proc_close(t->procs[i].obj);
 	ctype_destroy(t->db);
 	free(t->procs);
-	free(t->owned);
 	free(t);
 	cli->types = NULL;
 }
@@ -107,7 +137,7 @@ void cli_types_close(struct cli *cli)
 static const struct tdesc *hook_find(void *arg, const char *scope, enum tdesc_kind kind, const char *name)
 {
 	struct cli_types *t = types_of(arg);
-	return t && t->db ? ctype_find(t->db, scope, kind, name) : NULL;
+	return t ? ctype_find(t->db, scope, kind, name) : NULL;
 }
 
 static void hook_load(void *arg, const struct tdesc *d)
@@ -120,9 +150,9 @@ static int hook_var(void *arg, const char *scope, const char *name, struct tdesc
 {
 	struct cli *cli = arg;
 	struct cli_types *t = types_of(cli);
-	if (!cli->target_cnt)
+	if (t && !t->proc_cnt)
 		return err_setf(reterr, -ENOENT, "there is no program whose variable it could be: use -c or -p");
-	return t && t->db ? ctype_var(t->db, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
+	return t ? ctype_var(t->db, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
 }
 
 static const struct tdesc *proto_of(struct cli_types *t, const struct probe *p)
@@ -141,11 +171,16 @@ static uint32_t loaded_protos(struct cli *cli, const struct plan_probe_desc *d, 
 	struct cli_types *t = cli->types;
 	struct probe_spec spec = { d->prov, d->mod, d->func, d->name };
 	pid_t *pids = calloc(t->proc_cnt + 1ul, sizeof(*pids));
-	uint32_t *found = NULL, found_cnt = 0, cnt = 0;
+	struct obj_proc **procs = calloc(t->proc_cnt + 1ul, sizeof(struct obj_proc *));
+	uint32_t *found = NULL, found_cnt = 0, cnt = 0, n = 0;
 	struct err e;
-	for (uint32_t i = 0; pids && i < t->proc_cnt; i++)
-		pids[i] = obj_proc_pid(t->procs[i]);
-	if (pids && !probe_match(t->table, &spec, t->procs, pids, t->proc_cnt, &found, &found_cnt, &e))
+	for (uint32_t i = 0; pids && procs && i < t->proc_cnt; i++) {
+		if (!t->procs[i].obj)
+			continue;
+		pids[n] = t->procs[i].pid;
+		procs[n++] = t->procs[i].obj;
+	}
+	if (n && !probe_match(t->table, &spec, procs, pids, n, &found, &found_cnt, &e))
 		for (uint32_t i = 0; i < found_cnt && cnt < cap; i++) {
 			const struct tdesc *f = proto_of(t, probe_at(t->table, found[i]));
 			if (f)
@@ -154,6 +189,7 @@ static uint32_t loaded_protos(struct cli *cli, const struct plan_probe_desc *d, 
 				++*ret_unknown;
 		}
 	free(found);
+	free(procs);
 	free(pids);
 	return cnt;
 }
@@ -164,7 +200,7 @@ static uint32_t hook_protos(void *arg, const struct plan_probe_desc *d, const st
 	struct cli *cli = arg;
 	struct cli_types *t = types_of(cli);
 	*ret_unknown = 0;
-	if (!t || !t->db || !t->table)
+	if (!t)
 		return 0;
 	uint32_t cnt = loaded_protos(cli, d, ret, cap, ret_unknown);
 	/* A library that is still to come is known by its file only. */
@@ -173,9 +209,20 @@ static uint32_t hook_protos(void *arg, const struct plan_probe_desc *d, const st
 	return cnt;
 }
 
+/* pid123:::, without -p */
+static void hook_described(void *arg, const struct plan_probe_desc *d)
+{
+	struct cli *cli = arg;
+	pid_t pid = cli_pid_named(d->prov);
+	if (pid && !cli->types)
+		cli->types = types_new(cli);
+	if (pid && cli->types)
+		note_proc(cli->types, pid, NULL, false);
+}
+
 struct d_types cli_types_hook(struct cli *cli)
 {
-	return (struct d_types){ hook_find, hook_load, hook_var, hook_protos, cli };
+	return (struct d_types){ hook_find, hook_load, hook_var, hook_protos, hook_described, cli };
 }
 
 /* ---- -lv ---- */
@@ -190,7 +237,7 @@ static void show_arg(FILE *fp, uint32_t i, const struct tdesc *type)
 void cli_types_args(struct cli *cli, const struct probe *p, FILE *fp)
 {
 	struct cli_types *t = p->module ? types_of(cli) : NULL;
-	const struct tdesc *f = t && t->db ? proto_of(t, p) : NULL;
+	const struct tdesc *f = t ? proto_of(t, p) : NULL;
 	fprintf(fp, "\n\tArgument Types\n");
 	if (f && !strcmp(p->name, "return")) {
 		fprintf(fp, "\t\targs[0]: uint64_t\n");
