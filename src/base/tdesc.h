@@ -36,6 +36,7 @@ struct tdesc_enumerator {
 enum tdesc_where {
 	TDESC_ARG,    /* in argN, N = slot */
 	TDESC_AT_ARG, /* in memory that argN points to */
+	TDESC_REGS,   /* in argN and, if it is longer, argN+1; a result: in rax and rdx */
 	TDESC_STACK,  /* in memory: slot words behind the return address */
 	TDESC_LOST,   /* in floating-point registers, or in pieces */
 };
@@ -66,6 +67,12 @@ struct tdesc {
 	uint32_t part_cnt;
 	enum tdesc_where where; /* of a function's result */
 	bool is_varargs;
+};
+
+/* An enumerator by itself. */
+struct tdesc_const {
+	const struct tdesc *type;
+	int64_t val;
 };
 
 /* A variable of the program. */

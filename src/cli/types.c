@@ -155,6 +155,12 @@ static int hook_var(void *arg, const char *scope, const char *name, struct tdesc
 	return t ? ctype_var(t->db, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
 }
 
+static bool hook_enumerator(void *arg, const char *scope, const char *name, struct tdesc_const *ret)
+{
+	struct cli_types *t = types_of(arg);
+	return t && ctype_enumerator(t->db, scope, name, ret);
+}
+
 static const struct tdesc *proto_of(struct cli_types *t, const struct probe *p)
 {
 	char file[PATH_MAX];
@@ -222,7 +228,8 @@ static void hook_described(void *arg, const struct plan_probe_desc *d)
 
 struct d_types cli_types_hook(struct cli *cli)
 {
-	return (struct d_types){ hook_find, hook_load, hook_var, hook_protos, hook_described, cli };
+	return (struct d_types){ .find = hook_find, .load = hook_load, .var = hook_var, .enumerator = hook_enumerator,
+				 .protos = hook_protos, .described = hook_described, .arg = cli };
 }
 
 /* ---- -lv ---- */

@@ -339,3 +339,24 @@ int ctype_var(struct ctype_db *db, const char *scope, const char *name, struct t
 	ret->type = ctype_of_attr(db, m, &die, 0);
 	return 0;
 }
+
+bool ctype_enumerator(struct ctype_db *db, const char *scope, const char *name, struct tdesc_const *ret)
+{
+	struct ctype_mod *m = NULL;
+	const struct ctype_ent *e = find_ent(db, scope, CTYPE_ENUMERATOR, name, &m);
+	const char *last = strrchr(name, ':');
+	if (!e)
+		return false;
+	Dwarf_Die die = e->die;
+	const struct tdesc *t = ctype_of_die(db, m, &die, 0);
+	last = last ? last + 1 : name;
+	if (t->kind != TDESC_ENUM)
+		return false;
+	ctype_load(db, t);
+	for (uint32_t i = 0; i < t->part_cnt; i++)
+		if (!strcmp(t->enumerators[i].name, last)) {
+			*ret = (struct tdesc_const){ t, t->enumerators[i].val };
+			return true;
+		}
+	return false;
+}

@@ -22,6 +22,7 @@
 
 /* What a name of the index is: an enum tdesc_kind, or this. */
 #define CTYPE_VAR 100
+#define CTYPE_ENUMERATOR 101 /* its entry is that of its enum */
 
 struct ctype_ent {
 	const char *name;

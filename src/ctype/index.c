@@ -64,7 +64,7 @@ static const struct ctype_ent *look(const struct ctype_mod *m, unsigned kind, co
 			continue;
 		if (e->kind == kind)
 			return e;
-		if (kind == TDESC_TYPEDEF && e->is_cxx && e->kind != CTYPE_VAR)
+		if (kind == TDESC_TYPEDEF && e->is_cxx && e->kind < CTYPE_VAR)
 			tag = e;
 	}
 	return tag;
@@ -133,6 +133,23 @@ static void scan_named(struct scan *s, Dwarf_Die *die, unsigned kind, const char
 		scan_list(s, die, full, depth + 1);
 }
 
+/* In C and C++98 their names stand beside the enum's. */
+static void scan_enumerators(struct scan *s, Dwarf_Die *type, const char *prefix)
+{
+	Dwarf_Die die;
+	if (ctype_die_flag(type, DW_AT_enum_class))
+		return;
+	for (int rc = dwarf_child(type, &die); !rc; rc = dwarf_siblingof(&die, &die)) {
+		const char *name = dwarf_tag(&die) == DW_TAG_enumerator ? ctype_die_name(&die) : NULL;
+		const char *full = name && prefix ? qualified(s, prefix, name) : name;
+		if (!full)
+			continue;
+		add(s, full, CTYPE_ENUMERATOR, false, type);
+		if (prefix)
+			add(s, name, CTYPE_ENUMERATOR, true, type);
+	}
+}
+
 static void scan_die(struct scan *s, Dwarf_Die *die, const char *prefix, uint32_t depth)
 {
 	int tag = dwarf_tag(die);
@@ -155,7 +172,11 @@ static void scan_die(struct scan *s, Dwarf_Die *die, const char *prefix, uint32_
 		return;
 	}
 	const char *name = ctype_die_name(die);
-	if (name && !ctype_die_flag(die, DW_AT_declaration))
+	if (ctype_die_flag(die, DW_AT_declaration))
+		return;
+	if (kind == TDESC_ENUM)
+		scan_enumerators(s, die, prefix);
+	if (name)
 		scan_named(s, die, kind, name, prefix, depth);
 }
 

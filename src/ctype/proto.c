@@ -83,9 +83,10 @@ static void place_pair(struct regs *r, struct tdesc_param *p, const enum class v
 		place_stack(r, p, bytes);
 		return;
 	}
+	p->where = sses ? TDESC_LOST : TDESC_REGS;
+	p->slot = r->ints;
 	r->ints += ints;
 	r->sses += sses;
-	p->where = TDESC_LOST;
 }
 
 static void place(struct ctype_db *db, struct regs *r, struct tdesc_param *p)
@@ -122,14 +123,14 @@ static bool place_result(struct ctype_db *db, struct tdesc *f)
 	else
 		v[0] = CLASS_MEM;
 	if (is_sou && v[0] != CLASS_MEM && v[1] != CLASS_MEM) {
-		f->where = TDESC_LOST;
+		f->where = v[0] == CLASS_SSE || v[1] == CLASS_SSE ? TDESC_LOST : TDESC_REGS;
 		return false;
 	}
 	if (is_sou) {
 		f->where = TDESC_AT_ARG;
 		return true;
 	}
-	f->where = t->kind == TDESC_FLOAT || t->bytes > 8 ? TDESC_LOST : TDESC_ARG;
+	f->where = t->kind == TDESC_FLOAT ? TDESC_LOST : t->bytes > 8 ? TDESC_REGS : TDESC_ARG;
 	return false;
 }
 

@@ -55,6 +55,8 @@ struct d_types {
 	void (*load)(void *arg, const struct tdesc *);
 	/* A variable. 0, or a negative errno with a sentence. */
 	int (*var)(void *arg, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr);
+	/* An enumerator. */
+	bool (*enumerator)(void *arg, const char *scope, const char *name, struct tdesc_const *ret);
 	/* Prototypes (loaded) of the functions that a probe description means: at most @cap. */
 	uint32_t (*protos)(void *arg, const struct plan_probe_desc *, const struct tdesc **ret, uint32_t cap,
 			   uint32_t *ret_unknown);

@@ -8,6 +8,8 @@
 
 #include <ctype.h>
 
+#define MODULE_MAX 256 /* characters of a module's name */
+
 struct d_ext {
 	struct d_compiler *c;
 	const struct tdesc *desc;
@@ -322,7 +324,7 @@ size_t d_ext_word_end(const char *text, size_t start, size_t end)
 	size_t at = end;
 	/* libc.so.6`FILE, a.out`global */
 	if (text[at] == '.' && !memchr(text + start, '`', end - start)) {
-		while (in_module_name(text[at]))
+		while (at - end < MODULE_MAX && in_module_name(text[at]))
 			at++;
 		if (text[at] == '`' && begins_word(text[at + 1]))
 			end = at;

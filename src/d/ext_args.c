@@ -7,6 +7,7 @@
 #include "d/d_int.h"
 
 #include <ctype.h>
+#include <errno.h>
 
 #define PROTOS_MAX 256
 
@@ -77,17 +78,76 @@ static void become_cast(struct d_compiler *c, struct d_node *n, struct d_type *t
 	d_check_expr(c, n);
 }
 
+static struct d_node *reg_node(struct d_compiler *c, const struct d_node *at, const char *reg)
+{
+	struct d_node *n = node(c, N_INDEX, at);
+	n->l = word(c, at, "uregs");
+	n->args = word(c, at, reg);
+	return n;
+}
+
 /* Word @i of what was pushed before the return address. */
 static struct d_node *stack_word(struct d_compiler *c, const struct d_node *at, uint32_t i)
 {
-	struct d_node *regs = node(c, N_INDEX, at), *sum = node(c, N_BINARY, at);
-	regs->l = word(c, at, "uregs");
-	regs->args = word(c, at, "R_SP");
+	struct d_node *sum = node(c, N_BINARY, at);
 	sum->op = T_ADD;
-	sum->l = regs;
+	sum->l = reg_node(c, at, "R_SP");
 	sum->r = int_node(c, at, 8 + 8ul * i);
 	sum->height = 2;
 	return sum;
+}
+
+/* ---- small structures in registers ---- */
+
+static struct d_node *assign(struct d_compiler *c, struct d_node *to, struct d_node *val)
+{
+	struct d_node *n = node(c, N_ASSIGN, val);
+	n->op = T_ASGN;
+	n->l = to;
+	n->r = val;
+	n->height = (uint16_t)(val->height + 2);
+	return n;
+}
+
+static struct d_node *comma(struct d_compiler *c, struct d_node *l, struct d_node *r)
+{
+	struct d_node *n = node(c, N_COMMA, l);
+	n->l = l;
+	n->r = r;
+	n->height = (uint16_t)((l->height > r->height ? l->height : r->height) + 1);
+	return n;
+}
+
+/* A pointer of ours that no script can name. */
+static struct d_node *scratch(struct d_compiler *c, const struct d_node *at)
+{
+	const char *name = d_intern(c, "args[]", 6);
+	struct d_node *n = word(c, at, name);
+	n->scope = D_THIS;
+	if (!d_var_find(c, D_THIS, name))
+		d_var_new(c, D_THIS, name, D_VAR_SCALAR, d_type_ptr(c, c->t.ulong), at->at);
+	return n;
+}
+
+static struct d_node *scratch_word(struct d_compiler *c, const struct d_node *at, uint64_t i)
+{
+	struct d_node *n = node(c, N_INDEX, at);
+	n->l = scratch(c, at);
+	n->args = int_node(c, at, i);
+	n->height = 2;
+	return n;
+}
+
+/* *(T *)(p = alloca(16), p[0] = @lo, p[1] = @hi, p) */
+static void become_pair(struct d_compiler *c, struct d_node *n, struct d_type *t, struct d_node *lo, struct d_node *hi)
+{
+	struct d_node *mem = node(c, N_CALL, n);
+	mem->str = d_intern(c, "alloca", 6);
+	mem->args = int_node(c, n, 16);
+	struct d_node *l = assign(c, scratch(c, n), cast(c, d_type_ptr(c, c->t.ulong), mem));
+	l = comma(c, l, assign(c, scratch_word(c, n, 0), cast(c, c->t.ulong, lo)));
+	l = comma(c, l, assign(c, scratch_word(c, n, 1), cast(c, c->t.ulong, hi)));
+	become_deref(c, n, t, comma(c, l, scratch(c, n)));
 }
 
 /* ---- args[] ---- */
@@ -96,6 +156,7 @@ struct arg {
 	const struct tdesc *type;
 	enum tdesc_where where;
 	uint32_t slot;
+	bool is_result;
 };
 
 static bool is_pid(const struct plan_probe_desc *d)
@@ -114,16 +175,16 @@ static bool arg_of(const struct tdesc *f, bool is_return, int64_t i, struct arg 
 {
 	static const struct tdesc offset = { .kind = TDESC_INT, .name = "uint64_t", .bytes = 8, .loaded = true };
 	if (is_return && i == 0) {
-		*ret = (struct arg){ &offset, TDESC_ARG, 0 };
+		*ret = (struct arg){ &offset, TDESC_ARG, 0, false };
 		return true;
 	}
 	if (is_return && i == 1 && f->base && f->base->kind != TDESC_VOID) {
-		*ret = (struct arg){ f->base, f->where, 1 };
+		*ret = (struct arg){ f->base, f->where, 1, true };
 		return true;
 	}
 	if (is_return || i < 0 || i >= (int64_t)f->part_cnt)
 		return false;
-	*ret = (struct arg){ f->params[i].type, f->params[i].where, f->params[i].slot };
+	*ret = (struct arg){ f->params[i].type, f->params[i].where, f->params[i].slot, false };
 	return true;
 }
 
@@ -209,6 +270,9 @@ static void become_arg(struct d_compiler *c, struct d_node *n, const struct arg 
 			"cannot read it", (long long)n->args->val, d_type_str(c, t));
 	else if (in_word)
 		become_cast(c, n, t, arg_node(c, n, a->slot));
+	else if (a->where == TDESC_REGS)
+		become_pair(c, n, t, arg_node(c, n, a->slot),
+			    a->is_result ? reg_node(c, n, "R_RDX") : arg_node(c, n, a->slot + 1));
 	else if (a->where == TDESC_AT_ARG && a->slot < D_PREC_CNT)
 		become_deref(c, n, t, arg_node(c, n, a->slot));
 	else /* arg6 is the first word of the stack */
@@ -237,16 +301,32 @@ void d_check_args_index(struct d_compiler *c, struct d_node *n)
 
 /* ---- variables ---- */
 
+static bool enumerator(struct d_compiler *c, struct d_node *n, const char *scope, const char *name)
+{
+	const struct d_types *h = &c->opts.types;
+	struct tdesc_const k;
+	if (!h->enumerator || d_func_find(c, name) || !h->enumerator(h->arg, scope, name, &k))
+		return false;
+	n->type = d_ext_type(c, k.type);
+	n->is_const = true;
+	n->val = d_canon(n->type, k.val);
+	return true;
+}
+
 bool d_ext_ident(struct d_compiler *c, struct d_node *n)
 {
 	const struct d_types *h = &c->opts.types;
 	const char *tick = strrchr(n->str, '`');
 	struct tdesc_var var;
 	struct err e = { 0 };
-	if (!tick || !h->var)
+	if (!tick)
+		return enumerator(c, n, NULL, n->str);
+	if (!h->var)
 		return false;
 	const char *scope = tick == n->str ? NULL : d_intern(c, n->str, (size_t)(tick - n->str));
 	int rc = h->var(h->arg, scope, tick + 1, &var, &e);
+	if (rc == -ENOENT && enumerator(c, n, scope, tick + 1))
+		return true;
 	n->type = c->t.err;
 	if (rc < 0)
 		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve %s: %s", n->str, e.msg);

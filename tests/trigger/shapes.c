@@ -33,6 +33,7 @@ int drawn = 40;
 long draw(struct shape *s, double zoom, int times, const char *how);
 struct wide bounds(int n);
 int many(point_t p, struct wide w, int a, int b, int c, int d, int e, short f, int g);
+point_t pick(int n);
 
 __attribute__((noinline)) long draw(struct shape *s, double zoom, int times, const char *how)
 {
@@ -53,6 +54,12 @@ __attribute__((noinline)) int many(point_t p, struct wide w, int a, int b, int c
 	return p.x + (int)w.v[1] + a + b + c + d + e + f + g;
 }
 
+__attribute__((noinline)) point_t pick(int n)
+{
+	__asm__ volatile("" ::: "memory");
+	return (point_t){ n, -n };
+}
+
 /* So that it is there at the end, when the stack is not. */
 static struct shape box = { NULL, "box", "square", 5, 70000, -3, BLUE, { .i = 7 }, { { 1, 2 }, { 3, 4 } }, 2.5, true };
 
@@ -62,5 +69,5 @@ int main(void)
 	first = &line;
 	long sum = draw(&line, 1.5, 1, "thin") + draw(&box, 2.5, -2, "wide") + bounds(7).v[2];
 	sum += many((point_t){ 1, 2 }, (struct wide){ { 1, 2, 3, 4 } }, 1, 2, 3, 4, 5, -6, 7);
-	return sum == 0;
+	return sum + pick(9).x == 0;
 }

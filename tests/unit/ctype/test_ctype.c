@@ -98,6 +98,9 @@ static void check_names(struct ctype_db *db)
 		IN_EQ(t->part_cnt, 3);
 		IN(t->part_cnt == 3 && t->enumerators[1].val == 5 && t->enumerators[2].val == -1);
 	}
+	struct tdesc_const k = { 0 };
+	IN(ctype_enumerator(db, NULL, "COLOUR_NONE", &k) && k.val == -1 && k.type == t);
+	IN(!ctype_enumerator(db, NULL, "COLOUR_BLUE", &k));
 	IN(!ctype_find(db, NULL, TDESC_STRUCT, "colour"));
 	IN(!ctype_find(db, NULL, TDESC_UNION, "list"));
 	IN(!ctype_find(db, NULL, TDESC_TYPEDEF, "list"));
@@ -153,7 +156,7 @@ static void check_params(const struct tdesc *f, const char *want)
 	char got[256] = "";
 	for (uint32_t i = 0; f && i < f->part_cnt; i++)
 		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%c%u", i ? " " : "",
-			 "a*sx"[f->params[i].where], f->params[i].where == TDESC_LOST ? 0 : f->params[i].slot);
+			 "a*rsx"[f->params[i].where], f->params[i].where == TDESC_LOST ? 0 : f->params[i].slot);
 	CHECK_MSG(!strcmp(got, want), "%s: parameters at \"%s\", not \"%s\"", variant, got, want);
 }
 
@@ -171,7 +174,7 @@ static void check_protos(struct ctype_db *db)
 	check_params(f, "a1"); /* behind where the result goes */
 	IN(f && f->where == TDESC_AT_ARG);
 	/* A pair in rdi, a large one on the stack, three registers, one in both kinds, the last register, the stack. */
-	check_params(proto(db, "stack"), "x0 s0 a1 a2 a3 x0 a5 a10 a11");
+	check_params(proto(db, "stack"), "r0 s0 a1 a2 a3 x0 a5 a10 a11");
 	check_params(proto(db, "local"), "a0");
 }
 
@@ -226,7 +229,7 @@ static void check_classes(struct ctype_db *db)
 	if (t)
 		ctype_load(db, t);
 	IN(t && t->bytes == 1 && t->part_cnt == 2 && t->enumerators[1].val == 200);
-	check_params(proto(db, "_ZN3geo6by_refERKNS_6CircleENS_5OwnerENS_4PairEi"), "a0 *1 x0 a3");
+	check_params(proto(db, "_ZN3geo6by_refERKNS_6CircleENS_5OwnerENS_4PairEi"), "a0 *1 r2 a3");
 	check_params(proto(db, "_ZNK3geo6Circle4areaEi"), "a0 a1");
 }
 
