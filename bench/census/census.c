@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct tally {
-	uint32_t total, jmp5, pad, host, refused[PATCH_REFUSAL_CNT];
+	uint32_t total, jmp5, pad, host, pun, refused[PATCH_REFUSAL_CNT];
 };
 
 struct census {
@@ -44,6 +44,8 @@ static void count(struct tally *t, const struct patch_anchor *an, const struct p
 		t->refused[an->refusal]++;
 	else if (w[an->window].form == PATCH_JMP5)
 		t->jmp5++;
+	else if (w[an->window].form == PATCH_PUN)
+		t->pun++;
 	else if (w[an->window].hole_inside)
 		t->host++;
 	else
@@ -102,9 +104,9 @@ static void one(struct census *c, uint32_t i)
 static void print_tally(const char *what, const struct tally *t)
 {
 	static const char *const why[] = { "", "boundary", "undecodable", "short", "target", "unknown", "unmovable" };
-	uint32_t ok = t->jmp5 + t->pad + t->host;
-	printf("  %-7s %6u  placed %7.3f %%  jmp5 %u  hole in padding %u  in a host %u  refused:", what, t->total,
-	       t->total ? 100.0 * ok / t->total : 100.0, t->jmp5, t->pad, t->host);
+	uint32_t ok = t->jmp5 + t->pad + t->host + t->pun;
+	printf("  %-7s %6u  placed %7.3f %%  jmp5 %u  hole in padding %u  in a host %u  pun %u  refused:", what, t->total,
+	       t->total ? 100.0 * ok / t->total : 100.0, t->jmp5, t->pad, t->host, t->pun);
 	for (int i = 1; i < PATCH_REFUSAL_CNT; i++)
 		if (t->refused[i])
 			printf(" %s %u", why[i], t->refused[i]);

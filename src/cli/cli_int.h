@@ -80,6 +80,7 @@ struct cli_target {
 	pid_t pid;
 	uint32_t proc;   /* in the session */
 	bool spawned;
+	bool awaited;    /* tracing ends when all of these have gone */
 	bool starting;   /* its loader has not yet loaded what it needs */
 	bool gone;
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
@@ -135,6 +136,8 @@ void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_
 
 /* target.c */
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
+/* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
+int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
 void cli_targets_close(struct cli *);
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);

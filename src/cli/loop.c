@@ -66,7 +66,7 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	if (!t || t->gone)
 		return;
 	t->gone = true;
-	cli->live_cnt--;
+	cli->live_cnt -= t->awaited;
 	if (why)
 		cli_error("pid %d %s", (int)t->pid, why);
 	/* A description that was left open for a program that ended before it loaded anything. */
@@ -123,7 +123,7 @@ static bool told_to_stop(const struct cli *cli)
 {
 	const struct wire_shm *shm = session_shm(cli->session);
 	return interrupts || LOAD_ACQUIRE(&shm->exiting) || consume_exited(cli->consume, NULL) ||
-	       (cli->target_cnt && !cli->live_cnt);
+	       (cli->args.command_cnt + cli->args.pid_cnt && !cli->live_cnt);
 }
 
 /* Records are read at a rate, and soon after a tick: what it prints or clears is due now. */

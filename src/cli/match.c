@@ -86,6 +86,12 @@ static int match_id(struct cli *cli, uint32_t id, uint32_t **ret, uint32_t *ret_
 	return *ret ? 0 : -ENOMEM;
 }
 
+static const char *tag_of(int rc)
+{
+	return rc == -ESRCH ? "D_PROC_BADPID" : rc == -ERANGE ? "D_PROC_OFF" : rc == -ELIBBAD ? "D_PROC_LIB" :
+	       rc == -EINVAL ? "D_PROC_NAME" : "D_PDESC_INVAL";
+}
+
 static int match_one(struct cli *cli, struct cli_match *m, const struct match_procs *procs)
 {
 	const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
@@ -96,7 +102,7 @@ static int match_one(struct cli *cli, struct cli_match *m, const struct match_pr
 	int rc = d->id ? match_id(cli, d->id, &found, &cnt) :
 		probe_match(cli->table, &spec, procs->procs, procs->pids, procs->cnt, &found, &cnt, &e);
 	if (rc < 0) {
-		cli_source_error(cli, m->src, "D_PDESC_INVAL", d->line, e.msg);
+		cli_source_error(cli, m->src, tag_of(rc), d->line, e.msg);
 		return rc;
 	}
 	m->cnt = cnt;

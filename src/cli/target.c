@@ -51,8 +51,49 @@ int cli_targets_open(struct cli *cli)
 		rc = start_command(cli, a->commands[i]);
 	for (uint32_t i = 0; !rc && i < a->pid_cnt; i++)
 		rc = look_at_pid(cli, a->pids[i]);
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		cli->targets[i].awaited = true;
 	cli->live_cnt = cli->target_cnt;
 	return rc;
+}
+
+static bool is_target(const struct cli *cli, pid_t pid)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (cli->targets[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* The process that provider "pidN" names, if it runs; else 0. */
+static pid_t pid_named(const char *prov)
+{
+	struct obj_proc_info info;
+	char *end;
+	if (strncmp(prov, "pid", 3) || prov[3] < '0' || prov[3] > '9')
+		return 0;
+	long pid = strtol(prov + 3, &end, 10);
+	return !*end && pid > 0 && pid <= INT32_MAX && !obj_proc_info((pid_t)pid, &info, NULL) ? (pid_t)pid : 0;
+}
+
+int cli_targets_add_named(struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->prog.plan.clause_cnt; i++) {
+		const struct plan_clause *c = &cli->prog.plan.clauses[i];
+		for (uint32_t k = 0; k < c->desc_cnt; k++) {
+			pid_t pid = c->descs[k].prov ? pid_named(c->descs[k].prov) : 0;
+			if (!pid || is_target(cli, pid))
+				continue;
+			struct cli_target *more = realloc(cli->targets, (cli->target_cnt + 1) * sizeof(*more));
+			if (!more)
+				return CLI_ERROR;
+			cli->targets = more;
+			more[cli->target_cnt] = (struct cli_target){ 0 };
+			if (look_at_pid(cli, pid))
+				return CLI_ERROR;
+		}
+	}
+	return CLI_OK;
 }
 
 /* A program without a loader is complete from its start. */

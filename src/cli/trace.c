@@ -150,7 +150,7 @@ int cli_verb_trace(struct cli *cli)
 			cli_error("no probes specified");
 		return cli->args.compile_only ? CLI_OK : CLI_ERROR;
 	}
-	if (cli_targets_open(cli) || cli_compile(cli))
+	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;
 	if (cli->args.dumps)
 		return cli_dump(cli);

@@ -107,6 +107,7 @@ void consume_destroy(struct consume *c)
 		free(c->slots[0].drops);
 	free(c->slots);
 	free(c->heap);
+	free(c->rec);
 	free(c->gen);
 	free(c->normal);
 	free(c->printed);

@@ -94,6 +94,8 @@ struct consume {
 	struct consume_slot *slots; /* [geo.thread_cnt] */
 	uint32_t *heap;             /* slots that have a head, earliest first */
 	uint32_t heap_cnt;
+	struct wire_rec *rec;       /* copy of the one that is performed */
+	uint32_t rec_cap;
 	struct fmt **fmts;          /* [clause][act] */
 	/* flow of output */
 	bool heading_done;

@@ -14,6 +14,7 @@
 #include "consume/consume_int.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DRAIN_STUCK_NS 1000000000ULL /* a probe that runs longer does not hold up the others */
@@ -141,14 +142,33 @@ static uint64_t watermark(const struct consume *c)
 	return mark < oldest ? oldest : mark;
 }
 
+/* The target can change a record while it is looked at: what is checked and what is used must be the same. */
+static int copy_head(struct consume *c, const struct consume_slot *s)
+{
+	uint32_t bytes = s->reader.rec_bytes;
+	if (bytes > c->rec_cap) {
+		struct wire_rec *more = realloc(c->rec, bytes);
+		if (!more)
+			return -ENOMEM;
+		c->rec = more;
+		c->rec_cap = bytes;
+	}
+	memcpy(c->rec, s->head, bytes);
+	c->rec->bytes = bytes;
+	return 0;
+}
+
 static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
 {
 	struct consume_slot *s = &c->slots[slot];
-	const struct wire_rec *rec = s->head;
+	if (copy_head(c, s))
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	const struct wire_rec *rec = c->rec;
 	s->cpu = rec->cpu;
 	if (rec->type == WIRE_REC_DATA)
 		return consume_act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
-	consume_fault_report(c, rec);
+	if (rec->type == WIRE_REC_ERROR)
+		consume_fault_report(c, rec);
 	return 0;
 }
 

@@ -41,6 +41,9 @@ pid_t inject_thread_tid(const struct inject *, uint32_t i);
 int inject_get_regs(struct inject *, uint32_t i, struct user_regs_struct *ret, struct err *reterr);
 int inject_set_regs(struct inject *, uint32_t i, const struct user_regs_struct *, struct err *reterr);
 
+/* Whether any thread of a stopped process runs under seccomp: a filter may be one thread's alone. */
+bool inject_has_seccomp(struct inject *);
+
 /* Memory, through /proc/PID/mem: read-only text can be written too. All or nothing is
  * not promised on error. */
 int inject_read(struct inject *, uint64_t addr, void *buf, size_t bytes, struct err *reterr);

@@ -86,14 +86,26 @@ static uint64_t find_syscall(struct inject *in)
 
 /* ---- the thread that does it ---- */
 
+static bool has_filter(const struct inject *in, uint32_t i)
+{
+	return inject_status_field(in->pid, in->threads[i].tid, "Seccomp") > 0;
+}
+
+bool inject_has_seccomp(struct inject *in)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < in->thread_cnt && !any; i++)
+		any = has_filter(in, i);
+	return any;
+}
+
 /* Better one inside a system call: it is in no restartable sequence. */
 static uint32_t choose_thread(struct inject *in, bool *ret_seccomp)
 {
 	uint32_t best = 0;
 	int best_rank = -1;
 	for (uint32_t i = 0; i < in->thread_cnt && i < 64; i++) {
-		bool free = inject_status_field(in->pid, in->threads[i].tid, "Seccomp") <= 0;
-		int rank = 2 * free + ((int64_t)in->threads[i].regs.orig_rax >= 0);
+		int rank = 2 * !has_filter(in, i) + ((int64_t)in->threads[i].regs.orig_rax >= 0);
 		if (rank > best_rank) {
 			best_rank = rank;
 			best = i;
@@ -236,7 +248,8 @@ static int failed(struct inject *in, const char *what, int64_t code, struct err 
 	if (code == -ESRCH) /* said already: it is gone */
 		return -ESRCH;
 	const char *hint = code == -EMFILE ? "; raise its limit of open files (prlimit --nofile)" :
-			   code == -ENOMEM ? "; its address space or memory is limited (ulimit -v, cgroup)" : "";
+			   code == -ENOMEM ? "; its address space or memory is limited (ulimit -v, cgroup)" :
+			   code == -EAGAIN ? "; it locks what it maps: raise its limit for that (prlimit --memlock)" : "";
 	return err_setf(reterr, (int)code, "process %d cannot %s: %s%s", (int)in->pid, what, strerror((int)-code), hint);
 }
 

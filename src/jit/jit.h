@@ -18,8 +18,8 @@
  * rsp, and its rax lies at 8(%rsp), or at 16(%rsp) with flags, which is when
  * sp_adj is an odd number of words: 16, +8 with flags, +128 with the red zone.
  *
- * A body returns at once where shm->armed or site->enabled is 0 or exit() was
- * called; else it finds the thread, enters a context, and runs its programs in
+ * A body returns at once where shm->armed or site->enabled is 0, exit() was
+ * called, or the process is a forked child; else it finds the thread, enters a context, and runs its programs in
  * order.  A program that faults has its ERROR record and the next one runs;
  * one that calls exit() is the last.  Bodies
  * - assume that DF is 0 (pushfq; cld where it may not be);
@@ -43,6 +43,7 @@
 struct jit_env {
 	const struct wire_shm *geometry; /* only sizes and offsets are read; tsc_shift must be below 64 */
 	uint64_t shm_addr;               /* where wire_shm is mapped there */
+	uint64_t wipe_addr;              /* wire_proc.wipe_addr; 0: forked children are not told from the process */
 	uint32_t proc_idx;
 	uint32_t proc_flags;             /* WIRE_PROC_* */
 	/* Functions of rt in that process. */

@@ -93,7 +93,7 @@ static int from_memory(struct obj_proc *p, const struct obj_mod *m, struct obj_i
 	for (uint32_t i = 0; i < cnt; i++) {
 		if (ph[i].p_type != PT_LOAD || ph[i].p_offset > bytes)
 			continue;
-		uint64_t n = m->pub.is_vdso ? bytes - ph[i].p_offset : ph[i].p_filesz;
+		uint64_t room = bytes - ph[i].p_offset, n = m->pub.is_vdso || ph[i].p_filesz > room ? room : ph[i].p_filesz;
 		obj_proc_read(p, m->pub.bias + ph[i].p_vaddr, mem + ph[i].p_offset, n);
 	}
 	if (!m->pub.is_vdso)

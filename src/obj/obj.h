@@ -125,7 +125,6 @@ struct obj_proc_info {
 	pid_t pid, ppid, tracer;
 	uid_t uid;
 	gid_t gid;
-	int seccomp;   /* 0 none, 1 strict, 2 filter */
 	char state;    /* as in /proc/PID/stat */
 	char comm[32];
 	uint32_t threads;

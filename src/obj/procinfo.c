@@ -27,8 +27,6 @@ static void parse_line(const char *line, struct obj_proc_info *r)
 		r->uid = (uid_t)strtoul(val, NULL, 10);
 	else if (KEY("Gid"))
 		r->gid = (gid_t)strtoul(val, NULL, 10);
-	else if (KEY("Seccomp"))
-		r->seccomp = (int)strtol(val, NULL, 10);
 	else if (KEY("Threads"))
 		r->threads = (uint32_t)strtoul(val, NULL, 10);
 #undef KEY

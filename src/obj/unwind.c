@@ -73,7 +73,7 @@ static void add_plt(struct builder *b, const struct obj_cfa_row *row, uint32_t p
 		add_row(b, row->start, (struct wire_unw_row){ .kind = WIRE_UNW_PLT });
 		return;
 	}
-	for (uint64_t at = row->start; at < row->end; at = align_down(at, PLT_ENTRY) + PLT_ENTRY) {
+	for (uint64_t at = row->start; at < row->end && at < b->map_end; at = align_down(at, PLT_ENTRY) + PLT_ENTRY) {
 		add_row(b, at, (struct wire_unw_row){ .kind = WIRE_UNW_RSP, .cfa_off = 8 });
 		add_row(b, align_down(at, PLT_ENTRY) + push_at, (struct wire_unw_row){ .kind = WIRE_UNW_RSP, .cfa_off = 16 });
 	}

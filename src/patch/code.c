@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define STD 0xfd /* Intel SDM volume 2, "STD" */
+
 bool code_in_frag(const struct patch_func *f, uint64_t addr)
 {
 	for (uint32_t i = 0; i < f->frag_cnt; i++)
@@ -53,6 +55,7 @@ static void decode_all(struct code *c)
 	for (uint32_t off = 0; off < f->bytes; off += c->insn[c->cnt++].in.len) {
 		decode_one(f, off, f->bytes, &c->insn[c->cnt]);
 		c->at[off] = c->cnt;
+		c->has_std |= c->insn[c->cnt].in.len == 1 && f->code[off] == STD && !c->insn[c->cnt].bad;
 	}
 	c->func_cnt = c->cnt;
 }

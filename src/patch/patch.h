@@ -27,6 +27,16 @@
  *   ...
  *   r:   jmp short h+5
  *        (leave ret)
+ *
+ * A *pun* is a jump of which the window holds only the beginning; it leads to a
+ * *landing*, a jump to the trampoline:
+ *
+ *	r:   e9                 (was c3, a ret)
+ *	r+1: 48 89 d8 5b        as before: still an instruction, and the jump's displacement
+ *	...
+ *	r + 5 + 0x5bd88948: jmp trampoline
+ *
+ * What is behind it has to stay as long as the jump does.
  */
 #ifndef PATCH_PATCH_H
 #define PATCH_PATCH_H
@@ -71,6 +81,7 @@ enum patch_refusal {
 	PATCH_TARGET_INSIDE,  /* something jumps into the only possible window */
 	PATCH_UNKNOWN_JUMPS,  /* an indirect jump whose targets could not be found */
 	PATCH_UNRELOCATABLE,
+	PATCH_NO_LANDING,    /* caller's: nothing can be mapped where the only possible jump (a pun) leads */
 	PATCH_REFUSAL_CNT
 };
 /* Half a sentence: "something jumps into ...". */
@@ -92,17 +103,20 @@ struct patch_anchor {
 enum patch_form {
 	PATCH_JMP5,  /* jmp rel32 in the window */
 	PATCH_HOLE,  /* jmp rel8 to a jmp rel32 in padding or in a host */
+	PATCH_PUN,   /* the beginning of a jmp rel32, whose end is what stands behind the window */
 };
 struct patch_window {
 	uint64_t addr;
 	uint32_t bytes;      /* of whole instructions displaced, padding behind them included */
 	uint8_t form;        /* enum patch_form */
-	uint8_t write_bytes; /* how many of them change: those of the jump, 5 or 2 */
+	uint8_t write_bytes; /* how many of them change: those of the jump: 5, 2, or 1 to 4 of a pun */
 	uint8_t old[PATCH_WINDOW_MAX]; /* what stands there */
 	uint64_t hole_addr;  /* PATCH_HOLE: where the 5-byte jump goes */
 	uint8_t hole_old[5];
 	bool hole_inside;    /* the hole is in a host, whose old bytes include it */
 	uint32_t tramp_max;  /* upper bound of its trampoline's size */
+	uint64_t tramp;      /* caller's: where it stands */
+	uint64_t landing;    /* caller's: of a pun */
 };
 /* Upper bound of patch_plan's result: each anchor may need a window and a host. */
 #define PATCH_WINDOW_CNT(anchor_cnt) (2 * (anchor_cnt))
@@ -143,12 +157,18 @@ struct patch_move {
 int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr,
 	       const struct patch_anchor *anchors, uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
 	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr);
-/* The bytes to write at w->addr (@ret_new; only the first w->write_bytes change) and, for
+/* The bytes to write at w->addr, for forms but PATCH_PUN (@ret_new; only the first w->write_bytes change) and, for
  * PATCH_HOLE, at w->hole_addr.  What follows the jump in the window stays as it is: a signal handler
  * may yet return there, and a host has holes there.  0, or -ERANGE where the trampoline is more than 2 GiB
  * away.  The order of the writes of one plan does not matter. */
 int patch_jump_bytes(const struct patch_window *, uint64_t tramp_addr, uint8_t ret_new[PATCH_WINDOW_MAX], uint8_t ret_hole[5],
 		     struct err *reterr);
+
+/* Where a pun can lead, both included, if @behind follows its window once all else is written. */
+void patch_pun_range(const struct patch_window *, const uint8_t behind[4], uint64_t *ret_lo, uint64_t *ret_hi);
+/* The bytes of a pun that leads to @landing: w->write_bytes of them. 0, or -ERANGE. */
+int patch_pun_bytes(const struct patch_window *, const uint8_t behind[4], uint64_t landing, uint8_t ret_new[4],
+		    struct err *reterr);
 
 /* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in
  * [lo, hi): for patch_func.targets.  An over-approximation without decoding it all, of

@@ -28,6 +28,7 @@ struct code {
 	int32_t *depth;    /* by instruction: bytes pushed since the entry, or DEPTH_*; NULL until asked for */
 	uint64_t *tables;  /* addresses of the jump tables found */
 	uint32_t table_cnt;
+	bool has_std;       /* the direction flag may be set inside */
 	bool unknown_jumps; /* a dispatch, and no table that it could use */
 };
 
@@ -95,5 +96,7 @@ uint32_t window_bytes(const struct code *, uint32_t a, uint32_t b);
 bool plan_overlaps(const struct plan *, uint32_t a, uint32_t b);
 /* Adds a short window for instruction @k with a hole within reach. Its index, or CODE_NONE. */
 uint32_t holes_place(struct plan *, uint32_t k);
+/* Adds a pun in the place of instruction @k. Its index, or CODE_NONE. */
+uint32_t puns_place(struct plan *, uint32_t k);
 
 #endif

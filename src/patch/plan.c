@@ -2,7 +2,7 @@
 /*
  * The planner.  First every anchor gets a window of 5 bytes, on its own or
  * merged with those it would overlap; then those that found none get a short
- * window and a hole (holes.c).
+ * window and a hole (holes.c), and at last a pun (puns.c).
  */
 #include "patch/patch_int.h"
 
@@ -176,15 +176,16 @@ static void place_all(struct plan *p, struct patch_anchor *anchors, uint32_t cnt
 	}
 }
 
-/* A short window may also suit what was refused for the bytes that it would have needed. */
-static void place_short(struct plan *p, struct patch_anchor *anchors, uint32_t cnt)
+/* Another form may suit what was refused for the bytes that a long jump would have needed. */
+static void place_otherwise(struct plan *p, struct patch_anchor *anchors, uint32_t cnt,
+			    uint32_t (*place_at)(struct plan *, uint32_t k))
 {
 	for (uint32_t i = 0; i < cnt; i++) {
 		struct patch_anchor *an = &anchors[i];
 		if (!an->refusal || an->refusal == PATCH_NOT_BOUNDARY || an->refusal == PATCH_UNDECODABLE)
 			continue;
 		uint32_t k = p->code.at[an->offset];
-		if (covered(p, k) || holes_place(p, k) != CODE_NONE)
+		if (covered(p, k) || place_at(p, k) != CODE_NONE)
 			an->refusal = PATCH_OK;
 	}
 }
@@ -197,7 +198,7 @@ static bool flags_live(const struct code *c, uint32_t i, bool entry)
 {
 	for (int n = 0; n < STEP_MAX && i < c->func_cnt && !c->insn[i].bad; n++) {
 		const struct isa_insn *in = &c->insn[i].in;
-		if (in->reads_flags)
+		if (in->reads_flags || in->flow == ISA_JCC) /* those without flags (loop, jrcxz) may lead to a reader */
 			return true;
 		if (in->writes_flags || in->flow == ISA_RET)
 			return false;
@@ -212,11 +213,21 @@ static bool flags_live(const struct code *c, uint32_t i, bool entry)
 	return true;
 }
 
+/* At a ret flags and red zone are dead.  A jump that seems to leave the function may lead to a part of it
+ * that nobody could tell for one, which goes on with both. */
 static void describe(const struct plan *p, struct patch_anchor *an)
 {
-	bool entry = an->offset == 0, ret = an->kind == WIRE_SITE_RETURN;
-	an->save_flags = !ret && flags_live(&p->code, p->code.at[an->offset], entry);
-	an->skip_redzone = !ret && !entry;
+	const struct code *c = &p->code;
+	uint32_t k = c->at[an->offset];
+	uint8_t flow = c->insn[k].in.flow;
+	bool entry = an->offset == 0;
+	if (an->kind == WIRE_SITE_RETURN) {
+		an->save_flags = flow == ISA_JMP || flow == ISA_JCC;
+		an->skip_redzone = flow != ISA_RET;
+	} else {
+		an->save_flags = flags_live(c, k, entry) || (!entry && c->has_std);
+		an->skip_redzone = !entry;
+	}
 	an->sp_adj = 16 + (an->save_flags ? 8 : 0) + (an->skip_redzone ? 128 : 0);
 }
 
@@ -246,7 +257,7 @@ static void finish_window(const struct plan *p, const struct span *s, uint32_t a
 	uint32_t start = span_start(p, s);
 	*ret = (struct patch_window){ .addr = f->addr + start, .form = s->form };
 	ret->bytes = span_end(p, s) - start;
-	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : JMP_BYTES;
+	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : s->form == PATCH_PUN ? (uint8_t)ret->bytes : JMP_BYTES;
 	memcpy(ret->old, f->code + start, ret->bytes);
 	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt);
 	if (s->form != PATCH_HOLE)
@@ -278,7 +289,8 @@ int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_
 		return rc;
 	place_all(&p, anchors, anchor_cnt, true);
 	place_all(&p, anchors, anchor_cnt, false);
-	place_short(&p, anchors, anchor_cnt);
+	place_otherwise(&p, anchors, anchor_cnt, holes_place);
+	place_otherwise(&p, anchors, anchor_cnt, puns_place);
 	for (uint32_t i = 0; i < anchor_cnt; i++)
 		finish_anchor(&p, &anchors[i]);
 	for (uint32_t i = 0; i < p.cnt; i++)

@@ -286,10 +286,7 @@ static int match(const struct probe_query *q, struct found *f)
 	}
 	if (any || is_glob)
 		return rc;
-	if (!q->proc_cnt)
-		err_setf(q->reterr, 0, "no process is given: use -p PID or -c COMMAND");
-	else
-		err_setf(q->reterr, 0, "%s is not a process that is traced: give it with -p or -c", prov);
+	err_setf(q->reterr, 0, "there is no process %s", prov + 3);
 	/* One that has gone meanwhile is no mistake. */
 	if (!was_known(f->table, prov))
 		return -ESRCH;

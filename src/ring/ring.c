@@ -167,6 +167,7 @@ const struct wire_rec *ring_reader_next(struct ring_reader *rd)
 			continue;
 		if (bytes < sizeof(*rec))
 			return bad_batch(rd);
+		rd->rec_bytes = (uint32_t)bytes;
 		return rec;
 	}
 	return NULL;

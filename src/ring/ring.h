@@ -38,10 +38,12 @@ struct ring_reader {
 	uint64_t ring_bytes;
 	uint64_t pos;  /* next to read */
 	uint64_t end;  /* published when last looked */
+	uint32_t rec_bytes; /* of the record that _next gave, as they were checked: its header may change */
 	uint64_t bad;  /* records whose header made no sense: the rest of that batch was skipped */
 };
 void ring_reader_init(struct ring_reader *, struct wire_ring *, const uint8_t *data, uint64_t ring_bytes);
-/* The next record, or NULL when all that is published has been read.  Valid until ring_reader_release(). */
+/* The next record (its length: rec_bytes), or NULL when all that is published has been read.  Valid until
+ * ring_reader_release(). */
 const struct wire_rec *ring_reader_next(struct ring_reader *);
 /* Gives what was read back to the producer. */
 void ring_reader_release(struct ring_reader *);

@@ -73,7 +73,7 @@ static uint32_t own_tid(const struct wire_proc *proc, uint64_t key, uint32_t che
 	if (proc->tid_off && check)
 		return check;
 	if (proc->flags & WIRE_PROC_NO_SYSCALL)
-		return (uint32_t)(key >> 6) | 0x80000000u; /* cannot ask: any number of its own */
+		return (uint32_t)(key >> 6) | WIRE_TID_MADE_UP; /* cannot ask: any number of its own */
 	return (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 

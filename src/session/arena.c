@@ -101,10 +101,56 @@ static int map_arena(struct target *t, struct arena *a, uint64_t addr, uint64_t 
 	return r;
 }
 
+struct arena *arena_note(struct target *t, const struct arena *a)
+{
+	struct arena **more = realloc(t->arenas, (t->arena_cnt + 1) * sizeof(*more));
+	struct arena *copy = malloc(sizeof(*copy));
+	t->arenas = more ? more : t->arenas;
+	struct patch_range *code = realloc(t->code, (t->arena_cnt + 1) * sizeof(*code));
+	t->code = code ? code : t->code;
+	if (!more || !code || !copy) {
+		free(copy);
+		return NULL;
+	}
+	uint32_t i = t->arena_cnt++;
+	more[i] = copy;
+	*copy = *a;
+	for (; i && code[i - 1].start > a->addr; i--)
+		code[i] = code[i - 1];
+	code[i] = (struct patch_range){ a->addr, a->addr + a->bytes };
+	return copy;
+}
+
+static int compare_range(const void *key, const void *elem)
+{
+	const struct patch_range *r = elem;
+	uint64_t addr = *(const uint64_t *)key;
+	return addr < r->start ? -1 : addr >= r->end;
+}
+
+bool arena_has(const struct target *t, uint64_t addr)
+{
+	return t->arena_cnt && bsearch(&addr, t->code, t->arena_cnt, sizeof(*t->code), compare_range);
+}
+
+int arena_at(struct target *t, uint64_t addr, uint64_t bytes, struct arena **ret, struct err *reterr)
+{
+	struct arena a = { .promised = bytes };
+	int r = map_arena(t, &a, addr, bytes, reterr);
+	if (r)
+		return r;
+	*ret = arena_note(t, &a);
+	if (*ret)
+		return 0;
+	inject_munmap(t->inj, a.addr, a.bytes, NULL);
+	munmap(a.code, a.bytes);
+	return err_setf(reterr, -ENOMEM, "out of memory");
+}
+
 int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr)
 {
 	for (uint32_t i = 0; i < t->arena_cnt; i++) {
-		struct arena *a = &t->arenas[i];
+		struct arena *a = t->arenas[i];
 		if (in_reach(a->addr, a->bytes, lo, hi) && a->bytes - a->promised >= bytes) {
 			a->promised += bytes;
 			*ret = a;
@@ -120,19 +166,10 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 	if (!addr)
 		return err_setf(reterr, -ENOSPC, "no %llu KiB of unmapped memory within reach of the code at 0x%llx",
 				(unsigned long long)(bytes >> 10), (unsigned long long)lo);
-	struct arena *more = realloc(t->arenas, (t->arena_cnt + 1) * sizeof(*more));
-	if (!more)
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	t->arenas = more;
-	struct arena *a = &more[t->arena_cnt];
-	*a = (struct arena){ 0 };
-	r = map_arena(t, a, addr, bytes, reterr);
-	if (r)
-		return r;
-	t->arena_cnt++;
-	a->promised = wanted;
-	*ret = a;
-	return 0;
+	r = arena_at(t, addr, bytes, ret, reterr);
+	if (!r)
+		(*ret)->promised = wanted;
+	return r;
 }
 
 void arena_release(struct arena *a)
@@ -140,7 +177,9 @@ void arena_release(struct arena *a)
 	for (uint32_t i = 0; i < a->body_cnt; i++)
 		free(a->bodies[i].progs);
 	free(a->bodies);
-	munmap(a->code, a->bytes);
+	if (a->code)
+		munmap(a->code, a->bytes);
+	free(a);
 }
 
 static uint64_t hash_of(enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt)

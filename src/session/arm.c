@@ -3,12 +3,12 @@
  * Arming, in steps of which only the last touches the program's code:
  *
  *   plan     windows of every function, from its code as it runs
- *   map      a short stop: memory for trampolines near each module
+ *   map      a short stop: memory for trampolines near each module; what the jumps will be
  *   make     sites, bodies, trampolines (the program runs meanwhile)
  *   commit   a short stop: the code is still as planned? move instruction
  *            pointers, write the jumps
  */
-#include "session/session_int.h"
+#include "session/arm_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,48 +17,14 @@
 /* For the bodies of one arena: more than any generator makes of an instruction.  Untouched pages cost nothing. */
 #define BODY_ROOM (64u << 10)
 #define BODY_ROOM_INSN 96u
-
-/* One function and what is asked of it. */
-struct plan_func {
-	struct obj_module *mod;
-	uint64_t addr, bytes;
-	struct patch_anchor *anchors;
-	uint32_t *probe_of; /* by anchor: index into the probes */
-	uint32_t anchor_cnt;
-	struct patch_window *wins;
-	uint32_t win_cnt;
-	struct arena *arena;
-	bool dropped;
-};
-
-struct job {
-	struct session *s;
-	struct target *t;
-	const struct session_probe *probes;
-	uint32_t probe_cnt;
-	session_refused_fn *refused;
-	void *refused_arg;
-	struct plan_func *funcs;
-	uint32_t func_cnt, func_cap;
-	uint32_t armed;
-	/* what commit writes */
-	struct write {
-		uint64_t addr;
-		uint32_t cnt;
-		uint8_t bytes[PATCH_WINDOW_MAX], old[PATCH_WINDOW_MAX];
-	} *writes;
-	uint32_t write_cnt, write_cap;
-	uint32_t first_placed;
-	uint64_t first_move;
-};
+#define JUMP_BYTES 5
 
 static int no_memory(struct err *reterr)
 {
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
 
-/* @why NULL: it is the return of a function that has none. */
-static void refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
+void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
 	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
 				     .has_no_return = !why };
@@ -124,7 +90,7 @@ static int plan_windows(struct job *j, struct plan_func *pf, const struct func *
 	pf->win_cnt = (uint32_t)n;
 	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
 		if (pf->anchors[i].refusal)
-			refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, patch_refusal_text(pf->anchors[i].refusal));
+			job_refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, patch_refusal_text(pf->anchors[i].refusal));
 	return 0;
 }
 
@@ -187,7 +153,7 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN && !returns[i])
-			refuse(j, probes[i], fn->pf.addr, NULL);
+			job_refuse(j, probes[i], fn->pf.addr, NULL);
 	return r;
 }
 
@@ -205,7 +171,7 @@ static int plan_func(struct job *j, const struct plan_func *what, const uint32_t
 			err_setf(&why, -ENOENT, "its library was unloaded");
 	if (r && r != -ENOMEM) {
 		for (uint32_t i = 0; i < cnt; i++)
-			refuse(j, probes[i], pf->addr, why.msg);
+			job_refuse(j, probes[i], pf->addr, why.msg);
 		r = 0;
 	} else if (!r) {
 		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);
@@ -262,14 +228,14 @@ static void drop(struct job *j, struct plan_func *pf, const char *why)
 	pf->dropped = true;
 	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
 		if (!pf->anchors[i].refusal)
-			refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, why);
+			job_refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, why);
 }
 
 static bool is_taken(const struct target *t, uint64_t addr, uint64_t end)
 {
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		if ((addr < p->addr + p->bytes && p->addr < end) ||
+		if ((addr < p->addr + p->claim && p->addr < end) ||
 		    (p->hole_addr && addr < p->hole_addr + 5 && p->hole_addr < end))
 			return true;
 	}
@@ -301,11 +267,6 @@ static void drop_overlaps(struct job *j)
 }
 
 /* ---- map ---- */
-
-static bool has_windows(const struct plan_func *pf)
-{
-	return !pf->dropped && pf->win_cnt;
-}
 
 static uint64_t code_bytes(const struct plan_func *pf)
 {
@@ -340,7 +301,7 @@ static int map_arenas(struct job *j, struct err *reterr)
 		uint64_t sum = 0, lo = UINT64_MAX, hi = 0;
 		uint32_t k = i;
 		for (; k < j->func_cnt && j->funcs[k].mod == mod; k++) {
-			if (!has_windows(&j->funcs[k]))
+			if (!plan_has_windows(&j->funcs[k]))
 				continue;
 			sum += code_bytes(&j->funcs[k]);
 			lo = j->funcs[k].addr < lo ? j->funcs[k].addr : lo;
@@ -351,13 +312,9 @@ static int map_arenas(struct job *j, struct err *reterr)
 		int r = sum ? arena_get(j->t, mod->start < lo ? mod->start : lo, mod->end > hi ? mod->end : hi, sum + bodies, &a, reterr) : 0;
 		if (r)
 			return r;
-		/* realloc may have moved the others: remember by number */
 		for (; i < k; i++)
-			j->funcs[i].arena = a ? (struct arena *)(uintptr_t)(a - j->t->arenas + 1) : NULL;
+			j->funcs[i].arena = a;
 	}
-	for (uint32_t i = 0; i < j->func_cnt; i++)
-		if (j->funcs[i].arena)
-			j->funcs[i].arena = &j->t->arenas[(uintptr_t)j->funcs[i].arena - 1];
 	return 0;
 }
 
@@ -376,24 +333,6 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	return arena_body(j->t, pf->arena, a->kind, sp->progs, sp->prog_cnt, &a->body, reterr);
 }
 
-static int add_write(struct job *j, uint64_t addr, const uint8_t *bytes, const uint8_t *old, uint32_t cnt)
-{
-	if (j->write_cnt == j->write_cap) {
-		uint32_t cap = j->write_cap ? j->write_cap * 2 : 64;
-		struct write *more = realloc(j->writes, cap * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		j->writes = more;
-		j->write_cap = cap;
-	}
-	struct write *w = &j->writes[j->write_cnt++];
-	w->addr = addr;
-	w->cnt = cnt;
-	memcpy(w->bytes, bytes, cnt);
-	memcpy(w->old, old, cnt);
-	return 0;
-}
-
 static int remember(struct target *t, const struct patch_window *w, const uint8_t jump[2], const struct patch_move *moves,
 		    uint32_t move_cnt)
 {
@@ -406,7 +345,7 @@ static int remember(struct target *t, const struct patch_window *w, const uint8_
 	memcpy(m + t->move_cnt, moves, move_cnt * sizeof(*m));
 	t->move_cnt += move_cnt;
 	p += t->placed_cnt++;
-	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes };
+	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes };
 	memcpy(p->old, w->old, w->bytes);
 	memcpy(p->jump, jump, sizeof(p->jump));
 	if (w->form == PATCH_HOLE && !w->hole_inside) {
@@ -416,37 +355,19 @@ static int remember(struct target *t, const struct patch_window *w, const uint8_
 	return 0;
 }
 
-/* The two jumps of a hole: the long one must be there before the short one. */
-static int add_writes(struct job *j, const struct patch_window *w, uint64_t tramp, uint8_t bytes[PATCH_WINDOW_MAX],
-		      struct err *reterr)
-{
-	uint8_t hole[5];
-	int r = patch_jump_bytes(w, tramp, bytes, hole, reterr);
-	if (!r && w->form == PATCH_HOLE)
-		r = add_write(j, w->hole_addr, hole, w->hole_old, 5);
-	if (!r)
-		r = add_write(j, w->addr, bytes, w->old, w->form == PATCH_HOLE ? 2 : 5);
-	return r == -ENOMEM ? no_memory(reterr) : r;
-}
-
 static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct err *reterr)
 {
 	struct arena *a = pf->arena;
+	const struct patch_window *win = &pf->wins[w];
 	struct patch_move moves[PATCH_WINDOW_MAX];
 	uint32_t move_cnt;
-	a->used = align_up(a->used, 16);
-	if (a->used > a->bytes)
-		return err_setf(reterr, -ENOSPC, "the memory for code is full");
-	int n = patch_emit(&pf->wins[w], w, pf->addr, pf->anchors, pf->anchor_cnt, a->addr + a->used, a->code + a->used,
-			   a->bytes - a->used, moves, &move_cnt, reterr);
+	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, win->tramp, a->code + (win->tramp - a->addr),
+			   win->tramp_max, moves, &move_cnt, reterr);
 	if (n < 0)
 		return n;
-	uint8_t bytes[PATCH_WINDOW_MAX];
-	int r = add_writes(j, &pf->wins[w], a->addr + a->used, bytes, reterr);
-	if (!r && remember(j->t, &pf->wins[w], bytes, moves, move_cnt))
-		r = no_memory(reterr);
-	a->used += (uint64_t)n;
-	return r;
+	if (win->landing)
+		moves[move_cnt++] = (struct patch_move){ win->addr, win->landing };
+	return remember(j->t, win, jumps_at(j, win->addr)->bytes, moves, move_cnt) ? no_memory(reterr) : 0;
 }
 
 static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
@@ -456,7 +377,8 @@ static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
 		if (!pf->anchors[i].refusal)
 			r = make_anchor(j, pf, i, reterr);
 	for (uint32_t w = 0; w < pf->win_cnt && !r; w++)
-		r = make_window(j, pf, w, reterr);
+		if (pf->wins[w].form != PATCH_PUN || pf->wins[w].landing)
+			r = make_window(j, pf, w, reterr);
 	return r;
 }
 
@@ -536,9 +458,11 @@ static int make_and_commit(struct job *j, struct err *reterr)
 	if (!r)
 		r = map_arenas(j, reterr);
 	if (!r)
+		r = jumps_make(j, reterr);
+	if (!r)
 		r = was_stopped ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
-		if (has_windows(&j->funcs[i]))
+		if (plan_has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);
 	if (!r && !was_stopped)
 		r = inject_stop(t->inj, reterr);

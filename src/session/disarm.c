@@ -16,17 +16,9 @@
 #define TRIES 200
 #define SCAN_MAX (1ULL << 20) /* bytes of each stack that are searched */
 
-static bool in_arena(const struct target *t, uint64_t addr)
-{
-	for (uint32_t i = 0; i < t->arena_cnt; i++)
-		if (addr - t->arenas[i].addr < t->arenas[i].bytes)
-			return true;
-	return false;
-}
-
 static bool is_ours(const struct target *t, uint64_t addr)
 {
-	return in_arena(t, addr) || addr - t->agent_addr < t->agent_bytes;
+	return arena_has(t, addr) || addr - t->agent_addr < t->agent_bytes;
 }
 
 static int compare_to(const void *a, const void *b)
@@ -46,7 +38,7 @@ int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		e[n++] = (struct edit){ p->addr, p->bytes, sizeof(p->jump), p->jump, p->old };
+		e[n++] = (struct edit){ p->addr, p->bytes, p->bytes < sizeof(p->jump) ? p->bytes : sizeof(p->jump), p->jump, p->old };
 		if (p->hole_addr)
 			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old };
 	}
@@ -115,7 +107,7 @@ bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *inj)
 static void unmap(struct target *t, struct inject *inj)
 {
 	for (uint32_t i = 0; i < t->arena_cnt; i++)
-		inject_munmap(inj, t->arenas[i].addr, t->arenas[i].bytes, NULL);
+		inject_munmap(inj, t->arenas[i]->addr, t->arenas[i]->bytes, NULL);
 	if (t->agent_addr)
 		inject_munmap(inj, t->agent_addr, t->agent_bytes, NULL);
 	if (t->wipe_addr)

@@ -82,11 +82,8 @@ static int gather(struct target *t, struct target *ghost, struct err *reterr)
 			ghost->agent_addr = m->start;
 			ghost->agent_bytes = m->end - m->start;
 		} else if (is_memfd(m, "dyntrace-code")) {
-			struct arena *more = realloc(ghost->arenas, (ghost->arena_cnt + 1) * sizeof(*more));
-			if (!more)
+			if (!arena_note(ghost, &(struct arena){ .addr = m->start, .bytes = m->end - m->start }))
 				return err_setf(reterr, -ENOMEM, "out of memory");
-			ghost->arenas = more;
-			more[ghost->arena_cnt++] = (struct arena){ .addr = m->start, .bytes = m->end - m->start };
 		}
 	}
 	return 0;
@@ -98,20 +95,17 @@ static bool add_placed(struct target *ghost, uint64_t addr, uint32_t bytes, cons
 	if (!more)
 		return false;
 	ghost->placed = more;
-	struct placed *p = &more[ghost->placed_cnt++];
+	struct placed *p = &more[ghost->placed_cnt++], *before = p - 1;
+	if (ghost->placed_cnt > 1 && before->addr < addr && addr < before->addr + before->bytes)
+		before->bytes = (uint32_t)(addr - before->addr); /* a pun, whose jump ends in this one */
 	*p = (struct placed){ .addr = addr, .bytes = bytes };
 	memcpy(p->old, old, bytes);
 	memcpy(p->jump, now, sizeof(p->jump));
 	return true;
 }
 
-static bool leads_to_ghost(const struct target *ghost, uint64_t addr)
-{
-	for (uint32_t i = 0; i < ghost->arena_cnt; i++)
-		if (addr - ghost->arenas[i].addr < ghost->arenas[i].bytes)
-			return true;
-	return false;
-}
+/* Of segments: the jump may have one (jumps.c). */
+static bool is_prefix(uint8_t byte) { return byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e; }
 
 /* 0, -ENOMEM, or -ENODATA: there is a jump of ours whose original bytes no file tells. */
 static int find_long(struct target *ghost, uint64_t start, const uint8_t *now, const uint8_t *file, uint64_t bytes, bool known)
@@ -121,13 +115,14 @@ static int find_long(struct target *ghost, uint64_t start, const uint8_t *now, c
 		if (now[i] != JMP5)
 			continue;
 		memcpy(&rel, now + i + 1, 4);
-		if (!leads_to_ghost(ghost, start + i + 5 + (uint64_t)(int64_t)rel))
+		if (!arena_has(ghost, start + i + 5 + (uint64_t)(int64_t)rel))
 			continue;
 		if (known && !memcmp(now + i, file + i, 5))
 			continue; /* mere data that looks like it */
 		if (!known)
 			return -ENODATA;
-		if (!add_placed(ghost, start + i, 5, file + i, now + i))
+		uint64_t from = i && now[i - 1] != file[i - 1] && is_prefix(now[i - 1]) ? i - 1 : i;
+		if (!add_placed(ghost, start + from, (uint32_t)(i + 5 - from), file + from, now + from))
 			return -ENOMEM;
 	}
 	return 0;
@@ -142,10 +137,13 @@ static int find_short(struct target *ghost, uint32_t first, uint64_t start, cons
 		if (now[i] != JMP2 || !memcmp(now + i, file + i, 2))
 			continue;
 		uint64_t to = start + i + 2 + (uint64_t)(int64_t)(int8_t)now[i + 1];
-		bool found = false;
-		for (uint32_t k = first; k < last && !found; k++)
-			found = ghost->placed[k].addr == to;
-		if (found && !add_placed(ghost, start + i, 2, file + i, now + i))
+		bool found = false, inside = false;
+		for (uint32_t k = first; k < last && !inside; k++) {
+			const struct placed *p = &ghost->placed[k];
+			found |= p->addr == to;
+			inside = p->addr < start + i + 2 && start + i < p->addr + p->bytes;
+		}
+		if (found && !inside && !add_placed(ghost, start + i, 2, file + i, now + i))
 			return -ENOMEM;
 	}
 	return 0;
@@ -198,7 +196,10 @@ int leftover_clean(struct target *t, struct err *reterr)
 	}
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))
 		r = target_clean(&ghost, t->obj, t->inj, reterr);
+	for (uint32_t i = 0; i < ghost.arena_cnt; i++)
+		arena_release(ghost.arenas[i]);
 	free(ghost.arenas);
+	free(ghost.code);
 	free(ghost.placed);
 	return r;
 }

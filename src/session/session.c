@@ -147,8 +147,10 @@ static void target_free(struct target *t)
 		return;
 	inject_detach(t->inj);
 	for (uint32_t i = 0; i < t->arena_cnt; i++)
-		arena_release(&t->arenas[i]);
+		arena_release(t->arenas[i]);
 	free(t->arenas);
+	free(t->code);
+	landing_free(t);
 	free(t->placed);
 	free(t->moves);
 	branches_free(t);
@@ -203,7 +205,8 @@ static bool has_ended(struct session *s, const struct wire_thread *t)
 	uint32_t proc = t->proc;
 	if (!proc || proc >= s->target_cnt || s->targets[proc]->gone)
 		return proc != 0;
-	return !procinfo_has_thread(s->targets[proc], t->tid);
+	/* Who could not tell its number may run right now, in the very area that would be zeroed. */
+	return !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(s->targets[proc], t->tid);
 }
 
 /* Gives the pages of a slot back and makes it free. */

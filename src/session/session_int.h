@@ -29,6 +29,7 @@ struct arena {
 struct placed {
 	uint64_t addr;
 	uint32_t bytes;
+	uint32_t claim;                /* bytes from @addr that nobody else may change: a pun's go on behind its window */
 	uint64_t hole_addr;            /* 0: none, or inside another window */
 	uint8_t hole_old[5];
 	uint8_t old[PATCH_WINDOW_MAX];
@@ -47,8 +48,11 @@ struct target {
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
-	struct arena *arenas;
+	struct arena **arenas;
 	uint32_t arena_cnt;
+	struct patch_range *code; /* where the arenas are, sorted */
+	struct landing_page **landings; /* sorted */
+	uint32_t landing_cnt;
 	struct placed *placed;
 	uint32_t placed_cnt;
 	struct patch_move *moves; /* of all trampolines */
@@ -97,12 +101,26 @@ int agent_load(struct target *, struct err *reterr);
 
 /* arena.c: room for @bytes of code within reach of [lo, hi); the target is stopped. */
 int arena_get(struct target *, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr);
+/* An arena of whole pages that is at @addr and full. */
+int arena_at(struct target *, uint64_t addr, uint64_t bytes, struct arena **ret, struct err *reterr);
+/* Adds a copy of it to the target's; NULL: no memory. */
+struct arena *arena_note(struct target *, const struct arena *);
+/* Whether @addr is in an arena. */
+bool arena_has(const struct target *, uint64_t addr);
 /* An address for @bytes that need not be near anything; 0: anywhere. */
 uint64_t arena_far_place(const struct obj_proc *, uint64_t bytes);
 void arena_release(struct arena *);
 /* The body for @progs in @a, generated if it is new. */
 int arena_body(struct target *, struct arena *, enum wire_site_kind, const uint32_t *progs, uint32_t prog_cnt,
 	       uint64_t *ret_addr, struct err *reterr);
+
+/* landing.c: a jump to @tramp at an address in [lo, hi]; the target is stopped and its maps are fresh.
+ * -ENOSPC or -EEXIST: there is no room there. */
+int landing_get(struct target *, uint64_t lo, uint64_t hi, uint64_t tramp, uint64_t *ret, struct err *reterr);
+/* Whether one could be at @addr; in [lo, hi]. */
+bool landing_can(const struct target *, uint64_t addr);
+bool landing_find(const struct target *, uint64_t lo, uint64_t hi);
+void landing_free(struct target *);
 
 /* target.c */
 struct wire_proc *target_proc(struct target *);

@@ -79,6 +79,16 @@ static int map_wipe_page(struct target *t, struct err *reterr)
 	return inject_write(t->inj, t->wipe_addr, &one, sizeof(one), reterr);
 }
 
+static int remote_mem(struct target *t, long nr, uint64_t arg, struct err *reterr)
+{
+	const uint64_t args[6] = { t->shm_addr, t->shm_bytes, arg };
+	int64_t ret;
+	int r = inject_syscall(t->inj, nr, args, &ret, reterr);
+	return r || ret >= 0 ? r : err_setf(reterr, (int)ret, "the process cannot set up the shared memory: %s", strerror((int)-ret));
+}
+
+/* Nearly all of it is never touched.  A process that locks what it maps (mlockall) would get gigabytes at once:
+ * so it is mapped without access, which makes no pages, unlocked, and only then opened. */
 static int map_shm_there(struct target *t, struct err *reterr)
 {
 	int remote;
@@ -86,14 +96,15 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	if (r)
 		return r;
 	t->shm_bytes = t->s->shm->bytes;
-	r = inject_mmap(t->inj, arena_far_place(t->obj, t->s->shm->bytes), t->s->shm->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, remote, 0,
-			&t->shm_addr, reterr);
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE,
+			remote, 0, &t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
 		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
-	const uint64_t args[6] = { t->shm_addr, t->s->shm->bytes, MADV_DONTDUMP };
-	int64_t ret;
-	return inject_syscall(t->inj, SYS_madvise, args, &ret, reterr);
+	r = remote_mem(t, SYS_munlock, 0, reterr);
+	if (!r)
+		r = remote_mem(t, SYS_mprotect, PROT_READ | PROT_WRITE, reterr);
+	return r ? r : remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 }
 
 static int enter(struct target *t, struct err *reterr)
@@ -110,10 +121,15 @@ static int enter(struct target *t, struct err *reterr)
 	if (r)
 		return r;
 	struct wire_proc *proc = target_proc(t);
+	/* Bodies would read %fs:0 before the loader has given fs a base. */
+	if (t->is_child && !(proc->flags & WIRE_PROC_FSGSBASE))
+		return err_setf(reterr, -ENOTSUP, "this kernel or processor does not let programs read their fs base (FSGSBASE), so "
+				"none can be traced from its start; start it, then attach with -p");
 	proc->shm_addr = t->shm_addr;
 	proc->wipe_addr = t->wipe_addr;
 	t->env.geometry = t->s->shm;
 	t->env.shm_addr = t->shm_addr;
+	t->env.wipe_addr = t->wipe_addr;
 	t->env.proc_idx = t->proc;
 	t->env.proc_flags = proc->flags;
 	return 0;

@@ -186,6 +186,9 @@ struct wire_proc {
 #define WIRE_PROC_NO_SYSCALL 1u /* under seccomp: the probe path makes no system call */
 #define WIRE_PROC_FSGSBASE 2u   /* rdfsbase works */
 
+/* Bit of a wire_thread.tid that no kernel gave: the thread could not ask for its own. */
+#define WIRE_TID_MADE_UP 0x80000000u
+
 enum wire_thread_state {
 	WIRE_THREAD_FREE,  /* zeroed by the controller */
 	WIRE_THREAD_CLAIM, /* being set up by its thread */
@@ -208,7 +211,7 @@ struct wire_ring {
 
 struct wire_thread {
 	uint32_t state; /* enum wire_thread_state; claimed by cmpxchg FREE -> CLAIM */
-	uint32_t tid;   /* kernel thread id */
+	uint32_t tid;   /* kernel thread id, or one with WIRE_TID_MADE_UP */
 	uint32_t check; /* the word at fs:tid_off when it registered */
 	uint32_t proc;  /* index of its struct wire_proc */
 	uint64_t key;   /* fs base */

@@ -121,6 +121,15 @@ static void dump(FILE *out, const char *indent, const uint8_t *bytes, uint32_t c
 	}
 }
 
+/* The jump, if nothing behind it changes and the lowest place it can lead to is taken. */
+static int pun_bytes(const struct kase *k, const struct patch_window *w, uint64_t *ret_lo, uint64_t *ret_hi, uint8_t *ret,
+		     struct err *err)
+{
+	const uint8_t *behind = k->code + (w->addr + w->bytes - k->f.addr); /* zeros follow the code */
+	patch_pun_range(w, behind, ret_lo, ret_hi);
+	return patch_pun_bytes(w, behind, *ret_lo, ret, err);
+}
+
 static void dump_window(FILE *out, struct kase *k, const struct patch_window *w, uint32_t i)
 {
 	struct patch_move moves[PATCH_WINDOW_MAX];
@@ -129,11 +138,15 @@ static void dump_window(FILE *out, struct kase *k, const struct patch_window *w,
 	struct err err;
 	uint64_t at = k->tramp + 256 * i;
 	int n = patch_emit(&w[i], i, k->f.addr, k->anchor, k->anchor_cnt, at, buf, w[i].tramp_max, moves, &move_cnt, &err);
-	if (n < 0 || patch_jump_bytes(&w[i], at, bytes, hole, &err)) {
+	bool pun = w[i].form == PATCH_PUN;
+	uint64_t lo, hi;
+	if (n < 0 || (pun ? pun_bytes(k, &w[i], &lo, &hi, bytes, &err) : patch_jump_bytes(&w[i], at, bytes, hole, &err))) {
 		fprintf(out, "window %u: %s\n", i, err.msg);
 		return;
 	}
 	fprintf(out, "window %u at %llx, %u bytes\n", i, (unsigned long long)w[i].addr, w[i].bytes);
+	if (pun)
+		fprintf(out, "  pun that can lead to %llx..%llx\n", (unsigned long long)lo, (unsigned long long)hi);
 	dump(out, "    ", bytes, w[i].write_bytes, w[i].addr);
 	if (w[i].form == PATCH_HOLE) {
 		fprintf(out, "  hole%s\n", w[i].hole_inside ? " in a host" : "");

@@ -168,8 +168,7 @@ def killed_controller(sig):
             # The next one works, and cleans up.
             lib.dyntrace('-n', COUNT_ALL + ' tick-300ms { exit(0); }', '-p', str(pid))
             assert lib.alive(pid)
-            if sig != signal.SIGKILL:
-                lib.assert_untouched(pid)
+            lib.assert_untouched(pid)
         finally:
             drain.kill()
             drain.wait()

@@ -54,9 +54,11 @@ static void put_jcc(struct out *o, uint8_t cond, uint64_t target)
 		put(o, &rel, 4);
 		return;
 	}
-	uint8_t skip[2] = { 0x70 | (cond ^ 1), 14 };
+	uint8_t skip[2] = { 0x70 | (cond ^ 1) };
 	put(o, skip, 2);
+	uint32_t start = o->len;
 	put_jmp(o, target);
+	o->buf[start - 1] = (uint8_t)(o->len - start);
 }
 
 /* loop and jrcxz exist with 8 bits only: hop to a jump.  Prefixes (67) are kept. */

@@ -126,6 +126,13 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 	if (f->flags)
 		x64_pushfq(a);
 	x64_push(a, X64_RCX);
+	if (g->env->wipe_addr) {
+		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
+		 * thread id), and would write where the parent writes. */
+		x64_mov_imm(a, X64_RCX, g->env->wipe_addr);
+		x64_cmp64_imm(a, x64_at(X64_RCX, 0), 0);
+		x64_jcc(a, X64_CC_E, f->quick);
+	}
 	x64_shift_imm(a, X64_SHL, X64_RAX, 6);
 	x64_mov_imm(a, X64_RCX, g->env->shm_addr);
 	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 0);
@@ -148,14 +155,14 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 }
 
 struct thread_labels {
-	uint32_t found, look, slow, no_tls, unsure;
+	uint32_t found, slow, no_tls;
 };
 
 /* The calling thread's area in rax, the process's in rsi, the shared memory in r8. */
 static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 {
 	struct x64_asm *a = &g->a;
-	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a), x64_label(a), x64_label(a) };
+	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a) };
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov_imm(a, X64_R8, g->env->shm_addr);
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
@@ -167,9 +174,6 @@ static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 	}
 	x64_rm(a, X64_MOVSX32, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_proc, tid_off)));
 	x64_rm(a, X64_LOAD32, X64_RCX, x64_at_index(X64_RDX, X64_RAX, 0));
-	x64_rr(a, X64_TEST32, X64_RAX, X64_RAX);
-	x64_jcc(a, X64_CC_E, l->unsure);
-	x64_bind(a, l->look);
 	x64_mov_imm(a, X64_RDI, WIRE_HASH_MULT);
 	x64_rr(a, X64_IMUL, X64_RDI, X64_RDX);
 	x64_shift_imm(a, X64_SHR, X64_RDI, WIRE_HASH_SHIFT);
@@ -188,8 +192,7 @@ static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 	x64_bind(a, l->found);
 }
 
-/* Behind the body: no fs base yet; no word that would betray a forked child,
- * so its wiped page must; a thread that the hash does not know. */
+/* Behind the body: no fs base yet; a thread that the hash does not know. */
 static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct frame *f)
 {
 	struct x64_asm *a = &g->a;
@@ -198,12 +201,6 @@ static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, co
 		x64_zero(a, X64_RCX);
 		x64_jmp(a, l->slow);
 	}
-	x64_bind(a, l->unsure);
-	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_proc, wipe_addr)));
-	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
-	x64_jcc(a, X64_CC_E, l->look);
-	x64_cmp64_imm(a, x64_at(X64_RAX, 0), 0);
-	x64_jcc(a, X64_CC_NE, l->look);
 	x64_bind(a, l->slow);
 	x64_mov(a, X64_RDI, X64_R8);
 	x64_call(a, g->env->fn_thread_find);

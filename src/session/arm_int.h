@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files that arm have in common. */
+#ifndef SESSION_ARM_INT_H
+#define SESSION_ARM_INT_H
+
+#include "session/session_int.h"
+
+/* One function and what is asked of it. */
+struct plan_func {
+	struct obj_module *mod;
+	uint64_t addr, bytes;
+	struct patch_anchor *anchors;
+	uint32_t *probe_of; /* by anchor: index into the probes */
+	uint32_t anchor_cnt;
+	struct patch_window *wins;
+	uint32_t win_cnt;
+	struct arena *arena;
+	bool dropped;
+};
+
+struct job {
+	struct session *s;
+	struct target *t;
+	const struct session_probe *probes;
+	uint32_t probe_cnt;
+	session_refused_fn *refused;
+	void *refused_arg;
+	struct plan_func *funcs;
+	uint32_t func_cnt, func_cap;
+	uint32_t armed;
+	/* what commit writes */
+	struct write {
+		uint64_t addr;
+		uint32_t cnt, room; /* of them it could be as many */
+		uint8_t bytes[PATCH_WINDOW_MAX], old[PATCH_WINDOW_MAX];
+		bool fixed; /* a pun depends on its bytes */
+	} *writes;
+	uint32_t write_cnt, write_cap;
+	uint32_t sorted_cnt; /* of them: in the order of addresses; behind them puns, backwards */
+	uint32_t first_placed;
+	uint64_t first_move;
+};
+
+static inline bool plan_has_windows(const struct plan_func *pf)
+{
+	return !pf->dropped && pf->win_cnt;
+}
+
+/* arm.c. @why NULL: it is the return of a function that has none. */
+void job_refuse(struct job *, uint32_t probe, uint64_t addr, const char *why);
+
+/* jumps.c: decides where trampolines stand and what is written to the code. The target is stopped and
+ * its memory for code is mapped; puns that have no place to lead to are refused. */
+int jumps_make(struct job *, struct err *reterr);
+/* The write at @addr, one that jumps_make made. */
+const struct write *jumps_at(const struct job *, uint64_t addr);
+
+#endif
