@@ -92,7 +92,6 @@ struct cli_match {
 	uint32_t clause, desc;
 	uint32_t src;     /* index of its source */
 	uint32_t cnt;     /* probes */
-	bool near_shown;
 };
 
 struct cli_probe {

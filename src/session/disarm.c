@@ -28,7 +28,7 @@ static int compare_to(const void *a, const void *b)
 }
 
 /* Only where our jump still stands: a library may be gone, and another be in its place. */
-int text_restore(struct target *t, struct inject *inj, struct err *reterr)
+static int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 {
 	static const uint8_t jump[] = { 0xe9 };
 	struct edit *e = malloc((2ul * t->placed_cnt + 1) * sizeof(*e));
@@ -92,7 +92,8 @@ static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject
 	return found;
 }
 
-bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *inj)
+/* Whether any stopped thread could still run or return into our code. */
+static bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *inj)
 {
 	if (obj_proc_refresh(obj, NULL))
 		return true;

@@ -57,6 +57,29 @@ static int set_size(int fd, uint64_t bytes)
 	return r;
 }
 
+static struct wire_thread *thread_at(struct session *s, uint32_t i)
+{
+	return (struct wire_thread *)((uint8_t *)s->shm + s->shm->thread_off + i * s->shm->geom.stride);
+}
+
+/* Targets can write all of the shared memory.  What the tool relies on blindly is private here: its own area,
+ * whose contexts hold pointers, and (copy_head) the page that says where all is. */
+static int own_area(struct session *s, struct err *reterr)
+{
+	if (mmap(thread_at(s, 0), s->shm->geom.stride, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	return 0;
+}
+
+static int copy_head(struct session *s, struct err *reterr)
+{
+	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, s->shm_fd, 0) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	STORE_RELAXED(&s->shm->magic, WIRE_MAGIC); /* a write makes it a copy */
+	return 0;
+}
+
 static int map_shm(struct session *s, const struct wire_shm *layout, struct err *reterr)
 {
 	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
@@ -75,12 +98,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
 	s->shm->spec_bytes = s->opts.spec_bytes;
-	return 0;
-}
-
-static struct wire_thread *thread_at(struct session *s, uint32_t i)
-{
-	return (struct wire_thread *)((uint8_t *)s->shm + s->shm->thread_off + i * s->shm->geom.stride);
+	return own_area(s, reterr);
 }
 
 static void thread_reset(struct wire_thread *t)
@@ -114,7 +132,8 @@ static int fill(struct session *s, struct err *reterr)
 	if (!s->strings)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
-	return clock_calibrate(s->shm, reterr);
+	int r = clock_calibrate(s->shm, reterr);
+	return r ? r : copy_head(s, reterr);
 }
 
 int session_create(const struct ir_image *image, const struct session_opts *opts, struct session **ret, struct err *reterr)
@@ -186,11 +205,6 @@ struct wire_shm *session_shm(struct session *s)
 struct obj_proc *session_obj(struct session *s, uint32_t proc)
 {
 	return proc && proc < s->target_cnt ? s->targets[proc]->obj : NULL;
-}
-
-pid_t session_pid(struct session *s, uint32_t proc)
-{
-	return proc && proc < s->target_cnt ? s->targets[proc]->pid : 0;
 }
 
 void session_enable(struct session *s, bool on)

@@ -60,7 +60,6 @@ struct target {
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
-	uint64_t unw_used;
 };
 
 struct intern;
@@ -75,8 +74,6 @@ struct session {
 	struct intern *strings;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
-	uint32_t *tool_ids, tool_cnt;          /* probe ids of tool sites, by site index */
-	uint32_t *tool_sites;
 };
 
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */
@@ -140,12 +137,9 @@ int arm_hook(struct target *, struct err *reterr);
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
 
-/* disarm.c: restores the text of a stopped process that has @t's patches (itself or a forked child). */
-int text_restore(struct target *, struct inject *, struct err *reterr);
-/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
+/* disarm.c: restores a stopped process that has @t's patches (itself or a forked child), lets threads that are
+ * in our code leave it, unmaps. */
 int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
-/* Whether any stopped thread could still run or return into our code. */
-bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
 /* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
  * with @write false only looks. */
