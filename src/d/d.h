@@ -46,7 +46,6 @@ typedef int d_option_fn(void *arg, const char *name, const char *value /* NULL: 
 struct d_opts {
 	struct d_macros macros;
 	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
-	bool destructive;      /* -w */
 	bool zdefs;            /* -Z */
 	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
 	bool empty_ok;
@@ -54,6 +53,7 @@ struct d_opts {
 	d_option_fn *set_option;
 	void *set_option_arg;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
+	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
 };
 
 struct d_program {

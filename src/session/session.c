@@ -40,6 +40,8 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.ring_bytes = s->opts.ring_bytes ? s->opts.ring_bytes : 4 * MIB;
 	in.agg_bytes = s->opts.agg_bytes ? s->opts.agg_bytes : 4 * MIB;
 	in.ctx_bytes = sizeof(struct rt_ctx);
+	in.alloca_bytes = s->opts.alloca_bytes;
+	in.spec_cnt = s->opts.spec_cnt;
 	return wire_layout(out, &in, reterr);
 }
 
@@ -105,6 +107,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	}
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
+	s->shm->spec_bytes = s->opts.spec_bytes;
 	return own_area(s, reterr);
 }
 
@@ -121,6 +124,7 @@ static void fill_tool(struct session *s)
 	struct wire_thread *thr = thread_at(s, 0);
 	proc->pid = (uint32_t)getpid();
 	proc->ppid = (uint32_t)getppid();
+	procinfo_ancestors(getpid(), proc);
 	proc->uid = getuid();
 	proc->gid = getgid();
 	proc->errno_off = INT64_MIN;
