@@ -67,7 +67,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 			.uid = getuid(), .gid = getgid(), .euid = geteuid(), .egid = getegid(), .sid = getsid(0),
 			.pgid = getpgrp(), .taskid = gettid(),
 		},
-		.strsize = (uint32_t)o->strsize, .destructive = o->destructive, .zdefs = o->zdefs,
+		.strsize = (uint32_t)o->strsize, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .ustackframes = (uint32_t)o->ustackframes,
 		.types = cli_types_hook(cli), .stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,

@@ -15,6 +15,8 @@ static int make_session(struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
 	struct session_opts so = { .ring_bytes = o->bufsize, .agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize,
+				   .alloca_bytes = o->scratchsize, .spec_cnt = (uint32_t)o->nspec,
+				   .spec_bytes = o->specsize,
 				   /* The tool itself is one of them. */
 				   .thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
 	struct err e;
@@ -70,10 +72,18 @@ static int check_sizes(struct cli *cli)
 	return bad ? CLI_ERROR : CLI_OK;
 }
 
+static int check_allowed(struct cli *cli)
+{
+	if (!cli->prog.plan.destructive || cli->args.opts.destructive)
+		return CLI_OK;
+	cli_error("could not enable tracing: Destructive actions not allowed");
+	return CLI_ERROR;
+}
+
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (check_sizes(cli) || cli_arm_new(cli) || make_consume(cli))
+	if (check_allowed(cli) || check_sizes(cli) || cli_arm_new(cli) || make_consume(cli))
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");

@@ -115,7 +115,8 @@ static int act_perform(struct act_run *r)
 	struct consume *c = r->c;
 	const struct plan_act *act = r->act;
 	if (!act->val_cnt && (act->kind == PLAN_TRACE || act->kind == PLAN_TRACEMEM || act->kind == PLAN_STACK ||
-			      act->kind == PLAN_SYM || act->kind == PLAN_EXIT || act->kind == PLAN_SETOPT))
+			      act->kind == PLAN_SYM || act->kind == PLAN_EXIT || act->kind == PLAN_SETOPT ||
+			      act->kind == PLAN_COMMIT || act->kind == PLAN_DISCARD))
 		return err_setf(r->reterr, -EINVAL, "the plan has an action without its value");
 	switch (act->kind) {
 	case PLAN_TRACE: case PLAN_STACK: case PLAN_SYM:
@@ -137,9 +138,8 @@ static int act_perform(struct act_run *r)
 			return consume_agg_print_fmt(c, c->opts.out, r->fmt, act->aggs, act->agg_cnt, r->reterr);
 		return consume_agg_print_default(c, c->opts.out, act->aggs, act->agg_cnt, r->reterr);
 	case PLAN_EXIT:
-		/* The first one counts: what came after it should not have run. */
-		if (!c->exited)
-			c->exit_status = (int)consume_val_int(&act->vals[0], &r->src);
+		/* The last one counts: END has the final word. */
+		c->exit_status = (int)consume_val_int(&act->vals[0], &r->src);
 		c->exited = true;
 		return 0;
 	case PLAN_CLEAR: case PLAN_TRUNC: case PLAN_NORMALIZE: case PLAN_DENORMALIZE:
@@ -148,8 +148,22 @@ static int act_perform(struct act_run *r)
 		return act_io(r);
 	case PLAN_SETOPT:
 		return act_setopt(r);
+	case PLAN_COMMIT: case PLAN_DISCARD:
+		return consume_spec_end(c, consume_val_u64(&act->vals[0], &r->src), act->kind == PLAN_COMMIT, r->reterr);
+	case PLAN_FTRUNCATE:
+		consume_io_truncate(c);
+		return 0;
 	}
 	return 0;
+}
+
+/* A clause that only ends speculations shows nothing of its own. */
+static bool has_line(const struct plan_clause *cl)
+{
+	for (uint32_t i = 0; i < cl->act_cnt; i++)
+		if (cl->acts[i].kind != PLAN_COMMIT && cl->acts[i].kind != PLAN_DISCARD)
+			return true;
+	return !cl->act_cnt;
 }
 
 static uint64_t branch_mask(const struct plan_clause *cl, const struct datum_src *src)
@@ -160,23 +174,37 @@ static uint64_t branch_mask(const struct plan_clause *cl, const struct datum_src
 	return consume_val_u64(&v, src);
 }
 
-int consume_act_record(struct consume *c, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
+int consume_act_perform(struct consume *c, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
 {
 	const struct wire_site *site = consume_site_at(c, rec->site);
-	if (rec->clause >= c->plan->clause_cnt)
-		return 0;
 	const struct plan_clause *cl = &c->plan->clauses[rec->clause];
 	struct act_run r = { .c = c, .rec = rec, .reterr = reterr,
 			     .src = { rec->payload, rec->bytes - (uint32_t)sizeof(*rec), proc, site } };
 	uint64_t mask = branch_mask(cl, &r.src);
 	int rc = 0;
-	consume_line_begin(c, rec, site);
+	bool line = has_line(cl);
+	if (line)
+		consume_line_begin(c, rec, site);
 	for (uint32_t i = 0; !rc && i < cl->act_cnt; i++) {
 		r.act = &cl->acts[i];
 		r.fmt = r.act->fmt ? &c->fmts[rec->clause][i] : NULL;
 		if (r.act->guard < 0 || mask >> r.act->guard & 1)
 			rc = act_perform(&r);
 	}
-	consume_line_end(c);
+	if (line)
+		consume_line_end(c);
 	return rc;
+}
+
+int consume_act_record(struct consume *c, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
+{
+	if (rec->clause >= c->plan->clause_cnt)
+		return 0;
+	const struct plan_clause *cl = &c->plan->clauses[rec->clause];
+	struct datum_src src = { .data = rec->payload, .bytes = rec->bytes - (uint32_t)sizeof(*rec) };
+	struct plan_val v = { .kind = PLAN_INT, .off = cl->spec_off, .size = 8 };
+	uint64_t token = cl->speculates ? consume_val_u64(&v, &src) : 0;
+	if (token)
+		return consume_spec_keep(c, rec, token, proc, reterr);
+	return consume_act_perform(c, rec, proc, reterr);
 }

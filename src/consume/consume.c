@@ -76,6 +76,7 @@ int consume_create(struct wire_shm *shm, const struct plan *plan, const struct i
 		rc = err_setf(reterr, -EINVAL, "plan, image and shared memory disagree about the aggregations");
 	rc = rc ? rc : make_slots(c, reterr);
 	rc = rc ? rc : make_aggs(c, reterr);
+	rc = rc ? rc : consume_spec_init(c, reterr);
 	rc = rc ? rc : compile_formats(c, reterr);
 	if (rc)
 		consume_destroy(c);
@@ -99,6 +100,7 @@ void consume_destroy(struct consume *c)
 	if (!c)
 		return;
 	destroy_formats(c);
+	consume_spec_deinit(c);
 	consume_agg_tab_clear(&c->base);
 	consume_agg_tab_clear(&c->snap);
 	if (c->slots && c->geo.thread_cnt)

@@ -76,6 +76,15 @@ struct canon {
 	uint32_t tag; /* kind and process; 0: empty */
 };
 
+/* A speculation as the consumer has it. */
+struct spec_held; /* a record that waits */
+struct consume_spec {
+	struct spec_held *first, **end;
+	uint64_t bytes; /* of its records, as the plan counts them */
+	uint32_t gen;   /* of the use that runs; what the shared memory says is not believed */
+	bool committed; /* the use before it was */
+};
+
 struct consume {
 	struct wire_shm *shm;
 	struct wire_shm geo; /* our copy of the geometry: what the other side writes cannot change it */
@@ -101,6 +110,8 @@ struct consume {
 	int64_t *normal;            /* [agg_cnt] */
 	bool *printed;              /* [agg_cnt] */
 	struct canon canon[CANON_CNT];
+	struct consume_spec *specs; /* [geo.spec_cnt] */
+	uint32_t spec_seen[3];      /* losses reported */
 	/* losses of threads that are gone */
 	uint64_t total_drops;
 	uint64_t lost_seen[WIRE_PROC_MAX];
@@ -157,13 +168,26 @@ void consume_line_begin(struct consume *, const struct wire_rec *, const struct 
 void consume_line_end(struct consume *);
 
 /* act.c */
+/* Performs the record, or keeps it where it belongs to a speculation. */
 int consume_act_record(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
+/* Performs it, whatever it belongs to. */
+int consume_act_perform(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
+
+/* spec.c: speculations */
+int consume_spec_init(struct consume *, struct err *reterr);
+void consume_spec_deinit(struct consume *);
+int consume_spec_keep(struct consume *, const struct wire_rec *, uint64_t token, uint32_t proc, struct err *reterr);
+/* commit() (else discard()) of what @token names: shows it, then gives the id back. */
+int consume_spec_end(struct consume *, uint64_t token, bool commit, struct err *reterr);
+/* Ends those whose end was before @mark though no record said so: its clause faulted. */
+int consume_spec_sweep(struct consume *, uint64_t mark, struct err *reterr);
 /* fault.c */
 void consume_fault_report(struct consume *, const struct wire_rec *);
 void consume_fault_library(struct consume *, const struct wire_rec *, const char *what);
 
 /* io.c */
 int consume_io_system(struct consume *, const char *cmd);
+void consume_io_truncate(struct consume *);
 int consume_io_freopen(struct consume *, const char *path, struct err *reterr);
 
 /* drain.c: the area holds nothing that was not kept already */

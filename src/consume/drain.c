@@ -198,6 +198,7 @@ static int64_t drain_upto(struct consume *c, uint64_t mark, struct err *reterr)
 		seen++;
 	}
 	heads_return(c);
+	rc = rc ? rc : consume_spec_sweep(c, mark, reterr);
 	return rc ? rc : seen;
 }
 

@@ -91,11 +91,32 @@ static void report_procs(struct consume *c)
 	}
 }
 
+/* ORDER wire_shm.spec_drops, spec_busy, spec_unavail */
+static const struct {
+	const char *tag, *what, *where;
+} spec_texts[] = {
+	{ "SPEC", "speculative drop", "" },
+	{ "SPECBUSY", "failed speculation", " (available buffer(s) still busy)" },
+	{ "SPECUNAVAIL", "failed speculation", " (no speculative buffer available)" },
+};
+
+static void report_specs(struct consume *c)
+{
+	const uint32_t *now[] = { &c->shm->spec_drops, &c->shm->spec_busy, &c->shm->spec_unavail };
+	for (size_t i = 0; i < ARRAY_CNT(now); i++) {
+		uint32_t n = LOAD_RELAXED(now[i]), d = n - c->spec_seen[i];
+		c->spec_seen[i] = n;
+		if (d)
+			say(c, d, spec_texts[i].tag, spec_texts[i].what, spec_texts[i].where);
+	}
+}
+
 uint64_t consume_report_drops(struct consume *c)
 {
 	for (uint32_t i = 0; i < c->geo.thread_cnt; i++)
 		if (c->slots[i].live)
 			report_thread(c, &c->slots[i], consume_thread(c, i));
 	report_procs(c);
+	report_specs(c);
 	return c->total_drops;
 }

@@ -14,6 +14,14 @@ int consume_io_system(struct consume *c, const char *cmd)
 	return system(cmd) == -1 ? -errno : 0;
 }
 
+/* What is no file has nothing to be cut. */
+void consume_io_truncate(struct consume *c)
+{
+	fflush(c->opts.out);
+	if (!ftruncate(fileno(c->opts.out), 0))
+		fseeko(c->opts.out, 0, SEEK_SET);
+}
+
 /*
  * The stream stays, its descriptor changes: so whoever gave it can go on
  * using it, and a failure leaves it as it was.  "" goes back to what the

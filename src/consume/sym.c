@@ -32,7 +32,7 @@ void consume_sym_format(struct consume *c, enum plan_val_kind kind, uint32_t pro
 {
 	const struct obj_sym *sym = NULL;
 	struct obj_module *mod = NULL;
-	struct obj_proc *p = sym_proc(c, proc);
+	struct obj_proc *p = kind < PLAN_KSYM ? sym_proc(c, proc) : NULL;
 	if (p && obj_symbolize(p, addr, &sym, &mod) < 0)
 		sym = NULL;
 	if (!mod)
@@ -61,7 +61,7 @@ static uint64_t reduce_uncached(struct consume *c, enum plan_val_kind kind, uint
 /* Merging asks for the same few addresses again and again. */
 uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr)
 {
-	if (kind == PLAN_UADDR)
+	if (kind == PLAN_UADDR || kind >= PLAN_KSYM)
 		return addr;
 	uint32_t tag = proc << 8 | (uint32_t)kind << 1 | 1;
 	struct canon *e = &c->canon[(addr * WIRE_HASH_MULT ^ tag * 0x9e3779b9ull) >> 56 & (CANON_CNT - 1)];

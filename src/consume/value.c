@@ -59,7 +59,8 @@ bool consume_val_is_string(const struct plan_val *v) { return v->kind == PLAN_ST
 
 bool consume_val_is_symbol(const struct plan_val *v)
 {
-	return v->kind == PLAN_USYM || v->kind == PLAN_UFUNC || v->kind == PLAN_UADDR || v->kind == PLAN_UMOD;
+	return v->kind == PLAN_USYM || v->kind == PLAN_UFUNC || v->kind == PLAN_UADDR || v->kind == PLAN_UMOD ||
+	       v->kind == PLAN_KSYM || v->kind == PLAN_KMOD;
 }
 
 /* A table of hexadecimal bytes, sixteen a row, as characters beside it. */
@@ -144,7 +145,7 @@ static bool print_addr(struct consume *c, FILE *fp, const struct plan_val *v, co
 /* All the bytes that a string has room for. */
 static void raw_string(const struct consume *c, FILE *fp, const uint8_t *p, uint32_t cnt)
 {
-	uint32_t room = c->image->strsize ? c->image->strsize : cnt + 1;
+	uint32_t room = c->image->strsize ? c->image->strsize + 1 : cnt + 1;
 	uint8_t *s = calloc(room, 1);
 	if (!s)
 		return;

@@ -78,6 +78,7 @@ static void check_clause(struct d_compiler *c, struct d_node *n)
 	c->clause = n;
 	if (pred_first)
 		check_pred(c, n);
+	c->clause_did = 0;
 	c->region = "action list";
 	check_stmts(c, n->r);
 	if (n->l && !pred_first)

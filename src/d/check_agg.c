@@ -235,6 +235,7 @@ void d_check_agg_stmt(struct d_compiler *c, struct d_node *n)
 	}
 	n->r->func = f;
 	n->r->type = c->t.void_;
+	d_check_order(c, n, f);
 	d_check_args(c, n->r, f, f->args);
 	struct d_agg *agg = d_agg_get(c, n->l->str, n->at);
 	n->l->agg = agg;

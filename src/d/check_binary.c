@@ -166,6 +166,8 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 		return;
 	if (n->op == T_ASGN) {
 		check_simple_assign(c, n);
+		if (!d_bad(n))
+			d_check_alloca(c, n);
 		return;
 	}
 	enum d_tok_kind plain = plain_op(n->op);

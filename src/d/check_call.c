@@ -17,7 +17,7 @@ static struct d_type *result_type(struct d_compiler *c, const char *name)
 		return d_type_ptr(c, b->void_);
 	if (!strcmp(name, "stack"))
 		return b->stack;
-	if (!strcmp(name, "_usymaddr"))
+	if (!strcmp(name, "_usymaddr") || !strcmp(name, "_symaddr"))
 		return b->usym;
 	struct d_type *t = d_typename(c, d_intern(c, name, strlen(name)));
 	return t ? t : b->err;
@@ -34,14 +34,36 @@ static const char *letter_name(char letter)
 	}
 }
 
+/* The @i-th of the types that messages name, or what the letter stands for. */
+static const char *proto_type(struct d_compiler *c, const struct d_func *f, size_t i, char letter)
+{
+	const char *s = f->proto;
+	for (; s && i; i--)
+		s = strchr(s, ',') ? strchr(s, ',') + 2 : NULL;
+	return s ? d_strndup(c, s, strcspn(s, ",")) : letter_name(letter);
+}
+
+static bool points_to(struct d_type *t, bool (*is)(const struct d_type *))
+{
+	struct d_type *to = d_is_ptr(t) ? d_pointee(t) : NULL;
+	to = to ? d_resolve(to) : NULL;
+	return to && (to->kind == D_T_VOID || is(to));
+}
+
+static bool is_ip4(const struct d_type *t) { return t->kind == D_T_INT && t->size == 4; }
+static bool is_ip6(const struct d_type *t) { return t->kind == D_T_STRUCT && t->name && !strcmp(t->name, "in6_addr"); }
+
 static bool fits(const struct d_node *a, char letter)
 {
 	struct d_type *t = a->type;
 	switch (toupper((unsigned char)letter)) {
 	case 'I': return d_is_int(t);
+	case 'K': return d_is_int(t) && a->is_const;
 	case 'P': return d_is_int(t) || d_is_ptr(t) || d_is_string(t);
-	case 'Q': return d_is_ptr(t);
-	case 'S': return d_is_strlike(t);
+	case 'Q': return d_is_ptr(t) || d_is_null(a);
+	case '4': return points_to(t, is_ip4) || d_is_null(a);
+	case '6': return points_to(t, is_ip6) || d_is_null(a);
+	case 'S': return d_is_strlike(t) || d_is_null(a);
 	case '@': return d_resolve(t)->kind == D_T_AGG;
 	default: return true;
 	}
@@ -86,7 +108,7 @@ void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f
 			continue;
 		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with "
 			"prototype:\n\tprototype: %s\n\t argument: %s",
-			f->name, i + 1, letter_name(l), d_type_str(c, a->type));
+			f->name, i + 1, proto_type(c, f, i, l), d_type_str(c, a->type));
 		n->type = c->t.err;
 	}
 }
@@ -99,6 +121,32 @@ static void unknown_function(struct d_compiler *c, struct d_node *n)
 		d_error(c, n->at, "D_FUNC_IDKIND", "variable '%s' may not be referenced as a function", n->str);
 	else
 		d_error(c, n->at, "D_FUNC_UNDEF", "undefined function name: %s", n->str);
+}
+
+/* What a clause asks of memory at once must be there. */
+static void check_size(struct d_compiler *c, const struct d_node *n, const struct d_node *size)
+{
+	if (size->is_const && (uint64_t)size->val > c->opts.scratchsize)
+		d_error(c, n->at, "D_ALLOCA_SIZE", "alloca(%llu) size larger than scratchsize %u",
+			(unsigned long long)size->val, c->opts.scratchsize);
+}
+
+const char *d_strtok_var(struct d_compiler *c)
+{
+	static const char name[] = "strtok( )"; /* no script can have it */
+	return d_intern(c, name, sizeof(name) - 1);
+}
+
+static void check_subr(struct d_compiler *c, struct d_node *n, const struct d_func *f)
+{
+	if (d_bad(n) || f->kind != D_F_SUBR)
+		return;
+	if (f->what == IR_HELPER_alloca)
+		check_size(c, n, n->args);
+	else if (f->what == IR_HELPER_copyin)
+		check_size(c, n, n->args->next);
+	else if (f->what == IR_HELPER_strtok && !d_var_find(c, D_SELF, d_strtok_var(c)))
+		d_var_new(c, D_SELF, d_strtok_var(c), D_VAR_SCALAR, c->t.string, n->at);
 }
 
 void d_check_call(struct d_compiler *c, struct d_node *n)
@@ -126,6 +174,8 @@ void d_check_call(struct d_compiler *c, struct d_node *n)
 	}
 	n->type = result_type(c, f->result);
 	d_check_args(c, n, f, f->args);
+	d_check_order(c, n, f);
+	check_subr(c, n, f);
 }
 
 /* ---- actions ---- */
@@ -187,21 +237,13 @@ static void check_printf(struct d_compiler *c, struct d_node *n)
 	if (f->kind != N_STR) {
 		if (!d_bad(f))
 			d_error(c, f->at, d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
-				"argument #1 is incompatible with prototype:\n\tprototype: string "
-				"constant\n\t argument: %s", n->str, d_type_str(c, f->type));
+				"argument #1 is incompatible with prototype:\n\tprototype: %s\n\t argument: %s", n->str,
+				d_is_strlike(f->type) ? "string constant" : "string", d_type_str(c, f->type));
 		return;
 	}
 	if (n->func->what == D_A_FREOPEN && !strcmp(f->str, "."))
 		d_error(c, f->at, "D_FREOPEN_INVALID", "freopen( ) argument #1 cannot be \".\"");
 	d_check_format(c, n, f->str, f, f->next, false);
-}
-
-static void check_destructive(struct d_compiler *c, struct d_node *n)
-{
-	if (!c->opts.destructive)
-		d_error(c, n->at, "D_DESTRUCTIVE", "%s( ): Destructive actions not allowed (-w or #pragma D "
-			"option destructive allows "
-			"them)", n->str);
 }
 
 static bool agg_arg(struct d_compiler *c, const struct d_node *n, const struct d_node *a, const char *argtag,
@@ -299,19 +341,15 @@ void d_check_action(struct d_compiler *c, struct d_node *n)
 		letters = any;
 	}
 	d_check_args(c, n, f, letters);
+	d_check_order(c, n, f);
 	if (d_bad(n))
 		return;
 	switch ((enum d_action)f->what) {
 	case D_A_TRACE: check_trace(c, n); break;
 	case D_A_TRACEMEM: check_tracemem(c, n); break;
-	case D_A_SYSTEM:
-	case D_A_FREOPEN:
-		check_printf(c, n);
-		check_destructive(c, n);
-		break;
-	case D_A_PRINTF: check_printf(c, n); break;
+	case D_A_PRINTF: case D_A_SYSTEM: case D_A_FREOPEN: check_printf(c, n); break;
 	case D_A_PRINTA: check_printa(c, n); break;
-	case D_A_USTACK: check_frames(c, n); break;
+	case D_A_USTACK: case D_A_STACK: check_frames(c, n); break;
 	case D_A_CLEAR: case D_A_TRUNC: case D_A_NORMALIZE: case D_A_DENORMALIZE: check_agg_action(c, n); break;
 	case D_A_SETOPT: check_setopt(c, n); break;
 	case D_A_PRINT: d_check_print(c, n); break;

@@ -250,7 +250,7 @@ static struct d_type *value_type(struct d_compiler *c, struct d_type *t)
 
 static bool can_define(struct d_compiler *c, const struct d_node *id, struct d_type *t)
 {
-	if (strchr(id->str, '`') || d_func_find(c, id->str))
+	if (strchr(id->str, '`') || (id->scope == D_GLOBAL && d_func_find(c, id->str)))
 		return false;
 	return d_is_scalar(t) || d_is_string(t) || t->kind == D_T_ERR;
 }

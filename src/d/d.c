@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define STRSIZE 256
+#define SCRATCHSIZE 4096
 
 struct d_compiler *d_create(const struct d_opts *opts)
 {
@@ -74,9 +75,12 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	add_sources(c, srcs, cnt);
 	d_types_init(c);
 	d_syms_init(c);
+	d_net_types_init(c);
 	d_funcs_init(c);
 	if (!c->opts.strsize)
 		c->opts.strsize = STRSIZE;
+	if (!c->opts.scratchsize)
+		c->opts.scratchsize = SCRATCHSIZE;
 	for (uint32_t i = 0; i < cnt; i++)
 		d_parse_source(c, i);
 	if (!c->err_cnt)

@@ -68,7 +68,6 @@ struct d_types {
 struct d_opts {
 	struct d_macros macros;
 	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
-	bool destructive;      /* -w */
 	bool zdefs;            /* -Z */
 	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
 	bool empty_ok;
@@ -77,6 +76,7 @@ struct d_opts {
 	void *set_option_arg;
 	struct d_types types;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
+	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
 };
 
 struct d_program {

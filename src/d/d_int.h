@@ -139,6 +139,7 @@ struct d_type {
 	bool is_signed;
 	bool is_bool;
 	bool is_incomplete;
+	bool is_weak; /* of ours: a program may declare it anew */
 	uint8_t rank; /* of integers: 1 char, 2 short, 3 int, 4 long, 5 long long */
 	uint8_t height; /* of derived types, against nesting without end */
 	struct d_type *base; /* pointed to, element, aliased, result */
@@ -222,6 +223,7 @@ struct d_var {
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
 	bool busy;        /* inlines: being lowered */
+	bool holds_alloca, holds_other; /* check_alloca.c: what was assigned */
 	struct d_var *next; /* in order of creation */
 	struct d_place at;
 };
@@ -248,24 +250,29 @@ struct d_agg {
 };
 
 /* Functions. */
-enum d_func_kind { D_F_SUBR, D_F_ACTION, D_F_AGG, D_F_UNSUP };
+enum d_func_kind { D_F_SUBR, D_F_ACTION, D_F_AGG, D_F_INLINE, D_F_UNSUP };
 enum d_action {
 	D_A_NONE, D_A_TRACE, D_A_TRACEMEM, D_A_PRINTF, D_A_PRINTA, D_A_USTACK, D_A_USYM, D_A_UADDR, D_A_UMOD, D_A_UFUNC,
-	D_A_EXIT, D_A_CLEAR, D_A_TRUNC, D_A_NORMALIZE, D_A_DENORMALIZE, D_A_SYSTEM, D_A_FREOPEN, D_A_SETOPT,
-	D_A_PRINT,
+	D_A_EXIT, D_A_CLEAR, D_A_TRUNC, D_A_NORMALIZE, D_A_DENORMALIZE, D_A_SYSTEM, D_A_FREOPEN, D_A_SETOPT, D_A_SPECULATE, D_A_COMMIT, D_A_DISCARD, D_A_RAISE, D_A_STOP, D_A_CHILL,
+	D_A_FTRUNCATE, D_A_STACK, D_A_SYM, D_A_MOD, D_A_KERNEL, D_A_PRINT,
 };
+/* Subroutines that are made of instructions. */
+enum d_inline { D_I_GETMAJOR, D_I_GETMINOR, D_I_KERNEL };
 struct d_func {
 	const char *name;
 	enum d_func_kind kind;
-	uint32_t what;     /* subroutines: enum ir_helper; actions: enum d_action; aggregating: enum wire_agg_fn */
+	uint32_t what;     /* subroutines: enum ir_helper; actions: enum d_action; aggregating: enum wire_agg_fn;
+	                    * D_F_INLINE: enum d_inline */
 	const char *result; /* name of its type */
-	const char *args;  /* a letter each: i integer, p address, q pointer, s string, @ aggregation, a any; capitals may
-	                    * be left out; . more of anything */
-	const char *why;   /* D_F_UNSUP */
+	const char *args;  /* a letter each: i integer, k integer constant, p address, q pointer, s string, @ aggregation, a
+	                    * any, 4 and 6 pointer to such a network address; capitals may be left out; . more of anything */
+	const char *why;   /* D_F_UNSUP, and what fails where it runs */
+	const char *proto; /* types of the arguments, as DTrace's messages name them */
 };
 const struct d_func *d_func_find(struct d_compiler *, const char *name);
 void d_funcs_init(struct d_compiler *);
 void d_syms_init(struct d_compiler *);
+void d_net_types_init(struct d_compiler *);
 struct d_var *d_var_find(struct d_compiler *, enum d_scope, const char *name);
 struct d_var *d_var_new(struct d_compiler *, enum d_scope, const char *name, enum d_var_kind, struct d_type *,
 			struct d_place);
@@ -350,6 +357,7 @@ struct d_compiler {
 	uint32_t src_cnt;
 	struct d_node *tops, **top_tail;
 	bool checked;
+	uint32_t clause_did; /* check_order.c: what the clause that is checked has done */
 	const char *region; /* where the check is: "predicate", "action list" */
 	struct d_diag diags[D_DIAG_MAX];
 	uint32_t diag_cnt, err_cnt;
@@ -427,6 +435,12 @@ void d_check_expr(struct d_compiler *, struct d_node *);
 void d_check_call(struct d_compiler *, struct d_node *);
 void d_check_args(struct d_compiler *, struct d_node *, const struct d_func *, const char *args);
 void d_check_action(struct d_compiler *, struct d_node *);
+/* A plain assignment, whose sides were checked. */
+void d_check_alloca(struct d_compiler *, const struct d_node *);
+/* A call of @f comes next in the clause. */
+void d_check_order(struct d_compiler *, const struct d_node *, const struct d_func *f);
+const char *d_strtok_var(struct d_compiler *); /* the hidden self-> variable that strtok() keeps its string in */
+bool d_is_destructive(const struct d_func *);
 void d_check_ident(struct d_compiler *, struct d_node *);
 void d_check_index(struct d_compiler *, struct d_node *);
 void d_check_keys(struct d_compiler *, struct d_node *, struct d_key **keys, uint32_t *cnt, bool *known, bool is_agg);
@@ -467,6 +481,8 @@ struct d_rec_layout {
 	struct plan_clause *pc;
 	uint32_t fixed, tail; /* bytes */
 	int guard, guard_cnt;
+	bool speculates;
+	uint64_t nominal; /* bytes as DTrace would count them: strings have their full length */
 	bool has_data;
 	bool failed;
 };

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#define SPEC_HEAD_BYTES 16 /* of a speculated record, as DTrace counts for specsize */
 #define USTACK_FRAMES 100 /* where neither ustack() nor an option says */
 
 static void *plan_alloc(struct d_compiler *c, size_t cnt, size_t size)
@@ -85,14 +86,19 @@ static enum plan_val_kind sym_kind(const struct d_node *n)
 	case D_A_UADDR: return PLAN_UADDR;
 	case D_A_UMOD: return PLAN_UMOD;
 	case D_A_UFUNC: return PLAN_UFUNC;
+	case D_A_SYM: return PLAN_KSYM;
+	case D_A_MOD: return PLAN_KMOD;
 	default: return PLAN_USYM;
 	}
 }
 
 uint32_t d_stack_frames(const struct d_compiler *c, const struct d_node *call)
 {
-	uint32_t dflt = !strcmp(call->str, "jstack") && c->opts.jstackframes ?
-		c->opts.jstackframes : c->opts.ustackframes;
+	uint32_t dflt = c->opts.ustackframes;
+	if (!strcmp(call->str, "jstack") && c->opts.jstackframes)
+		dflt = c->opts.jstackframes;
+	if (!strcmp(call->str, "stack") && c->opts.stackframes)
+		dflt = c->opts.stackframes;
 	uint32_t n = call->args ? (uint32_t)call->args->val : dflt ? dflt : USTACK_FRAMES;
 	return n > IR_FRAMES_MAX ? IR_FRAMES_MAX : n;
 }
@@ -220,6 +226,8 @@ static struct plan_act *add_act(struct d_rec_layout *r, struct d_node *n, enum p
 
 static void add_val(struct d_rec_layout *r, struct plan_act *a, struct plan_val v, uint32_t tail)
 {
+	bool is_str = v.kind == PLAN_STR || v.kind >= PLAN_PROBEPROV;
+	r->nominal += is_str ? r->c->opts.strsize : 8 + tail;
 	if (v.kind < PLAN_PROBEPROV) {
 		v.off = r->fixed;
 		r->fixed += 8;
@@ -307,6 +315,17 @@ static void layout_self(struct d_rec_layout *r, struct d_node *n, enum plan_act_
 	add_node(r, add_act(r, n, kind, 1), n);
 }
 
+/* Where nothing else is recorded, the probe's line is. */
+static void layout_speculate(struct d_rec_layout *r)
+{
+	r->has_data = true;
+	if (r->speculates)
+		return;
+	r->speculates = r->pc->speculates = true;
+	r->pc->spec_off = r->fixed;
+	r->fixed += 8;
+}
+
 static void layout_act(struct d_rec_layout *r, struct d_node *n)
 {
 	switch ((enum d_action)n->func->what) {
@@ -325,6 +344,13 @@ static void layout_act(struct d_rec_layout *r, struct d_node *n)
 	case D_A_DENORMALIZE: layout_agg_act(r, n, PLAN_DENORMALIZE); break;
 	case D_A_SETOPT: layout_vals(r, n, PLAN_SETOPT); break;
 	case D_A_PRINT: layout_print(r, n); break;
+	case D_A_SPECULATE: layout_speculate(r); break;
+	case D_A_COMMIT: add_int(r, add_act(r, n, PLAN_COMMIT, 1), 8); break;
+	case D_A_DISCARD: add_int(r, add_act(r, n, PLAN_DISCARD, 1), 8); break;
+	case D_A_FTRUNCATE: add_act(r, n, PLAN_FTRUNCATE, 0); break;
+	case D_A_STACK: layout_self(r, n, PLAN_STACK); break;
+	case D_A_SYM: case D_A_MOD: layout_self(r, n, PLAN_SYM); break;
+	case D_A_RAISE: case D_A_STOP: case D_A_CHILL: case D_A_KERNEL: r->has_data = true; break;
 	case D_A_NONE: break;
 	}
 }
@@ -393,6 +419,7 @@ void d_layout_clause(struct d_rec_layout *r, struct d_node *clause)
 		r->fixed += 8;
 	}
 	r->pc->is_default = !clause->r;
+	r->pc->spec_bytes = (uint32_t)(r->nominal > IR_REC_MAX ? IR_REC_MAX : r->nominal) + SPEC_HEAD_BYTES;
 	r->has_data |= r->pc->is_default;
 	if (r->fixed > UINT16_MAX || r->fixed + (uint64_t)r->tail > IR_REC_MAX) {
 		d_error(r->c, clause->at, "D_LIMIT", "the clause records more than a record can hold: split it");

@@ -89,6 +89,15 @@ uint32_t lw_convert(struct lw *l, uint32_t v, struct d_type *from, struct d_type
 	return extend(l, v, tb, ts);
 }
 
+uint32_t lw_fault(struct lw *l, enum wire_fault kind, uint32_t value)
+{
+	uint32_t zero = lw_const(l, 0);
+	uint32_t past = lw_branch(l, IR_OP_BRNZ, zero); /* never taken; so that what follows has a way to it */
+	emit(l, IR_OP_FAULT, WIRE_NONE, value, WIRE_NONE, kind, 0);
+	lw_land(l, past);
+	return zero;
+}
+
 uint32_t lw_unsup(struct lw *l, const struct d_node *n, const char *what)
 {
 	d_error(l->c, n->at, "D_UNSUP", "%s is not supported by this version", what);
@@ -222,6 +231,11 @@ static void lower_body(struct lw *l, struct d_node *n, const struct d_rec_layout
 	if (r->has_data)
 		emit(l, IR_OP_COMMIT, WIRE_NONE, WIRE_NONE, WIRE_NONE, 0, 0);
 	emit(l, IR_OP_RET, WIRE_NONE, WIRE_NONE, WIRE_NONE, 0, 0);
+	if (l->skip == WIRE_NONE)
+		return;
+	lw_land(l, l->skip); /* the record is void */
+	emit(l, IR_OP_COMMIT, WIRE_NONE, WIRE_NONE, WIRE_NONE, 0, 0);
+	emit(l, IR_OP_RET, WIRE_NONE, WIRE_NONE, WIRE_NONE, 0, 0);
 }
 
 static void lower_clause(struct d_compiler *c, struct d_node *n)
@@ -234,7 +248,7 @@ static void lower_clause(struct d_compiler *c, struct d_node *n)
 	c->builder = ir_builder_create(n->clause);
 	if (!c->builder)
 		d_oom(c);
-	struct lw l = { .c = c, .b = c->builder, .pc = pc, .mask = WIRE_NONE };
+	struct lw l = { .c = c, .b = c->builder, .pc = pc, .mask = WIRE_NONE, .skip = WIRE_NONE };
 	ir_scratch(l.b, c->prog.image.this_bytes);
 	reserve_agg_slots(&l, n->r);
 	uint32_t skip = WIRE_NONE;

@@ -17,9 +17,33 @@ static int64_t default_arg(enum ir_helper h)
 	}
 }
 
+/* The constant that a helper has as argument @i. */
+static uint64_t const_arg(struct lw *l, const struct d_node *n, enum ir_helper h)
+{
+	if (h == IR_HELPER_strtok)
+		return d_var_find(l->c, D_SELF, d_strtok_var(l->c))->off;
+	return d_resolve(n->type)->size; /* of bswap: the width */
+}
+
+static uint32_t lower_inline(struct lw *l, struct d_node *n)
+{
+	uint32_t v = lw_addr(l, n->args);
+	switch ((enum d_inline)n->func->what) {
+	case D_I_GETMAJOR: /* MAJOR() of linux/kdev_t.h */
+		return lw_opk(l, IR_OP_SHR, lw_narrow(l, v, l->c->t.uint), 20);
+	case D_I_GETMINOR:
+		return lw_opk(l, IR_OP_AND, v, 0xfffff);
+	case D_I_KERNEL:
+		return lw_fault(l, WIRE_FAULT_KPRIV, v);
+	}
+	return v;
+}
+
 uint32_t lw_subr(struct lw *l, struct d_node *n)
 {
 	enum ir_helper h = (enum ir_helper)n->func->what;
+	if (n->func->kind == D_F_INLINE)
+		return lower_inline(l, n);
 	if (n->func->kind != D_F_SUBR)
 		return lw_unsup(l, n, "this action inside of an expression");
 	const struct ir_helper_desc *d = ir_helper(h);
@@ -27,8 +51,8 @@ uint32_t lw_subr(struct lw *l, struct d_node *n)
 	uint32_t cnt = 0;
 	struct d_node *a = n->args;
 	for (const char *letter = d->args; *letter; letter++) {
-		if (*letter == 'D') {
-			args[cnt++] = lw_str_slot(l);
+		if (*letter == 'D' || *letter == 'k') {
+			args[cnt++] = *letter == 'D' ? lw_str_slot(l) : const_arg(l, n, h);
 			continue;
 		}
 		if (!a)
@@ -58,10 +82,12 @@ static void put_node(struct lw *l, const struct plan_val *v, struct d_node *n)
 {
 	if (v->kind >= PLAN_PROBEPROV)
 		return;
-	if (v->kind == PLAN_USTACK) {
+	if (v->kind == PLAN_USTACK && n->func->what == D_A_STACK) {
+		return; /* of the kernel, which is not seen: no frames */
+	} else if (v->kind == PLAN_USTACK) {
 		uint64_t args[] = { v->off, v->depth, v->strbytes };
 		lw_call(l, IR_HELPER_rec_ustack, args, 3);
-	} else if (v->kind >= PLAN_USYM && v->kind <= PLAN_UFUNC) {
+	} else if (v->kind >= PLAN_USYM && v->kind <= PLAN_KMOD) {
 		put(l, v, lw_addr(l, n->args));
 	} else if (v->kind == PLAN_BYTES) {
 		put_mem(l, v, lw_addr(l, n), d_resolve(n->type)->size);
@@ -102,6 +128,23 @@ static void lower_print(struct lw *l, const struct plan_act *act, struct d_node 
 	put_mem(l, &act->vals[1], addr, d_print_bytes(n));
 }
 
+static void lower_speculate(struct lw *l, struct d_node *n)
+{
+	uint64_t args[] = { lw_as(l, n->args, l->c->t.int_), l->pc->spec_bytes };
+	uint32_t token = lw_call(l, IR_HELPER_speculate, args, 2);
+	l->skip = lw_branch(l, IR_OP_BRZ, token);
+	ir_emit(l->b, IR_OP_STR, WIRE_NONE, token, WIRE_NONE, l->pc->spec_off, 8);
+}
+
+/* Actions that are nothing but a call of a helper; the result of commit() and discard() is recorded. */
+static void lower_helper(struct lw *l, const struct plan_act *act, struct d_node *n, enum ir_helper h)
+{
+	uint64_t arg = n->args ? lw_as(l, n->args, l->c->t.long_) : 0;
+	uint32_t v = lw_call(l, h, &arg, n->args ? 1 : 0);
+	if (v != WIRE_NONE)
+		put(l, &act->vals[0], v);
+}
+
 void lw_action(struct lw *l, struct d_node *n)
 {
 	const struct plan_act *act = &l->pc->acts[n->act];
@@ -118,7 +161,29 @@ void lw_action(struct lw *l, struct d_node *n)
 	case D_A_PRINT:
 		lower_print(l, act, n);
 		break;
+	case D_A_SPECULATE:
+		lower_speculate(l, n);
+		break;
+	case D_A_COMMIT:
+		lower_helper(l, act, n, IR_HELPER_commit);
+		break;
+	case D_A_DISCARD:
+		lower_helper(l, act, n, IR_HELPER_discard);
+		break;
+	case D_A_RAISE:
+		lower_helper(l, act, n, IR_HELPER_raise);
+		break;
+	case D_A_STOP:
+		lower_helper(l, act, n, IR_HELPER_stop);
+		break;
+	case D_A_CHILL:
+		lower_helper(l, act, n, IR_HELPER_chill);
+		break;
+	case D_A_KERNEL:
+		lw_fault(l, WIRE_FAULT_KPRIV, lw_const(l, 0));
+		break;
 	case D_A_USTACK: case D_A_USYM: case D_A_UADDR: case D_A_UMOD: case D_A_UFUNC:
+	case D_A_STACK: case D_A_SYM: case D_A_MOD:
 		put_node(l, &act->vals[0], n);
 		break;
 	case D_A_EXIT:

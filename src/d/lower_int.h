@@ -26,6 +26,7 @@ struct lw {
 	struct lw_tuple *tuples;
 	uint32_t tuple_cnt, tuple_cap;
 	uint32_t mask;   /* register with the branch mask; WIRE_NONE */
+	uint32_t skip;   /* branch past all statements; WIRE_NONE: none */
 	uint32_t action; /* statements so far */
 };
 
@@ -50,6 +51,8 @@ uint32_t lw_narrow(struct lw *, uint32_t v, struct d_type *); /* the result of a
 uint32_t lw_str_slot(struct lw *);
 uint32_t lw_tuple_slot(struct lw *, uint32_t fixed, uint32_t bytes);
 void lw_end_stmt(struct lw *); /* frees the slots */
+/* Ends the program where it gets there; what follows sees a register. */
+uint32_t lw_fault(struct lw *, enum wire_fault, uint32_t value);
 uint32_t lw_unsup(struct lw *, const struct d_node *, const char *what); /* an error, and a register */
 
 uint32_t lw_value(struct lw *, struct d_node *);

@@ -16,6 +16,8 @@ static void put_field(struct lw *l, uint32_t slot, uint32_t field, uint32_t v)
 
 static void put_tail(struct lw *l, uint32_t slot, uint32_t field, struct d_node *n, uint32_t v)
 {
+	if (n->type->kind == D_T_STACK && n->func->what == D_A_STACK)
+		return; /* of the kernel, which is not seen: no frames */
 	if (n->type->kind == D_T_STACK) {
 		uint64_t args[] = { slot, field, d_stack_frames(l->c, n) };
 		lw_call(l, IR_HELPER_tuple_ustack, args, 3);

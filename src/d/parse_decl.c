@@ -188,6 +188,11 @@ static struct d_type *parse_tagged(struct d_parser *p, struct specs *s)
 	if (!d_accept(p, T_LBRACE))
 		return t;
 	s->has_body = true;
+	if (t->is_weak) {
+		t->is_weak = false; /* programs have seen nothing of it */
+		t->members = NULL;
+		t->is_incomplete = true;
+	}
 	if (!t->is_incomplete)
 		d_fail(p, at, "D_DECL_TYPERED", "type redeclared: %s", d_type_str(p->c, t));
 	d_enter(p);

@@ -41,8 +41,8 @@ static void own_option(struct d_opts *o, const char *name, const char *value)
 {
 	if (!strcmp(name, "strsize"))
 		o->strsize = size_of(value, o->strsize);
-	else if (!strcmp(name, "destructive"))
-		o->destructive = is_on(value);
+	else if (!strcmp(name, "scratchsize"))
+		o->scratchsize = size_of(value, o->scratchsize);
 	else if (!strcmp(name, "zdefs"))
 		o->zdefs = is_on(value);
 	else if (!strcmp(name, "defaultargs"))

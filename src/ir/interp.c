@@ -198,6 +198,7 @@ static uint32_t run_prog(const struct ir_prog *p, struct rt_ctx *ctx)
 	uint64_t few[REGS_ON_STACK], *regs = few;
 	ctx->clause = p->clause;
 	ctx->action = 0;
+	ctx->alloca_used = 0;
 	if (p->vreg_cnt > REGS_ON_STACK) {
 		regs = malloc(p->vreg_cnt * sizeof(*regs));
 		if (!regs) {

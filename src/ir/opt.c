@@ -314,12 +314,11 @@ static bool call_is_pure(int64_t h)
 	switch ((enum ir_helper)h) {
 	case IR_HELPER_str_addr:
 	case IR_HELPER_str_cmp:
-	case IR_HELPER_strlen:
-	case IR_HELPER_index:
-	case IR_HELPER_rindex:
 	case IR_HELPER_str_index:
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_errno:
+	case IR_HELPER_bswap:
+	case IR_HELPER_progenyof:
 		return true;
 	default:
 		return false;

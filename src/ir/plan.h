@@ -15,6 +15,7 @@ enum plan_val_kind {
 	PLAN_BYTES,   /* struct wire_vref */
 	PLAN_USTACK,  /* struct wire_vref to u64 addresses */
 	PLAN_USYM, PLAN_UADDR, PLAN_UMOD, PLAN_UFUNC, /* a u64 address of the traced process */
+	PLAN_KSYM, PLAN_KMOD, /* a u64 address of the kernel */
 	PLAN_PTR,     /* a u64, shown in hex by trace() */
 	PLAN_TIME,    /* walltimestamp-like (printf %Y) */
 	PLAN_PROBEPROV, PLAN_PROBEMOD, PLAN_PROBEFUNC, PLAN_PROBENAME, /* no data: of the record's site */
@@ -39,6 +40,8 @@ enum plan_act_kind {
 	PLAN_EXIT,     /* vals[0]: status */
 	PLAN_CLEAR, PLAN_TRUNC, PLAN_NORMALIZE, PLAN_DENORMALIZE, /* aggs[0]; vals[0]: count or factor */
 	PLAN_SYSTEM, PLAN_FREOPEN, PLAN_SETOPT, PLAN_PRINT,
+	PLAN_COMMIT, PLAN_DISCARD, /* vals[0]: the token of what ended; 0: none */
+	PLAN_FTRUNCATE,
 };
 
 /* A type as print() shows it. */
@@ -79,6 +82,9 @@ struct plan_clause {
 	struct plan_act *acts;
 	uint32_t act_cnt;
 	uint32_t mask_off; /* WIRE_NONE: no branch in the clause */
+	bool speculates;   /* the payload has at spec_off the token of the record's speculation, or 0 */
+	uint32_t spec_off;
+	uint32_t spec_bytes; /* what such a record counts for the size of its speculation */
 	bool is_default;   /* empty body: prints only the probe's line */
 	/* Probe descriptions, as written after macro expansion. */
 	struct plan_probe_desc {
@@ -104,6 +110,7 @@ struct plan {
 	uint32_t agg_cnt;
 	struct plan_type *types; /* of what is printed */
 	uint32_t type_cnt;
+	bool destructive;  /* some clause changes something: it needs -w */
 };
 void plan_deinit(struct plan *); /* frees all that it owns; NULL is fine */
 

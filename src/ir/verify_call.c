@@ -145,9 +145,9 @@ static int check_width(const struct ir_verify *v, uint32_t insn, uint32_t arg)
 }
 
 /* A string variable at a constant offset of an area. */
-static int check_str_var(const struct ir_verify *v, uint32_t insn, uint32_t area)
+static int check_str_var(const struct ir_verify *v, uint32_t insn, uint32_t arg, uint32_t area)
 {
-	uint64_t off = v->p->args[v->p->insns[insn].a], bytes = wire_str_bytes(v->img->strsize);
+	uint64_t off = v->p->args[v->p->insns[insn].a + arg], bytes = wire_str_bytes(v->img->strsize);
 	if (off % 8)
 		return ir_verify_fail(v, insn, "offset %llu is no multiple of 8", (unsigned long long)off);
 	if (off > area || bytes > area - off)
@@ -196,10 +196,16 @@ static int check_consts(struct ir_verify *v, uint32_t insn, enum ir_helper h)
 		return check_width(v, insn, 2);
 	case IR_HELPER_gstr_load:
 	case IR_HELPER_gstr_store:
-		return check_str_var(v, insn, v->img->global_bytes);
+		return check_str_var(v, insn, 0, v->img->global_bytes);
 	case IR_HELPER_tstr_load:
 	case IR_HELPER_tstr_store:
-		return check_str_var(v, insn, v->img->self_bytes);
+		return check_str_var(v, insn, 0, v->img->self_bytes);
+	case IR_HELPER_strtok:
+		return check_str_var(v, insn, 2, v->img->self_bytes);
+	case IR_HELPER_speculate:
+		return check_max(v, insn, 1, 2 * IR_REC_MAX);
+	case IR_HELPER_bswap:
+		return check_width(v, insn, 1);
 	case IR_HELPER_dyn_load:
 	case IR_HELPER_dyn_store:
 	case IR_HELPER_dyn_str_load:

@@ -80,6 +80,7 @@ struct rt_ctx *rt_enter(struct wire_shm *shm, struct wire_proc *proc, struct wir
 	ctx->fault = 0;
 	ctx->level = (uint32_t)level;
 	ctx->alloca_used = 0;
+	ctx->signals = 0;
 	if (shm->this_bytes)
 		mem_zero(ctx->scratch, shm->this_bytes);
 	return ctx;
@@ -97,10 +98,13 @@ void rt_leave(struct rt_ctx *ctx)
 	if (UNLIKELY(ctx->rec != NULL))
 		void_open(ctx);
 	struct wire_thread *thr = ctx->thr;
+	uint64_t signals = ctx->signals;
 	/* Noted twice: a nested probe in between notes its own, a longjmp in between comes too late. */
 	STORE_RELEASE(&thr->level, ctx->level);
 	STORE_RELEASE(&thr->level_sp[ctx->level], 0);
 	STORE_RELEASE(&thr->level, ctx->level);
+	if (UNLIKELY(signals != 0))
+		rt_signals_raise(signals);
 }
 
 /* Once for each tail that a half full ring has: the consumer was told and has not read since. */

@@ -74,6 +74,18 @@ uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 	return 0;
 }
 
+uint64_t rt_progenyof(struct rt_ctx *ctx, uint64_t pid, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(b, c, d);
+	const struct wire_proc *proc = ctx->proc;
+	if (pid == proc->pid)
+		return 1;
+	for (uint32_t i = 0; i < WIRE_ANCESTOR_MAX && proc->ancestors[i]; i++)
+		if (proc->ancestors[i] == pid)
+			return 1;
+	return 0;
+}
+
 /* At an entry and at a return rsp points to the return address; elsewhere the unwinder has to find it. */
 uint64_t rt_uaddr_caller(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {

@@ -105,6 +105,21 @@ void rt_levels_reclaim(struct wire_shm *, const struct wire_proc *, struct wire_
 uint32_t rt_levels_used(const struct wire_thread *);
 void rt_level_free(struct wire_shm *, struct wire_thread *, uint32_t level);
 
+/* What alloca() gives out: behind the context's scratch. */
+static inline uint8_t *rt_alloca_mem(struct rt_ctx *ctx)
+{
+	return (uint8_t *)ctx + ctx->shm->alloca_off;
+}
+
+/* Writes @len characters to string slot @dst, cut to strsize; safe if they overlap it. The slot's sref. */
+uint64_t rt_str_put(struct rt_ctx *, uint64_t dst, const char *s, uint64_t len);
+
+/* Writes to the process's memory where the process itself could. 0 or -1. */
+int rt_mem_write(struct rt_ctx *, uint64_t addr, const void *src, uint64_t bytes);
+
+/* Raises the signals of the mask (bit n - 1: signal n) in this thread; SIGSTOP stops the process. */
+void rt_signals_raise(uint64_t mask);
+
 /* Tells the consumer to look now. */
 void rt_ring_doorbell(struct rt_ctx *);
 uint32_t rt_cpu(void);

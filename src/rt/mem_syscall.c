@@ -26,41 +26,71 @@ static uint64_t own_pid(struct wire_thread *thr, bool refused)
 	return thr->own_pid;
 }
 
-static int64_t vm_read(struct wire_thread *thr, void *dst, uint64_t addr, uint64_t bytes)
+/* @nr: SYS_process_vm_readv or _writev */
+static int64_t vm_io(long nr, struct wire_thread *thr, const void *own, uint64_t addr, uint64_t bytes)
 {
-	struct io local = { (uint64_t)dst, bytes }, remote = { addr, bytes };
+	struct io local = { (uint64_t)own, bytes }, remote = { addr, bytes };
 	int64_t r = 0;
 	for (int refused = 0; refused < 2; refused++) {
-		r = sys6(SYS_process_vm_readv, own_pid(thr, refused), (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
+		r = sys6(nr, own_pid(thr, refused), (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
 		if (r != -EPERM && r != -ESRCH)
 			break;
 	}
 	return r;
 }
 
-/* Probes of the tool itself (BEGIN, tick, END) read the traced program: its stack is none of theirs,
- * and where the program has gone there is nothing to read instead. */
-static int other_read(const struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
+/* Probes of the tool itself (BEGIN, tick, END) see the traced program's memory: its stack is none of theirs,
+ * and where the program has gone there is nothing to see instead. */
+static int other_io(long nr, const struct rt_ctx *ctx, const void *own, uint64_t addr, uint64_t bytes)
 {
-	struct io local = { (uint64_t)dst, bytes }, remote = { addr, bytes };
-	return sys6(SYS_process_vm_readv, ctx->thr->mem_pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0) ==
-		(int64_t)bytes ? 0 : -1;
+	struct io local = { (uint64_t)own, bytes }, remote = { addr, bytes };
+	return sys6(nr, ctx->thr->mem_pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0) == (int64_t)bytes ? 0 : -1;
+}
+
+/* Whether @addr is in memory of alloca(), and then how much of it is behind it. */
+static bool in_alloca(struct rt_ctx *ctx, uint64_t addr, uint64_t *ret_left)
+{
+	uint64_t lo = (uint64_t)rt_alloca_mem(ctx);
+	if (addr < lo || addr >= lo + ctx->alloca_used)
+		return false;
+	*ret_left = lo + ctx->alloca_used - addr;
+	return true;
+}
+
+/* Memory of alloca() that no program has: a pointer that outlived its clause. */
+static bool is_stale(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes)
+{
+	uint64_t lo = (uint64_t)rt_alloca_mem(ctx);
+	return addr >= lo && addr < lo + ctx->shm->alloca_bytes && addr - lo + bytes > ctx->alloca_used;
 }
 
 int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 {
 	uint64_t shm = (uint64_t)ctx->shm;
 	bool other = UNLIKELY(ctx->thr->mem_pid);
+	if (is_stale(ctx, addr, bytes))
+		return -1;
 	if (inside(addr, bytes, shm, shm + ctx->shm->bytes) ||
 	    (!other && inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi))) {
 		mem_copy(dst, (const void *)addr, bytes);
 		return 0;
 	}
 	if (other)
-		return other_read(ctx, dst, addr, bytes);
+		return other_io(SYS_process_vm_readv, ctx, dst, addr, bytes);
 	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
 		return -1;
-	return vm_read(ctx->thr, dst, addr, bytes) == (int64_t)bytes ? 0 : -1;
+	return vm_io(SYS_process_vm_readv, ctx->thr, dst, addr, bytes) == (int64_t)bytes ? 0 : -1;
+}
+
+int rt_mem_write(struct rt_ctx *ctx, uint64_t addr, const void *src, uint64_t bytes)
+{
+	uint64_t shm = (uint64_t)ctx->shm;
+	bool ours = addr < shm + ctx->shm->bytes && addr + bytes > shm;
+	if (ours || addr + bytes < addr || ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
+		return -1;
+	if (UNLIKELY(ctx->thr->mem_pid))
+		return other_io(SYS_process_vm_writev, ctx, src, addr, bytes);
+	return vm_io(SYS_process_vm_writev, ctx->thr, src, addr, bytes) == (int64_t)bytes ? 0 : -1;
 }
 
 uint64_t rt_copyin_u(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t is_signed, uint64_t d)
@@ -80,9 +110,11 @@ uint64_t rt_copyinstr(struct rt_ctx *ctx, uint64_t addr, uint64_t max, uint64_t 
 {
 	UNUSED(0, 0, d);
 	struct wire_str *out = rt_slot(ctx, dst);
-	uint64_t limit = ctx->shm->strsize, len = 0;
+	uint64_t limit = ctx->shm->strsize, len = 0, left;
 	if (max && max < limit)
 		limit = max;
+	if (in_alloca(ctx, addr, &left) && left < limit)
+		limit = left; /* what is not its own ends it */
 	while (len < limit) {
 		uint64_t n = MEM_PAGE - ((addr + len) & (MEM_PAGE - 1));
 		if (n > limit - len)
@@ -106,29 +138,41 @@ done:
 uint64_t rt_alloca(struct rt_ctx *ctx, uint64_t bytes, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(b, c, d);
-	uint64_t at = ctx->alloca_used;
-	if (bytes > RT_ALLOCA_BYTES - at) {
+	uint64_t at = align_up(ctx->alloca_used, 8), room = ctx->shm->alloca_bytes;
+	if (at > room || bytes > room - at) {
 		rt_set_fault(ctx, WIRE_FAULT_NOSCRATCH, bytes);
 		return 0;
 	}
-	ctx->alloca_used = (uint32_t)align_up(at + bytes, 8);
-	mem_zero(ctx->alloca_mem + at, bytes);
-	return (uint64_t)(ctx->alloca_mem + at);
+	ctx->alloca_used = (uint32_t)(at + bytes);
+	mem_zero(rt_alloca_mem(ctx) + at, bytes);
+	return (uint64_t)(rt_alloca_mem(ctx) + at);
 }
 
-static bool writable(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes)
+static bool writable(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, bool whole)
 {
-	uint64_t lo = (uint64_t)ctx->alloca_mem;
-	if (inside(addr, bytes, lo, lo + ctx->alloca_used))
-		return true;
-	rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
-	return false;
+	uint64_t left;
+	if (!in_alloca(ctx, addr, &left))
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	else if (bytes > left && whole)
+		rt_set_fault(ctx, WIRE_FAULT_BADSIZE, bytes);
+	else if (bytes > left)
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	return !ctx->fault;
 }
 
 uint64_t rt_copyinto(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	if (bytes && writable(ctx, dst, bytes) && rt_mem_read(ctx, (void *)dst, addr, bytes))
+	uint64_t left;
+	if (bytes > ctx->shm->alloca_bytes) {
+		rt_set_fault(ctx, WIRE_FAULT_BADSIZE, bytes);
+		return 0;
+	}
+	if (!bytes || !writable(ctx, dst, bytes, true))
+		return 0;
+	if (in_alloca(ctx, addr, &left) && bytes > left)
+		rt_set_fault(ctx, WIRE_FAULT_BADSIZE, bytes);
+	else if (rt_mem_read(ctx, (void *)dst, addr, bytes))
 		rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
 	return 0;
 }
@@ -145,7 +189,7 @@ uint64_t rt_copyin(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t c
 uint64_t rt_poke(struct rt_ctx *ctx, uint64_t addr, uint64_t v, uint64_t bytes, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	if (writable(ctx, addr, bytes))
+	if (writable(ctx, addr, bytes, false))
 		mem_copy((void *)addr, &v, bytes);
 	return 0;
 }

@@ -30,13 +30,12 @@ struct rt_ctx {
 	uint64_t fault_value;
 	uint32_t pc, action;   /* of the instruction that may fault; the current action */
 	uint32_t level;
-	uint32_t alloca_used;  /* of RT_ALLOCA_BYTES */
+	uint32_t alloca_used;  /* of wire_shm.alloca_bytes, by the program that runs */
 	uint64_t regs[WIRE_REG_CNT]; /* of the application; which of them are filled depends on the body */
 	uint64_t tool_args[10]; /* arg0.. of the tool's own probes */
-	uint8_t alloca_mem[1024] __attribute__((aligned(16)));
+	uint64_t signals;      /* bit n - 1: rt_leave() raises signal n */
 	uint8_t scratch[] __attribute__((aligned(16))); /* wire_shm.scratch_bytes */
 };
-#define RT_ALLOCA_BYTES 1024
 
 typedef uint64_t rt_helper_fn(struct rt_ctx *, uint64_t, uint64_t, uint64_t, uint64_t);
 
@@ -50,9 +49,10 @@ struct wire_thread *rt_thread_find(struct wire_shm *, struct wire_proc *, uint64
 
 /* Takes a level; NULL: too deep (counted).  @sp: the application's rsp, by
  * which levels that a longjmp left behind are found.  Fills shm, proc, thr,
- * site, level, clears fault, rec, alloca_used and the this-> bytes. */
+ * site, level, clears fault, rec, alloca_used, signals and the this-> bytes. */
 struct rt_ctx *rt_enter(struct wire_shm *, struct wire_proc *, struct wire_thread *,
 			const struct wire_site *, uint64_t sp);
+/* Gives the level back, then raises the signals that raise() and stop() asked for. */
 void rt_leave(struct rt_ctx *);
 
 /* The record of the clause that runs.  open: 0, or -1 when the ring is full

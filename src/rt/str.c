@@ -41,8 +41,15 @@ static struct text get(struct rt_ctx *ctx, uint64_t sref)
 	return t;
 }
 
-/* Writes @len characters to slot @dst, cut to strsize; safe if they overlap it. */
-static uint64_t put(struct rt_ctx *ctx, uint64_t dst, const char *s, uint64_t len)
+/* Of what must be a string: NULL is a fault. */
+static struct text need(struct rt_ctx *ctx, uint64_t sref)
+{
+	if (!sref)
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, 0);
+	return get(ctx, sref);
+}
+
+uint64_t rt_str_put(struct rt_ctx *ctx, uint64_t dst, const char *s, uint64_t len)
 {
 	struct wire_str *d = rt_slot(ctx, dst);
 	if (len > ctx->shm->strsize)
@@ -76,20 +83,20 @@ uint64_t rt_str_copy(struct rt_ctx *ctx, uint64_t s, uint64_t dst, uint64_t c, u
 {
 	UNUSED(0, c, d);
 	struct text t = get(ctx, s);
-	return put(ctx, dst, t.s, t.len);
+	return rt_str_put(ctx, dst, t.s, t.len);
 }
 
 uint64_t rt_strlen(struct rt_ctx *ctx, uint64_t s, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(b, c, d);
-	return get(ctx, s).len;
+	return need(ctx, s).len;
 }
 
 uint64_t rt_strjoin(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	struct text x = get(ctx, a), y = get(ctx, b);
-	uint64_t ref = put(ctx, dst, x.s, x.len);
+	struct text x = need(ctx, a), y = need(ctx, b);
+	uint64_t ref = rt_str_put(ctx, dst, x.s, x.len);
 	struct wire_str *out = rt_slot(ctx, dst);
 	uint32_t room = ctx->shm->strsize - out->len, n = y.len < room ? y.len : room;
 	mem_move(out->s + out->len, y.s, n);
@@ -102,7 +109,7 @@ uint64_t rt_strjoin(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, ui
  * count.  A negative count leaves that many characters at the end; none means strsize. */
 uint64_t rt_substr(struct rt_ctx *ctx, uint64_t s, uint64_t index, uint64_t count, uint64_t dst)
 {
-	struct text t = get(ctx, s);
+	struct text t = need(ctx, s);
 	int64_t at = (int64_t)index, left = (int64_t)count, len = t.len;
 	if (left == INT64_MAX)
 		left = ctx->shm->strsize;
@@ -113,31 +120,31 @@ uint64_t rt_substr(struct rt_ctx *ctx, uint64_t s, uint64_t index, uint64_t coun
 		at = 0;
 	}
 	if (at < 0 || at >= len)
-		return put(ctx, dst, "", 0);
+		return rt_str_put(ctx, dst, "", 0);
 	if (left < 0)
 		left = left < at - len ? 0 : left + len - at;
 	if (left > len - at)
 		left = len - at;
-	return put(ctx, dst, t.s + at, (uint64_t)left);
+	return rt_str_put(ctx, dst, t.s + at, (uint64_t)left);
 }
 
 uint64_t rt_strchr(struct rt_ctx *ctx, uint64_t s, uint64_t ch, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	struct text t = get(ctx, s);
+	struct text t = need(ctx, s);
 	for (uint32_t i = 0; i <= t.len; i++)
 		if (t.s[i] == (char)ch)
-			return put(ctx, dst, t.s + i, t.len - i);
+			return rt_str_put(ctx, dst, t.s + i, t.len - i);
 	return 0;
 }
 
 uint64_t rt_strrchr(struct rt_ctx *ctx, uint64_t s, uint64_t ch, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	struct text t = get(ctx, s);
+	struct text t = need(ctx, s);
 	for (int64_t i = t.len; i >= 0; i--)
 		if (t.s[i] == (char)ch)
-			return put(ctx, dst, t.s + i, t.len - (uint64_t)i);
+			return rt_str_put(ctx, dst, t.s + i, t.len - (uint64_t)i);
 	return 0;
 }
 
@@ -152,15 +159,15 @@ static int64_t find(struct text hay, struct text needle, int64_t from, int64_t s
 uint64_t rt_strstr(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	struct text hay = get(ctx, a);
-	int64_t at = find(hay, get(ctx, b), 0, 1);
-	return at < 0 ? 0 : put(ctx, dst, hay.s + at, hay.len - (uint64_t)at);
+	struct text hay = need(ctx, a);
+	int64_t at = find(hay, need(ctx, b), 0, 1);
+	return at < 0 ? 0 : rt_str_put(ctx, dst, hay.s + at, hay.len - (uint64_t)at);
 }
 
 uint64_t rt_index(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t from, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	struct text hay = get(ctx, a), needle = get(ctx, b);
+	struct text hay = need(ctx, a), needle = need(ctx, b);
 	int64_t at = (int64_t)from < 0 ? 0 : (int64_t)from;
 	if (at > hay.len)
 		return (uint64_t)(needle.len ? -1 : (int64_t)hay.len);
@@ -170,7 +177,7 @@ uint64_t rt_index(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t from, uin
 uint64_t rt_rindex(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t from, uint64_t d)
 {
 	UNUSED(0, 0, d);
-	struct text hay = get(ctx, a), needle = get(ctx, b);
+	struct text hay = need(ctx, a), needle = need(ctx, b);
 	int64_t at = (int64_t)from, last = (int64_t)hay.len - needle.len;
 	if (at < 0)
 		return (uint64_t)(needle.len ? -1 : 0);
@@ -202,7 +209,7 @@ uint64_t rt_lltostr(struct rt_ctx *ctx, uint64_t v, uint64_t base, uint64_t dst,
 	char buf[72], *end = buf + sizeof(buf);
 	bool neg = base == 10 && (int64_t)v < 0;
 	if (!base_fine(ctx, base))
-		return put(ctx, dst, "", 0);
+		return rt_str_put(ctx, dst, "", 0);
 	char *at = digits(end, neg ? -v : v, (uint32_t)base);
 	if (base == 16)
 		*--at = 'x';
@@ -210,7 +217,7 @@ uint64_t rt_lltostr(struct rt_ctx *ctx, uint64_t v, uint64_t base, uint64_t dst,
 		*--at = '0';
 	if (neg)
 		*--at = '-';
-	return put(ctx, dst, at, (uint64_t)(end - at));
+	return rt_str_put(ctx, dst, at, (uint64_t)(end - at));
 }
 
 static int digit_of(char c)
@@ -228,7 +235,7 @@ static int digit_of(char c)
 uint64_t rt_strtoll(struct rt_ctx *ctx, uint64_t s, uint64_t base, uint64_t c, uint64_t d)
 {
 	UNUSED(0, c, d);
-	struct text t = get(ctx, s);
+	struct text t = need(ctx, s);
 	const char *p = t.s, *end = t.s + t.len;
 	if (!base_fine(ctx, base))
 		return 0;
@@ -243,43 +250,6 @@ uint64_t rt_strtoll(struct rt_ctx *ctx, uint64_t s, uint64_t base, uint64_t c, u
 	for (; p < end && (uint64_t)digit_of(*p) < base; p++)
 		v = v * base + (uint64_t)digit_of(*p);
 	return neg ? -v : v;
-}
-
-/* Ends of the last component: trailing slashes aside. */
-static uint32_t trim_slashes(struct text t)
-{
-	uint32_t end = t.len;
-	while (end > 1 && t.s[end - 1] == '/')
-		end--;
-	return end;
-}
-
-uint64_t rt_basename(struct rt_ctx *ctx, uint64_t s, uint64_t dst, uint64_t c, uint64_t d)
-{
-	UNUSED(0, c, d);
-	struct text t = get(ctx, s);
-	uint32_t end = trim_slashes(t), start = end;
-	if (!end)
-		return put(ctx, dst, ".", 1);
-	while (start > 0 && t.s[start - 1] != '/')
-		start--;
-	if (start == end)
-		return put(ctx, dst, "/", 1);
-	return put(ctx, dst, t.s + start, end - start);
-}
-
-uint64_t rt_dirname(struct rt_ctx *ctx, uint64_t s, uint64_t dst, uint64_t c, uint64_t d)
-{
-	UNUSED(0, c, d);
-	struct text t = get(ctx, s);
-	uint32_t end = trim_slashes(t);
-	while (end > 0 && t.s[end - 1] != '/')
-		end--;
-	if (!end)
-		return put(ctx, dst, ".", 1);
-	while (end > 1 && t.s[end - 1] == '/')
-		end--;
-	return put(ctx, dst, t.s, end);
 }
 
 uint64_t rt_rand(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)

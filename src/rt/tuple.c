@@ -108,6 +108,8 @@ uint64_t rt_rec_str(struct rt_ctx *ctx, uint64_t field, uint64_t sref, uint64_t 
 {
 	UNUSED(0, c, d);
 	struct tail t = rec_tail(ctx);
+	if (!sref)
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, 0);
 	tail_str(ctx, &t, field, sref);
 	rec_used(ctx, &t);
 	return 0;

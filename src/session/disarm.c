@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TRIES 200
+#define STOP_TRIES 3 /* a thread may wait for a disk */
 #define SCAN_MAX (1ULL << 20) /* bytes of each stack that are searched */
 
 static bool is_ours(const struct target *t, uint64_t addr)
@@ -213,10 +214,16 @@ static int disarm_target(struct target *t, struct err *reterr)
 	release_hook(t);
 	qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
 	if (!t->gone && target_same_program(t)) {
-		r = target_stop(t, reterr);
-		if (!r)
-			r = target_clean(t, t->obj, t->inj, reterr);
-		target_go(t);
+		r = -EBUSY;
+		for (int i = 0; i < STOP_TRIES && r == -EBUSY; i++) {
+			r = target_stop(t, reterr);
+			if (!r)
+				r = target_clean(t, t->obj, t->inj, reterr);
+			target_go(t);
+		}
+		if (r && r != -ESRCH)
+			err_prefixf(reterr, "probes of process %d fire no more, but stay in its code until it is traced again",
+				    (int)t->pid);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile */
 	}

@@ -216,6 +216,13 @@ static void name_of(pid_t pid, char *buf, size_t cap)
 	buf[n > 0 ? n - 1 : 0] = 0;
 }
 
+void procinfo_ancestors(pid_t pid, struct wire_proc *proc)
+{
+	struct obj_proc_info info;
+	for (uint32_t i = 0; i < WIRE_ANCESTOR_MAX && pid > 0 && !obj_proc_info(pid, &info, NULL); i++)
+		proc->ancestors[i] = (uint32_t)(pid = info.ppid);
+}
+
 int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 {
 	struct obj_proc_info info;
@@ -228,6 +235,7 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	own_tid(t->pid, t->pid, &t->other_ns);
 	proc->idx = t->proc;
 	proc->ppid = (uint32_t)info.ppid;
+	procinfo_ancestors(t->pid, proc);
 	proc->uid = info.uid;
 	proc->gid = info.gid;
 	proc->execname = intern_add(t->s->strings, comm);

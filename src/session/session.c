@@ -43,6 +43,8 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.ring_bytes = s->opts.ring_bytes ? s->opts.ring_bytes : 4 * MIB;
 	in.agg_bytes = s->opts.agg_bytes ? s->opts.agg_bytes : 4 * MIB;
 	in.ctx_bytes = sizeof(struct rt_ctx);
+	in.alloca_bytes = s->opts.alloca_bytes;
+	in.spec_cnt = s->opts.spec_cnt;
 	return wire_layout(out, &in, reterr);
 }
 
@@ -64,7 +66,7 @@ static struct wire_thread *thread_at(struct session *s, uint32_t i)
 }
 
 /* Targets can write all of the shared memory.  What the tool relies on blindly is private here: its own area,
- * whose contexts hold pointers, and (copy_head) the page that says where all is. */
+ * whose contexts hold pointers, and (copy_what_is_fixed) the page that says where all is. */
 static int own_area(struct session *s, struct err *reterr)
 {
 	if (mmap(thread_at(s, 0), s->shm->geom.stride, PROT_READ | PROT_WRITE,
@@ -73,12 +75,22 @@ static int own_area(struct session *s, struct err *reterr)
 	return 0;
 }
 
-static int copy_head(struct session *s, struct err *reterr)
+/* A copy of these pages as they stand; a write to a page makes it one. */
+static int copy_pages(struct session *s, uint64_t off, uint64_t bytes, struct err *reterr)
 {
-	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, s->shm_fd, 0) == MAP_FAILED)
+	volatile uint8_t *p = (volatile uint8_t *)s->shm + off;
+	if (bytes && mmap((void *)p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, s->shm_fd, (off_t)off) == MAP_FAILED)
 		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
-	STORE_RELAXED(&s->shm->magic, WIRE_MAGIC); /* a write makes it a copy */
+	for (uint64_t i = 0; i < bytes; i += WIRE_PAGE)
+		p[i] = p[i];
 	return 0;
+}
+
+/* Before any target has the memory. */
+static int copy_what_is_fixed(struct session *s, struct err *reterr)
+{
+	int r = copy_pages(s, 0, WIRE_PAGE, reterr);
+	return r ? r : copy_pages(s, s->shm->agg_desc_off, s->shm->thread_off - s->shm->agg_desc_off, reterr);
 }
 
 static int map_shm(struct session *s, const struct wire_shm *layout, struct err *reterr)
@@ -98,6 +110,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	}
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
+	s->shm->spec_bytes = s->opts.spec_bytes;
 	return own_area(s, reterr);
 }
 
@@ -114,6 +127,7 @@ static void fill_tool(struct session *s)
 	struct wire_thread *thr = thread_at(s, 0);
 	proc->pid = (uint32_t)getpid();
 	proc->ppid = (uint32_t)getppid();
+	procinfo_ancestors(getpid(), proc);
 	proc->uid = getuid();
 	proc->gid = getgid();
 	proc->errno_off = INT64_MIN;
@@ -137,7 +151,7 @@ static int fill(struct session *s, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
 	int r = clock_calibrate(s->shm, reterr);
-	return r ? r : copy_head(s, reterr);
+	return r ? r : copy_what_is_fixed(s, reterr);
 }
 
 int session_create(const struct ir_image *image, const struct session_opts *opts, struct session **ret, struct err *reterr)

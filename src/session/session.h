@@ -18,6 +18,9 @@ struct session_opts {
 	uint64_t dyn_bytes;     /* 0: 4 MiB */
 	uint32_t thread_cnt;    /* slots; 0: 512 */
 	uint32_t site_cap;      /* 0: made from the number of sites */
+	uint64_t alloca_bytes;  /* that a clause may alloca() */
+	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
+	uint64_t spec_bytes;
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 

@@ -88,6 +88,8 @@ int clock_calibrate(struct wire_shm *, struct err *reterr);
 int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 /* What can be told only when the libc is mapped; again after its loader has run. */
 void procinfo_fill_libc(struct target *, struct wire_proc *);
+/* Who started process @pid, up to the first, as far as can be seen. */
+void procinfo_ancestors(pid_t pid, struct wire_proc *);
 /* @tid: as the process itself knows it (it may live in a pid namespace of its own). */
 bool procinfo_has_thread(struct target *, uint32_t tid);
 

@@ -40,6 +40,8 @@ static int check_in(const struct wire_layout_in *in, struct err *reterr)
 		{ "bufsize", in->ring_bytes, 1ULL << 30 }, /* lengths of records are 32 bits */
 		{ "aggsize", in->agg_bytes, AREA_MAX },
 		{ "context", in->ctx_bytes, 1u << 20 },
+		{ "scratchsize", in->alloca_bytes, 1u << 24 },
+		{ "nspec", in->spec_cnt, 1u << 20 },
 	};
 	for (size_t i = 0; i < ARRAY_CNT(sizes); i++)
 		if (sizes[i].v > sizes[i].max)
@@ -59,6 +61,12 @@ static uint64_t take(uint64_t *pos, uint64_t bytes, uint64_t align)
 	return at;
 }
 
+/* Behind the registers of generated code, from the context's start. */
+static uint64_t alloca_off(const struct wire_layout_in *in)
+{
+	return align_up(in->ctx_bytes + in->scratch_bytes + in->spill_bytes, 16);
+}
+
 static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_in *in)
 {
 	uint64_t pos = sizeof(struct wire_thread);
@@ -66,7 +74,7 @@ static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_i
 	g->errors_off = (uint32_t)take(&pos, 8ULL * in->clause_cnt, LINE);
 	g->self_bytes = (uint32_t)in->self_bytes;
 	g->self_off = (uint32_t)take(&pos, in->self_bytes, LINE);
-	g->ctx_stride = (uint32_t)align_up(in->ctx_bytes + in->scratch_bytes + in->spill_bytes, LINE);
+	g->ctx_stride = (uint32_t)align_up(alloca_off(in) + in->alloca_bytes, LINE);
 	g->ctx_off = (uint32_t)take(&pos, (uint64_t)g->ctx_stride * WIRE_LEVEL_MAX, LINE);
 	g->ring_bytes = round_up_pow2(in->ring_bytes);
 	g->ring_off = take(&pos, g->ring_bytes, PAGE);
@@ -82,6 +90,7 @@ static void layout_areas(struct wire_shm *out, const struct wire_layout_in *in)
 	out->str_off = take(&pos, in->str_cap, PAGE);
 	out->site_off = take(&pos, (uint64_t)in->site_cap * sizeof(struct wire_site), PAGE);
 	out->global_off = take(&pos, in->global_bytes, PAGE);
+	out->spec_off = take(&pos, (uint64_t)in->spec_cnt * sizeof(struct wire_spec), PAGE);
 	out->dyn_off = take(&pos, in->dyn_bytes, PAGE);
 	out->unw_off = take(&pos, in->unw_bytes, PAGE);
 	out->agg_desc_off = take(&pos, (uint64_t)in->agg_cnt * sizeof(struct wire_agg), PAGE);
@@ -107,6 +116,9 @@ int wire_layout(struct wire_shm *out, const struct wire_layout_in *in, struct er
 		.unw_bytes = in->unw_bytes,
 		.scratch_bytes = in->scratch_bytes,
 		.this_bytes = in->this_bytes,
+		.alloca_off = alloca_off(in),
+		.alloca_bytes = in->alloca_bytes,
+		.spec_cnt = in->spec_cnt,
 	};
 	layout_areas(&shm, in);
 	layout_thread(&shm.geom, in);

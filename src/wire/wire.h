@@ -9,6 +9,7 @@
  *   interned strings       probe names and D string constants
  *   struct wire_site[]     one per armed place in the code
  *   globals                D global scalars and strings, at fixed offsets
+ *   struct wire_spec[]     one per speculation
  *   dynamic variables      associative arrays (owned by rt, see rt/dynvar)
  *   unwind tables          see struct wire_unw_map
  *   struct wire_thread[]   thread_stride apart: ring, aggregations, self->
@@ -29,6 +30,7 @@
 #define WIRE_PROC_MAX 64   /* traced processes in one session */
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
 #define WIRE_NONE UINT32_MAX
+#define WIRE_ANCESTOR_MAX 32 /* of a process, as far as progenyof() sees */
 
 /* General registers as in the kernel's struct pt_regs, which is also the
  * numbering of D's uregs[] (arch/x86/include/asm/ptrace.h). */
@@ -177,6 +179,7 @@ struct wire_proc {
 	uint32_t unw_cnt[2];
 	uint32_t unw_cur;
 	uint32_t lost_threads; /* hits on threads for which no slot was free */
+	uint32_t ancestors[WIRE_ANCESTOR_MAX]; /* parent, its parent, ...; 0 behind the last */
 	struct wire_hash_ent hash[WIRE_HASH_CNT];
 };
 #define WIRE_PROC_NO_SYSCALL 1u /* under seccomp: the probe path makes no system call */
@@ -222,7 +225,9 @@ struct wire_thread {
 	uint64_t agg_used;    /* bytes of the aggregation arena in use */
 	uint32_t own_pid;     /* the process's id as it sees it itself; 0: not asked yet */
 	uint32_t mem_pid;     /* of the tool: the process whose memory its own probes read; 0: its own */
-	uint32_t pad[6];
+	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
+	uint64_t chill_ns;
+	uint64_t pad2;
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the
@@ -270,6 +275,11 @@ struct wire_shm {
 			uint64_t tsc_mult;
 			uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */
 			uint64_t this_bytes;    /* first bytes of scratch, which rt_enter zeroes: this-> variables */
+			uint64_t alloca_off, alloca_bytes; /* of each context, from the struct rt_ctx: what alloca() gives */
+			/* speculations (ADR 8) */
+			uint64_t spec_off;      /* struct wire_spec[spec_cnt]: ids 1 .. spec_cnt */
+			uint64_t spec_bytes;    /* most that one may hold; what is beyond it is dropped */
+			uint64_t spec_cnt;
 		};
 		uint8_t page[WIRE_PAGE];
 	};
@@ -278,8 +288,29 @@ struct wire_shm {
 	int32_t exit_status;
 	uint32_t doorbell;    /* futex; the producers add 1 where the consumer should look soon */
 	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
+	uint32_t spec_drops, spec_busy, spec_unavail; /* what was lost of speculations, from all producers */
 };
 _Static_assert(offsetof(struct wire_shm, armed) == WIRE_PAGE, "the controller maps the page privately");
+
+/* A speculation.  The producers take, fill and end it, the consumer frees it
+ * when it has shown or thrown away what was recorded. */
+enum wire_spec_state {
+	WIRE_SPEC_FREE,    /* set by the consumer */
+	WIRE_SPEC_ACTIVE,  /* by speculation() */
+	WIRE_SPEC_ENDING,  /* between the two: end_tsc is being written */
+	WIRE_SPEC_COMMIT, WIRE_SPEC_DISCARD, /* by commit() and discard(); nothing more may be added */
+};
+struct wire_spec {
+	uint32_t state;    /* enum wire_spec_state */
+	uint32_t gen;      /* counts the uses of this id */
+	uint64_t bytes;    /* kept of this use; by the consumer */
+	uint64_t end_tsc;  /* of the firing that ended it */
+	uint64_t pad[5];
+};
+_Static_assert(sizeof(struct wire_spec) == 64, "");
+/* How records name a use of a speculation; never 0. */
+#define WIRE_SPEC_TOKEN(id, gen) ((uint64_t)(id) << 32 | (gen))
+
 
 /* An aggregation, as its executors need it. */
 enum wire_agg_fn {

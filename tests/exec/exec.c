@@ -102,6 +102,16 @@ static void dump_aggs(FILE *f, struct mkshm *m, struct wire_thread *t)
 	dump_area(f, "aggs", (char *)t + g->agg_off, g->agg_bytes);
 }
 
+static void dump_specs(FILE *f, const struct mkshm *m)
+{
+	const struct wire_shm *s = m->shm;
+	const struct wire_spec *specs = (const struct wire_spec *)((const char *)s + s->spec_off);
+	fprintf(f, "speculations:");
+	for (uint32_t i = 0; i < s->spec_cnt; i++)
+		fprintf(f, " %u", specs[i].state);
+	fprintf(f, "; lost %u %u %u\n", s->spec_drops, s->spec_busy, s->spec_unavail);
+}
+
 static void dump(FILE *f, struct mkshm *m, unsigned flags)
 {
 	const struct wire_shm *s = m->shm;
@@ -113,6 +123,7 @@ static void dump(FILE *f, struct mkshm *m, unsigned flags)
 	dump_area(f, "errors", (char *)t + s->geom.errors_off, 8 * s->clause_cnt);
 	dump_aggs(f, m, t);
 	dump_area(f, "dyn", (const char *)s + s->dyn_off, s->dyn_bytes);
+	dump_specs(f, m);
 	if (!(flags & EXEC_NO_SCRATCH))
 		dump_area(f, "scratch", mkshm_ctx(m, 0, 0)->scratch, s->scratch_bytes);
 	fprintf(f, "level %u, drops %" PRIu64 " %" PRIu64 " %" PRIu64 ", exit status %d\n", t->level, t->level_drops, t->agg_drops,

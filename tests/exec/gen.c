@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen.h"
+#include "mkshm.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,8 +90,11 @@ static uint32_t any_int(struct gen *g)
 /* Mostly a string; sometimes a number that may look like one. */
 static uint32_t any_str(struct gen *g)
 {
-	if (!below(g, 10))
-		return any_int(g);
+	if (!below(g, 10)) { /* forged; NULL faults */
+		uint32_t v = ir_vreg(g->b);
+		ir_emit(g->b, IR_OP_OR, v, any_int(g), emit_const(g, !(g->flags & GEN_FAULTS)), 0, 0);
+		return v;
+	}
 	return g->strs[below(g, g->str_cnt)];
 }
 
@@ -206,6 +210,14 @@ static uint32_t slot(struct gen *g)
 	return g->str_slots[below(g, ARRAY_CNT(g->str_slots))];
 }
 
+/* What was not found is NULL, and faults where it is used. */
+static uint32_t never_null(struct gen *g, uint32_t s)
+{
+	uint32_t v = ir_vreg(g->b);
+	ir_emit_call(g->b, IR_HELPER_str_copy, v, (const uint64_t[]){ s, slot(g) }, 2);
+	return v;
+}
+
 static void call(struct gen *g, enum ir_helper h, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
 	const struct ir_helper_desc *d = ir_helper(h);
@@ -215,7 +227,7 @@ static void call(struct gen *g, enum ir_helper h, uint64_t a0, uint64_t a1, uint
 	if (dst == WIRE_NONE)
 		return;
 	if (d->result == 's')
-		add_str(g, dst);
+		add_str(g, g->flags & GEN_FAULTS ? dst : never_null(g, dst));
 	else
 		add_int(g, dst);
 }
@@ -228,7 +240,7 @@ static uint32_t small_int(struct gen *g)
 static void gen_str_call(struct gen *g)
 {
 	uint32_t s = any_str(g), t = any_str(g), base;
-	switch (below(g, 17)) {
+	switch (below(g, 19)) {
 	case 0: call(g, IR_HELPER_str_cmp, s, t, 0, 0); break;
 	case 1: call(g, IR_HELPER_str_copy, s, slot(g), 0, 0); break;
 	case 2: call(g, IR_HELPER_strlen, s, 0, 0, 0); break;
@@ -247,7 +259,9 @@ static void gen_str_call(struct gen *g)
 	case 12: call(g, IR_HELPER_basename, s, slot(g), 0, 0); break;
 	case 13: call(g, IR_HELPER_dirname, s, slot(g), 0, 0); break;
 	case 14: call(g, IR_HELPER_str_index, s, small_int(g), 0, 0); break;
-	case 15: call(g, IR_HELPER_gstr_store, 8 * below(g, 20), s, 0, 0); break;
+	case 15: call(g, IR_HELPER_strtok, s, t, 8 * below(g, 12), slot(g)); break;
+	case 16: call(g, IR_HELPER_cleanpath, s, slot(g), 0, 0); break;
+	case 17: call(g, IR_HELPER_gstr_store, 8 * below(g, 20), s, 0, 0); break;
 	default: call(g, IR_HELPER_tstr_load, 8 * below(g, 12), slot(g), 0, 0); break;
 	}
 }
@@ -290,6 +304,31 @@ static void gen_mem_call(struct gen *g)
 		call(g, IR_HELPER_copyinto, address(g), emit_const(g, below(g, 32)), a, 0);
 		call(g, IR_HELPER_copyin_u, a, 8, 0, 0);
 		break;
+	}
+}
+
+/* Addresses of networks, bytes in the other order, ids. */
+static void gen_net_call(struct gen *g)
+{
+	static const uint8_t families[] = { 2, 10 }, links[] = { 1, 32 };
+	switch (below(g, 6)) {
+	case 0: call(g, IR_HELPER_inet_ntoa, address(g), slot(g), 0, 0); break;
+	case 1: call(g, IR_HELPER_inet_ntoa6, address(g), small_int(g), slot(g), 0); break;
+	case 2: call(g, IR_HELPER_inet_ntop, emit_const(g, families[below(g, 2)]), address(g), slot(g), 0); break;
+	case 3: call(g, IR_HELPER_link_ntop, emit_const(g, links[below(g, 2)]), address(g), slot(g), 0); break;
+	case 4: call(g, IR_HELPER_bswap, any_int(g), 2u << below(g, 3), 0, 0); break;
+	default: call(g, IR_HELPER_progenyof, small_int(g), 0, 0, 0); break;
+	}
+}
+
+static void gen_spec_call(struct gen *g)
+{
+	uint32_t id = g->flags & GEN_FAULTS ? small_int(g) : emit_const(g, below(g, MKSHM_SPEC_CNT + 1));
+	switch (below(g, 4)) {
+	case 0: call(g, IR_HELPER_commit, id, 0, 0, 0); break;
+	case 1: call(g, IR_HELPER_discard, id, 0, 0, 0); break;
+	case 2: call(g, IR_HELPER_speculate, id, below(g, 2 * MKSHM_SPEC_BYTES), 0, 0); break;
+	default: call(g, IR_HELPER_speculation, 0, 0, 0, 0); break;
 	}
 }
 
@@ -422,8 +461,12 @@ static void gen_statement(struct gen *g)
 		gen_if(g);
 	else if (kind < 80 && g->flags & GEN_CALLS)
 		gen_str_call(g);
-	else if (kind < 84 && g->flags & GEN_CALLS)
+	else if (kind < 83 && g->flags & GEN_CALLS)
 		gen_mem_call(g);
+	else if (kind < 84 && g->flags & GEN_CALLS)
+		gen_net_call(g);
+	else if (kind < 85 && g->flags & GEN_CALLS)
+		gen_spec_call(g);
 	else if (kind < 88 && g->flags & GEN_CALLS)
 		gen_dyn(g);
 	else if (kind < 92 && g->flags & GEN_AGGS)

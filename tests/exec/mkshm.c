@@ -98,6 +98,7 @@ static void fill(struct mkshm *m)
 	if (m->img->agg_cnt)
 		memcpy(at(m, s->agg_desc_off), m->img->aggs, m->img->agg_cnt * sizeof(*m->img->aggs));
 	s->tsc_mult = 1; /* a tick is a nanosecond */
+	s->spec_bytes = MKSHM_SPEC_BYTES;
 	init_sites(m);
 	init_proc(m);
 	init_thread(m);
@@ -112,7 +113,7 @@ void mkshm_init(struct mkshm *m, const struct ir_image *img, const struct mkshm_
 	struct wire_layout_in in = { .thread_cnt = o->thread_cnt ? o->thread_cnt : 2, .site_cap = o->site_cap ? o->site_cap : 8,
 		.ring_bytes = o->ring_bytes ? o->ring_bytes : 64 << 10, .agg_bytes = o->agg_bytes ? o->agg_bytes : 256 << 10,
 		.dyn_bytes = o->dyn_bytes ? o->dyn_bytes : 256 << 10, .unw_bytes = o->unw_bytes,
-		.ctx_bytes = sizeof(struct rt_ctx) };
+		.ctx_bytes = sizeof(struct rt_ctx), .alloca_bytes = MKSHM_ALLOCA_BYTES, .spec_cnt = MKSHM_SPEC_CNT };
 	ir_image_layout(img, &in);
 	in.str_cap += STR_ROOM;
 	if (in.scratch_bytes < min_scratch)
@@ -149,6 +150,7 @@ void mkshm_reset(struct mkshm *m)
 	s.exit_status = 0;
 	s.doorbell = 0;
 	s.consumer_sleeps = 0;
+	s.spec_drops = s.spec_busy = s.spec_unavail = 0;
 	*m->shm = s;
 	fill(m);
 }

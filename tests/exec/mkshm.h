@@ -7,6 +7,10 @@
 #include "ir/ir.h"
 #include "rt/rt.h"
 
+#define MKSHM_ALLOCA_BYTES 1024
+#define MKSHM_SPEC_CNT 3
+#define MKSHM_SPEC_BYTES 512
+
 struct mkshm_opts {
 	uint32_t thread_cnt; /* 0: 2 */
 	uint64_t ring_bytes; /* 0: 64 KiB */

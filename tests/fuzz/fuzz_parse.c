@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	static FILE *null;
 	char *args[] = { "fuzz", "42", "name", NULL };
-	struct d_opts opts = { .macros = { .target = 1 }, .destructive = true, .defaultargs = true };
+	struct d_opts opts = { .macros = { .target = 1 }, .defaultargs = true };
 	struct d_program prog = { 0 };
 	if (!null)
 		null = fopen("/dev/null", "w");

@@ -38,8 +38,8 @@ static char *slurp(const char *path)
 
 static void print_val(FILE *f, const struct plan_val *v)
 {
-	static const char *const kinds[] = { "int", "str", "bytes", "ustack", "usym", "uaddr", "umod", "ufunc", "ptr", "time",
-		"probeprov", "probemod", "probefunc", "probename" };
+	static const char *const kinds[] = { "int", "str", "bytes", "ustack", "usym", "uaddr", "umod", "ufunc", "ksym",
+		"kmod", "ptr", "time", "probeprov", "probemod", "probefunc", "probename" };
 	fprintf(f, " %s", kinds[v->kind]);
 	if (v->kind < PLAN_PROBEPROV)
 		fprintf(f, "@%u", v->off);
@@ -54,7 +54,8 @@ static void print_val(FILE *f, const struct plan_val *v)
 static void print_act(FILE *f, const struct plan_act *a)
 {
 	static const char *const kinds[] = { "trace", "tracemem", "printf", "printa", "stack", "sym", "exit", "clear", "trunc",
-		"normalize", "denormalize", "system", "freopen", "setopt", "print" };
+		"normalize", "denormalize", "system", "freopen", "setopt", "print",
+		"commit", "discard", "ftruncate" };
 	fprintf(f, "  act %s", kinds[a->kind]);
 	if (a->guard >= 0)
 		fprintf(f, " if bit %d", a->guard);

@@ -68,6 +68,13 @@ static uint32_t arg_regs(enum wire_site_kind kind, int64_t arg)
 	return 1u << regs[arg];
 }
 
+static void note_helper(struct jit_gen *g, enum ir_helper h)
+{
+	g->regs_needed |= helper_regs(h);
+	g->alloca_used |= h == IR_HELPER_alloca || h == IR_HELPER_copyin;
+	g->tsc_needed |= h == IR_HELPER_commit || h == IR_HELPER_discard;
+}
+
 static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct jit_alloc *al)
 {
 	for (uint32_t i = 0; i < p->insn_cnt; i++) {
@@ -79,7 +86,7 @@ static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct 
 		else if (in->op == IR_OP_UREG)
 			g->regs_needed |= 1u << in->imm;
 		else if (in->op == IR_OP_CALL)
-			g->regs_needed |= helper_regs((enum ir_helper)in->imm);
+			note_helper(g, (enum ir_helper)in->imm);
 		else if (in->op == IR_OP_REC)
 			g->tsc_needed = true;
 		else if (in->op == IR_OP_ENV)
@@ -349,7 +356,7 @@ void jit_gen_deinit(struct jit_gen *g)
 static int check_room(const struct jit_env *env, const struct ir_prog *p, const struct jit_alloc *al, struct err *reterr)
 {
 	const struct wire_shm *geo = env->geometry;
-	uint64_t have = geo->geom.ctx_stride - offsetof(struct rt_ctx, scratch);
+	uint64_t have = geo->alloca_off - offsetof(struct rt_ctx, scratch);
 	if (p->scratch_bytes > geo->scratch_bytes)
 		return err_setf(reterr, -EINVAL, "clause %u needs %u bytes of scratch memory, the session has %llu", p->clause,
 				p->scratch_bytes, (unsigned long long)geo->scratch_bytes);

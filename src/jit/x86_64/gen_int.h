@@ -51,6 +51,7 @@ struct jit_gen {
 	/* What the programs need of the prologue. */
 	uint32_t regs_needed; /* mask of enum wire_reg */
 	bool tsc_needed;
+	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
 	/* The program under way. */
 	const struct ir_prog *p;
 	const struct jit_alloc *al;

@@ -231,6 +231,8 @@ void jit_gen_prog(struct jit_gen *g)
 	const struct ir_prog *p = g->p;
 	x64_store_imm(&g->a, 4, JIT_CTX_AT(clause), (int32_t)p->clause);
 	x64_store_imm(&g->a, 4, JIT_CTX_AT(action), 0);
+	if (g->alloca_used)
+		x64_store_imm(&g->a, 4, JIT_CTX_AT(alloca_used), 0);
 	for (uint32_t i = 0; i < p->insn_cnt; i++)
 		if (g->al->insn_flags[i] & JIT_INSN_TARGET)
 			g->targets[i] = x64_label(&g->a);

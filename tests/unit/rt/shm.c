@@ -79,6 +79,7 @@ struct wire_shm *shm_create(const struct shm_opts *opts)
 		.site_cap = SHM_SITES, .str_cap = 64 << 10, .dyn_bytes = OR(o->dyn_bytes, 256 << 10),
 		.unw_bytes = OR(o->unw_bytes, 64 << 10), .ring_bytes = OR(o->ring_bytes, 64 << 10),
 		.agg_bytes = OR(o->agg_bytes, 256 << 10), .ctx_bytes = sizeof(struct rt_ctx),
+		.alloca_bytes = SHM_ALLOCA_BYTES, .spec_cnt = SHM_SPEC_CNT,
 	};
 	struct wire_shm layout;
 	if (wire_layout(&layout, &in, NULL))
@@ -88,6 +89,7 @@ struct wire_shm *shm_create(const struct shm_opts *opts)
 		abort();
 	*shm = layout;
 	shm->tsc_mult = 1;
+	shm->spec_bytes = SHM_SPEC_BYTES;
 	shm_intern(shm, "");
 	fill_proc(shm);
 	fill_sites(shm);

@@ -7,6 +7,9 @@
 #include "rt/helpers.h"
 
 #define SHM_STRSIZE 64u
+#define SHM_ALLOCA_BYTES 1024
+#define SHM_SPEC_CNT 3
+#define SHM_SPEC_BYTES 512
 #define SHM_SCRATCH 4096u
 #define SHM_SITES 8u
 

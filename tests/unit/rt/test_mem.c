@@ -110,11 +110,11 @@ static void alloca_and_what_may_be_written(void)
 	rt_poke(ctx, (uint64_t)shm, 1, 1, 0);
 	check_fault(WIRE_FAULT_BADADDR, (uint64_t)shm);
 	rt_copyinto(ctx, (uint64_t)pages, 2000, a, 0);
-	check_fault(WIRE_FAULT_BADADDR, a);
+	check_fault(WIRE_FAULT_BADSIZE, 2000);
 	rt_copyin(ctx, (uint64_t)pages + PAGE, 8, 0, 0);
 	check_fault(WIRE_FAULT_BADADDR, (uint64_t)pages + PAGE);
-	rt_alloca(ctx, RT_ALLOCA_BYTES, 0, 0, 0);
-	check_fault(WIRE_FAULT_NOSCRATCH, RT_ALLOCA_BYTES);
+	rt_alloca(ctx, SHM_ALLOCA_BYTES, 0, 0, 0);
+	check_fault(WIRE_FAULT_NOSCRATCH, SHM_ALLOCA_BYTES);
 	rt_alloca(ctx, ~0ULL, 0, 0, 0);
 	check_fault(WIRE_FAULT_NOSCRATCH, ~0ULL);
 	end();

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Speculations (ADR 8): records wait here until the record of their commit()
+ * or discard() comes.  Rings are read in the order of time, so what was
+ * speculated before has been read by then; what comes later from a clause that
+ * was under way shares the fate of the rest.
+ */
+#include "consume/consume_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct spec_held {
+	struct spec_held *next;
+	uint32_t proc;
+	struct wire_rec rec; /* and its payload */
+};
+
+static struct wire_spec *shared(const struct consume *c, uint32_t id)
+{
+	return (struct wire_spec *)((uint8_t *)c->shm + c->geo.spec_off) + (id - 1);
+}
+
+/* What @token names, or NULL; the use it is of may be over. */
+static struct consume_spec *find(const struct consume *c, uint64_t token, uint32_t *ret_id)
+{
+	uint64_t id = token >> 32;
+	if (!id || id > c->geo.spec_cnt)
+		return NULL;
+	*ret_id = (uint32_t)id;
+	return &c->specs[id - 1];
+}
+
+int consume_spec_init(struct consume *c, struct err *reterr)
+{
+	c->specs = calloc(c->geo.spec_cnt + 1ul, sizeof(*c->specs));
+	if (!c->specs)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < c->geo.spec_cnt; i++)
+		c->specs[i].end = &c->specs[i].first;
+	return 0;
+}
+
+static void clear(struct consume_spec *s)
+{
+	for (struct spec_held *h = s->first, *next; h; h = next) {
+		next = h->next;
+		free(h);
+	}
+	s->first = NULL;
+	s->end = &s->first;
+	s->bytes = 0;
+}
+
+void consume_spec_deinit(struct consume *c)
+{
+	for (uint32_t i = 0; c->specs && i < c->geo.spec_cnt; i++)
+		clear(&c->specs[i]);
+	free(c->specs);
+}
+
+static int keep(struct consume *c, struct consume_spec *s, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
+{
+	uint64_t bytes = c->plan->clauses[rec->clause].spec_bytes;
+	if (s->bytes + bytes > c->geo.spec_bytes) {
+		__atomic_fetch_add(&c->shm->spec_drops, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	struct spec_held *h = malloc(offsetof(struct spec_held, rec) + rec->bytes);
+	if (!h)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	h->next = NULL;
+	h->proc = proc;
+	memcpy(&h->rec, rec, rec->bytes);
+	*s->end = h;
+	s->end = &h->next;
+	s->bytes += bytes;
+	return 0;
+}
+
+int consume_spec_keep(struct consume *c, const struct wire_rec *rec, uint64_t token, uint32_t proc, struct err *reterr)
+{
+	uint32_t id, gen = (uint32_t)token;
+	struct consume_spec *s = find(c, token, &id);
+	if (s && gen == s->gen) {
+		int rc = keep(c, s, rec, proc, reterr);
+		STORE_RELAXED(&shared(c, id)->bytes, s->bytes);
+		return rc;
+	}
+	if (s && gen + 1 == s->gen && s->committed)
+		return consume_act_perform(c, rec, proc, reterr);
+	return 0;
+}
+
+int consume_spec_end(struct consume *c, uint64_t token, bool commit, struct err *reterr)
+{
+	uint32_t id;
+	struct consume_spec *s = find(c, token, &id);
+	int rc = 0;
+	if (!s || (uint32_t)token != s->gen)
+		return 0;
+	s->gen++;
+	s->committed = commit;
+	for (struct spec_held *h = s->first; commit && h && !rc; h = h->next)
+		rc = consume_act_perform(c, &h->rec, h->proc, reterr);
+	clear(s);
+	struct wire_spec *shm = shared(c, id);
+	STORE_RELAXED(&shm->bytes, 0);
+	STORE_RELAXED(&shm->gen, s->gen);
+	STORE_RELEASE(&shm->state, WIRE_SPEC_FREE);
+	return rc;
+}
+
+int consume_spec_sweep(struct consume *c, uint64_t mark, struct err *reterr)
+{
+	int rc = 0;
+	for (uint32_t id = 1; !rc && id <= c->geo.spec_cnt; id++) {
+		const struct wire_spec *s = shared(c, id);
+		uint32_t state = LOAD_ACQUIRE(&s->state);
+		if ((state == WIRE_SPEC_COMMIT || state == WIRE_SPEC_DISCARD) && LOAD_RELAXED(&s->end_tsc) < mark)
+			rc = consume_spec_end(c, WIRE_SPEC_TOKEN(id, c->specs[id - 1].gen), state == WIRE_SPEC_COMMIT, reterr);
+	}
+	return rc;
+}
