@@ -90,7 +90,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 		snprintf(why, sizeof(why), "terminated by SIG%s", sigabbrev_np(WTERMSIG(status)));
 	else if (t && !t->spawned)
 		snprintf(why, sizeof(why), "has ended");
-	target_gone(cli, proc, *why && !cli_testing() ? why : NULL);
+	target_gone(cli, proc, *why ? why : NULL);
 	if (t && !t->spawned && t->awaited)
 		cli->status = CLI_ERROR;
 }
