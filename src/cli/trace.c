@@ -156,6 +156,7 @@ int cli_verb_trace(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->args.dumps)
 		return cli_dump(cli);
+	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
 	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
 		return CLI_ERROR;

@@ -235,6 +235,8 @@ static bool is_taken(const struct target *t, uint64_t addr, uint64_t end)
 {
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
+		if (p->mod && !p->mod->end)
+			continue; /* unloaded: another library may be there now */
 		if ((addr < p->addr + p->claim && p->addr < end) ||
 		    (p->hole_addr && addr < p->hole_addr + 5 && p->hole_addr < end))
 			return true;
@@ -333,9 +335,11 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	return arena_body(j->t, pf->arena, a->kind, sp->progs, sp->prog_cnt, &a->body, reterr);
 }
 
-static int remember(struct target *t, const struct patch_window *w, const uint8_t jump[2], const struct patch_move *moves,
+static int remember(struct job *j, const struct plan_func *pf, const struct patch_window *w, const struct patch_move *moves,
 		    uint32_t move_cnt)
 {
+	struct target *t = j->t;
+	const struct write *jump = jumps_at(j, w->addr);
 	struct placed *p = realloc(t->placed, (t->placed_cnt + 1) * sizeof(*p));
 	t->placed = p ? p : t->placed;
 	struct patch_move *m = realloc(t->moves, (t->move_cnt + move_cnt) * sizeof(*m));
@@ -345,12 +349,14 @@ static int remember(struct target *t, const struct patch_window *w, const uint8_
 	memcpy(m + t->move_cnt, moves, move_cnt * sizeof(*m));
 	t->move_cnt += move_cnt;
 	p += t->placed_cnt++;
-	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes };
+	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes,
+			      .mod = pf->mod, .jump_bytes = (uint8_t)jump->cnt };
 	memcpy(p->old, w->old, w->bytes);
-	memcpy(p->jump, jump, sizeof(p->jump));
+	memcpy(p->jump, jump->bytes, jump->cnt);
 	if (w->form == PATCH_HOLE && !w->hole_inside) {
 		p->hole_addr = w->hole_addr;
-		memcpy(p->hole_old, w->hole_old, 5);
+		memcpy(p->hole_old, w->hole_old, sizeof(p->hole_old));
+		memcpy(p->hole_new, jumps_at(j, w->hole_addr)->bytes, sizeof(p->hole_new));
 	}
 	return 0;
 }
@@ -367,7 +373,7 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 		return n;
 	if (win->landing)
 		moves[move_cnt++] = (struct patch_move){ win->addr, win->landing };
-	return remember(j->t, win, jumps_at(j, win->addr)->bytes, moves, move_cnt) ? no_memory(reterr) : 0;
+	return remember(j, pf, win, moves, move_cnt) ? no_memory(reterr) : 0;
 }
 
 static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
