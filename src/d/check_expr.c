@@ -43,7 +43,7 @@ bool d_is_lvalue(const struct d_node *n)
 bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *op)
 {
 	struct d_type *t = d_resolve(n->type);
-	if ((n->kind == N_IDENT || n->kind == N_INDEX) && n->var && !d_is_lvalue(n))
+	if (n->is_target || ((n->kind == N_IDENT || n->kind == N_INDEX) && n->var && !d_is_lvalue(n)))
 		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
 	else if (!d_is_lvalue(n))
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);

@@ -312,6 +312,7 @@ struct d_node {
 	struct d_type *type;
 	struct d_type *op_type; /* what both operands become */
 	bool is_const;          /* val is its value */
+	bool is_target;         /* was args[] or a variable of the traced program */
 	bool is_act;            /* a call of an action: no value */
 	int64_t val;
 	struct d_var *var;

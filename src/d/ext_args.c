@@ -63,6 +63,7 @@ static void become_deref(struct d_compiler *c, struct d_node *n, struct d_type *
 			      .height = (uint16_t)(l->height + 1) };
 	d_complete(c, t);
 	d_check_expr(c, n);
+	n->is_target = true;
 }
 
 static void become_cast(struct d_compiler *c, struct d_node *n, struct d_type *t, struct d_node *val)
@@ -76,6 +77,7 @@ static void become_cast(struct d_compiler *c, struct d_node *n, struct d_type *t
 	n->at = at;
 	n->next = next;
 	d_check_expr(c, n);
+	n->is_target = true;
 }
 
 static struct d_node *reg_node(struct d_compiler *c, const struct d_node *at, const char *reg)

@@ -13,6 +13,7 @@ for script in 'pid$target:a.out:draw:entry { trace(args[4]); }' \
 	'BEGIN { trace((no_such_t *)0); }' \
 	'BEGIN { print(1); }' \
 	'BEGIN { print((struct no_such *)0); }' \
-	'BEGIN { `drawn = 1; }'; do
+	'BEGIN { `drawn = 1; }' \
+	'pid$target:a.out:draw:entry { args[2]++; }'; do
 	$dyntrace -q -xerrtags -n "$script" -c $triggers/shapes 2>&1 | sed 's/pid[0-9][0-9]*/pidN/'
 done
