@@ -32,11 +32,6 @@ static inline void add_local(uint64_t *p, uint64_t v)
 	__asm__ volatile("addq %1, %0" : "+m"(*p) : "er"(v) : "memory", "cc");
 }
 
-static inline void add_local32(uint32_t *p, uint32_t v)
-{
-	__asm__ volatile("addl %1, %0" : "+m"(*p) : "ir"(v) : "memory", "cc");
-}
-
 /* *old: what is expected, then what was found. */
 static inline bool cas_local(uint64_t *p, uint64_t *old, uint64_t new)
 {

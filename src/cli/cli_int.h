@@ -92,7 +92,6 @@ struct cli_match {
 	uint32_t clause, desc;
 	uint32_t src;     /* index of its source */
 	uint32_t cnt;     /* probes */
-	bool near_shown;
 };
 
 struct cli_probe {
@@ -103,6 +102,7 @@ struct cli_probe {
 	uint64_t due_ns;  /* tick and profile: when next */
 };
 
+struct cli_types;
 struct cli {
 	struct cli_args args;
 	FILE *out;
@@ -111,6 +111,7 @@ struct cli {
 	bool compiled;
 	struct cli_target *targets;
 	uint32_t target_cnt, live_cnt;
+	uint32_t armed_cnt; /* places */
 	struct probe_table *table;
 	struct cli_match *matches;
 	uint32_t match_cnt;
@@ -118,6 +119,7 @@ struct cli {
 	uint32_t probe_cnt;
 	struct session *session;
 	struct consume *consume;
+	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
@@ -134,12 +136,18 @@ void cli_consume_opts(struct cli *, struct consume_opts *);
 /* A message about source @src, at @line (0: none), with its tag if wanted. */
 void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_t line, const char *msg);
 
+/* types.c: the targets' debug information, read when the compiler asks for it */
+struct d_types cli_types_hook(struct cli *);
+void cli_types_args(struct cli *, const struct probe *, FILE *); /* "Argument Types" of -lv */
+void cli_types_close(struct cli *);
+
 /* target.c */
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
 void cli_targets_close(struct cli *);
+pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
 /* match.c: finds the probes of all descriptions */

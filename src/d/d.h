@@ -8,6 +8,7 @@
 #ifndef D_D_H
 #define D_D_H
 
+#include "base/tdesc.h"
 #include "ir/plan.h"
 
 /* Where a piece of source came from. */
@@ -45,6 +46,27 @@ struct d_diag {
  * -EINVAL/-ENOENT with a message that becomes a diagnostic. */
 typedef int d_option_fn(void *arg, const char *name, const char *value /* NULL: none */, struct err *reterr);
 
+/*
+ * What is known of the traced program's types; any may be NULL. Descriptions
+ * have to live as long as the compiler. @scope: a module; NULL: any.
+ */
+struct d_types {
+	/* By tag, or for TDESC_TYPEDEF any type of one word. NULL: there is none. */
+	const struct tdesc *(*find)(void *arg, const char *scope, enum tdesc_kind, const char *name);
+	/* Loads members and enumerators; must be there if find is. */
+	void (*load)(void *arg, const struct tdesc *);
+	/* A variable. 0, or a negative errno with a sentence. */
+	int (*var)(void *arg, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr);
+	/* An enumerator. */
+	bool (*enumerator)(void *arg, const char *scope, const char *name, struct tdesc_const *ret);
+	/* Prototypes (loaded) of the functions that a probe description means: at most @cap. */
+	uint32_t (*protos)(void *arg, const struct plan_probe_desc *, const struct tdesc **ret, uint32_t cap,
+			   uint32_t *ret_unknown);
+	/* A probe description was read: what follows may ask about its process. */
+	void (*described)(void *arg, const struct plan_probe_desc *);
+	void *arg;
+};
+
 struct d_opts {
 	struct d_macros macros;
 	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
@@ -54,6 +76,7 @@ struct d_opts {
 	bool parse_only;       /* stop after the parser: for d_dump_ast(); *ret stays untouched */
 	d_option_fn *set_option;
 	void *set_option_arg;
+	struct d_types types;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
 };

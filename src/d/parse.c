@@ -265,6 +265,8 @@ void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
 		d_fail(p, n->at, "D_PDESC_INVAL", "\"%s\" is no probe identifier: a number is wanted", n->str);
 	else
 		split_desc(p, n);
+	if (p->c->opts.types.described)
+		p->c->opts.types.described(p->c->opts.types.arg, n->desc);
 	while (*tail)
 		tail = &(*tail)->next;
 	*tail = n;

@@ -28,7 +28,7 @@
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
 #endif
-#define STOP_PATIENCE_NS 5000000000ull
+#define STOP_PATIENCE_NS 2000000000ull
 #define KERNEL_ERESTARTNOHAND 514
 
 static uint64_t now_ns(void)

@@ -293,7 +293,7 @@ void obj_frames_deinit(struct obj_frames *f)
 	*f = (struct obj_frames){ 0 };
 }
 
-const struct obj_fde *obj_frames_find(const struct obj_frames *f, uint64_t vaddr)
+uint32_t obj_frames_after(const struct obj_frames *f, uint64_t vaddr)
 {
 	uint32_t lo = 0, hi = f->fde_cnt;
 	while (lo < hi) {
@@ -303,5 +303,11 @@ const struct obj_fde *obj_frames_find(const struct obj_frames *f, uint64_t vaddr
 		else
 			hi = mid;
 	}
-	return lo && vaddr < f->fdes[lo - 1].end ? &f->fdes[lo - 1] : NULL;
+	return lo;
+}
+
+const struct obj_fde *obj_frames_find(const struct obj_frames *f, uint64_t vaddr)
+{
+	uint32_t i = obj_frames_after(f, vaddr);
+	return i && vaddr < f->fdes[i - 1].end ? &f->fdes[i - 1] : NULL;
 }

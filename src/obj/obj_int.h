@@ -92,6 +92,8 @@ struct obj_frames {
 int obj_frames_load(const struct obj_img *, struct obj_frames *ret);
 void obj_frames_deinit(struct obj_frames *);
 /* The one that covers @vaddr, or NULL. */
+/* Index of the first that starts behind @vaddr, or fde_cnt. */
+uint32_t obj_frames_after(const struct obj_frames *, uint64_t vaddr);
 const struct obj_fde *obj_frames_find(const struct obj_frames *, uint64_t vaddr);
 
 /* A rule of the CFA program (DWARF 5, section 6.4.1). */
@@ -137,6 +139,7 @@ struct obj_got {
 struct obj_mod {
 	struct obj_module pub; /* first: they are cast to each other */
 	uint64_t dev, inode;
+	uint64_t load_start, load_end; /* also when it is gone */
 	bool was_seen;
 	uint8_t *note; /* ELF header and program headers as in memory, to know the file by */
 	uint32_t note_bytes;

@@ -135,15 +135,8 @@ static void drop_doubles(struct obj_mod *m)
 
 static uint64_t next_fde_start(const struct obj_frames *f, uint64_t vaddr)
 {
-	uint32_t lo = 0, hi = f->fde_cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (f->fdes[mid].start <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < f->fde_cnt ? f->fdes[lo].start : UINT64_MAX;
+	uint32_t i = obj_frames_after(f, vaddr);
+	return i < f->fde_cnt ? f->fdes[i].start : UINT64_MAX;
 }
 
 /* To the end of its FDE, or to whatever begins next. */

@@ -35,11 +35,6 @@ void probe_table_destroy(struct probe_table *);
 uint32_t probe_cnt(const struct probe_table *);
 const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL behind the last */
 
-struct probe_match_opts {
-	const char *line_hint; /* reserved */
-	bool list_all;         /* -l: also what cannot be armed */
-};
-
 /* Finds the probes that @spec means in the tool and, for `pidN` specs, in the
  * processes given; adds new ones to the table; stores the indexes of all that
  * match (malloc'ed, caller frees), each once. @procs: those whose pid the provider

@@ -6,7 +6,7 @@
  *
  * Context: every function here may run in any thread of the traced process at
  * any instruction, inside malloc, the loader and signal handlers.  No locks,
- * no libc, no TLS, at most 512 bytes of stack in all; no system call when
+ * no libc, no TLS, at most 640 bytes of stack in all; no system call when
  * WIRE_PROC_NO_SYSCALL is set.
  */
 #ifndef RT_RT_H

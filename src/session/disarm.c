@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TRIES 200
+#define STOP_TRIES 3 /* a thread may wait for a disk */
 #define SCAN_MAX (1ULL << 20) /* bytes of each stack that are searched */
 
 static bool is_ours(const struct target *t, uint64_t addr)
@@ -28,7 +29,7 @@ static int compare_to(const void *a, const void *b)
 }
 
 /* Only where our jump still stands: a library may be gone, and another be in its place. */
-int text_restore(struct target *t, struct inject *inj, struct err *reterr)
+static int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 {
 	static const uint8_t jump[] = { 0xe9 };
 	struct edit *e = malloc((2ul * t->placed_cnt + 1) * sizeof(*e));
@@ -38,7 +39,7 @@ int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		e[n++] = (struct edit){ p->addr, p->bytes, p->bytes < sizeof(p->jump) ? p->bytes : sizeof(p->jump), p->jump, p->old };
+		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old };
 		if (p->hole_addr)
 			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old };
 	}
@@ -92,7 +93,8 @@ static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject
 	return found;
 }
 
-bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *inj)
+/* Whether any stopped thread could still run or return into our code. */
+static bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *inj)
 {
 	if (obj_proc_refresh(obj, NULL))
 		return true;
@@ -212,10 +214,16 @@ static int disarm_target(struct target *t, struct err *reterr)
 	release_hook(t);
 	qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
 	if (!t->gone && target_same_program(t)) {
-		r = target_stop(t, reterr);
-		if (!r)
-			r = target_clean(t, t->obj, t->inj, reterr);
-		target_go(t);
+		r = -EBUSY;
+		for (int i = 0; i < STOP_TRIES && r == -EBUSY; i++) {
+			r = target_stop(t, reterr);
+			if (!r)
+				r = target_clean(t, t->obj, t->inj, reterr);
+			target_go(t);
+		}
+		if (r && r != -ESRCH)
+			err_prefixf(reterr, "probes of process %d fire no more, but stay in its code until it is traced again",
+				    (int)t->pid);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile */
 	}

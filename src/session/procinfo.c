@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +179,32 @@ bool procinfo_has_thread(struct target *t, uint32_t tid)
 	return access(path, F_OK) == 0;
 }
 
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Threads made by a raw clone() without a thread block of their own: each would run in the other's contexts. */
+static int check_fs_bases(struct target *t, struct err *reterr)
+{
+	uint32_t cnt = inject_thread_cnt(t->inj), n = 0;
+	uint64_t *bases = malloc((cnt + 1ul) * sizeof(*bases));
+	struct user_regs_struct regs;
+	bool shared = false;
+	if (!bases)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < cnt; i++)
+		if (!inject_get_regs(t->inj, i, &regs, NULL) && regs.fs_base && regs.rsp) /* io_uring's workers have no stack */
+			bases[n++] = regs.fs_base;
+	qsort(bases, n, sizeof(*bases), compare_u64);
+	for (uint32_t i = 1; i < n; i++)
+		shared |= bases[i] == bases[i - 1];
+	free(bases);
+	return shared ? err_setf(reterr, -ENOTSUP, "process %d has threads that share one thread block (made by a raw clone): "
+				 "probes could not tell them apart", t->pid) : 0;
+}
+
 static void name_of(pid_t pid, char *buf, size_t cap)
 {
 	char path[64];
@@ -200,7 +227,8 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 {
 	struct obj_proc_info info;
 	char comm[64];
-	int r = obj_proc_info(t->pid, &info, reterr);
+	int r = check_fs_bases(t, reterr);
+	r = r ? r : obj_proc_info(t->pid, &info, reterr);
 	if (r)
 		return r;
 	name_of(t->pid, comm, sizeof(comm));

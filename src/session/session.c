@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #define MIB (1ULL << 20)
+/* A hint, away from where programs and the kernel put things: an address of the
+ * traced program that the tool's own probes read is not to look like one of ours. */
+#define SHM_PLACE ((void *)0x2a0000000000)
 
 static bool uses_stacks(const struct ir_image *image)
 {
@@ -57,6 +60,39 @@ static int set_size(int fd, uint64_t bytes)
 	return r;
 }
 
+static struct wire_thread *thread_at(struct session *s, uint32_t i)
+{
+	return (struct wire_thread *)((uint8_t *)s->shm + s->shm->thread_off + i * s->shm->geom.stride);
+}
+
+/* Targets can write all of the shared memory.  What the tool relies on blindly is private here: its own area,
+ * whose contexts hold pointers, and (copy_what_is_fixed) the page that says where all is. */
+static int own_area(struct session *s, struct err *reterr)
+{
+	if (mmap(thread_at(s, 0), s->shm->geom.stride, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	return 0;
+}
+
+/* A copy of these pages as they stand; a write to a page makes it one. */
+static int copy_pages(struct session *s, uint64_t off, uint64_t bytes, struct err *reterr)
+{
+	volatile uint8_t *p = (volatile uint8_t *)s->shm + off;
+	if (bytes && mmap((void *)p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, s->shm_fd, (off_t)off) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	for (uint64_t i = 0; i < bytes; i += WIRE_PAGE)
+		p[i] = p[i];
+	return 0;
+}
+
+/* Before any target has the memory. */
+static int copy_what_is_fixed(struct session *s, struct err *reterr)
+{
+	int r = copy_pages(s, 0, WIRE_PAGE, reterr);
+	return r ? r : copy_pages(s, s->shm->agg_desc_off, s->shm->thread_off - s->shm->agg_desc_off, reterr);
+}
+
 static int map_shm(struct session *s, const struct wire_shm *layout, struct err *reterr)
 {
 	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
@@ -66,7 +102,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	if (r)
 		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
 				(unsigned long long)(layout->bytes / MIB), strerror(-r));
-	s->shm = mmap(NULL, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
+	s->shm = mmap(SHM_PLACE, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
 	if (s->shm == MAP_FAILED) {
 		s->shm = NULL;
 		return err_setf(reterr, -errno, "cannot map %llu MiB of shared memory: %s; try a smaller bufsize or aggsize",
@@ -75,12 +111,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
 	s->shm->spec_bytes = s->opts.spec_bytes;
-	return 0;
-}
-
-static struct wire_thread *thread_at(struct session *s, uint32_t i)
-{
-	return (struct wire_thread *)((uint8_t *)s->shm + s->shm->thread_off + i * s->shm->geom.stride);
+	return own_area(s, reterr);
 }
 
 static void thread_reset(struct wire_thread *t)
@@ -107,6 +138,11 @@ static void fill_tool(struct session *s)
 	thr->state = WIRE_THREAD_LIVE;
 }
 
+void session_tool_reads(struct session *s, pid_t pid)
+{
+	thread_at(s, 0)->mem_pid = (uint32_t)pid;
+}
+
 static int fill(struct session *s, struct err *reterr)
 {
 	memcpy((uint8_t *)s->shm + s->shm->agg_desc_off, s->image->aggs, s->image->agg_cnt * sizeof(struct wire_agg));
@@ -114,7 +150,8 @@ static int fill(struct session *s, struct err *reterr)
 	if (!s->strings)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
-	return clock_calibrate(s->shm, reterr);
+	int r = clock_calibrate(s->shm, reterr);
+	return r ? r : copy_what_is_fixed(s, reterr);
 }
 
 int session_create(const struct ir_image *image, const struct session_opts *opts, struct session **ret, struct err *reterr)
@@ -186,11 +223,6 @@ struct wire_shm *session_shm(struct session *s)
 struct obj_proc *session_obj(struct session *s, uint32_t proc)
 {
 	return proc && proc < s->target_cnt ? s->targets[proc]->obj : NULL;
-}
-
-pid_t session_pid(struct session *s, uint32_t proc)
-{
-	return proc && proc < s->target_cnt ? s->targets[proc]->pid : 0;
 }
 
 void session_enable(struct session *s, bool on)

@@ -44,8 +44,9 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 pid_t session_child_pid(const struct session_child *);
 int session_adopt(struct session *, struct session_child *, uint32_t *ret_proc, struct err *reterr);
 void session_child_kill(struct session_child *);
+/* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
+void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
-pid_t session_pid(struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */
@@ -69,8 +70,6 @@ int session_arm(struct session *, const struct session_probe *probes, uint32_t c
 		uint32_t *ret_site_cnt, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
-/* Index into the caller's probes by site index, for records: id and names are in the wire_site. */
-uint32_t session_site_cnt(const struct session *);
 
 /* All probes silent or live: the data flag. */
 void session_enable(struct session *, bool on);

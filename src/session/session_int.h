@@ -30,10 +30,12 @@ struct placed {
 	uint64_t addr;
 	uint32_t bytes;
 	uint32_t claim;                /* bytes from @addr that nobody else may change: a pun's go on behind its window */
+	const struct obj_module *mod;  /* NULL: not known */
 	uint64_t hole_addr;            /* 0: none, or inside another window */
-	uint8_t hole_old[5];
+	uint8_t hole_old[5], hole_new[5];
 	uint8_t old[PATCH_WINDOW_MAX];
-	uint8_t jump[2];               /* how what we wrote begins: the window may be gone with its library */
+	uint8_t jump[6];               /* what we wrote: the window may be gone with its library */
+	uint8_t jump_bytes;
 };
 
 struct target {
@@ -60,7 +62,6 @@ struct target {
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
-	uint64_t unw_used;
 };
 
 struct intern;
@@ -75,8 +76,6 @@ struct session {
 	struct intern *strings;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
-	uint32_t *tool_ids, tool_cnt;          /* probe ids of tool sites, by site index */
-	uint32_t *tool_sites;
 };
 
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */
@@ -122,6 +121,9 @@ bool landing_can(const struct target *, uint64_t addr);
 bool landing_find(const struct target *, uint64_t lo, uint64_t hi);
 void landing_free(struct target *);
 
+/* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
+int text_reapply(struct target *, struct err *reterr);
+
 /* target.c */
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
@@ -140,12 +142,9 @@ int arm_hook(struct target *, struct err *reterr);
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
 
-/* disarm.c: restores the text of a stopped process that has @t's patches (itself or a forked child). */
-int text_restore(struct target *, struct inject *, struct err *reterr);
-/* Restores a stopped process, lets threads that are in our code leave it, unmaps. */
+/* disarm.c: restores a stopped process that has @t's patches (itself or a forked child), lets threads that are
+ * in our code leave it, unmaps. */
 int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
-/* Whether any stopped thread could still run or return into our code. */
-bool code_in_use(struct target *, struct obj_proc *, struct inject *);
 
 /* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
  * with @write false only looks. */

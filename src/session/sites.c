@@ -31,11 +31,6 @@ uint32_t session_site_add(struct session *s, const struct probe *p, uint64_t add
 	return i;
 }
 
-uint32_t session_site_cnt(const struct session *s)
-{
-	return s->shm->site_cnt;
-}
-
 const struct wire_site *session_tool_site(struct session *s, uint32_t probe_id)
 {
 	for (uint32_t i = 0; i < s->shm->site_cnt; i++)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
-#define STACK_LOOK (64u << 10) /* bytes of each stack that are searched for signal frames */
+#define STACK_LOOK (1u << 20) /* bytes of each stack that are searched for signal frames */
 #define USER_CS 0x33
 /* include/linux/errno.h of the kernel */
 #define KERNEL_ERESTARTSYS 512

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define PAGE 4096u
+#define PAGE WIRE_PAGE
 #define LINE 64u
 
 /* Sizes below this cannot overflow when a few of them are added or one is
@@ -85,7 +85,7 @@ static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_i
 
 static void layout_areas(struct wire_shm *out, const struct wire_layout_in *in)
 {
-	uint64_t pos = PAGE;
+	uint64_t pos = sizeof(struct wire_shm);
 	out->proc_off = take(&pos, sizeof(struct wire_proc) * WIRE_PROC_MAX, PAGE);
 	out->str_off = take(&pos, in->str_cap, PAGE);
 	out->site_off = take(&pos, (uint64_t)in->site_cap * sizeof(struct wire_site), PAGE);
@@ -96,8 +96,6 @@ static void layout_areas(struct wire_shm *out, const struct wire_layout_in *in)
 	out->agg_desc_off = take(&pos, (uint64_t)in->agg_cnt * sizeof(struct wire_agg), PAGE);
 	out->thread_off = align_up(pos, PAGE);
 }
-
-_Static_assert(sizeof(struct wire_shm) <= PAGE, "it has one page");
 
 int wire_layout(struct wire_shm *out, const struct wire_layout_in *in, struct err *reterr)
 {

@@ -4,7 +4,7 @@
  * session holds all of it; there are only offsets and indexes in it, never
  * pointers that the other side would follow.
  *
- *   struct wire_shm        one page; written by the controller
+ *   struct wire_shm        a page written by the controller, and what changes
  *   struct wire_proc[]     one per traced process (0 is the tool itself)
  *   interned strings       probe names and D string constants
  *   struct wire_site[]     one per armed place in the code
@@ -168,7 +168,6 @@ struct wire_proc {
 	                     * then it reads the self pointer, which says nothing */
 	uint32_t flags;     /* WIRE_PROC_* */
 	int64_t errno_off;  /* fs-relative offset of errno; INT64_MIN: unknown */
-	uint64_t tcb_ok;    /* reserved */
 	uint32_t ppid, uid, gid;
 	uint32_t execname;  /* interned string */
 	uint64_t shm_addr;  /* where the shared memory is mapped in this process */
@@ -228,7 +227,7 @@ struct wire_thread {
 	uint64_t dyn_drops;   /* no room for a dynamic variable */
 	uint64_t agg_used;    /* bytes of the aggregation arena in use */
 	uint32_t own_pid;     /* the process's id as it sees it itself; 0: not asked yet */
-	uint32_t pad;
+	uint32_t mem_pid;     /* of the tool: the process whose memory its own probes read; 0: its own */
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t pad2;
@@ -248,45 +247,53 @@ struct wire_thread_geom {
 	uint64_t agg_off, agg_bytes;   /* index and arena, see rt/agg */
 };
 
+/* The head: a page that says where all is, written by the controller before anybody else has the memory (it
+ * keeps a private copy of it); then what changes while probes run. */
+#define WIRE_PAGE 4096u
 struct wire_shm {
-	uint64_t magic;
-	uint32_t version;
-	uint32_t armed;    /* 0: every body returns at once.  Set last, cleared first. */
-	uint64_t bytes;    /* of the whole object */
-	uint32_t strsize;
-	uint32_t clause_cnt;
-	uint32_t agg_cnt;
-	uint32_t thread_cnt; /* slots */
-	uint32_t site_cnt;   /* in use; site_cap reserved */
-	uint32_t site_cap;
-	uint64_t proc_off;   /* struct wire_proc[WIRE_PROC_MAX] */
-	uint64_t str_off, str_bytes, str_cap;
-	uint64_t site_off;
-	uint64_t global_off, global_bytes;
-	uint64_t dyn_off, dyn_bytes;
-	uint64_t unw_off, unw_bytes;   /* arena for unwind tables */
-	uint64_t agg_desc_off;         /* struct wire_agg[agg_cnt] */
-	uint64_t thread_off;           /* first struct wire_thread */
-	struct wire_thread_geom geom;
-	/* timestamp: ns = ns_base + ((tsc - tsc_base) * tsc_mult >> tsc_shift) */
-	uint64_t tsc_base, ns_base, wall_base; /* wall: CLOCK_REALTIME ns at tsc_base */
-	uint64_t tsc_mult;
-	uint32_t tsc_shift;
-	uint32_t exiting;   /* exit() was called: later clauses do not run */
+	union {
+		struct {
+			uint64_t magic;
+			uint32_t version;
+			uint32_t strsize;
+			uint64_t bytes;      /* of the whole object */
+			uint32_t clause_cnt;
+			uint32_t agg_cnt;
+			uint32_t thread_cnt; /* slots */
+			uint32_t site_cap;
+			uint32_t site_cnt;   /* in use; counted in the controller's copy */
+			uint32_t tsc_shift;
+			uint64_t proc_off;   /* struct wire_proc[WIRE_PROC_MAX] */
+			uint64_t str_off, str_cap;
+			uint64_t str_bytes;  /* in use; counted in the controller's copy */
+			uint64_t site_off;
+			uint64_t global_off, global_bytes;
+			uint64_t dyn_off, dyn_bytes;
+			uint64_t unw_off, unw_bytes;   /* arena for unwind tables */
+			uint64_t agg_desc_off;         /* struct wire_agg[agg_cnt] */
+			uint64_t thread_off;           /* first struct wire_thread */
+			struct wire_thread_geom geom;
+			/* timestamp: ns = ns_base + ((tsc - tsc_base) * tsc_mult >> tsc_shift) */
+			uint64_t tsc_base, ns_base, wall_base; /* wall: CLOCK_REALTIME ns at tsc_base */
+			uint64_t tsc_mult;
+			uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */
+			uint64_t this_bytes;    /* first bytes of scratch, which rt_enter zeroes: this-> variables */
+			uint64_t alloca_off, alloca_bytes; /* of each context, from the struct rt_ctx: what alloca() gives */
+			/* speculations (ADR 8) */
+			uint64_t spec_off;      /* struct wire_spec[spec_cnt]: ids 1 .. spec_cnt */
+			uint64_t spec_bytes;    /* most that one may hold; what is beyond it is dropped */
+			uint64_t spec_cnt;
+		};
+		uint8_t page[WIRE_PAGE];
+	};
+	uint32_t armed;       /* 0: every body returns at once.  Set last, cleared first. */
+	uint32_t exiting;     /* exit() was called: later clauses do not run */
 	int32_t exit_status;
-	uint32_t doorbell;  /* futex; the producers add 1 where the consumer should look soon */
+	uint32_t doorbell;    /* futex; the producers add 1 where the consumer should look soon */
 	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
-	uint32_t options;   /* WIRE_OPT_* */
-	uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */
-	uint64_t this_bytes;    /* first bytes of scratch, which rt_enter zeroes: this-> variables */
-	uint64_t alloca_off, alloca_bytes; /* of each context, from the struct rt_ctx: what alloca() gives */
-	/* speculations (ADR 8) */
-	uint64_t spec_off;      /* struct wire_spec[spec_cnt]: ids 1 .. spec_cnt */
-	uint64_t spec_bytes;    /* most that one may hold; what is beyond it is dropped */
-	uint32_t spec_cnt;
-	/* what was lost of them, from all producers */
-	uint32_t spec_drops, spec_busy, spec_unavail;
+	uint32_t spec_drops, spec_busy, spec_unavail; /* what was lost of speculations, from all producers */
 };
+_Static_assert(offsetof(struct wire_shm, armed) == WIRE_PAGE, "the controller maps the page privately");
 
 /* A speculation.  The producers take, fill and end it, the consumer frees it
  * when it has shown or thrown away what was recorded. */

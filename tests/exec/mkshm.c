@@ -150,7 +150,6 @@ void mkshm_reset(struct mkshm *m)
 	s.exit_status = 0;
 	s.doorbell = 0;
 	s.consumer_sleeps = 0;
-	s.options = 0;
 	s.spec_drops = s.spec_busy = s.spec_unavail = 0;
 	*m->shm = s;
 	fill(m);

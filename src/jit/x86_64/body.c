@@ -356,7 +356,7 @@ void jit_gen_deinit(struct jit_gen *g)
 static int check_room(const struct jit_env *env, const struct ir_prog *p, const struct jit_alloc *al, struct err *reterr)
 {
 	const struct wire_shm *geo = env->geometry;
-	uint64_t have = geo->geom.ctx_stride - offsetof(struct rt_ctx, scratch);
+	uint64_t have = geo->alloca_off - offsetof(struct rt_ctx, scratch);
 	if (p->scratch_bytes > geo->scratch_bytes)
 		return err_setf(reterr, -EINVAL, "clause %u needs %u bytes of scratch memory, the session has %llu", p->clause,
 				p->scratch_bytes, (unsigned long long)geo->scratch_bytes);

@@ -72,7 +72,7 @@ static void drops_what_is_not_read(void)
 	make_init(&m);
 	uint32_t a = unknown(&m), b = op2(&m, IR_OP_ADD, a, a), slot = ir_scratch(m.b, 40);
 	op2(&m, IR_OP_MUL, b, b);
-	CALL(&m, strlen, ir_vreg(m.b), a);
+	CALL(&m, str_addr, ir_vreg(m.b), a);
 	CALL(&m, str_copy, ir_vreg(m.b), a, slot); /* writes its slot */
 	CALL(&m, rand, ir_vreg(m.b));              /* steps the generator */
 	ret(&m);

@@ -555,7 +555,7 @@ static void room(void)
 	CHECK_EQ(buf[need], 0xab);
 	CHECK(!memcmp(buf, want, need));
 	struct wire_shm tight = *b.m.shm;
-	tight.geom.ctx_stride = (uint32_t)(sizeof(struct rt_ctx) + tight.scratch_bytes);
+	tight.alloca_off = (sizeof(struct rt_ctx) + tight.scratch_bytes);
 	b.env.geometry = &tight;
 	CHECK_EQ(jit_body(&b.env, b.kind, progs, 1, addr, buf, need, &err), -EINVAL);
 	CHECK_MSG(strstr(err.msg, "spill"), "%s", err.msg);
