@@ -92,6 +92,8 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	for (struct d_node *n = c->tops; n && c->err_cnt < D_DIAG_MAX; n = n->next)
 		d_check_top(c, n);
 	c->region = NULL;
+	if (!c->err_cnt)
+		d_check_stability(c);
 	c->checked = true;
 	if (!c->clause_cnt && !c->err_cnt && !c->opts.empty_ok)
 		d_error(c, (struct d_place){ .seen = 1 }, "D_EMPTY", "empty D program translation unit");

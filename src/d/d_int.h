@@ -235,6 +235,8 @@ struct d_var {
 	struct d_node *init; /* inlines */
 	struct d_var **params; /* inlines with keys: one for each */
 	struct d_var *next_param; /* parameters that can be seen, the nearest first */
+	bool has_stability;
+	struct d_stability stability; /* #pragma D attributes */
 	uint32_t reg;     /* parameters: the argument, where the body is being lowered */
 	bool holds_alloca, holds_other; /* check_alloca.c: what was assigned */
 	struct d_var *next; /* in order of creation */
@@ -290,6 +292,15 @@ struct d_var *d_var_find(struct d_compiler *, enum d_scope, const char *name);
 struct d_var *d_var_new(struct d_compiler *, enum d_scope, const char *name, enum d_var_kind, struct d_type *,
 			struct d_place);
 struct d_type *d_typename(struct d_compiler *, const char *name); /* NULL: none */
+
+/* #pragma D attributes, binding */
+struct d_pragma {
+	const char *what, *name;
+	bool has_stability;
+	struct d_stability stability;
+	struct d_place at;
+	struct d_pragma *next;
+};
 
 /* translator dst < src param > { member = expr; ... } */
 struct d_xmember {
@@ -397,6 +408,7 @@ struct d_compiler {
 	struct d_node *tops, **top_tail;
 	bool checked;
 	struct d_xlator *xlators, **xlator_tail;
+	struct d_pragma *pragmas; /* that name what may be defined later */
 	struct d_map providers; /* by name: the first N_PROVIDER */
 	struct d_var *params;
 	/* Copies of elements that are wholes, behind the this-> variables: bytes used where the check is, by the clause
@@ -517,6 +529,9 @@ void d_check_agg_ref(struct d_compiler *, struct d_node *);
 void d_check_agg_stmt(struct d_compiler *, struct d_node *);
 void d_check_format(struct d_compiler *, struct d_node *call, const char *fmt, struct d_node *fmt_node,
 		    struct d_node *args, bool aggs);
+/* stability.c */
+struct d_stability d_stability_of(const struct d_node *); /* checked */
+void d_check_stability(struct d_compiler *);
 /* check_xlate.c */
 void d_check_translator(struct d_compiler *, struct d_node *);
 void d_check_provider(struct d_compiler *, struct d_node *);
