@@ -166,6 +166,17 @@ static uint32_t load_int(struct lw *l, const struct lw_place *p, uint32_t size, 
 	}
 }
 
+/* Its handle, or 0 where its length says that it is NULL. */
+static uint32_t load_this_str(struct lw *l, const struct lw_place *p)
+{
+	uint32_t r = ir_vreg(l->b), len = load_area(l, IR_OP_LDS, p->off, 4, false);
+	ir_emit(l->b, IR_OP_CONST, r, WIRE_NONE, WIRE_NONE, 0, 0);
+	uint32_t null = lw_branch(l, IR_OP_BRNZ, lw_opk(l, IR_OP_SEQ, len, WIRE_STR_NULL));
+	ir_emit(l->b, IR_OP_CONST, r, WIRE_NONE, WIRE_NONE, (int64_t)WIRE_SREF(WIRE_SREF_SCRATCH, (uint64_t)p->off), 0);
+	lw_land(l, null);
+	return r;
+}
+
 static uint32_t load_str(struct lw *l, const struct lw_place *p, const struct d_node *n)
 {
 	uint64_t off = (uint64_t)p->off, args[] = { off, 0 };
@@ -175,7 +186,7 @@ static uint32_t load_str(struct lw *l, const struct lw_place *p, const struct d_
 		args[1] = lw_str_slot(l);
 		return lw_call(l, p->kind == LW_SELF ? IR_HELPER_tstr_load : IR_HELPER_gstr_load, args, 2);
 	case LW_THIS:
-		return lw_const(l, (int64_t)WIRE_SREF(WIRE_SREF_SCRATCH, off));
+		return load_this_str(l, p);
 	case LW_DYN: {
 		uint64_t dargs[] = { p->var->id, p->var->scope == D_SELF, p->tuple, lw_str_slot(l) };
 		return lw_call(l, IR_HELPER_dyn_str_load, dargs, 4);

@@ -314,7 +314,6 @@ static bool call_is_pure(int64_t h)
 	switch ((enum ir_helper)h) {
 	case IR_HELPER_str_addr:
 	case IR_HELPER_str_cmp:
-	case IR_HELPER_str_index:
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_errno:
 	case IR_HELPER_bswap:

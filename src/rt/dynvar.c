@@ -374,10 +374,11 @@ uint64_t rt_dyn_str_load(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint6
 	struct wire_str *to = rt_slot(ctx, dst);
 	struct want w;
 	want_init(&w, ctx, var, scope, tuple, wire_str_bytes(ctx->shm->strsize));
-	if (!load(ctx, &w, to) || to->len > ctx->shm->strsize)
+	bool found = load(ctx, &w, to);
+	if (!found || to->len > ctx->shm->strsize)
 		to->len = 0;
 	to->s[to->len] = 0;
-	return WIRE_SREF(WIRE_SREF_SCRATCH, dst);
+	return found ? WIRE_SREF(WIRE_SREF_SCRATCH, dst) : 0;
 }
 
 uint64_t rt_dyn_str_store(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t sref)

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_PROC_MAX 64   /* traced processes in one session */
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
 #define WIRE_NONE UINT32_MAX
@@ -54,6 +54,7 @@ struct wire_str {
 	uint32_t len;
 	char s[];
 };
+#define WIRE_STR_NULL UINT32_MAX /* length of a variable that is NULL; reads as "" */
 /* Bytes that a string slot of at most @strsize characters takes. */
 static inline uint32_t wire_str_bytes(uint32_t strsize)
 {
