@@ -324,8 +324,8 @@ static void check_agg_action(struct d_compiler *c, struct d_node *n)
 		bad = "D_TRUNC_AGGBAD";
 	}
 	if (agg_arg(c, n, n->args, arg, bad, 1) && val && !d_bad(val) && !d_is_int(val->type))
-		d_error(c, val->at, what == D_A_NORMALIZE ? "D_NORMALIZE_SCALAR" : "D_PROTO_ARG", "%s( ) argument #2 must be "
-			"of scalar type", n->str);
+		d_error(c, val->at, "D_PROTO_ARG", "%s( ) argument #2 is incompatible with prototype:\n\tprototype: "
+			"%s\n\t argument: %s", n->str, what == D_A_NORMALIZE ? "uint64_t" : "int64_t", d_type_str(c, val->type));
 }
 
 static void check_setopt(struct d_compiler *c, struct d_node *n)

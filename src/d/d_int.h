@@ -476,6 +476,7 @@ uint32_t d_print_type(struct d_compiler *, const struct d_node *call); /* index 
 /* ---- layout and lowering ---- */
 
 void d_layout_vars(struct d_compiler *);
+void d_layout_sizes(struct d_compiler *); /* sizes.c */
 void d_layout_aggs(struct d_compiler *);
 struct d_rec_layout {
 	struct d_compiler *c;

@@ -43,6 +43,8 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.ring_bytes = s->opts.ring_bytes ? s->opts.ring_bytes : 4 * MIB;
 	in.agg_bytes = s->opts.agg_bytes ? s->opts.agg_bytes : 4 * MIB;
 	in.ctx_bytes = sizeof(struct rt_ctx);
+	in.agg_max = s->opts.agg_max;
+	in.dyn_max = s->opts.dyn_max;
 	in.alloca_bytes = s->opts.alloca_bytes;
 	in.spec_cnt = s->opts.spec_cnt;
 	return wire_layout(out, &in, reterr);

@@ -228,7 +228,7 @@ struct wire_thread {
 	uint32_t mem_pid;     /* of the tool: the process whose memory its own probes read; 0: its own */
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
-	uint64_t pad2;
+	uint64_t agg_cnt;     /* entries of aggregations */
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the
@@ -281,6 +281,9 @@ struct wire_shm {
 			uint64_t spec_off;      /* struct wire_spec[spec_cnt]: ids 1 .. spec_cnt */
 			uint64_t spec_bytes;    /* most that one may hold; what is beyond it is dropped */
 			uint64_t spec_cnt;
+			/* limits below what the areas could hold; 0: none */
+			uint64_t dyn_max; /* dynamic variables */
+			uint64_t agg_max; /* entries of aggregations, of a thread */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

@@ -1,18 +1,15 @@
 short s;
 long l;
 int w[4];
-long double ld;
-double d;
 BEGIN
 {
-	printf("%hd %ld %lx %ls %wc %Lf %f", s, l, timestamp, w, 5, ld, d);
+	printf("%hd %ld %lx %ls %wc", s, l, timestamp, w, 5);
 	printf("%hd", l);
 	printf("%lu", s);
 	printf("%hhd", 1);
 	printf("%lp", 1);
 	printf("%Ld", 1);
 	printf("%ls", "x");
-	printf("%Lf", d);
 	printf("%Y", 5);
 	printf("%T", timestamp);
 	printf("%c", l);
