@@ -231,7 +231,9 @@ struct d_var {
 enum d_builtin {
 	D_B_ARG0, D_B_ARG9 = D_B_ARG0 + 9,
 	D_B_ARGS, D_B_UREGS, D_B_ENV, /* ENV + enum ir_env */
-	D_B_EPID = D_B_ENV + WIRE_ENV_CNT, D_B_UCALLER, D_B_ERRNO, D_B_IPL, D_B_UNSUP
+	D_B_EPID = D_B_ENV + WIRE_ENV_CNT, D_B_UCALLER, D_B_ERRNO, D_B_VTIMESTAMP, D_B_CURTHREAD, D_B_USTACKDEPTH,
+	D_B_ZERO, /* of the kernel's side, which is not seen */
+	D_B_UNSUP
 };
 
 struct d_agg {

@@ -285,7 +285,15 @@ uint32_t lw_builtin(struct lw *l, struct d_node *n)
 		return lw_call(l, IR_HELPER_uaddr_caller, NULL, 0);
 	if (what == D_B_ERRNO)
 		return lw_narrow(l, lw_call(l, IR_HELPER_errno, NULL, 0), n->type);
-	if (what == D_B_IPL)
+	if (what == D_B_VTIMESTAMP)
+		return lw_call(l, IR_HELPER_vtimestamp, NULL, 0);
+	if (what == D_B_CURTHREAD)
+		return lw_call(l, IR_HELPER_curthread, NULL, 0);
+	if (what == D_B_USTACKDEPTH)
+		return lw_call(l, IR_HELPER_ustackdepth, NULL, 0);
+	if (what == D_B_ENV + WIRE_ENV_WALLTIMESTAMP)
+		return lw_call(l, IR_HELPER_walltimestamp, NULL, 0);
+	if (what == D_B_ZERO)
 		return lw_const(l, 0);
 	return read_reg(l, IR_OP_ENV, what - D_B_ENV);
 }

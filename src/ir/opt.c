@@ -316,6 +316,8 @@ static bool call_is_pure(int64_t h)
 	case IR_HELPER_str_cmp:
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_errno:
+	case IR_HELPER_ustackdepth:
+	case IR_HELPER_curthread:
 	case IR_HELPER_bswap:
 	case IR_HELPER_progenyof:
 		return true;
