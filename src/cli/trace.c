@@ -171,8 +171,9 @@ int cli_verb_trace(struct cli *cli)
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;
-	if (cli->args.dumps)
-		return cli_dump(cli);
+	int rc = cli->args.dumps ? cli_dump(cli) : CLI_OK;
+	if (rc || cli->args.dumps & ~(unsigned)DUMP_CLAUSES)
+		return rc;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
 	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))

@@ -222,6 +222,7 @@ struct d_var {
 	uint32_t id;      /* arrays: number of the dynamic variable; built-ins: enum d_builtin */
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
+	uint8_t used;     /* vartab.c: how the clause that is shown uses it */
 	bool busy;        /* inlines: being lowered */
 	bool holds_alloca, holds_other; /* check_alloca.c: what was assigned */
 	struct d_var *next; /* in order of creation */
