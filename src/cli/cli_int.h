@@ -26,6 +26,9 @@ struct cli_options {
 	char *cpp_argv[CLI_CPP_ARGS]; /* of the preprocessor; owned */
 	uint32_t cpp_argc;
 	char *cpp_path; /* NULL: cpp; owned */
+#define CLI_LIBDIRS 16
+	char *libdirs[CLI_LIBDIRS]; /* -L; owned */
+	uint32_t libdir_cnt;
 };
 void cli_options_deinit(struct cli_options *);
 void cli_options_init(struct cli_options *); /* defaults, then the environment: DTRACE_OPT_NAME */
@@ -41,6 +44,7 @@ struct cli_source {
 	char *arg;  /* as given; owned */
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
+	bool is_lib; /* out of a folder of libraries */
 };
 enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16 };
@@ -131,6 +135,9 @@ char *cli_read_all(FILE *); /* malloc'ed; NULL: no memory */
 
 /* compile.c: CLI_OK or CLI_ERROR after messages */
 int cli_compile(struct cli *);
+int cli_source_load(struct cli_source *); /* the text of a script */
+/* libs.c: puts the libraries of -L before the sources */
+int cli_libs_load(struct cli *);
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr);
 void cli_consume_opts(struct cli *, struct consume_opts *);
 /* A message about source @src, at @line (0: none), with its tag if wanted. */

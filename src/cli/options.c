@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum opt_kind { OPT_FLAG, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_CPP, OPT_IGNORED };
+enum opt_kind { OPT_FLAG, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_CPP, OPT_IGNORED, OPT_STAB, OPT_LIBDIR };
 enum opt_when { OPT_START, OPT_ANY };
 
 static const struct opt {
@@ -92,10 +92,24 @@ static bool parse_rate(const char *s, uint64_t *ret)
 	return false;
 }
 
+static bool parse_stability(const char *s, uint64_t *ret)
+{
+	struct d_stability st;
+	if (!d_stability_parse(s, &st))
+		return false;
+	*ret = 1u << 24 | (uint32_t)st.name << 16 | (uint32_t)st.data << 8 | st.dep;
+	return true;
+}
+
 static bool parse_value(const struct opt *opt, const char *s, uint64_t *ret)
 {
 	char *end;
 	switch (opt->kind) {
+	case OPT_STAB:
+		return s && parse_stability(s, ret);
+	case OPT_LIBDIR:
+		*ret = 0;
+		return s && *s;
 	case OPT_FLAG:
 		*ret = 1;
 		return !s || parse_flag(s, ret);
@@ -164,7 +178,17 @@ void cli_options_deinit(struct cli_options *o)
 {
 	for (uint32_t i = 0; i < o->cpp_argc; i++)
 		free(o->cpp_argv[i]);
+	for (uint32_t i = 0; i < o->libdir_cnt; i++)
+		free(o->libdirs[i]);
 	free(o->cpp_path);
+}
+
+static bool libdir_add(struct cli_options *o, const char *dir)
+{
+	if (o->libdir_cnt == CLI_LIBDIRS)
+		return false;
+	o->libdirs[o->libdir_cnt] = strdup(dir);
+	return o->libdirs[o->libdir_cnt] && ++o->libdir_cnt;
 }
 
 int cli_options_set(struct cli_options *o, const char *name, const char *value, bool armed, struct err *reterr)
@@ -176,7 +200,7 @@ int cli_options_set(struct cli_options *o, const char *name, const char *value, 
 		if (armed && opts[i].when == OPT_START)
 			return err_setf(reterr, -EBUSY, "Operation illegal when tracing is active");
 		if (!parse_value(&opts[i], value, &v) || (!strcmp(name, "strsize") && v < 4) ||
-		    (opts[i].kind == OPT_CPP && !cpp_set(o, (char)opts[i].dflt, value)))
+		    (opts[i].kind == OPT_LIBDIR && !libdir_add(o, value)) || (opts[i].kind == OPT_CPP && !cpp_set(o, (char)opts[i].dflt, value)))
 			return err_setf(reterr, -EINVAL, "Invalid value for specified option");
 		*opt_field(o, &opts[i]) = v;
 		return 0;
@@ -200,7 +224,8 @@ void cli_options_init(struct cli_options *o)
 static void list_default(const struct opt *opt, char *buf, size_t cap)
 {
 	unsigned long long v = opt->dflt;
-	if (opt->kind == OPT_FLAG || opt->kind == OPT_IGNORED || opt->kind == OPT_CPP)
+	if (opt->kind == OPT_FLAG || opt->kind == OPT_IGNORED || opt->kind == OPT_CPP || opt->kind == OPT_STAB ||
+	    opt->kind == OPT_LIBDIR)
 		snprintf(buf, cap, "-");
 	else if (opt->kind == OPT_RATE)
 		snprintf(buf, cap, "%llums", v / 1000000);
@@ -213,7 +238,7 @@ static void list_default(const struct opt *opt, char *buf, size_t cap)
 void cli_options_list(FILE *fp)
 {
 	/* ORDER enum opt_kind */
-	static const char *const kinds[] = { "flag", "size", "rate", "count", "text", "ignored" };
+	static const char *const kinds[] = { "flag", "size", "rate", "count", "text", "ignored", "stability", "folder" };
 	fprintf(fp, "%-14s %-8s %-8s %s\n", "OPTION", "VALUE", "DEFAULT", "MEANING");
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		char dflt[32];

@@ -79,6 +79,7 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	d_funcs_init(c);
 	if (!c->opts.strsize)
 		c->opts.strsize = STRSIZE;
+	c->t.string->size = wire_str_bytes(c->opts.strsize);
 	if (!c->opts.scratchsize)
 		c->opts.scratchsize = SCRATCHSIZE;
 	for (uint32_t i = 0; i < cnt; i++)
@@ -91,9 +92,11 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	for (struct d_node *n = c->tops; n && c->err_cnt < D_DIAG_MAX; n = n->next)
 		d_check_top(c, n);
 	c->region = NULL;
+	if (!c->err_cnt)
+		d_check_stability(c);
 	c->checked = true;
 	if (!c->clause_cnt && !c->err_cnt && !c->opts.empty_ok)
-		d_error(c, (struct d_place){ 0 }, "D_EMPTY", "empty D program translation unit");
+		d_error(c, (struct d_place){ .seen = 1 }, "D_EMPTY", "empty D program translation unit");
 	if (c->clause_cnt > IR_PROGS_MAX)
 		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "more than %u clauses", IR_PROGS_MAX);
 	if (c->err_cnt)

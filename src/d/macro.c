@@ -83,8 +83,8 @@ static void number_token(struct d_parser *p, struct d_tok *t, const char *s)
 	if (*end)
 		d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument as a "
 			"string", s);
-	t->is_char = *s == '-' && (int64_t)t->val >= INT32_MIN; /* has its sign in it: an int */
-	if (*s == '-' && !t->is_char)
+	t->is_int = *s == '-' && (int64_t)t->val >= INT32_MIN;
+	if (*s == '-' && !t->is_int)
 		t->longs = 1;
 }
 

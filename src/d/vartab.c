@@ -4,6 +4,7 @@
 
 #define USED_READ 1
 #define USED_WRITTEN 2
+#define USED_BUSY 4 /* an inline whose value is being walked */
 
 /* Variables are marked while a clause's tree is walked, then shown in the order of their creation. */
 static void mark(const struct d_node *n, uint8_t how);
@@ -31,10 +32,10 @@ static void mark_name(struct d_var *v, uint8_t how)
 	if (!v)
 		return;
 	v->used |= how;
-	if (v->kind == D_VAR_INLINE && v->init && !v->busy) {
-		v->busy = true;
+	if (v->kind == D_VAR_INLINE && v->init && !(v->used & USED_BUSY)) {
+		v->used |= USED_BUSY;
 		mark(v->init, USED_READ);
-		v->busy = false;
+		v->used &= (uint8_t)~USED_BUSY;
 	}
 }
 
@@ -99,7 +100,7 @@ static void print_var(const struct d_compiler *c, FILE *f, const struct d_var *v
 	snprintf(range, sizeof(range), "[0-%u]", insns ? insns - 1 : 0);
 	fprintf(f, "%-16s %-4x %-6s %-3s %-3s %-11s %-4s %s (%s) %s(size %u)\n", v->name, id, off,
 		v->kind == D_VAR_ASSOC ? "arr" : "scl", scopes[v->scope], range, flags, is_str ? "string" : "D type",
-		kind_name(t), is_str || t->kind == D_T_ARRAY || d_is_sou(t) ? "by ref " : "", is_str ? c->opts.strsize + 1 : shown_size(t));
+		kind_name(t), is_str || d_is_whole(t) ? "by ref " : "", is_str ? c->opts.strsize + 1 : shown_size(t));
 }
 
 static const struct d_node *find_clause(const struct d_compiler *c, uint32_t clause)
