@@ -49,7 +49,7 @@ static void show_diags(const struct cli *cli)
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
 {
 	struct cli *cli = arg;
-	int rc = cli_options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
+	int rc = cli_options_set(&cli->args.opts, name, value, cli->session ? FROM_RUN : FROM_PROGRAM, reterr);
 	if (!rc && cli->consume) {
 		struct consume_opts o;
 		cli_consume_opts(cli, &o);

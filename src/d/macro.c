@@ -122,14 +122,16 @@ static bool arg_used(const struct d_compiler *c, uint32_t arg)
 	return false;
 }
 
+/* The last one stands for all, as with dtrace: those before it have to be counted past. */
 void d_macros_done(struct d_compiler *c)
 {
-	for (uint32_t src = 0; src < c->src_cnt && !c->opts.defaultargs; src++)
-		for (uint32_t i = 1; i < c->srcs[src].arg_cnt && i < 256; i++)
-			if (!arg_used(c, i)) {
-				d_error(c, (struct d_place){ .src = src }, "D_MACRO_UNUSED", "extraneous argument "
-					"'%s' ($%u is not referenced)",
-					c->srcs[src].src->macro_args[i], i);
-				return;
-			}
+	for (uint32_t src = 0; src < c->src_cnt && !c->opts.argref; src++) {
+		const struct d_src *s = &c->srcs[src];
+		uint32_t last = s->arg_cnt - 1;
+		if (s->arg_cnt < 2 || last > 255 || arg_used(c, last))
+			continue;
+		d_error(c, (struct d_place){ .src = src, .line = s->end_line }, "D_MACRO_UNUSED", "extraneous argument "
+			"'%s' ($%u is not referenced)", s->src->macro_args[last], last);
+		return;
+	}
 }
