@@ -13,7 +13,9 @@ build: deps
 deps:
 	@tools/install-packages.sh packages.txt
 
-demo: build
+demo: deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup --prefix $(PREFIX) $(MESON_FLAGS) $(BUILD)
+	@ninja -C $(BUILD) dyntrace libdyntrace-agent.so
 	@tests/demo.sh $(BUILD)
 
 check: build

@@ -135,7 +135,7 @@ def main():
                     continue
                 print(f'round {n + 1} of {args.rounds}: {what}: {who}      ', end='\r', file=sys.stderr, flush=True)
                 cost = measure()
-                if cost is not None:
+                if cost is not None and cost == cost: # not NaN: a moment in which the target was not run at all
                     costs.setdefault((what, who), []).append(cost)
     print(' ' * 78, end='\r', file=sys.stderr)
     lines = [f'ns per hit over the untraced call; median (lowest to highest) of {args.rounds} rounds, one run; '

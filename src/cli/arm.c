@@ -63,6 +63,11 @@ int cli_arm_new(struct cli *cli)
 	}
 	if (!cli->args.verbose)
 		count_refusals(&r);
+	if (n && !sites && !cli->armed_cnt && r.cnt + r.no_return_cnt) {
+		cli_error("none of the probes can be placed; explain shows why, and the offsets of other places (-l with an empty name)");
+		return CLI_ERROR;
+	}
+	cli->armed_cnt += sites;
 	if (cli->args.verbose)
 		cli_error("%u probes armed at %u places", n, sites);
 	return CLI_OK;

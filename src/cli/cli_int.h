@@ -124,6 +124,7 @@ struct cli {
 	bool compiled;
 	struct cli_target *targets;
 	uint32_t target_cnt, live_cnt;
+	uint32_t armed_cnt; /* places */
 	struct probe_table *table;
 	struct cli_match *matches;
 	uint32_t match_cnt;

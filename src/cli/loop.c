@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define DRAIN_GAP_NS 2000000 /* between two drains, at least */
 
@@ -47,6 +49,8 @@ static int modules_came(struct cli *cli, uint32_t proc)
 	struct cli_target *t = cli_target_by_proc(cli, proc);
 	struct err e;
 	int rc = cli_match_all(cli);
+	if (rc && !(t && t->starting))
+		rc = CLI_OK; /* told already; what runs is not ended for what came later */
 	if (!rc && t && t->starting) {
 		t->starting = false;
 		if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
@@ -77,16 +81,31 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	}
 }
 
-static int handle(struct cli *cli, enum session_event ev, uint32_t proc)
+/* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
+static void exited(struct cli *cli, uint32_t proc, int status)
+{
+	const struct cli_target *t = cli_target_by_proc(cli, proc);
+	char why[64] = "";
+	if (WIFSIGNALED(status))
+		snprintf(why, sizeof(why), "terminated by SIG%s", sigabbrev_np(WTERMSIG(status)));
+	else if (t && !t->spawned)
+		snprintf(why, sizeof(why), "has ended");
+	target_gone(cli, proc, *why ? why : NULL);
+	if (t && !t->spawned && t->awaited)
+		cli->status = CLI_ERROR;
+}
+
+static int handle(struct cli *cli, enum session_event ev, uint32_t proc, int status)
 {
 	switch (ev) {
 	case SESSION_MODULES:
 		return modules_came(cli, proc);
 	case SESSION_EXITED:
-		target_gone(cli, proc, NULL);
+		exited(cli, proc, status);
 		return CLI_OK;
 	case SESSION_EXECED:
 		target_gone(cli, proc, "runs another program now; it is no longer traced");
+		cli->status = CLI_ERROR;
 		return CLI_OK;
 	default:
 		return CLI_OK;
@@ -154,7 +173,7 @@ int cli_loop_run(struct cli *cli)
 		int status = 0;
 		bool ticked = false;
 		enum session_event ev = session_wait(cli->session, tick < wait ? tick : wait, &proc, &status);
-		rc = handle(cli, ev, proc);
+		rc = handle(cli, ev, proc, status);
 		tick = cli_ticks_fire(cli, &ticked);
 		rc = rc ? rc : drain_if_due(cli, ticked || ev == SESSION_DATA);
 	}

@@ -46,7 +46,8 @@ struct obj_proc;
 int obj_proc_open(pid_t pid, struct obj_proc **ret, struct err *reterr);
 void obj_proc_close(struct obj_proc *);
 /* Reads the maps again (after dlopen, dlclose). Modules that stayed keep their address and
- * index; new ones are appended; those that went have start == end == 0. */
+ * index; new ones are appended; those that went have start == end == 0, until they come back to where they
+ * were. */
 int obj_proc_refresh(struct obj_proc *, struct err *reterr);
 
 uint32_t obj_map_cnt(const struct obj_proc *);
@@ -123,6 +124,7 @@ int obj_module_find(struct obj_proc *, struct obj_module *, const char *name, ui
 /* What is known of the process, for built-in variables and checks. */
 struct obj_proc_info {
 	pid_t pid, ppid, tracer;
+	pid_t leader;  /* the process, where @pid is a thread of one */
 	uid_t uid;
 	gid_t gid;
 	char state;    /* as in /proc/PID/stat */

@@ -139,6 +139,7 @@ struct obj_got {
 struct obj_mod {
 	struct obj_module pub; /* first: they are cast to each other */
 	uint64_t dev, inode;
+	uint64_t load_start, load_end; /* also when it is gone */
 	bool was_seen;
 	uint8_t *note; /* ELF header and program headers as in memory, to know the file by */
 	uint32_t note_bytes;

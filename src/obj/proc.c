@@ -201,13 +201,27 @@ static int make_module(struct obj_proc *p, uint32_t i, struct obj_mod **ret)
 		return rc;
 	}
 	memcpy(m->note, &h, m->note_bytes);
+	m->load_start = m->pub.start;
+	m->load_end = m->pub.end;
 	m->pub.is_exe = p->at_phdr >= m->pub.start && p->at_phdr < m->pub.end;
 	m->pub.is_loader = !m->pub.is_exe && p->at_base && p->at_base == m->pub.start;
 	*ret = m;
 	return 0;
 }
 
-static struct obj_mod *known_module(const struct obj_proc *p, uint32_t i)
+/* One that was unloaded, and is loaded again to the same place. */
+static bool came_back(struct obj_proc *p, struct obj_mod *m)
+{
+	struct header h;
+	if (read_header(p, m->load_start, &h) || m->note_bytes != sizeof(h.eh) + h.eh.e_phnum * sizeof(Elf64_Phdr) ||
+	    memcmp(m->note, &h, m->note_bytes))
+		return false;
+	m->pub.start = m->load_start;
+	m->pub.end = m->load_end;
+	return true;
+}
+
+static struct obj_mod *known_module(struct obj_proc *p, uint32_t i)
 {
 	const struct obj_map *a = &p->maps[i];
 	size_t del = strlen(DELETED), len = strlen(a->path);
@@ -215,8 +229,8 @@ static struct obj_mod *known_module(const struct obj_proc *p, uint32_t i)
 		len -= del;
 	for (uint32_t k = 0; k < p->mod_cnt; k++) {
 		struct obj_mod *m = p->mods[k];
-		if (m->pub.end && m->pub.start == a->start && m->inode == a->inode && m->dev == p->devs[i] &&
-		    strlen(m->pub.path) == len && !strncmp(m->pub.path, a->path, len))
+		if (m->load_start == a->start && m->inode == a->inode && m->dev == p->devs[i] &&
+		    strlen(m->pub.path) == len && !strncmp(m->pub.path, a->path, len) && (m->pub.end || came_back(p, m)))
 			return m;
 	}
 	return NULL;

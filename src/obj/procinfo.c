@@ -27,6 +27,8 @@ static void parse_line(const char *line, struct obj_proc_info *r)
 		r->uid = (uid_t)strtoul(val, NULL, 10);
 	else if (KEY("Gid"))
 		r->gid = (gid_t)strtoul(val, NULL, 10);
+	else if (KEY("Tgid"))
+		r->leader = (pid_t)strtol(val, NULL, 10);
 	else if (KEY("Threads"))
 		r->threads = (uint32_t)strtoul(val, NULL, 10);
 #undef KEY

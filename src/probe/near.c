@@ -104,7 +104,8 @@ void near_modules(struct obj_proc *p, const char *pattern, struct err *reterr)
 {
 	char list[512];
 	list_modules(p, list, sizeof(list));
-	err_setf(reterr, 0, "no module of process %d matches %s: loaded are %s", obj_proc_pid(p), pattern, list);
+	err_setf(reterr, 0, "no module of process %d matches %s (with -Z dyntrace waits for it to be loaded): loaded are %s",
+		 obj_proc_pid(p), pattern, list);
 }
 
 static void offer_module(struct obj_proc *p, struct obj_module *m, const char *pattern, struct near *n)
@@ -154,6 +155,7 @@ void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pat
 		append(list, sizeof(list), ", ", n.name[i]);
 	if (other)
 		snprintf(list, sizeof(list), ": %s has it", other->name);
-	err_setf(reterr, 0, "no function%s of process %d matches %s%s%s", where, obj_proc_pid(p), pattern,
-		 n.cnt ? ": near names are " : "", list);
+	err_setf(reterr, 0, "no function%s of process %d matches %s%s%s%s", where, obj_proc_pid(p), pattern,
+		 n.cnt ? ": near names are " : "", list,
+		 n.cnt || other || obj_is_glob(pattern) ? "" : " (functions of a stripped program are called sub_ADDRESS: -l lists them)");
 }

@@ -25,6 +25,7 @@ struct pid_search {
 	uint32_t mods, funcs; /* that matched */
 	struct pid_func far; /* a function that the offset is outside of, or inside an instruction of */
 	bool far_inside;
+	uint32_t far_before, far_after; /* where instructions begin around it */
 	const char *unresolved;
 };
 
@@ -100,6 +101,12 @@ static int match_offsets(struct pid_search *s, const struct pid_func *f)
 	} else if (n->is_offset) {
 		s->far = *f;
 		s->far_inside = true;
+		for (uint32_t i = 0; i < cnt; i++) {
+			s->far_before = offs[i] < n->offset ? offs[i] : s->far_before;
+			s->far_after = offs[i];
+			if (offs[i] > n->offset)
+				break;
+		}
 	}
 	for (uint32_t i = 0; n->offsets && i < cnt && !rc; i++) {
 		char name[16];
@@ -210,8 +217,8 @@ static int offset_error(const struct pid_search *s)
 {
 	const char *name = s->far.name ? s->far.name : s->far.own;
 	if (s->far_inside)
-		return err_setf(s->q->reterr, -EINVAL, "offset %llx of %s is inside an instruction",
-				(unsigned long long)s->names.offset, name);
+		return err_setf(s->q->reterr, -EINVAL, "offset %llx of %s is inside an instruction: they begin at %x and %x "
+				"(-l with an empty name lists all)", (unsigned long long)s->names.offset, name, s->far_before, s->far_after);
 	return err_setf(s->q->reterr, -ERANGE, "offset %llx is outside of %s, which has 0x%llx bytes",
 			(unsigned long long)s->names.offset, name, (unsigned long long)s->far.bytes);
 }

@@ -5,6 +5,8 @@
 
 #include "session/session_int.h"
 
+#include <errno.h>
+
 /* One function and what is asked of it. */
 struct plan_func {
 	struct obj_module *mod;
@@ -46,8 +48,30 @@ static inline bool plan_has_windows(const struct plan_func *pf)
 	return !pf->dropped && pf->win_cnt;
 }
 
-/* arm.c. @why NULL: it is the return of a function that has none. */
+#define JUMP_BYTES 5
+
+/* What is asked of a function. */
+struct request {
+	uint64_t func;
+	uint32_t probe; /* index into the job's */
+};
+int job_compare_requests(const void *, const void *); /* for qsort */
+
+static inline int job_no_memory(struct err *reterr)
+{
+	return err_setf(reterr, -ENOMEM, "out of memory");
+}
+
+/* plan.c: sorted requests to j->funcs. */
+int job_plan(struct job *, const struct request *, uint32_t cnt, struct err *reterr);
+/* One function and its probes (indexes into the job's). */
+int job_plan_func(struct job *, const struct plan_func *what, const uint32_t *probes, uint32_t cnt, struct err *reterr);
+void job_free(struct job *);
+/* @why NULL: it is the return of a function that has none. */
 void job_refuse(struct job *, uint32_t probe, uint64_t addr, const char *why);
+
+/* place.c: all of the plan, or nothing. */
+int job_place(struct job *, struct err *reterr);
 
 /* jumps.c: decides where trampolines stand and what is written to the code. The target is stopped and
  * its memory for code is mapped; puns that have no place to lead to are refused. */

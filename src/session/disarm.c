@@ -39,7 +39,7 @@ static int text_restore(struct target *t, struct inject *inj, struct err *reterr
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		e[n++] = (struct edit){ p->addr, p->bytes, p->bytes < sizeof(p->jump) ? p->bytes : sizeof(p->jump), p->jump, p->old };
+		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old };
 		if (p->hole_addr)
 			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old };
 	}

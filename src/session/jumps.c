@@ -6,15 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JUMP_BYTES 5
 #define DETOUR_TRIES 64
 #define DETOUR_HIGH 128
 #define DETOUR_STEP 0x9e3779b1u /* anything odd that spreads over all bits */
-
-static int no_memory(struct err *reterr)
-{
-	return err_setf(reterr, -ENOMEM, "out of memory");
-}
 
 static int add_write(struct job *j, uint64_t addr, const uint8_t *bytes, const uint8_t *old, uint32_t cnt,
 		     uint32_t room)
@@ -54,7 +48,7 @@ static int add_jump(struct job *j, const struct patch_window *w, struct err *ret
 		r = add_write(j, w->hole_addr, hole, w->hole_old, sizeof(hole), sizeof(hole));
 	if (!r)
 		r = add_write(j, w->addr, bytes, w->old, w->write_bytes, w->form == PATCH_JMP5 ? w->bytes : w->write_bytes);
-	return r == -ENOMEM ? no_memory(reterr) : r;
+	return r == -ENOMEM ? job_no_memory(reterr) : r;
 }
 
 static int compare_writes(const void *a, const void *b)
@@ -264,7 +258,7 @@ static int add_pun(struct job *j, const struct pun *p, struct err *reterr)
 	if (!r)
 		fix_behind(j, w);
 	if (!r && add_write(j, w->addr, bytes, w->old, w->write_bytes, w->write_bytes))
-		return no_memory(reterr);
+		return job_no_memory(reterr);
 	if (r != -ENOSPC && r != -EEXIST && r != -EFAULT)
 		return r;
 	refuse_window(j, p->pf, p->w);
@@ -309,7 +303,7 @@ static int add_jumps(struct job *j, struct plan_func *pf, struct err *reterr)
 int jumps_make(struct job *j, struct err *reterr)
 {
 	struct pun *puns = calloc(collect_puns(j, NULL) + 1ul, sizeof(*puns));
-	int r = puns ? 0 : no_memory(reterr);
+	int r = puns ? 0 : job_no_memory(reterr);
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (plan_has_windows(&j->funcs[i]))
 			r = add_jumps(j, &j->funcs[i], reterr);

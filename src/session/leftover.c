@@ -96,11 +96,14 @@ static bool add_placed(struct target *ghost, uint64_t addr, uint32_t bytes, cons
 		return false;
 	ghost->placed = more;
 	struct placed *p = &more[ghost->placed_cnt++], *before = p - 1;
-	if (ghost->placed_cnt > 1 && before->addr < addr && addr < before->addr + before->bytes)
+	if (ghost->placed_cnt > 1 && before->addr < addr && addr < before->addr + before->bytes) {
 		before->bytes = (uint32_t)(addr - before->addr); /* a pun, whose jump ends in this one */
+		before->jump_bytes = before->bytes < before->jump_bytes ? (uint8_t)before->bytes : before->jump_bytes;
+	}
 	*p = (struct placed){ .addr = addr, .bytes = bytes };
 	memcpy(p->old, old, bytes);
-	memcpy(p->jump, now, sizeof(p->jump));
+	p->jump_bytes = (uint8_t)(bytes < 2 ? bytes : 2);
+	memcpy(p->jump, now, p->jump_bytes);
 	return true;
 }
 

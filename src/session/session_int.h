@@ -30,10 +30,12 @@ struct placed {
 	uint64_t addr;
 	uint32_t bytes;
 	uint32_t claim;                /* bytes from @addr that nobody else may change: a pun's go on behind its window */
+	const struct obj_module *mod;  /* NULL: not known */
 	uint64_t hole_addr;            /* 0: none, or inside another window */
-	uint8_t hole_old[5];
+	uint8_t hole_old[5], hole_new[5];
 	uint8_t old[PATCH_WINDOW_MAX];
-	uint8_t jump[2];               /* how what we wrote begins: the window may be gone with its library */
+	uint8_t jump[6];               /* what we wrote: the window may be gone with its library */
+	uint8_t jump_bytes;
 };
 
 struct target {
@@ -118,6 +120,9 @@ int landing_get(struct target *, uint64_t lo, uint64_t hi, uint64_t tramp, uint6
 bool landing_can(const struct target *, uint64_t addr);
 bool landing_find(const struct target *, uint64_t lo, uint64_t hi);
 void landing_free(struct target *);
+
+/* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
+int text_reapply(struct target *, struct err *reterr);
 
 /* target.c */
 struct wire_proc *target_proc(struct target *);

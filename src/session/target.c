@@ -153,6 +153,9 @@ static int open_handles(struct target *t, struct err *reterr)
 	if (t->memfd < 0)
 		return err_setf(reterr, -errno, "cannot read the memory of process %d: %s", t->pid, strerror(errno));
 	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
+	struct obj_proc_info info;
+	if (t->pidfd < 0 && !obj_proc_info(t->pid, &info, NULL) && info.leader != t->pid)
+		return err_setf(reterr, -EINVAL, "%d is a thread of process %d: use that number", t->pid, info.leader);
 	if (t->pidfd < 0)
 		return err_setf(reterr, -errno, "cannot watch process %d: %s", t->pid, strerror(errno));
 	return obj_proc_open(t->pid, &t->obj, reterr);

@@ -133,6 +133,8 @@ int session_modules_done(struct session *s, uint32_t proc, struct err *reterr)
 	procinfo_fill_libc(t, target_proc(t));
 	if (s->uses_stacks)
 		r = unwind_update(t, reterr);
+	if (!r)
+		r = text_reapply(t, reterr);
 	let_loader_go(t);
 	return r;
 }

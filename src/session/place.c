@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory for what was planned, the code that goes there, and the jumps to it. */
+#include "session/arm_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* For the bodies of one arena: more than any generator makes of an instruction.  Untouched pages cost nothing. */
+#define BODY_ROOM (64u << 10)
+#define BODY_ROOM_INSN 96u
+
+/* ---- map ---- */
+
+static uint64_t code_bytes(const struct plan_func *pf)
+{
+	uint64_t sum = 0;
+	for (uint32_t w = 0; w < pf->win_cnt; w++)
+		sum += align_up(pf->wins[w].tramp_max, 16);
+	return sum;
+}
+
+/* Bodies of the probes at hand: one for each list of programs, so at most one for each probe and kind. */
+static uint64_t body_bytes(const struct job *j)
+{
+	uint64_t sum = BODY_ROOM, last = 0;
+	const uint32_t *progs = NULL;
+	for (uint32_t i = 0; i < j->probe_cnt; i++) {
+		const struct session_probe *sp = &j->probes[i];
+		if (sp->prog_cnt == last && progs && !memcmp(progs, sp->progs, last * sizeof(*progs)))
+			continue; /* as the probe before: the usual case of a glob */
+		progs = sp->progs;
+		last = sp->prog_cnt;
+		for (uint32_t k = 0; k < sp->prog_cnt; k++)
+			sum += 3 * (1024 + (uint64_t)BODY_ROOM_INSN * j->s->image->progs[sp->progs[k]].insn_cnt);
+	}
+	return sum < (256u << 20) ? sum : 256u << 20;
+}
+
+/* One arena for all functions of a module: they are neighbours in the sorted list. */
+static int map_arenas(struct job *j, struct err *reterr)
+{
+	for (uint32_t i = 0; i < j->func_cnt;) {
+		struct obj_module *mod = j->funcs[i].mod;
+		uint64_t sum = 0, lo = UINT64_MAX, hi = 0;
+		uint32_t k = i;
+		for (; k < j->func_cnt && j->funcs[k].mod == mod; k++) {
+			if (!plan_has_windows(&j->funcs[k]))
+				continue;
+			sum += code_bytes(&j->funcs[k]);
+			lo = j->funcs[k].addr < lo ? j->funcs[k].addr : lo;
+			hi = j->funcs[k].addr + j->funcs[k].bytes > hi ? j->funcs[k].addr + j->funcs[k].bytes : hi;
+		}
+		struct arena *a = NULL;
+		uint64_t bodies = body_bytes(j);
+		int r = sum ? arena_get(j->t, mod->start < lo ? mod->start : lo, mod->end > hi ? mod->end : hi, sum + bodies, &a, reterr) : 0;
+		if (r)
+			return r;
+		for (; i < k; i++)
+			j->funcs[i].arena = a;
+	}
+	return 0;
+}
+
+/* ---- make ---- */
+
+static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct err *reterr)
+{
+	struct patch_anchor *a = &pf->anchors[i];
+	const struct session_probe *sp = &j->probes[pf->probe_of[i]];
+	uint32_t site = session_site_add(j->s, sp->probe, pf->addr + a->offset, a->kind);
+	if (site == WIRE_NONE)
+		return err_setf(reterr, -ENOSPC, "more than %u places: ask for fewer functions", j->s->shm->site_cap);
+	session_site(j->s, site)->sp_adj = a->sp_adj;
+	a->site = site;
+	j->armed++;
+	return arena_body(j->t, pf->arena, a->kind, sp->progs, sp->prog_cnt, &a->body, reterr);
+}
+
+static int remember(struct job *j, const struct plan_func *pf, const struct patch_window *w, const struct patch_move *moves,
+		    uint32_t move_cnt)
+{
+	struct target *t = j->t;
+	const struct write *jump = jumps_at(j, w->addr);
+	struct placed *p = realloc(t->placed, (t->placed_cnt + 1) * sizeof(*p));
+	t->placed = p ? p : t->placed;
+	struct patch_move *m = realloc(t->moves, (t->move_cnt + move_cnt) * sizeof(*m));
+	t->moves = m ? m : t->moves;
+	if (!p || !m)
+		return -ENOMEM;
+	memcpy(m + t->move_cnt, moves, move_cnt * sizeof(*m));
+	t->move_cnt += move_cnt;
+	p += t->placed_cnt++;
+	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes,
+			      .mod = pf->mod, .jump_bytes = (uint8_t)jump->cnt };
+	memcpy(p->old, w->old, w->bytes);
+	memcpy(p->jump, jump->bytes, jump->cnt);
+	if (w->form == PATCH_HOLE && !w->hole_inside) {
+		p->hole_addr = w->hole_addr;
+		memcpy(p->hole_old, w->hole_old, sizeof(p->hole_old));
+		memcpy(p->hole_new, jumps_at(j, w->hole_addr)->bytes, sizeof(p->hole_new));
+	}
+	return 0;
+}
+
+static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct err *reterr)
+{
+	struct arena *a = pf->arena;
+	const struct patch_window *win = &pf->wins[w];
+	struct patch_move moves[PATCH_WINDOW_MAX];
+	uint32_t move_cnt;
+	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, win->tramp, a->code + (win->tramp - a->addr),
+			   win->tramp_max, moves, &move_cnt, reterr);
+	if (n < 0)
+		return n;
+	if (win->landing)
+		moves[move_cnt++] = (struct patch_move){ win->addr, win->landing };
+	return remember(j, pf, win, moves, move_cnt) ? job_no_memory(reterr) : 0;
+}
+
+static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
+{
+	int r = 0;
+	for (uint32_t i = 0; i < pf->anchor_cnt && !r; i++)
+		if (!pf->anchors[i].refusal)
+			r = make_anchor(j, pf, i, reterr);
+	for (uint32_t w = 0; w < pf->win_cnt && !r; w++)
+		if (pf->wins[w].form != PATCH_PUN || pf->wins[w].landing)
+			r = make_window(j, pf, w, reterr);
+	return r;
+}
+
+/* ---- commit ---- */
+
+/* @back: from the jumps to what stood there. */
+static struct edit *make_edits(const struct job *j, bool back, struct err *reterr)
+{
+	struct edit *e = malloc((j->write_cnt + 1ul) * sizeof(*e));
+	if (!e)
+		job_no_memory(reterr);
+	for (uint32_t i = 0; e && i < j->write_cnt; i++) {
+		const struct write *w = &j->writes[i];
+		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes };
+	}
+	return e;
+}
+
+/* What was written goes back: a target is armed or it is not. */
+static void roll_back(struct job *j)
+{
+	const struct edit *miss;
+	struct edit *e = make_edits(j, true, NULL);
+	if (e)
+		edits_apply(j->t->inj, e, j->write_cnt, true, &miss, NULL);
+	free(e);
+}
+
+static int commit(struct job *j, struct err *reterr)
+{
+	const struct edit *miss = NULL;
+	struct edit *e = make_edits(j, false, reterr);
+	if (!e)
+		return -ENOMEM;
+	int r = edits_apply(j->t->inj, e, j->write_cnt, false, &miss, reterr);
+	if (!r && miss)
+		r = err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or another tool "
+			     "patches it): nothing was armed", (unsigned long long)miss->addr);
+	if (!r)
+		r = threads_move_in(j->t, j->first_placed, j->first_move, reterr);
+	if (!r) {
+		r = edits_apply(j->t->inj, e, j->write_cnt, true, &miss, reterr);
+		if (r)
+			roll_back(j);
+	}
+	if (!r)
+		r = inject_sync_core(j->t->inj, reterr);
+	if (!r)
+		r = inject_settle(j->t->inj, reterr);
+	free(e);
+	return r;
+}
+
+/* Nothing was written: forget what was made. */
+static void forget(struct job *j)
+{
+	j->t->placed_cnt = j->first_placed;
+	j->t->move_cnt = j->first_move;
+}
+
+int job_place(struct job *j, struct err *reterr)
+{
+	struct target *t = j->t;
+	bool was_stopped = t->inj != NULL;
+	int r = was_stopped ? 0 : target_stop(t, reterr);
+	if (!r)
+		r = map_arenas(j, reterr);
+	if (!r)
+		r = jumps_make(j, reterr);
+	if (!r)
+		r = was_stopped ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
+	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
+		if (plan_has_windows(&j->funcs[i]))
+			r = make_func(j, &j->funcs[i], reterr);
+	if (!r && !was_stopped)
+		r = inject_stop(t->inj, reterr);
+	bool planned = !r;
+	if (!r)
+		r = commit(j, reterr);
+	if (!planned || r == -EAGAIN)
+		forget(j);
+	if (!was_stopped)
+		target_go(t);
+	return r;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* Which places of which functions get which windows, from the code as it runs; what cannot be placed is refused. */
+#include "session/arm_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
+{
+	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
+				     .has_no_return = !why };
+	if (j->refused)
+		j->refused(j->refused_arg, &r);
+}
+
+static int add_anchor(struct plan_func *pf, uint32_t *cap, uint32_t offset, uint8_t kind, uint32_t probe)
+{
+	if (pf->anchor_cnt == *cap) {
+		*cap = *cap ? *cap * 2 : 4;
+		struct patch_anchor *a = realloc(pf->anchors, *cap * sizeof(*a));
+		pf->anchors = a ? a : pf->anchors;
+		uint32_t *p = realloc(pf->probe_of, *cap * sizeof(*p));
+		pf->probe_of = p ? p : pf->probe_of;
+		if (!a || !p)
+			return -ENOMEM;
+	}
+	/* Sorted by offset; those at one offset in the order of the probes. */
+	uint32_t i = pf->anchor_cnt++;
+	for (; i && pf->anchors[i - 1].offset > offset; i--) {
+		pf->anchors[i] = pf->anchors[i - 1];
+		pf->probe_of[i] = pf->probe_of[i - 1];
+	}
+	pf->anchors[i] = (struct patch_anchor){ .offset = offset, .kind = kind };
+	pf->probe_of[i] = probe;
+	return 0;
+}
+
+/* *ret_cnt: grows by how many there are. */
+static int add_returns(struct plan_func *pf, uint32_t *cap, const struct func *fn, uint32_t probe, uint32_t *ret_cnt,
+		       struct err *reterr)
+{
+	uint32_t small[64], *offs = small;
+	int n = patch_find_returns(&fn->pf, offs, ARRAY_CNT(small), reterr);
+	if (n > (int)ARRAY_CNT(small)) {
+		offs = calloc((size_t)n, sizeof(*offs));
+		if (!offs)
+			return job_no_memory(reterr);
+		n = patch_find_returns(&fn->pf, offs, (uint32_t)n, reterr);
+	}
+	int r = n < 0 ? n : 0;
+	for (int i = 0; i < n && !r; i++)
+		r = add_anchor(pf, cap, offs[i], WIRE_SITE_RETURN, probe);
+	if (n > 0)
+		*ret_cnt += (uint32_t)n;
+	if (offs != small)
+		free(offs);
+	return r;
+}
+
+/* Windows for the anchors that were added. */
+static int plan_windows(struct job *j, struct plan_func *pf, const struct func *fn)
+{
+	pf->wins = calloc(PATCH_WINDOW_CNT(pf->anchor_cnt) + 1, sizeof(*pf->wins));
+	if (!pf->wins)
+		return -ENOMEM;
+	int n = patch_plan(&fn->pf, pf->anchors, pf->anchor_cnt, pf->wins);
+	if (n < 0)
+		return n;
+	pf->win_cnt = (uint32_t)n;
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
+		if (pf->anchors[i].refusal)
+			job_refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, patch_refusal_text(pf->anchors[i].refusal));
+	return 0;
+}
+
+static struct plan_func *push_func(struct job *j)
+{
+	if (j->func_cnt == j->func_cap) {
+		uint32_t cap = j->func_cap ? j->func_cap * 2 : 64;
+		struct plan_func *more = realloc(j->funcs, cap * sizeof(*more));
+		if (!more)
+			return NULL;
+		j->funcs = more;
+		j->func_cap = cap;
+	}
+	return &j->funcs[j->func_cnt++];
+}
+
+/* The returns in a cold part of @whole: a function of its own that nobody calls. */
+static int plan_fragment(struct job *j, const struct func *whole, const struct patch_range *part, const uint32_t *probes,
+			 uint32_t cnt, uint32_t *returns, struct err *reterr)
+{
+	const struct patch_range rest = { whole->pf.addr, whole->pf.addr + whole->pf.bytes };
+	struct plan_func *pf = push_func(j);
+	struct func fn;
+	uint32_t cap = 0;
+	if (!pf)
+		return -ENOMEM;
+	*pf = (struct plan_func){ .mod = whole->mod, .addr = part->start, .bytes = part->end - part->start };
+	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, NULL);
+	if (r)
+		return r == -ENOMEM ? r : 0; /* its bytes cannot be read: no instruction of it runs */
+	fn.pf.is_frag = true;
+	fn.pf.frags = &rest;
+	fn.pf.frag_cnt = 1;
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN)
+			r = add_returns(pf, &cap, &fn, probes[i], &returns[i], reterr);
+	if (!r)
+		r = plan_windows(j, pf, &fn);
+	func_deinit(&fn);
+	return r;
+}
+
+static int plan_places(struct job *j, struct plan_func *pf, const struct func *fn, const uint32_t *probes, uint32_t cnt,
+		       uint32_t *returns, struct err *reterr)
+{
+	uint32_t cap = 0, parts = 0;
+	int r = 0;
+	for (uint32_t i = 0; i < cnt && !r; i++) {
+		const struct probe *p = j->probes[probes[i]].probe;
+		if (p->kind == WIRE_SITE_RETURN) {
+			r = add_returns(pf, &cap, fn, probes[i], &returns[i], reterr);
+			parts = fn->frag_cnt;
+		} else {
+			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
+		}
+	}
+	if (!r)
+		r = plan_windows(j, pf, fn);
+	for (uint32_t i = 0; i < parts && !r; i++) /* pf may move */
+		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN && !returns[i])
+			job_refuse(j, probes[i], fn->pf.addr, NULL);
+	return r;
+}
+
+int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *probes, uint32_t cnt, struct err *reterr)
+{
+	struct func fn;
+	struct err why;
+	struct plan_func *pf = push_func(j);
+	uint32_t *returns = calloc(cnt ? cnt : 1, sizeof(*returns));
+	int r = pf && returns ? 0 : -ENOMEM;
+	if (pf)
+		*pf = *what;
+	if (!r)
+		r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
+			err_setf(&why, -ENOENT, "its library was unloaded");
+	if (r && r != -ENOMEM) {
+		for (uint32_t i = 0; i < cnt; i++)
+			job_refuse(j, probes[i], pf->addr, why.msg);
+		r = 0;
+	} else if (!r) {
+		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);
+		func_deinit(&fn);
+	}
+	free(returns);
+	return r == -ENOMEM ? job_no_memory(reterr) : r;
+}
+
+static int compare_funcs(const void *a, const void *b)
+{
+	const struct plan_func *x = a, *y = b;
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+int job_compare_requests(const void *a, const void *b)
+{
+	const struct request *x = a, *y = b;
+	if (x->func != y->func)
+		return x->func < y->func ? -1 : 1;
+	return x->probe < y->probe ? -1 : x->probe > y->probe;
+}
+
+static void drop(struct job *j, struct plan_func *pf, const char *why)
+{
+	if (pf->dropped)
+		return;
+	pf->dropped = true;
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
+		if (!pf->anchors[i].refusal)
+			job_refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, why);
+}
+
+static bool is_taken(const struct target *t, uint64_t addr, uint64_t end)
+{
+	for (uint32_t i = 0; i < t->placed_cnt; i++) {
+		const struct placed *p = &t->placed[i];
+		if (p->mod && !p->mod->end)
+			continue; /* unloaded: another library may be there now */
+		if ((addr < p->addr + p->claim && p->addr < end) ||
+		    (p->hole_addr && addr < p->hole_addr + 5 && p->hole_addr < end))
+			return true;
+	}
+	return false;
+}
+
+/* Functions may share code (symbols inside symbols): whoever comes second is refused. */
+static void drop_overlaps(struct job *j)
+{
+	uint64_t end = 0;
+	for (uint32_t i = 0; i < j->func_cnt; i++) {
+		struct plan_func *pf = &j->funcs[i];
+		uint64_t own_end = 0;
+		for (uint32_t w = 0; w < pf->win_cnt && !pf->dropped; w++) {
+			const struct patch_window *win = &pf->wins[w];
+			uint64_t stop = win->addr + win->bytes;
+			if (win->form == PATCH_HOLE && win->hole_addr + 5 > stop)
+				stop = win->hole_addr + 5;
+			if (win->addr < end || is_taken(j->t, win->addr, stop))
+				drop(j, pf, pf->addr == j->t->hook_addr ?
+					"dyntrace itself has its probe there, to hear of libraries that come and go" :
+					"its code overlaps that of another function that is armed");
+			if (stop > own_end)
+				own_end = stop;
+		}
+		if (!pf->dropped && own_end > end)
+			end = own_end;
+	}
+}
+
+int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+{
+	uint32_t *list = malloc((cnt ? cnt : 1) * sizeof(*list));
+	int r = list ? 0 : job_no_memory(reterr);
+	for (uint32_t i = 0; i < cnt && !r;) {
+		const struct probe *first = j->probes[req[i].probe].probe;
+		struct plan_func pf = { .mod = first->module, .addr = first->func_addr, .bytes = first->func_bytes };
+		uint32_t n = 0;
+		for (; i < cnt && req[i].func == pf.addr; i++) {
+			const struct probe *p = j->probes[req[i].probe].probe;
+			pf.bytes = p->func_bytes > pf.bytes ? p->func_bytes : pf.bytes;
+			list[n++] = req[i].probe;
+		}
+		r = job_plan_func(j, &pf, list, n, reterr);
+	}
+	free(list);
+	if (j->func_cnt)
+		qsort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
+	if (!r)
+		drop_overlaps(j);
+	return r;
+}
+
+void job_free(struct job *j)
+{
+	for (uint32_t i = 0; i < j->func_cnt; i++) {
+		free(j->funcs[i].anchors);
+		free(j->funcs[i].probe_of);
+		free(j->funcs[i].wins);
+	}
+	free(j->funcs);
+	free(j->writes);
+}
