@@ -141,6 +141,10 @@ struct cli {
 char *cli_cpp_run(const struct cli_options *, const char *text, struct err *reterr);
 char *cli_read_all(FILE *); /* malloc'ed; NULL: no memory */
 
+/* libs.c: D libraries of -L become sources, behind the scripts */
+int cli_libs_load(struct cli *);
+bool cli_libs_provides(const char *class, const char *name); /* #pragma D depends_on */
+
 /* compile.c: CLI_OK or CLI_ERROR after messages */
 int cli_compile(struct cli *);
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr);

@@ -214,6 +214,8 @@ void cli_match_notice(struct cli *cli)
 	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {
 		const struct cli_source *src = &cli->args.srcs[s];
 		uint32_t n = 0;
+		if (src->kind == D_SRC_LIBRARY)
+			continue;
 		for (uint32_t i = 0; i < cli->match_cnt; i++)
 			if (cli->matches[i].src == s)
 				n += cli->matches[i].cnt;

@@ -14,11 +14,31 @@
 struct d_source {
 	const char *name;  /* "script.d"; NULL for -n and friends */
 	const char *text;
-	/* What the text is: a whole program, or one probe description with an
-	 * optional predicate and body (-P -m -f -n -i). */
-	enum d_source_kind { D_SRC_PROGRAM, D_SRC_PROVIDER, D_SRC_MODULE, D_SRC_FUNCTION, D_SRC_NAME, D_SRC_ID } kind;
+	/* What the text is: a whole program, one probe description with an
+	 * optional predicate and body (-P -m -f -n -i), or declarations for all
+	 * others (-L), which come behind them and are compiled first; their clauses
+	 * are checked and left out. */
+	enum d_source_kind {
+		D_SRC_PROGRAM, D_SRC_PROVIDER, D_SRC_MODULE, D_SRC_FUNCTION, D_SRC_NAME, D_SRC_ID, D_SRC_LIBRARY
+	} kind;
 	char **macro_args; /* $1 .. for it; NULL-terminated or NULL; [0] is $0 */
 };
+
+/* Stability of a name, of what it means, and the class of systems for which that holds; ORDER attr.c. */
+enum d_stability {
+	D_STAB_INTERNAL, D_STAB_PRIVATE, D_STAB_OBSOLETE, D_STAB_EXTERNAL, D_STAB_UNSTABLE, D_STAB_EVOLVING,
+	D_STAB_STABLE, D_STAB_STANDARD
+};
+enum d_class { D_CLASS_UNKNOWN, D_CLASS_CPU, D_CLASS_PLATFORM, D_CLASS_GROUP, D_CLASS_ISA, D_CLASS_COMMON };
+struct d_attr {
+	uint8_t name, data, class;
+};
+#define D_ATTR_BEST { D_STAB_STANDARD, D_STAB_STANDARD, D_CLASS_COMMON }
+/* "Stable/Evolving/Common", case aside; what is left out is the best. */
+bool d_attr_parse(const char *, struct d_attr *ret);
+struct d_attr d_attr_min(struct d_attr, struct d_attr);
+const char *d_stability_name(uint8_t);
+const char *d_class_name(uint8_t);
 
 struct d_macros { /* $target, $pid, ... */
 	int64_t target, pid, ppid, uid, gid, euid, egid, sid, pgid, projid, taskid;
@@ -30,6 +50,7 @@ struct d_diag {
 	const char *source; /* d_source.name; NULL: it has none */
 	const char *text;   /* all of the source; NULL: of no source */
 	enum d_source_kind kind;
+	const char *file;   /* "lib.d": in a library, or as a # line said; then line is of it. Or NULL */
 	const char *region; /* "predicate", "action list", or NULL */
 	uint32_t src;       /* index of the source */
 	uint32_t line, col; /* from 1, the column in bytes; 0: none */
@@ -48,10 +69,13 @@ struct d_opts {
 	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
 	bool zdefs;            /* -Z */
 	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
+	bool argref;           /* arguments need not be used */
+	bool pspec;            /* what may be a description is one */
 	bool empty_ok;
 	bool parse_only;       /* stop after the parser: for d_dump_ast(); *ret stays untouched */
 	d_option_fn *set_option;
 	void *set_option_arg;
+	bool (*depends)(const char *class, const char *name); /* whether it is there; NULL: all are */
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
 };
