@@ -39,10 +39,14 @@ static void show_diags(const struct cli *cli)
 {
 	for (uint32_t i = 0; i < d_diag_cnt(cli->d); i++) {
 		struct d_diag d = *d_diag_at(cli->d, i);
-		/* What dtrace says is one message: the tests of dtrace compare it. */
-		if (cli_testing())
+		/* What dtrace says is one message, with a line of its own choice: its tests compare it. */
+		if (cli_testing()) {
 			d.excerpt = NULL;
+			d.line = d.dt_line;
+		}
 		d_diag_print(stderr, cli_name, &d, cli->args.opts.errtags);
+		if (cli_testing() && !d.is_warning)
+			break;
 	}
 }
 

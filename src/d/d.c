@@ -101,6 +101,7 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	d_funcs_init(c);
 	if (!c->opts.strsize)
 		c->opts.strsize = STRSIZE;
+	c->t.string->size = wire_str_bytes(c->opts.strsize);
 	if (!c->opts.scratchsize)
 		c->opts.scratchsize = SCRATCHSIZE;
 	for (uint32_t i = 0; i < cnt; i++)

@@ -54,7 +54,9 @@ struct d_diag {
 	const char *region; /* "predicate", "action list", or NULL */
 	uint32_t src;       /* index of the source */
 	uint32_t line, col; /* from 1, the column in bytes; 0: none */
+	uint32_t dt_line;   /* the line that dtrace(1) would name: where its parser stood */
 	char *msg;
+	char *hint;         /* what would do instead, shown at the caret; or NULL */
 	char *excerpt;      /* the source line, or a window of it, or NULL */
 	uint32_t excerpt_col; /* of the place in the excerpt, from 1 */
 	bool is_warning;
@@ -100,6 +102,15 @@ const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
  * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
 void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
 void d_program_deinit(struct d_program *); /* NULL is fine */
+
+/* Probes that the program declares in provider { }; a non-zero result of @fn ends the walk and is returned. */
+struct d_probe_arg {
+	const char *type; /* as in C */
+	const char *tag;  /* "struct foo" that it is a pointer to, or NULL */
+	bool is_signed, is_float;
+};
+typedef int d_probe_decl_fn(void *arg, const char *prov, const char *probe, const struct d_probe_arg *, uint32_t cnt);
+int d_providers_each(struct d_compiler *, d_probe_decl_fn *, void *arg);
 
 /* -d ast, -d types: each stage of what was compiled last, as text. */
 int d_dump_ast(struct d_compiler *, FILE *);

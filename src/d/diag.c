@@ -52,8 +52,8 @@ static const char *file_of(const struct d_compiler *c, struct d_place at)
 	return s->src->kind == D_SRC_LIBRARY ? s->name : NULL;
 }
 
-static void PRINTF_LIKE(4, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt,
-				     va_list ap, bool is_warning)
+static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *hint,
+				     const char *fmt, va_list ap, bool is_warning)
 {
 	char msg[1024];
 	if (!is_warning)
@@ -66,7 +66,8 @@ static void PRINTF_LIKE(4, 0) report(struct d_compiler *c, struct d_place at, co
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	struct d_diag *d = &c->diags[c->diag_cnt];
 	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col, .is_warning = is_warning,
-			      .region = c->region };
+			      .region = c->region, .dt_line = at.seen ? at.seen : at.line };
+	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
 	if (at.src < c->src_cnt) {
 		const struct d_src *of = program_of(c, at.src);
@@ -84,7 +85,7 @@ void d_error(struct d_compiler *c, struct d_place at, const char *tag, const cha
 {
 	va_list ap;
 	va_start(ap, fmt);
-	report(c, at, tag, fmt, ap, false);
+	report(c, at, tag, NULL, fmt, ap, false);
 	va_end(ap);
 }
 
@@ -92,7 +93,7 @@ void d_warn(struct d_compiler *c, struct d_place at, const char *tag, const char
 {
 	va_list ap;
 	va_start(ap, fmt);
-	report(c, at, tag, fmt, ap, true);
+	report(c, at, tag, NULL, fmt, ap, true);
 	va_end(ap);
 }
 
@@ -100,7 +101,21 @@ _Noreturn void d_fail(struct d_parser *p, struct d_place at, const char *tag, co
 {
 	va_list ap;
 	va_start(ap, fmt);
-	report(p->c, at, tag, fmt, ap, false);
+	if (!at.seen)
+		at.seen = p->line;
+	report(p->c, at, tag, NULL, fmt, ap, false);
+	va_end(ap);
+	longjmp(*p->recover, 1);
+}
+
+_Noreturn void d_fail_hint(struct d_parser *p, struct d_place at, const char *tag, const char *hint, const char *fmt,
+			   ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (!at.seen)
+		at.seen = p->line;
+	report(p->c, at, tag, hint, fmt, ap, false);
 	va_end(ap);
 	longjmp(*p->recover, 1);
 }
@@ -148,5 +163,6 @@ void d_diag_print(FILE *f, const char *progname, const struct d_diag *d, bool ta
 	print_head(f, progname, d, tags);
 	fprintf(f, "%s\n", d->msg);
 	if (d->excerpt)
-		fprintf(f, "%6u | %s\n       | %*s^\n", d->line, d->excerpt, (int)d->excerpt_col - 1, "");
+		fprintf(f, "%6u | %s\n       | %*s^%s%s\n", d->line, d->excerpt, (int)d->excerpt_col - 1, "",
+			d->hint ? " " : "", d->hint ? d->hint : "");
 }

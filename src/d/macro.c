@@ -89,8 +89,8 @@ static void number_token(struct d_parser *p, struct d_tok *t, const char *s)
 	end += strspn(end, "uUlL");
 	if (*end)
 		d_fail(p, t->at, "D_SYNTAX", "syntax error near \"%s\"", s);
-	t->is_char = *s == '-' && (int64_t)t->val >= INT32_MIN; /* has its sign in it: an int */
-	if (*s == '-' && !t->is_char)
+	t->is_int = *s == '-' && (int64_t)t->val >= INT32_MIN;
+	if (*s == '-' && !t->is_int)
 		t->longs = 1;
 }
 

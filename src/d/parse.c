@@ -7,16 +7,23 @@
 
 /* ---- what the whole parser uses ---- */
 
+/* From the token to the end of its line: where DTrace looked ahead to see what a name is. */
+static int rest_of_line(const struct d_parser *p)
+{
+	return (int)strcspn(p->text + p->tok.at.off, "\n");
+}
+
 static const char *near_text(struct d_parser *p)
 {
 	const struct d_tok *t = &p->tok;
 	if (t->kind == T_EOF)
-		return "syntax error at the end of the input";
-	if (t->kind == T_INT || t->kind == T_STR || (t->kind == T_IDENT && !t->str)) {
-		size_t len = p->pos - t->at.off;
-		return d_fmt(p->c, "syntax error near \"%.*s\"", (int)(len < 40 ? len : 40), p->text + t->at.off);
-	}
-	return d_fmt(p->c, "syntax error near \"%.40s\"", t->str ? t->str : d_tok_text(t->kind));
+		return "syntax error near end of input";
+	int len = (int)(p->pos - t->at.off);
+	if (t->kind == T_IDENT && t->is_new)
+		len = rest_of_line(p);
+	if (t->kind == T_INT || t->kind == T_STR || t->kind == T_IDENT)
+		return d_fmt(p->c, "syntax error near \"%.*s\"", len < 200 ? len : 200, p->text + t->at.off);
+	return d_fmt(p->c, "syntax error near \"%.200s\"", t->str ? t->str : d_tok_text(t->kind));
 }
 
 _Noreturn void d_unexpected(struct d_parser *p, const char *expected)
@@ -24,7 +31,12 @@ _Noreturn void d_unexpected(struct d_parser *p, const char *expected)
 	const char *near = near_text(p);
 	if (!expected)
 		d_fail(p, p->tok.at, "D_SYNTAX", "%s", near);
-	d_fail(p, p->tok.at, "D_SYNTAX", "%s: expected %s", near, expected);
+	d_fail_hint(p, p->tok.at, "D_SYNTAX", d_fmt(p->c, "expected %s", expected), "%s", near);
+}
+
+uint32_t d_seen(const struct d_parser *p)
+{
+	return p->tok.at.seen ? p->tok.at.seen : p->line;
 }
 
 bool d_accept(struct d_parser *p, enum d_tok_kind kind)
@@ -133,7 +145,7 @@ static struct d_node *parse_stmts(struct d_parser *p, struct d_place open)
 	struct d_node *list = NULL, **tail = &list;
 	while (p->tok.kind != T_RBRACE) {
 		if (p->tok.kind == T_EOF)
-			d_fail(p, open, "D_SYNTAX", "syntax error: the \"{\" here has no \"}\"");
+			d_fail_hint(p, open, "D_SYNTAX", "this \"{\" has no \"}\"", "syntax error near end of input");
 		struct d_node *n = parse_stmt_safe(p);
 		if (n) {
 			*tail = n;
@@ -178,9 +190,8 @@ static struct d_node *parse_stmt(struct d_parser *p)
 		return parse_if(p);
 	case T_FOR: case T_WHILE: case T_DO: case T_GOTO: case T_SWITCH: case T_BREAK: case T_CONTINUE: case T_RETURN:
 	case T_CASE: case T_DEFAULT:
-		d_fail(p, p->tok.at, "D_SYNTAX", "syntax error near \"%s\": D has no loops and jumps, so that "
-			"every clause ends",
-		       d_tok_text(p->tok.kind));
+		d_fail_hint(p, p->tok.at, "D_SYNTAX", "D has no loops and jumps, so that every clause ends", "syntax "
+			"error near \"%s\"", d_tok_text(p->tok.kind));
 	default:
 		break;
 	}
@@ -197,7 +208,6 @@ static struct d_node *parse_stmt(struct d_parser *p)
 static void parse_pred(struct d_parser *p, struct d_node *n)
 {
 	p->in_pred = true;
-	p->parens = 0;
 	d_next(p);
 	n->l = d_parse_expr(p);
 	if (p->tok.kind != T_EPRED)
@@ -223,11 +233,14 @@ static struct d_node *parse_clause(struct d_parser *p)
 		n->r = parse_stmts(p, open);
 		return n;
 	}
-	if (p->tok.kind != T_EOF && p->tok.kind != T_SEMI)
-		d_unexpected(p, n->l ? "\"{\" after the predicate" : "\",\", \"/\" or \"{\" after the probe "
-			"description");
+	struct d_place at = n->at;
+	at.seen = at.line;
+	if (n->l && p->tok.kind != T_EOF)
+		d_fail(p, at, "D_SYNTAX", "expected actions { } following probe description and predicate");
 	if (!n->l && p->c->srcs[p->src].src->kind == D_SRC_PROGRAM && p->c->srcs[p->src].name)
-		d_fail(p, n->at, "D_SYNTAX", "expected a predicate or actions after the probe description");
+		d_fail(p, at, "D_SYNTAX", "expected predicate and/or actions following probe description");
+	if (p->tok.kind != T_EOF && p->tok.kind != T_SEMI)
+		d_unexpected(p, "\",\", \"/\" or \"{\" after the probe description");
 	return n;
 }
 
@@ -245,6 +258,7 @@ static bool parse_top(struct d_parser *p)
 		p->nest = 0;
 		rewind_to_token(p);
 		d_skip_to_top(p);
+		p->opens[0] = p->opens[1] = 0;
 		return true;
 	}
 	p->recover = &here;

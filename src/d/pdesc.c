@@ -46,8 +46,9 @@ static void split_desc(struct d_parser *p, struct d_node *n)
 	uint32_t cnt = 0, max = parts_of(p);
 	for (char *next = *s == ':' ? s + 1 : s; next; cnt++) {
 		if (cnt == max)
-			d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe description \"%s\": Overspecified probe "
-			       "description", n->str);
+			d_fail_hint(p, n->at, "D_PDESC_INVAL", d_fmt(p->c, "at most %u parts; write a C++ name with "
+				    ":: in it between double quotes", max), "invalid probe description \"%s\": "
+				    "Overspecified probe description", n->str);
 		parts[cnt] = next;
 		next = strchr(next, ':');
 		if (next)

@@ -123,6 +123,7 @@ static void option(struct d_parser *p, const struct control *ctl, uint32_t i)
 		d_fail(p, ctl->at, "D_PRAGMA_OPTSET", "failed to set option '%s'%s%s%s: %s", name, value ? " to '" : "",
 		       value ? value : "", value ? "'" : "", e.msg);
 	own_option(&p->c->opts, name, value);
+	p->c->t.string->size = wire_str_bytes(p->c->opts.strsize);
 }
 
 /* ---- other pragmas ---- */
