@@ -113,6 +113,26 @@ static int match_one(struct cli *cli, struct cli_match *m, const struct match_pr
 	return rc;
 }
 
+static bool has_ids(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->clause_cnt; i++)
+		for (uint32_t k = 0; k < plan->clauses[i].desc_cnt; k++)
+			if (plan->clauses[i].descs[k].id)
+				return true;
+	return false;
+}
+
+/* Numbers are those that -l shows. */
+static int make_numbered(struct cli *cli)
+{
+	static const struct probe_spec any = { "", "", "", "" };
+	uint32_t *found = NULL, cnt = 0;
+	struct err e;
+	int rc = probe_match(cli->table, &any, NULL, NULL, 0, &found, &cnt, &e);
+	free(found);
+	return rc;
+}
+
 static int matches_make(struct cli *cli)
 {
 	const struct plan *plan = &cli->prog.plan;
@@ -122,6 +142,8 @@ static int matches_make(struct cli *cli)
 	cli->matches = calloc(cnt + 1ul, sizeof(*cli->matches));
 	cli->table = probe_table_create();
 	if (!cli->matches || !cli->table)
+		return -ENOMEM;
+	if (has_ids(plan) && make_numbered(cli))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < plan->clause_cnt; i++)
 		for (uint32_t k = 0; k < plan->clauses[i].desc_cnt; k++)

@@ -130,24 +130,13 @@ const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
 	return i < c->diag_cnt ? &c->diags[i] : NULL;
 }
 
-static const char *spec_name(enum d_source_kind kind)
-{
-	switch (kind) {
-	case D_SRC_PROVIDER: return "provider";
-	case D_SRC_MODULE: return "module";
-	case D_SRC_FUNCTION: return "function";
-	case D_SRC_ID: return "probe id";
-	default: return "probe specifier";
-	}
-}
-
 static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
 {
 	fprintf(f, "%s: %s", progname, d->is_warning ? "warning: " : "");
 	if (d->source)
 		fprintf(f, "failed to compile script %s: ", d->source);
 	else if (d->text)
-		fprintf(f, "invalid %s %s: ", spec_name(d->kind), d->text);
+		fprintf(f, "invalid probe specifier %s: ", d->text);
 	if (tags)
 		fprintf(f, "[%s] ", d->tag);
 	if (d->file)
