@@ -26,9 +26,9 @@ struct cli_options {
 	char *cpp_argv[CLI_CPP_ARGS]; /* of the preprocessor; owned */
 	uint32_t cpp_argc;
 	char *cpp_path; /* NULL: cpp; owned */
-	char *libdirs[16]; /* owned */
+#define CLI_LIBDIRS 16
+	char *libdirs[CLI_LIBDIRS]; /* -L; owned */
 	uint32_t libdir_cnt;
-	char *amin_text; /* "stable/stable/common", or NULL; owned */
 };
 /* Where an option comes from: the command line, a #pragma, setopt() while probes are armed. */
 enum cli_from { FROM_ARGS, FROM_PROGRAM, FROM_RUN };
@@ -116,6 +116,7 @@ struct cli_probe {
 	uint64_t due_ns;  /* tick and profile: when next */
 };
 
+struct cli_types;
 struct cli {
 	struct cli_args args;
 	FILE *out;
@@ -132,6 +133,7 @@ struct cli {
 	uint32_t probe_cnt;
 	struct session *session;
 	struct consume *consume;
+	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
@@ -152,12 +154,18 @@ void cli_consume_opts(struct cli *, struct consume_opts *);
 /* A message about source @src, at @line (0: none), with its tag if wanted. */
 void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_t line, const char *msg);
 
+/* types.c: the targets' debug information, read when the compiler asks for it */
+struct d_types cli_types_hook(struct cli *);
+void cli_types_args(struct cli *, const struct probe *, FILE *); /* "Argument Types" of -lv */
+void cli_types_close(struct cli *);
+
 /* target.c */
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
 void cli_targets_close(struct cli *);
+pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
 /* match.c: finds the probes of all descriptions */

@@ -72,9 +72,10 @@ static struct d_opts compiler_opts(struct cli *cli)
 			.pgid = getpgrp(), .taskid = gettid(),
 		},
 		.strsize = (uint32_t)o->strsize, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
+		.has_amin = o->amin >> 24, .amin = { (uint8_t)(o->amin >> 16), (uint8_t)(o->amin >> 8), (uint8_t)o->amin },
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
-		.ustackframes = (uint32_t)o->ustackframes,
+		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
 		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
 	};
 }
@@ -174,7 +175,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 	*ret = (struct consume_opts){
 		.out = cli->out, .progname = cli_name, .quiet = o->quiet, .flowindent = o->flowindent,
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .no_ids = cli_testing(), .demangle = o->demangle,
-		.stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
+		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 	};

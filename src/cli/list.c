@@ -10,16 +10,19 @@ static void list_head(FILE *fp)
 	fprintf(fp, "%5s %10s %17s %33s %s\n", "ID", "PROVIDER", "MODULE", "FUNCTION", "NAME");
 }
 
-static void list_probe(FILE *fp, const struct probe *p)
+static void list_probe(struct cli *cli, const struct probe *p)
 {
+	FILE *fp = cli->out;
 	fprintf(fp, "%5u %10s %17s %33s %s\n", p->id, p->prov, p->mod, p->func, p->name);
+	if (cli->args.verbose)
+		cli_types_args(cli, p, fp);
 }
 
 static void list_matches(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->probe_cnt; i++)
 		if (cli->probes[i].prog_cnt)
-			list_probe(cli->out, probe_at(cli->table, i));
+			list_probe(cli, probe_at(cli->table, i));
 	for (uint32_t i = 0; i < cli->match_cnt; i++) {
 		const struct cli_match *m = &cli->matches[i];
 		const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
@@ -38,7 +41,7 @@ static int list_all(struct cli *cli)
 	if (!cli->table || probe_match(cli->table, &any, NULL, NULL, 0, &found, &cnt, &e) < 0)
 		return CLI_ERROR;
 	for (uint32_t i = 0; i < cnt; i++)
-		list_probe(cli->out, probe_at(cli->table, found[i]));
+		list_probe(cli, probe_at(cli->table, found[i]));
 	free(found);
 	return CLI_OK;
 }

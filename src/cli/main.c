@@ -72,6 +72,7 @@ static void cli_deinit(struct cli *cli)
 	if (cli->compiled)
 		d_program_deinit(&cli->prog);
 	d_destroy(cli->d);
+	cli_types_close(cli);
 	cli_args_deinit(&cli->args);
 }
 

@@ -228,9 +228,36 @@ uint64_t cli_match_total(const struct cli *cli)
 	return n;
 }
 
+static void print_stability(const char *title, const struct d_stability *s)
+{
+	printf("\n\tMinimum %s Attributes\n\t\tIdentifier Names: %s\n\t\tData Semantics:   %s\n\t\tDependency Class: %s\n",
+		title, d_stability_name(s->name), d_stability_name(s->data), d_stability_class(s->dep));
+}
+
+/* -v, as dtrace(1) has it. */
+static void show_stability(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
+		const struct cli_source *src = &cli->args.srcs[i];
+		struct d_stability desc, stmt;
+		if (src->kind == D_SRC_LIBRARY)
+			continue;
+		d_stability(cli->d, i, &desc, &stmt);
+		printf("\nStability attributes for %s %s:\n", src->kind == D_SRC_PROGRAM ? "script" : "description", src->name);
+		print_stability("Probe Description", &desc);
+		print_stability("Statement", &stmt);
+		printf("\n");
+	}
+	fflush(stdout);
+}
+
 void cli_match_notice(struct cli *cli)
 {
-	if (cli->args.opts.quiet || cli->noticed)
+	if (cli->noticed)
+		return;
+	if (cli->args.verbose)
+		show_stability(cli);
+	if (cli->args.opts.quiet)
 		return;
 	cli->noticed = true;
 	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {

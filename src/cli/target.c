@@ -71,8 +71,7 @@ static bool is_target(const struct cli *cli, pid_t pid)
 	return false;
 }
 
-/* The process that provider "pidN" names, if it runs; else 0. */
-static pid_t pid_named(const char *prov)
+pid_t cli_pid_named(const char *prov)
 {
 	struct obj_proc_info info;
 	char *end;
@@ -87,7 +86,7 @@ int cli_targets_add_named(struct cli *cli)
 	for (uint32_t i = 0; i < cli->prog.plan.clause_cnt; i++) {
 		const struct plan_clause *c = &cli->prog.plan.clauses[i];
 		for (uint32_t k = 0; k < c->desc_cnt; k++) {
-			pid_t pid = c->descs[k].prov ? pid_named(c->descs[k].prov) : 0;
+			pid_t pid = c->descs[k].prov ? cli_pid_named(c->descs[k].prov) : 0;
 			if (!pid || is_target(cli, pid))
 				continue;
 			struct cli_target *more = realloc(cli->targets, (cli->target_cnt + 1) * sizeof(*more));

@@ -88,6 +88,8 @@ static int begin(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
+	if (cli->target_cnt == 1)
+		session_tool_reads(cli->session, cli->targets[0].pid);
 	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
@@ -155,6 +157,7 @@ int cli_verb_trace(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->args.dumps)
 		return cli_dump(cli);
+	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
 	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
 		return CLI_ERROR;

@@ -119,9 +119,14 @@ static int act_perform(struct act_run *r)
 			      act->kind == PLAN_COMMIT || act->kind == PLAN_DISCARD))
 		return err_setf(r->reterr, -EINVAL, "the plan has an action without its value");
 	switch (act->kind) {
-	case PLAN_TRACE: case PLAN_STACK: case PLAN_SYM: case PLAN_PRINT:
+	case PLAN_TRACE: case PLAN_STACK: case PLAN_SYM:
 		if (act->val_cnt)
 			consume_val_print_trace(c, c->opts.out, &act->vals[0], &r->src);
+		return 0;
+	case PLAN_PRINT:
+		if (act->val_cnt < 2 || act->type >= c->plan->type_cnt)
+			return err_setf(r->reterr, -EINVAL, "the plan has a print() without its type");
+		consume_print(c, c->opts.out, act, &r->src);
 		return 0;
 	case PLAN_TRACEMEM:
 		act_tracemem(r);

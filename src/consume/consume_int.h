@@ -137,6 +137,7 @@ const char *consume_site_str(const struct consume *, uint32_t off, uint32_t *ret
 uint64_t consume_val_u64(const struct plan_val *, const struct datum_src *);
 int64_t consume_val_int(const struct plan_val *, const struct datum_src *);
 /* Bytes of a string, byte array or stack; never NULL. */
+void consume_print(struct consume *, FILE *out, const struct plan_act *, const struct datum_src *); /* print.c */
 const uint8_t *consume_val_bytes(const struct consume *, const struct plan_val *, const struct datum_src *,
 				 uint32_t *ret_cnt);
 bool consume_val_is_string(const struct plan_val *);

@@ -75,6 +75,7 @@ static void check_pred(struct d_compiler *c, struct d_node *n)
 static void check_clause(struct d_compiler *c, struct d_node *n)
 {
 	bool pred_first = n->l && assigns(n->l);
+	c->clause = n;
 	if (pred_first)
 		check_pred(c, n);
 	c->clause_did = 0;
@@ -84,6 +85,7 @@ static void check_clause(struct d_compiler *c, struct d_node *n)
 	if (n->l && !pred_first)
 		check_pred(c, n);
 	c->region = NULL;
+	c->clause = NULL;
 	n->clause = c->clause_cnt++;
 }
 

@@ -349,6 +349,7 @@ void d_check_action(struct d_compiler *c, struct d_node *n)
 	case D_A_USTACK: case D_A_STACK: check_frames(c, n); break;
 	case D_A_CLEAR: case D_A_TRUNC: case D_A_NORMALIZE: case D_A_DENORMALIZE: check_agg_action(c, n); break;
 	case D_A_SETOPT: check_setopt(c, n); break;
+	case D_A_PRINT: d_check_print(c, n); break;
 	default: break;
 	}
 }

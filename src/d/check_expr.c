@@ -42,7 +42,7 @@ bool d_is_lvalue(const struct d_node *n)
 bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *op)
 {
 	struct d_type *t = d_resolve(n->type);
-	if ((n->kind == N_IDENT || n->kind == N_INDEX) && n->var && !d_is_lvalue(n))
+	if (n->is_target || ((n->kind == N_IDENT || n->kind == N_INDEX) && n->var && !d_is_lvalue(n)))
 		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
 	else if (!d_is_lvalue(n))
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
@@ -165,6 +165,8 @@ static void check_incdec(struct d_compiler *c, struct d_node *n)
 	if (!d_operand_ok(c, n->l, op) || !d_check_writable(c, n->l, op))
 		return;
 	struct d_type *to = d_pointee(n->l->type);
+	if (to)
+		d_complete(c, to);
 	if (!d_is_scalar(n->l->type))
 		d_error(c, n->at, "D_OP_SCALAR", "operator %s requires operand of scalar type", op);
 	else if (to && !to->size)
@@ -180,6 +182,8 @@ static void check_deref(struct d_compiler *c, struct d_node *n)
 		n->type = n->l->type->xl->sou_type;
 		return;
 	}
+	if (to)
+		d_complete(c, to);
 	if (d_is_string(n->l->type)) {
 		n->type = c->t.char_;
 		return;
@@ -336,12 +340,17 @@ static void check_sizeof(struct d_compiler *c, struct d_node *n)
 	struct d_type *t = n->op_type;
 	uint32_t size;
 	n->type = c->t.ulong;
+	/* sizeof (foo_t), where only the traced program knows the word */
+	if (n->l && n->l->kind == N_IDENT && n->l->scope == D_GLOBAL && !d_var_find(c, D_GLOBAL, n->l->str) &&
+	    (t = d_ext_named(c, n->l->str)))
+		n->l = NULL;
 	if (n->l) {
 		d_check_expr(c, n->l);
 		t = n->l->type;
 		if (d_bad(n->l))
 			return;
 	}
+	d_complete(c, t);
 	size = n->l && n->l->kind == N_STR ? n->l->len + 1 : d_is_string(t) ? c->opts.strsize : d_resolve(t)->size;
 	if (n->l && n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
 		d_error(c, n->at, "D_SIZEOF_BITFIELD", "cannot apply sizeof to a bit-field");
@@ -357,6 +366,7 @@ static void check_offsetof(struct d_compiler *c, struct d_node *n)
 	uint32_t off = 0;
 	n->type = c->t.ulong;
 	n->is_const = true;
+	d_complete(c, t);
 	if (!d_is_sou(t) || t->is_incomplete) {
 		d_error(c, n->at, "D_OFFSETOF_TYPE", "offsetof operand must be a struct or union type");
 		return;
@@ -392,7 +402,7 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 			n->op == T_ARROW ? " pointer" : "");
 		return;
 	}
-	if (t->is_incomplete) {
+	if (!d_complete(c, t)) {
 		d_error(c, n->at, "D_OP_INCOMPLETE", "operator %s cannot be applied to a forward declaration: no "
 			"%s definition is "
 			"available", op, d_type_str(c, t));

@@ -10,6 +10,8 @@ static const char *prefix(enum d_scope s)
 static void undefined(struct d_compiler *c, struct d_node *n)
 {
 	n->type = c->t.err;
+	if (n->scope == D_GLOBAL && d_ext_ident(c, n))
+		return;
 	if (n->scope != D_GLOBAL)
 		d_error(c, n->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix(n->scope),
 			n->str);
@@ -214,9 +216,7 @@ static bool check_named(struct d_compiler *c, struct d_node *n)
 		return true;
 	}
 	if (v && v->kind == D_VAR_BUILTIN && v->id == D_B_ARGS) {
-		d_error(c, n->at, "D_ARGS_IDX", "args[ ] has no types for these probes in this version: use arg0, "
-			"arg1, ...");
-		n->type = c->t.err;
+		d_check_args_index(c, n);
 		return true;
 	}
 	n->var = NULL;
@@ -257,7 +257,7 @@ void d_check_index(struct d_compiler *c, struct d_node *n)
 		d_error(c, n->at, "D_DEREF_VOID", "cannot index a pointer to %s", d_type_str(c, to));
 		return;
 	}
-	if (to && d_resolve(to)->is_incomplete) {
+	if (to && !d_complete(c, to)) {
 		d_error(c, n->at, "D_OP_INCOMPLETE", "operator [ ] cannot be applied to a forward declaration: no "
 			"%s definition is "
 			"available", d_type_str(c, to));

@@ -117,6 +117,8 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 		return;
 	check_tops(c);
 	c->region = NULL;
+	if (!c->err_cnt)
+		d_check_stability(c);
 	c->checked = true;
 	if (!c->clause_cnt && !c->err_cnt && !c->opts.empty_ok)
 		d_error(c, end_of_program(c), "D_EMPTY", "empty D program translation unit");

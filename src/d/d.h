@@ -8,6 +8,7 @@
 #ifndef D_D_H
 #define D_D_H
 
+#include "base/tdesc.h"
 #include "ir/plan.h"
 
 /* Where a piece of source came from. */
@@ -23,22 +24,6 @@ struct d_source {
 	} kind;
 	char **macro_args; /* $1 .. for it; NULL-terminated or NULL; [0] is $0 */
 };
-
-/* Stability of a name, of what it means, and the class of systems for which that holds; ORDER attr.c. */
-enum d_stability {
-	D_STAB_INTERNAL, D_STAB_PRIVATE, D_STAB_OBSOLETE, D_STAB_EXTERNAL, D_STAB_UNSTABLE, D_STAB_EVOLVING,
-	D_STAB_STABLE, D_STAB_STANDARD
-};
-enum d_class { D_CLASS_UNKNOWN, D_CLASS_CPU, D_CLASS_PLATFORM, D_CLASS_GROUP, D_CLASS_ISA, D_CLASS_COMMON };
-struct d_attr {
-	uint8_t name, data, class;
-};
-#define D_ATTR_BEST { D_STAB_STANDARD, D_STAB_STANDARD, D_CLASS_COMMON }
-/* "Stable/Evolving/Common", case aside; what is left out is the best. */
-bool d_attr_parse(const char *, struct d_attr *ret);
-struct d_attr d_attr_min(struct d_attr, struct d_attr);
-const char *d_stability_name(uint8_t);
-const char *d_class_name(uint8_t);
 
 struct d_macros { /* $target, $pid, ... */
 	int64_t target, pid, ppid, uid, gid, euid, egid, sid, pgid, projid, taskid;
@@ -66,10 +51,42 @@ struct d_diag {
  * -EINVAL/-ENOENT with a message that becomes a diagnostic. */
 typedef int d_option_fn(void *arg, const char *name, const char *value /* NULL: none */, struct err *reterr);
 
+/*
+ * What is known of the traced program's types; any may be NULL. Descriptions
+ * have to live as long as the compiler. @scope: a module; NULL: any.
+ */
+struct d_types {
+	/* By tag, or for TDESC_TYPEDEF any type of one word. NULL: there is none. */
+	const struct tdesc *(*find)(void *arg, const char *scope, enum tdesc_kind, const char *name);
+	/* Loads members and enumerators; must be there if find is. */
+	void (*load)(void *arg, const struct tdesc *);
+	/* A variable. 0, or a negative errno with a sentence. */
+	int (*var)(void *arg, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr);
+	/* An enumerator. */
+	bool (*enumerator)(void *arg, const char *scope, const char *name, struct tdesc_const *ret);
+	/* Prototypes (loaded) of the functions that a probe description means: at most @cap. */
+	uint32_t (*protos)(void *arg, const struct plan_probe_desc *, const struct tdesc **ret, uint32_t cap,
+			   uint32_t *ret_unknown);
+	/* A probe description was read: what follows may ask about its process. */
+	void (*described)(void *arg, const struct plan_probe_desc *);
+	void *arg;
+};
+
+/* Stability attributes: "Evolving/Evolving/Common". */
+struct d_stability {
+	uint8_t name, data, dep; /* of the name, of what it means, of what it depends on; more is better */
+};
+/* Parts that are left out are the best; false: no such words. */
+bool d_stability_parse(const char *, struct d_stability *ret);
+const char *d_stability_name(uint8_t);
+const char *d_stability_class(uint8_t);
+
 struct d_opts {
 	struct d_macros macros;
 	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
 	bool zdefs;            /* -Z */
+	bool has_amin;         /* -x amin: what is less stable is an error */
+	struct d_stability amin;
 	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
 	bool argref;           /* arguments need not be used */
 	bool pspec;            /* what may be a description is one */
@@ -78,6 +95,7 @@ struct d_opts {
 	d_option_fn *set_option;
 	void *set_option_arg;
 	bool (*depends)(const char *class, const char *name); /* whether it is there; NULL: all are */
+	struct d_types types;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
 };
@@ -102,6 +120,9 @@ const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
  * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
 void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
 void d_program_deinit(struct d_program *); /* NULL is fine */
+/* The least stability of the probe descriptions and of the statements of a
+ * source that was compiled. */
+void d_stability(const struct d_compiler *, uint32_t src, struct d_stability *ret_desc, struct d_stability *ret_stmt);
 
 /* Probes that the program declares in provider { }; a non-zero result of @fn ends the walk and is returned. */
 struct d_probe_arg {

@@ -149,7 +149,16 @@ struct d_type {
 	uint64_t cnt; /* of elements */
 	struct d_member *members;
 	const struct d_xlator *xl; /* D_T_XLATED */
+	struct d_enumerator *enums;
+	struct d_ext *ext; /* of the traced program: where it comes from */
+	bool ext_tried;    /* incomplete, and nothing is known of it */
 	struct d_type *ptr; /* the pointer to it, once there is one */
+};
+
+struct d_enumerator {
+	const char *name;
+	int64_t val;
+	struct d_enumerator *next;
 };
 
 struct d_basics {
@@ -166,6 +175,7 @@ struct d_type *d_resolve(struct d_type *); /* through typedefs */
 const char *d_type_str(struct d_compiler *, const struct d_type *);
 bool d_type_same(struct d_type *, struct d_type *);
 bool d_is_int(struct d_type *);     /* enums too */
+bool d_is_signed(const struct d_type *); /* of integers and enums, resolved */
 bool d_is_ptr(struct d_type *);     /* pointers and arrays */
 bool d_is_scalar(struct d_type *);
 bool d_is_string(struct d_type *);
@@ -181,6 +191,15 @@ int64_t d_convert(struct d_type *from, struct d_type *to, int64_t v); /* an oper
 int64_t d_canon(struct d_type *, int64_t v); /* as a register holds a value of the type */
 void d_layout_sou(struct d_type *);
 const struct d_member *d_member_find(struct d_type *, const char *name, uint32_t *ret_off);
+
+/* ---- types of the traced program (ext.c) ---- */
+
+struct d_type *d_ext_type(struct d_compiler *, const struct tdesc *); /* NULL: void */
+void d_ext_load(struct d_type *);        /* members, enumerators */
+bool d_ext_same(const struct d_type *, const struct d_type *);
+bool d_complete(struct d_compiler *, struct d_type *); /* looks for what was only declared */
+struct d_type *d_ext_tag(struct d_compiler *, enum d_type_kind, const char *name); /* scope`tag */
+struct d_type *d_ext_named(struct d_compiler *, const char *name); /* a type of one word; NULL */
 
 /* ---- names ---- */
 
@@ -216,6 +235,8 @@ struct d_var {
 	struct d_node *init; /* inlines */
 	struct d_var **params; /* inlines with keys: one for each */
 	struct d_var *next_param; /* parameters that can be seen, the nearest first */
+	bool has_stability;
+	struct d_stability stability; /* #pragma D attributes */
 	uint32_t reg;     /* parameters: the argument, where the body is being lowered */
 	bool holds_alloca, holds_other; /* check_alloca.c: what was assigned */
 	struct d_var *next; /* in order of creation */
@@ -248,7 +269,7 @@ enum d_func_kind { D_F_SUBR, D_F_ACTION, D_F_AGG, D_F_INLINE, D_F_UNSUP };
 enum d_action {
 	D_A_NONE, D_A_TRACE, D_A_TRACEMEM, D_A_PRINTF, D_A_PRINTA, D_A_USTACK, D_A_USYM, D_A_UADDR, D_A_UMOD, D_A_UFUNC,
 	D_A_EXIT, D_A_CLEAR, D_A_TRUNC, D_A_NORMALIZE, D_A_DENORMALIZE, D_A_SYSTEM, D_A_FREOPEN, D_A_SETOPT, D_A_SPECULATE, D_A_COMMIT, D_A_DISCARD, D_A_RAISE, D_A_STOP, D_A_CHILL,
-	D_A_FTRUNCATE, D_A_STACK, D_A_SYM, D_A_MOD, D_A_KERNEL,
+	D_A_FTRUNCATE, D_A_STACK, D_A_SYM, D_A_MOD, D_A_KERNEL, D_A_PRINT,
 };
 /* Subroutines that are made of instructions. */
 enum d_inline { D_I_GETMAJOR, D_I_GETMINOR, D_I_KERNEL };
@@ -271,6 +292,15 @@ struct d_var *d_var_find(struct d_compiler *, enum d_scope, const char *name);
 struct d_var *d_var_new(struct d_compiler *, enum d_scope, const char *name, enum d_var_kind, struct d_type *,
 			struct d_place);
 struct d_type *d_typename(struct d_compiler *, const char *name); /* NULL: none */
+
+/* #pragma D attributes, binding */
+struct d_pragma {
+	const char *what, *name;
+	bool has_stability;
+	struct d_stability stability;
+	struct d_place at;
+	struct d_pragma *next;
+};
 
 /* translator dst < src param > { member = expr; ... } */
 struct d_xmember {
@@ -324,6 +354,7 @@ struct d_node {
 	struct d_type *type;
 	struct d_type *op_type; /* what both operands become */
 	bool is_const;          /* val is its value */
+	bool is_target;         /* was args[] or a variable of the traced program */
 	bool is_act;            /* a call of an action: no value */
 	int64_t val;
 	struct d_var *var;
@@ -372,6 +403,8 @@ struct d_compiler {
 	struct d_map names; /* interned strings */
 	struct d_map seen;  /* identifiers that looked like variables */
 	struct d_basics t;
+	struct d_map exts, ext_missing, print_types; /* by description; by name; by type */
+	struct d_node *clause; /* that is being checked */
 	struct d_map typedefs, tags[3], vars[D_SCOPE_CNT], funcs, aggs;
 	struct d_var *var_list, **var_tail;
 	struct d_agg *agg_list, **agg_tail;
@@ -381,6 +414,7 @@ struct d_compiler {
 	struct d_node *tops, **top_tail;
 	bool checked;
 	struct d_xlator *xlators, **xlator_tail;
+	struct d_pragma *pragmas; /* that name what may be defined later */
 	struct d_map providers; /* by name: the first N_PROVIDER */
 	struct d_var *params;
 	/* Copies of elements that are wholes, behind the this-> variables: bytes used where the check is, by the clause
@@ -445,6 +479,12 @@ void d_expect(struct d_parser *, enum d_tok_kind, const char *where);
 void d_enter(struct d_parser *);
 void d_leave(struct d_parser *);
 
+/* Words that D does not know, as types of the traced program. */
+bool d_ext_at_type(struct d_parser *);
+struct d_type *d_ext_type_word(struct d_parser *, bool has_storage);
+bool d_ext_at_decl(struct d_parser *, size_t end);
+size_t d_ext_word_end(const char *text, size_t start, size_t end); /* of a.out`x, ns::y */
+
 void d_parse_source(struct d_compiler *, uint32_t src);
 struct d_node *d_node_new(struct d_parser *, enum d_node_kind, struct d_place);
 struct d_node *d_node_done(struct d_parser *, struct d_node *); /* its children are there: bounds its height */
@@ -497,6 +537,9 @@ void d_check_agg_ref(struct d_compiler *, struct d_node *);
 void d_check_agg_stmt(struct d_compiler *, struct d_node *);
 void d_check_format(struct d_compiler *, struct d_node *call, const char *fmt, struct d_node *fmt_node,
 		    struct d_node *args, bool aggs);
+/* stability.c */
+struct d_stability d_stability_of(const struct d_node *); /* checked */
+void d_check_stability(struct d_compiler *);
 /* check_xlate.c */
 void d_check_translator(struct d_compiler *, struct d_node *);
 void d_check_provider(struct d_compiler *, struct d_node *);
@@ -522,6 +565,15 @@ bool d_is_memory(const struct d_node *); /* lies in memory of the traced process
 void d_fold(struct d_compiler *, struct d_node *);
 struct d_agg *d_agg_get(struct d_compiler *, const char *name, struct d_place);
 bool d_bad(const struct d_node *); /* its type is unknown: reported already */
+
+/* ext_args.c: become what they stand for */
+void d_check_args_index(struct d_compiler *, struct d_node *);
+bool d_ext_ident(struct d_compiler *, struct d_node *); /* false: it names no variable of a program */
+
+/* print.c */
+void d_check_print(struct d_compiler *, struct d_node *);
+uint32_t d_print_bytes(const struct d_node *call);
+uint32_t d_print_type(struct d_compiler *, const struct d_node *call); /* index in the plan */
 
 /* ---- layout and lowering ---- */
 

@@ -2,7 +2,6 @@
 #include "d/d_int.h"
 
 static const char needs_kernel[] = "it is of the kernel's side, which this version does not trace";
-static const char later[] = "this version does not have it yet";
 
 /* Letters of args: see struct d_func. */
 static const struct d_func funcs[] = {
@@ -32,6 +31,7 @@ static const struct d_func funcs[] = {
 	{ "freopen", D_F_ACTION, D_A_FREOPEN, "void", "a.", NULL },
 	{ "jstack", D_F_ACTION, D_A_USTACK, "stack", "II", NULL, "uint32_t, uint32_t" },
 	{ "normalize", D_F_ACTION, D_A_NORMALIZE, "void", "@a", NULL, "aggregation, uint64_t" },
+	{ "print", D_F_ACTION, D_A_PRINT, "void", "a", NULL, "void *" },
 	{ "printa", D_F_ACTION, D_A_PRINTA, "void", "a.", NULL },
 	{ "printf", D_F_ACTION, D_A_PRINTF, "void", "a.", NULL, "string" },
 	{ "setopt", D_F_ACTION, D_A_SETOPT, "void", "sS", NULL, "char *, char *" },
@@ -100,7 +100,6 @@ static const struct d_func funcs[] = {
 	{ "d_path", D_F_UNSUP, 0, "string", ".", needs_kernel },
 	{ "ddi_pathname", D_F_UNSUP, 0, "string", ".", needs_kernel },
 	{ "pcap", D_F_UNSUP, 0, "void", ".", needs_kernel },
-	{ "print", D_F_UNSUP, 0, "void", ".", later },
 };
 
 void d_funcs_init(struct d_compiler *c)

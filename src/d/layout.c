@@ -112,8 +112,8 @@ static void int_val(struct plan_val *v, struct d_type *t)
 {
 	t = d_resolve(t);
 	v->kind = t->kind == D_T_PTR ? PLAN_PTR : PLAN_INT;
-	v->size = t->kind == D_T_ENUM ? 4 : t->size;
-	v->is_signed = t->kind == D_T_ENUM || t->is_signed;
+	v->size = t->size;
+	v->is_signed = d_is_signed(t);
 }
 
 /* How a value of @t is kept; *ret_tail: the most bytes it can add to the tail. */
@@ -290,6 +290,14 @@ static void layout_tracemem(struct d_rec_layout *r, struct d_node *n)
 		add_int(r, a, 8);
 }
 
+static void layout_print(struct d_rec_layout *r, struct d_node *n)
+{
+	struct plan_act *a = add_act(r, n, PLAN_PRINT, 2);
+	add_val(r, a, (struct plan_val){ .kind = PLAN_PTR, .size = 8 }, 0);
+	add_val(r, a, (struct plan_val){ .kind = PLAN_BYTES }, (uint32_t)align_up(d_print_bytes(n), 8));
+	a->type = d_print_type(r->c, n);
+}
+
 static void layout_agg_act(struct d_rec_layout *r, struct d_node *n, enum plan_act_kind kind)
 {
 	struct plan_act *a = add_act(r, n, kind, 1);
@@ -342,6 +350,7 @@ static void layout_act(struct d_rec_layout *r, struct d_node *n)
 	case D_A_NORMALIZE: layout_agg_act(r, n, PLAN_NORMALIZE); break;
 	case D_A_DENORMALIZE: layout_agg_act(r, n, PLAN_DENORMALIZE); break;
 	case D_A_SETOPT: layout_vals(r, n, PLAN_SETOPT); break;
+	case D_A_PRINT: layout_print(r, n); break;
 	case D_A_SPECULATE: layout_speculate(r); break;
 	case D_A_COMMIT: add_int(r, add_act(r, n, PLAN_COMMIT, 1), 8); break;
 	case D_A_DISCARD: add_int(r, add_act(r, n, PLAN_DISCARD, 1), 8); break;

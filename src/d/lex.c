@@ -168,6 +168,7 @@ static void lex_word(struct d_parser *p, struct d_tok *t)
 	size_t start = p->pos;
 	while (is_ident(p->text[p->pos]))
 		p->pos++;
+	p->pos = d_ext_word_end(p->text, start, p->pos);
 	t->kind = d_keyword(p->text + start, p->pos - start);
 	t->str = d_intern(p->c, p->text + start, p->pos - start);
 	t->len = (uint32_t)(p->pos - start);
@@ -228,7 +229,7 @@ static bool at_decl(struct d_parser *p)
 	if (begins_decl(d_keyword(p->text + p->pos, end - p->pos)))
 		return true;
 	if (!d_typename(p->c, d_intern(p->c, p->text + p->pos, end - p->pos)))
-		return false;
+		return d_ext_at_decl(p, end);
 	end += strspn(p->text + end, " \t");
 	return is_ident(p->text[end]) || p->text[end] == '*' || p->text[end] == '(' || p->text[end] == ';';
 }

@@ -64,8 +64,8 @@ static uint32_t extend(struct lw *l, uint32_t v, uint32_t bytes, bool is_signed)
 static void int_shape(struct d_type *t, uint32_t *bytes, bool *is_signed)
 {
 	t = d_resolve(t);
-	*bytes = t->kind == D_T_INT ? t->size : t->kind == D_T_ENUM ? 4 : 8;
-	*is_signed = t->kind == D_T_ENUM || (t->kind == D_T_INT && t->is_signed);
+	*bytes = t->kind == D_T_INT || t->kind == D_T_ENUM ? t->size : 8;
+	*is_signed = d_is_signed(t);
 }
 
 uint32_t lw_narrow(struct lw *l, uint32_t v, struct d_type *t)

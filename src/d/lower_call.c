@@ -121,6 +121,13 @@ static void lower_tracemem(struct lw *l, const struct plan_act *act, struct d_no
 		put(l, &act->vals[1], lw_as(l, size->next, l->c->t.long_));
 }
 
+static void lower_print(struct lw *l, const struct plan_act *act, struct d_node *n)
+{
+	uint32_t addr = lw_addr(l, n->args);
+	put(l, &act->vals[0], addr);
+	put_mem(l, &act->vals[1], addr, d_print_bytes(n));
+}
+
 static void lower_speculate(struct lw *l, struct d_node *n)
 {
 	uint64_t args[] = { lw_as(l, n->args, l->c->t.int_), l->pc->spec_bytes };
@@ -150,6 +157,9 @@ void lw_action(struct lw *l, struct d_node *n)
 		break;
 	case D_A_TRACEMEM:
 		lower_tracemem(l, act, n);
+		break;
+	case D_A_PRINT:
+		lower_print(l, act, n);
 		break;
 	case D_A_SPECULATE:
 		lower_speculate(l, n);

@@ -233,7 +233,7 @@ uint32_t lw_load(struct lw *l, const struct lw_place *p, struct d_node *n)
 		return lw_place_addr(l, p);
 	if (n->kind == N_MEMBER && n->memb->bits)
 		return lw_load_bits(l, p, n->memb);
-	return lw_load_int(l, p, t->size, t->kind == D_T_ENUM || t->is_signed);
+	return lw_load_int(l, p, t->size, d_is_signed(t));
 }
 
 /* ---- writing ---- */

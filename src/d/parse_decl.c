@@ -42,7 +42,7 @@ bool d_at_type(struct d_parser *p)
 	case T_VOLATILE: case T_BOOL:
 		return true;
 	case T_IDENT:
-		return d_typename(p->c, p->tok.str) != NULL;
+		return d_typename(p->c, p->tok.str) || d_ext_at_type(p);
 	default:
 		return false;
 	}
@@ -179,6 +179,7 @@ static int64_t parse_enum_value(struct d_parser *p, const char *name)
 
 static void parse_enumerators(struct d_parser *p, struct d_type *t)
 {
+	struct d_enumerator **tail = &t->enums;
 	int64_t val = 0;
 	t->size = t->align = 4;
 	t->is_signed = true;
@@ -191,7 +192,11 @@ static void parse_enumerators(struct d_parser *p, struct d_type *t)
 		d_next(p);
 		if (d_accept(p, T_ASGN))
 			val = parse_enum_value(p, name);
-		add_enumerator(p, t, name, at, (int32_t)val++);
+		add_enumerator(p, t, name, at, (int32_t)val);
+		struct d_enumerator *e = d_alloc(p->c, sizeof(*e));
+		*e = (struct d_enumerator){ name, (int32_t)val++, NULL };
+		*tail = e;
+		tail = &e->next;
 	} while (d_accept(p, T_COMMA));
 	d_expect(p, T_RBRACE, "after the enumerators");
 }
@@ -225,6 +230,9 @@ static struct d_type *parse_tagged(struct d_parser *p, const struct d_words *w, 
 			d_unexpected(p, "what is in it");
 		d_fail(p, at, "D_DECL_SCOPE", "D scoping operator may not be used in a type name");
 	}
+	struct d_type *ext = scope ? d_ext_tag(p->c, kind, name) : NULL;
+	if (ext)
+		return ext;
 	if (scope)
 		name = d_intern(p->c, scope + 1, strlen(scope + 1));
 	struct d_type *t = tag_type(p, kind, name);
@@ -289,7 +297,8 @@ static bool type_word(struct d_parser *p, struct d_words *w, struct specs *s)
 	else if (p->tok.kind == T_STRING)
 		t = p->c->t.string;
 	else if (p->tok.kind == T_IDENT && !w->any && !w->type)
-		t = d_typename(p->c, p->tok.str);
+		t = d_typename(p->c, p->tok.str) ? d_typename(p->c, p->tok.str) :
+			d_ext_type_word(p, s->storage != ST_NONE);
 	else
 		return false;
 	if (!t)
@@ -469,6 +478,7 @@ static void apply_part(struct d_parser *p, struct declr *d, const struct deriv *
 		d->type = d_type_ptr(p->c, d->type);
 		break;
 	case DV_ARRAY:
+		d_complete(p->c, base);
 		if (base->kind == D_T_VOID)
 			d_fail(p, v->at, "D_DECL_VOIDOBJ", "cannot declare array of void");
 		if (base->kind == D_T_FUNC || base->is_incomplete)

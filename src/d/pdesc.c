@@ -76,6 +76,8 @@ void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
 		parse_id(p, n);
 	else
 		split_desc(p, n);
+	if (p->c->opts.types.described)
+		p->c->opts.types.described(p->c->opts.types.arg, n->desc);
 	while (*tail)
 		tail = &(*tail)->next;
 	*tail = n;

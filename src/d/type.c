@@ -146,13 +146,19 @@ bool d_type_same(struct d_type *a, struct d_type *b)
 	}
 	if (a->kind == D_T_INT && b->kind == D_T_INT) /* long and long long are one to a tracer */
 		return a->size == b->size && a->is_signed == b->is_signed;
-	return a == b;
+	return a == b || d_ext_same(a, b);
 }
 
 bool d_is_int(struct d_type *t)
 {
 	t = d_resolve(t);
 	return t->kind == D_T_INT || t->kind == D_T_ENUM;
+}
+
+/* An enum is an int, but for small ones that a traced program may have. */
+bool d_is_signed(const struct d_type *t)
+{
+	return t->kind == D_T_ENUM ? t->size >= 4 || t->is_signed : t->kind == D_T_INT && t->is_signed;
 }
 
 bool d_is_ptr(struct d_type *t)
@@ -252,15 +258,13 @@ int64_t d_convert(struct d_type *from, struct d_type *to, int64_t v)
 int64_t d_canon(struct d_type *t, int64_t v)
 {
 	t = d_resolve(t);
-	if (t->kind == D_T_ENUM)
-		return (int32_t)v;
-	if (t->kind != D_T_INT || t->size >= 8)
+	if ((t->kind != D_T_INT && t->kind != D_T_ENUM) || t->size >= 8)
 		return v;
 	if (t->is_bool)
 		return v != 0;
 	unsigned drop = 64 - t->size * 8;
 	uint64_t u = (uint64_t)v << drop;
-	return t->is_signed ? (int64_t)u >> drop : (int64_t)(u >> drop);
+	return d_is_signed(t) ? (int64_t)u >> drop : (int64_t)(u >> drop);
 }
 
 /* ---- structures ---- */
@@ -313,6 +317,7 @@ void d_layout_sou(struct d_type *t)
 const struct d_member *d_member_find(struct d_type *t, const char *name, uint32_t *ret_off)
 {
 	t = d_resolve(t);
+	d_ext_load(t);
 	for (const struct d_member *m = t->members; m; m = m->next) {
 		if (m->name == name) {
 			*ret_off = m->off;

@@ -24,6 +24,14 @@ static void clause_deinit(struct plan_clause *c)
 	free(c->descs);
 }
 
+static void type_deinit(struct plan_type *t)
+{
+	for (uint32_t i = 0; i < t->part_cnt; i++)
+		free(t->parts[i].name);
+	free(t->parts);
+	free(t->name);
+}
+
 void plan_deinit(struct plan *p)
 {
 	if (!p)
@@ -34,6 +42,9 @@ void plan_deinit(struct plan *p)
 		free(p->aggs[i].name);
 		free(p->aggs[i].keys);
 	}
+	for (uint32_t i = 0; i < p->type_cnt; i++)
+		type_deinit(&p->types[i]);
+	free(p->types);
 	free(p->clauses);
 	free(p->aggs);
 	*p = (struct plan){ 0 };

@@ -44,6 +44,28 @@ enum plan_act_kind {
 	PLAN_FTRUNCATE,
 };
 
+/* A type as print() shows it. */
+enum plan_type_kind {
+	PLAN_TYPE_NONE, /* not shown */
+	PLAN_TYPE_INT, PLAN_TYPE_CHAR, PLAN_TYPE_FLOAT, PLAN_TYPE_ENUM, PLAN_TYPE_PTR,
+	PLAN_TYPE_ARRAY, PLAN_TYPE_SOU, /* structure or union */
+};
+struct plan_type {
+	enum plan_type_kind kind;
+	char *name; /* "struct foo", "uint8_t"; owned */
+	uint32_t bytes;
+	bool is_signed;
+	bool is_char;   /* a byte: an array of it ends at a NUL */
+	uint32_t base, cnt; /* of arrays: index of the element's type; elements */
+	struct plan_part { /* members, enumerators */
+		char *name; /* owned; NULL: none */
+		uint32_t type; /* index */
+		uint32_t off, bit_off, bits; /* bits 0: no bit-field; bit_off: from off */
+		int64_t val; /* of enumerators */
+	} *parts; /* owned */
+	uint32_t part_cnt;
+};
+
 struct plan_act {
 	enum plan_act_kind kind;
 	int guard; /* bit of the record's branch mask (payload u64 at plan_clause.mask_off); -1: always */
@@ -53,6 +75,7 @@ struct plan_act {
 	uint32_t *aggs; /* ids, owned */
 	uint32_t agg_cnt;
 	bool has_arg; /* trunc(@, n), ... */
+	uint32_t type; /* PLAN_PRINT: index; vals: address, bytes */
 };
 
 struct plan_clause {
@@ -85,6 +108,8 @@ struct plan {
 	uint32_t clause_cnt;
 	struct plan_agg *aggs; /* index = id */
 	uint32_t agg_cnt;
+	struct plan_type *types; /* of what is printed */
+	uint32_t type_cnt;
 	bool destructive;  /* some clause changes something: it needs -w */
 };
 void plan_deinit(struct plan *); /* frees all that it owns; NULL is fine */

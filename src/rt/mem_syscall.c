@@ -39,6 +39,14 @@ static int64_t vm_io(long nr, struct wire_thread *thr, const void *own, uint64_t
 	return r;
 }
 
+/* Probes of the tool itself (BEGIN, tick, END) see the traced program's memory: its stack is none of theirs,
+ * and where the program has gone there is nothing to see instead. */
+static int other_io(long nr, const struct rt_ctx *ctx, const void *own, uint64_t addr, uint64_t bytes)
+{
+	struct io local = { (uint64_t)own, bytes }, remote = { addr, bytes };
+	return sys6(nr, ctx->thr->mem_pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0) == (int64_t)bytes ? 0 : -1;
+}
+
 /* Whether @addr is in memory of alloca(), and then how much of it is behind it. */
 static bool in_alloca(struct rt_ctx *ctx, uint64_t addr, uint64_t *ret_left)
 {
@@ -59,12 +67,16 @@ static bool is_stale(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes)
 int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 {
 	uint64_t shm = (uint64_t)ctx->shm;
+	bool other = UNLIKELY(ctx->thr->mem_pid);
 	if (is_stale(ctx, addr, bytes))
 		return -1;
-	if (inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi) || inside(addr, bytes, shm, shm + ctx->shm->bytes)) {
+	if (inside(addr, bytes, shm, shm + ctx->shm->bytes) ||
+	    (!other && inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi))) {
 		mem_copy(dst, (const void *)addr, bytes);
 		return 0;
 	}
+	if (other)
+		return other_io(SYS_process_vm_readv, ctx, dst, addr, bytes);
 	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
 		return -1;
 	return vm_io(SYS_process_vm_readv, ctx->thr, dst, addr, bytes) == (int64_t)bytes ? 0 : -1;
@@ -76,6 +88,8 @@ int rt_mem_write(struct rt_ctx *ctx, uint64_t addr, const void *src, uint64_t by
 	bool ours = addr < shm + ctx->shm->bytes && addr + bytes > shm;
 	if (ours || addr + bytes < addr || ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
 		return -1;
+	if (UNLIKELY(ctx->thr->mem_pid))
+		return other_io(SYS_process_vm_writev, ctx, src, addr, bytes);
 	return vm_io(SYS_process_vm_writev, ctx->thr, src, addr, bytes) == (int64_t)bytes ? 0 : -1;
 }
 

@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #define MIB (1ULL << 20)
+/* A hint, away from where programs and the kernel put things: an address of the
+ * traced program that the tool's own probes read is not to look like one of ours. */
+#define SHM_PLACE ((void *)0x2a0000000000)
 
 static bool uses_stacks(const struct ir_image *image)
 {
@@ -99,7 +102,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	if (r)
 		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
 				(unsigned long long)(layout->bytes / MIB), strerror(-r));
-	s->shm = mmap(NULL, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
+	s->shm = mmap(SHM_PLACE, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
 	if (s->shm == MAP_FAILED) {
 		s->shm = NULL;
 		return err_setf(reterr, -errno, "cannot map %llu MiB of shared memory: %s; try a smaller bufsize or aggsize",
@@ -133,6 +136,11 @@ static void fill_tool(struct session *s)
 	thread_reset(thr);
 	thr->tid = proc->pid;
 	thr->state = WIRE_THREAD_LIVE;
+}
+
+void session_tool_reads(struct session *s, pid_t pid)
+{
+	thread_at(s, 0)->mem_pid = (uint32_t)pid;
 }
 
 static int fill(struct session *s, struct err *reterr)

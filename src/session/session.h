@@ -44,6 +44,8 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 pid_t session_child_pid(const struct session_child *);
 int session_adopt(struct session *, struct session_child *, uint32_t *ret_proc, struct err *reterr);
 void session_child_kill(struct session_child *);
+/* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
+void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
 

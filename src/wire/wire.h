@@ -227,7 +227,7 @@ struct wire_thread {
 	uint64_t dyn_drops;   /* no room for a dynamic variable */
 	uint64_t agg_used;    /* bytes of the aggregation arena in use */
 	uint32_t own_pid;     /* the process's id as it sees it itself; 0: not asked yet */
-	uint32_t pad;
+	uint32_t mem_pid;     /* of the tool: the process whose memory its own probes read; 0: its own */
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t pad2;

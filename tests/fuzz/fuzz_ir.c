@@ -56,15 +56,21 @@ static char *run(struct ir_image *img, struct mkshm *m)
 	return exec_run(m, exec_interp, NULL, WIRE_SITE_ENTRY, progs, cnt, EXEC_NO_PC);
 }
 
-/* Nothing ran on the next level: what stands there came over the end of the scratch memory. */
-static void stayed_inside(struct mkshm *m)
+static void is_untouched(const uint8_t *p, const uint8_t *end)
 {
-	const struct wire_thread_geom *g = &m->shm->geom;
-	const uint8_t *p = mkshm_ctx(m, 0, 0)->scratch + m->shm->scratch_bytes;
-	const uint8_t *end = (const uint8_t *)mkshm_ctx(m, 0, 0) + (uint64_t)g->ctx_stride * WIRE_LEVEL_MAX;
 	for (; p < end; p++)
 		if (*p)
 			abort();
+}
+
+/* Nothing ran on the next level: what stands there came over the end of the scratch or the alloca() memory. */
+static void stayed_inside(struct mkshm *m)
+{
+	const struct wire_shm *shm = m->shm;
+	const uint8_t *ctx = (const uint8_t *)mkshm_ctx(m, 0, 0);
+	const uint8_t *alloca_mem = ctx + shm->alloca_off;
+	is_untouched(mkshm_ctx(m, 0, 0)->scratch + shm->scratch_bytes, alloca_mem);
+	is_untouched(alloca_mem + shm->alloca_bytes, ctx + (uint64_t)shm->geom.ctx_stride * WIRE_LEVEL_MAX);
 }
 
 /* Time and chance make two runs differ. */
