@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum opt_kind { OPT_FLAG, OPT_SWITCH, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_TEXT, OPT_CPP, OPT_VALUE };
+enum opt_kind { OPT_FLAG, OPT_SWITCH, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_TEXT, OPT_STAB, OPT_CPP, OPT_VALUE };
 enum opt_when { OPT_ARGS, OPT_START, OPT_ANY };
 
 static const struct opt {
@@ -29,6 +29,15 @@ static uint64_t *opt_field(struct cli_options *o, const struct opt *opt)
 	return (uint64_t *)((char *)o + opt->field);
 }
 
+static bool parse_stability(const char *s, uint64_t *ret)
+{
+	struct d_stability st;
+	if (!d_stability_parse(s, &st))
+		return false;
+	*ret = 1u << 24 | (uint32_t)st.name << 16 | (uint32_t)st.data << 8 | st.dep;
+	return true;
+}
+
 /* No value: 0, which for a flag is on. */
 static bool parse_value(const struct opt *opt, const char *s, uint64_t *ret)
 {
@@ -46,6 +55,8 @@ static bool parse_value(const struct opt *opt, const char *s, uint64_t *ret)
 		return !s || cli_optvalue_rate(s, ret);
 	case OPT_COUNT:
 		return !s || cli_optvalue_count(s, opt->dflt, ret);
+	case OPT_STAB:
+		return s && parse_stability(s, ret);
 	case OPT_TEXT:
 		return s != NULL;
 	case OPT_CPP:
@@ -109,7 +120,6 @@ void cli_options_deinit(struct cli_options *o)
 	for (uint32_t i = 0; i < o->libdir_cnt; i++)
 		free(o->libdirs[i]);
 	free(o->cpp_path);
-	free(o->amin_text);
 }
 
 static bool set_text(struct cli_options *o, const char *name, const char *value)
@@ -119,11 +129,6 @@ static bool set_text(struct cli_options *o, const char *name, const char *value)
 		return false;
 	if (!strcmp(name, "libdir") && o->libdir_cnt < ARRAY_CNT(o->libdirs)) {
 		o->libdirs[o->libdir_cnt++] = copy;
-		return true;
-	}
-	if (!strcmp(name, "amin")) {
-		free(o->amin_text);
-		o->amin_text = copy;
 		return true;
 	}
 	free(copy);
@@ -198,7 +203,7 @@ static void list_default(const struct opt *opt, char *buf, size_t cap)
 void cli_options_list(FILE *fp)
 {
 	/* ORDER enum opt_kind */
-	static const char *const kinds[] = { "on|off", "", "size", "rate", "count", "text", "text", "word" };
+	static const char *const kinds[] = { "on|off", "", "size", "rate", "count", "text", "a/b/c", "text", "word" };
 	fprintf(fp, "%-14s %-8s %-8s %s\n", "OPTION", "VALUE", "DEFAULT", "MEANING");
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		char dflt[32];

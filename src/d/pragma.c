@@ -133,21 +133,60 @@ static bool has(const struct control *ctl, uint32_t i, int first, int second)
 	return i + 1 < ctl->cnt && (int)ctl->words[i].kind == first && (int)ctl->words[i + 1].kind == second;
 }
 
+/* What it names may come later: kept until names are known. */
+static struct d_pragma *keep(struct d_parser *p, struct d_place at, const char *what, const char *name)
+{
+	struct d_pragma *k = d_alloc(p->c, sizeof(*k));
+	*k = (struct d_pragma){ .what = what, .name = d_intern(p->c, name, strlen(name)), .at = at,
+				.next = p->c->pragmas };
+	return p->c->pragmas = k;
+}
+
+static bool is_part(const char *s)
+{
+	return !strcmp(s, "provider") || !strcmp(s, "module") || !strcmp(s, "function") || !strcmp(s, "name") ||
+		!strcmp(s, "args");
+}
+
+/* attributes provider NAME PART */
+static void provider_attributes(struct d_parser *p, const struct control *ctl, uint32_t i)
+{
+	if (!has(ctl, i + 1, W_WORD, W_WORD))
+		d_fail(p, ctl->at, "D_PRAGMA_MALFORM", "malformed #pragma attributes <attributes> provider <name> <part>");
+	if (!is_part(ctl->words[i + 2].s))
+		d_fail(p, ctl->at, "D_PRAGMA_INVAL", "invalid component \"%s\" in attribute #pragma for provider %s",
+		       ctl->words[i + 1].s, ctl->words[i + 2].s);
+}
+
 static void attributes(struct d_parser *p, const struct control *ctl, uint32_t i)
 {
-	struct d_attr attr;
+	struct d_stability s;
 	if (!has(ctl, i, W_WORD, W_WORD))
 		d_fail(p, ctl->at, "D_PRAGMA_MALFORM", "malformed #pragma attributes <attributes> <ident>");
-	if (!d_attr_parse(ctl->words[i].s, &attr))
+	if (!d_stability_parse(ctl->words[i].s, &s))
 		d_fail(p, ctl->at, "D_PRAGMA_INVAL", "invalid attributes specified by #pragma attributes");
+	if (!strcmp(ctl->words[i + 1].s, "provider")) {
+		provider_attributes(p, ctl, i + 1);
+		return;
+	}
+	struct d_pragma *k = keep(p, ctl->at, "attributes", ctl->words[i + 1].s);
+	k->has_stability = true;
+	k->stability = s;
+}
+
+static bool is_version(const char *s)
+{
+	size_t len = strspn(s, "0123456789.");
+	return len && !s[len] && *s != '.' && s[len - 1] != '.' && !strstr(s, "..");
 }
 
 static void binding(struct d_parser *p, const struct control *ctl, uint32_t i)
 {
 	if (!has(ctl, i, W_STR, W_WORD))
 		d_fail(p, ctl->at, "D_PRAGMA_MALFORM", "malformed #pragma binding \"version\" <ident>");
-	if (strspn(ctl->words[i].s, "0123456789.") != strlen(ctl->words[i].s) || !strchr(ctl->words[i].s, '.'))
+	if (!is_version(ctl->words[i].s))
 		d_fail(p, ctl->at, "D_PRAGMA_INVAL", "invalid version string specified by #pragma binding");
+	keep(p, ctl->at, "binding", ctl->words[i + 1].s);
 }
 
 static void depends_on(struct d_parser *p, const struct control *ctl, uint32_t i)
