@@ -147,10 +147,10 @@ static int check_when(const struct opt *opt, enum cli_from from, struct err *ret
 static int set_one(struct cli_options *o, const struct opt *opt, const char *value, enum cli_from from,
 		   struct err *reterr)
 {
-	uint64_t v;
+	uint64_t v, word = 0;
 	int rc = from == FROM_RUN ? check_when(opt, from, reterr) : 0;
 	if (!rc && opt->kind == OPT_VALUE)
-		rc = cli_optvalue_check(opt->name, value, reterr);
+		rc = cli_optvalue_check(opt->name, value, &word, reterr);
 	if (rc)
 		return rc;
 	if (!parse_value(opt, value, &v) || (!strcmp(opt->name, "strsize") && v < 4) ||
@@ -162,7 +162,7 @@ static int set_one(struct cli_options *o, const struct opt *opt, const char *val
 	if ((opt->kind == OPT_CPP && !cpp_set(o, (char)opt->dflt, value)) ||
 	    (opt->kind == OPT_TEXT && !set_text(o, opt->name, value)))
 		return err_setf(reterr, -EINVAL, "Invalid value for specified option");
-	*opt_field(o, opt) = v;
+	*opt_field(o, opt) = opt->kind == OPT_VALUE ? word : v;
 	return 0;
 }
 

@@ -80,16 +80,18 @@ bool cli_optvalue_count(const char *s, uint64_t dflt, uint64_t *ret)
 	return true;
 }
 
-static bool one_of(const char *value, const char *words)
+/* Its number from 1; 0: none of them. */
+static unsigned one_of(const char *value, const char *words)
 {
 	size_t len = strlen(value);
-	for (const char *w = words; *w; w += strspn(w, " ")) {
+	unsigned nr = 1;
+	for (const char *w = words; *w; w += strspn(w, " "), nr++) {
 		size_t n = strcspn(w, " ");
 		if (n == len && !memcmp(w, value, len))
-			return true;
+			return nr;
 		w += n;
 	}
-	return false;
+	return 0;
 }
 
 static const char invalid[] = "Invalid value for specified option";
@@ -117,7 +119,7 @@ static int check_lockmem(const char *value)
 	return !strcmp(value, "unlimited") || cli_optvalue_size(value, &v) ? 0 : -EINVAL;
 }
 
-/* Values of which nothing but the form matters here. */
+/* Values that are words, or of which nothing but the form matters here. */
 static const struct {
 	const char *name;
 	const char *words; /* that are allowed; NULL: a number from @least to @most */
@@ -130,22 +132,23 @@ static const struct {
 	{ "tregs", NULL, 1, INT32_MAX }, { "useruid", NULL, 0, INT32_MAX },
 };
 
-static bool check_form(const char *name, const char *value)
+static bool check_form(const char *name, const char *value, uint64_t *ret)
 {
 	for (size_t i = 0; i < ARRAY_CNT(values); i++) {
 		if (strcmp(name, values[i].name))
 			continue;
 		if (values[i].words)
-			return one_of(value, values[i].words);
+			return (*ret = one_of(value, values[i].words)) != 0;
 		long n = atol(value); /* as dtrace does: what is no number is 0 */
 		return n >= values[i].least && n <= values[i].most;
 	}
 	return true;
 }
 
-int cli_optvalue_check(const char *name, const char *value, struct err *reterr)
+int cli_optvalue_check(const char *name, const char *value, uint64_t *ret, struct err *reterr)
 {
 	uint64_t v;
+	*ret = 0;
 	if (!strcmp(name, "lazyload") || !strcmp(name, "linknommap"))
 		return 0;
 	if (!value || (!strcmp(name, "lockmem") && check_lockmem(value)) ||
@@ -155,7 +158,7 @@ int cli_optvalue_check(const char *name, const char *value, struct err *reterr)
 		return check_version(value, reterr);
 	if (!strcmp(name, "iregs") && atoi(value) > 0 && atoi(value) < 8)
 		return err_setf(reterr, -EINVAL, "Insufficient registers to generate code");
-	if (!strcmp(name, "iregs") ? atoi(value) != 8 : !check_form(name, value))
+	if (!strcmp(name, "iregs") ? atoi(value) != 8 : !check_form(name, value, ret))
 		return err_setf(reterr, -EINVAL, "%s", invalid);
 	return 0;
 }

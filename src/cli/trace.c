@@ -3,6 +3,7 @@
 #include "cli/cli_int.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 static struct obj_proc *symbols(void *arg, uint32_t proc)
@@ -11,19 +12,48 @@ static struct obj_proc *symbols(void *arg, uint32_t proc)
 	return proc ? session_obj(cli->session, proc) : NULL;
 }
 
-static int make_session(struct cli *cli)
+#define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
+#define LEAST_BYTES 4096u
+
+static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
-	struct session_opts so = { .ring_bytes = o->bufsize, .agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize,
-				   .alloca_bytes = o->scratchsize, .spec_cnt = (uint32_t)o->nspec,
-				   .spec_bytes = o->specsize,
-				   /* The tool itself is one of them. */
-				   .thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
+	return (struct session_opts){
+		.ring_bytes = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
+		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
+		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize,
+		/* The tool itself is one of them. */
+		.thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
+}
+
+static void tell_lowered(const struct cli *cli, uint64_t bytes)
+{
+	static const char units[] = " kmg";
+	uint32_t u = 0;
+	for (; u < 3 && !(bytes & 1023); u++)
+		bytes >>= 10;
+	if (!cli->args.opts.quietresize)
+		cli_error("buffer size lowered to %llu%.*s", (unsigned long long)bytes, u ? 1 : 0, units + u);
+}
+
+/* Buffers that are too large are halved until they are not (-x bufresize=manual: that is an error). */
+static int make_session(struct cli *cli)
+{
+	struct session_opts so = session_options(cli);
+	uint64_t asked = so.ring_bytes;
+	bool manual = cli->args.opts.bufresize == 2;
 	struct err e;
-	if (!session_create(&cli->prog.image, &so, &cli->session, &e))
-		return CLI_OK;
-	cli_error("could not enable tracing: %s", e.msg);
-	return CLI_ERROR;
+	int rc;
+	while ((rc = session_create(&cli->prog.image, &so, &cli->session, &e)) < 0 && !manual &&
+	       (rc == -E2BIG || rc == -ENOMEM) && so.ring_bytes > LEAST_BYTES)
+		so.ring_bytes /= 2;
+	if (!rc && so.ring_bytes < asked)
+		tell_lowered(cli, so.ring_bytes);
+	if (rc < 0 && manual && rc == -E2BIG)
+		cli_error("could not enable tracing: Memory allocation failure");
+	else if (rc < 0)
+		cli_error("could not enable tracing: %s", e.msg);
+	return rc < 0 ? CLI_ERROR : CLI_OK;
 }
 
 static int make_consume(struct cli *cli)
@@ -59,11 +89,36 @@ static int find_probes(struct cli *cli)
 
 #define DTRACE_REC_BYTES 56 /* before a record's data: -b counts as dtrace does */
 
+static bool has_end(const struct plan_clause *c)
+{
+	for (uint32_t i = 0; i < c->desc_cnt; i++)
+		if (!strcmp(c->descs[i].name, "END"))
+			return true;
+	return false;
+}
+
+/* With a bufpolicy, sizes are those of the DTrace that had them. */
+static int check_policy(struct cli *cli)
+{
+	const struct plan *plan = &cli->prog.plan;
+	for (uint32_t i = 0; i < plan->clause_cnt; i++) {
+		if (consume_clause_cost(cli->consume, i) <= cli->args.opts.bufsize)
+			continue;
+		bool end = has_end(&plan->clauses[i]) && cli->args.opts.bufpolicy == CONSUME_FILL;
+		cli_error("could not enable tracing: %s", end ? "END enablings exceed size of principal buffer" :
+			  "Enabling exceeds size of buffer");
+		return CLI_ERROR;
+	}
+	return CLI_OK;
+}
+
 /* A record or an aggregation that can never fit is an error, not a loss. */
 static int check_sizes(struct cli *cli)
 {
 	const struct ir_image *im = &cli->prog.image;
 	bool bad = false;
+	if (cli->args.opts.bufpolicy)
+		return check_policy(cli);
 	for (uint32_t i = 0; i < im->prog_cnt; i++)
 		bad |= DTRACE_REC_BYTES + im->progs[i].rec_bytes > cli->args.opts.bufsize;
 	for (uint32_t i = 0; i < im->agg_cnt; i++)
@@ -81,10 +136,30 @@ static int check_allowed(struct cli *cli)
 	return CLI_ERROR;
 }
 
+/* -x cpu: where the tool's own probes fire. */
+static int pin(const struct cli *cli)
+{
+	uint64_t cpu = cli->args.opts.cpu;
+	cpu_set_t *set;
+	if (cpu == UINT32_MAX)
+		return CLI_OK;
+	int rc = -1;
+	set = cpu < 1u << 20 ? CPU_ALLOC(cpu + 1) : NULL;
+	if (set) {
+		CPU_ZERO_S(CPU_ALLOC_SIZE(cpu + 1), set);
+		CPU_SET_S(cpu, CPU_ALLOC_SIZE(cpu + 1), set);
+		rc = sched_setaffinity(0, CPU_ALLOC_SIZE(cpu + 1), set);
+		CPU_FREE(set);
+	}
+	if (rc)
+		cli_error("could not enable tracing: this program cannot run on CPU %llu", (unsigned long long)cpu);
+	return rc ? CLI_ERROR : CLI_OK;
+}
+
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (check_allowed(cli) || check_sizes(cli) || cli_arm_new(cli) || make_consume(cli))
+	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli))
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
