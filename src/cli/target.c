@@ -16,7 +16,7 @@ static int start_command(struct cli *cli, const char *command)
 	if (!argv || !argv[0])
 		cli_error("-c needs a command");
 	else if ((rc = session_child_start(argv, &t->child, &e)) < 0)
-		cli_error("failed to execute %s: %s", argv[0], e.msg);
+		cli_error("failed to execute %s: %s", argv[0], rc == -ENOENT ? strerror(ENOENT) : e.msg);
 	cli_args_split_free(argv);
 	if (rc < 0)
 		return CLI_ERROR;

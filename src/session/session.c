@@ -131,7 +131,7 @@ static void fill_tool(struct session *s)
 	proc->uid = getuid();
 	proc->gid = getgid();
 	proc->errno_off = INT64_MIN;
-	proc->execname = intern_add(s->strings, "dyntrace");
+	proc->execname = intern_add(s->strings, program_invocation_short_name);
 	proc->shm_addr = (uint64_t)s->shm;
 	thread_reset(thr);
 	thr->tid = proc->pid;
