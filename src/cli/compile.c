@@ -126,7 +126,7 @@ static int check_image(struct cli *cli)
 		ir_prog_optimize(&cli->prog.image.progs[i]);
 	if (!ir_image_verify(&cli->prog.image, &e)) {
 		if (cli->args.opts.verbose)
-			ir_image_print(stderr, &cli->prog.image);
+			cli->args.dumps |= DUMP_CLAUSES;
 		return CLI_OK;
 	}
 	cli_error("the compiler made a program that the verifier refuses; please report it: %s", e.msg);
@@ -177,7 +177,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 	const struct cli_options *o = &cli->args.opts;
 	*ret = (struct consume_opts){
 		.out = cli->out, .progname = cli_name, .quiet = o->quiet, .flowindent = o->flowindent,
-		.rawbytes = o->rawbytes, .droptags = o->droptags, .no_ids = cli_testing(), .demangle = o->demangle,
+		.rawbytes = o->rawbytes, .droptags = o->droptags, .dropdetail = o->dropdetail, .no_ids = cli_testing(), .demangle = o->demangle,
 		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,

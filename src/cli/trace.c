@@ -12,6 +12,22 @@ static struct obj_proc *symbols(void *arg, uint32_t proc)
 	return proc ? session_obj(cli->session, proc) : NULL;
 }
 
+#define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
+
+/* Sizes below that count as DTrace counts them: so many keys and values at their full size. */
+static void set_limits(const struct cli *cli, struct session_opts *so)
+{
+	const struct plan *plan = &cli->prog.plan;
+	if (so->agg_bytes < AREA_LEAST && plan->agg_elem_bytes) {
+		so->agg_max = so->agg_bytes / plan->agg_elem_bytes;
+		so->agg_bytes = AREA_LEAST;
+	}
+	if (so->dyn_bytes < AREA_LEAST && plan->dyn_elem_bytes) {
+		so->dyn_max = so->dyn_bytes / plan->dyn_elem_bytes;
+		so->dyn_bytes = AREA_LEAST;
+	}
+}
+
 #define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
 #define LEAST_BYTES 4096u
 
@@ -41,6 +57,7 @@ static int make_session(struct cli *cli)
 {
 	struct session_opts so = session_options(cli);
 	uint64_t asked = so.ring_bytes;
+	set_limits(cli, &so);
 	bool manual = cli->args.opts.bufresize == 2;
 	struct err e;
 	int rc;
@@ -121,8 +138,8 @@ static int check_sizes(struct cli *cli)
 		return check_policy(cli);
 	for (uint32_t i = 0; i < im->prog_cnt; i++)
 		bad |= DTRACE_REC_BYTES + im->progs[i].rec_bytes > cli->args.opts.bufsize;
-	for (uint32_t i = 0; i < im->agg_cnt; i++)
-		bad |= (im->aggs[i].val_cnt + 1) * sizeof(uint64_t) > cli->args.opts.aggsize;
+	bad |= cli->prog.plan.agg_elem_bytes > cli->args.opts.aggsize;
+	bad |= cli->prog.plan.dyn_elem_bytes > cli->args.opts.dynvarsize;
 	if (bad)
 		cli_error("could not enable tracing: Enabling exceeds size of buffer");
 	return bad ? CLI_ERROR : CLI_OK;
@@ -230,8 +247,9 @@ int cli_verb_trace(struct cli *cli)
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;
-	if (cli->args.dumps)
-		return cli_dump(cli);
+	int rc = cli->args.dumps ? cli_dump(cli) : CLI_OK;
+	if (rc || cli->args.dumps & ~(unsigned)DUMP_CLAUSES)
+		return rc;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
 	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))

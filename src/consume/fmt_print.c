@@ -116,20 +116,71 @@ static void run_stack(struct fmt_run *r)
 	consume_sym_print_stack(r->c, r->fp, run_spec(r, "s"), indent, r->v, r->src);
 }
 
+/* float, double and long double are kept as the bytes they are. */
 static void run_double(struct fmt_run *r)
 {
-	uint64_t u = consume_val_u64(r->v, r->src);
-	double d;
-	memcpy(&d, &u, 8);
-	char tail[2] = { r->cv->conv, 0 };
-	fprintf(r->fp, run_spec(r, tail), d);
+	uint32_t cnt;
+	const uint8_t *p = consume_val_bytes(r->c, r->v, r->src, &cnt);
+	float f = 0;
+	double d = 0;
+	long double ld = 0;
+	char tail[3] = { 'L', r->cv->conv, 0 };
+	if (cnt == sizeof(f)) {
+		memcpy(&f, p, sizeof(f));
+		ld = f;
+	} else if (cnt == sizeof(d)) {
+		memcpy(&d, p, sizeof(d));
+		ld = d;
+	} else if (cnt == sizeof(ld)) {
+		memcpy(&ld, p, sizeof(ld));
+	}
+	fprintf(r->fp, run_spec(r, tail), ld);
+}
+
+/* A character of wide text as UTF-8, whatever the locale; what is none as a question mark. */
+static char *put_wide(char *q, uint32_t ch)
+{
+	if (ch > 0x10ffff || (ch >= 0xd800 && ch < 0xe000))
+		ch = '?';
+	if (ch < 0x80) {
+		*q++ = (char)ch;
+	} else if (ch < 0x800) {
+		*q++ = (char)(0xc0 | ch >> 6);
+		*q++ = (char)(0x80 | (ch & 0x3f));
+	} else {
+		if (ch < 0x10000)
+			*q++ = (char)(0xe0 | ch >> 12);
+		else
+			*q++ = (char)(0xf0 | ch >> 18), *q++ = (char)(0x80 | (ch >> 12 & 0x3f));
+		*q++ = (char)(0x80 | (ch >> 6 & 0x3f));
+		*q++ = (char)(0x80 | (ch & 0x3f));
+	}
+	return q;
+}
+
+static void run_wide(struct fmt_run *r, const uint8_t *p, uint32_t cnt)
+{
+	char *s = malloc(cnt + 1ul), *q = s;
+	if (!s)
+		return;
+	for (uint32_t ch; cnt >= sizeof(ch); p += sizeof(ch), cnt -= (uint32_t)sizeof(ch)) {
+		memcpy(&ch, p, sizeof(ch));
+		if (!ch)
+			break;
+		q = put_wide(q, ch);
+	}
+	*q = 0;
+	run_text(r, s);
+	free(s);
 }
 
 static void run_string_conv(struct fmt_run *r)
 {
 	uint32_t cnt;
 	const uint8_t *p = consume_val_bytes(r->c, r->v, r->src, &cnt);
-	if (r->cv->conv == 'S')
+	if (r->cv->size[0])
+		run_wide(r, p, cnt);
+	else if (r->cv->conv == 'S')
 		run_escaped(r, p, cnt, consume_val_is_string(r->v));
 	else
 		run_chars(r, p, cnt);
@@ -137,8 +188,11 @@ static void run_string_conv(struct fmt_run *r)
 
 static void run_char(struct fmt_run *r)
 {
-	uint8_t ch = (uint8_t)consume_val_int(r->v, r->src);
-	if (r->cv->conv == 'C')
+	uint32_t wide = (uint32_t)consume_val_int(r->v, r->src);
+	uint8_t ch = (uint8_t)wide;
+	if (r->cv->size[0])
+		run_wide(r, (const uint8_t *)&wide, sizeof(wide));
+	else if (r->cv->conv == 'C')
 		run_escaped(r, &ch, 1, false);
 	else
 		fprintf(r->fp, run_spec(r, "c"), ch);

@@ -9,9 +9,14 @@ static void incompatible(struct d_compiler *c, const struct d_node *n)
 		d_tok_text(n->op), d_type_str(c, n->r->type));
 }
 
-/* Pointer and integer; a string stands for the address of its characters. */
+/* Pointer and integer; a string stands for the address of its characters, and is one again behind some of them. */
 static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_kind op)
 {
+	if ((d_is_string(n->l->type) && d_is_int(n->r->type)) ||
+	    (op == T_ADD && d_is_int(n->l->type) && d_is_string(n->r->type))) {
+		n->type = c->t.string;
+		return;
+	}
 	struct d_type *lt = d_is_string(n->l->type) ? d_type_ptr(c, c->t.char_) : n->l->type;
 	struct d_type *rt = d_is_string(n->r->type) ? d_type_ptr(c, c->t.char_) : n->r->type;
 	struct d_type *a = d_pointee(lt), *b = d_pointee(rt);
