@@ -28,6 +28,8 @@ static const char *form_text(const struct patch_window *w)
 {
 	if (w->form == PATCH_JMP5)
 		return "a 5-byte jump";
+	if (w->form == PATCH_PUN)
+		return "a jump that ends in the code behind it (a pun; refused if memory is taken where it leads)";
 	return w->hole_inside ? "a 2-byte jump to room made by displacing code nearby" : "a 2-byte jump to padding";
 }
 
@@ -37,10 +39,24 @@ static const char *cost_text(const struct patch_anchor *a)
 	return a->save_flags ? "a few ns, about 5 more for the flags" : "a few ns";
 }
 
+/* What would be written, for a trampoline at @at. */
+static int jump_at(const struct func *fn, const struct patch_window *w, uint64_t at, uint8_t *ret, struct err *reterr)
+{
+	uint8_t hole[5], behind[4];
+	uint64_t lo, hi;
+	if (w->form != PATCH_PUN)
+		return patch_jump_bytes(w, at, ret, hole, reterr);
+	int r = fn->pf.read(fn->pf.read_arg, w->addr + w->bytes, behind, sizeof(behind));
+	if (r)
+		return err_setf(reterr, r, "what follows cannot be read");
+	patch_pun_range(w, behind, &lo, &hi);
+	return patch_pun_bytes(w, behind, lo, ret, reterr);
+}
+
 /* The trampoline as it would be near the function, with a body beside it. */
 static void print_tramp(FILE *out, const struct func *fn, const struct patch_window *wins, struct patch_anchor *a)
 {
-	uint8_t code[1024], bytes[PATCH_WINDOW_MAX], hole[5];
+	uint8_t code[1024], bytes[PATCH_WINDOW_MAX];
 	struct patch_move moves[PATCH_WINDOW_MAX];
 	const struct patch_window *w = &wins[a->window];
 	uint64_t at = align_down(fn->pf.addr, 1u << 20) - (1u << 20);
@@ -48,7 +64,7 @@ static void print_tramp(FILE *out, const struct func *fn, const struct patch_win
 	struct err why;
 	a->body = at + sizeof(code);
 	int n = patch_emit(w, a->window, fn->pf.addr, a, 1, at, code, sizeof(code), moves, &move_cnt, &why);
-	if (n < 0 || patch_jump_bytes(w, at, bytes, hole, &why)) {
+	if (n < 0 || jump_at(fn, w, at, bytes, &why)) {
 		fprintf(out, "    refused: %s\n", why.msg);
 		return;
 	}
