@@ -32,7 +32,7 @@ void cli_usage(FILE *fp)
 	      "\t-P  enable or list probes of a provider\n"
 	      "\t-q  show only what the script prints\n"
 	      "\t-s  run a D script\n"
-	      "\t-S  show the intermediate code, on standard error\n"
+	      "\t-S  show the intermediate code and the variables, and go on\n"
 	      "\t-U  forget a macro of the preprocessor\n"
 	      "\t-v  say more; with -l and -e, stability and types of arguments\n"
 	      "\t-V  show the version\n"
