@@ -126,9 +126,8 @@ static struct d_stability of_desc(const struct plan_probe_desc *d)
 		{ "profile", { EVOLVING, EVOLVING, COMMON }, { UNSTABLE, UNSTABLE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN } },
 		{ "pid", { EVOLVING, EVOLVING, ISA }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN } },
 	};
-	bool tool = !strcmp(d->name, "BEGIN") || !strcmp(d->name, "END") || !strcmp(d->name, "ERROR");
-	bool timer = !strncmp(d->name, "tick-", 5) || !strncmp(d->name, "profile-", 8);
-	const char *prov = *d->prov ? d->prov : tool ? "dtrace" : timer ? "profile" : "pid";
+	/* Whoever does not name the provider relies on there being no other. */
+	const char *prov = strpbrk(d->prov, "*?[") ? "" : d->prov;
 	for (size_t i = 0; i < ARRAY_CNT(table); i++) {
 		if (strncmp(prov, table[i].prov, strlen(table[i].prov)) != 0)
 			continue;
