@@ -30,11 +30,20 @@ struct cli_options {
 	char *libdirs[CLI_LIBDIRS]; /* -L; owned */
 	uint32_t libdir_cnt;
 };
+/* Where an option comes from: the command line, a #pragma, setopt() while probes are armed. */
+enum cli_from { FROM_ARGS, FROM_PROGRAM, FROM_RUN };
 void cli_options_deinit(struct cli_options *);
 void cli_options_init(struct cli_options *); /* defaults, then the environment: DTRACE_OPT_NAME */
-/* @value NULL: none was given. -ENOENT, -EINVAL or, once @armed, -EBUSY, with a message. */
-int cli_options_set(struct cli_options *, const char *name, const char *value, bool armed, struct err *reterr);
+/* @value NULL: none was given. -ENOENT, -EINVAL or -EBUSY, with dtrace's message. */
+int cli_options_set(struct cli_options *, const char *name, const char *value, enum cli_from, struct err *reterr);
 void cli_options_list(FILE *);
+/* optvalue.c: false where @s is none */
+bool cli_optvalue_flag(const char *s, uint64_t *ret);
+bool cli_optvalue_size(const char *s, uint64_t *ret);
+bool cli_optvalue_rate(const char *s, uint64_t *ret); /* to ns */
+bool cli_optvalue_count(const char *s, uint64_t dflt, uint64_t *ret);
+/* Whether the value has the form that dtrace wants; of words, *ret is the number from 1. */
+int cli_optvalue_check(const char *name, const char *value, uint64_t *ret, struct err *reterr);
 
 /* ---- arguments (args.c) ---- */
 
@@ -44,9 +53,8 @@ struct cli_source {
 	char *arg;  /* as given; owned */
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
-	bool is_lib; /* out of a folder of libraries */
 };
-enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16 };
 struct cli_args {
 	enum cli_mode mode;
@@ -75,6 +83,8 @@ void cli_args_split_free(char **words);
 extern const char *cli_name; /* as the program was called */
 /* "NAME: sentence" on stderr. */
 void cli_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The same, for what dtrace does not say: its tests compare all of stderr. */
+void cli_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The tests of dtrace leave out columns that differ between runs. */
 bool cli_testing(void);
 
@@ -133,11 +143,12 @@ struct cli {
 char *cli_cpp_run(const struct cli_options *, const char *text, struct err *reterr);
 char *cli_read_all(FILE *); /* malloc'ed; NULL: no memory */
 
+/* libs.c: D libraries of -L become sources, behind the scripts */
+int cli_libs_load(struct cli *);
+bool cli_libs_provides(const char *class, const char *name); /* #pragma D depends_on */
+
 /* compile.c: CLI_OK or CLI_ERROR after messages */
 int cli_compile(struct cli *);
-int cli_source_load(struct cli_source *); /* the text of a script */
-/* libs.c: puts the libraries of -L before the sources */
-int cli_libs_load(struct cli *);
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr);
 void cli_consume_opts(struct cli *, struct consume_opts *);
 /* A message about source @src, at @line (0: none), with its tag if wanted. */
@@ -153,6 +164,8 @@ int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known a
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
+/* For who only looks: a command runs until its libraries are there and waits. */
+int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
@@ -161,7 +174,13 @@ struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
 uint32_t cli_match_complain(struct cli *, bool starting);
-void cli_match_notice(struct cli *);
+void cli_match_notice(struct cli *); /* once */
+/* The probes of one description; *ret is malloc'ed, also where there are none. 0 or an error after a message. */
+int cli_match_probes(struct cli *, const struct cli_match *, uint32_t **ret, uint32_t *ret_cnt);
+const struct probe *cli_match_first(struct cli *, const struct cli_match *); /* NULL: none */
+/* report.c: -v, on cli->out */
+void cli_report_source(struct cli *, uint32_t src);
+void cli_report_probe(struct cli *, const struct probe *);
 uint64_t cli_match_total(const struct cli *);
 
 /* arm.c */
@@ -177,6 +196,8 @@ uint64_t cli_now_ns(void);
 /* verbs: exit status */
 int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
+int cli_verb_header(struct cli *); /* -h */
+int cli_verb_link(struct cli *);   /* -G */
 int cli_verb_explain(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int cli_source_load(struct cli_source *s)
+static int load_script(struct cli_source *s)
 {
 	FILE *fp = fopen(s->arg, "r");
 	if (!fp) {
@@ -53,7 +53,7 @@ static void show_diags(const struct cli *cli)
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
 {
 	struct cli *cli = arg;
-	int rc = cli_options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
+	int rc = cli_options_set(&cli->args.opts, name, value, cli->session ? FROM_RUN : FROM_PROGRAM, reterr);
 	if (!rc && cli->consume) {
 		struct consume_opts o;
 		cli_consume_opts(cli, &o);
@@ -74,8 +74,9 @@ static struct d_opts compiler_opts(struct cli *cli)
 		.strsize = (uint32_t)o->strsize, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
 		.has_amin = o->amin >> 24, .amin = { (uint8_t)(o->amin >> 16), (uint8_t)(o->amin >> 8), (uint8_t)o->amin },
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
-		.set_option_arg = cli, .ustackframes = (uint32_t)o->ustackframes,
-		.types = cli_types_hook(cli), .stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
+		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
+		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
+		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
 	};
 }
 
@@ -83,15 +84,20 @@ static struct d_opts compiler_opts(struct cli *cli)
 static char **source_macros(const struct cli *cli, const struct cli_source *s)
 {
 	uint32_t cnt = 0;
-	while (cli->args.macros[cnt])
+	while (s->kind != D_SRC_LIBRARY && cli->args.macros[cnt])
 		cnt++;
 	char **m = calloc(cnt + 1ul, sizeof(*m));
-	if (m && cnt && !s->is_lib) { /* no one's text but the scripts' has arguments */
+	if (m && cnt) {
 		memcpy(m, cli->args.macros, cnt * sizeof(*m));
 		if (s->kind == D_SRC_PROGRAM)
 			m[0] = s->arg;
 	}
 	return m;
+}
+
+static bool has_file(const struct cli_source *s)
+{
+	return s->kind == D_SRC_PROGRAM || s->kind == D_SRC_LIBRARY;
 }
 
 static int compile_sources(struct cli *cli)
@@ -101,8 +107,8 @@ static int compile_sources(struct cli *cli)
 	int rc = srcs ? 0 : -ENOMEM;
 	for (uint32_t i = 0; !rc && i < cnt; i++) {
 		struct cli_source *s = &cli->args.srcs[i];
-		srcs[i] = (struct d_source){ .name = s->kind == D_SRC_PROGRAM ? s->arg : NULL, .text = s->text,
-					     .is_lib = s->is_lib, .kind = s->kind, .macro_args = source_macros(cli, s) };
+		srcs[i] = (struct d_source){ .name = has_file(s) ? s->arg : NULL, .text = s->text,
+					     .kind = s->kind, .macro_args = source_macros(cli, s) };
 		if (!srcs[i].macro_args)
 			rc = -ENOMEM;
 	}
@@ -118,8 +124,11 @@ static int check_image(struct cli *cli)
 	struct err e;
 	for (uint32_t i = 0; i < cli->prog.image.prog_cnt; i++)
 		ir_prog_optimize(&cli->prog.image.progs[i]);
-	if (!ir_image_verify(&cli->prog.image, &e))
+	if (!ir_image_verify(&cli->prog.image, &e)) {
+		if (cli->args.opts.verbose)
+			cli->args.dumps |= DUMP_CLAUSES;
 		return CLI_OK;
+	}
 	cli_error("the compiler made a program that the verifier refuses; please report it: %s", e.msg);
 	return CLI_ERROR;
 }
@@ -140,15 +149,15 @@ static int preprocess(struct cli *cli, uint32_t src)
 
 int cli_compile(struct cli *cli)
 {
-	if (cli_libs_load(cli))
-		return CLI_ERROR;
 	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
 		struct cli_source *s = &cli->args.srcs[i];
-		if (s->kind == D_SRC_PROGRAM && !s->text && cli_source_load(s))
+		if (s->kind == D_SRC_PROGRAM && !s->text && load_script(s))
 			return CLI_ERROR;
 		if (cli->args.opts.cpp && s->kind == D_SRC_PROGRAM && preprocess(cli, i))
 			return CLI_ERROR;
 	}
+	if (cli_libs_load(cli))
+		return CLI_ERROR;
 	struct d_opts opts = compiler_opts(cli);
 	cli->d = d_create(&opts);
 	int rc = cli->d ? compile_sources(cli) : -ENOMEM;
@@ -172,5 +181,6 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
+		.bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,
 	};
 }

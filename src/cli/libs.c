@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Folders of D libraries (-L): each file "*.d" of them is compiled before the
- * scripts, after the files that it names with
- *	#pragma D depends_on library FILE
+ * -L: D libraries.  All *.d of the folders are read for what they depend on and
+ * go to the compiler in that order, before the scripts.  One that needs a
+ * provider or module which is not there is left out silently, and with it all
+ * that need it: a folder may hold libraries for other systems.
  */
 #include "cli/cli_int.h"
 
@@ -11,170 +12,173 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 100
+#define DEPS_MAX 64
 
+struct lib {
+	char *path; /* owned, as is text, until the sources take them */
+	char *text;
+	char *deps[DEPS_MAX]; /* paths; owned */
+	uint32_t dep_cnt;
+	bool left_out;
+	enum { LIB_NEW, LIB_BUSY, LIB_DONE } state;
+};
 struct libs {
-	struct cli_source *v; /* in the order of their names */
+	struct lib *v;
 	uint32_t cnt;
-	uint8_t *state;   /* 0: not yet, 1: its dependencies are being placed, 2: placed */
-	uint32_t *order, placed;
 };
 
-static int is_library(const struct dirent *e)
+bool cli_libs_provides(const char *class, const char *name)
+{
+	static const char *const providers[] = { "dtrace", "profile", "pid" };
+	for (size_t i = 0; i < ARRAY_CNT(providers); i++)
+		if (!strcmp(class, "provider") && !strcmp(name, providers[i]))
+			return true;
+	return false;
+}
+
+static void add_dep(struct lib *l, const char *name)
+{
+	size_t dir = (size_t)(strrchr(l->path, '/') + 1 - l->path);
+	if (l->dep_cnt < DEPS_MAX && asprintf(&l->deps[l->dep_cnt], "%.*s%s", (int)dir, l->path, name) >= 0)
+		l->dep_cnt++;
+}
+
+/* Only the lines that say so: the rest is the compiler's. */
+static void read_deps(struct lib *l)
+{
+	for (const char *s = l->text; s; s = strchr(s, '\n')) {
+		char class[32], name[256];
+		s += *s == '\n';
+		if (sscanf(s, " # pragma D depends_on %31s %255s", class, name) != 2)
+			continue;
+		if (!strcmp(class, "library"))
+			add_dep(l, name);
+		else if (!cli_libs_provides(class, name))
+			l->left_out = true;
+	}
+}
+
+static int add_lib(struct libs *libs, const char *dir, const char *name)
+{
+	struct lib *more = realloc(libs->v, (libs->cnt + 1) * sizeof(*more)), *l;
+	if (!more)
+		return -ENOMEM;
+	libs->v = more;
+	l = &more[libs->cnt];
+	*l = (struct lib){ 0 };
+	if (asprintf(&l->path, "%s/%s", dir, name) < 0)
+		return -ENOMEM;
+	libs->cnt++;
+	FILE *fp = fopen(l->path, "r");
+	if (!fp)
+		l->left_out = true;
+	l->text = fp ? cli_read_all(fp) : strdup("");
+	if (fp)
+		fclose(fp);
+	if (l->text)
+		read_deps(l);
+	return l->text ? 0 : -ENOMEM;
+}
+
+static int is_d(const struct dirent *e)
 {
 	size_t len = strlen(e->d_name);
-	return len > 2 && e->d_name[0] != '.' && !strcmp(e->d_name + len - 2, ".d");
+	return len > 2 && !strcmp(e->d_name + len - 2, ".d");
 }
 
-static int add_lib(struct libs *l, const char *dir, const char *file)
+static int read_dir(struct libs *libs, const char *dir)
 {
-	struct cli_source *v = realloc(l->v, (l->cnt + 1ul) * sizeof(*v)), s = { .is_lib = true };
-	if (!v || asprintf(&s.arg, "%s/%s", dir, file) < 0) {
-		l->v = v ? v : l->v;
-		return -ENOMEM;
+	struct dirent **names;
+	int cnt = scandir(dir, &names, is_d, alphasort), rc = 0;
+	for (int i = 0; i < cnt; i++) {
+		rc = rc ? rc : add_lib(libs, dir, names[i]->d_name);
+		free(names[i]);
 	}
-	l->v = v;
-	s.kind = D_SRC_PROGRAM;
-	s.name = strdup(s.arg);
-	v[l->cnt++] = s;
-	return s.name ? 0 : -ENOMEM;
-}
-
-static int scan(struct libs *l, const char *dir)
-{
-	struct dirent **list;
-	int n = scandir(dir, &list, is_library, alphasort), rc = 0;
-	if (n < 0)
-		return 0; /* as dtrace(1): a folder that is not there has no libraries */
-	for (int i = 0; i < n; i++) {
-		rc = rc ? rc : add_lib(l, dir, list[i]->d_name);
-		free(list[i]);
-	}
-	free(list);
+	if (cnt >= 0)
+		free(names);
 	return rc;
 }
 
-/* ---- order ---- */
-
-/* @file in the folder of library @of; -1: it is not there. */
-static int find(const struct libs *l, uint32_t of, const char *file, size_t len)
+static struct lib *find(struct libs *libs, const char *path)
 {
-	const char *arg = l->v[of].arg;
-	size_t dir = (size_t)(strrchr(arg, '/') + 1 - arg);
-	for (uint32_t i = 0; i < l->cnt; i++)
-		if (!strncmp(l->v[i].arg, arg, dir) && !strncmp(l->v[i].arg + dir, file, len) && !l->v[i].arg[dir + len])
-			return (int)i;
-	return -1;
+	for (uint32_t i = 0; i < libs->cnt; i++)
+		if (!strcmp(libs->v[i].path, path))
+			return &libs->v[i];
+	return NULL;
 }
 
-/* The file that the line depends on, or NULL. */
-static const char *dependency(const char *line, size_t *ret_len)
-{
-	static const char *const words[] = { "pragma", "D", "depends_on", "library" };
-	if (*line++ != '#')
-		return NULL;
-	for (size_t i = 0; i < ARRAY_CNT(words); i++) {
-		line += strspn(line, " \t");
-		size_t len = strlen(words[i]);
-		if (strncmp(line, words[i], len) || !strchr(" \t", line[len]))
-			return NULL;
-		line += len;
-	}
-	line += strspn(line, " \t");
-	*ret_len = strcspn(line, " \t\r\n");
-	return *ret_len ? line : NULL;
-}
-
-static int place(struct libs *l, uint32_t i, uint32_t depth);
-
-static int place_dependencies(struct libs *l, uint32_t i, uint32_t depth)
-{
-	for (const char *line = l->v[i].text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
-		size_t len;
-		const char *file = dependency(line, &len);
-		int on = file ? find(l, i, file, len) : 0;
-		if (on < 0) {
-			cli_error("library %s depends on library %.*s, which is not in its folder", l->v[i].arg, (int)len, file);
-			return CLI_ERROR;
-		}
-		if (file && place(l, (uint32_t)on, depth + 1))
-			return CLI_ERROR;
-	}
-	return CLI_OK;
-}
-
-static int place(struct libs *l, uint32_t i, uint32_t depth)
-{
-	if (l->state[i] == 2)
-		return CLI_OK;
-	if (l->state[i] == 1 || depth > DEPTH_MAX) {
-		cli_error("library %s depends on itself, through others", l->v[i].arg);
-		return CLI_ERROR;
-	}
-	l->state[i] = 1;
-	if (place_dependencies(l, i, depth))
-		return CLI_ERROR;
-	l->state[i] = 2;
-	l->order[l->placed++] = i;
-	return CLI_OK;
-}
-
-/* ---- into the sources ---- */
-
-static int put_first(struct cli *cli, struct libs *l)
+static int add_source(struct cli *cli, struct lib *l)
 {
 	struct cli_args *a = &cli->args;
-	struct cli_source *v = calloc(a->src_cnt + l->cnt + 1ul, sizeof(*v));
-	if (!v)
+	struct cli_source *more = realloc(a->srcs, (a->src_cnt + 1) * sizeof(*more));
+	if (!more)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < l->cnt; i++)
-		v[i] = l->v[l->order[i]];
-	memcpy(v + l->cnt, a->srcs, a->src_cnt * sizeof(*v));
-	free(a->srcs);
-	a->srcs = v;
-	a->src_cnt += l->cnt;
-	l->cnt = 0; /* they are the arguments' now */
+	a->srcs = more;
+	more[a->src_cnt++] = (struct cli_source){ D_SRC_LIBRARY, l->path, l->text, NULL };
+	l->path = l->text = NULL;
 	return 0;
 }
 
-static void deinit(struct libs *l)
-{
-	for (uint32_t i = 0; i < l->cnt; i++) {
-		free(l->v[i].arg);
-		free(l->v[i].text);
-		free(l->v[i].name);
-	}
-	free(l->v);
-	free(l->state);
-	free(l->order);
-}
-
-static int load_all(struct cli *cli, struct libs *l)
+/* Those that @l needs, then @l. */
+static int visit(struct cli *cli, struct libs *libs, struct lib *l, struct libs *order, struct err *reterr)
 {
 	int rc = 0;
-	for (uint32_t i = 0; i < cli->args.opts.libdir_cnt && !rc; i++)
-		rc = scan(l, cli->args.opts.libdirs[i]);
-	l->state = calloc(l->cnt + 1ul, sizeof(*l->state));
-	l->order = calloc(l->cnt + 1ul, sizeof(*l->order));
-	if (rc || !l->state || !l->order) {
-		cli_error("out of memory");
-		return CLI_ERROR;
+	l->state = LIB_BUSY;
+	for (uint32_t i = 0; !rc && i < l->dep_cnt; i++) {
+		struct lib *dep = find(libs, l->deps[i]);
+		if (!dep)
+			return err_setf(reterr, -EINVAL, "Invalid library dependency in %s: %s", l->path, l->deps[i]);
+		if (dep->state == LIB_BUSY)
+			return err_setf(reterr, -EINVAL, "Cyclic dependency detected: %s => %s", dep->path, l->path);
+		if (dep->state == LIB_NEW)
+			rc = visit(cli, libs, dep, order, reterr);
+		l->left_out |= dep->left_out;
 	}
-	for (uint32_t i = 0; i < l->cnt; i++)
-		if (cli_source_load(&l->v[i]))
-			return CLI_ERROR;
-	for (uint32_t i = 0; i < l->cnt; i++)
-		if (place(l, i, 0))
-			return CLI_ERROR;
-	return put_first(cli, l) ? CLI_ERROR : CLI_OK;
+	l->state = LIB_DONE;
+	if (!rc)
+		order->v[order->cnt++] = *l;
+	return rc;
+}
+
+static int take_all(struct cli *cli, struct libs *libs, struct err *reterr)
+{
+	struct libs order = { calloc(libs->cnt + 1ul, sizeof(*order.v)), 0 };
+	int rc = order.v ? 0 : -ENOMEM;
+	for (uint32_t i = 0; !rc && i < libs->cnt; i++)
+		if (libs->v[i].state == LIB_NEW)
+			rc = visit(cli, libs, &libs->v[i], &order, reterr);
+	for (uint32_t i = 0; !rc && i < order.cnt; i++) {
+		struct lib *l = find(libs, order.v[i].path);
+		rc = l->left_out ? 0 : add_source(cli, l);
+		if (!l->path) /* the source's now; the name is looked for no more */
+			l->path = strdup("");
+	}
+	free(order.v);
+	return rc;
+}
+
+static void libs_free(struct libs *libs)
+{
+	for (uint32_t i = 0; i < libs->cnt; i++) {
+		free(libs->v[i].path);
+		free(libs->v[i].text);
+		for (uint32_t k = 0; k < libs->v[i].dep_cnt; k++)
+			free(libs->v[i].deps[k]);
+	}
+	free(libs->v);
 }
 
 int cli_libs_load(struct cli *cli)
 {
-	struct libs l = { 0 };
-	if (!cli->args.opts.libdir_cnt)
-		return CLI_OK;
-	int rc = load_all(cli, &l);
-	deinit(&l);
-	return rc;
+	const struct cli_options *o = &cli->args.opts;
+	struct libs libs = { 0 };
+	struct err e = { 0 };
+	int rc = 0;
+	for (uint32_t i = 0; !rc && !o->nolibs && i < o->libdir_cnt; i++)
+		rc = read_dir(&libs, o->libdirs[i]);
+	rc = rc ? rc : take_all(cli, &libs, &e);
+	libs_free(&libs);
+	if (rc)
+		cli_source_error(cli, 0, NULL, 0, rc == -ENOMEM ? "out of memory" : e.msg);
+	return rc ? CLI_ERROR : CLI_OK;
 }

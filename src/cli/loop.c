@@ -142,6 +142,7 @@ static bool told_to_stop(const struct cli *cli)
 {
 	const struct wire_shm *shm = session_shm(cli->session);
 	return interrupts || LOAD_ACQUIRE(&shm->exiting) || consume_exited(cli->consume, NULL) ||
+	       consume_filled(cli->consume) ||
 	       (cli->args.command_cnt + cli->args.pid_cnt && !cli->live_cnt);
 }
 

@@ -3,6 +3,7 @@
 #include "cli/cli_int.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 static struct obj_proc *symbols(void *arg, uint32_t proc)
@@ -27,20 +28,49 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 	}
 }
 
-static int make_session(struct cli *cli)
+#define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
+#define LEAST_BYTES 4096u
+
+static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
-	struct session_opts so = { .ring_bytes = o->bufsize, .agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize,
-				   .alloca_bytes = o->scratchsize, .spec_cnt = (uint32_t)o->nspec,
-				   .spec_bytes = o->specsize,
-				   /* The tool itself is one of them. */
-				   .thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
-	struct err e;
+	return (struct session_opts){
+		.ring_bytes = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
+		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
+		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize,
+		/* The tool itself is one of them. */
+		.thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
+}
+
+static void tell_lowered(const struct cli *cli, uint64_t bytes)
+{
+	static const char units[] = " kmg";
+	uint32_t u = 0;
+	for (; u < 3 && !(bytes & 1023); u++)
+		bytes >>= 10;
+	if (!cli->args.opts.quietresize)
+		cli_error("buffer size lowered to %llu%.*s", (unsigned long long)bytes, u ? 1 : 0, units + u);
+}
+
+/* Buffers that are too large are halved until they are not (-x bufresize=manual: that is an error). */
+static int make_session(struct cli *cli)
+{
+	struct session_opts so = session_options(cli);
+	uint64_t asked = so.ring_bytes;
 	set_limits(cli, &so);
-	if (!session_create(&cli->prog.image, &so, &cli->session, &e))
-		return CLI_OK;
-	cli_error("could not enable tracing: %s", e.msg);
-	return CLI_ERROR;
+	bool manual = cli->args.opts.bufresize == 2;
+	struct err e;
+	int rc;
+	while ((rc = session_create(&cli->prog.image, &so, &cli->session, &e)) < 0 && !manual &&
+	       (rc == -E2BIG || rc == -ENOMEM) && so.ring_bytes > LEAST_BYTES)
+		so.ring_bytes /= 2;
+	if (!rc && so.ring_bytes < asked)
+		tell_lowered(cli, so.ring_bytes);
+	if (rc < 0 && manual && rc == -E2BIG)
+		cli_error("could not enable tracing: Memory allocation failure");
+	else if (rc < 0)
+		cli_error("could not enable tracing: %s", e.msg);
+	return rc < 0 ? CLI_ERROR : CLI_OK;
 }
 
 static int make_consume(struct cli *cli)
@@ -65,10 +95,35 @@ static int find_probes(struct cli *cli)
 		return CLI_ERROR;
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		starting |= cli->targets[i].starting;
-	if (!starting)
+	if (!starting || cli->args.compile_only)
 		cli_match_notice(cli);
 	if (!cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
+		return CLI_ERROR;
+	}
+	return CLI_OK;
+}
+
+#define DTRACE_REC_BYTES 56 /* before a record's data: -b counts as dtrace does */
+
+static bool has_end(const struct plan_clause *c)
+{
+	for (uint32_t i = 0; i < c->desc_cnt; i++)
+		if (!strcmp(c->descs[i].name, "END"))
+			return true;
+	return false;
+}
+
+/* With a bufpolicy, sizes are those of the DTrace that had them. */
+static int check_policy(struct cli *cli)
+{
+	const struct plan *plan = &cli->prog.plan;
+	for (uint32_t i = 0; i < plan->clause_cnt; i++) {
+		if (consume_clause_cost(cli->consume, i) <= cli->args.opts.bufsize)
+			continue;
+		bool end = has_end(&plan->clauses[i]) && cli->args.opts.bufpolicy == CONSUME_FILL;
+		cli_error("could not enable tracing: %s", end ? "END enablings exceed size of principal buffer" :
+			  "Enabling exceeds size of buffer");
 		return CLI_ERROR;
 	}
 	return CLI_OK;
@@ -79,9 +134,10 @@ static int check_sizes(struct cli *cli)
 {
 	const struct ir_image *im = &cli->prog.image;
 	bool bad = false;
+	if (cli->args.opts.bufpolicy)
+		return check_policy(cli);
 	for (uint32_t i = 0; i < im->prog_cnt; i++)
-		bad |= im->progs[i].rec_bytes &&
-			im->progs[i].rec_bytes + sizeof(struct wire_rec) > cli->args.opts.bufsize;
+		bad |= DTRACE_REC_BYTES + im->progs[i].rec_bytes > cli->args.opts.bufsize;
 	bad |= cli->prog.plan.agg_elem_bytes > cli->args.opts.aggsize;
 	bad |= cli->prog.plan.dyn_elem_bytes > cli->args.opts.dynvarsize;
 	if (bad)
@@ -97,10 +153,30 @@ static int check_allowed(struct cli *cli)
 	return CLI_ERROR;
 }
 
+/* -x cpu: where the tool's own probes fire. */
+static int pin(const struct cli *cli)
+{
+	uint64_t cpu = cli->args.opts.cpu;
+	cpu_set_t *set;
+	if (cpu == UINT32_MAX)
+		return CLI_OK;
+	int rc = -1;
+	set = cpu < 1u << 20 ? CPU_ALLOC(cpu + 1) : NULL;
+	if (set) {
+		CPU_ZERO_S(CPU_ALLOC_SIZE(cpu + 1), set);
+		CPU_SET_S(cpu, CPU_ALLOC_SIZE(cpu + 1), set);
+		rc = sched_setaffinity(0, CPU_ALLOC_SIZE(cpu + 1), set);
+		CPU_FREE(set);
+	}
+	if (rc)
+		cli_error("could not enable tracing: this program cannot run on CPU %llu", (unsigned long long)cpu);
+	return rc ? CLI_ERROR : CLI_OK;
+}
+
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (check_allowed(cli) || check_sizes(cli) || cli_arm_new(cli) || make_consume(cli))
+	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli))
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");

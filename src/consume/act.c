@@ -204,7 +204,9 @@ int consume_act_record(struct consume *c, const struct wire_rec *rec, uint32_t p
 	struct datum_src src = { .data = rec->payload, .bytes = rec->bytes - (uint32_t)sizeof(*rec) };
 	struct plan_val v = { .kind = PLAN_INT, .off = cl->spec_off, .size = 8 };
 	uint64_t token = cl->speculates ? consume_val_u64(&v, &src) : 0;
+	bool now = true;
 	if (token)
 		return consume_spec_keep(c, rec, token, proc, reterr);
-	return consume_act_perform(c, rec, proc, reterr);
+	int rc = c->opts.bufpolicy ? consume_policy_take(c, rec, proc, &now, reterr) : 0;
+	return rc || !now ? rc : consume_act_perform(c, rec, proc, reterr);
 }

@@ -37,6 +37,10 @@ struct consume_opts {
 	/* setopt("quiet") and the like at run time; calls consume_set_opts(). */
 	int (*set_option)(void *arg, const char *name, const char *value /* NULL: none */, struct err *reterr);
 	void *arg;
+	/* -x bufpolicy, and the bytes it is about (of all threads; counted as DTrace does): the last
+	 * records are shown at the end, or the first until they are too many. */
+	enum consume_bufpolicy { CONSUME_ALL, CONSUME_RING, CONSUME_FILL, CONSUME_SWITCH } bufpolicy;
+	uint64_t bufsize;
 	bool destructive; /* system() and freopen() may run */
 };
 
@@ -53,6 +57,10 @@ void consume_set_opts(struct consume *, const struct consume_opts *);
 int64_t consume_drain(struct consume *, bool final, struct err *reterr);
 /* exit() was met in the records: its status. */
 bool consume_exited(const struct consume *, int *ret_status);
+/* As many records as fill allows were seen: tracing should end. */
+bool consume_filled(const struct consume *);
+/* What a record of @clause counts for bufsize where there is a bufpolicy. */
+uint64_t consume_clause_cost(const struct consume *, uint32_t clause);
 /* Prints all aggregations that no printa() has shown, as at the end of dtrace. */
 int consume_print_aggs(struct consume *, struct err *reterr);
 /* Losses that were not reported yet, as dtrace reports them; returns how many in all so far. */

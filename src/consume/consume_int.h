@@ -112,6 +112,10 @@ struct consume {
 	struct canon canon[CANON_CNT];
 	struct consume_spec *specs; /* [geo.spec_cnt] */
 	uint32_t spec_seen[3];      /* losses reported */
+	/* bufpolicy (policy.c) */
+	struct consume_kept *kept, **kept_end; /* earliest first */
+	uint64_t kept_bytes;
+	bool filled;
 	/* losses of threads that are gone */
 	uint64_t total_drops;
 	uint64_t lost_seen[WIRE_PROC_MAX];
@@ -127,6 +131,11 @@ static inline struct wire_thread *consume_thread(const struct consume *c, uint32
 static inline FILE *consume_errs(const struct consume *c) { return c->opts.errs ? c->opts.errs : stderr; }
 /* "PROGNAME: sentence\n" after flushing the data before it. */
 void consume_complain(struct consume *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* policy.c. Whether to perform the record now; else it is kept or left out. */
+int consume_policy_take(struct consume *, const struct wire_rec *, uint32_t proc, bool *ret_perform, struct err *reterr);
+int consume_policy_end(struct consume *, struct err *reterr); /* performs what was kept */
+void consume_policy_deinit(struct consume *);
 
 /* site.c: of the shared memory, checked */
 const struct wire_site *consume_site_at(const struct consume *, uint32_t idx);

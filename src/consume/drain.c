@@ -213,7 +213,8 @@ int64_t consume_drain(struct consume *c, bool final, struct err *reterr)
 			return n;
 		total += n;
 	} while (final && n);
-	return total;
+	int rc = final ? consume_policy_end(c, reterr) : 0;
+	return rc ? rc : total;
 }
 
 bool consume_thread_drained(const struct consume *c, uint32_t slot)

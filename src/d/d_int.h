@@ -391,6 +391,12 @@ struct d_src {
 	size_t len;
 	uint64_t args_used[4]; /* bit per $N */
 	uint32_t arg_cnt;
+	uint32_t end_line;
+	struct d_file {
+		const char *name; /* NULL: the source itself */
+		size_t off;       /* from here on */
+		struct d_file *next;
+	} *files; /* the last first */
 };
 
 struct d_compiler {
@@ -466,6 +472,8 @@ const char *d_macro_text(struct d_parser *);
 void d_macros_done(struct d_compiler *);        /* complains of arguments that nothing used */
 void d_lex_number(struct d_parser *, struct d_tok *);
 void d_lex_string(struct d_parser *, struct d_tok *);
+const char *d_unescape(struct d_parser *, const char *, size_t len); /* backslashes to what they mean */
+void d_file_begin(struct d_parser *, const char *name); /* what follows pos is of this file */
 void d_directive(struct d_parser *);            /* a # line; moves pos behind it */
 _Noreturn void d_unexpected(struct d_parser *, const char *expected); /* NULL: say no more than where */
 uint32_t d_seen(const struct d_parser *);          /* the line that DTrace's parser would be at */

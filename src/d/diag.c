@@ -26,6 +26,32 @@ static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_c
 	return line;
 }
 
+/* Mistakes in a library are met while the program behind it is compiled. */
+static const struct d_src *program_of(const struct d_compiler *c, uint32_t src)
+{
+	return &c->srcs[c->srcs[src].src->kind == D_SRC_LIBRARY ? 0 : src];
+}
+
+void d_file_begin(struct d_parser *p, const char *name)
+{
+	struct d_src *s = &p->c->srcs[p->src];
+	struct d_file *f = d_alloc(p->c, sizeof(*f));
+	bool is_self = !strcmp(name, "/dev/stdin"); /* where the preprocessor reads it */
+	*f = (struct d_file){ is_self ? NULL : name, p->pos, s->files };
+	s->files = f;
+}
+
+static const char *file_of(const struct d_compiler *c, struct d_place at)
+{
+	const struct d_src *s = &c->srcs[at.src];
+	const struct d_file *f = s->files;
+	while (f && f->off > at.off)
+		f = f->next;
+	if (f && f->name)
+		return f->name;
+	return s->src->kind == D_SRC_LIBRARY ? s->name : NULL;
+}
+
 static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *hint,
 				     const char *fmt, va_list ap, bool is_warning)
 {
@@ -44,10 +70,12 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
 	if (at.src < c->src_cnt) {
-		d->source = c->srcs[at.src].name;
-		d->text = c->srcs[at.src].text;
-		d->kind = c->srcs[at.src].src->kind;
-		if (at.line)
+		const struct d_src *of = program_of(c, at.src);
+		d->source = of->name;
+		d->text = of->text;
+		d->kind = of->src->kind;
+		d->file = file_of(c, at);
+		if (at.col)
 			d->excerpt = excerpt_of(c, at, &d->excerpt_col);
 	}
 	c->diag_cnt++;
@@ -102,27 +130,18 @@ const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
 	return i < c->diag_cnt ? &c->diags[i] : NULL;
 }
 
-static const char *spec_name(enum d_source_kind kind)
-{
-	switch (kind) {
-	case D_SRC_PROVIDER: return "provider";
-	case D_SRC_MODULE: return "module";
-	case D_SRC_FUNCTION: return "function";
-	case D_SRC_ID: return "probe id";
-	default: return "probe specifier";
-	}
-}
-
 static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
 {
 	fprintf(f, "%s: %s", progname, d->is_warning ? "warning: " : "");
 	if (d->source)
 		fprintf(f, "failed to compile script %s: ", d->source);
 	else if (d->text)
-		fprintf(f, "invalid %s %s: ", spec_name(d->kind), d->text);
+		fprintf(f, "invalid probe specifier %s: ", d->text);
 	if (tags)
 		fprintf(f, "[%s] ", d->tag);
-	if (d->source && d->line)
+	if (d->file)
+		fprintf(f, "\"%s\", line %u: ", d->file, d->line);
+	else if (d->source && d->line)
 		fprintf(f, "line %u: ", d->line);
 	else if (!d->source && d->region)
 		fprintf(f, "in %s: ", d->region);

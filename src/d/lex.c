@@ -224,6 +224,8 @@ static bool at_decl(struct d_parser *p)
 		end++;
 	if (end == p->pos || p->text[end] == ':' || p->text[end] == '-')
 		return false;
+	if (p->c->opts.pspec && is_pdesc(p->text[end]))
+		return false;
 	if (begins_decl(d_keyword(p->text + p->pos, end - p->pos)))
 		return true;
 	if (!d_typename(p->c, d_intern(p->c, p->text + p->pos, end - p->pos)))

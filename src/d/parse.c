@@ -203,75 +203,6 @@ static struct d_node *parse_stmt(struct d_parser *p)
 	return n;
 }
 
-/* ---- probe descriptions ---- */
-
-static uint32_t parts_of(const struct d_parser *p)
-{
-	switch (p->c->srcs[p->src].src->kind) {
-	case D_SRC_PROVIDER: return 1;
-	case D_SRC_MODULE: return 2;
-	case D_SRC_FUNCTION: return 3;
-	default: return 4;
-	}
-}
-
-static void parse_id(struct d_parser *p, struct d_node *n)
-{
-	char *end;
-	unsigned long id = strtoul(n->str, &end, 10);
-	if (*end || !id || id > INT32_MAX)
-		d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe identifier %s", n->str);
-	n->desc->id = (uint32_t)id;
-}
-
-/* prov:mod:func:name; what is missing is missing on the left. */
-static void split_desc(struct d_parser *p, struct d_node *n)
-{
-	char *parts[4], *s = d_strndup(p->c, n->str, n->len);
-	uint32_t cnt = 0, max = parts_of(p);
-	for (char *next = s; next; cnt++) {
-		if (cnt == max)
-			d_fail_hint(p, n->at, "D_PDESC_INVAL", d_fmt(p->c, "at most %u parts; write a C++ name with "
-				":: in it between double quotes", max), "invalid probe description \"%s\": "
-				"Overspecified probe description", n->str);
-		parts[cnt] = next;
-		next = strchr(next, ':');
-		if (next)
-			*next++ = 0;
-	}
-	char **to[4] = { &n->desc->prov, &n->desc->mod, &n->desc->func, &n->desc->name };
-	for (uint32_t i = 0; i < 4; i++)
-		*to[i] = "";
-	for (uint32_t i = 0; i < cnt; i++) {
-		for (char *q = parts[i]; *q; q++)
-			if (*q == '\1')
-				*q = ':';
-		*to[max - cnt + i] = parts[i];
-	}
-}
-
-void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
-{
-	struct d_node *n = d_node_new(p, N_PDESC, p->tok.at), **tail = &clause->args;
-	if (p->tok.kind != T_PDESC)
-		d_unexpected(p, "a probe description");
-	n->str = p->tok.str;
-	n->len = p->tok.len;
-	n->desc = d_alloc(p->c, sizeof(*n->desc));
-	*n->desc = (struct plan_probe_desc){ "", "", "", "", 0, n->at.src, n->at.line, n->at.col };
-	if (n->len && strspn(n->str, "0123456789") == n->len)
-		parse_id(p, n);
-	else if (p->c->srcs[p->src].src->kind == D_SRC_ID)
-		d_fail(p, n->at, "D_PDESC_INVAL", "\"%s\" is no probe identifier: a number is wanted", n->str);
-	else
-		split_desc(p, n);
-	if (p->c->opts.types.described)
-		p->c->opts.types.described(p->c->opts.types.arg, n->desc);
-	while (*tail)
-		tail = &(*tail)->next;
-	*tail = n;
-}
-
 /* ---- clauses ---- */
 
 static void parse_pred(struct d_parser *p, struct d_node *n)
@@ -347,4 +278,5 @@ void d_parse_source(struct d_compiler *c, uint32_t src)
 	uint32_t errs = c->err_cnt;
 	while (parse_top(&p) && c->err_cnt - errs < D_DIAG_MAX)
 		;
+	c->srcs[src].end_line = p.line;
 }

@@ -126,9 +126,8 @@ static struct d_stability of_desc(const struct plan_probe_desc *d)
 		{ "profile", { EVOLVING, EVOLVING, COMMON }, { UNSTABLE, UNSTABLE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN } },
 		{ "pid", { EVOLVING, EVOLVING, ISA }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN } },
 	};
-	bool tool = !strcmp(d->name, "BEGIN") || !strcmp(d->name, "END") || !strcmp(d->name, "ERROR");
-	bool timer = !strncmp(d->name, "tick-", 5) || !strncmp(d->name, "profile-", 8);
-	const char *prov = *d->prov ? d->prov : tool ? "dtrace" : timer ? "profile" : "pid";
+	/* Whoever does not name the provider relies on there being no other. */
+	const char *prov = strpbrk(d->prov, "*?[") ? "" : d->prov;
 	for (size_t i = 0; i < ARRAY_CNT(table); i++) {
 		if (strncmp(prov, table[i].prov, strlen(table[i].prov)) != 0)
 			continue;
@@ -137,6 +136,13 @@ static struct d_stability of_desc(const struct plan_probe_desc *d)
 		return *d->func ? least(s, table[i].func) : s;
 	}
 	return (struct d_stability){ UNSTABLE, UNSTABLE, COMMON };
+}
+
+void d_stability_probe(const struct plan_probe_desc *d, struct d_stability *ret_desc, struct d_stability *ret_args)
+{
+	*ret_desc = of_desc(d);
+	*ret_args = !strncmp(d->prov, "pid", 3) ? private : !strcmp(d->prov, "dtrace") ? stable :
+		!strcmp(d->prov, "profile") ? evolving : (struct d_stability){ UNSTABLE, UNSTABLE, COMMON };
 }
 
 void d_stability(const struct d_compiler *c, uint32_t src, struct d_stability *ret_desc, struct d_stability *ret_stmt)

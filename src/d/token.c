@@ -164,3 +164,20 @@ void d_lex_string(struct d_parser *p, struct d_tok *t)
 	t->str = buf;
 	t->len = (uint32_t)strlen(buf); /* a string ends at its first NUL */
 }
+
+const char *d_unescape(struct d_parser *p, const char *s, size_t len)
+{
+	struct d_parser sub = { .c = p->c, .text = d_strndup(p->c, s, len) };
+	char *buf = d_alloc(p->c, len + 1);
+	size_t n = 0;
+	while (sub.text[sub.pos]) {
+		if (sub.text[sub.pos] == '\\' && sub.text[sub.pos + 1]) {
+			sub.pos++;
+			n += parse_escape(&sub, buf + n);
+		} else {
+			buf[n++] = sub.text[sub.pos++];
+		}
+	}
+	buf[n] = 0;
+	return buf;
+}
