@@ -16,7 +16,7 @@ Lines in them:
   @@stdin: ...      ignored by all but scripts that read it
   @@timeout: S      other than 20 s
 
-Addresses become {ptr}, so do not rely on them.  Speaks TAP.  --bless rewrites what is expected; look at the diff.
+Addresses become {ptr}, processors that lost something N, so do not rely on them.  Speaks TAP.  --bless rewrites what is expected; look at the diff.
 """
 import argparse
 import difflib
@@ -39,6 +39,7 @@ def options(path):
 def plain(data):
     text = data.decode('utf-8', 'replace')
     text = re.sub(r'0x[0-9a-f]+', '{ptr}', text)
+    text = re.sub(r'(drops?|errors?) on CPU \d+', r'\1 on CPU N', text)
     return re.sub(r'at BPF pc \d+', 'at BPF pc NNN', text)
 
 
