@@ -48,15 +48,17 @@ void d_program_deinit(struct d_program *p)
 
 static void add_sources(struct d_compiler *c, const struct d_source *srcs, uint32_t cnt)
 {
-	c->srcs = d_alloc(c, cnt * sizeof(*c->srcs));
-	c->src_cnt = cnt;
-	for (uint32_t i = 0; i < cnt; i++) {
+	const struct d_source *std = d_std_source(srcs, cnt); /* behind the caller's, whose numbers stay */
+	c->src_cnt = cnt + (std != NULL);
+	c->srcs = d_alloc(c, c->src_cnt * sizeof(*c->srcs));
+	for (uint32_t i = 0; i < c->src_cnt; i++) {
+		const struct d_source *src = i < cnt ? &srcs[i] : std;
 		struct d_src *s = &c->srcs[i];
-		s->src = &srcs[i];
-		s->len = strlen(srcs[i].text);
-		s->text = d_strndup(c, srcs[i].text, s->len);
-		s->name = srcs[i].name ? d_strndup(c, srcs[i].name, strlen(srcs[i].name)) : NULL;
-		while (srcs[i].macro_args && srcs[i].macro_args[s->arg_cnt])
+		s->src = src;
+		s->len = strlen(src->text);
+		s->text = d_strndup(c, src->text, s->len);
+		s->name = src->name ? d_strndup(c, src->name, strlen(src->name)) : NULL;
+		while (src->macro_args && src->macro_args[s->arg_cnt])
 			s->arg_cnt++;
 	}
 }
@@ -104,6 +106,8 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	c->t.string->size = wire_str_bytes(c->opts.strsize);
 	if (!c->opts.scratchsize)
 		c->opts.scratchsize = SCRATCHSIZE;
+	if (c->src_cnt > cnt)
+		d_parse_source(c, cnt);
 	for (uint32_t i = 0; i < cnt; i++)
 		if (srcs[i].kind == D_SRC_LIBRARY)
 			d_parse_source(c, i);

@@ -12,7 +12,8 @@ struct d_var *d_var_find(struct d_compiler *c, enum d_scope scope, const char *n
 	for (struct d_var *v = scope == D_GLOBAL ? c->params : NULL; v; v = v->next_param)
 		if (v->name == name)
 			return v;
-	return d_map_get(&c->vars[scope], name);
+	struct d_var *v = d_map_get(&c->vars[scope], name);
+	return v || scope != D_GLOBAL ? v : d_std_name(c, name);
 }
 
 struct d_var *d_var_new(struct d_compiler *c, enum d_scope scope, const char *name, enum d_var_kind kind,
@@ -37,6 +38,7 @@ static const struct {
 	{ "ppid", "pid_t", D_B_ENV + WIRE_ENV_PPID }, { "uid", "uid_t", D_B_ENV + WIRE_ENV_UID },
 	{ "gid", "gid_t", D_B_ENV + WIRE_ENV_GID }, { "cpu", "processorid_t", D_B_ENV + WIRE_ENV_CPU },
 	{ "execname", "string", D_B_ENV + WIRE_ENV_EXECNAME },
+	{ "__psargs", "string", D_B_ENV + WIRE_ENV_PSARGS }, /* for curpsinfo->pr_psargs */
 	{ "probeprov", "string", D_B_ENV + WIRE_ENV_PROBEPROV }, { "probemod", "string", D_B_ENV + WIRE_ENV_PROBEMOD },
 	{ "probefunc", "string", D_B_ENV + WIRE_ENV_PROBEFUNC }, { "probename", "string", D_B_ENV + WIRE_ENV_PROBENAME },
 	{ "id", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "epid", "uint64_t", D_B_EPID },
@@ -44,8 +46,8 @@ static const struct {
 	{ "vtimestamp", "uint64_t", D_B_VTIMESTAMP }, { "curthread", "uint64_t", D_B_CURTHREAD },
 	{ "ustackdepth", "uint32_t", D_B_USTACKDEPTH }, { "stackdepth", "uint32_t", D_B_ZERO },
 	{ "caller", "uintptr_t", D_B_ZERO },
-	/* Known to DTrace, not here: they need the kernel, or more of the agent. */
-	{ "curcpu", "uint64_t", D_B_UNSUP },
+	/* Known to DTrace, not here: they need the kernel. */
+	{ "fds", "uint64_t", D_B_UNSUP },
 };
 
 static const struct {

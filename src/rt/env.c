@@ -57,6 +57,8 @@ uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 		return rt_cpu();
 	case WIRE_ENV_EXECNAME:
 		return interned(proc->execname);
+	case WIRE_ENV_PSARGS:
+		return interned(proc->psargs);
 	case WIRE_ENV_PROBEPROV:
 		return interned(site->prov);
 	case WIRE_ENV_PROBEMOD:

@@ -216,6 +216,29 @@ static void name_of(pid_t pid, char *buf, size_t cap)
 	buf[n > 0 ? n - 1 : 0] = 0;
 }
 
+#define PSARGS_MAX 80
+
+/* The beginning of the command line, its parts a space apart; a process without one has its name. */
+uint32_t procinfo_args(pid_t pid, struct intern *strings)
+{
+	char path[64], buf[PSARGS_MAX];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+	if (fd >= 0)
+		close(fd);
+	while (n > 0 && !buf[n - 1])
+		n--;
+	if (n <= 0) {
+		name_of(pid, buf, sizeof(buf));
+		return intern_add(strings, buf);
+	}
+	for (ssize_t i = 0; i < n; i++)
+		buf[i] = buf[i] ? buf[i] : ' ';
+	buf[n] = 0;
+	return intern_add(strings, buf);
+}
+
 void procinfo_ancestors(pid_t pid, struct wire_proc *proc)
 {
 	struct obj_proc_info info;
@@ -239,6 +262,7 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->uid = info.uid;
 	proc->gid = info.gid;
 	proc->execname = intern_add(t->s->strings, comm);
+	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
 	proc->flags = (inject_has_seccomp(t->inj) ? WIRE_PROC_NO_SYSCALL : 0) |
 		      (auxv_of(t->pid, AT_HWCAP2) & FSGSBASE_HWCAP2 ? WIRE_PROC_FSGSBASE : 0);

@@ -137,6 +137,7 @@ static void fill_tool(struct session *s)
 	char comm[16] = "";
 	prctl(PR_GET_NAME, comm);
 	proc->execname = intern_add(s->strings, comm);
+	proc->psargs = procinfo_args(getpid(), s->strings);
 	proc->shm_addr = (uint64_t)s->shm;
 	thread_reset(thr);
 	thr->tid = proc->pid;

@@ -92,6 +92,7 @@ int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 void procinfo_fill_libc(struct target *, struct wire_proc *);
 /* Who started process @pid, up to the first, as far as can be seen. */
 void procinfo_ancestors(pid_t pid, struct wire_proc *);
+uint32_t procinfo_args(pid_t pid, struct intern *); /* the command line, interned */
 /* @tid: as the process itself knows it (it may live in a pid namespace of its own). */
 bool procinfo_has_thread(struct target *, uint32_t tid);
 

@@ -99,6 +99,7 @@ enum wire_env {
 	WIRE_ENV_PROBEID,       /* D's `id` */
 	WIRE_ENV_CLAUSE,        /* D's `epid` less 1 */
 	WIRE_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
+	WIRE_ENV_PSARGS,        /* sref: command and arguments, as far as 80 characters go */
 	WIRE_ENV_CNT
 };
 
@@ -171,6 +172,8 @@ struct wire_proc {
 	int64_t errno_off;  /* fs-relative offset of errno; INT64_MIN: unknown */
 	uint32_t ppid, uid, gid;
 	uint32_t execname;  /* interned string */
+	uint32_t psargs;    /* likewise */
+	uint32_t pad;
 	uint64_t shm_addr;  /* where the shared memory is mapped in this process */
 	uint64_t wipe_addr; /* a private page with MADV_WIPEONFORK holding nonzero in the process
 	                     * itself, zero in a forked child; 0: none */

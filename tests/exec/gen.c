@@ -187,7 +187,7 @@ static void gen_store(struct gen *g)
 static void gen_input(struct gen *g)
 {
 	static const enum wire_env envs[] = { WIRE_ENV_PROBEID, WIRE_ENV_CLAUSE, WIRE_ENV_RET_OFFSET, WIRE_ENV_PID, WIRE_ENV_UID, WIRE_ENV_PPID };
-	static const enum wire_env strs[] = { WIRE_ENV_EXECNAME, WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME };
+	static const enum wire_env strs[] = { WIRE_ENV_EXECNAME, WIRE_ENV_PSARGS, WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME };
 	uint32_t d = ir_vreg(g->b);
 	switch (below(g, 4)) {
 	case 0:

@@ -212,6 +212,9 @@ void jit_gen_env(struct jit_gen *g, const struct ir_insn *in)
 	case WIRE_ENV_EXECNAME:
 		gen_sref(g, dst, jit_abs(g, jit_proc_addr(g->env) + offsetof(struct wire_proc, execname), X64_RSI));
 		break;
+	case WIRE_ENV_PSARGS:
+		gen_sref(g, dst, jit_abs(g, jit_proc_addr(g->env) + offsetof(struct wire_proc, psargs), X64_RSI));
+		break;
 	case WIRE_ENV_PROBEPROV:
 		gen_site_sref(g, dst, offsetof(struct wire_site, prov));
 		break;

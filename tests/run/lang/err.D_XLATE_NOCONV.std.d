@@ -1,0 +1,2 @@
+/* What only the kernel knows. */
+BEGIN { trace(curpsinfo->pr_rssize); }
