@@ -116,13 +116,39 @@ static void run_stack(struct fmt_run *r)
 	consume_sym_print_stack(r->c, r->fp, run_spec(r, "s"), indent, r->v, r->src);
 }
 
+/* A float, double or long double by its bytes. */
+static long double float_of(const struct fmt_run *r)
+{
+	uint32_t cnt;
+	const uint8_t *p = consume_val_bytes(r->c, r->v, r->src, &cnt);
+	float f;
+	double d;
+	long double l = 0;
+	if (cnt == sizeof(f)) {
+		memcpy(&f, p, sizeof(f));
+		return f;
+	}
+	if (cnt == sizeof(d)) {
+		memcpy(&d, p, sizeof(d));
+		return d;
+	}
+	if (cnt == sizeof(l))
+		memcpy(&l, p, 10); /* what is behind means nothing */
+	return l;
+}
+
 static void run_double(struct fmt_run *r)
 {
-	uint64_t u = consume_val_u64(r->v, r->src);
+	char tail[3] = { 'L', r->cv->conv, 0 };
+	uint64_t u;
 	double d;
+	if (r->v->kind == PLAN_BYTES) {
+		fprintf(r->fp, run_spec(r, tail), float_of(r));
+		return;
+	}
+	u = consume_val_u64(r->v, r->src);
 	memcpy(&d, &u, 8);
-	char tail[2] = { r->cv->conv, 0 };
-	fprintf(r->fp, run_spec(r, tail), d);
+	fprintf(r->fp, run_spec(r, tail + 1), d);
 }
 
 static void run_string_conv(struct fmt_run *r)

@@ -70,6 +70,16 @@ static void check_strsize(struct d_compiler *c)
 			IR_STRSIZE_MAX);
 }
 
+static uint32_t line_cnt(const char *text)
+{
+	uint32_t n = 1;
+	while ((text = strchr(text, '\n'))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
 static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t cnt)
 {
 	add_sources(c, srcs, cnt);
@@ -96,7 +106,7 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 		d_check_stability(c);
 	c->checked = true;
 	if (!c->clause_cnt && !c->err_cnt && !c->opts.empty_ok)
-		d_error(c, (struct d_place){ .seen = 1 }, "D_EMPTY", "empty D program translation unit");
+		d_error(c, (struct d_place){ .src = cnt - 1, .seen = line_cnt(c->srcs[cnt - 1].text) }, "D_EMPTY", "empty D program translation unit");
 	if (c->clause_cnt > IR_PROGS_MAX)
 		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "more than %u clauses", IR_PROGS_MAX);
 	if (c->err_cnt)

@@ -44,9 +44,13 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
 	if (at.src < c->src_cnt) {
-		d->source = c->srcs[at.src].name;
-		d->text = c->srcs[at.src].text;
-		d->kind = c->srcs[at.src].src->kind;
+		const struct d_src *s = &c->srcs[at.src];
+		d->lib = s->src->is_lib ? s->name : NULL;
+		while (s->src->is_lib && s + 1 < c->srcs + c->src_cnt)
+			s++;
+		d->source = s->name;
+		d->text = s->text;
+		d->kind = s->src->kind;
 		if (at.line)
 			d->excerpt = excerpt_of(c, at, &d->excerpt_col);
 	}
@@ -122,7 +126,9 @@ static void print_head(FILE *f, const char *progname, const struct d_diag *d, bo
 		fprintf(f, "invalid %s %s: ", spec_name(d->kind), d->text);
 	if (tags)
 		fprintf(f, "[%s] ", d->tag);
-	if (d->source && d->line)
+	if (d->lib)
+		fprintf(f, "\"%s\", line %u: ", d->lib, d->line);
+	else if (d->source && d->line)
 		fprintf(f, "line %u: ", d->line);
 	else if (!d->source && d->region)
 		fprintf(f, "in %s: ", d->region);

@@ -456,7 +456,7 @@ static void apply_part(struct d_parser *p, struct declr *d, const struct deriv *
 {
 	struct d_type *base = d_resolve(d->type);
 	if (d->keys)
-		d_fail(p, v->at, "D_DECL_COMBO", "nothing can be made of an associative array");
+		d_fail(p, v->at, "D_DECL_DYNOBJ", "cannot declare array of associative arrays");
 	if (d->type->height > D_NEST_MAX)
 		d_fail(p, v->at, "D_SYNTAX", "more than %d levels of types", D_NEST_MAX);
 	switch (v->kind) {
