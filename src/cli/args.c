@@ -152,7 +152,7 @@ static int one_option(struct cli_args *a, int opt, const char *arg)
 	case 'X': return set_option(a, "-X", "stdc", arg);
 	case 'x': return set_x(a, arg);
 	case 'd': return set_dumps(a, arg);
-	case 'S': a->dumps |= DUMP_IR; return CLI_OK;
+	case 'S': a->dumps |= DUMP_CLAUSES; return CLI_OK;
 	case 'o': a->out = arg; return CLI_OK;
 	case 'e': a->compile_only = true; return CLI_OK;
 	case 'v': a->verbose = true; return CLI_OK;

@@ -47,7 +47,7 @@ struct cli_source {
 	bool is_lib; /* out of a folder of libraries */
 };
 enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
-enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8 };
+enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16 };
 struct cli_args {
 	enum cli_mode mode;
 	struct cli_source *srcs;

@@ -168,7 +168,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 	const struct cli_options *o = &cli->args.opts;
 	*ret = (struct consume_opts){
 		.out = cli->out, .progname = cli_name, .quiet = o->quiet, .flowindent = o->flowindent,
-		.rawbytes = o->rawbytes, .droptags = o->droptags, .no_ids = cli_testing(), .demangle = o->demangle,
+		.rawbytes = o->rawbytes, .droptags = o->droptags, .dropdetail = o->dropdetail, .no_ids = cli_testing(), .demangle = o->demangle,
 		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,

@@ -61,6 +61,23 @@ static int dump_jit(struct cli *cli)
 	return CLI_ERROR;
 }
 
+/* -S: each clause's instructions, and its variables in a table that ends with an empty line. */
+static void dump_clauses(struct cli *cli)
+{
+	const struct ir_image *image = &cli->prog.image;
+	for (uint32_t i = 0; i < image->prog_cnt; i++) {
+		const struct plan_clause *cl = &cli->prog.plan.clauses[i];
+		fprintf(cli->out, "\nDisassembly of clause ");
+		for (uint32_t d = 0; d < cl->desc_cnt; d++)
+			fprintf(cli->out, "%s%s:%s:%s:%s", d ? "," : "", cl->descs[d].prov, cl->descs[d].mod, cl->descs[d].func,
+				cl->descs[d].name);
+		fprintf(cli->out, ":\n");
+		ir_prog_print(cli->out, &image->progs[i]);
+		d_dump_vars(cli->d, cli->out, i, image->progs[i].insn_cnt);
+		fprintf(cli->out, "\n");
+	}
+}
+
 int cli_dump(struct cli *cli)
 {
 	unsigned d = cli->args.dumps;
@@ -68,6 +85,8 @@ int cli_dump(struct cli *cli)
 		d_dump_ast(cli->d, cli->out);
 	if (d & DUMP_TYPES)
 		d_dump_types(cli->d, cli->out);
+	if (d & DUMP_CLAUSES)
+		dump_clauses(cli);
 	if (d & DUMP_IR)
 		ir_image_print(cli->out, &cli->prog.image);
 	return d & DUMP_JIT ? dump_jit(cli) : CLI_OK;

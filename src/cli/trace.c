@@ -11,6 +11,22 @@ static struct obj_proc *symbols(void *arg, uint32_t proc)
 	return proc ? session_obj(cli->session, proc) : NULL;
 }
 
+#define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
+
+/* Sizes below that count as DTrace counts them: so many keys and values at their full size. */
+static void set_limits(const struct cli *cli, struct session_opts *so)
+{
+	const struct plan *plan = &cli->prog.plan;
+	if (so->agg_bytes < AREA_LEAST && plan->agg_elem_bytes) {
+		so->agg_max = so->agg_bytes / plan->agg_elem_bytes;
+		so->agg_bytes = AREA_LEAST;
+	}
+	if (so->dyn_bytes < AREA_LEAST && plan->dyn_elem_bytes) {
+		so->dyn_max = so->dyn_bytes / plan->dyn_elem_bytes;
+		so->dyn_bytes = AREA_LEAST;
+	}
+}
+
 static int make_session(struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
@@ -20,6 +36,7 @@ static int make_session(struct cli *cli)
 				   /* The tool itself is one of them. */
 				   .thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
 	struct err e;
+	set_limits(cli, &so);
 	if (!session_create(&cli->prog.image, &so, &cli->session, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
@@ -65,8 +82,8 @@ static int check_sizes(struct cli *cli)
 	for (uint32_t i = 0; i < im->prog_cnt; i++)
 		bad |= im->progs[i].rec_bytes &&
 			im->progs[i].rec_bytes + sizeof(struct wire_rec) > cli->args.opts.bufsize;
-	for (uint32_t i = 0; i < im->agg_cnt; i++)
-		bad |= (im->aggs[i].val_cnt + 1) * sizeof(uint64_t) > cli->args.opts.aggsize;
+	bad |= cli->prog.plan.agg_elem_bytes > cli->args.opts.aggsize;
+	bad |= cli->prog.plan.dyn_elem_bytes > cli->args.opts.dynvarsize;
 	if (bad)
 		cli_error("could not enable tracing: Enabling exceeds size of buffer");
 	return bad ? CLI_ERROR : CLI_OK;
@@ -154,8 +171,9 @@ int cli_verb_trace(struct cli *cli)
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;
-	if (cli->args.dumps)
-		return cli_dump(cli);
+	int rc = cli->args.dumps ? cli_dump(cli) : CLI_OK;
+	if (rc || cli->args.dumps & ~(unsigned)DUMP_CLAUSES)
+		return rc;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
 	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))

@@ -20,6 +20,7 @@ struct consume_opts {
 	FILE *errs;         /* messages; NULL: stderr. Owned by the caller. */
 	const char *progname; /* for messages */
 	bool quiet, flowindent, rawbytes;
+	bool dropdetail;    /* which thread and clause lost something */
 	bool droptags;      /* "[DTRACEDROP_...] " before messages about losses */
 	bool no_ids;        /* leave out what differs between runs: CPU and probe ID */
 	bool demangle;      /* C++ and Rust names in stacks and symbols */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What was lost, in dtrace's words with our detail behind them.  Counters in
- * thread areas only grow; what was said already is kept in the slot.
+ * What was lost, in dtrace's words; which thread and clause lost it is said
+ * behind them where the option dropdetail asks for it.  Counters in thread
+ * areas only grow; what was said already is kept in the slot.
  */
 #include "consume/consume_int.h"
 
@@ -36,34 +37,47 @@ static uint64_t grown(const uint64_t *now, uint64_t *seen)
 	return d;
 }
 
+static void say_on_cpu(struct consume *c, const struct consume_slot *s, uint64_t n, const char *tag, const char *what,
+		       const char *clause)
+{
+	char where[512];
+	int len = snprintf(where, sizeof(where), " on CPU %u", s->cpu);
+	if (c->opts.dropdetail)
+		snprintf(where + len, sizeof(where) - (size_t)len, " (thread %u%s%s)", s->tid, clause ? ": " : "",
+			 clause ? clause : "");
+	if (n)
+		say(c, n, tag, what, where);
+}
+
 static void report_clauses(struct consume *c, struct consume_slot *s, const struct wire_thread *thr)
 {
+	uint64_t all_drops = 0, all_errors = 0;
 	const uint64_t *drops = (const uint64_t *)((const uint8_t *)thr + c->geo.geom.drops_off);
 	const uint64_t *errors = (const uint64_t *)((const uint8_t *)thr + c->geo.geom.errors_off);
 	for (uint32_t i = 0; i < c->plan->clause_cnt && i < c->geo.clause_cnt; i++) {
 		uint64_t d = grown(&drops[i], &s->drops[i]);
 		uint64_t e = grown(&errors[i], &s->drops[c->geo.clause_cnt + i]);
-		char text[400], where[512];
-		if (!d && !e)
+		char text[400];
+		all_drops += d;
+		all_errors += e;
+		if (!c->opts.dropdetail || (!d && !e))
 			continue;
 		clause_text(c, i, text, sizeof(text));
-		snprintf(where, sizeof(where), " on CPU %u (thread %u: %s)", s->cpu, s->tid, text);
-		if (d)
-			say(c, d, "PRINCIPAL", "drop", where);
-		if (e)
-			say(c, e, "DBLERROR", "unreported error", where);
+		say_on_cpu(c, s, d, "PRINCIPAL", "drop", text);
+		say_on_cpu(c, s, e, "DBLERROR", "unreported error", text);
 	}
+	if (c->opts.dropdetail)
+		return;
+	say_on_cpu(c, s, all_drops, "PRINCIPAL", "drop", NULL);
+	say_on_cpu(c, s, all_errors, "DBLERROR", "unreported error", NULL);
 }
 
 static void report_thread(struct consume *c, struct consume_slot *s, const struct wire_thread *thr)
 {
 	char where[80];
-	snprintf(where, sizeof(where), " on CPU %u (thread %u)", s->cpu, s->tid);
 	report_clauses(c, s, thr);
-	uint64_t n = grown(&thr->agg_drops, &s->agg_drops);
-	if (n)
-		say(c, n, "AGGREGATION", "aggregation drop", where);
-	n = grown(&thr->dyn_drops, &s->dyn_drops);
+	say_on_cpu(c, s, grown(&thr->agg_drops, &s->agg_drops), "AGGREGATION", "aggregation drop", NULL);
+	uint64_t n = grown(&thr->dyn_drops, &s->dyn_drops);
 	if (n)
 		say(c, n, "DYNAMIC", "dynamic variable drop", "");
 	snprintf(where, sizeof(where), " on CPU %u (thread %u: probes nested too deep)", s->cpu, s->tid);

@@ -11,7 +11,7 @@ static const char *parse_num(const char *p, int *ret)
 {
 	int n = 0;
 	for (; isdigit((unsigned char)*p); p++)
-		if (n < 100000)
+		if (n < 100000000)
 			n = n * 10 + *p - '0';
 	*ret = n;
 	return p;

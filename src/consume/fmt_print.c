@@ -116,46 +116,71 @@ static void run_stack(struct fmt_run *r)
 	consume_sym_print_stack(r->c, r->fp, run_spec(r, "s"), indent, r->v, r->src);
 }
 
-/* A float, double or long double by its bytes. */
-static long double float_of(const struct fmt_run *r)
+/* float, double and long double are kept as the bytes they are. */
+static void run_double(struct fmt_run *r)
 {
 	uint32_t cnt;
 	const uint8_t *p = consume_val_bytes(r->c, r->v, r->src, &cnt);
-	float f;
-	double d;
-	long double l = 0;
+	float f = 0;
+	double d = 0;
+	long double ld = 0;
+	char tail[3] = { 'L', r->cv->conv, 0 };
 	if (cnt == sizeof(f)) {
 		memcpy(&f, p, sizeof(f));
-		return f;
-	}
-	if (cnt == sizeof(d)) {
+		ld = f;
+	} else if (cnt == sizeof(d)) {
 		memcpy(&d, p, sizeof(d));
-		return d;
+		ld = d;
+	} else if (cnt == sizeof(ld)) {
+		memcpy(&ld, p, sizeof(ld));
 	}
-	if (cnt == sizeof(l))
-		memcpy(&l, p, 10); /* what is behind means nothing */
-	return l;
+	fprintf(r->fp, run_spec(r, tail), ld);
 }
 
-static void run_double(struct fmt_run *r)
+/* A character of wide text as UTF-8, whatever the locale; what is none as a question mark. */
+static char *put_wide(char *q, uint32_t ch)
 {
-	char tail[3] = { 'L', r->cv->conv, 0 };
-	uint64_t u;
-	double d;
-	if (r->v->kind == PLAN_BYTES) {
-		fprintf(r->fp, run_spec(r, tail), float_of(r));
-		return;
+	if (ch > 0x10ffff || (ch >= 0xd800 && ch < 0xe000))
+		ch = '?';
+	if (ch < 0x80) {
+		*q++ = (char)ch;
+	} else if (ch < 0x800) {
+		*q++ = (char)(0xc0 | ch >> 6);
+		*q++ = (char)(0x80 | (ch & 0x3f));
+	} else {
+		if (ch < 0x10000)
+			*q++ = (char)(0xe0 | ch >> 12);
+		else
+			*q++ = (char)(0xf0 | ch >> 18), *q++ = (char)(0x80 | (ch >> 12 & 0x3f));
+		*q++ = (char)(0x80 | (ch >> 6 & 0x3f));
+		*q++ = (char)(0x80 | (ch & 0x3f));
 	}
-	u = consume_val_u64(r->v, r->src);
-	memcpy(&d, &u, 8);
-	fprintf(r->fp, run_spec(r, tail + 1), d);
+	return q;
+}
+
+static void run_wide(struct fmt_run *r, const uint8_t *p, uint32_t cnt)
+{
+	char *s = malloc(cnt + 1ul), *q = s;
+	if (!s)
+		return;
+	for (uint32_t ch; cnt >= sizeof(ch); p += sizeof(ch), cnt -= (uint32_t)sizeof(ch)) {
+		memcpy(&ch, p, sizeof(ch));
+		if (!ch)
+			break;
+		q = put_wide(q, ch);
+	}
+	*q = 0;
+	run_text(r, s);
+	free(s);
 }
 
 static void run_string_conv(struct fmt_run *r)
 {
 	uint32_t cnt;
 	const uint8_t *p = consume_val_bytes(r->c, r->v, r->src, &cnt);
-	if (r->cv->conv == 'S')
+	if (r->cv->size[0])
+		run_wide(r, p, cnt);
+	else if (r->cv->conv == 'S')
 		run_escaped(r, p, cnt, consume_val_is_string(r->v));
 	else
 		run_chars(r, p, cnt);
@@ -163,8 +188,11 @@ static void run_string_conv(struct fmt_run *r)
 
 static void run_char(struct fmt_run *r)
 {
-	uint8_t ch = (uint8_t)consume_val_int(r->v, r->src);
-	if (r->cv->conv == 'C')
+	uint32_t wide = (uint32_t)consume_val_int(r->v, r->src);
+	uint8_t ch = (uint8_t)wide;
+	if (r->cv->size[0])
+		run_wide(r, (const uint8_t *)&wide, sizeof(wide));
+	else if (r->cv->conv == 'C')
 		run_escaped(r, &ch, 1, false);
 	else
 		fprintf(r->fp, run_spec(r, "c"), ch);

@@ -21,6 +21,7 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 {
 	struct d_type *a = steps_over(c, n->l->type), *b = steps_over(c, n->r->type), *to = a ? a : b;
 	bool l_int = d_is_int(n->l->type), r_int = d_is_int(n->r->type);
+	bool is_str = d_is_string(n->l->type) || d_is_string(n->r->type);
 	bool same = a && b && op == T_SUB && d_type_same(a, b);
 	if (!(a && r_int) && !(l_int && b && op == T_ADD) && !same) {
 		incompatible(c, n);
@@ -31,7 +32,8 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires an operand of known size", d_tok_text(n->op));
 		return;
 	}
-	n->type = same ? c->t.long_ : d_type_ptr(c, to);
+	/* A string is one again behind some of its characters. */
+	n->type = same ? c->t.long_ : is_str ? c->t.string : d_type_ptr(c, to);
 }
 
 /* += and -= of anything but integers. */

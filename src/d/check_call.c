@@ -261,14 +261,25 @@ static bool agg_arg(struct d_compiler *c, const struct d_node *n, const struct d
 	return true;
 }
 
-static bool same_keys(const struct d_agg *a, const struct d_agg *b)
+static const char *plural(uint32_t n) { return n == 1 ? "" : "s"; }
+
+/* Aggregations of one printa() have the same keys. */
+static bool same_keys(struct d_compiler *c, const struct d_node *at, const struct d_agg *a, const struct d_agg *b)
 {
-	if (a->key_cnt != b->key_cnt)
+	if (a->key_cnt != b->key_cnt) {
+		d_error(c, at->at, "D_PRINTA_AGGKEY", "printa( ): @%s and @%s do not have matching key signatures: @%s "
+			"has %u key%s, @%s has %u key%s", a->name, b->name, a->name, a->key_cnt, plural(a->key_cnt), b->name,
+			b->key_cnt, plural(b->key_cnt));
 		return false;
+	}
 	for (uint32_t i = 0; i < a->key_cnt; i++) {
-		struct d_type *x = d_resolve(a->keys[i].type), *y = d_resolve(b->keys[i].type);
-		if (x->kind != y->kind && !(d_is_int(x) && d_is_int(y)))
-			return false;
+		struct d_type *x = a->keys[i].type, *y = b->keys[i].type;
+		if (d_resolve(x)->kind == d_resolve(y)->kind || (d_is_int(x) && d_is_int(y)))
+			continue;
+		d_error(c, at->at, "D_PRINTA_AGGPROTO", "printa( ): @%s[ ] key #%u is incompatible with @%s:\n%9s key #%u: "
+			"%s\n%9s key #%u: %s", b->name, i + 1, a->name, a->name, i + 1, d_type_str(c, x), b->name, i + 1,
+			d_type_str(c, y));
+		return false;
 	}
 	return true;
 }
@@ -278,8 +289,7 @@ static void check_printa(struct d_compiler *c, struct d_node *n)
 	struct d_node *f = n->args->kind == N_STR ? n->args : NULL, *a = f ? f->next : n->args, *first = a;
 	uint32_t i = f ? 2 : 1;
 	if (!a) {
-		d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: an aggregation expected after "
-			"the format");
+		d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: 1 args passed, 2 expected");
 		return;
 	}
 	if (d_is_string(a->type)) {
@@ -291,11 +301,8 @@ static void check_printa(struct d_compiler *c, struct d_node *n)
 	for (; a; a = a->next, i++) {
 		if (!agg_arg(c, n, a, "D_PRINTA_AGGARG", "D_PRINTA_AGGBAD", i))
 			return;
-		if (!same_keys(first->agg, a->agg)) {
-			d_error(c, a->at, "D_PRINTA_AGGKEY", "printa( ): @%s and @%s do not have matching key "
-				"signatures", first->str, a->str);
+		if (!same_keys(c, a, first->agg, a->agg))
 			return;
-		}
 	}
 	if (f)
 		d_check_format(c, n, f->str, f, first, true);
@@ -314,7 +321,8 @@ static void check_agg_action(struct d_compiler *c, struct d_node *n)
 		bad = "D_TRUNC_AGGBAD";
 	}
 	if (agg_arg(c, n, n->args, arg, bad, 1) && val && !d_bad(val) && !d_is_int(val->type))
-		d_error(c, val->at, "D_PROTO_ARG", "%s( ) argument #2 must be of scalar type", n->str);
+		d_error(c, val->at, "D_PROTO_ARG", "%s( ) argument #2 is incompatible with prototype:\n\tprototype: "
+			"%s\n\t argument: %s", n->str, what == D_A_NORMALIZE ? "uint64_t" : "int64_t", d_type_str(c, val->type));
 }
 
 static void check_setopt(struct d_compiler *c, struct d_node *n)

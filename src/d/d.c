@@ -113,6 +113,7 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 		return;
 	d_layout_vars(c);
 	d_layout_aggs(c);
+	d_layout_sizes(c);
 	if (!c->err_cnt)
 		d_lower_program(c);
 }

@@ -121,5 +121,7 @@ void d_stability(const struct d_compiler *, uint32_t src, struct d_stability *re
 /* -d ast, -d types: each stage of what was compiled last, as text. */
 int d_dump_ast(struct d_compiler *, FILE *);
 int d_dump_types(struct d_compiler *, FILE *);
+/* -S: the variables that clause @clause uses, whose program has @insns instructions, as dtrace -S shows them. */
+void d_dump_vars(struct d_compiler *, FILE *, uint32_t clause, uint32_t insns);
 
 #endif

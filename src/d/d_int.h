@@ -233,6 +233,7 @@ struct d_var {
 	uint32_t id;      /* arrays: number of the dynamic variable; built-ins: enum d_builtin */
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
+	uint8_t used;     /* vartab.c: how the clause that is shown uses it */
 	struct d_var **params; /* inlines with keys: one for each */
 	struct d_var *next_param; /* parameters that can be seen, the nearest first */
 	bool has_stability;
@@ -246,7 +247,9 @@ struct d_var {
 enum d_builtin {
 	D_B_ARG0, D_B_ARG9 = D_B_ARG0 + 9,
 	D_B_ARGS, D_B_UREGS, D_B_ENV, /* ENV + enum ir_env */
-	D_B_EPID = D_B_ENV + WIRE_ENV_CNT, D_B_UCALLER, D_B_ERRNO, D_B_IPL, D_B_UNSUP
+	D_B_EPID = D_B_ENV + WIRE_ENV_CNT, D_B_UCALLER, D_B_ERRNO, D_B_VTIMESTAMP, D_B_CURTHREAD, D_B_USTACKDEPTH,
+	D_B_ZERO, /* of the kernel's side, which is not seen */
+	D_B_UNSUP
 };
 
 struct d_agg {
@@ -579,6 +582,7 @@ uint32_t d_print_type(struct d_compiler *, const struct d_node *call); /* index 
 /* ---- layout and lowering ---- */
 
 void d_layout_vars(struct d_compiler *);
+void d_layout_sizes(struct d_compiler *); /* sizes.c */
 void d_layout_aggs(struct d_compiler *);
 struct d_rec_layout {
 	struct d_compiler *c;

@@ -30,7 +30,7 @@ static void place(struct d_compiler *c, struct d_var *v, uint32_t *bytes, uint32
 	struct d_type *t = d_resolve(v->type);
 	bool is_str = t->kind == D_T_STRING;
 	uint32_t size = t->size;
-	uint64_t off = align_up(*bytes, is_str ? 8 : t->align);
+	uint64_t off = align_up(*bytes, is_str || d_is_sou(t) ? 8 : t->align);
 	v->off = (uint32_t)off;
 	if (off + size > max) {
 		d_error(c, v->at, "D_LIMIT", "no room for variable %s: all of its kind can have at most %u bytes",

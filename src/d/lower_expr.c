@@ -189,6 +189,17 @@ static uint32_t lower_ptr_arith(struct lw *l, struct d_node *n, enum d_tok_kind 
 	return lw_op(l, op == T_ADD ? IR_OP_ADD : IR_OP_SUB, a, scale(l, b, size));
 }
 
+/* A string and a number of characters. */
+static uint32_t str_plus(struct lw *l, struct d_node *n)
+{
+	bool right = d_is_string(n->r->type);
+	uint64_t args[3] = { lw_str(l, right ? n->r : n->l), lw_value(l, right ? n->l : n->r), 0 };
+	if (n->op == T_SUB)
+		args[1] = lw_op1(l, IR_OP_NEG, (uint32_t)args[1]);
+	args[2] = lw_str_slot(l);
+	return lw_call(l, IR_HELPER_str_plus, args, 3);
+}
+
 uint32_t lw_binary(struct lw *l, struct d_node *n)
 {
 	switch (n->op) {
@@ -197,6 +208,8 @@ uint32_t lw_binary(struct lw *l, struct d_node *n)
 	case T_EQ: case T_NE: case T_LT: case T_LE: case T_GT: case T_GE:
 		return lower_compare(l, n);
 	case T_ADD: case T_SUB:
+		if (d_is_string(n->type))
+			return str_plus(l, n);
 		if (!d_is_int(n->l->type) || !d_is_int(n->r->type)) {
 			uint32_t a = lw_addr(l, n->l);
 			return lower_ptr_arith(l, n, n->op, a, lw_addr(l, n->r));

@@ -204,6 +204,17 @@ static uint32_t load_part_str(struct lw *l, const struct lw_place *p)
 	return lw_call(l, IR_HELPER_copyinstr, args, 3);
 }
 
+/* Its handle, or 0 where its length says that it is NULL. */
+static uint32_t load_this_str(struct lw *l, const struct lw_place *p)
+{
+	uint32_t r = ir_vreg(l->b), len = load_area(l, IR_OP_LDS, p->off, 4, false);
+	ir_emit(l->b, IR_OP_CONST, r, WIRE_NONE, WIRE_NONE, 0, 0);
+	uint32_t null = lw_branch(l, IR_OP_BRNZ, lw_opk(l, IR_OP_SEQ, len, WIRE_STR_NULL));
+	ir_emit(l->b, IR_OP_CONST, r, WIRE_NONE, WIRE_NONE, (int64_t)WIRE_SREF(WIRE_SREF_SCRATCH, (uint64_t)p->off), 0);
+	lw_land(l, null);
+	return r;
+}
+
 static uint32_t load_str(struct lw *l, const struct lw_place *p)
 {
 	uint64_t off = (uint64_t)p->off, args[] = { off, 0 };
@@ -213,7 +224,7 @@ static uint32_t load_str(struct lw *l, const struct lw_place *p)
 		args[1] = lw_str_slot(l);
 		return lw_call(l, p->kind == LW_SELF ? IR_HELPER_tstr_load : IR_HELPER_gstr_load, args, 2);
 	case LW_THIS:
-		return lw_const(l, (int64_t)WIRE_SREF(WIRE_SREF_SCRATCH, off));
+		return load_this_str(l, p);
 	case LW_DYN: {
 		uint64_t dargs[] = { p->var->id, p->var->scope == D_SELF, p->tuple, lw_str_slot(l) };
 		return lw_call(l, IR_HELPER_dyn_str_load, dargs, 4);
@@ -316,7 +327,15 @@ uint32_t lw_builtin(struct lw *l, struct d_node *n)
 		return lw_call(l, IR_HELPER_uaddr_caller, NULL, 0);
 	if (what == D_B_ERRNO)
 		return lw_narrow(l, lw_call(l, IR_HELPER_errno, NULL, 0), n->type);
-	if (what == D_B_IPL)
+	if (what == D_B_VTIMESTAMP)
+		return lw_call(l, IR_HELPER_vtimestamp, NULL, 0);
+	if (what == D_B_CURTHREAD)
+		return lw_call(l, IR_HELPER_curthread, NULL, 0);
+	if (what == D_B_USTACKDEPTH)
+		return lw_call(l, IR_HELPER_ustackdepth, NULL, 0);
+	if (what == D_B_ENV + WIRE_ENV_WALLTIMESTAMP)
+		return lw_call(l, IR_HELPER_walltimestamp, NULL, 0);
+	if (what == D_B_ZERO)
 		return lw_const(l, 0);
 	return read_reg(l, IR_OP_ENV, what - D_B_ENV);
 }

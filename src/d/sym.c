@@ -40,11 +40,12 @@ static const struct {
 	{ "probeprov", "string", D_B_ENV + WIRE_ENV_PROBEPROV }, { "probemod", "string", D_B_ENV + WIRE_ENV_PROBEMOD },
 	{ "probefunc", "string", D_B_ENV + WIRE_ENV_PROBEFUNC }, { "probename", "string", D_B_ENV + WIRE_ENV_PROBENAME },
 	{ "id", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "epid", "uint64_t", D_B_EPID },
-	{ "ucaller", "uint64_t", D_B_UCALLER }, { "errno", "int", D_B_ERRNO }, { "ipl", "uint_t", D_B_IPL },
+	{ "ucaller", "uint64_t", D_B_UCALLER }, { "errno", "int", D_B_ERRNO }, { "ipl", "uint_t", D_B_ZERO },
+	{ "vtimestamp", "uint64_t", D_B_VTIMESTAMP }, { "curthread", "uint64_t", D_B_CURTHREAD },
+	{ "ustackdepth", "uint32_t", D_B_USTACKDEPTH }, { "stackdepth", "uint32_t", D_B_ZERO },
+	{ "caller", "uintptr_t", D_B_ZERO },
 	/* Known to DTrace, not here: they need the kernel, or more of the agent. */
-	{ "vtimestamp", "uint64_t", D_B_UNSUP }, { "caller", "uintptr_t", D_B_UNSUP },
-	{ "curthread", "uint64_t", D_B_UNSUP }, { "curcpu", "uint64_t", D_B_UNSUP },
-	{ "stackdepth", "uint32_t", D_B_UNSUP }, { "ustackdepth", "uint32_t", D_B_UNSUP },
+	{ "curcpu", "uint64_t", D_B_UNSUP },
 };
 
 static const struct {

@@ -314,9 +314,10 @@ static bool call_is_pure(int64_t h)
 	switch ((enum ir_helper)h) {
 	case IR_HELPER_str_addr:
 	case IR_HELPER_str_cmp:
-	case IR_HELPER_str_index:
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_errno:
+	case IR_HELPER_ustackdepth:
+	case IR_HELPER_curthread:
 	case IR_HELPER_var_addr:
 	case IR_HELPER_bswap:
 	case IR_HELPER_progenyof:

@@ -110,6 +110,9 @@ struct plan {
 	uint32_t agg_cnt;
 	struct plan_type *types; /* of what is printed */
 	uint32_t type_cnt;
+	/* Of a dynamic variable (0: the script has none) and of an aggregation's entry, key and value, as DTrace
+	 * counts them: what dynvarsize and aggsize are divided by. */
+	uint32_t dyn_elem_bytes, agg_elem_bytes;
 	bool destructive;  /* some clause changes something: it needs -w */
 };
 void plan_deinit(struct plan *); /* frees all that it owns; NULL is fine */

@@ -183,7 +183,7 @@ static int flow_call(struct flow *f, uint32_t insn)
 	const struct ir_insn *in = &p->insns[insn];
 	enum ir_helper h = (enum ir_helper)in->imm;
 	const struct ir_helper_desc *d = ir_helper(h);
-	const uint64_t *args = p->args + in->a;
+	const uint64_t *args = in->b ? p->args + in->a : NULL; /* a program may have none at all */
 	int r = 0;
 	for (uint32_t i = 0; !r && i < in->b; i++)
 		if (ir_arg_is_vreg(d->args[i]))

@@ -63,7 +63,9 @@ struct want {
 static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t arena_bytes, const struct want *w)
 {
 	uint64_t need = sizeof(struct entry) + w->key_bytes + 8ULL * w->agg->val_cnt;
-	uint64_t *used = &ctx->thr->agg_used, at = LOAD_RELAXED(used);
+	uint64_t *used = &ctx->thr->agg_used, at = LOAD_RELAXED(used), max = ctx->shm->agg_max;
+	if (UNLIKELY(max && LOAD_RELAXED(&ctx->thr->agg_cnt) >= max))
+		return NULL;
 	do {
 		if (at > arena_bytes || need > arena_bytes - at)
 			return NULL;
@@ -76,6 +78,7 @@ static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t a
 	e->val_cnt = w->agg->val_cnt;
 	mem_copy(e->key, w->key, w->key_bytes);
 	val_reset(w->agg, entry_val(e));
+	add_local(&ctx->thr->agg_cnt, 1);
 	return e;
 }
 

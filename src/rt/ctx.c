@@ -81,6 +81,7 @@ struct rt_ctx *rt_enter(struct wire_shm *shm, struct wire_proc *proc, struct wir
 	ctx->level = (uint32_t)level;
 	ctx->alloca_used = 0;
 	ctx->signals = 0;
+	ctx->vtime = 0;
 	if (shm->this_bytes)
 		mem_zero(ctx->scratch, shm->this_bytes);
 	return ctx;

@@ -37,7 +37,8 @@ struct dyn_head {
 	uint64_t used; /* bytes of the arena */
 	/* The lock that was last found to stand still, and since when. */
 	uint64_t stuck_lock, stuck_tsc, stuck_bucket;
-	uint64_t pad[4];
+	uint64_t live; /* elements, where there may be only so many */
+	uint64_t pad[3];
 	uint64_t free[CLASS_CNT]; /* stacks: count of changes in the high half, place of the first in the low */
 };
 
@@ -74,6 +75,7 @@ struct want {
 	const struct wire_tuple *key;
 	uint32_t val_bytes;
 	uint64_t need; /* bytes of an element for it */
+	uint64_t max;  /* elements there may be; 0: as many as fit */
 	struct bucket *bucket;
 	uint64_t lock;
 };
@@ -105,6 +107,7 @@ static void want_init(struct want *w, struct rt_ctx *ctx, uint64_t var, uint64_t
 	w->key = rt_slot(ctx, tuple);
 	w->val_bytes = val_bytes;
 	w->need = sizeof(struct dyn) + w->key->bytes + val_bytes;
+	w->max = ctx->shm->dyn_max;
 	w->owner = scope ? ((uint64_t)ctx->thr->incarnation << 32) + thread_number(ctx) : 0;
 	w->hash = (uint32_t)mem_hash(w->var ^ w->owner * 0x9e3779b9u, w->key->data, w->key->bytes);
 }
@@ -273,12 +276,32 @@ static uint8_t *val_of(const struct want *w, struct dyn *e)
 	return e->key + w->key->bytes;
 }
 
+/* Counts one more, if there may be. */
+static bool count_in(const struct want *w)
+{
+	uint64_t *live = &w->t.head->live;
+	if (!w->max || __atomic_add_fetch(live, 1, __ATOMIC_RELAXED) <= w->max)
+		return true;
+	__atomic_sub_fetch(live, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+static void count_out(const struct want *w)
+{
+	if (w->max)
+		__atomic_sub_fetch(&w->t.head->live, 1, __ATOMIC_RELAXED);
+}
+
 /* Not in its chain yet. */
 static struct dyn *dyn_make(const struct want *w)
 {
-	struct dyn *e = dyn_alloc(&w->t, w->need);
-	if (!e)
+	if (!count_in(w))
 		return NULL;
+	struct dyn *e = dyn_alloc(&w->t, w->need);
+	if (!e) {
+		count_out(w);
+		return NULL;
+	}
 	e->hash = w->hash;
 	e->var = w->var;
 	e->owner = w->owner;
@@ -344,6 +367,7 @@ static void clear(struct rt_ctx *ctx, struct want *w)
 	if (e) {
 		STORE_RELEASE(link, e->next);
 		dyn_free(&w->t, e, w->need);
+		count_out(w);
 	}
 	unlock(w);
 }
@@ -374,10 +398,11 @@ uint64_t rt_dyn_str_load(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint6
 	struct wire_str *to = rt_slot(ctx, dst);
 	struct want w;
 	want_init(&w, ctx, var, scope, tuple, wire_str_bytes(ctx->shm->strsize));
-	if (!load(ctx, &w, to) || to->len > ctx->shm->strsize)
+	bool found = load(ctx, &w, to);
+	if (!found || to->len > ctx->shm->strsize)
 		to->len = 0;
 	to->s[to->len] = 0;
-	return WIRE_SREF(WIRE_SREF_SCRATCH, dst);
+	return found ? WIRE_SREF(WIRE_SREF_SCRATCH, dst) : 0;
 }
 
 uint64_t rt_dyn_str_store(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t sref)

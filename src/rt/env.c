@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "rt/helpers.h"
 
+#include <sys/syscall.h>
+#include <time.h>
+
 uint64_t rt_now_tsc(void)
 {
 	uint32_t lo, hi;
@@ -84,6 +87,36 @@ uint64_t rt_progenyof(struct rt_ctx *ctx, uint64_t pid, uint64_t b, uint64_t c, 
 		if (proc->ancestors[i] == pid)
 			return 1;
 	return 0;
+}
+
+/* Unlike timestamp each use has its own. */
+uint64_t rt_walltimestamp(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	return ctx->shm->wall_base + scale(ctx->shm, rt_now_tsc());
+}
+
+/* One value for all of a firing: what probes do is not the thread's own work. */
+uint64_t rt_vtimestamp(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	struct timespec ts = { 0, 0 };
+	if (ctx->vtime)
+		return ctx->vtime;
+	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL ||
+	    sys6(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, (uint64_t)&ts, 0, 0, 0, 0) < 0)
+		rt_set_fault(ctx, WIRE_FAULT_ILLOP, 0);
+	ctx->vtime = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return ctx->vtime;
+}
+
+uint64_t rt_curthread(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	return ctx->thr->key ? ctx->thr->key : ctx->thr->tid;
 }
 
 /* At an entry and at a return rsp points to the return address; elsewhere the unwinder has to find it. */

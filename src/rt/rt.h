@@ -33,6 +33,7 @@ struct rt_ctx {
 	uint32_t alloca_used;  /* of wire_shm.alloca_bytes, by the program that runs */
 	uint64_t regs[WIRE_REG_CNT]; /* of the application; which of them are filled depends on the body */
 	uint64_t tool_args[10]; /* arg0.. of the tool's own probes */
+	uint64_t vtime;        /* vtimestamp of this firing; 0: not asked for yet */
 	uint64_t signals;      /* bit n - 1: rt_leave() raises signal n */
 	uint8_t scratch[] __attribute__((aligned(16))); /* wire_shm.scratch_bytes */
 };
@@ -49,7 +50,7 @@ struct wire_thread *rt_thread_find(struct wire_shm *, struct wire_proc *, uint64
 
 /* Takes a level; NULL: too deep (counted).  @sp: the application's rsp, by
  * which levels that a longjmp left behind are found.  Fills shm, proc, thr,
- * site, level, clears fault, rec, alloca_used, signals and the this-> bytes. */
+ * site, level, clears fault, rec, alloca_used, vtime, signals and the this-> bytes. */
 struct rt_ctx *rt_enter(struct wire_shm *, struct wire_proc *, struct wire_thread *,
 			const struct wire_site *, uint64_t sp);
 /* Gives the level back, then raises the signals that raise() and stop() asked for. */
@@ -80,7 +81,7 @@ const char *rt_str(struct rt_ctx *, uint64_t sref, uint32_t *ret_len);
 int rt_mem_read(struct rt_ctx *, void *dst, uint64_t addr, uint64_t bytes);
 
 /* Walks the user stack of ctx->regs: stores at most @max return addresses,
- * the probed pc first; returns their number. */
+ * the probed pc first (NULL: only counts); returns their number. */
 uint32_t rt_stack_walk(struct rt_ctx *, uint64_t *ret_pcs, uint32_t max);
 
 /* All helpers by id, for the interpreter and for the table of addresses that

@@ -14,6 +14,7 @@ struct walk {
 	bool guessed;    /* a frame pointer was followed: f may be anything */
 };
 
+#define DEPTH_MAX 4096u /* frames that ustackdepth counts */
 #define FRAME_MAX (64u << 10) /* larger ones are read with a system call each time */
 
 static bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
@@ -198,8 +199,17 @@ uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 	uint32_t n = 0;
 	if (!max || ctx->site->kind == WIRE_SITE_TOOL)
 		return 0;
-	ret_pcs[n++] = w.f.pc;
-	while (n < max && (n == 1 ? step_first(&w) : step(&w)) && w.f.pc)
-		ret_pcs[n++] = w.f.pc;
+	do {
+		if (ret_pcs)
+			ret_pcs[n] = w.f.pc;
+		n++;
+	} while (n < max && (n == 1 ? step_first(&w) : step(&w)) && w.f.pc);
 	return n;
+}
+
+uint64_t rt_ustackdepth(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	return rt_stack_walk(ctx, NULL, DEPTH_MAX);
 }

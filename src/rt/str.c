@@ -70,6 +70,8 @@ uint64_t rt_str_cmp(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint
 {
 	UNUSED(0, c, d);
 	struct text x = get(ctx, a), y = get(ctx, b);
+	if (!a || !b) /* NULL is less than any string */
+		return (uint64_t)(int64_t)(!a == !b ? 0 : !a ? -1 : 1);
 	for (uint32_t i = 0;; i++) {
 		int cx = i < x.len ? (uint8_t)x.s[i] : 0, cy = i < y.len ? (uint8_t)y.s[i] : 0;
 		if (cx != cy)
@@ -83,7 +85,11 @@ uint64_t rt_str_copy(struct rt_ctx *ctx, uint64_t s, uint64_t dst, uint64_t c, u
 {
 	UNUSED(0, c, d);
 	struct text t = get(ctx, s);
-	return rt_str_put(ctx, dst, t.s, t.len);
+	uint64_t ref = rt_str_put(ctx, dst, t.s, t.len);
+	if (s)
+		return ref;
+	((struct wire_str *)rt_slot(ctx, dst))->len = WIRE_STR_NULL;
+	return 0;
 }
 
 uint64_t rt_strlen(struct rt_ctx *ctx, uint64_t s, uint64_t b, uint64_t c, uint64_t d)
@@ -267,5 +273,19 @@ uint64_t rt_str_index(struct rt_ctx *ctx, uint64_t s, uint64_t i, uint64_t c, ui
 {
 	UNUSED(0, c, d);
 	struct text t = get(ctx, s);
+	if (!s)
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, i);
 	return i < t.len ? (uint64_t)(int64_t)t.s[i] : 0;
+}
+
+/* Before its beginning and behind its end there is nothing that a program may see. */
+uint64_t rt_str_plus(struct rt_ctx *ctx, uint64_t s, uint64_t i, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text t = get(ctx, s);
+	if (!s)
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, i);
+	if (i > t.len)
+		i = t.len;
+	return rt_str_put(ctx, dst, t.s + i, t.len - i);
 }

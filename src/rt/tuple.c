@@ -67,6 +67,8 @@ uint64_t rt_tuple_str(struct rt_ctx *ctx, uint64_t slot, uint64_t field, uint64_
 {
 	UNUSED(0, 0, d);
 	struct tail t = tuple_tail(ctx, slot);
+	if (!sref)
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, 0);
 	tail_str(ctx, &t, field, sref);
 	((struct wire_tuple *)rt_slot(ctx, slot))->bytes = t.used;
 	return 0;

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ static bool uses_stacks(const struct ir_image *image)
 		for (uint32_t i = 0; i < image->progs[p].insn_cnt; i++) {
 			const struct ir_insn *in = &image->progs[p].insns[i];
 			if (in->op == IR_OP_CALL && (in->imm == IR_HELPER_tuple_ustack || in->imm == IR_HELPER_rec_ustack ||
-						     in->imm == IR_HELPER_uaddr_caller))
+						     in->imm == IR_HELPER_uaddr_caller || in->imm == IR_HELPER_ustackdepth))
 				return true;
 		}
 	return false;
@@ -43,6 +44,8 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.ring_bytes = s->opts.ring_bytes ? s->opts.ring_bytes : 4 * MIB;
 	in.agg_bytes = s->opts.agg_bytes ? s->opts.agg_bytes : 4 * MIB;
 	in.ctx_bytes = sizeof(struct rt_ctx);
+	in.agg_max = s->opts.agg_max;
+	in.dyn_max = s->opts.dyn_max;
 	in.alloca_bytes = s->opts.alloca_bytes;
 	in.spec_cnt = s->opts.spec_cnt;
 	return wire_layout(out, &in, reterr);
@@ -131,7 +134,9 @@ static void fill_tool(struct session *s)
 	proc->uid = getuid();
 	proc->gid = getgid();
 	proc->errno_off = INT64_MIN;
-	proc->execname = intern_add(s->strings, "dyntrace");
+	char comm[16] = "";
+	prctl(PR_GET_NAME, comm);
+	proc->execname = intern_add(s->strings, comm);
 	proc->shm_addr = (uint64_t)s->shm;
 	thread_reset(thr);
 	thr->tid = proc->pid;

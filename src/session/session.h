@@ -16,6 +16,7 @@ struct session_opts {
 	uint64_t ring_bytes;    /* per thread; rounded up to a power of two; 0: 4 MiB */
 	uint64_t agg_bytes;     /* per thread; 0: 4 MiB */
 	uint64_t dyn_bytes;     /* 0: 4 MiB */
+	uint64_t agg_max, dyn_max; /* entries of a thread, elements of all arrays; 0: as many as fit */
 	uint32_t thread_cnt;    /* slots; 0: 512 */
 	uint32_t site_cap;      /* 0: made from the number of sites */
 	uint64_t alloca_bytes;  /* that a clause may alloca() */

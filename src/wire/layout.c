@@ -113,6 +113,8 @@ int wire_layout(struct wire_shm *out, const struct wire_layout_in *in, struct er
 		.str_cap = in->str_cap,
 		.global_bytes = in->global_bytes,
 		.dyn_bytes = in->dyn_bytes,
+		.dyn_max = in->dyn_max,
+		.agg_max = in->agg_max,
 		.unw_bytes = in->unw_bytes,
 		.scratch_bytes = in->scratch_bytes,
 		.this_bytes = in->this_bytes,

@@ -23,6 +23,7 @@ struct wire_layout_in {
 	uint32_t site_cap;
 	uint64_t str_cap;       /* interned strings, the script's included */
 	uint64_t dyn_bytes;
+	uint64_t dyn_max, agg_max; /* elements; entries of a thread; 0: as many as fit */
 	uint64_t unw_bytes;
 	uint64_t ring_bytes;    /* per thread; rounded up to a power of two, at least a page */
 	uint64_t agg_bytes;     /* per thread */

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 #define WIRE_PROC_MAX 64   /* traced processes in one session */
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
 #define WIRE_NONE UINT32_MAX
@@ -54,6 +54,7 @@ struct wire_str {
 	uint32_t len;
 	char s[];
 };
+#define WIRE_STR_NULL UINT32_MAX /* length of a variable that is NULL; reads as "" */
 /* Bytes that a string slot of at most @strsize characters takes. */
 static inline uint32_t wire_str_bytes(uint32_t strsize)
 {
@@ -230,7 +231,7 @@ struct wire_thread {
 	uint32_t mem_pid;     /* of the tool: the process whose memory its own probes read; 0: its own */
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
-	uint64_t pad2;
+	uint64_t agg_cnt;     /* entries of aggregations */
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the
@@ -283,6 +284,9 @@ struct wire_shm {
 			uint64_t spec_off;      /* struct wire_spec[spec_cnt]: ids 1 .. spec_cnt */
 			uint64_t spec_bytes;    /* most that one may hold; what is beyond it is dropped */
 			uint64_t spec_cnt;
+			/* limits below what the areas could hold; 0: none */
+			uint64_t dyn_max; /* dynamic variables */
+			uint64_t agg_max; /* entries of aggregations, of a thread */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

@@ -216,7 +216,10 @@ static uint32_t slot(struct gen *g)
 static uint32_t never_null(struct gen *g, uint32_t s)
 {
 	uint32_t v = ir_vreg(g->b);
-	ir_emit_call(g->b, IR_HELPER_str_copy, v, (const uint64_t[]){ s, slot(g) }, 2);
+	ir_emit(g->b, IR_OP_MOV, v, s, WIRE_NONE, 0, 0);
+	uint32_t ok = ir_emit(g->b, IR_OP_BRNZ, WIRE_NONE, s, WIRE_NONE, 0, 0);
+	ir_emit(g->b, IR_OP_CONST, v, WIRE_NONE, WIRE_NONE, (int64_t)WIRE_SREF(WIRE_SREF_INTERN, 0), 0);
+	ir_patch_target(g->b, ok, ir_here(g->b));
 	return v;
 }
 
@@ -242,7 +245,7 @@ static uint32_t small_int(struct gen *g)
 static void gen_str_call(struct gen *g)
 {
 	uint32_t s = any_str(g), t = any_str(g), base;
-	switch (below(g, 19)) {
+	switch (below(g, 20)) {
 	case 0: call(g, IR_HELPER_str_cmp, s, t, 0, 0); break;
 	case 1: call(g, IR_HELPER_str_copy, s, slot(g), 0, 0); break;
 	case 2: call(g, IR_HELPER_strlen, s, 0, 0, 0); break;
@@ -264,6 +267,7 @@ static void gen_str_call(struct gen *g)
 	case 15: call(g, IR_HELPER_strtok, s, t, 8 * below(g, 12), slot(g)); break;
 	case 16: call(g, IR_HELPER_cleanpath, s, slot(g), 0, 0); break;
 	case 17: call(g, IR_HELPER_gstr_store, 8 * below(g, 20), s, 0, 0); break;
+	case 18: call(g, IR_HELPER_str_plus, s, small_int(g), slot(g), 0); break;
 	default: call(g, IR_HELPER_tstr_load, 8 * below(g, 12), slot(g), 0, 0); break;
 	}
 }

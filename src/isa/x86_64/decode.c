@@ -103,6 +103,8 @@ static void mem_of(const ZydisDecodedInstruction *z, uint64_t addr, struct isa_i
 	uint8_t b, x;
 	if (!(z->attributes & ZYDIS_ATTRIB_HAS_MODRM) || z->raw.modrm.mod == 3)
 		return;
+	if (z->raw.modrm.mod == 0 && z->raw.modrm.rm == 5 && !z->raw.disp.size)
+		return; /* moves from and to control and debug registers ignore mod */
 	extension_of(z, &b, &x);
 	ret->has_mem = true;
 	ret->disp = z->raw.disp.size ? (int32_t)z->raw.disp.value : 0;

@@ -52,6 +52,7 @@ static uint32_t helper_regs(enum ir_helper h)
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_tuple_ustack:
 	case IR_HELPER_rec_ustack:
+	case IR_HELPER_ustackdepth:
 		return REGS_STACK;
 	default:
 		return 0;

@@ -41,6 +41,40 @@ static const char *show_str(const char *format, const char *s)
 	return show(format, &pv, 1, &p, sizeof(p));
 }
 
+static const char *show_bytes(const char *format, const void *bytes, uint32_t cnt)
+{
+	struct plan_val pv = { .kind = PLAN_BYTES, .size = cnt };
+	struct { struct wire_vref ref; char b[64]; } p = { .ref = { 8, cnt } };
+	memcpy(p.b, bytes, cnt);
+	return show(format, &pv, 1, &p, sizeof(p));
+}
+
+static void floating_point(void)
+{
+	const float f = 1.5f;
+	const double d = -0.125;
+	const long double ld = 1e10L;
+	setup();
+	CHECK_STR(show_bytes("%f", &f, sizeof(f)), "1.500000");
+	CHECK_STR(show_bytes("[%8.2f]", &d, sizeof(d)), "[   -0.12]");
+	CHECK_STR(show_bytes("%e", &d, sizeof(d)), "-1.250000e-01");
+	CHECK_STR(show_bytes("%G", &ld, sizeof(ld)), "1E+10");
+	CHECK_STR(show_bytes("%Lf", &ld, sizeof(ld)), "10000000000.000000");
+	CHECK_STR(show_bytes("%f", &ld, 3), "0.000000"); /* none */
+	fx_deinit(&fx);
+}
+
+static void wide_text(void)
+{
+	const uint32_t text[] = { 'A', 0xe9, 0x20ac, 0x1f600, 0, 'x' }, odd[] = { 0xd800, 0x110000 };
+	setup();
+	CHECK_STR(show_bytes("%ls|", text, sizeof(text)), "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80|");
+	CHECK_STR(show_bytes("%ws", text, 7), "A");
+	CHECK_STR(show_bytes("%ls", odd, sizeof(odd)), "??");
+	CHECK_STR(show_int("[%3lc]", 4, true, 'y'), "[  y]");
+	fx_deinit(&fx);
+}
+
 static void integers(void)
 {
 	setup();
@@ -121,4 +155,4 @@ static void bad_formats(void)
 	consume_fmt_deinit(&f);
 }
 
-TAP_MAIN(TEST(integers), TEST(characters), TEST(stars), TEST(times), TEST(addresses), TEST(bad_formats))
+TAP_MAIN(TEST(floating_point), TEST(wide_text), TEST(integers), TEST(characters), TEST(stars), TEST(times), TEST(addresses), TEST(bad_formats))

@@ -222,14 +222,18 @@ static void losses(void)
 	drops[0] = 3;
 	t->agg_drops = 1;
 	CHECK_EQ(consume_report_drops(fx.c), 4);
+	fx.opts.dropdetail = true;
+	consume_set_opts(fx.c, &fx.opts);
+	t->agg_drops = 2;
 	drops[0] = 4;
 	t->dyn_drops = 2;
-	CHECK_EQ(consume_report_drops(fx.c), 7);
-	CHECK_EQ(consume_report_drops(fx.c), 7);
+	CHECK_EQ(consume_report_drops(fx.c), 8);
+	CHECK_EQ(consume_report_drops(fx.c), 8);
 	CHECK_STR(fx_errs(&fx),
-		  "dtrace: 3 drops on CPU 1 (thread 101: pid$target::malloc:entry)\n"
-		  "dtrace: 1 aggregation drop on CPU 1 (thread 101)\n"
+		  "dtrace: 3 drops on CPU 1\n"
+		  "dtrace: 1 aggregation drop on CPU 1\n"
 		  "dtrace: 1 drop on CPU 1 (thread 101: pid$target::malloc:entry)\n"
+		  "dtrace: 1 aggregation drop on CPU 1 (thread 101)\n"
 		  "dtrace: 2 dynamic variable drops\n");
 	fx_deinit(&fx);
 }

@@ -6,6 +6,7 @@
 #include <bpf/btf.h>
 #include <errno.h>
 #include <glob.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static const char *variant; /* its path */
@@ -261,16 +262,24 @@ static void nothing(void)
 }
 
 /* A file that was cut or overwritten says less, and nothing worse happens. */
+/* A file without a name; *ret_path leads to it while it is open. */
+static int file_in_memory(char *ret_path, size_t cap)
+{
+	int fd = memfd_create("ctype-test", MFD_CLOEXEC);
+	snprintf(ret_path, cap, "/proc/%d/fd/%d", (int)getpid(), fd);
+	return fd;
+}
+
 static void hostile(void)
 {
-	char path[] = "/tmp/ctype-test-XXXXXX";
+	char path[64];
 	static unsigned char data[1 << 20];
 	variant = VARIANTS "/v5";
 	FILE *fp = fopen(variant, "rb");
 	size_t n = fp ? fread(data, 1, sizeof(data), fp) : 0;
 	if (fp)
 		fclose(fp);
-	int fd = mkstemp(path);
+	int fd = file_in_memory(path, sizeof(path));
 	CHECK(n > 1000 && fd >= 0);
 	uint64_t seed = 88172645463325252ULL;
 	for (int round = 0; round < 150 && n > 1000; round++) {
@@ -302,13 +311,12 @@ static void hostile(void)
 		ctype_destroy(db);
 	}
 	close(fd);
-	unlink(path);
 	CHECK(true);
 }
 
 static void kernel(void)
 {
-	char path[] = "/tmp/ctype-btf-XXXXXX";
+	char path[64];
 	struct btf *b = btf__new_empty();
 	uint32_t bytes;
 	int i32 = btf__add_int(b, "int", 4, BTF_INT_SIGNED), ptr = btf__add_ptr(b, btf__add_const(b, i32));
@@ -323,9 +331,8 @@ static void kernel(void)
 	btf__add_field(b, "p", ptr, 64, 0);
 	btf__add_field(b, "v", arr, 128, 0);
 	const void *raw = btf__raw_data(b, &bytes);
-	int fd = mkstemp(path);
+	int fd = file_in_memory(path, sizeof(path));
 	CHECK(raw && fd >= 0 && write(fd, raw, bytes) == (ssize_t)bytes);
-	close(fd);
 	struct ctype_db *db = ctype_create(&(struct ctype_opts){ .btf_path = path });
 	variant = "BTF";
 	const struct tdesc *t = ctype_find(db, NULL, TDESC_STRUCT, "task");
@@ -345,7 +352,7 @@ static void kernel(void)
 	IN(!ctype_find(db, "libc", TDESC_STRUCT, "task"));
 	ctype_destroy(db);
 	btf__free(b);
-	unlink(path);
+	close(fd);
 }
 
 TAP_MAIN(TEST(members), TEST(names), TEST(declared), TEST(variables), TEST(prototypes), TEST(classes), TEST(nothing),

@@ -33,11 +33,11 @@ static struct x64_asm *begin(void)
 /* Without spaces, capitals and the leading zeros of hexadecimal numbers. */
 static void normalize(const char *from, char *to)
 {
-	for (; *from; from++) {
+	for (const char *start = from; *from; from++) {
 		if (*from == ' ')
 			continue;
 		*to++ = (char)tolower((unsigned char)*from);
-		if (*from == 'x' && from[-1] == '0')
+		if (*from == 'x' && from > start && from[-1] == '0')
 			while (from[1] == '0' && isxdigit((unsigned char)from[2]))
 				from++;
 	}

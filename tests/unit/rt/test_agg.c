@@ -60,7 +60,8 @@ static void walk(void)
 static const struct row *row(uint32_t agg, uint32_t key_cnt, const uint64_t *key)
 {
 	for (uint32_t i = 0; i < rows.cnt; i++)
-		if (rows.r[i].agg == agg && rows.r[i].key_bytes == 8 * key_cnt && !memcmp(rows.r[i].key, key, 8 * key_cnt))
+		if (rows.r[i].agg == agg && rows.r[i].key_bytes == 8 * key_cnt &&
+		    (!key_cnt || !memcmp(rows.r[i].key, key, 8 * key_cnt)))
 			return &rows.r[i];
 	return NULL;
 }

@@ -52,7 +52,9 @@ static void comparing_and_copying(void)
 	CHECK((int64_t)rt_str_cmp(ctx, a("abb"), b("abc"), 0, 0) < 0);
 	CHECK((int64_t)rt_str_cmp(ctx, a("abcd"), b("abc"), 0, 0) > 0);
 	CHECK((int64_t)rt_str_cmp(ctx, a("\xff"), b("a"), 0, 0) > 0);
-	CHECK_EQ(rt_str_cmp(ctx, a(""), 0, 0, 0), 0); /* NULL reads as "" */
+	CHECK_EQ(rt_str_cmp(ctx, a(""), 0, 0, 0), 1); /* NULL is less than any */
+	CHECK_EQ(rt_str_cmp(ctx, 0, a(""), 0, 0), -1);
+	CHECK_EQ(rt_str_cmp(ctx, 0, 0, 0, 0), 0);
 	CHECK_STR(shm_text(ctx, rt_str_copy(ctx, a("text"), DST, 0, 0)), "text");
 	CHECK_STR(shm_text(ctx, rt_str_copy(ctx, a("text"), A, 0, 0)), "text");
 	CHECK_EQ(rt_strlen(ctx, a("12345"), 0, 0, 0), 5);
@@ -61,6 +63,28 @@ static void comparing_and_copying(void)
 	CHECK_EQ(rt_str_index(ctx, a("x"), 1, 0, 0), 0);
 	CHECK_EQ(rt_str_index(ctx, a("x"), ~0ULL, 0, 0), 0);
 	CHECK_STR((const char *)rt_str_addr(ctx, a("here"), 0, 0, 0), "here");
+	CHECK_EQ(ctx->fault, 0);
+	rt_str_index(ctx, 0, 3, 0, 0);
+	CHECK_EQ(ctx->fault, WIRE_FAULT_BADADDR);
+	CHECK_EQ(ctx->fault_value, 3);
+	ctx->fault = 0;
+	end();
+}
+
+static void behind_characters(void)
+{
+	begin();
+	CHECK_STR(shm_text(ctx, rt_str_plus(ctx, a("abc"), 1, DST, 0)), "bc");
+	CHECK_STR(shm_text(ctx, rt_str_plus(ctx, a("abc"), 0, DST, 0)), "abc");
+	CHECK_STR(shm_text(ctx, rt_str_plus(ctx, a("abc"), 3, DST, 0)), "");
+	CHECK_STR(shm_text(ctx, rt_str_plus(ctx, a("abc"), 4, DST, 0)), "");
+	CHECK_STR(shm_text(ctx, rt_str_plus(ctx, a("abc"), ~0ULL, DST, 0)), "");
+	CHECK_STR(shm_text(ctx, rt_str_plus(ctx, a("abc"), 2, A, 0)), "c");
+	CHECK_EQ(ctx->fault, 0);
+	rt_str_plus(ctx, 0, 2, DST, 0);
+	CHECK_EQ(ctx->fault, WIRE_FAULT_BADADDR);
+	CHECK_EQ(ctx->fault_value, 2);
+	ctx->fault = 0;
 	end();
 }
 
@@ -198,7 +222,16 @@ static void string_variables(void)
 	CHECK_STR(shm_text(ctx, rt_gstr_load(ctx, 64, DST, 0, 0)), "global");
 	CHECK_STR(shm_text(ctx, rt_tstr_load(ctx, 64, DST, 0, 0)), "thread's own");
 	CHECK_STR(shm_text(ctx, rt_gstr_load(ctx, 256, DST, 0, 0)), "");
-	memset((uint8_t *)shm + shm->global_off + 64, 0xff, 16); /* damaged: ends somewhere */
+	CHECK_EQ(rt_tstr_load(ctx, 256, DST, 0, 0), 0); /* never set */
+	rt_gstr_store(ctx, 64, 0, 0, 0);
+	rt_tstr_store(ctx, 64, 0, 0, 0);
+	CHECK_EQ(rt_gstr_load(ctx, 64, DST, 0, 0), 0);
+	CHECK_EQ(rt_tstr_load(ctx, 64, DST, 0, 0), 0);
+	rt_gstr_store(ctx, 64, a(""), 0, 0);
+	rt_tstr_store(ctx, 64, a(""), 0, 0);
+	CHECK_STR(shm_text(ctx, rt_gstr_load(ctx, 64, DST, 0, 0)), "");
+	CHECK(rt_tstr_load(ctx, 64, DST, 0, 0) != 0);
+	memset((uint8_t *)shm + shm->global_off + 64, 0xfe, 16); /* damaged: ends somewhere */
 	uint32_t len;
 	rt_str(ctx, rt_gstr_load(ctx, 64, DST, 0, 0), &len);
 	CHECK_EQ(len, SHM_STRSIZE);
@@ -233,5 +266,5 @@ static void environment(void)
 	end();
 }
 
-TAP_MAIN(TEST(handles_are_checked), TEST(comparing_and_copying), TEST(joining), TEST(substr), TEST(finding), TEST(indexes),
+TAP_MAIN(TEST(handles_are_checked), TEST(comparing_and_copying), TEST(behind_characters), TEST(joining), TEST(substr), TEST(finding), TEST(indexes),
 	 TEST(numbers_to_text), TEST(text_to_numbers), TEST(paths), TEST(string_variables), TEST(environment))
