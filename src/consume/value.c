@@ -167,12 +167,10 @@ void consume_val_print_trace(struct consume *c, FILE *fp, const struct plan_val 
 		return;
 	if (v->kind == PLAN_BYTES || consume_val_is_string(v)) {
 		const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
-		if (c->opts.rawbytes && v->kind == PLAN_BYTES)
+		if (v->kind == PLAN_BYTES && (c->opts.rawbytes || v->size != 1))
 			consume_val_print_raw(fp, p, cnt);
 		else if (c->opts.rawbytes)
 			raw_string(c, fp, p, cnt);
-		else if (v->kind == PLAN_BYTES)
-			print_bytes(c, fp, p, cnt, 33);
 		else
 			print_string(fp, p, cnt, c->opts.quiet ? 0 : 33);
 	} else if (c->opts.rawbytes) {

@@ -9,38 +9,47 @@ static void incompatible(struct d_compiler *c, const struct d_node *n)
 		d_tok_text(n->op), d_type_str(c, n->r->type));
 }
 
-/* Pointer and integer; a string stands for the address of its characters, and is one again behind some of them. */
+/* What can be added to: a pointer, but to void or to a function; a string stands for the address of its characters. */
+static struct d_type *steps_over(struct d_compiler *c, struct d_type *t)
+{
+	struct d_type *to = d_is_string(t) ? c->t.char_ : d_pointee(t);
+	enum d_type_kind kind = to ? d_resolve(to)->kind : D_T_VOID;
+	return kind == D_T_VOID || kind == D_T_FUNC ? NULL : to;
+}
+
 static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_kind op)
 {
-	if ((d_is_string(n->l->type) && d_is_int(n->r->type)) ||
-	    (op == T_ADD && d_is_int(n->l->type) && d_is_string(n->r->type))) {
-		n->type = c->t.string;
-		return;
-	}
-	struct d_type *lt = d_is_string(n->l->type) ? d_type_ptr(c, c->t.char_) : n->l->type;
-	struct d_type *rt = d_is_string(n->r->type) ? d_type_ptr(c, c->t.char_) : n->r->type;
-	struct d_type *a = d_pointee(lt), *b = d_pointee(rt);
-	struct d_type *to = a ? a : b;
-	if (to && d_resolve(to)->kind == D_T_VOID) {
-		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires operands of known size: cast the pointer to "
-			"a type",
-			d_tok_text(n->op));
-		return;
-	}
-	if (!to || (a && b && op == T_ADD) || (b && !a && op == T_SUB) || (!a && !d_is_int(lt)) || (!b &&
-		!d_is_int(rt))) {
+	struct d_type *a = steps_over(c, n->l->type), *b = steps_over(c, n->r->type), *to = a ? a : b;
+	bool l_int = d_is_int(n->l->type), r_int = d_is_int(n->r->type);
+	bool is_str = d_is_string(n->l->type) || d_is_string(n->r->type);
+	bool same = a && b && op == T_SUB && d_type_same(a, b);
+	if (!(a && r_int) && !(l_int && b && op == T_ADD) && !same) {
 		incompatible(c, n);
 		return;
 	}
-	if (a && b && !d_type_same(a, b)) {
-		incompatible(c, n);
-		return;
-	}
-	if (d_resolve(to)->kind == D_T_FUNC || d_resolve(to)->is_incomplete || !d_resolve(to)->size) {
+	d_complete(c, to);
+	if (!d_resolve(to)->size) {
 		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires an operand of known size", d_tok_text(n->op));
 		return;
 	}
-	n->type = a && b ? c->t.long_ : d_type_ptr(c, to);
+	/* A string is one again behind some of its characters. */
+	n->type = same ? c->t.long_ : is_str ? c->t.string : d_type_ptr(c, to);
+}
+
+/* += and -= of anything but integers. */
+static bool check_step(struct d_compiler *c, struct d_node *n)
+{
+	bool sized = d_is_ptr(n->l->type) && steps_over(c, n->l->type);
+	if (d_is_string(n->l->type) || d_is_string(n->r->type))
+		incompatible(c, n);
+	else if (!sized)
+		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires left-hand scalar operand of known size",
+			d_tok_text(n->op));
+	else if (!d_is_int(n->r->type))
+		incompatible(c, n);
+	else
+		return true;
+	return false;
 }
 
 static void check_compare(struct d_compiler *c, struct d_node *n)
@@ -192,10 +201,9 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 		return;
 	}
 	enum d_tok_kind plain = plain_op(n->op);
-	if (d_resolve(n->l->type)->kind == D_T_STRING) {
-		incompatible(c, n);
+	bool ints = d_is_int(n->l->type) && d_is_int(n->r->type);
+	if ((plain == T_ADD || plain == T_SUB) && !ints && !check_step(c, n))
 		return;
-	}
 	binary_type(c, n, plain);
 	if (d_bad(n))
 		return;

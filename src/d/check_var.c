@@ -243,18 +243,21 @@ void d_check_index(struct d_compiler *c, struct d_node *n)
 	if (d_bad(n->l) || d_bad(n->args))
 		return;
 	struct d_type *t = d_resolve(n->l->type), *to = d_pointee(n->l->type);
-	if (n->args->next || (!to && t->kind != D_T_STRING)) {
+	if (n->args->next) {
 		d_error(c, n->at, "D_ARR_BADREF", "cannot access %s as an associative array",
 			n->l->kind == N_IDENT ? d_fmt(c, "%s%s", prefix(n->l->scope), n->l->str) : d_type_str(c,
 				n->l->type));
 		return;
 	}
-	if (!d_is_int(n->args->type)) {
-		d_error(c, n->args->at, "D_OP_INT", "operator [ ] requires an index of integral type");
+	/* a[i] is *(a + i), and so are its mistakes. */
+	bool is_ptr = t->kind == D_T_STRING || (to && d_resolve(to)->kind != D_T_VOID && d_resolve(to)->kind != D_T_FUNC);
+	if (d_is_int(t) && d_is_int(n->args->type)) {
+		d_error(c, n->at, "D_DEREF_NONPTR", "cannot dereference non-pointer type");
 		return;
 	}
-	if (to && (d_resolve(to)->kind == D_T_VOID || d_resolve(to)->kind == D_T_FUNC)) {
-		d_error(c, n->at, "D_DEREF_VOID", "cannot index a pointer to %s", d_type_str(c, to));
+	if (!is_ptr || !d_is_int(n->args->type)) {
+		d_error(c, n->at, "D_OP_INCOMPAT", "operands have incompatible types: \"%s\" + \"%s\"", d_type_str(c,
+			n->l->type), d_type_str(c, n->args->type));
 		return;
 	}
 	if (to && !d_complete(c, to)) {

@@ -27,30 +27,6 @@ void d_param_pop(struct d_compiler *c, uint32_t cnt)
 		c->params = c->params->next_param;
 }
 
-/* Each named once, none of them void or without a size. */
-static bool check_params(struct d_compiler *c, const struct d_key *keys, uint32_t cnt, const char *kind, bool need_names)
-{
-	for (uint32_t i = 0; i < cnt; i++) {
-		struct d_type *t = d_resolve(keys[i].type);
-		if (t->kind == D_T_VOID && cnt == 1 && !keys[i].name && !need_names)
-			continue;
-		if (t->kind == D_T_VOID) {
-			d_error(c, keys[i].at, "D_DECL_PROTO_TYPE", "%s prototype may not use parameter of type %s: %s, "
-				"parameter #%u", kind, d_type_str(c, keys[i].type), keys[i].name ? keys[i].name : "(anonymous)",
-				i + 1);
-			return false;
-		}
-		for (uint32_t j = 0; j < i; j++) {
-			if (!keys[i].name || keys[j].name != keys[i].name)
-				continue;
-			d_error(c, keys[i].at, "D_DECL_PROTO_FORM", "parameter is already declared in %s prototype: %s, "
-				"parameter #%u", kind, keys[i].name, i + 1);
-			return false;
-		}
-	}
-	return true;
-}
-
 /* ---- inlines ---- */
 
 const char *d_var_kind_name(const struct d_var *v)
@@ -108,7 +84,7 @@ static struct d_var **check_body(struct d_compiler *c, struct d_node *n)
 
 void d_check_inline(struct d_compiler *c, struct d_node *n)
 {
-	if (!is_new_name(c, n) || !check_inline_type(c, n) || !check_params(c, n->keys, n->key_cnt, "array", false))
+	if (!is_new_name(c, n) || !check_inline_type(c, n))
 		return;
 	struct d_var **params = check_body(c, n);
 	struct d_node *init = n->l;
@@ -311,18 +287,9 @@ static int input_named(const struct d_node *n, const char *name)
 static void check_output(struct d_compiler *c, struct d_node *prov, struct d_node *n, uint32_t i)
 {
 	struct d_key *k = &n->out_keys[i];
-	if (d_resolve(k->type)->kind == D_T_VOID)
-		return;
-	if (!k->name) {
-		d_error(c, k->at, "D_DECL_PROTO_NAME", "parameter declaration requires a name: parameter #%u", i + 1);
-		return;
-	}
 	int in = input_named(n, k->name);
-	if (in < 0) {
-		d_error(c, k->at, "D_DECL_PROTO_FORM", "parameter is not declared in probe output prototype: %s, "
-			"parameter #%u", k->name, i + 1);
+	if (in < 0)
 		return;
-	}
 	struct d_node src = { .kind = N_IDENT, .type = n->keys[in].type }, dst = { .type = k->type };
 	struct d_type *sou = d_resolve(k->type)->kind == D_T_PTR ? d_pointee(k->type) : k->type;
 	bool ok = (d_is_sou(sou) && find_xlator(c, sou, &src)) || d_assignable(c, k->type, &src) || d_ptr_compat(&src, &dst);
@@ -366,10 +333,8 @@ static void check_again(struct d_compiler *c, struct d_node *prov, struct d_node
 static void check_probe(struct d_compiler *c, struct d_node *prov, struct d_node *n, struct d_node *old_prov)
 {
 	n->str = probe_name(c, n->str);
-	if (!check_name(c, n, "probe", 64) || !check_params(c, n->keys, n->key_cnt, "probe input", false))
+	if (!check_name(c, n, "probe", 64))
 		return;
-	if (n->key_cnt == 1 && d_resolve(n->keys[0].type)->kind == D_T_VOID)
-		n->key_cnt = 0;
 	for (uint32_t i = 0; i < n->out_key_cnt; i++)
 		check_output(c, prov, n, i);
 	if (old_prov)

@@ -32,7 +32,8 @@ struct d_macros { /* $target, $pid, ... */
 /* A diagnostic: stable tag, place, sentence. */
 struct d_diag {
 	const char *tag; /* "D_PROTO_LEN" */
-	const char *source; /* d_source.name; NULL: it has none */
+	const char *source; /* d_source.name; NULL: it has none; of a library: those of the script that wants it */
+	const char *lib;    /* a library's name; NULL: it is none */
 	const char *text;   /* all of the source; NULL: of no source */
 	enum d_source_kind kind;
 	const char *file;   /* "lib.d": in a library, or as a # line said; then line is of it. Or NULL */

@@ -512,6 +512,15 @@ void d_words_check(struct d_parser *, const struct d_words *, struct d_place);
 struct d_type *d_words_type(struct d_parser *, const struct d_words *, struct d_place);
 /* A parameter with or without a name; false: it is "...". */
 bool d_parse_param(struct d_parser *, struct d_key *ret);
+/* parse_params.c: a list up to its closing token; @form: the prototype whose names it has to use, or NULL. */
+#define D_PARAMS_MAX 255
+enum { D_PARAMS_VARARGS = 1, D_PARAMS_VOID = 2, D_PARAMS_ANON = 4 };
+struct d_params {
+	struct d_key *keys; /* none if it is (void) */
+	uint32_t cnt;
+};
+void d_parse_params(struct d_parser *, struct d_params *ret, enum d_tok_kind close, const char *kind, unsigned flags,
+		    const struct d_params *form);
 /* parse_xlate.c */
 void d_parse_translator(struct d_parser *);
 void d_parse_provider(struct d_parser *);

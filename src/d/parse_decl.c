@@ -364,17 +364,11 @@ bool d_parse_param(struct d_parser *p, struct d_key *ret)
 
 static void parse_tuple(struct d_parser *p, struct deriv *v)
 {
-	struct d_key keys[64] = { 0 };
-	do {
-		if (v->key_cnt == ARRAY_CNT(keys))
-			d_fail(p, p->tok.at, "D_SYNTAX", "more than %zu keys", ARRAY_CNT(keys));
-		if (!d_parse_param(p, &keys[v->key_cnt++]))
-			d_fail(p, keys[v->key_cnt - 1].at, "D_DECL_PROTO_VARARGS", "array prototype may not use a "
-				"variable-length argument list");
-	} while (d_accept(p, T_COMMA));
+	struct d_params ps;
+	d_parse_params(p, &ps, T_RBRACK, "array", D_PARAMS_ANON, NULL);
 	v->kind = DV_TUPLE;
-	v->keys = d_alloc(p->c, v->key_cnt * sizeof(*keys));
-	memcpy(v->keys, keys, v->key_cnt * sizeof(*keys));
+	v->keys = ps.keys;
+	v->key_cnt = ps.cnt;
 }
 
 static struct deriv *parse_bracket(struct d_parser *p)
@@ -401,20 +395,12 @@ static struct deriv *parse_bracket(struct d_parser *p)
 }
 
 /* Parameters do not matter to what D can do with a function's type. */
-static struct deriv *parse_params(struct d_parser *p)
+static struct deriv *parse_function(struct d_parser *p)
 {
 	struct deriv *v = new_part(p, DV_FUNC);
-	uint32_t open = 1;
-	for (d_next(p); open; d_next(p)) {
-		if (p->tok.kind == T_EOF)
-			d_unexpected(p, "\")\"");
-		if (storage_of(p->tok.kind) && p->tok.kind != T_REGISTER)
-			d_fail(p, p->tok.at, "D_DECL_PARMCLASS", "inappropriate storage class for function or "
-				"associative array parameter");
-		open += p->tok.kind == T_LPAREN;
-		if (p->tok.kind == T_RPAREN && !--open)
-			break;
-	}
+	struct d_params ps;
+	d_next(p);
+	d_parse_params(p, &ps, T_RPAREN, "function", D_PARAMS_VARARGS | D_PARAMS_VOID | D_PARAMS_ANON, NULL);
 	d_next(p);
 	return v;
 }
@@ -456,7 +442,7 @@ static struct deriv *parse_parts(struct d_parser *p, struct declr *d)
 		d_expect(p, T_RPAREN, "of the declarator");
 	}
 	while (p->tok.kind == T_LBRACK || p->tok.kind == T_LPAREN) {
-		struct deriv *v = p->tok.kind == T_LBRACK ? parse_bracket(p) : parse_params(p);
+		struct deriv *v = p->tok.kind == T_LBRACK ? parse_bracket(p) : parse_function(p);
 		v->next = suffixes;
 		suffixes = v;
 	}
@@ -470,7 +456,7 @@ static void apply_part(struct d_parser *p, struct declr *d, const struct deriv *
 {
 	struct d_type *base = d_resolve(d->type);
 	if (d->keys)
-		d_fail(p, v->at, "D_DECL_COMBO", "nothing can be made of an associative array");
+		d_fail(p, v->at, "D_DECL_DYNOBJ", "cannot declare array of associative arrays");
 	if (d->type->height > D_NEST_MAX)
 		d_fail(p, v->at, "D_SYNTAX", "more than %d levels of types", D_NEST_MAX);
 	switch (v->kind) {

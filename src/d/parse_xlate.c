@@ -73,37 +73,26 @@ void d_parse_translator(struct d_parser *p)
 
 /* ---- provider name { probe name(types) : (types); ... }; ---- */
 
-static void parse_params(struct d_parser *p, struct d_key **ret, uint32_t *ret_cnt)
-{
-	struct d_key keys[256] = { 0 };
-	uint32_t cnt = 0;
-	d_expect(p, T_LPAREN, "before the parameters");
-	while (p->tok.kind != T_RPAREN) {
-		if (cnt && !d_accept(p, T_COMMA))
-			d_unexpected(p, "\",\" or \")\"");
-		if (cnt == ARRAY_CNT(keys))
-			d_fail(p, p->tok.at, "D_PROV_PRARGLEN", "a probe cannot have more than %zu parameters",
-				ARRAY_CNT(keys) - 1);
-		if (!d_parse_param(p, &keys[cnt++]))
-			d_fail(p, keys[cnt - 1].at, "D_DECL_PROTO_VARARGS", "probe input prototype may not use a "
-				"variable-length argument list");
-	}
-	d_next(p);
-	*ret = d_alloc(p->c, (cnt + 1ul) * sizeof(**ret));
-	memcpy(*ret, keys, cnt * sizeof(*keys));
-	*ret_cnt = cnt;
-}
-
 static struct d_node *parse_probe(struct d_parser *p)
 {
 	struct d_node *n = d_node_new(p, N_PROBE, p->tok.at);
 	d_expect(p, T_PROBE, "or \"}\" in the provider");
 	n->at = p->tok.at;
 	n->str = parse_ident(p, "a probe's name");
-	parse_params(p, &n->keys, &n->key_cnt);
+	struct d_params in, out = { 0 };
+	d_expect(p, T_LPAREN, "before the parameters");
+	d_parse_params(p, &in, T_RPAREN, "probe input", D_PARAMS_VOID | D_PARAMS_ANON, NULL);
+	d_next(p);
 	n->has_out = d_accept(p, T_COLON);
-	if (n->has_out)
-		parse_params(p, &n->out_keys, &n->out_key_cnt);
+	if (n->has_out) {
+		d_expect(p, T_LPAREN, "before the parameters");
+		d_parse_params(p, &out, T_RPAREN, "probe output", D_PARAMS_VOID, &in);
+		d_next(p);
+	}
+	n->keys = in.keys;
+	n->key_cnt = in.cnt;
+	n->out_keys = out.keys;
+	n->out_key_cnt = out.cnt;
 	d_expect(p, T_SEMI, "after the probe");
 	return n;
 }

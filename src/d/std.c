@@ -97,7 +97,7 @@ const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 {
 	static const char *const uses[] = { "psinfo", "cpuinfo", "curcpu", "PR_MODEL_" };
 	static const char *const makes[] = { "struct psinfo", "struct lwpsinfo", "struct cpuinfo", "translator psinfo_t" };
-	static const struct d_source std = { .name = "(built in)", .text = std_text, .is_lib = true };
+	static const struct d_source std = { .name = "(built in)", .text = std_text, .kind = D_SRC_LIBRARY };
 	bool wanted = false;
 	for (uint32_t i = 0; i < cnt; i++) {
 		for (size_t w = 0; w < ARRAY_CNT(uses); w++)

@@ -24,7 +24,7 @@ enum plan_val_kind {
 struct plan_val {
 	enum plan_val_kind kind;
 	uint32_t off;   /* in the record's payload or the key's fixed part */
-	uint32_t size;  /* of scalars: 1, 2, 4, 8; always stored as 8 bytes, extended */
+	uint32_t size;  /* of scalars: 1, 2, 4, 8; always stored as 8 bytes, extended; of bytes: 1 for characters */
 	bool is_signed;
 	bool sref;
 	uint32_t depth; /* ustack frames asked for */
