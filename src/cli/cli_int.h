@@ -147,7 +147,7 @@ int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known a
 int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
 void cli_targets_close(struct cli *);
-pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" names, if it runs; else 0 */
+pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
 /* match.c: finds the probes of all descriptions */

@@ -94,6 +94,8 @@ void obj_mod_destroy(struct obj_mod *m)
 	free(m->ranges);
 	free(m->gots);
 	free(m->got_str);
+	free(m->usdts);
+	free(m->usdt_data);
 	if (m->has_text)
 		obj_img_deinit(&m->text);
 	free(m);
