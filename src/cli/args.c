@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char optstring[] = "3:6:b:c:Cd:D:ef:FhHi:I:lL:m:n:o:p:P:qs:SU:vVwx:X:Z";
+static const char optstring[] = "3:6:b:Bc:Cd:D:ef:FGhHi:I:lL:m:n:o:p:P:qs:SU:vVwx:X:Z";
 enum { OPT_HELP = 256, OPT_VERSION };
 static const struct option longopts[] = {
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -58,12 +58,14 @@ static int add_pid(struct cli_args *a, const char *arg)
 	return CLI_OK;
 }
 
+/* As the flag was written, without what -x assigns. */
 static int set_option(struct cli_args *a, const char *flag, const char *name, const char *value)
 {
+	bool x = !strncmp(flag, "-x", 2);
 	struct err e;
-	if (!cli_options_set(&a->opts, name, value, false, &e))
+	if (!cli_options_set(&a->opts, name, value, FROM_ARGS, &e))
 		return CLI_OK;
-	cli_error("failed to set %s: %s", flag, e.msg);
+	cli_error("failed to set %s%s%s: %s", flag, value && !x ? " " : "", value && !x ? value : "", e.msg);
 	return CLI_ERROR;
 }
 
@@ -103,7 +105,7 @@ static int set_dumps(struct cli_args *a, const char *arg)
 static int set_mode(struct cli_args *a, enum cli_mode mode)
 {
 	if (a->mode != MODE_TRACE && a->mode != mode) {
-		cli_error("only one of explain, -l, -V and -h can be asked for at a time");
+		cli_error("only one of the [-GhlV] options can be specified at a time");
 		return CLI_USAGE;
 	}
 	a->mode = mode;
@@ -147,18 +149,23 @@ static int one_option(struct cli_args *a, int opt, const char *arg)
 	case 'D': return set_option(a, "-D", "define", arg);
 	case 'H': return set_option(a, "-H", "cpphdrs", NULL);
 	case 'I': return set_option(a, "-I", "incdir", arg);
+	case 'B':
+		cli_error("-B shows dtrace's own buffers, which this program does not have");
+		return CLI_USAGE;
 	case 'L': return set_option(a, "-L", "libdir", arg);
 	case 'U': return set_option(a, "-U", "undef", arg);
 	case 'X': return set_option(a, "-X", "stdc", arg);
 	case 'x': return set_x(a, arg);
 	case 'd': return set_dumps(a, arg);
-	case 'S': a->dumps |= DUMP_IR; return CLI_OK;
+	case 'S': return set_option(a, "-S", "verbose", NULL);
 	case 'o': a->out = arg; return CLI_OK;
 	case 'e': a->compile_only = true; return CLI_OK;
 	case 'v': a->verbose = true; return CLI_OK;
 	case 'l': return set_mode(a, MODE_LIST);
 	case 'V': case OPT_VERSION: return set_mode(a, MODE_VERSION);
-	case 'h': case OPT_HELP: return set_mode(a, MODE_HELP);
+	case 'h': return set_mode(a, MODE_HEADER);
+	case 'G': return set_mode(a, MODE_LINK);
+	case OPT_HELP: return set_mode(a, MODE_HELP);
 	default:
 		cli_usage(stderr);
 		return CLI_USAGE;

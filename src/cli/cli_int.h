@@ -26,12 +26,24 @@ struct cli_options {
 	char *cpp_argv[CLI_CPP_ARGS]; /* of the preprocessor; owned */
 	uint32_t cpp_argc;
 	char *cpp_path; /* NULL: cpp; owned */
+#define CLI_LIBDIRS 16
+	char *libdirs[CLI_LIBDIRS]; /* -L; owned */
+	uint32_t libdir_cnt;
 };
+/* Where an option comes from: the command line, a #pragma, setopt() while probes are armed. */
+enum cli_from { FROM_ARGS, FROM_PROGRAM, FROM_RUN };
 void cli_options_deinit(struct cli_options *);
 void cli_options_init(struct cli_options *); /* defaults, then the environment: DTRACE_OPT_NAME */
-/* @value NULL: none was given. -ENOENT, -EINVAL or, once @armed, -EBUSY, with a message. */
-int cli_options_set(struct cli_options *, const char *name, const char *value, bool armed, struct err *reterr);
+/* @value NULL: none was given. -ENOENT, -EINVAL or -EBUSY, with dtrace's message. */
+int cli_options_set(struct cli_options *, const char *name, const char *value, enum cli_from, struct err *reterr);
 void cli_options_list(FILE *);
+/* optvalue.c: false where @s is none */
+bool cli_optvalue_flag(const char *s, uint64_t *ret);
+bool cli_optvalue_size(const char *s, uint64_t *ret);
+bool cli_optvalue_rate(const char *s, uint64_t *ret); /* to ns */
+bool cli_optvalue_count(const char *s, uint64_t dflt, uint64_t *ret);
+/* Whether the value of an option that changes nothing has the form that dtrace wants. */
+int cli_optvalue_check(const char *name, const char *value, struct err *reterr);
 
 /* ---- arguments (args.c) ---- */
 
@@ -42,7 +54,7 @@ struct cli_source {
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
 };
-enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8 };
 struct cli_args {
 	enum cli_mode mode;
@@ -71,6 +83,8 @@ void cli_args_split_free(char **words);
 extern const char *cli_name; /* as the program was called */
 /* "NAME: sentence" on stderr. */
 void cli_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The same, for what dtrace does not say: its tests compare all of stderr. */
+void cli_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The tests of dtrace leave out columns that differ between runs. */
 bool cli_testing(void);
 
@@ -129,6 +143,10 @@ struct cli {
 char *cli_cpp_run(const struct cli_options *, const char *text, struct err *reterr);
 char *cli_read_all(FILE *); /* malloc'ed; NULL: no memory */
 
+/* libs.c: D libraries of -L become sources, behind the scripts */
+int cli_libs_load(struct cli *);
+bool cli_libs_provides(const char *class, const char *name); /* #pragma D depends_on */
+
 /* compile.c: CLI_OK or CLI_ERROR after messages */
 int cli_compile(struct cli *);
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr);
@@ -170,6 +188,8 @@ uint64_t cli_now_ns(void);
 /* verbs: exit status */
 int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
+int cli_verb_header(struct cli *); /* -h */
+int cli_verb_link(struct cli *);   /* -G */
 int cli_verb_explain(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);

@@ -39,17 +39,21 @@ static void show_diags(const struct cli *cli)
 {
 	for (uint32_t i = 0; i < d_diag_cnt(cli->d); i++) {
 		struct d_diag d = *d_diag_at(cli->d, i);
-		/* What dtrace says is one message: the tests of dtrace compare it. */
-		if (cli_testing())
+		/* What dtrace says is one message, with a line of its own choice: its tests compare it. */
+		if (cli_testing()) {
 			d.excerpt = NULL;
+			d.line = d.dt_line;
+		}
 		d_diag_print(stderr, cli_name, &d, cli->args.opts.errtags);
+		if (cli_testing() && !d.is_warning)
+			break;
 	}
 }
 
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
 {
 	struct cli *cli = arg;
-	int rc = cli_options_set(&cli->args.opts, name, value, cli->session != NULL, reterr);
+	int rc = cli_options_set(&cli->args.opts, name, value, cli->session ? FROM_RUN : FROM_PROGRAM, reterr);
 	if (!rc && cli->consume) {
 		struct consume_opts o;
 		cli_consume_opts(cli, &o);
@@ -68,9 +72,11 @@ static struct d_opts compiler_opts(struct cli *cli)
 			.pgid = getpgrp(), .taskid = gettid(),
 		},
 		.strsize = (uint32_t)o->strsize, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
+		.has_amin = o->amin >> 24, .amin = { (uint8_t)(o->amin >> 16), (uint8_t)(o->amin >> 8), (uint8_t)o->amin },
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
-		.set_option_arg = cli, .ustackframes = (uint32_t)o->ustackframes,
-		.types = cli_types_hook(cli), .stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
+		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
+		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
+		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
 	};
 }
 
@@ -78,7 +84,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 static char **source_macros(const struct cli *cli, const struct cli_source *s)
 {
 	uint32_t cnt = 0;
-	while (cli->args.macros[cnt])
+	while (s->kind != D_SRC_LIBRARY && cli->args.macros[cnt])
 		cnt++;
 	char **m = calloc(cnt + 1ul, sizeof(*m));
 	if (m && cnt) {
@@ -89,6 +95,11 @@ static char **source_macros(const struct cli *cli, const struct cli_source *s)
 	return m;
 }
 
+static bool has_file(const struct cli_source *s)
+{
+	return s->kind == D_SRC_PROGRAM || s->kind == D_SRC_LIBRARY;
+}
+
 static int compile_sources(struct cli *cli)
 {
 	uint32_t cnt = cli->args.src_cnt;
@@ -96,7 +107,7 @@ static int compile_sources(struct cli *cli)
 	int rc = srcs ? 0 : -ENOMEM;
 	for (uint32_t i = 0; !rc && i < cnt; i++) {
 		struct cli_source *s = &cli->args.srcs[i];
-		srcs[i] = (struct d_source){ .name = s->kind == D_SRC_PROGRAM ? s->arg : NULL, .text = s->text,
+		srcs[i] = (struct d_source){ .name = has_file(s) ? s->arg : NULL, .text = s->text,
 					     .kind = s->kind, .macro_args = source_macros(cli, s) };
 		if (!srcs[i].macro_args)
 			rc = -ENOMEM;
@@ -142,6 +153,8 @@ int cli_compile(struct cli *cli)
 		if (cli->args.opts.cpp && s->kind == D_SRC_PROGRAM && preprocess(cli, i))
 			return CLI_ERROR;
 	}
+	if (cli_libs_load(cli))
+		return CLI_ERROR;
 	struct d_opts opts = compiler_opts(cli);
 	cli->d = d_create(&opts);
 	int rc = cli->d ? compile_sources(cli) : -ENOMEM;

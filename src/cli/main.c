@@ -29,12 +29,18 @@ static int run(struct cli *cli)
 		cli_options_list(stdout);
 		return CLI_OK;
 	case MODE_VERSION:
-		printf("%s: dyntrace %s\n", cli_name, DYNTRACE_VERSION);
+		printf("%s: dyntrace %s, D 2.0\n", cli_name, DYNTRACE_VERSION);
+		if (cli->args.verbose)
+			printf("D 2.0 is the language of DTrace for Linux, up to version 2.0.1 of its interface\n");
 		return CLI_OK;
 	case MODE_LIST:
 		return open_output(cli) ? CLI_ERROR : cli_verb_list(cli);
 	case MODE_EXPLAIN:
 		return open_output(cli) ? CLI_ERROR : cli_verb_explain(cli);
+	case MODE_HEADER:
+		return cli_verb_header(cli);
+	case MODE_LINK:
+		return cli_verb_link(cli);
 	case MODE_TRACE:
 		return open_output(cli) ? CLI_ERROR : cli_verb_trace(cli);
 	}

@@ -111,6 +111,26 @@ static int match_one(struct cli *cli, struct cli_match *m, const struct match_pr
 	return rc;
 }
 
+static bool has_ids(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->clause_cnt; i++)
+		for (uint32_t k = 0; k < plan->clauses[i].desc_cnt; k++)
+			if (plan->clauses[i].descs[k].id)
+				return true;
+	return false;
+}
+
+/* Numbers are those that -l shows. */
+static int make_numbered(struct cli *cli)
+{
+	static const struct probe_spec any = { "", "", "", "" };
+	uint32_t *found = NULL, cnt = 0;
+	struct err e;
+	int rc = probe_match(cli->table, &any, NULL, NULL, 0, &found, &cnt, &e);
+	free(found);
+	return rc;
+}
+
 static int matches_make(struct cli *cli)
 {
 	const struct plan *plan = &cli->prog.plan;
@@ -120,6 +140,8 @@ static int matches_make(struct cli *cli)
 	cli->matches = calloc(cnt + 1ul, sizeof(*cli->matches));
 	cli->table = probe_table_create();
 	if (!cli->matches || !cli->table)
+		return -ENOMEM;
+	if (has_ids(plan) && make_numbered(cli))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < plan->clause_cnt; i++)
 		for (uint32_t k = 0; k < plan->clauses[i].desc_cnt; k++)
@@ -209,14 +231,43 @@ uint64_t cli_match_total(const struct cli *cli)
 	return n;
 }
 
+static void print_stability(const char *title, const struct d_stability *s)
+{
+	printf("\n\tMinimum %s Attributes\n\t\tIdentifier Names: %s\n\t\tData Semantics:   %s\n\t\tDependency Class: %s\n",
+		title, d_stability_name(s->name), d_stability_name(s->data), d_stability_class(s->dep));
+}
+
+/* -v, as dtrace(1) has it. */
+static void show_stability(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
+		const struct cli_source *src = &cli->args.srcs[i];
+		struct d_stability desc, stmt;
+		if (src->kind == D_SRC_LIBRARY)
+			continue;
+		d_stability(cli->d, i, &desc, &stmt);
+		printf("\nStability attributes for %s %s:\n", src->kind == D_SRC_PROGRAM ? "script" : "description", src->name);
+		print_stability("Probe Description", &desc);
+		print_stability("Statement", &stmt);
+		printf("\n");
+	}
+	fflush(stdout);
+}
+
 void cli_match_notice(struct cli *cli)
 {
-	if (cli->args.opts.quiet || cli->noticed)
+	if (cli->noticed)
+		return;
+	if (cli->args.verbose)
+		show_stability(cli);
+	if (cli->args.opts.quiet)
 		return;
 	cli->noticed = true;
 	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {
 		const struct cli_source *src = &cli->args.srcs[s];
 		uint32_t n = 0;
+		if (src->kind == D_SRC_LIBRARY)
+			continue;
 		for (uint32_t i = 0; i < cli->match_cnt; i++)
 			if (cli->matches[i].src == s)
 				n += cli->matches[i].cnt;

@@ -6,10 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-enum opt_kind { OPT_FLAG, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_CPP, OPT_IGNORED };
-enum opt_when { OPT_START, OPT_ANY };
+enum opt_kind { OPT_FLAG, OPT_SWITCH, OPT_SIZE, OPT_RATE, OPT_COUNT, OPT_TEXT, OPT_STAB, OPT_CPP, OPT_VALUE };
+enum opt_when { OPT_ARGS, OPT_START, OPT_ANY };
 
 static const struct opt {
 	const char *name;
@@ -30,84 +29,38 @@ static uint64_t *opt_field(struct cli_options *o, const struct opt *opt)
 	return (uint64_t *)((char *)o + opt->field);
 }
 
-static bool parse_number(const char *s, char **end, uint64_t *ret)
+static bool parse_stability(const char *s, uint64_t *ret)
 {
-	errno = 0;
-	*ret = strtoull(s, end, 0);
-	return !errno && *end != s && *s != '-';
-}
-
-static bool parse_flag(const char *s, uint64_t *ret)
-{
-	static const char *const words[][2] = {
-		{ "no", "yes" }, { "disable", "enable" }, { "disabled", "enabled" },
-		{ "false", "true" }, { "off", "on" }, { "unset", "set" }, { "", "" },
-	};
-	char *end;
-	for (size_t i = 0; i < ARRAY_CNT(words); i++) {
-		for (unsigned k = 0; k < 2; k++) {
-			if (strcasecmp(s, words[i][k]))
-				continue;
-			*ret = k;
-			return true;
-		}
-	}
-	return parse_number(s, &end, ret) && !*end;
-}
-
-static bool parse_size(const char *s, uint64_t *ret)
-{
-	static const char units[] = "kmgt";
-	char *end;
-	if (!parse_number(s, &end, ret))
+	struct d_stability st;
+	if (!d_stability_parse(s, &st))
 		return false;
-	const char *u = *end ? strchr(units, tolower((unsigned char)*end)) : NULL;
-	for (long shift = u ? u - units + 1 : 0; shift > 0; shift--) {
-		if (*ret >> 54)
-			return false;
-		*ret <<= 10;
-	}
-	return !*end || (u && !end[1]);
+	*ret = 1u << 24 | (uint32_t)st.name << 16 | (uint32_t)st.data << 8 | st.dep;
+	return true;
 }
 
-static bool parse_rate(const char *s, uint64_t *ret)
-{
-	static const struct { const char *name; uint64_t ns; } units[] = {
-		{ "", 1 }, { "ns", 1 }, { "nsec", 1 }, { "us", 1000 }, { "usec", 1000 }, { "ms", 1000000 },
-		{ "msec", 1000000 }, { "s", 1000000000 }, { "sec", 1000000000 }, { "m", 60000000000 },
-		{ "min", 60000000000 }, { "h", 3600000000000 }, { "hour", 3600000000000 },
-		{ "d", 86400000000000 }, { "day", 86400000000000 }, { "hz", 0 },
-	};
-	char *end;
-	if (!parse_number(s, &end, ret))
-		return false;
-	for (size_t i = 0; i < ARRAY_CNT(units); i++) {
-		if (strcasecmp(end, units[i].name))
-			continue;
-		if (units[i].ns)
-			return !__builtin_mul_overflow(*ret, units[i].ns, ret);
-		*ret = *ret ? 1000000000 / *ret : 0;
-		return true;
-	}
-	return false;
-}
-
+/* No value: 0, which for a flag is on. */
 static bool parse_value(const struct opt *opt, const char *s, uint64_t *ret)
 {
-	char *end;
+	*ret = 0;
 	switch (opt->kind) {
 	case OPT_FLAG:
 		*ret = 1;
-		return !s || parse_flag(s, ret);
+		return !s || cli_optvalue_flag(s, ret);
+	case OPT_SWITCH:
+		*ret = 1;
+		return !s;
 	case OPT_SIZE:
-		return s && parse_size(s, ret);
+		return !s || cli_optvalue_size(s, ret);
 	case OPT_RATE:
-		return s && parse_rate(s, ret);
+		return !s || cli_optvalue_rate(s, ret);
 	case OPT_COUNT:
-		return s && parse_number(s, &end, ret) && !*end && *ret <= UINT32_MAX;
+		return !s || cli_optvalue_count(s, opt->dflt, ret);
+	case OPT_STAB:
+		return s && parse_stability(s, ret);
+	case OPT_TEXT:
+		return s != NULL;
 	case OPT_CPP:
-	case OPT_IGNORED:
-		*ret = 0;
+	case OPT_VALUE:
 		return true;
 	}
 	return false;
@@ -164,23 +117,60 @@ void cli_options_deinit(struct cli_options *o)
 {
 	for (uint32_t i = 0; i < o->cpp_argc; i++)
 		free(o->cpp_argv[i]);
+	for (uint32_t i = 0; i < o->libdir_cnt; i++)
+		free(o->libdirs[i]);
 	free(o->cpp_path);
 }
 
-int cli_options_set(struct cli_options *o, const char *name, const char *value, bool armed, struct err *reterr)
+static bool set_text(struct cli_options *o, const char *name, const char *value)
 {
-	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
-		uint64_t v;
-		if (strcmp(opts[i].name, name))
-			continue;
-		if (armed && opts[i].when == OPT_START)
-			return err_setf(reterr, -EBUSY, "Operation illegal when tracing is active");
-		if (!parse_value(&opts[i], value, &v) || (!strcmp(name, "strsize") && v < 4) ||
-		    (opts[i].kind == OPT_CPP && !cpp_set(o, (char)opts[i].dflt, value)))
-			return err_setf(reterr, -EINVAL, "Invalid value for specified option");
-		*opt_field(o, &opts[i]) = v;
-		return 0;
+	char *copy = strdup(value);
+	if (!copy)
+		return false;
+	if (!strcmp(name, "libdir") && o->libdir_cnt < ARRAY_CNT(o->libdirs)) {
+		o->libdirs[o->libdir_cnt++] = copy;
+		return true;
 	}
+	free(copy);
+	return strcmp(name, "libdir") != 0;
+}
+
+static int check_when(const struct opt *opt, enum cli_from from, struct err *reterr)
+{
+	if (from == FROM_RUN && opt->when == OPT_START)
+		return err_setf(reterr, -EBUSY, "Operation illegal when tracing is active");
+	if (from == FROM_PROGRAM && opt->when == OPT_ARGS)
+		return err_setf(reterr, -EINVAL, "Option cannot be used from within a D program");
+	return 0;
+}
+
+static int set_one(struct cli_options *o, const struct opt *opt, const char *value, enum cli_from from,
+		   struct err *reterr)
+{
+	uint64_t v;
+	int rc = from == FROM_RUN ? check_when(opt, from, reterr) : 0;
+	if (!rc && opt->kind == OPT_VALUE)
+		rc = cli_optvalue_check(opt->name, value, reterr);
+	if (rc)
+		return rc;
+	if (!parse_value(opt, value, &v) || (!strcmp(opt->name, "strsize") && v < 4) ||
+	    (opt->kind == OPT_CPP && !value && opt->dflt != 'H'))
+		return err_setf(reterr, -EINVAL, "Invalid value for specified option");
+	rc = check_when(opt, from, reterr);
+	if (rc)
+		return rc;
+	if ((opt->kind == OPT_CPP && !cpp_set(o, (char)opt->dflt, value)) ||
+	    (opt->kind == OPT_TEXT && !set_text(o, opt->name, value)))
+		return err_setf(reterr, -EINVAL, "Invalid value for specified option");
+	*opt_field(o, opt) = v;
+	return 0;
+}
+
+int cli_options_set(struct cli_options *o, const char *name, const char *value, enum cli_from from, struct err *reterr)
+{
+	for (size_t i = 0; i < ARRAY_CNT(opts); i++)
+		if (!strcmp(opts[i].name, name))
+			return set_one(o, &opts[i], value, from, reterr);
 	return err_setf(reterr, -ENOENT, "Invalid option name");
 }
 
@@ -193,14 +183,14 @@ void cli_options_init(struct cli_options *o)
 		*opt_field(o, &opts[i]) = opts[i].kind == OPT_CPP ? 0 : opts[i].dflt;
 		const char *v = getenv(env);
 		if (v)
-			cli_options_set(o, opts[i].name, v, false, NULL);
+			cli_options_set(o, opts[i].name, v, FROM_ARGS, NULL);
 	}
 }
 
 static void list_default(const struct opt *opt, char *buf, size_t cap)
 {
 	unsigned long long v = opt->dflt;
-	if (opt->kind == OPT_FLAG || opt->kind == OPT_IGNORED || opt->kind == OPT_CPP)
+	if (!v || v == UINT32_MAX || opt->kind == OPT_FLAG || opt->kind == OPT_CPP)
 		snprintf(buf, cap, "-");
 	else if (opt->kind == OPT_RATE)
 		snprintf(buf, cap, "%llums", v / 1000000);
@@ -213,7 +203,7 @@ static void list_default(const struct opt *opt, char *buf, size_t cap)
 void cli_options_list(FILE *fp)
 {
 	/* ORDER enum opt_kind */
-	static const char *const kinds[] = { "flag", "size", "rate", "count", "text", "ignored" };
+	static const char *const kinds[] = { "on|off", "", "size", "rate", "count", "text", "a/b/c", "text", "word" };
 	fprintf(fp, "%-14s %-8s %-8s %s\n", "OPTION", "VALUE", "DEFAULT", "MEANING");
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++) {
 		char dflt[32];

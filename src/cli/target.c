@@ -17,7 +17,7 @@ static int start_command(struct cli *cli, const char *command)
 	if (!argv || !argv[0])
 		cli_error("-c needs a command");
 	else if ((rc = session_child_start(argv, &t->child, &e)) < 0)
-		cli_error("failed to start '%s': %s", argv[0], e.msg);
+		cli_error("failed to execute %s: %s", argv[0], e.msg);
 	cli_args_split_free(argv);
 	if (rc < 0)
 		return CLI_ERROR;
@@ -32,8 +32,14 @@ static int look_at_pid(struct cli *cli, pid_t pid)
 	struct cli_target *t = &cli->targets[cli->target_cnt];
 	struct obj_proc_info info;
 	struct err e;
-	if (obj_proc_info(pid, &info, &e) < 0) {
-		cli_error("failed to grab process %d: %s", (int)pid, e.msg);
+	int rc = obj_proc_info(pid, &info, &e);
+	if (rc == -ESRCH) {
+		cli_error("%s", strerror(ESRCH));
+		cli_hint("-p %d: %s", (int)pid, e.msg);
+		return CLI_ERROR;
+	}
+	if (rc < 0) {
+		cli_error("failed to grab pid %d: %s", (int)pid, e.msg);
 		return CLI_ERROR;
 	}
 	t->pid = pid;
@@ -133,7 +139,7 @@ int cli_targets_attach(struct cli *cli)
 		struct cli_target *t = &cli->targets[i];
 		struct err e;
 		if (attach_one(cli, t, &e) < 0) {
-			cli_error("failed to grab process %d: %s", (int)t->pid, e.msg);
+			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}
 		t->starting = t->spawned && t->obj && has_loader(t->obj);

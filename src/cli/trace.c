@@ -57,14 +57,15 @@ static int find_probes(struct cli *cli)
 	return CLI_OK;
 }
 
+#define DTRACE_REC_BYTES 56 /* before a record's data: -b counts as dtrace does */
+
 /* A record or an aggregation that can never fit is an error, not a loss. */
 static int check_sizes(struct cli *cli)
 {
 	const struct ir_image *im = &cli->prog.image;
 	bool bad = false;
 	for (uint32_t i = 0; i < im->prog_cnt; i++)
-		bad |= im->progs[i].rec_bytes &&
-			im->progs[i].rec_bytes + sizeof(struct wire_rec) > cli->args.opts.bufsize;
+		bad |= DTRACE_REC_BYTES + im->progs[i].rec_bytes > cli->args.opts.bufsize;
 	for (uint32_t i = 0; i < im->agg_cnt; i++)
 		bad |= (im->aggs[i].val_cnt + 1) * sizeof(uint64_t) > cli->args.opts.aggsize;
 	if (bad)

@@ -79,6 +79,7 @@ static void check_clause(struct d_compiler *c, struct d_node *n)
 	if (pred_first)
 		check_pred(c, n);
 	c->clause_did = 0;
+	c->whole_used = c->whole_base;
 	c->region = "action list";
 	check_stmts(c, n->r);
 	if (n->l && !pred_first)
@@ -91,7 +92,7 @@ static void check_clause(struct d_compiler *c, struct d_node *n)
 /* ---- declarations ---- */
 
 /* An object of this type can be a variable. */
-static bool check_object(struct d_compiler *c, struct d_node *n, struct d_type *type)
+bool d_check_object(struct d_compiler *c, struct d_node *n, struct d_type *type)
 {
 	struct d_type *t = d_resolve(type);
 	if (t->kind == D_T_VOID)
@@ -101,9 +102,6 @@ static bool check_object(struct d_compiler *c, struct d_node *n, struct d_type *
 	else if (t->kind == D_T_ARRAY && !t->cnt)
 		d_error(c, n->at, "D_DECL_ARRNULL", "array declaration requires array dimension or tuple "
 			"signature: %s", n->str);
-	else if (t->kind == D_T_FLOAT)
-		d_error(c, n->at, "D_UNSUP", "variables of floating-point types are not supported by this "
-			"version: %s", n->str);
 	else
 		return true;
 	return false;
@@ -113,9 +111,10 @@ static void check_keys_decl(struct d_compiler *c, struct d_node *n)
 {
 	for (uint32_t i = 0; i < n->key_cnt; i++) {
 		struct d_type *t = n->keys[i].type;
-		if (!d_is_scalar(t) && !d_is_string(t))
-			d_error(c, n->at, "D_KEY_TYPE", "%s expression may not be used as array index: key #%u",
-				d_type_str(c, t), i + 1);
+		if (!d_is_scalar(t) && !d_is_string(t) && !d_is_whole(t))
+			d_error(c, n->at, "D_DECL_PROTO_TYPE", "array prototype may not use parameter of type %s: "
+				"%s, parameter #%u", d_type_str(c, t), n->keys[i].name ? n->keys[i].name :
+				"(anonymous)", i + 1);
 	}
 }
 
@@ -124,13 +123,18 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 	struct d_var *v = d_var_find(c, n->scope, n->str);
 	if (d_resolve(n->type)->kind == D_T_FUNC) /* a prototype: nothing to define */
 		return;
-	if (v && (v->kind == D_VAR_BUILTIN || v->kind != (n->keys ? D_VAR_ASSOC : D_VAR_SCALAR) ||
-		!d_type_same(v->type, n->type))) {
-		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s", n->str);
+	if ((v && v->kind == D_VAR_BUILTIN) || (n->scope == D_GLOBAL && d_func_find(c, n->str))) {
+		d_error(c, n->at, "D_DECL_IDRED", "built-in identifier redeclared: %s", n->str);
 		return;
 	}
-	if (!v && n->scope == D_GLOBAL && d_func_find(c, n->str)) {
-		d_error(c, n->at, "D_DECL_IDRED", "built-in identifier redeclared: %s", n->str);
+	if (!v && d_typename(c, n->str)) {
+		d_error(c, n->at, "D_DECL_IDRED", "typedef identifier redeclared: %s", n->str);
+		return;
+	}
+	if (v && (v->kind != (n->keys ? D_VAR_ASSOC : D_VAR_SCALAR) || !d_type_same(v->type, n->type))) {
+		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s\n\t current: %s %s\n\tprevious: %s %s",
+			n->str, n->keys ? "associative array" : "scalar", d_type_str(c, n->type), d_var_kind_name(v),
+			d_type_str(c, v->type));
 		return;
 	}
 	if (n->keys && n->scope == D_THIS) {
@@ -138,42 +142,13 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 			n->str);
 		return;
 	}
-	if (v || !check_object(c, n, n->type))
+	if (v || !d_check_object(c, n, n->type))
 		return;
-	if (n->keys && !d_is_scalar(n->type) && !d_is_string(n->type)) {
-		d_error(c, n->at, "D_UNSUP", "associative arrays of %s are not supported by this version: %s",
-			d_type_str(c, n->type), n->str);
-		return;
-	}
 	check_keys_decl(c, n);
 	v = d_var_new(c, n->scope, n->str, n->keys ? D_VAR_ASSOC : D_VAR_SCALAR, n->type, n->at);
 	v->keys = n->keys;
 	v->key_cnt = n->key_cnt;
 	v->keys_known = n->keys != NULL;
-}
-
-static void check_inline(struct d_compiler *c, struct d_node *n)
-{
-	if (n->keys || d_resolve(n->type)->kind == D_T_FUNC) {
-		d_error(c, n->at, "D_UNSUP", "inline arrays and functions are not supported by this version: %s",
-			n->str);
-		return;
-	}
-	if (d_var_find(c, D_GLOBAL, n->str) || d_func_find(c, n->str)) {
-		d_error(c, n->at, "D_DECL_IDRED", "identifier redefined: %s", n->str);
-		return;
-	}
-	d_check_expr(c, n->l);
-	if (!check_object(c, n, n->type) || d_bad(n->l))
-		return;
-	if (!d_assignable(c, n->type, n->l)) {
-		d_error(c, n->at, "D_OP_INCOMPAT", "inline %s definition uses incompatible types: \"%s\" = \"%s\"",
-			n->str,
-			d_type_str(c, n->type), d_type_str(c, n->l->type));
-		return;
-	}
-	struct d_var *v = d_var_new(c, D_GLOBAL, n->str, D_VAR_INLINE, n->type, n->at);
-	v->init = n->l;
 }
 
 void d_check_top(struct d_compiler *c, struct d_node *n)
@@ -186,7 +161,13 @@ void d_check_top(struct d_compiler *c, struct d_node *n)
 		check_decl(c, n);
 		break;
 	case N_INLINE:
-		check_inline(c, n);
+		d_check_inline(c, n);
+		break;
+	case N_XLATOR:
+		d_check_translator(c, n);
+		break;
+	case N_PROVIDER:
+		d_check_provider(c, n);
 		break;
 	default:
 		break;

@@ -55,12 +55,25 @@ static void check_compare(struct d_compiler *c, struct d_node *n)
 	n->type = c->t.int_;
 }
 
+/* Computed as C does, but of a type that DTrace chooses. */
+static void arith_type(struct d_compiler *c, struct d_node *n)
+{
+	n->op_type = d_usual(c, n->l->type, n->r->type);
+	n->type = d_rank(c, n->l->type, n->r->type);
+}
+
+static void shift_type(struct d_compiler *c, struct d_node *n)
+{
+	n->op_type = d_promote(c, n->l->type);
+	n->type = d_resolve(n->l->type)->kind == D_T_ENUM ? n->op_type : n->l->type;
+}
+
 static void check_ints(struct d_compiler *c, struct d_node *n, const char *tag, const char *what)
 {
 	if (!d_is_int(n->l->type) || !d_is_int(n->r->type))
 		d_error(c, n->at, tag, "operator %s requires operands of %s type", d_tok_text(n->op), what);
 	else
-		n->type = n->op_type = d_usual(c, n->l->type, n->r->type);
+		arith_type(c, n);
 }
 
 /* With both operands typed: the type that @op gives. */
@@ -70,7 +83,7 @@ static void binary_type(struct d_compiler *c, struct d_node *n, enum d_tok_kind 
 	case T_ADD:
 	case T_SUB:
 		if (d_is_int(n->l->type) && d_is_int(n->r->type))
-			n->type = n->op_type = d_usual(c, n->l->type, n->r->type);
+			arith_type(c, n);
 		else
 			check_ptr_arith(c, n, op);
 		break;
@@ -85,7 +98,7 @@ static void binary_type(struct d_compiler *c, struct d_node *n, enum d_tok_kind 
 	case T_RSH:
 		check_ints(c, n, "D_OP_INT", "integral");
 		if (!d_bad(n))
-			n->type = n->op_type = d_promote(c, n->l->type);
+			shift_type(c, n);
 		break;
 	case T_LAND: case T_LOR: case T_LXOR:
 		if (!d_is_scalar(n->l->type) || !d_is_scalar(n->r->type))
@@ -135,7 +148,9 @@ static enum d_tok_kind plain_op(enum d_tok_kind op)
 
 static void check_simple_assign(struct d_compiler *c, struct d_node *n)
 {
-	if (!d_assignable(c, n->l->type, n->r))
+	const struct d_var *v = n->l->var;
+	bool clears = d_is_null(n->r) && v && n->l->kind != N_MEMBER && (v->kind == D_VAR_ASSOC || v->scope == D_SELF);
+	if (!clears && !d_assignable(c, n->l->type, n->r))
 		incompatible(c, n);
 	else
 		n->type = n->l->type;
@@ -155,7 +170,8 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 		right_ok = false;
 	}
 	/* A name that a mistake was to define is known as wrong, so that its uses are not reported too. */
-	d_define(c, n->l, !right_ok ? c->t.err : n->op == T_ASGN ? n->r->type : c->t.long_);
+	struct d_type *rt = n->r->type->kind == D_T_XLATED ? n->r->type->base : n->r->type;
+	d_define(c, n->l, !right_ok ? c->t.err : n->op == T_ASGN ? rt : c->t.long_);
 	d_check_expr(c, n->l);
 	if (right_ok && (d_resolve(n->l->type)->kind == D_T_ARRAY || d_resolve(n->l->type)->kind == D_T_FUNC)) {
 		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,

@@ -202,12 +202,9 @@ static void check_trace(struct d_compiler *c, struct d_node *n)
 	struct d_type *t = d_resolve(a->type);
 	if (t->kind == D_T_VOID || a->is_act)
 		d_error(c, a->at, "D_TRACE_VOID", "trace( ) may not be applied to a void expression");
-	else if (t->kind == D_T_AGG)
+	else if (t->kind == D_T_AGG || t->kind == D_T_XLATED)
 		d_error(c, a->at, "D_TRACE_DYN", "trace( ) may not be applied to a dynamic expression");
-	else if ((t->kind == D_T_ARRAY || d_is_sou(t)) && !d_is_memory(a))
-		d_error(c, a->at, "D_UNSUP", "tracing a variable of type %s is not supported by this version",
-			d_type_str(c, a->type));
-	else if (t->kind == D_T_FLOAT || t->kind == D_T_FUNC || t->is_incomplete)
+	else if (t->kind == D_T_FUNC || t->is_incomplete)
 		d_error(c, a->at, "D_PROTO_ARG", "trace( ) argument #1 is incompatible with "
 			"prototype:\n\tprototype: scalar or string\n"
 			"\t argument: %s", d_type_str(c, a->type));

@@ -14,11 +14,10 @@ bool d_operand_ok(struct d_compiler *c, const struct d_node *n, const char *op)
 	if (t->kind == D_T_ERR)
 		return false;
 	if (n->is_act)
-		d_error(c, n->at, "D_OP_ACT", "operator %s operands cannot be actions", op);
-	else if (t->kind == D_T_AGG || t->kind == D_T_STACK || t->kind == D_T_USYM)
+		d_error(c, n->at, "D_OP_ACT", *op == '?' ? "action cannot be used in a conditional context" : "operator %s "
+			"operands cannot be actions", op);
+	else if (t->kind == D_T_AGG || (t->kind == D_T_XLATED && strchr(",?", *op)) || t->kind == D_T_STACK || t->kind == D_T_USYM)
 		d_error(c, n->at, "D_OP_DYN", "operator %s operands cannot be of dynamic type", op);
-	else if (t->kind == D_T_FLOAT)
-		d_error(c, n->at, "D_UNSUP", "floating-point arithmetic is not supported by this version");
 	else
 		return true;
 	return false;
@@ -34,7 +33,7 @@ bool d_is_lvalue(const struct d_node *n)
 	case N_UNARY:
 		return n->op == T_DEREF && d_resolve(n->l->type)->kind != D_T_STRING;
 	case N_MEMBER:
-		return n->op == T_ARROW || d_is_lvalue(n->l);
+		return !n->xl_memb && (n->op == T_ARROW || d_is_lvalue(n->l));
 	default:
 		return false;
 	}
@@ -47,11 +46,9 @@ bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *
 		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
 	else if (!d_is_lvalue(n))
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
-	else if (t->kind == D_T_ARRAY || d_is_sou(t))
-		d_error(c, n->at, "D_UNSUP", "assignment of %s is not supported by this version", d_type_str(c,
-			n->type));
-	else if (n->kind == N_MEMBER && n->memb && n->memb->bits)
-		d_error(c, n->at, "D_UNSUP", "assignment to a bit-field is not supported by this version");
+	else if (t->kind == D_T_ARRAY)
+		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
+			d_type_str(c, n->type));
 	else
 		return true;
 	return false;
@@ -80,6 +77,10 @@ bool d_assignable(struct d_compiler *c, struct d_type *to, struct d_node *from)
 		return d_is_strlike(from->type) || d_is_null(from);
 	if (d_is_int(to))
 		return d_is_int(from->type);
+	if (from->type->kind == D_T_XLATED)
+		return from->type == from->type->xl->sou_type && d_type_same(to, from->type->xl->dst);
+	if (d_is_sou(to) || d_resolve(to)->kind == D_T_FLOAT)
+		return d_type_same(to, from->type);
 	return d_resolve(to)->kind == D_T_PTR && d_ptr_compat(&as, from);
 }
 
@@ -119,7 +120,7 @@ static bool fold_binary(struct d_node *n, int64_t a, int64_t b, int64_t *ret)
 
 static int64_t as_operand(const struct d_node *n, const struct d_node *child)
 {
-	return n->op_type ? d_canon(n->op_type, child->val) : child->val;
+	return n->op_type ? d_convert(child->type, n->op_type, child->val) : child->val;
 }
 
 void d_fold(struct d_compiler *c, struct d_node *n)
@@ -150,7 +151,8 @@ void d_fold(struct d_compiler *c, struct d_node *n)
 		return;
 	}
 	n->is_const = true;
-	n->val = d_canon(n->type, v);
+	/* Arithmetic keeps 64 bits, as at run time. */
+	n->val = n->kind == N_CAST ? d_canon(n->type, v) : n->kind == N_UNARY && n->op_type ? d_canon(n->op_type, v) : v;
 }
 
 /* ---- unary ---- */
@@ -166,7 +168,7 @@ static void check_incdec(struct d_compiler *c, struct d_node *n)
 	if (to)
 		d_complete(c, to);
 	if (!d_is_scalar(n->l->type))
-		d_error(c, n->at, "D_OP_SCALAR", "operator %s requires an operand of scalar type", op);
+		d_error(c, n->at, "D_OP_SCALAR", "operator %s requires operand of scalar type", op);
 	else if (to && !to->size)
 		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires an operand of known size", op);
 	else
@@ -176,6 +178,10 @@ static void check_incdec(struct d_compiler *c, struct d_node *n)
 static void check_deref(struct d_compiler *c, struct d_node *n)
 {
 	struct d_type *to = d_pointee(n->l->type);
+	if (n->l->type->kind == D_T_XLATED && d_resolve(n->l->type->base)->kind == D_T_PTR) {
+		n->type = n->l->type->xl->sou_type;
+		return;
+	}
 	if (to)
 		d_complete(c, to);
 	if (d_is_string(n->l->type)) {
@@ -208,14 +214,21 @@ bool d_is_memory(const struct d_node *n)
 
 static void check_addr(struct d_compiler *c, struct d_node *n)
 {
-	if (n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
+	if (n->l->kind == N_IDENT || (n->l->kind == N_INDEX && n->l->var))
+		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
+	else if (n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
 		d_error(c, n->at, "D_ADDROF_BITFIELD", "cannot take address of bit-field");
 	else if (!d_is_lvalue(n->l))
 		d_error(c, n->at, "D_ADDROF_LVAL", "unacceptable operand for unary & operator");
-	else if (!d_is_memory(n->l))
-		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
 	else
 		n->type = d_type_ptr(c, n->l->type);
+}
+
+/* Computed as C does, but of the operand's type. */
+static void propagate(struct d_compiler *c, struct d_node *n)
+{
+	n->op_type = d_promote(c, n->l->type);
+	n->type = d_resolve(n->l->type)->kind == D_T_ENUM ? n->op_type : n->l->type;
 }
 
 static void check_unary(struct d_compiler *c, struct d_node *n)
@@ -227,7 +240,7 @@ static void check_unary(struct d_compiler *c, struct d_node *n)
 	}
 	d_check_expr(c, n->l);
 	if (n->op == T_ADDR && n->l->kind == N_AGG) {
-		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic object");
+		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
 		return;
 	}
 	if (!n->l->is_act && !d_operand_ok(c, n->l, op)) /* actions are not of the type wanted */
@@ -250,13 +263,13 @@ static void check_unary(struct d_compiler *c, struct d_node *n)
 		if (!d_is_int(t))
 			d_error(c, n->at, "D_OP_INT", "operator ~ requires an operand of integral type");
 		else
-			n->type = n->op_type = d_promote(c, t);
+			propagate(c, n);
 		break;
 	default:
 		if (!d_is_int(t))
 			d_error(c, n->at, "D_OP_ARITH", "operator %s requires an operand of arithmetic type", op);
 		else
-			n->type = n->op_type = d_promote(c, t);
+			propagate(c, n);
 	}
 	if (!d_bad(n))
 		d_fold(c, n);
@@ -295,6 +308,10 @@ static bool cast_ok(struct d_type *to, struct d_type *from)
 	from = d_resolve(from);
 	if (to->kind == D_T_VOID)
 		return true;
+	if (from->kind == D_T_XLATED)
+		return false;
+	if (d_is_sou(to) || to->kind == D_T_FLOAT)
+		return d_type_same(to, from);
 	if (to->kind == D_T_STRING)
 		return d_is_strlike(from) || d_is_scalar(from);
 	if (from->kind == D_T_STRING)
@@ -356,7 +373,7 @@ static void check_offsetof(struct d_compiler *c, struct d_node *n)
 	}
 	const struct d_member *m = d_member_find(t, n->str, &off);
 	if (!m)
-		d_error(c, n->at, "D_TYPE_MEMBER", "%s is not a member of %s", n->str, d_type_str(c, t));
+		d_error(c, n->at, "D_UNKNOWN", "failed to determine offset of %s: Member name not found", n->str);
 	else if (m->bits)
 		d_error(c, n->at, "D_OFFSETOF_BITFIELD", "cannot take offset of a bit-field: %s", n->str);
 	n->val = off;
@@ -369,6 +386,10 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 	if (!d_operand_ok(c, n->l, op))
 		return;
 	struct d_type *t = d_resolve(n->l->type);
+	if (t->kind == D_T_XLATED) {
+		d_check_xlated_member(c, n);
+		return;
+	}
 	if (n->op == T_ARROW && !d_is_ptr(t)) {
 		d_error(c, n->at, "D_OP_PTR", "operator -> must be applied to a pointer");
 		return;
@@ -377,8 +398,8 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 		t = d_resolve(d_pointee(t));
 	if (!d_is_sou(t)) {
 		d_error(c, n->at, "D_OP_SOU", "operator %s cannot be applied to %s\"%s\"; must be applied to a "
-			"struct or union", op,
-			n->op == T_ARROW ? "pointer to type " : "type ", d_type_str(c, t));
+			"struct or union%s", op, n->op == T_ARROW ? "pointer to type " : "type ", d_type_str(c, t),
+			n->op == T_ARROW ? " pointer" : "");
 		return;
 	}
 	if (!d_complete(c, t)) {
@@ -471,6 +492,6 @@ void d_check_expr(struct d_compiler *c, struct d_node *n)
 		check_member(c, n);
 		break;
 	default:
-		d_error(c, n->at, "D_XLATE_NONE", "translators are not supported by this version");
+		d_check_xlate(c, n);
 	}
 }

@@ -51,7 +51,7 @@ void d_check_ident(struct d_compiler *c, struct d_node *n)
 		check_builtin(c, n, v);
 		break;
 	case D_VAR_ASSOC:
-		d_error(c, n->at, "D_IDENT_BADREF", "associative array '%s%s' may not be referenced without its keys",
+		d_error(c, n->at, "D_IDENT_BADREF", "associative array '%s%s' may not be referenced as scalar",
 			prefix(v->scope), v->name);
 		n->type = c->t.err;
 		break;
@@ -60,6 +60,11 @@ void d_check_ident(struct d_compiler *c, struct d_node *n)
 		n->val = v->val;
 		break;
 	case D_VAR_INLINE:
+		if (v->keys) {
+			d_error(c, n->at, "D_IDENT_BADREF", "associative array '%s' may not be referenced as scalar", v->name);
+			n->type = c->t.err;
+			break;
+		}
 		if (v->init->is_const && d_is_int(v->type)) {
 			n->is_const = true;
 			n->val = d_canon(v->type, v->init->val);
@@ -75,14 +80,14 @@ void d_check_ident(struct d_compiler *c, struct d_node *n)
 static bool key_type_ok(struct d_type *t, bool is_agg)
 {
 	t = d_resolve(t);
-	return d_is_scalar(t) || d_is_string(t) || d_is_charptr(t) ||
+	return d_is_scalar(t) || d_is_string(t) || d_is_whole(t) ||
 		(is_agg && (t->kind == D_T_STACK || t->kind == D_T_USYM));
 }
 
 /* A key's type for good: arrays of characters are strings. */
 static struct d_type *key_type(struct d_compiler *c, struct d_type *t)
 {
-	return d_resolve(t)->kind == D_T_ARRAY ? c->t.string : t;
+	return d_resolve(t)->kind == D_T_ARRAY && d_is_charptr(t) ? c->t.string : t;
 }
 
 static bool key_fits(struct d_type *want, struct d_type *have)
@@ -93,6 +98,8 @@ static bool key_fits(struct d_type *want, struct d_type *have)
 		return d_is_strlike(have);
 	if (d_resolve(want)->kind == D_T_PTR)
 		return d_resolve(have)->kind == D_T_PTR;
+	if (d_is_whole(want))
+		return d_type_same(want, have);
 	return d_resolve(want)->kind == d_resolve(have)->kind;
 }
 
@@ -149,7 +156,7 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 	for (struct d_node *a = n->args; a; a = a->next, i++)
 		if (!key_fits((*keys)[i].type, a->type))
 			d_error(c, a->at, "D_PROTO_ARG", "%s[ ] key #%u is incompatible with "
-				"prototype:\n\tprototype: %s\n\t argument: %s",
+				"prototype:\n\tprototype: %s\n\t      key: %s",
 				name, i + 1, d_type_str(c, (*keys)[i].type), d_type_str(c, a->type));
 }
 
@@ -170,12 +177,32 @@ static void check_uregs(struct d_compiler *c, struct d_node *n)
 		d_error(c, a->at, "D_REGS_IDX", "index %lld is out of range for array uregs", (long long)a->val);
 }
 
+/* Each use in a clause has its own, for values that are wholes are addresses. */
+static uint32_t whole_slot(struct d_compiler *c, uint32_t bytes)
+{
+	uint32_t off = c->whole_used;
+	c->whole_used += (uint32_t)align_up(bytes, 16);
+	if (c->whole_used > c->whole_max)
+		c->whole_max = c->whole_used;
+	if (!c->region)
+		c->whole_base = c->whole_used;
+	return off;
+}
+
 /* Whether the index is into a variable with keys, or a built-in array. */
 static bool check_named(struct d_compiler *c, struct d_node *n)
 {
 	struct d_var *v = n->l->kind == N_IDENT ? d_var_find(c, n->l->scope, n->l->str) : NULL;
 	n->var = v;
 	if (v && v->kind == D_VAR_ASSOC) {
+		d_check_keys(c, n, &v->keys, &v->key_cnt, &v->keys_known, false);
+		n->type = v->type;
+		n->l->type = v->type;
+		n->l->var = v;
+		n->whole = d_is_whole(v->type) ? whole_slot(c, d_resolve(v->type)->size) : 0;
+		return true;
+	}
+	if (v && v->kind == D_VAR_INLINE && v->keys) {
 		d_check_keys(c, n, &v->keys, &v->key_cnt, &v->keys_known, false);
 		n->type = v->type;
 		n->l->type = v->type;
@@ -242,17 +269,11 @@ void d_check_index(struct d_compiler *c, struct d_node *n)
 
 /* ---- definition by assignment ---- */
 
-static struct d_type *value_type(struct d_compiler *c, struct d_type *t)
-{
-	struct d_type *r = d_resolve(t);
-	return r->kind == D_T_ARRAY ? d_type_ptr(c, r->base) : t;
-}
-
 static bool can_define(struct d_compiler *c, const struct d_node *id, struct d_type *t)
 {
 	if (strchr(id->str, '`') || (id->scope == D_GLOBAL && d_func_find(c, id->str)))
 		return false;
-	return d_is_scalar(t) || d_is_string(t) || t->kind == D_T_ERR;
+	return d_is_scalar(t) || d_is_string(t) || d_is_whole(t) || t->kind == D_T_ERR;
 }
 
 void d_define(struct d_compiler *c, struct d_node *target, struct d_type *t)
@@ -260,7 +281,6 @@ void d_define(struct d_compiler *c, struct d_node *target, struct d_type *t)
 	struct d_node *id = target->kind == N_INDEX ? target->l : target;
 	if (id->kind != N_IDENT || d_var_find(c, id->scope, id->str))
 		return;
-	t = value_type(c, t);
 	if (!can_define(c, id, t))
 		return;
 	if (target->kind == N_INDEX && id->scope == D_THIS) {

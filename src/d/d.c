@@ -70,6 +70,28 @@ static void check_strsize(struct d_compiler *c)
 			IR_STRSIZE_MAX);
 }
 
+/* A library's clauses are of no program. */
+static void check_tops(struct d_compiler *c)
+{
+	for (struct d_node **at = &c->tops, *n; (n = *at) && c->err_cnt < D_DIAG_MAX;) {
+		d_check_top(c, n);
+		if (n->kind == N_CLAUSE && c->srcs[n->at.src].src->kind == D_SRC_LIBRARY) {
+			*at = n->next;
+			c->clause_cnt--;
+		} else {
+			at = &n->next;
+		}
+	}
+}
+
+static struct d_place end_of_program(const struct d_compiler *c)
+{
+	uint32_t src = c->src_cnt ? c->src_cnt - 1 : 0;
+	while (src && c->srcs[src].src->kind == D_SRC_LIBRARY)
+		src--;
+	return (struct d_place){ .src = src, .line = c->src_cnt ? c->srcs[src].end_line : 0 };
+}
+
 static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t cnt)
 {
 	add_sources(c, srcs, cnt);
@@ -79,21 +101,27 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 	d_funcs_init(c);
 	if (!c->opts.strsize)
 		c->opts.strsize = STRSIZE;
+	c->t.string->size = wire_str_bytes(c->opts.strsize);
 	if (!c->opts.scratchsize)
 		c->opts.scratchsize = SCRATCHSIZE;
 	for (uint32_t i = 0; i < cnt; i++)
-		d_parse_source(c, i);
+		if (srcs[i].kind == D_SRC_LIBRARY)
+			d_parse_source(c, i);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (srcs[i].kind != D_SRC_LIBRARY)
+			d_parse_source(c, i);
 	if (!c->err_cnt)
 		d_macros_done(c);
 	check_strsize(c);
 	if (c->err_cnt || c->opts.parse_only)
 		return;
-	for (struct d_node *n = c->tops; n && c->err_cnt < D_DIAG_MAX; n = n->next)
-		d_check_top(c, n);
+	check_tops(c);
 	c->region = NULL;
+	if (!c->err_cnt)
+		d_check_stability(c);
 	c->checked = true;
 	if (!c->clause_cnt && !c->err_cnt && !c->opts.empty_ok)
-		d_error(c, (struct d_place){ 0 }, "D_EMPTY", "empty D program translation unit");
+		d_error(c, end_of_program(c), "D_EMPTY", "empty D program translation unit");
 	if (c->clause_cnt > IR_PROGS_MAX)
 		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "more than %u clauses", IR_PROGS_MAX);
 	if (c->err_cnt)

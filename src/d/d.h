@@ -15,9 +15,13 @@
 struct d_source {
 	const char *name;  /* "script.d"; NULL for -n and friends */
 	const char *text;
-	/* What the text is: a whole program, or one probe description with an
-	 * optional predicate and body (-P -m -f -n -i). */
-	enum d_source_kind { D_SRC_PROGRAM, D_SRC_PROVIDER, D_SRC_MODULE, D_SRC_FUNCTION, D_SRC_NAME, D_SRC_ID } kind;
+	/* What the text is: a whole program, one probe description with an
+	 * optional predicate and body (-P -m -f -n -i), or declarations for all
+	 * others (-L), which come behind them and are compiled first; their clauses
+	 * are checked and left out. */
+	enum d_source_kind {
+		D_SRC_PROGRAM, D_SRC_PROVIDER, D_SRC_MODULE, D_SRC_FUNCTION, D_SRC_NAME, D_SRC_ID, D_SRC_LIBRARY
+	} kind;
 	char **macro_args; /* $1 .. for it; NULL-terminated or NULL; [0] is $0 */
 };
 
@@ -31,10 +35,13 @@ struct d_diag {
 	const char *source; /* d_source.name; NULL: it has none */
 	const char *text;   /* all of the source; NULL: of no source */
 	enum d_source_kind kind;
+	const char *file;   /* "lib.d": in a library, or as a # line said; then line is of it. Or NULL */
 	const char *region; /* "predicate", "action list", or NULL */
 	uint32_t src;       /* index of the source */
 	uint32_t line, col; /* from 1, the column in bytes; 0: none */
+	uint32_t dt_line;   /* the line that dtrace(1) would name: where its parser stood */
 	char *msg;
+	char *hint;         /* what would do instead, shown at the caret; or NULL */
 	char *excerpt;      /* the source line, or a window of it, or NULL */
 	uint32_t excerpt_col; /* of the place in the excerpt, from 1 */
 	bool is_warning;
@@ -65,15 +72,29 @@ struct d_types {
 	void *arg;
 };
 
+/* Stability attributes: "Evolving/Evolving/Common". */
+struct d_stability {
+	uint8_t name, data, dep; /* of the name, of what it means, of what it depends on; more is better */
+};
+/* Parts that are left out are the best; false: no such words. */
+bool d_stability_parse(const char *, struct d_stability *ret);
+const char *d_stability_name(uint8_t);
+const char *d_stability_class(uint8_t);
+
 struct d_opts {
 	struct d_macros macros;
 	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
 	bool zdefs;            /* -Z */
+	bool has_amin;         /* -x amin: what is less stable is an error */
+	struct d_stability amin;
 	bool defaultargs;      /* -x defaultargs: missing $N are 0 or "" */
+	bool argref;           /* arguments need not be used */
+	bool pspec;            /* what may be a description is one */
 	bool empty_ok;
 	bool parse_only;       /* stop after the parser: for d_dump_ast(); *ret stays untouched */
 	d_option_fn *set_option;
 	void *set_option_arg;
+	bool (*depends)(const char *class, const char *name); /* whether it is there; NULL: all are */
 	struct d_types types;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
@@ -99,6 +120,18 @@ const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
  * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
 void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
 void d_program_deinit(struct d_program *); /* NULL is fine */
+/* The least stability of the probe descriptions and of the statements of a
+ * source that was compiled. */
+void d_stability(const struct d_compiler *, uint32_t src, struct d_stability *ret_desc, struct d_stability *ret_stmt);
+
+/* Probes that the program declares in provider { }; a non-zero result of @fn ends the walk and is returned. */
+struct d_probe_arg {
+	const char *type; /* as in C */
+	const char *tag;  /* "struct foo" that it is a pointer to, or NULL */
+	bool is_signed, is_float;
+};
+typedef int d_probe_decl_fn(void *arg, const char *prov, const char *probe, const struct d_probe_arg *, uint32_t cnt);
+int d_providers_each(struct d_compiler *, d_probe_decl_fn *, void *arg);
 
 /* -d ast, -d types: each stage of what was compiled last, as text. */
 int d_dump_ast(struct d_compiler *, FILE *);

@@ -97,6 +97,7 @@ enum d_tok_kind {
 
 struct d_place {
 	uint32_t src, line, col, off; /* off: in the text, for the excerpt */
+	uint32_t seen; /* the line of the token after it, which DTrace's messages name; 0: the same */
 };
 
 struct d_tok {
@@ -105,7 +106,8 @@ struct d_tok {
 	uint64_t val;       /* T_INT */
 	bool is_unsigned, is_decimal;
 	uint8_t longs;
-	bool is_char;       /* 'c': an int whatever its digits */
+	bool is_int;        /* it has its sign in it: an int */
+	bool is_new;        /* T_IDENT: not used before as if it were a variable */
 	const char *str;    /* T_STR, T_IDENT, T_PDESC: interned or in the arena, with a NUL */
 	uint32_t len;
 };
@@ -122,6 +124,7 @@ enum d_type_kind {
 	D_T_STACK,   /* of ustack() */
 	D_T_USYM,    /* of usym() and its family */
 	D_T_AGG,     /* an aggregation as an argument */
+	D_T_XLATED,  /* of xlate <base>: members are computed where they are used */
 };
 
 struct d_member {
@@ -145,6 +148,7 @@ struct d_type {
 	struct d_type *base; /* pointed to, element, aliased, result */
 	uint64_t cnt; /* of elements */
 	struct d_member *members;
+	const struct d_xlator *xl; /* D_T_XLATED */
 	struct d_enumerator *enums;
 	struct d_ext *ext; /* of the traced program: where it comes from */
 	bool ext_tried;    /* incomplete, and nothing is known of it */
@@ -181,6 +185,9 @@ bool d_is_sou(struct d_type *);
 struct d_type *d_pointee(struct d_type *);
 struct d_type *d_promote(struct d_compiler *, struct d_type *);
 struct d_type *d_usual(struct d_compiler *, struct d_type *, struct d_type *); /* usual arithmetic conversions */
+struct d_type *d_rank(struct d_compiler *, struct d_type *, struct d_type *); /* of the result, as DTrace ranks types */
+bool d_is_whole(struct d_type *);   /* handled by its address: struct, union, array, floating point */
+int64_t d_convert(struct d_type *from, struct d_type *to, int64_t v); /* an operand of arithmetic */
 int64_t d_canon(struct d_type *, int64_t v); /* as a register holds a value of the type */
 void d_layout_sou(struct d_type *);
 const struct d_member *d_member_find(struct d_type *, const char *name, uint32_t *ret_off);
@@ -198,12 +205,16 @@ struct d_type *d_ext_named(struct d_compiler *, const char *name); /* a type of 
 
 enum d_scope { D_GLOBAL, D_SELF, D_THIS, D_SCOPE_CNT };
 
-enum d_var_kind { D_VAR_SCALAR, D_VAR_ASSOC, D_VAR_BUILTIN, D_VAR_INLINE, D_VAR_ENUMERATOR };
+enum d_var_kind { D_VAR_SCALAR, D_VAR_ASSOC, D_VAR_BUILTIN, D_VAR_INLINE, D_VAR_ENUMERATOR, D_VAR_PARAM };
 
 struct d_node;
 struct d_func;
+struct d_xlator;
+struct d_xmember;
 struct d_key { /* of an associative array or aggregation */
 	struct d_type *type;
+	const char *name; /* of parameters; NULL: none */
+	struct d_place at;
 	bool mixed;     /* aggregations: a use that is no interned string */
 	bool sref;      /* after the layout: an interned string, in the field */
 	uint32_t depth; /* stacks */
@@ -222,7 +233,11 @@ struct d_var {
 	uint32_t id;      /* arrays: number of the dynamic variable; built-ins: enum d_builtin */
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
-	bool busy;        /* inlines: being lowered */
+	struct d_var **params; /* inlines with keys: one for each */
+	struct d_var *next_param; /* parameters that can be seen, the nearest first */
+	bool has_stability;
+	struct d_stability stability; /* #pragma D attributes */
+	uint32_t reg;     /* parameters: the argument, where the body is being lowered */
 	bool holds_alloca, holds_other; /* check_alloca.c: what was assigned */
 	struct d_var *next; /* in order of creation */
 	struct d_place at;
@@ -278,6 +293,32 @@ struct d_var *d_var_new(struct d_compiler *, enum d_scope, const char *name, enu
 			struct d_place);
 struct d_type *d_typename(struct d_compiler *, const char *name); /* NULL: none */
 
+/* #pragma D attributes, binding */
+struct d_pragma {
+	const char *what, *name;
+	bool has_stability;
+	struct d_stability stability;
+	struct d_place at;
+	struct d_pragma *next;
+};
+
+/* translator dst < src param > { member = expr; ... } */
+struct d_xmember {
+	const char *name;
+	struct d_node *expr;
+	struct d_place at;
+	const struct d_member *memb; /* of dst */
+	uint32_t off;
+	struct d_xmember *next;
+};
+struct d_xlator {
+	struct d_type *dst, *src;
+	struct d_var *param;
+	struct d_xmember *members;
+	struct d_type *sou_type, *ptr_type; /* of what it gives */
+	struct d_xlator *next;
+};
+
 /* ---- tree ---- */
 
 /* D_NODE(name, text in dumps) */
@@ -289,6 +330,7 @@ struct d_type *d_typename(struct d_compiler *, const char *name); /* NULL: none 
 	D_NODE(MEMBER, "member") D_NODE(XLATE, "xlate") \
 	D_NODE(EXPR_STMT, "statement") D_NODE(IF, "if") \
 	D_NODE(CLAUSE, "clause") D_NODE(PDESC, "probe") \
+	D_NODE(XLATOR, "translator") D_NODE(PROVIDER, "provider") D_NODE(PROBE, "probe declaration") \
 	D_NODE(DECL, "declaration") D_NODE(TYPEDEF, "typedef") D_NODE(INLINE, "inline") D_NODE(TYPEDECL, "type")
 enum d_node_kind {
 #define D_NODE(name, text) N_##name,
@@ -320,14 +362,20 @@ struct d_node {
 	const struct d_func *func;
 	const struct d_member *memb;
 	uint32_t memb_off;
+	uint32_t whole;         /* of an element that is a whole: where its copy lies, from d_compiler.this_vars */
+	const struct d_xmember *xl_memb; /* N_MEMBER of what is translated */
 	/* After the layout. */
 	uint32_t act;           /* calls of actions: index in the plan's clause */
 	int guard, else_guard;  /* N_IF: bits of its parts in the record's mask; -1: none */
 	bool as_string;         /* a char * that is to be recorded as a string */
 	/* Of clauses. */
 	uint32_t clause;
-	struct d_key *keys;     /* N_DECL of an associative array */
+	struct d_key *keys;     /* N_DECL of an associative array; N_PROBE: input parameters */
 	uint32_t key_cnt;
+	struct d_key *out_keys; /* N_PROBE */
+	uint32_t out_key_cnt;
+	bool has_out;
+	struct d_xlator *xlator; /* N_XLATOR */
 	struct plan_probe_desc *desc; /* N_PDESC: parts, in the arena */
 };
 
@@ -340,6 +388,12 @@ struct d_src {
 	size_t len;
 	uint64_t args_used[4]; /* bit per $N */
 	uint32_t arg_cnt;
+	uint32_t end_line;
+	struct d_file {
+		const char *name; /* NULL: the source itself */
+		size_t off;       /* from here on */
+		struct d_file *next;
+	} *files; /* the last first */
 };
 
 struct d_compiler {
@@ -347,6 +401,7 @@ struct d_compiler {
 	struct d_block *blocks;
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
+	struct d_map seen;  /* identifiers that looked like variables */
 	struct d_basics t;
 	struct d_map exts, ext_missing, print_types; /* by description; by name; by type */
 	struct d_node *clause; /* that is being checked */
@@ -358,6 +413,13 @@ struct d_compiler {
 	uint32_t src_cnt;
 	struct d_node *tops, **top_tail;
 	bool checked;
+	struct d_xlator *xlators, **xlator_tail;
+	struct d_pragma *pragmas; /* that name what may be defined later */
+	struct d_map providers; /* by name: the first N_PROVIDER */
+	struct d_var *params;
+	/* Copies of elements that are wholes, behind the this-> variables: bytes used where the check is, by the clause
+	 * that uses most, and by what lies outside of clauses; where they begin. */
+	uint32_t whole_used, whole_max, whole_base, this_vars;
 	uint32_t clause_did; /* check_order.c: what the clause that is checked has done */
 	const char *region; /* where the check is: "predicate", "action list" */
 	struct d_diag diags[D_DIAG_MAX];
@@ -383,12 +445,17 @@ struct d_parser {
 	size_t line_start;
 	struct d_tok tok;     /* the current one */
 	bool in_pred;         /* a slash may end the predicate */
-	uint32_t parens;      /* open in the predicate */
+	uint32_t opens[2];    /* ( and [ that are open */
+	bool in_typedef;
+	uint32_t close_line;  /* of what closed the last list of arguments */
 	uint32_t braces;      /* open at the token */
 	uint32_t nest;
 	jmp_buf *recover;
 };
 
+/* The same, with what would be right, shown at the caret. */
+_Noreturn void d_fail_hint(struct d_parser *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 _Noreturn void d_fail(struct d_parser *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
 struct d_place d_here(const struct d_parser *, size_t pos);
 void d_next(struct d_parser *);                 /* to the next token */
@@ -402,8 +469,11 @@ const char *d_macro_text(struct d_parser *);
 void d_macros_done(struct d_compiler *);        /* complains of arguments that nothing used */
 void d_lex_number(struct d_parser *, struct d_tok *);
 void d_lex_string(struct d_parser *, struct d_tok *);
+const char *d_unescape(struct d_parser *, const char *, size_t len); /* backslashes to what they mean */
+void d_file_begin(struct d_parser *, const char *name); /* what follows pos is of this file */
 void d_directive(struct d_parser *);            /* a # line; moves pos behind it */
 _Noreturn void d_unexpected(struct d_parser *, const char *expected); /* NULL: say no more than where */
+uint32_t d_seen(const struct d_parser *);          /* the line that DTrace's parser would be at */
 bool d_accept(struct d_parser *, enum d_tok_kind);
 void d_expect(struct d_parser *, enum d_tok_kind, const char *where);
 void d_enter(struct d_parser *);
@@ -425,6 +495,24 @@ struct d_node *d_parse_args(struct d_parser *, enum d_tok_kind close);
 bool d_at_type(struct d_parser *);                     /* the current token begins a type */
 struct d_type *d_parse_type_name(struct d_parser *);   /* of a cast or sizeof */
 void d_parse_decl(struct d_parser *);                  /* at the top; to its semicolon */
+/* parse_words.c: unsigned, long, int, ...; or another type. */
+struct d_words {
+	bool is_signed, is_unsigned, is_short, any;
+	uint32_t longs;
+	enum d_tok_kind base; /* T_CHAR, T_INT_T, ...; 0: none */
+	struct d_type *type;  /* what is no word of these: void, string, a tag's, a typedef */
+};
+enum d_words_kind { D_WORDS_NONE, D_WORDS_INT, D_WORDS_FLOAT, D_WORDS_TYPE };
+enum d_words_kind d_words_kind(const struct d_words *);
+bool d_words_add(struct d_parser *, struct d_words *); /* the current token, if it is one */
+void d_words_check(struct d_parser *, const struct d_words *, struct d_place);
+struct d_type *d_words_type(struct d_parser *, const struct d_words *, struct d_place);
+/* A parameter with or without a name; false: it is "...". */
+bool d_parse_param(struct d_parser *, struct d_key *ret);
+/* parse_xlate.c */
+void d_parse_translator(struct d_parser *);
+void d_parse_provider(struct d_parser *);
+struct d_node *d_parse_xlate(struct d_parser *);       /* the operator */
 int64_t d_parse_const(struct d_parser *, const char *tag, const char *what);
 void d_parse_pdesc(struct d_parser *, struct d_node *);
 void d_add_top(struct d_parser *, struct d_node *);
@@ -449,6 +537,20 @@ void d_check_agg_ref(struct d_compiler *, struct d_node *);
 void d_check_agg_stmt(struct d_compiler *, struct d_node *);
 void d_check_format(struct d_compiler *, struct d_node *call, const char *fmt, struct d_node *fmt_node,
 		    struct d_node *args, bool aggs);
+/* stability.c */
+struct d_stability d_stability_of(const struct d_node *); /* checked */
+void d_check_stability(struct d_compiler *);
+/* check_xlate.c */
+void d_check_translator(struct d_compiler *, struct d_node *);
+void d_check_provider(struct d_compiler *, struct d_node *);
+void d_check_xlate(struct d_compiler *, struct d_node *);
+void d_check_xlated_member(struct d_compiler *, struct d_node *);
+struct d_node *d_xlate_of(struct d_node *); /* the N_XLATE that a node of type D_T_XLATED stands for */
+const char *d_var_kind_name(const struct d_var *);
+void d_check_inline(struct d_compiler *, struct d_node *);
+bool d_check_object(struct d_compiler *, struct d_node *, struct d_type *); /* can be a variable */
+struct d_var *d_param_push(struct d_compiler *, const struct d_key *); /* seen before other names, until popped */
+void d_param_pop(struct d_compiler *, uint32_t cnt);
 void d_check_assign(struct d_compiler *, struct d_node *);
 void d_check_binary(struct d_compiler *, struct d_node *);
 /* Defines what is assigned to for the first time. */

@@ -26,8 +26,34 @@ static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_c
 	return line;
 }
 
-static void PRINTF_LIKE(4, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt,
-				     va_list ap, bool is_warning)
+/* Mistakes in a library are met while the program behind it is compiled. */
+static const struct d_src *program_of(const struct d_compiler *c, uint32_t src)
+{
+	return &c->srcs[c->srcs[src].src->kind == D_SRC_LIBRARY ? 0 : src];
+}
+
+void d_file_begin(struct d_parser *p, const char *name)
+{
+	struct d_src *s = &p->c->srcs[p->src];
+	struct d_file *f = d_alloc(p->c, sizeof(*f));
+	bool is_self = !strcmp(name, "/dev/stdin"); /* where the preprocessor reads it */
+	*f = (struct d_file){ is_self ? NULL : name, p->pos, s->files };
+	s->files = f;
+}
+
+static const char *file_of(const struct d_compiler *c, struct d_place at)
+{
+	const struct d_src *s = &c->srcs[at.src];
+	const struct d_file *f = s->files;
+	while (f && f->off > at.off)
+		f = f->next;
+	if (f && f->name)
+		return f->name;
+	return s->src->kind == D_SRC_LIBRARY ? s->name : NULL;
+}
+
+static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *hint,
+				     const char *fmt, va_list ap, bool is_warning)
 {
 	char msg[1024];
 	if (!is_warning)
@@ -40,13 +66,16 @@ static void PRINTF_LIKE(4, 0) report(struct d_compiler *c, struct d_place at, co
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	struct d_diag *d = &c->diags[c->diag_cnt];
 	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col, .is_warning = is_warning,
-			      .region = c->region };
+			      .region = c->region, .dt_line = at.seen ? at.seen : at.line };
+	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
 	if (at.src < c->src_cnt) {
-		d->source = c->srcs[at.src].name;
-		d->text = c->srcs[at.src].text;
-		d->kind = c->srcs[at.src].src->kind;
-		if (at.line)
+		const struct d_src *of = program_of(c, at.src);
+		d->source = of->name;
+		d->text = of->text;
+		d->kind = of->src->kind;
+		d->file = file_of(c, at);
+		if (at.col)
 			d->excerpt = excerpt_of(c, at, &d->excerpt_col);
 	}
 	c->diag_cnt++;
@@ -56,7 +85,7 @@ void d_error(struct d_compiler *c, struct d_place at, const char *tag, const cha
 {
 	va_list ap;
 	va_start(ap, fmt);
-	report(c, at, tag, fmt, ap, false);
+	report(c, at, tag, NULL, fmt, ap, false);
 	va_end(ap);
 }
 
@@ -64,7 +93,7 @@ void d_warn(struct d_compiler *c, struct d_place at, const char *tag, const char
 {
 	va_list ap;
 	va_start(ap, fmt);
-	report(c, at, tag, fmt, ap, true);
+	report(c, at, tag, NULL, fmt, ap, true);
 	va_end(ap);
 }
 
@@ -72,7 +101,21 @@ _Noreturn void d_fail(struct d_parser *p, struct d_place at, const char *tag, co
 {
 	va_list ap;
 	va_start(ap, fmt);
-	report(p->c, at, tag, fmt, ap, false);
+	if (!at.seen)
+		at.seen = p->line;
+	report(p->c, at, tag, NULL, fmt, ap, false);
+	va_end(ap);
+	longjmp(*p->recover, 1);
+}
+
+_Noreturn void d_fail_hint(struct d_parser *p, struct d_place at, const char *tag, const char *hint, const char *fmt,
+			   ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (!at.seen)
+		at.seen = p->line;
+	report(p->c, at, tag, hint, fmt, ap, false);
 	va_end(ap);
 	longjmp(*p->recover, 1);
 }
@@ -87,27 +130,18 @@ const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
 	return i < c->diag_cnt ? &c->diags[i] : NULL;
 }
 
-static const char *spec_name(enum d_source_kind kind)
-{
-	switch (kind) {
-	case D_SRC_PROVIDER: return "provider";
-	case D_SRC_MODULE: return "module";
-	case D_SRC_FUNCTION: return "function";
-	case D_SRC_ID: return "probe id";
-	default: return "probe specifier";
-	}
-}
-
 static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
 {
 	fprintf(f, "%s: %s", progname, d->is_warning ? "warning: " : "");
 	if (d->source)
 		fprintf(f, "failed to compile script %s: ", d->source);
 	else if (d->text)
-		fprintf(f, "invalid %s %s: ", spec_name(d->kind), d->text);
+		fprintf(f, "invalid probe specifier %s: ", d->text);
 	if (tags)
 		fprintf(f, "[%s] ", d->tag);
-	if (d->source && d->line)
+	if (d->file)
+		fprintf(f, "\"%s\", line %u: ", d->file, d->line);
+	else if (d->source && d->line)
 		fprintf(f, "line %u: ", d->line);
 	else if (!d->source && d->region)
 		fprintf(f, "in %s: ", d->region);
@@ -118,5 +152,6 @@ void d_diag_print(FILE *f, const char *progname, const struct d_diag *d, bool ta
 	print_head(f, progname, d, tags);
 	fprintf(f, "%s\n", d->msg);
 	if (d->excerpt)
-		fprintf(f, "%6u | %s\n       | %*s^\n", d->line, d->excerpt, (int)d->excerpt_col - 1, "");
+		fprintf(f, "%6u | %s\n       | %*s^%s%s\n", d->line, d->excerpt, (int)d->excerpt_col - 1, "",
+			d->hint ? " " : "", d->hint ? d->hint : "");
 }

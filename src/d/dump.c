@@ -52,6 +52,15 @@ static void dump_desc(FILE *f, const struct plan_probe_desc *d)
 		fprintf(f, " %s:%s:%s:%s", d->prov, d->mod, d->func, d->name);
 }
 
+static void dump_params(struct dump *d, const struct d_key *keys, uint32_t cnt)
+{
+	putc('(', d->f);
+	for (uint32_t i = 0; i < cnt; i++)
+		fprintf(d->f, "%s%s%s%s", i ? ", " : "", d_type_str(d->c, keys[i].type), keys[i].name ? " " : "",
+			keys[i].name ? keys[i].name : "");
+	putc(')', d->f);
+}
+
 static void dump_detail(struct dump *d, const struct d_node *n)
 {
 	FILE *f = d->f;
@@ -101,11 +110,35 @@ static void dump_detail(struct dump *d, const struct d_node *n)
 			fprintf(f, "%s%s%s", i ? ", " : " [", d_type_str(d->c, n->keys[i].type),
 				i + 1 == n->key_cnt ? "]" : "");
 		break;
+	case N_XLATOR:
+		fprintf(f, " %s < %s %s >", d_type_str(d->c, n->xlator->dst), d_type_str(d->c, n->xlator->src),
+			n->xlator->param->name);
+		break;
+	case N_PROVIDER:
+		fprintf(f, " %s", n->str);
+		break;
+	case N_PROBE:
+		fprintf(f, " %s", n->str);
+		dump_params(d, n->keys, n->key_cnt);
+		if (n->has_out)
+			fprintf(f, " :");
+		if (n->has_out)
+			dump_params(d, n->out_keys, n->out_key_cnt);
+		break;
 	case N_TYPEDECL:
 		fprintf(f, " %s", d_type_str(d->c, n->type));
 		break;
 	default:
 		break;
+	}
+}
+
+static void dump_xmembers(struct dump *d, const struct d_xlator *x, int depth)
+{
+	for (const struct d_xmember *m = x->members; m; m = m->next) {
+		indent(d, depth);
+		fprintf(d->f, "%s =\n", m->name);
+		dump_node(d, m->expr, depth + 1);
 	}
 }
 
@@ -181,6 +214,8 @@ static void dump_node(struct dump *d, const struct d_node *n, int depth)
 		dump_one(d, n->r, depth + 1, NULL);
 		dump_one(d, n->third, depth + 1, NULL);
 		dump_list(d, n->args, depth + 1, NULL);
+		if (n->kind == N_XLATOR)
+			dump_xmembers(d, n->xlator, depth + 1);
 		if (n->kind == N_TYPEDECL)
 			dump_members(d, d_resolve(n->type), depth + 1);
 	}

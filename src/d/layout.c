@@ -29,7 +29,7 @@ static void place(struct d_compiler *c, struct d_var *v, uint32_t *bytes, uint32
 {
 	struct d_type *t = d_resolve(v->type);
 	bool is_str = t->kind == D_T_STRING;
-	uint32_t size = is_str ? wire_str_bytes(c->opts.strsize) : t->size;
+	uint32_t size = t->size;
 	uint64_t off = align_up(*bytes, is_str ? 8 : t->align);
 	v->off = (uint32_t)off;
 	if (off + size > max) {
@@ -53,6 +53,11 @@ void d_layout_vars(struct d_compiler *c)
 	}
 	for (int i = 0; i < D_SCOPE_CNT; i++)
 		*bytes[i] = (uint32_t)align_up(*bytes[i], 8);
+	c->this_vars = img->this_bytes;
+	img->this_bytes += c->whole_max;
+	if (img->this_bytes > IR_SCRATCH_MAX / 2)
+		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "no room for the elements of associative arrays that a "
+			"clause handles as wholes");
 	if (img->dynvar_cnt > IR_DYNVARS_MAX)
 		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "more than %u associative arrays", IR_DYNVARS_MAX);
 }
@@ -119,7 +124,7 @@ static struct plan_val val_of(const struct d_compiler *c, struct d_type *t, uint
 	*ret_tail = 0;
 	if (t->kind == D_T_STRING) {
 		*ret_tail = ir_tail_bytes(c->opts.strsize);
-	} else if (t->kind == D_T_ARRAY || d_is_sou(t)) {
+	} else if (d_is_whole(t)) {
 		v.kind = PLAN_BYTES;
 		*ret_tail = (uint32_t)align_up(t->size, 8);
 	} else {
@@ -156,6 +161,8 @@ static struct plan_val key_val(const struct d_compiler *c, const struct d_key *k
 			v.depth = k->depth;
 			*ret_tail = 8 * k->depth;
 		}
+	} else if (v.kind == PLAN_BYTES) {
+		*ret_tail = ir_tail_bytes(c->opts.strsize); /* what the verifier wants of tuple_mem */
 	} else if (v.kind == PLAN_STR && !k->mixed) {
 		v.sref = true;
 		*ret_tail = 0;

@@ -38,13 +38,15 @@ static void skip_comment(struct d_parser *p)
 	struct d_place at = d_here(p, p->pos);
 	p->pos += 2;
 	while (p->text[p->pos] && !(p->text[p->pos] == '*' && p->text[p->pos + 1] == '/')) {
+		if (p->text[p->pos] == '/' && p->text[p->pos + 1] == '*')
+			d_fail(p, d_here(p, p->pos), "D_SYNTAX", "/* encountered inside a comment");
 		if (p->text[p->pos] == '\n')
 			skip_newline(p);
 		else
 			p->pos++;
 	}
 	if (!p->text[p->pos])
-		d_fail(p, at, "D_SYNTAX", "the comment that begins here has no end");
+		d_fail_hint(p, at, "D_SYNTAX", "it begins here", "end-of-file encountered before matching */");
 	p->pos += 2;
 }
 
@@ -83,11 +85,43 @@ static bool ends_pred(const struct d_parser *p)
 	}
 }
 
+/* The line of the character behind white space. */
+static uint32_t next_line(const struct d_parser *p, size_t i)
+{
+	uint32_t line = p->line;
+	for (; is_space(p->text[i]) || p->text[i] == '\n'; i++)
+		line += p->text[i] == '\n';
+	return line;
+}
+
+static void check_open(struct d_parser *p, const struct d_tok *t)
+{
+	struct d_place at = t->at;
+	at.seen = next_line(p, p->pos + 1);
+	for (int i = 0; i < 2; i++)
+		if (p->opens[i])
+			d_fail(p, at, "D_SYNTAX", "closing %c expected in predicate before /", ")]"[i]);
+}
+
+static void count_open(struct d_parser *p, const struct d_tok *t)
+{
+	bool square = t->kind == T_LBRACK || t->kind == T_RBRACK;
+	if (t->kind == T_LPAREN || t->kind == T_LBRACK) {
+		p->opens[square]++;
+	} else if (t->kind == T_RPAREN || t->kind == T_RBRACK) {
+		if (!p->opens[square])
+			d_fail(p, t->at, "D_SYNTAX", "extra %c in input stream", ")]"[square]);
+		p->opens[square]--;
+	}
+}
+
 static void lex_punct(struct d_parser *p, struct d_tok *t)
 {
 	const char *s = p->text + p->pos;
 	size_t best = 0;
-	if (*s == '/' && p->in_pred && !p->parens && ends_pred(p)) {
+	if (*s == '/' && p->in_pred && ends_pred(p)) {
+		check_open(p, t);
+		t->at.seen = next_line(p, p->pos + 1);
 		t->kind = T_EPRED;
 		p->pos++;
 		return;
@@ -102,21 +136,31 @@ static void lex_punct(struct d_parser *p, struct d_tok *t)
 	}
 	if (!best) {
 		if (isprint((unsigned char)*s))
-			d_fail(p, t->at, "D_SYNTAX", "unexpected character '%c'", *s);
-		d_fail(p, t->at, "D_SYNTAX", "unexpected byte 0x%02x", (unsigned char)*s);
+			d_fail(p, t->at, "D_SYNTAX", "syntax error near \"%c\"", *s);
+		d_fail(p, t->at, "D_SYNTAX", "syntax error near byte 0x%02x", (unsigned char)*s);
 	}
 	p->pos += best;
 	p->braces += t->kind == T_LBRACE;
 	p->braces -= t->kind == T_RBRACE && p->braces;
-	if (p->in_pred && (t->kind == T_LPAREN || t->kind == T_LBRACK))
-		p->parens++;
-	if (p->in_pred && p->parens && (t->kind == T_RPAREN || t->kind == T_RBRACK))
-		p->parens--;
+	count_open(p, t);
 }
 
 static bool is_ident(char ch)
 {
 	return isalnum((unsigned char)ch) || ch == '_' || ch == '`';
+}
+
+/* DTrace takes a name for a variable once something like an assignment follows it, which shows in its messages. */
+static void note_ident(struct d_parser *p, struct d_tok *t)
+{
+	const char *s = p->text + p->pos;
+	t->is_new = !d_map_get(&p->c->seen, t->str) && !d_var_find(p->c, D_GLOBAL, t->str);
+	if (!t->is_new || p->in_typedef)
+		return;
+	s += strspn(s, "\f\n\r\t\v ");
+	if (*s == '[' || *s == ';' || (*s == '=' && s[1] != '=') || ((*s == '+' || *s == '-') && s[1] == *s) ||
+	    (*s == ',' && !p->opens[0]))
+		d_map_put(p->c, &p->c->seen, t->str, p);
 }
 
 static void lex_word(struct d_parser *p, struct d_tok *t)
@@ -128,6 +172,8 @@ static void lex_word(struct d_parser *p, struct d_tok *t)
 	t->kind = d_keyword(p->text + start, p->pos - start);
 	t->str = d_intern(p->c, p->text + start, p->pos - start);
 	t->len = (uint32_t)(p->pos - start);
+	if (t->kind == T_IDENT)
+		note_ident(p, t);
 }
 
 void d_next(struct d_parser *p)
@@ -177,6 +223,8 @@ static bool at_decl(struct d_parser *p)
 	while (is_ident(p->text[end]))
 		end++;
 	if (end == p->pos || p->text[end] == ':' || p->text[end] == '-')
+		return false;
+	if (p->c->opts.pspec && is_pdesc(p->text[end]))
 		return false;
 	if (begins_decl(d_keyword(p->text + p->pos, end - p->pos)))
 		return true;

@@ -95,7 +95,7 @@ static void put_node(struct lw *l, const struct plan_val *v, struct d_node *n)
 		uint64_t args[] = { v->off, lw_str(l, n) };
 		lw_call(l, IR_HELPER_rec_str, args, 2);
 	} else {
-		put(l, v, v->kind == PLAN_STR ? lw_str(l, n) : lw_addr(l, n));
+		put(l, v, v->kind == PLAN_STR ? lw_str(l, n) : d_is_int(n->type) ? lw_as(l, n, n->type) : lw_addr(l, n));
 	}
 }
 

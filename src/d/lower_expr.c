@@ -72,7 +72,7 @@ static uint32_t lower_incdec(struct lw *l, struct d_node *n)
 	struct lw_place p = lw_place_of(l, n->l);
 	uint32_t old = lw_load(l, &p, n->l), step = lw_const(l, d_is_int(n->type) ? 1 : step_of(n->type));
 	uint32_t val = lw_narrow(l, lw_op(l, inc ? IR_OP_ADD : IR_OP_SUB, old, step), n->type);
-	lw_store(l, &p, n->type, val, n);
+	val = lw_store(l, &p, val, n->l);
 	return n->op == T_PREINC || n->op == T_PREDEC ? val : old;
 }
 
@@ -89,9 +89,7 @@ static uint32_t lower_unary(struct lw *l, struct d_node *n)
 		return lw_load(l, &p, n);
 	case T_ADDR:
 		p = lw_place_of(l, n->l);
-		if (p.kind != LW_MEM)
-			return lw_unsup(l, n, "the address of a variable");
-		return p.off ? lw_opk(l, IR_OP_ADD, p.addr, p.off) : p.addr;
+		return lw_place_addr(l, &p);
 	case T_LNOT:
 		return lw_opk(l, IR_OP_SEQ, lw_value(l, n->l), 0);
 	case T_NEG:
@@ -139,13 +137,12 @@ static enum ir_op plain_ir_op(enum d_tok_kind op, bool is_signed)
 	}
 }
 
-/* Both operands are of op_type already (a shift's count of its own). */
+/* Both operands are of op_type already (a shift's count of its own).  As in DTrace, the result keeps 64 bits until it is
+ * stored, cast or shown: 3600 * 1000000000 is a number of nanoseconds. */
 uint32_t lw_arith(struct lw *l, struct d_node *n, enum d_tok_kind op, uint32_t a, uint32_t b)
 {
 	struct d_type *t = n->op_type;
-	uint32_t v = lw_op(l, plain_ir_op(op, d_resolve(t)->is_signed), a, b);
-	/* The others cannot leave the type's range. */
-	return op == T_ADD || op == T_SUB || op == T_MUL || op == T_DIV || op == T_LSH ? lw_narrow(l, v, t) : v;
+	return lw_op(l, plain_ir_op(op, d_resolve(t)->is_signed), a, b);
 }
 
 static uint32_t lower_compare(struct lw *l, struct d_node *n)
@@ -158,8 +155,8 @@ static uint32_t lower_compare(struct lw *l, struct d_node *n)
 		a = lw_call(l, IR_HELPER_str_cmp, args, 2);
 		b = lw_const(l, 0);
 	} else {
-		a = lw_as(l, n->l, n->op_type);
-		b = lw_as(l, n->r, n->op_type);
+		a = lw_operand(l, n->l, n->op_type);
+		b = lw_operand(l, n->r, n->op_type);
 		u = !d_resolve(n->op_type)->is_signed;
 	}
 	if (swap) {
@@ -208,9 +205,9 @@ uint32_t lw_binary(struct lw *l, struct d_node *n)
 	default:
 		break;
 	}
-	uint32_t a = lw_as(l, n->l, n->op_type);
+	uint32_t a = lw_operand(l, n->l, n->op_type);
 	bool shift = n->op == T_LSH || n->op == T_RSH;
-	return lw_arith(l, n, n->op, a, shift ? lw_value(l, n->r) : lw_as(l, n->r, n->op_type));
+	return lw_arith(l, n, n->op, a, shift ? lw_value(l, n->r) : lw_operand(l, n->r, n->op_type));
 }
 
 /* ---- assignment ---- */
@@ -223,12 +220,16 @@ static enum d_tok_kind plain_op(enum d_tok_kind op)
 
 static uint32_t lower_assign(struct lw *l, struct d_node *n)
 {
+	if (d_is_whole(n->type)) {
+		struct lw_place p = lw_place_of(l, n->l);
+		lw_assign_whole(l, &p, n->type, n->r);
+		return lw_place_addr(l, &p);
+	}
 	if (n->op == T_ASGN) {
 		/* The value first: in a[i] = f() a fault in f() stores nothing, and this->x = this->x + 1 reads the old one. */
 		uint32_t v = lw_as(l, n->r, n->type);
 		struct lw_place p = lw_place_of(l, n->l);
-		lw_store(l, &p, n->type, v, n);
-		return v;
+		return lw_store(l, &p, v, n->l);
 	}
 	enum d_tok_kind op = plain_op(n->op);
 	struct lw_place p = lw_place_of(l, n->l);
@@ -238,11 +239,10 @@ static uint32_t lower_assign(struct lw *l, struct d_node *n)
 	} else {
 		bool shift = op == T_LSH || op == T_RSH;
 		uint32_t a = lw_convert(l, old, n->l->type, n->op_type);
-		v = lw_arith(l, n, op, a, shift ? lw_value(l, n->r) : lw_as(l, n->r, n->op_type));
-		v = lw_convert(l, v, n->op_type, n->type);
+		v = lw_arith(l, n, op, a, shift ? lw_value(l, n->r) : lw_operand(l, n->r, n->op_type));
+		v = lw_narrow(l, lw_convert(l, v, n->op_type, n->type), n->type);
 	}
-	lw_store(l, &p, n->type, v, n);
-	return v;
+	return lw_store(l, &p, v, n->l);
 }
 
 /* ---- the rest ---- */
@@ -272,7 +272,7 @@ static uint32_t lower_cast(struct lw *l, struct d_node *n)
 	}
 	if (t->kind == D_T_STRING)
 		return lw_str(l, n->l);
-	return lw_convert(l, lw_addr(l, n->l), n->l->type, n->type);
+	return lw_as(l, n->l, n->type);
 }
 
 static uint32_t lower_ident(struct lw *l, struct d_node *n)
@@ -282,6 +282,8 @@ static uint32_t lower_ident(struct lw *l, struct d_node *n)
 		return lw_builtin(l, n);
 	if (v->kind == D_VAR_INLINE)
 		return lw_as(l, v->init, v->type);
+	if (v->kind == D_VAR_PARAM)
+		return v->reg;
 	if (v->kind == D_VAR_ENUMERATOR)
 		return lw_const(l, v->val);
 	struct lw_place p = lw_place_of(l, n);
@@ -292,6 +294,8 @@ static uint32_t lower_index(struct lw *l, struct d_node *n)
 {
 	if (n->var && n->var->kind == D_VAR_BUILTIN)
 		return lw_builtin(l, n);
+	if (n->var && n->var->kind == D_VAR_INLINE)
+		return lw_inline_index(l, n);
 	if (!n->var && d_is_string(n->l->type)) {
 		uint32_t i = lw_value(l, n->args);
 		return str_index(l, n->l, i);
@@ -328,6 +332,8 @@ uint32_t lw_value(struct lw *l, struct d_node *n)
 	case N_STRINGOF:
 		return lw_str(l, n->l);
 	case N_MEMBER:
+		if (n->xl_memb)
+			return lw_xlated_member(l, n);
 		p = lw_place_of(l, n);
 		return lw_load(l, &p, n);
 	case N_CALL:
@@ -337,11 +343,36 @@ uint32_t lw_value(struct lw *l, struct d_node *n)
 	}
 }
 
+/* Its register may have more bits than its type. */
+static bool is_wide(const struct d_node *n)
+{
+	switch (n->kind) {
+	case N_BINARY:
+		return n->op == T_ADD || n->op == T_SUB || n->op == T_MUL || n->op == T_DIV || n->op == T_LSH || !d_is_int(n->type) ||
+		       d_resolve(n->type)->size < 4;
+	case N_UNARY:
+		return n->op == T_NEG || n->op == T_BNOT || n->op == T_PLUS;
+	case N_COMMA:
+		return is_wide(n->r);
+	default:
+		return false;
+	}
+}
+
+uint32_t lw_operand(struct lw *l, struct d_node *n, struct d_type *t)
+{
+	if (n->is_const && d_is_scalar(n->type))
+		return lw_const(l, d_convert(n->type, t, n->val));
+	return lw_convert(l, lw_addr(l, n), n->type, t);
+}
+
 uint32_t lw_as(struct lw *l, struct d_node *n, struct d_type *t)
 {
 	if (d_is_string(t))
 		return lw_str(l, n);
 	if (n->is_const && d_is_scalar(n->type))
 		return lw_const(l, d_canon(t, n->val));
-	return lw_convert(l, lw_addr(l, n), n->type, t);
+	if (d_is_int(t) && !d_resolve(t)->is_bool && is_wide(n))
+		return lw_narrow(l, lw_addr(l, n), t);
+	return lw_operand(l, n, t);
 }

@@ -28,6 +28,7 @@ struct lw {
 	uint32_t mask;   /* register with the branch mask; WIRE_NONE */
 	uint32_t skip;   /* branch past all statements; WIRE_NONE: none */
 	uint32_t action; /* statements so far */
+	uint32_t expanding; /* translators and inlines with parameters, inside each other */
 };
 
 /* Where something that can be read or assigned to lies. */
@@ -35,6 +36,9 @@ struct lw_place {
 	enum { LW_GLOBAL, LW_SELF, LW_THIS, LW_MEM, LW_DYN, LW_BAD } kind;
 	int64_t off;    /* from the area's start, or from addr */
 	uint32_t addr;  /* LW_MEM */
+	/* LW_MEM, of a copy of an array's element: it goes back there after a change. */
+	const struct d_var *back;
+	uint32_t back_tuple, back_addr;
 	const struct d_var *var; /* LW_DYN */
 	uint32_t tuple; /* LW_DYN: slot */
 };
@@ -57,11 +61,28 @@ uint32_t lw_unsup(struct lw *, const struct d_node *, const char *what); /* an e
 
 uint32_t lw_value(struct lw *, struct d_node *);
 uint32_t lw_as(struct lw *, struct d_node *, struct d_type *);
+/* The same, but what arithmetic made may have more bits than the type: an operand of more arithmetic. */
+uint32_t lw_operand(struct lw *, struct d_node *, struct d_type *);
 uint32_t lw_str(struct lw *, struct d_node *); /* sref of what is or can become a string */
 uint32_t lw_addr(struct lw *, struct d_node *); /* of pointers, arrays in memory, strings; integers as they are */
 struct lw_place lw_place_of(struct lw *, struct d_node *);
 uint32_t lw_load(struct lw *, const struct lw_place *, struct d_node *);
-void lw_store(struct lw *, const struct lw_place *, struct d_type *, uint32_t v, const struct d_node *);
+uint32_t lw_store(struct lw *, const struct lw_place *, uint32_t v, const struct d_node *target); /* the value kept */
+/* lower_whole.c: what has an address, and bit-fields. */
+uint32_t lw_place_addr(struct lw *, const struct lw_place *);
+struct lw_place lw_in_memory(struct lw *, const struct lw_place *); /* the same, by its address */
+void lw_assign_whole(struct lw *, const struct lw_place *, struct d_type *, struct d_node *from);
+uint32_t lw_load_bits(struct lw *, const struct lw_place *, const struct d_member *);
+uint32_t lw_store_bits(struct lw *, const struct lw_place *, const struct d_member *, uint32_t v); /* the value kept */
+void lw_put_back(struct lw *, const struct lw_place *);
+/* A copy of the element of @n, which lies in an associative array. */
+struct lw_place lw_element(struct lw *, const struct lw_place *dyn, const struct d_node *n);
+uint32_t lw_load_int(struct lw *, const struct lw_place *, uint32_t size, bool is_signed);
+void lw_store_int(struct lw *, const struct lw_place *, uint32_t size, uint32_t v);
+/* lower_xlate.c */
+uint32_t lw_xlated_member(struct lw *, struct d_node *);
+uint32_t lw_inline_index(struct lw *, struct d_node *);
+void lw_assign_xlated(struct lw *, const struct lw_place *, struct d_node *from);
 uint32_t lw_subr(struct lw *, struct d_node *);
 uint32_t lw_builtin(struct lw *, struct d_node *);
 uint32_t lw_binary(struct lw *, struct d_node *);

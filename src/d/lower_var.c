@@ -6,7 +6,7 @@
 
 static bool in_tail(const struct d_key *k, bool is_agg)
 {
-	return d_is_string(k->type) ? !(is_agg && k->sref) : k->type->kind == D_T_STACK;
+	return d_is_string(k->type) ? !(is_agg && k->sref) : k->type->kind == D_T_STACK || d_is_whole(k->type);
 }
 
 static void put_field(struct lw *l, uint32_t slot, uint32_t field, uint32_t v)
@@ -21,6 +21,9 @@ static void put_tail(struct lw *l, uint32_t slot, uint32_t field, struct d_node 
 	if (n->type->kind == D_T_STACK) {
 		uint64_t args[] = { slot, field, d_stack_frames(l->c, n) };
 		lw_call(l, IR_HELPER_tuple_ustack, args, 3);
+	} else if (d_is_whole(n->type) && !d_is_charptr(n->type)) {
+		uint64_t args[] = { slot, field, v, lw_const(l, d_resolve(n->type)->size) };
+		lw_call(l, IR_HELPER_tuple_mem, args, 4);
 	} else {
 		uint64_t args[] = { slot, field, v };
 		lw_call(l, IR_HELPER_tuple_str, args, 3);
@@ -58,7 +61,7 @@ static uint32_t array_tuple(struct lw *l, struct d_node *n)
 	const struct d_var *v = n->var;
 	uint32_t strs = 0;
 	for (uint32_t i = 0; i < v->key_cnt; i++)
-		strs += d_is_string(v->keys[i].type);
+		strs += in_tail(&v->keys[i], false);
 	uint32_t fixed = 8 * v->key_cnt;
 	uint32_t slot = lw_tuple_slot(l, fixed, ir_tuple_bytes(fixed, strs, 0, l->c->opts.strsize));
 	return lw_key_tuple(l, n->args, v->keys, slot, false);
@@ -85,54 +88,72 @@ static struct lw_place mem_place(uint32_t addr, int64_t off)
 	return (struct lw_place){ .kind = LW_MEM, .addr = addr, .off = off };
 }
 
+/* Where the index is known later, whether it is inside is seen at run time.  Arrays of one element are often the
+ * beginning of more. */
+static void check_bounds(struct lw *l, uint32_t i, const struct d_type *array)
+{
+	if (array->kind != D_T_ARRAY || array->cnt < 2)
+		return;
+	uint32_t in = lw_opk(l, IR_OP_SULT, i, (int64_t)array->cnt);
+	uint32_t ok = lw_branch(l, IR_OP_BRNZ, in);
+	ir_emit(l->b, IR_OP_FAULT, WIRE_NONE, i, WIRE_NONE, WIRE_FAULT_BADINDEX, 0);
+	lw_land(l, ok);
+}
+
 static struct lw_place index_place(struct lw *l, struct d_node *n)
 {
 	struct d_type *base = d_resolve(n->l->type);
 	uint32_t size = d_resolve(n->type)->size;
 	struct lw_place p = base->kind == D_T_ARRAY ? lw_place_of(l, n->l) : mem_place(lw_value(l, n->l), 0);
-	if (p.kind == LW_BAD || p.kind == LW_DYN)
+	if (p.kind == LW_BAD)
 		return p;
 	if (n->args->is_const) {
 		p.off += n->args->val * size;
 		return p;
 	}
-	if (p.kind != LW_MEM)
-		return bad_place(l, n, "a variable index into an array that is a D variable");
 	uint32_t i = lw_value(l, n->args);
+	check_bounds(l, i, base);
 	if (size != 1)
 		i = lw_opk(l, IR_OP_MUL, i, size);
+	p = lw_in_memory(l, &p);
 	p.addr = lw_op(l, IR_OP_ADD, p.addr, i);
 	return p;
+}
+
+static struct lw_place element_place(struct lw *l, struct d_node *n)
+{
+	struct lw_place p = { .kind = LW_DYN, .var = n->var, .tuple = array_tuple(l, n) };
+	return d_is_whole(n->type) ? lw_element(l, &p, n) : p;
+}
+
+static bool is_object(const struct d_node *n)
+{
+	return n->kind == N_IDENT ? n->var && n->var->kind == D_VAR_SCALAR :
+	       n->kind == N_INDEX ? !n->var || n->var->kind == D_VAR_ASSOC :
+	       n->kind == N_MEMBER ? !n->xl_memb : n->kind == N_UNARY && n->op == T_DEREF;
 }
 
 struct lw_place lw_place_of(struct lw *l, struct d_node *n)
 {
 	struct lw_place p;
+	if (!is_object(n)) /* a whole by its address */
+		return d_is_whole(n->type) ? mem_place(lw_value(l, n), 0) : bad_place(l, n, "this object");
 	switch (n->kind) {
 	case N_IDENT:
 		return var_place(n->var);
 	case N_INDEX:
-		if (!n->var)
-			return index_place(l, n);
-		return (struct lw_place){ .kind = LW_DYN, .var = n->var, .tuple = array_tuple(l, n) };
+		return n->var ? element_place(l, n) : index_place(l, n);
 	case N_UNARY: /* * */
 		if (d_resolve(n->l->type)->kind == D_T_ARRAY)
 			return lw_place_of(l, n->l);
 		return mem_place(lw_value(l, n->l), 0);
-	case N_MEMBER:
+	default:
 		if (n->op == T_ARROW)
 			return mem_place(lw_value(l, n->l), n->memb_off);
 		p = lw_place_of(l, n->l);
 		p.off += n->memb_off;
 		return p;
-	default:
-		return bad_place(l, n, "this object");
 	}
-}
-
-static uint32_t place_addr(struct lw *l, const struct lw_place *p)
-{
-	return p->off ? lw_opk(l, IR_OP_ADD, p->addr, p->off) : p->addr;
 }
 
 /* ---- reading ---- */
@@ -144,21 +165,30 @@ static uint32_t load_area(struct lw *l, enum ir_op op, int64_t off, uint32_t siz
 	return r;
 }
 
-static uint32_t load_int(struct lw *l, const struct lw_place *p, uint32_t size, bool is_signed)
+/* Instructions reach what is aligned and inside; a packed member may be neither, nor an index that is not checked. */
+static bool is_direct(struct lw *l, const struct lw_place *p, uint32_t size)
 {
-	switch (p->kind) {
+	const struct ir_image *img = &l->c->prog.image;
+	const uint32_t bytes[] = { [LW_GLOBAL] = img->global_bytes, [LW_SELF] = img->self_bytes, [LW_THIS] = img->this_bytes };
+	return p->kind > LW_THIS || (!(p->off % size) && p->off >= 0 && p->off + (int64_t)size <= (int64_t)bytes[p->kind]);
+}
+
+uint32_t lw_load_int(struct lw *l, const struct lw_place *from, uint32_t size, bool is_signed)
+{
+	struct lw_place p = is_direct(l, from, size) ? *from : lw_in_memory(l, from);
+	switch (p.kind) {
 	case LW_GLOBAL:
-		return load_area(l, IR_OP_LDG, p->off, size, is_signed);
+		return load_area(l, IR_OP_LDG, p.off, size, is_signed);
 	case LW_SELF:
-		return load_area(l, IR_OP_LDT, p->off, size, is_signed);
+		return load_area(l, IR_OP_LDT, p.off, size, is_signed);
 	case LW_THIS:
-		return load_area(l, IR_OP_LDS, p->off, size, is_signed);
+		return load_area(l, IR_OP_LDS, p.off, size, is_signed);
 	case LW_MEM: {
-		uint64_t args[] = { place_addr(l, p), size, is_signed };
+		uint64_t args[] = { lw_place_addr(l, &p), size, is_signed };
 		return lw_call(l, IR_HELPER_copyin_u, args, 3);
 	}
 	case LW_DYN: {
-		uint64_t args[] = { p->var->id, p->var->scope == D_SELF, p->tuple };
+		uint64_t args[] = { p.var->id, p.var->scope == D_SELF, p.tuple };
 		return lw_call(l, IR_HELPER_dyn_load, args, 3);
 	}
 	default:
@@ -166,7 +196,15 @@ static uint32_t load_int(struct lw *l, const struct lw_place *p, uint32_t size, 
 	}
 }
 
-static uint32_t load_str(struct lw *l, const struct lw_place *p, const struct d_node *n)
+/* A string that is part of a variable, by its address: struct wire_str. */
+static uint32_t load_part_str(struct lw *l, const struct lw_place *p)
+{
+	uint32_t chars = lw_opk(l, IR_OP_ADD, lw_place_addr(l, p), offsetof(struct wire_str, s));
+	uint64_t args[] = { chars, lw_const(l, 0), lw_str_slot(l) };
+	return lw_call(l, IR_HELPER_copyinstr, args, 3);
+}
+
+static uint32_t load_str(struct lw *l, const struct lw_place *p)
 {
 	uint64_t off = (uint64_t)p->off, args[] = { off, 0 };
 	switch (p->kind) {
@@ -181,35 +219,26 @@ static uint32_t load_str(struct lw *l, const struct lw_place *p, const struct d_
 		return lw_call(l, IR_HELPER_dyn_str_load, dargs, 4);
 	}
 	default:
-		return lw_unsup(l, n, "a string as a member");
+		return load_part_str(l, p);
 	}
 }
 
-static uint32_t load_bits(struct lw *l, const struct lw_place *p, const struct d_member *m)
-{
-	struct d_type *t = d_resolve(m->type);
-	bool is_signed = t->kind == D_T_INT && t->is_signed;
-	uint32_t v = load_int(l, p, t->size, false);
-	v = lw_opk(l, IR_OP_SHL, v, 64 - m->bit_off - m->bits);
-	return lw_opk(l, is_signed ? IR_OP_SAR : IR_OP_SHR, v, 64 - m->bits);
-}
-
-/* The value of @n, which lies at @p.  An array's is its address. */
+/* The value of @n, which lies at @p.  A whole's is its address. */
 uint32_t lw_load(struct lw *l, const struct lw_place *p, struct d_node *n)
 {
 	struct d_type *t = d_resolve(n->type);
 	if (t->kind == D_T_STRING)
-		return load_str(l, p, n);
-	if (t->kind == D_T_ARRAY || d_is_sou(t) || t->kind == D_T_FLOAT)
-		return p->kind == LW_MEM ? place_addr(l, p) : lw_unsup(l, n, "the use of this variable as a whole");
+		return load_str(l, p);
+	if (d_is_whole(t))
+		return lw_place_addr(l, p);
 	if (n->kind == N_MEMBER && n->memb->bits)
-		return load_bits(l, p, n->memb);
-	return load_int(l, p, t->size, d_is_signed(t));
+		return lw_load_bits(l, p, n->memb);
+	return lw_load_int(l, p, t->size, d_is_signed(t));
 }
 
 /* ---- writing ---- */
 
-static void store_str(struct lw *l, const struct lw_place *p, uint32_t v, const struct d_node *n)
+static void store_str(struct lw *l, const struct lw_place *p, uint32_t v)
 {
 	uint64_t args[] = { (uint64_t)p->off, v }, copy[] = { v, (uint64_t)p->off };
 	switch (p->kind) {
@@ -227,26 +256,39 @@ static void store_str(struct lw *l, const struct lw_place *p, uint32_t v, const 
 		lw_call(l, IR_HELPER_dyn_str_store, dargs, 4);
 		break;
 	}
-	default:
-		lw_unsup(l, n, "a string as a member");
+	default: {
+		uint64_t margs[] = { lw_place_addr(l, p), v };
+		lw_call(l, IR_HELPER_var_str_store, margs, 2);
+	}
 	}
 }
 
-void lw_store(struct lw *l, const struct lw_place *p, struct d_type *t, uint32_t v, const struct d_node *n)
+void lw_store_int(struct lw *l, const struct lw_place *to, uint32_t size, uint32_t v)
 {
 	static const enum ir_op ops[] = { [LW_GLOBAL] = IR_OP_STG, [LW_SELF] = IR_OP_STT, [LW_THIS] = IR_OP_STS };
-	t = d_resolve(t);
-	if (t->kind == D_T_STRING) {
-		store_str(l, p, v, n);
-	} else if (p->kind == LW_MEM) {
-		uint64_t args[] = { place_addr(l, p), v, t->size };
+	struct lw_place p = is_direct(l, to, size) ? *to : lw_in_memory(l, to);
+	if (p.kind == LW_MEM) {
+		uint64_t args[] = { lw_place_addr(l, &p), v, size };
 		lw_call(l, IR_HELPER_poke, args, 3);
-	} else if (p->kind == LW_DYN) {
-		uint64_t args[] = { p->var->id, p->var->scope == D_SELF, p->tuple, v };
+	} else if (p.kind == LW_DYN) {
+		uint64_t args[] = { p.var->id, p.var->scope == D_SELF, p.tuple, v };
 		lw_call(l, IR_HELPER_dyn_store, args, 4);
-	} else if (p->kind != LW_BAD) {
-		ir_emit(l->b, ops[p->kind], WIRE_NONE, v, WIRE_NONE, p->off, (uint16_t)t->size);
+	} else if (p.kind != LW_BAD) {
+		ir_emit(l->b, ops[p.kind], WIRE_NONE, v, WIRE_NONE, p.off, (uint16_t)size);
 	}
+}
+
+uint32_t lw_store(struct lw *l, const struct lw_place *p, uint32_t v, const struct d_node *target)
+{
+	struct d_type *t = d_resolve(target->type);
+	if (t->kind == D_T_STRING)
+		store_str(l, p, v);
+	else if (target->kind == N_MEMBER && target->memb->bits)
+		v = lw_store_bits(l, p, target->memb, v);
+	else
+		lw_store_int(l, p, t->size, v);
+	lw_put_back(l, p);
+	return v;
 }
 
 /* ---- built-in variables ---- */

@@ -53,7 +53,7 @@ static const char *macro_at(struct d_parser *p, struct d_place at)
 	       isalnum((unsigned char)p->text[p->pos]) || p->text[p->pos] == '_')
 		p->pos++;
 	if (p->pos == start)
-		d_fail(p, at, "D_SYNTAX", "a macro variable needs a name or a number behind its $");
+		d_fail(p, at, "D_SYNTAX", "syntax error near \"$\"");
 	const char *name = d_intern(p->c, p->text + start, p->pos - start);
 	return is_arg ? arg_text(p, at, name) : name_text(p, at, name);
 }
@@ -66,9 +66,14 @@ const char *d_macro_text(struct d_parser *p)
 	return s ? s : "0";
 }
 
+/* With a mistake behind the digits it is one still, unless it can only be a string. */
 static bool is_number(const char *s)
 {
-	return isdigit((unsigned char)*s) || ((*s == '-' || *s == '+') && isdigit((unsigned char)s[1]));
+	bool is_signed = *s == '-' || *s == '+';
+	size_t len = is_signed;
+	while (isalnum((unsigned char)s[len]) || s[len] == '_')
+		len++;
+	return isdigit((unsigned char)s[is_signed]) && !s[len];
 }
 
 static void number_token(struct d_parser *p, struct d_tok *t, const char *s)
@@ -79,16 +84,35 @@ static void number_token(struct d_parser *p, struct d_tok *t, const char *s)
 	errno = 0;
 	t->val = *s == '-' ? (uint64_t)strtoll(s, &end, 0) : strtoull(s, &end, 0);
 	if (errno)
-		d_fail(p, t->at, "D_MACRO_OFLOW", "macro integer %s is too large", s);
+		d_fail(p, t->at, "D_MACRO_OFLOW", "macro argument %.*s constant %s results in integer overflow",
+		       (int)(p->pos - t->at.off), p->text + t->at.off, s);
+	end += strspn(end, "uUlL");
 	if (*end)
-		d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument as a "
-			"string", s);
-	t->is_char = *s == '-' && (int64_t)t->val >= INT32_MIN; /* has its sign in it: an int */
-	if (*s == '-' && !t->is_char)
+		d_fail(p, t->at, "D_SYNTAX", "syntax error near \"%s\"", s);
+	t->is_int = *s == '-' && (int64_t)t->val >= INT32_MIN;
+	if (*s == '-' && !t->is_int)
 		t->longs = 1;
 }
 
-/* $1 is a number or a name, $$1 a string. */
+static bool is_name(const char *s)
+{
+	size_t len = 0;
+	while (isalnum((unsigned char)s[len]) || s[len] == '_' || s[len] == '`')
+		len++;
+	return len && !s[len];
+}
+
+/* The shell may have left the quotes on. */
+static void string_token(struct d_parser *p, struct d_tok *t, const char *s)
+{
+	size_t len = strlen(s);
+	bool quoted = len > 1 && s[0] == '"' && s[len - 1] == '"';
+	t->kind = T_STR;
+	t->str = d_unescape(p, s + quoted, len - 2 * quoted);
+	t->len = (uint32_t)strlen(t->str);
+}
+
+/* $1 is a number, a name or else a string; $$1 is always a string. */
 void d_lex_macro(struct d_parser *p, struct d_tok *t)
 {
 	bool quoted = p->text[p->pos + 1] == '$';
@@ -96,7 +120,7 @@ void d_lex_macro(struct d_parser *p, struct d_tok *t)
 	const char *s = macro_at(p, t->at);
 	if (quoted) {
 		t->kind = T_STR;
-		t->str = s ? s : "";
+		t->str = d_unescape(p, s ? s : "", s ? strlen(s) : 0);
 		t->len = (uint32_t)strlen(t->str);
 		return;
 	}
@@ -104,10 +128,10 @@ void d_lex_macro(struct d_parser *p, struct d_tok *t)
 		number_token(p, t, s ? s : "0");
 		return;
 	}
-	for (const char *q = s; *q || q == s; q++)
-		if (!isalnum((unsigned char)*q) && *q != '_' && *q != '`')
-			d_fail(p, t->at, "D_SYNTAX", "\"%s\" is neither a number nor a name; $$N is the argument "
-				"as a string", s);
+	if (!is_name(s)) {
+		string_token(p, t, s);
+		return;
+	}
 	t->kind = d_keyword(s, strlen(s));
 	t->str = d_intern(p->c, s, strlen(s));
 	t->len = (uint32_t)strlen(s);
@@ -122,14 +146,16 @@ static bool arg_used(const struct d_compiler *c, uint32_t arg)
 	return false;
 }
 
+/* The last one stands for all, as with dtrace: those before it have to be counted past. */
 void d_macros_done(struct d_compiler *c)
 {
-	for (uint32_t src = 0; src < c->src_cnt && !c->opts.defaultargs; src++)
-		for (uint32_t i = 1; i < c->srcs[src].arg_cnt && i < 256; i++)
-			if (!arg_used(c, i)) {
-				d_error(c, (struct d_place){ .src = src }, "D_MACRO_UNUSED", "extraneous argument "
-					"'%s' ($%u is not referenced)",
-					c->srcs[src].src->macro_args[i], i);
-				return;
-			}
+	for (uint32_t src = 0; src < c->src_cnt && !c->opts.argref; src++) {
+		const struct d_src *s = &c->srcs[src];
+		uint32_t last = s->arg_cnt - 1;
+		if (s->arg_cnt < 2 || last > 255 || arg_used(c, last))
+			continue;
+		d_error(c, (struct d_place){ .src = src, .line = s->end_line }, "D_MACRO_UNUSED", "extraneous argument "
+			"'%s' ($%u is not referenced)", s->src->macro_args[last], last);
+		return;
+	}
 }

@@ -7,16 +7,23 @@
 
 /* ---- what the whole parser uses ---- */
 
+/* From the token to the end of its line: where DTrace looked ahead to see what a name is. */
+static int rest_of_line(const struct d_parser *p)
+{
+	return (int)strcspn(p->text + p->tok.at.off, "\n");
+}
+
 static const char *near_text(struct d_parser *p)
 {
 	const struct d_tok *t = &p->tok;
 	if (t->kind == T_EOF)
-		return "syntax error at the end of the input";
-	if (t->kind == T_INT || t->kind == T_STR || (t->kind == T_IDENT && !t->str)) {
-		size_t len = p->pos - t->at.off;
-		return d_fmt(p->c, "syntax error near \"%.*s\"", (int)(len < 40 ? len : 40), p->text + t->at.off);
-	}
-	return d_fmt(p->c, "syntax error near \"%.40s\"", t->str ? t->str : d_tok_text(t->kind));
+		return "syntax error near end of input";
+	int len = (int)(p->pos - t->at.off);
+	if (t->kind == T_IDENT && t->is_new)
+		len = rest_of_line(p);
+	if (t->kind == T_INT || t->kind == T_STR || t->kind == T_IDENT)
+		return d_fmt(p->c, "syntax error near \"%.*s\"", len < 200 ? len : 200, p->text + t->at.off);
+	return d_fmt(p->c, "syntax error near \"%.200s\"", t->str ? t->str : d_tok_text(t->kind));
 }
 
 _Noreturn void d_unexpected(struct d_parser *p, const char *expected)
@@ -24,7 +31,12 @@ _Noreturn void d_unexpected(struct d_parser *p, const char *expected)
 	const char *near = near_text(p);
 	if (!expected)
 		d_fail(p, p->tok.at, "D_SYNTAX", "%s", near);
-	d_fail(p, p->tok.at, "D_SYNTAX", "%s: expected %s", near, expected);
+	d_fail_hint(p, p->tok.at, "D_SYNTAX", d_fmt(p->c, "expected %s", expected), "%s", near);
+}
+
+uint32_t d_seen(const struct d_parser *p)
+{
+	return p->tok.at.seen ? p->tok.at.seen : p->line;
 }
 
 bool d_accept(struct d_parser *p, enum d_tok_kind kind)
@@ -133,7 +145,7 @@ static struct d_node *parse_stmts(struct d_parser *p, struct d_place open)
 	struct d_node *list = NULL, **tail = &list;
 	while (p->tok.kind != T_RBRACE) {
 		if (p->tok.kind == T_EOF)
-			d_fail(p, open, "D_SYNTAX", "syntax error: the \"{\" here has no \"}\"");
+			d_fail_hint(p, open, "D_SYNTAX", "this \"{\" has no \"}\"", "syntax error near end of input");
 		struct d_node *n = parse_stmt_safe(p);
 		if (n) {
 			*tail = n;
@@ -178,9 +190,8 @@ static struct d_node *parse_stmt(struct d_parser *p)
 		return parse_if(p);
 	case T_FOR: case T_WHILE: case T_DO: case T_GOTO: case T_SWITCH: case T_BREAK: case T_CONTINUE: case T_RETURN:
 	case T_CASE: case T_DEFAULT:
-		d_fail(p, p->tok.at, "D_SYNTAX", "syntax error near \"%s\": D has no loops and jumps, so that "
-			"every clause ends",
-		       d_tok_text(p->tok.kind));
+		d_fail_hint(p, p->tok.at, "D_SYNTAX", "D has no loops and jumps, so that every clause ends", "syntax "
+			"error near \"%s\"", d_tok_text(p->tok.kind));
 	default:
 		break;
 	}
@@ -192,81 +203,11 @@ static struct d_node *parse_stmt(struct d_parser *p)
 	return n;
 }
 
-/* ---- probe descriptions ---- */
-
-static uint32_t parts_of(const struct d_parser *p)
-{
-	switch (p->c->srcs[p->src].src->kind) {
-	case D_SRC_PROVIDER: return 1;
-	case D_SRC_MODULE: return 2;
-	case D_SRC_FUNCTION: return 3;
-	default: return 4;
-	}
-}
-
-static void parse_id(struct d_parser *p, struct d_node *n)
-{
-	char *end;
-	unsigned long id = strtoul(n->str, &end, 10);
-	if (*end || !id || id > INT32_MAX)
-		d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe identifier %s", n->str);
-	n->desc->id = (uint32_t)id;
-}
-
-/* prov:mod:func:name; what is missing is missing on the left. */
-static void split_desc(struct d_parser *p, struct d_node *n)
-{
-	char *parts[4], *s = d_strndup(p->c, n->str, n->len);
-	uint32_t cnt = 0, max = parts_of(p);
-	for (char *next = s; next; cnt++) {
-		if (cnt == max)
-			d_fail(p, n->at, "D_PDESC_INVAL", "invalid probe description \"%s\": more than %u parts; "
-				"write a C++ name "
-			       "with :: in it between double quotes", n->str, max);
-		parts[cnt] = next;
-		next = strchr(next, ':');
-		if (next)
-			*next++ = 0;
-	}
-	char **to[4] = { &n->desc->prov, &n->desc->mod, &n->desc->func, &n->desc->name };
-	for (uint32_t i = 0; i < 4; i++)
-		*to[i] = "";
-	for (uint32_t i = 0; i < cnt; i++) {
-		for (char *q = parts[i]; *q; q++)
-			if (*q == '\1')
-				*q = ':';
-		*to[max - cnt + i] = parts[i];
-	}
-}
-
-void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
-{
-	struct d_node *n = d_node_new(p, N_PDESC, p->tok.at), **tail = &clause->args;
-	if (p->tok.kind != T_PDESC)
-		d_unexpected(p, "a probe description");
-	n->str = p->tok.str;
-	n->len = p->tok.len;
-	n->desc = d_alloc(p->c, sizeof(*n->desc));
-	*n->desc = (struct plan_probe_desc){ "", "", "", "", 0, n->at.src, n->at.line, n->at.col };
-	if (n->len && strspn(n->str, "0123456789") == n->len)
-		parse_id(p, n);
-	else if (p->c->srcs[p->src].src->kind == D_SRC_ID)
-		d_fail(p, n->at, "D_PDESC_INVAL", "\"%s\" is no probe identifier: a number is wanted", n->str);
-	else
-		split_desc(p, n);
-	if (p->c->opts.types.described)
-		p->c->opts.types.described(p->c->opts.types.arg, n->desc);
-	while (*tail)
-		tail = &(*tail)->next;
-	*tail = n;
-}
-
 /* ---- clauses ---- */
 
 static void parse_pred(struct d_parser *p, struct d_node *n)
 {
 	p->in_pred = true;
-	p->parens = 0;
 	d_next(p);
 	n->l = d_parse_expr(p);
 	if (p->tok.kind != T_EPRED)
@@ -292,11 +233,14 @@ static struct d_node *parse_clause(struct d_parser *p)
 		n->r = parse_stmts(p, open);
 		return n;
 	}
-	if (p->tok.kind != T_EOF && p->tok.kind != T_SEMI)
-		d_unexpected(p, n->l ? "\"{\" after the predicate" : "\",\", \"/\" or \"{\" after the probe "
-			"description");
+	struct d_place at = n->at;
+	at.seen = at.line;
+	if (n->l && p->tok.kind != T_EOF)
+		d_fail(p, at, "D_SYNTAX", "expected actions { } following probe description and predicate");
 	if (!n->l && p->c->srcs[p->src].src->kind == D_SRC_PROGRAM && p->c->srcs[p->src].name)
-		d_fail(p, n->at, "D_SYNTAX", "expected a predicate or actions after the probe description");
+		d_fail(p, at, "D_SYNTAX", "expected predicate and/or actions following probe description");
+	if (p->tok.kind != T_EOF && p->tok.kind != T_SEMI)
+		d_unexpected(p, "\",\", \"/\" or \"{\" after the probe description");
 	return n;
 }
 
@@ -314,6 +258,7 @@ static bool parse_top(struct d_parser *p)
 		p->nest = 0;
 		rewind_to_token(p);
 		d_skip_to_top(p);
+		p->opens[0] = p->opens[1] = 0;
 		return true;
 	}
 	p->recover = &here;
@@ -333,4 +278,5 @@ void d_parse_source(struct d_compiler *c, uint32_t src)
 	uint32_t errs = c->err_cnt;
 	while (parse_top(&p) && c->err_cnt - errs < D_DIAG_MAX)
 		;
+	c->srcs[src].end_line = p.line;
 }

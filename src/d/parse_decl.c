@@ -3,7 +3,7 @@
  * follows is parsed by what is a type. */
 #include "d/d_int.h"
 
-enum storage { ST_NONE, ST_TYPEDEF, ST_SELF, ST_THIS, ST_EXTERN, ST_INLINE, ST_BAD };
+enum storage { ST_NONE, ST_TYPEDEF, ST_SELF, ST_THIS, ST_EXTERN, ST_INLINE, ST_STATIC, ST_REGISTER, ST_AUTO };
 
 struct specs {
 	enum storage storage;
@@ -73,17 +73,38 @@ static struct d_type *tag_type(struct d_parser *p, enum d_type_kind kind, const 
 	return t;
 }
 
+static const char *or_anon(const char *name)
+{
+	return name ? name : "(anon)";
+}
+
 static void parse_bits(struct d_parser *p, struct d_member *m)
 {
 	struct d_place at = p->tok.at;
-	int64_t bits = d_parse_const(p, "D_DECL_BFCONST", "the size of a bit-field");
-	if (!d_is_int(m->type))
-		d_fail(p, at, "D_DECL_BFTYPE", "a bit-field must be of an integer type");
-	if (bits < 0 || (!bits && m->name))
-		d_fail(p, at, "D_DECL_BFCONST", "the size of a bit-field must be positive");
-	if (bits > (int64_t)m->type->size * 8)
-		d_fail(p, at, "D_DECL_BFSIZE", "the bit-field is larger than its type");
-	m->bits = (uint32_t)bits;
+	struct d_node *n = d_parse_asgn(p);
+	d_check_expr(p->c, n);
+	bool is_const = n->is_const && d_is_int(n->type);
+	if (is_const && !n->val && !m->name) /* ends the unit */
+		return;
+	if (!is_const || n->val <= 0)
+		d_fail(p, at, "D_DECL_BFCONST", "positive integral constant expression expected as bit-field size");
+	if (d_resolve(m->type)->kind != D_T_INT)
+		d_fail(p, at, "D_DECL_BFTYPE", "invalid type for bit-field: %s", or_anon(m->name));
+	if (n->val > (int64_t)m->type->size * 8)
+		d_fail(p, at, "D_DECL_BFSIZE", "bit-field too big for type: %s", or_anon(m->name));
+	m->bits = (uint32_t)n->val;
+}
+
+static void check_member_type(struct d_parser *p, const struct declr *d)
+{
+	struct d_type *t = d_resolve(d->type);
+	if (d->keys)
+		d_fail(p, d->at, "D_DECL_DYNOBJ", "cannot have dynamic member: %s", or_anon(d->name));
+	if (t->is_incomplete)
+		d_fail(p, d->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s: %s", d_type_str(p->c, d->type),
+			or_anon(d->name));
+	if (t->kind == D_T_VOID || t->kind == D_T_FUNC)
+		d_fail(p, d->at, "D_DECL_VOIDOBJ", "cannot have void member: %s", or_anon(d->name));
 }
 
 static void add_member(struct d_parser *p, struct d_type *sou, struct d_member ***tail, struct declr *d)
@@ -91,18 +112,13 @@ static void add_member(struct d_parser *p, struct d_type *sou, struct d_member *
 	struct d_member *m = d_alloc(p->c, sizeof(*m));
 	uint32_t off;
 	*m = (struct d_member){ .name = d->name, .type = d->type };
-	if (d->name && d_member_find(sou, d->name, &off))
-		d_fail(p, d->at, "D_UNKNOWN", "member %s is declared twice", d->name);
+	if (d->name && strchr(d->name, '`'))
+		d_fail(p, d->at, "D_DECL_SCOPE", "D scoping operator may not be used in a member name (%s)", d->name);
+	check_member_type(p, d);
 	if (d_accept(p, T_COLON))
 		parse_bits(p, m);
-	else if (d_resolve(d->type)->kind == D_T_VOID)
-		d_fail(p, d->at, "D_DECL_VOIDOBJ", "cannot have a void member");
-	else if (d_resolve(d->type)->kind == D_T_FUNC)
-		d_fail(p, d->at, "D_DECL_VOIDOBJ", "a member cannot be a function");
-	else if (d->keys)
-		d_fail(p, d->at, "D_DECL_COMBO", "a member cannot be an associative array");
-	else if (d_resolve(d->type)->is_incomplete)
-		d_fail(p, d->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s", d_type_str(p->c, d->type));
+	if (d->name && d_member_find(sou, d->name, &off))
+		d_fail(p, d->at, "D_UNKNOWN", "failed to define member '%s': Duplicate member or variable name", d->name);
 	**tail = m;
 	*tail = &m->next;
 }
@@ -110,11 +126,13 @@ static void add_member(struct d_parser *p, struct d_type *sou, struct d_member *
 static void parse_members(struct d_parser *p, struct d_type *t)
 {
 	struct d_member **tail = &t->members;
+	if (p->tok.kind == T_RBRACE)
+		d_unexpected(p, "a member");
 	while (!d_accept(p, T_RBRACE)) {
 		struct specs s;
 		parse_specs(p, &s);
 		if (s.storage)
-			d_fail(p, s.at, "D_DECL_BADCLASS", "a member has no storage class");
+			d_fail(p, s.at, "D_DECL_BADCLASS", "specified storage class not appropriate in D");
 		if (p->tok.kind == T_SEMI && d_is_sou(s.type)) {
 			struct declr anon = { .at = s.at, .type = s.type };
 			add_member(p, t, &tail, &anon);
@@ -124,7 +142,7 @@ static void parse_members(struct d_parser *p, struct d_type *t)
 				if (p->tok.kind != T_COLON)
 					parse_declr(p, &d);
 				if (!d.name && p->tok.kind != T_COLON)
-					d_fail(p, p->tok.at, "D_DECL_MNAME", "a member needs a name");
+					d_fail(p, p->tok.at, "D_DECL_MNAME", "member declaration requires a name");
 				add_member(p, t, &tail, &d);
 			} while (d_accept(p, T_COMMA));
 		}
@@ -135,37 +153,66 @@ static void parse_members(struct d_parser *p, struct d_type *t)
 		d_fail(p, p->tok.at, "D_DECL_ARRBIG", "the type is too large");
 }
 
+static void add_enumerator(struct d_parser *p, struct d_type *t, const char *name, struct d_place at, int64_t val)
+{
+	struct d_var *old = d_var_find(p->c, D_GLOBAL, name);
+	if (strchr(name, '`'))
+		d_fail(p, at, "D_DECL_SCOPE", "D scoping operator may not be used in an enumerator name (%s)", name);
+	if (old && old->kind == D_VAR_ENUMERATOR && old->type == t)
+		d_fail(p, at, "D_UNKNOWN", "failed to define enumerator '%s': Duplicate member or variable name", name);
+	if (old)
+		d_fail(p, at, "D_DECL_IDRED", "identifier redeclared: %s", name);
+	d_var_new(p->c, D_GLOBAL, name, D_VAR_ENUMERATOR, t, at)->val = val;
+}
+
+static int64_t parse_enum_value(struct d_parser *p, const char *name)
+{
+	struct d_node *n = d_parse_asgn(p);
+	d_check_expr(p->c, n);
+	if (!n->is_const || !d_is_int(n->type))
+		d_fail(p, n->at, "D_DECL_ENCONST", "enumerator '%s' must be assigned to an integral constant expression",
+			name);
+	if (n->val < INT32_MIN || n->val > INT32_MAX)
+		d_fail(p, n->at, "D_DECL_ENOFLOW", "enumerator '%s' value overflows INT_MAX (%d)", name, INT32_MAX);
+	return n->val;
+}
+
 static void parse_enumerators(struct d_parser *p, struct d_type *t)
 {
 	struct d_enumerator **tail = &t->enums;
 	int64_t val = 0;
+	t->size = t->align = 4;
+	t->is_signed = true;
+	t->is_incomplete = false;
 	do {
 		struct d_place at = p->tok.at;
-		if (p->tok.kind == T_RBRACE)
-			break;
 		if (p->tok.kind != T_IDENT)
 			d_unexpected(p, "an enumerator's name");
 		const char *name = p->tok.str;
 		d_next(p);
 		if (d_accept(p, T_ASGN))
-			val = d_parse_const(p, "D_DECL_ENCONST", "an enumerator's value");
-		if (val < INT32_MIN || val > INT32_MAX)
-			d_fail(p, at, "D_DECL_ENOFLOW", "the enumerator's value does not fit an int");
+			val = parse_enum_value(p, name);
+		add_enumerator(p, t, name, at, (int32_t)val);
 		struct d_enumerator *e = d_alloc(p->c, sizeof(*e));
-		*e = (struct d_enumerator){ name, val, NULL };
+		*e = (struct d_enumerator){ name, (int32_t)val++, NULL };
 		*tail = e;
 		tail = &e->next;
-		if (d_var_find(p->c, D_GLOBAL, name))
-			d_fail(p, at, "D_UNKNOWN", "enumerator redeclared: %s", name);
-		d_var_new(p->c, D_GLOBAL, name, D_VAR_ENUMERATOR, p->c->t.int_, at)->val = val++;
 	} while (d_accept(p, T_COMMA));
 	d_expect(p, T_RBRACE, "after the enumerators");
-	t->size = t->align = 4;
-	t->is_signed = true;
-	t->is_incomplete = false;
 }
 
-static struct d_type *parse_tagged(struct d_parser *p, struct specs *s)
+/* What is wrong with the words before a body is said at its brace. */
+static void check_body(struct d_parser *p, const struct d_words *w, const struct d_type *t, struct d_place at)
+{
+	struct d_words words = *w;
+	words.type = p->c->t.err;
+	at.seen = p->tok.at.line;
+	d_words_check(p, &words, at);
+	if (!t->is_incomplete)
+		d_fail(p, at, "D_DECL_TYPERED", "type redeclared: %s", d_type_str(p->c, t));
+}
+
+static struct d_type *parse_tagged(struct d_parser *p, const struct d_words *w, struct specs *s)
 {
 	enum d_type_kind kind = p->tok.kind == T_STRUCT ? D_T_STRUCT : p->tok.kind == T_UNION ? D_T_UNION : D_T_ENUM;
 	struct d_place at = p->tok.at;
@@ -177,15 +224,19 @@ static struct d_type *parse_tagged(struct d_parser *p, struct specs *s)
 		d_unexpected(p, "a tag or \"{\"");
 	/* struct D`foo: foo as a D program declared it, which is all that there are. */
 	const char *scope = name ? strrchr(name, '`') : NULL;
-	if (scope && p->tok.kind == T_LBRACE)
-		d_fail(p, at, "D_SYNTAX", "syntax error near \"%s\": a type cannot be declared in another scope", name);
+	if (scope && p->tok.kind == T_LBRACE) {
+		d_next(p);
+		if (p->tok.kind == T_RBRACE)
+			d_unexpected(p, "what is in it");
+		d_fail(p, at, "D_DECL_SCOPE", "D scoping operator may not be used in a type name");
+	}
 	struct d_type *ext = scope ? d_ext_tag(p->c, kind, name) : NULL;
 	if (ext)
 		return ext;
 	if (scope)
 		name = d_intern(p->c, scope + 1, strlen(scope + 1));
 	struct d_type *t = tag_type(p, kind, name);
-	if (!d_accept(p, T_LBRACE))
+	if (p->tok.kind != T_LBRACE)
 		return t;
 	s->has_body = true;
 	if (t->is_weak) {
@@ -193,8 +244,8 @@ static struct d_type *parse_tagged(struct d_parser *p, struct specs *s)
 		t->members = NULL;
 		t->is_incomplete = true;
 	}
-	if (!t->is_incomplete)
-		d_fail(p, at, "D_DECL_TYPERED", "type redeclared: %s", d_type_str(p->c, t));
+	check_body(p, w, t, at);
+	d_next(p);
 	d_enter(p);
 	if (kind == D_T_ENUM)
 		parse_enumerators(p, t);
@@ -206,12 +257,6 @@ static struct d_type *parse_tagged(struct d_parser *p, struct specs *s)
 
 /* ---- specifiers ---- */
 
-struct counts {
-	unsigned is_signed, is_unsigned, is_short, longs, is_char, is_int, is_float, is_double, is_bool;
-	struct d_type *type; /* void, string, a tag's, a typedef */
-	bool any;
-};
-
 static enum storage storage_of(enum d_tok_kind k)
 {
 	switch (k) {
@@ -220,115 +265,60 @@ static enum storage storage_of(enum d_tok_kind k)
 	case T_THIS: return ST_THIS;
 	case T_EXTERN: return ST_EXTERN;
 	case T_INLINE: return ST_INLINE;
-	case T_AUTO: case T_REGISTER: case T_STATIC: case T_COUNTER: case T_IMPORT: return ST_BAD;
+	case T_STATIC: return ST_STATIC;
+	case T_REGISTER: return ST_REGISTER;
+	case T_AUTO: return ST_AUTO;
 	default: return ST_NONE;
 	}
 }
 
-static bool count_word(struct d_parser *p, struct counts *n)
+static void add_type(struct d_parser *p, struct d_words *w, struct d_type *t, struct d_place at)
 {
-	switch (p->tok.kind) {
-	case T_SIGNED: n->is_signed++; break;
-	case T_UNSIGNED: n->is_unsigned++; break;
-	case T_SHORT: n->is_short++; break;
-	case T_LONG: n->longs++; break;
-	case T_CHAR: n->is_char++; break;
-	case T_INT_T: n->is_int++; break;
-	case T_FLOAT: n->is_float++; break;
-	case T_DOUBLE: n->is_double++; break;
-	case T_BOOL: n->is_bool++; break;
-	default: return false;
-	}
-	n->any = true;
-	d_next(p);
-	return true;
+	if (d_words_kind(w))
+		d_fail_hint(p, at, "D_DECL_COMBO", "a \";\" may be missing before this", "invalid type combination");
+	w->type = t;
+	d_words_check(p, w, at);
 }
 
-static bool type_word(struct d_parser *p, struct counts *n, struct specs *s)
+static bool type_word(struct d_parser *p, struct d_words *w, struct specs *s)
 {
+	struct d_place at = p->tok.at;
 	struct d_type *t;
-	if (count_word(p, n))
+	if (d_words_add(p, w))
 		return true;
 	if (p->tok.kind == T_STRUCT || p->tok.kind == T_UNION || p->tok.kind == T_ENUM) {
-		if (n->type)
-			d_fail(p, p->tok.at, "D_DECL_COMBO", "invalid combination of types: a \";\" may be "
-				"missing before this");
-		n->type = parse_tagged(p, s);
+		if (d_words_kind(w))
+			add_type(p, w, NULL, at);
+		add_type(p, w, parse_tagged(p, w, s), at);
 		return true;
 	}
 	if (p->tok.kind == T_VOID)
 		t = p->c->t.void_;
 	else if (p->tok.kind == T_STRING)
 		t = p->c->t.string;
-	else if (p->tok.kind == T_IDENT && !n->any && !n->type)
+	else if (p->tok.kind == T_IDENT && !w->any && !w->type)
 		t = d_typename(p->c, p->tok.str) ? d_typename(p->c, p->tok.str) :
 			d_ext_type_word(p, s->storage != ST_NONE);
 	else
 		return false;
-	if (!t || n->type)
+	if (!t)
 		return false;
-	n->type = t;
+	add_type(p, w, t, at);
 	d_next(p);
 	return true;
 }
 
-static struct d_type *int_type(const struct d_basics *b, const struct counts *n)
-{
-	bool u = n->is_unsigned;
-	if (n->is_char)
-		return u ? b->uchar : n->is_signed ? b->schar : b->char_;
-	if (n->is_short)
-		return u ? b->ushort : b->short_;
-	if (n->longs)
-		return n->longs == 1 ? (u ? b->ulong : b->long_) : u ? b->ullong : b->llong;
-	return u ? b->uint : b->int_;
-}
-
-static struct d_type *resolve_words(struct d_parser *p, const struct counts *n, struct d_place at, bool has_storage)
-{
-	const struct d_basics *b = &p->c->t;
-	unsigned kinds = n->is_char + n->is_int + n->is_float + n->is_double + n->is_bool;
-	if (n->type && n->any)
-		d_fail(p, at, n->type->kind == D_T_VOID ? "D_DECL_VOIDATTR" : n->is_signed + n->is_unsigned ?
-			"D_DECL_SIGNINT" :
-		       n->longs + n->is_short ? "D_DECL_LONGINT" : "D_DECL_COMBO", "%s cannot be combined with "
-			"other type words",
-		       d_type_str(p->c, n->type));
-	if (n->type)
-		return n->type;
-	if (!n->any && has_storage)
-		return b->int_;
-	if (!n->any)
-		d_unexpected(p, "a type");
-	if (n->is_char && n->longs + n->is_short)
-		d_fail(p, at, "D_DECL_CHARATTR", "char cannot be long or short");
-	if ((n->is_float || n->is_double || n->is_bool) && n->is_signed + n->is_unsigned)
-		d_fail(p, at, "D_DECL_SIGNINT", "signed and unsigned go with integers only");
-	if (kinds > 1 || n->is_signed + n->is_unsigned > 1 || n->is_short + !!n->longs > 1 || n->longs > 2 ||
-	    ((n->is_float || n->is_bool) && n->longs + n->is_short) || (n->is_double && (n->longs > 1 || n->is_short)))
-		d_fail(p, at, "D_DECL_COMBO", "invalid combination of type words");
-	if (n->is_bool)
-		return b->bool_;
-	if (n->is_float)
-		return b->float_;
-	if (n->is_double)
-		return n->longs ? b->ldouble : b->double_;
-	return int_type(b, n);
-}
-
 static void parse_specs(struct d_parser *p, struct specs *s)
 {
-	struct counts n = { 0 };
+	struct d_words n = { 0 };
 	*s = (struct specs){ .at = p->tok.at };
 	for (;;) {
 		enum storage st = storage_of(p->tok.kind);
-		if (st == ST_BAD)
-			d_fail(p, p->tok.at, "D_DECL_BADCLASS", "storage class %s is not for D",
-				d_tok_text(p->tok.kind));
 		if (st && s->storage)
-			d_fail(p, p->tok.at, "D_DECL_CLASS", "only one storage class can be given");
+			d_fail(p, p->tok.at, "D_DECL_CLASS", "only one storage class allowed in a declaration");
 		if (st) {
 			s->storage = st;
+			p->in_typedef = st == ST_TYPEDEF;
 			d_next(p);
 		} else if (p->tok.kind == T_CONST || p->tok.kind == T_VOLATILE || p->tok.kind == T_RESTRICT) {
 			d_next(p);
@@ -336,7 +326,9 @@ static void parse_specs(struct d_parser *p, struct specs *s)
 			break;
 		}
 	}
-	s->type = resolve_words(p, &n, s->at, s->storage != ST_NONE);
+	if (!d_words_kind(&n) && !n.any && !s->storage)
+		d_unexpected(p, "a type");
+	s->type = d_words_type(p, &n, s->at);
 }
 
 /* ---- declarators ---- */
@@ -349,16 +341,36 @@ static struct deriv *new_part(struct d_parser *p, int kind)
 	return v;
 }
 
+bool d_parse_param(struct d_parser *p, struct d_key *ret)
+{
+	struct specs s;
+	*ret = (struct d_key){ .at = p->tok.at };
+	if (d_accept(p, T_ELLIPSIS))
+		return false;
+	d_enter(p);
+	parse_specs(p, &s);
+	if (s.storage && s.storage != ST_REGISTER)
+		d_fail(p, s.at, "D_DECL_PARMCLASS", "inappropriate storage class for function or associative array "
+			"parameter");
+	struct declr d = { .type = s.type };
+	parse_declr(p, &d);
+	if (d.keys)
+		d_fail(p, d.at, "D_DECL_PROTO_TYPE", "an associative array cannot be a parameter");
+	ret->type = d.type;
+	ret->name = d.name;
+	d_leave(p);
+	return true;
+}
+
 static void parse_tuple(struct d_parser *p, struct deriv *v)
 {
 	struct d_key keys[64] = { 0 };
 	do {
 		if (v->key_cnt == ARRAY_CNT(keys))
 			d_fail(p, p->tok.at, "D_SYNTAX", "more than %zu keys", ARRAY_CNT(keys));
-		if (p->tok.kind == T_ELLIPSIS)
-			d_fail(p, p->tok.at, "D_DECL_PROTO_VARARGS", "the keys of an array cannot be of a "
-				"variable number");
-		keys[v->key_cnt++].type = d_parse_type_name(p);
+		if (!d_parse_param(p, &keys[v->key_cnt++]))
+			d_fail(p, keys[v->key_cnt - 1].at, "D_DECL_PROTO_VARARGS", "array prototype may not use a "
+				"variable-length argument list");
 	} while (d_accept(p, T_COMMA));
 	v->kind = DV_TUPLE;
 	v->keys = d_alloc(p->c, v->key_cnt * sizeof(*keys));
@@ -374,12 +386,15 @@ static struct deriv *parse_bracket(struct d_parser *p)
 	} else if (d_at_type(p) || p->tok.kind == T_ELLIPSIS) {
 		parse_tuple(p, v);
 	} else {
-		int64_t n = d_parse_const(p, "D_DECL_ARRSUB", "the size of an array");
-		if (n < 0)
-			d_fail(p, v->at, "D_DECL_ARRSUB", "the size of an array must be a positive integer constant");
-		if (n > INT32_MAX)
-			d_fail(p, v->at, "D_DECL_ARRBIG", "the array is too large");
-		v->cnt = (uint64_t)n;
+		struct d_node *n = d_parse_asgn(p);
+		d_check_expr(p->c, n);
+		bool is_const = n->is_const && d_is_int(n->type);
+		if (!is_const || !n->val || (n->val < 0 && d_resolve(n->type)->is_signed))
+			d_fail(p, v->at, "D_DECL_ARRSUB", "positive integral constant expression or tuple signature "
+				"expected as array declaration subscript");
+		if ((uint64_t)n->val > INT32_MAX)
+			d_fail(p, v->at, "D_DECL_ARRBIG", "array dimension too big");
+		v->cnt = (uint64_t)n->val;
 	}
 	d_expect(p, T_RBRACK, "of the declaration");
 	return v;
@@ -394,7 +409,8 @@ static struct deriv *parse_params(struct d_parser *p)
 		if (p->tok.kind == T_EOF)
 			d_unexpected(p, "\")\"");
 		if (storage_of(p->tok.kind) && p->tok.kind != T_REGISTER)
-			d_fail(p, p->tok.at, "D_DECL_PARMCLASS", "a parameter has no storage class");
+			d_fail(p, p->tok.at, "D_DECL_PARMCLASS", "inappropriate storage class for function or "
+				"associative array parameter");
 		open += p->tok.kind == T_LPAREN;
 		if (p->tok.kind == T_RPAREN && !--open)
 			break;
@@ -463,10 +479,12 @@ static void apply_part(struct d_parser *p, struct declr *d, const struct deriv *
 		break;
 	case DV_ARRAY:
 		d_complete(p->c, base);
-		if (base->kind == D_T_VOID || base->kind == D_T_FUNC || base->is_incomplete)
+		if (base->kind == D_T_VOID)
+			d_fail(p, v->at, "D_DECL_VOIDOBJ", "cannot declare array of void");
+		if (base->kind == D_T_FUNC || base->is_incomplete)
 			d_fail(p, v->at, "D_DECL_INCOMPLETE", "cannot have an array of %s", d_type_str(p->c, d->type));
 		if (v->cnt * base->size > INT32_MAX)
-			d_fail(p, v->at, "D_DECL_ARRBIG", "the array is too large");
+			d_fail(p, v->at, "D_DECL_ARRBIG", "array dimension too big");
 		d->type = d_type_array(p->c, d->type, v->cnt);
 		break;
 	case DV_TUPLE:
@@ -498,11 +516,11 @@ struct d_type *d_parse_type_name(struct d_parser *p)
 	d_enter(p);
 	parse_specs(p, &s);
 	if (s.storage)
-		d_fail(p, s.at, "D_DECL_BADCLASS", "a type's name has no storage class");
+		d_fail(p, s.at, "D_DECL_BADCLASS", "specified storage class not appropriate in D");
 	struct declr d = { .type = s.type };
 	parse_declr(p, &d);
 	if (d.name)
-		d_fail(p, d.at, "D_DECL_IDENT", "unexpected identifier %s in a type's name", d.name);
+		d_fail(p, d.at, "D_DECL_IDENT", "old-style declaration or incorrect type specified");
 	if (d.keys)
 		d_fail(p, d.at, "D_DECL_COMBO", "an associative array is no type");
 	d_leave(p);
@@ -529,7 +547,12 @@ static void declare(struct d_parser *p, const struct specs *s, struct declr *d)
 	if (strchr(d->name, '`'))
 		d_fail(p, d->at, "D_DECL_SCOPE", "D scoping operator may not be used in a declaration name (%s)",
 			d->name);
+	bool is_func = d_resolve(d->type)->kind == D_T_FUNC;
+	if (s->storage == ST_AUTO || s->storage == ST_REGISTER || (s->storage == ST_STATIC && !is_func))
+		d_fail(p, s->at, "D_DECL_BADCLASS", "specified storage class not appropriate in D");
 	if (s->storage == ST_TYPEDEF) {
+		if (d_var_find(p->c, D_GLOBAL, d->name))
+			d_fail(p, d->at, "D_DECL_IDRED", "global variable identifier redeclared: %s", d->name);
 		if (d->keys)
 			d_fail(p, d->at, "D_DECL_COMBO", "an associative array is no type");
 		if (d_typename(p->c, d->name))
@@ -546,19 +569,18 @@ static void declare(struct d_parser *p, const struct specs *s, struct declr *d)
 	}
 }
 
-/* Skips what cannot be compiled yet, so that only this one thing is said about it. */
-static void unsupported(struct d_parser *p, const char *what)
-{
-	d_fail(p, p->tok.at, "D_UNSUP", "%s are not supported by this version", what);
-}
-
 void d_parse_decl(struct d_parser *p)
 {
 	struct specs s;
-	if (p->tok.kind == T_PROVIDER)
-		unsupported(p, "provider declarations");
-	if (p->tok.kind == T_TRANSLATOR)
-		unsupported(p, "translators");
+	if (p->tok.kind == T_PROVIDER) {
+		d_parse_provider(p);
+		return;
+	}
+	if (p->tok.kind == T_TRANSLATOR) {
+		d_parse_translator(p);
+		return;
+	}
+	p->in_typedef = false;
 	parse_specs(p, &s);
 	if (p->tok.kind == T_SEMI) {
 		if (!s.has_body && !(d_is_sou(s.type) && s.type->is_incomplete))

@@ -11,6 +11,7 @@ static struct d_node *binary(struct d_parser *p, enum d_node_kind kind, enum d_t
 	n->op = op;
 	n->l = l;
 	n->r = r;
+	n->at.seen = d_seen(p); /* it is known to be whole by the token after it */
 	return d_node_done(p, n);
 }
 
@@ -23,6 +24,7 @@ struct d_node *d_parse_args(struct d_parser *p, enum d_tok_kind close)
 			tail = &(*tail)->next;
 		} while (d_accept(p, T_COMMA));
 	}
+	p->close_line = p->tok.at.line;
 	d_expect(p, close, "or \",\"");
 	return list;
 }
@@ -75,7 +77,7 @@ static struct d_node *parse_literal(struct d_parser *p)
 			if ((t->longs && i < 2) || (t->is_unsigned && is_signed) || (t->is_decimal &&
 				!t->is_unsigned && !is_signed))
 				continue;
-			if (t->is_char ? i == 0 : d_canon(try[i], n->val) == n->val && (!is_signed || n->val >= 0)) {
+			if (t->is_int ? i == 0 : d_canon(try[i], n->val) == n->val && (!is_signed || n->val >= 0)) {
 				n->type = try[i];
 				break;
 			}
@@ -104,6 +106,18 @@ static struct d_node *parse_paren(struct d_parser *p)
 	return n;
 }
 
+static struct d_node *parse_offsetof(struct d_parser *p)
+{
+	struct d_node *n = d_node_new(p, N_OFFSETOF, p->tok.at);
+	d_next(p);
+	d_expect(p, T_LPAREN, "after offsetof");
+	n->op_type = d_parse_type_name(p);
+	d_expect(p, T_COMMA, "after the type");
+	n->str = d_parse_name(p, "a member's name");
+	d_expect(p, T_RPAREN, "after the member");
+	return n;
+}
+
 static struct d_node *parse_primary(struct d_parser *p)
 {
 	switch (p->tok.kind) {
@@ -123,6 +137,10 @@ static struct d_node *parse_primary(struct d_parser *p)
 		return parse_agg(p);
 	case T_LPAREN:
 		return parse_paren(p);
+	case T_OFFSETOF:
+		return parse_offsetof(p);
+	case T_XLATE:
+		return d_parse_xlate(p);
 	default:
 		d_unexpected(p, "an expression");
 	}
@@ -136,6 +154,7 @@ static struct d_node *parse_call(struct d_parser *p, struct d_node *fn)
 	n->str = fn->str;
 	d_next(p);
 	n->args = d_parse_args(p, T_RPAREN);
+	n->at.seen = p->close_line;
 	return d_node_done(p, n);
 }
 
@@ -145,6 +164,7 @@ static struct d_node *parse_index(struct d_parser *p, struct d_node *base)
 	n->l = base;
 	d_next(p);
 	n->args = d_parse_args(p, T_RBRACK);
+	n->at.seen = p->close_line;
 	if (!n->args)
 		d_fail(p, n->at, "D_SYNTAX", "syntax error: [ ] holds at least one expression");
 	return d_node_done(p, n);
@@ -196,6 +216,7 @@ static struct d_node *parse_cast(struct d_parser *p)
 	n->type = d_parse_type_name(p);
 	d_expect(p, T_RPAREN, "after the type");
 	n->l = parse_unary(p);
+	n->at.seen = d_seen(p);
 	return d_node_done(p, n);
 }
 
@@ -210,29 +231,6 @@ static struct d_node *parse_sizeof(struct d_parser *p)
 	} else {
 		n->l = parse_unary(p);
 	}
-	return d_node_done(p, n);
-}
-
-static struct d_node *parse_offsetof(struct d_parser *p)
-{
-	struct d_node *n = d_node_new(p, N_OFFSETOF, p->tok.at);
-	d_next(p);
-	d_expect(p, T_LPAREN, "after offsetof");
-	n->op_type = d_parse_type_name(p);
-	d_expect(p, T_COMMA, "after the type");
-	n->str = d_parse_name(p, "a member's name");
-	d_expect(p, T_RPAREN, "after the member");
-	return n;
-}
-
-static struct d_node *parse_xlate(struct d_parser *p)
-{
-	struct d_node *n = d_node_new(p, N_XLATE, p->tok.at);
-	d_next(p);
-	d_expect(p, T_LT, "after xlate");
-	n->op_type = d_parse_type_name(p);
-	d_expect(p, T_GT, "after the type");
-	n->l = parse_unary(p);
 	return d_node_done(p, n);
 }
 
@@ -262,10 +260,6 @@ static struct d_node *parse_unary1(struct d_parser *p)
 	switch (p->tok.kind) {
 	case T_SIZEOF:
 		return parse_sizeof(p);
-	case T_OFFSETOF:
-		return parse_offsetof(p);
-	case T_XLATE:
-		return parse_xlate(p);
 	case T_STRINGOF:
 		d_next(p);
 		return binary(p, N_STRINGOF, T_STRINGOF, at, parse_unary(p), NULL);
@@ -335,6 +329,7 @@ static struct d_node *parse_cond(struct d_parser *p)
 	d_expect(p, T_COLON, "of the conditional");
 	d_enter(p);
 	q->third = parse_cond(p);
+	q->at.seen = d_seen(p);
 	d_leave(p);
 	return d_node_done(p, q);
 }

@@ -7,11 +7,12 @@
 #define BYTES_MAX (IR_REC_MAX / 4) /* of one object; -x printsize shows less */
 #define LEVELS_MAX 12
 
-/* print(*p) means what print(p) does. */
+/* print(*p) means what print(p) does; a variable that is a structure has an address, too. */
 static void take_address(struct d_compiler *c, struct d_node *n)
 {
 	struct d_node *a = n->args, *addr;
-	if (!d_is_memory(a) || d_resolve(a->type)->kind == D_T_PTR || (a->kind == N_MEMBER && a->memb && a->memb->bits))
+	bool has_addr = d_is_memory(a) || (d_is_whole(a->type) && d_is_lvalue(a));
+	if (!has_addr || d_resolve(a->type)->kind == D_T_PTR || (a->kind == N_MEMBER && a->memb && a->memb->bits))
 		return;
 	addr = d_alloc(c, sizeof(*addr));
 	*addr = (struct d_node){ .kind = N_UNARY, .op = T_ADDR, .at = a->at, .l = a,

@@ -9,6 +9,9 @@ struct d_type *d_typename(struct d_compiler *c, const char *name)
 
 struct d_var *d_var_find(struct d_compiler *c, enum d_scope scope, const char *name)
 {
+	for (struct d_var *v = scope == D_GLOBAL ? c->params : NULL; v; v = v->next_param)
+		if (v->name == name)
+			return v;
 	return d_map_get(&c->vars[scope], name);
 }
 

@@ -49,6 +49,14 @@ static bool parse_suffix(struct d_parser *p, struct d_tok *t)
 	}
 }
 
+static int number_len(const char *s)
+{
+	int n = 0;
+	while (n < 80 && (isalnum((unsigned char)s[n]) || s[n] == '_'))
+		n++;
+	return n;
+}
+
 void d_lex_number(struct d_parser *p, struct d_tok *t)
 {
 	const char *s = p->text;
@@ -64,78 +72,80 @@ void d_lex_number(struct d_parser *p, struct d_tok *t)
 	t->is_decimal = base == 10;
 	size_t end = p->pos + strspn(s + p->pos, "0123456789");
 	if (base != 16 && (s[end] == '.' || ((s[end] == 'e' || s[end] == 'E') && isdigit((unsigned char)s[end + 1]))))
-		d_fail(p, t->at, "D_SYNTAX", "floating-point constants are not permitted in D");
+		d_fail(p, t->at, "D_SYNTAX", "floating-point constants are not permitted");
 	for (;; p->pos++) {
 		int d = digit_of(s[p->pos]);
 		if (d == 99 || (base != 16 && d > 9))
 			break;
 		if (d >= base)
-			d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "digit '%c' is not valid in a base-%d constant",
-				s[p->pos], base);
+			d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "constant %.*s contains invalid digit %c",
+				number_len(s + t->at.off), s + t->at.off, s[p->pos]);
 		if (__builtin_mul_overflow(t->val, (uint64_t)base, &t->val) ||
 		    __builtin_add_overflow(t->val, (uint64_t)d, &t->val))
-			d_fail(p, t->at, "D_INT_OFLOW", "integer constant cannot be represented in any built-in "
-				"integral type");
+			d_fail(p, t->at, "D_INT_OFLOW", "constant %.*s results in integer overflow",
+				number_len(s + t->at.off), s + t->at.off);
 	}
 	if (!parse_suffix(p, t))
 		d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "'%c' is not valid in an integer constant", s[p->pos]);
 }
 
-/* The character behind a backslash; pos stands on it. */
-static char parse_escape(struct d_parser *p)
+/* What stands behind a backslash, to @to; pos stands on it.  Backslashes that mean nothing stay, as in DTrace. */
+static size_t parse_escape(struct d_parser *p, char *to)
 {
-	static const char from[] = "abfnrtv", to[] = "\a\b\f\n\r\t\v";
+	static const char from[] = "abfnrtv\"\\", as[] = "\a\b\f\n\r\t\v\"\\";
 	char ch = p->text[p->pos];
-	const char *f = ch ? strchr(from, ch) : NULL;
+	const char *f = strchr(from, ch);
 	unsigned v = 0;
-	if (f) {
-		p->pos++;
-		return to[f - from];
-	}
 	if (ch >= '0' && ch <= '7') {
 		for (int n = 0; n < 3 && p->text[p->pos] >= '0' && p->text[p->pos] <= '7'; n++)
 			v = v * 8 + (unsigned)(p->text[p->pos++] - '0');
-		return (char)v;
-	}
-	if (ch == 'x' && isxdigit((unsigned char)p->text[p->pos + 1])) {
+		*to = (char)v;
+	} else if (ch == 'x') {
+		for (p->pos++; isxdigit((unsigned char)p->text[p->pos]); p->pos++)
+			v = v * 16 + (unsigned)digit_of(p->text[p->pos]);
+		*to = (char)v;
+	} else {
 		p->pos++;
-		for (int n = 0; n < 2 && isxdigit((unsigned char)p->text[p->pos]); n++)
-			v = v * 16 + (unsigned)digit_of(p->text[p->pos++]);
-		return (char)v;
+		if (!f) {
+			to[0] = '\\';
+			to[1] = ch;
+			return 2;
+		}
+		*to = as[f - from];
 	}
-	p->pos++;
-	return ch;
+	return 1;
 }
 
+/* The characters are the bytes of the number, the first one the highest. */
 static void lex_char(struct d_parser *p, struct d_tok *t, const char *s, size_t len)
 {
 	t->kind = T_INT;
-	t->is_char = true;
 	if (!len)
 		d_fail(p, t->at, "D_CHR_NULL", "empty character constant");
 	if (len > 8)
 		d_fail(p, t->at, "D_CHR_OFLOW", "character constant is too long");
-	t->val = len == 1 ? (uint64_t)(int64_t)(signed char)s[0] : 0;
-	for (size_t i = 0; len > 1 && i < len; i++)
+	for (size_t i = 0; i < len; i++)
 		t->val = t->val << 8 | (uint8_t)s[i];
-	t->is_char = len <= 4;
-	if (len == 4)
-		t->val = (uint64_t)(int64_t)(int32_t)t->val;
 	t->is_decimal = true;
+}
+
+static struct d_place behind_line(struct d_place at)
+{
+	at.seen = at.line + 1;
+	return at;
 }
 
 void d_lex_string(struct d_parser *p, struct d_tok *t)
 {
 	char quote = p->text[p->pos++];
 	size_t cap = strcspn(p->text + p->pos, "\n");
-	char *buf = d_alloc(p->c, cap + 1);
+	char *buf = d_alloc(p->c, cap + 2);
 	size_t len = 0;
 	while (p->text[p->pos] != quote) {
 		if (!p->text[p->pos])
-			d_fail(p, t->at, quote == '"' ? "D_STR_NL" : "D_CHR_NL", "unterminated %s that begins here",
-			       quote == '"' ? "string" : "character constant");
+			d_fail_hint(p, t->at, "D_SYNTAX", "it has no end", "syntax error near \"%c\"", quote);
 		if (p->text[p->pos] == '\n')
-			d_fail(p, t->at, quote == '"' ? "D_STR_NL" : "D_CHR_NL", "newline in %s that begins here",
+			d_fail(p, behind_line(t->at), quote == '"' ? "D_STR_NL" : "D_CHR_NL", "newline encountered in %s",
 			       quote == '"' ? "string literal" : "character constant");
 		if (p->text[p->pos] != '\\') {
 			buf[len++] = p->text[p->pos++];
@@ -143,7 +153,7 @@ void d_lex_string(struct d_parser *p, struct d_tok *t)
 		}
 		p->pos++;
 		if (p->text[p->pos] && p->text[p->pos] != '\n')
-			buf[len++] = parse_escape(p);
+			len += parse_escape(p, buf + len);
 	}
 	p->pos++;
 	if (quote == '\'') {
@@ -153,4 +163,21 @@ void d_lex_string(struct d_parser *p, struct d_tok *t)
 	t->kind = T_STR;
 	t->str = buf;
 	t->len = (uint32_t)strlen(buf); /* a string ends at its first NUL */
+}
+
+const char *d_unescape(struct d_parser *p, const char *s, size_t len)
+{
+	struct d_parser sub = { .c = p->c, .text = d_strndup(p->c, s, len) };
+	char *buf = d_alloc(p->c, len + 1);
+	size_t n = 0;
+	while (sub.text[sub.pos]) {
+		if (sub.text[sub.pos] == '\\' && sub.text[sub.pos + 1]) {
+			sub.pos++;
+			n += parse_escape(&sub, buf + n);
+		} else {
+			buf[n++] = sub.text[sub.pos++];
+		}
+	}
+	buf[n] = 0;
+	return buf;
 }

@@ -75,7 +75,7 @@ void d_types_init(struct d_compiler *c)
 	b->float_ = basic(c, "float", 4, true, 0);
 	b->double_ = basic(c, "double", 8, true, 0);
 	b->ldouble = basic(c, "long double", 16, true, 0);
-	b->string = d_type_new(c, D_T_STRING, "string", 8);
+	b->string = d_type_new(c, D_T_STRING, "string", 8); /* its size comes with the option strsize */
 	b->stack = d_type_new(c, D_T_STACK, "stack", 0);
 	b->usym = d_type_new(c, D_T_USYM, "_usymaddr", 8);
 	b->agg = d_type_new(c, D_T_AGG, "<dynamic>", 0);
@@ -223,6 +223,36 @@ struct d_type *d_usual(struct d_compiler *c, struct d_type *a, struct d_type *b)
 	if (d_resolve(s)->size > d_resolve(u)->size)
 		return s;
 	return d_resolve(s)->rank == 5 ? c->t.ullong : c->t.ulong;
+}
+
+/* DTrace promotes neither operand: the larger type wins, and the unsigned one of two that are as large. */
+struct d_type *d_rank(struct d_compiler *c, struct d_type *a, struct d_type *b)
+{
+	struct d_type *ra = d_resolve(a), *rb = d_resolve(b);
+	if (ra->kind == D_T_ENUM)
+		a = ra = c->t.int_;
+	if (rb->kind == D_T_ENUM)
+		b = rb = c->t.int_;
+	uint32_t x = ra->size * 8 + !ra->is_signed, y = rb->size * 8 + !rb->is_signed;
+	if (x != y)
+		return x > y ? a : b;
+	return ra->rank >= rb->rank ? a : b;
+}
+
+bool d_is_whole(struct d_type *t)
+{
+	t = d_resolve(t);
+	return t->kind == D_T_ARRAY || t->kind == D_T_FLOAT || d_is_sou(t);
+}
+
+int64_t d_convert(struct d_type *from, struct d_type *to, int64_t v)
+{
+	from = d_resolve(from);
+	to = d_resolve(to);
+	if (from->kind != D_T_INT || to->kind != D_T_INT || to->is_bool)
+		return d_canon(to, v);
+	bool same = from->size == to->size && from->is_signed == to->is_signed;
+	return same || (from->size < to->size && (!from->is_signed || to->is_signed)) ? v : d_canon(to, v);
 }
 
 int64_t d_canon(struct d_type *t, int64_t v)

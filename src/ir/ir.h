@@ -125,6 +125,7 @@ struct ir_image {
 #define IR_DYNVARS_MAX (1u << 16)
 #define IR_GLOBAL_MAX (1u << 24)
 #define IR_SELF_MAX (1u << 20)
+#define IR_VAR_MAX (1u << 16)     /* of an element of an associative array */
 #define IR_STRSIZE_MAX (1u << 16)
 #define IR_STRS_MAX (1u << 24)
 #define IR_IMAGE_BYTES_MAX (1u << 26) /* of an encoded image */

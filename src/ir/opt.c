@@ -317,6 +317,7 @@ static bool call_is_pure(int64_t h)
 	case IR_HELPER_str_index:
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_errno:
+	case IR_HELPER_var_addr:
 	case IR_HELPER_bswap:
 	case IR_HELPER_progenyof:
 		return true;

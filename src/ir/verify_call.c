@@ -19,6 +19,9 @@ int ir_tuple_arg(enum ir_helper h)
 	case IR_HELPER_dyn_store:
 	case IR_HELPER_dyn_str_load:
 	case IR_HELPER_dyn_str_store:
+	case IR_HELPER_dyn_mem_load:
+	case IR_HELPER_dyn_mem_store:
+	case IR_HELPER_dyn_clear:
 		return 2;
 	default:
 		return -1;
@@ -156,13 +159,21 @@ static int check_str_var(const struct ir_verify *v, uint32_t insn, uint32_t arg,
 	return 0;
 }
 
-static int check_dyn(const struct ir_verify *v, uint32_t insn)
+static int check_var_addr(const struct ir_verify *v, uint32_t insn)
+{
+	const uint32_t bytes[] = { v->img->global_bytes, v->img->self_bytes, v->img->this_bytes };
+	uint64_t area = v->p->args[v->p->insns[insn].a];
+	int r = check_max(v, insn, 0, WIRE_AREA_CNT - 1);
+	return r < 0 ? r : check_max(v, insn, 1, bytes[area]);
+}
+
+static int check_dyn(const struct ir_verify *v, uint32_t insn, uint64_t scope_max)
 {
 	uint64_t id = v->p->args[v->p->insns[insn].a];
 	if (id >= v->img->dynvar_cnt)
 		return ir_verify_fail(v, insn, "there is no dynamic variable %llu, only %u", (unsigned long long)id,
 				      v->img->dynvar_cnt);
-	return check_max(v, insn, 1, 1);
+	return check_max(v, insn, 1, scope_max);
 }
 
 static int check_rec_mem(const struct ir_verify *v, uint32_t insn)
@@ -210,7 +221,17 @@ static int check_consts(struct ir_verify *v, uint32_t insn, enum ir_helper h)
 	case IR_HELPER_dyn_store:
 	case IR_HELPER_dyn_str_load:
 	case IR_HELPER_dyn_str_store:
-		return check_dyn(v, insn);
+		return check_dyn(v, insn, 1);
+	case IR_HELPER_dyn_mem_load:
+	case IR_HELPER_dyn_mem_store:
+	case IR_HELPER_dyn_clear:
+		return check_dyn(v, insn, 2 * IR_VAR_MAX + 1);
+	case IR_HELPER_var_addr:
+		return check_var_addr(v, insn);
+	case IR_HELPER_var_copy:
+		return check_max(v, insn, 2, IR_GLOBAL_MAX);
+	case IR_HELPER_var_zero:
+		return check_max(v, insn, 1, IR_GLOBAL_MAX);
 	case IR_HELPER_tuple_ustack:
 		return check_max(v, insn, 2, IR_FRAMES_MAX);
 	case IR_HELPER_rec_mem:

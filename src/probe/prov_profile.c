@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tick-N and profile-N (DTrace guide, "profile Provider").  They exist when
- * somebody names them; globs match those that were named before.
+ * tick-N and profile-N (DTrace guide, "profile Provider").  Some are always
+ * there, as with dtrace; others when somebody names them.  Globs match those.
  */
 #include "probe/probe_int.h"
 
@@ -48,8 +48,33 @@ static int parse(const char *name, uint64_t *ret_ns)
 	return *ret_ns ? 0 : -EINVAL;
 }
 
+static const struct {
+	const char *name;
+	uint32_t hz;
+} ready[] = {
+	{ "profile-97", 97 }, { "profile-199", 199 }, { "profile-499", 499 }, { "profile-997", 997 },
+	{ "profile-1999", 1999 }, { "profile-4001", 4001 }, { "profile-4999", 4999 },
+	{ "tick-1", 1 }, { "tick-10", 10 }, { "tick-100", 100 }, { "tick-500", 500 }, { "tick-1000", 1000 },
+	{ "tick-5000", 5000 },
+};
+
+static int make_ready(struct probe_table *t)
+{
+	struct found made = { .table = t };
+	int rc = 0;
+	for (size_t i = 0; i < ARRAY_CNT(ready) && !rc; i++) {
+		const struct probe p = { .prov = "profile", .mod = "", .func = "", .name = ready[i].name,
+					 .kind = WIRE_SITE_TOOL, .period_ns = 1000000000u / ready[i].hz };
+		rc = probe_found(&made, &p);
+	}
+	free(made.v);
+	return rc;
+}
+
 static int match_named(const struct probe_query *q, struct found *f)
 {
+	if (make_ready(f->table))
+		return -ENOMEM;
 	uint32_t cnt = probe_cnt(f->table);
 	for (uint32_t i = 0; i < cnt; i++) {
 		const struct probe p = *probe_at(f->table, i);

@@ -394,3 +394,45 @@ uint64_t rt_dyn_str_store(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint
 		clear(ctx, &w);
 	return 0;
 }
+
+/* Scope and size of an element share a constant: helpers have four arguments. */
+static void want_mem(struct want *w, struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple)
+{
+	want_init(w, ctx, var, scope & 1, tuple, (uint32_t)(scope >> 1));
+}
+
+static bool is_var(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes)
+{
+	if (rt_in_vars(ctx, addr, bytes))
+		return true;
+	rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	return false;
+}
+
+uint64_t rt_dyn_mem_load(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t addr)
+{
+	struct want w;
+	want_mem(&w, ctx, var, scope, tuple);
+	if (is_var(ctx, addr, w.val_bytes) && !load(ctx, &w, (void *)addr))
+		mem_zero((void *)addr, w.val_bytes);
+	return 0;
+}
+
+uint64_t rt_dyn_mem_store(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t addr)
+{
+	struct want w;
+	want_mem(&w, ctx, var, scope, tuple);
+	struct value val = { (const void *)addr, w.val_bytes, false };
+	if (is_var(ctx, addr, w.val_bytes))
+		store(ctx, &w, &val);
+	return 0;
+}
+
+uint64_t rt_dyn_clear(struct rt_ctx *ctx, uint64_t var, uint64_t scope, uint64_t tuple, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct want w;
+	want_mem(&w, ctx, var, scope, tuple);
+	clear(ctx, &w);
+	return 0;
+}

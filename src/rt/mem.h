@@ -105,6 +105,9 @@ void rt_levels_reclaim(struct wire_shm *, const struct wire_proc *, struct wire_
 uint32_t rt_levels_used(const struct wire_thread *);
 void rt_level_free(struct wire_shm *, struct wire_thread *, uint32_t level);
 
+/* Whether these bytes lie in global variables, self-> variables of the thread, or this-> ones of the context. */
+bool rt_in_vars(struct rt_ctx *, uint64_t addr, uint64_t bytes);
+
 /* What alloca() gives out: behind the context's scratch. */
 static inline uint8_t *rt_alloca_mem(struct rt_ctx *ctx)
 {

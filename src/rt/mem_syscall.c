@@ -151,6 +151,8 @@ uint64_t rt_alloca(struct rt_ctx *ctx, uint64_t bytes, uint64_t b, uint64_t c, u
 static bool writable(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, bool whole)
 {
 	uint64_t left;
+	if (rt_in_vars(ctx, addr, bytes))
+		return true;
 	if (!in_alloca(ctx, addr, &left))
 		rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
 	else if (bytes > left && whole)

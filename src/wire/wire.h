@@ -60,6 +60,9 @@ static inline uint32_t wire_str_bytes(uint32_t strsize)
 	return (uint32_t)align_up(sizeof(struct wire_str) + strsize + 1, 8);
 }
 
+/* Areas of variables at fixed offsets. */
+enum wire_area { WIRE_AREA_GLOBAL, WIRE_AREA_SELF, WIRE_AREA_THIS, WIRE_AREA_CNT };
+
 /* What lies in variable-size data (records, keys): a fixed part of 8-byte
  * fields, then a tail.  Scalars lie in the field.  Strings, byte arrays and
  * stacks are { offset of the data from the start of the fixed part, bytes }

@@ -119,13 +119,16 @@ static void integers(void)
 	INT("(unsigned char)arg1", "248");
 	INT("(uint16_t)arg1", "65528");
 	INT("(int)(2147483640 + (int)arg0 + 1)", "-2147483648");
-	INT("(unsigned int)4294967290 + (unsigned int)arg0", "1");
+	/* 64 bits until it is stored, cast to fewer or shown, as in DTrace. */
+	INT("(unsigned int)4294967290 + (unsigned int)arg0", "4294967297");
+	INT("(unsigned int)((unsigned int)4294967290 + (unsigned int)arg0)", "1");
 	INT("~arg0", "-8");
 	INT("-arg0", "-7");
 	INT("!arg0 + !0", "1");
 	INT("(arg0 ^ 5) | 8 & 12", "10");
 	INT("1 << arg0", "128");
-	INT("(int)arg0 << 29", "-536870912");
+	INT("(int)arg0 << 29", "3758096384");
+	INT("(int)((int)arg0 << 29)", "-536870912");
 	INT("(_Bool)arg0 + (_Bool)0", "1");
 	INT("'a' + '\\n'", "107");
 	INT("0x10 + 010", "24");
