@@ -48,13 +48,13 @@ static int list_all(struct cli *cli)
 
 int cli_verb_list(struct cli *cli)
 {
-	if (cli_targets_open(cli) || cli_targets_attach(cli))
+	if (cli_targets_open(cli))
 		return CLI_ERROR;
 	if (!cli->args.src_cnt) {
 		list_head(cli->out);
 		return list_all(cli);
 	}
-	if (cli_compile(cli) || cli_match_all(cli))
+	if (cli_compile(cli) || cli_targets_add_named(cli) || cli_targets_attach(cli) || cli_match_all(cli))
 		return CLI_ERROR;
 	list_head(cli->out);
 	list_matches(cli);
@@ -84,7 +84,7 @@ int cli_verb_explain(struct cli *cli)
 		cli_error("explain needs probes: -n or -s");
 		return CLI_USAGE;
 	}
-	if (cli_targets_open(cli) || cli_compile(cli))
+	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;
 	if (session_create(&cli->prog.image, &(struct session_opts){ 0 }, &cli->session, &e)) {
 		cli_error("%s", e.msg);
