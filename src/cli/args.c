@@ -136,7 +136,7 @@ static int one_option(struct cli_args *a, int opt, const char *arg)
 	case 'm': return no_memory(add_source(a, D_SRC_MODULE, arg));
 	case 'f': return no_memory(add_source(a, D_SRC_FUNCTION, arg));
 	case 'n': return no_memory(add_source(a, D_SRC_NAME, arg));
-	case 'i': return no_memory(add_source(a, D_SRC_ID, arg));
+	case 'i': return no_memory(add_source(a, D_SRC_NAME, arg)); /* a number or, as with dtrace, a name */
 	case 's': return no_memory(add_source(a, D_SRC_PROGRAM, arg));
 	case 'c': return no_memory(add_command(a, arg));
 	case 'p': return add_pid(a, arg);

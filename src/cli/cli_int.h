@@ -164,6 +164,8 @@ int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known a
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
+/* For who only looks: a command runs until its libraries are there and waits. */
+int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
@@ -172,7 +174,13 @@ struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
 uint32_t cli_match_complain(struct cli *, bool starting);
-void cli_match_notice(struct cli *);
+void cli_match_notice(struct cli *); /* once */
+/* The probes of one description; *ret is malloc'ed, also where there are none. 0 or an error after a message. */
+int cli_match_probes(struct cli *, const struct cli_match *, uint32_t **ret, uint32_t *ret_cnt);
+const struct probe *cli_match_first(struct cli *, const struct cli_match *); /* NULL: none */
+/* report.c: -v, on cli->out */
+void cli_report_source(struct cli *, uint32_t src);
+void cli_report_probe(struct cli *, const struct probe *);
 uint64_t cli_match_total(const struct cli *);
 
 /* arm.c */

@@ -124,8 +124,11 @@ static int check_image(struct cli *cli)
 	struct err e;
 	for (uint32_t i = 0; i < cli->prog.image.prog_cnt; i++)
 		ir_prog_optimize(&cli->prog.image.progs[i]);
-	if (!ir_image_verify(&cli->prog.image, &e))
+	if (!ir_image_verify(&cli->prog.image, &e)) {
+		if (cli->args.opts.verbose)
+			ir_image_print(stderr, &cli->prog.image);
 		return CLI_OK;
+	}
 	cli_error("the compiler made a program that the verifier refuses; please report it: %s", e.msg);
 	return CLI_ERROR;
 }

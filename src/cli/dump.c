@@ -29,32 +29,17 @@ static int show_env(const struct ir_image *image, struct wire_shm *geometry, str
 	return wire_layout(geometry, &in, reterr);
 }
 
-static int show_body(struct cli *cli, const struct jit_env *env, uint32_t clause, struct err *reterr)
-{
-	const struct ir_prog *prog = &cli->prog.image.progs[clause];
-	uint8_t *buf = NULL;
-	int64_t n = -ENOSPC;
-	for (size_t cap = 4096; n == -ENOSPC && cap <= 1 << 26; cap *= 4) {
-		free(buf);
-		buf = malloc(cap);
-		n = buf ? jit_body(env, WIRE_SITE_ENTRY, &prog, 1, SHOW_CODE, buf, cap, reterr) : -ENOMEM;
-	}
-	if (n >= 0) {
-		fprintf(cli->out, "clause %u, at an entry: %lld bytes\n", clause, (long long)n);
-		jit_print(cli->out, buf, (size_t)n, SHOW_CODE);
-	}
-	free(buf);
-	return n < 0 ? (int)n : 0;
-}
-
 static int dump_jit(struct cli *cli)
 {
 	struct wire_shm geometry;
 	struct jit_env env;
 	struct err e = { .msg = "out of memory" };
 	int rc = show_env(&cli->prog.image, &geometry, &env, &e);
-	for (uint32_t i = 0; rc >= 0 && i < cli->prog.image.prog_cnt; i++)
-		rc = show_body(cli, &env, i, &e);
+	for (uint32_t i = 0; rc >= 0 && i < cli->prog.image.prog_cnt; i++) {
+		const struct ir_prog *prog = &cli->prog.image.progs[i];
+		fprintf(cli->out, "clause %u, at an entry:\n", i);
+		rc = jit_print_progs(cli->out, &env, WIRE_SITE_ENTRY, &prog, 1, SHOW_CODE, &e);
+	}
 	if (rc >= 0)
 		return CLI_OK;
 	cli_error("-d jit: %s", e.msg);

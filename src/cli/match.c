@@ -90,19 +90,45 @@ static const char *tag_of(int rc)
 	       rc == -EINVAL ? "D_PROC_NAME" : "D_PDESC_INVAL";
 }
 
-static int match_one(struct cli *cli, struct cli_match *m, const struct match_procs *procs)
+static int find_probes(struct cli *cli, const struct cli_match *m, const struct match_procs *procs, uint32_t **ret,
+		       uint32_t *ret_cnt)
 {
 	const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
 	struct probe_spec spec = { d->prov ? d->prov : "", d->mod ? d->mod : "", d->func ? d->func : "",
 				   d->name ? d->name : "" };
-	uint32_t *found = NULL, cnt = 0;
 	struct err e = { 0 };
-	int rc = d->id ? match_id(cli, d->id, &found, &cnt) :
-		probe_match(cli->table, &spec, procs->procs, procs->pids, procs->cnt, &found, &cnt, &e);
-	if (rc < 0) {
+	int rc = d->id ? match_id(cli, d->id, ret, ret_cnt) :
+		probe_match(cli->table, &spec, procs->procs, procs->pids, procs->cnt, ret, ret_cnt, &e);
+	if (rc < 0)
 		cli_source_error(cli, m->src, tag_of(rc), d->line, e.msg);
+	return rc;
+}
+
+int cli_match_probes(struct cli *cli, const struct cli_match *m, uint32_t **ret, uint32_t *ret_cnt)
+{
+	struct match_procs procs = { 0 };
+	int rc = procs_collect(cli, &procs);
+	rc = rc ? rc : find_probes(cli, m, &procs, ret, ret_cnt);
+	procs_free(&procs);
+	return rc;
+}
+
+const struct probe *cli_match_first(struct cli *cli, const struct cli_match *m)
+{
+	uint32_t *found = NULL, cnt = 0;
+	const struct probe *p = NULL;
+	if (m->cnt && !cli_match_probes(cli, m, &found, &cnt) && cnt)
+		p = probe_at(cli->table, found[0]);
+	free(found);
+	return p;
+}
+
+static int match_one(struct cli *cli, struct cli_match *m, const struct match_procs *procs)
+{
+	uint32_t *found = NULL, cnt = 0;
+	int rc = find_probes(cli, m, procs, &found, &cnt);
+	if (rc < 0)
 		return rc;
-	}
 	m->cnt = cnt;
 	rc = probes_room(cli);
 	for (uint32_t i = 0; !rc && i < cnt; i++)
@@ -231,47 +257,28 @@ uint64_t cli_match_total(const struct cli *cli)
 	return n;
 }
 
-static void print_stability(const char *title, const struct d_stability *s)
+static void notice_source(struct cli *cli, uint32_t src)
 {
-	printf("\n\tMinimum %s Attributes\n\t\tIdentifier Names: %s\n\t\tData Semantics:   %s\n\t\tDependency Class: %s\n",
-		title, d_stability_name(s->name), d_stability_name(s->data), d_stability_class(s->dep));
-}
-
-/* -v, as dtrace(1) has it. */
-static void show_stability(const struct cli *cli)
-{
-	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
-		const struct cli_source *src = &cli->args.srcs[i];
-		struct d_stability desc, stmt;
-		if (src->kind == D_SRC_LIBRARY)
-			continue;
-		d_stability(cli->d, i, &desc, &stmt);
-		printf("\nStability attributes for %s %s:\n", src->kind == D_SRC_PROGRAM ? "script" : "description", src->name);
-		print_stability("Probe Description", &desc);
-		print_stability("Statement", &stmt);
-		printf("\n");
-	}
-	fflush(stdout);
+	const struct cli_source *s = &cli->args.srcs[src];
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cli->match_cnt; i++)
+		if (cli->matches[i].src == src)
+			n += cli->matches[i].cnt;
+	cli_error("%s '%s' matched %u probe%s", s->kind == D_SRC_PROGRAM ? "script" : "description", s->name, n,
+		  n == 1 ? "" : "s");
 }
 
 void cli_match_notice(struct cli *cli)
 {
 	if (cli->noticed)
 		return;
-	if (cli->args.verbose)
-		show_stability(cli);
-	if (cli->args.opts.quiet)
-		return;
 	cli->noticed = true;
-	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {
-		const struct cli_source *src = &cli->args.srcs[s];
-		uint32_t n = 0;
-		if (src->kind == D_SRC_LIBRARY)
+	for (uint32_t i = 0; i < cli->args.src_cnt; i++) {
+		if (cli->args.srcs[i].kind == D_SRC_LIBRARY)
 			continue;
-		for (uint32_t i = 0; i < cli->match_cnt; i++)
-			if (cli->matches[i].src == s)
-				n += cli->matches[i].cnt;
-		cli_error("%s '%s' matched %u probe%s", src->kind == D_SRC_PROGRAM ? "script" : "description", src->name,
-			  n, n == 1 ? "" : "s");
+		if (!cli->args.opts.quiet && !cli->args.compile_only)
+			notice_source(cli, i);
+		if (cli->args.verbose)
+			cli_report_source(cli, i);
 	}
 }

@@ -147,6 +147,46 @@ int cli_targets_attach(struct cli *cli)
 	return CLI_OK;
 }
 
+/* Watches for the libraries of commands, arming nothing. */
+static int run_to_loaded(struct cli *cli, struct err *reterr)
+{
+	uint32_t waiting = 0, sites, proc = 0;
+	int rc = session_arm(cli->session, NULL, 0, NULL, NULL, &sites, reterr), status;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		waiting += cli->targets[i].starting;
+	session_enable(cli->session, true); /* the loader tells through a probe */
+	rc = rc < 0 ? rc : session_go(cli->session, reterr);
+	while (!rc && waiting && !cli_loop_interrupted()) {
+		enum session_event ev = session_wait(cli->session, 1000000000, &proc, &status);
+		struct cli_target *t = cli_target_by_proc(cli, proc);
+		if (ev == SESSION_NOTHING || ev == SESSION_DATA || !t || !t->starting)
+			continue;
+		t->starting = false;
+		t->gone = ev != SESSION_MODULES;
+		waiting--;
+	}
+	return rc;
+}
+
+int cli_targets_look(struct cli *cli)
+{
+	struct err e;
+	bool spawned = false;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		spawned |= cli->targets[i].spawned;
+	if (spawned && !cli->session && session_create(&cli->prog.image, &(struct session_opts){ 0 }, &cli->session, &e)) {
+		cli_error("%s", e.msg);
+		return CLI_ERROR;
+	}
+	cli_loop_signals();
+	if (cli_targets_attach(cli))
+		return CLI_ERROR;
+	if (!spawned || !run_to_loaded(cli, &e))
+		return CLI_OK;
+	cli_error("%s", e.msg);
+	return CLI_ERROR;
+}
+
 /* Before the session goes: a command that we started ends with us, as with dtrace. */
 void cli_targets_close(struct cli *cli)
 {

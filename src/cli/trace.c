@@ -48,7 +48,7 @@ static int find_probes(struct cli *cli)
 		return CLI_ERROR;
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		starting |= cli->targets[i].starting;
-	if (!starting)
+	if (!starting || cli->args.compile_only)
 		cli_match_notice(cli);
 	if (!cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");

@@ -133,6 +133,9 @@ struct d_probe_arg {
 typedef int d_probe_decl_fn(void *arg, const char *prov, const char *probe, const struct d_probe_arg *, uint32_t cnt);
 int d_providers_each(struct d_compiler *, d_probe_decl_fn *, void *arg);
 
+/* The same of one probe, and of its arguments. */
+void d_stability_probe(const struct plan_probe_desc *, struct d_stability *ret_desc, struct d_stability *ret_args);
+
 /* -d ast, -d types: each stage of what was compiled last, as text. */
 int d_dump_ast(struct d_compiler *, FILE *);
 int d_dump_types(struct d_compiler *, FILE *);

@@ -53,7 +53,7 @@ static const char *macro_at(struct d_parser *p, struct d_place at)
 	       isalnum((unsigned char)p->text[p->pos]) || p->text[p->pos] == '_')
 		p->pos++;
 	if (p->pos == start)
-		d_fail(p, at, "D_SYNTAX", "syntax error near \"$\"");
+		d_fail_hint(p, at, "D_SYNTAX", "a name or a number is wanted behind it", "syntax error near \"$\"");
 	const char *name = d_intern(p->c, p->text + start, p->pos - start);
 	return is_arg ? arg_text(p, at, name) : name_text(p, at, name);
 }

@@ -139,6 +139,13 @@ static struct d_stability of_desc(const struct plan_probe_desc *d)
 	return (struct d_stability){ UNSTABLE, UNSTABLE, COMMON };
 }
 
+void d_stability_probe(const struct plan_probe_desc *d, struct d_stability *ret_desc, struct d_stability *ret_args)
+{
+	*ret_desc = of_desc(d);
+	*ret_args = !strncmp(d->prov, "pid", 3) ? private : !strcmp(d->prov, "dtrace") ? stable :
+		!strcmp(d->prov, "profile") ? evolving : (struct d_stability){ UNSTABLE, UNSTABLE, COMMON };
+}
+
 void d_stability(const struct d_compiler *c, uint32_t src, struct d_stability *ret_desc, struct d_stability *ret_stmt)
 {
 	*ret_desc = *ret_stmt = most;

@@ -163,7 +163,7 @@ static void specifiers(void)
 	check_desc("f /arg0/", D_SRC_FUNCTION, "::f::0");
 	check_desc("p:m:f { }", D_SRC_FUNCTION, "p:m:f::0");
 	check_desc("12", D_SRC_ID, "::::12");
-	check_desc("x", D_SRC_ID, "D_PDESC_INVAL");
+	check_desc("x", D_SRC_ID, ":::x:0");
 	check_desc("0", D_SRC_ID, "D_PDESC_INVAL");
 	check_desc("p::\"a::b(int, char)\":entry", D_SRC_NAME, "p::a::b(int, char):entry:0");
 	check_desc("p::\"a::operator()\":", D_SRC_NAME, "p::a::operator()::0");
