@@ -116,6 +116,15 @@ static const char *sou_str(struct d_compiler *c, const struct d_type *t)
 	return d_fmt(c, "%s %s", what, t->name ? t->name : "(anonymous)");
 }
 
+/* int [2][3]: the outer size first. */
+static const char *array_str(struct d_compiler *c, const struct d_type *t)
+{
+	const char *dims = "";
+	for (; t->kind == D_T_ARRAY; t = t->base)
+		dims = d_fmt(c, "%s[%llu]", dims, (unsigned long long)t->cnt);
+	return d_fmt(c, "%s %s", d_type_str(c, t), dims);
+}
+
 const char *d_type_str(struct d_compiler *c, const struct d_type *t)
 {
 	switch (t->kind) {
@@ -124,7 +133,7 @@ const char *d_type_str(struct d_compiler *c, const struct d_type *t)
 		return d_fmt(c, base[strlen(base) - 1] == '*' ? "%s*" : "%s *", base);
 	}
 	case D_T_ARRAY:
-		return d_fmt(c, "%s [%llu]", d_type_str(c, t->base), (unsigned long long)t->cnt);
+		return array_str(c, t);
 	case D_T_FUNC:
 		return d_fmt(c, "%s ()", d_type_str(c, t->base));
 	case D_T_STRUCT: case D_T_UNION: case D_T_ENUM:

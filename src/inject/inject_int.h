@@ -26,6 +26,15 @@ struct inject_remote {
 };
 #define INJECT_SCRATCH_BYTES 4096
 
+/* How the thread would find its way back without us. */
+struct inject_abandon {
+	bool none;                       /* looked for in vain */
+	uint64_t syscall_ret, sigreturn; /* code in the target */
+	uint64_t frame;                  /* where it stands meanwhile */
+	uint8_t *saved;                  /* what the frame covers; NULL: there is none */
+	uint32_t saved_bytes;
+};
+
 struct inject {
 	pid_t pid;
 	int mem_fd, pid_fd;
@@ -38,6 +47,7 @@ struct inject {
 	struct inject_thread *threads;
 	uint32_t thread_cnt, thread_cap;
 	struct inject_remote remote;
+	struct inject_abandon abandon;
 };
 
 int inject_gone(struct inject *, struct err *reterr);
@@ -48,6 +58,15 @@ void inject_free(struct inject *);
 char inject_task_state(pid_t pid, pid_t tid);
 /* The number after "Key:" in /proc/PID/task/TID/status, or -1. */
 long inject_status_field(pid_t pid, pid_t tid, const char *key);
+
+/* remote.c: @bytes in the vDSO, or in other executable mappings but ours, which may go; its address or 0. */
+uint64_t inject_find_code(struct inject *, const uint8_t *bytes, size_t cnt, bool vdso);
+
+/* abandon.c: puts the thread of in->remote on its way back, from which it may be sent to system calls:
+ * abandon.syscall_ret with rsp at abandon.frame. false: it stands as before. */
+bool inject_abandon_prepare(struct inject *);
+/* When it has its own registers again. */
+void inject_abandon_undo(struct inject *);
 
 /* stop.c */
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);

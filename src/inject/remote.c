@@ -42,46 +42,45 @@
 
 /* ---- where a syscall instruction stands ---- */
 
-static uint64_t scan_syscall(struct inject *in, uint64_t start, uint64_t end)
+static uint64_t scan(struct inject *in, uint64_t start, uint64_t end, const uint8_t *bytes, size_t cnt)
 {
-	static const uint8_t insn[] = { 0x0f, 0x05 };
 	uint8_t buf[65536];
-	for (uint64_t at = start; at < end; at += sizeof(buf) - 1) {
+	for (uint64_t at = start; at < end; at += sizeof(buf) - cnt + 1) {
 		size_t n = end - at < sizeof(buf) ? end - at : sizeof(buf);
 		if (inject_read(in, at, buf, n, NULL))
 			return 0;
-		uint8_t *p = memmem(buf, n, insn, sizeof(insn));
+		uint8_t *p = memmem(buf, n, bytes, cnt);
 		if (p)
 			return at + (uint64_t)(p - buf);
 	}
 	return 0;
 }
 
-/* The vDSO's, else that of any executable mapping. */
-static uint64_t find_syscall(struct inject *in)
+uint64_t inject_find_code(struct inject *in, const uint8_t *bytes, size_t cnt, bool vdso)
 {
 	char path[64], line[512];
-	uint64_t found = 0, best = 0;
+	uint64_t found = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/maps", (int)in->pid, (int)in->threads[0].tid);
 	FILE *f = fopen(path, "re");
-	if (!f)
-		return 0;
-	while (!best && fgets(line, sizeof(line), f)) {
+	while (f && !found && fgets(line, sizeof(line), f)) {
 		unsigned long long start, end;
 		char perm[8];
 		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[0] != 'r' || perm[2] != 'x')
 			continue;
-		bool vdso = strstr(line, "[vdso]");
-		if (strstr(line, "[vsyscall]") || (found && !vdso))
-			continue;
-		uint64_t at = scan_syscall(in, start, end);
-		if (vdso)
-			best = at;
-		else
-			found = at;
+		if (!strstr(line, "[vsyscall]") && !strstr(line, "/memfd:dyntrace-") && !!strstr(line, "[vdso]") == vdso)
+			found = scan(in, start, end, bytes, cnt);
 	}
-	fclose(f);
-	return best ? best : found;
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* The vDSO's, else that of any executable mapping. */
+static uint64_t find_syscall(struct inject *in)
+{
+	static const uint8_t insn[] = { 0x0f, 0x05 };
+	uint64_t at = inject_find_code(in, insn, sizeof(insn), true);
+	return at ? at : inject_find_code(in, insn, sizeof(insn), false);
 }
 
 /* ---- the thread that does it ---- */
@@ -144,8 +143,10 @@ static int remote_begin(struct inject *in, struct err *reterr)
 			return e;
 	}
 	r->resend_stop = false;
-	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(r->sigmask), &r->sigmask) ||
-	    ptrace(PTRACE_SETSIGMASK, tid, sizeof(all), &all))
+	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(r->sigmask), &r->sigmask))
+		return inject_gone(in, reterr);
+	inject_abandon_prepare(in);
+	if (ptrace(PTRACE_SETSIGMASK, tid, sizeof(all), &all))
 		return inject_gone(in, reterr);
 	r->active = true;
 	return 0;
@@ -187,7 +188,9 @@ static int call_raw(struct inject *in, long nr, const uint64_t args[6], int64_t 
 {
 	struct inject_thread *t = &in->threads[in->remote.idx];
 	struct user_regs_struct regs = t->regs;
-	regs.rip = in->syscall_addr;
+	regs.rip = in->abandon.saved ? in->abandon.syscall_ret : in->syscall_addr;
+	if (in->abandon.saved)
+		regs.rsp = in->abandon.frame;
 	regs.rax = (uint64_t)nr;
 	regs.orig_rax = (uint64_t)-1;
 	regs.rdi = args[0];
@@ -232,9 +235,12 @@ int inject_settle(struct inject *in, struct err *reterr)
 	r->scratch = 0;
 	r->active = false;
 	ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
-	if (run_to(in, PTRACE_CONT, PTRACE_EVENT_STOP << 8) || ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs) ||
-	    ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(r->sigmask), &r->sigmask))
+	if (run_to(in, PTRACE_CONT, PTRACE_EVENT_STOP << 8))
 		return inject_gone(in, reterr);
+	ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(r->sigmask), &r->sigmask);
+	if (ptrace(PTRACE_SETREGS, t->tid, 0, &t->regs))
+		return inject_gone(in, reterr);
+	inject_abandon_undo(in);
 	ptrace(PTRACE_SETOPTIONS, t->tid, 0, PTRACE_O_TRACESYSGOOD);
 	if (r->resend_stop)
 		syscall(SYS_tgkill, in->pid, t->tid, SIGSTOP);

@@ -12,6 +12,8 @@
 #define SELF_BYTES 192u
 #define THIS_BYTES 64u
 #define DYNVARS 4u
+#define DYN_MEM DYNVARS /* one more: its elements are structures */
+#define ELEMENT 16u
 
 struct gen {
 	uint64_t rng;
@@ -277,10 +279,41 @@ static uint32_t address(struct gen *g)
 	return v;
 }
 
+/* @bytes of variables somewhere. The address stays out of the pool. */
+static uint32_t var_place(struct gen *g, uint32_t bytes)
+{
+	static const uint32_t areas[] = { GLOBAL_BYTES, SELF_BYTES, THIS_BYTES };
+	uint32_t area = below(g, 3), a = ir_vreg(g->b);
+	if (areas[area] < bytes)
+		area = WIRE_AREA_GLOBAL;
+	ir_emit_call(g->b, IR_HELPER_var_addr, a, (const uint64_t[]){ area, 8 * below(g, (areas[area] - bytes) / 8 + 1) }, 2);
+	return a;
+}
+
+static void gen_var_call(struct gen *g)
+{
+	uint32_t a = var_place(g, 32), bytes = below(g, 33), str = wire_str_bytes(g->img->strsize);
+	switch (below(g, 4)) {
+	case 0: call(g, IR_HELPER_var_copy, address(g), a, bytes, 0); break;
+	case 1: call(g, IR_HELPER_var_zero, a, bytes, 0, 0); break;
+	case 2:
+		call(g, IR_HELPER_poke, a, any_int(g), 1u << below(g, 4), 0);
+		break;
+	default: /* no room would be a fault with an address in it */
+		if (str <= GLOBAL_BYTES)
+			call(g, IR_HELPER_var_str_store, var_place(g, str), any_str(g), 0, 0);
+		break;
+	}
+	call(g, IR_HELPER_copyin_u, a, 8, 0, 0);
+}
+
 static void gen_mem_call(struct gen *g)
 {
 	uint32_t a;
-	switch (below(g, 5)) {
+	switch (below(g, 6)) {
+	case 5:
+		gen_var_call(g);
+		break;
 	case 0:
 		call(g, IR_HELPER_copyin_u, address(g), 1u << below(g, 4), below(g, 2), 0);
 		break;
@@ -357,8 +390,24 @@ static uint32_t gen_tuple(struct gen *g)
 	return t;
 }
 
+static void gen_dyn_mem(struct gen *g)
+{
+	uint32_t t = gen_tuple(g), a = var_place(g, ELEMENT);
+	uint64_t scope = below(g, 2) + 2 * ELEMENT;
+	switch (below(g, 4)) {
+	case 0: call(g, IR_HELPER_dyn_clear, DYN_MEM, scope, t, 0); break;
+	case 1: call(g, IR_HELPER_dyn_mem_load, DYN_MEM, scope, t, a); break;
+	default: call(g, IR_HELPER_dyn_mem_store, DYN_MEM, scope, t, a); break;
+	}
+	call(g, IR_HELPER_copyin_u, a, 8, 0, 0);
+}
+
 static void gen_dyn(struct gen *g)
 {
+	if (!below(g, 4)) {
+		gen_dyn_mem(g);
+		return;
+	}
 	uint32_t t = gen_tuple(g), scope = below(g, 2);
 	uint64_t id = below(g, DYNVARS / 2);
 	switch (below(g, 4)) {
@@ -554,7 +603,7 @@ void gen_image(const struct gen_opts *o, struct ir_image *ret)
 {
 	struct gen g = { .rng = o->seed * 0xd1342543de82ef95ULL + 1, .flags = o->flags };
 	struct ir_image img = { .global_bytes = GLOBAL_BYTES, .self_bytes = SELF_BYTES, .this_bytes = THIS_BYTES,
-		.dynvar_cnt = DYNVARS };
+		.dynvar_cnt = DYNVARS + 1 };
 	g.img = &img;
 	img.strsize = 1 + below(&g, 60);
 	gen_strings(&img);

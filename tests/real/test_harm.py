@@ -174,6 +174,27 @@ def killed_controller(sig):
             drain.wait()
 
 
+def killed_while_attaching():
+    """SIGKILL of dyntrace at any moment of its coming: threads that it borrowed find back."""
+    code = ('import hashlib, threading, time\nd = b"x" * 1000\nwant = hashlib.md5(d).hexdigest()\n'
+            'def run():\n while True:\n  assert hashlib.md5(d).hexdigest() == want\n  time.sleep(0.0001)\n'
+            'for i in range(3): threading.Thread(target=run, daemon=True).start()\nrun()\n')
+    with Python(code) as pid:
+        for i in range(40):
+            t = subprocess.Popen([lib.DYNTRACE, '-q', '-n', 'pid$target:libc.so*:read:entry { @ = count(); }', '-p', str(pid)],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(0.004 + i * 0.003)
+            t.kill()
+            t.wait()
+            time.sleep(0.02)
+            assert lib.alive(pid), f'the target died with kill {i}'
+        before = cpu(pid)
+        time.sleep(0.5)
+        assert cpu(pid) > before, 'the target does not run'
+        lib.dyntrace('-n', 'pid$target:libc.so*:read:entry { @ = count(); } tick-300ms { exit(0); }', '-p', str(pid))
+        lib.assert_untouched(pid)
+
+
 def cpu(pid):
     with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
         p = f.read().rsplit(')', 1)[1].split()
@@ -270,6 +291,7 @@ def main():
                      ('target execs while armed', execs_while_armed), ('target forks while armed', forks_while_armed),
                      ('threads and signals', signals_and_threads), ('library that comes later', late_library)):
         tap.run(name, fn)
+    tap.run('dyntrace is killed while it attaches', killed_while_attaching)
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         tap.run(f'dyntrace ends by {sig.name} while armed', killed_controller, sig)
     tap.done()

@@ -478,6 +478,11 @@ static void call_constants(void)
 	CALL_REFUSED(arg, 0, "not in 6..9", 10);
 	CALL_REFUSED(dyn_load, 0, "no dynamic variable 3", 3, 0, 16);
 	CALL_REFUSED(dyn_load, 0, "constant 2", 0, 2, 16);
+	CALL_REFUSED(var_addr, 0, "constant 3", 3, 0);
+	CALL_REFUSED(var_addr, 0, "constant 4096", 0, 4096);
+	CALL_REFUSED(var_copy, NO, "is larger than", 0, 0, 1ull << 40);
+	CALL_REFUSED(dyn_mem_load, NO, "is larger than", 0, 1ull << 20, 16, 0);
+	CALL_REFUSED(dyn_mem_store, NO, "no dynamic variable 3", 3, 0, 16, 0);
 }
 
 /* ---- tuples ---- */

@@ -1,0 +1,1 @@
+provider web { probe x(int i) : (int j); }; BEGIN { exit(0); }

@@ -1,0 +1,1 @@
+struct a { int x; } a; struct b { int x; } b; BEGIN { a = b; }

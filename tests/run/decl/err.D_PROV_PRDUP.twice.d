@@ -1,0 +1,1 @@
+provider web { probe x(); probe x(int); }; BEGIN { exit(0); }
