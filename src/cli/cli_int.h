@@ -198,6 +198,9 @@ int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
 int cli_verb_header(struct cli *); /* -h */
 int cli_verb_link(struct cli *);   /* -G */
+/* object.c: what -G writes.  The class that all @files (NULL-terminated) have: CLI_OK, or CLI_ERROR after a message. */
+int cli_object_class(char *const *files, bool *ret_is_32);
+bool cli_object_write(struct cli *, FILE *, bool is_32);
 int cli_verb_explain(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);

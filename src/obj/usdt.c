@@ -6,6 +6,10 @@
  *   Elf64_Nhdr, "stapsdt", then  address of the nop, address of .stapsdt.base
  *   when it was linked, address of the semaphore (0: none), and three strings:
  *   provider, name, arguments
+ *
+ * A program whose probes were declared to dyntrace (-h, -G) has notes of ours
+ * besides, which say what the arguments mean: "dyntrace", then strings:
+ * provider, name, "NUMBER TYPE" of each argument that scripts see.
  */
 #include "obj/obj_int.h"
 
@@ -14,6 +18,7 @@
 #include <string.h>
 
 #define NOTE_STAPSDT 3
+#define NOTE_DECL 1
 #define ADDRS_BYTES (3 * sizeof(uint64_t))
 
 /* The address of a section, whether or not the file holds it. */
@@ -62,25 +67,78 @@ static int add(struct obj_mod *m, uint32_t *cap, const struct obj_usdt *u)
 	return 0;
 }
 
+/* The contents of the note at *at, if it is of @owner and @type; *at moves behind it. false: there are no more. */
+static bool next_note(const char *data, uint64_t bytes, uint64_t *at, const char *owner, uint32_t type, const char **ret,
+		      const char **ret_end)
+{
+	Elf64_Nhdr nh;
+	*ret = NULL;
+	if (bytes < sizeof(nh) || *at > bytes - sizeof(nh))
+		return false;
+	memcpy(&nh, data + *at, sizeof(nh));
+	uint64_t name = *at + sizeof(nh), desc = name + align_up((uint64_t)nh.n_namesz, 4), end = desc + nh.n_descsz;
+	if (end > bytes)
+		return false;
+	if (nh.n_type == type && nh.n_namesz == strlen(owner) + 1 && !memcmp(data + name, owner, nh.n_namesz)) {
+		*ret = data + desc;
+		*ret_end = data + end;
+	}
+	*at = desc + align_up((uint64_t)nh.n_descsz, 4);
+	return true;
+}
+
 static int parse_notes(const struct obj_img *img, struct obj_mod *m, const char *data, uint64_t bytes)
 {
-	uint64_t base = 0;
+	uint64_t base = 0, at = 0;
 	bool has_base = section_addr(img, ".stapsdt.base", &base);
+	const char *desc, *end;
 	uint32_t cap = 0;
-	Elf64_Nhdr nh;
 	int rc = 0;
-	for (uint64_t at = 0; at + sizeof(nh) <= bytes && !rc;) {
+	while (!rc && next_note(data, bytes, &at, "stapsdt", NOTE_STAPSDT, &desc, &end)) {
 		struct obj_usdt u;
-		memcpy(&nh, data + at, sizeof(nh));
-		uint64_t name = at + sizeof(nh), desc = name + align_up(nh.n_namesz, 4), end = desc + nh.n_descsz;
-		if (end > bytes)
-			break;
-		if (nh.n_type == NOTE_STAPSDT && nh.n_namesz == sizeof("stapsdt") && !memcmp(data + name, "stapsdt", sizeof("stapsdt")) &&
-		    parse_desc(img, m, data + desc, data + end, has_base, base, &u))
+		if (desc && parse_desc(img, m, desc, end, has_base, base, &u))
 			rc = add(m, &cap, &u);
-		at = desc + align_up(nh.n_descsz, 4);
 	}
 	return rc;
+}
+
+/* ---- what we say about them ---- */
+
+static void declare(struct obj_mod *m, const char *desc, const char *end)
+{
+	const char *prov = next_string(&desc, end), *name = next_string(&desc, end), *types = desc;
+	uint32_t cnt = 0;
+	while (desc < end && next_string(&desc, end))
+		cnt++;
+	for (uint32_t i = 0; prov && name && i < m->usdt_cnt; i++) {
+		struct obj_usdt *u = &m->usdts[i];
+		if (u->types || strcmp(u->prov, prov) || strcmp(u->name, name))
+			continue;
+		u->types = types;
+		u->type_cnt = cnt;
+	}
+}
+
+static void parse_decls(const struct obj_img *img, struct obj_mod *m)
+{
+	const Elf64_Shdr *sh = m->usdt_cnt ? obj_img_section(img, ".note.dyntrace") : NULL;
+	const char *desc, *end;
+	uint64_t at = 0;
+	m->usdt_decls = sh ? obj_img_load(img, sh->sh_offset, sh->sh_size) : NULL;
+	while (m->usdt_decls && next_note(m->usdt_decls, sh->sh_size, &at, "dyntrace", NOTE_DECL, &desc, &end))
+		if (desc)
+			declare(m, desc, end);
+}
+
+const char *obj_usdt_type(const struct obj_usdt *u, uint32_t i, uint32_t *ret_native)
+{
+	const char *s = u->types;
+	while (i--)
+		s += strlen(s) + 1;
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+	*ret_native = n < WIRE_UARG_MAX ? (uint32_t)n : UINT32_MAX;
+	return end + (*end == ' ');
 }
 
 static int by_addr(const void *a, const void *b)
@@ -102,6 +160,8 @@ static int load(struct obj_proc *p, struct obj_mod *m, struct err *reterr)
 	m->usdt_data = sh ? obj_img_load(&img, sh->sh_offset, sh->sh_size) : NULL;
 	if (m->usdt_data)
 		rc = parse_notes(&img, m, m->usdt_data, sh->sh_size);
+	if (!rc)
+		parse_decls(&img, m);
 	obj_img_deinit(&img);
 	if (m->usdt_cnt)
 		qsort(m->usdts, m->usdt_cnt, sizeof(*m->usdts), by_addr);

@@ -235,6 +235,20 @@ static void parse_arg(const struct where *w, const char *p, struct wire_uarg *re
 	*ret = a;
 }
 
+/* A declaration may show them in another order, some twice or not at all. */
+static void show_as_declared(const struct obj_usdt *u, struct wire_uargs *args)
+{
+	const struct wire_uargs native = *args;
+	if (!u->type_cnt)
+		return;
+	args->cnt = u->type_cnt < WIRE_UARG_MAX ? u->type_cnt : WIRE_UARG_MAX;
+	for (uint32_t i = 0; i < args->cnt; i++) {
+		uint32_t from;
+		obj_usdt_type(u, i, &from);
+		args->v[i] = from < native.cnt ? native.v[from] : (struct wire_uarg){ .bytes = 8 };
+	}
+}
+
 void obj_usdt_args(struct obj_proc *proc, struct obj_module *mod, const struct obj_usdt *u, struct wire_uargs *ret)
 {
 	const struct where w = { proc, mod };
@@ -255,4 +269,5 @@ void obj_usdt_args(struct obj_proc *proc, struct obj_module *mod, const struct o
 		}
 		p += len;
 	}
+	show_as_declared(u, ret);
 }
