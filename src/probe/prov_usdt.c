@@ -190,7 +190,7 @@ static int match(const struct probe_query *q, struct found *f)
 	for (uint32_t i = 0; i < q->proc_cnt && !rc; i++) {
 		struct usdt_search s = { .q = q, .found = f, .proc = q->procs[i], .pid = q->pids[i] };
 		bool named = ends_in(prov, s.pid);
-		if (*prov && !obj_is_glob(prov) && !named)
+		if (!s.proc || (*prov && !obj_is_glob(prov) && !named))
 			continue;
 		uint32_t before = f->cnt;
 		rc = match_proc(&s);
