@@ -118,16 +118,16 @@ int usdt_site(struct target *t, const struct probe *p, struct wire_site *site, s
 	return u->sema && sema_note(t, u->sema, u->addr) ? job_no_memory(reterr) : 0;
 }
 
-/* What the dead tool's table of sites says. */
+/* What the dead tool's table of sites says. How many there are only the tool knew; what follows them is zero. */
 void semas_gather(struct target *t, struct target *ghost)
 {
 	struct wire_shm shm;
 	if (!ghost->shm_addr || target_read(t, ghost->shm_addr, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC ||
 	    shm.version != WIRE_VERSION)
 		return;
-	for (uint32_t i = 0; i < shm.site_cnt && i < shm.site_cap; i++) {
+	for (uint32_t i = 0; i < shm.site_cap; i++) {
 		struct wire_site site;
-		if (target_read(t, ghost->shm_addr + shm.site_off + i * sizeof(site), &site, sizeof(site)))
+		if (target_read(t, ghost->shm_addr + shm.site_off + i * sizeof(site), &site, sizeof(site)) || !site.enabled)
 			return;
 		if (site.kind == WIRE_SITE_USDT && site.sema && placed_over(ghost, site.addr))
 			sema_note(ghost, site.sema, site.addr);
