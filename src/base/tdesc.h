@@ -38,6 +38,7 @@ enum tdesc_where {
 	TDESC_AT_ARG, /* in memory that argN points to */
 	TDESC_REGS,   /* in argN and, if it is longer, argN+1; a result: in rax and rdx */
 	TDESC_STACK,  /* in memory: slot words behind the return address */
+	TDESC_BITS,   /* a floating-point number whose bits are in argN */
 	TDESC_LOST,   /* in floating-point registers, or in pieces */
 };
 

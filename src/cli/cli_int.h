@@ -167,7 +167,7 @@ int cli_targets_attach(struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
-pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" names, if it runs; else 0 */
+pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
 /* match.c: finds the probes of all descriptions */
@@ -198,6 +198,9 @@ int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
 int cli_verb_header(struct cli *); /* -h */
 int cli_verb_link(struct cli *);   /* -G */
+/* object.c: what -G writes.  The class that all @files (NULL-terminated) have: CLI_OK, or CLI_ERROR after a message. */
+int cli_object_class(char *const *files, bool *ret_is_32);
+bool cli_object_write(struct cli *, FILE *, bool is_32);
 int cli_verb_explain(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);

@@ -4,13 +4,12 @@
  *
  * A probe is a nop of five bytes, room for a jump, with a note about it (.note.stapsdt: provider, name, where
  * the arguments are), which any tracer of such notes can use.  Nothing has to
- * be generated from the object files, so -G's result is an object without
- * contents: builds that link it go on working.
+ * be generated from the object files; -G's result (object.c) is for builds that
+ * link one.
  */
 #include "cli/cli_int.h"
 
 #include <ctype.h>
-#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +141,29 @@ static const char machinery[] =
 	"\textern volatile unsigned short _dyntrace_##sem; \\\n"
 	"\tvolatile unsigned short _dyntrace_##sem __attribute__((__weak__, __visibility__(\"hidden\"), \\\n"
 	"\t\t__section__(\".probes\"))) = 0\n"
+	"#define\t_DYNTRACE_DECL(prov, probe, args) \\\n"
+	"\t__asm__(\".pushsection .note.dyntrace,\\\"\\\",\\\"note\\\"\\n\" \\\n"
+	"\t\".balign 4\\n\" \\\n"
+	"\t\".4byte 992f-991f, 994f-993f, 1\\n\" \\\n"
+	"\t\"991: .asciz \\\"dyntrace\\\"\\n\" \\\n"
+	"\t\"992: .balign 4\\n\" \\\n"
+	"\t\"993: .asciz \\\"\" prov \"\\\"\\n.asciz \\\"\" probe \"\\\"\\n\" args \\\n"
+	"\t\"994: .balign 4\\n\" \\\n"
+	"\t\".popsection\\n\")\n"
 	"#endif\n\n";
+
+/* What scripts see of the arguments: a note that is not loaded (obj/usdt.c). */
+static int declaration(void *arg, const char *prov_name, const char *probe_name, const struct d_probe_out *outs, uint32_t cnt)
+{
+	FILE *fp = arg;
+	if (!cnt)
+		return 0;
+	fprintf(fp, "_DYNTRACE_DECL(\"%s\", \"%s\",", c_name(prov_name).s, c_name(probe_name).s);
+	for (uint32_t i = 0; i < cnt; i++)
+		fprintf(fp, " \".asciz \\\"%u %s\\\"\\n\"", outs[i].native, outs[i].type);
+	fprintf(fp, ");\n");
+	return 0;
+}
 
 static int write_header(struct cli *cli, FILE *fp, const char *path)
 {
@@ -160,7 +181,8 @@ static int write_header(struct cli *cli, FILE *fp, const char *path)
 		"#define\t_DTRACE_VERSION 1\n#else\n#define\t_DTRACE_VERSION 0\n#endif\n#endif\n\n"
 		"#if _DTRACE_VERSION\n\n");
 	fputs(machinery, fp);
-	int rc = d_providers_each(cli->d, probe_function, fp);
+	int rc = d_providers_outs_each(cli->d, declaration, fp);
+	rc = rc ? rc : d_providers_each(cli->d, probe_function, fp);
 	putc('\n', fp);
 	rc = rc ? rc : d_providers_each(cli->d, macro_on, fp);
 	fprintf(fp, "\n#else\n\n");
@@ -222,38 +244,22 @@ int cli_verb_header(struct cli *cli)
 	return rc;
 }
 
-/* An object with nothing in it but that it needs no executable stack. */
-static bool write_object(FILE *fp)
-{
-	static const char names[] = "\0.shstrtab\0.note.GNU-stack";
-	static const struct {
-		Elf64_Ehdr e;
-		Elf64_Shdr sh[3];
-		char names[sizeof(names)];
-	} object = {
-		.e = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
-		       .e_type = ET_REL, .e_machine = EM_X86_64, .e_version = EV_CURRENT, .e_shoff = sizeof(Elf64_Ehdr),
-		       .e_ehsize = sizeof(Elf64_Ehdr), .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 3, .e_shstrndx = 1 },
-		.sh = { [1] = { .sh_name = 1, .sh_type = SHT_STRTAB, .sh_size = sizeof(names), .sh_addralign = 1,
-				.sh_offset = sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Shdr) },
-			[2] = { .sh_name = 11, .sh_type = SHT_PROGBITS, .sh_addralign = 1 } },
-		.names = "\0.shstrtab\0.note.GNU-stack",
-	};
-	return fwrite(&object, sizeof(object), 1, fp) == 1;
-}
-
 int cli_verb_link(struct cli *cli)
 {
+	bool is_32 = false;
+	int rc = cli->args.macros[0] ? cli_object_class(cli->args.macros + 1, &is_32) : CLI_OK;
+	if (rc)
+		return rc;
 	/* What follows are object files, not arguments of the script. */
 	if (cli->args.macros[0])
 		cli->args.macros[1] = NULL;
-	int rc = compile_declarations(cli, "-G");
+	rc = compile_declarations(cli, "-G");
 	if (rc)
 		return rc;
 	char *path = cli->args.src_cnt == 1 && !cli->args.out && !strstr(cli->args.srcs[0].arg, ".d") ? strdup("d.out") :
 		output_name(cli, "-G", ".o");
 	FILE *fp = path ? fopen(path, "we") : NULL;
-	bool ok = fp && write_object(fp);
+	bool ok = fp && cli_object_write(cli, fp, is_32);
 	if ((fp && fclose(fp) == EOF) || (path && !ok)) {
 		cli_error("failed to link %s: %s", path, strerror(errno));
 		rc = CLI_ERROR;

@@ -88,7 +88,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	char why[64] = "";
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "terminated by SIG%s", sigabbrev_np(WTERMSIG(status)));
-	else if (t && !t->spawned)
+	else if (t && !t->spawned && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
 	if (t && !t->spawned && t->awaited)

@@ -2,6 +2,7 @@
 /* Descriptions of the script to probes, and each probe's clauses. */
 #include "cli/cli_int.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,14 +50,11 @@ static int probes_room(struct cli *cli)
 	return 0;
 }
 
-/* "pid123": whose. */
+/* Whose. */
 static uint32_t probe_proc(struct cli *cli, const struct probe *p)
 {
-	unsigned pid;
-	if (p->kind == WIRE_SITE_TOOL || sscanf(p->prov, "pid%u", &pid) != 1)
-		return 0;
-	for (uint32_t i = 0; i < cli->target_cnt; i++)
-		if ((unsigned)cli->targets[i].pid == pid)
+	for (uint32_t i = 0; i < cli->target_cnt && p->pid; i++)
+		if (cli->targets[i].pid == p->pid)
 			return cli->targets[i].proc;
 	return 0;
 }
@@ -210,7 +208,12 @@ static void why_none(struct cli *cli, const struct plan_probe_desc *d, char *buf
 	procs_free(&procs);
 }
 
-static bool is_pid(const struct plan_probe_desc *d) { return !strncmp(d->prov, "pid", 3); }
+/* Its provider may be of a process. */
+static bool is_pid(const struct plan_probe_desc *d)
+{
+	size_t len = strlen(d->prov);
+	return !strncmp(d->prov, "pid", 3) || (len && isdigit((unsigned char)d->prov[len - 1])) || obj_is_glob(d->prov);
+}
 
 /* A description that a program which starts may still fulfil. */
 static bool may_come(const struct cli *cli, const struct plan_probe_desc *d)

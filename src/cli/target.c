@@ -2,6 +2,7 @@
 /* -c and -p. */
 #include "cli/cli_int.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -74,11 +75,15 @@ static bool is_target(const struct cli *cli, pid_t pid)
 pid_t cli_pid_named(const char *prov)
 {
 	struct obj_proc_info info;
+	size_t at = strlen(prov);
 	char *end;
-	if (strncmp(prov, "pid", 3) || prov[3] < '0' || prov[3] > '9')
+	while (at && isdigit((unsigned char)prov[at - 1]))
+		at--;
+	if (!at || !prov[at])
 		return 0;
-	long pid = strtol(prov + 3, &end, 10);
-	return !*end && pid > 0 && pid <= INT32_MAX && !obj_proc_info((pid_t)pid, &info, NULL) ? (pid_t)pid : 0;
+	errno = 0;
+	long pid = strtol(prov + at, &end, 10);
+	return !errno && pid > 0 && pid <= INT32_MAX && !obj_proc_info((pid_t)pid, &info, NULL) ? (pid_t)pid : 0;
 }
 
 int cli_targets_add_named(struct cli *cli)

@@ -2,7 +2,7 @@
 /* What the compiler asks about the targets' types: modules of processes to room ctype. */
 #include "cli/cli_int.h"
 
-#include "ctype/ctype.h"
+#include "cli/types_usdt.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,6 +22,7 @@ struct cli_types {
 	struct types_proc *procs;
 	uint32_t proc_cnt;
 	struct probe_table *table; /* functions that were asked for */
+	struct cli_usdt_type *usdt;
 };
 
 static void say(void *arg, const char *sentence)
@@ -123,6 +124,7 @@ void cli_types_close(struct cli *cli)
 	if (!t)
 		return;
 	probe_table_destroy(t->table);
+	cli_usdt_types_free(t->usdt);
 	for (uint32_t i = 0; i < t->proc_cnt; i++)
 		if (t->procs[i].owned)
 			obj_proc_close(t->procs[i].obj);
@@ -161,9 +163,19 @@ static bool hook_enumerator(void *arg, const char *scope, const char *name, stru
 	return t && ctype_enumerator(t->db, scope, name, ret);
 }
 
+static const struct tdesc *usdt_proto_of(struct cli_types *t, const struct probe *p)
+{
+	for (uint32_t i = 0; i < t->proc_cnt; i++)
+		if (t->procs[i].pid == p->pid && t->procs[i].obj)
+			return cli_usdt_proto(&t->usdt, t->db, t->procs[i].obj, p);
+	return NULL;
+}
+
 static const struct tdesc *proto_of(struct cli_types *t, const struct probe *p)
 {
 	char file[PATH_MAX];
+	if (p->kind == WIRE_SITE_USDT)
+		return usdt_proto_of(t, p);
 	/* Copies that the compiler made take other arguments than the source says. */
 	if (!p->module || strstr(p->func, ".isra.") || strstr(p->func, ".constprop.") || strstr(p->func, ".part.") ||
 	    !module_file(p->pid, p->module, file, sizeof(file)))
@@ -210,7 +222,7 @@ static uint32_t hook_protos(void *arg, const struct plan_probe_desc *d, const st
 		return 0;
 	uint32_t cnt = loaded_protos(cli, d, ret, cap, ret_unknown);
 	/* A library that is still to come is known by its file only. */
-	if (!cnt && !*ret_unknown)
+	if (!cnt && !*ret_unknown && !strncmp(d->prov, "pid", 3))
 		cnt = ctype_protos(t->db, d->mod, d->func, obj_name_matches, ret, cap, ret_unknown);
 	return cnt;
 }
@@ -246,11 +258,11 @@ void cli_types_args(struct cli *cli, const struct probe *p, FILE *fp)
 	struct cli_types *t = p->module ? types_of(cli) : NULL;
 	const struct tdesc *f = t ? proto_of(t, p) : NULL;
 	fprintf(fp, "\n\tArgument Types\n");
-	if (f && !strcmp(p->name, "return")) {
+	if (f && p->kind != WIRE_SITE_USDT && !strcmp(p->name, "return")) {
 		fprintf(fp, "\t\targs[0]: uint64_t\n");
 		if (f->base && f->base->kind != TDESC_VOID)
 			show_arg(fp, 1, f->base);
-	} else if (f && !strcmp(p->name, "entry") && f->part_cnt) {
+	} else if (f && (p->kind == WIRE_SITE_USDT || !strcmp(p->name, "entry")) && f->part_cnt) {
 		for (uint32_t i = 0; i < f->part_cnt; i++)
 			show_arg(fp, i, f->params[i].type);
 	} else {

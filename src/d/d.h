@@ -133,6 +133,13 @@ struct d_probe_arg {
 };
 typedef int d_probe_decl_fn(void *arg, const char *prov, const char *probe, const struct d_probe_arg *, uint32_t cnt);
 int d_providers_each(struct d_compiler *, d_probe_decl_fn *, void *arg);
+/* The same, with the arguments as scripts see them. */
+struct d_probe_out {
+	const char *type;
+	uint32_t native; /* the probe's argument that it shows, from 0 */
+};
+typedef int d_probe_out_fn(void *arg, const char *prov, const char *probe, const struct d_probe_out *, uint32_t cnt);
+int d_providers_outs_each(struct d_compiler *, d_probe_out_fn *, void *arg);
 
 /* The same of one probe, and of its arguments. */
 void d_stability_probe(const struct plan_probe_desc *, struct d_stability *ret_desc, struct d_stability *ret_args);

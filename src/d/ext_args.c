@@ -166,6 +166,13 @@ static bool is_pid(const struct plan_probe_desc *d)
 	return !strncmp(d->prov, "pid", 3) && isdigit((unsigned char)d->prov[3]);
 }
 
+/* A probe that a process declares itself. */
+static bool is_usdt(const struct plan_probe_desc *d)
+{
+	size_t len = strlen(d->prov);
+	return len && (isdigit((unsigned char)d->prov[len - 1]) || strpbrk(d->prov, "*?[")) && !is_pid(d);
+}
+
 static void bad_index(struct d_compiler *c, const struct d_node *n, const struct plan_probe_desc *d, const char *why)
 {
 	d_error(c, n->at, "D_ARGS_IDX", "index %lld is out of range for %s:%s:%s:%s args[ ]%s%s",
@@ -207,16 +214,16 @@ static bool arg_of_desc(struct d_compiler *c, const struct d_node *n, const stru
 {
 	const struct d_types *h = &c->opts.types;
 	const struct tdesc *f[PROTOS_MAX];
-	bool is_return = !strcmp(d->name, "return");
+	bool is_return = is_pid(d) && !strcmp(d->name, "return");
 	uint32_t unknown = 0, cnt;
-	if (!is_pid(d) || (!is_return && strcmp(d->name, "entry"))) {
+	if (!is_usdt(d) && (!is_pid(d) || (!is_return && strcmp(d->name, "entry")))) {
 		bad_index(c, n, d, NULL);
 		return false;
 	}
 	cnt = h->protos ? h->protos(h->arg, d, f, PROTOS_MAX, &unknown) : 0;
 	if (!cnt) {
-		bad_index(c, n, d, "no debug information tells what its arguments are; arg0, arg1, ... have them as "
-			"integers");
+		bad_index(c, n, d, is_usdt(d) ? "no program that declares it has been loaded" :
+			  "no debug information tells what its arguments are; arg0, arg1, ... have them as integers");
 		return false;
 	}
 	for (uint32_t i = 0; i < cnt; i++) {
@@ -272,6 +279,8 @@ static void become_arg(struct d_compiler *c, struct d_node *n, const struct arg 
 			"cannot read it", (long long)n->args->val, d_type_str(c, t));
 	else if (in_word)
 		become_cast(c, n, t, arg_node(c, n, a->slot));
+	else if (a->where == TDESC_BITS && a->slot < D_PREC_CNT)
+		become_pair(c, n, t, arg_node(c, n, a->slot), int_node(c, n, 0));
 	else if (a->where == TDESC_REGS)
 		become_pair(c, n, t, arg_node(c, n, a->slot),
 			    a->is_result ? reg_node(c, n, "R_RDX") : arg_node(c, n, a->slot + 1));

@@ -47,7 +47,7 @@ static void store(void *p, uint16_t bytes, uint64_t v)
 	}
 }
 
-static uint64_t arg_value(const struct rt_ctx *ctx, unsigned n)
+static uint64_t arg_value(struct rt_ctx *ctx, unsigned n)
 {
 	static const uint8_t regs[] = { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 };
 	switch ((enum wire_site_kind)ctx->site->kind) {
@@ -57,6 +57,8 @@ static uint64_t arg_value(const struct rt_ctx *ctx, unsigned n)
 		if (n == 0)
 			return ctx->site->addr - ctx->site->func_addr;
 		return n == 1 ? ctx->regs[WIRE_RAX] : 0;
+	case WIRE_SITE_USDT:
+		return rt_site_arg(ctx, n);
 	default:
 		return ctx->regs[regs[n]];
 	}

@@ -340,6 +340,8 @@ static bool is_pure(const struct opt *o, const struct ir_insn *in)
 		return o->defs[in->b] == 1 && def->op == IR_OP_CONST && def->imm;
 	case IR_OP_CALL:
 		return call_is_pure(in->imm);
+	case IR_OP_ARG:
+		return false; /* that of a USDT probe may be in memory that cannot be read */
 	default:
 		return true;
 	}

@@ -121,6 +121,23 @@ int obj_unwind_rows(struct obj_proc *, struct obj_module *, uint64_t map_start, 
 /* Value of a symbol that need not be a function, e.g. _thread_db_pthread_tid. -ENOENT. */
 int obj_module_find(struct obj_proc *, struct obj_module *, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes);
 
+/* A place that the program itself declares a probe (USDT): a note of sys/sdt.h. */
+struct obj_usdt {
+	const char *prov, *name, *args; /* as in the note; owned by the module */
+	uint64_t addr; /* of the nop, in the process */
+	uint64_t sema; /* of a 16-bit count of those who listen, in the process; 0: none */
+	/* Where the program also has a note of ours (dyntrace -h, -G): arguments as scripts see them, a string
+	 * "NUMBER TYPE" for each: which argument of the probe it is, its type in C. */
+	const char *types;
+	uint32_t type_cnt;
+};
+/* Of argument @i < type_cnt; @ret_native: the probe's argument it shows. */
+const char *obj_usdt_type(const struct obj_usdt *, uint32_t i, uint32_t *ret_native);
+/* All of a module, sorted by address; owned by it. */
+int obj_module_usdt(struct obj_proc *, struct obj_module *, const struct obj_usdt **ret, uint32_t *ret_cnt, struct err *reterr);
+/* Where its arguments are, as scripts see them. */
+void obj_usdt_args(struct obj_proc *, struct obj_module *, const struct obj_usdt *, struct wire_uargs *ret);
+
 /* What is known of the process, for built-in variables and checks. */
 struct obj_proc_info {
 	pid_t pid, ppid, tracer;

@@ -156,6 +156,10 @@ struct obj_mod {
 	struct obj_got *gots;
 	uint32_t got_cnt;
 	char *got_str;
+	struct obj_usdt *usdts; /* sorted by address */
+	uint32_t usdt_cnt;
+	char *usdt_data, *usdt_decls; /* their strings */
+	bool has_usdt;
 	struct obj_img text; /* for obj_module_text() */
 	bool has_text;
 };

@@ -94,6 +94,9 @@ void obj_mod_destroy(struct obj_mod *m)
 	free(m->ranges);
 	free(m->gots);
 	free(m->got_str);
+	free(m->usdts);
+	free(m->usdt_data);
+	free(m->usdt_decls);
 	if (m->has_text)
 		obj_img_deinit(&m->text);
 	free(m);

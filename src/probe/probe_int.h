@@ -27,7 +27,7 @@ struct probe_provider {
 	const char *name;
 	int (*match)(const struct probe_query *, struct found *);
 };
-extern const struct probe_provider probe_dtrace, probe_profile, probe_pid;
+extern const struct probe_provider probe_dtrace, probe_profile, probe_usdt, probe_pid;
 
 /* "" matches all. */
 bool probe_glob(const char *pattern, const char *name);

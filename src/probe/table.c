@@ -11,6 +11,8 @@
 
 #define BLOCK_CNT 1024u
 #define STR_BLOCK 65536u
+/* Probes of processes come and go; below are those that are there in every run, and keep their numbers. */
+#define ID_OF_PROCESSES 100000u
 
 struct str_block {
 	struct str_block *next;
@@ -223,7 +225,7 @@ int probe_found(struct found *f, const struct probe *want)
 		struct probe *to = append(t);
 		if (!to)
 			return -ENOMEM;
-		p.id = t->cnt;
+		p.id = p.pid ? ID_OF_PROCESSES + t->cnt : t->cnt;
 		*to = p;
 		t->hash[slot] = t->cnt;
 	}

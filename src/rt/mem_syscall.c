@@ -210,5 +210,7 @@ uint64_t rt_arg(struct rt_ctx *ctx, uint64_t n, uint64_t b, uint64_t c, uint64_t
 		return n < 10 ? ctx->tool_args[n] : 0;
 	if (ctx->site->kind == WIRE_SITE_RETURN)
 		return 0;
+	if (ctx->site->kind == WIRE_SITE_USDT)
+		return rt_site_arg(ctx, n);
 	return rt_copyin_u(ctx, ctx->regs[WIRE_RSP] + 8 * (n - 5), 8, 0, 0);
 }

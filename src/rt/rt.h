@@ -32,8 +32,9 @@ struct rt_ctx {
 	uint32_t level;
 	uint32_t alloca_used;  /* of wire_shm.alloca_bytes, by the program that runs */
 	uint64_t regs[WIRE_REG_CNT]; /* of the application; which of them are filled depends on the body */
-	uint64_t tool_args[10]; /* arg0.. of the tool's own probes */
+	uint64_t tool_args[10]; /* arg0.. of the tool's own probes, and of USDT ones after rt_site_args() */
 	uint64_t vtime;        /* vtimestamp of this firing; 0: not asked for yet */
+	uint32_t args_bad;     /* bit n: argn could not be read, tool_args[n] is its address */
 	uint64_t signals;      /* bit n - 1: rt_leave() raises signal n */
 	uint8_t scratch[] __attribute__((aligned(16))); /* wire_shm.scratch_bytes */
 };
@@ -67,6 +68,11 @@ void rt_fault(struct rt_ctx *);
  * quantize & co) to aggregation @agg under the tuple in slot @tuple_off of
  * scratch (WIRE_NONE: no key). */
 void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uint64_t weight);
+
+/* At a USDT site, with all general registers, rsp and rip known: the arguments whose bits (0 to 9) are set in @mask
+ * to tool_args and args_bad.  Or one of them; where it cannot be read, a fault and 0. */
+void rt_site_args(struct rt_ctx *, uint32_t mask);
+uint64_t rt_site_arg(struct rt_ctx *, uint64_t n);
 
 uint64_t rt_env(struct rt_ctx *, uint32_t env /* enum wire_env */);
 uint64_t rt_now_tsc(void);

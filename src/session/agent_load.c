@@ -123,6 +123,7 @@ static void fill_env(struct jit_env *env, const struct agent_info *info)
 	env->fn_fault = fns[AGENT_FN_fault];
 	env->fn_agg = fns[AGENT_FN_agg];
 	env->fn_env = fns[AGENT_FN_env];
+	env->fn_site_args = fns[AGENT_FN_site_args];
 }
 
 static bool is_elf(const struct agent_file *f)

@@ -41,6 +41,7 @@ struct job {
 	uint32_t sorted_cnt; /* of them: in the order of addresses; behind them puns, backwards */
 	uint32_t first_placed;
 	uint64_t first_move;
+	uint32_t first_sema;
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)

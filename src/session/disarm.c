@@ -131,6 +131,7 @@ static void release_hook(struct target *t)
 int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
+	semas_lower(t, inj);
 	int r = text_restore(t, inj, reterr);
 	if (!r)
 		r = inject_sync_core(inj, reterr);

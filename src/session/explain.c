@@ -91,22 +91,29 @@ static void print_anchor(FILE *out, const struct func *fn, const struct patch_wi
 	print_tramp(out, fn, wins, a);
 }
 
+/* At most @cap; how many there are, or -errno. */
+static int offsets_of(const struct func *fn, const struct probe *p, uint32_t *ret, uint32_t cap, struct err *reterr)
+{
+	if (p->kind == WIRE_SITE_RETURN)
+		return patch_find_returns(&fn->pf, ret, cap, reterr);
+	if (p->kind == WIRE_SITE_USDT)
+		return usdt_offsets(fn->t, p, ret, cap);
+	if (cap)
+		ret[0] = p->kind == WIRE_SITE_ENTRY ? 0 : p->offset;
+	return 1;
+}
+
 static int anchors_of(const struct func *fn, const struct probe *p, struct patch_anchor **ret, struct err *reterr)
 {
-	uint32_t *offs = NULL;
-	int n = 1;
-	if (p->kind == WIRE_SITE_RETURN)
-		n = patch_find_returns(&fn->pf, NULL, 0, reterr);
+	int n = offsets_of(fn, p, NULL, 0, reterr);
 	if (n < 0)
 		return n;
 	*ret = calloc((size_t)n + 1, sizeof(**ret));
-	offs = calloc((size_t)n + 1, sizeof(*offs));
-	if (p->kind == WIRE_SITE_RETURN && *ret && offs)
-		patch_find_returns(&fn->pf, offs, (uint32_t)n, NULL);
-	for (int i = 0; i < n && *ret && offs; i++) {
-		uint32_t off = p->kind == WIRE_SITE_RETURN ? offs[i] : p->kind == WIRE_SITE_ENTRY ? 0 : p->offset;
-		(*ret)[i] = (struct patch_anchor){ .offset = off, .kind = p->kind };
-	}
+	uint32_t *offs = calloc((size_t)n + 1, sizeof(*offs));
+	if (*ret && offs)
+		offsets_of(fn, p, offs, (uint32_t)n, NULL);
+	for (int i = 0; i < n && *ret && offs; i++)
+		(*ret)[i] = (struct patch_anchor){ .offset = offs[i], .kind = p->kind };
 	bool ok = *ret && offs;
 	free(offs);
 	return ok ? n : err_setf(reterr, -ENOMEM, "out of memory");

@@ -197,6 +197,8 @@ int leftover_clean(struct target *t, struct err *reterr)
 		if ((m->prot & PROT_EXEC) && !m->shared)
 			r = compare_text(t, &ghost, m, reterr);
 	}
+	if (!r)
+		semas_gather(t, &ghost);
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))
 		r = target_clean(&ghost, t->obj, t->inj, reterr);
 	for (uint32_t i = 0; i < ghost.arena_cnt; i++)
@@ -204,5 +206,6 @@ int leftover_clean(struct target *t, struct err *reterr)
 	free(ghost.arenas);
 	free(ghost.code);
 	free(ghost.placed);
+	free(ghost.semas);
 	return r;
 }

@@ -74,6 +74,9 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	session_site(j->s, site)->sp_adj = a->sp_adj;
 	a->site = site;
 	j->armed++;
+	int r = a->kind == WIRE_SITE_USDT ? usdt_site(j->t, sp->probe, session_site(j->s, site), reterr) : 0;
+	if (r)
+		return r;
 	return arena_body(j->t, pf->arena, a->kind, sp->progs, sp->prog_cnt, &a->body, reterr);
 }
 
@@ -171,6 +174,8 @@ static int commit(struct job *j, struct err *reterr)
 		r = edits_apply(j->t->inj, e, j->write_cnt, true, &miss, reterr);
 		if (r)
 			roll_back(j);
+		else
+			semas_raise(j->t, j->first_sema);
 	}
 	if (!r)
 		r = inject_sync_core(j->t->inj, reterr);
@@ -185,11 +190,13 @@ static void forget(struct job *j)
 {
 	j->t->placed_cnt = j->first_placed;
 	j->t->move_cnt = j->first_move;
+	j->t->sema_cnt = j->first_sema;
 }
 
 int job_place(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
+	j->first_sema = t->sema_cnt;
 	bool was_stopped = t->inj != NULL;
 	int r = was_stopped ? 0 : target_stop(t, reterr);
 	if (!r)

@@ -58,6 +58,24 @@ static int add_returns(struct plan_func *pf, uint32_t *cap, const struct func *f
 	return r;
 }
 
+static int add_usdt(struct job *j, struct plan_func *pf, uint32_t *cap, uint32_t probe)
+{
+	uint32_t small[64], *offs = small;
+	const struct probe *p = j->probes[probe].probe;
+	int n = usdt_offsets(j->t, p, small, ARRAY_CNT(small)), r = 0;
+	if (n > (int)ARRAY_CNT(small)) {
+		offs = calloc((size_t)n, sizeof(*offs));
+		if (!offs)
+			return -ENOMEM;
+		usdt_offsets(j->t, p, offs, (uint32_t)n);
+	}
+	for (int i = 0; i < n && !r; i++)
+		r = add_anchor(pf, cap, offs[i], WIRE_SITE_USDT, probe);
+	if (offs != small)
+		free(offs);
+	return r;
+}
+
 /* Windows for the anchors that were added. */
 static int plan_windows(struct job *j, struct plan_func *pf, const struct func *fn)
 {
@@ -123,6 +141,8 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 		if (p->kind == WIRE_SITE_RETURN) {
 			r = add_returns(pf, &cap, fn, probes[i], &returns[i], reterr);
 			parts = fn->frag_cnt;
+		} else if (p->kind == WIRE_SITE_USDT) {
+			r = add_usdt(j, pf, &cap, probes[i]);
 		} else {
 			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
 		}

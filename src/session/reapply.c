@@ -39,6 +39,10 @@ int text_reapply(struct target *t, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t n = collect(t, e);
 	int r = n ? target_stop(t, reterr) : 0;
+	/* Its counts are new, too. */
+	for (uint32_t i = 0; i < t->placed_cnt && n && !r && t->sema_cnt; i++)
+		if (is_bare(t, &t->placed[i]))
+			semas_raise_in(t, &t->placed[i]);
 	if (n && !r)
 		r = edits_apply(t->inj, e, n, true, &miss, reterr);
 	if (n && !r)

@@ -196,6 +196,7 @@ static void target_free(struct target *t)
 	landing_free(t);
 	free(t->placed);
 	free(t->moves);
+	free(t->semas);
 	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)

@@ -59,6 +59,11 @@ struct target {
 	uint32_t placed_cnt;
 	struct patch_move *moves; /* of all trampolines */
 	uint64_t move_cnt;
+	struct sema {
+		uint64_t addr;  /* of a count in its data */
+		uint64_t site;  /* of a place for which it is raised */
+	} *semas;
+	uint32_t sema_cnt;
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
@@ -82,6 +87,8 @@ struct session {
 struct intern *intern_create(struct wire_shm *, const struct ir_image *);
 void intern_destroy(struct intern *);
 uint32_t intern_add(struct intern *, const char *s);
+/* Likewise bytes, 8-byte aligned. */
+uint32_t intern_bytes(struct intern *, const void *data, uint32_t bytes);
 
 /* clock.c */
 int clock_calibrate(struct wire_shm *, struct err *reterr);
@@ -181,6 +188,19 @@ struct func {
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
 #define FUNC_NO_RETURN "it has no return instruction: it never returns, or runs on into the next function"
+
+/* usdt.c: the places of a USDT probe, from its function's start; sorted.  At most @cap; how many there are, or -errno. */
+int usdt_offsets(struct target *, const struct probe *, uint32_t *ret, uint32_t cap);
+/* What the site at a place of @p needs besides: arguments, semaphore. */
+int usdt_site(struct target *, const struct probe *p, struct wire_site *, struct err *reterr);
+/* Semaphores of a stopped target: those from number @first on; those of places in a window that was written again. */
+void semas_raise(struct target *, uint32_t first);
+void semas_raise_in(struct target *, const struct placed *);
+/* Of the process behind @inj, before its text is restored. */
+void semas_lower(struct target *, struct inject *inj);
+/* Those that a killed tool raised; @ghost's windows are known. */
+void semas_gather(struct target *, struct target *ghost);
+const struct placed *placed_over(const struct target *, uint64_t addr);
 
 /* sites.c */
 uint32_t session_site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);

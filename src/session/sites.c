@@ -23,6 +23,7 @@ uint32_t session_site_add(struct session *s, const struct probe *p, uint64_t add
 		.probe_id = p ? p->id : 0,
 		.kind = (uint16_t)kind,
 		.enabled = 1,
+		.args = WIRE_NONE,
 	};
 	if (site.prov == WIRE_NONE || site.mod == WIRE_NONE || site.func == WIRE_NONE || site.name == WIRE_NONE)
 		return WIRE_NONE;

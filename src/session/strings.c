@@ -87,6 +87,17 @@ void intern_destroy(struct intern *in)
 	free(in);
 }
 
+uint32_t intern_bytes(struct intern *in, const void *data, uint32_t bytes)
+{
+	struct wire_shm *shm = in->shm;
+	uint32_t off = (uint32_t)shm->str_bytes;
+	if (shm->str_bytes + align_up(bytes, 8) > shm->str_cap)
+		return WIRE_NONE;
+	memcpy(str_at(in, off), data, bytes);
+	shm->str_bytes += align_up(bytes, 8);
+	return off;
+}
+
 uint32_t intern_add(struct intern *in, const char *s)
 {
 	struct wire_shm *shm = in->shm;

@@ -86,6 +86,7 @@ enum wire_site_kind {
 	WIRE_SITE_ENTRY,
 	WIRE_SITE_RETURN, /* anchored at a ret or a jump out of the function */
 	WIRE_SITE_OFFSET, /* any instruction */
+	WIRE_SITE_USDT,   /* the same, but its arguments are where a note says */
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
 };
 
@@ -112,9 +113,39 @@ struct wire_site {
 	uint16_t kind;      /* enum wire_site_kind */
 	uint16_t sp_adj;    /* rsp of the application = rsp at body entry + sp_adj */
 	uint32_t enabled;   /* data flag: 0 = the body returns at once */
-	uint32_t pad[3];
+	uint32_t args;      /* USDT: struct wire_uargs, among the interned strings; WIRE_NONE: none */
+	uint64_t sema;      /* USDT: of the counter in the target that was raised for it; 0: none */
+	uint32_t pad[2];
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
+
+/* Where an argument of a USDT probe is when it is hit (SystemTap's notes, version 3). */
+enum wire_uarg_kind {
+	WIRE_UARG_NONE,  /* nobody can tell: reads as 0 */
+	WIRE_UARG_CONST, /* val */
+	WIRE_UARG_REG,   /* reg_bytes of register reg, from bit @shift on */
+	WIRE_UARG_MEM,   /* memory at base + (index << shift) + val */
+	WIRE_UARG_XMM,   /* the low bytes of %xmm, number in reg */
+};
+#define WIRE_UARG_NO_REG 0xff
+#define WIRE_UARG_FS 0xfe /* as a base: that of the thread's segment fs */
+struct wire_uarg {
+	uint8_t kind;      /* enum wire_uarg_kind */
+	uint8_t bytes;     /* of the value: 1, 2, 4, 8 */
+	uint8_t is_signed;
+	uint8_t is_float;
+	uint8_t reg;       /* enum wire_reg, of MEM the base */
+	uint8_t index;     /* enum wire_reg */
+	uint8_t shift;
+	uint8_t reg_bytes; /* 1, 2, 4, 8 */
+	uint64_t val;
+};
+#define WIRE_UARG_MAX 12 /* of a note; D sees the first 10 */
+struct wire_uargs {
+	uint32_t cnt;
+	uint32_t pad;
+	struct wire_uarg v[WIRE_UARG_MAX];
+};
 
 /* ---- user stacks: unwind tables made by the controller from .eh_frame ---- */
 

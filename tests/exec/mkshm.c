@@ -51,16 +51,41 @@ uint32_t mkshm_intern(struct mkshm *m, const char *s)
 	return off;
 }
 
+/* One argument of each form that both executors see alike; arg1 is an address as at the other kinds (exec.h),
+ * arg4 cannot be read. */
+static uint32_t make_args(struct mkshm *m)
+{
+	static const struct wire_uargs args = { .cnt = 10, .v = {
+		{ .kind = WIRE_UARG_REG, .bytes = 4, .is_signed = 1, .reg = WIRE_R13, .reg_bytes = 4 },
+		{ .kind = WIRE_UARG_REG, .bytes = 8, .reg = WIRE_RSI, .reg_bytes = 8 },
+		{ .kind = WIRE_UARG_MEM, .bytes = 2, .is_signed = 1, .reg = WIRE_RSI, .index = WIRE_RDI, .shift = 2, .val = (uint64_t)-40 },
+		{ .kind = WIRE_UARG_CONST, .bytes = 1, .val = (uint64_t)-7 },
+		{ .kind = WIRE_UARG_MEM, .bytes = 4, .reg = WIRE_UARG_NO_REG, .index = WIRE_UARG_NO_REG, .val = 24 },
+		{ .kind = WIRE_UARG_REG, .bytes = 1, .reg = WIRE_R12, .shift = 8, .reg_bytes = 1 },
+		{ .kind = WIRE_UARG_MEM, .bytes = 8, .reg = WIRE_RSP, .index = WIRE_UARG_NO_REG, .val = 16 },
+		{ .kind = WIRE_UARG_NONE, .bytes = 8 },
+		{ .kind = WIRE_UARG_MEM, .bytes = 4, .reg = WIRE_RIP, .index = WIRE_RDX, .shift = 3 },
+		{ .kind = WIRE_UARG_REG, .bytes = 8, .is_signed = 1, .reg = WIRE_R15, .reg_bytes = 2 },
+	} };
+	uint64_t off = m->shm->str_bytes;
+	if (off + sizeof(args) > m->shm->str_cap)
+		abort();
+	memcpy(at(m, m->shm->str_off + off), &args, sizeof(args));
+	m->shm->str_bytes += sizeof(args);
+	return (uint32_t)off;
+}
+
 static void init_sites(struct mkshm *m)
 {
 	uint32_t prov = mkshm_intern(m, "pid1"), mod = mkshm_intern(m, "a.out"), func = mkshm_intern(m, "function");
-	static const char *const names[SITE_KINDS] = { "BEGIN", "entry", "return", "10", "hook" };
+	static const char *const names[SITE_KINDS] = { "BEGIN", "entry", "return", "10", "usdt", "hook" };
 	for (unsigned kind = 0; kind < SITE_KINDS; kind++)
 		*mkshm_site(m, (enum wire_site_kind)kind) = (struct wire_site){
 			.addr = 0x401000 + (kind == WIRE_SITE_ENTRY ? 0 : 0x10), .func_addr = 0x401000, .prov = prov, .mod = mod,
 			.func = func, .name = mkshm_intern(m, names[kind]), .probe_id = 100 + kind, .kind = (uint16_t)kind,
 			.enabled = 1,
 		};
+	mkshm_site(m, WIRE_SITE_USDT)->args = make_args(m);
 	m->shm->site_cnt = SITE_KINDS;
 }
 

@@ -37,7 +37,8 @@ static bool agree(const char *a, const char *b, uint64_t seed, const char *what)
 /* Whether seed @seed agrees. */
 static bool try(uint64_t seed, unsigned flags)
 {
-	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_OFFSET + 1));
+	enum wire_site_kind kind = (enum wire_site_kind)
+		(seed % (flags & GEN_FAULTS ? WIRE_SITE_USDT + 1 : WIRE_SITE_OFFSET + 1)); /* an argument there cannot be read */
 	struct ir_image img;
 	struct mkshm m;
 	const struct ir_prog *progs[4];

@@ -95,7 +95,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 
 static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 {
-	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_OFFSET + 1));
+	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_USDT + 1));
 	struct executor x = { .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
 		.code = seed & 1 ? code_near_text : code_elsewhere };
 	struct gen_opts o = *opts;

@@ -64,6 +64,8 @@ static uint32_t arg_regs(enum wire_site_kind kind, int64_t arg)
 	static const uint8_t regs[] = { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 };
 	if (kind == WIRE_SITE_TOOL)
 		return 0;
+	if (kind == WIRE_SITE_USDT)
+		return REGS_STACK;
 	if (kind == WIRE_SITE_RETURN)
 		return arg == 1 ? 1u << WIRE_RAX : 0;
 	return 1u << regs[arg];
@@ -71,9 +73,15 @@ static uint32_t arg_regs(enum wire_site_kind kind, int64_t arg)
 
 static void note_helper(struct jit_gen *g, enum ir_helper h)
 {
-	g->regs_needed |= helper_regs(h);
+	g->regs_needed |= h == IR_HELPER_arg && g->kind == WIRE_SITE_USDT ? REGS_STACK : helper_regs(h);
 	g->alloca_used |= h == IR_HELPER_alloca || h == IR_HELPER_copyin;
 	g->tsc_needed |= h == IR_HELPER_commit || h == IR_HELPER_discard;
+}
+
+static void note_arg(struct jit_gen *g, int64_t arg)
+{
+	g->regs_needed |= arg_regs(g->kind, arg);
+	g->args_needed |= 1u << arg;
 }
 
 static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct jit_alloc *al)
@@ -83,7 +91,7 @@ static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct 
 		if (!(al->insn_flags[i] & JIT_INSN_REACHED))
 			continue;
 		if (in->op == IR_OP_ARG)
-			g->regs_needed |= arg_regs(g->kind, in->imm);
+			note_arg(g, in->imm);
 		else if (in->op == IR_OP_UREG)
 			g->regs_needed |= 1u << in->imm;
 		else if (in->op == IR_OP_CALL)
@@ -298,6 +306,16 @@ static void gen_regs(struct jit_gen *g, const struct frame *f)
 	gen_special_regs(g, f);
 }
 
+/* All that any program wants, at once: their places hold vregs later. */
+static void gen_site_args(struct jit_gen *g)
+{
+	if (g->kind != WIRE_SITE_USDT || !g->args_needed)
+		return;
+	x64_mov(&g->a, X64_RDI, JIT_CTX);
+	x64_mov_imm(&g->a, X64_RSI, g->args_needed);
+	x64_call(&g->a, g->env->fn_site_args);
+}
+
 /* ---- running and leaving ---- */
 
 static void gen_progs(struct jit_gen *g, const struct frame *f)
@@ -400,6 +418,7 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	gen_thread(g, &l);
 	gen_enter(g, &f);
 	gen_regs(g, &f);
+	gen_site_args(g);
 	if (g->tsc_needed)
 		jit_gen_tsc(g);
 	gen_progs(g, &f);

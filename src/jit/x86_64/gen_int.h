@@ -30,12 +30,19 @@
 #define JIT_CTX X64_RBX
 #define JIT_CTX_AT(field) x64_at(JIT_CTX, offsetof(struct rt_ctx, field))
 
+static inline struct x64_mem jit_tool_arg(unsigned n)
+{
+	return x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, tool_args) + 8 * (size_t)n));
+}
+
 /* Code that is seldom run, emitted behind the body. */
 struct jit_fault {
 	uint32_t label;
 	uint32_t pc;       /* of the instruction that faults */
 	uint32_t next;     /* label behind the program */
 	bool is_div;       /* fault and value are still to be set */
+	bool is_arg;       /* likewise: argument @arg of a USDT site could not be read */
+	uint8_t arg;
 };
 
 struct jit_gen {
@@ -50,6 +57,7 @@ struct jit_gen {
 	bool no_memory;
 	/* What the programs need of the prologue. */
 	uint32_t regs_needed; /* mask of enum wire_reg */
+	uint32_t args_needed; /* of a USDT body: mask */
 	bool tsc_needed;
 	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
 	/* The program under way. */
@@ -81,6 +89,8 @@ void jit_gen_prog(struct jit_gen *);
 void jit_gen_faults(struct jit_gen *);
 /* A label at which instruction @pc faults. */
 uint32_t jit_fault_label(struct jit_gen *, uint32_t pc, bool is_div);
+/* The same for an IR_OP_ARG of a USDT site. */
+uint32_t jit_fault_label_arg(struct jit_gen *, uint32_t pc, unsigned arg);
 
 /* alu.c */
 void jit_gen_alu(struct jit_gen *, uint32_t insn);
@@ -91,7 +101,7 @@ enum x64_cc jit_gen_compare(struct jit_gen *, const struct ir_insn *);
 /* mem.c */
 void jit_gen_mem(struct jit_gen *, const struct ir_insn *);
 void jit_gen_env(struct jit_gen *, const struct ir_insn *);
-void jit_gen_arg(struct jit_gen *, const struct ir_insn *);
+void jit_gen_arg(struct jit_gen *, uint32_t insn);
 /* tsc into the context; changes rax and rdx. */
 void jit_gen_tsc(struct jit_gen *);
 

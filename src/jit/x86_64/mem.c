@@ -102,17 +102,35 @@ static void gen_return_arg(struct jit_gen *g, const struct ir_insn *in)
 	}
 }
 
-void jit_gen_arg(struct jit_gen *g, const struct ir_insn *in)
+/* What the prologue has found. */
+static void gen_tool_arg(struct jit_gen *g, const struct ir_insn *in)
 {
+	enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
+	x64_rm(&g->a, X64_LOAD, d, jit_tool_arg((unsigned)in->imm));
+	jit_dst_done(g, in->dst, d);
+}
+
+static void gen_usdt_arg(struct jit_gen *g, uint32_t insn)
+{
+	const struct ir_insn *in = &g->p->insns[insn];
+	x64_rm(&g->a, X64_LOAD32, X64_RAX, JIT_CTX_AT(args_bad));
+	x64_group_imm(&g->a, X64_G_AND, X64_RAX, 1 << in->imm);
+	x64_jcc(&g->a, X64_CC_NE, jit_fault_label_arg(g, insn, (unsigned)in->imm));
+	gen_tool_arg(g, in);
+}
+
+void jit_gen_arg(struct jit_gen *g, uint32_t insn)
+{
+	const struct ir_insn *in = &g->p->insns[insn];
 	static const uint8_t regs[] = { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 };
 	if (in->op == IR_OP_UREG) {
 		gen_load_reg(g, in->dst, (enum wire_reg)in->imm);
 	} else if (g->kind == WIRE_SITE_RETURN) {
 		gen_return_arg(g, in);
 	} else if (g->kind == WIRE_SITE_TOOL) {
-		enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
-		x64_rm(&g->a, X64_LOAD, d, x64_at(JIT_CTX, (int64_t)offsetof(struct rt_ctx, tool_args) + 8 * in->imm));
-		jit_dst_done(g, in->dst, d);
+		gen_tool_arg(g, in);
+	} else if (g->kind == WIRE_SITE_USDT) {
+		gen_usdt_arg(g, insn);
 	} else {
 		gen_load_reg(g, in->dst, (enum wire_reg)regs[in->imm]);
 	}

@@ -24,6 +24,16 @@ uint32_t jit_fault_label(struct jit_gen *g, uint32_t pc, bool is_div)
 	return label;
 }
 
+uint32_t jit_fault_label_arg(struct jit_gen *g, uint32_t pc, unsigned arg)
+{
+	uint32_t label = jit_fault_label(g, pc, false);
+	if (!g->no_memory) {
+		g->faults[g->fault_cnt - 1].is_arg = true;
+		g->faults[g->fault_cnt - 1].arg = (uint8_t)arg;
+	}
+	return label;
+}
+
 static void gen_report(struct jit_gen *g, uint32_t next)
 {
 	if (!g->tsc_needed)
@@ -44,6 +54,11 @@ void jit_gen_faults(struct jit_gen *g)
 			if (f->is_div) {
 				x64_store_imm(&g->a, 4, JIT_CTX_AT(fault), WIRE_FAULT_DIVZERO);
 				x64_store_imm(&g->a, 8, JIT_CTX_AT(fault_value), 0);
+			}
+			if (f->is_arg) {
+				x64_store_imm(&g->a, 4, JIT_CTX_AT(fault), WIRE_FAULT_BADADDR);
+				x64_rm(&g->a, X64_LOAD, X64_RAX, jit_tool_arg(f->arg));
+				x64_rm(&g->a, X64_STORE, X64_RAX, JIT_CTX_AT(fault_value));
 			}
 			x64_store_imm(&g->a, 4, JIT_CTX_AT(pc), (int32_t)f->pc);
 			if (i + 1 < g->fault_cnt && g->faults[i + 1].next == next)
@@ -184,7 +199,7 @@ static void gen_insn(struct jit_gen *g, uint32_t i)
 		break;
 	case IR_OP_ARG:
 	case IR_OP_UREG:
-		jit_gen_arg(g, in);
+		jit_gen_arg(g, i);
 		break;
 	case IR_OP_ENV:
 		jit_gen_env(g, in);

@@ -157,7 +157,7 @@ static void check_params(const struct tdesc *f, const char *want)
 	char got[256] = "";
 	for (uint32_t i = 0; f && i < f->part_cnt; i++)
 		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%c%u", i ? " " : "",
-			 "a*rsx"[f->params[i].where], f->params[i].where == TDESC_LOST ? 0 : f->params[i].slot);
+			 "a*rsbx"[f->params[i].where], f->params[i].where == TDESC_LOST ? 0 : f->params[i].slot);
 	CHECK_MSG(!strcmp(got, want), "%s: parameters at \"%s\", not \"%s\"", variant, got, want);
 }
 

@@ -231,7 +231,7 @@ static void each_once(void)
 	CHECK_EQ(probe_cnt(w.t), cnt + (uint32_t)all - 1);
 	match(&w, NULL, "", "", "entry");
 	for (uint32_t i = 0; i < probe_cnt(w.t); i++)
-		if (!CHECK(probe_at(w.t, i)->id == i + 1))
+		if (!CHECK(probe_at(w.t, i)->id % 100000 == i + 1))
 			break;
 	for (uint32_t i = 1; i < w.cnt; i++)
 		if (!CHECK(w.v[i - 1] < w.v[i]))
