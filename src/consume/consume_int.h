@@ -152,6 +152,9 @@ const uint8_t *consume_val_bytes(const struct consume *, const struct plan_val *
 bool consume_val_is_string(const struct plan_val *);
 bool consume_val_is_symbol(const struct plan_val *);
 void consume_val_print_trace(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
+/* The shortest usual form of a float, double or long double; false: none of that size. */
+#define CONSUME_FLOAT_MAX 48
+bool consume_float_text(char text[CONSUME_FLOAT_MAX], const uint8_t *, uint32_t bytes);
 void consume_val_print_key(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
 void consume_val_print_raw(FILE *, const uint8_t *, uint32_t cnt);
 
