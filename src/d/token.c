@@ -22,6 +22,10 @@ const char *d_tok_text(enum d_tok_kind k)
 
 enum d_tok_kind d_keyword(const char *s, size_t len)
 {
+	static const char *const reserved[] = { "__signed__", "__const__", "__volatile__", "__restrict__", "__inline__" };
+	for (size_t i = 0; len > 2 && i < ARRAY_CNT(reserved); i++) /* as headers write them */
+		if (!strncmp(reserved[i], s, len) && (!reserved[i][len] || !strcmp(&reserved[i][len], "__")))
+			return d_keyword(s + 2, len - (reserved[i][len] ? 2 : 4));
 	for (int k = T_KEY_FIRST; k < T_CNT; k++)
 		if (!strncmp(texts[k], s, len) && !texts[k][len])
 			return (enum d_tok_kind)k;
