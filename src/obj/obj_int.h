@@ -188,6 +188,9 @@ int obj_debug_image(struct obj_proc *, struct obj_mod *, const struct obj_img *m
 int obj_minidebug_image(const struct obj_img *main, struct obj_img *ret);
 int obj_mod_frames(struct obj_proc *, struct obj_mod *, struct err *reterr);
 
+/* gotab.c: adds the functions of a Go program's own table. 0, -ENOENT: it has none, or -ENOMEM. */
+int obj_go_syms(struct obj_mod *, const struct obj_img *, uint32_t *cap);
+
 /* Finds OBJ_RANGE_COLD ones that no symbol and no frame shows (fragment.c). */
 void obj_ranges_mark_fragments(struct obj_proc *, struct obj_mod *, struct obj_range *, uint32_t cnt);
 

@@ -130,6 +130,10 @@ uint32_t patch_padding(const uint8_t *code, uint32_t cnt, uint64_t addr);
  * sorted, returns how many there are, or -errno. */
 int patch_find_returns(const struct patch_func *, uint32_t *ret_offsets, uint32_t cap, struct err *reterr);
 
+/* Offset of the instruction where the probe of the entry belongs: 0, but in functions that may begin again for
+ * want of stack (Go's) the place that they get to once for each call, with arguments and stack as at the start. */
+uint32_t patch_entry_offset(const struct patch_func *);
+
 /* Decides windows for @anchors (sorted by offset; several may share an offset,
  * and then fire in their order).  Sets each anchor's out fields; @ret_windows
  * has room for PATCH_WINDOW_CNT(anchor_cnt).  Returns the number of windows, or

@@ -65,6 +65,10 @@ bool tables_is_dispatch(struct code *, uint32_t i);
 #define DEPTH_UNKNOWN (-2)
 int depth_find(struct code *);
 
+/* growth.c: whether jump @i to the start (with nothing on the stack) begins the function again, because it called
+ * for a bigger stack; c->depth is known. */
+bool growth_restarts(const struct code *, uint32_t i);
+
 /* emit.c: upper bound of what the instructions and their probes need. */
 uint32_t emit_bound(const struct code *, uint32_t first, uint32_t end, uint32_t anchor_cnt);
 

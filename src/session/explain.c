@@ -99,7 +99,7 @@ static int offsets_of(const struct func *fn, const struct probe *p, uint32_t *re
 	if (p->kind == WIRE_SITE_USDT)
 		return usdt_offsets(fn->t, p, ret, cap);
 	if (cap)
-		ret[0] = p->kind == WIRE_SITE_ENTRY ? 0 : p->offset;
+		ret[0] = p->kind == WIRE_SITE_ENTRY ? patch_entry_offset(&fn->pf) : p->offset;
 	return 1;
 }
 

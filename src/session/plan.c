@@ -144,7 +144,7 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 		} else if (p->kind == WIRE_SITE_USDT) {
 			r = add_usdt(j, pf, &cap, probes[i]);
 		} else {
-			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
+			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? patch_entry_offset(&fn->pf) : p->offset, p->kind, probes[i]);
 		}
 	}
 	if (!r)
