@@ -84,12 +84,30 @@ static uint64_t relocated(const struct obj_img *img, uint64_t vaddr, uint64_t va
 	return value;
 }
 
-static int open_table(const struct obj_img *img, struct gotab *ret)
+static const Elf64_Shdr *section(const struct obj_img *img)
 {
 	static const char *const names[] = { ".gopclntab", ".data.rel.ro.gopclntab" };
 	const Elf64_Shdr *sh = NULL;
 	for (size_t i = 0; i < ARRAY_CNT(names) && !sh; i++)
 		sh = obj_img_section(img, names[i]);
+	return sh;
+}
+
+bool obj_go_has_table(const struct obj_img *img)
+{
+	return section(img) != NULL;
+}
+
+bool obj_module_is_go(struct obj_proc *p, struct obj_module *mod)
+{
+	const struct obj_sym *syms;
+	uint32_t cnt;
+	return !obj_module_syms(p, mod, &syms, &cnt, NULL) && obj_mod(mod)->is_go;
+}
+
+static int open_table(const struct obj_img *img, struct gotab *ret)
+{
+	const Elf64_Shdr *sh = section(img);
 	if (!sh)
 		return -ENOENT;
 	struct gotab g = { .bytes = sh->sh_size, .data = obj_img_load(img, sh->sh_offset, sh->sh_size) };

@@ -289,7 +289,8 @@ int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_
 		return rc;
 	place_all(&p, anchors, anchor_cnt, true);
 	place_all(&p, anchors, anchor_cnt, false);
-	place_otherwise(&p, anchors, anchor_cnt, holes_place);
+	if (!f->asks_where)
+		place_otherwise(&p, anchors, anchor_cnt, holes_place);
 	place_otherwise(&p, anchors, anchor_cnt, puns_place);
 	for (uint32_t i = 0; i < anchor_cnt; i++)
 		finish_anchor(&p, &anchors[i]);

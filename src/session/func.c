@@ -187,7 +187,7 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	}
 	qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
 	fn->pf = (struct patch_func){
-		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes,
+		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
 		.targets = targets.v, .target_cnt = targets.cnt,
 		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
