@@ -48,6 +48,12 @@ struct patch_range {
 	uint64_t start, end;
 };
 
+/* Five bytes in another function's host, for a short jump of this one. */
+struct patch_lend {
+	uint64_t lo, hi; /* where the hole may begin, both included */
+	uint64_t hole;   /* 0: there is none */
+};
+
 /* A function's code as it stands in memory, unpatched. */
 struct patch_func {
 	uint64_t addr;
@@ -70,6 +76,12 @@ struct patch_func {
 	 * piece of this function.  NULL: never. */
 	bool (*is_fragment)(void *arg, uint64_t addr);
 	void *fragment_arg;
+	/* Holes that neighbours lend to this function; of each it needs the hole only. */
+	const struct patch_lend *borrowed;
+	uint32_t borrowed_cnt;
+	/* Holes that this one is to lend besides; out: those that it does. Their hosts are among its windows. */
+	struct patch_lend *lends;
+	uint32_t lend_cnt;
 	/* Reads memory of the process (jump tables, frags); 0 or -errno. NULL: none. */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
 	void *read_arg;
@@ -116,12 +128,16 @@ struct patch_window {
 	uint64_t hole_addr;  /* PATCH_HOLE: where the 5-byte jump goes */
 	uint8_t hole_old[5];
 	bool hole_inside;    /* the hole is in a host, whose old bytes include it */
+	bool hole_borrowed;  /* and that host is a neighbour's */
 	uint32_t tramp_max;  /* upper bound of its trampoline's size */
 	uint64_t tramp;      /* caller's: where it stands */
 	uint64_t landing;    /* caller's: of a pun */
 };
-/* Upper bound of patch_plan's result: each anchor may need a window and a host. */
+/* Upper bound of patch_plan's result: each anchor may need a window and a host. (A hole that is lent: a host.) */
 #define PATCH_WINDOW_CNT(anchor_cnt) (2 * (anchor_cnt))
+/* Where a short jump at @addr can find its hole. */
+#define PATCH_REACH_LO(addr) ((addr) + 2 - 128)
+#define PATCH_REACH_HI(addr) ((addr) + 2 + 127)
 
 /* How many of the @cnt bytes at @code (that stand at @addr) are padding: whole nops and int3s.
  * The caller ends @cnt at the next thing that is known to start. */
