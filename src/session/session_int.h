@@ -65,6 +65,8 @@ struct target {
 	} *semas;
 	uint32_t sema_cnt;
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
+	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
+	bool loaded;            /* its libraries have come */
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 };
