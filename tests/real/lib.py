@@ -178,3 +178,14 @@ def wait_for(condition, what, timeout=30):
             return
         time.sleep(0.05)
     raise AssertionError(f'timed out waiting for {what}')
+
+
+def wait_for_value(get, timeout=30):
+    """The first true value of @get()."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        v = get()
+        if v:
+            return v
+        time.sleep(0.1)
+    raise AssertionError('timed out')
