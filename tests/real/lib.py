@@ -11,6 +11,10 @@ BUILD = os.environ.get('DYNTRACE_BUILD', 'build')
 DYNTRACE = os.path.join(BUILD, 'dyntrace')
 
 
+# A shell's background jobs ignore it, and so would the programs that are started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Skip(Exception):
     """Raised by a test that cannot run here; says why."""
 
