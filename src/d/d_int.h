@@ -22,7 +22,7 @@
 #include <string.h>
 
 #define D_NEST_MAX 150   /* parentheses, statements, declarators inside each other */
-#define D_DEPTH_MAX 1000 /* height of an expression's tree */
+#define D_DEPTH_MAX 5500 /* height of an expression's tree */
 #define D_DIAG_MAX 20    /* further mistakes are not reported */
 #define D_PREC_CNT 10    /* arg0 .. arg9 */
 
@@ -404,6 +404,7 @@ struct d_compiler {
 	struct d_block *blocks;
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
+	struct d_map strs;  /* of the image: 1 + the offset of each */
 	struct d_map seen;  /* identifiers that looked like variables */
 	struct d_basics t;
 	struct d_map exts, ext_missing, print_types; /* by description; by name; by type */

@@ -139,11 +139,19 @@ static struct d_place behind_line(struct d_place at)
 	return at;
 }
 
+/* Characters up to the closing quote, or to where it should have been. */
+static size_t string_room(const char *s, char quote)
+{
+	size_t n = 0;
+	while (s[n] && s[n] != quote && s[n] != '\n')
+		n += s[n] == '\\' && s[n + 1] && s[n + 1] != '\n' ? 2 : 1;
+	return n;
+}
+
 void d_lex_string(struct d_parser *p, struct d_tok *t)
 {
 	char quote = p->text[p->pos++];
-	size_t cap = strcspn(p->text + p->pos, "\n");
-	char *buf = d_alloc(p->c, cap + 2);
+	char *buf = d_alloc(p->c, string_room(p->text + p->pos, quote) + 2);
 	size_t len = 0;
 	while (p->text[p->pos] != quote) {
 		if (!p->text[p->pos])
