@@ -47,6 +47,9 @@ struct tdesc_param {
 	const struct tdesc *type;
 	enum tdesc_where where;
 	uint32_t slot;
+	/* Arguments of the kernel's probes: what D makes of it, by D's name for that ("psinfo_t *"); NULL: nothing. */
+	const char *d_type;
+	bool is_xlated;   /* by the translator from type to d_type; else it is of that type by itself */
 };
 
 struct tdesc {

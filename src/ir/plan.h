@@ -27,6 +27,7 @@ struct plan_val {
 	uint32_t size;  /* of scalars: 1, 2, 4, 8; always stored as 8 bytes, extended; of bytes: 1 for characters */
 	bool is_signed;
 	bool sref;
+	bool is_kernel; /* PLAN_USTACK: the addresses are of the kernel */
 	uint32_t depth; /* ustack frames asked for */
 	uint32_t strbytes; /* ustack(n, m): m */
 };
@@ -85,6 +86,8 @@ struct plan_clause {
 	bool speculates;   /* the payload has at spec_off the token of the record's speculation, or 0 */
 	uint32_t spec_off;
 	uint32_t spec_bytes; /* what such a record counts for the size of its speculation */
+	uint32_t pid_off;  /* of the process whose addresses are in the record, where that is not the one that ran
+	                    * the program; WIRE_NONE: no such addresses */
 	bool is_default;   /* empty body: prints only the probe's line */
 	/* Probe descriptions, as written after macro expansion. */
 	struct plan_probe_desc {
@@ -100,6 +103,7 @@ struct plan_agg {
 	struct plan_val *keys; /* owned */
 	uint32_t key_cnt;
 	uint32_t key_bytes; /* of the fixed part */
+	uint32_t pid_off; /* as in struct plan_clause */
 	bool is_signed;     /* of the aggregated value, for sum, min, max */
 };
 

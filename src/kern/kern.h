@@ -55,4 +55,7 @@ uint64_t kern_symbol(const char *name);
  * ("vmlinux" for the kernel itself). NULL: none, or addresses are hidden. Kept by the room. */
 const char *kern_symbolize(uint64_t addr, uint64_t *ret_start, const char **ret_module);
 
+/* The lowest address of a module's symbols. */
+uint64_t kern_module_start(const char *module);
+
 #endif

@@ -154,3 +154,12 @@ uint64_t kern_symbol(const char *name)
 			return table.v[i].addr;
 	return 0;
 }
+
+uint64_t kern_module_start(const char *module)
+{
+	load();
+	for (uint32_t i = 0; i < table.cnt; i++)
+		if (!strcmp(table.v[i].module, module))
+			return table.v[i].addr;
+	return 0;
+}

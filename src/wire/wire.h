@@ -102,6 +102,7 @@ enum wire_env {
 	WIRE_ENV_CLAUSE,        /* D's `epid` less 1 */
 	WIRE_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
 	WIRE_ENV_PSARGS,        /* sref: command and arguments, as far as 80 characters go */
+	WIRE_ENV_IN_KERNEL,     /* 1 where the kernel runs the program, else 0 */
 	WIRE_ENV_CNT
 };
 
