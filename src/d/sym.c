@@ -69,13 +69,21 @@ static const struct {
 	{ "DTRACEFLT_LIBRARY", WIRE_FAULT_LIBRARY },
 };
 
+/* A pointer to it; what it has is looked up when somebody asks. */
+static struct d_type *kernel_struct(struct d_compiler *c, const char *tag)
+{
+	struct d_type *t = d_net_weak_struct(c, tag);
+	t->is_incomplete = true;
+	return d_type_ptr(c, t);
+}
+
 static struct d_var *add_builtin(struct d_compiler *c, const char *name, const char *type, uint32_t what)
 {
 	struct d_type *t = c->t.ulong;
 	if (type && !strcmp(type, "string"))
 		t = c->t.string;
 	else if (type && !strcmp(type, "task_struct"))
-		t = d_type_ptr(c, d_net_weak_struct(c, type));
+		t = kernel_struct(c, type);
 	else if (type && !strcmp(type, "int"))
 		t = c->t.int_;
 	else if (type)
