@@ -58,4 +58,16 @@ const char *kern_symbolize(uint64_t addr, uint64_t *ret_start, const char **ret_
 /* The lowest address of a module's symbols. */
 uint64_t kern_module_start(const char *module);
 
+/* ---- BTF ---- */
+
+/* Bytes from the start of struct @tag to a member ("sa.sa_handler": of a member); -ENOENT: there is none, or no BTF. */
+int64_t kern_offsetof(const char *tag, const char *path);
+/* Words that the kernel passes to who is attached to a tracepoint; -1: nobody knows. */
+int kern_raw_words(const char *event);
+
+/* Whether programs can be attached to functions; if not, why. */
+bool kern_can_fentry(struct err *reterr);
+/* Whether this process may load programs into the kernel; if not, why. */
+bool kern_may_trace(struct err *reterr);
+
 #endif

@@ -11,6 +11,10 @@ char *kern_tracefs_read(const char *path);
 /* text.c: a whole file; NULL and errno. @dir: as for openat(). */
 char *kern_text_read(int dir, const char *path);
 
+/* btf.c: the kernel's; NULL: it has none. */
+struct btf;
+struct btf *kern_btf(void);
+
 /* syms.c: each symbol of the kernel; a result that is not 0 ends the walk. */
 typedef int kern_syms_fn(void *arg, uint64_t addr, char kind, const char *name, const char *module);
 int kern_syms_each(kern_syms_fn *, void *arg);

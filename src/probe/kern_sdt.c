@@ -38,9 +38,9 @@ static const struct probe_kern proc[] = {
 static const struct probe_kern sched[] = {
 	{ "sched", "change-pri", { RAW("sched", "sched_pi_setprio", AS_IS) }, { LWP_AND_PROCESS } },
 	{ "sched", "dequeue", { RAW("sched", "sched_switch", SWITCH_OUT) },
-	  { LWP_AND_PROCESS, { "cpuinfo_t *", NULL, 2 }, { "int", NULL, 3 } } },
-	{ "sched", "enqueue", { RAW("sched", "sched_wakeup", AS_IS), RAW("sched", "sched_wakeup_new", AS_IS) },
-	  { LWP_AND_PROCESS, { "cpuinfo_t *", NULL, 2 } } },
+	  { LWP_AND_PROCESS, { "int", "cpuinfo_t *", 2 }, { "int", NULL, 3 } } },
+	{ "sched", "enqueue", { RAW("sched", "sched_wakeup", ENQUEUED), RAW("sched", "sched_wakeup_new", ENQUEUED) },
+	  { LWP_AND_PROCESS, { "int", "cpuinfo_t *", 2 } } },
 	{ "sched", "off-cpu", { RAW("sched", "sched_switch", NEXT) }, { LWP_AND_PROCESS } },
 	{ "sched", "on-cpu", { RAW("sched", "sched_exit_tp", IF_FIRST) }, { } },
 	{ "sched", "preempt", { RAW("sched", "sched_switch", IF_FIRST) }, { } },

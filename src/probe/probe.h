@@ -39,7 +39,8 @@ enum probe_kern_recipe {
 	PROBE_KERN_NEXT,           /* arg0 = arg2 */
 	PROBE_KERN_IF_SLEEPS,      /* arg3, the state of who leaves, is not zero, and it was not preempted */
 	PROBE_KERN_IF_FIRST,       /* arg0 is not zero */
-	PROBE_KERN_SWITCH_OUT,     /* arg0 = arg1, if arg3 is not zero: it leaves the queue */
+	PROBE_KERN_SWITCH_OUT,     /* arg0 = arg1, if it sleeps: it leaves the queue; arg2 = CPU, arg3 = 0 */
+	PROBE_KERN_ENQUEUED,       /* arg2 = the CPU of task arg0 */
 	PROBE_KERN_RQ_BIO,         /* arg0 = the first bio of the request arg0 */
 	PROBE_KERN_NONE_LEFT,      /* no arguments */
 	PROBE_KERN_RECIPE_CNT
@@ -52,6 +53,7 @@ struct probe_kern_place {
 	const char *group, *name; /* of a tracepoint, system call or counter; live as long as the process */
 	uint32_t counter_type;    /* PROBE_KERN_COUNTER: as perf_event_open() has them */
 	uint64_t counter;
+	bool not_user, not_kernel; /* what is not counted */
 	uint64_t period;          /* of a counter; of a clock in ns */
 };
 /* An argument, as D sees it. */

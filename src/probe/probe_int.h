@@ -27,7 +27,7 @@ struct probe_provider {
 	const char *name;
 	int (*match)(const struct probe_query *, struct found *);
 };
-extern const struct probe_provider probe_dtrace, probe_profile, probe_kernel, probe_usdt, probe_pid;
+extern const struct probe_provider probe_dtrace, probe_profile, probe_kernel, probe_cpc, probe_fbt, probe_usdt, probe_pid;
 
 /* kern_sdt.c: per provider */
 extern const struct probe_kern *const probe_kern_sdt[];

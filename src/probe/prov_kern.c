@@ -18,7 +18,7 @@
 
 static const char *const provs[] = { "syscall", "sdt", "rawtp", "proc", "sched", "io" };
 
-bool probe_may_be_kernel(const struct probe_spec *s)
+static bool may_be_listed(const struct probe_spec *s)
 {
 	static const char *const tool[] = { "BEGIN", "END", "ERROR" };
 	for (size_t i = 0; i < ARRAY_CNT(tool); i++)
@@ -30,6 +30,13 @@ bool probe_may_be_kernel(const struct probe_spec *s)
 		if (probe_glob(s->prov, provs[i]))
 			return true;
 	return false;
+}
+
+bool probe_may_be_kernel(const struct probe_spec *s)
+{
+	bool is_profile = probe_glob(s->prov, "profile") && (!strncmp(s->name, "profile-", 8) || (*s->prov && !*s->name));
+	bool is_cpc = *s->prov && probe_glob(s->prov, "cpc");
+	return may_be_listed(s) || is_cpc || (is_profile && kern_may_trace(NULL));
 }
 
 /* ---- the list ---- */
@@ -135,7 +142,7 @@ static int match(const struct probe_query *q, struct found *f)
 {
 	struct walk w = { .spec = q->spec, .found = f, .id = ID_FIRST };
 	uint32_t before = f->cnt;
-	if (!probe_may_be_kernel(q->spec))
+	if (!may_be_listed(q->spec))
 		return 0;
 	int rc = walk_syscalls(&w);
 	rc = rc ? rc : walk_events(&w, "sdt", PROBE_KERN_EVENT);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Getting into a process: what of ours is mapped there. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -210,6 +210,8 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj;
+	if (s->opts.watch)
+		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
 	return r ? r : target_create(s, inj, false, ret_proc, reterr);
 }
@@ -238,7 +240,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
-	int r = target_create(s, inj, true, ret_proc, reterr);
+	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
@@ -270,7 +272,7 @@ int session_go(struct session *s, struct err *reterr)
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
-		if (!r && !t->gone)
+		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);
 		if (t->inj)
 			target_go(t);
