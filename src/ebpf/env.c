@@ -55,6 +55,7 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_PROBENAME: site_str(g, offsetof(struct wire_site, name)); break;
 	case WIRE_ENV_PROBEID: site_word(g, offsetof(struct wire_site, probe_id)); break;
 	case WIRE_ENV_CLAUSE: emit_const(g, 0, g->prog->clause); break;
+	case WIRE_ENV_IN_KERNEL: emit_const(g, 0, 1); break;
 	case WIRE_ENV_RET_OFFSET: case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
 	}
 }
