@@ -320,12 +320,18 @@ uint32_t lw_store(struct lw *l, const struct lw_place *p, uint32_t v, const stru
 
 /* ---- built-in variables ---- */
 
+static uint32_t read_ureg(struct lw *l, int64_t i)
+{
+	uint64_t k = (uint64_t)(i - WIRE_XMM0);
+	return i < WIRE_XMM0 ? read_reg(l, IR_OP_UREG, i) : lw_call(l, IR_HELPER_xmm, &k, 1);
+}
+
 uint32_t lw_builtin(struct lw *l, struct d_node *n)
 {
 	uint32_t what = n->var->id;
 	uint64_t k = what;
 	if (what == D_B_UREGS)
-		return read_reg(l, IR_OP_UREG, n->args->val);
+		return read_ureg(l, n->args->val);
 	if (what <= D_B_ARG0 + 5)
 		return read_reg(l, IR_OP_ARG, what - D_B_ARG0);
 	if (what <= D_B_ARG9)
