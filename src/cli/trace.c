@@ -37,14 +37,22 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 #define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
 #define LEAST_BYTES 4096u
 
+#define KERNEL_THREAD_BYTES (1ull << 19)
 #define KERNEL_THREADS 64u /* of processes, in memory that is the kernel's */
+
+static uint64_t at_most(uint64_t v, uint64_t max)
+{
+	return v < max ? v : max;
+}
 
 static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
+	/* What the kernel shares with processes is there in full for each of their threads. */
+	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
 	return (struct session_opts){
-		.ring_bytes = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
-		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
+		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize,
 		.kernel = cli->has_kernel, .watch = cli->has_kernel && !cli->has_user,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,

@@ -418,6 +418,7 @@ struct d_compiler {
 	uint32_t src_cnt;
 	struct d_node *tops, **top_tail;
 	bool checked;
+	struct d_type *task_ptr; /* of curthread, in scripts about the kernel */
 	bool any_kernel; /* the kernel runs some clause: names of processes are no interned strings */
 	struct d_xlator *xlators, **xlator_tail;
 	struct d_pragma *pragmas; /* that name what may be defined later */

@@ -44,7 +44,7 @@ static const struct {
 	{ "probefunc", "string", D_B_ENV + WIRE_ENV_PROBEFUNC }, { "probename", "string", D_B_ENV + WIRE_ENV_PROBENAME },
 	{ "id", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "epid", "uint64_t", D_B_EPID },
 	{ "ucaller", "uint64_t", D_B_UCALLER }, { "errno", "int", D_B_ERRNO }, { "ipl", "uint_t", D_B_ZERO },
-	{ "vtimestamp", "uint64_t", D_B_VTIMESTAMP }, { "curthread", "task_struct", D_B_CURTHREAD },
+	{ "vtimestamp", "uint64_t", D_B_VTIMESTAMP }, { "curthread", "uint64_t", D_B_CURTHREAD },
 	{ "ustackdepth", "uint32_t", D_B_USTACKDEPTH }, { "stackdepth", "uint32_t", D_B_KSTACKDEPTH },
 	{ "caller", "uintptr_t", D_B_KCALLER },
 };
@@ -73,21 +73,11 @@ static const struct {
 	{ "DTRACEFLT_LIBRARY", WIRE_FAULT_LIBRARY },
 };
 
-/* A pointer to it; what it has is looked up when somebody asks. */
-static struct d_type *kernel_struct(struct d_compiler *c, const char *tag)
-{
-	struct d_type *t = d_net_weak_struct(c, tag);
-	t->is_incomplete = true;
-	return d_type_ptr(c, t);
-}
-
 static struct d_var *add_builtin(struct d_compiler *c, const char *name, const char *type, uint32_t what)
 {
 	struct d_type *t = c->t.ulong;
 	if (type && !strcmp(type, "string"))
 		t = c->t.string;
-	else if (type && !strcmp(type, "task_struct"))
-		t = kernel_struct(c, type);
 	else if (type && !strcmp(type, "int"))
 		t = c->t.int_;
 	else if (type)
@@ -100,6 +90,10 @@ static struct d_var *add_builtin(struct d_compiler *c, const char *name, const c
 
 void d_syms_init(struct d_compiler *c)
 {
+	/* What it has is looked up when somebody asks. */
+	struct d_type *task = d_net_weak_struct(c, d_intern(c, "task_struct", 11));
+	task->is_incomplete = true;
+	c->task_ptr = d_type_ptr(c, task);
 	for (uint32_t i = 0; i < D_PREC_CNT; i++) {
 		char name[8] = { 'a', 'r', 'g', (char)('0' + i) };
 		add_builtin(c, name, "int64_t", D_B_ARG0 + i);

@@ -17,6 +17,7 @@
 
 #define MIB (1ULL << 20)
 #define KERNEL_SITES 8192u
+#define KERNEL_UNW_BYTES (32 * MIB)
 #define KERNEL_STR_BYTES (1ULL << 19)
 /* A hint, away from where programs and the kernel put things: an address of the
  * traced program that the tool's own probes read is not to look like one of ours. */
@@ -42,7 +43,7 @@ static void layout_kernel(struct session *s, struct wire_layout_in *in)
 	in->thread_cnt += ebpf_slot_cnt();
 	in->site_cap = KERNEL_SITES;
 	in->str_cap += KERNEL_STR_BYTES - 64 * MIB;
-	in->unw_bytes = WIRE_PAGE;
+	in->unw_bytes = s->uses_stacks && !s->opts.watch ? KERNEL_UNW_BYTES : WIRE_PAGE;
 	ebpf_layout(in, s->image);
 }
 
@@ -177,6 +178,17 @@ void session_tool_reads(struct session *s, pid_t pid)
 	thread_at(s, 0)->mem_pid = (uint32_t)pid;
 }
 
+/* Of the kernel's memory there are no private copies: the first page is one of our own with the same in it. */
+static int own_head(struct session *s, struct err *reterr)
+{
+	uint8_t head[WIRE_PAGE];
+	memcpy(head, s->shm, sizeof(head));
+	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	memcpy(s->shm, head, sizeof(head));
+	return 0;
+}
+
 static int fill(struct session *s, struct err *reterr)
 {
 	memcpy((uint8_t *)s->shm + s->shm->agg_desc_off, s->image->aggs, s->image->agg_cnt * sizeof(struct wire_agg));
@@ -185,8 +197,10 @@ static int fill(struct session *s, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
 	int r = clock_calibrate(s->shm, reterr);
-	if (!r && s->opts.kernel)
-		return skern_create(s, s->kern_slot, reterr);
+	if (!r && s->opts.kernel) {
+		r = skern_create(s, s->kern_slot, reterr);
+		return r ? r : own_head(s, reterr);
+	}
 	return r ? r : copy_what_is_fixed(s, reterr);
 }
 

@@ -96,11 +96,15 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	if (r)
 		return r;
 	t->shm_bytes = t->s->shm->bytes;
-	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE,
-			remote, 0, &t->shm_addr, reterr);
+	/* The kernel's memory is there already, and what was mapped without the right to write never gets it. */
+	bool in_full = t->s->opts.kernel;
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, in_full ? PROT_READ | PROT_WRITE : PROT_NONE,
+			MAP_SHARED | MAP_NORESERVE, remote, 0, &t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
 		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
+	if (in_full)
+		return remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 	r = remote_mem(t, SYS_munlock, 0, reterr);
 	if (!r)
 		r = remote_mem(t, SYS_mprotect, PROT_READ | PROT_WRITE, reterr);
