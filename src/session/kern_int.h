@@ -32,4 +32,7 @@ void watch_refresh(struct session *);
 struct obj_proc *watch_obj(struct session *, uint32_t proc);
 void watch_deinit(struct session *);
 
+/* explain_kern.c */
+void explain_kernel(const struct probe *, FILE *out);
+
 #endif
