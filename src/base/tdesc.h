@@ -36,17 +36,23 @@ struct tdesc_enumerator {
 enum tdesc_where {
 	TDESC_ARG,    /* in argN, N = slot */
 	TDESC_AT_ARG, /* in memory that argN points to */
-	TDESC_REGS,   /* in argN and, if it is longer, argN+1; a result: in rax and rdx */
+	TDESC_WORDS,  /* word by word in what slots[] says */
 	TDESC_STACK,  /* in memory: slot words behind the return address */
-	TDESC_BITS,   /* a floating-point number whose bits are in argN */
-	TDESC_LOST,   /* in floating-point registers, or in pieces */
+	TDESC_LOST,   /* on the floating-point stack, or the language has other rules */
 };
+/* A word of TDESC_WORDS: N for argN, or one of these. */
+#define TDESC_NO_WORD UINT32_MAX /* it is shorter */
+#define TDESC_XMM(n) (0x100u | (n))
+#define TDESC_RDX 0x200u         /* of a result; arg1 is rax */
 
 struct tdesc_param {
 	const char *name; /* NULL: none */
 	const struct tdesc *type;
 	enum tdesc_where where;
-	uint32_t slot;
+	union {
+		uint32_t slot;
+		uint32_t slots[2]; /* TDESC_WORDS */
+	};
 };
 
 struct tdesc {
@@ -67,6 +73,7 @@ struct tdesc {
 	};
 	uint32_t part_cnt;
 	enum tdesc_where where; /* of a function's result */
+	uint32_t slots[2];      /* likewise, TDESC_WORDS */
 	bool is_varargs;
 };
 

@@ -148,8 +148,9 @@ const struct tdesc *cli_usdt_proto(struct cli_usdt_type **list, struct ctype_db 
 		const struct tdesc *t = i < u->type_cnt ? parse(list, db, obj_usdt_type(u, i, &native)) : NULL;
 		const struct tdesc *plain = tdesc_resolve(t);
 		bool is_float = plain ? plain->kind == TDESC_FLOAT : args.v[i].is_float;
-		f->params[i] = (struct tdesc_param){ .type = plain && plain->kind != TDESC_VOID ? t : by_size(&args.v[i]), .slot = i,
-						     .where = is_float ? TDESC_BITS : TDESC_ARG };
+		f->params[i] = (struct tdesc_param){ .type = plain && plain->kind != TDESC_VOID ? t : by_size(&args.v[i]),
+						     .where = is_float ? TDESC_WORDS : TDESC_ARG,
+						     .slots = { i, TDESC_NO_WORD } };
 	}
 	f->type = (struct tdesc){ .kind = TDESC_FUNC, .loaded = true, .params = f->params, .part_cnt = args.cnt };
 	return &f->type;

@@ -64,21 +64,11 @@ static void put_enum(struct printer *p, const struct plan_type *t, int64_t v)
 
 static void put_float(struct printer *p, const struct plan_type *t, const uint8_t *at)
 {
-	float f;
-	double d;
-	long double l;
-	if (t->bytes == sizeof(f)) {
-		memcpy(&f, at, sizeof(f));
-		fprintf(p->out, "%g", (double)f);
-	} else if (t->bytes == sizeof(d)) {
-		memcpy(&d, at, sizeof(d));
-		fprintf(p->out, "%g", d);
-	} else if (t->bytes == sizeof(l)) {
-		memcpy(&l, at, sizeof(l));
-		fprintf(p->out, "%Lg", l);
-	} else {
+	char text[CONSUME_FLOAT_MAX];
+	if (consume_float_text(text, at, t->bytes))
+		fputs(text, p->out);
+	else
 		fprintf(p->out, "?(%u byte value)", t->bytes);
-	}
 }
 
 static void put_scalar(struct printer *p, const struct plan_type *t, const struct plan_part *part, const uint8_t *at)

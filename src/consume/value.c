@@ -96,6 +96,38 @@ static int64_t text_len(const uint8_t *p, uint32_t cnt)
 	return i == cnt && len ? len : -1;
 }
 
+bool consume_float_text(char text[CONSUME_FLOAT_MAX], const uint8_t *p, uint32_t bytes)
+{
+	float f;
+	double d;
+	long double l;
+	if (bytes == sizeof(f)) {
+		memcpy(&f, p, sizeof(f));
+		d = (double)f;
+	} else if (bytes == sizeof(d)) {
+		memcpy(&d, p, sizeof(d));
+	} else if (bytes == sizeof(l)) {
+		memcpy(&l, p, sizeof(l));
+		snprintf(text, CONSUME_FLOAT_MAX, "%Lg", l);
+		return true;
+	} else {
+		return false;
+	}
+	snprintf(text, CONSUME_FLOAT_MAX, "%g", d);
+	return true;
+}
+
+static bool print_float(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src, bool quiet)
+{
+	char text[CONSUME_FLOAT_MAX];
+	uint32_t cnt;
+	const uint8_t *p = v->is_float && !c->opts.rawbytes ? consume_val_bytes(c, v, src, &cnt) : NULL;
+	if (!p || !consume_float_text(text, p, cnt))
+		return false;
+	fprintf(fp, quiet ? "%s" : " %16s", text);
+	return true;
+}
+
 static void print_bytes(struct consume *c, FILE *fp, const uint8_t *p, uint32_t cnt, int width)
 {
 	int64_t len = c->opts.rawbytes ? -1 : text_len(p, cnt);
@@ -163,7 +195,7 @@ static void raw_scalar(FILE *fp, const struct plan_val *v, const struct datum_sr
 void consume_val_print_trace(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
 {
 	uint32_t cnt;
-	if (print_addr(c, fp, v, src))
+	if (print_addr(c, fp, v, src) || print_float(c, fp, v, src, c->opts.quiet))
 		return;
 	if (v->kind == PLAN_BYTES || consume_val_is_string(v)) {
 		const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
@@ -180,20 +212,27 @@ void consume_val_print_trace(struct consume *c, FILE *fp, const struct plan_val 
 	}
 }
 
-void consume_val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+int consume_val_key_width(const struct plan_val *v)
+{
+	return v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 8 : 16;
+}
+
+void consume_val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src, bool packed)
 {
 	uint32_t cnt;
-	if (print_addr(c, fp, v, src))
+	if (print_addr(c, fp, v, src) || print_float(c, fp, v, src, false))
 		return;
 	if (v->kind == PLAN_BYTES || consume_val_is_string(v)) {
 		const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
-		if (v->kind == PLAN_BYTES)
+		if (packed)
+			fprintf(fp, " %16.*s", (int)strnlen((const char *)p, cnt), p);
+		else if (v->kind == PLAN_BYTES)
 			print_bytes(c, fp, p, cnt, 50);
 		else
 			print_string(fp, p, cnt, 50);
 		return;
 	}
-	int width = v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 8 : 16;
+	int width = consume_val_key_width(v);
 	uint64_t u = consume_val_u64(v, src);
 	/* By size alone, whatever the type says: one and two bytes without sign, more with it. */
 	long long i = v->size == 1 ? (uint8_t)u : v->size == 2 ? (uint16_t)u : v->size == 4 ? (int32_t)u : (int64_t)u;

@@ -83,10 +83,9 @@ static void place_pair(struct regs *r, struct tdesc_param *p, const enum class v
 		place_stack(r, p, bytes);
 		return;
 	}
-	p->where = sses ? TDESC_LOST : TDESC_REGS;
-	p->slot = r->ints;
-	r->ints += ints;
-	r->sses += sses;
+	p->where = TDESC_WORDS;
+	for (int i = 0; i < 2; i++)
+		p->slots[i] = v[i] == CLASS_INT ? r->ints++ : v[i] == CLASS_SSE ? TDESC_XMM(r->sses++) : TDESC_NO_WORD;
 }
 
 static void place(struct ctype_db *db, struct regs *r, struct tdesc_param *p)
@@ -112,6 +111,15 @@ static void place(struct ctype_db *db, struct regs *r, struct tdesc_param *p)
 		place_int(r, p);
 }
 
+static void place_result_words(struct tdesc *f, const enum class v[2])
+{
+	uint32_t ints = 0, sses = 0;
+	f->where = TDESC_WORDS;
+	for (int i = 0; i < 2; i++)
+		f->slots[i] = v[i] == CLASS_SSE ? TDESC_XMM(sses++) : v[i] != CLASS_INT ? TDESC_NO_WORD :
+			      ints++ ? TDESC_RDX : 1;
+}
+
 /* Where the result is; true if the caller gave an address for it, as a first argument. */
 static bool place_result(struct ctype_db *db, struct tdesc *f)
 {
@@ -123,14 +131,19 @@ static bool place_result(struct ctype_db *db, struct tdesc *f)
 	else
 		v[0] = CLASS_MEM;
 	if (is_sou && v[0] != CLASS_MEM && v[1] != CLASS_MEM) {
-		f->where = v[0] == CLASS_SSE || v[1] == CLASS_SSE ? TDESC_LOST : TDESC_REGS;
+		place_result_words(f, v);
 		return false;
 	}
 	if (is_sou) {
 		f->where = TDESC_AT_ARG;
 		return true;
 	}
-	f->where = t->kind == TDESC_FLOAT ? TDESC_LOST : t->bytes > 8 ? TDESC_REGS : TDESC_ARG;
+	if (v[0] == CLASS_MEM)
+		f->where = TDESC_LOST;
+	else if (v[0] == CLASS_SSE || t->bytes > 8)
+		place_result_words(f, v);
+	else
+		f->where = TDESC_ARG;
 	return false;
 }
 

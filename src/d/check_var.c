@@ -162,6 +162,11 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 
 /* ---- a[b] ---- */
 
+static bool is_reg(int64_t i)
+{
+	return (i >= 0 && i < WIRE_REG_CNT) || (i >= WIRE_XMM0 && i < WIRE_XMM0 + WIRE_XMM_CNT);
+}
+
 static void check_uregs(struct d_compiler *c, struct d_node *n)
 {
 	struct d_node *a = n->args;
@@ -173,7 +178,7 @@ static void check_uregs(struct d_compiler *c, struct d_node *n)
 		d_error(c, a->at, "D_PROTO_ARG", "uregs[ ] argument #1 is incompatible with "
 			"prototype:\n\tprototype: integer constant\n"
 			"\t argument: %s", d_type_str(c, a->type));
-	else if (a->is_const && (a->val < 0 || a->val >= WIRE_REG_CNT))
+	else if (a->is_const && !is_reg(a->val))
 		d_error(c, a->at, "D_REGS_IDX", "index %lld is out of range for array uregs", (long long)a->val);
 }
 

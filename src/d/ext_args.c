@@ -80,11 +80,11 @@ static void become_cast(struct d_compiler *c, struct d_node *n, struct d_type *t
 	n->is_target = true;
 }
 
-static struct d_node *reg_node(struct d_compiler *c, const struct d_node *at, const char *reg)
+static struct d_node *reg_node(struct d_compiler *c, const struct d_node *at, struct d_node *index)
 {
 	struct d_node *n = node(c, N_INDEX, at);
 	n->l = word(c, at, "uregs");
-	n->args = word(c, at, reg);
+	n->args = index;
 	return n;
 }
 
@@ -93,7 +93,7 @@ static struct d_node *stack_word(struct d_compiler *c, const struct d_node *at, 
 {
 	struct d_node *sum = node(c, N_BINARY, at);
 	sum->op = T_ADD;
-	sum->l = reg_node(c, at, "R_SP");
+	sum->l = reg_node(c, at, word(c, at, "R_SP"));
 	sum->r = int_node(c, at, 8 + 8ul * i);
 	sum->height = 2;
 	return sum;
@@ -157,8 +157,7 @@ static void become_pair(struct d_compiler *c, struct d_node *n, struct d_type *t
 struct arg {
 	const struct tdesc *type;
 	enum tdesc_where where;
-	uint32_t slot;
-	bool is_result;
+	uint32_t slots[2];
 };
 
 static bool is_pid(const struct plan_probe_desc *d)
@@ -184,23 +183,25 @@ static bool arg_of(const struct tdesc *f, bool is_return, int64_t i, struct arg 
 {
 	static const struct tdesc offset = { .kind = TDESC_INT, .name = "uint64_t", .bytes = 8, .loaded = true };
 	if (is_return && i == 0) {
-		*ret = (struct arg){ &offset, TDESC_ARG, 0, false };
+		*ret = (struct arg){ &offset, TDESC_ARG, { 0, TDESC_NO_WORD } };
 		return true;
 	}
 	if (is_return && i == 1 && f->base && f->base->kind != TDESC_VOID) {
-		*ret = (struct arg){ f->base, f->where, 1, true };
+		*ret = (struct arg){ f->base, f->where, { 1, TDESC_NO_WORD } };
+		if (f->where == TDESC_WORDS)
+			memcpy(ret->slots, f->slots, sizeof(ret->slots));
 		return true;
 	}
 	if (is_return || i < 0 || i >= (int64_t)f->part_cnt)
 		return false;
-	*ret = (struct arg){ f->params[i].type, f->params[i].where, f->params[i].slot, false };
+	*ret = (struct arg){ f->params[i].type, f->params[i].where, { f->params[i].slots[0], f->params[i].slots[1] } };
 	return true;
 }
 
 static bool same_arg(struct d_compiler *c, const struct arg *a, const struct arg *b)
 {
-	return a->where == b->where && (a->where == TDESC_LOST || a->slot == b->slot) &&
-		d_type_same(d_ext_type(c, a->type), d_ext_type(c, b->type));
+	return a->where == b->where && (a->where == TDESC_LOST || a->slots[0] == b->slots[0]) &&
+		(a->where != TDESC_WORDS || a->slots[1] == b->slots[1]) && d_type_same(d_ext_type(c, a->type), d_ext_type(c, b->type));
 }
 
 static void unstable(struct d_compiler *c, const struct d_node *n, const struct plan_probe_desc *d)
@@ -270,24 +271,33 @@ static bool index_ok(struct d_compiler *c, struct d_node *n)
 	return false;
 }
 
+static struct d_node *word_node(struct d_compiler *c, const struct d_node *at, uint32_t slot)
+{
+	if (slot == TDESC_NO_WORD)
+		return int_node(c, at, 0);
+	if (slot == TDESC_RDX)
+		return reg_node(c, at, word(c, at, "R_RDX"));
+	if (slot >= TDESC_XMM(0))
+		return reg_node(c, at, int_node(c, at, WIRE_XMM0 + slot - TDESC_XMM(0)));
+	return arg_node(c, at, slot);
+}
+
 static void become_arg(struct d_compiler *c, struct d_node *n, const struct arg *a)
 {
 	struct d_type *t = d_ext_type(c, a->type);
-	bool in_word = a->where == TDESC_ARG && a->slot < D_PREC_CNT;
+	uint32_t slot = a->slots[0];
+	bool in_word = a->where == TDESC_ARG && slot < D_PREC_CNT;
 	if (a->where == TDESC_LOST || (in_word && !d_is_scalar(t)))
-		d_error(c, n->at, "D_ARGS_TYPE", "args[%lld] of type %s is not in an integer register: this version "
-			"cannot read it", (long long)n->args->val, d_type_str(c, t));
+		d_error(c, n->at, "D_ARGS_TYPE", "args[%lld] of type %s is in no register that can be read: uregs[] "
+			"and copyin() show what there is", (long long)n->args->val, d_type_str(c, t));
 	else if (in_word)
-		become_cast(c, n, t, arg_node(c, n, a->slot));
-	else if (a->where == TDESC_BITS && a->slot < D_PREC_CNT)
-		become_pair(c, n, t, arg_node(c, n, a->slot), int_node(c, n, 0));
-	else if (a->where == TDESC_REGS)
-		become_pair(c, n, t, arg_node(c, n, a->slot),
-			    a->is_result ? reg_node(c, n, "R_RDX") : arg_node(c, n, a->slot + 1));
-	else if (a->where == TDESC_AT_ARG && a->slot < D_PREC_CNT)
-		become_deref(c, n, t, arg_node(c, n, a->slot));
+		become_cast(c, n, t, arg_node(c, n, slot));
+	else if (a->where == TDESC_WORDS)
+		become_pair(c, n, t, word_node(c, n, slot), word_node(c, n, a->slots[1]));
+	else if (a->where == TDESC_AT_ARG && slot < D_PREC_CNT)
+		become_deref(c, n, t, arg_node(c, n, slot));
 	else /* arg6 is the first word of the stack */
-		become_deref(c, n, t, stack_word(c, n, a->where == TDESC_ARG ? a->slot - 6 : a->slot));
+		become_deref(c, n, t, stack_word(c, n, a->where == TDESC_ARG ? slot - 6 : slot));
 }
 
 void d_check_args_index(struct d_compiler *c, struct d_node *n)

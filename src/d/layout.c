@@ -127,6 +127,7 @@ static struct plan_val val_of(const struct d_compiler *c, struct d_type *t, uint
 	} else if (d_is_whole(t)) {
 		v.kind = PLAN_BYTES;
 		v.size = t->kind == D_T_ARRAY && t->align == 1;
+		v.is_float = t->kind == D_T_FLOAT;
 		*ret_tail = (uint32_t)align_up(t->size, 8);
 	} else {
 		int_val(&v, t);

@@ -196,12 +196,10 @@ uint32_t lw_load_int(struct lw *l, const struct lw_place *from, uint32_t size, b
 	}
 }
 
-/* A string that is part of a variable, by its address: struct wire_str. */
 static uint32_t load_part_str(struct lw *l, const struct lw_place *p)
 {
-	uint32_t chars = lw_opk(l, IR_OP_ADD, lw_place_addr(l, p), offsetof(struct wire_str, s));
-	uint64_t args[] = { chars, lw_const(l, 0), lw_str_slot(l) };
-	return lw_call(l, IR_HELPER_copyinstr, args, 3);
+	uint64_t args[] = { lw_place_addr(l, p), lw_str_slot(l) };
+	return lw_call(l, IR_HELPER_var_str_load, args, 2);
 }
 
 /* Its handle, or 0 where its length says that it is NULL. */
@@ -311,12 +309,18 @@ static uint32_t read_reg(struct lw *l, enum ir_op op, int64_t imm)
 	return r;
 }
 
+static uint32_t read_ureg(struct lw *l, int64_t i)
+{
+	uint64_t k = (uint64_t)(i - WIRE_XMM0);
+	return i < WIRE_XMM0 ? read_reg(l, IR_OP_UREG, i) : lw_call(l, IR_HELPER_xmm, &k, 1);
+}
+
 uint32_t lw_builtin(struct lw *l, struct d_node *n)
 {
 	uint32_t what = n->var->id;
 	uint64_t k = what;
 	if (what == D_B_UREGS)
-		return read_reg(l, IR_OP_UREG, n->args->val);
+		return read_ureg(l, n->args->val);
 	if (what <= D_B_ARG0 + 5)
 		return read_reg(l, IR_OP_ARG, what - D_B_ARG0);
 	if (what <= D_B_ARG9)

@@ -318,6 +318,7 @@ static bool call_is_pure(int64_t h)
 	case IR_HELPER_errno:
 	case IR_HELPER_ustackdepth:
 	case IR_HELPER_curthread:
+	case IR_HELPER_xmm:
 	case IR_HELPER_var_addr:
 	case IR_HELPER_bswap:
 	case IR_HELPER_progenyof:

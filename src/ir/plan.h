@@ -26,6 +26,7 @@ struct plan_val {
 	uint32_t off;   /* in the record's payload or the key's fixed part */
 	uint32_t size;  /* of scalars: 1, 2, 4, 8; always stored as 8 bytes, extended; of bytes: 1 for characters */
 	bool is_signed;
+	bool is_float;  /* the bytes are a float, double or long double */
 	bool sref;
 	uint32_t depth; /* ustack frames asked for */
 	uint32_t strbytes; /* ustack(n, m): m */

@@ -121,6 +121,21 @@ uint64_t rt_curthread(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 	return ctx->thr->key ? ctx->thr->key : ctx->thr->tid;
 }
 
+/* Nothing of ours uses these registers: they are still the program's. */
+uint64_t rt_xmm(struct rt_ctx *ctx, uint64_t n, uint64_t b, uint64_t c, uint64_t d)
+{
+	uint64_t v = 0;
+	UNUSED(ctx, b, c);
+	UNUSED(d, 0, 0);
+	switch (n) {
+#define XMM(i) case i: __asm__("movq %%xmm" #i ", %0" : "=r"(v)); break;
+	XMM(0) XMM(1) XMM(2) XMM(3) XMM(4) XMM(5) XMM(6) XMM(7)
+	XMM(8) XMM(9) XMM(10) XMM(11) XMM(12) XMM(13) XMM(14) XMM(15)
+#undef XMM
+	}
+	return v;
+}
+
 /* At an entry and at a return rsp points to the return address; elsewhere the unwinder has to find it. */
 uint64_t rt_uaddr_caller(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {

@@ -9,19 +9,6 @@ static const struct wire_uargs *uargs_of(const struct rt_ctx *ctx)
 	return (const struct wire_uargs *)((const uint8_t *)ctx->shm + ctx->shm->str_off + ctx->site->args);
 }
 
-/* Nothing of ours uses these registers: they are still the program's. */
-static uint64_t xmm_low(unsigned n)
-{
-	uint64_t v = 0;
-	switch (n) {
-#define XMM(i) case i: __asm__("movq %%xmm" #i ", %0" : "=r"(v)); break;
-	XMM(0) XMM(1) XMM(2) XMM(3) XMM(4) XMM(5) XMM(6) XMM(7)
-	XMM(8) XMM(9) XMM(10) XMM(11) XMM(12) XMM(13) XMM(14) XMM(15)
-#undef XMM
-	}
-	return v;
-}
-
 static uint64_t extend(uint64_t v, unsigned bytes, bool is_signed)
 {
 	unsigned unused = 64 - 8 * bytes;
@@ -55,7 +42,7 @@ static bool value(struct rt_ctx *ctx, const struct wire_uarg *a, uint64_t *ret)
 		break;
 	}
 	case WIRE_UARG_XMM:
-		v = xmm_low(a->reg);
+		v = rt_xmm(ctx, a->reg, 0, 0, 0);
 		break;
 	}
 	*ret = extend(v, a->bytes, a->is_signed);

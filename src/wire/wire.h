@@ -37,8 +37,10 @@
 enum wire_reg {
 	WIRE_R15, WIRE_R14, WIRE_R13, WIRE_R12, WIRE_RBP, WIRE_RBX, WIRE_R11, WIRE_R10,
 	WIRE_R9, WIRE_R8, WIRE_RAX, WIRE_RCX, WIRE_RDX, WIRE_RSI, WIRE_RDI, WIRE_ORIG_RAX,
-	WIRE_RIP, WIRE_CS, WIRE_EFLAGS, WIRE_RSP, WIRE_SS, WIRE_REG_CNT
+	WIRE_RIP, WIRE_CS, WIRE_EFLAGS, WIRE_RSP, WIRE_SS, WIRE_REG_CNT,
+	WIRE_XMM0 = 32 /* to 47: low halves of the vector registers, which no context keeps; in uregs[] only */
 };
+#define WIRE_XMM_CNT 16
 
 /* A string value at run time: tag and byte offset.  0 is D's NULL string and
  * reads as "".  Resolved and bounds-checked by rt_str(); a forged one reads

@@ -26,6 +26,13 @@ struct shape {
 struct wide {
 	long v[4];
 };
+struct vector {
+	float x, y, z;
+};
+struct mixed {
+	double d;
+	long l;
+};
 
 struct shape *first;
 int drawn = 40;
@@ -34,6 +41,9 @@ long draw(struct shape *s, double zoom, int times, const char *how);
 struct wide bounds(int n);
 int many(point_t p, struct wide w, int a, int b, int c, int d, int e, short f, int g);
 point_t pick(int n);
+struct mixed blend(float a, double b, struct vector v, struct mixed m);
+double half(double x);
+long double exact(long double x);
 
 __attribute__((noinline)) long draw(struct shape *s, double zoom, int times, const char *how)
 {
@@ -60,6 +70,24 @@ __attribute__((noinline)) point_t pick(int n)
 	return (point_t){ n, -n };
 }
 
+__attribute__((noinline)) struct mixed blend(float a, double b, struct vector v, struct mixed m)
+{
+	__asm__ volatile("" ::: "memory");
+	return (struct mixed){ (double)a + b + (double)v.z, m.l + (long)m.d };
+}
+
+__attribute__((noinline)) double half(double x)
+{
+	__asm__ volatile("" ::: "memory");
+	return x / 2;
+}
+
+__attribute__((noinline)) long double exact(long double x)
+{
+	__asm__ volatile("" ::: "memory");
+	return x / 3;
+}
+
 /* So that it is there at the end, when the stack is not. */
 static struct shape box = { NULL, "box", "square", 5, 70000, -3, BLUE, { .i = 7 }, { { 1, 2 }, { 3, 4 } }, 2.5, true };
 
@@ -69,5 +97,7 @@ int main(void)
 	first = &line;
 	long sum = draw(&line, 1.5, 1, "thin") + draw(&box, 2.5, -2, "wide") + bounds(7).v[2];
 	sum += many((point_t){ 1, 2 }, (struct wide){ { 1, 2, 3, 4 } }, 1, 2, 3, 4, 5, -6, 7);
+	sum += blend(0.5f, -1.25, (struct vector){ 1, 2, 3 }, (struct mixed){ 6.5, 11 }).l;
+	sum += (long)half(5) + (long)exact(9);
 	return sum + pick(9).x == 0;
 }

@@ -1,7 +1,7 @@
 # What is said where there is no type, no argument, no variable.
 # @@exit: 0
 for script in 'pid$target:a.out:draw:entry { trace(args[4]); }' \
-	'pid$target:a.out:draw:entry { trace(args[1]); }' \
+	'pid$target:a.out:exact:return { trace(args[1]); }' \
 	'pid$target:a.out:draw:return { trace(args[2]); }' \
 	'pid$target:a.out:draw:4 { trace(args[0]); }' \
 	'pid$target:a.out:draw:entry,pid$target:a.out:bounds:entry { trace(args[0]); }' \

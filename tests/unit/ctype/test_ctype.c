@@ -152,12 +152,25 @@ static const struct tdesc *proto(struct ctype_db *db, const char *name)
 	return cnt == 1 ? f : NULL;
 }
 
+/* "a1", "s0", "*2"; words are "w" and each "+N" for argN, "+xN" for xmmN. */
+static void put_param(char *to, size_t cap, const char *sep, const struct tdesc_param *p)
+{
+	int n = snprintf(to, cap, "%s%c", sep, "a*wsl"[p->where]);
+	if (p->where != TDESC_WORDS) {
+		snprintf(to + n, cap - (size_t)n, "%u", p->where == TDESC_LOST ? 0 : p->slot);
+		return;
+	}
+	for (int i = 0; i < 2 && p->slots[i] != TDESC_NO_WORD; i++) {
+		uint32_t s = p->slots[i];
+		n += snprintf(to + n, cap - (size_t)n, "+%s%u", s >= TDESC_XMM(0) ? "x" : "", s & 0xff);
+	}
+}
+
 static void check_params(const struct tdesc *f, const char *want)
 {
 	char got[256] = "";
 	for (uint32_t i = 0; f && i < f->part_cnt; i++)
-		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%c%u", i ? " " : "",
-			 "a*rsbx"[f->params[i].where], f->params[i].where == TDESC_LOST ? 0 : f->params[i].slot);
+		put_param(got + strlen(got), sizeof(got) - strlen(got), i ? " " : "", &f->params[i]);
 	CHECK_MSG(!strcmp(got, want), "%s: parameters at \"%s\", not \"%s\"", variant, got, want);
 }
 
@@ -170,12 +183,12 @@ static void check_protos(struct ctype_db *db)
 		name_is(f->base, "long int");
 		IN_EQ(f->where, TDESC_ARG);
 	}
-	check_params(proto(db, "floats"), "x0 a0 x0 a1");
+	check_params(proto(db, "floats"), "w+x0 a0 w+x1 a1");
 	f = proto(db, "large");
 	check_params(f, "a1"); /* behind where the result goes */
 	IN(f && f->where == TDESC_AT_ARG);
 	/* A pair in rdi, a large one on the stack, three registers, one in both kinds, the last register, the stack. */
-	check_params(proto(db, "stack"), "r0 s0 a1 a2 a3 x0 a5 a10 a11");
+	check_params(proto(db, "stack"), "w+0 s0 a1 a2 a3 w+x0+4 a5 a10 a11");
 	check_params(proto(db, "local"), "a0");
 }
 
@@ -230,7 +243,7 @@ static void check_classes(struct ctype_db *db)
 	if (t)
 		ctype_load(db, t);
 	IN(t && t->bytes == 1 && t->part_cnt == 2 && t->enumerators[1].val == 200);
-	check_params(proto(db, "_ZN3geo6by_refERKNS_6CircleENS_5OwnerENS_4PairEi"), "a0 *1 r2 a3");
+	check_params(proto(db, "_ZN3geo6by_refERKNS_6CircleENS_5OwnerENS_4PairEi"), "a0 *1 w+2 a3");
 	check_params(proto(db, "_ZNK3geo6Circle4areaEi"), "a0 a1");
 }
 
