@@ -25,6 +25,7 @@ struct cli_options {
 #define CLI_CPP_ARGS 100
 	char *cpp_argv[CLI_CPP_ARGS]; /* of the preprocessor; owned */
 	uint32_t cpp_argc;
+	bool cpp_traditional; /* -Xs */
 	char *cpp_path; /* NULL: cpp; owned */
 #define CLI_LIBDIRS 16
 	char *libdirs[CLI_LIBDIRS]; /* -L; owned */

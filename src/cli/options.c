@@ -87,12 +87,10 @@ static bool cpp_words(struct cli_options *o, const char *value)
 
 static bool cpp_standard(struct cli_options *o, const char *value)
 {
-	static const char *const args[] = { "", "-std=c99", "-traditional-cpp", "" };
-	const char *hit = value[0] && !value[1] ? strchr("acst", value[0]) : NULL;
-	if (!hit)
+	if (!value[0] || value[1] || !strchr("acst", value[0]))
 		return false;
-	const char *arg = args[strcspn("acst", value)];
-	return !*arg || cpp_add(o, "", arg);
+	o->cpp_traditional = value[0] == 's';
+	return !o->cpp_traditional || cpp_add(o, "", "-traditional-cpp");
 }
 
 /* An argument of the preprocessor, as the option's letter says. */

@@ -34,6 +34,7 @@ struct lw {
 /* Where something that can be read or assigned to lies. */
 struct lw_place {
 	enum { LW_GLOBAL, LW_SELF, LW_THIS, LW_MEM, LW_DYN, LW_BAD } kind;
+	bool is_pstr; /* LW_MEM: a string that a pointer points to, with or without a length before it */
 	int64_t off;    /* from the area's start, or from addr */
 	uint32_t addr;  /* LW_MEM */
 	/* LW_MEM, of a copy of an array's element: it goes back there after a change. */

@@ -146,7 +146,9 @@ struct lw_place lw_place_of(struct lw *l, struct d_node *n)
 	case N_UNARY: /* * */
 		if (d_resolve(n->l->type)->kind == D_T_ARRAY)
 			return lw_place_of(l, n->l);
-		return mem_place(lw_value(l, n->l), 0);
+		p = mem_place(lw_value(l, n->l), 0);
+		p.is_pstr = d_is_string(n->type);
+		return p;
 	default:
 		if (n->op == T_ARROW)
 			return mem_place(lw_value(l, n->l), n->memb_off);
@@ -199,6 +201,9 @@ uint32_t lw_load_int(struct lw *l, const struct lw_place *from, uint32_t size, b
 /* A string that is part of a variable, by its address: struct wire_str. */
 static uint32_t load_part_str(struct lw *l, const struct lw_place *p)
 {
+	uint64_t pargs[] = { lw_place_addr(l, p), lw_str_slot(l) };
+	if (p->is_pstr)
+		return lw_call(l, IR_HELPER_pstr_load, pargs, 2);
 	uint32_t chars = lw_opk(l, IR_OP_ADD, lw_place_addr(l, p), offsetof(struct wire_str, s));
 	uint64_t args[] = { chars, lw_const(l, 0), lw_str_slot(l) };
 	return lw_call(l, IR_HELPER_copyinstr, args, 3);
@@ -269,7 +274,7 @@ static void store_str(struct lw *l, const struct lw_place *p, uint32_t v)
 	}
 	default: {
 		uint64_t margs[] = { lw_place_addr(l, p), v };
-		lw_call(l, IR_HELPER_var_str_store, margs, 2);
+		lw_call(l, p->is_pstr ? IR_HELPER_pstr_store : IR_HELPER_var_str_store, margs, 2);
 	}
 	}
 }

@@ -196,6 +196,30 @@ uint64_t rt_poke(struct rt_ctx *ctx, uint64_t addr, uint64_t v, uint64_t bytes, 
 	return 0;
 }
 
+/* Variables hold a string with its length; other memory, as alloca()'s, just characters. */
+uint64_t rt_pstr_load(struct rt_ctx *ctx, uint64_t at, uint64_t dst, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	bool is_var = rt_in_vars(ctx, at, wire_str_bytes(ctx->shm->strsize));
+	return rt_copyinstr(ctx, at + (is_var ? offsetof(struct wire_str, s) : 0), 0, dst, 0);
+}
+
+uint64_t rt_pstr_store(struct rt_ctx *ctx, uint64_t at, uint64_t sref, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	uint32_t len;
+	const char *s = rt_str(ctx, sref, &len);
+	if (rt_in_vars(ctx, at, wire_str_bytes(ctx->shm->strsize)))
+		return rt_var_str_store(ctx, at, sref, 0, 0);
+	if (len > ctx->shm->strsize)
+		len = ctx->shm->strsize;
+	if (writable(ctx, at, len + 1ul, false)) {
+		mem_move((void *)at, s, len);
+		*((char *)at + len) = 0;
+	}
+	return 0;
+}
+
 uint64_t rt_bcopy(struct rt_ctx *ctx, uint64_t from, uint64_t to, uint64_t bytes, uint64_t d)
 {
 	UNUSED(0, 0, d);
