@@ -51,9 +51,10 @@ struct patch_range {
 /* A function's code as it stands in memory, unpatched. */
 struct patch_func {
 	uint64_t addr;
-	const uint8_t *code;  /* @bytes of it, then @slack bytes that follow */
+	const uint8_t *code;  /* @bytes of it, then @slack and @gap bytes that follow */
 	uint32_t bytes;
 	uint32_t slack;       /* bytes of padding after it that belong to nobody: patch_padding() */
+	uint32_t gap;         /* bytes behind those, whatever they are, that belong to no section */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
 	/* Further addresses inside it that something may jump to and that its own
 	 * direct branches do not show: landing pads, other symbols, branches from

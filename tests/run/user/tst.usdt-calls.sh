@@ -45,11 +45,11 @@ void sell(w n)
 C
 cp sell.c sell.cc
 show() {
-	$dyntrace -q -c "$1" -n 'shop$target:::{ printf("%s:%s %s", probefunc, probename, ""); }
-	shop$target:::sale-entry { printf("%d %d", args[0], args[1]); }
+	$dyntrace -q -c "$1" -n 'shop$target:::{ printf("%s:%s ", probefunc, probename); }
+	shop$target:::sale-entry { printf("%d %d", '"${2:-args[0], args[1]}"'); }
 	shop$target:::many { printf("%d %d %d %d", arg0, arg5, arg6, arg7); }
 	shop$target:::shut { printf("%d", arg0); }
-	shop$target::: { printf("\n"); }' | sed '/^$/d' > got
+	shop$target::: { printf("\n"); }' | sed '/^$/d; s/sub_[0-9a-f]*:/sub_:/' > got
 	cmp -s got first 2>/dev/null && echo same || cat got
 	[ -e first ] || mv got first
 }
@@ -64,7 +64,7 @@ c++ -O2 -c sell.cc -o sell.o && cc -O2 -c main.c && $dyntrace -G -s shop.d main.
 	ld -r -o both.o main.o sell.o shop.o && cc -o prog both.o && show ./prog
 echo "== a library"
 cc -O2 -fPIC -c main.c sell.c && $dyntrace -G -s shop.d -o a.o sell.o && cc -shared -o libsell.so sell.o a.o &&
-	$dyntrace -G -s shop.d -o b.o main.o && cc -o prog main.o b.o -L. -lsell -Wl,-rpath,. && show ./prog
+	$dyntrace -G -s shop.d -o b.o main.o && cc -o prog main.o b.o -L. -lsell -Wl,-rpath,. && show ./prog 'arg0, arg1'
 echo "== not declared"
 echo 'provider shop { probe open(); };' > less.d
 cc -c sell.c && $dyntrace -G -s less.d sell.o 2>&1 | sed 's/.*: probe/probe/'
