@@ -24,6 +24,7 @@
 #define D_NEST_MAX 150   /* parentheses, statements, declarators inside each other */
 #define D_DEPTH_MAX 5500 /* height of an expression's tree */
 #define D_DIAG_MAX 20    /* further mistakes are not reported */
+#define D_DIAG_LINE_MAX 5 /* of syntax, in one line: most follow from the first */
 #define D_PREC_CNT 10    /* arg0 .. arg9 */
 
 /* ---- memory and names ---- */
