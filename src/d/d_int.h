@@ -149,6 +149,7 @@ struct d_type {
 	struct d_type *base; /* pointed to, element, aliased, result */
 	uint64_t cnt; /* of elements */
 	struct d_member *members;
+	const char *lacks; /* the name that d_member_find() last looked for in vain */
 	const struct d_xlator *xl; /* D_T_XLATED */
 	struct d_enumerator *enums;
 	struct d_ext *ext; /* of the traced program: where it comes from */
@@ -456,6 +457,7 @@ struct d_parser {
 	uint32_t braces;      /* open at the token */
 	uint32_t nest;
 	jmp_buf *recover;
+	struct d_node **desc_tail; /* where the next probe description of the clause belongs */
 };
 
 /* The same, with what would be right, shown at the caret. */

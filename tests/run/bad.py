@@ -48,6 +48,8 @@ CASES = [
     ('structures inside each other', 'struct { ' * MANY, 2, r'levels'),
     ('opening braces', '{' * MANY, 5, r'syntax error'),
     ('closing braces', '}' * MANY, 5, r'syntax error'),
+    ('unions of unions', 'typedef union { int a; } t0;\n' + ''.join(f'typedef union {{ int a{i}; t{i - 1}; t{i - 1}; }} t{i};\n'
+     for i in range(1, 60)) + 't59 *p; BEGIN { trace(p->nosuch); }', 1, r'nosuch'),
     ('a large integer', 'BEGIN { trace(' + '9' * MANY + '); }', 1, r'integer overflow'),
     ('a large hexadecimal integer', 'BEGIN { trace(0x' + 'f' * MANY + '); }', 1, r'integer overflow'),
     ('a large floating-point number', 'BEGIN { trace(1e' + '9' * MANY + '); }', 1, r'floating-point'),
