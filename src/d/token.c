@@ -22,6 +22,10 @@ const char *d_tok_text(enum d_tok_kind k)
 
 enum d_tok_kind d_keyword(const char *s, size_t len)
 {
+	static const char *const reserved[] = { "__signed__", "__const__", "__volatile__", "__restrict__", "__inline__" };
+	for (size_t i = 0; len > 2 && i < ARRAY_CNT(reserved); i++) /* as headers write them */
+		if (!strncmp(reserved[i], s, len) && (!reserved[i][len] || !strcmp(&reserved[i][len], "__")))
+			return d_keyword(s + 2, len - (reserved[i][len] ? 2 : 4));
 	for (int k = T_KEY_FIRST; k < T_CNT; k++)
 		if (!strncmp(texts[k], s, len) && !texts[k][len])
 			return (enum d_tok_kind)k;
@@ -86,7 +90,7 @@ void d_lex_number(struct d_parser *p, struct d_tok *t)
 				number_len(s + t->at.off), s + t->at.off);
 	}
 	if (!parse_suffix(p, t))
-		d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "'%c' is not valid in an integer constant", s[p->pos]);
+		d_fail(p, d_here(p, p->pos), "D_SYNTAX", "'%c' is not valid in an integer constant", s[p->pos]);
 }
 
 /* What stands behind a backslash, to @to; pos stands on it.  Backslashes that mean nothing stay, as in DTrace. */
