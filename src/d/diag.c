@@ -52,6 +52,21 @@ static const char *file_of(const struct d_compiler *c, struct d_place at)
 	return s->src->kind == D_SRC_LIBRARY ? s->name : NULL;
 }
 
+/* One mistake, one place, one report; and what the parser loses its way over in one line is shown a few times. */
+static bool is_new(const struct d_compiler *c, struct d_place at, const char *tag)
+{
+	uint32_t same = 0;
+	for (uint32_t i = 0; i < c->diag_cnt; i++) {
+		const struct d_diag *d = &c->diags[i];
+		if (d->src != at.src || d->line != at.line)
+			continue;
+		same += !strcmp(d->tag, "D_SYNTAX");
+		if (d->col == at.col || (same == D_DIAG_LINE_MAX && !strcmp(tag, "D_SYNTAX")))
+			return false;
+	}
+	return true;
+}
+
 bool d_in_header(const struct d_compiler *c, struct d_place at)
 {
 	return c->srcs[at.src].src->kind != D_SRC_LIBRARY && file_of(c, at);
@@ -64,9 +79,8 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	c->err_cnt++;
 	if (c->diag_cnt == D_DIAG_MAX)
 		return;
-	for (uint32_t i = 0; i < c->diag_cnt; i++) /* one mistake, one place, one report */
-		if (c->diags[i].src == at.src && c->diags[i].line == at.line && c->diags[i].col == at.col)
-			return;
+	if (!is_new(c, at, tag))
+		return;
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	struct d_diag *d = &c->diags[c->diag_cnt];
 	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col,

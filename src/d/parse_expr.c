@@ -327,9 +327,9 @@ static struct d_node *parse_cond(struct d_parser *p)
 	struct d_node *q = d_node_new(p, N_COND, p->tok.at);
 	q->l = n;
 	d_next(p);
+	d_enter(p);
 	q->r = d_parse_expr(p);
 	d_expect(p, T_COLON, "of the conditional");
-	d_enter(p);
 	q->third = parse_cond(p);
 	q->at.seen = d_seen(p);
 	d_leave(p);
