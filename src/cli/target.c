@@ -204,6 +204,24 @@ void cli_targets_close(struct cli *cli)
 	cli->target_cnt = 0;
 }
 
+int cli_targets_follow(struct cli *cli, uint32_t proc)
+{
+	/* One that was freed for another child may have had the number. */
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (cli->targets[i].proc == proc && cli->targets[i].gone)
+			cli->targets[i].proc = 0;
+	struct cli_target *more = realloc(cli->targets, (cli->target_cnt + 1) * sizeof(*more));
+	if (!more) {
+		cli_error("out of memory");
+		return CLI_ERROR;
+	}
+	cli->targets = more;
+	more[cli->target_cnt++] = (struct cli_target){ .pid = session_pid(cli->session, proc), .proc = proc, .awaited = true,
+						       .followed = true };
+	cli->live_cnt++;
+	return CLI_OK;
+}
+
 struct cli_target *cli_target_by_proc(struct cli *cli, uint32_t proc)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++)

@@ -106,7 +106,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		for (uint32_t i = 0; i < cnt; i++)
 			if (probes[i].proc == p)
 				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (t->gone || (!n && t->hook_addr))
+		if (!t || t->gone || (!n && t->hook_addr))
 			continue;
 		qsort(req, n, sizeof(*req), job_compare_requests);
 		r = arm_target(&j, req, n, reterr);

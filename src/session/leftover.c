@@ -52,6 +52,14 @@ static int check_owner(struct target *t, const struct obj_map *m, struct err *re
 	return 0;
 }
 
+/* A followed child has a page of its own in the midst of it: the mapping's end tells too little. */
+static uint64_t shm_bytes(struct target *t, const struct obj_map *m)
+{
+	struct wire_shm shm;
+	bool known = !target_read(t, m->start, &shm, sizeof(shm)) && shm.magic == WIRE_MAGIC && shm.bytes < 1ull << 46;
+	return known ? align_up(shm.bytes, 4096) : m->end - m->start;
+}
+
 /* The wipe page of the process that was traced (a forked child has a copy). */
 static uint64_t find_wipe(struct target *t, const struct obj_map *m)
 {
@@ -76,7 +84,7 @@ static int gather(struct target *t, struct target *ghost, struct err *reterr)
 			if (r)
 				return r;
 			ghost->shm_addr = m->start;
-			ghost->shm_bytes = m->end - m->start;
+			ghost->shm_bytes = shm_bytes(t, m);
 			ghost->wipe_addr = find_wipe(t, m);
 		} else if (is_memfd(m, "dyntrace-agent")) {
 			ghost->agent_addr = m->start;

@@ -22,6 +22,7 @@ struct session_opts {
 	uint64_t alloca_bytes;  /* that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
 	uint64_t spec_bytes;
+	bool follow;            /* forked children are traced too */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
@@ -48,6 +49,7 @@ void session_child_kill(struct session_child *);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
+pid_t session_pid(const struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */
@@ -82,6 +84,7 @@ enum session_event {
 	SESSION_DATA,       /* somebody rang: look at the rings */
 	SESSION_MODULES,    /* a target waits in its loader: match and arm, then session_modules_done() */
 	SESSION_EXITED,     /* a target ended; *ret_status */
+	SESSION_FORKED,     /* a forked child is traced from now on: a new target */
 	SESSION_EXECED,     /* a target runs another program now: its probes are gone */
 };
 /* Waits at most @timeout_ns for something to happen. */

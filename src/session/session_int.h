@@ -47,6 +47,7 @@ struct target {
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
@@ -78,7 +79,7 @@ struct session {
 	struct session_opts opts;
 	struct wire_shm *shm;
 	int shm_fd;
-	struct target *targets[WIRE_PROC_MAX]; /* by proc index; [0] unused */
+	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
@@ -134,7 +135,14 @@ void landing_free(struct target *);
 /* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
 int text_reapply(struct target *, struct err *reterr);
 
+/* children.c: followed children that entered themselves become targets. Index of one that did, or 0. */
+uint32_t children_adopt(struct session *);
+/* Those that have ended, and of which nothing is left to read, make room for others. */
+void children_reap(struct session *);
+
 /* target.c */
+struct target *target_at(const struct session *, uint32_t proc); /* NULL: none */
+void target_free(struct target *);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
