@@ -109,6 +109,8 @@ static int handle(struct cli *cli, enum session_event ev, uint32_t proc, int sta
 	switch (ev) {
 	case SESSION_MODULES:
 		return modules_came(cli, proc);
+	case SESSION_STARTED:
+		return cli_targets_started(cli, proc);
 	case SESSION_FORKED:
 		return cli_targets_follow(cli, proc);
 	case SESSION_EXITED:

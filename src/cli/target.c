@@ -204,6 +204,30 @@ void cli_targets_close(struct cli *cli)
 	cli->target_cnt = 0;
 }
 
+int cli_targets_started(struct cli *cli, uint32_t proc)
+{
+	pid_t pid = session_pid(cli->session, proc), root = cli->target_cnt ? cli->targets[0].pid : 0;
+	struct err e;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		struct cli_target *t = &cli->targets[i];
+		if (t->pid != pid || t->gone)
+			continue;
+		t->gone = true;
+		cli->live_cnt -= t->awaited;
+	}
+	int rc = cli_targets_follow(cli, proc);
+	if (rc)
+		return rc;
+	struct cli_target *t = &cli->targets[cli->target_cnt - 1];
+	t->obj = session_obj(cli->session, proc);
+	t->root = root;
+	if (!cli_match_all(cli))
+		rc = cli_arm_new(cli);
+	if (session_go(cli->session, &e) < 0)
+		cli_error("%s", e.msg);
+	return rc;
+}
+
 int cli_targets_follow(struct cli *cli, uint32_t proc)
 {
 	/* One that was freed for another child may have had the number. */

@@ -43,6 +43,7 @@ static void describe(struct wire_proc *child, const struct wire_proc *parent)
 	child->wipe_addr = parent->wipe_addr;
 	child->dl_seq = child->dl_ack = 0;
 	child->unw_cur = parent->unw_cur;
+	child->exec_tid = 0;
 	child->lost_threads = 0;
 	for (int i = 0; i < 2; i++) {
 		child->unw_off[i] = parent->unw_off[i];

@@ -7,10 +7,14 @@
 #include "session/session_int.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#define EXEC_PATIENCE_NS 500000000ULL /* from the call until the new program is there */
 
 static struct wire_proc *proc_at(const struct session *s, uint32_t i)
 {
@@ -92,6 +96,70 @@ uint32_t children_adopt(struct session *s)
 			return i;
 	return 0;
 }
+
+/* ---- exec ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+bool children_is_watched(const struct session *s, pid_t pid)
+{
+	for (uint32_t i = 0; i < s->exec_cnt; i++)
+		if (s->execs[i].tid == pid || s->execs[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* It waits in its hook: from now on the kernel tells us of its exec. */
+static void watch(struct session *s, struct wire_proc *proc)
+{
+	pid_t tid = (pid_t)LOAD_ACQUIRE(&proc->exec_tid);
+	struct obj_proc_info info;
+	/* What a child of vfork() says is not what its parent's struct wire_proc says. */
+	if (s->exec_cnt < ARRAY_CNT(s->execs) && !children_is_watched(s, tid) && !obj_proc_info(tid, &info, NULL) &&
+	    !inject_watch_exec(tid, NULL))
+		s->execs[s->exec_cnt++] = (struct exec_watch){ tid, info.leader, now_ns() };
+	STORE_RELEASE(&proc->exec_tid, 0);
+	syscall(SYS_futex, &proc->exec_tid, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* The program that ran there before is no more. */
+static void forget_pid(struct session *s, pid_t pid)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && s->targets[i]->pid == pid)
+			s->targets[i]->gone = true;
+}
+
+uint32_t children_exec(struct session *s)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && !s->targets[i]->gone && !s->targets[i]->other_ns && LOAD_ACQUIRE(&proc_at(s, i)->exec_tid))
+			watch(s, proc_at(s, i));
+	for (uint32_t i = 0; i < s->exec_cnt;) {
+		struct exec_watch w = s->execs[i];
+		struct inject *inj;
+		uint32_t proc;
+		int r = inject_await_exec(w.tid, w.pid, now_ns() - w.since_ns > EXEC_PATIENCE_NS, &inj, NULL);
+		if (!r) {
+			i++;
+			continue;
+		}
+		s->execs[i] = s->execs[--s->exec_cnt];
+		if (r < 0)
+			continue;
+		forget_pid(s, w.pid);
+		if (!target_adopt(s, inj, &proc, NULL))
+			return proc;
+	}
+	return 0;
+}
+
+/* ---- the end ---- */
 
 static bool has_threads(const struct session *s, uint32_t proc)
 {

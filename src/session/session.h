@@ -85,6 +85,7 @@ enum session_event {
 	SESSION_MODULES,    /* a target waits in its loader: match and arm, then session_modules_done() */
 	SESSION_EXITED,     /* a target ended; *ret_status */
 	SESSION_FORKED,     /* a forked child is traced from now on: a new target */
+	SESSION_STARTED,    /* a followed process runs another program, stopped at its start: match, arm, session_go() */
 	SESSION_EXECED,     /* a target runs another program now: its probes are gone */
 };
 /* Waits at most @timeout_ns for something to happen. */

@@ -66,6 +66,7 @@ struct target {
 	} *semas;
 	uint32_t sema_cnt;
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
+	uint64_t exec_addr;     /* likewise where other programs are begun; 0: none */
 	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
 	bool loaded;            /* its libraries have come */
 	struct branches *branches; /* by module, see branches.c */
@@ -82,6 +83,11 @@ struct session {
 	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;
+	struct exec_watch {
+		pid_t tid, pid;
+		uint64_t since_ns;
+	} execs[64];                           /* threads that are about to run another program */
+	uint32_t exec_cnt;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
 };
@@ -137,12 +143,17 @@ int text_reapply(struct target *, struct err *reterr);
 
 /* children.c: followed children that entered themselves become targets. Index of one that did, or 0. */
 uint32_t children_adopt(struct session *);
+/* Followed processes that are about to exec, or have: index of a new program that waits to be armed, or 0. */
+uint32_t children_exec(struct session *);
+bool children_is_watched(const struct session *, pid_t pid);
 /* Those that have ended, and of which nothing is left to read, make room for others. */
 void children_reap(struct session *);
 
 /* target.c */
 struct target *target_at(const struct session *, uint32_t proc); /* NULL: none */
 void target_free(struct target *);
+/* A new program, stopped before its first instruction; takes over @inj. */
+int target_adopt(struct session *, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);

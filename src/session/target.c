@@ -231,6 +231,11 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	return 0;
 }
 
+int target_adopt(struct session *s, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
+{
+	return target_create(s, inj, true, ret_proc, reterr);
+}
+
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj;

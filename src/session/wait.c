@@ -106,6 +106,9 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 	*ret_proc = s->opts.follow ? children_adopt(s) : 0;
 	if (*ret_proc)
 		return SESSION_FORKED;
+	*ret_proc = s->opts.follow ? children_exec(s) : 0;
+	if (*ret_proc)
+		return SESSION_STARTED;
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
 		*ret_proc = i;
@@ -117,7 +120,7 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 			t->gone = true;
 			return SESSION_EXITED;
 		}
-		if (runs_another_program(t)) {
+		if (!children_is_watched(s, t->pid) && runs_another_program(t)) {
 			t->gone = true;
 			return SESSION_EXECED;
 		}

@@ -231,6 +231,8 @@ struct wire_proc {
 			uint32_t lost_threads; /* hits on threads for which no slot was free */
 			uint32_t ancestors[WIRE_ANCESTOR_MAX]; /* parent, its parent, ...; 0 behind the last */
 			uint32_t state;     /* enum wire_proc_state */
+			uint32_t exec_tid;  /* futex: a thread that is about to exec and waits (bounded) until the
+					     * controller, which then watches it, has set it to 0 */
 		};
 		uint8_t page[WIRE_PAGE];
 	};
