@@ -97,6 +97,8 @@ struct cli_target {
 	bool awaited;    /* tracing ends when all of these have gone */
 	bool starting;   /* its loader has not yet loaded what it needs */
 	bool gone;
+	pid_t root;      /* of a followed program: the process whose probes it has; else 0 */
+	bool followed;   /* a child of one of the others; its probes are those of its parent */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
 };
@@ -168,6 +170,9 @@ int cli_targets_attach(struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
+/* A followed process runs another program. */
+int cli_targets_started(struct cli *, uint32_t proc);
+int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a target of the session's */
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 

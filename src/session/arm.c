@@ -70,9 +70,36 @@ int arm_hook(struct target *t, struct err *reterr)
 	return add_hook(&j, reterr);
 }
 
+/* Where children are followed, the libc's (or a static program's) call of the kernel is a probe of ours, too. */
+static int add_exec_hook(struct target *t, struct err *reterr)
+{
+	static const struct probe hook = { .prov = "dyntrace", .mod = "", .func = "execve", .name = "exec", .kind = WIRE_SITE_HOOK };
+	static const uint32_t helper[] = { IR_HELPER_hook_exec };
+	static const struct session_probe probe = { .probe = &hook, .progs = helper, .prog_cnt = 1 };
+	int r = 0;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj) && !t->exec_addr && !r; i++) {
+		struct plan_func what = { .mod = obj_module_at(t->obj, i) };
+		uint32_t zero = 0;
+		if (what.mod->is_loader || what.mod->is_vdso || !what.mod->end ||
+		    obj_module_find(t->obj, what.mod, "execve", &what.addr, &what.bytes))
+			continue;
+		struct job j = { .s = t->s, .t = t, .probes = &probe, .probe_cnt = 1, .first_placed = t->placed_cnt,
+				 .first_move = t->move_cnt };
+		r = job_plan_func(&j, &what, &zero, 1, reterr);
+		if (!r)
+			r = job_place(&j, reterr);
+		if (!r && j.armed)
+			t->exec_addr = what.addr;
+		job_free(&j);
+	}
+	return r;
+}
+
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	int r = add_hook(j, reterr);
+	if (!r && j->s->opts.follow)
+		r = add_exec_hook(j->t, reterr);
 	j->first_placed = j->t->placed_cnt;
 	j->first_move = j->t->move_cnt;
 	if (!r)
@@ -109,7 +136,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		for (uint32_t i = 0; i < cnt; i++)
 			if (probes[i].proc == p)
 				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (t->gone || t->is_watched || (!n && t->hook_addr))
+		if (!t || t->gone || t->is_watched || t->is_fork || (!n && t->hook_addr && (t->exec_addr || !s->opts.follow)))
 			continue;
 		qsort(req, n, sizeof(*req), job_compare_requests);
 		r = arm_target(&j, req, n, reterr);
