@@ -162,6 +162,18 @@ static bool writable(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, bool who
 	return !ctx->fault;
 }
 
+uint64_t rt_alloca_str_store(struct rt_ctx *ctx, uint64_t at, const char *s, uint32_t len)
+{
+	uint64_t left;
+	if (!in_alloca(ctx, at, &left) || left <= len) {
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, at);
+		return 0;
+	}
+	mem_copy((char *)at, s, len);
+	((char *)at)[len] = 0;
+	return 0;
+}
+
 uint64_t rt_copyinto(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);
@@ -193,30 +205,6 @@ uint64_t rt_poke(struct rt_ctx *ctx, uint64_t addr, uint64_t v, uint64_t bytes, 
 	UNUSED(0, 0, d);
 	if (writable(ctx, addr, bytes, false))
 		mem_copy((void *)addr, &v, bytes);
-	return 0;
-}
-
-/* Variables hold a string with its length; other memory, as alloca()'s, just characters. */
-uint64_t rt_pstr_load(struct rt_ctx *ctx, uint64_t at, uint64_t dst, uint64_t c, uint64_t d)
-{
-	UNUSED(0, c, d);
-	bool is_var = rt_in_vars(ctx, at, wire_str_bytes(ctx->shm->strsize));
-	return rt_copyinstr(ctx, at + (is_var ? offsetof(struct wire_str, s) : 0), 0, dst, 0);
-}
-
-uint64_t rt_pstr_store(struct rt_ctx *ctx, uint64_t at, uint64_t sref, uint64_t c, uint64_t d)
-{
-	UNUSED(0, c, d);
-	uint32_t len;
-	const char *s = rt_str(ctx, sref, &len);
-	if (rt_in_vars(ctx, at, wire_str_bytes(ctx->shm->strsize)))
-		return rt_var_str_store(ctx, at, sref, 0, 0);
-	if (len > ctx->shm->strsize)
-		len = ctx->shm->strsize;
-	if (writable(ctx, at, len + 1ul, false)) {
-		mem_move((void *)at, s, len);
-		*((char *)at + len) = 0;
-	}
 	return 0;
 }
 

@@ -305,7 +305,9 @@ static void gen_var_call(struct gen *g)
 		break;
 	default: /* no room would be a fault with an address in it */
 		if (str <= GLOBAL_BYTES)
-			call(g, below(g, 2) ? IR_HELPER_var_str_store : IR_HELPER_pstr_store, var_place(g, str), any_str(g), 0, 0);
+			call(g, IR_HELPER_var_str_store, var_place(g, str), any_str(g), 0, 0);
+		if (str <= GLOBAL_BYTES)
+			call(g, IR_HELPER_var_str_load, var_place(g, str), slot(g), 0, 0);
 		break;
 	}
 	call(g, IR_HELPER_copyin_u, a, 8, 0, 0);
@@ -322,10 +324,7 @@ static void gen_mem_call(struct gen *g)
 		call(g, IR_HELPER_copyin_u, address(g), 1u << below(g, 4), below(g, 2), 0);
 		break;
 	case 1:
-		if (below(g, 2))
-			call(g, IR_HELPER_pstr_load, address(g), slot(g), 0, 0);
-		else
-			call(g, IR_HELPER_copyinstr, address(g), emit_const(g, below(g, 30)), slot(g), 0);
+		call(g, IR_HELPER_copyinstr, address(g), emit_const(g, below(g, 30)), slot(g), 0);
 		break;
 	case 2: /* its address stays out of the pool: near it lies the context, which executors fill differently */
 		a = ir_vreg(g->b);
