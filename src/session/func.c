@@ -179,6 +179,22 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	return 0;
 }
 
+int func_init_alone(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
+{
+	*fn = (struct func){ .mod = mod, .t = t };
+	if (!bytes || bytes > (1u << 20))
+		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
+	fn->code = calloc(1, bytes + SLACK_MAX);
+	if (!fn->code)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	if (target_read(t, addr, fn->code, bytes)) {
+		func_deinit(fn);
+		return err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
+	}
+	fn->pf = (struct patch_func){ .addr = addr, .code = fn->code, .bytes = (uint32_t)bytes };
+	return 0;
+}
+
 void func_deinit(struct func *fn)
 {
 	free(fn->code);

@@ -197,6 +197,7 @@ static void target_free(struct target *t)
 	free(t->placed);
 	free(t->moves);
 	free(t->semas);
+	free(t->guards);
 	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)
@@ -234,6 +235,8 @@ struct obj_proc *session_obj(struct session *s, uint32_t proc)
 
 void session_enable(struct session *s, bool on)
 {
+	for (uint32_t i = 1; i < s->target_cnt && on; i++)
+		guard_look(s->targets[i]); /* the guards were silent until now */
 	STORE_RELEASE(&s->shm->armed, on);
 }
 

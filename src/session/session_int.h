@@ -65,6 +65,9 @@ struct target {
 	} *semas;
 	uint32_t sema_cnt;
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
+	struct probe *guards;   /* of guard.c */
+	uint32_t guard_cnt;
+	uint64_t guard_looked_ns;
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 };
@@ -174,6 +177,11 @@ void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 
+/* guard.c: adds those to t->guards that have none yet; the index of the first of them. */
+uint32_t guards_find(struct target *);
+void guard_look(struct target *); /* whether it is under seccomp by now */
+void guard_look_at_times(struct target *);
+
 /* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has
  * made sure (owner_check) that it lives no more.  @ret may be NULL. */
 int leftover_clean(struct target *, struct session_repaired *ret, struct err *reterr);
@@ -200,6 +208,8 @@ struct func {
 	struct target *t;
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
+/* The same for a function that is entered at its start only, as all of an interface are; reads nothing but its code. */
+int func_init_alone(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
 #define FUNC_NO_RETURN "it has no return instruction: it never returns, or runs on into the next function"
 
