@@ -158,11 +158,13 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 		}
 	}
 	uint64_t wanted = bytes;
-	bytes = align_up(bytes, 1u << 16);
 	int r = obj_proc_refresh(t->obj, reterr);
 	if (r)
 		return r;
-	uint64_t addr = find_gap(t->obj, bytes, lo, hi);
+	/* Room for what neighbours want later; where there is little, only what is needed. */
+	uint64_t addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 18), lo, hi);
+	if (!addr)
+		addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 16), lo, hi);
 	if (!addr)
 		return err_setf(reterr, -ENOSPC, "no %llu KiB of unmapped memory within reach of the code at 0x%llx",
 				(unsigned long long)(bytes >> 10), (unsigned long long)lo);

@@ -22,6 +22,7 @@ struct session_opts {
 	uint64_t alloca_bytes;  /* that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
 	uint64_t spec_bytes;
+	bool looks_only;        /* nothing will fire: the clock is not measured */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 

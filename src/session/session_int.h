@@ -68,6 +68,8 @@ struct target {
 	struct probe *guards;   /* of guard.c */
 	uint32_t guard_cnt;
 	uint64_t guard_looked_ns;
+	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
+	bool loaded;            /* its libraries have come */
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 };
