@@ -168,6 +168,13 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
 	if (!r)
 		r = landing_pads(fn, addr, &targets, reterr);
+	const struct patch_range *keep = NULL;
+	uint32_t keep_cnt = 0;
+	if (!r && rseq_ranges(t, mod, &keep, &keep_cnt))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < keep_cnt && !r; i++)
+		if (keep[i].end - addr < bytes && !push(&targets, keep[i].end))
+			r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
 		r = err_setf(reterr, -ENOMEM, "out of memory");
 	uint64_t room = next - (addr + bytes);
@@ -190,7 +197,7 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
 		.targets = targets.v, .target_cnt = targets.cnt,
-		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
+		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
 	};
 	return 0;
 }

@@ -198,6 +198,7 @@ static void target_free(struct target *t)
 	free(t->moves);
 	free(t->semas);
 	free(t->guards);
+	rseq_free(t);
 	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)

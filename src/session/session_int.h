@@ -70,6 +70,8 @@ struct target {
 	uint64_t guard_looked_ns;
 	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
 	bool loaded;            /* its libraries have come */
+	struct rseqs *rseqs;    /* by module, see rseq.c */
+	uint32_t rseq_cnt;
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 };
@@ -178,6 +180,10 @@ int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi
 void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
+
+/* rseq.c: code of @mod that no probe may move, and signatures; each range's end may be jumped to. */
+int rseq_ranges(struct target *, struct obj_module *mod, const struct patch_range **ret, uint32_t *ret_cnt);
+void rseq_free(struct target *);
 
 /* guard.c: adds those to t->guards that have none yet; the index of the first of them. */
 uint32_t guards_find(struct target *);
