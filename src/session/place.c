@@ -143,7 +143,8 @@ static struct edit *make_edits(const struct job *j, bool back, struct err *reter
 		job_no_memory(reterr);
 	for (uint32_t i = 0; e && i < j->write_cnt; i++) {
 		const struct write *w = &j->writes[i];
-		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes };
+		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes,
+				       edits_phase(w->bytes[0], w->cnt, back) };
 	}
 	return e;
 }

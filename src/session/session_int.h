@@ -169,7 +169,14 @@ struct edit {
 	uint64_t addr;
 	uint32_t cnt, want_cnt; /* want_cnt <= cnt */
 	const uint8_t *want, *bytes;
+	uint8_t phase;          /* those of 0 are all written before those of 1: edits_phase() */
 };
+/* A jump that needs others (a short one, the long one in its hole; a pun, what is behind it) comes after them and
+ * goes before them, so that whoever is killed in between leaves code that works. */
+static inline uint8_t edits_phase(uint8_t first_byte, uint32_t bytes, bool restore)
+{
+	return (first_byte == 0xeb || bytes < 5) != restore;
+}
 int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
 		struct err *reterr);
 
