@@ -131,7 +131,7 @@ struct session_diff {
 	enum session_whose whose;
 };
 struct session_verdict {
-	uint32_t map_cnt;     /* mappings of dyntrace */
+	uint32_t map_cnt, fd_cnt; /* mappings and descriptors of dyntrace */
 	uint32_t place_cnt[SESSION_WHOSE_UNKNOWN + 1];
 	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
 	pid_t owner;          /* the dyntrace that lives; 0: none does */
@@ -142,7 +142,7 @@ typedef void session_diff_fn(void *arg, const struct session_diff *);
 int session_verify(pid_t pid, session_diff_fn *, void *arg, struct session_verdict *ret, struct err *reterr);
 
 struct session_repaired {
-	uint32_t place_cnt, sema_cnt, map_cnt; /* restored, lowered, unmapped; all 0: nothing was left */
+	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */
 };
 /* Takes away what a controller that was killed left in @pid. -EBUSY: it lives, or threads still stand in
  * its code. */
