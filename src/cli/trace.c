@@ -55,6 +55,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize,
 		.kernel = cli->has_kernel, .watch = cli->has_kernel && !cli->has_user,
+		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */

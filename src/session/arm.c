@@ -90,7 +90,10 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		if (t->gone || t->is_watched || (!n && t->hook_addr))
 			continue;
 		qsort(req, n, sizeof(*req), job_compare_requests);
-		r = arm_target(&j, req, n, reterr);
+		/* The loader's probe stays a jump. */
+		r = s->opts.uprobes ? arm_target(&j, req, 0, reterr) : arm_target(&j, req, n, reterr);
+		if (!r && s->opts.uprobes)
+			r = skern_arm_target(s, t, probes, cnt, &armed, reterr);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile: session_wait() tells */
 		armed += j.armed;
