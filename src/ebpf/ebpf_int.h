@@ -12,6 +12,7 @@ struct ebpf {
 	struct ebpf_in in;
 	uint64_t k[RTK_K_CNT];
 	uint64_t value_bytes; /* of the array that the shared memory is */
+	struct rtk_tail *tail; /* mapped */
 	int btf_fd;
 	int doorbell_fd;
 	void *doorbell; /* its consumer's page */
@@ -107,6 +108,8 @@ void gen_insn(struct gen *, const struct ir_insn *);
 void gen_env(struct gen *, const struct ir_insn *);
 void gen_stack(struct gen *, const struct ir_insn *);
 void gen_arg(struct gen *, const struct ebpf_arg *, uint8_t reg); /* to @reg */
+/* Learns what RTK_K_TASK_* are. */
+void task_offsets(struct gen *);
 void gen_check_fault(struct gen *);
 void gen_note_pc(struct gen *);
 bool gen_groups(struct gen *);

@@ -43,12 +43,12 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_WALLTIMESTAMP: ctx_call(g, "rtk_env_walltimestamp"); break;
 	case WIRE_ENV_PID: emit_load(g, 4, 0, REG_CTX, CTX(pid_tgid) + 4); break;
 	case WIRE_ENV_TID: emit_load(g, 4, 0, REG_CTX, CTX(pid_tgid)); break;
-	case WIRE_ENV_PPID: emit_call(g, "rtk_env_ppid"); break;
+	case WIRE_ENV_PPID: task_offsets(g); emit_call(g, "rtk_env_ppid"); break;
 	case WIRE_ENV_UID: emit_kernel(g, BPF_FUNC_get_current_uid_gid); half(g, false); break;
 	case WIRE_ENV_GID: emit_kernel(g, BPF_FUNC_get_current_uid_gid); half(g, true); break;
 	case WIRE_ENV_CPU: emit_kernel(g, BPF_FUNC_get_smp_processor_id); break;
 	case WIRE_ENV_EXECNAME: ctx_call(g, "rtk_env_execname"); break;
-	case WIRE_ENV_PSARGS: ctx_call(g, "rtk_env_psargs"); break;
+	case WIRE_ENV_PSARGS: task_offsets(g); ctx_call(g, "rtk_env_psargs"); break;
 	case WIRE_ENV_PROBEPROV: site_str(g, offsetof(struct wire_site, prov)); break;
 	case WIRE_ENV_PROBEMOD: site_str(g, offsetof(struct wire_site, mod)); break;
 	case WIRE_ENV_PROBEFUNC: site_str(g, offsetof(struct wire_site, func)); break;
@@ -56,7 +56,8 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_PROBEID: site_word(g, offsetof(struct wire_site, probe_id)); break;
 	case WIRE_ENV_CLAUSE: emit_const(g, 0, g->prog->clause); break;
 	case WIRE_ENV_IN_KERNEL: emit_const(g, 0, 1); break;
-	case WIRE_ENV_RET_OFFSET: case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
+	case WIRE_ENV_RET_OFFSET: ctx_call(g, "rtk_env_ret_offset"); break;
+	case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
 	}
 }
 

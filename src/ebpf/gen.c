@@ -85,6 +85,37 @@ static void gen_clause(struct gen *g, const struct ir_prog *p)
 	}
 }
 
+static bool uses_regs(const struct ebpf_group *group)
+{
+	for (uint32_t i = 0; i < group->prog_cnt; i++)
+		for (uint32_t pc = 0; pc < group->progs[i]->insn_cnt; pc++)
+			if (group->progs[i]->insns[pc].op == IR_OP_UREG)
+				return true;
+	return false;
+}
+
+/* Where a struct pt_regs is: of uprobes and samples it is the context itself, whose address programs cannot keep as
+ * a number, so its registers are copied. */
+static void gen_regs(struct gen *g, const struct ebpf_group *group)
+{
+	if (g->p->kind == EBPF_UPROBE || g->p->kind == EBPF_PERF_EVENT) {
+		int64_t to = (int64_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, regs));
+		emit_load(g, 8, 3, BPF_REG_10, PROG_CTX);
+		for (uint32_t i = 0; i < WIRE_REG_CNT; i++) {
+			emit_load(g, 8, 2, 3, 8 * i);
+			emit_store(g, 8, REG_CTX, to + 8 * i, 2);
+		}
+		emit_const(g, 1, (int64_t)g->e->k[RTK_K_OWN] + to);
+		emit(g, BPF_ALU64 | BPF_ADD | BPF_X, 1, REG_OFF, 0, 0);
+	} else if (group->regs.kind != EBPF_ARG_NONE) {
+		gen_arg(g, &group->regs, 1);
+	} else {
+		refuse(g, -EOPNOTSUPP, "uregs[] is not known in this probe of the kernel");
+		return;
+	}
+	emit_store(g, 8, REG_CTX, CTX(ureg), 1);
+}
+
 /* Entered with the site's index in r1. */
 static void gen_group(struct gen *g, const struct ebpf_group *group)
 {
@@ -106,6 +137,8 @@ static void gen_group(struct gen *g, const struct ebpf_group *group)
 		gen_arg(g, &group->args[i], 1);
 		emit_store(g, 8, REG_CTX, CTX(args) + 8 * i, 1);
 	}
+	if (uses_regs(group))
+		gen_regs(g, group);
 	for (uint32_t i = 0; i < group->prog_cnt && !g->err; i++)
 		gen_clause(g, group->progs[i]);
 	set_label(g, g->lbl_leave);

@@ -230,6 +230,8 @@ static void call(struct gen *g, const struct ir_insn *in)
 		refuse(g, -EOPNOTSUPP, "%s() cannot be used in probes of the kernel", h->name);
 		return;
 	}
+	if (in->imm == IR_HELPER_progenyof || in->imm == IR_HELPER_vtimestamp)
+		task_offsets(g);
 	if (h->faults)
 		gen_note_pc(g);
 	for (uint32_t i = 0; i < in->b; i++) {

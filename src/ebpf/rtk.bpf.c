@@ -4,3 +4,8 @@
 #include "ebpf/rtk_agg.bpf.c"
 #include "ebpf/rtk_env.bpf.c"
 #include "ebpf/rtk_tuple.bpf.c"
+#include "ebpf/rtk_mem.bpf.c"
+#include "ebpf/rtk_str.bpf.c"
+#include "ebpf/rtk_dyn.bpf.c"
+#include "ebpf/rtk_path.bpf.c"
+#include "ebpf/rtk_rest.bpf.c"

@@ -58,7 +58,7 @@ GLOBAL uint64_t rtk_agg_make(uint64_t ctx, uint64_t id, uint64_t key, uint64_t k
 		return 0;
 	if (ld64(used) + need > K(AGG_ARENA_BYTES))
 		return 0;
-	uint64_t e = __sync_fetch_and_add((uint64_t *)at(used), need);
+	uint64_t e = __sync_fetch_and_add((uint64_t *)at8(used), need);
 	if (e + need > K(AGG_ARENA_BYTES))
 		return 0;
 	e += arena;
@@ -182,7 +182,7 @@ INLINE uint64_t mul_high(uint64_t a, uint64_t b)
 INLINE void add_square(uint64_t val, int64_t v)
 {
 	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, lo = abs * abs;
-	uint64_t old = __sync_fetch_and_add((uint64_t *)at(val), lo);
+	uint64_t old = __sync_fetch_and_add((uint64_t *)at8(val), lo);
 	add_here(val + 8, mul_high(abs, abs) + (old + lo < old));
 }
 

@@ -31,6 +31,12 @@ INLINE uint64_t to_tsc(uint64_t ns)
 	       (((uint32_t)delta * ratio) >> 28);
 }
 
+/* Now. */
+GLOBAL uint64_t rtk_tsc(void)
+{
+	return to_tsc(k_ktime());
+}
+
 /* The level, or WIRE_LEVEL_MAX.  Taken by compare-and-swap: an NMI may come at any time. */
 INLINE uint32_t take_level(uint64_t thr)
 {
@@ -99,6 +105,7 @@ GLOBAL uint64_t rtk_enter(uint64_t site, uint64_t preemptible)
 	c->ureg = 0;
 	c->self = 0;
 	c->comm_len = WIRE_NONE;
+	st32(ctx + MORE(args_len), WIRE_NONE);
 	zero_this(ctx);
 	return ctx;
 }

@@ -67,3 +67,34 @@ GLOBAL uint64_t rtk_rec_str(uint64_t ctx, uint64_t field, uint64_t sref)
 	c->rec_used = (uint32_t)(used + head);
 	return 0;
 }
+
+/* @bytes at @addr to a tail.  The arguments that do not fit are in the context: a function has five. */
+INLINE uint64_t tail_mem(uint64_t ctx, uint64_t base, uint64_t used, uint64_t room, uint64_t field, uint64_t addr, uint64_t bytes)
+{
+	uint64_t end = tail_take(base, used, room, field, bytes);
+	if (!end)
+		return used;
+	if (bytes && rtk_read(ctx, base + used, addr, bytes))
+		set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	return end;
+}
+
+GLOBAL uint64_t rtk_tuple_mem(uint64_t ctx, uint64_t slot, uint64_t field, uint64_t addr, uint64_t bytes)
+{
+	uint64_t tuple = scratch(ctx, slot);
+	if (bytes > K(STRSIZE)) {
+		set_fault(ctx, WIRE_FAULT_TUPOFLOW, bytes);
+		return 0;
+	}
+	st32(tuple, (uint32_t)tail_mem(ctx, tuple + sizeof(struct wire_tuple), ld32(tuple), tuple_room(slot), field, addr, bytes));
+	return 0;
+}
+
+GLOBAL uint64_t rtk_rec_mem(uint64_t ctx, uint64_t field, uint64_t addr, uint64_t bytes, uint64_t max)
+{
+	struct rtk_ctx *c = ctx_at(ctx);
+	uint64_t head = sizeof(struct wire_rec);
+	uint64_t used = tail_mem(ctx, c->rec + head, c->rec_used - head, c->rec_max - head, field, addr, bytes < max ? bytes : max);
+	c->rec_used = (uint32_t)(used + head);
+	return 0;
+}
