@@ -27,6 +27,9 @@ struct rtk_ctx {
 	uint64_t self;        /* of the thread's struct rtk_self, or of the slot's variables less its size; 0: not looked for */
 	uint64_t buf[4];      /* of a function that runs */
 	uint64_t cell[4];     /* likewise: see rtk_bpf.h */
+	uint64_t agg_fresh;   /* the entry that is being made; 0: none yet */
+	uint32_t agg_hash;    /* of the key that is looked for */
+	uint32_t pad2;
 	uint32_t comm_len;    /* a struct wire_str */
 	char comm[20];
 };

@@ -82,26 +82,42 @@ INLINE bool entry_is(uint64_t e, uint32_t id, uint32_t hash, uint64_t key, uint3
 	       (!key_bytes || rtk_same(e + sizeof(struct entry), key, key_bytes));
 }
 
+#define NO_ROOM 1ULL
+
+/* Looks at the place that is the @n-th for a key: the entry's offset, 0 (look at the next), or NO_ROOM.  A function
+ * of its own, so that it is verified once and not for each place. */
+GLOBAL uint64_t rtk_agg_look(uint64_t ctx, uint64_t id, uint64_t key, uint64_t key_bytes, uint64_t n)
+{
+	struct rtk_ctx *c = ctx_at(ctx);
+	uint64_t index = c->thr + K(AGG), arena = index + K(AGG_ARENA), fresh;
+	uint32_t hash = c->agg_hash;
+	uint64_t slot = index + 4 * ((hash + n) & (K(AGG_INDEX_CNT) - 1));
+	uint32_t place = ld32(slot);
+	if (!place) {
+		fresh = c->agg_fresh;
+		if (!fresh)
+			fresh = rtk_agg_make(ctx, id, key, key_bytes, hash);
+		if (!fresh)
+			return NO_ROOM;
+		ctx_at(ctx)->agg_fresh = fresh;
+		place = cas32(slot, 0, (uint32_t)((fresh - arena) / 8 + 1));
+		if (!place)
+			return fresh;
+	}
+	uint64_t e = arena + (uint64_t)(place - 1) * 8;
+	return entry_is(e, (uint32_t)id, hash, key, (uint32_t)key_bytes) ? e : 0;
+}
+
 /* The entry for a key: its offset or 0. */
 GLOBAL uint64_t rtk_agg_find(uint64_t ctx, uint64_t id, uint64_t key, uint64_t key_bytes)
 {
-	uint64_t index = ctx_at(ctx)->thr + K(AGG), arena = index + K(AGG_ARENA), fresh = 0;
-	uint32_t hash = (uint32_t)rtk_hash(id, key, key_bytes);
+	struct rtk_ctx *c = ctx_at(ctx);
+	c->agg_hash = (uint32_t)rtk_hash(id, key, key_bytes);
+	c->agg_fresh = 0;
 	for (uint64_t i = 0; i < LOOK_MAX && i < K(AGG_INDEX_CNT); i++) {
-		uint64_t slot = index + 4 * ((hash + i) & (K(AGG_INDEX_CNT) - 1));
-		uint32_t place = ld32(slot);
-		if (!place) {
-			if (!fresh)
-				fresh = rtk_agg_make(ctx, id, key, key_bytes, hash);
-			if (!fresh)
-				return 0;
-			place = cas32(slot, 0, (uint32_t)((fresh - arena) / 8 + 1));
-			if (!place)
-				return fresh;
-		}
-		uint64_t e = arena + (uint64_t)(place - 1) * 8;
-		if (entry_is(e, (uint32_t)id, hash, key, (uint32_t)key_bytes))
-			return e;
+		uint64_t e = rtk_agg_look(ctx, id, key, key_bytes, i);
+		if (e)
+			return e == NO_ROOM ? 0 : e;
 	}
 	return 0;
 }

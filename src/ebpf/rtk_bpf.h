@@ -48,7 +48,7 @@ static long (*const k_signal)(uint32_t sig) = (void *)BPF_FUNC_send_signal_threa
 static long (*const k_ringbuf)(void *map, void *data, uint64_t bytes, uint64_t flags) = (void *)BPF_FUNC_ringbuf_output;
 
 /* Keeps the compiler from deriving @v from something that was checked less. */
-#define HIDE(v) __asm__ volatile("" : "+r"(v))
+#define HIDE(v) __asm__ volatile("%0 ^= 0" : "+r"(v))
 
 INLINE void *at(uint64_t off)
 {
