@@ -1,5 +1,6 @@
-# What is missing, in one sentence.
+# What is missing, in one sentence. @@exit: 1
 . ./need.sh
+unset _DTRACE_TESTING
 $dyntrace -n 'syscall::opennat:entry' 2>&1
 $dyntrace -n 'proc:::exitt' 2>&1
 $dyntrace -n 'syscall:::enter' 2>&1

@@ -6,5 +6,5 @@ proc:::start /ppid == $target/ { printf("start %d\n", pid == made); }
 proc:::exec /ppid == $target/ { printf("exec %s\n", args[0]); }
 proc:::exec-success /ppid == $target/ { printf("runs %s\n", execname); }
 proc:::exit /ppid == $target/ { printf("exit %d %s\n", args[0], execname); }
-proc:::signal-send /pid == $target/ { printf("signal %d to %d\n", args[2], args[1]->pr_pid == made); }' \
-	-c 'sh -c "/bin/true; sleep 60 & kill -9 \$!; wait"' 2>/dev/null
+proc:::signal-send /ppid == $target && args[2] == 9/ { printf("signal %d %d\n", args[2], args[1]->pr_pid == pid); }' \
+	-c 'sh life.sh' 2>/dev/null
