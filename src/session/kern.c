@@ -145,7 +145,7 @@ static void args_event(struct ebpf_arg *v, const struct probe_kern_place *p)
 	uint32_t cnt;
 	const struct kern_field *f = kern_event_fields(p->group, p->name, &cnt);
 	for (uint32_t i = 0; f && i < cnt && i < EBPF_ARG_MAX; i++) {
-		bool in_word = !strchr(f[i].type, '[') && (f[i].bytes == 1 || f[i].bytes == 2 || f[i].bytes == 4 || f[i].bytes == 8);
+		bool in_word = !strchr(f[i].type, '[') && !f[i].is_loc && (f[i].bytes == 1 || f[i].bytes == 2 || f[i].bytes == 4 || f[i].bytes == 8);
 		v[i] = (struct ebpf_arg){ .kind = in_word ? EBPF_ARG_CTX : EBPF_ARG_CTX_ADDR, .bytes = in_word ? (uint8_t)f[i].bytes : 8,
 					  .is_signed = f[i].is_signed, .off = f[i].off, .val = f[i].is_loc };
 	}
