@@ -70,14 +70,14 @@ struct rtk_self {
 #define RTK_SELF_FREED 1ULL
 #define RTK_SELF_LOOK 16
 
-/* Accesses are clamped to the shared memory and its tail, then may reach so far behind. */
+/* Offsets are masked to the power of two behind the shared memory and its tail; accesses may reach so far behind. */
 #define RTK_GUARD (72u << 10)
 
 /* Numbers of a session: in the library as 64-bit constants that loading fills in. */
 #define RTK_MAGIC 0x52544b00u /* high word of the constant; its low word is one of these */
 #define RTK_CONSTS(K) \
 	K(SHM, 1)          /* address of the shared memory: a map value */ \
-	K(LIMIT, 2)        /* highest offset that an access may begin at */ \
+	K(LIMIT, 2)        /* highest offset that an access may begin at; a mask */ \
 	K(TAIL, 3)         /* offset of struct rtk_tail */ \
 	K(THREAD, 4)       /* offset of the first slot of the kernel's */ \
 	K(STRIDE, 5) K(CTX, 6) K(CTX_STRIDE, 7) K(SCRATCH, 8) /* from the context */ \
