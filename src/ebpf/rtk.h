@@ -100,7 +100,8 @@ struct rtk_self {
 	K(OWN, 54)         /* RTK_ADDR; or what stands for it */ \
 	K(TASK_PARENT, 55) K(TASK_TGID, 56) K(TASK_RUNTIME, 57) \
 	K(TASK_EXEC_START, 58) K(TASK_MM, 59) K(MM_ARGS, 60) \
-	K(MORE, 61)        /* struct rtk_more, from the context */ /* offsets in struct task_struct; 0: not known */
+	K(MORE, 61)        /* struct rtk_more, from the context */ \
+	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ /* offsets in struct task_struct; 0: not known */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

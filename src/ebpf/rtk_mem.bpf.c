@@ -120,7 +120,7 @@ GLOBAL uint64_t rtk_zero_own(uint64_t off, uint64_t bytes)
 {
 	volatile uint64_t *p = at(off);
 	volatile uint8_t *rest = at(off + (bytes & ~7ULL));
-	for (uint64_t i = 0; i < 8192 && 8 * i + 8 <= bytes; i++)
+	for (uint64_t i = 0; i < K(ZERO_WORDS) && 8 * i + 8 <= bytes; i++)
 		p[i] = 0;
 	for (uint64_t i = 0; i < (bytes & 7); i++)
 		rest[i] = 0;

@@ -203,6 +203,11 @@ static void of_script(const struct ir_image *img, const struct wire_shm *s, uint
 {
 	k[RTK_K_KEY_WORDS] = longest_key(img, s) / 8 + 1;
 	k[RTK_K_STR_WORDS] = s->strsize / 8 + 2;
+	uint64_t zero = s->alloca_bytes;
+	zero = zero > s->global_bytes ? zero : s->global_bytes;
+	zero = zero > s->geom.self_bytes ? zero : s->geom.self_bytes;
+	zero = zero > s->this_bytes ? zero : s->this_bytes;
+	k[RTK_K_ZERO_WORDS] = (zero < KEY_MAX ? zero : KEY_MAX) / 8 + 1;
 	k[RTK_K_VAL_WORDS] = 1;
 	k[RTK_K_LLQ_STEPS] = 1;
 	for (uint32_t i = 0; i < img->agg_cnt; i++) {
