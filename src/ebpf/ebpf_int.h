@@ -72,8 +72,9 @@ struct gen {
 	int32_t *labels;
 	uint32_t label_cnt, label_cap;
 	uint32_t lbl_fault, lbl_next, lbl_leave, lbl_out;
-	uint32_t *lbl_insn; /* of each IR instruction */
-	bool exits;
+	uint32_t *lbl_insn; /* of each IR instruction; WIRE_NONE: never reached */
+	bool exits;  /* the clause calls exit() */
+	bool faults; /* something jumps to lbl_fault */
 	int err; /* -ENOMEM, or what refuse() was told */
 	struct err *reterr;
 };

@@ -42,15 +42,22 @@ static void begin_clause(struct gen *g)
 	emit(g, BPF_ST | BPF_MEM | BPF_W, REG_CTX, 0, (int16_t)CTX(alloca_used), 0);
 }
 
-static bool can_fault(const struct ir_prog *p)
+/* Marks in lbl_insn (as new labels) the instructions that can be reached: the kernel refuses others. */
+static void find_reachable(struct gen *g, const struct ir_prog *p)
 {
+	for (uint32_t pc = 0; pc < p->insn_cnt; pc++)
+		g->lbl_insn[pc] = WIRE_NONE;
+	g->lbl_insn[0] = new_label(g);
 	for (uint32_t pc = 0; pc < p->insn_cnt; pc++) {
 		const struct ir_insn *in = &p->insns[pc];
-		if (in->op == IR_OP_FAULT || in->op == IR_OP_SDIV || in->op == IR_OP_UDIV || in->op == IR_OP_SREM ||
-		    in->op == IR_OP_UREM || (in->op == IR_OP_CALL && ir_helper((enum ir_helper)in->imm)->faults))
-			return true;
+		bool jumps = in->op == IR_OP_JMP || in->op == IR_OP_BRZ || in->op == IR_OP_BRNZ;
+		if (g->lbl_insn[pc] == WIRE_NONE)
+			continue;
+		if (jumps && g->lbl_insn[in->imm] == WIRE_NONE)
+			g->lbl_insn[in->imm] = new_label(g);
+		if (in->op != IR_OP_JMP && in->op != IR_OP_RET && in->op != IR_OP_FAULT && g->lbl_insn[pc + 1] == WIRE_NONE)
+			g->lbl_insn[pc + 1] = new_label(g);
 	}
-	return false;
 }
 
 static void gen_clause(struct gen *g, const struct ir_prog *p)
@@ -66,15 +73,17 @@ static void gen_clause(struct gen *g, const struct ir_prog *p)
 		refuse(g, -ENOMEM, "out of memory");
 		return;
 	}
-	for (uint32_t pc = 0; pc < p->insn_cnt; pc++)
-		g->lbl_insn[pc] = new_label(g);
+	find_reachable(g, p);
+	g->faults = false;
 	begin_clause(g);
 	for (g->pc = 0; g->pc < p->insn_cnt && !g->err; g->pc++) {
+		if (g->lbl_insn[g->pc] == WIRE_NONE)
+			continue;
 		set_label(g, g->lbl_insn[g->pc]);
 		gen_insn(g, &p->insns[g->pc]);
 	}
 	set_label(g, g->lbl_fault);
-	if (can_fault(p)) {
+	if (g->faults) {
 		emit_mov(g, 1, REG_OFF);
 		emit_call(g, "rtk_fault");
 	}

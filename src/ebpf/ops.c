@@ -36,6 +36,7 @@ static void raise_fault(struct gen *g, uint32_t kind)
 	gen_note_pc(g);
 	emit(g, BPF_ST | BPF_MEM | BPF_W, REG_CTX, 0, (int16_t)CTX(fault), (int32_t)kind);
 	emit_store(g, 8, REG_CTX, CTX(fault_value), 2);
+	g->faults = true;
 	emit_jump(g, g->lbl_fault);
 }
 
@@ -216,6 +217,7 @@ static void aggregate(struct gen *g, const struct ir_insn *in)
 
 void gen_check_fault(struct gen *g)
 {
+	g->faults = true;
 	emit_load(g, 4, 1, REG_CTX, CTX(fault));
 	emit_jump_if(g, BPF_JNE, 1, 0, g->lbl_fault);
 }

@@ -27,9 +27,6 @@ struct rtk_ctx {
 	uint64_t self;        /* of the thread's struct rtk_self, or of the slot's variables less its size; 0: not looked for */
 	uint64_t buf[4];      /* of a function that runs */
 	uint64_t cell[4];     /* likewise: see rtk_bpf.h */
-	uint64_t agg_fresh;   /* the entry that is being made; 0: none yet */
-	uint32_t agg_hash;    /* of the key that is looked for */
-	uint32_t pad2;
 	uint32_t comm_len;    /* a struct wire_str */
 	char comm[20];
 };
@@ -73,14 +70,14 @@ struct rtk_self {
 #define RTK_SELF_FREED 1ULL
 #define RTK_SELF_LOOK 16
 
-/* Accesses are clamped to the shared memory and its tail, then may reach so far behind. */
+/* Offsets are masked to the power of two behind the shared memory and its tail; accesses may reach so far behind. */
 #define RTK_GUARD (72u << 10)
 
 /* Numbers of a session: in the library as 64-bit constants that loading fills in. */
 #define RTK_MAGIC 0x52544b00u /* high word of the constant; its low word is one of these */
 #define RTK_CONSTS(K) \
 	K(SHM, 1)          /* address of the shared memory: a map value */ \
-	K(LIMIT, 2)        /* highest offset that an access may begin at */ \
+	K(LIMIT, 2)        /* highest offset that an access may begin at; a mask */ \
 	K(TAIL, 3)         /* offset of struct rtk_tail */ \
 	K(THREAD, 4)       /* offset of the first slot of the kernel's */ \
 	K(STRIDE, 5) K(CTX, 6) K(CTX_STRIDE, 7) K(SCRATCH, 8) /* from the context */ \
@@ -103,7 +100,8 @@ struct rtk_self {
 	K(OWN, 54)         /* RTK_ADDR; or what stands for it */ \
 	K(TASK_PARENT, 55) K(TASK_TGID, 56) K(TASK_RUNTIME, 57) \
 	K(TASK_EXEC_START, 58) K(TASK_MM, 59) K(MM_ARGS, 60) \
-	K(MORE, 61)        /* struct rtk_more, from the context */ /* offsets in struct task_struct; 0: not known */
+	K(MORE, 61)        /* struct rtk_more, from the context */ \
+	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ /* offsets in struct task_struct; 0: not known */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

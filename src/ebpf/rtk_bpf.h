@@ -4,9 +4,9 @@
  *
  * There are no pointers between its functions, only offsets into the shared
  * memory: a function that is verified for itself knows nothing of its
- * arguments, so at() clamps every offset where it is used.  What a wrong
- * offset hits is the guard behind the memory; that it is not wrong is the
- * matter of the IR's verifier.
+ * arguments, so at() masks every offset where it is used: no branch, which
+ * would double what the kernel's verifier looks at.  That an offset is not
+ * wrong is the matter of the IR's verifier; a wrong one stays in the memory.
  */
 #ifndef EBPF_RTK_BPF_H
 #define EBPF_RTK_BPF_H
@@ -48,34 +48,32 @@ static long (*const k_signal)(uint32_t sig) = (void *)BPF_FUNC_send_signal_threa
 static long (*const k_ringbuf)(void *map, void *data, uint64_t bytes, uint64_t flags) = (void *)BPF_FUNC_ringbuf_output;
 
 /* Keeps the compiler from deriving @v from something that was checked less. */
-#define HIDE(v) __asm__ volatile("%0 ^= 0" : "+r"(v))
+#define HIDE(v) __asm__ volatile("" : "+r"(v))
 
 INLINE void *at(uint64_t off)
 {
 	HIDE(off);
-	if (off > K(LIMIT))
-		off = K(LIMIT);
+	off &= K(LIMIT);
+	HIDE(off);
 	return (char *)K(SHM) + off;
 }
 
-/* For atomic operations, which must be provably aligned (LIMIT is). */
+/* For atomic operations, which must be provably aligned. */
 INLINE void *at8(uint64_t off)
 {
-	HIDE(off);
 	off &= ~7ULL;
 	HIDE(off);
-	if (off > K(LIMIT))
-		off = K(LIMIT);
+	off &= K(LIMIT);
+	HIDE(off);
 	return (char *)K(SHM) + off;
 }
 
 INLINE void *at4(uint64_t off)
 {
-	HIDE(off);
 	off &= ~3ULL;
 	HIDE(off);
-	if (off > K(LIMIT))
-		off = K(LIMIT);
+	off &= K(LIMIT);
+	HIDE(off);
 	return (char *)K(SHM) + off;
 }
 

@@ -52,8 +52,9 @@ INLINE uint32_t take_level(uint64_t thr)
 
 INLINE void zero_this(uint64_t ctx)
 {
-	for (uint64_t off = 0; off < K(THIS_BYTES); off += 8)
-		st64(scratch(ctx, off), 0);
+	volatile uint64_t *p = at(scratch(ctx, 0));
+	for (uint64_t i = 0; 8 * i < K(THIS_BYTES); i++)
+		p[i] = 0;
 }
 
 /* A slot for a program that may be preempted, by one on the same CPU too: any that is free. */

@@ -8,8 +8,8 @@
 #define CLASS_CNT (CLASS_FINE + 1 + 16)
 #define CLASS_LOOK 8
 #define CHAIN_MAX 256
-#define LOCK_TRIES 64
-#define POP_TRIES 8
+#define LOCK_TRIES 32
+#define TRIES 8
 
 struct dyn_head {
 	uint64_t used;
@@ -68,7 +68,7 @@ INLINE uint32_t place_of(uint64_t e)
 	return (uint32_t)((e - K(DYN_ARENA)) / 8 + 1);
 }
 
-INLINE uint64_t class_of(uint64_t bytes)
+GLOBAL uint64_t rtk_dyn_class(uint64_t bytes)
 {
 	if (bytes <= SIZE_FINE)
 		return (bytes + SIZE_STEP - 1) / SIZE_STEP;
@@ -119,7 +119,7 @@ INLINE uint64_t elem_bytes(const struct want *w)
 GLOBAL uint64_t rtk_dyn_pop(uint64_t class)
 {
 	uint64_t list = HEAD(free) + 8 * class;
-	for (int i = 0; i < POP_TRIES; i++) {
+	for (int i = 0; i < TRIES; i++) {
 		uint64_t top = ld64(list), e = dyn_at((uint32_t)top, class_bytes(class));
 		if (!e)
 			return 0;
@@ -130,21 +130,22 @@ GLOBAL uint64_t rtk_dyn_pop(uint64_t class)
 	return 0;
 }
 
-INLINE void push(uint64_t e, uint64_t class)
+GLOBAL uint64_t rtk_dyn_push(uint64_t e, uint64_t class)
 {
 	uint64_t list = HEAD(free) + 8 * class;
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < 2 * TRIES; i++) {
 		uint64_t top = ld64(list);
 		st32(FIELD(e, next), (uint32_t)top);
 		if (cas64(list, top, ((top >> 32) + 1) << 32 | place_of(e)) == top)
-			return;
+			return 1;
 	}
+	return 0;
 }
 
-INLINE uint64_t take_fresh(uint64_t class)
+GLOBAL uint64_t rtk_dyn_fresh(uint64_t class)
 {
 	uint64_t bytes = class_bytes(class);
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < 2 * TRIES; i++) {
 		uint64_t used = ld64(HEAD(used));
 		if (used % 8 || bytes > K(DYN_ARENA_BYTES) || used > K(DYN_ARENA_BYTES) - bytes)
 			return 0;
@@ -156,12 +157,12 @@ INLINE uint64_t take_fresh(uint64_t class)
 
 GLOBAL uint64_t rtk_dyn_alloc(uint64_t bytes)
 {
-	uint64_t class = class_of(bytes);
+	uint64_t class = rtk_dyn_class(bytes);
 	if (class >= CLASS_CNT)
 		return 0;
 	uint64_t e = rtk_dyn_pop(class);
 	if (!e) {
-		e = take_fresh(class);
+		e = rtk_dyn_fresh(class);
 		if (e)
 			st32(FIELD(e, class), (uint32_t)class);
 	}
@@ -195,8 +196,9 @@ GLOBAL uint64_t rtk_dyn_unlock(uint64_t ctx)
 	return 0;
 }
 
-INLINE bool is_it(struct want *w, uint64_t e)
+GLOBAL uint64_t rtk_dyn_is(uint64_t ctx, uint64_t e)
 {
+	struct want *w = want_of(ctx);
 	struct dyn *d = at(e);
 	return d->hash == w->hash && d->var == w->var && d->owner == w->owner && d->key_bytes == w->key_bytes &&
 	       rtk_same(e + sizeof(struct dyn), w->key, w->key_bytes);
@@ -205,13 +207,12 @@ INLINE bool is_it(struct want *w, uint64_t e)
 /* The offset of the link that leads to the element; 0: there is none. */
 GLOBAL uint64_t rtk_dyn_find(uint64_t ctx)
 {
-	struct want *w = want_of(ctx);
-	uint64_t link = w->bucket + offsetof(struct bucket, first);
+	uint64_t link = want_of(ctx)->bucket + offsetof(struct bucket, first);
 	for (int i = 0; i < CHAIN_MAX; i++) {
 		uint64_t e = dyn_at(ld32(link), sizeof(struct dyn));
 		if (!e)
 			return 0;
-		if (is_it(w, e))
+		if (rtk_dyn_is(ctx, e))
 			return link;
 		link = FIELD(e, next);
 	}
@@ -296,8 +297,8 @@ GLOBAL uint64_t rtk_dyn_remove(uint64_t ctx)
 		uint64_t class = ld32(FIELD(e, class)), bytes = elem_bytes(w);
 		st32(link, ld32(FIELD(e, next)));
 		if (class >= CLASS_CNT || class_bytes(class) < bytes)
-			class = class_of(bytes);
-		push(e, class);
+			class = rtk_dyn_class(bytes);
+		rtk_dyn_push(e, class);
 		if (K(DYN_MAX))
 			add64(HEAD(live), ~0ULL);
 	}

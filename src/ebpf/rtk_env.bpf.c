@@ -193,8 +193,9 @@ GLOBAL uint64_t rtk_self_free(uint64_t task)
 	uint64_t e = self_find(task);
 	if (!e)
 		return 0;
-	for (uint64_t off = 0; off < K(SELF_BYTES); off += 8)
-		st64(e + sizeof(struct rtk_self) + off, 0);
+	volatile uint64_t *p = at(e + sizeof(struct rtk_self));
+	for (uint64_t i = 0; 8 * i < K(SELF_BYTES); i++)
+		p[i] = 0;
 	st64(e, RTK_SELF_FREED);
 	return 0;
 }

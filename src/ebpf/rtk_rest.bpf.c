@@ -17,6 +17,12 @@ INLINE void count_lost(uint64_t counter)
 	__sync_fetch_and_add((uint32_t *)at4(counter), 1);
 }
 
+/* The state of one, by an address that was clamped before a loop. */
+INLINE bool spec_take(struct wire_spec *s)
+{
+	return s->state == WIRE_SPEC_FREE && __sync_val_compare_and_swap(&s->state, WIRE_SPEC_FREE, WIRE_SPEC_ACTIVE) == WIRE_SPEC_FREE;
+}
+
 INLINE bool spec_change(uint64_t id, uint32_t from, uint32_t to)
 {
 	return ld32(SPEC(id, state)) == from && cas32(SPEC(id, state), from, to) == from;
@@ -24,13 +30,15 @@ INLINE bool spec_change(uint64_t id, uint32_t from, uint32_t to)
 
 GLOBAL uint64_t rtk_speculation(uint64_t ctx)
 {
-	bool busy = !ctx;
-	for (uint64_t id = 1; id <= 1024 && id <= K(SPEC_CNT); id++) {
-		if (spec_change(id, WIRE_SPEC_FREE, WIRE_SPEC_ACTIVE))
-			return id;
-		busy |= ld32(SPEC(id, state)) > WIRE_SPEC_ACTIVE;
+	volatile uint64_t *busy = cells(ctx);
+	struct wire_spec *specs = at8(K(SPEC));
+	*busy = 0;
+	for (uint64_t i = 0; i < 1024 && i < K(SPEC_CNT); i++) {
+		if (spec_take(&specs[i]))
+			return i + 1;
+		*busy |= specs[i].state > WIRE_SPEC_ACTIVE;
 	}
-	count_lost(busy ? SHM(spec_busy) : SHM(spec_unavail));
+	count_lost(*busy ? SHM(spec_busy) : SHM(spec_unavail));
 	return 0;
 }
 
@@ -206,7 +214,7 @@ GLOBAL uint64_t rtk_inet_ntop(uint64_t ctx, uint64_t family, uint64_t addr, uint
 
 GLOBAL uint64_t rtk_link_ntop(uint64_t ctx, uint64_t type, uint64_t addr, uint64_t dst)
 {
-	uint64_t b = buffer(ctx), s = scratch(ctx, dst) + sizeof(struct wire_str), len = 0;
+	uint64_t b = buffer(ctx), s = scratch(ctx, dst) + sizeof(struct wire_str);
 	uint64_t cnt = (uint32_t)type == 1 ? 6 : (uint32_t)type == 32 ? 20 : 0;
 	if (!cnt) {
 		set_fault(ctx, WIRE_FAULT_ILLOP, type);
@@ -214,14 +222,14 @@ GLOBAL uint64_t rtk_link_ntop(uint64_t ctx, uint64_t type, uint64_t addr, uint64
 	}
 	if (!read_bytes(ctx, b, addr, cnt))
 		return finish(ctx, dst, 0);
+	volatile uint8_t *from = at(b), *to = at(s);
 	for (uint64_t i = 0; i < 20 && i < cnt; i++) {
-		uint8_t v = ld8(b + i);
-		if (i)
-			len = put_char(s, len, ':');
-		len = put_char(s, len, hex(v >> 4));
-		len = put_char(s, len, hex(v & 15));
+		uint8_t v = from[i];
+		to[3 * i] = hex(v >> 4);
+		to[3 * i + 1] = hex(v & 15);
+		to[3 * i + 2] = ':';
 	}
-	return finish(ctx, dst, len);
+	return finish(ctx, dst, 3 * cnt - 1);
 }
 
 GLOBAL uint64_t rtk_bswap(uint64_t ctx, uint64_t v, uint64_t bytes)

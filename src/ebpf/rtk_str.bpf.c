@@ -129,33 +129,33 @@ GLOBAL uint64_t rtk_strrchr(uint64_t ctx, uint64_t s, uint64_t ch, uint64_t dst)
 GLOBAL uint64_t rtk_str_find(uint64_t hay, uint64_t needle, uint64_t lens, uint64_t from)
 {
 	uint64_t hay_len = lens >> 32, len = (uint32_t)lens;
-	volatile uint8_t *p = chars(hay);
+	volatile uint8_t *p = chars(hay + from);
 	uint8_t first = ld8(needle);
-	for (uint64_t i = 0; i <= K(STRSIZE) && i + len <= hay_len; i++) {
-		if (i < from || (len && p[i] != first))
-			continue;
-		if (rtk_str_same(hay + i, needle, len))
-			return i;
-	}
+	if (from + len > hay_len)
+		return ~0ULL;
+	uint64_t last = hay_len - len - from;
+	for (uint64_t i = 0; i <= K(STRSIZE) && i <= last; i++)
+		if ((!len || p[i] == first) && rtk_str_same(hay + from + i, needle, len))
+			return from + i;
 	return ~0ULL;
 }
 
 /* The last one at or before @from. */
-GLOBAL uint64_t rtk_str_rfind(uint64_t ctx, uint64_t hay, uint64_t needle, uint64_t lens, int64_t from)
+GLOBAL uint64_t rtk_str_rfind(uint64_t ctx, uint64_t hay, uint64_t needle, uint64_t lens, uint64_t from)
 {
 	uint64_t hay_len = lens >> 32, len = (uint32_t)lens;
 	volatile uint64_t *last = cells(ctx);
 	volatile uint8_t *p = chars(hay);
 	uint8_t first = ld8(needle);
 	*last = ~0ULL;
-	for (uint64_t i = 0; i <= K(STRSIZE) && i + len <= hay_len; i++) {
-		if ((int64_t)i > from)
-			break;
-		if (len && p[i] != first)
-			continue;
-		if (rtk_str_same(hay + i, needle, len))
+	if (len > hay_len)
+		return *last;
+	uint64_t end = hay_len - len;
+	if (end > from)
+		end = from;
+	for (uint64_t i = 0; i <= K(STRSIZE) && i <= end; i++)
+		if ((!len || p[i] == first) && rtk_str_same(hay + i, needle, len))
 			*last = i;
-	}
 	return *last;
 }
 
@@ -181,7 +181,7 @@ GLOBAL uint64_t rtk_rindex(uint64_t ctx, uint64_t a, uint64_t b, int64_t from)
 	struct text hay = need(ctx, a), needle = need(ctx, b);
 	if (from < 0)
 		return needle.len ? ~0ULL : 0;
-	return rtk_str_rfind(ctx, hay.s, needle.s, hay.len << 32 | needle.len, from);
+	return rtk_str_rfind(ctx, hay.s, needle.s, hay.len << 32 | needle.len, (uint64_t)from);
 }
 
 INLINE bool base_fine(uint64_t ctx, uint64_t base)

@@ -35,10 +35,11 @@ GLOBAL uint64_t rtk_tuple_begin(uint64_t ctx, uint64_t slot, uint64_t fixed)
 {
 	uint64_t tuple = scratch(ctx, slot);
 	struct wire_tuple *t = at(tuple);
+	volatile uint64_t *p = (volatile uint64_t *)t->data;
 	t->bytes = (uint32_t)fixed;
 	t->fixed_bytes = (uint32_t)fixed;
 	for (uint64_t i = 0; i < K(KEY_WORDS) && 8 * i < fixed; i++)
-		st64(tuple + sizeof(*t) + 8 * i, 0);
+		p[i] = 0;
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define VALUE_MAX (1ULL << 29) /* offsets of pointers that the kernel's verifier follows */
+#define KEY_MAX 32768u /* what is behind that does not tell keys apart */
 #define SELFS_MIN 1024ULL
 #define SELFS_MAX 65536ULL
 
@@ -60,9 +61,12 @@ void ebpf_extra(const struct wire_shm *head, struct ebpf_extra *x)
 	x->selfs_off = align_up(x->tail_off + sizeof(struct rtk_tail), 64);
 	x->selfs_cnt = selfs_cnt(head);
 	x->limit = x->selfs_off + x->selfs_cnt * (sizeof(struct rtk_self) + head->geom.self_bytes);
-	x->limit = align_up(x->limit, 8);
+	uint64_t used = x->limit;
+	for (x->limit = WIRE_PAGE; x->limit < used; x->limit *= 2)
+		;
+	x->limit--;
 	uint64_t most = head->geom.ctx_stride > RTK_GUARD ? head->geom.ctx_stride : RTK_GUARD;
-	x->bytes = align_up(x->limit + most, WIRE_PAGE);
+	x->bytes = align_up(x->limit + 1 + most, WIRE_PAGE);
 }
 
 static int no_map(int r, uint64_t bytes, struct err *reterr)
@@ -191,13 +195,19 @@ static uint64_t longest_key(const struct ir_image *img, const struct wire_shm *s
 		if (bytes > most)
 			most = bytes;
 	}
-	return most < s->scratch_bytes ? most : s->scratch_bytes;
+	most = most < s->scratch_bytes ? most : s->scratch_bytes;
+	return most < KEY_MAX ? most : KEY_MAX;
 }
 
 static void of_script(const struct ir_image *img, const struct wire_shm *s, uint64_t *k)
 {
 	k[RTK_K_KEY_WORDS] = longest_key(img, s) / 8 + 1;
 	k[RTK_K_STR_WORDS] = s->strsize / 8 + 2;
+	uint64_t zero = s->alloca_bytes;
+	zero = zero > s->global_bytes ? zero : s->global_bytes;
+	zero = zero > s->geom.self_bytes ? zero : s->geom.self_bytes;
+	zero = zero > s->this_bytes ? zero : s->this_bytes;
+	k[RTK_K_ZERO_WORDS] = (zero < KEY_MAX ? zero : KEY_MAX) / 8 + 1;
 	k[RTK_K_VAL_WORDS] = 1;
 	k[RTK_K_LLQ_STEPS] = 1;
 	for (uint32_t i = 0; i < img->agg_cnt; i++) {

@@ -135,8 +135,8 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool verbose)
 	}
 	if (verbose)
 		ir_image_print(stdout, &img);
-	char *want = exec_run(&m, run_interp, NULL, WIRE_SITE_TOOL, progs, img.prog_cnt, 0);
-	char *got = exec_run(&m, run_bpf, &x, WIRE_SITE_TOOL, progs, img.prog_cnt, 0);
+	char *want = exec_run(&m, run_interp, NULL, WIRE_SITE_TOOL, progs, img.prog_cnt, EXEC_NO_SCRATCH);
+	char *got = exec_run(&m, run_bpf, &x, WIRE_SITE_TOOL, progs, img.prog_cnt, EXEC_NO_SCRATCH);
 	bool differ = exec_diff(want, got, line, sizeof(line));
 	bool ok = CHECK_MSG(!differ && !x.failed, "seed %llu, flags %u, statements %u: %s", (unsigned long long)seed, o.flags,
 			    o.statements, x.failed ? "not loaded" : line);
