@@ -58,7 +58,7 @@ int cli_arm_new(struct cli *cli)
 	int rc = session_arm(cli->session, v, n, refused, &r, &sites, &e);
 	free(v);
 	if (rc < 0) {
-		cli_error("could not enable tracing: %s", e.msg);
+		cli_kernel_refused(cli, e.msg);
 		return CLI_ERROR;
 	}
 	if (!cli->args.verbose)

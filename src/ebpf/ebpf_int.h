@@ -124,7 +124,7 @@ struct code {
 	uint32_t *ids; /* of each: index in rtk_funcs; of the first: WIRE_NONE */
 };
 int code_link(struct gen *, struct code *ret);
-void code_deinit(struct code *);
+void ebpf_code_deinit(struct code *);
 /* Generates and links. */
 int code_make(struct ebpf *, const struct ebpf_prog *, struct code *ret, struct err *reterr);
 

@@ -55,6 +55,7 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_PROBENAME: site_str(g, offsetof(struct wire_site, name)); break;
 	case WIRE_ENV_PROBEID: site_word(g, offsetof(struct wire_site, probe_id)); break;
 	case WIRE_ENV_CLAUSE: emit_const(g, 0, g->prog->clause); break;
+	case WIRE_ENV_IN_KERNEL: emit_const(g, 0, 1); break;
 	case WIRE_ENV_RET_OFFSET: ctx_call(g, "rtk_env_ret_offset"); break;
 	case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
 	}
@@ -110,6 +111,21 @@ static void deref(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 	emit_load(g, 8, reg, BPF_REG_10, tmp);
 }
 
+/* The event's own data as a kernel address: a pointer that went through memory is a number. */
+static void address_in_ctx(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
+{
+	load_prog_ctx(g, 2);
+	emit_store(g, 8, REG_CTX, CTX(cell), 2);
+	if (a->val) {
+		emit_load(g, 4, 3, 2, (int32_t)a->off);
+		emit(g, BPF_ALU64 | BPF_AND | BPF_K, 3, 0, 0, 0xffff);
+	} else {
+		emit_const(g, 3, a->off);
+	}
+	emit_load(g, 8, reg, REG_CTX, CTX(cell));
+	emit(g, BPF_ALU64 | BPF_ADD | BPF_X, reg, 3, 0, 0);
+}
+
 void gen_arg(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 {
 	switch ((enum ebpf_arg_kind)a->kind) {
@@ -126,8 +142,8 @@ void gen_arg(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 	case EBPF_ARG_DEREF:
 		deref(g, a, reg);
 		break;
-	case EBPF_ARG_CTX_ADDR: /* a kernel address: it can be read as any other */
-		refuse(g, -EOPNOTSUPP, "data in the event itself cannot be pointed to");
+	case EBPF_ARG_CTX_ADDR:
+		address_in_ctx(g, a, reg);
 		return;
 	case EBPF_ARG_KPC:
 	case EBPF_ARG_UPC:

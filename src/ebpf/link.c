@@ -89,7 +89,7 @@ static void copy_functions(const struct ebpf *e, const struct plan *p, struct co
 	}
 }
 
-void code_deinit(struct code *c)
+void ebpf_code_deinit(struct code *c)
 {
 	free(c->insns);
 	free(c->funcs);
@@ -104,7 +104,7 @@ static int link_planned(struct gen *g, const struct plan *p, struct code *ret)
 	c.funcs = calloc(c.func_cnt, sizeof(*c.funcs));
 	c.ids = calloc(c.func_cnt, sizeof(*c.ids));
 	if (!c.insns || !c.funcs || !c.ids) {
-		code_deinit(&c);
+		ebpf_code_deinit(&c);
 		return err_setf(g->reterr, -ENOMEM, "out of memory");
 	}
 	memcpy(c.insns, g->insns, g->cnt * sizeof(*c.insns));
@@ -113,7 +113,7 @@ static int link_planned(struct gen *g, const struct plan *p, struct code *ret)
 	c.ids[0] = WIRE_NONE;
 	copy_functions(g->e, p, &c);
 	if (g->err) {
-		code_deinit(&c);
+		ebpf_code_deinit(&c);
 		return g->err;
 	}
 	*ret = c;

@@ -201,7 +201,7 @@ int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err
 		fd = refused(e, p, &c, fd, reterr);
 	else
 		*ret_fd = fd;
-	code_deinit(&c);
+	ebpf_code_deinit(&c);
 	return fd < 0 ? fd : 0;
 }
 
@@ -220,7 +220,7 @@ int ebpf_print(struct ebpf *e, FILE *f, const struct ebpf_prog *p, struct err *r
 		}
 		fprintf(f, "%6u  %02x r%u r%u %d %d\n", i, in->code, in->dst_reg, in->src_reg, in->off, in->imm);
 	}
-	code_deinit(&c);
+	ebpf_code_deinit(&c);
 	return 0;
 }
 

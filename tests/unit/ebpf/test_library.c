@@ -88,7 +88,7 @@ static void try_function(struct fixture *f, uint32_t func, bool print)
 	free(log);
 	free(g.insns);
 	free(g.fixes);
-	code_deinit(&c);
+	ebpf_code_deinit(&c);
 }
 
 static void functions(bool print)
