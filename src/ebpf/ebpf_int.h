@@ -107,7 +107,9 @@ void gen_put(struct gen *, uint32_t vreg, uint8_t reg); /* WIRE_NONE: nowhere */
 
 void gen_insn(struct gen *, const struct ir_insn *);
 void gen_env(struct gen *, const struct ir_insn *);
-void gen_stack(struct gen *, const struct ir_insn *);
+/* Calls of helpers that want a stack; false: it is none of them. */
+bool gen_stack(struct gen *, const struct ir_insn *);
+void gen_call_args(struct gen *, const struct ir_insn *);
 void gen_arg(struct gen *, const struct ebpf_arg *, uint8_t reg); /* to @reg */
 /* Learns what RTK_K_TASK_* are. */
 void task_offsets(struct gen *);

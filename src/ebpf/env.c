@@ -115,14 +115,14 @@ static void deref(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 static void address_in_ctx(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 {
 	load_prog_ctx(g, 2);
-	emit_store(g, 8, REG_CTX, CTX(fault_value), 2);
+	emit_store(g, 8, REG_CTX, CTX(cell), 2);
 	if (a->val) {
 		emit_load(g, 4, 3, 2, (int32_t)a->off);
 		emit(g, BPF_ALU64 | BPF_AND | BPF_K, 3, 0, 0, 0xffff);
 	} else {
 		emit_const(g, 3, a->off);
 	}
-	emit_load(g, 8, reg, REG_CTX, CTX(fault_value));
+	emit_load(g, 8, reg, REG_CTX, CTX(cell));
 	emit(g, BPF_ALU64 | BPF_ADD | BPF_X, reg, 3, 0, 0);
 }
 

@@ -222,9 +222,24 @@ void gen_check_fault(struct gen *g)
 	emit_jump_if(g, BPF_JNE, 1, 0, g->lbl_fault);
 }
 
+void gen_call_args(struct gen *g, const struct ir_insn *in)
+{
+	const char *letters = ir_helper((enum ir_helper)in->imm)->args;
+	for (uint32_t i = 0; i < in->b; i++) {
+		uint64_t arg = g->prog->args[in->a + i];
+		if (letters[i] == 'i' || letters[i] == 's')
+			gen_get(g, (uint8_t)(2 + i), (uint32_t)arg);
+		else
+			emit_const(g, (uint8_t)(2 + i), (int64_t)arg);
+	}
+	emit_mov(g, 1, REG_OFF);
+}
+
 static void call(struct gen *g, const struct ir_insn *in)
 {
 	const struct ir_helper_desc *h = ir_helper((enum ir_helper)in->imm);
+	if (gen_stack(g, in))
+		return;
 	char name[64] = "rtk_";
 	if (strlen(h->name) < sizeof(name) - 5)
 		strcat(name, h->name);
@@ -236,14 +251,7 @@ static void call(struct gen *g, const struct ir_insn *in)
 		task_offsets(g);
 	if (h->faults)
 		gen_note_pc(g);
-	for (uint32_t i = 0; i < in->b; i++) {
-		uint64_t arg = g->prog->args[in->a + i];
-		if (h->args[i] == 'i' || h->args[i] == 's')
-			gen_get(g, (uint8_t)(2 + i), (uint32_t)arg);
-		else
-			emit_const(g, (uint8_t)(2 + i), (int64_t)arg);
-	}
-	emit_mov(g, 1, REG_OFF);
+	gen_call_args(g, in);
 	emit_call(g, name);
 	gen_put(g, in->dst, 0);
 	if (h->faults)

@@ -9,3 +9,4 @@
 #include "ebpf/rtk_dyn.bpf.c"
 #include "ebpf/rtk_path.bpf.c"
 #include "ebpf/rtk_rest.bpf.c"
+#include "ebpf/rtk_stack.bpf.c"

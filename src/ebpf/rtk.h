@@ -39,7 +39,7 @@ struct rtk_more {
 	uint32_t args_len;      /* a struct wire_str: psargs */
 	char psargs[84];
 	uint64_t frames[RTK_FRAMES];
-	uint32_t frame_cnt;
+	int32_t frame_bytes; /* or a negative errno */
 	uint32_t pad[3];
 };
 
