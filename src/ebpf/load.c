@@ -40,6 +40,12 @@ static int make_doorbell(struct ebpf *e, struct err *reterr)
 	return 0;
 }
 
+static int map_tail(struct ebpf *e, struct err *reterr)
+{
+	e->tail = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, e->in.shm_fd, (off_t)e->k[RTK_K_TAIL]);
+	return e->tail == MAP_FAILED ? err_setf(reterr, -errno, "cannot map the kernel's buffers: %s", strerror(errno)) : 0;
+}
+
 static void make_slots(struct ebpf *e)
 {
 	struct wire_shm *s = e->in.shm;
@@ -52,15 +58,10 @@ static void make_slots(struct ebpf *e)
 	}
 }
 
-static struct rtk_tail *tail_of(const struct ebpf *e)
-{
-	return (struct rtk_tail *)((char *)e->in.shm + e->k[RTK_K_TAIL]);
-}
-
 void ebpf_clock_update(struct ebpf *e)
 {
 	const struct wire_shm *s = e->in.shm;
-	struct rtk_tail *t = tail_of(e);
+	struct rtk_tail *t = e->tail;
 	uint32_t next = !(t->clock_cur & 1);
 	struct timespec ts;
 	uint64_t before = rt_now_tsc();
@@ -80,16 +81,18 @@ int ebpf_create(struct ebpf **ret, const struct ebpf_in *in, struct err *reterr)
 	struct ebpf *e = calloc(1, sizeof(*e));
 	if (!e)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	*e = (struct ebpf){ .in = *in, .btf_fd = -1, .doorbell_fd = -1, .doorbell = MAP_FAILED, .doorbell_data = MAP_FAILED,
+	*e = (struct ebpf){ .in = *in, .btf_fd = -1, .doorbell_fd = -1, .tail = MAP_FAILED, .doorbell = MAP_FAILED, .doorbell_data = MAP_FAILED,
 			    .self_prog_fd = -1, .self_link_fd = -1, .failed_clause = WIRE_NONE };
 	int r = load_btf(e, reterr);
 	if (r >= 0)
 		r = make_doorbell(e, reterr);
+	ebpf_numbers(e);
+	if (r >= 0)
+		r = map_tail(e, reterr);
 	if (r < 0) {
 		ebpf_destroy(e);
 		return r;
 	}
-	ebpf_numbers(e);
 	make_slots(e);
 	ebpf_clock_update(e);
 	*ret = e;
@@ -106,6 +109,8 @@ void ebpf_destroy(struct ebpf *e)
 {
 	if (!e)
 		return;
+	if (e->tail != MAP_FAILED)
+		munmap(e->tail, WIRE_PAGE);
 	if (e->doorbell != MAP_FAILED)
 		munmap(e->doorbell, WIRE_PAGE);
 	if (e->doorbell_data != MAP_FAILED)

@@ -26,6 +26,7 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool watch;             /* targets are only waited for and looked at */
+	bool uprobes;           /* probes of processes through the kernel */
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */
