@@ -2,6 +2,9 @@
 /* Stacks: the kernel's own function for them wants the context that it passed, which only the main program has. */
 #include "ebpf/ebpf_int.h"
 
+/* Of a raw tracepoint the kernel begins with what runs the program: itself, bpf_trace_run, __bpf_trace_NAME. */
+#define RAW_TP_SKIP 3
+
 static void get_stack(struct gen *g, bool user)
 {
 	int64_t bytes_at = (int64_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frame_bytes));
@@ -9,7 +12,7 @@ static void get_stack(struct gen *g, bool user)
 	emit_mov(g, 2, REG_CTX);
 	emit(g, BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, (int32_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frames)));
 	emit_const(g, 3, 8 * RTK_FRAMES);
-	emit_const(g, 4, user ? BPF_F_USER_STACK : 0);
+	emit_const(g, 4, user ? BPF_F_USER_STACK : g->p->kind == EBPF_RAW_TP ? RAW_TP_SKIP : 0);
 	emit_kernel(g, BPF_FUNC_get_stack);
 	emit_mov(g, 1, 0);
 	emit_store(g, 4, REG_CTX, bytes_at, 1);
