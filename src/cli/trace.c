@@ -79,6 +79,8 @@ static int make_consume(struct cli *cli)
 	struct err e;
 	cli_consume_opts(cli, &co);
 	co.obj = symbols;
+	if (cli->args.record)
+		co.on_event = cli_record_event;
 	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
@@ -97,6 +99,8 @@ static int find_probes(struct cli *cli)
 		starting |= cli->targets[i].starting;
 	if (!starting || cli->args.compile_only)
 		cli_match_notice(cli);
+	if (cli->args.record && !starting && cli_record_check(cli))
+		return CLI_ERROR;
 	if (!cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
 		return CLI_ERROR;
@@ -182,6 +186,8 @@ static int begin(struct cli *cli)
 		cli_error("allowing destructive actions");
 	if (cli->target_cnt == 1)
 		session_tool_reads(cli->session, cli->targets[0].pid);
+	if (cli->args.record && cli_record_begin(cli))
+		return CLI_ERROR;
 	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
@@ -209,6 +215,8 @@ static int finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
+	if (cli->args.record)
+		return cli_record_finish(cli, rc);
 	putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {
 		cli_error("failed to print aggregations: %s", e.msg);
@@ -250,6 +258,11 @@ int cli_verb_trace(struct cli *cli)
 	int rc = cli->args.dumps ? cli_dump(cli) : CLI_OK;
 	if (rc || cli->args.dumps & ~(unsigned)DUMP_CLAUSES)
 		return rc;
+	return cli_trace_compiled(cli);
+}
+
+int cli_trace_compiled(struct cli *cli)
+{
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
 	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))

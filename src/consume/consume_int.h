@@ -193,6 +193,8 @@ int consume_spec_keep(struct consume *, const struct wire_rec *, uint64_t token,
 int consume_spec_end(struct consume *, uint64_t token, bool commit, struct err *reterr);
 /* Ends those whose end was before @mark though no record said so: its clause faulted. */
 int consume_spec_sweep(struct consume *, uint64_t mark, struct err *reterr);
+/* event.c: whether the record goes to opts.on_event; then *ret_rc is what that returned */
+bool consume_event_give(struct consume *, uint32_t slot, const struct wire_rec *, int *ret_rc, struct err *reterr);
 /* fault.c */
 void consume_fault_report(struct consume *, const struct wire_rec *);
 void consume_fault_library(struct consume *, const struct wire_rec *, const char *what);

@@ -164,7 +164,10 @@ static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
 	if (copy_head(c, s))
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	const struct wire_rec *rec = c->rec;
+	int rc = 0;
 	s->cpu = rec->cpu;
+	if (c->opts.on_event && consume_event_give(c, slot, rec, &rc, reterr))
+		return rc;
 	if (rec->type == WIRE_REC_DATA)
 		return consume_act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
 	if (rec->type == WIRE_REC_ERROR)

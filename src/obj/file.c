@@ -140,3 +140,11 @@ int obj_module_text(struct obj_proc *p, struct obj_module *mod, uint64_t addr, v
 		return -EFAULT;
 	return obj_img_read(&m->text, off, buf, bytes);
 }
+
+uint32_t obj_module_build_id(struct obj_proc *p, struct obj_module *mod, uint8_t ret[OBJ_LINES_ID_MAX])
+{
+	struct obj_mod *m = obj_mod(mod);
+	if (!m->has_text && !obj_mod_image(p, m, &m->text, NULL))
+		m->has_text = true;
+	return m->has_text ? obj_img_build_id(&m->text, ret) : 0;
+}
