@@ -212,6 +212,15 @@ int cli_record_begin(struct cli *cli)
 	return cli_record_modules(cli, 0);
 }
 
+int cli_record_go(struct cli *cli)
+{
+	struct err e;
+	if (!export_writer_ready(cli->args.record->writer, &e))
+		return CLI_OK;
+	cli_error("%s", e.msg);
+	return CLI_ERROR;
+}
+
 static void show(struct cli *cli, uint64_t now)
 {
 	struct cli_record *r = cli->args.record;

@@ -54,6 +54,7 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 	char *text = NULL;
 	size_t bytes;
 	uint32_t cnt = 0;
+	const char *quote = strpbrk(p->func, ":() <>,") ? "\"" : ""; /* C++ */
 	FILE *fp = open_memstream(&text, &bytes);
 	if (!fp)
 		return NULL;
@@ -65,7 +66,7 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 		if (prov)
 			fclose(prov);
 		if (ok && (!cnt || is_per_target(p->prov)))
-			fprintf(fp, "%s%s:%s:%s:%s", cnt++ ? ",\n" : "", one, p->mod, p->func, name);
+			fprintf(fp, "%s%s:%s:%s%s%s:%s", cnt++ ? ",\n" : "", one, p->mod, quote, p->func, quote, name);
 		free(one);
 	}
 	fprintf(fp, "\n{\n%s}\n", stmts);

@@ -63,16 +63,20 @@ static enum export_type type_of(const struct tdesc *t)
 static const char *const casts[] = { "(int8_t)", "(int16_t)", "(int32_t)", "(int64_t)", "(uint8_t)", "(uint16_t)",
 				     "(uint32_t)", "(uint64_t)", "(uint64_t)", "", "" };
 
-static bool put(struct fields *f, const char *name, const struct tdesc *t, const char *expr)
+static bool put_typed(struct fields *f, const char *name, enum export_type type, const char *expr)
 {
-	enum export_type type = type_of(t);
-	if (type == EXPORT_TYPE_CNT)
-		return true;
 	if (type == EXPORT_STR)
 		fprintf(f->d, "\ttrace(%s != 0 ? copyinstr(%s) : \"(null)\");\n", expr, expr);
 	else
 		fprintf(f->d, "\ttrace(%s%s);\n", casts[type], expr);
 	return add(f, name, type) != NULL;
+}
+
+/* What cannot be recorded is left out. */
+static bool put(struct fields *f, const char *name, const struct tdesc *t, const char *expr)
+{
+	enum export_type type = type_of(t);
+	return type == EXPORT_TYPE_CNT || put_typed(f, name, type, expr);
 }
 
 /* Where the words of it are: "" where they cannot be had. */
@@ -127,24 +131,42 @@ static bool put_raw(struct fields *f)
 
 /* ---- fields that were asked for ---- */
 
-static bool put_reg(struct fields *f, const char *name, const char *reg)
+/* Of perf-probe: s32, u8, x64, string. */
+static enum export_type type_named(const char *type)
+{
+	static const char *const widths[] = { "8", "16", "32", "64" };
+	if (!*type || !strcmp(type, "x64"))
+		return EXPORT_HEX;
+	if (!strcmp(type, "string"))
+		return EXPORT_STR;
+	for (int i = 0; i < 4 && strchr("sux", *type); i++)
+		if (!strcmp(type + 1, widths[i]))
+			return (enum export_type)((*type == 's' ? EXPORT_I8 : EXPORT_U8) + i);
+	return EXPORT_TYPE_CNT;
+}
+
+/* %di, %r8:s32 */
+static bool put_reg(struct fields *f, const char *name, const char *spec)
 {
 	static const char *const names[] = { "ax", "bx", "cx", "dx", "si", "di", "bp", "sp" };
+	char reg[8], upper[16] = "", expr[24];
+	size_t len = strcspn(spec, ":");
+	snprintf(reg, sizeof(reg), "%.*s", (int)len, spec);
+	enum export_type type = type_named(spec[len] ? spec + len + 1 : "");
 	const char *base = *reg == 'r' ? reg + 1 : reg;
-	char upper[16] = "";
 	for (size_t i = 0; i < ARRAY_CNT(names); i++)
 		if (!strcmp(base, names[i]))
 			snprintf(upper, sizeof(upper), "R%s", names[i]);
 	if (isdigit((unsigned char)*base))
 		snprintf(upper, sizeof(upper), "R%.3s", base);
-	if (!*upper) {
-		cli_error("there is no register %%%s", reg);
+	if (!*upper || type == EXPORT_TYPE_CNT) {
+		cli_error("there is no register %%%s, or no such type of it", spec);
 		return false;
 	}
 	for (char *c = upper; *c; c++)
 		*c = (char)toupper((unsigned char)*c);
-	fprintf(f->d, "\ttrace((uint64_t)uregs[R_%s]);\n", upper);
-	return add(f, name, EXPORT_HEX) != NULL;
+	snprintf(expr, sizeof(expr), "uregs[R_%s]", upper);
+	return put_typed(f, name, type, expr);
 }
 
 static bool put_named(struct fields *f, const char *name)

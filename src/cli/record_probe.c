@@ -16,8 +16,8 @@ static bool is_name(const char *s) { return !*s || !strcmp(s, "entry") || !strcm
 
 static char empty[] = "", any_pid[] = "pid$target";
 
-/* PROVIDER:MODULE:FUNC:NAME from the right, as D has it.  "::" of C++ makes parts that cannot be meant:
- * then all of it is a function. */
+/* PROVIDER:MODULE:FUNC:NAME from the right, as D has it; where the last one is no name of a probe, the
+ * name was left out.  "::" of C++ makes parts that cannot be meant: then all of it is a function. */
 static void split_desc(char *desc, struct record_probe *r)
 {
 	char *parts[4], *copy = strdup(desc);
@@ -38,10 +38,14 @@ static void split_desc(char *desc, struct record_probe *r)
 		r->mod = parts[n - 3];
 	if (n > 3 && *parts[0])
 		r->prov = parts[0];
-	if (n < 4 && copy && !is_name(r->name)) {
-		strcpy(desc, copy);
-		r->mod = r->name = empty;
-		r->func = desc;
+	if (n > 1 && n < 4 && copy && !is_name(r->name)) {
+		bool cpp = strstr(copy, "::") != NULL;
+		if (cpp)
+			strcpy(desc, copy);
+		r->prov = !cpp && n > 2 ? r->mod : any_pid;
+		r->mod = cpp ? empty : r->func;
+		r->func = cpp ? desc : r->name;
+		r->name = empty;
 	}
 	free(copy);
 }

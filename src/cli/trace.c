@@ -195,7 +195,7 @@ static int begin(struct cli *cli)
 		cli_error("could not enable tracing: %s", e.msg);
 		return CLI_ERROR;
 	}
-	return CLI_OK;
+	return cli->args.record ? cli_record_go(cli) : CLI_OK;
 }
 
 /* Everything out, in dtrace's order: records, an empty line, aggregations, losses. */

@@ -7,6 +7,7 @@
  *   DIR/cpuN_SEQ        the same, a packet a file, where only the last ones are kept
  *   DIR/dyntrace/       what CTF has no place for:
  *     lock              locked by who records
+ *     ready             is there once events can come
  *     modules           what was mapped where in which process, with build-ids
  *     symbols/ID        functions of a module
  *     frames            functions, files and lines of the addresses in stacks
@@ -67,6 +68,8 @@ int export_writer_create(const struct export_writer_opts *, struct export_writer
 int export_writer_class(struct export_writer *, const struct export_class *, uint32_t *ret_id, struct err *reterr);
 /* On an error what was written stays readable; the event is lost. */
 int export_writer_event(struct export_writer *, const struct export_event *, struct err *reterr);
+/* What is to be recorded is in place: DIR/dyntrace/ready appears. */
+int export_writer_ready(struct export_writer *, struct err *reterr);
 /* How many events were lost so far. */
 void export_writer_lost(struct export_writer *, uint64_t total);
 uint64_t export_writer_events(const struct export_writer *);

@@ -420,6 +420,15 @@ int export_writer_event(struct export_writer *w, const struct export_event *e, s
 	return 0;
 }
 
+int export_writer_ready(struct export_writer *w, struct err *reterr)
+{
+	int fd = openat(w->dir_fd, "dyntrace/ready", O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return err_setf(reterr, -errno, "cannot write to the trace: %s", strerror(errno));
+	close(fd);
+	return 0;
+}
+
 void export_writer_lost(struct export_writer *w, uint64_t total)
 {
 	if (total <= w->lost || !w->last)
