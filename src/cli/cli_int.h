@@ -197,6 +197,7 @@ uint64_t cli_now_ns(void);
 
 /* record.c: where what is traced goes into a trace on disk (cli->args.record) */
 int cli_record_begin(struct cli *);   /* armed, not yet running */
+bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */
 int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
 int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */

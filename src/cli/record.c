@@ -212,6 +212,8 @@ int cli_record_begin(struct cli *cli)
 	return cli_record_modules(cli, 0);
 }
 
+bool cli_record_is_flight(const struct cli *cli) { return cli->args.record && cli->args.record->ring_bytes; }
+
 int cli_record_go(struct cli *cli)
 {
 	struct err e;

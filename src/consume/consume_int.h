@@ -61,13 +61,13 @@ struct consume_slot {
 	bool folded;
 	uint32_t folded_tid, folded_incarnation;
 	const struct wire_rec *head; /* read, not yet performed */
-	uint64_t head_pos; /* reader.pos before it */
+	uint64_t head_pos, head_seen; /* reader.pos and seen before it */
 	uint64_t head_tsc;
 	uint32_t tid;
 	uint16_t cpu;    /* of its last record */
 	/* counts already reported */
 	uint64_t *drops; /* [clause_cnt] ring full, then [clause_cnt] errors */
-	uint64_t level_drops, agg_drops, dyn_drops, bad;
+	uint64_t level_drops, agg_drops, dyn_drops, bad, missed;
 };
 
 #define CANON_CNT 256 /* power of two: recently reduced addresses and strings */

@@ -22,6 +22,7 @@ struct session_opts {
 	uint64_t alloca_bytes;  /* that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
 	uint64_t spec_bytes;
+	bool flight;            /* full rings overwrite their oldest records */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
