@@ -72,6 +72,10 @@ static void show(struct names *n, const char *glob)
 int cli_functions_main(int argc, char **argv)
 {
 	struct names n = { 0 };
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		printf("Usage: %s list-functions FILE [GLOB]\n", cli_name);
+		return CLI_OK;
+	}
 	if (argc < 2 || argc > 3 || (argv[1][0] == '-' && argv[1][1])) {
 		fprintf(stderr, "Usage: %s list-functions FILE [GLOB]\n", cli_name);
 		return CLI_USAGE;

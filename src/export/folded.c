@@ -89,9 +89,21 @@ static char *fold(struct export_printer *p, const struct export_class *c, const 
 	return fclose(fp) ? NULL : text;
 }
 
+/* A call whose entry is there, too, counts once. */
+static bool is_second(const struct export_printer *p, const struct export_class *c)
+{
+	const struct export_class *o;
+	for (uint32_t i = 0; form_is_return(c) && (o = export_trace_class(p->trace, i)); i++)
+		if (!strcmp(o->name, "entry") && !strcmp(o->func, c->func) && !strcmp(o->mod, c->mod))
+			return true;
+	return false;
+}
+
 static int folded_event(struct export_printer *p, const struct export_class *c, const struct export_event *e)
 {
 	struct folded *f = p->state;
+	if (is_second(p, c))
+		return 0;
 	char *text = fold(p, c, e);
 	if (!text || (f->cnt * 2 >= f->cap && !grow(f))) {
 		free(text);
