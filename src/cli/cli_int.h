@@ -54,7 +54,7 @@ struct cli_source {
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
 };
-enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERSION, MODE_HELP, MODE_OPTIONS,
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS,
 	MODE_RECORD, MODE_NOTHING };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16 };
 struct cli_args {
@@ -217,6 +217,8 @@ int cli_verb_link(struct cli *);   /* -G */
 int cli_object_class(char *const *files, bool *ret_is_32);
 bool cli_object_write(struct cli *, FILE *, bool is_32);
 int cli_verb_explain(struct cli *);
+int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell */
+int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
 /* loop.c: from armed to told to stop */

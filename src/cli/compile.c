@@ -172,6 +172,16 @@ int cli_compile(struct cli *cli)
 	return check_image(cli);
 }
 
+/* What the environment says that terminals show; formats stay those of the C locale. */
+static bool locale_is_utf8(void)
+{
+	static const char *const vars[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+	const char *v = NULL;
+	for (size_t i = 0; i < ARRAY_CNT(vars) && !(v && *v); i++)
+		v = getenv(vars[i]);
+	return v && (strcasestr(v, "utf-8") || strcasestr(v, "utf8"));
+}
+
 void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 {
 	const struct cli_options *o = &cli->args.opts;
@@ -181,6 +191,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
-		.bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,
+		.agghist = o->agghist, .aggpack = o->aggpack, .aggzoom = o->aggzoom,
+		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,
 	};
 }

@@ -38,7 +38,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.ring_bytes = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
 		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
-		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize,
+		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		/* The tool itself is one of them. */
 		.thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
 }

@@ -5,19 +5,26 @@
 #include <errno.h>
 #include <stdlib.h>
 
+struct hist_opts consume_agg_hist_opts(const struct consume *c, uint32_t agg)
+{
+	int64_t n = c->normal[agg];
+	return (struct hist_opts){ .normal = n ? n : 1, .zoom = c->opts.aggzoom, .utf8 = c->opts.utf8_bars };
+}
+
 void consume_agg_print_value(struct consume *c, FILE *fp, const struct agg_ent *e)
 {
 	const struct wire_agg *a = &c->image->aggs[e->agg];
+	struct hist_opts o = consume_agg_hist_opts(c, e->agg);
 	int64_t n = c->normal[e->agg];
 	switch (a->fn) {
 	case WIRE_AGG_QUANTIZE:
-		consume_hist_quantize(fp, e->val, n);
+		consume_hist_quantize(fp, e->val, &o);
 		break;
 	case WIRE_AGG_LQUANTIZE:
-		consume_hist_lquantize(fp, a, e->val, n);
+		consume_hist_lquantize(fp, a, e->val, &o);
 		break;
 	case WIRE_AGG_LLQUANTIZE:
-		consume_hist_llquantize(fp, a, e->val, n);
+		consume_hist_llquantize(fp, a, e->val, &o);
 		break;
 	case WIRE_AGG_AVG:
 		fprintf(fp, " %16lld", e->val[0] ? (long long)(e->val[1] / n / e->val[0]) : 0);
@@ -30,26 +37,30 @@ void consume_agg_print_value(struct consume *c, FILE *fp, const struct agg_ent *
 	}
 }
 
-static void print_keys(struct consume *c, FILE *fp, const struct agg_ent *e)
+static void print_keys(struct consume *c, FILE *fp, const struct agg_ent *e, bool packed)
 {
 	const struct plan_agg *pa = &c->plan->aggs[e->agg];
 	struct datum_src src = { e->key, e->key_bytes, e->proc, NULL };
 	for (uint32_t i = 0; i < pa->key_cnt; i++)
-		consume_val_print_key(c, fp, &pa->keys[i], &src);
+		consume_val_print_key(c, fp, &pa->keys[i], &src, packed);
 }
 
-static void print_entry(struct consume *c, FILE *fp, const struct agg_ent *e)
+/* @ents: of one aggregation. */
+static void print_entries(struct consume *c, FILE *fp, struct agg_ent *const *ents, uint32_t cnt)
 {
-	print_keys(c, fp, e);
-	consume_agg_print_value(c, fp, e);
-	putc('\n', fp);
+	struct pack p;
+	consume_pack_begin(&p, c, fp, ents, cnt);
+	for (uint32_t i = 0; i < cnt; i++) {
+		print_keys(c, fp, ents[i], p.kind != PACK_NONE);
+		consume_pack_value(&p, c, fp, ents[i]);
+	}
 }
 
 static int print_row(struct consume *c, FILE *fp, const struct agg_ent *key,
 		     const struct agg_ent *const *row, uint32_t cnt, void *arg)
 {
 	(void)arg;
-	print_keys(c, fp, key);
+	print_keys(c, fp, key, false);
 	for (uint32_t i = 0; i < cnt; i++) {
 		consume_agg_print_value(c, fp, row[i]);
 		c->printed[row[i]->agg] = true;
@@ -86,6 +97,20 @@ static int walk_one(struct consume *c, FILE *fp, uint32_t agg, agg_row_fn *fn, v
 	return rc;
 }
 
+static int print_whole(struct consume *c, FILE *fp, uint32_t agg, struct err *reterr)
+{
+	struct agg_ent **ents;
+	uint32_t cnt;
+	int rc = consume_agg_collect(c, want_one, &agg, &ents, &cnt, reterr);
+	if (rc)
+		return rc;
+	consume_agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
+	print_entries(c, fp, ents, cnt);
+	c->printed[agg] = true;
+	free(ents);
+	return 0;
+}
+
 static int walk(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt, agg_row_fn *fn, void *arg,
 		struct err *reterr)
 {
@@ -100,6 +125,8 @@ static int walk(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt,
 int consume_agg_print_default(struct consume *c, FILE *fp, const uint32_t *aggs, uint32_t cnt, struct err *reterr)
 {
 	putc('\n', fp);
+	if (cnt == 1 && (c->opts.agghist || c->opts.aggpack) && aggs[0] < AGG_CNT(c))
+		return print_whole(c, fp, aggs[0], reterr);
 	return walk(c, fp, aggs, cnt, print_row, NULL, reterr);
 }
 
@@ -123,8 +150,11 @@ int consume_agg_print_unprinted(struct consume *c, FILE *fp, struct err *reterr)
 	if (rc)
 		return rc;
 	consume_agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
-	for (uint32_t i = 0; i < cnt; i++)
-		print_entry(c, fp, ents[i]);
+	for (uint32_t i = 0, n; i < cnt; i += n) {
+		for (n = 1; i + n < cnt && ents[i + n]->agg == ents[i]->agg;)
+			n++;
+		print_entries(c, fp, &ents[i], n);
+	}
 	free(ents);
 	return 0;
 }

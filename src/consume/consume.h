@@ -49,6 +49,9 @@ struct consume_opts {
 	uint32_t stackindent; /* spaces before a frame; dtrace has 14 */
 	/* aggregation output */
 	bool aggsortkey, aggsortrev;
+	bool agghist, aggpack, aggzoom;
+	bool utf8;          /* the output is UTF-8 */
+	bool utf8_bars;     /* and histograms have bars of block elements */
 	uint32_t aggsortpos, aggsortkeypos;
 	/* Symbols of process @proc (wire_proc index); NULL if it is gone. */
 	struct obj_proc *(*obj)(void *arg, uint32_t proc);

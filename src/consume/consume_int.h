@@ -155,7 +155,9 @@ void consume_val_print_trace(struct consume *, FILE *, const struct plan_val *, 
 /* The shortest usual form of a float, double or long double; false: none of that size. */
 #define CONSUME_FLOAT_MAX 48
 bool consume_float_text(char text[CONSUME_FLOAT_MAX], const uint8_t *, uint32_t bytes);
-void consume_val_print_key(struct consume *, FILE *, const struct plan_val *, const struct datum_src *);
+/* @packed: to the right, in consume_val_key_width() columns behind a space. */
+void consume_val_print_key(struct consume *, FILE *, const struct plan_val *, const struct datum_src *, bool packed);
+int consume_val_key_width(const struct plan_val *);
 void consume_val_print_raw(FILE *, const uint8_t *, uint32_t cnt);
 
 /* sym.c */
@@ -243,10 +245,37 @@ int consume_agg_walk_joined(struct consume *, FILE *, const uint32_t *aggs, uint
 		    struct err *reterr);
 
 /* hist.c */
-void consume_hist_quantize(FILE *, const int64_t *, int64_t normal);
-void consume_hist_lquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
-void consume_hist_llquantize(FILE *, const struct wire_agg *, const int64_t *, int64_t normal);
+struct hist_opts {
+	int64_t normal; /* counts are divided by it; not 0 */
+	bool zoom;      /* bars are as long as the highest value wants, not as its part of all */
+	bool utf8;      /* bars of block elements, in eighths of a column */
+};
+/* What bars are drawn in proportion to. */
+struct hist_span {
+	long double total;
+	bool pos, neg; /* values of that sign occur */
+};
+void consume_hist_span_add(struct hist_span *, const struct hist_opts *, int64_t val);
+void consume_hist_head(FILE *, const char *what, int width);
+void consume_hist_bar(const struct hist_span *, const struct hist_opts *, FILE *, int64_t val); /* to the line's end */
+void consume_hist_quantize(FILE *, const int64_t *, const struct hist_opts *);
+void consume_hist_lquantize(FILE *, const struct wire_agg *, const int64_t *, const struct hist_opts *);
+void consume_hist_llquantize(FILE *, const struct wire_agg *, const int64_t *, const struct hist_opts *);
+long long consume_hist_quantize_label(uint32_t bucket);
+void consume_hist_lquantize_label(const struct wire_agg *, uint32_t bucket, char *buf, size_t cap);
 long double consume_hist_weight(const struct wire_agg *, const int64_t *, int64_t *ret_zero);
+struct hist_opts consume_agg_hist_opts(const struct consume *, uint32_t agg);
+/* pack.c: -x agghist and -x aggpack.  An aggregation's entries as rows of one picture. */
+struct pack {
+	enum { PACK_NONE, PACK_HIST, PACK_BUCKETS } kind;
+	struct hist_opts o;
+	struct hist_span span;  /* PACK_HIST */
+	uint32_t first, last;   /* PACK_BUCKETS: those shown */
+	bool utf8;
+};
+/* How @ents, all of one aggregation, are shown; prints the head of the picture, if it is one. */
+void consume_pack_begin(struct pack *, struct consume *, FILE *, struct agg_ent *const *ents, uint32_t cnt);
+void consume_pack_value(const struct pack *, struct consume *, FILE *, const struct agg_ent *); /* to the line's end */
 
 /* stddev.c */
 void consume_stddev_add(int64_t *dst, const int64_t *src); /* all four words */

@@ -10,9 +10,8 @@
 
 struct hist {
 	FILE *fp;
-	int64_t normal;
-	long double total;
-	bool pos, neg; /* counts of that sign occur */
+	const struct hist_opts *o;
+	struct hist_span span;
 };
 
 static void repeat(FILE *fp, char ch, int cnt)
@@ -21,39 +20,75 @@ static void repeat(FILE *fp, char ch, int cnt)
 		putc(ch, fp);
 }
 
-static int bar_len(const struct hist *h, int64_t val, int full)
+/* The highest value fills this much of the line. */
+#define ZOOM_MAX 0.95L
+
+void consume_hist_span_add(struct hist_span *s, const struct hist_opts *o, int64_t val)
 {
-	return h->total == 0 ? 0 : (int)(fabsl((long double)val) * full / h->total + 0.5L);
+	long double v = fabsl((long double)val);
+	s->pos |= val > 0;
+	s->neg |= val < 0;
+	if (!o->zoom)
+		s->total += v;
+	else if (s->total < v / ZOOM_MAX)
+		s->total = v / ZOOM_MAX;
+}
+
+static int bar_len(const struct hist_span *s, int64_t val, int full)
+{
+	return s->total == 0 ? 0 : (int)(fabsl((long double)val) * full / s->total + 0.5L);
+}
+
+/* In eighths of a column: U+2588 is a full one, U+258f an eighth. */
+static void bar_utf8(const struct hist_span *s, FILE *fp, int64_t val)
+{
+	int eighths = s->total == 0 ? 0 : (int)(fabsl((long double)val) * BAR * 8 / s->total);
+	for (int i = 0; i < eighths / 8; i++)
+		fputs("\u2588", fp);
+	if (eighths % 8)
+		fprintf(fp, "\xe2\x96%c", 0x90 - eighths % 8);
+	repeat(fp, ' ', BAR - (eighths + 7) / 8);
 }
 
 /* Negative counts grow to the left of the line; with both signs it stands in the middle. */
-static void hist_bar(const struct hist *h, int64_t val)
+void consume_hist_bar(const struct hist_span *s, const struct hist_opts *o, FILE *fp, int64_t val)
 {
-	int full = h->pos && h->neg ? BAR / 2 : BAR;
-	int len = bar_len(h, val, full);
-	if (h->neg && val <= 0) {
-		repeat(h->fp, ' ', full - len);
-		repeat(h->fp, '@', len);
-		putc('|', h->fp);
-		repeat(h->fp, ' ', BAR - full);
+	int full = s->pos && s->neg ? BAR / 2 : BAR;
+	int len = bar_len(s, val, full);
+	if (s->neg && val <= 0) {
+		repeat(fp, ' ', full - len);
+		repeat(fp, '@', len);
+		putc('|', fp);
+		repeat(fp, ' ', BAR - full);
 	} else {
-		repeat(h->fp, ' ', BAR - full);
-		putc('|', h->fp);
-		repeat(h->fp, '@', len);
-		repeat(h->fp, ' ', full - len);
+		repeat(fp, ' ', BAR - full);
+		putc('|', fp);
+		if (o->utf8 && !s->neg) {
+			bar_utf8(s, fp, val);
+		} else {
+			repeat(fp, '@', len);
+			repeat(fp, ' ', full - len);
+		}
 	}
-	fprintf(h->fp, " %-9lld\n", (long long)(val / h->normal));
+	fprintf(fp, " %-9lld\n", (long long)(val / o->normal));
 }
 
-static void hist_init(struct hist *h, FILE *fp, const int64_t *val, uint32_t first, uint32_t last, int64_t normal)
+void consume_hist_head(FILE *fp, const char *what, int width)
 {
-	*h = (struct hist){ .fp = fp, .normal = normal ? normal : 1 };
-	for (uint32_t i = first; i <= last; i++) {
-		h->pos |= val[i] > 0;
-		h->neg |= val[i] < 0;
-		h->total += fabsl((long double)val[i]);
-	}
-	fprintf(fp, "\n%16s %41s %-9s\n", "value", "------------- Distribution -------------", "count");
+	fprintf(fp, "\n%*s %41s %-9s\n", width, what, "------------- Distribution -------------", "count");
+}
+
+static void hist_bar(const struct hist *h, int64_t val)
+{
+	consume_hist_bar(&h->span, h->o, h->fp, val);
+}
+
+static void hist_init(struct hist *h, FILE *fp, const int64_t *val, uint32_t first, uint32_t last, const struct hist_opts *o)
+{
+	*h = (struct hist){ .fp = fp, .o = o };
+	for (uint32_t i = first; i <= last; i++)
+		consume_hist_span_add(&h->span, o, val[i]);
+	consume_hist_head(fp, "value", 16);
 }
 
 /* The buckets that hold anything and one on either side; false: all are empty. */
@@ -71,26 +106,26 @@ static bool hist_range(const int64_t *val, uint32_t cnt, uint32_t *first, uint32
 	return true;
 }
 
-static long long quantize_label(uint32_t i)
+long long consume_hist_quantize_label(uint32_t i)
 {
 	if (i == WIRE_QUANTIZE_ZERO)
 		return 0;
 	return i > WIRE_QUANTIZE_ZERO ? 1LL << (i - WIRE_QUANTIZE_ZERO - 1) : -(1LL << (WIRE_QUANTIZE_ZERO - 1 - i));
 }
 
-void consume_hist_quantize(FILE *fp, const int64_t *val, int64_t normal)
+void consume_hist_quantize(FILE *fp, const int64_t *val, const struct hist_opts *o)
 {
 	uint32_t first = WIRE_QUANTIZE_ZERO - 1, last = WIRE_QUANTIZE_ZERO + 1;
 	hist_range(val, WIRE_QUANTIZE_CNT, &first, &last);
 	struct hist h;
-	hist_init(&h, fp, val, first, last, normal);
+	hist_init(&h, fp, val, first, last, o);
 	for (uint32_t i = first; i <= last; i++) {
-		fprintf(fp, "%16lld ", quantize_label(i));
+		fprintf(fp, "%16lld ", consume_hist_quantize_label(i));
 		hist_bar(&h, val[i]);
 	}
 }
 
-static void lquantize_label(const struct wire_agg *a, uint32_t i, char *buf, size_t cap)
+void consume_hist_lquantize_label(const struct wire_agg *a, uint32_t i, char *buf, size_t cap)
 {
 	uint32_t levels = a->val_cnt - 2;
 	if (i == 0)
@@ -101,15 +136,15 @@ static void lquantize_label(const struct wire_agg *a, uint32_t i, char *buf, siz
 		snprintf(buf, cap, "%lld", (long long)(a->base + (int64_t)(i - 1) * a->step));
 }
 
-void consume_hist_lquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, int64_t normal)
+void consume_hist_lquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, const struct hist_opts *o)
 {
 	uint32_t first = 0, last = a->val_cnt > 2 ? 2 : a->val_cnt - 1;
 	hist_range(val, a->val_cnt, &first, &last);
 	struct hist h;
-	hist_init(&h, fp, val, first, last, normal);
+	hist_init(&h, fp, val, first, last, o);
 	for (uint32_t i = first; i <= last; i++) {
 		char label[48];
-		lquantize_label(a, i, label, sizeof(label));
+		consume_hist_lquantize_label(a, i, label, sizeof(label));
 		fprintf(fp, "%16s ", label);
 		hist_bar(&h, val[i]);
 	}
@@ -195,7 +230,7 @@ static uint32_t llq_real(const struct llq *q, const uint64_t *lo, uint32_t i, in
 	return i;
 }
 
-void consume_hist_llquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, int64_t normal)
+void consume_hist_llquantize(FILE *fp, const struct wire_agg *a, const int64_t *val, const struct hist_opts *o)
 {
 	struct llq q;
 	llq_init(&q, a);
@@ -209,7 +244,7 @@ void consume_hist_llquantize(FILE *fp, const struct wire_agg *a, const int64_t *
 	first = llq_real(&q, lo, first, -1);
 	last = llq_real(&q, lo, last, 1);
 	struct hist h;
-	hist_init(&h, fp, val, first, last, normal);
+	hist_init(&h, fp, val, first, last, o);
 	for (uint32_t i = first; i <= last; i++) {
 		char label[48];
 		if (!llq_label(&q, lo, i, first < q.bin0, label, sizeof(label)))
@@ -257,7 +292,7 @@ long double consume_hist_weight(const struct wire_agg *a, const int64_t *val, in
 		return llq_weight(a, val, ret_zero);
 	long double sum = 0;
 	for (uint32_t i = 0; i < WIRE_QUANTIZE_CNT; i++)
-		sum += (long double)quantize_label(i) * (long double)val[i];
+		sum += (long double)consume_hist_quantize_label(i) * (long double)val[i];
 	*ret_zero = val[WIRE_QUANTIZE_ZERO];
 	return sum;
 }

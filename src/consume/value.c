@@ -212,20 +212,27 @@ void consume_val_print_trace(struct consume *c, FILE *fp, const struct plan_val 
 	}
 }
 
-void consume_val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+int consume_val_key_width(const struct plan_val *v)
+{
+	return v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 8 : 16;
+}
+
+void consume_val_print_key(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src, bool packed)
 {
 	uint32_t cnt;
 	if (print_addr(c, fp, v, src) || print_float(c, fp, v, src, false))
 		return;
 	if (v->kind == PLAN_BYTES || consume_val_is_string(v)) {
 		const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
-		if (v->kind == PLAN_BYTES)
+		if (packed)
+			fprintf(fp, " %16.*s", (int)strnlen((const char *)p, cnt), p);
+		else if (v->kind == PLAN_BYTES)
 			print_bytes(c, fp, p, cnt, 50);
 		else
 			print_string(fp, p, cnt, 50);
 		return;
 	}
-	int width = v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 8 : 16;
+	int width = consume_val_key_width(v);
 	uint64_t u = consume_val_u64(v, src);
 	/* By size alone, whatever the type says: one and two bytes without sign, more with it. */
 	long long i = v->size == 1 ? (uint8_t)u : v->size == 2 ? (uint16_t)u : v->size == 4 ? (int32_t)u : (int64_t)u;

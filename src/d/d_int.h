@@ -22,7 +22,7 @@
 #include <string.h>
 
 #define D_NEST_MAX 150   /* parentheses, statements, declarators inside each other */
-#define D_DEPTH_MAX 1000 /* height of an expression's tree */
+#define D_DEPTH_MAX 5500 /* height of an expression's tree */
 #define D_DIAG_MAX 20    /* further mistakes are not reported */
 #define D_PREC_CNT 10    /* arg0 .. arg9 */
 
@@ -142,7 +142,7 @@ struct d_type {
 	bool is_signed;
 	bool is_bool;
 	bool is_incomplete;
-	bool is_weak; /* of ours: a program may declare it anew */
+	bool is_weak; /* of ours: a program may declare the structure anew, a header the typedef */
 	uint8_t rank; /* of integers: 1 char, 2 short, 3 int, 4 long, 5 long long */
 	uint8_t height; /* of derived types, against nesting without end */
 	struct d_type *base; /* pointed to, element, aliased, result */
@@ -404,6 +404,7 @@ struct d_compiler {
 	struct d_block *blocks;
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
+	struct d_map strs;  /* of the image: 1 + the offset of each */
 	struct d_map seen;  /* identifiers that looked like variables */
 	struct d_basics t;
 	struct d_map exts, ext_missing, print_types; /* by description; by name; by type */
@@ -473,6 +474,7 @@ void d_macros_done(struct d_compiler *);        /* complains of arguments that n
 void d_lex_number(struct d_parser *, struct d_tok *);
 void d_lex_string(struct d_parser *, struct d_tok *);
 const char *d_unescape(struct d_parser *, const char *, size_t len); /* backslashes to what they mean */
+bool d_in_header(const struct d_compiler *, struct d_place); /* a file that the preprocessor included */
 void d_file_begin(struct d_parser *, const char *name); /* what follows pos is of this file */
 void d_directive(struct d_parser *);            /* a # line; moves pos behind it */
 _Noreturn void d_unexpected(struct d_parser *, const char *expected); /* NULL: say no more than where */

@@ -286,6 +286,7 @@ void d_lower_program(struct d_compiler *c)
 	c->prog.plan.clauses = calloc(c->clause_cnt ? c->clause_cnt : 1, sizeof(*c->prog.plan.clauses));
 	if (!img->progs || !c->prog.plan.clauses || ir_image_intern(img, "", 0) == WIRE_NONE)
 		d_oom(c);
+	d_map_put(c, &c->strs, d_intern(c, "", 0), (void *)(uintptr_t)1);
 	img->prog_cnt = c->prog.plan.clause_cnt = c->clause_cnt;
 	for (struct d_node *n = c->tops; n; n = n->next)
 		if (n->kind == N_CLAUSE)

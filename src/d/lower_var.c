@@ -196,12 +196,10 @@ uint32_t lw_load_int(struct lw *l, const struct lw_place *from, uint32_t size, b
 	}
 }
 
-/* A string that is part of a variable, by its address: struct wire_str. */
 static uint32_t load_part_str(struct lw *l, const struct lw_place *p)
 {
-	uint32_t chars = lw_opk(l, IR_OP_ADD, lw_place_addr(l, p), offsetof(struct wire_str, s));
-	uint64_t args[] = { chars, lw_const(l, 0), lw_str_slot(l) };
-	return lw_call(l, IR_HELPER_copyinstr, args, 3);
+	uint64_t args[] = { lw_place_addr(l, p), lw_str_slot(l) };
+	return lw_call(l, IR_HELPER_var_str_load, args, 2);
 }
 
 /* Its handle, or 0 where its length says that it is NULL. */

@@ -95,13 +95,17 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	return 0;
 }
 
-static int check_tracer(pid_t pid, pid_t tid, struct err *reterr)
+int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr)
 {
 	long tracer = inject_status_field(pid, tid, "TracerPid");
-	if (tracer > 0)
-		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (gdb, strace?); end that first",
-				(int)pid, tracer);
-	return 0;
+	char path[64], name[32];
+	if (tracer <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%ld/comm", tracer);
+	int n = read_file(path, name, sizeof(name));
+	name[n > 0 ? n - 1 : 0] = 0;
+	return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already%s%s%s; end that first", (int)pid, tracer,
+			n > 0 ? " (" : "", name, n > 0 ? ")" : "");
 }
 
 int inject_check_target(pid_t pid, struct err *reterr)
@@ -116,7 +120,7 @@ int inject_check_target(pid_t pid, struct err *reterr)
 	if (!tid)
 		return err_setf(reterr, -ESRCH, "process %d has ended (it is a zombie that waits for its parent)", (int)pid);
 	int r = check_class(pid, tid, reterr);
-	return r ? r : check_tracer(pid, tid, reterr);
+	return r ? r : inject_check_tracer(pid, tid, reterr);
 }
 
 static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
@@ -175,10 +179,10 @@ void inject_free(struct inject *in)
 	free(in);
 }
 
-int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
+int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
 {
 	int r = inject_check_target(pid, reterr);
-	if (r)
+	if (r && r != -EBUSY)
 		return r;
 	struct inject *in = inject_new(pid);
 	if (!in)
@@ -190,6 +194,12 @@ int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
 	}
 	*ret = in;
 	return 0;
+}
+
+int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
+{
+	int r = inject_check_target(pid, reterr);
+	return r ? r : inject_look(pid, ret, reterr);
 }
 
 void inject_detach(struct inject *in)

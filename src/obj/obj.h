@@ -94,6 +94,8 @@ const struct obj_range *obj_range_at(struct obj_proc *, struct obj_module *, uin
  * if none is, as this very process resolves it, where it has the same library.
  * 0, or -ENOENT: nobody has resolved it yet. */
 int obj_ifunc_target(struct obj_proc *, struct obj_module *, const struct obj_sym *sym, uint64_t *ret_addr);
+/* Whether it was compiled from Go, or has parts that were. */
+bool obj_module_is_go(struct obj_proc *, struct obj_module *);
 /* Landing pads of C++ exceptions (.gcc_except_table) of the function at @addr:
  * stores at most @cap sorted addresses, returns how many there are, or -errno. */
 int obj_landing_pads(struct obj_proc *, struct obj_module *, uint64_t func_addr, uint64_t *ret, uint32_t cap);

@@ -13,32 +13,54 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The loader's own notice of a change is our first probe in every process that has a loader. */
+/*
+ * The loader's own notice of a change is our first probe in every process that has a loader.  In a program that we
+ * start, glibc's gives that notice when its libraries have run already a little (__libc_early_init); this is
+ * called before, when all are mapped and relocated.
+ */
+static const struct probe hooks[] = {
+	{ .prov = "dyntrace", .mod = "", .func = "_dl_debug_state", .name = "loader", .kind = WIRE_SITE_HOOK },
+	{ .prov = "dyntrace", .mod = "", .func = "_dl_allocate_tls_init", .name = "loader", .kind = WIRE_SITE_HOOK },
+};
+
+static struct obj_module *loader_of(const struct target *t)
+{
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++)
+		if (obj_module_at(t->obj, i)->is_loader)
+			return obj_module_at(t->obj, i);
+	return NULL;
+}
+
+static int plan_hooks(struct job *j, struct err *reterr)
+{
+	struct obj_module *m = loader_of(j->t);
+	int r = 0;
+	for (uint32_t i = 0; i < j->probe_cnt && m && !r; i++) {
+		struct plan_func what = { .mod = m };
+		if (obj_module_find(j->t->obj, m, hooks[i].func, &what.addr, &what.bytes))
+			continue;
+		r = job_plan_func(j, &what, &i, 1, reterr);
+	}
+	return r;
+}
+
 static int add_hook(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
-	uint64_t addr, bytes;
+	static const struct session_probe probes[ARRAY_CNT(hooks)] = { { .probe = &hooks[0] }, { .probe = &hooks[1] } };
 	if (t->hook_addr)
 		return 0;
-	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
-		struct obj_module *m = obj_module_at(t->obj, i);
-		if (!m->is_loader || obj_module_find(t->obj, m, "_dl_debug_state", &addr, &bytes))
-			continue;
-		static const struct probe hook = { .prov = "dyntrace", .mod = "", .func = "_dl_debug_state", .name = "loader",
-						   .kind = WIRE_SITE_HOOK };
-		static const struct session_probe hooks[1] = { { .probe = &hook } };
-		struct job hj = { .s = j->s, .t = t, .probes = hooks, .probe_cnt = 1, .first_placed = t->placed_cnt, .first_move = t->move_cnt };
-		const struct plan_func what = { .mod = m, .addr = addr, .bytes = bytes };
-		uint32_t zero = 0;
-		int r = job_plan_func(&hj, &what, &zero, 1, reterr);
-		if (!r)
-			r = job_place(&hj, reterr);
-		if (!r && hj.armed)
-			t->hook_addr = addr;
-		job_free(&hj);
-		return r;
+	struct job hj = { .s = j->s, .t = t, .probes = probes, .probe_cnt = t->is_child ? 2 : 1, .first_placed = t->placed_cnt,
+			  .first_move = t->move_cnt };
+	int r = plan_hooks(&hj, reterr);
+	if (!r && hj.func_cnt)
+		r = job_place(&hj, reterr);
+	if (!r && hj.armed) {
+		t->hook_addr = hj.funcs[0].addr;
+		t->early_addr = hj.func_cnt > 1 ? hj.funcs[1].addr : 0;
 	}
-	return 0;
+	job_free(&hj);
+	return r;
 }
 
 int arm_hook(struct target *t, struct err *reterr)

@@ -121,9 +121,9 @@ static void unmap(struct target *t, struct inject *inj)
 /* Nobody may wait in the loader hook when we go. */
 static void release_hook(struct target *t)
 {
-	struct wire_proc *proc = target_proc(t);
 	if (!t->proc)
 		return; /* a ghost: that hook gives up by itself */
+	struct wire_proc *proc = target_proc(t);
 	STORE_RELEASE(&proc->dl_ack, LOAD_ACQUIRE(&proc->dl_seq));
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }

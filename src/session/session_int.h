@@ -65,6 +65,8 @@ struct target {
 	} *semas;
 	uint32_t sema_cnt;
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
+	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
+	bool loaded;            /* its libraries have come */
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 };
@@ -133,6 +135,8 @@ void landing_free(struct target *);
 int text_reapply(struct target *, struct err *reterr);
 
 /* target.c */
+int target_open(struct target *, struct err *reterr); /* t->pid's handles; target_close() is due in any case */
+void target_close(struct target *);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
@@ -172,8 +176,20 @@ void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 
-/* leftover.c: takes away what a controller that was killed left in a stopped process. -EBUSY: it lives. */
-int leftover_clean(struct target *, struct err *reterr);
+/* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has
+ * made sure (owner_check) that it lives no more.  @ret may be NULL. */
+int leftover_clean(struct target *, struct session_repaired *ret, struct err *reterr);
+/* The bytes of the module's file; where it holds none, those of @now. */
+void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t *ret, const uint8_t *now, uint64_t bytes);
+
+/* owner.c */
+bool owner_is_memfd(const char *path, const char *name);
+/* -EBUSY: a controller that lives traces this process. */
+int owner_check(struct target *, struct err *reterr);
+/* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be asked. */
+pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);
+uint32_t owner_told(struct target *, const struct obj_map *m);
+void owner_command(pid_t pid, char *buf, size_t cap);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {

@@ -145,7 +145,7 @@ static void leave(struct target *t)
 		inject_munmap(t->inj, t->shm_addr, t->shm_bytes, NULL);
 }
 
-static int open_handles(struct target *t, struct err *reterr)
+int target_open(struct target *t, struct err *reterr)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
@@ -161,16 +161,21 @@ static int open_handles(struct target *t, struct err *reterr)
 	return obj_proc_open(t->pid, &t->obj, reterr);
 }
 
-static void target_abort(struct target *t)
+void target_close(struct target *t)
 {
-	if (t->inj)
-		leave(t);
 	inject_detach(t->inj);
 	obj_proc_close(t->obj);
 	if (t->memfd >= 0)
 		close(t->memfd);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
+}
+
+static void target_abort(struct target *t)
+{
+	if (t->inj)
+		leave(t);
+	target_close(t);
 	free(t);
 }
 
@@ -185,13 +190,19 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	}
 	*t = (struct target){ .s = s, .proc = s->target_cnt, .pid = inject_pid(inj), .is_child = is_child,
 			      .pidfd = -1, .memfd = -1, .inj = inj };
-	int r = open_handles(t, reterr);
+	int r = target_open(t, reterr);
 	if (!r && !obj_proc_is_64bit(t->obj))
 		r = err_setf(reterr, -ENOTSUP, "process %d is a 32-bit program: only 64-bit ones can be traced", t->pid);
 	if (!r)
+		r = owner_check(t, reterr); /* before anything is disturbed */
+	if (!r)
 		r = inject_stop(inj, reterr);
 	if (!r)
-		r = leftover_clean(t, reterr);
+		r = obj_proc_refresh(t->obj, reterr);
+	if (!r)
+		r = owner_check(t, reterr); /* one that came meanwhile */
+	if (!r)
+		r = leftover_clean(t, NULL, reterr);
 	if (!r)
 		r = obj_proc_refresh(t->obj, reterr);
 	if (!r)

@@ -52,12 +52,29 @@ static void let_loader_go(struct target *t)
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
+/* Its program's start is over: the early hook has done its work, threads need not pass it. */
+static void drop_early_hook(struct target *t)
+{
+	const struct wire_shm *shm = t->s->shm;
+	struct wire_site *sites = (struct wire_site *)((uint8_t *)t->s->shm + shm->site_off);
+	for (uint32_t i = 0; i < shm->site_cnt; i++)
+		if (sites[i].addr == t->early_addr && sites[i].kind == WIRE_SITE_HOOK)
+			STORE_RELEASE(&sites[i].enabled, 0);
+	t->loaded = true;
+}
+
 static bool modules_came(struct target *t)
 {
 	struct wire_proc *proc = target_proc(t);
-	if (LOAD_ACQUIRE(&proc->dl_seq) == proc->dl_ack)
+	uint32_t seq = LOAD_ACQUIRE(&proc->dl_seq);
+	if (seq == proc->dl_ack)
 		return false;
-	if (!loader_is_busy(t) && !obj_proc_refresh(t->obj, NULL))
+	bool busy = loader_is_busy(t);
+	/* The first notice of a start is that libraries will be mapped; the second, that they are. */
+	bool early = busy && !t->loaded && t->early_addr && seq > 1;
+	if (!busy && !t->loaded && t->early_addr)
+		drop_early_hook(t);
+	if ((!busy || early) && !obj_proc_refresh(t->obj, NULL))
 		return true;
 	let_loader_go(t);
 	return false;

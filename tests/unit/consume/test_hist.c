@@ -12,7 +12,7 @@ static void quantize(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { [WIRE_QUANTIZE_ZERO] = 1, [65] = 2, [66] = 1 };
 	FILE *fp = open_text();
-	consume_hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -1 |                                         0        \n"
@@ -27,7 +27,7 @@ static void quantize_signs(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { [62] = -1, [64] = 3 };
 	FILE *fp = open_text();
-	consume_hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -2                     |                     0        \n"
@@ -41,7 +41,7 @@ static void quantize_nothing(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { 0 };
 	FILE *fp = open_text();
-	consume_hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -1 |                                         0        \n"
@@ -53,7 +53,7 @@ static void quantize_edges(void)
 {
 	int64_t v[WIRE_QUANTIZE_CNT] = { [0] = 1, [126] = 1 };
 	FILE *fp = open_text();
-	consume_hist_quantize(fp, v, 1);
+	consume_hist_quantize(fp, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK(strstr(text, "-4611686018427387904 |@@@@@@@@@@@@@@@@@@@@                     1        \n") != NULL);
 	CHECK(strstr(text, "\n4611686018427387904 |@@@@@@@@@@@@@@@@@@@@                     1        \n") != NULL);
@@ -64,7 +64,7 @@ static void lquantize(void)
 	struct wire_agg a = { .fn = WIRE_AGG_LQUANTIZE, .base = -10, .limit = 10, .step = 5, .val_cnt = 6 };
 	int64_t v[6] = { 1, 0, 0, 0, 2, 1 };
 	FILE *fp = open_text();
-	consume_hist_lquantize(fp, &a, v, 1);
+	consume_hist_lquantize(fp, &a, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "           < -10 |@@@@@@@@@@                               1        \n"
@@ -88,7 +88,7 @@ static void llquantize(void)
 	v[20] = 2;          /* 1 */
 	v[19 + 10] = 1;     /* 10 */
 	FILE *fp = open_text();
-	consume_hist_llquantize(fp, &a, v, 1);
+	consume_hist_llquantize(fp, &a, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK(!strncmp(text, HEAD
 		       "              -1 |                                         0        \n"
@@ -100,7 +100,7 @@ static void llquantize(void)
 	CHECK(!strstr(text, "              30 |"));
 	v[38] = 1;
 	fp = open_text();
-	consume_hist_llquantize(fp, &a, v, 1);
+	consume_hist_llquantize(fp, &a, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK(strstr(text, "          >= 100 |@@@@@@@@                                 1        \n") != NULL);
 }
@@ -113,7 +113,7 @@ static void llquantize_narrow(void)
 	int64_t v[15] = { 0 };
 	v[7] = 1;
 	FILE *fp = open_text();
-	consume_hist_llquantize(fp, &a, v, 1);
+	consume_hist_llquantize(fp, &a, v, &(struct hist_opts){ .normal = 1 });
 	fclose(fp);
 	CHECK_STR(text, HEAD
 		  "              -1 |                                         0        \n"
