@@ -119,6 +119,21 @@ static int named_class(struct cli_record *r, const struct consume_event *ev, boo
 	return rc;
 }
 
+static int class_of(struct cli_record *r, const struct consume_event *ev, uint32_t *ret, struct err *reterr)
+{
+	struct record_hit *h = &r->hits[(ev->site * 7 + ev->clause) & (RECORD_HITS - 1)];
+	if (ev->fault)
+		return named_class(r, ev, true, ret, reterr);
+	if (h->used && h->site == ev->site && h->clause == ev->clause) {
+		*ret = h->id;
+		return 0;
+	}
+	int rc = named_class(r, ev, false, ret, reterr);
+	if (!rc)
+		*h = (struct record_hit){ ev->site, ev->clause, *ret, true };
+	return rc;
+}
+
 /* ---- events ---- */
 
 static void fill_fault(struct cli_record *r, const struct consume_event *ev)
@@ -152,7 +167,7 @@ int cli_record_event(void *arg, const struct consume_event *ev, struct err *rete
 	uint32_t id = 0;
 	if (ev->clause >= r->clause_cnt)
 		return 0;
-	int rc = named_class(r, ev, ev->fault != 0, &id, reterr);
+	int rc = class_of(r, ev, &id, reterr);
 	const struct record_clause *c = &r->clauses[ev->clause];
 	if (ev->fault)
 		fill_fault(r, ev);

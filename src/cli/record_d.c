@@ -99,14 +99,26 @@ static int build_clause(struct cli *cli, const char *arg, const struct record_pr
 	return text ? add_source(cli, arg, text) : CLI_ERROR;
 }
 
+static int build_one(struct cli *cli, const char *arg, const struct record_probe *p)
+{
+	int rc = build_clause(cli, arg, p, p->both ? "entry" : p->name);
+	return rc || !p->both ? rc : build_clause(cli, arg, p, "return");
+}
+
 static int build_probe(struct cli *cli, const char *arg)
 {
 	struct record_probe p;
+	struct record_funcs funcs = { 0 };
 	int rc = cli_record_probe_parse(arg, &p);
-	if (!rc)
-		rc = build_clause(cli, arg, &p, p.both ? "entry" : p.name);
-	if (!rc && p.both)
-		rc = build_clause(cli, arg, &p, "return");
+	if (!rc && !cli_record_expand(cli, &p, &funcs))
+		rc = build_one(cli, arg, &p);
+	for (uint32_t i = 0; i < funcs.cnt && !rc; i++) {
+		struct record_probe one = p;
+		one.mod = funcs.v[i].mod;
+		one.func = funcs.v[i].func;
+		rc = build_one(cli, arg, &one);
+	}
+	cli_record_funcs_free(&funcs);
 	free(p.text);
 	return rc;
 }

@@ -25,6 +25,7 @@ struct record_name {         /* classes that exist */
 	uint32_t id;
 };
 
+#define RECORD_HITS 1024 /* power of two */
 struct cli_record {
 	/* as asked for */
 	char *dir;               /* owned */
@@ -41,6 +42,10 @@ struct cli_record {
 	struct export_writer *writer;
 	struct record_name *names; /* a hash */
 	uint32_t name_cnt, name_cap;
+	struct record_hit {      /* a cache: classes of places that were hit */
+		uint32_t site, clause, id;
+		bool used;
+	} hits[RECORD_HITS];
 	struct export_value *vals;
 	uint64_t start_ns, shown_ns;
 	bool shown;
@@ -60,6 +65,16 @@ struct record_probe {
 	char *text;              /* owned */
 };
 int cli_record_probe_parse(const char *arg, struct record_probe *ret);
+/* record_glob.c */
+struct record_funcs {
+	struct record_func {
+		char *mod, *func; /* owned */
+	} *v;
+	uint32_t cnt;
+};
+/* The functions that @r means, where it is a glob and they can be told one by one; else false. */
+bool cli_record_expand(struct cli *, const struct record_probe *r, struct record_funcs *ret);
+void cli_record_funcs_free(struct record_funcs *);
 /* record_fields.c: the statements of one clause */
 int cli_record_fields(struct cli *, const struct record_probe *, const char *name, struct record_clause *, FILE *d);
 
