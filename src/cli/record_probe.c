@@ -16,36 +16,57 @@ static bool is_name(const char *s) { return !*s || !strcmp(s, "entry") || !strcm
 
 static char empty[] = "", any_pid[] = "pid$target";
 
-/* PROVIDER:MODULE:FUNC:NAME from the right, as D has it; where the last one is no name of a probe, the
- * name was left out.  "::" of C++ makes parts that cannot be meant: then all of it is a function. */
+/* Cuts at single colons; parts behind the fourth stay in it. */
+static uint32_t cut(char *desc, char *parts[4])
+{
+	uint32_t n = 0;
+	for (char *at = desc; at; n++) {
+		parts[n] = at;
+		at = n < 3 ? strchr(at, ':') : NULL;
+		if (at)
+			*at++ = 0;
+	}
+	return n;
+}
+
+/* Names of C++ hold colons: what may precede such a function is nothing, what may follow is a probe's name. */
+static void split_cpp(char *desc, struct record_probe *r)
+{
+	char *last = strrchr(desc, ':');
+	r->func = desc;
+	if (last && last > desc && last[-1] != ':' && is_name(last + 1)) {
+		*last = 0;
+		r->name = last + 1;
+	}
+}
+
+static bool is_provider(const char *s)
+{
+	size_t n = strlen(s);
+	return n && (strchr(s, '$') || !strcmp(s, "pid") || isdigit((unsigned char)s[n - 1]));
+}
+
+/* PROVIDER:MODULE:FUNC:NAME from the right, as D has it; where the last one is no name of a probe, the name
+ * was left out. */
 static void split_desc(char *desc, struct record_probe *r)
 {
 	char *parts[4], *copy = strdup(desc);
-	uint32_t n = 0;
-	for (char *at = desc; n < 4; n++) {
-		parts[n] = at;
-		at = strchr(at, ':');
-		if (!at)
-			break;
-		*at++ = 0;
-	}
-	n = n < 4 ? n + 1 : 4;
+	bool cpp = copy && strstr(copy, "::");
+	uint32_t n = cut(desc, parts);
 	r->prov = any_pid;
-	r->mod = empty;
-	r->name = n > 1 ? parts[n - 1] : empty;
-	r->func = n > 1 ? parts[n - 2] : parts[0];
-	if (n > 2)
-		r->mod = parts[n - 3];
-	if (n > 3 && *parts[0])
-		r->prov = parts[0];
-	if (n > 1 && n < 4 && copy && !is_name(r->name)) {
-		bool cpp = strstr(copy, "::") != NULL;
-		if (cpp)
-			strcpy(desc, copy);
-		r->prov = !cpp && n > 2 ? r->mod : any_pid;
-		r->mod = cpp ? empty : r->func;
-		r->func = cpp ? desc : r->name;
-		r->name = empty;
+	r->mod = r->name = empty;
+	r->func = parts[0];
+	if (cpp && !(n == 4 && is_provider(parts[0]) && !strchr(parts[3], ':'))) {
+		strcpy(desc, copy);
+		split_cpp(desc, r);
+	} else if (n > 1) {
+		bool named = n == 4 || is_name(parts[n - 1]);
+		char **func = &parts[named ? n - 2 : n - 1];
+		r->func = *func;
+		r->name = named ? parts[n - 1] : empty;
+		r->mod = func > parts ? func[-1] : empty;
+		if (func > parts + 1 && *func[-2])
+			r->prov = func[-2];
 	}
 	free(copy);
 }
@@ -66,11 +87,26 @@ static void perf_forms(struct record_probe *r)
 	}
 }
 
+/* The description: with the parameters of a C++ function, which have blanks in them. */
+static char *first_word(char *at, char **save)
+{
+	at += strspn(at, " \t");
+	size_t len = strcspn(at, " \t"), paren = strcspn(at, "(=");
+	if (at[paren] == '(' && strrchr(at, ')')) {
+		len = (size_t)(strrchr(at, ')') + 1 - at);
+		len += strncmp(at + len, " const", 6) ? 0 : 6;
+		len += strcspn(at + len, " \t");
+	}
+	*save = at + len + (at[len] != 0);
+	at[len] = 0;
+	return len ? at : NULL;
+}
+
 int cli_record_probe_parse(const char *arg, struct record_probe *r)
 {
 	*r = (struct record_probe){ .text = strdup(arg) };
 	char *at = r->text, *save = NULL;
-	char *desc = at ? strtok_r(at, " \t", &save) : NULL;
+	char *desc = at ? first_word(at, &save) : NULL;
 	if (!desc) {
 		cli_error("a PROBE is empty");
 		return CLI_ERROR;
