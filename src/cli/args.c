@@ -85,7 +85,7 @@ static int set_x(struct cli_args *a, const char *arg)
 static int set_dumps(struct cli_args *a, const char *arg)
 {
 	static const struct { const char *name; unsigned bit; } stages[] = {
-		{ "ast", DUMP_AST }, { "types", DUMP_TYPES }, { "ir", DUMP_IR }, { "jit", DUMP_JIT },
+		{ "ast", DUMP_AST }, { "types", DUMP_TYPES }, { "ir", DUMP_IR }, { "jit", DUMP_JIT }, { "verifier", DUMP_VERIFIER },
 	};
 	while (*arg) {
 		size_t len = strcspn(arg, ","), i;

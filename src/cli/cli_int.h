@@ -56,7 +56,7 @@ struct cli_source {
 };
 enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS,
 	MODE_RECORD, MODE_NOTHING };
-enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16 };
+enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16, DUMP_VERIFIER = 32 };
 struct cli_args {
 	enum cli_mode mode;
 	struct cli_source *srcs;
@@ -137,6 +137,7 @@ struct cli {
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
+	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
@@ -172,6 +173,9 @@ void cli_targets_close(struct cli *);
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
+/* kernel.c: which worlds the script is about. CLI_ERROR after a message: it may not. */
+int cli_kernel_look(struct cli *);
+void cli_kernel_refused(struct cli *, const char *why); /* a clause of it */
 /* match.c: finds the probes of all descriptions */
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
@@ -185,6 +189,9 @@ void cli_report_source(struct cli *, uint32_t src);
 void cli_report_probe(struct cli *, const struct probe *);
 uint64_t cli_match_total(const struct cli *);
 
+/* trace.c: for who shows addresses */
+struct obj_proc *cli_symbols(void *arg, uint32_t proc);
+uint32_t cli_proc_of(void *arg, uint32_t pid);
 /* arm.c */
 int cli_arm_new(struct cli *);
 /* fire.c: the tool's own probes */

@@ -130,6 +130,11 @@ static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
 	in->mem_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (in->mem_fd >= 0)
 		return 0;
+	if (errno == ENOENT || errno == ESRCH) { /* the thread has ended meanwhile, or all have */
+		pid_t other = live_task(in->pid);
+		return other && other != tid ? open_mem(in, other, reterr) :
+			err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
+	}
 	if (errno != EACCES && errno != EPERM)
 		return err_setf(reterr, -errno, "cannot open the memory of process %d: %s", (int)in->pid, strerror(errno));
 	char scope[16] = "";

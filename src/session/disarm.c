@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking everything back. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -251,9 +251,11 @@ int session_disarm(struct session *s, struct err *reterr)
 {
 	int ret = 0;
 	session_enable(s, false);
+	if (s->kern)
+		skern_disarm(s->kern);
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
-		if (t->gone && !t->placed_cnt)
+		if (t->is_watched || (t->gone && !t->placed_cnt))
 			continue;
 		int r = disarm_target(t, reterr);
 		if (r)

@@ -24,6 +24,12 @@ struct session_opts {
 	uint64_t spec_bytes;
 	bool flight;            /* full rings overwrite their oldest records */
 	bool looks_only;        /* nothing will fire: the clock is not measured */
+	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
+	bool kernel;
+	bool watch;             /* targets are only waited for and looked at */
+	bool one_cpu;           /* probes of the kernel fire on @cpu only */
+	uint32_t cpu;
+	void *verifier_log;     /* FILE; NULL: none */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
@@ -50,6 +56,10 @@ void session_child_kill(struct session_child *);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
+/* A number for session_obj() of any process; 0: no memory. */
+uint32_t session_proc_of(struct session *, uint32_t pid);
+/* The clause that session_arm() could not give to the kernel; WIRE_NONE: it was something else. */
+uint32_t session_failed_clause(const struct session *);
 int session_go(struct session *, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */

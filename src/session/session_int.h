@@ -44,6 +44,7 @@ struct target {
 	pid_t pid;
 	bool is_child;          /* ours: waitpid tells its end */
 	bool gone;
+	bool is_watched;        /* nothing of ours is in it */
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
@@ -83,6 +84,14 @@ struct session {
 	struct intern *strings;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
+	uint32_t kern_slot;                    /* first thread slot of the kernel's */
+	struct skern *kern;                    /* NULL: the kernel runs nothing */
+	uint64_t kern_tick_ns, watched_ns;     /* when last */
+	struct seen {                          /* others whose addresses the kernel recorded; procs WIRE_PROC_MAX + i */
+		uint32_t pid;
+		struct obj_proc *obj;
+	} *seen;
+	uint32_t seen_cnt;
 };
 
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Getting into a process: what of ours is mapped there. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,11 +96,15 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	if (r)
 		return r;
 	t->shm_bytes = t->s->shm->bytes;
-	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE,
-			remote, 0, &t->shm_addr, reterr);
+	/* The kernel's memory is there already, and what was mapped without the right to write never gets it. */
+	bool in_full = t->s->opts.kernel;
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, in_full ? PROT_READ | PROT_WRITE : PROT_NONE,
+			MAP_SHARED | MAP_NORESERVE, remote, 0, &t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
 		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
+	if (in_full)
+		return remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 	r = remote_mem(t, SYS_munlock, 0, reterr);
 	if (!r)
 		r = remote_mem(t, SYS_mprotect, PROT_READ | PROT_WRITE, reterr);
@@ -221,6 +225,8 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj;
+	if (s->opts.watch)
+		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
 	return r ? r : target_create(s, inj, false, ret_proc, reterr);
 }
@@ -249,7 +255,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
-	int r = target_create(s, inj, true, ret_proc, reterr);
+	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
@@ -281,7 +287,7 @@ int session_go(struct session *s, struct err *reterr)
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
-		if (!r && !t->gone)
+		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);
 		if (t->inj)
 			target_go(t);

@@ -90,6 +90,7 @@ enum wire_site_kind {
 	WIRE_SITE_OFFSET, /* any instruction */
 	WIRE_SITE_USDT,   /* the same, but its arguments are where a note says */
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
+	WIRE_SITE_KERNEL, /* in the kernel: its arguments are what the place there gives */
 };
 
 /* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
@@ -103,6 +104,7 @@ enum wire_env {
 	WIRE_ENV_CLAUSE,        /* D's `epid` less 1 */
 	WIRE_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
 	WIRE_ENV_PSARGS,        /* sref: command and arguments, as far as 80 characters go */
+	WIRE_ENV_IN_KERNEL,     /* 1 where the kernel runs the program, else 0 */
 	WIRE_ENV_CNT
 };
 
