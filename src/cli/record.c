@@ -227,7 +227,11 @@ int cli_record_begin(struct cli *cli)
 	return cli_record_modules(cli, 0);
 }
 
-bool cli_record_is_flight(const struct cli *cli) { return cli->args.record && cli->args.record->ring_bytes; }
+/* What the kernel's side writes is never overwritten there. */
+bool cli_record_is_flight(const struct cli *cli)
+{
+	return cli->args.record && cli->args.record->ring_bytes && !cli->has_kernel;
+}
 
 int cli_record_go(struct cli *cli)
 {

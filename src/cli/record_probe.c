@@ -42,7 +42,12 @@ static void split_cpp(char *desc, struct record_probe *r)
 
 static bool is_provider(const char *s)
 {
+	static const char *const kernel[] = { "syscall", "fbt", "rawfbt", "sdt", "rawtp", "proc", "sched", "io", "ip", "tcp", "udp",
+					      "lockstat", "cpc", "profile", "vminfo", "sysinfo", "dtrace" };
 	size_t n = strlen(s);
+	for (size_t i = 0; i < ARRAY_CNT(kernel); i++)
+		if (!strcmp(s, kernel[i]))
+			return true;
 	return n && (strchr(s, '$') || !strcmp(s, "pid") || isdigit((unsigned char)s[n - 1]));
 }
 
