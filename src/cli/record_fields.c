@@ -210,6 +210,18 @@ static bool same_types(const struct tdesc *a, const struct tdesc *b)
 	return true;
 }
 
+static bool is_pid(const char *prov) { return !strncmp(prov, "pid", 3); }
+
+/* Of one process: "shop$target" is shop123. */
+static void provider_of(const char *prov, pid_t pid, char *buf, size_t cap)
+{
+	const char *at = strstr(prov, "$target");
+	if (at || is_pid(prov))
+		snprintf(buf, cap, "%.*s%d", at ? (int)(at - prov) : 3, prov, (int)pid);
+	else
+		snprintf(buf, cap, "%s", prov);
+}
+
 static bool is_all(const char *s) { return !*s || obj_is_glob(s); }
 
 /* What all functions that are meant have in common, in all processes; NULL: nothing is known. */
@@ -218,11 +230,11 @@ static const struct tdesc *proto_of(struct cli *cli, const struct record_probe *
 	struct d_types types = cli_types_hook(cli);
 	const struct tdesc *first = NULL, *v[PROTOS_MAX];
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
-		char prov[24];
+		char prov[160];
 		uint32_t unknown = 0;
-		snprintf(prov, sizeof(prov), "pid%d", (int)cli->targets[i].pid);
+		provider_of(r->prov, cli->targets[i].pid, prov, sizeof(prov));
 		struct plan_probe_desc d = { .prov = prov, .mod = r->mod, .func = r->func, .name = (char *)name };
-		uint32_t cnt = is_all(r->func) ? 0 : types.protos(types.arg, &d, v, PROTOS_MAX, &unknown);
+		uint32_t cnt = is_pid(r->prov) && is_all(r->func) ? 0 : types.protos(types.arg, &d, v, PROTOS_MAX, &unknown);
 		for (uint32_t k = 0; k < cnt; k++) {
 			if (first && !same_types(first, v[k]))
 				return NULL;
@@ -236,15 +248,16 @@ static const struct tdesc *proto_of(struct cli *cli, const struct record_probe *
 
 int cli_record_fields(struct cli *cli, const struct record_probe *r, const char *name, struct record_clause *c, FILE *d)
 {
-	bool is_pid = !strncmp(r->prov, "pid", 3), ok = true;
-	struct fields f = { .c = c, .d = d, .is_return = !strcmp(name, "return") };
-	f.proto = is_pid ? proto_of(cli, r, f.is_return ? name : "entry") : NULL;
+	bool of_pid = is_pid(r->prov), ok = true;
+	struct fields f = { .c = c, .d = d, .is_return = of_pid && !strcmp(name, "return") };
+	if (of_pid || strstr(r->prov, "$target"))
+		f.proto = proto_of(cli, r, of_pid && !f.is_return ? "entry" : name);
 	if (r->field_cnt && !(r->both && f.is_return)) {
 		for (uint32_t i = 0; i < r->field_cnt && ok; i++)
 			ok = put_asked(&f, r->fields[i]);
 	} else if (f.is_return) {
 		ok = put_result(&f);
-	} else if (strcmp(name, "entry") && is_pid) {
+	} else if (strcmp(name, "entry") && of_pid) {
 		ok = true; /* in the middle of a function: registers are anything */
 	} else if (f.proto) {
 		for (uint32_t i = 0; i < f.proto->part_cnt && ok; i++)
