@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 # The disk is full: an error, the program is let go, what is there is readable.
-. ./lib.sh
 if [ -z "$inner" ]; then
 	unshare -m true 2> /dev/null || { echo "SKIP: no mount namespaces"; exit 0; }
 	inner=1 exec unshare -m sh "$0"
 fi
+. ./lib.sh
 mkdir "$tmp/small"
 mount -t tmpfs -o size=1m none "$tmp/small" 2> /dev/null || { echo "SKIP: cannot mount"; exit 0; }
 trace=$tmp/small/t
