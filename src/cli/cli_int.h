@@ -54,7 +54,8 @@ struct cli_source {
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
 };
-enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS,
+	MODE_RECORD, MODE_NOTHING };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16, DUMP_VERIFIER = 32 };
 struct cli_args {
 	enum cli_mode mode;
@@ -69,6 +70,7 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;
 };
 /* CLI_OK, or the exit status after a message. */
@@ -207,7 +209,20 @@ uint64_t cli_ticks_start(struct cli *);           /* ns to the first, or UINT64_
 uint64_t cli_ticks_fire(struct cli *, bool *ret_fired);
 uint64_t cli_now_ns(void);
 
+/* record.c: where what is traced goes into a trace on disk (cli->args.record) */
+int cli_record_begin(struct cli *);   /* armed, not yet running */
+bool cli_record_is_flight(const struct cli *);
+int cli_record_go(struct cli *);      /* now they run */
+int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
+int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
+void cli_record_progress(struct cli *);
+int cli_record_finish(struct cli *, int rc);
+int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
+
 /* verbs: exit status */
+int cli_verb_record(struct cli *);
+/* All that follows the compiler. */
+int cli_trace_compiled(struct cli *);
 int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
 int cli_verb_header(struct cli *); /* -h */

@@ -58,6 +58,7 @@ static struct session_opts session_options(const struct cli *cli)
 	return (struct session_opts){
 		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
 		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
+		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel, .watch = cli->watches,
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self,
@@ -104,6 +105,8 @@ static int make_consume(struct cli *cli)
 	struct consume_opts co;
 	struct err e;
 	cli_consume_opts(cli, &co);
+	if (cli->args.record)
+		co.on_event = cli_record_event;
 	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
@@ -122,6 +125,8 @@ static int find_probes(struct cli *cli)
 		starting |= cli->targets[i].starting;
 	if (!starting || cli->args.compile_only)
 		cli_match_notice(cli);
+	if (cli->args.record && !starting && cli_record_check(cli))
+		return CLI_ERROR;
 	if (!cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
 		return CLI_ERROR;
@@ -207,6 +212,8 @@ static int begin(struct cli *cli)
 		cli_error("allowing destructive actions");
 	if (cli->target_cnt == 1)
 		session_tool_reads(cli->session, cli->targets[0].pid);
+	if (cli->args.record && cli_record_begin(cli))
+		return CLI_ERROR;
 	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
@@ -214,7 +221,7 @@ static int begin(struct cli *cli)
 		cli_error("could not enable tracing: %s", e.msg);
 		return CLI_ERROR;
 	}
-	return CLI_OK;
+	return cli->args.record ? cli_record_go(cli) : CLI_OK;
 }
 
 /* Everything out, in dtrace's order: records, an empty line, aggregations, losses. */
@@ -234,6 +241,8 @@ static int finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
+	if (cli->args.record)
+		return cli_record_finish(cli, rc);
 	putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {
 		cli_error("failed to print aggregations: %s", e.msg);
@@ -275,6 +284,11 @@ int cli_verb_trace(struct cli *cli)
 	int rc = cli->args.dumps & ~(unsigned)DUMP_VERIFIER ? cli_dump(cli) : CLI_OK;
 	if (rc || cli->args.dumps & ~(unsigned)(DUMP_CLAUSES | DUMP_VERIFIER))
 		return rc;
+	return cli_trace_compiled(cli);
+}
+
+int cli_trace_compiled(struct cli *cli)
+{
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
 	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))

@@ -143,6 +143,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
 	s->shm->spec_bytes = s->opts.spec_bytes;
+	s->shm->flight = s->opts.flight;
 	return own_area(s, reterr);
 }
 
