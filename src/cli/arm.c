@@ -2,19 +2,29 @@
 #include "cli/cli_int.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct refusals {
 	struct cli *cli;
 	uint32_t cnt, no_return_cnt;
 };
 #define REFUSALS_SHOWN 20
-#define NO_RETURN_SHOWN 1 /* who asks for one gets to know; who asks for all is not told about each */
+
+/* By a description, without globs. */
+static bool is_named(const struct cli *cli, const struct probe *p)
+{
+	for (uint32_t i = 0; i < cli->match_cnt; i++)
+		if (!strcmp(cli->prog.plan.clauses[cli->matches[i].clause].descs[cli->matches[i].desc].func, p->func))
+			return true;
+	return false;
+}
 
 static void refused(void *arg, const struct session_refusal *why)
 {
 	struct refusals *r = arg;
 	const struct probe *p = why->probe;
-	bool shown = why->has_no_return ? r->no_return_cnt++ < NO_RETURN_SHOWN : r->cnt++ < REFUSALS_SHOWN;
+	/* Nothing is lost where nothing returns: who asks for one such function gets to know, who asks for all does not. */
+	bool shown = why->has_no_return ? !r->no_return_cnt++ && is_named(r->cli, p) : r->cnt++ < REFUSALS_SHOWN;
 	if (shown || r->cli->args.verbose)
 		cli_error("%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
 			  (unsigned long long)why->addr, why->why);
@@ -24,8 +34,6 @@ static void count_refusals(const struct refusals *r)
 {
 	if (r->cnt > REFUSALS_SHOWN)
 		cli_error("%u more places are not traced; -v names them", r->cnt - REFUSALS_SHOWN);
-	if (r->no_return_cnt > NO_RETURN_SHOWN)
-		cli_error("%u more functions have no return instruction; -v names them", r->no_return_cnt - NO_RETURN_SHOWN);
 }
 
 static uint32_t collect(struct cli *cli, struct session_probe *v)

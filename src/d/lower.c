@@ -223,6 +223,8 @@ static void lower_body(struct lw *l, struct d_node *n, const struct d_rec_layout
 		ir_set_rec_bytes(l->b, r->fixed + r->tail);
 		emit(l, IR_OP_REC, WIRE_NONE, WIRE_NONE, WIRE_NONE, r->fixed + r->tail, (uint16_t)r->fixed);
 	}
+	if (r->has_data && l->pc->pid_off != WIRE_NONE)
+		emit(l, IR_OP_STR, WIRE_NONE, lw_env(l, WIRE_ENV_PID), WIRE_NONE, l->pc->pid_off, 8);
 	if (r->guard_cnt)
 		l->mask = lw_const(l, 0);
 	lower_list(l, n->r);

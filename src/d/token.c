@@ -90,7 +90,7 @@ void d_lex_number(struct d_parser *p, struct d_tok *t)
 				number_len(s + t->at.off), s + t->at.off);
 	}
 	if (!parse_suffix(p, t))
-		d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "'%c' is not valid in an integer constant", s[p->pos]);
+		d_fail(p, d_here(p, p->pos), "D_SYNTAX", "'%c' is not valid in an integer constant", s[p->pos]);
 }
 
 /* What stands behind a backslash, to @to; pos stands on it.  Backslashes that mean nothing stay, as in DTrace. */

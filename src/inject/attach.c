@@ -71,19 +71,18 @@ static pid_t live_task(pid_t pid)
 	return ret;
 }
 
-/* Its flags in /proc/PID/stat (PF_KTHREAD, include/linux/sched.h of the kernel). */
-static bool is_kernel_thread(pid_t pid, pid_t tid)
+#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
+
+/* A program that is just ending has given its memory back already, as kernel threads never had any. */
+static int no_program(pid_t pid, pid_t tid, struct err *reterr)
 {
 	char path[64], buf[512];
-	int parent, group, session, tty, owner;
 	unsigned flags = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
-	if (read_file(path, buf, sizeof(buf)) < 0)
-		return false;
-	char *p = strrchr(buf, ')');
-	bool told = p && sscanf(p + 1, " %*c %d %d %d %d %d %u", &parent, &group, &session, &tty, &owner, &flags) == 6;
-	errno = ENOENT;
-	return told && (flags & 0x00200000);
+	char *p = read_file(path, buf, sizeof(buf)) < 0 ? NULL : strrchr(buf, ')');
+	if (p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & PF_KTHREAD)
+		return err_setf(reterr, -EINVAL, "process %d is a kernel thread; only programs can be traced", (int)pid);
+	return err_setf(reterr, -ESRCH, "process %d has ended", (int)pid);
 }
 
 static int check_class(pid_t pid, pid_t tid, struct err *reterr)
@@ -92,10 +91,8 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	unsigned char id[EI_NIDENT + 4] = { 0 };
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/exe", (int)pid, (int)tid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && is_kernel_thread(pid, tid))
-		return err_setf(reterr, -EINVAL, "process %d is a kernel thread; only programs can be traced", (int)pid);
-	if (fd < 0 && (errno == ENOENT || errno == ESRCH)) /* it has given its memory back already */
-		return err_setf(reterr, -ESRCH, "process %d has ended", (int)pid);
+	if (fd < 0 && errno == ENOENT)
+		return no_program(pid, tid, reterr);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		return err_setf(reterr, -EPERM,
 				"not permitted to trace process %d: it belongs to another user or is privileged; "

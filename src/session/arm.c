@@ -9,6 +9,7 @@
  *            pointers, write the jumps
  */
 #include "session/arm_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -70,9 +71,36 @@ int arm_hook(struct target *t, struct err *reterr)
 	return add_hook(&j, reterr);
 }
 
+/* Where children are followed, the libc's (or a static program's) call of the kernel is a probe of ours, too. */
+static int add_exec_hook(struct target *t, struct err *reterr)
+{
+	static const struct probe hook = { .prov = "dyntrace", .mod = "", .func = "execve", .name = "exec", .kind = WIRE_SITE_HOOK };
+	static const uint32_t helper[] = { IR_HELPER_hook_exec };
+	static const struct session_probe probe = { .probe = &hook, .progs = helper, .prog_cnt = 1 };
+	int r = 0;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj) && !t->exec_addr && !r; i++) {
+		struct plan_func what = { .mod = obj_module_at(t->obj, i) };
+		uint32_t zero = 0;
+		if (what.mod->is_loader || what.mod->is_vdso || !what.mod->end ||
+		    obj_module_find(t->obj, what.mod, "execve", &what.addr, &what.bytes))
+			continue;
+		struct job j = { .s = t->s, .t = t, .probes = &probe, .probe_cnt = 1, .first_placed = t->placed_cnt,
+				 .first_move = t->move_cnt };
+		r = job_plan_func(&j, &what, &zero, 1, reterr);
+		if (!r)
+			r = job_place(&j, reterr);
+		if (!r && j.armed)
+			t->exec_addr = what.addr;
+		job_free(&j);
+	}
+	return r;
+}
+
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	int r = add_hook(j, reterr);
+	if (!r && j->s->opts.follow)
+		r = add_exec_hook(j->t, reterr);
 	j->first_placed = j->t->placed_cnt;
 	j->first_move = j->t->move_cnt;
 	if (!r)
@@ -101,7 +129,7 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 		if (v[i].proc == t->proc)
 			req[n++] = (struct request){ v[i].probe->func_addr, i };
 	struct job j = { .s = s, .t = t, .probes = v, .probe_cnt = all, .refused = refused, .refused_arg = arg };
-	if (!r && (n || !t->hook_addr)) {
+	if (!r && (n || !t->hook_addr || (s->opts.follow && !t->exec_addr))) {
 		qsort(req, n, sizeof(*req), job_compare_requests);
 		r = arm_target(&j, req, n, reterr);
 		*ret_armed += j.armed;
@@ -116,7 +144,7 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 static int arm_tool(struct session *s, const struct session_probe *probes, uint32_t cnt, struct err *reterr)
 {
 	for (uint32_t i = 0; i < cnt; i++)
-		if (!probes[i].proc && !session_tool_site(s, probes[i].probe->id) &&
+		if (!probes[i].proc && probes[i].probe->kind == WIRE_SITE_TOOL && !session_tool_site(s, probes[i].probe->id) &&
 		    session_site_add(s, probes[i].probe, 0, WIRE_SITE_TOOL) == WIRE_NONE)
 			return err_setf(reterr, -ENOSPC, "too many probes");
 	return 0;
@@ -127,8 +155,11 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 {
 	uint32_t armed = 0;
 	int r = arm_tool(s, probes, cnt, reterr);
+	if (!r && s->kern)
+		r = skern_arm(s, probes, cnt, &armed, reterr);
 	for (uint32_t p = 1; p < s->target_cnt && !r; p++) {
-		if (s->targets[p]->gone)
+		const struct target *t = s->targets[p];
+		if (!t || t->gone || t->is_watched || t->is_fork)
 			continue;
 		r = arm_with_guards(s, s->targets[p], probes, cnt, refused, arg, &armed, reterr);
 		if (r == -ESRCH)
@@ -137,4 +168,9 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 	if (!r)
 		*ret_site_cnt = armed;
 	return r;
+}
+
+uint32_t session_failed_clause(const struct session *s)
+{
+	return s->kern ? skern_failed_clause(s->kern) : WIRE_NONE;
 }

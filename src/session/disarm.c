@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking everything back. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -200,7 +200,7 @@ static void clean_children(struct target *t)
 			continue;
 		bool other = false;
 		for (uint32_t i = 1; i < t->s->target_cnt; i++)
-			other |= t->s->targets[i]->pid == pid;
+			other |= t->s->targets[i] && t->s->targets[i]->pid == pid && !t->s->targets[i]->gone;
 		if (other || !maps_mention(pid, what) || !maps_mention(pid, "dyntrace-shm"))
 			continue;
 		clean_process(t, pid, NULL);
@@ -214,7 +214,7 @@ static int disarm_target(struct target *t, struct err *reterr)
 	int r = 0;
 	release_hook(t);
 	qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
-	if (!t->gone && target_same_program(t)) {
+	if (!t->gone && t->pidfd >= 0 && target_same_program(t)) {
 		r = -EBUSY;
 		for (int i = 0; i < STOP_TRIES && r == -EBUSY; i++) {
 			r = target_stop(t, reterr);
@@ -251,9 +251,11 @@ int session_disarm(struct session *s, struct err *reterr)
 {
 	int ret = 0;
 	session_enable(s, false);
+	if (s->kern)
+		skern_disarm(s->kern);
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
-		if (t->gone && !t->placed_cnt)
+		if (!t || t->is_watched || (t->gone && !t->placed_cnt))
 			continue;
 		int r = disarm_target(t, reterr);
 		if (r)

@@ -16,6 +16,14 @@
 #define JMP5 0xe9
 #define JMP2 0xeb
 
+/* A followed child has a page of its own in the midst of it: the mapping's end tells too little. */
+static uint64_t shm_bytes(struct target *t, const struct obj_map *m)
+{
+	struct wire_shm shm;
+	bool known = !target_read(t, m->start, &shm, sizeof(shm)) && shm.magic == WIRE_MAGIC && shm.bytes < 1ull << 46;
+	return known ? align_up(shm.bytes, 4096) : m->end - m->start;
+}
+
 /* The wipe page of the process that was traced (a forked child has a copy). */
 static uint64_t find_wipe(struct target *t, const struct obj_map *m)
 {
@@ -37,7 +45,7 @@ static int gather(struct target *t, struct target *ghost, struct err *reterr)
 		const struct obj_map *m = obj_map_at(t->obj, i);
 		if (owner_is_memfd(m->path, "dyntrace-shm") && !ghost->shm_addr) {
 			ghost->shm_addr = m->start;
-			ghost->shm_bytes = m->end - m->start;
+			ghost->shm_bytes = shm_bytes(t, m);
 			ghost->wipe_addr = find_wipe(t, m);
 		} else if (owner_is_memfd(m->path, "dyntrace-agent")) {
 			ghost->agent_addr = m->start;

@@ -243,8 +243,9 @@ static void drop_overlaps(struct job *j)
 			if (win->form == PATCH_HOLE && !win->hole_inside && win->hole_addr + 5 > stop)
 				stop = win->hole_addr + 5;
 			if (win->addr < end || plan_is_taken(j->t, win->addr, stop))
-				drop(j, pf, pf->addr == j->t->hook_addr || pf->addr == j->t->early_addr ?
-					"dyntrace itself has its probe there, to hear of libraries that come and go" :
+				drop(j, pf, pf->addr == j->t->hook_addr || pf->addr == j->t->early_addr ||
+				     pf->addr == j->t->exec_addr ?
+					"dyntrace itself has its probe there, to hear of libraries and programs that come" :
 					"its code overlaps that of another function that is armed");
 			if (stop > own_end)
 				own_end = stop;

@@ -23,6 +23,13 @@ struct session_opts {
 	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
 	uint64_t spec_bytes;
 	bool looks_only;        /* nothing will fire: the clock is not measured */
+	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
+	bool kernel;
+	bool watch;             /* targets are only waited for and looked at */
+	bool one_cpu;           /* probes of the kernel fire on @cpu only */
+	uint32_t cpu;
+	void *verifier_log;     /* FILE; NULL: none */
+	bool follow;            /* forked children are traced too */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
@@ -49,6 +56,11 @@ void session_child_kill(struct session_child *);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
+/* A number for session_obj() of any process; 0: no memory. */
+uint32_t session_proc_of(struct session *, uint32_t pid);
+/* The clause that session_arm() could not give to the kernel; WIRE_NONE: it was something else. */
+uint32_t session_failed_clause(const struct session *);
+pid_t session_pid(const struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */
@@ -83,6 +95,8 @@ enum session_event {
 	SESSION_DATA,       /* somebody rang: look at the rings */
 	SESSION_MODULES,    /* a target waits in its loader: match and arm, then session_modules_done() */
 	SESSION_EXITED,     /* a target ended; *ret_status */
+	SESSION_FORKED,     /* a forked child is traced from now on: a new target */
+	SESSION_STARTED,    /* a followed process runs another program, stopped at its start: match, arm, session_go() */
 	SESSION_EXECED,     /* a target runs another program now: its probes are gone */
 };
 /* Waits at most @timeout_ns for something to happen. */

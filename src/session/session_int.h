@@ -44,9 +44,11 @@ struct target {
 	pid_t pid;
 	bool is_child;          /* ours: waitpid tells its end */
 	bool gone;
+	bool is_watched;        /* nothing of ours is in it */
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
@@ -68,6 +70,7 @@ struct target {
 	struct probe *guards;   /* of guard.c */
 	uint32_t guard_cnt;
 	uint64_t guard_looked_ns;
+	uint64_t exec_addr;     /* likewise where other programs are begun; 0: none */
 	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
 	bool loaded;            /* its libraries have come */
 	struct rseqs *rseqs;    /* by module, see rseq.c */
@@ -83,11 +86,24 @@ struct session {
 	struct session_opts opts;
 	struct wire_shm *shm;
 	int shm_fd;
-	struct target *targets[WIRE_PROC_MAX]; /* by proc index; [0] unused */
+	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;
+	struct exec_watch {
+		pid_t tid, pid;
+		uint64_t since_ns;
+	} execs[64];                           /* threads that are about to run another program */
+	uint32_t exec_cnt;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
+	uint32_t kern_slot;                    /* first thread slot of the kernel's */
+	struct skern *kern;                    /* NULL: the kernel runs nothing */
+	uint64_t kern_tick_ns, watched_ns;     /* when last */
+	struct seen {                          /* others whose addresses the kernel recorded; procs WIRE_PROC_MAX + i */
+		uint32_t pid;
+		struct obj_proc *obj;
+	} *seen;
+	uint32_t seen_cnt;
 };
 
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */
@@ -139,9 +155,21 @@ void landing_free(struct target *);
 /* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
 int text_reapply(struct target *, struct err *reterr);
 
+/* children.c: followed children that entered themselves become targets. Index of one that did, or 0. */
+uint32_t children_adopt(struct session *);
+/* Followed processes that are about to exec, or have: index of a new program that waits to be armed, or 0. */
+uint32_t children_exec(struct session *);
+bool children_is_watched(const struct session *, pid_t pid);
+/* Those that have ended, and of which nothing is left to read, make room for others. */
+void children_reap(struct session *);
+
 /* target.c */
 int target_open(struct target *, struct err *reterr); /* t->pid's handles; target_close() is due in any case */
 void target_close(struct target *);
+struct target *target_at(const struct session *, uint32_t proc); /* NULL: none */
+void target_free(struct target *);
+/* A new program, stopped before its first instruction; takes over @inj. */
+int target_adopt(struct session *, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
