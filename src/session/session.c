@@ -293,7 +293,8 @@ pid_t session_pid(const struct session *s, uint32_t proc)
 void session_enable(struct session *s, bool on)
 {
 	for (uint32_t i = 1; i < s->target_cnt && on; i++)
-		guard_look(s->targets[i]); /* the guards were silent until now */
+		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
+			guard_look(s->targets[i]); /* the guards were silent until now */
 	STORE_RELEASE(&s->shm->armed, on);
 }
 
