@@ -54,7 +54,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
 		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.kernel = cli->has_kernel, .watch = cli->has_kernel && !cli->has_user,
+		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->has_kernel && !cli->has_user,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
