@@ -197,6 +197,7 @@ static int fill(struct session *s, struct err *reterr)
 	if (!s->strings)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
+	s->shm->tsc_mult = 1;
 	int r = s->opts.looks_only ? 0 : clock_calibrate(s->shm, reterr);
 	if (!r && s->opts.kernel) {
 		r = skern_create(s, s->kern_slot, reterr);
