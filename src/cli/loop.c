@@ -81,7 +81,7 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	}
 }
 
-/* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
+/* Not an error, as with dtrace: what there was to see was seen. A command's end is what was waited for. */
 static void exited(struct cli *cli, uint32_t proc, int status)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, proc);
@@ -91,8 +91,6 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	else if (t && !t->spawned && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && t->awaited)
-		cli->status = CLI_ERROR;
 }
 
 static int handle(struct cli *cli, enum session_event ev, uint32_t proc, int status)
