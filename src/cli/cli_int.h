@@ -103,6 +103,7 @@ struct cli_target {
 	bool followed;   /* a child of one of the others; its probes are those of its parent */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
+	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
 };
 
 /* What a probe description of the script found. */
@@ -142,6 +143,7 @@ struct cli {
 	bool watches;     /* only waits for its targets, and looks at them */
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
+	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
@@ -171,6 +173,8 @@ int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known a
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
+/* One of those that were running is another program than when it was attached; with -c it is too late to start over. */
+bool cli_targets_changed(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
@@ -227,6 +231,9 @@ int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
 int cli_verb_header(struct cli *); /* -h */
 int cli_verb_link(struct cli *);   /* -G */
+/* trace.c: what fails now fails because a target became another program since: to be said by nobody, tried again. */
+bool cli_should_restart(struct cli *);
+
 /* object.c: what -G writes.  The class that all @files (NULL-terminated) have: CLI_OK, or CLI_ERROR after a message. */
 int cli_object_class(char *const *files, bool *ret_is_32);
 struct sites;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct obj_proc *cli_symbols(void *arg, uint32_t proc)
@@ -117,7 +118,7 @@ static int make_consume(struct cli *cli)
 static int find_probes(struct cli *cli)
 {
 	bool starting = false;
-	if (cli_match_all(cli))
+	if (cli_match_all(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
 	if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 		return CLI_ERROR;
@@ -206,8 +207,9 @@ static int pin(const struct cli *cli)
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli))
+	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
+	cli->may_restart = false; /* what BEGIN does, it does once */
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
 	if (cli->target_cnt == 1)
@@ -256,6 +258,8 @@ static int finish(struct cli *cli)
 static int run_armed(struct cli *cli)
 {
 	int rc = begin(cli);
+	if (cli->restart)
+		return rc;
 	if (cli->consume && !rc)
 		rc = cli_loop_run(cli);
 	if (!cli->consume)
@@ -271,6 +275,40 @@ static int run_armed(struct cli *cli)
 	consume_exited(cli->consume, &cli->status);
 	return rc ? rc : cli->status;
 }
+
+bool cli_should_restart(struct cli *cli)
+{
+	cli->restart = cli->may_restart && cli_targets_changed(cli);
+	return cli->restart;
+}
+
+static void forget(struct cli *cli)
+{
+	consume_destroy(cli->consume);
+	session_destroy(cli->session);
+	for (uint32_t i = 0; i < cli->probe_cnt; i++)
+		free(cli->probes[i].progs);
+	free(cli->probes);
+	free(cli->matches);
+	probe_table_destroy(cli->table);
+	cli->consume = NULL;
+	cli->session = NULL;
+	cli->probes = NULL;
+	cli->matches = NULL;
+	cli->table = NULL;
+	cli->probe_cnt = cli->match_cnt = cli->armed_cnt = 0;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		cli->targets[i].obj = NULL;
+}
+
+static int trace(struct cli *cli)
+{
+	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+		return CLI_ERROR;
+	return cli->args.compile_only ? CLI_OK : run_armed(cli);
+}
+
+#define RESTARTS 5 /* a shell's child becomes the program, which may be another script's interpreter, ... */
 
 int cli_verb_trace(struct cli *cli)
 {
@@ -289,11 +327,16 @@ int cli_verb_trace(struct cli *cli)
 
 int cli_trace_compiled(struct cli *cli)
 {
+	int rc = CLI_OK;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
-	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
-		return CLI_ERROR;
-	if (cli->args.compile_only)
-		return CLI_OK;
-	return run_armed(cli);
+	for (int i = 0; i < RESTARTS; i++) {
+		cli->may_restart = i < RESTARTS - 1;
+		cli->restart = false;
+		rc = trace(cli);
+		if (!cli->restart)
+			break;
+		forget(cli);
+	}
+	return rc;
 }
