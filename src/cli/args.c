@@ -85,7 +85,7 @@ static int set_x(struct cli_args *a, const char *arg)
 static int set_dumps(struct cli_args *a, const char *arg)
 {
 	static const struct { const char *name; unsigned bit; } stages[] = {
-		{ "ast", DUMP_AST }, { "types", DUMP_TYPES }, { "ir", DUMP_IR }, { "jit", DUMP_JIT },
+		{ "ast", DUMP_AST }, { "types", DUMP_TYPES }, { "ir", DUMP_IR }, { "jit", DUMP_JIT }, { "verifier", DUMP_VERIFIER },
 	};
 	while (*arg) {
 		size_t len = strcspn(arg, ","), i;
@@ -184,13 +184,25 @@ static int take_macros(struct cli_args *a, int argc, char **argv, const char *ze
 	return CLI_OK;
 }
 
+static bool take_verb(struct cli_args *a, const char *word)
+{
+	static const struct { const char *word; enum cli_mode mode; } verbs[] = {
+		{ "explain", MODE_EXPLAIN }, { "verify", MODE_VERIFY }, { "repair", MODE_REPAIR },
+	};
+	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
+		if (!strcmp(word, verbs[i].word)) {
+			a->mode = verbs[i].mode;
+			return true;
+		}
+	return false;
+}
+
 int cli_args_parse(struct cli_args *a, int argc, char **argv)
 {
 	const char *zero = argv[0];
 	int opt, rc = CLI_OK;
 	cli_options_init(&a->opts);
-	if (argc > 1 && !strcmp(argv[1], "explain")) {
-		a->mode = MODE_EXPLAIN;
+	if (argc > 1 && take_verb(a, argv[1])) {
 		argv++;
 		argc--;
 	}
@@ -198,6 +210,9 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv)
 	optind = 1;
 	while (rc == CLI_OK && (opt = getopt_long(argc, argv, optstring, longopts, NULL)) != -1)
 		rc = one_option(a, opt, optarg);
+	if (a->mode == MODE_VERIFY || a->mode == MODE_REPAIR)
+		for (; rc == CLI_OK && optind < argc; optind++)
+			rc = add_pid(a, argv[optind]) ? CLI_USAGE : CLI_OK;
 	return rc ? rc : take_macros(a, argc, argv, zero);
 }
 

@@ -54,8 +54,8 @@ struct cli_source {
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
 };
-enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
-enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16 };
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
+enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16, DUMP_VERIFIER = 32 };
 struct cli_args {
 	enum cli_mode mode;
 	struct cli_source *srcs;
@@ -137,6 +137,7 @@ struct cli {
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
+	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
@@ -175,6 +176,9 @@ int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a targ
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
+/* kernel.c: which worlds the script is about. CLI_ERROR after a message: it may not. */
+int cli_kernel_look(struct cli *);
+void cli_kernel_refused(struct cli *, const char *why); /* a clause of it */
 /* match.c: finds the probes of all descriptions */
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
@@ -188,6 +192,9 @@ void cli_report_source(struct cli *, uint32_t src);
 void cli_report_probe(struct cli *, const struct probe *);
 uint64_t cli_match_total(const struct cli *);
 
+/* trace.c: for who shows addresses */
+struct obj_proc *cli_symbols(void *arg, uint32_t proc);
+uint32_t cli_proc_of(void *arg, uint32_t pid);
 /* arm.c */
 int cli_arm_new(struct cli *);
 /* fire.c: the tool's own probes */
@@ -207,6 +214,8 @@ int cli_verb_link(struct cli *);   /* -G */
 int cli_object_class(char *const *files, bool *ret_is_32);
 bool cli_object_write(struct cli *, FILE *, bool is_32);
 int cli_verb_explain(struct cli *);
+int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell */
+int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
 /* loop.c: from armed to told to stop */

@@ -37,6 +37,10 @@ static int run(struct cli *cli)
 		return open_output(cli) ? CLI_ERROR : cli_verb_list(cli);
 	case MODE_EXPLAIN:
 		return open_output(cli) ? CLI_ERROR : cli_verb_explain(cli);
+	case MODE_VERIFY:
+		return open_output(cli) ? CLI_ERROR : cli_verb_verify(cli);
+	case MODE_REPAIR:
+		return open_output(cli) ? CLI_ERROR : cli_verb_repair(cli);
 	case MODE_HEADER:
 		return cli_verb_header(cli);
 	case MODE_LINK:

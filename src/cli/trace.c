@@ -6,10 +6,16 @@
 #include <sched.h>
 #include <string.h>
 
-static struct obj_proc *symbols(void *arg, uint32_t proc)
+struct obj_proc *cli_symbols(void *arg, uint32_t proc)
 {
 	struct cli *cli = arg;
 	return proc ? session_obj(cli->session, proc) : NULL;
+}
+
+uint32_t cli_proc_of(void *arg, uint32_t pid)
+{
+	struct cli *cli = arg;
+	return session_proc_of(cli->session, pid);
 }
 
 #define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
@@ -31,15 +37,30 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 #define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
 #define LEAST_BYTES 4096u
 
+#define KERNEL_THREAD_BYTES (1ull << 19)
+#define KERNEL_THREADS 64u /* of processes, in memory that is the kernel's */
+
+static uint64_t at_most(uint64_t v, uint64_t max)
+{
+	return v < max ? v : max;
+}
+
 static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
+	/* What the kernel shares with processes is there in full for each of their threads. */
+	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
 	return (struct session_opts){
-		.ring_bytes = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
-		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
-		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize,
+		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork,
+		 .alloca_bytes = o->scratchsize,
+		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
+		.kernel = cli->has_kernel, .watch = cli->has_kernel && !cli->has_user,
+		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
+		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
+		.thread_cnt = !cli->target_cnt || (cli->has_kernel && !cli->has_user) ? 1 : cli->has_kernel ? KERNEL_THREADS :
+			(uint32_t)o->threads };
 }
 
 static void tell_lowered(const struct cli *cli, uint64_t bytes)
@@ -78,7 +99,6 @@ static int make_consume(struct cli *cli)
 	struct consume_opts co;
 	struct err e;
 	cli_consume_opts(cli, &co);
-	co.obj = symbols;
 	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
@@ -247,12 +267,12 @@ int cli_verb_trace(struct cli *cli)
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;
-	int rc = cli->args.dumps ? cli_dump(cli) : CLI_OK;
-	if (rc || cli->args.dumps & ~(unsigned)DUMP_CLAUSES)
+	int rc = cli->args.dumps & ~(unsigned)DUMP_VERIFIER ? cli_dump(cli) : CLI_OK;
+	if (rc || cli->args.dumps & ~(unsigned)(DUMP_CLAUSES | DUMP_VERIFIER))
 		return rc;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
-	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
 		return CLI_ERROR;
 	if (cli->args.compile_only)
 		return CLI_OK;

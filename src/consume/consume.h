@@ -34,6 +34,8 @@ struct consume_opts {
 	uint32_t aggsortpos, aggsortkeypos;
 	/* Symbols of process @proc (wire_proc index); NULL if it is gone. */
 	struct obj_proc *(*obj)(void *arg, uint32_t proc);
+	/* The number by which obj() knows process @pid, for what the kernel recorded; 0: it is gone. NULL: nothing did. */
+	uint32_t (*proc_of)(void *arg, uint32_t pid);
 	/* A fault in a clause, after it was reported: fire ERROR clauses in the tool with
 	 * (arg1 epid, arg2 action, arg3 pc, arg4 fault, arg5 value). NULL: only report. */
 	void (*on_error)(void *arg, const struct wire_rec *, const struct wire_rec_error *);

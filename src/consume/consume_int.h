@@ -184,6 +184,8 @@ void consume_line_end(struct consume *);
 /* act.c */
 /* Performs the record, or keeps it where it belongs to a speculation. */
 int consume_act_record(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
+/* Whose addresses they are: @src's process, or that at @pid_off. */
+uint32_t consume_proc(struct consume *, uint32_t pid_off, const struct datum_src *src);
 /* Performs it, whatever it belongs to. */
 int consume_act_perform(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
 

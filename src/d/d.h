@@ -68,6 +68,8 @@ struct d_types {
 	/* Prototypes (loaded) of the functions that a probe description means: at most @cap. */
 	uint32_t (*protos)(void *arg, const struct plan_probe_desc *, const struct tdesc **ret, uint32_t cap,
 			   uint32_t *ret_unknown);
+	/* Whether the kernel runs the clauses of such probes. */
+	bool (*in_kernel)(void *arg, const struct plan_probe_desc *);
 	/* A probe description was read: what follows may ask about its process. */
 	void (*described)(void *arg, const struct plan_probe_desc *);
 	void *arg;

@@ -52,6 +52,11 @@ static const char *file_of(const struct d_compiler *c, struct d_place at)
 	return s->src->kind == D_SRC_LIBRARY ? s->name : NULL;
 }
 
+bool d_in_header(const struct d_compiler *c, struct d_place at)
+{
+	return c->srcs[at.src].src->kind != D_SRC_LIBRARY && file_of(c, at);
+}
+
 static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *hint,
 				     const char *fmt, va_list ap, bool is_warning)
 {

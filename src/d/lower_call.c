@@ -83,7 +83,8 @@ static void put_node(struct lw *l, const struct plan_val *v, struct d_node *n)
 	if (v->kind >= PLAN_PROBEPROV)
 		return;
 	if (v->kind == PLAN_USTACK && n->func->what == D_A_STACK) {
-		return; /* of the kernel, which is not seen: no frames */
+		uint64_t args[] = { v->off, v->depth };
+		lw_call(l, IR_HELPER_rec_kstack, args, 2);
 	} else if (v->kind == PLAN_USTACK) {
 		uint64_t args[] = { v->off, v->depth, v->strbytes };
 		lw_call(l, IR_HELPER_rec_ustack, args, 3);
@@ -224,6 +225,6 @@ void lw_agg_stmt(struct lw *l, struct d_node *n)
 		return;
 	}
 	if (slot != IR_NO_TUPLE)
-		lw_key_tuple(l, n->l->args, agg->keys, slot, true);
+		lw_key_tuple(l, n->l->args, agg->keys, slot, agg);
 	ir_emit(l->b, IR_OP_AGG, WIRE_NONE, v, w, agg->id, (uint16_t)slot);
 }

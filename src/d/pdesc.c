@@ -78,6 +78,8 @@ void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
 		split_desc(p, n);
 	if (p->c->opts.types.described)
 		p->c->opts.types.described(p->c->opts.types.arg, n->desc);
+	if (p->c->opts.types.in_kernel)
+		p->c->any_kernel |= p->c->opts.types.in_kernel(p->c->opts.types.arg, n->desc);
 	while (*tail)
 		tail = &(*tail)->next;
 	*tail = n;

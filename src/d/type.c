@@ -51,7 +51,7 @@ static void add_typedefs(struct d_compiler *c)
 		{ "__s16", b->short_ }, { "__s32", b->int_ }, { "__s64", b->llong },
 	};
 	for (size_t i = 0; i < ARRAY_CNT(defs); i++)
-		d_type_typedef(c, d_intern(c, defs[i].name, strlen(defs[i].name)), defs[i].base);
+		d_type_typedef(c, d_intern(c, defs[i].name, strlen(defs[i].name)), defs[i].base)->is_weak = true;
 }
 
 void d_types_init(struct d_compiler *c)

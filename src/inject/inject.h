@@ -19,6 +19,8 @@ struct inject; /* one process */
  * permission is missing, who traces it already, that it is a zombie, a kernel
  * thread, 32-bit, gone. */
 int inject_attach(pid_t pid, struct inject **ret, struct err *reterr);
+/* The same for who only reads: another tracer is no obstacle. */
+int inject_look(pid_t pid, struct inject **ret, struct err *reterr);
 /* Starts @argv (PATH searched) stopped before its first instruction, attached. */
 int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr);
 /* A process of another that is about to exec: watches thread @tid of it, from a moment when it waits for us. */

@@ -162,6 +162,18 @@ static bool writable(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, bool who
 	return !ctx->fault;
 }
 
+uint64_t rt_alloca_str_store(struct rt_ctx *ctx, uint64_t at, const char *s, uint32_t len)
+{
+	uint64_t left;
+	if (!in_alloca(ctx, at, &left) || left <= len) {
+		rt_set_fault(ctx, WIRE_FAULT_BADADDR, at);
+		return 0;
+	}
+	mem_copy((char *)at, s, len);
+	((char *)at)[len] = 0;
+	return 0;
+}
+
 uint64_t rt_copyinto(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes, uint64_t dst, uint64_t d)
 {
 	UNUSED(0, 0, d);

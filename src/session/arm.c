@@ -9,6 +9,7 @@
  *            pointers, write the jumps
  */
 #include "session/arm_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -114,7 +115,7 @@ static int arm_target(struct job *j, const struct request *req, uint32_t cnt, st
 static int arm_tool(struct session *s, const struct session_probe *probes, uint32_t cnt, struct err *reterr)
 {
 	for (uint32_t i = 0; i < cnt; i++)
-		if (!probes[i].proc && !session_tool_site(s, probes[i].probe->id) &&
+		if (!probes[i].proc && probes[i].probe->kind == WIRE_SITE_TOOL && !session_tool_site(s, probes[i].probe->id) &&
 		    session_site_add(s, probes[i].probe, 0, WIRE_SITE_TOOL) == WIRE_NONE)
 			return err_setf(reterr, -ENOSPC, "too many probes");
 	return 0;
@@ -126,6 +127,8 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 	struct request *req = malloc((cnt ? cnt : 1) * sizeof(*req));
 	uint32_t armed = 0;
 	int r = req ? arm_tool(s, probes, cnt, reterr) : job_no_memory(reterr);
+	if (!r && s->kern)
+		r = skern_arm(s, probes, cnt, &armed, reterr);
 	for (uint32_t p = 1; p < s->target_cnt && !r; p++) {
 		struct target *t = s->targets[p];
 		struct job j = { .s = s, .t = t, .probes = probes, .probe_cnt = cnt, .refused = refused, .refused_arg = arg };
@@ -133,7 +136,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		for (uint32_t i = 0; i < cnt; i++)
 			if (probes[i].proc == p)
 				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (!t || t->gone || t->is_fork || (!n && t->hook_addr && (t->exec_addr || !s->opts.follow)))
+		if (!t || t->gone || t->is_fork || t->is_watched || (!n && t->hook_addr && (t->exec_addr || !s->opts.follow)))
 			continue;
 		qsort(req, n, sizeof(*req), job_compare_requests);
 		r = arm_target(&j, req, n, reterr);
@@ -145,4 +148,9 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 	if (!r)
 		*ret_site_cnt = armed;
 	return r;
+}
+
+uint32_t session_failed_clause(const struct session *s)
+{
+	return s->kern ? skern_failed_clause(s->kern) : WIRE_NONE;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking everything back. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -121,9 +121,9 @@ static void unmap(struct target *t, struct inject *inj)
 /* Nobody may wait in the loader hook when we go. */
 static void release_hook(struct target *t)
 {
-	struct wire_proc *proc = target_proc(t);
 	if (!t->proc)
 		return; /* a ghost: that hook gives up by itself */
+	struct wire_proc *proc = target_proc(t);
 	STORE_RELEASE(&proc->dl_ack, LOAD_ACQUIRE(&proc->dl_seq));
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
@@ -251,9 +251,11 @@ int session_disarm(struct session *s, struct err *reterr)
 {
 	int ret = 0;
 	session_enable(s, false);
+	if (s->kern)
+		skern_disarm(s->kern);
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
-		if (!t || (t->gone && !t->placed_cnt))
+		if (!t || t->is_watched || (t->gone && !t->placed_cnt))
 			continue;
 		int r = disarm_target(t, reterr);
 		if (r)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a probe would be placed, in words and bytes.  Only reads. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -123,6 +123,10 @@ static int anchors_of(const struct func *fn, const struct probe *p, struct patch
 
 int session_explain(struct session *s, uint32_t proc, const struct probe *p, FILE *out, struct err *reterr)
 {
+	if (p->kind == WIRE_SITE_KERNEL) {
+		explain_kernel(p, out);
+		return 0;
+	}
 	struct func fn;
 	struct patch_anchor *anchors = NULL;
 	fprintf(out, "%s:%s:%s:%s\n", p->prov, p->mod, p->func, p->name);

@@ -44,6 +44,7 @@ struct target {
 	pid_t pid;
 	bool is_child;          /* ours: waitpid tells its end */
 	bool gone;
+	bool is_watched;        /* nothing of ours is in it */
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
@@ -90,6 +91,14 @@ struct session {
 	uint32_t exec_cnt;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
+	uint32_t kern_slot;                    /* first thread slot of the kernel's */
+	struct skern *kern;                    /* NULL: the kernel runs nothing */
+	uint64_t kern_tick_ns, watched_ns;     /* when last */
+	struct seen {                          /* others whose addresses the kernel recorded; procs WIRE_PROC_MAX + i */
+		uint32_t pid;
+		struct obj_proc *obj;
+	} *seen;
+	uint32_t seen_cnt;
 };
 
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */
@@ -154,6 +163,8 @@ struct target *target_at(const struct session *, uint32_t proc); /* NULL: none *
 void target_free(struct target *);
 /* A new program, stopped before its first instruction; takes over @inj. */
 int target_adopt(struct session *, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
+int target_open(struct target *, struct err *reterr); /* t->pid's handles; target_close() is due in any case */
+void target_close(struct target *);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
@@ -193,8 +204,20 @@ void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 
-/* leftover.c: takes away what a controller that was killed left in a stopped process. -EBUSY: it lives. */
-int leftover_clean(struct target *, struct err *reterr);
+/* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has
+ * made sure (owner_check) that it lives no more.  @ret may be NULL. */
+int leftover_clean(struct target *, struct session_repaired *ret, struct err *reterr);
+/* The bytes of the module's file; where it holds none, those of @now. */
+void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t *ret, const uint8_t *now, uint64_t bytes);
+
+/* owner.c */
+bool owner_is_memfd(const char *path, const char *name);
+/* -EBUSY: a controller that lives traces this process. */
+int owner_check(struct target *, struct err *reterr);
+/* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be asked. */
+pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);
+uint32_t owner_told(struct target *, const struct obj_map *m);
+void owner_command(pid_t pid, char *buf, size_t cap);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Getting into a process: what of ours is mapped there. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -101,11 +101,15 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	if (r)
 		return r;
 	t->shm_bytes = t->s->shm->bytes;
-	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE,
-			remote, 0, &t->shm_addr, reterr);
+	/* The kernel's memory is there already, and what was mapped without the right to write never gets it. */
+	bool in_full = t->s->opts.kernel;
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, in_full ? PROT_READ | PROT_WRITE : PROT_NONE,
+			MAP_SHARED | MAP_NORESERVE, remote, 0, &t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
 		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
+	if (in_full)
+		return remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 	r = remote_mem(t, SYS_munlock, 0, reterr);
 	if (!r)
 		r = remote_mem(t, SYS_mprotect, PROT_READ | PROT_WRITE, reterr);
@@ -152,7 +156,7 @@ static void leave(struct target *t)
 		inject_munmap(t->inj, t->shm_addr, t->shm_bytes, NULL);
 }
 
-static int open_handles(struct target *t, struct err *reterr)
+int target_open(struct target *t, struct err *reterr)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
@@ -168,16 +172,21 @@ static int open_handles(struct target *t, struct err *reterr)
 	return obj_proc_open(t->pid, &t->obj, reterr);
 }
 
-static void target_abort(struct target *t)
+void target_close(struct target *t)
 {
-	if (t->inj)
-		leave(t);
 	inject_detach(t->inj);
 	obj_proc_close(t->obj);
 	if (t->memfd >= 0)
 		close(t->memfd);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
+}
+
+static void target_abort(struct target *t)
+{
+	if (t->inj)
+		leave(t);
+	target_close(t);
 	free(t);
 }
 
@@ -185,7 +194,7 @@ static void target_abort(struct target *t)
 static uint32_t take_index(struct session *s)
 {
 	struct wire_proc *procs = (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off);
-	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++) {
+	for (uint32_t i = 1; i < s->shm->proc_cnt; i++) {
 		uint32_t free = WIRE_PROC_FREE;
 		if (!s->targets[i] && __atomic_compare_exchange_n(&procs[i].state, &free, WIRE_PROC_CLAIM, false,
 								  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -202,17 +211,23 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	if (!idx) {
 		free(t);
 		inject_detach(inj);
-		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %d", WIRE_PROC_MAX - 1);
+		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %u", (uint32_t)s->shm->proc_cnt - 1);
 	}
 	*t = (struct target){ .s = s, .proc = idx, .pid = inject_pid(inj), .is_child = is_child,
 			      .pidfd = -1, .memfd = -1, .inj = inj };
-	int r = open_handles(t, reterr);
+	int r = target_open(t, reterr);
 	if (!r && !obj_proc_is_64bit(t->obj))
 		r = err_setf(reterr, -ENOTSUP, "process %d is a 32-bit program: only 64-bit ones can be traced", t->pid);
 	if (!r)
+		r = owner_check(t, reterr); /* before anything is disturbed */
+	if (!r)
 		r = inject_stop(inj, reterr);
 	if (!r)
-		r = leftover_clean(t, reterr);
+		r = obj_proc_refresh(t->obj, reterr);
+	if (!r)
+		r = owner_check(t, reterr); /* one that came meanwhile */
+	if (!r)
+		r = leftover_clean(t, NULL, reterr);
 	if (!r)
 		r = obj_proc_refresh(t->obj, reterr);
 	if (!r)
@@ -239,6 +254,8 @@ int target_adopt(struct session *s, struct inject *inj, uint32_t *ret_proc, stru
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj;
+	if (s->opts.watch)
+		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
 	return r ? r : target_create(s, inj, false, ret_proc, reterr);
 }
@@ -267,7 +284,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
-	int r = target_create(s, inj, true, ret_proc, reterr);
+	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
@@ -301,7 +318,7 @@ int session_go(struct session *s, struct err *reterr)
 		if (!t)
 			continue;
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
-		if (!r && !t->gone)
+		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);
 		if (t->inj)
 			target_go(t);

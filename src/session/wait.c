@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What happens in the targets: somebody rings, a loader waits, a process ends. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define KERN_TICK_NS 1000000000ULL
 #define SLICE_NS 20000000ULL /* how late the end of a process may be noticed */
 
 static uint64_t now_ns(void)
@@ -137,6 +138,26 @@ static void sleep_at_doorbell(struct wire_shm *shm, uint32_t seen, uint64_t ns)
 	STORE_RELEASE(&shm->consumer_sleeps, 0);
 }
 
+/* The kernel rings at a descriptor, targets at a futex: with both, it is one of them that is waited for. */
+static bool sleep_at_kernel(struct session *s, uint64_t ns)
+{
+	struct pollfd p = { .fd = skern_doorbell(s->kern), .events = POLLIN };
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000ULL), .tv_nsec = (long)(ns % 1000000000ULL) };
+	bool rung = ppoll(&p, 1, &ts, NULL) > 0;
+	if (rung)
+		skern_doorbell_clear(s->kern);
+	return rung || LOAD_ACQUIRE(&s->shm->exiting);
+}
+
+static void keep_kernel(struct session *s, uint64_t now)
+{
+	if (now - s->kern_tick_ns > KERN_TICK_NS) {
+		skern_tick(s->kern);
+		s->kern_tick_ns = now;
+	}
+	watch_refresh(s);
+}
+
 enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status)
 {
 	uint64_t end = now_ns() + timeout_ns;
@@ -147,6 +168,13 @@ enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t
 		if (e != SESSION_NOTHING || now >= end)
 			return e;
 		uint64_t left = end - now;
+		if (s->kern) {
+			keep_kernel(s, now);
+			if (!sleep_at_kernel(s, left < SLICE_NS ? left : SLICE_NS) && LOAD_ACQUIRE(&s->shm->doorbell) == seen)
+				continue;
+			e = look(s, ret_proc, ret_status);
+			return e == SESSION_NOTHING ? SESSION_DATA : e;
+		}
 		sleep_at_doorbell(s->shm, seen, left < SLICE_NS ? left : SLICE_NS);
 		if (LOAD_ACQUIRE(&s->shm->doorbell) == seen)
 			continue;

@@ -28,7 +28,8 @@
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
 #define WIRE_VERSION 4
 #define WIRE_PAGE 4096u
-#define WIRE_PROC_MAX 1024   /* traced processes in one session */
+#define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
+#define WIRE_PROC_USUAL 64
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
 #define WIRE_NONE UINT32_MAX
 #define WIRE_ANCESTOR_MAX 32 /* of a process, as far as progenyof() sees */
@@ -91,6 +92,7 @@ enum wire_site_kind {
 	WIRE_SITE_OFFSET, /* any instruction */
 	WIRE_SITE_USDT,   /* the same, but its arguments are where a note says */
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
+	WIRE_SITE_KERNEL, /* in the kernel: its arguments are what the place there gives */
 };
 
 /* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
@@ -104,6 +106,7 @@ enum wire_env {
 	WIRE_ENV_CLAUSE,        /* D's `epid` less 1 */
 	WIRE_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
 	WIRE_ENV_PSARGS,        /* sref: command and arguments, as far as 80 characters go */
+	WIRE_ENV_IN_KERNEL,     /* 1 where the kernel runs the program, else 0 */
 	WIRE_ENV_CNT
 };
 
@@ -317,7 +320,7 @@ struct wire_shm {
 			uint32_t site_cap;
 			uint32_t site_cnt;   /* in use; counted in the controller's copy */
 			uint32_t tsc_shift;
-			uint64_t proc_off;   /* struct wire_proc[WIRE_PROC_MAX] */
+			uint64_t proc_off;   /* struct wire_proc[proc_cnt] */
 			uint64_t str_off, str_cap;
 			uint64_t str_bytes;  /* in use; counted in the controller's copy */
 			uint64_t site_off;
@@ -340,6 +343,7 @@ struct wire_shm {
 			/* limits below what the areas could hold; 0: none */
 			uint64_t dyn_max; /* dynamic variables */
 			uint64_t agg_max; /* entries of aggregations, of a thread */
+			uint64_t proc_cnt; /* at most WIRE_PROC_MAX */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT */
+/* One object of all: calls between its parts need no linker. */
+#include "ebpf/rtk_ctx.bpf.c"
+#include "ebpf/rtk_agg.bpf.c"
+#include "ebpf/rtk_env.bpf.c"
+#include "ebpf/rtk_tuple.bpf.c"
