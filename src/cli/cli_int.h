@@ -212,7 +212,8 @@ int cli_verb_header(struct cli *); /* -h */
 int cli_verb_link(struct cli *);   /* -G */
 /* object.c: what -G writes.  The class that all @files (NULL-terminated) have: CLI_OK, or CLI_ERROR after a message. */
 int cli_object_class(char *const *files, bool *ret_is_32);
-bool cli_object_write(struct cli *, FILE *, bool is_32);
+struct sites;
+bool cli_object_write(struct cli *, FILE *, bool is_32, const struct sites *);
 int cli_verb_explain(struct cli *);
 int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell */
 int cli_verb_repair(struct cli *);

@@ -14,7 +14,9 @@ static int start_command(struct cli *cli, const char *command)
 	char **argv = cli_args_split(command);
 	struct err e;
 	int rc = -EINVAL;
-	if (!argv || !argv[0])
+	if (!argv)
+		cli_error("-c %s: a quote is not closed", command);
+	else if (!argv[0])
 		cli_error("-c needs a command");
 	else if ((rc = session_child_start(argv, &t->child, &e)) < 0)
 		cli_error("failed to execute %s: %s", argv[0], rc == -ENOENT ? strerror(ENOENT) : e.msg);

@@ -52,8 +52,7 @@ static struct session_opts session_options(const struct cli *cli)
 	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
 	return (struct session_opts){
 		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork,
-		 .alloca_bytes = o->scratchsize,
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel, .watch = cli->has_kernel && !cli->has_user,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,

@@ -26,6 +26,8 @@ struct fmt {
 	struct fmt_conv *convs;
 	uint32_t cnt;
 };
+/* Widths and precisions, also those that values give. */
+#define FMT_NUM_MAX 65536
 int consume_fmt_parse(const char *text, struct fmt *ret, struct err *reterr);
 void consume_fmt_deinit(struct fmt *);
 

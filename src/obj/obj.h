@@ -62,6 +62,8 @@ int obj_proc_read(struct obj_proc *, uint64_t addr, void *buf, size_t bytes);
 /* Bytes at @addr as the module's file has them: what stood there before anybody patched it
  * (and before relocations). 0, or -EFAULT outside what the file holds. */
 int obj_module_text(struct obj_proc *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);
+/* Bytes from @addr on that are in no section, if a section with code ends there; else 0. */
+uint64_t obj_module_gap(struct obj_proc *, struct obj_module *, uint64_t addr);
 
 /* Symbols of a module's code, sorted by address, aliases kept, the preferred
  * name of an address first: .symtab of the file or of its debug file (build-id,

@@ -57,9 +57,10 @@ struct patch_lend {
 /* A function's code as it stands in memory, unpatched. */
 struct patch_func {
 	uint64_t addr;
-	const uint8_t *code;  /* @bytes of it, then @slack bytes that follow */
+	const uint8_t *code;  /* @bytes of it, then @slack and @gap bytes that follow */
 	uint32_t bytes;
 	uint32_t slack;       /* bytes of padding after it that belong to nobody: patch_padding() */
+	uint32_t gap;         /* bytes behind those, whatever they are, that belong to no section */
 	bool asks_where;      /* its runtime interrupts threads and judges by the instruction pointer what is on their stack
 	                       * (Go): in such code nothing may run but what stood there, so holes are of no use */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */

@@ -278,7 +278,7 @@ static int plan_init(struct plan *p, const struct patch_func *f, uint32_t anchor
 {
 	*p = (struct plan){ 0 };
 	p->span = malloc((PATCH_WINDOW_CNT(anchor_cnt) + f->lend_cnt + 1) * sizeof(*p->span));
-	p->pad_used = calloc((f->bytes + f->slack) / 64 + 1, sizeof(*p->pad_used));
+	p->pad_used = calloc((f->bytes + f->slack + f->gap) / 64 + 1, sizeof(*p->pad_used));
 	if (p->span && p->pad_used && !code_init(&p->code, f))
 		return 0;
 	free(p->span);

@@ -136,7 +136,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		for (uint32_t i = 0; i < cnt; i++)
 			if (probes[i].proc == p)
 				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (!t || t->gone || t->is_fork || t->is_watched || (!n && t->hook_addr && (t->exec_addr || !s->opts.follow)))
+		if (!t || t->gone || t->is_watched || t->is_fork || (!n && t->hook_addr && (t->exec_addr || !s->opts.follow)))
 			continue;
 		qsort(req, n, sizeof(*req), job_compare_requests);
 		r = arm_target(&j, req, n, reterr);

@@ -192,6 +192,9 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.targets = targets.v, .target_cnt = targets.cnt,
 		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
 	};
+	uint64_t gap = fn->pf.slack < slack ? obj_module_gap(t->obj, mod, addr + bytes + fn->pf.slack) : 0;
+	slack -= fn->pf.slack;
+	fn->pf.gap = gap < slack ? (uint32_t)gap : slack;
 	return 0;
 }
 

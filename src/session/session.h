@@ -22,7 +22,6 @@ struct session_opts {
 	uint64_t alloca_bytes;  /* that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
 	uint64_t spec_bytes;
-	bool follow;            /* forked children are traced too */
 	bool looks_only;        /* nothing will fire: the clock is not measured */
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
@@ -30,6 +29,7 @@ struct session_opts {
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */
+	bool follow;            /* forked children are traced too */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
@@ -56,11 +56,11 @@ void session_child_kill(struct session_child *);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
-pid_t session_pid(const struct session *, uint32_t proc);
 /* A number for session_obj() of any process; 0: no memory. */
 uint32_t session_proc_of(struct session *, uint32_t pid);
 /* The clause that session_arm() could not give to the kernel; WIRE_NONE: it was something else. */
 uint32_t session_failed_clause(const struct session *);
+pid_t session_pid(const struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */

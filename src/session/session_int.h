@@ -159,12 +159,12 @@ bool children_is_watched(const struct session *, pid_t pid);
 void children_reap(struct session *);
 
 /* target.c */
+int target_open(struct target *, struct err *reterr); /* t->pid's handles; target_close() is due in any case */
+void target_close(struct target *);
 struct target *target_at(const struct session *, uint32_t proc); /* NULL: none */
 void target_free(struct target *);
 /* A new program, stopped before its first instruction; takes over @inj. */
 int target_adopt(struct session *, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
-int target_open(struct target *, struct err *reterr); /* t->pid's handles; target_close() is due in any case */
-void target_close(struct target *);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
