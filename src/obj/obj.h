@@ -125,6 +125,9 @@ int obj_unwind_rows(struct obj_proc *, struct obj_module *, uint64_t map_start, 
 /* Value of a symbol that need not be a function, e.g. _thread_db_pthread_tid. -ENOENT. */
 int obj_module_find(struct obj_proc *, struct obj_module *, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes);
 
+/* The 8-byte words of a section, pointers in them as vaddrs, malloc'ed; -ENOENT: the file has none of that name. */
+int obj_module_words(struct obj_proc *, struct obj_module *, const char *section, uint64_t **ret, uint64_t *ret_cnt);
+
 /* A place that the program itself declares a probe (USDT): a note of sys/sdt.h. */
 struct obj_usdt {
 	const char *prov, *name, *args; /* as in the note; owned by the module */

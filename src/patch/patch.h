@@ -83,6 +83,9 @@ struct patch_func {
 	/* Holes that this one is to lend besides; out: those that it does. Their hosts are among its windows. */
 	struct patch_lend *lends;
 	uint32_t lend_cnt;
+	/* Code that has to run where it stands (restartable sequences): no window meets it. */
+	const struct patch_range *keep;
+	uint32_t keep_cnt;
 	/* Reads memory of the process (jump tables, frags); 0 or -errno. NULL: none. */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
 	void *read_arg;
@@ -96,6 +99,7 @@ enum patch_refusal {
 	PATCH_TARGET_INSIDE,  /* something jumps into the only possible window */
 	PATCH_UNKNOWN_JUMPS,  /* an indirect jump whose targets could not be found */
 	PATCH_UNRELOCATABLE,
+	PATCH_KEPT,          /* it is among patch_func.keep */
 	PATCH_NO_LANDING,    /* caller's: nothing can be mapped where the only possible jump (a pun) leads */
 	PATCH_REFUSAL_CNT
 };

@@ -48,10 +48,21 @@ static enum patch_refusal interior_check(const struct code *c, uint32_t a, uint3
 	return PATCH_OK;
 }
 
+static bool is_kept(const struct code *c, uint32_t a, uint32_t b)
+{
+	uint64_t start = c->f->addr + c->insn[a].off, end = start + window_bytes(c, a, b);
+	for (uint32_t i = 0; i < c->f->keep_cnt; i++)
+		if (start < c->f->keep[i].end && c->f->keep[i].start < end)
+			return true;
+	return false;
+}
+
 enum patch_refusal window_check(const struct code *c, uint32_t a, uint32_t b)
 {
 	if (window_bytes(c, a, b) >= PATCH_WINDOW_MAX || c->insn[a].pad)
 		return PATCH_TOO_SHORT;
+	if (UNLIKELY(c->f->keep_cnt) && is_kept(c, a, b))
+		return PATCH_KEPT;
 	for (uint32_t i = a; i < b; i++) {
 		const struct code_insn *k = &c->insn[i];
 		enum patch_refusal why = i > a ? interior_check(c, a, i) : PATCH_OK;

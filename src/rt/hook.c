@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <sys/syscall.h>
 
 #define DL_WAIT_STEPS 20
@@ -64,5 +66,18 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 			break;
 		sys6(SYS_futex, (uint64_t)&proc->exec_tid, FUTEX_WAIT, now, (uint64_t)&step, 0, 0);
 	}
+	return 0;
+}
+
+/* The process counts as filtered from here on.  prctl(option, ...); syscall(number, ...): numbers of calls
+ * are no options. */
+uint64_t rt_hook_guard(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	uint64_t first = ctx->regs[WIRE_RDI], second = ctx->regs[WIRE_RSI];
+	if (first == PR_SET_SECCOMP || (first == SYS_prctl && second == PR_SET_SECCOMP) ||
+	    (first == SYS_seccomp && second <= SECCOMP_SET_MODE_FILTER))
+		__atomic_fetch_or(&ctx->proc->flags, WIRE_PROC_NO_SYSCALL, __ATOMIC_SEQ_CST);
 	return 0;
 }

@@ -39,9 +39,9 @@ static int text_restore(struct target *t, struct inject *inj, struct err *reterr
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old };
+		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old, edits_phase(p->jump[0], p->bytes, true) };
 		if (p->hole_addr)
-			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old };
+			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old, 1 };
 	}
 	int r = edits_apply(inj, e, n, true, &miss, reterr);
 	free(e);

@@ -242,6 +242,8 @@ void target_free(struct target *t)
 	free(t->placed);
 	free(t->moves);
 	free(t->semas);
+	free(t->guards);
+	rseq_free(t);
 	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)
@@ -290,6 +292,8 @@ pid_t session_pid(const struct session *s, uint32_t proc)
 
 void session_enable(struct session *s, bool on)
 {
+	for (uint32_t i = 1; i < s->target_cnt && on; i++)
+		guard_look(s->targets[i]); /* the guards were silent until now */
 	STORE_RELEASE(&s->shm->armed, on);
 }
 

@@ -26,6 +26,7 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool watch;             /* targets are only waited for and looked at */
+	bool uprobes;           /* probes of processes through the kernel */
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */
@@ -131,7 +132,7 @@ struct session_diff {
 	enum session_whose whose;
 };
 struct session_verdict {
-	uint32_t map_cnt;     /* mappings of dyntrace */
+	uint32_t map_cnt, fd_cnt; /* mappings and descriptors of dyntrace */
 	uint32_t place_cnt[SESSION_WHOSE_UNKNOWN + 1];
 	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
 	pid_t owner;          /* the dyntrace that lives; 0: none does */
@@ -142,7 +143,7 @@ typedef void session_diff_fn(void *arg, const struct session_diff *);
 int session_verify(pid_t pid, session_diff_fn *, void *arg, struct session_verdict *ret, struct err *reterr);
 
 struct session_repaired {
-	uint32_t place_cnt, sema_cnt, map_cnt; /* restored, lowered, unmapped; all 0: nothing was left */
+	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */
 };
 /* Takes away what a controller that was killed left in @pid. -EBUSY: it lives, or threads still stand in
  * its code. */

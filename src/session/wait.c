@@ -125,6 +125,7 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 			t->gone = true;
 			return SESSION_EXECED;
 		}
+		guard_look_at_times(t);
 	}
 	return SESSION_NOTHING;
 }

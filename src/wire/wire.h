@@ -93,6 +93,7 @@ enum wire_site_kind {
 	WIRE_SITE_USDT,   /* the same, but its arguments are where a note says */
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
 	WIRE_SITE_KERNEL, /* in the kernel: its arguments are what the place there gives */
+	WIRE_SITE_GUARD,  /* ours: entry of a function that may forbid the process system calls */
 };
 
 /* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */

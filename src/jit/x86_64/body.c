@@ -55,6 +55,8 @@ static uint32_t helper_regs(enum ir_helper h)
 	case IR_HELPER_rec_ustack:
 	case IR_HELPER_ustackdepth:
 		return REGS_STACK;
+	case IR_HELPER_hook_guard:
+		return 1u << WIRE_RDI | 1u << WIRE_RSI;
 	default:
 		return 0;
 	}
@@ -458,10 +460,12 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 {
 	struct frame f;
 	struct thread_labels l;
+	g->regs_needed = helper_regs(helper);
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
 	gen_enter(g, &f);
+	gen_regs(g, &f);
 	x64_mov(&g->a, X64_RDI, JIT_CTX);
 	x64_zero(&g->a, X64_RSI);
 	x64_zero(&g->a, X64_RDX);
