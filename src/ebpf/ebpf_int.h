@@ -128,6 +128,8 @@ struct code {
 int code_link(struct gen *, struct code *ret);
 void ebpf_code_deinit(struct code *);
 /* Generates and links. */
+/* The program that clears the variables of threads that are gone. */
+int code_make_reaper(struct ebpf *, struct code *ret, struct err *reterr);
 int code_make(struct ebpf *, const struct ebpf_prog *, struct code *ret, struct err *reterr);
 
 #endif

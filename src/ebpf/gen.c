@@ -255,6 +255,18 @@ static void gen_deinit(struct gen *g)
 	free(g->lbl_insn);
 }
 
+int code_make_reaper(struct ebpf *e, struct code *ret, struct err *reterr)
+{
+	struct gen g = { .e = e, .reterr = reterr };
+	emit_load(&g, 8, 1, 1, 0);
+	emit_call(&g, "rtk_self_free");
+	emit_const(&g, 0, 0);
+	emit(&g, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	int r = g.err ? g.err : code_link(&g, ret);
+	gen_deinit(&g);
+	return r;
+}
+
 int code_make(struct ebpf *e, const struct ebpf_prog *p, struct code *ret, struct err *reterr)
 {
 	struct gen g = { .e = e, .p = p, .reterr = reterr };

@@ -190,12 +190,43 @@ static int refused(struct ebpf *e, const struct ebpf_prog *p, const struct code 
 			strerror(-r));
 }
 
+static bool uses_self(const struct code *c)
+{
+	for (uint32_t i = 1; i < c->func_cnt; i++)
+		if (!strcmp(rtk_funcs[c->ids[i]].name, "rtk_self"))
+			return true;
+	return false;
+}
+
+/* From the first program on that has variables of threads: they end with the thread. */
+static int watch_threads(struct ebpf *e, struct err *reterr)
+{
+	static const struct ebpf_prog reaper = { .name = "threads", .kind = EBPF_RAW_TP };
+	struct code c = { 0 };
+	int r = code_make_reaper(e, &c, reterr);
+	if (r < 0)
+		return r;
+	e->self_prog_fd = try_load(e, &reaper, &c, NULL);
+	if (e->self_prog_fd < 0)
+		r = refused(e, &reaper, &c, e->self_prog_fd, reterr);
+	else
+		r = ebpf_attach_raw_tp(e->self_prog_fd, "sched_process_free", &e->self_link_fd, reterr);
+	ebpf_code_deinit(&c);
+	return r;
+}
+
 int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err *reterr)
 {
 	struct code c = { 0 };
 	int r = code_make(e, p, &c, reterr);
 	if (r < 0)
 		return r;
+	if (uses_self(&c) && !e->in.as_in_tool && e->self_link_fd < 0)
+		r = watch_threads(e, reterr);
+	if (r < 0) {
+		ebpf_code_deinit(&c);
+		return r;
+	}
 	int fd = try_load(e, p, &c, NULL);
 	if (fd < 0)
 		fd = refused(e, p, &c, fd, reterr);

@@ -89,7 +89,7 @@ struct rtk_self {
 	K(SPEC, 37) K(SPEC_CNT, 38) K(SPEC_BYTES, 39) \
 	K(TSC_BASE, 40) K(NS_BASE, 41) K(WALL_BASE, 42) K(TSC_MULT, 43) K(TSC_SHIFT, 44) \
 	K(KEY_WORDS, 45)   /* longest key, in words */ \
-	K(STR_WORDS, 46)   /* longest string, in words */ \
+	K(STR_MOST, 46)    /* characters of the longest string: constants can be longer than strsize */ \
 	K(DOORBELL, 47)    /* a map */ \
 	K(SELFS, 48)       /* offset of the table of struct rtk_self */ \
 	K(SELF_IN_SLOT, 49) \

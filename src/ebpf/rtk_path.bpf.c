@@ -8,7 +8,7 @@ GLOBAL uint64_t rtk_path_parts(uint64_t ctx, uint64_t s, uint64_t len)
 	volatile uint8_t *p = chars(s);
 	volatile uint64_t *start = cells(ctx), *end = start + 1;
 	*start = *end = 0;
-	for (uint64_t i = 0; i < K(STRSIZE) && i < len; i++) {
+	for (uint64_t i = 0; i < K(STR_MOST) && i < len; i++) {
 		if (p[i] == '/')
 			continue;
 		if (!i || p[i - 1] == '/')
@@ -52,7 +52,7 @@ GLOBAL uint64_t rtk_path_back(uint64_t ctx, uint64_t out, uint64_t len)
 	volatile uint8_t *p = chars(out);
 	volatile uint64_t *at_ = cells(ctx) + 2;
 	*at_ = 0;
-	for (uint64_t i = 0; i < K(STRSIZE) && i < len; i++)
+	for (uint64_t i = 0; i < K(STR_MOST) && i < len; i++)
 		if (p[i] == '/')
 			*at_ = i;
 	return *at_;
@@ -65,6 +65,7 @@ GLOBAL uint64_t rtk_cleanpath(uint64_t ctx, uint64_t s, uint64_t dst)
 	volatile uint8_t *p = chars(out);
 	volatile uint64_t *len = cells(ctx), *next = len + 1;
 	*len = *next = 0;
+	t.len = capped(t.len, K(STRSIZE));
 	for (uint64_t i = 0; i < K(STRSIZE) && i < t.len; i++) {
 		uint64_t skip = 0;
 		if (i < *next)
@@ -94,7 +95,7 @@ GLOBAL uint64_t rtk_cleanpath(uint64_t ctx, uint64_t s, uint64_t dst)
 GLOBAL uint64_t rtk_str_has(uint64_t s, uint64_t len, uint64_t c)
 {
 	volatile uint8_t *p = chars(s);
-	for (uint64_t i = 0; i < K(STRSIZE) && i < len; i++)
+	for (uint64_t i = 0; i < K(STR_MOST) && i < len; i++)
 		if (p[i] == (uint8_t)c)
 			return 1;
 	return 0;
@@ -105,7 +106,7 @@ GLOBAL uint64_t rtk_span(uint64_t s, uint64_t from_len, uint64_t delims, uint64_
 {
 	uint64_t from = from_len >> 32, len = (uint32_t)from_len;
 	volatile uint8_t *p = chars(s + from);
-	for (uint64_t i = 0; i < K(STRSIZE) && i + from < len; i++)
+	for (uint64_t i = 0; i < K(STR_MOST) && i + from < len; i++)
 		if (rtk_str_has(delims, delims_len, p[i]) == want)
 			return i + from;
 	return len;
@@ -125,8 +126,9 @@ GLOBAL uint64_t rtk_strtok(uint64_t ctx, uint64_t s, uint64_t delims, uint64_t s
 		t = text_of(ctx, s);
 	else
 		t.len = ld32(rest);
-	t.len = capped(t.len, K(STRSIZE));
-	d.len = capped(d.len, K(STRSIZE));
+	if (t.len > K(STRSIZE))
+		t.len = K(STRSIZE);
+	d.len = capped(d.len, K(STR_MOST));
 	uint64_t from = rtk_span(t.s, t.len, d.s, d.len, 0), to = rtk_span(t.s, from << 32 | t.len, d.s, d.len, 1);
 	uint64_t token = from < t.len ? rtk_str_put(ctx, dst, t.s + from, to - from) : 0;
 	copy(rest + sizeof(struct wire_str), t.s + to, t.len - to);

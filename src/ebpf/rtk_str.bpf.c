@@ -14,7 +14,7 @@ INLINE struct text need(uint64_t ctx, uint64_t sref)
 	if (!sref)
 		set_fault(ctx, WIRE_FAULT_BADADDR, 0);
 	struct text t = text_of(ctx, sref);
-	t.len = capped(t.len, K(STRSIZE));
+	t.len = capped(t.len, K(STR_MOST));
 	return t;
 }
 
@@ -27,7 +27,7 @@ GLOBAL uint64_t rtk_str_put(uint64_t ctx, uint64_t dst, uint64_t s, uint64_t len
 GLOBAL uint64_t rtk_str_same(uint64_t a, uint64_t b, uint64_t bytes)
 {
 	volatile uint8_t *p = chars(a), *q = chars(b);
-	for (uint64_t i = 0; i < K(STRSIZE) && i < bytes; i++)
+	for (uint64_t i = 0; i < K(STR_MOST) && i < bytes; i++)
 		if (p[i] != q[i])
 			return 0;
 	return 1;
@@ -43,7 +43,7 @@ GLOBAL uint64_t rtk_str_cmp(uint64_t ctx, uint64_t a, uint64_t b)
 	if (!a || !b) /* NULL is less than any string */
 		return (uint64_t)(int64_t)(!a == !b ? 0 : !a ? -1 : 1);
 	volatile uint8_t *p = chars(text_of(ctx, a).s), *q = chars(text_of(ctx, b).s);
-	for (uint64_t i = 0; i <= K(STRSIZE); i++) {
+	for (uint64_t i = 0; i <= K(STR_MOST); i++) {
 		uint8_t x = p[i], y = q[i];
 		if (x != y)
 			return x < y ? ~0ULL : 1;
@@ -73,11 +73,11 @@ GLOBAL uint64_t rtk_strlen(uint64_t ctx, uint64_t s)
 GLOBAL uint64_t rtk_strjoin(uint64_t ctx, uint64_t a, uint64_t b, uint64_t dst)
 {
 	struct text x = need(ctx, a), y = need(ctx, b);
-	uint64_t out = scratch(ctx, dst), room = K(STRSIZE) - x.len, n = y.len < room ? y.len : room;
+	uint64_t out = scratch(ctx, dst), used = capped(x.len, K(STRSIZE)), room = K(STRSIZE) - used, n = y.len < room ? y.len : room;
 	uint64_t ref = str_put(ctx, dst, x.s, x.len);
-	copy(out + sizeof(struct wire_str) + x.len, y.s, n);
-	st8(out + sizeof(struct wire_str) + x.len + n, 0);
-	st32(out, (uint32_t)(x.len + n));
+	copy(out + sizeof(struct wire_str) + used, y.s, n);
+	st8(out + sizeof(struct wire_str) + used + n, 0);
+	st32(out, (uint32_t)(used + n));
 	return ref;
 }
 
@@ -106,7 +106,7 @@ GLOBAL uint64_t rtk_strchr(uint64_t ctx, uint64_t s, uint64_t ch, uint64_t dst)
 {
 	struct text t = need(ctx, s);
 	volatile uint8_t *p = chars(t.s);
-	for (uint64_t i = 0; i <= K(STRSIZE) && i <= t.len; i++)
+	for (uint64_t i = 0; i <= K(STR_MOST) && i <= t.len; i++)
 		if (p[i] == (uint8_t)ch)
 			return rtk_str_put(ctx, dst, t.s + i, t.len - i);
 	return 0;
@@ -118,7 +118,7 @@ GLOBAL uint64_t rtk_strrchr(uint64_t ctx, uint64_t s, uint64_t ch, uint64_t dst)
 	volatile uint8_t *p = chars(t.s);
 	volatile uint64_t *last = cells(ctx);
 	*last = ~0ULL;
-	for (uint64_t i = 0; i <= K(STRSIZE) && i <= t.len; i++)
+	for (uint64_t i = 0; i <= K(STR_MOST) && i <= t.len; i++)
 		if (p[i] == (uint8_t)ch)
 			*last = i;
 	uint64_t from = *last;
@@ -134,7 +134,7 @@ GLOBAL uint64_t rtk_str_find(uint64_t hay, uint64_t needle, uint64_t lens, uint6
 	if (from + len > hay_len)
 		return ~0ULL;
 	uint64_t last = hay_len - len - from;
-	for (uint64_t i = 0; i <= K(STRSIZE) && i <= last; i++)
+	for (uint64_t i = 0; i <= K(STR_MOST) && i <= last; i++)
 		if ((!len || p[i] == first) && rtk_str_same(hay + from + i, needle, len))
 			return from + i;
 	return ~0ULL;
@@ -153,7 +153,7 @@ GLOBAL uint64_t rtk_str_rfind(uint64_t ctx, uint64_t hay, uint64_t needle, uint6
 	uint64_t end = hay_len - len;
 	if (end > from)
 		end = from;
-	for (uint64_t i = 0; i <= K(STRSIZE) && i <= end; i++)
+	for (uint64_t i = 0; i <= K(STR_MOST) && i <= end; i++)
 		if ((!len || p[i] == first) && rtk_str_same(hay + i, needle, len))
 			*last = i;
 	return *last;
@@ -238,7 +238,7 @@ GLOBAL uint64_t rtk_number_start(uint64_t ctx, uint64_t s, uint64_t len, uint64_
 	volatile uint8_t *p = chars(s);
 	volatile uint64_t *at_ = cells(ctx);
 	*at_ = len;
-	for (uint64_t i = 0; i < K(STRSIZE) && i < len; i++)
+	for (uint64_t i = 0; i < K(STR_MOST) && i < len; i++)
 		if (p[i] != ' ' && p[i] != '\t') {
 			*at_ = i;
 			break;
@@ -261,7 +261,7 @@ GLOBAL uint64_t rtk_strtoll(uint64_t ctx, uint64_t s, uint64_t base)
 	volatile uint64_t *v = cells(ctx);
 	volatile uint8_t *p = chars(t.s + from);
 	*v = 0;
-	for (uint64_t i = 0; i < K(STRSIZE) && i + from < t.len; i++) {
+	for (uint64_t i = 0; i < K(STR_MOST) && i + from < t.len; i++) {
 		uint64_t digit = digit_of(p[i]);
 		if (digit >= base)
 			break;

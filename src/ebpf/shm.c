@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define VALUE_MAX (1ULL << 29) /* offsets of pointers that the kernel's verifier follows */
+#define STR_MAX 65000u
 #define KEY_MAX 32768u /* what is behind that does not tell keys apart */
 #define SELFS_MIN 1024ULL
 #define SELFS_MAX 65536ULL
@@ -199,10 +200,22 @@ static uint64_t longest_key(const struct ir_image *img, const struct wire_shm *s
 	return most < KEY_MAX ? most : KEY_MAX;
 }
 
+static uint64_t longest_str(const struct ir_image *img, const struct wire_shm *s)
+{
+	uint64_t most = s->strsize;
+	for (uint32_t off = 0; off + sizeof(struct wire_str) <= img->str_bytes;) {
+		const struct wire_str *str = (const struct wire_str *)(img->strs + off);
+		if (str->len > most)
+			most = str->len;
+		off += (uint32_t)align_up(sizeof(*str) + str->len + 1, 8);
+	}
+	return most < STR_MAX ? most : STR_MAX;
+}
+
 static void of_script(const struct ir_image *img, const struct wire_shm *s, uint64_t *k)
 {
 	k[RTK_K_KEY_WORDS] = longest_key(img, s) / 8 + 1;
-	k[RTK_K_STR_WORDS] = s->strsize / 8 + 2;
+	k[RTK_K_STR_MOST] = longest_str(img, s);
 	uint64_t zero = s->alloca_bytes;
 	zero = zero > s->global_bytes ? zero : s->global_bytes;
 	zero = zero > s->geom.self_bytes ? zero : s->geom.self_bytes;

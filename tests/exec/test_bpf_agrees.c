@@ -152,6 +152,8 @@ static void run(unsigned flags, uint32_t statements, uint64_t first, uint64_t cn
 {
 	struct gen_opts o = { .flags = flags, .statements = statements };
 	bool verbose = getenv("BPF_VERBOSE") != NULL;
+	if (geteuid())
+		SKIP("programs of the kernel need root");
 	for (uint64_t seed = first; seed < first + cnt; seed++)
 		if (!try(seed, &o, verbose))
 			return;
