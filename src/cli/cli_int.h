@@ -135,6 +135,7 @@ struct cli {
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
+	bool watches;     /* only waits for its targets, and looks at them */
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;

@@ -79,6 +79,17 @@ static void look_for_shared(struct cli *cli, struct probe_table *t)
 	cli->shares_self = user && kernel;
 }
 
+static bool has_addresses(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->clause_cnt; i++)
+		if (plan->clauses[i].pid_off != WIRE_NONE)
+			return true;
+	for (uint32_t i = 0; i < plan->agg_cnt; i++)
+		if (plan->aggs[i].pid_off != WIRE_NONE)
+			return true;
+	return false;
+}
+
 int cli_kernel_look(struct cli *cli)
 {
 	struct probe_table *t = probe_table_create();
@@ -95,6 +106,8 @@ int cli_kernel_look(struct cli *cli)
 				cli->has_kernel |= kernel_probes(t, &s) > 0;
 			cli->has_user |= !d->id && is_user(d);
 		}
+	/* Who starts a program and wants names for its addresses has to hear of its libraries before it is gone. */
+	cli->watches = cli->has_kernel && !cli->has_user && !(cli->args.command_cnt && has_addresses(plan));
 	if (t && cli->has_kernel && cli->has_user)
 		look_for_shared(cli, t);
 	probe_table_destroy(t);

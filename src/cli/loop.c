@@ -86,12 +86,14 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, proc);
 	char why[64] = "";
+	/* The kernel has seen all of it. */
+	bool watched = cli->has_kernel && !cli->has_user;
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "terminated by SIG%s", sigabbrev_np(WTERMSIG(status)));
-	else if (t && !t->spawned && (t->awaited || !cli->args.opts.quiet))
+	else if (t && !t->spawned && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && t->awaited)
+	if (t && !t->spawned && t->awaited && !watched)
 		cli->status = CLI_ERROR;
 }
 

@@ -142,7 +142,7 @@ int cli_targets_attach(struct cli *cli)
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}
-		t->starting = t->spawned && t->obj && has_loader(t->obj) && !(cli->has_kernel && !cli->has_user);
+		t->starting = t->spawned && t->obj && has_loader(t->obj) && !cli->watches;
 	}
 	return CLI_OK;
 }

@@ -2,8 +2,11 @@
 /* Stacks: the kernel's own function for them wants the context that it passed, which only the main program has. */
 #include "ebpf/ebpf_int.h"
 
-/* Of a raw tracepoint the kernel begins with what runs the program: itself, bpf_trace_run, __bpf_trace_NAME. */
-#define RAW_TP_SKIP 3
+/* Frames between the program and what it is attached to: itself, bpf_trace_runN, __bpf_trace_NAME or __traceiter_NAME. */
+static int64_t own_frames(enum ebpf_kind kind)
+{
+	return kind == EBPF_RAW_TP ? 3 : kind == EBPF_TRACEPOINT ? 1 : 0;
+}
 
 static void get_stack(struct gen *g, bool user)
 {
@@ -12,7 +15,7 @@ static void get_stack(struct gen *g, bool user)
 	emit_mov(g, 2, REG_CTX);
 	emit(g, BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, (int32_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frames)));
 	emit_const(g, 3, 8 * RTK_FRAMES);
-	emit_const(g, 4, user ? BPF_F_USER_STACK : g->p->kind == EBPF_RAW_TP ? RAW_TP_SKIP : 0);
+	emit_const(g, 4, user ? BPF_F_USER_STACK : own_frames(g->p->kind));
 	emit_kernel(g, BPF_FUNC_get_stack);
 	emit_mov(g, 1, 0);
 	emit_store(g, 4, REG_CTX, bytes_at, 1);

@@ -44,6 +44,8 @@ enum probe_kern_recipe {
 	PROBE_KERN_SWITCH_OUT,     /* arg0 = arg1, if it sleeps: it leaves the queue; arg2 = CPU, arg3 = 0 */
 	PROBE_KERN_ENQUEUED,       /* arg2 = the CPU of task arg0 */
 	PROBE_KERN_RQ_BIO,         /* arg0 = the first bio of the request arg0 */
+	PROBE_KERN_SENT, PROBE_KERN_RECEIVED, /* packet arg0 is of IP: arg1 = its socket, arg2 = its header, arg3 = the interface,
+	                            * arg4 or arg5 = arg2 by its version */
 	PROBE_KERN_NONE_LEFT,      /* no arguments */
 	PROBE_KERN_RECIPE_CNT
 };

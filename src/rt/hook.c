@@ -6,8 +6,8 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 
-#define DL_WAIT_STEPS 20
-#define DL_STEP_NS 100000000L
+#define DL_WAIT_MS 2000
+#define DL_STEP_MS 100
 
 void rt_ring_doorbell(struct rt_ctx *ctx)
 {
@@ -31,12 +31,16 @@ uint64_t rt_hook_dl(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint
 	rt_ring_doorbell(ctx);
 	struct {
 		int64_t sec, nsec;
-	} step = { 0, DL_STEP_NS };
-	for (int i = 0; i < DL_WAIT_STEPS && LOAD_RELAXED(&ctx->shm->armed); i++) {
+	} step = { 0, DL_STEP_MS * 1000000L }, ms = { 0, 1000000L };
+	for (int left = DL_WAIT_MS; left > 0 && LOAD_RELAXED(&ctx->shm->armed);) {
 		uint32_t ack = LOAD_ACQUIRE(&proc->dl_ack);
 		if ((int32_t)(ack - seq) >= 0)
 			break;
-		sys6(SYS_futex, (uint64_t)&proc->dl_ack, FUTEX_WAIT, ack, (uint64_t)&step, 0, 0);
+		/* The kernel's own memory (a BPF map) cannot be waited at. */
+		bool no_futex = sys6(SYS_futex, (uint64_t)&proc->dl_ack, FUTEX_WAIT, ack, (uint64_t)&step, 0, 0) == -EFAULT;
+		if (no_futex)
+			sys6(SYS_nanosleep, (uint64_t)&ms, 0, 0, 0, 0, 0);
+		left -= no_futex ? 1 : DL_STEP_MS;
 	}
 	return 0;
 }
