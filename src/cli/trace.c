@@ -57,7 +57,7 @@ static struct session_opts session_options(const struct cli *cli)
 		most = at_most(most, KERNEL_CPU_BYTES);
 	return (struct session_opts){
 		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel, .watch = cli->watches,
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self,

@@ -26,6 +26,8 @@ struct fmt {
 	struct fmt_conv *convs;
 	uint32_t cnt;
 };
+/* Widths and precisions, also those that values give. */
+#define FMT_NUM_MAX 65536
 int consume_fmt_parse(const char *text, struct fmt *ret, struct err *reterr);
 void consume_fmt_deinit(struct fmt *);
 
@@ -111,7 +113,7 @@ struct consume {
 	bool *printed;              /* [agg_cnt] */
 	struct canon canon[CANON_CNT];
 	struct consume_spec *specs; /* [geo.spec_cnt] */
-	uint32_t spec_seen[3];      /* losses reported */
+	uint32_t spec_seen[4];      /* losses reported */
 	/* bufpolicy (policy.c) */
 	struct consume_kept *kept, **kept_end; /* earliest first */
 	uint64_t kept_bytes;

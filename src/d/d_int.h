@@ -24,6 +24,7 @@
 #define D_NEST_MAX 150   /* parentheses, statements, declarators inside each other */
 #define D_DEPTH_MAX 5500 /* height of an expression's tree */
 #define D_DIAG_MAX 20    /* further mistakes are not reported */
+#define D_DIAG_LINE_MAX 5 /* of syntax, in one line: most follow from the first */
 #define D_PREC_CNT 10    /* arg0 .. arg9 */
 
 /* ---- memory and names ---- */
@@ -148,6 +149,7 @@ struct d_type {
 	struct d_type *base; /* pointed to, element, aliased, result */
 	uint64_t cnt; /* of elements */
 	struct d_member *members;
+	const char *lacks; /* the name that d_member_find() last looked for in vain */
 	const struct d_xlator *xl; /* D_T_XLATED */
 	struct d_enumerator *enums;
 	struct d_ext *ext; /* of the traced program: where it comes from */
@@ -440,7 +442,6 @@ struct d_compiler {
 /* ---- diagnostics ---- */
 
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
-void d_warn(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* ---- lexing and parsing ---- */
 
@@ -459,6 +460,7 @@ struct d_parser {
 	uint32_t braces;      /* open at the token */
 	uint32_t nest;
 	jmp_buf *recover;
+	struct d_node **desc_tail; /* where the next probe description of the clause belongs */
 };
 
 /* The same, with what would be right, shown at the caret. */

@@ -159,7 +159,7 @@ static void lower_helper(struct lw *l, const struct plan_act *act, struct d_node
 
 void lw_action(struct lw *l, struct d_node *n)
 {
-	const struct plan_act *act = &l->pc->acts[n->act];
+	const struct plan_act *act = l->pc->acts ? &l->pc->acts[n->act] : NULL; /* some clauses have none */
 	switch ((enum d_action)n->func->what) {
 	case D_A_PRINTF: case D_A_SYSTEM: case D_A_FREOPEN:
 		put_list(l, act, n->args->next);

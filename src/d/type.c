@@ -327,6 +327,8 @@ const struct d_member *d_member_find(struct d_type *t, const char *name, uint32_
 {
 	t = d_resolve(t);
 	d_ext_load(t);
+	if (t->lacks == name) /* unions of unions: each is looked through once, not once for each way to it */
+		return NULL;
 	for (const struct d_member *m = t->members; m; m = m->next) {
 		if (m->name == name) {
 			*ret_off = m->off;
@@ -339,5 +341,6 @@ const struct d_member *d_member_find(struct d_type *t, const char *name, uint32_
 			return in;
 		}
 	}
+	t->lacks = t->is_incomplete ? NULL : name;
 	return NULL;
 }
