@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define LOG_BYTES (1u << 20)
-#define INSNS_MOST 40000u /* that the kernel follows, of one function */
+#define INSNS_MOST 100000u /* that the kernel follows, of one function */
 
 struct fixture {
 	struct ir_image img;
