@@ -88,6 +88,7 @@ static void report_thread(struct consume *c, struct consume_slot *s, const struc
 	n = grown(&s->reader.bad, &s->bad);
 	if (n)
 		say(c, n, "PRINCIPAL", "drop", where);
+	say_on_cpu(c, s, grown(&s->reader.missed, &s->missed), "PRINCIPAL", "overwritten record", NULL);
 }
 
 static void report_procs(struct consume *c)

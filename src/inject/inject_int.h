@@ -21,6 +21,7 @@ struct inject_remote {
 	bool active;
 	uint32_t idx;
 	uint64_t sigmask;
+	bool lost;             /* a call went wrong: nobody knows where it stands, until it is settled */
 	bool resend_stop;      /* a SIGSTOP came meanwhile */
 	uint64_t scratch;      /* a page mapped there; 0: none */
 };

@@ -212,7 +212,10 @@ int inject_syscall(struct inject *in, long nr, const uint64_t args[6], int64_t *
 	int r = in->remote.active ? 0 : remote_begin(in, reterr);
 	if (r)
 		return r;
-	return call_raw(in, nr, args, ret_value) ? inject_gone(in, reterr) : 0;
+	if (!in->remote.lost && !call_raw(in, nr, args, ret_value))
+		return 0;
+	in->remote.lost = true;
+	return inject_gone(in, reterr);
 }
 
 static int64_t call(struct inject *in, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
@@ -233,7 +236,7 @@ int inject_settle(struct inject *in, struct err *reterr)
 	if (r->scratch)
 		call(in, SYS_munmap, r->scratch, INJECT_SCRATCH_BYTES, 0, 0, 0, 0, NULL);
 	r->scratch = 0;
-	r->active = false;
+	r->active = r->lost = false;
 	ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 	if (run_to(in, PTRACE_CONT, PTRACE_EVENT_STOP << 8))
 		return inject_gone(in, reterr);

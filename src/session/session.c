@@ -143,6 +143,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
 	s->shm->spec_bytes = s->opts.spec_bytes;
+	s->shm->flight = s->opts.flight;
 	return own_area(s, reterr);
 }
 
@@ -196,6 +197,7 @@ static int fill(struct session *s, struct err *reterr)
 	if (!s->strings)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
+	s->shm->tsc_mult = 1;
 	int r = s->opts.looks_only ? 0 : clock_calibrate(s->shm, reterr);
 	if (!r && s->opts.kernel) {
 		r = skern_create(s, s->kern_slot, reterr);
@@ -292,7 +294,8 @@ pid_t session_pid(const struct session *s, uint32_t proc)
 void session_enable(struct session *s, bool on)
 {
 	for (uint32_t i = 1; i < s->target_cnt && on; i++)
-		guard_look(s->targets[i]); /* the guards were silent until now */
+		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
+			guard_look(s->targets[i]); /* the guards were silent until now */
 	STORE_RELEASE(&s->shm->armed, on);
 }
 

@@ -263,9 +263,10 @@ struct wire_ring {
 	uint64_t published; /* everything below is complete (producer) */
 	uint64_t open[WIRE_LEVEL_MAX]; /* position of the record that level i is writing; ~0: none;
 	                                * bit 0: head is being moved for it */
-	uint64_t rung;      /* tail + 1 when the doorbell was last rung because of this ring */
-	uint64_t pad;
-	uint64_t tail;      /* everything below was consumed (consumer) */
+	uint64_t rung;      /* tail + 1 when the doorbell was last rung because of this ring; of a flight
+	                     * recorder, the quarter that head was in */
+	uint64_t forgotten; /* of a flight recorder: records with data below tail (producer) */
+	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
 	uint64_t pad2[7];
 };
 
@@ -343,6 +344,7 @@ struct wire_shm {
 			/* limits below what the areas could hold; 0: none */
 			uint64_t dyn_max; /* dynamic variables */
 			uint64_t agg_max; /* entries of aggregations, of a thread */
+			uint64_t flight;  /* full rings overwrite their oldest records */
 		};
 		uint8_t page[WIRE_PAGE];
 	};
