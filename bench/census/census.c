@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many function entries and returns can be placed in ELF files, by form and
- * by reason of refusal.  usage: census [-v] FILE...   (-v: list what is refused)
+ * How much of ELF files can be traced without a trap: function entries, returns,
+ * and single instructions, by the form of the jump and by the reason of a
+ * refusal.  No process is touched.
+ * usage: census [-v] [-k N] FILE...
+ *   -v    list what is refused
+ *   -k N  instructions tried in each function, spread evenly, each on its own (0: all of them; default 16)
  */
 #include "elf_funcs.h"
+#include "space.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum what { ENTRIES, RETURNS, INSNS, WHAT_CNT };
+static const struct {
+	const char *name;
+	double bar;
+} whats[] = { { "entries", 99.9 }, { "returns", 99.0 }, { "instructions", 99.0 } };
 
 struct tally {
 	uint32_t total, jmp5, pad, host, pun, refused[PATCH_REFUSAL_CNT];
@@ -15,16 +27,19 @@ struct tally {
 
 struct census {
 	bool verbose;
+	uint32_t sample;
 	const struct elf_funcs *elf;
-	uint32_t funcs, frags, windows, hosts, entry_loops;
-	struct tally entry, ret;
+	struct space space;
+	uint32_t funcs, frags, entry_loops;
+	struct tally tally[WHAT_CNT];
 };
 
 static void show(const struct patch_func *f, const struct elf_func *ef, const struct patch_anchor *an)
 {
+	static const char *const kinds[] = { [WIRE_SITE_ENTRY] = "entry", [WIRE_SITE_RETURN] = "return", [WIRE_SITE_OFFSET] = "instruction" };
 	struct isa_insn in;
-	printf("  %s %#llx %s+%u: %s\n", an->kind == WIRE_SITE_ENTRY ? "entry" : "return", (unsigned long long)f->addr,
-	       ef->name, an->offset, patch_refusal_text(an->refusal));
+	printf("  %s %#llx %s+%u: %s\n", kinds[an->kind], (unsigned long long)f->addr, ef->name, an->offset,
+	       patch_refusal_text(an->refusal));
 	uint32_t off = 0, lines[4096], n = 0;
 	for (; off < f->bytes && n < 4096 && off < an->offset + 8; n++) {
 		lines[n] = off;
@@ -52,87 +67,146 @@ static void count(struct tally *t, const struct patch_anchor *an, const struct p
 		t->pad++;
 }
 
+/* A pun whose landing cannot be mapped is none. */
+static void refuse_puns(const struct census *c, const struct patch_func *f, struct patch_anchor *an, uint32_t cnt,
+			const struct patch_window *w)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		if (!an[i].refusal && w[an[i].window].form == PATCH_PUN && !space_can_land(&c->space, f, &w[an[i].window]))
+			an[i].refusal = PATCH_NO_LANDING;
+}
+
+static void plan(struct census *c, const struct patch_func *f, const struct elf_func *ef, struct patch_anchor *an, uint32_t cnt)
+{
+	struct patch_window *w = calloc(PATCH_WINDOW_CNT((size_t)cnt) + 1, sizeof(*w));
+	patch_plan(f, an, cnt, w);
+	refuse_puns(c, f, an, cnt, w);
+	for (uint32_t k = 0; k < cnt; k++) {
+		enum what what = an[k].kind == WIRE_SITE_ENTRY ? ENTRIES : an[k].kind == WIRE_SITE_RETURN ? RETURNS : INSNS;
+		count(&c->tally[what], &an[k], w);
+		if (c->verbose && an[k].refusal)
+			show(f, ef, &an[k]);
+	}
+	free(w);
+}
+
 static int compare_anchors(const void *a, const void *b)
 {
 	const struct patch_anchor *x = a, *y = b;
 	return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-static void self_loops(struct census *c, const struct patch_func *f)
+/* All of a function together, as a glob asks for them. */
+static void entry_and_returns(struct census *c, const struct patch_func *f, const struct elf_func *ef)
+{
+	int n = patch_find_returns(f, NULL, 0, NULL);
+	uint32_t *offs = calloc((size_t)n + 1, sizeof(*offs)), cnt = 0;
+	struct patch_anchor *an = calloc((size_t)n + 1, sizeof(*an));
+	patch_find_returns(f, offs, (uint32_t)n, NULL);
+	if (!f->is_frag)
+		an[cnt++] = (struct patch_anchor){ .kind = WIRE_SITE_ENTRY, .offset = patch_entry_offset(f) };
+	for (int k = 0; k < n; k++)
+		an[cnt++] = (struct patch_anchor){ .offset = offs[k], .kind = WIRE_SITE_RETURN };
+	qsort(an, cnt, sizeof(*an), compare_anchors);
+	plan(c, f, ef, an, cnt);
+	free(offs);
+	free(an);
+}
+
+/* Where instructions begin that are no filler, and whether one jumps to the start. */
+static uint32_t insn_offsets(const struct patch_func *f, uint32_t *ret, bool *ret_loops)
 {
 	struct isa_insn in;
+	uint32_t n = 0;
+	*ret_loops = false;
 	for (uint32_t off = 0; off < f->bytes; off += in.len) {
-		if (isa_decode(f->code + off, f->bytes - off, f->addr + off, &in))
+		if (isa_decode(f->code + off, f->bytes - off, f->addr + off, &in)) {
 			in.len = 1;
-		else if (in.flow != ISA_CALL && in.target == f->addr) {
-			c->entry_loops++;
-			return;
+			continue;
 		}
+		*ret_loops |= in.flow != ISA_CALL && in.target == f->addr;
+		if (!in.is_nop && in.op != ISA_OP_INT3)
+			ret[n++] = off;
 	}
+	return n;
+}
+
+static void insns(struct census *c, const struct patch_func *f, const struct elf_func *ef)
+{
+	uint32_t *offs = calloc(f->bytes + 1ul, sizeof(*offs));
+	bool loops;
+	uint32_t n = insn_offsets(f, offs, &loops), want = c->sample && c->sample < n ? c->sample : n;
+	c->entry_loops += loops;
+	for (uint32_t i = 0; i < want; i++) {
+		struct patch_anchor an = { .kind = WIRE_SITE_OFFSET, .offset = offs[(uint64_t)i * n / want] };
+		plan(c, f, ef, &an, 1);
+	}
+	free(offs);
 }
 
 static void one(struct census *c, uint32_t i)
 {
 	struct patch_func f;
 	elf_funcs_get(c->elf, i, &f);
-	int n = patch_find_returns(&f, NULL, 0, NULL);
-	uint32_t *offs = calloc((size_t)n + 1, sizeof(*offs));
-	struct patch_anchor *an = calloc((size_t)n + 1, sizeof(*an));
-	struct patch_window *w = calloc(PATCH_WINDOW_CNT((size_t)n + 1), sizeof(*w));
-	patch_find_returns(&f, offs, (uint32_t)n, NULL);
-	uint32_t cnt = 0;
-	if (!f.is_frag)
-		an[cnt++] = (struct patch_anchor){ .kind = WIRE_SITE_ENTRY };
-	for (int k = 0; k < n; k++)
-		an[cnt++] = (struct patch_anchor){ .offset = offs[k], .kind = WIRE_SITE_RETURN };
-	qsort(an, cnt, sizeof(*an), compare_anchors);
-	c->windows += (uint32_t)patch_plan(&f, an, cnt, w);
-	for (uint32_t k = 0; k < cnt; k++) {
-		count(an[k].kind == WIRE_SITE_ENTRY ? &c->entry : &c->ret, &an[k], w);
-		if (c->verbose && an[k].refusal)
-			show(&f, &c->elf->func[i], &an[k]);
-	}
-	self_loops(c, &f);
+	entry_and_returns(c, &f, &c->elf->func[i]);
+	insns(c, &f, &c->elf->func[i]);
 	c->funcs += !f.is_frag;
 	c->frags += f.is_frag;
-	free(offs);
-	free(an);
-	free(w);
 	free((void *)f.targets);
 }
 
-static void print_tally(const char *what, const struct tally *t)
+static double percent(const struct tally *t)
 {
-	static const char *const why[] = { "", "boundary", "undecodable", "short", "target", "unknown", "unmovable" };
-	uint32_t ok = t->jmp5 + t->pad + t->host + t->pun;
-	printf("  %-7s %6u  placed %7.3f %%  jmp5 %u  hole in padding %u  in a host %u  pun %u  refused:", what, t->total,
-	       t->total ? 100.0 * ok / t->total : 100.0, t->jmp5, t->pad, t->host, t->pun);
+	return t->total ? 100.0 * (t->jmp5 + t->pad + t->host + t->pun) / t->total : 100.0;
+}
+
+static void print_tally(enum what what, const struct tally *t)
+{
+	static const char *const why[] = { "", "boundary", "undecodable", "short", "target", "unknown", "unmovable", "rseq", "no-landing" };
+	_Static_assert(ARRAY_CNT(why) == PATCH_REFUSAL_CNT, "a word for each");
+	printf("  %-12s %8u  placed %7.3f %%%s  jmp5 %u  hole in padding %u  in a host %u  pun %u  refused:", whats[what].name,
+	       t->total, percent(t), percent(t) < whats[what].bar ? " (below the bar)" : "", t->jmp5, t->pad, t->host, t->pun);
 	for (int i = 1; i < PATCH_REFUSAL_CNT; i++)
 		if (t->refused[i])
 			printf(" %s %u", why[i], t->refused[i]);
 	printf("\n");
 }
 
+static int file(const char *path, bool verbose, uint32_t sample)
+{
+	struct elf_funcs elf;
+	struct census c = { .verbose = verbose, .sample = sample, .elf = &elf };
+	if (elf_funcs_open(&elf, path))
+		return 1;
+	space_init(&c.space, &elf);
+	for (uint32_t k = 0; k < elf.cnt; k++)
+		one(&c, k);
+	printf("%s: %u functions, %u cold parts, %u functions jump to their start\n", path, c.funcs, c.frags, c.entry_loops);
+	for (enum what w = 0; w < WHAT_CNT; w++)
+		print_tally(w, &c.tally[w]);
+	fflush(stdout);
+	elf_funcs_close(&elf);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
-	bool verbose = argc > 1 && !strcmp(argv[1], "-v");
-	int bad = argc < 2 + verbose;
-	if (bad)
-		fprintf(stderr, "usage: census [-v] FILE...\n");
-	for (int i = 1 + verbose; i < argc; i++) {
-		struct elf_funcs elf;
-		struct census c = { .verbose = verbose, .elf = &elf };
-		if (elf_funcs_open(&elf, argv[i])) {
+	bool verbose = false;
+	uint32_t sample = 16;
+	int opt, bad = 0;
+	while ((opt = getopt(argc, argv, "vk:")) != -1) {
+		if (opt == 'v')
+			verbose = true;
+		else if (opt == 'k')
+			sample = (uint32_t)strtoul(optarg, NULL, 10);
+		else
 			bad = 1;
-			continue;
-		}
-		for (uint32_t k = 0; k < elf.cnt; k++)
-			one(&c, k);
-		printf("%s: %u functions, %u cold parts, %u windows, %u functions jump to their start\n", argv[i], c.funcs,
-		       c.frags, c.windows, c.entry_loops);
-		print_tally("entries", &c.entry);
-		print_tally("returns", &c.ret);
-		elf_funcs_close(&elf);
 	}
+	if (bad || optind == argc) {
+		fprintf(stderr, "usage: census [-v] [-k N] FILE...\n");
+		return 2;
+	}
+	for (int i = optind; i < argc; i++)
+		bad |= file(argv[i], verbose, sample);
 	return bad;
 }

@@ -53,6 +53,9 @@ struct tdesc_param {
 		uint32_t slot;
 		uint32_t slots[2]; /* TDESC_WORDS */
 	};
+	/* Arguments of the kernel's probes: what D makes of it, by D's name for that ("psinfo_t *"); NULL: nothing. */
+	const char *d_type;
+	bool is_xlated;   /* by the translator from type to d_type; else it is of that type by itself */
 };
 
 struct tdesc {

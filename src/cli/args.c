@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli_int.h"
+#include "cli/record_int.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -85,7 +85,7 @@ static int set_x(struct cli_args *a, const char *arg)
 static int set_dumps(struct cli_args *a, const char *arg)
 {
 	static const struct { const char *name; unsigned bit; } stages[] = {
-		{ "ast", DUMP_AST }, { "types", DUMP_TYPES }, { "ir", DUMP_IR }, { "jit", DUMP_JIT },
+		{ "ast", DUMP_AST }, { "types", DUMP_TYPES }, { "ir", DUMP_IR }, { "jit", DUMP_JIT }, { "verifier", DUMP_VERIFIER },
 	};
 	while (*arg) {
 		size_t len = strcspn(arg, ","), i;
@@ -184,20 +184,39 @@ static int take_macros(struct cli_args *a, int argc, char **argv, const char *ze
 	return CLI_OK;
 }
 
+static bool take_verb(struct cli_args *a, const char *word)
+{
+	static const struct { const char *word; enum cli_mode mode; } verbs[] = {
+		{ "explain", MODE_EXPLAIN }, { "verify", MODE_VERIFY }, { "repair", MODE_REPAIR },
+	};
+	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
+		if (!strcmp(word, verbs[i].word)) {
+			a->mode = verbs[i].mode;
+			return true;
+		}
+	return false;
+}
+
 int cli_args_parse(struct cli_args *a, int argc, char **argv)
 {
 	const char *zero = argv[0];
 	int opt, rc = CLI_OK;
 	cli_options_init(&a->opts);
-	if (argc > 1 && !strcmp(argv[1], "explain")) {
-		a->mode = MODE_EXPLAIN;
+	if (argc > 1 && take_verb(a, argv[1])) {
 		argv++;
 		argc--;
 	}
 	argv[0] = (char *)cli_name;
+	if (argc > 1 && !strcmp(argv[1], "record")) {
+		argv[1] = (char *)cli_name;
+		return cli_record_parse(a, argc - 1, argv + 1);
+	}
 	optind = 1;
 	while (rc == CLI_OK && (opt = getopt_long(argc, argv, optstring, longopts, NULL)) != -1)
 		rc = one_option(a, opt, optarg);
+	if (a->mode == MODE_VERIFY || a->mode == MODE_REPAIR)
+		for (; rc == CLI_OK && optind < argc; optind++)
+			rc = add_pid(a, argv[optind]) ? CLI_USAGE : CLI_OK;
 	return rc ? rc : take_macros(a, argc, argv, zero);
 }
 
@@ -215,9 +234,17 @@ void cli_args_deinit(struct cli_args *a)
 	free(a->pids);
 	free(a->macros);
 	cli_options_deinit(&a->opts);
+	cli_record_free(a->record);
 }
 
-/* Copies one word of @p to @w, quotes taken off; returns what follows. */
+void cli_args_split_free(char **words)
+{
+	for (char **w = words; w && *w; w++)
+		free(*w);
+	free(words);
+}
+
+/* Copies one word of @p to @w, quotes taken off; returns what follows, NULL if a quote is not closed. */
 static const char *split_word(const char *p, char *w)
 {
 	char quote = 0;
@@ -230,14 +257,14 @@ static const char *split_word(const char *p, char *w)
 			*w++ = *p;
 	}
 	*w = 0;
-	return p;
+	return quote ? NULL : p;
 }
 
 char **cli_args_split(const char *command)
 {
 	char **words = calloc(strlen(command) / 2 + 2, sizeof(*words));
 	uint32_t n = 0;
-	for (const char *p = command; words;) {
+	for (const char *p = command; words && p;) {
 		while (isspace((unsigned char)*p))
 			p++;
 		if (!*p)
@@ -246,13 +273,10 @@ char **cli_args_split(const char *command)
 		if (!words[n])
 			break;
 		p = split_word(p, words[n++]);
+		if (!p) {
+			cli_args_split_free(words);
+			return NULL;
+		}
 	}
 	return words;
-}
-
-void cli_args_split_free(char **words)
-{
-	for (char **w = words; w && *w; w++)
-		free(*w);
-	free(words);
 }

@@ -54,8 +54,9 @@ struct cli_source {
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
 };
-enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
-enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16 };
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS,
+	MODE_RECORD, MODE_NOTHING };
+enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16, DUMP_VERIFIER = 32 };
 struct cli_args {
 	enum cli_mode mode;
 	struct cli_source *srcs;
@@ -69,6 +70,7 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;
 };
 /* CLI_OK, or the exit status after a message. */
@@ -97,6 +99,8 @@ struct cli_target {
 	bool awaited;    /* tracing ends when all of these have gone */
 	bool starting;   /* its loader has not yet loaded what it needs */
 	bool gone;
+	pid_t root;      /* of a followed program: the process whose probes it has; else 0 */
+	bool followed;   /* a child of one of the others; its probes are those of its parent */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
 	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
@@ -137,6 +141,9 @@ struct cli {
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
+	bool watches;     /* only waits for its targets, and looks at them */
+	bool shares_self; /* between the two */
+	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
@@ -171,9 +178,15 @@ bool cli_targets_changed(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
+/* A followed process runs another program. */
+int cli_targets_started(struct cli *, uint32_t proc);
+int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a target of the session's */
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
+/* kernel.c: which worlds the script is about. CLI_ERROR after a message: it may not. */
+int cli_kernel_look(struct cli *);
+void cli_kernel_refused(struct cli *, const char *why); /* a clause of it */
 /* match.c: finds the probes of all descriptions */
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
@@ -187,6 +200,9 @@ void cli_report_source(struct cli *, uint32_t src);
 void cli_report_probe(struct cli *, const struct probe *);
 uint64_t cli_match_total(const struct cli *);
 
+/* trace.c: for who shows addresses */
+struct obj_proc *cli_symbols(void *arg, uint32_t proc);
+uint32_t cli_proc_of(void *arg, uint32_t pid);
 /* arm.c */
 int cli_arm_new(struct cli *);
 /* fire.c: the tool's own probes */
@@ -197,7 +213,20 @@ uint64_t cli_ticks_start(struct cli *);           /* ns to the first, or UINT64_
 uint64_t cli_ticks_fire(struct cli *, bool *ret_fired);
 uint64_t cli_now_ns(void);
 
+/* record.c: where what is traced goes into a trace on disk (cli->args.record) */
+int cli_record_begin(struct cli *);   /* armed, not yet running */
+bool cli_record_is_flight(const struct cli *);
+int cli_record_go(struct cli *);      /* now they run */
+int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
+int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
+void cli_record_progress(struct cli *);
+int cli_record_finish(struct cli *, int rc);
+int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
+
 /* verbs: exit status */
+int cli_verb_record(struct cli *);
+/* All that follows the compiler. */
+int cli_trace_compiled(struct cli *);
 int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
 int cli_verb_header(struct cli *); /* -h */
@@ -210,6 +239,8 @@ int cli_object_class(char *const *files, bool *ret_is_32);
 struct sites;
 bool cli_object_write(struct cli *, FILE *, bool is_32, const struct sites *);
 int cli_verb_explain(struct cli *);
+int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell */
+int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
 /* loop.c: from armed to told to stop */

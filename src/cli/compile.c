@@ -7,6 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
+static unsigned line_cnt(const char *text)
+{
+	unsigned n = 1;
+	while ((text = strchr(text, '\n'))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
 static int load_script(struct cli_source *s)
 {
 	FILE *fp = fopen(s->arg, "r");
@@ -16,7 +26,12 @@ static int load_script(struct cli_source *s)
 	}
 	s->text = cli_read_all(fp);
 	int bad = ferror(fp);
+	long bytes = ftell(fp); /* of a pipe: -1 */
 	fclose(fp);
+	if (s->text && !bad && bytes > 0 && strlen(s->text) < (size_t)bytes) {
+		cli_error("failed to compile script %s: line %u: there is a NUL byte, which no script can have", s->arg, line_cnt(s->text));
+		return CLI_ERROR;
+	}
 	if (s->text && !bad)
 		return CLI_OK;
 	cli_error("failed to read %s: %s", s->arg, strerror(bad ? EIO : ENOMEM));
@@ -45,7 +60,7 @@ static void show_diags(const struct cli *cli)
 			d.line = d.dt_line;
 		}
 		d_diag_print(stderr, cli_name, &d, cli->args.opts.errtags);
-		if (cli_testing() && !d.is_warning)
+		if (cli_testing())
 			break;
 	}
 }
@@ -190,7 +205,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .dropdetail = o->dropdetail, .no_ids = cli_testing(), .demangle = o->demangle,
 		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
-		.on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
+		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 		.agghist = o->agghist, .aggpack = o->aggpack, .aggzoom = o->aggzoom,
 		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,
 	};

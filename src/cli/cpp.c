@@ -46,7 +46,7 @@ static FILE *file_of(const char *text)
 static _Noreturn void exec_cpp(const struct cli_options *o, FILE *in, FILE *out)
 {
 	static const char *const fixed[] = { "-D__linux", "-D__unix", "-D__SVR4", "-D__SUNW_D=1",
-					     "-D__SUNW_D_VERSION=0x02000000", "-D__amd64", "-U__GNUC__" };
+					     "-D__SUNW_D_VERSION=0x02000000", "-D__amd64", "-U__GNUC__", "-std=c99" };
 	const char *argv[CLI_CPP_ARGS + ARRAY_CNT(fixed) + 3], *path = o->cpp_path ? o->cpp_path : "cpp";
 	uint32_t n = 0;
 	argv[n++] = path;

@@ -87,12 +87,12 @@ static bool cpp_words(struct cli_options *o, const char *value)
 
 static bool cpp_standard(struct cli_options *o, const char *value)
 {
-	static const char *const args[] = { "", "-std=c99", "-traditional-cpp", "" };
-	const char *hit = value[0] && !value[1] ? strchr("acst", value[0]) : NULL;
+	static const char *const args[] = { "-std=c99", "-std=c99", "-traditional-cpp", "-std=gnu17" };
+	static const char letters[] = "acst";
+	const char *hit = value[0] && !value[1] ? strchr(letters, value[0]) : NULL;
 	if (!hit)
 		return false;
-	const char *arg = args[strcspn("acst", value)];
-	return !*arg || cpp_add(o, "", arg);
+	return cpp_add(o, "", args[hit - letters]);
 }
 
 /* An argument of the preprocessor, as the option's letter says. */

@@ -7,10 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct obj_proc *symbols(void *arg, uint32_t proc)
+struct obj_proc *cli_symbols(void *arg, uint32_t proc)
 {
 	struct cli *cli = arg;
 	return proc ? session_obj(cli->session, proc) : NULL;
+}
+
+uint32_t cli_proc_of(void *arg, uint32_t pid)
+{
+	struct cli *cli = arg;
+	return session_proc_of(cli->session, pid);
 }
 
 #define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
@@ -32,15 +38,36 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 #define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
 #define LEAST_BYTES 4096u
 
+#define KERNEL_THREAD_BYTES (1ull << 19)
+#define DEFAULT_BYTES (4ull << 20)
+#define KERNEL_CPU_BYTES (1ull << 20)
+#define KERNEL_THREADS 64u /* of processes, in memory that is the kernel's */
+
+static uint64_t at_most(uint64_t v, uint64_t max)
+{
+	return v < max ? v : max;
+}
+
 static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
+	/* What the kernel shares with processes is there in full for each of their threads. */
+	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
+	/* Nobody asked for the default: it takes time to make. */
+	if (cli->has_kernel && o->bufsize == DEFAULT_BYTES && o->aggsize == DEFAULT_BYTES)
+		most = at_most(most, KERNEL_CPU_BYTES);
 	return (struct session_opts){
-		.ring_bytes = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
-		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
-		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize,
+		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
+		.flight = cli_record_is_flight(cli),
+		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
+		.kernel = cli->has_kernel, .watch = cli->watches,
+		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self,
+		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
+		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = cli->target_cnt ? (uint32_t)o->threads : 1 };
+		.thread_cnt = !cli->target_cnt || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
+			(uint32_t)o->threads };
 }
 
 static void tell_lowered(const struct cli *cli, uint64_t bytes)
@@ -79,7 +106,8 @@ static int make_consume(struct cli *cli)
 	struct consume_opts co;
 	struct err e;
 	cli_consume_opts(cli, &co);
-	co.obj = symbols;
+	if (cli->args.record)
+		co.on_event = cli_record_event;
 	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
@@ -98,6 +126,8 @@ static int find_probes(struct cli *cli)
 		starting |= cli->targets[i].starting;
 	if (!starting || cli->args.compile_only)
 		cli_match_notice(cli);
+	if (cli->args.record && !starting && cli_record_check(cli))
+		return CLI_ERROR;
 	if (!cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
 		return CLI_ERROR;
@@ -184,6 +214,8 @@ static int begin(struct cli *cli)
 		cli_error("allowing destructive actions");
 	if (cli->target_cnt == 1)
 		session_tool_reads(cli->session, cli->targets[0].pid);
+	if (cli->args.record && cli_record_begin(cli))
+		return CLI_ERROR;
 	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
@@ -191,7 +223,7 @@ static int begin(struct cli *cli)
 		cli_error("could not enable tracing: %s", e.msg);
 		return CLI_ERROR;
 	}
-	return CLI_OK;
+	return cli->args.record ? cli_record_go(cli) : CLI_OK;
 }
 
 /* Everything out, in dtrace's order: records, an empty line, aggregations, losses. */
@@ -211,6 +243,8 @@ static int finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
+	if (cli->args.record)
+		return cli_record_finish(cli, rc);
 	putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {
 		cli_error("failed to print aggregations: %s", e.msg);
@@ -244,7 +278,7 @@ static int run_armed(struct cli *cli)
 
 bool cli_should_restart(struct cli *cli)
 {
-	cli->restart = cli->may_restart && cli_targets_changed(cli);
+	cli->restart = cli->may_restart && !cli->has_kernel && cli_targets_changed(cli);
 	return cli->restart;
 }
 
@@ -285,11 +319,19 @@ int cli_verb_trace(struct cli *cli)
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;
-	int rc = cli->args.dumps ? cli_dump(cli) : CLI_OK;
-	if (rc || cli->args.dumps & ~(unsigned)DUMP_CLAUSES)
+	int rc = cli->args.dumps & ~(unsigned)DUMP_VERIFIER ? cli_dump(cli) : CLI_OK;
+	if (rc || cli->args.dumps & ~(unsigned)(DUMP_CLAUSES | DUMP_VERIFIER))
 		return rc;
+	return cli_trace_compiled(cli);
+}
+
+int cli_trace_compiled(struct cli *cli)
+{
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
+	int rc = cli_kernel_look(cli);
+	if (rc)
+		return rc;
 	for (int i = 0; i < RESTARTS; i++) {
 		cli->may_restart = i < RESTARTS - 1;
 		cli->restart = false;

@@ -174,6 +174,9 @@ static const struct tdesc *usdt_proto_of(struct cli_types *t, const struct probe
 static const struct tdesc *proto_of(struct cli_types *t, const struct probe *p)
 {
 	char file[PATH_MAX];
+	bool known;
+	if (p->kind == WIRE_SITE_KERNEL)
+		return cli_kern_proto(&t->usdt, t->db, p, &known);
 	if (p->kind == WIRE_SITE_USDT)
 		return usdt_proto_of(t, p);
 	/* Copies that the compiler made take other arguments than the source says. */
@@ -198,7 +201,7 @@ static uint32_t loaded_protos(struct cli *cli, const struct plan_probe_desc *d, 
 		pids[n] = t->procs[i].pid;
 		procs[n++] = t->procs[i].obj;
 	}
-	if (n && !probe_match(t->table, &spec, procs, pids, n, &found, &found_cnt, &e))
+	if (!probe_match(t->table, &spec, procs, pids, n, &found, &found_cnt, &e))
 		for (uint32_t i = 0; i < found_cnt && cnt < cap; i++) {
 			const struct tdesc *f = proto_of(t, probe_at(t->table, found[i]));
 			if (f)
@@ -238,9 +241,16 @@ static void hook_described(void *arg, const struct plan_probe_desc *d)
 		note_proc(cli->types, pid, NULL, false);
 }
 
+static bool hook_in_kernel(void *arg, const struct plan_probe_desc *d)
+{
+	struct probe_spec spec = { d->prov, d->mod, d->func, d->name };
+	(void)arg;
+	return d->id ? true : probe_may_be_kernel(&spec);
+}
+
 struct d_types cli_types_hook(struct cli *cli)
 {
-	return (struct d_types){ .find = hook_find, .load = hook_load, .var = hook_var, .enumerator = hook_enumerator,
+	return (struct d_types){ .in_kernel = hook_in_kernel, .find = hook_find, .load = hook_load, .var = hook_var, .enumerator = hook_enumerator,
 				 .protos = hook_protos, .described = hook_described, .arg = cli };
 }
 
@@ -253,18 +263,26 @@ static void show_arg(FILE *fp, uint32_t i, const struct tdesc *type)
 	free(name);
 }
 
+static void show_param(FILE *fp, uint32_t i, const struct tdesc_param *p)
+{
+	if (p->d_type)
+		fprintf(fp, "\t\targs[%u]: %s\n", i, p->d_type);
+	else
+		show_arg(fp, i, p->type);
+}
+
 void cli_types_args(struct cli *cli, const struct probe *p, FILE *fp)
 {
-	struct cli_types *t = p->module ? types_of(cli) : NULL;
+	struct cli_types *t = p->module || p->kind == WIRE_SITE_KERNEL ? types_of(cli) : NULL;
 	const struct tdesc *f = t ? proto_of(t, p) : NULL;
 	fprintf(fp, "\n\tArgument Types\n");
-	if (f && p->kind != WIRE_SITE_USDT && !strcmp(p->name, "return")) {
+	if (f && p->kind != WIRE_SITE_USDT && p->kind != WIRE_SITE_KERNEL && !strcmp(p->name, "return")) {
 		fprintf(fp, "\t\targs[0]: uint64_t\n");
 		if (f->base && f->base->kind != TDESC_VOID)
 			show_arg(fp, 1, f->base);
-	} else if (f && (p->kind == WIRE_SITE_USDT || !strcmp(p->name, "entry")) && f->part_cnt) {
+	} else if (f && (p->kind == WIRE_SITE_USDT || p->kind == WIRE_SITE_KERNEL || !strcmp(p->name, "entry")) && f->part_cnt) {
 		for (uint32_t i = 0; i < f->part_cnt; i++)
-			show_arg(fp, i, f->params[i].type);
+			show_param(fp, i, &f->params[i]);
 	} else {
 		fprintf(fp, "\t\tNone\n");
 	}

@@ -70,7 +70,7 @@ static const struct tdesc *by_size(const struct wire_uarg *a)
 
 /* ---- "struct foo *" ---- */
 
-static const struct tdesc *base_type(struct ctype_db *db, const char *name)
+static const struct tdesc *base_type(struct ctype_db *db, const char *scope, const char *name)
 {
 	static const struct {
 		const char *word;
@@ -78,10 +78,10 @@ static const struct tdesc *base_type(struct ctype_db *db, const char *name)
 	} tags[] = { { "struct ", TDESC_STRUCT }, { "union ", TDESC_UNION }, { "enum ", TDESC_ENUM } };
 	for (size_t i = 0; i < ARRAY_CNT(tags); i++)
 		if (!strncmp(name, tags[i].word, strlen(tags[i].word)))
-			return ctype_find(db, NULL, tags[i].kind, name + strlen(tags[i].word));
+			return ctype_find(db, scope, tags[i].kind, name + strlen(tags[i].word));
 	const struct tdesc *t = by_name(basic, ARRAY_CNT(basic), name);
 	t = t ? t : by_name(ints, ARRAY_CNT(ints), name);
-	return t ? t : ctype_find(db, NULL, TDESC_TYPEDEF, name);
+	return t ? t : ctype_find(db, scope, TDESC_TYPEDEF, name);
 }
 
 static const struct tdesc *pointer_to(struct cli_usdt_type **list, const struct tdesc *base)
@@ -93,8 +93,16 @@ static const struct tdesc *pointer_to(struct cli_usdt_type **list, const struct 
 	return &p->type;
 }
 
-/* NULL: it is none that we know. A pointer to such is one to void. */
-static const struct tdesc *parse(struct cli_usdt_type **list, struct ctype_db *db, const char *text)
+static const struct tdesc *array_of(struct cli_usdt_type **list, const struct tdesc *base, uint64_t cnt)
+{
+	struct cli_usdt_type *p = push(list);
+	if (!p)
+		return NULL;
+	p->type = (struct tdesc){ .kind = TDESC_ARRAY, .bytes = base->bytes * cnt, .base = base, .cnt = cnt, .loaded = true };
+	return &p->type;
+}
+
+const struct tdesc *cli_type_named(struct cli_usdt_type **list, struct ctype_db *db, const char *scope, const char *text)
 {
 	char name[256];
 	size_t len = strcspn(text, "*[(");
@@ -112,15 +120,27 @@ static const struct tdesc *parse(struct cli_usdt_type **list, struct ctype_db *d
 		return NULL;
 	memcpy(name, text, len);
 	name[len] = 0;
-	const struct tdesc *t = base_type(db, name);
+	const struct tdesc *t = base_type(db, scope, name);
+	const char *array = strchr(text, '[');
 	if (strchr(text, '(') || (!t && stars))
 		t = by_name(basic, ARRAY_CNT(basic), "void");
 	while (t && stars--)
 		t = pointer_to(list, t);
-	return t;
+	return t && array && !strchr(text, '(') ? array_of(list, t, strtoul(array + 1, NULL, 10)) : t;
 }
 
 /* ---- prototypes ---- */
+
+struct tdesc *cli_proto_new(struct cli_usdt_type **list, struct tdesc_param **ret_params, uint32_t *ret_cap)
+{
+	struct cli_usdt_type *f = push(list);
+	if (!f)
+		return NULL;
+	*ret_params = f->params;
+	*ret_cap = WIRE_UARG_MAX;
+	f->type = (struct tdesc){ .kind = TDESC_FUNC, .loaded = true, .params = f->params };
+	return &f->type;
+}
 
 static const struct obj_usdt *first_place(struct obj_proc *proc, const struct probe *p)
 {
@@ -145,7 +165,7 @@ const struct tdesc *cli_usdt_proto(struct cli_usdt_type **list, struct ctype_db 
 		return NULL;
 	obj_usdt_args(proc, p->module, u, &args);
 	for (uint32_t i = 0; i < args.cnt; i++) {
-		const struct tdesc *t = i < u->type_cnt ? parse(list, db, obj_usdt_type(u, i, &native)) : NULL;
+		const struct tdesc *t = i < u->type_cnt ? cli_type_named(list, db, NULL, obj_usdt_type(u, i, &native)) : NULL;
 		const struct tdesc *plain = tdesc_resolve(t);
 		bool is_float = plain ? plain->kind == TDESC_FLOAT : args.v[i].is_float;
 		f->params[i] = (struct tdesc_param){ .type = plain && plain->kind != TDESC_VOID ? t : by_size(&args.v[i]),

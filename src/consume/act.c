@@ -166,6 +166,14 @@ static bool has_line(const struct plan_clause *cl)
 	return !cl->act_cnt;
 }
 
+uint32_t consume_proc(struct consume *c, uint32_t pid_off, const struct datum_src *src)
+{
+	if (src->proc || pid_off == WIRE_NONE || !c->opts.proc_of)
+		return src->proc;
+	struct plan_val v = { .kind = PLAN_INT, .off = pid_off, .size = 8 };
+	return c->opts.proc_of(c->opts.arg, (uint32_t)consume_val_u64(&v, src));
+}
+
 static uint64_t branch_mask(const struct plan_clause *cl, const struct datum_src *src)
 {
 	if (cl->mask_off == WIRE_NONE)
@@ -182,6 +190,7 @@ int consume_act_perform(struct consume *c, const struct wire_rec *rec, uint32_t 
 			     .src = { rec->payload, rec->bytes - (uint32_t)sizeof(*rec), proc, site } };
 	uint64_t mask = branch_mask(cl, &r.src);
 	int rc = 0;
+	r.src.proc = consume_proc(c, cl->pid_off, &r.src);
 	bool line = has_line(cl);
 	if (line)
 		consume_line_begin(c, rec, site);

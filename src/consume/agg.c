@@ -207,8 +207,10 @@ static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, 
 	}
 	if (key_bytes)
 		memcpy(m->buf, key, key_bytes);
-	key_reduce(c, agg, m->proc, m->buf, key_bytes, &addrs);
-	struct agg_key k = { agg, addrs ? m->proc : 0, 0, key_bytes, m->buf };
+	struct datum_src src = { m->buf, key_bytes, m->proc, NULL };
+	uint32_t proc = consume_proc(c, c->plan->aggs[agg].pid_off, &src);
+	key_reduce(c, agg, proc, m->buf, key_bytes, &addrs);
+	struct agg_key k = { agg, addrs ? proc : 0, 0, key_bytes, m->buf };
 	k.hash = hash_bytes(agg << 8 | k.proc, m->buf, key_bytes);
 	m->rc = tab_merge(c, m->tab, &k, (const int64_t *)val);
 	return m->rc;

@@ -26,6 +26,8 @@ struct fmt {
 	struct fmt_conv *convs;
 	uint32_t cnt;
 };
+/* Widths and precisions, also those that values give. */
+#define FMT_NUM_MAX 65536
 int consume_fmt_parse(const char *text, struct fmt *ret, struct err *reterr);
 void consume_fmt_deinit(struct fmt *);
 
@@ -61,13 +63,13 @@ struct consume_slot {
 	bool folded;
 	uint32_t folded_tid, folded_incarnation;
 	const struct wire_rec *head; /* read, not yet performed */
-	uint64_t head_pos; /* reader.pos before it */
+	uint64_t head_pos, head_seen; /* reader.pos and seen before it */
 	uint64_t head_tsc;
 	uint32_t tid;
 	uint16_t cpu;    /* of its last record */
 	/* counts already reported */
 	uint64_t *drops; /* [clause_cnt] ring full, then [clause_cnt] errors */
-	uint64_t level_drops, agg_drops, dyn_drops, bad;
+	uint64_t level_drops, agg_drops, dyn_drops, bad, missed;
 };
 
 #define CANON_CNT 256 /* power of two: recently reduced addresses and strings */
@@ -111,7 +113,7 @@ struct consume {
 	bool *printed;              /* [agg_cnt] */
 	struct canon canon[CANON_CNT];
 	struct consume_spec *specs; /* [geo.spec_cnt] */
-	uint32_t spec_seen[3];      /* losses reported */
+	uint32_t spec_seen[4];      /* losses reported */
 	/* bufpolicy (policy.c) */
 	struct consume_kept *kept, **kept_end; /* earliest first */
 	uint64_t kept_bytes;
@@ -184,6 +186,8 @@ void consume_line_end(struct consume *);
 /* act.c */
 /* Performs the record, or keeps it where it belongs to a speculation. */
 int consume_act_record(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
+/* Whose addresses they are: @src's process, or that at @pid_off. */
+uint32_t consume_proc(struct consume *, uint32_t pid_off, const struct datum_src *src);
 /* Performs it, whatever it belongs to. */
 int consume_act_perform(struct consume *, const struct wire_rec *, uint32_t proc, struct err *reterr);
 
@@ -195,6 +199,8 @@ int consume_spec_keep(struct consume *, const struct wire_rec *, uint64_t token,
 int consume_spec_end(struct consume *, uint64_t token, bool commit, struct err *reterr);
 /* Ends those whose end was before @mark though no record said so: its clause faulted. */
 int consume_spec_sweep(struct consume *, uint64_t mark, struct err *reterr);
+/* event.c: whether the record goes to opts.on_event; then *ret_rc is what that returned */
+bool consume_event_give(struct consume *, uint32_t slot, const struct wire_rec *, int *ret_rc, struct err *reterr);
 /* fault.c */
 void consume_fault_report(struct consume *, const struct wire_rec *);
 void consume_fault_library(struct consume *, const struct wire_rec *, const char *what);

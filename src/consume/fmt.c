@@ -11,9 +11,9 @@ static const char *parse_num(const char *p, int *ret)
 {
 	int n = 0;
 	for (; isdigit((unsigned char)*p); p++)
-		if (n < 100000000)
+		if (n < FMT_NUM_MAX)
 			n = n * 10 + *p - '0';
-	*ret = n;
+	*ret = n < FMT_NUM_MAX ? n : FMT_NUM_MAX;
 	return p;
 }
 

@@ -250,9 +250,11 @@ static const struct plan_val *take(const struct plan_val *vals, uint32_t cnt, ui
 static bool take_int(const struct plan_val *vals, uint32_t cnt, uint32_t *next, const struct datum_src *src, int *ret)
 {
 	const struct plan_val *v = take(vals, cnt, next);
-	if (v)
-		*ret = (int)consume_val_int(v, src);
-	return v != NULL;
+	if (!v)
+		return false;
+	int n = (int)consume_val_int(v, src);
+	*ret = n > FMT_NUM_MAX ? FMT_NUM_MAX : n < -FMT_NUM_MAX ? -FMT_NUM_MAX : n;
+	return true;
 }
 
 /* 0, or -EINVAL where the format wants more than there is. */

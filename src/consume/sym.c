@@ -2,6 +2,8 @@
 /* Addresses of traced processes as text. */
 #include "consume/consume_int.h"
 
+#include "kern/kern.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,11 +30,29 @@ static void format_sym(struct consume *c, const struct obj_module *mod, const st
 		snprintf(buf, cap, "%s`%s", mod->name, name);
 }
 
+static void format_kernel(enum plan_val_kind kind, uint64_t addr, char *buf, size_t cap)
+{
+	uint64_t start = 0;
+	const char *mod = NULL, *name = kern_symbolize(addr, &start, &mod);
+	if (!name)
+		snprintf(buf, cap, "0x%llx", (unsigned long long)addr);
+	else if (kind == PLAN_KMOD)
+		snprintf(buf, cap, "%s", mod);
+	else if (kind == PLAN_KSYM || addr == start)
+		snprintf(buf, cap, "%s`%s", mod, name);
+	else
+		snprintf(buf, cap, "%s`%s+0x%llx", mod, name, (unsigned long long)(addr - start));
+}
+
 void consume_sym_format(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr, char *buf, size_t cap)
 {
 	const struct obj_sym *sym = NULL;
 	struct obj_module *mod = NULL;
-	struct obj_proc *p = kind < PLAN_KSYM ? sym_proc(c, proc) : NULL;
+	if (kind >= PLAN_KSYM || addr >> 63) {
+		format_kernel(kind, addr, buf, cap);
+		return;
+	}
+	struct obj_proc *p = sym_proc(c, proc);
 	if (p && obj_symbolize(p, addr, &sym, &mod) < 0)
 		sym = NULL;
 	if (!mod)
@@ -43,6 +63,14 @@ void consume_sym_format(struct consume *c, enum plan_val_kind kind, uint32_t pro
 		snprintf(buf, cap, "%s`0x%llx", mod->name, (unsigned long long)addr);
 	else
 		format_sym(c, mod, sym, kind == PLAN_UADDR ? addr - sym->addr : 0, buf, cap);
+}
+
+/* Names of modules and of functions at one place stand for all addresses in them. */
+static uint64_t reduce_kernel(enum plan_val_kind kind, uint64_t addr)
+{
+	uint64_t start;
+	const char *mod, *name = kern_symbolize(addr, &start, &mod);
+	return !name || (kind != PLAN_KSYM && kind != PLAN_KMOD) ? addr : kind == PLAN_KMOD ? kern_module_start(mod) : start;
 }
 
 static uint64_t reduce_uncached(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr)
@@ -61,7 +89,9 @@ static uint64_t reduce_uncached(struct consume *c, enum plan_val_kind kind, uint
 /* Merging asks for the same few addresses again and again. */
 uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr)
 {
-	if (kind == PLAN_UADDR || kind >= PLAN_KSYM)
+	if (kind >= PLAN_KSYM || addr >> 63)
+		return reduce_kernel(kind, addr);
+	if (kind == PLAN_UADDR)
 		return addr;
 	uint32_t tag = proc << 8 | (uint32_t)kind << 1 | 1;
 	struct canon *e = &c->canon[(addr * WIRE_HASH_MULT ^ tag * 0x9e3779b9ull) >> 56 & (CANON_CNT - 1)];
@@ -83,7 +113,10 @@ void consume_sym_print_stack(struct consume *c, FILE *fp, const char *line_fmt, 
 		memcpy(&pc, p + i, 8);
 		if (!pc)
 			break;
-		consume_sym_format(c, PLAN_UADDR, src->proc, pc, buf, sizeof(buf));
+		if (v->is_kernel)
+			format_kernel(PLAN_UADDR, pc, buf, sizeof(buf));
+		else
+			consume_sym_format(c, PLAN_UADDR, src->proc, pc, buf, sizeof(buf));
 		fprintf(fp, "%*s", (int)indent, "");
 		fprintf(fp, line_fmt, buf);
 		putc('\n', fp);

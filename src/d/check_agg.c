@@ -215,7 +215,7 @@ static void note_keys(struct d_compiler *c, struct d_node *l, struct d_agg *agg)
 	uint32_t i = 0;
 	for (struct d_node *a = l->args; a && i < agg->key_cnt; a = a->next, i++) {
 		uint32_t depth = a->type->kind == D_T_STACK ? d_stack_frames(c, a) : 0;
-		agg->keys[i].mixed |= !d_is_interned(a);
+		agg->keys[i].mixed |= !d_is_interned(c, a);
 		if (depth > agg->keys[i].depth)
 			agg->keys[i].depth = depth;
 	}

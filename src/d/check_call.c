@@ -182,9 +182,14 @@ void d_check_call(struct d_compiler *c, struct d_node *n)
 
 static void check_frames(struct d_compiler *c, struct d_node *n)
 {
-	static const char *const tags[] = { "D_USTACK_FRAMES", "D_USTACK_STRSIZE" };
+	const char *const tags[] = { n->func->what == D_A_STACK ? "D_STACK_SIZE" : "D_USTACK_FRAMES", "D_USTACK_STRSIZE" };
 	uint32_t i = 0;
 	for (struct d_node *a = n->args; a; a = a->next, i++) {
+		if (!d_bad(a) && d_is_string(a->type)) {
+			d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%u is incompatible with prototype:\n\tprototype: uint32_t\n"
+				"\t argument: %s", n->str, i + 1, d_type_str(c, a->type));
+			continue;
+		}
 		bool ok = a->is_const && d_is_int(a->type) && (i ? a->val >= 0 : a->val > 0);
 		if (!d_bad(a) && !ok)
 			d_error(c, a->at, tags[i], "%s( ) argument #%u must be a %spositive integer constant",

@@ -27,7 +27,7 @@ static void undefined(struct d_compiler *c, struct d_node *n)
 
 static void check_builtin(struct d_compiler *c, struct d_node *n, const struct d_var *v)
 {
-	n->type = v->type;
+	n->type = v->id == D_B_CURTHREAD && c->any_kernel ? c->task_ptr : v->type;
 	if (v->id == D_B_UNSUP) {
 		d_error(c, n->at, "D_VAR_UNSUP", "variable %s is not supported by this version", v->name);
 		n->type = c->t.err;

@@ -205,6 +205,9 @@ void d_check_xlate(struct d_compiler *c, struct d_node *n)
 	d_check_expr(c, n->l);
 	if (d_bad(n->l))
 		return;
+	/* What was only declared may be what the translator knows by a scope. */
+	if (d_pointee(n->l->type))
+		d_complete(c, d_pointee(n->l->type));
 	struct d_xlator *x = d_is_sou(dst) ? find_xlator(c, dst, n->l) : NULL;
 	if (x)
 		n->type = is_ptr ? x->ptr_type : x->sou_type;
@@ -217,6 +220,8 @@ struct d_node *d_xlate_of(struct d_node *n)
 {
 	for (;;) {
 		if (n->kind == N_IDENT && n->var && n->var->kind == D_VAR_INLINE)
+			n = n->var->init;
+		else if (n->kind == N_INDEX && n->var && n->var->kind == D_VAR_INLINE)
 			n = n->var->init;
 		else if (n->kind == N_UNARY)
 			n = n->l;

@@ -45,7 +45,6 @@ struct d_diag {
 	char *hint;         /* what would do instead, shown at the caret; or NULL */
 	char *excerpt;      /* the source line, or a window of it, or NULL */
 	uint32_t excerpt_col; /* of the place in the excerpt, from 1 */
-	bool is_warning;
 };
 
 /* Options (-x, #pragma D option), set in the order in which they are met. 0, or
@@ -68,6 +67,8 @@ struct d_types {
 	/* Prototypes (loaded) of the functions that a probe description means: at most @cap. */
 	uint32_t (*protos)(void *arg, const struct plan_probe_desc *, const struct tdesc **ret, uint32_t cap,
 			   uint32_t *ret_unknown);
+	/* Whether the kernel runs the clauses of such probes. */
+	bool (*in_kernel)(void *arg, const struct plan_probe_desc *);
 	/* A probe description was read: what follows may ask about its process. */
 	void (*described)(void *arg, const struct plan_probe_desc *);
 	void *arg;

@@ -22,8 +22,9 @@
 #include <string.h>
 
 #define D_NEST_MAX 150   /* parentheses, statements, declarators inside each other */
-#define D_DEPTH_MAX 1000 /* height of an expression's tree */
+#define D_DEPTH_MAX 5500 /* height of an expression's tree */
 #define D_DIAG_MAX 20    /* further mistakes are not reported */
+#define D_DIAG_LINE_MAX 5 /* of syntax, in one line: most follow from the first */
 #define D_PREC_CNT 10    /* arg0 .. arg9 */
 
 /* ---- memory and names ---- */
@@ -142,12 +143,13 @@ struct d_type {
 	bool is_signed;
 	bool is_bool;
 	bool is_incomplete;
-	bool is_weak; /* of ours: a program may declare it anew */
+	bool is_weak; /* of ours: a program may declare the structure anew, a header the typedef */
 	uint8_t rank; /* of integers: 1 char, 2 short, 3 int, 4 long, 5 long long */
 	uint8_t height; /* of derived types, against nesting without end */
 	struct d_type *base; /* pointed to, element, aliased, result */
 	uint64_t cnt; /* of elements */
 	struct d_member *members;
+	const char *lacks; /* the name that d_member_find() last looked for in vain */
 	const struct d_xlator *xl; /* D_T_XLATED */
 	struct d_enumerator *enums;
 	struct d_ext *ext; /* of the traced program: where it comes from */
@@ -248,7 +250,7 @@ enum d_builtin {
 	D_B_ARG0, D_B_ARG9 = D_B_ARG0 + 9,
 	D_B_ARGS, D_B_UREGS, D_B_ENV, /* ENV + enum ir_env */
 	D_B_EPID = D_B_ENV + WIRE_ENV_CNT, D_B_UCALLER, D_B_ERRNO, D_B_VTIMESTAMP, D_B_CURTHREAD, D_B_USTACKDEPTH,
-	D_B_ZERO, /* of the kernel's side, which is not seen */
+	D_B_KSTACKDEPTH, D_B_KCALLER, D_B_ZERO, /* ipl: there is no such thing */
 	D_B_UNSUP
 };
 
@@ -263,6 +265,7 @@ struct d_agg {
 	bool is_signed;
 	int64_t params[4]; /* of lquantize, llquantize */
 	uint32_t fixed_bytes, tail_bytes;
+	uint32_t pid_off; /* see struct plan_agg */
 	struct d_place at;
 	struct d_agg *next;
 };
@@ -291,6 +294,7 @@ const struct d_func *d_func_find(struct d_compiler *, const char *name);
 void d_funcs_init(struct d_compiler *);
 void d_syms_init(struct d_compiler *);
 void d_net_types_init(struct d_compiler *);
+struct d_type *d_net_weak_struct(struct d_compiler *, const char *tag); /* that a program may declare itself */
 struct d_var *d_var_find(struct d_compiler *, enum d_scope, const char *name);
 struct d_var *d_var_new(struct d_compiler *, enum d_scope, const char *name, enum d_var_kind, struct d_type *,
 			struct d_place);
@@ -404,6 +408,7 @@ struct d_compiler {
 	struct d_block *blocks;
 	jmp_buf oom;
 	struct d_map names; /* interned strings */
+	struct d_map strs;  /* of the image: 1 + the offset of each */
 	struct d_map seen;  /* identifiers that looked like variables */
 	struct d_basics t;
 	struct d_map exts, ext_missing, print_types; /* by description; by name; by type */
@@ -416,6 +421,8 @@ struct d_compiler {
 	uint32_t src_cnt;
 	struct d_node *tops, **top_tail;
 	bool checked;
+	struct d_type *task_ptr; /* of curthread, in scripts about the kernel */
+	bool any_kernel; /* the kernel runs some clause: names of processes are no interned strings */
 	struct d_xlator *xlators, **xlator_tail;
 	struct d_pragma *pragmas; /* that name what may be defined later */
 	struct d_map providers; /* by name: the first N_PROVIDER */
@@ -435,7 +442,6 @@ struct d_compiler {
 /* ---- diagnostics ---- */
 
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
-void d_warn(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* ---- lexing and parsing ---- */
 
@@ -454,6 +460,7 @@ struct d_parser {
 	uint32_t braces;      /* open at the token */
 	uint32_t nest;
 	jmp_buf *recover;
+	struct d_node **desc_tail; /* where the next probe description of the clause belongs */
 };
 
 /* The same, with what would be right, shown at the caret. */
@@ -473,6 +480,7 @@ void d_macros_done(struct d_compiler *);        /* complains of arguments that n
 void d_lex_number(struct d_parser *, struct d_tok *);
 void d_lex_string(struct d_parser *, struct d_tok *);
 const char *d_unescape(struct d_parser *, const char *, size_t len); /* backslashes to what they mean */
+bool d_in_header(const struct d_compiler *, struct d_place); /* a file that the preprocessor included */
 void d_file_begin(struct d_parser *, const char *name); /* what follows pos is of this file */
 void d_directive(struct d_parser *);            /* a # line; moves pos behind it */
 _Noreturn void d_unexpected(struct d_parser *, const char *expected); /* NULL: say no more than where */
@@ -592,6 +600,7 @@ uint32_t d_print_type(struct d_compiler *, const struct d_node *call); /* index 
 void d_layout_vars(struct d_compiler *);
 /* std.c: names and a source that every script may use; NULL: none, or it is not wanted. */
 struct d_var *d_std_name(struct d_compiler *, const char *name);
+extern const char d_std_kernel[], d_std_kernel_net[];  /* std_kern.c */
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt);
 void d_layout_sizes(struct d_compiler *); /* sizes.c */
 void d_layout_aggs(struct d_compiler *);
@@ -603,12 +612,13 @@ struct d_rec_layout {
 	bool speculates;
 	uint64_t nominal; /* bytes as DTrace would count them: strings have their full length */
 	bool has_data;
+	bool has_addrs; /* of a process */
 	bool failed;
 };
 void d_layout_clause(struct d_rec_layout *, struct d_node *clause);
 bool d_is_action(const struct d_node *stmt);
 uint32_t d_stack_frames(const struct d_compiler *, const struct d_node *call);
-bool d_is_interned(const struct d_node *); /* its string is always an interned one */
+bool d_is_interned(const struct d_compiler *, const struct d_node *); /* its string is always an interned one */
 void d_lower_program(struct d_compiler *);
 
 /* ---- dumps ---- */

@@ -158,6 +158,8 @@ struct arg {
 	const struct tdesc *type;
 	enum tdesc_where where;
 	uint32_t slots[2];
+	const char *d_type; /* see struct tdesc_param */
+	bool is_xlated;
 };
 
 static bool is_pid(const struct plan_probe_desc *d)
@@ -194,12 +196,15 @@ static bool arg_of(const struct tdesc *f, bool is_return, int64_t i, struct arg 
 	}
 	if (is_return || i < 0 || i >= (int64_t)f->part_cnt)
 		return false;
-	*ret = (struct arg){ f->params[i].type, f->params[i].where, { f->params[i].slots[0], f->params[i].slots[1] } };
+	const struct tdesc_param *p = &f->params[i];
+	*ret = (struct arg){ p->type, p->where, { p->slots[0], p->slots[1] }, p->d_type, p->is_xlated };
 	return true;
 }
 
 static bool same_arg(struct d_compiler *c, const struct arg *a, const struct arg *b)
 {
+	if (a->d_type || b->d_type)
+		return a->slots[0] == b->slots[0] && a->d_type && b->d_type && !strcmp(a->d_type, b->d_type);
 	return a->where == b->where && (a->where == TDESC_LOST || a->slots[0] == b->slots[0]) &&
 		(a->where != TDESC_WORDS || a->slots[1] == b->slots[1]) && d_type_same(d_ext_type(c, a->type), d_ext_type(c, b->type));
 }
@@ -210,6 +215,13 @@ static void unstable(struct d_compiler *c, const struct d_node *n, const struct 
 		"matches an unstable set of probes", d->prov, d->mod, d->func, d->name);
 }
 
+/* Ours: they have no types. */
+static bool is_tool(const struct plan_probe_desc *d)
+{
+	return !strcmp(d->prov, "dtrace") || !strcmp(d->name, "BEGIN") || !strcmp(d->name, "END") || !strcmp(d->name, "ERROR") ||
+		!strncmp(d->name, "tick-", 5) || !strncmp(d->name, "profile-", 8);
+}
+
 /* Of all functions that a description means. */
 static bool arg_of_desc(struct d_compiler *c, const struct d_node *n, const struct plan_probe_desc *d, struct arg *ret)
 {
@@ -217,13 +229,13 @@ static bool arg_of_desc(struct d_compiler *c, const struct d_node *n, const stru
 	const struct tdesc *f[PROTOS_MAX];
 	bool is_return = is_pid(d) && !strcmp(d->name, "return");
 	uint32_t unknown = 0, cnt;
-	if (!is_usdt(d) && (!is_pid(d) || (!is_return && strcmp(d->name, "entry")))) {
+	if (is_tool(d) || (is_pid(d) && !is_return && strcmp(d->name, "entry"))) {
 		bad_index(c, n, d, NULL);
 		return false;
 	}
 	cnt = h->protos ? h->protos(h->arg, d, f, PROTOS_MAX, &unknown) : 0;
 	if (!cnt) {
-		bad_index(c, n, d, is_usdt(d) ? "no program that declares it has been loaded" :
+		bad_index(c, n, d, is_usdt(d) ? "no program that declares it has been loaded" : !is_pid(d) ? NULL :
 			  "no debug information tells what its arguments are; arg0, arg1, ... have them as integers");
 		return false;
 	}
@@ -282,8 +294,59 @@ static struct d_node *word_node(struct d_compiler *c, const struct d_node *at, u
 	return arg_node(c, at, slot);
 }
 
+/* "psinfo_t *" as D knows it; NULL: it does not. */
+static struct d_type *type_named(struct d_compiler *c, const char *text)
+{
+	size_t len = strcspn(text, " *");
+	struct d_type *t = d_typename(c, d_intern(c, text, len));
+	for (const char *p = text + len; t && *p; p++)
+		t = *p == '*' ? d_type_ptr(c, t) : t;
+	return t;
+}
+
+/* n becomes xlate <T>((U)argN). */
+static void become_xlated(struct d_compiler *c, struct d_node *n, const struct arg *a, struct d_type *t)
+{
+	struct d_node *next = n->next, *x = node(c, N_XLATE, n);
+	x->op_type = t;
+	x->l = cast(c, d_ext_type(c, a->type), arg_node(c, n, a->slots[0]));
+	x->height = (uint16_t)(x->l->height + 1);
+	*n = *x;
+	n->next = next;
+	d_check_expr(c, n);
+}
+
+/* A string in the memory of the process. */
+static void become_string(struct d_compiler *c, struct d_node *n, const struct arg *a)
+{
+	struct d_node *next = n->next, *call = node(c, N_CALL, n);
+	call->str = d_intern(c, "copyinstr", 9);
+	call->args = arg_node(c, n, a->slots[0]);
+	call->height = 2;
+	*n = *call;
+	n->next = next;
+	d_check_expr(c, n);
+}
+
+static void become_d_type(struct d_compiler *c, struct d_node *n, const struct arg *a)
+{
+	struct d_type *t = !strcmp(a->d_type, "string") ? c->t.string : type_named(c, a->d_type);
+	if (!t)
+		d_error(c, n->at, "D_ARGS_TYPE", "args[%lld] is a %s, which is not declared", (long long)n->args->val, a->d_type);
+	else if (t == c->t.string)
+		become_string(c, n, a);
+	else if (a->is_xlated)
+		become_xlated(c, n, a, t);
+	else
+		become_cast(c, n, t, arg_node(c, n, a->slots[0]));
+}
+
 static void become_arg(struct d_compiler *c, struct d_node *n, const struct arg *a)
 {
+	if (a->d_type) {
+		become_d_type(c, n, a);
+		return;
+	}
 	struct d_type *t = d_ext_type(c, a->type);
 	uint32_t slot = a->slots[0];
 	bool in_word = a->where == TDESC_ARG && slot < D_PREC_CNT;

@@ -90,6 +90,7 @@ static const struct d_func funcs[] = {
 	{ "mutex_owner", D_F_INLINE, D_I_KERNEL, "void *", "q", needs_kernel, "struct mutex *" },
 	{ "mutex_type_adaptive", D_F_INLINE, D_I_KERNEL, "int", "q", needs_kernel, "struct mutex *" },
 	{ "mutex_type_spin", D_F_INLINE, D_I_KERNEL, "int", "q", needs_kernel, "struct mutex *" },
+	{ "pcap", D_F_ACTION, D_A_KERNEL, "void", "pi", needs_kernel, "void *, int" },
 	{ "panic", D_F_ACTION, D_A_KERNEL, "void", "", needs_kernel },
 	{ "rw_iswriter", D_F_INLINE, D_I_KERNEL, "int", "q", needs_kernel, "rwlock_t *" },
 	{ "rw_read_held", D_F_INLINE, D_I_KERNEL, "int", "q", needs_kernel, "rwlock_t *" },
@@ -99,7 +100,6 @@ static const struct d_func funcs[] = {
 	/* known to DTrace, not here */
 	{ "d_path", D_F_UNSUP, 0, "string", ".", needs_kernel },
 	{ "ddi_pathname", D_F_UNSUP, 0, "string", ".", needs_kernel },
-	{ "pcap", D_F_UNSUP, 0, "void", ".", needs_kernel },
 };
 
 void d_funcs_init(struct d_compiler *c)

@@ -64,17 +64,24 @@ void d_layout_vars(struct d_compiler *c)
 
 /* ---- values ---- */
 
-bool d_is_interned(const struct d_node *n)
+/* The kernel finds execname where it runs. */
+static bool is_of_process(const struct d_node *n)
+{
+	return n->var->id == D_B_ENV + WIRE_ENV_EXECNAME || n->var->id == D_B_ENV + WIRE_ENV_PSARGS;
+}
+
+bool d_is_interned(const struct d_compiler *c, const struct d_node *n)
 {
 	if (n->kind == N_STR)
 		return true;
-	return n->kind == N_IDENT && n->var && n->var->kind == D_VAR_BUILTIN && d_is_string(n->type);
+	return (n->kind == N_IDENT && n->var && n->var->kind == D_VAR_BUILTIN && d_is_string(n->type)) &&
+		!(c->any_kernel && is_of_process(n));
 }
 
 /* probefunc and its like, of the record's own site. */
-static enum plan_val_kind site_kind(const struct d_node *n)
+static enum plan_val_kind site_kind(const struct d_compiler *c, const struct d_node *n)
 {
-	if (!d_is_interned(n) || n->kind == N_STR)
+	if (!d_is_interned(c, n) || n->kind == N_STR)
 		return PLAN_STR;
 	switch (n->var->id - D_B_ENV) {
 	case WIRE_ENV_PROBEPROV: return PLAN_PROBEPROV;
@@ -140,12 +147,13 @@ static struct plan_val node_val(const struct d_compiler *c, const struct d_node 
 	struct plan_val v = val_of(c, n->as_string ? c->t.string : n->type, ret_tail);
 	if (n->type->kind == D_T_STACK) {
 		v = (struct plan_val){ .kind = PLAN_USTACK, .depth = d_stack_frames(c, n) };
+		v.is_kernel = n->func->what == D_A_STACK;
 		v.strbytes = n->args && n->args->next ? (uint32_t)n->args->next->val : 0;
 		*ret_tail = 8 * v.depth;
 	} else if (n->type->kind == D_T_USYM) {
 		v = (struct plan_val){ .kind = sym_kind(n), .size = 8 };
 		*ret_tail = 0;
-	} else if (d_is_interned(n)) {
+	} else if (d_is_interned(c, n)) {
 		v = (struct plan_val){ .kind = PLAN_STR, .sref = true };
 		*ret_tail = 0;
 	}
@@ -172,6 +180,12 @@ static struct plan_val key_val(const struct d_compiler *c, const struct d_key *k
 	return v;
 }
 
+/* Of some process: which one has to be known. */
+static bool has_address(const struct plan_val *v)
+{
+	return (v->kind == PLAN_USTACK && !v->is_kernel) || (v->kind >= PLAN_USYM && v->kind <= PLAN_UFUNC);
+}
+
 static void layout_agg(struct d_compiler *c, struct d_agg *a, struct plan_agg *p)
 {
 	p->name = plan_str(c, a->name);
@@ -179,13 +193,20 @@ static void layout_agg(struct d_compiler *c, struct d_agg *a, struct plan_agg *p
 	p->key_cnt = a->key_cnt;
 	p->key_bytes = a->fixed_bytes = 8 * a->key_cnt;
 	p->is_signed = a->is_signed;
+	bool has_addrs = false;
 	for (uint32_t i = 0; i < a->key_cnt; i++) {
 		uint32_t tail;
 		p->keys[i] = key_val(c, &a->keys[i], &tail);
 		p->keys[i].off = 8 * i;
 		a->tail_bytes += tail;
 		a->keys[i].sref = p->keys[i].sref;
+		has_addrs |= has_address(&p->keys[i]);
 	}
+	p->pid_off = a->pid_off = WIRE_NONE;
+	if (!c->any_kernel || !has_addrs)
+		return;
+	p->pid_off = a->pid_off = p->key_bytes;
+	p->key_bytes = a->fixed_bytes += 8;
 }
 
 void d_layout_aggs(struct d_compiler *c)
@@ -236,6 +257,7 @@ static struct plan_act *add_act(struct d_rec_layout *r, struct d_node *n, enum p
 static void add_val(struct d_rec_layout *r, struct plan_act *a, struct plan_val v, uint32_t tail)
 {
 	bool is_str = v.kind == PLAN_STR || v.kind >= PLAN_PROBEPROV;
+	r->has_addrs |= has_address(&v);
 	r->nominal += is_str ? r->c->opts.strsize : 8 + tail;
 	if (v.kind < PLAN_PROBEPROV) {
 		v.off = r->fixed;
@@ -249,8 +271,8 @@ static void add_node(struct d_rec_layout *r, struct plan_act *a, struct d_node *
 {
 	uint32_t tail;
 	struct plan_val v = node_val(r->c, n, &tail);
-	if (v.kind == PLAN_STR && site_kind(n) != PLAN_STR)
-		v = (struct plan_val){ .kind = site_kind(n) };
+	if (v.kind == PLAN_STR && site_kind(r->c, n) != PLAN_STR)
+		v = (struct plan_val){ .kind = site_kind(r->c, n) };
 	add_val(r, a, v, tail);
 }
 
@@ -425,6 +447,11 @@ void d_layout_clause(struct d_rec_layout *r, struct d_node *clause)
 	layout_list(r, clause->r);
 	if (r->guard_cnt) {
 		r->pc->mask_off = r->fixed;
+		r->fixed += 8;
+	}
+	r->pc->pid_off = WIRE_NONE;
+	if (r->c->any_kernel && r->has_addrs) {
+		r->pc->pid_off = r->fixed;
 		r->fixed += 8;
 	}
 	r->pc->is_default = !clause->r;

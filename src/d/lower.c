@@ -223,6 +223,8 @@ static void lower_body(struct lw *l, struct d_node *n, const struct d_rec_layout
 		ir_set_rec_bytes(l->b, r->fixed + r->tail);
 		emit(l, IR_OP_REC, WIRE_NONE, WIRE_NONE, WIRE_NONE, r->fixed + r->tail, (uint16_t)r->fixed);
 	}
+	if (r->has_data && l->pc->pid_off != WIRE_NONE)
+		emit(l, IR_OP_STR, WIRE_NONE, lw_env(l, WIRE_ENV_PID), WIRE_NONE, l->pc->pid_off, 8);
 	if (r->guard_cnt)
 		l->mask = lw_const(l, 0);
 	lower_list(l, n->r);
@@ -286,6 +288,7 @@ void d_lower_program(struct d_compiler *c)
 	c->prog.plan.clauses = calloc(c->clause_cnt ? c->clause_cnt : 1, sizeof(*c->prog.plan.clauses));
 	if (!img->progs || !c->prog.plan.clauses || ir_image_intern(img, "", 0) == WIRE_NONE)
 		d_oom(c);
+	d_map_put(c, &c->strs, d_intern(c, "", 0), (void *)(uintptr_t)1);
 	img->prog_cnt = c->prog.plan.clause_cnt = c->clause_cnt;
 	for (struct d_node *n = c->tops; n; n = n->next)
 		if (n->kind == N_CLAUSE)

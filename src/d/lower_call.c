@@ -39,6 +39,15 @@ static uint32_t lower_inline(struct lw *l, struct d_node *n)
 	return v;
 }
 
+/* The size that copyinstr() is given counts the NUL, and is at most strsize; the helper counts characters. */
+static uint32_t copyinstr_max(struct lw *l, const struct d_node *n, uint32_t max)
+{
+	if (!n->is_const)
+		return lw_op(l, IR_OP_SUB, max, lw_op(l, IR_OP_SULT, lw_const(l, 1), max));
+	uint64_t m = (uint64_t)n->val < l->c->opts.strsize ? (uint64_t)n->val : l->c->opts.strsize;
+	return m > 1 ? lw_const(l, (int64_t)m - 1) : max;
+}
+
 uint32_t lw_subr(struct lw *l, struct d_node *n)
 {
 	enum ir_helper h = (enum ir_helper)n->func->what;
@@ -61,6 +70,8 @@ uint32_t lw_subr(struct lw *l, struct d_node *n)
 			args[cnt++] = *letter == 's' ? lw_str(l, a) : lw_addr(l, a);
 		a = a ? a->next : NULL;
 	}
+	if (h == IR_HELPER_copyinstr && n->args->next)
+		args[1] = copyinstr_max(l, n->args->next, (uint32_t)args[1]);
 	uint32_t v = lw_call(l, h, args, cnt);
 	return v != WIRE_NONE && d_is_int(n->type) ? lw_narrow(l, v, n->type) : v;
 }
@@ -83,7 +94,8 @@ static void put_node(struct lw *l, const struct plan_val *v, struct d_node *n)
 	if (v->kind >= PLAN_PROBEPROV)
 		return;
 	if (v->kind == PLAN_USTACK && n->func->what == D_A_STACK) {
-		return; /* of the kernel, which is not seen: no frames */
+		uint64_t args[] = { v->off, v->depth };
+		lw_call(l, IR_HELPER_rec_kstack, args, 2);
 	} else if (v->kind == PLAN_USTACK) {
 		uint64_t args[] = { v->off, v->depth, v->strbytes };
 		lw_call(l, IR_HELPER_rec_ustack, args, 3);
@@ -147,7 +159,7 @@ static void lower_helper(struct lw *l, const struct plan_act *act, struct d_node
 
 void lw_action(struct lw *l, struct d_node *n)
 {
-	const struct plan_act *act = &l->pc->acts[n->act];
+	const struct plan_act *act = l->pc->acts ? &l->pc->acts[n->act] : NULL; /* some clauses have none */
 	switch ((enum d_action)n->func->what) {
 	case D_A_PRINTF: case D_A_SYSTEM: case D_A_FREOPEN:
 		put_list(l, act, n->args->next);
@@ -224,6 +236,6 @@ void lw_agg_stmt(struct lw *l, struct d_node *n)
 		return;
 	}
 	if (slot != IR_NO_TUPLE)
-		lw_key_tuple(l, n->l->args, agg->keys, slot, true);
+		lw_key_tuple(l, n->l->args, agg->keys, slot, agg);
 	ir_emit(l->b, IR_OP_AGG, WIRE_NONE, v, w, agg->id, (uint16_t)slot);
 }

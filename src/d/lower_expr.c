@@ -17,9 +17,15 @@ static void set(struct lw *l, uint32_t dst, int64_t v)
 
 static uint32_t const_str(struct lw *l, const struct d_node *n)
 {
-	uint32_t len = n->len < l->c->opts.strsize ? n->len : l->c->opts.strsize;
-	uint32_t off = ir_image_intern(&l->c->prog.image, n->str, len);
-	if (off == WIRE_NONE) {
+	uint32_t len = n->len < l->c->opts.strsize ? n->len : l->c->opts.strsize, off;
+	const char *key = d_intern(l->c, n->str, len);
+	uintptr_t known = (uintptr_t)d_map_get(&l->c->strs, key);
+	if (known)
+		return lw_const(l, (int64_t)WIRE_SREF(WIRE_SREF_INTERN, known - 1));
+	off = ir_image_append(&l->c->prog.image, key, len);
+	if (off != WIRE_NONE) {
+		d_map_put(l->c, &l->c->strs, key, (void *)((uintptr_t)off + 1));
+	} else {
 		d_error(l->c, n->at, "D_LIMIT", "no room for this string: all constant strings can have at most "
 			"%u bytes", IR_STRS_MAX);
 		off = 0;

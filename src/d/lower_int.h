@@ -88,7 +88,9 @@ uint32_t lw_builtin(struct lw *, struct d_node *);
 uint32_t lw_binary(struct lw *, struct d_node *);
 uint32_t lw_arith(struct lw *, struct d_node *, enum d_tok_kind op, uint32_t a, uint32_t b);
 /* A tuple of @args in a slot; each key's type as given. */
-uint32_t lw_key_tuple(struct lw *, struct d_node *args, const struct d_key *keys, uint32_t slot, bool is_agg);
+/* @agg: NULL for an array's. */
+uint32_t lw_key_tuple(struct lw *, struct d_node *args, const struct d_key *keys, uint32_t slot, const struct d_agg *agg);
+uint32_t lw_env(struct lw *, enum wire_env);
 void lw_action(struct lw *, struct d_node *);
 void lw_agg_stmt(struct lw *, struct d_node *);
 uint32_t lw_agg_slot(struct lw *, const struct d_agg *);

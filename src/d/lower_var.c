@@ -2,6 +2,13 @@
 /* Variables and memory. */
 #include "d/lower_int.h"
 
+static uint32_t read_reg(struct lw *l, enum ir_op op, int64_t imm)
+{
+	uint32_t r = ir_vreg(l->b);
+	ir_emit(l->b, op, r, WIRE_NONE, WIRE_NONE, imm, 0);
+	return r;
+}
+
 /* ---- keys ---- */
 
 static bool in_tail(const struct d_key *k, bool is_agg)
@@ -16,11 +23,12 @@ static void put_field(struct lw *l, uint32_t slot, uint32_t field, uint32_t v)
 
 static void put_tail(struct lw *l, uint32_t slot, uint32_t field, struct d_node *n, uint32_t v)
 {
+	enum ir_helper frames = IR_HELPER_tuple_ustack;
 	if (n->type->kind == D_T_STACK && n->func->what == D_A_STACK)
-		return; /* of the kernel, which is not seen: no frames */
+		frames = IR_HELPER_tuple_kstack;
 	if (n->type->kind == D_T_STACK) {
 		uint64_t args[] = { slot, field, d_stack_frames(l->c, n) };
-		lw_call(l, IR_HELPER_tuple_ustack, args, 3);
+		lw_call(l, frames, args, 3);
 	} else if (d_is_whole(n->type) && !d_is_charptr(n->type)) {
 		uint64_t args[] = { slot, field, v, lw_const(l, d_resolve(n->type)->size) };
 		lw_call(l, IR_HELPER_tuple_mem, args, 4);
@@ -32,8 +40,14 @@ static void put_tail(struct lw *l, uint32_t slot, uint32_t field, struct d_node 
 
 /* All keys first, because making one can use other tuples; then the fields,
  * then the tail in the order of the keys. */
-uint32_t lw_key_tuple(struct lw *l, struct d_node *list, const struct d_key *keys, uint32_t slot, bool is_agg)
+uint32_t lw_env(struct lw *l, enum wire_env env)
 {
+	return read_reg(l, IR_OP_ENV, env);
+}
+
+uint32_t lw_key_tuple(struct lw *l, struct d_node *list, const struct d_key *keys, uint32_t slot, const struct d_agg *agg)
+{
+	bool is_agg = agg != NULL;
 	uint32_t cnt = 0, i = 0;
 	for (struct d_node *a = list; a; a = a->next)
 		cnt++;
@@ -44,8 +58,10 @@ uint32_t lw_key_tuple(struct lw *l, struct d_node *list, const struct d_key *key
 		else if (a->type->kind != D_T_STACK)
 			vals[i] = lw_as(l, a, keys[i].type);
 	}
-	uint64_t args[] = { slot, 8ul * cnt };
+	uint64_t args[] = { slot, agg ? agg->fixed_bytes : 8ul * cnt };
 	lw_call(l, IR_HELPER_tuple_begin, args, 2);
+	if (agg && agg->pid_off != WIRE_NONE)
+		put_field(l, slot, agg->pid_off, lw_env(l, WIRE_ENV_PID));
 	for (i = 0; i < cnt; i++)
 		if (!in_tail(&keys[i], is_agg))
 			put_field(l, slot, 8 * i, vals[i]);
@@ -64,7 +80,7 @@ static uint32_t array_tuple(struct lw *l, struct d_node *n)
 		strs += in_tail(&v->keys[i], false);
 	uint32_t fixed = 8 * v->key_cnt;
 	uint32_t slot = lw_tuple_slot(l, fixed, ir_tuple_bytes(fixed, strs, 0, l->c->opts.strsize));
-	return lw_key_tuple(l, n->args, v->keys, slot, false);
+	return lw_key_tuple(l, n->args, v->keys, slot, NULL);
 }
 
 /* ---- places ---- */
@@ -196,12 +212,10 @@ uint32_t lw_load_int(struct lw *l, const struct lw_place *from, uint32_t size, b
 	}
 }
 
-/* A string that is part of a variable, by its address: struct wire_str. */
 static uint32_t load_part_str(struct lw *l, const struct lw_place *p)
 {
-	uint32_t chars = lw_opk(l, IR_OP_ADD, lw_place_addr(l, p), offsetof(struct wire_str, s));
-	uint64_t args[] = { chars, lw_const(l, 0), lw_str_slot(l) };
-	return lw_call(l, IR_HELPER_copyinstr, args, 3);
+	uint64_t args[] = { lw_place_addr(l, p), lw_str_slot(l) };
+	return lw_call(l, IR_HELPER_var_str_load, args, 2);
 }
 
 /* Its handle, or 0 where its length says that it is NULL. */
@@ -304,13 +318,6 @@ uint32_t lw_store(struct lw *l, const struct lw_place *p, uint32_t v, const stru
 
 /* ---- built-in variables ---- */
 
-static uint32_t read_reg(struct lw *l, enum ir_op op, int64_t imm)
-{
-	uint32_t r = ir_vreg(l->b);
-	ir_emit(l->b, op, r, WIRE_NONE, WIRE_NONE, imm, 0);
-	return r;
-}
-
 static uint32_t read_ureg(struct lw *l, int64_t i)
 {
 	uint64_t k = (uint64_t)(i - WIRE_XMM0);
@@ -341,6 +348,10 @@ uint32_t lw_builtin(struct lw *l, struct d_node *n)
 		return lw_call(l, IR_HELPER_ustackdepth, NULL, 0);
 	if (what == D_B_ENV + WIRE_ENV_WALLTIMESTAMP)
 		return lw_call(l, IR_HELPER_walltimestamp, NULL, 0);
+	if (what == D_B_KSTACKDEPTH)
+		return lw_call(l, IR_HELPER_kstackdepth, NULL, 0);
+	if (what == D_B_KCALLER)
+		return lw_call(l, IR_HELPER_kcaller, NULL, 0);
 	if (what == D_B_ZERO)
 		return lw_const(l, 0);
 	return read_reg(l, IR_OP_ENV, what - D_B_ENV);

@@ -21,25 +21,11 @@ static bool enter(struct lw *l, const struct d_node *n)
 	return false;
 }
 
-uint32_t lw_xlated_member(struct lw *l, struct d_node *n)
-{
-	struct d_node *x = d_xlate_of(n->l);
-	struct d_var *param = x->type->xl->param;
-	if (!enter(l, n))
-		return lw_const(l, 0);
-	uint32_t old = bind(l, param, x->l);
-	uint32_t v = lw_as(l, n->xl_memb->expr, n->type);
-	param->reg = old;
-	l->expanding--;
-	return v;
-}
-
-uint32_t lw_inline_index(struct lw *l, struct d_node *n)
+/* What is given to the parameters of an inline; returns what they had. */
+static uint32_t *bind_keys(struct lw *l, struct d_node *n)
 {
 	struct d_var *v = n->var;
 	uint32_t *old = d_alloc(l->c, (v->key_cnt + 1ul) * sizeof(*old)), i = 0;
-	if (!enter(l, n))
-		return lw_const(l, 0);
 	/* All are computed before any is seen: they may be parameters of the same inline. */
 	for (struct d_node *a = n->args; a; a = a->next, i++)
 		old[i] = lw_as(l, a, v->params[i]->type);
@@ -48,11 +34,48 @@ uint32_t lw_inline_index(struct lw *l, struct d_node *n)
 		old[i] = v->params[i]->reg;
 		v->params[i]->reg = reg;
 	}
-	uint32_t r = lw_as(l, v->init, v->type);
-	for (i = 0; i < v->key_cnt; i++)
-		v->params[i]->reg = old[i];
+	return old;
+}
+
+static void unbind_keys(const struct d_node *n, const uint32_t *old)
+{
+	for (uint32_t i = 0; i < n->var->key_cnt; i++)
+		n->var->params[i]->reg = old[i];
+}
+
+uint32_t lw_inline_index(struct lw *l, struct d_node *n)
+{
+	if (!enter(l, n))
+		return lw_const(l, 0);
+	uint32_t *old = bind_keys(l, n);
+	uint32_t r = lw_as(l, n->var->init, n->var->type);
+	unbind_keys(n, old);
 	l->expanding--;
 	return r;
+}
+
+/* The inline with parameters that gives what is translated; NULL: none does. */
+static struct d_node *inline_index(struct d_node *n)
+{
+	while (n->kind == N_UNARY || (n->kind == N_IDENT && n->var && n->var->kind == D_VAR_INLINE))
+		n = n->kind == N_UNARY ? n->l : n->var->init;
+	return n->kind == N_INDEX && n->var && n->var->kind == D_VAR_INLINE ? n : NULL;
+}
+
+uint32_t lw_xlated_member(struct lw *l, struct d_node *n)
+{
+	struct d_node *x = d_xlate_of(n->l), *by = inline_index(n->l);
+	struct d_var *param = x->type->xl->param;
+	if (!enter(l, n))
+		return lw_const(l, 0);
+	uint32_t *keys = by ? bind_keys(l, by) : NULL;
+	uint32_t old = bind(l, param, x->l);
+	uint32_t v = lw_as(l, n->xl_memb->expr, n->type);
+	param->reg = old;
+	if (by)
+		unbind_keys(by, keys);
+	l->expanding--;
+	return v;
 }
 
 /* A structure that is assigned what is translated: all of its members. */

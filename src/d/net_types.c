@@ -20,7 +20,7 @@ static void member(struct d_compiler *c, struct d_type *sou, const char *name, s
 	*tail = m;
 }
 
-static struct d_type *weak_struct(struct d_compiler *c, const char *tag)
+struct d_type *d_net_weak_struct(struct d_compiler *c, const char *tag)
 {
 	struct d_type *t = d_type_new(c, D_T_STRUCT, name_of(c, tag), 0);
 	t->is_weak = true;
@@ -37,7 +37,7 @@ static void alias(struct d_compiler *c, const char *name, struct d_type *t)
 static void add_structs(struct d_compiler *c)
 {
 	const struct d_basics *b = &c->t;
-	struct d_type *in4 = weak_struct(c, "in_addr"), *in6 = weak_struct(c, "in6_addr");
+	struct d_type *in4 = d_net_weak_struct(c, "in_addr"), *in6 = d_net_weak_struct(c, "in6_addr");
 	struct d_type *u = d_type_new(c, D_T_UNION, NULL, 0);
 	member(c, in4, "s_addr", b->uint);
 	member(c, u, "u6_addr8", d_type_array(c, b->uchar, 16));

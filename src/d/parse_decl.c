@@ -100,7 +100,7 @@ static void check_member_type(struct d_parser *p, const struct declr *d)
 	struct d_type *t = d_resolve(d->type);
 	if (d->keys)
 		d_fail(p, d->at, "D_DECL_DYNOBJ", "cannot have dynamic member: %s", or_anon(d->name));
-	if (t->is_incomplete)
+	if (!d_complete(p->c, t))
 		d_fail(p, d->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s: %s", d_type_str(p->c, d->type),
 			or_anon(d->name));
 	if (t->kind == D_T_VOID || t->kind == D_T_FUNC)
@@ -197,7 +197,7 @@ static void parse_enumerators(struct d_parser *p, struct d_type *t)
 		*e = (struct d_enumerator){ name, (int32_t)val++, NULL };
 		*tail = e;
 		tail = &e->next;
-	} while (d_accept(p, T_COMMA));
+	} while (d_accept(p, T_COMMA) && p->tok.kind != T_RBRACE);
 	d_expect(p, T_RBRACE, "after the enumerators");
 }
 
@@ -308,12 +308,23 @@ static bool type_word(struct d_parser *p, struct d_words *w, struct specs *s)
 	return true;
 }
 
+/* "static inline" and the like: in C's headers inline is no storage class. */
+static bool is_c_inline(const struct d_parser *p, const struct specs *s, enum storage st)
+{
+	return st && s->storage && (st == ST_INLINE || s->storage == ST_INLINE) && d_in_header(p->c, p->tok.at);
+}
+
 static void parse_specs(struct d_parser *p, struct specs *s)
 {
 	struct d_words n = { 0 };
 	*s = (struct specs){ .at = p->tok.at };
 	for (;;) {
 		enum storage st = storage_of(p->tok.kind);
+		if (is_c_inline(p, s, st)) {
+			s->storage = s->storage == ST_INLINE ? st : s->storage;
+			d_next(p);
+			continue;
+		}
 		if (st && s->storage)
 			d_fail(p, p->tok.at, "D_DECL_CLASS", "only one storage class allowed in a declaration");
 		if (st) {
@@ -526,6 +537,32 @@ static struct d_node *decl_node(struct d_parser *p, enum d_node_kind kind, const
 	return n;
 }
 
+/* Headers of C define again what D has anyway. */
+static bool is_as(struct d_type *a, struct d_type *b)
+{
+	a = d_resolve(a);
+	b = d_resolve(b);
+	return d_type_same(a, b) || (d_is_int(a) && d_is_int(b) && a->size == b->size && a->is_signed == b->is_signed);
+}
+
+/* Functions that headers of C define are only declared. */
+static void skip_body(struct d_parser *p, struct specs *s, const struct declr *d)
+{
+	uint32_t depth = 0;
+	if (p->tok.kind != T_LBRACE || d_resolve(d->type)->kind != D_T_FUNC || !d_in_header(p->c, d->at))
+		return;
+	do {
+		depth += p->tok.kind == T_LBRACE;
+		depth -= p->tok.kind == T_RBRACE;
+		if (p->tok.kind == T_EOF)
+			d_unexpected(p, "the end of the function");
+		if (depth)
+			d_next(p);
+	} while (depth);
+	p->tok.kind = T_SEMI; /* so that the declaration ends with it */
+	s->storage = ST_EXTERN;
+}
+
 static void declare(struct d_parser *p, const struct specs *s, struct declr *d)
 {
 	if (!d->name)
@@ -541,7 +578,11 @@ static void declare(struct d_parser *p, const struct specs *s, struct declr *d)
 			d_fail(p, d->at, "D_DECL_IDRED", "global variable identifier redeclared: %s", d->name);
 		if (d->keys)
 			d_fail(p, d->at, "D_DECL_COMBO", "an associative array is no type");
-		if (d_typename(p->c, d->name))
+		struct d_type *old = d_typename(p->c, d->name);
+		bool again = old && d_in_header(p->c, d->at);
+		if (again && is_as(old, d->type))
+			return;
+		if (old && !(again && old->is_weak))
 			d_fail(p, d->at, "D_DECL_IDRED", "typedef redeclared: %s", d->name);
 		d_type_typedef(p->c, d->name, d->type);
 		decl_node(p, N_TYPEDEF, d);
@@ -578,6 +619,7 @@ void d_parse_decl(struct d_parser *p)
 	do {
 		struct declr d = { .type = s.type };
 		parse_declr(p, &d);
+		skip_body(p, &s, &d);
 		declare(p, &s, &d);
 	} while (d_accept(p, T_COMMA));
 	if (p->tok.kind != T_SEMI)

@@ -44,6 +44,8 @@ static struct d_node *parse_agg(struct d_parser *p)
 		n->args = d_parse_args(p, T_RBRACK);
 		if (!n->args)
 			d_fail(p, open, "D_SYNTAX", "syntax error: an aggregation's [ ] holds at least one key");
+		if (p->tok.kind == T_LBRACK)
+			d_fail(p, p->tok.at, "D_AGG_MDIM", "improper attempt to reference @%s as a multi-dimensional array", n->str);
 	}
 	return d_node_done(p, n);
 }
@@ -325,9 +327,9 @@ static struct d_node *parse_cond(struct d_parser *p)
 	struct d_node *q = d_node_new(p, N_COND, p->tok.at);
 	q->l = n;
 	d_next(p);
+	d_enter(p);
 	q->r = d_parse_expr(p);
 	d_expect(p, T_COLON, "of the conditional");
-	d_enter(p);
 	q->third = parse_cond(p);
 	q->at.seen = d_seen(p);
 	d_leave(p);

@@ -65,7 +65,7 @@ static void split_desc(struct d_parser *p, struct d_node *n)
 
 void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
 {
-	struct d_node *n = d_node_new(p, N_PDESC, p->tok.at), **tail = &clause->args;
+	struct d_node *n = d_node_new(p, N_PDESC, p->tok.at), **tail = clause->args ? p->desc_tail : &clause->args;
 	if (p->tok.kind != T_PDESC)
 		d_unexpected(p, "a probe description");
 	n->str = p->tok.str;
@@ -78,7 +78,8 @@ void d_parse_pdesc(struct d_parser *p, struct d_node *clause)
 		split_desc(p, n);
 	if (p->c->opts.types.described)
 		p->c->opts.types.described(p->c->opts.types.arg, n->desc);
-	while (*tail)
-		tail = &(*tail)->next;
+	if (p->c->opts.types.in_kernel)
+		p->c->any_kernel |= p->c->opts.types.in_kernel(p->c->opts.types.arg, n->desc);
 	*tail = n;
+	p->desc_tail = &n->next;
 }

@@ -118,14 +118,26 @@ struct d_stability d_stability_of(const struct d_node *n)
 /* Parts of a description that are given; the provider's own part always is. */
 static struct d_stability of_desc(const struct plan_probe_desc *d)
 {
+#define SDT(prov, names) { prov, { EVOLVING, EVOLVING, ISA }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN }, \
+		{ names, names, ISA } }
 	static const struct {
 		const char *prov;
-		struct d_stability own, mod, func;
+		struct d_stability own, mod, func, name;
 	} table[] = {
-		{ "dtrace", { STABLE, STABLE, COMMON }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN } },
-		{ "profile", { EVOLVING, EVOLVING, COMMON }, { UNSTABLE, UNSTABLE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN } },
-		{ "pid", { EVOLVING, EVOLVING, ISA }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN } },
+		{ "dtrace", { STABLE, STABLE, COMMON }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN },
+		  { STABLE, STABLE, COMMON } },
+		{ "profile", { EVOLVING, EVOLVING, COMMON }, { UNSTABLE, UNSTABLE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN },
+		  { EVOLVING, EVOLVING, COMMON } },
+		{ "pid", { EVOLVING, EVOLVING, ISA }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN },
+		  { EVOLVING, EVOLVING, ISA } },
+		{ "syscall", { EVOLVING, EVOLVING, COMMON }, { PRIVATE, PRIVATE, UNKNOWN }, { PRIVATE, PRIVATE, ISA },
+		  { EVOLVING, EVOLVING, COMMON } },
+		{ "cpc", { EVOLVING, EVOLVING, COMMON }, { UNSTABLE, UNSTABLE, UNKNOWN }, { PRIVATE, PRIVATE, UNKNOWN },
+		  { EVOLVING, EVOLVING, COMMON } },
+		SDT("sdt", PRIVATE), SDT("rawtp", PRIVATE), SDT("proc", EVOLVING), SDT("sched", EVOLVING), SDT("io", EVOLVING),
+		SDT("lockstat", EVOLVING), SDT("ip", EVOLVING), SDT("tcp", EVOLVING), SDT("udp", EVOLVING),
 	};
+#undef SDT
 	/* Whoever does not name the provider relies on there being no other. */
 	const char *prov = strpbrk(d->prov, "*?[") ? "" : d->prov;
 	for (size_t i = 0; i < ARRAY_CNT(table); i++) {
@@ -133,15 +145,31 @@ static struct d_stability of_desc(const struct plan_probe_desc *d)
 			continue;
 		struct d_stability s = table[i].own;
 		s = *d->mod ? least(s, table[i].mod) : s;
-		return *d->func ? least(s, table[i].func) : s;
+		s = *d->func ? least(s, table[i].func) : s;
+		return *d->name ? least(s, table[i].name) : s;
 	}
 	return (struct d_stability){ UNSTABLE, UNSTABLE, COMMON };
+}
+
+static bool is_sdt(const char *prov)
+{
+	static const char *const names[] = { "proc", "sched", "io", "lockstat", "ip", "tcp", "udp" };
+	for (size_t i = 0; i < ARRAY_CNT(names); i++)
+		if (!strcmp(prov, names[i]))
+			return true;
+	return false;
 }
 
 void d_stability_probe(const struct plan_probe_desc *d, struct d_stability *ret_desc, struct d_stability *ret_args)
 {
 	*ret_desc = of_desc(d);
-	*ret_args = !strncmp(d->prov, "pid", 3) ? private : !strcmp(d->prov, "dtrace") ? stable :
+	const struct d_stability isa = { PRIVATE, PRIVATE, ISA };
+	if (is_sdt(d->prov))
+		*ret_args = (struct d_stability){ EVOLVING, EVOLVING, ISA };
+	else if (!strcmp(d->prov, "syscall") || !strcmp(d->prov, "sdt") || !strcmp(d->prov, "rawtp"))
+		*ret_args = isa;
+	else
+		*ret_args = !strncmp(d->prov, "pid", 3) ? private : !strcmp(d->prov, "cpc") ? evolving : !strcmp(d->prov, "dtrace") ? stable :
 		!strcmp(d->prov, "profile") ? evolving : (struct d_stability){ UNSTABLE, UNSTABLE, COMMON };
 }
 

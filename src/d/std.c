@@ -58,7 +58,6 @@ struct d_var *d_std_name(struct d_compiler *c, const char *name)
 
 /* Members without a conversion are of the kernel: to use them is an error that says so. */
 static const char std_text[] =
-	"struct task_struct;\n"
 	"typedef struct timestruc { long tv_sec; long tv_nsec; } timestruc_t;\n"
 	"typedef struct lwpsinfo {\n"
 	"	int pr_flag; int pr_lwpid; uintptr_t pr_addr; uintptr_t pr_wchan; char pr_stype; char pr_state; char pr_sname;\n"
@@ -92,19 +91,43 @@ static const char std_text[] =
 	"translator cpuinfo_t < processorid_t C > { cpu_id = C; cpu_pset = 0; cpu_lgrp = 0; };\n"
 	"inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);\n";
 
+/* Its text is not read yet: a word of a provider has to do. */
+static bool names_kernel(const struct d_source *s)
+{
+	static const char *const provs[] = { "syscall", "sdt", "rawtp", "proc", "sched", "io", "profile", "fbt", "cpc",
+		"lockstat", "ip", "tcp", "udp" };
+	for (size_t i = 0; i < ARRAY_CNT(provs); i++) {
+		size_t len = strlen(provs[i]);
+		for (const char *p = s->text; (p = strstr(p, provs[i])); p += len)
+			if (p[len] == ':' || (p[len] == '-' && provs[i][1] == 'r') || s->kind != D_SRC_PROGRAM)
+				return true;
+	}
+	return false;
+}
+
 /* For scripts that name something of it and do not make it themselves. */
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 {
 	static const char *const uses[] = { "psinfo", "cpuinfo", "curcpu", "PR_MODEL_" };
+	static const char *const kernel_uses[] = { "args", "fds", "fileinfo", "bufinfo", "devinfo", "CLD_", "O_", "B_", "PR_", "pset",
+		"chip", "lgrp" };
 	static const char *const makes[] = { "struct psinfo", "struct lwpsinfo", "struct cpuinfo", "translator psinfo_t" };
 	static const struct d_source std = { .name = "(built in)", .text = std_text, .kind = D_SRC_LIBRARY };
-	bool wanted = false;
+	static const struct d_source kernel = { .name = "(built in)", .text = d_std_kernel, .kind = D_SRC_LIBRARY };
+	static const struct d_source net = { .name = "(built in)", .text = d_std_kernel_net, .kind = D_SRC_LIBRARY };
+	bool wanted = false, in_kernel = false, in_net = false;
 	for (uint32_t i = 0; i < cnt; i++) {
 		for (size_t w = 0; w < ARRAY_CNT(uses); w++)
 			wanted |= strstr(srcs[i].text, uses[w]) != NULL;
+		if (names_kernel(&srcs[i])) {
+			in_kernel = true;
+			in_net |= strstr(srcs[i].text, "ip:") != NULL;
+			for (size_t w = 0; w < ARRAY_CNT(kernel_uses); w++)
+				wanted |= strstr(srcs[i].text, kernel_uses[w]) != NULL;
+		}
 		for (size_t w = 0; w < ARRAY_CNT(makes); w++)
 			if (strstr(srcs[i].text, makes[w]))
 				return NULL;
 	}
-	return wanted ? &std : NULL;
+	return !wanted ? NULL : in_net ? &net : in_kernel ? &kernel : &std;
 }

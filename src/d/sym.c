@@ -38,16 +38,15 @@ static const struct {
 	{ "ppid", "pid_t", D_B_ENV + WIRE_ENV_PPID }, { "uid", "uid_t", D_B_ENV + WIRE_ENV_UID },
 	{ "gid", "gid_t", D_B_ENV + WIRE_ENV_GID }, { "cpu", "processorid_t", D_B_ENV + WIRE_ENV_CPU },
 	{ "execname", "string", D_B_ENV + WIRE_ENV_EXECNAME },
+	{ "__in_kernel", "int", D_B_ENV + WIRE_ENV_IN_KERNEL },
 	{ "__psargs", "string", D_B_ENV + WIRE_ENV_PSARGS }, /* for curpsinfo->pr_psargs */
 	{ "probeprov", "string", D_B_ENV + WIRE_ENV_PROBEPROV }, { "probemod", "string", D_B_ENV + WIRE_ENV_PROBEMOD },
 	{ "probefunc", "string", D_B_ENV + WIRE_ENV_PROBEFUNC }, { "probename", "string", D_B_ENV + WIRE_ENV_PROBENAME },
 	{ "id", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "epid", "uint64_t", D_B_EPID },
 	{ "ucaller", "uint64_t", D_B_UCALLER }, { "errno", "int", D_B_ERRNO }, { "ipl", "uint_t", D_B_ZERO },
 	{ "vtimestamp", "uint64_t", D_B_VTIMESTAMP }, { "curthread", "uint64_t", D_B_CURTHREAD },
-	{ "ustackdepth", "uint32_t", D_B_USTACKDEPTH }, { "stackdepth", "uint32_t", D_B_ZERO },
-	{ "caller", "uintptr_t", D_B_ZERO },
-	/* Known to DTrace, not here: they need the kernel. */
-	{ "fds", "uint64_t", D_B_UNSUP },
+	{ "ustackdepth", "uint32_t", D_B_USTACKDEPTH }, { "stackdepth", "uint32_t", D_B_KSTACKDEPTH },
+	{ "caller", "uintptr_t", D_B_KCALLER },
 };
 
 static const struct {
@@ -91,6 +90,10 @@ static struct d_var *add_builtin(struct d_compiler *c, const char *name, const c
 
 void d_syms_init(struct d_compiler *c)
 {
+	/* What it has is looked up when somebody asks. */
+	struct d_type *task = d_net_weak_struct(c, d_intern(c, "task_struct", 11));
+	task->is_incomplete = true;
+	c->task_ptr = d_type_ptr(c, task);
 	for (uint32_t i = 0; i < D_PREC_CNT; i++) {
 		char name[8] = { 'a', 'r', 'g', (char)('0' + i) };
 		add_builtin(c, name, "int64_t", D_B_ARG0 + i);

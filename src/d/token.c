@@ -22,6 +22,10 @@ const char *d_tok_text(enum d_tok_kind k)
 
 enum d_tok_kind d_keyword(const char *s, size_t len)
 {
+	static const char *const reserved[] = { "__signed__", "__const__", "__volatile__", "__restrict__", "__inline__" };
+	for (size_t i = 0; len > 2 && i < ARRAY_CNT(reserved); i++) /* as headers write them */
+		if (!strncmp(reserved[i], s, len) && (!reserved[i][len] || !strcmp(&reserved[i][len], "__")))
+			return d_keyword(s + 2, len - (reserved[i][len] ? 2 : 4));
 	for (int k = T_KEY_FIRST; k < T_CNT; k++)
 		if (!strncmp(texts[k], s, len) && !texts[k][len])
 			return (enum d_tok_kind)k;
@@ -86,7 +90,7 @@ void d_lex_number(struct d_parser *p, struct d_tok *t)
 				number_len(s + t->at.off), s + t->at.off);
 	}
 	if (!parse_suffix(p, t))
-		d_fail(p, d_here(p, p->pos), "D_INT_DIGIT", "'%c' is not valid in an integer constant", s[p->pos]);
+		d_fail(p, d_here(p, p->pos), "D_SYNTAX", "'%c' is not valid in an integer constant", s[p->pos]);
 }
 
 /* What stands behind a backslash, to @to; pos stands on it.  Backslashes that mean nothing stay, as in DTrace. */
@@ -135,11 +139,19 @@ static struct d_place behind_line(struct d_place at)
 	return at;
 }
 
+/* Characters up to the closing quote, or to where it should have been. */
+static size_t string_room(const char *s, char quote)
+{
+	size_t n = 0;
+	while (s[n] && s[n] != quote && s[n] != '\n')
+		n += s[n] == '\\' && s[n + 1] && s[n + 1] != '\n' ? 2 : 1;
+	return n;
+}
+
 void d_lex_string(struct d_parser *p, struct d_tok *t)
 {
 	char quote = p->text[p->pos++];
-	size_t cap = strcspn(p->text + p->pos, "\n");
-	char *buf = d_alloc(p->c, cap + 2);
+	char *buf = d_alloc(p->c, string_room(p->text + p->pos, quote) + 2);
 	size_t len = 0;
 	while (p->text[p->pos] != quote) {
 		if (!p->text[p->pos])

@@ -51,7 +51,7 @@ static void add_typedefs(struct d_compiler *c)
 		{ "__s16", b->short_ }, { "__s32", b->int_ }, { "__s64", b->llong },
 	};
 	for (size_t i = 0; i < ARRAY_CNT(defs); i++)
-		d_type_typedef(c, d_intern(c, defs[i].name, strlen(defs[i].name)), defs[i].base);
+		d_type_typedef(c, d_intern(c, defs[i].name, strlen(defs[i].name)), defs[i].base)->is_weak = true;
 }
 
 void d_types_init(struct d_compiler *c)
@@ -327,6 +327,8 @@ const struct d_member *d_member_find(struct d_type *t, const char *name, uint32_
 {
 	t = d_resolve(t);
 	d_ext_load(t);
+	if (t->lacks == name) /* unions of unions: each is looked through once, not once for each way to it */
+		return NULL;
 	for (const struct d_member *m = t->members; m; m = m->next) {
 		if (m->name == name) {
 			*ret_off = m->off;
@@ -339,5 +341,6 @@ const struct d_member *d_member_find(struct d_type *t, const char *name, uint32_
 			return in;
 		}
 	}
+	t->lacks = t->is_incomplete ? NULL : name;
 	return NULL;
 }

@@ -71,6 +71,20 @@ static pid_t live_task(pid_t pid)
 	return ret;
 }
 
+#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
+
+/* A program that is just ending has given its memory back already, as kernel threads never had any. */
+static int no_program(pid_t pid, pid_t tid, struct err *reterr)
+{
+	char path[64], buf[512];
+	unsigned flags = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	char *p = read_file(path, buf, sizeof(buf)) < 0 ? NULL : strrchr(buf, ')');
+	if (p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & PF_KTHREAD)
+		return err_setf(reterr, -EINVAL, "process %d is a kernel thread; only programs can be traced", (int)pid);
+	return err_setf(reterr, -ESRCH, "process %d has ended", (int)pid);
+}
+
 static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 {
 	char path[64];
@@ -78,7 +92,7 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/exe", (int)pid, (int)tid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
-		return err_setf(reterr, -EINVAL, "process %d is a kernel thread; only programs can be traced", (int)pid);
+		return no_program(pid, tid, reterr);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		return err_setf(reterr, -EPERM,
 				"not permitted to trace process %d: it belongs to another user or is privileged; "
@@ -95,13 +109,17 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	return 0;
 }
 
-static int check_tracer(pid_t pid, pid_t tid, struct err *reterr)
+int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr)
 {
 	long tracer = inject_status_field(pid, tid, "TracerPid");
-	if (tracer > 0)
-		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (gdb, strace?); end that first",
-				(int)pid, tracer);
-	return 0;
+	char path[64], name[32];
+	if (tracer <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%ld/comm", tracer);
+	int n = read_file(path, name, sizeof(name));
+	name[n > 0 ? n - 1 : 0] = 0;
+	return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already%s%s%s; end that first", (int)pid, tracer,
+			n > 0 ? " (" : "", name, n > 0 ? ")" : "");
 }
 
 int inject_check_target(pid_t pid, struct err *reterr)
@@ -116,7 +134,7 @@ int inject_check_target(pid_t pid, struct err *reterr)
 	if (!tid)
 		return err_setf(reterr, -ESRCH, "process %d has ended (it is a zombie that waits for its parent)", (int)pid);
 	int r = check_class(pid, tid, reterr);
-	return r ? r : check_tracer(pid, tid, reterr);
+	return r ? r : inject_check_tracer(pid, tid, reterr);
 }
 
 static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
@@ -126,6 +144,11 @@ static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
 	in->mem_fd = open(path, O_RDWR | O_CLOEXEC);
 	if (in->mem_fd >= 0)
 		return 0;
+	if (errno == ENOENT || errno == ESRCH) { /* the thread has ended meanwhile, or all have */
+		pid_t other = live_task(in->pid);
+		return other && other != tid ? open_mem(in, other, reterr) :
+			err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
+	}
 	if (errno != EACCES && errno != EPERM)
 		return err_setf(reterr, -errno, "cannot open the memory of process %d: %s", (int)in->pid, strerror(errno));
 	char scope[16] = "";
@@ -175,10 +198,10 @@ void inject_free(struct inject *in)
 	free(in);
 }
 
-int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
+int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
 {
 	int r = inject_check_target(pid, reterr);
-	if (r)
+	if (r && r != -EBUSY)
 		return r;
 	struct inject *in = inject_new(pid);
 	if (!in)
@@ -190,6 +213,12 @@ int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
 	}
 	*ret = in;
 	return 0;
+}
+
+int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
+{
+	int r = inject_check_target(pid, reterr);
+	return r ? r : inject_look(pid, ret, reterr);
 }
 
 void inject_detach(struct inject *in)

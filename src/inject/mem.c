@@ -23,21 +23,23 @@ int inject_read(struct inject *in, uint64_t addr, void *buf, size_t bytes, struc
 }
 
 /* The way that works where the kernel keeps /proc/PID/mem from writing text. */
-static int poke(struct inject *in, uint64_t addr, uint8_t byte)
+static int poke(struct inject *in, uint64_t addr, const uint8_t *p, size_t bytes)
 {
-	uint64_t at = align_down(addr, 8);
-	union {
-		long word;
-		uint8_t b[8];
-	} u;
-	if (!in->stopped)
-		return -EIO;
-	errno = 0;
-	u.word = ptrace(PTRACE_PEEKDATA, in->threads[0].tid, at, 0);
-	if (errno)
-		return -errno;
-	u.b[addr - at] = byte;
-	return ptrace(PTRACE_POKEDATA, in->threads[0].tid, at, u.word) ? -errno : 0;
+	pid_t tid = in->stopped ? in->threads[0].tid : 0;
+	for (size_t done = 0; done < bytes;) {
+		uint64_t at = align_down(addr + done, 8), off = addr + done - at;
+		size_t n = 8 - off < bytes - done ? 8 - off : bytes - done;
+		long old, word;
+		errno = 0;
+		old = word = tid ? ptrace(PTRACE_PEEKDATA, tid, at, 0) : 0;
+		if (errno || !tid)
+			return -EIO;
+		memcpy((uint8_t *)&word + off, p + done, n);
+		if (word != old && ptrace(PTRACE_POKEDATA, tid, at, word))
+			return -EIO;
+		done += n;
+	}
+	return 0;
 }
 
 int inject_write(struct inject *in, uint64_t addr, const void *buf, size_t bytes, struct err *reterr)
@@ -49,10 +51,10 @@ int inject_write(struct inject *in, uint64_t addr, const void *buf, size_t bytes
 			continue;
 		if (!n)
 			return inject_gone(in, reterr);
-		if (n < 0 && poke(in, addr + done, p[done]))
+		if (n < 0 && poke(in, addr + done, p + done, bytes - done))
 			return err_setf(reterr, -EIO, "cannot write memory of process %d at 0x%llx (a file that is mapped "
 					"shared?)", (int)in->pid, (unsigned long long)(addr + done));
-		done += n < 0 ? 1 : (size_t)n;
+		done += n < 0 ? bytes - done : (size_t)n;
 	}
 	return 0;
 }

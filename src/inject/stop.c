@@ -28,7 +28,8 @@
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
 #endif
-#define STOP_PATIENCE_NS 2000000000ull
+#define STOP_PATIENCE_NS 2000000000ull /* longer than the other: who waited that long does not try again */
+#define TRACER_PATIENCE_NS 500000000ull
 #define KERNEL_ERESTARTNOHAND 514
 
 static uint64_t now_ns(void)
@@ -80,10 +81,9 @@ static int seize(struct inject *in, pid_t tid, struct err *reterr)
 	char st = inject_task_state(in->pid, tid);
 	if (e == ESRCH || !st || st == 'Z' || st == 'X')
 		return 0;
-	long tracer = inject_status_field(in->pid, tid, "TracerPid");
-	if (tracer > 0)
-		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (gdb, strace?); end that first",
-				(int)in->pid, tracer);
+	int r = inject_check_tracer(in->pid, tid, reterr);
+	if (r)
+		return r;
 	return err_setf(reterr, -e, "not permitted to trace process %d (%s); run as its user, or as root (CAP_SYS_PTRACE)",
 			(int)in->pid, strerror(e));
 }
@@ -208,13 +208,9 @@ static bool memory_gone(const struct inject *in)
 	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
 }
 
-int inject_stop(struct inject *in, struct err *reterr)
+static int try_stop(struct inject *in, struct err *reterr)
 {
 	int r;
-	if (in->stopped)
-		return 0;
-	if (in->exited || in->execed || memory_gone(in))
-		return inject_gone(in, reterr);
 	while ((r = seize_new(in, reterr)) > 0)
 		if ((r = wait_threads(in, reterr)) < 0)
 			break;
@@ -228,6 +224,23 @@ int inject_stop(struct inject *in, struct err *reterr)
 	}
 	in->stopped = true;
 	return 0;
+}
+
+/* Another tracer may be there only for a moment: a second controller that finds us, and goes. */
+int inject_stop(struct inject *in, struct err *reterr)
+{
+	uint64_t end = now_ns() + TRACER_PATIENCE_NS;
+	const struct timespec nap = { 0, 5000000 };
+	if (in->stopped)
+		return 0;
+	if (in->exited || in->execed || memory_gone(in))
+		return inject_gone(in, reterr);
+	for (;;) {
+		int r = try_stop(in, reterr);
+		if (r != -EBUSY || now_ns() > end)
+			return r;
+		nanosleep(&nap, NULL);
+	}
 }
 
 /* Only a stopped thread can be detached from.  One that we gave up waiting for

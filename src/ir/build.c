@@ -155,7 +155,7 @@ static uint32_t find_str(const struct ir_image *img, const char *s, size_t len)
 	return WIRE_NONE;
 }
 
-static uint32_t append_str(struct ir_image *img, const char *s, size_t len)
+uint32_t ir_image_append(struct ir_image *img, const char *s, size_t len)
 {
 	if (len > IR_STRS_MAX || img->str_bytes + str_bytes(len) > IR_STRS_MAX)
 		return WIRE_NONE;
@@ -175,10 +175,10 @@ static uint32_t append_str(struct ir_image *img, const char *s, size_t len)
 
 uint32_t ir_image_intern(struct ir_image *img, const char *s, size_t len)
 {
-	if (!img->str_bytes && append_str(img, "", 0) == WIRE_NONE)
+	if (!img->str_bytes && ir_image_append(img, "", 0) == WIRE_NONE)
 		return WIRE_NONE;
 	uint32_t off = find_str(img, s, len);
-	return off != WIRE_NONE ? off : append_str(img, s, len);
+	return off != WIRE_NONE ? off : ir_image_append(img, s, len);
 }
 
 void ir_image_layout(const struct ir_image *img, struct wire_layout_in *in)

@@ -181,6 +181,8 @@ void ir_image_deinit(struct ir_image *); /* frees all that its pointers own */
 /* Interns @s in the image's constant strings ("" comes first by itself);
  * returns its offset, or WIRE_NONE: no memory, or more than IR_STRS_MAX. */
 uint32_t ir_image_intern(struct ir_image *, const char *s, size_t len);
+/* The same without a look at what is there, which takes time: the caller keeps account of it. */
+uint32_t ir_image_append(struct ir_image *, const char *s, size_t len);
 
 /* Fills what the image determines of the input of wire_layout(); leaves the
  * rest.  str_cap becomes the image's own strings. */

@@ -317,6 +317,8 @@ static bool call_is_pure(int64_t h)
 	case IR_HELPER_uaddr_caller:
 	case IR_HELPER_errno:
 	case IR_HELPER_ustackdepth:
+	case IR_HELPER_kstackdepth:
+	case IR_HELPER_kcaller:
 	case IR_HELPER_curthread:
 	case IR_HELPER_xmm:
 	case IR_HELPER_var_addr:

@@ -28,6 +28,7 @@ struct plan_val {
 	bool is_signed;
 	bool is_float;  /* the bytes are a float, double or long double */
 	bool sref;
+	bool is_kernel; /* PLAN_USTACK: the addresses are of the kernel */
 	uint32_t depth; /* ustack frames asked for */
 	uint32_t strbytes; /* ustack(n, m): m */
 };
@@ -86,6 +87,8 @@ struct plan_clause {
 	bool speculates;   /* the payload has at spec_off the token of the record's speculation, or 0 */
 	uint32_t spec_off;
 	uint32_t spec_bytes; /* what such a record counts for the size of its speculation */
+	uint32_t pid_off;  /* of the process whose addresses are in the record, where that is not the one that ran
+	                    * the program; WIRE_NONE: no such addresses */
 	bool is_default;   /* empty body: prints only the probe's line */
 	/* Probe descriptions, as written after macro expansion. */
 	struct plan_probe_desc {
@@ -101,6 +104,7 @@ struct plan_agg {
 	struct plan_val *keys; /* owned */
 	uint32_t key_cnt;
 	uint32_t key_bytes; /* of the fixed part */
+	uint32_t pid_off; /* as in struct plan_clause */
 	bool is_signed;     /* of the aggregated value, for sum, min, max */
 };
 

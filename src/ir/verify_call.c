@@ -14,6 +14,7 @@ int ir_tuple_arg(enum ir_helper h)
 	case IR_HELPER_tuple_str:
 	case IR_HELPER_tuple_mem:
 	case IR_HELPER_tuple_ustack:
+	case IR_HELPER_tuple_kstack:
 		return 0;
 	case IR_HELPER_dyn_load:
 	case IR_HELPER_dyn_store:
@@ -233,14 +234,19 @@ static int check_consts(struct ir_verify *v, uint32_t insn, enum ir_helper h)
 	case IR_HELPER_var_zero:
 		return check_max(v, insn, 1, IR_GLOBAL_MAX);
 	case IR_HELPER_tuple_ustack:
+	case IR_HELPER_tuple_kstack:
 		return check_max(v, insn, 2, IR_FRAMES_MAX);
 	case IR_HELPER_rec_mem:
 		return check_rec_mem(v, insn);
 	case IR_HELPER_rec_ustack:
 		return check_rec_ustack(v, insn);
+	case IR_HELPER_rec_kstack:
+		return check_max(v, insn, 1, IR_FRAMES_MAX);
 	case IR_HELPER_arg:
 		return check_arg(v, insn);
 	case IR_HELPER_hook_dl:
+	case IR_HELPER_hook_exec:
+	case IR_HELPER_hook_guard:
 		return ir_verify_fail(v, insn, "programs cannot call %s", ir_helper(h)->name);
 	default:
 		return 0;

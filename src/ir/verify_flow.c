@@ -174,7 +174,7 @@ static int flow_tuple_call(struct flow *f, uint32_t insn, enum ir_helper h, cons
 	r = need_field(f, insn, args[1], f->v->tuples[t].fixed);
 	if (r < 0)
 		return r;
-	return use_tuple(f, insn, t, h == IR_HELPER_tuple_ustack ? 8 * args[2] : ir_tail_bytes(f->v->img->strsize));
+	return use_tuple(f, insn, t, h == IR_HELPER_tuple_ustack || h == IR_HELPER_tuple_kstack ? 8 * args[2] : ir_tail_bytes(f->v->img->strsize));
 }
 
 static int flow_call(struct flow *f, uint32_t insn)
@@ -188,7 +188,8 @@ static int flow_call(struct flow *f, uint32_t insn)
 	for (uint32_t i = 0; !r && i < in->b; i++)
 		if (ir_arg_is_vreg(d->args[i]))
 			r = need_reg(f, insn, args[i]);
-	if (!r && (h == IR_HELPER_rec_str || h == IR_HELPER_rec_mem || h == IR_HELPER_rec_ustack)) {
+	if (!r && (h == IR_HELPER_rec_str || h == IR_HELPER_rec_mem || h == IR_HELPER_rec_ustack ||
+		   h == IR_HELPER_rec_kstack)) {
 		r = need_record(f, insn);
 		if (!r)
 			r = need_field(f, insn, args[0], f->cur->rec_fixed);

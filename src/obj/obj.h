@@ -96,6 +96,8 @@ const struct obj_range *obj_range_at(struct obj_proc *, struct obj_module *, uin
  * if none is, as this very process resolves it, where it has the same library.
  * 0, or -ENOENT: nobody has resolved it yet. */
 int obj_ifunc_target(struct obj_proc *, struct obj_module *, const struct obj_sym *sym, uint64_t *ret_addr);
+/* Whether it was compiled from Go, or has parts that were. */
+bool obj_module_is_go(struct obj_proc *, struct obj_module *);
 /* Landing pads of C++ exceptions (.gcc_except_table) of the function at @addr:
  * stores at most @cap sorted addresses, returns how many there are, or -errno. */
 int obj_landing_pads(struct obj_proc *, struct obj_module *, uint64_t func_addr, uint64_t *ret, uint32_t cap);
@@ -122,6 +124,26 @@ int obj_unwind_rows(struct obj_proc *, struct obj_module *, uint64_t map_start, 
 
 /* Value of a symbol that need not be a function, e.g. _thread_db_pthread_tid. -ENOENT. */
 int obj_module_find(struct obj_proc *, struct obj_module *, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes);
+
+/* The 8-byte words of a section, pointers in them as vaddrs, malloc'ed; -ENOENT: the file has none of that name. */
+int obj_module_words(struct obj_proc *, struct obj_module *, const char *section, uint64_t **ret, uint64_t *ret_cnt);
+/* The module's build-id; its length, 0: it has none. */
+#define OBJ_LINES_ID_MAX 64
+uint32_t obj_module_build_id(struct obj_proc *, struct obj_module *, uint8_t ret[OBJ_LINES_ID_MAX]);
+
+/* Source lines of a file (with debug information, in it or apart). */
+struct obj_lines;
+struct obj_line {
+	const char *func; /* demangled; NULL: unknown. Strings live as long as the obj_lines. */
+	const char *file; /* NULL: unknown */
+	uint32_t line;
+	bool inlined;     /* into the next one */
+};
+int obj_lines_open(const char *path, struct obj_lines **ret); /* 0 or -errno */
+void obj_lines_close(struct obj_lines *); /* NULL is fine */
+uint32_t obj_lines_build_id(struct obj_lines *, uint8_t ret[OBJ_LINES_ID_MAX]);
+/* The function at @vaddr, as the file counts, and those it was inlined into; innermost first. How many, 0: nothing is known. */
+uint32_t obj_lines_at(struct obj_lines *, uint64_t vaddr, struct obj_line *ret, uint32_t cap);
 
 /* A place that the program itself declares a probe (USDT): a note of sys/sdt.h. */
 struct obj_usdt {

@@ -144,6 +144,7 @@ struct obj_mod {
 	uint8_t *note; /* ELF header and program headers as in memory, to know the file by */
 	uint32_t note_bytes;
 
+	bool is_go; /* with has_syms */
 	bool has_syms, has_frames, has_ranges, has_gots;
 	struct obj_sym *syms;
 	uint64_t *max_end; /* greatest end of syms[0..i] */
@@ -187,6 +188,10 @@ int obj_mod_image(struct obj_proc *, struct obj_mod *, struct obj_img *ret, stru
 int obj_debug_image(struct obj_proc *, struct obj_mod *, const struct obj_img *main, struct obj_img *ret);
 int obj_minidebug_image(const struct obj_img *main, struct obj_img *ret);
 int obj_mod_frames(struct obj_proc *, struct obj_mod *, struct err *reterr);
+
+/* gotab.c: adds the functions of a Go program's own table. 0, -ENOENT: it has none, or -ENOMEM. */
+bool obj_go_has_table(const struct obj_img *);
+int obj_go_syms(struct obj_mod *, const struct obj_img *, uint32_t *cap);
 
 /* Finds OBJ_RANGE_COLD ones that no symbol and no frame shows (fragment.c). */
 void obj_ranges_mark_fragments(struct obj_proc *, struct obj_mod *, struct obj_range *, uint32_t cnt);

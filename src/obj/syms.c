@@ -107,6 +107,8 @@ static int collect(struct obj_proc *p, struct obj_mod *m, const struct obj_img *
 		rc = add_separate(p, m, main, &cap);
 	if (rc && rc != -ENOMEM)
 		rc = add_minidebug(m, main, &cap);
+	if (rc && rc != -ENOMEM)
+		rc = obj_go_syms(m, main, &cap);
 	if (rc == -ENOMEM)
 		return rc;
 	rc = add_from(m, main, main, SHT_DYNSYM, &cap);
@@ -213,6 +215,7 @@ static int index_ends(struct obj_mod *m)
 static int load(struct obj_proc *p, struct obj_mod *m, const struct obj_img *img)
 {
 	int rc = collect(p, m, img);
+	m->is_go = obj_go_has_table(img);
 	if (rc)
 		return rc;
 	if (m->sym_cnt)

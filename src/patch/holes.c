@@ -186,16 +186,67 @@ static uint32_t short_end(const struct code *c, uint32_t a, uint32_t k)
 	return b;
 }
 
+void holes_lend(struct plan *p, struct patch_lend *l)
+{
+	struct reach r = { (int64_t)(l->lo - p->code.f->addr), (int64_t)(l->hi - p->code.f->addr) };
+	uint32_t off = spare_hole(p, r);
+	for (int calls = 0; calls < 2 && off == CODE_NONE; calls++) {
+		off = extended_hole(p, r, 0, 0, calls);
+		if (off == CODE_NONE)
+			off = new_host(p, r, 0, 0, calls);
+	}
+	l->hole = off == CODE_NONE ? 0 : p->code.f->addr + off;
+}
+
+static bool is_lent_to(const struct plan *p, uint32_t i)
+{
+	for (uint32_t s = 0; s < p->cnt; s++)
+		if (p->span[s].borrowed == i + 1)
+			return true;
+	return false;
+}
+
+/* One of the neighbours' within reach of @from that no other window has: its number from 1, or 0. */
+static uint32_t borrow(const struct plan *p, uint32_t from)
+{
+	const struct patch_func *f = p->code.f;
+	uint64_t addr = f->addr + from;
+	for (uint32_t i = 0; i < f->borrowed_cnt; i++) {
+		uint64_t hole = f->borrowed[i].hole;
+		if (hole && hole >= PATCH_REACH_LO(addr) && hole <= PATCH_REACH_HI(addr) && !is_lent_to(p, i))
+			return i + 1;
+	}
+	return 0;
+}
+
+/* A short window that ends before instruction @k takes it in: its hole suits both. */
+static uint32_t join_short(struct plan *p, uint32_t k)
+{
+	for (uint32_t i = 0; i < p->cnt; i++) {
+		struct span *s = &p->span[i];
+		if (s->form != PATCH_HOLE || s->b != k || window_check(&p->code, s->a, k + 1) || !free_but(p, k, k + 1, i))
+			continue;
+		s->b = k + 1;
+		return i;
+	}
+	return CODE_NONE;
+}
+
 uint32_t holes_place(struct plan *p, uint32_t k)
 {
 	const struct code *c = &p->code;
+	uint32_t joined = join_short(p, k);
+	if (joined != CODE_NONE)
+		return joined;
 	for (uint32_t a = k;; a--) {
 		uint32_t b = short_end(c, a, k);
 		if (window_bytes(c, a, b) >= SHORT_BYTES && !window_check(c, a, b) && free_but(p, a, b, CODE_NONE)) {
-			uint32_t off = find_hole(p, a, b);
+			uint32_t off = find_hole(p, a, b), borrowed = 0;
 			if (off == CODE_NONE)
+				borrowed = borrow(p, c->insn[a].off);
+			if (off == CODE_NONE && !borrowed)
 				return CODE_NONE;
-			p->span[p->cnt] = (struct span){ .a = a, .b = b, .form = PATCH_HOLE, .hole_off = off };
+			p->span[p->cnt] = (struct span){ .a = a, .b = b, .form = PATCH_HOLE, .hole_off = off, .borrowed = borrowed };
 			return p->cnt++;
 		}
 		if (a == 0 || window_bytes(c, a, k + 1) > ISA_INSN_MAX)

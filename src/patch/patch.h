@@ -48,6 +48,12 @@ struct patch_range {
 	uint64_t start, end;
 };
 
+/* Five bytes in another function's host, for a short jump of this one. */
+struct patch_lend {
+	uint64_t lo, hi; /* where the hole may begin, both included */
+	uint64_t hole;   /* 0: there is none */
+};
+
 /* A function's code as it stands in memory, unpatched. */
 struct patch_func {
 	uint64_t addr;
@@ -55,6 +61,8 @@ struct patch_func {
 	uint32_t bytes;
 	uint32_t slack;       /* bytes of padding after it that belong to nobody: patch_padding() */
 	uint32_t gap;         /* bytes behind those, whatever they are, that belong to no section */
+	bool asks_where;      /* its runtime interrupts threads and judges by the instruction pointer what is on their stack
+	                       * (Go): in such code nothing may run but what stood there, so holes are of no use */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
 	/* Further addresses inside it that something may jump to and that its own
 	 * direct branches do not show: landing pads, other symbols, branches from
@@ -69,6 +77,15 @@ struct patch_func {
 	 * piece of this function.  NULL: never. */
 	bool (*is_fragment)(void *arg, uint64_t addr);
 	void *fragment_arg;
+	/* Holes that neighbours lend to this function; of each it needs the hole only. */
+	const struct patch_lend *borrowed;
+	uint32_t borrowed_cnt;
+	/* Holes that this one is to lend besides; out: those that it does. Their hosts are among its windows. */
+	struct patch_lend *lends;
+	uint32_t lend_cnt;
+	/* Code that has to run where it stands (restartable sequences): no window meets it. */
+	const struct patch_range *keep;
+	uint32_t keep_cnt;
 	/* Reads memory of the process (jump tables, frags); 0 or -errno. NULL: none. */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
 	void *read_arg;
@@ -82,6 +99,7 @@ enum patch_refusal {
 	PATCH_TARGET_INSIDE,  /* something jumps into the only possible window */
 	PATCH_UNKNOWN_JUMPS,  /* an indirect jump whose targets could not be found */
 	PATCH_UNRELOCATABLE,
+	PATCH_KEPT,          /* it is among patch_func.keep */
 	PATCH_NO_LANDING,    /* caller's: nothing can be mapped where the only possible jump (a pun) leads */
 	PATCH_REFUSAL_CNT
 };
@@ -115,12 +133,16 @@ struct patch_window {
 	uint64_t hole_addr;  /* PATCH_HOLE: where the 5-byte jump goes */
 	uint8_t hole_old[5];
 	bool hole_inside;    /* the hole is in a host, whose old bytes include it */
+	bool hole_borrowed;  /* and that host is a neighbour's */
 	uint32_t tramp_max;  /* upper bound of its trampoline's size */
 	uint64_t tramp;      /* caller's: where it stands */
 	uint64_t landing;    /* caller's: of a pun */
 };
-/* Upper bound of patch_plan's result: each anchor may need a window and a host. */
+/* Upper bound of patch_plan's result: each anchor may need a window and a host. (A hole that is lent: a host.) */
 #define PATCH_WINDOW_CNT(anchor_cnt) (2 * (anchor_cnt))
+/* Where a short jump at @addr can find its hole. */
+#define PATCH_REACH_LO(addr) ((addr) + 2 - 128)
+#define PATCH_REACH_HI(addr) ((addr) + 2 + 127)
 
 /* How many of the @cnt bytes at @code (that stand at @addr) are padding: whole nops and int3s.
  * The caller ends @cnt at the next thing that is known to start. */
@@ -130,6 +152,10 @@ uint32_t patch_padding(const uint8_t *code, uint32_t cnt, uint64_t addr);
  * function, jumps (tail calls, conditional ones included).  Stores at most @cap,
  * sorted, returns how many there are, or -errno. */
 int patch_find_returns(const struct patch_func *, uint32_t *ret_offsets, uint32_t cap, struct err *reterr);
+
+/* Offset of the instruction where the probe of the entry belongs: 0, but in functions that may begin again for
+ * want of stack (Go's) the place that they get to once for each call, with arguments and stack as at the start. */
+uint32_t patch_entry_offset(const struct patch_func *);
 
 /* Decides windows for @anchors (sorted by offset; several may share an offset,
  * and then fire in their order).  Sets each anchor's out fields; @ret_windows

@@ -65,6 +65,10 @@ bool tables_is_dispatch(struct code *, uint32_t i);
 #define DEPTH_UNKNOWN (-2)
 int depth_find(struct code *);
 
+/* growth.c: whether jump @i to the start (with nothing on the stack) begins the function again, because it called
+ * for a bigger stack; c->depth is known. */
+bool growth_restarts(const struct code *, uint32_t i);
+
 /* emit.c: upper bound of what the instructions and their probes need. */
 uint32_t emit_bound(const struct code *, uint32_t first, uint32_t end, uint32_t anchor_cnt);
 
@@ -74,6 +78,7 @@ struct span {
 	uint32_t holes;     /* of others, in its tail */
 	uint8_t form;       /* enum patch_form */
 	uint32_t hole_off;  /* PATCH_HOLE: from the function's start */
+	uint32_t borrowed;  /* its hole is number borrowed - 1 of the neighbours'; 0: its own */
 };
 struct plan {
 	struct code code;
@@ -96,6 +101,8 @@ uint32_t window_bytes(const struct code *, uint32_t a, uint32_t b);
 bool plan_overlaps(const struct plan *, uint32_t a, uint32_t b);
 /* Adds a short window for instruction @k with a hole within reach. Its index, or CODE_NONE. */
 uint32_t holes_place(struct plan *, uint32_t k);
+/* Makes the host for @l. */
+void holes_lend(struct plan *, struct patch_lend *l);
 /* Adds a pun in the place of instruction @k. Its index, or CODE_NONE. */
 uint32_t puns_place(struct plan *, uint32_t k);
 

@@ -48,10 +48,21 @@ static enum patch_refusal interior_check(const struct code *c, uint32_t a, uint3
 	return PATCH_OK;
 }
 
+static bool is_kept(const struct code *c, uint32_t a, uint32_t b)
+{
+	uint64_t start = c->f->addr + c->insn[a].off, end = start + window_bytes(c, a, b);
+	for (uint32_t i = 0; i < c->f->keep_cnt; i++)
+		if (start < c->f->keep[i].end && c->f->keep[i].start < end)
+			return true;
+	return false;
+}
+
 enum patch_refusal window_check(const struct code *c, uint32_t a, uint32_t b)
 {
 	if (window_bytes(c, a, b) >= PATCH_WINDOW_MAX || c->insn[a].pad)
 		return PATCH_TOO_SHORT;
+	if (UNLIKELY(c->f->keep_cnt) && is_kept(c, a, b))
+		return PATCH_KEPT;
 	for (uint32_t i = a; i < b; i++) {
 		const struct code_insn *k = &c->insn[i];
 		enum patch_refusal why = i > a ? interior_check(c, a, i) : PATCH_OK;
@@ -262,6 +273,12 @@ static void finish_window(const struct plan *p, const struct span *s, uint32_t a
 	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt);
 	if (s->form != PATCH_HOLE)
 		return;
+	if (s->borrowed) {
+		ret->hole_addr = f->borrowed[s->borrowed - 1].hole;
+		ret->hole_inside = ret->hole_borrowed = true;
+		f->read(f->read_arg, ret->hole_addr, ret->hole_old, JMP_BYTES);
+		return;
+	}
 	ret->hole_addr = f->addr + s->hole_off;
 	memcpy(ret->hole_old, f->code + s->hole_off, JMP_BYTES);
 	for (uint32_t i = 0; i < p->cnt; i++)
@@ -271,7 +288,7 @@ static void finish_window(const struct plan *p, const struct span *s, uint32_t a
 static int plan_init(struct plan *p, const struct patch_func *f, uint32_t anchor_cnt)
 {
 	*p = (struct plan){ 0 };
-	p->span = malloc((PATCH_WINDOW_CNT(anchor_cnt) + 1) * sizeof(*p->span));
+	p->span = malloc((PATCH_WINDOW_CNT(anchor_cnt) + f->lend_cnt + 1) * sizeof(*p->span));
 	p->pad_used = calloc((f->bytes + f->slack + f->gap) / 64 + 1, sizeof(*p->pad_used));
 	if (p->span && p->pad_used && !code_init(&p->code, f))
 		return 0;
@@ -289,7 +306,10 @@ int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_
 		return rc;
 	place_all(&p, anchors, anchor_cnt, true);
 	place_all(&p, anchors, anchor_cnt, false);
-	place_otherwise(&p, anchors, anchor_cnt, holes_place);
+	if (!f->asks_where)
+		place_otherwise(&p, anchors, anchor_cnt, holes_place);
+	for (uint32_t i = 0; i < f->lend_cnt; i++)
+		holes_lend(&p, &f->lends[i]);
 	place_otherwise(&p, anchors, anchor_cnt, puns_place);
 	for (uint32_t i = 0; i < anchor_cnt; i++)
 		finish_anchor(&p, &anchors[i]);

@@ -20,7 +20,7 @@ static bool jump_leaves(const struct code *c, uint32_t i)
 {
 	const struct isa_insn *in = &c->insn[i].in;
 	if (in->target == c->f->addr && !c->f->is_frag)
-		return c->depth[i] == 0 && is_plain(c, i); /* calls itself: entered again */
+		return c->depth[i] == 0 && is_plain(c, i) && !growth_restarts(c, i); /* calls itself: entered again */
 	if (code_inside(c->f, in->target) || code_in_frag(c->f, in->target) || c->depth[i] > 0)
 		return false;
 	return is_plain(c, i);

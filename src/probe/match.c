@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct probe_provider *const providers[] = { &probe_dtrace, &probe_profile, &probe_usdt, &probe_pid };
+static const struct probe_provider *const providers[] = { &probe_dtrace, &probe_profile, &probe_kernel, &probe_cpc, &probe_fbt, &probe_usdt, &probe_pid };
 
 bool probe_glob(const char *pattern, const char *name)
 {

@@ -2,6 +2,8 @@
 /* Names that somebody may have meant: by edit distance, small and capital letters alike. */
 #include "probe/probe_int.h"
 
+#include "kern/kern.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +141,51 @@ static struct obj_module *elsewhere(struct obj_proc *p, const char *mod_pattern,
 			return m;
 	}
 	return NULL;
+}
+
+/* ---- of the kernel ---- */
+
+static void offer_syscalls(const char *wanted, struct near *n)
+{
+	const struct kern_syscall *v;
+	uint32_t cnt = kern_syscalls(&v);
+	for (uint32_t i = 0; i < cnt; i++)
+		offer(n, v[i].name, wanted);
+}
+
+static void offer_events(const char *wanted, struct near *n)
+{
+	const struct kern_event *v;
+	uint32_t cnt = kern_events(&v, NULL);
+	for (uint32_t i = 0; i < cnt; i++)
+		offer(n, v[i].name, wanted);
+}
+
+static void offer_sdt(const struct probe_spec *s, struct near *n)
+{
+	for (uint32_t i = 0; i < probe_kern_sdt_provs; i++)
+		for (uint32_t k = 0; k < probe_kern_sdt_cnt[i]; k++)
+			if (probe_glob(s->prov, probe_kern_sdt[i][k].prov))
+				offer(n, probe_kern_sdt[i][k].name, s->name);
+}
+
+/* What is asked for in the part that counts with that provider. */
+void near_kernel(const struct probe_spec *s, struct err *reterr)
+{
+	struct near n = { .cnt = 0 };
+	char list[512] = "";
+	bool is_call = probe_glob(s->prov, "syscall"), is_event = probe_glob(s->prov, "sdt") || probe_glob(s->prov, "rawtp");
+	const struct kern_event *v;
+	if (is_event && !kern_events(&v, reterr))
+		return;
+	if (is_call && *s->func)
+		offer_syscalls(s->func, &n);
+	if (is_event)
+		offer_events(s->name, &n);
+	offer_sdt(s, &n);
+	for (uint32_t i = 0; i < n.cnt; i++)
+		append(list, sizeof(list), ", ", n.name[i]);
+	err_setf(reterr, 0, "the kernel has no such probe%s%s", n.cnt ? ": near names are " : "", list);
 }
 
 void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pattern, struct err *reterr)

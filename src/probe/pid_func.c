@@ -109,7 +109,9 @@ static bool is_unnamed(const struct search *s, const struct obj_range *r)
 {
 	const struct obj_sym *sym;
 	struct obj_module *mod;
-	return r->kind == OBJ_RANGE_FUNC && r->has_fde && !r->has_sym &&
+	/* What looks like a part of another function is taken for one at its exact name. */
+	bool fits = r->kind == OBJ_RANGE_FUNC || (r->kind == OBJ_RANGE_COLD && !s->is_glob);
+	return fits && r->has_fde && !r->has_sym &&
 	       obj_symbolize(s->proc, r->start, &sym, &mod) == -ENOENT;
 }
 

@@ -13,6 +13,67 @@ struct probe_spec {
 	const char *prov, *mod, *func, *name;
 };
 
+/* ---- of the kernel ---- */
+
+/* What is attached to. */
+enum probe_kern_at {
+	PROBE_KERN_NONE,
+	PROBE_KERN_ENTER, PROBE_KERN_EXIT, /* system call nr */
+	PROBE_KERN_RAW,     /* tracepoint name: argN is what the kernel passes to it */
+	PROBE_KERN_EVENT,   /* tracepoint group:name: argN are the fields of what it records */
+	PROBE_KERN_CLOCK,   /* every period_ns of each CPU's time; arg0, arg1: kernel's and user's pc */
+	PROBE_KERN_COUNTER, /* every period events of a counter */
+	/* a place in a file, of process nr: registers as they are there; its return: arg1 is the result */
+	PROBE_KERN_UPROBE, PROBE_KERN_URETPROBE,
+};
+/* How a probe is made of what its place gives: whether it fires, and its arguments. */
+enum probe_kern_recipe {
+	PROBE_KERN_AS_IS,
+	PROBE_KERN_SECOND,         /* arg0 = arg1 */
+	PROBE_KERN_NEW_PROCESS,    /* arg0 = arg1, if that is not only a thread */
+	PROBE_KERN_IF_ZERO, PROBE_KERN_IF_NOT_ZERO, PROBE_KERN_IF_POSITIVE, /* arg0 is */
+	PROBE_KERN_LEADER_ZERO,    /* arg0 is zero, in a process's first thread */
+	PROBE_KERN_LEADER_EXIT,    /* in a process's first thread; arg0 = how it ends: 1 exited, 2 killed, 3 dumped */
+	PROBE_KERN_SIGNAL_SENT,    /* arg4 is zero; arg0, arg1 = arg2, arg0 */
+	PROBE_KERN_SIGNAL_DROPPED, /* arg4 is one; likewise */
+	PROBE_KERN_SIGNAL_HANDLED, /* arg0: the signal that was sent, where it kills; arg2: the handler */
+	PROBE_KERN_CURRENT,        /* arg0 = the thread's task */
+	PROBE_KERN_NEXT,           /* arg0 = arg2 */
+	PROBE_KERN_IF_SLEEPS,      /* arg3, the state of who leaves, is not zero, and it was not preempted */
+	PROBE_KERN_IF_FIRST,       /* arg0 is not zero */
+	PROBE_KERN_SWITCH_OUT,     /* arg0 = arg1, if it sleeps: it leaves the queue; arg2 = CPU, arg3 = 0 */
+	PROBE_KERN_ENQUEUED,       /* arg2 = the CPU of task arg0 */
+	PROBE_KERN_RQ_BIO,         /* arg0 = the first bio of the request arg0 */
+	PROBE_KERN_SENT, PROBE_KERN_RECEIVED, /* packet arg0 is of IP: arg1 = its socket, arg2 = its header, arg3 = the interface,
+	                            * arg4 or arg5 = arg2 by its version */
+	PROBE_KERN_NONE_LEFT,      /* no arguments */
+	PROBE_KERN_RECIPE_CNT
+};
+/* A place in the kernel. */
+struct probe_kern_place {
+	enum probe_kern_at at;
+	enum probe_kern_recipe recipe;
+	uint32_t nr;
+	const char *group, *name; /* of a tracepoint, system call or counter; live as long as the process */
+	uint32_t counter_type;    /* PROBE_KERN_COUNTER: as perf_event_open() has them */
+	uint64_t counter;         /* of a uprobe: offset in the file */
+	bool not_user, not_kernel; /* what is not counted */
+	uint64_t period;          /* of a counter; of a clock in ns */
+};
+/* An argument, as D sees it. */
+struct probe_kern_arg {
+	const char *native; /* type of argN, as in C; the kernel's names. "string": an address of the process's memory */
+	const char *xlate;  /* type that it is translated to; NULL: none */
+	uint8_t from;       /* N */
+};
+#define PROBE_KERN_PLACES 4
+/* What providers like proc and sched are made of. */
+struct probe_kern {
+	const char *prov, *name;
+	struct probe_kern_place places[PROBE_KERN_PLACES]; /* it fires at each that the kernel has */
+	struct probe_kern_arg args[8]; /* native NULL behind the last */
+};
+
 /* A probe that exists. */
 struct probe {
 	uint32_t id;     /* as -l shows it; counted over the session */
@@ -26,6 +87,9 @@ struct probe {
 	/* tool provider: tick-N and profile-N */
 	uint64_t period_ns; /* 0: BEGIN, END, ERROR */
 	pid_t pid;       /* pid provider, USDT: of the process; else 0 */
+	/* kernel (WIRE_SITE_KERNEL): */
+	struct probe_kern_place place; /* PROBE_KERN_NONE: those of kern */
+	const struct probe_kern *kern; /* of proc, sched and their like; else NULL */
 };
 
 struct probe_table; /* all probes that were asked for so far, each once */
@@ -58,6 +122,12 @@ const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL be
  * do not begin so mean them only in modules that have no names left. */
 int probe_match(struct probe_table *, const struct probe_spec *spec, struct obj_proc *const *procs,
 		const pid_t *pids, uint32_t proc_cnt, uint32_t **ret, uint32_t *ret_cnt, struct err *reterr);
+
+/* Whether the description can mean a probe of the kernel, going by its provider and name. */
+bool probe_may_be_kernel(const struct probe_spec *);
+bool probe_kern_place_exists(const struct probe_kern_place *);
+/* Types of args[] of a probe of the kernel; at most @cap. *ret_known is false where nobody knows. */
+uint32_t probe_kern_args(const struct probe *, struct probe_kern_arg *ret, uint32_t cap, bool *ret_known);
 
 /* Whether @u is a place of the USDT probe @p, which is in the same module. */
 bool probe_usdt_is(const struct probe *p, const struct obj_usdt *u);

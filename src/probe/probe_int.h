@@ -27,7 +27,11 @@ struct probe_provider {
 	const char *name;
 	int (*match)(const struct probe_query *, struct found *);
 };
-extern const struct probe_provider probe_dtrace, probe_profile, probe_usdt, probe_pid;
+extern const struct probe_provider probe_dtrace, probe_profile, probe_kernel, probe_cpc, probe_fbt, probe_usdt, probe_pid;
+
+/* kern_sdt.c: per provider */
+extern const struct probe_kern *const probe_kern_sdt[];
+extern const uint32_t probe_kern_sdt_cnt[], probe_kern_sdt_provs;
 
 /* "" matches all. */
 bool probe_glob(const char *pattern, const char *name);
@@ -63,6 +67,7 @@ int pid_insn_offsets(struct obj_proc *, struct obj_module *, uint64_t addr, uint
 
 /* What to say where nothing matched. */
 void near_modules(struct obj_proc *, const char *pattern, struct err *reterr);
+void near_kernel(const struct probe_spec *, struct err *reterr);
 void near_functions(struct obj_proc *, const char *mod_pattern, const char *pattern, struct err *reterr);
 
 #endif

@@ -169,7 +169,7 @@ static int match_modules(struct pid_search *s)
 	return rc;
 }
 
-/* ---- addresses: pidN:a.out:-:ADDR ---- */
+/* ---- addresses: pidN:a.out:-:ADDR, pidN::0xADDR:, and pidN::FUNC+OFFSET: ---- */
 
 static struct obj_module *executable(struct obj_proc *proc)
 {
@@ -211,6 +211,80 @@ static int match_address(struct pid_search *s)
 	return add(s, &f, WIRE_SITE_OFFSET, (uint32_t)(addr - f.addr), spec->name);
 }
 
+/* The module that has code at *addr: as in the process, or as in the file of a module that is meant (none is named:
+ * the program's).  Makes it an address of the process. */
+static struct obj_module *module_at(struct pid_search *s, uint64_t *addr)
+{
+	const char *pattern = s->q->spec->mod;
+	struct obj_module *mod = obj_module_by_addr(s->proc, *addr);
+	if (mod && pid_mod_rank(pattern, mod))
+		return mod;
+	for (uint32_t i = 0; i < obj_module_cnt(s->proc); i++) {
+		mod = obj_module_at(s->proc, i);
+		bool meant = *pattern ? pid_mod_rank(pattern, mod) : mod->is_exe;
+		s->mods += meant;
+		if (!meant || !obj_range_at(s->proc, mod, *addr + mod->bias))
+			continue;
+		*addr += mod->bias;
+		return mod;
+	}
+	return NULL;
+}
+
+static int match_in_func(struct pid_search *s, const struct pid_func *f, uint64_t addr)
+{
+	const struct probe_spec *spec = s->q->spec;
+	bool ret = !strcmp(spec->name, "return");
+	if (addr == f->addr && (ret || !strcmp(spec->name, "entry")))
+		return add(s, f, ret ? WIRE_SITE_RETURN : WIRE_SITE_ENTRY, 0, spec->name);
+	if (*spec->name)
+		return err_setf(s->q->reterr, -EINVAL, "address %s is not where a function begins: leave the probe's name empty",
+				spec->func);
+	s->names = (struct names){ .is_offset = true, .offset = addr - f->addr, .glob = "" };
+	int rc = match_offsets(s, f);
+	if (!rc && s->far.mod)
+		return err_setf(s->q->reterr, -EINVAL, "address %s is inside an instruction: they begin at %#llx and %#llx", spec->func,
+				(unsigned long long)(f->addr + s->far_before), (unsigned long long)(f->addr + s->far_after));
+	return rc;
+}
+
+/* The function part is a number. */
+static int match_number(struct pid_search *s, uint64_t addr)
+{
+	const char *text = s->q->spec->func;
+	struct obj_module *mod = module_at(s, &addr), *any;
+	const struct obj_range *r = mod ? obj_range_at(s->proc, mod, addr) : NULL;
+	const struct obj_sym *sym;
+	if (!r && !s->mods && *s->q->spec->mod) { /* it may yet come */
+		near_modules(s->proc, s->q->spec->mod, s->q->reterr);
+		return 0;
+	}
+	if (!r)
+		return err_setf(s->q->reterr, -ERANGE, "no code that is known stands at address %s", text);
+	struct pid_func f = { .mod = mod, .addr = r->start, .bytes = r->end - r->start };
+	snprintf(f.own, sizeof(f.own), "sub_%llx", (unsigned long long)(r->start - mod->bias));
+	if (!obj_symbolize(s->proc, r->start, &sym, &any) && sym->addr == r->start)
+		f.name = sym->name;
+	return match_in_func(s, &f, addr);
+}
+
+/* "FUNC+0x1c" or "FUNC+28", with no name: cuts the number off. */
+static bool split_offset(const struct probe_spec *spec, char *ret_func, size_t cap, uint64_t *ret_offset)
+{
+	const char *plus = strrchr(spec->func, '+');
+	size_t len = plus ? (size_t)(plus - spec->func) : 0;
+	if (*spec->name || !len || len >= cap || !isdigit((unsigned char)plus[1]))
+		return false;
+	char *end;
+	bool hex = plus[1] == '0' && plus[2] == 'x';
+	*ret_offset = strtoull(plus + 1, &end, hex ? 16 : 10);
+	if (*end)
+		return false;
+	memcpy(ret_func, spec->func, len);
+	ret_func[len] = 0;
+	return true;
+}
+
 /* ---- processes ---- */
 
 static int offset_error(const struct pid_search *s)
@@ -241,9 +315,23 @@ static int match_proc(const struct probe_query *q, struct found *f, uint32_t i)
 {
 	struct pid_search s = { .q = q, .found = f, .proc = q->procs[i] };
 	snprintf(s.prov, sizeof(s.prov), "pid%d", q->pids[i]);
+	uint64_t number;
+	char func[512];
+	struct probe_spec spec = *q->spec;
+	struct probe_query own = *q;
+	int rc = 0;
 	if (!strcmp(q->spec->func, "-"))
 		return match_address(&s);
-	int rc = parse_names(q->spec->name, &s.names, q->reterr);
+	if (!strncmp(q->spec->func, "0x", 2) && parse_hex(q->spec->func, &number))
+		return match_number(&s, number);
+	if (split_offset(q->spec, func, sizeof(func), &number)) {
+		spec.func = func;
+		own.spec = &spec;
+		s.q = &own;
+		s.names = (struct names){ .is_offset = true, .offset = number, .glob = "" };
+	} else {
+		rc = parse_names(q->spec->name, &s.names, q->reterr);
+	}
 	if (!rc)
 		rc = match_modules(&s);
 	if (rc || f->cnt)

@@ -5,6 +5,8 @@
  */
 #include "probe/probe_int.h"
 
+#include "kern/kern.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -58,13 +60,23 @@ static const struct {
 	{ "tick-5000", 5000 },
 };
 
+/* profile-N is the kernel's, on every processor; without the right to that it is ours, like tick-N. */
+static void place(struct probe *p)
+{
+	if (strncmp(p->name, "profile-", 8) || !kern_may_trace(NULL))
+		return;
+	p->kind = WIRE_SITE_KERNEL;
+	p->place = (struct probe_kern_place){ .at = PROBE_KERN_CLOCK, .name = "clock", .period = p->period_ns };
+}
+
 static int make_ready(struct probe_table *t)
 {
 	struct found made = { .table = t };
 	int rc = 0;
 	for (size_t i = 0; i < ARRAY_CNT(ready) && !rc; i++) {
-		const struct probe p = { .prov = "profile", .mod = "", .func = "", .name = ready[i].name,
+		struct probe p = { .prov = "profile", .mod = "", .func = "", .name = ready[i].name,
 					 .kind = WIRE_SITE_TOOL, .period_ns = 1000000000u / ready[i].hz };
+		place(&p);
 		rc = probe_found(&made, &p);
 	}
 	free(made.v);
@@ -105,6 +117,7 @@ static int match(const struct probe_query *q, struct found *f)
 		err_setf(q->reterr, 0, "%s is too often: the shortest period is 200us (5000hz)", s->name);
 		return 0;
 	}
+	place(&p);
 	return probe_found(f, &p);
 }
 

@@ -225,7 +225,8 @@ int probe_found(struct found *f, const struct probe *want)
 		struct probe *to = append(t);
 		if (!to)
 			return -ENOMEM;
-		p.id = p.pid ? ID_OF_PROCESSES + t->cnt : t->cnt;
+		if (!p.id)
+			p.id = p.pid ? ID_OF_PROCESSES + t->cnt : t->cnt;
 		*to = p;
 		t->hash[slot] = t->cnt;
 	}

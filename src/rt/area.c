@@ -72,10 +72,19 @@ uint64_t rt_var_str_store(struct rt_ctx *ctx, uint64_t at, uint64_t sref, uint64
 	const char *s = rt_str(ctx, sref, &len);
 	if (len > ctx->shm->strsize)
 		len = ctx->shm->strsize;
-	if (!writable(ctx, at, wire_str_bytes(ctx->shm->strsize)))
-		return 0;
+	if (!rt_in_vars(ctx, at, wire_str_bytes(ctx->shm->strsize)))
+		return rt_alloca_str_store(ctx, at, s, len);
 	mem_move(to->s, s, len);
 	to->s[len] = 0;
 	to->len = len;
 	return 0;
+}
+
+/* Only variables have lengths before their characters; alloca memory and the program's are as in C. */
+uint64_t rt_var_str_load(struct rt_ctx *ctx, uint64_t at, uint64_t dst, uint64_t c, uint64_t d)
+{
+	UNUSED(0, c, d);
+	if (rt_in_vars(ctx, at, wire_str_bytes(ctx->shm->strsize)))
+		at += offsetof(struct wire_str, s);
+	return rt_copyinstr(ctx, at, 0, dst, 0);
 }

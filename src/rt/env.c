@@ -73,6 +73,7 @@ uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 		return ctx->clause;
 	case WIRE_ENV_RET_OFFSET:
 		return site->addr - site->func_addr;
+	case WIRE_ENV_IN_KERNEL:
 	case WIRE_ENV_CNT:
 		break;
 	}

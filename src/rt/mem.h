@@ -107,6 +107,8 @@ void rt_level_free(struct wire_shm *, struct wire_thread *, uint32_t level);
 
 /* Whether these bytes lie in global variables, self-> variables of the thread, or this-> ones of the context. */
 bool rt_in_vars(struct rt_ctx *, uint64_t addr, uint64_t bytes);
+/* The @len characters and a NUL to alloca memory, or a fault; returns 0. */
+uint64_t rt_alloca_str_store(struct rt_ctx *, uint64_t at, const char *s, uint32_t len);
 
 /* What alloca() gives out: behind the context's scratch. */
 static inline uint8_t *rt_alloca_mem(struct rt_ctx *ctx)

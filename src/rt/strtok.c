@@ -51,7 +51,6 @@ uint64_t rt_strtok(struct rt_ctx *ctx, uint64_t s, uint64_t delims, uint64_t sel
 	for (to = from; to < len && !set_has(&set, p[to]);)
 		to++;
 	uint64_t token = from < len ? rt_str_put(ctx, dst, p + from, to - from) : 0;
-	uint32_t next = to < len ? to + 1 : len; /* the delimiter is used up */
-	keep(ctx, rest, p + next, len - next);
+	keep(ctx, rest, p + to, len - to); /* from the delimiter on, which counts where the next call has others */
 	return token;
 }

@@ -133,3 +133,28 @@ uint64_t rt_rec_ustack(struct rt_ctx *ctx, uint64_t field, uint64_t frames, uint
 	rec_used(ctx, &t);
 	return 0;
 }
+
+/* ---- of the kernel: no frames ---- */
+
+uint64_t rt_tuple_kstack(struct rt_ctx *ctx, uint64_t slot, uint64_t field, uint64_t frames, uint64_t d)
+{
+	return rt_tuple_ustack(ctx, slot, field, frames & 0, d);
+}
+
+uint64_t rt_rec_kstack(struct rt_ctx *ctx, uint64_t field, uint64_t frames, uint64_t c, uint64_t d)
+{
+	return rt_rec_ustack(ctx, field, frames & 0, c, d);
+}
+
+uint64_t rt_kstackdepth(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	(void)ctx;
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	return 0;
+}
+
+uint64_t rt_kcaller(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	return rt_kstackdepth(ctx, a, b, c, d);
+}

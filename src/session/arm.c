@@ -9,36 +9,60 @@
  *            pointers, write the jumps
  */
 #include "session/arm_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* The loader's own notice of a change is our first probe in every process that has a loader. */
+/*
+ * The loader's own notice of a change is our first probe in every process that has a loader.  In a program that we
+ * start, glibc's gives that notice when its libraries have run already a little (__libc_early_init); this is
+ * called before, when all are mapped and relocated.
+ */
+static const struct probe hooks[] = {
+	{ .prov = "dyntrace", .mod = "", .func = "_dl_debug_state", .name = "loader", .kind = WIRE_SITE_HOOK },
+	{ .prov = "dyntrace", .mod = "", .func = "_dl_allocate_tls_init", .name = "loader", .kind = WIRE_SITE_HOOK },
+};
+
+static struct obj_module *loader_of(const struct target *t)
+{
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++)
+		if (obj_module_at(t->obj, i)->is_loader)
+			return obj_module_at(t->obj, i);
+	return NULL;
+}
+
+static int plan_hooks(struct job *j, struct err *reterr)
+{
+	struct obj_module *m = loader_of(j->t);
+	int r = 0;
+	for (uint32_t i = 0; i < j->probe_cnt && m && !r; i++) {
+		struct plan_func what = { .mod = m };
+		if (obj_module_find(j->t->obj, m, hooks[i].func, &what.addr, &what.bytes))
+			continue;
+		r = job_plan_func(j, &what, &i, 1, reterr);
+	}
+	return r;
+}
+
 static int add_hook(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
-	uint64_t addr, bytes;
+	static const struct session_probe probes[ARRAY_CNT(hooks)] = { { .probe = &hooks[0] }, { .probe = &hooks[1] } };
 	if (t->hook_addr)
 		return 0;
-	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
-		struct obj_module *m = obj_module_at(t->obj, i);
-		if (!m->is_loader || obj_module_find(t->obj, m, "_dl_debug_state", &addr, &bytes))
-			continue;
-		static const struct probe hook = { .prov = "dyntrace", .mod = "", .func = "_dl_debug_state", .name = "loader",
-						   .kind = WIRE_SITE_HOOK };
-		static const struct session_probe hooks[1] = { { .probe = &hook } };
-		struct job hj = { .s = j->s, .t = t, .probes = hooks, .probe_cnt = 1, .first_placed = t->placed_cnt, .first_move = t->move_cnt };
-		const struct plan_func what = { .mod = m, .addr = addr, .bytes = bytes };
-		uint32_t zero = 0;
-		int r = job_plan_func(&hj, &what, &zero, 1, reterr);
-		if (!r)
-			r = job_place(&hj, reterr);
-		if (!r && hj.armed)
-			t->hook_addr = addr;
-		job_free(&hj);
-		return r;
+	struct job hj = { .s = j->s, .t = t, .probes = probes, .probe_cnt = t->is_child ? 2 : 1, .first_placed = t->placed_cnt,
+			  .first_move = t->move_cnt };
+	int r = plan_hooks(&hj, reterr);
+	if (!r && hj.func_cnt)
+		r = job_place(&hj, reterr);
+	if (!r && hj.armed) {
+		t->hook_addr = hj.funcs[0].addr;
+		t->early_addr = hj.func_cnt > 1 ? hj.funcs[1].addr : 0;
 	}
-	return 0;
+	job_free(&hj);
+	return r;
 }
 
 int arm_hook(struct target *t, struct err *reterr)
@@ -47,9 +71,36 @@ int arm_hook(struct target *t, struct err *reterr)
 	return add_hook(&j, reterr);
 }
 
+/* Where children are followed, the libc's (or a static program's) call of the kernel is a probe of ours, too. */
+static int add_exec_hook(struct target *t, struct err *reterr)
+{
+	static const struct probe hook = { .prov = "dyntrace", .mod = "", .func = "execve", .name = "exec", .kind = WIRE_SITE_HOOK };
+	static const uint32_t helper[] = { IR_HELPER_hook_exec };
+	static const struct session_probe probe = { .probe = &hook, .progs = helper, .prog_cnt = 1 };
+	int r = 0;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj) && !t->exec_addr && !r; i++) {
+		struct plan_func what = { .mod = obj_module_at(t->obj, i) };
+		uint32_t zero = 0;
+		if (what.mod->is_loader || what.mod->is_vdso || !what.mod->end ||
+		    obj_module_find(t->obj, what.mod, "execve", &what.addr, &what.bytes))
+			continue;
+		struct job j = { .s = t->s, .t = t, .probes = &probe, .probe_cnt = 1, .first_placed = t->placed_cnt,
+				 .first_move = t->move_cnt };
+		r = job_plan_func(&j, &what, &zero, 1, reterr);
+		if (!r)
+			r = job_place(&j, reterr);
+		if (!r && j.armed)
+			t->exec_addr = what.addr;
+		job_free(&j);
+	}
+	return r;
+}
+
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	int r = add_hook(j, reterr);
+	if (!r && j->s->opts.follow)
+		r = add_exec_hook(j->t, reterr);
 	j->first_placed = j->t->placed_cnt;
 	j->first_move = j->t->move_cnt;
 	if (!r)
@@ -62,10 +113,38 @@ static int arm_target(struct job *j, const struct request *req, uint32_t cnt, st
 	return r;
 }
 
+/* The probes of @t, and guards with them: they may ask for the same functions. */
+static int arm_with_guards(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt,
+			   session_refused_fn *refused, void *arg, uint32_t *ret_armed, struct err *reterr)
+{
+	uint32_t first = guards_find(t), n = 0, all = cnt;
+	struct session_probe *v = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*v));
+	struct request *req = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*req));
+	int r = v && req ? 0 : job_no_memory(reterr);
+	if (!r && cnt)
+		memcpy(v, probes, cnt * sizeof(*v));
+	for (uint32_t i = first; i < t->guard_cnt && !r; i++)
+		v[all++] = (struct session_probe){ .probe = &t->guards[i], .proc = t->proc };
+	for (uint32_t i = 0; i < all && !r; i++)
+		if (v[i].proc == t->proc)
+			req[n++] = (struct request){ v[i].probe->func_addr, i };
+	struct job j = { .s = s, .t = t, .probes = v, .probe_cnt = all, .refused = refused, .refused_arg = arg };
+	if (!r && (n || !t->hook_addr || (s->opts.follow && !t->exec_addr))) {
+		qsort(req, n, sizeof(*req), job_compare_requests);
+		r = arm_target(&j, req, n, reterr);
+		*ret_armed += j.armed;
+	}
+	if (r)
+		t->guard_cnt = first;
+	free(req);
+	free(v);
+	return r;
+}
+
 static int arm_tool(struct session *s, const struct session_probe *probes, uint32_t cnt, struct err *reterr)
 {
 	for (uint32_t i = 0; i < cnt; i++)
-		if (!probes[i].proc && !session_tool_site(s, probes[i].probe->id) &&
+		if (!probes[i].proc && probes[i].probe->kind == WIRE_SITE_TOOL && !session_tool_site(s, probes[i].probe->id) &&
 		    session_site_add(s, probes[i].probe, 0, WIRE_SITE_TOOL) == WIRE_NONE)
 			return err_setf(reterr, -ENOSPC, "too many probes");
 	return 0;
@@ -74,26 +153,27 @@ static int arm_tool(struct session *s, const struct session_probe *probes, uint3
 int session_arm(struct session *s, const struct session_probe *probes, uint32_t cnt, session_refused_fn *refused, void *arg,
 		uint32_t *ret_site_cnt, struct err *reterr)
 {
-	struct request *req = malloc((cnt ? cnt : 1) * sizeof(*req));
 	uint32_t armed = 0;
-	int r = req ? arm_tool(s, probes, cnt, reterr) : job_no_memory(reterr);
+	int r = arm_tool(s, probes, cnt, reterr);
+	if (!r && s->kern)
+		r = skern_arm(s, probes, cnt, &armed, reterr);
 	for (uint32_t p = 1; p < s->target_cnt && !r; p++) {
 		struct target *t = s->targets[p];
-		struct job j = { .s = s, .t = t, .probes = probes, .probe_cnt = cnt, .refused = refused, .refused_arg = arg };
-		uint32_t n = 0;
-		for (uint32_t i = 0; i < cnt; i++)
-			if (probes[i].proc == p)
-				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (t->gone || (!n && t->hook_addr))
+		if (!t || t->gone || t->is_watched || t->is_fork)
 			continue;
-		qsort(req, n, sizeof(*req), job_compare_requests);
-		r = arm_target(&j, req, n, reterr);
+		/* The loader's probe stays a jump. */
+		r = arm_with_guards(s, t, probes, s->opts.uprobes ? 0 : cnt, refused, arg, &armed, reterr);
+		if (!r && s->opts.uprobes)
+			r = skern_arm_target(s, t, probes, cnt, &armed, reterr);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile: session_wait() tells */
-		armed += j.armed;
 	}
-	free(req);
 	if (!r)
 		*ret_site_cnt = armed;
 	return r;
+}
+
+uint32_t session_failed_clause(const struct session *s)
+{
+	return s->kern ? skern_failed_clause(s->kern) : WIRE_NONE;
 }

@@ -17,7 +17,10 @@ struct plan_func {
 	struct patch_window *wins;
 	uint32_t win_cnt;
 	struct arena *arena;
-	bool dropped;
+	bool dropped, is_frag;
+	/* Holes that this function lends, and those that it has of others (lend.c). */
+	struct patch_lend *lends, *borrowed;
+	uint32_t lend_cnt, borrowed_cnt;
 };
 
 struct job {
@@ -68,8 +71,17 @@ int job_plan(struct job *, const struct request *, uint32_t cnt, struct err *ret
 /* One function and its probes (indexes into the job's). */
 int job_plan_func(struct job *, const struct plan_func *what, const uint32_t *probes, uint32_t cnt, struct err *reterr);
 void job_free(struct job *);
+struct plan_func *job_push_func(struct job *); /* to be filled; NULL: no memory */
 /* @why NULL: it is the return of a function that has none. */
 void job_refuse(struct job *, uint32_t probe, uint64_t addr, const char *why);
+
+/* Whether something that is armed already has bytes of [addr, end). */
+bool plan_is_taken(const struct target *, uint64_t addr, uint64_t end);
+
+/* lend.c: finds room among their neighbours for short functions that have none. */
+int job_lend(struct job *, struct err *reterr);
+/* Whether @pf (with windows) relies on a host in a function that is dropped; j->funcs is sorted. */
+bool lend_is_void(const struct job *, const struct plan_func *);
 
 /* place.c: all of the plan, or nothing. */
 int job_place(struct job *, struct err *reterr);

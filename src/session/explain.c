@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a probe would be placed, in words and bytes.  Only reads. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,6 +30,8 @@ static const char *form_text(const struct patch_window *w)
 		return "a 5-byte jump";
 	if (w->form == PATCH_PUN)
 		return "a jump that ends in the code behind it (a pun; refused if memory is taken where it leads)";
+	if (w->hole_borrowed)
+		return "a 2-byte jump to room made by displacing code of a neighbouring function";
 	return w->hole_inside ? "a 2-byte jump to room made by displacing code nearby" : "a 2-byte jump to padding";
 }
 
@@ -99,7 +101,7 @@ static int offsets_of(const struct func *fn, const struct probe *p, uint32_t *re
 	if (p->kind == WIRE_SITE_USDT)
 		return usdt_offsets(fn->t, p, ret, cap);
 	if (cap)
-		ret[0] = p->kind == WIRE_SITE_ENTRY ? 0 : p->offset;
+		ret[0] = p->kind == WIRE_SITE_ENTRY ? patch_entry_offset(&fn->pf) : p->offset;
 	return 1;
 }
 
@@ -121,6 +123,10 @@ static int anchors_of(const struct func *fn, const struct probe *p, struct patch
 
 int session_explain(struct session *s, uint32_t proc, const struct probe *p, FILE *out, struct err *reterr)
 {
+	if (p->kind == WIRE_SITE_KERNEL) {
+		explain_kernel(p, out);
+		return 0;
+	}
 	struct func fn;
 	struct patch_anchor *anchors = NULL;
 	fprintf(out, "%s:%s:%s:%s\n", p->prov, p->mod, p->func, p->name);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define SLACK_MAX 32u
-#define PADS_MAX 256
+#define PADS_MAX 65536
 
 static int compare_u64(const void *a, const void *b)
 {
@@ -90,6 +90,27 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 	return 0;
 }
 
+/* Where exceptions land. */
+static int landing_pads(struct func *fn, uint64_t addr, struct list *targets, struct err *reterr)
+{
+	uint64_t small[64], *pads = small;
+	int n = obj_landing_pads(fn->t->obj, fn->mod, addr, small, ARRAY_CNT(small)), r = 0;
+	if (n > PADS_MAX)
+		return err_setf(reterr, -E2BIG, "more than %d landing pads", PADS_MAX);
+	if (n > (int)ARRAY_CNT(small)) {
+		pads = calloc((size_t)n, sizeof(*pads));
+		if (!pads)
+			return err_setf(reterr, -ENOMEM, "out of memory");
+		obj_landing_pads(fn->t->obj, fn->mod, addr, pads, (uint32_t)n);
+	}
+	for (int i = 0; i < n && !r; i++)
+		if (!push(targets, pads[i]))
+			r = err_setf(reterr, -ENOMEM, "out of memory");
+	if (pads != small)
+		free(pads);
+	return r;
+}
+
 static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
@@ -145,13 +166,15 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	if (!bytes || bytes > (64u << 20))
 		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
 	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
-	uint64_t pads[PADS_MAX];
-	int pad_cnt = r ? 0 : obj_landing_pads(t->obj, mod, addr, pads, PADS_MAX);
-	for (int i = 0; i < pad_cnt && i < PADS_MAX && !r; i++)
-		if (!push(&targets, pads[i]))
+	if (!r)
+		r = landing_pads(fn, addr, &targets, reterr);
+	const struct patch_range *keep = NULL;
+	uint32_t keep_cnt = 0;
+	if (!r && rseq_ranges(t, mod, &keep, &keep_cnt))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < keep_cnt && !r; i++)
+		if (keep[i].end - addr < bytes && !push(&targets, keep[i].end))
 			r = err_setf(reterr, -ENOMEM, "out of memory");
-	if (!r && pad_cnt > PADS_MAX)
-		r = err_setf(reterr, -E2BIG, "more than %d landing pads", PADS_MAX);
 	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
 		r = err_setf(reterr, -ENOMEM, "out of memory");
 	uint64_t room = next - (addr + bytes);
@@ -171,14 +194,30 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	}
 	qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
 	fn->pf = (struct patch_func){
-		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes,
+		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
 		.targets = targets.v, .target_cnt = targets.cnt,
-		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
+		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
 	};
 	uint64_t gap = fn->pf.slack < slack ? obj_module_gap(t->obj, mod, addr + bytes + fn->pf.slack) : 0;
 	slack -= fn->pf.slack;
 	fn->pf.gap = gap < slack ? (uint32_t)gap : slack;
+	return 0;
+}
+
+int func_init_alone(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
+{
+	*fn = (struct func){ .mod = mod, .t = t };
+	if (!bytes || bytes > (1u << 20))
+		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
+	fn->code = calloc(1, bytes + SLACK_MAX);
+	if (!fn->code)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	if (target_read(t, addr, fn->code, bytes)) {
+		func_deinit(fn);
+		return err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
+	}
+	fn->pf = (struct patch_func){ .addr = addr, .code = fn->code, .bytes = (uint32_t)bytes };
 	return 0;
 }
 

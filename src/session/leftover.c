@@ -11,45 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define JMP5 0xe9
 #define JMP2 0xeb
 
-static bool is_memfd(const struct obj_map *m, const char *name)
-{
-	return !strncmp(m->path, "/memfd:", 7) && !strncmp(m->path + 7, name, strlen(name));
-}
-
-/* Whether process @pid has the shared memory with @inode open: the controllers do, their targets do not. */
-static bool holds(pid_t pid, uint64_t inode)
-{
-	char path[320];
-	struct stat st;
-	bool found = false;
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	DIR *d = opendir(path);
-	for (struct dirent *e; d && !found && (e = readdir(d));) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, e->d_name);
-		found = !stat(path, &st) && st.st_ino == inode;
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-static int check_owner(struct target *t, const struct obj_map *m, struct err *reterr)
+/* A followed child has a page of its own in the midst of it: the mapping's end tells too little. */
+static uint64_t shm_bytes(struct target *t, const struct obj_map *m)
 {
 	struct wire_shm shm;
-	struct wire_proc proc;
-	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC ||
-	    target_read(t, m->start + shm.proc_off, &proc, offsetof(struct wire_proc, hash)))
-		return 0;
-	if (proc.pid && holds((pid_t)proc.pid, m->inode))
-		return err_setf(reterr, -EBUSY, "process %d is traced by dyntrace (process %u) already; end that first", t->pid,
-				proc.pid);
-	return 0;
+	bool known = !target_read(t, m->start, &shm, sizeof(shm)) && shm.magic == WIRE_MAGIC && shm.bytes < 1ull << 46;
+	return known ? align_up(shm.bytes, 4096) : m->end - m->start;
 }
 
 /* The wipe page of the process that was traced (a forked child has a copy). */
@@ -71,17 +43,14 @@ static int gather(struct target *t, struct target *ghost, struct err *reterr)
 {
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
-		if (is_memfd(m, "dyntrace-shm") && !ghost->shm_addr) {
-			int r = check_owner(t, m, reterr);
-			if (r)
-				return r;
+		if (owner_is_memfd(m->path, "dyntrace-shm") && !ghost->shm_addr) {
 			ghost->shm_addr = m->start;
-			ghost->shm_bytes = m->end - m->start;
+			ghost->shm_bytes = shm_bytes(t, m);
 			ghost->wipe_addr = find_wipe(t, m);
-		} else if (is_memfd(m, "dyntrace-agent")) {
+		} else if (owner_is_memfd(m->path, "dyntrace-agent")) {
 			ghost->agent_addr = m->start;
 			ghost->agent_bytes = m->end - m->start;
-		} else if (is_memfd(m, "dyntrace-code")) {
+		} else if (owner_is_memfd(m->path, "dyntrace-code")) {
 			if (!arena_note(ghost, &(struct arena){ .addr = m->start, .bytes = m->end - m->start }))
 				return err_setf(reterr, -ENOMEM, "out of memory");
 		}
@@ -153,7 +122,8 @@ static int find_short(struct target *ghost, uint32_t first, uint64_t start, cons
 }
 
 /* The file's bytes; where it holds none (behind its last ones), nobody was patched: those of memory. */
-static void read_file(struct target *t, struct obj_module *mod, uint64_t addr, uint8_t *file, const uint8_t *now, uint64_t bytes)
+void leftover_file(struct target *t, struct obj_module *mod, uint64_t addr, uint8_t *file, const uint8_t *now,
+		   uint64_t bytes)
 {
 	if (!obj_module_text(t->obj, mod, addr, file, bytes))
 		return;
@@ -161,8 +131,8 @@ static void read_file(struct target *t, struct obj_module *mod, uint64_t addr, u
 		*file = *now;
 		return;
 	}
-	read_file(t, mod, addr, file, now, bytes / 2);
-	read_file(t, mod, addr + bytes / 2, file + bytes / 2, now + bytes / 2, bytes - bytes / 2);
+	leftover_file(t, mod, addr, file, now, bytes / 2);
+	leftover_file(t, mod, addr + bytes / 2, file + bytes / 2, now + bytes / 2, bytes - bytes / 2);
 }
 
 static int compare_text(struct target *t, struct target *ghost, const struct obj_map *m, struct err *reterr)
@@ -176,7 +146,7 @@ static int compare_text(struct target *t, struct target *ghost, const struct obj
 		bool known = !obj_module_text(t->obj, mod, m->start, file, 1);
 		memcpy(file, now, bytes);
 		for (uint64_t at = 0; at < bytes && known; at += 4096)
-			read_file(t, mod, m->start + at, file + at, now + at, bytes - at < 4096 ? bytes - at : 4096);
+			leftover_file(t, mod, m->start + at, file + at, now + at, bytes - at < 4096 ? bytes - at : 4096);
 		r = find_long(ghost, m->start, now, file, bytes, known);
 		r = r ? r : find_short(ghost, first, m->start, now, file, bytes);
 	}
@@ -188,10 +158,33 @@ static int compare_text(struct target *t, struct target *ghost, const struct obj
 	return r ? err_setf(reterr, r, "out of memory") : 0;
 }
 
-int leftover_clean(struct target *t, struct err *reterr)
+/* One that was killed between opening a descriptor there and closing it. */
+static int close_descriptors(struct target *t, uint32_t *ret_cnt, struct err *reterr)
+{
+	char path[320], to[64];
+	int r = 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd", t->pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && !r && (e = readdir(d));) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", t->pid, e->d_name);
+		ssize_t n = readlink(path, to, sizeof(to) - 1);
+		to[n > 0 ? n : 0] = 0;
+		if (!owner_is_memfd(to, "dyntrace-"))
+			continue;
+		r = inject_close_fd(t->inj, atoi(e->d_name), reterr);
+		(*ret_cnt)++;
+	}
+	if (d)
+		closedir(d);
+	return r;
+}
+
+int leftover_clean(struct target *t, struct session_repaired *ret, struct err *reterr)
 {
 	struct target ghost = { .s = t->s, .pid = t->pid, .inj = t->inj };
-	int r = gather(t, &ghost, reterr);
+	uint32_t fds = 0;
+	int r = close_descriptors(t, &fds, reterr);
+	r = r ? r : gather(t, &ghost, reterr);
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r && ghost.arena_cnt; i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
 		if ((m->prot & PROT_EXEC) && !m->shared)
@@ -201,6 +194,9 @@ int leftover_clean(struct target *t, struct err *reterr)
 		semas_gather(t, &ghost);
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))
 		r = target_clean(&ghost, t->obj, t->inj, reterr);
+	if (!r && ret)
+		*ret = (struct session_repaired){ ghost.placed_cnt, ghost.sema_cnt, ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr,
+						   fds };
 	for (uint32_t i = 0; i < ghost.arena_cnt; i++)
 		arena_release(ghost.arenas[i]);
 	free(ghost.arenas);

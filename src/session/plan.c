@@ -8,6 +8,8 @@
 
 void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
+	if (j->probes[probe].probe->kind == WIRE_SITE_GUARD)
+		return; /* not asked for */
 	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
 				     .has_no_return = !why };
 	if (j->refused)
@@ -77,7 +79,7 @@ static int add_usdt(struct job *j, struct plan_func *pf, uint32_t *cap, uint32_t
 }
 
 /* Windows for the anchors that were added. */
-static int plan_windows(struct job *j, struct plan_func *pf, const struct func *fn)
+static int plan_windows(struct plan_func *pf, const struct func *fn)
 {
 	pf->wins = calloc(PATCH_WINDOW_CNT(pf->anchor_cnt) + 1, sizeof(*pf->wins));
 	if (!pf->wins)
@@ -86,13 +88,20 @@ static int plan_windows(struct job *j, struct plan_func *pf, const struct func *
 	if (n < 0)
 		return n;
 	pf->win_cnt = (uint32_t)n;
-	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
-		if (pf->anchors[i].refusal)
-			job_refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, patch_refusal_text(pf->anchors[i].refusal));
 	return 0;
 }
 
-static struct plan_func *push_func(struct job *j)
+static void tell_refusals(struct job *j)
+{
+	for (uint32_t k = 0; k < j->func_cnt; k++)
+		for (uint32_t i = 0; i < j->funcs[k].anchor_cnt; i++) {
+			const struct patch_anchor *a = &j->funcs[k].anchors[i];
+			if (a->refusal)
+				job_refuse(j, j->funcs[k].probe_of[i], j->funcs[k].addr + a->offset, patch_refusal_text(a->refusal));
+		}
+}
+
+struct plan_func *job_push_func(struct job *j)
 {
 	if (j->func_cnt == j->func_cap) {
 		uint32_t cap = j->func_cap ? j->func_cap * 2 : 64;
@@ -110,12 +119,12 @@ static int plan_fragment(struct job *j, const struct func *whole, const struct p
 			 uint32_t cnt, uint32_t *returns, struct err *reterr)
 {
 	const struct patch_range rest = { whole->pf.addr, whole->pf.addr + whole->pf.bytes };
-	struct plan_func *pf = push_func(j);
+	struct plan_func *pf = job_push_func(j);
 	struct func fn;
 	uint32_t cap = 0;
 	if (!pf)
 		return -ENOMEM;
-	*pf = (struct plan_func){ .mod = whole->mod, .addr = part->start, .bytes = part->end - part->start };
+	*pf = (struct plan_func){ .mod = whole->mod, .addr = part->start, .bytes = part->end - part->start, .is_frag = true };
 	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, NULL);
 	if (r)
 		return r == -ENOMEM ? r : 0; /* its bytes cannot be read: no instruction of it runs */
@@ -126,7 +135,7 @@ static int plan_fragment(struct job *j, const struct func *whole, const struct p
 		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN)
 			r = add_returns(pf, &cap, &fn, probes[i], &returns[i], reterr);
 	if (!r)
-		r = plan_windows(j, pf, &fn);
+		r = plan_windows(pf, &fn);
 	func_deinit(&fn);
 	return r;
 }
@@ -144,11 +153,11 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 		} else if (p->kind == WIRE_SITE_USDT) {
 			r = add_usdt(j, pf, &cap, probes[i]);
 		} else {
-			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? 0 : p->offset, p->kind, probes[i]);
+			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? patch_entry_offset(&fn->pf) : p->offset, p->kind, probes[i]);
 		}
 	}
 	if (!r)
-		r = plan_windows(j, pf, fn);
+		r = plan_windows(pf, fn);
 	for (uint32_t i = 0; i < parts && !r; i++) /* pf may move */
 		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++)
@@ -161,13 +170,16 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 {
 	struct func fn;
 	struct err why;
-	struct plan_func *pf = push_func(j);
+	struct plan_func *pf = job_push_func(j);
 	uint32_t *returns = calloc(cnt ? cnt : 1, sizeof(*returns));
 	int r = pf && returns ? 0 : -ENOMEM;
 	if (pf)
 		*pf = *what;
+	bool alone = true;
+	for (uint32_t i = 0; i < cnt; i++)
+		alone &= j->probes[probes[i]].probe->kind == WIRE_SITE_GUARD;
 	if (!r)
-		r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
+		r = pf->mod->end ? (alone ? func_init_alone : func_init)(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
 			err_setf(&why, -ENOENT, "its library was unloaded");
 	if (r && r != -ENOMEM) {
 		for (uint32_t i = 0; i < cnt; i++)
@@ -205,7 +217,7 @@ static void drop(struct job *j, struct plan_func *pf, const char *why)
 			job_refuse(j, pf->probe_of[i], pf->addr + pf->anchors[i].offset, why);
 }
 
-static bool is_taken(const struct target *t, uint64_t addr, uint64_t end)
+bool plan_is_taken(const struct target *t, uint64_t addr, uint64_t end)
 {
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
@@ -228,17 +240,30 @@ static void drop_overlaps(struct job *j)
 		for (uint32_t w = 0; w < pf->win_cnt && !pf->dropped; w++) {
 			const struct patch_window *win = &pf->wins[w];
 			uint64_t stop = win->addr + win->bytes;
-			if (win->form == PATCH_HOLE && win->hole_addr + 5 > stop)
+			if (win->form == PATCH_HOLE && !win->hole_inside && win->hole_addr + 5 > stop)
 				stop = win->hole_addr + 5;
-			if (win->addr < end || is_taken(j->t, win->addr, stop))
-				drop(j, pf, pf->addr == j->t->hook_addr ?
-					"dyntrace itself has its probe there, to hear of libraries that come and go" :
+			if (win->addr < end || plan_is_taken(j->t, win->addr, stop))
+				drop(j, pf, pf->addr == j->t->hook_addr || pf->addr == j->t->early_addr ||
+				     pf->addr == j->t->exec_addr ?
+					"dyntrace itself has its probe there, to hear of libraries and programs that come" :
 					"its code overlaps that of another function that is armed");
 			if (stop > own_end)
 				own_end = stop;
 		}
 		if (!pf->dropped && own_end > end)
 			end = own_end;
+	}
+}
+
+static void drop_borrowers(struct job *j)
+{
+	for (bool again = true; again;) {
+		again = false;
+		for (uint32_t i = 0; i < j->func_cnt; i++)
+			if (!j->funcs[i].dropped && lend_is_void(j, &j->funcs[i])) {
+				drop(j, &j->funcs[i], "the code of a neighbour, where it needs room, is that of another function that is armed");
+				again = true;
+			}
 	}
 }
 
@@ -258,10 +283,15 @@ int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err 
 		r = job_plan_func(j, &pf, list, n, reterr);
 	}
 	free(list);
+	if (!r)
+		r = job_lend(j, reterr);
+	tell_refusals(j);
 	if (j->func_cnt)
 		qsort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
-	if (!r)
+	if (!r) {
 		drop_overlaps(j);
+		drop_borrowers(j);
+	}
 	return r;
 }
 
@@ -271,6 +301,8 @@ void job_free(struct job *j)
 		free(j->funcs[i].anchors);
 		free(j->funcs[i].probe_of);
 		free(j->funcs[i].wins);
+		free(j->funcs[i].lends);
+		free(j->funcs[i].borrowed);
 	}
 	free(j->funcs);
 	free(j->writes);

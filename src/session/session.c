@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The session's shared memory and its life. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
+#include "ebpf/ebpf.h"
 #include "rt/rt.h"
 #include "wire/layout.h"
 
@@ -15,6 +16,9 @@
 #include <unistd.h>
 
 #define MIB (1ULL << 20)
+#define KERNEL_SITES 8192u
+#define KERNEL_UNW_BYTES (32 * MIB)
+#define KERNEL_STR_BYTES (1ULL << 19)
 /* A hint, away from where programs and the kernel put things: an address of the
  * traced program that the tool's own probes read is not to look like one of ours. */
 #define SHM_PLACE ((void *)0x2a0000000000)
@@ -29,6 +33,18 @@ static bool uses_stacks(const struct ir_image *image)
 				return true;
 		}
 	return false;
+}
+
+/* The kernel's memory is there in full. */
+static void layout_kernel(struct session *s, struct wire_layout_in *in)
+{
+	in->thread_cnt = s->opts.thread_cnt ? s->opts.thread_cnt : 1;
+	s->kern_slot = in->thread_cnt;
+	in->thread_cnt += ebpf_slot_cnt();
+	in->site_cap = KERNEL_SITES;
+	in->str_cap += KERNEL_STR_BYTES - 64 * MIB;
+	in->unw_bytes = s->uses_stacks && !s->opts.watch ? KERNEL_UNW_BYTES : WIRE_PAGE;
+	ebpf_layout(in, s->image);
 }
 
 /* All of it is sparse: what is not touched takes no memory. */
@@ -48,6 +64,8 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.dyn_max = s->opts.dyn_max;
 	in.alloca_bytes = s->opts.alloca_bytes;
 	in.spec_cnt = s->opts.spec_cnt;
+	if (s->opts.kernel)
+		layout_kernel(s, &in);
 	return wire_layout(out, &in, reterr);
 }
 
@@ -96,8 +114,19 @@ static int copy_what_is_fixed(struct session *s, struct err *reterr)
 	return r ? r : copy_pages(s, s->shm->agg_desc_off, s->shm->thread_off - s->shm->agg_desc_off, reterr);
 }
 
+static int map_kernel(struct session *s, const struct wire_shm *layout, struct err *reterr)
+{
+	int r = ebpf_shm_create(layout, &s->shm_fd, &s->shm, reterr);
+	if (r < 0)
+		return r;
+	s->shm->spec_bytes = s->opts.spec_bytes;
+	return own_area(s, reterr);
+}
+
 static int map_shm(struct session *s, const struct wire_shm *layout, struct err *reterr)
 {
+	if (s->opts.kernel)
+		return map_kernel(s, layout, reterr);
 	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
 	if (s->shm_fd < 0)
 		return err_setf(reterr, -errno, "cannot make shared memory: %s", strerror(errno));
@@ -114,6 +143,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
 	s->shm->spec_bytes = s->opts.spec_bytes;
+	s->shm->flight = s->opts.flight;
 	return own_area(s, reterr);
 }
 
@@ -149,6 +179,17 @@ void session_tool_reads(struct session *s, pid_t pid)
 	thread_at(s, 0)->mem_pid = (uint32_t)pid;
 }
 
+/* Of the kernel's memory there are no private copies: the first page is one of our own with the same in it. */
+static int own_head(struct session *s, struct err *reterr)
+{
+	uint8_t head[WIRE_PAGE];
+	memcpy(head, s->shm, sizeof(head));
+	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	memcpy(s->shm, head, sizeof(head));
+	return 0;
+}
+
 static int fill(struct session *s, struct err *reterr)
 {
 	memcpy((uint8_t *)s->shm + s->shm->agg_desc_off, s->image->aggs, s->image->agg_cnt * sizeof(struct wire_agg));
@@ -156,7 +197,11 @@ static int fill(struct session *s, struct err *reterr)
 	if (!s->strings)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
-	int r = clock_calibrate(s->shm, reterr);
+	int r = s->opts.looks_only ? 0 : clock_calibrate(s->shm, reterr);
+	if (!r && s->opts.kernel) {
+		r = skern_create(s, s->kern_slot, reterr);
+		return r ? r : own_head(s, reterr);
+	}
 	return r ? r : copy_what_is_fixed(s, reterr);
 }
 
@@ -184,7 +229,7 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 	return 0;
 }
 
-static void target_free(struct target *t)
+void target_free(struct target *t)
 {
 	if (!t)
 		return;
@@ -197,6 +242,8 @@ static void target_free(struct target *t)
 	free(t->placed);
 	free(t->moves);
 	free(t->semas);
+	free(t->guards);
+	rseq_free(t);
 	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)
@@ -214,6 +261,8 @@ void session_destroy(struct session *s)
 		session_disarm(s, NULL);
 	for (uint32_t i = 1; i < s->target_cnt; i++)
 		target_free(s->targets[i]);
+	skern_destroy(s->kern);
+	watch_deinit(s);
 	intern_destroy(s->strings);
 	if (s->shm)
 		munmap(s->shm, s->shm->bytes);
@@ -229,11 +278,22 @@ struct wire_shm *session_shm(struct session *s)
 
 struct obj_proc *session_obj(struct session *s, uint32_t proc)
 {
-	return proc && proc < s->target_cnt ? s->targets[proc]->obj : NULL;
+	if (proc >= WIRE_PROC_MAX)
+		return watch_obj(s, proc);
+	struct target *t = target_at(s, proc);
+	return t ? t->obj : NULL;
+}
+
+pid_t session_pid(const struct session *s, uint32_t proc)
+{
+	struct target *t = target_at(s, proc);
+	return t ? t->pid : 0;
 }
 
 void session_enable(struct session *s, bool on)
 {
+	for (uint32_t i = 1; i < s->target_cnt && on; i++)
+		guard_look(s->targets[i]); /* the guards were silent until now */
 	STORE_RELEASE(&s->shm->armed, on);
 }
 
@@ -242,10 +302,14 @@ void session_enable(struct session *s, bool on)
 static bool has_ended(struct session *s, const struct wire_thread *t)
 {
 	uint32_t proc = t->proc;
-	if (!proc || proc >= s->target_cnt || s->targets[proc]->gone)
-		return proc != 0;
+	struct target *target = target_at(s, proc);
+	if (!target || target->gone) {
+		/* A child that has not been adopted yet lives. */
+		const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)s->shm + s->shm->proc_off);
+		return target || (proc && proc < WIRE_PROC_MAX && LOAD_ACQUIRE(&procs[proc].state) == WIRE_PROC_FREE);
+	}
 	/* Who could not tell its number may run right now, in the very area that would be zeroed. */
-	return !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(s->targets[proc], t->tid);
+	return !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(target, t->tid);
 }
 
 /* Gives the pages of a slot back and makes it free. */
@@ -272,4 +336,6 @@ void session_reap_threads(struct session *s, session_drained_fn *drained, void *
 		else if (state == WIRE_THREAD_DEAD && drained(arg, i))
 			slot_free(s, t);
 	}
+	if (s->opts.follow)
+		children_reap(s);
 }

@@ -22,6 +22,16 @@ struct session_opts {
 	uint64_t alloca_bytes;  /* that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
 	uint64_t spec_bytes;
+	bool flight;            /* full rings overwrite their oldest records */
+	bool looks_only;        /* nothing will fire: the clock is not measured */
+	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
+	bool kernel;
+	bool watch;             /* targets are only waited for and looked at */
+	bool uprobes;           /* probes of processes through the kernel */
+	bool one_cpu;           /* probes of the kernel fire on @cpu only */
+	uint32_t cpu;
+	void *verifier_log;     /* FILE; NULL: none */
+	bool follow;            /* forked children are traced too */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
@@ -48,6 +58,11 @@ void session_child_kill(struct session_child *);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
+/* A number for session_obj() of any process; 0: no memory. */
+uint32_t session_proc_of(struct session *, uint32_t pid);
+/* The clause that session_arm() could not give to the kernel; WIRE_NONE: it was something else. */
+uint32_t session_failed_clause(const struct session *);
+pid_t session_pid(const struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */
@@ -82,6 +97,8 @@ enum session_event {
 	SESSION_DATA,       /* somebody rang: look at the rings */
 	SESSION_MODULES,    /* a target waits in its loader: match and arm, then session_modules_done() */
 	SESSION_EXITED,     /* a target ended; *ret_status */
+	SESSION_FORKED,     /* a forked child is traced from now on: a new target */
+	SESSION_STARTED,    /* a followed process runs another program, stopped at its start: match, arm, session_go() */
 	SESSION_EXECED,     /* a target runs another program now: its probes are gone */
 };
 /* Waits at most @timeout_ns for something to happen. */
@@ -97,5 +114,40 @@ void session_reap_threads(struct session *, session_drained_fn *drained, void *a
 /* Fills *ret with how @probe would be placed: mechanism, bytes before and after,
  * relocations, cost, or the refusal. Changes nothing. Text to @out. */
 int session_explain(struct session *, uint32_t proc, const struct probe *, FILE *out, struct err *reterr);
+
+/* ---- without a session ---- */
+
+enum session_whose {
+	SESSION_WHOSE_DYNTRACE, /* jumps to generated code; whose is in the verdict */
+	SESSION_WHOSE_BREAKPOINT, /* a debugger's, or a kernel uprobe's */
+	SESSION_WHOSE_UPROBE,
+	SESSION_WHOSE_UNKNOWN,  /* the program itself, another tool */
+};
+/* A run of bytes in which a process's code differs from its file. */
+struct session_diff {
+	uint64_t addr, off;   /* off: from the function's start */
+	const char *path, *func; /* func: mangled; NULL where none is known */
+	uint32_t bytes;
+#define SESSION_DIFF_MAX 16
+	uint8_t now[SESSION_DIFF_MAX], file[SESSION_DIFF_MAX];
+	enum session_whose whose;
+};
+struct session_verdict {
+	uint32_t map_cnt, fd_cnt; /* mappings and descriptors of dyntrace */
+	uint32_t place_cnt[SESSION_WHOSE_UNKNOWN + 1];
+	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
+	pid_t owner;          /* the dyntrace that lives; 0: none does */
+	char owner_command[128];
+};
+typedef void session_diff_fn(void *arg, const struct session_diff *);
+/* Compares the code of @pid with its files; reads, and stops nothing. */
+int session_verify(pid_t pid, session_diff_fn *, void *arg, struct session_verdict *ret, struct err *reterr);
+
+struct session_repaired {
+	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */
+};
+/* Takes away what a controller that was killed left in @pid. -EBUSY: it lives, or threads still stand in
+ * its code. */
+int session_repair(pid_t pid, struct session_repaired *ret, struct err *reterr);
 
 #endif

@@ -44,9 +44,11 @@ struct target {
 	pid_t pid;
 	bool is_child;          /* ours: waitpid tells its end */
 	bool gone;
+	bool is_watched;        /* nothing of ours is in it */
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
@@ -65,6 +67,14 @@ struct target {
 	} *semas;
 	uint32_t sema_cnt;
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
+	uint64_t exec_addr;     /* likewise where other programs are begun; 0: none */
+	struct probe *guards;   /* of guard.c */
+	uint32_t guard_cnt;
+	uint64_t guard_looked_ns;
+	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
+	bool loaded;            /* its libraries have come */
+	struct rseqs *rseqs;    /* by module, see rseq.c */
+	uint32_t rseq_cnt;
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 };
@@ -76,11 +86,24 @@ struct session {
 	struct session_opts opts;
 	struct wire_shm *shm;
 	int shm_fd;
-	struct target *targets[WIRE_PROC_MAX]; /* by proc index; [0] unused */
+	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;
+	struct exec_watch {
+		pid_t tid, pid;
+		uint64_t since_ns;
+	} execs[64];                           /* threads that are about to run another program */
+	uint32_t exec_cnt;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
+	uint32_t kern_slot;                    /* first thread slot of the kernel's */
+	struct skern *kern;                    /* NULL: the kernel runs nothing */
+	uint64_t kern_tick_ns, watched_ns;     /* when last */
+	struct seen {                          /* others whose addresses the kernel recorded; procs WIRE_PROC_MAX + i */
+		uint32_t pid;
+		struct obj_proc *obj;
+	} *seen;
+	uint32_t seen_cnt;
 };
 
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */
@@ -132,7 +155,21 @@ void landing_free(struct target *);
 /* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
 int text_reapply(struct target *, struct err *reterr);
 
+/* children.c: followed children that entered themselves become targets. Index of one that did, or 0. */
+uint32_t children_adopt(struct session *);
+/* Followed processes that are about to exec, or have: index of a new program that waits to be armed, or 0. */
+uint32_t children_exec(struct session *);
+bool children_is_watched(const struct session *, pid_t pid);
+/* Those that have ended, and of which nothing is left to read, make room for others. */
+void children_reap(struct session *);
+
 /* target.c */
+int target_open(struct target *, struct err *reterr); /* t->pid's handles; target_close() is due in any case */
+void target_close(struct target *);
+struct target *target_at(const struct session *, uint32_t proc); /* NULL: none */
+void target_free(struct target *);
+/* A new program, stopped before its first instruction; takes over @inj. */
+int target_adopt(struct session *, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
@@ -160,7 +197,14 @@ struct edit {
 	uint64_t addr;
 	uint32_t cnt, want_cnt; /* want_cnt <= cnt */
 	const uint8_t *want, *bytes;
+	uint8_t phase;          /* those of 0 are all written before those of 1: edits_phase() */
 };
+/* A jump that needs others (a short one, the long one in its hole; a pun, what is behind it) comes after them and
+ * goes before them, so that whoever is killed in between leaves code that works. */
+static inline uint8_t edits_phase(uint8_t first_byte, uint32_t bytes, bool restore)
+{
+	return (first_byte == 0xeb || bytes < 5) != restore;
+}
 int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
 		struct err *reterr);
 
@@ -172,8 +216,29 @@ void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 
-/* leftover.c: takes away what a controller that was killed left in a stopped process. -EBUSY: it lives. */
-int leftover_clean(struct target *, struct err *reterr);
+/* rseq.c: code of @mod that no probe may move, and signatures; each range's end may be jumped to. */
+int rseq_ranges(struct target *, struct obj_module *mod, const struct patch_range **ret, uint32_t *ret_cnt);
+void rseq_free(struct target *);
+
+/* guard.c: adds those to t->guards that have none yet; the index of the first of them. */
+uint32_t guards_find(struct target *);
+void guard_look(struct target *); /* whether it is under seccomp by now */
+void guard_look_at_times(struct target *);
+
+/* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has
+ * made sure (owner_check) that it lives no more.  @ret may be NULL. */
+int leftover_clean(struct target *, struct session_repaired *ret, struct err *reterr);
+/* The bytes of the module's file; where it holds none, those of @now. */
+void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t *ret, const uint8_t *now, uint64_t bytes);
+
+/* owner.c */
+bool owner_is_memfd(const char *path, const char *name);
+/* -EBUSY: a controller that lives traces this process. */
+int owner_check(struct target *, struct err *reterr);
+/* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be asked. */
+pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);
+uint32_t owner_told(struct target *, const struct obj_map *m);
+void owner_command(pid_t pid, char *buf, size_t cap);
 
 /* func.c: what patch needs to know of the function at @addr. Free with func_deinit. */
 struct func {
@@ -186,6 +251,8 @@ struct func {
 	struct target *t;
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
+/* The same for a function that is entered at its start only, as all of an interface are; reads nothing but its code. */
+int func_init_alone(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
 #define FUNC_NO_RETURN "it has no return instruction: it never returns, or runs on into the next function"
 

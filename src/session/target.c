@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Getting into a process: what of ours is mapped there. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,11 @@
 struct session_child {
 	struct inject *inj;
 };
+
+struct target *target_at(const struct session *s, uint32_t proc)
+{
+	return proc < s->target_cnt ? s->targets[proc] : NULL;
+}
 
 struct wire_proc *target_proc(struct target *t)
 {
@@ -96,11 +101,15 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	if (r)
 		return r;
 	t->shm_bytes = t->s->shm->bytes;
-	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE,
-			remote, 0, &t->shm_addr, reterr);
+	/* The kernel's memory is there already, and what was mapped without the right to write never gets it. */
+	bool in_full = t->s->opts.kernel;
+	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, in_full ? PROT_READ | PROT_WRITE : PROT_NONE,
+			MAP_SHARED | MAP_NORESERVE, remote, 0, &t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
 		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
+	if (in_full)
+		return remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 	r = remote_mem(t, SYS_munlock, 0, reterr);
 	if (!r)
 		r = remote_mem(t, SYS_mprotect, PROT_READ | PROT_WRITE, reterr);
@@ -125,6 +134,8 @@ static int enter(struct target *t, struct err *reterr)
 	if (t->is_child && !(proc->flags & WIRE_PROC_FSGSBASE))
 		return err_setf(reterr, -ENOTSUP, "this kernel or processor does not let programs read their fs base (FSGSBASE), so "
 				"none can be traced from its start; start it, then attach with -p");
+	if (t->s->opts.follow && !(proc->flags & WIRE_PROC_NO_SYSCALL))
+		proc->flags |= WIRE_PROC_FOLLOW;
 	proc->shm_addr = t->shm_addr;
 	proc->wipe_addr = t->wipe_addr;
 	t->env.geometry = t->s->shm;
@@ -145,7 +156,7 @@ static void leave(struct target *t)
 		inject_munmap(t->inj, t->shm_addr, t->shm_bytes, NULL);
 }
 
-static int open_handles(struct target *t, struct err *reterr)
+int target_open(struct target *t, struct err *reterr)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
@@ -161,55 +172,90 @@ static int open_handles(struct target *t, struct err *reterr)
 	return obj_proc_open(t->pid, &t->obj, reterr);
 }
 
-static void target_abort(struct target *t)
+void target_close(struct target *t)
 {
-	if (t->inj)
-		leave(t);
 	inject_detach(t->inj);
 	obj_proc_close(t->obj);
 	if (t->memfd >= 0)
 		close(t->memfd);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
+}
+
+static void target_abort(struct target *t)
+{
+	if (t->inj)
+		leave(t);
+	target_close(t);
 	free(t);
+}
+
+/* A free index: followed children take some by themselves. 0: none. */
+static uint32_t take_index(struct session *s)
+{
+	struct wire_proc *procs = (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off);
+	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++) {
+		uint32_t free = WIRE_PROC_FREE;
+		if (!s->targets[i] && __atomic_compare_exchange_n(&procs[i].state, &free, WIRE_PROC_CLAIM, false,
+								  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			return i;
+	}
+	return 0;
 }
 
 /* Takes over @inj, also on failure. */
 static int target_create(struct session *s, struct inject *inj, bool is_child, uint32_t *ret_proc, struct err *reterr)
 {
 	struct target *t = calloc(1, sizeof(*t));
-	if (!t || s->target_cnt >= WIRE_PROC_MAX) {
+	uint32_t idx = t ? take_index(s) : 0;
+	if (!idx) {
 		free(t);
 		inject_detach(inj);
 		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %d", WIRE_PROC_MAX - 1);
 	}
-	*t = (struct target){ .s = s, .proc = s->target_cnt, .pid = inject_pid(inj), .is_child = is_child,
+	*t = (struct target){ .s = s, .proc = idx, .pid = inject_pid(inj), .is_child = is_child,
 			      .pidfd = -1, .memfd = -1, .inj = inj };
-	int r = open_handles(t, reterr);
+	int r = target_open(t, reterr);
 	if (!r && !obj_proc_is_64bit(t->obj))
 		r = err_setf(reterr, -ENOTSUP, "process %d is a 32-bit program: only 64-bit ones can be traced", t->pid);
 	if (!r)
+		r = owner_check(t, reterr); /* before anything is disturbed */
+	if (!r)
 		r = inject_stop(inj, reterr);
 	if (!r)
-		r = leftover_clean(t, reterr);
+		r = obj_proc_refresh(t->obj, reterr);
+	if (!r)
+		r = owner_check(t, reterr); /* one that came meanwhile */
+	if (!r)
+		r = leftover_clean(t, NULL, reterr);
 	if (!r)
 		r = obj_proc_refresh(t->obj, reterr);
 	if (!r)
 		r = enter(t, reterr);
 	if (r) {
+		STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_FREE);
 		target_abort(t);
 		return r;
 	}
-	s->targets[s->target_cnt++] = t;
+	s->targets[idx] = t;
+	s->target_cnt = idx >= s->target_cnt ? idx + 1 : s->target_cnt;
+	STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_LIVE);
 	*ret_proc = t->proc;
 	if (!is_child)
 		target_go(t);
 	return 0;
 }
 
+int target_adopt(struct session *s, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
+{
+	return target_create(s, inj, true, ret_proc, reterr);
+}
+
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj;
+	if (s->opts.watch)
+		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
 	return r ? r : target_create(s, inj, false, ret_proc, reterr);
 }
@@ -238,7 +284,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
-	int r = target_create(s, inj, true, ret_proc, reterr);
+	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
@@ -269,8 +315,10 @@ int session_go(struct session *s, struct err *reterr)
 	int r = 0;
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
+		if (!t)
+			continue;
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
-		if (!r && !t->gone)
+		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);
 		if (t->inj)
 			target_go(t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What happens in the targets: somebody rings, a loader waits, a process ends. */
-#include "session/session_int.h"
+#include "session/kern_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define KERN_TICK_NS 1000000000ULL
 #define SLICE_NS 20000000ULL /* how late the end of a process may be noticed */
 
 static uint64_t now_ns(void)
@@ -25,6 +26,8 @@ static bool has_ended(struct target *t, int *ret_status)
 {
 	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	*ret_status = 0;
+	if (t->pidfd < 0)
+		return true;
 	if (poll(&p, 1, 0) <= 0)
 		return false;
 	if (t->is_child)
@@ -52,12 +55,33 @@ static void let_loader_go(struct target *t)
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
+/* Its program's start is over: the early hook has done its work, threads need not pass it. */
+static void drop_early_hook(struct target *t)
+{
+	const struct wire_shm *shm = t->s->shm;
+	struct wire_site *sites = (struct wire_site *)((uint8_t *)t->s->shm + shm->site_off);
+	for (uint32_t i = 0; i < shm->site_cnt; i++)
+		if (sites[i].addr == t->early_addr && sites[i].kind == WIRE_SITE_HOOK)
+			STORE_RELEASE(&sites[i].enabled, 0);
+	t->loaded = true;
+}
+
 static bool modules_came(struct target *t)
 {
 	struct wire_proc *proc = target_proc(t);
-	if (LOAD_ACQUIRE(&proc->dl_seq) == proc->dl_ack)
+	uint32_t seq = LOAD_ACQUIRE(&proc->dl_seq);
+	if (seq == proc->dl_ack)
 		return false;
-	if (!loader_is_busy(t) && !obj_proc_refresh(t->obj, NULL))
+	if (t->is_fork) {
+		let_loader_go(t);
+		return false;
+	}
+	bool busy = loader_is_busy(t);
+	/* The first notice of a start is that libraries will be mapped; the second, that they are. */
+	bool early = busy && !t->loaded && t->early_addr && seq > 1;
+	if (!busy && !t->loaded && t->early_addr)
+		drop_early_hook(t);
+	if ((!busy || early) && !obj_proc_refresh(t->obj, NULL))
 		return true;
 	let_loader_go(t);
 	return false;
@@ -80,10 +104,16 @@ static bool runs_another_program(struct target *t)
 /* One event of one target, if there is any. */
 static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_status)
 {
+	*ret_proc = s->opts.follow ? children_adopt(s) : 0;
+	if (*ret_proc)
+		return SESSION_FORKED;
+	*ret_proc = s->opts.follow ? children_exec(s) : 0;
+	if (*ret_proc)
+		return SESSION_STARTED;
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
 		*ret_proc = i;
-		if (t->gone || t->inj)
+		if (!t || t->gone || t->inj)
 			continue;
 		if (modules_came(t))
 			return SESSION_MODULES;
@@ -91,10 +121,11 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 			t->gone = true;
 			return SESSION_EXITED;
 		}
-		if (runs_another_program(t)) {
+		if (!children_is_watched(s, t->pid) && runs_another_program(t)) {
 			t->gone = true;
 			return SESSION_EXECED;
 		}
+		guard_look_at_times(t);
 	}
 	return SESSION_NOTHING;
 }
@@ -108,6 +139,26 @@ static void sleep_at_doorbell(struct wire_shm *shm, uint32_t seen, uint64_t ns)
 	STORE_RELEASE(&shm->consumer_sleeps, 0);
 }
 
+/* The kernel rings at a descriptor, targets at a futex: with both, it is one of them that is waited for. */
+static bool sleep_at_kernel(struct session *s, uint64_t ns)
+{
+	struct pollfd p = { .fd = skern_doorbell(s->kern), .events = POLLIN };
+	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000ULL), .tv_nsec = (long)(ns % 1000000000ULL) };
+	bool rung = ppoll(&p, 1, &ts, NULL) > 0;
+	if (rung)
+		skern_doorbell_clear(s->kern);
+	return rung || LOAD_ACQUIRE(&s->shm->exiting);
+}
+
+static void keep_kernel(struct session *s, uint64_t now)
+{
+	if (now - s->kern_tick_ns > KERN_TICK_NS) {
+		skern_tick(s->kern);
+		s->kern_tick_ns = now;
+	}
+	watch_refresh(s);
+}
+
 enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status)
 {
 	uint64_t end = now_ns() + timeout_ns;
@@ -118,6 +169,13 @@ enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t
 		if (e != SESSION_NOTHING || now >= end)
 			return e;
 		uint64_t left = end - now;
+		if (s->kern) {
+			keep_kernel(s, now);
+			if (!sleep_at_kernel(s, left < SLICE_NS ? left : SLICE_NS) && LOAD_ACQUIRE(&s->shm->doorbell) == seen)
+				continue;
+			e = look(s, ret_proc, ret_status);
+			return e == SESSION_NOTHING ? SESSION_DATA : e;
+		}
 		sleep_at_doorbell(s->shm, seen, left < SLICE_NS ? left : SLICE_NS);
 		if (LOAD_ACQUIRE(&s->shm->doorbell) == seen)
 			continue;

@@ -306,6 +306,8 @@ static void gen_var_call(struct gen *g)
 	default: /* no room would be a fault with an address in it */
 		if (str <= GLOBAL_BYTES)
 			call(g, IR_HELPER_var_str_store, var_place(g, str), any_str(g), 0, 0);
+		if (str <= GLOBAL_BYTES)
+			call(g, IR_HELPER_var_str_load, var_place(g, str), slot(g), 0, 0);
 		break;
 	}
 	call(g, IR_HELPER_copyin_u, a, 8, 0, 0);

@@ -123,6 +123,32 @@ static void add_symbols(struct elf_funcs *e, Elf_Data *data, const GElf_Shdr *sh
 	}
 }
 
+static uint64_t word(const uint8_t *p, int bytes)
+{
+	uint64_t v = 0;
+	memcpy(&v, p, (size_t)bytes);
+	return v;
+}
+
+/* Go's own table of functions, as Go 1.18 and later write it (internal/abi/symtab.go). */
+static void add_go(struct elf_funcs *e, const uint8_t *sec, size_t bytes, uint64_t vaddr)
+{
+	if (bytes < 72 || (word(sec, 4) != 0xfffffff0 && word(sec, 4) != 0xfffffff1))
+		return;
+	uint64_t cnt = word(sec + 8, 8), text = word(e->image + vaddr + 24, 8), names = word(sec + 32, 8);
+	uint64_t table = word(sec + 64, 8);
+	e->is_go = true;
+	for (uint64_t i = 0; i < cnt && table + 8 * i + 12 <= bytes; i++) {
+		const uint8_t *p = sec + table + 8 * i;
+		uint64_t record = table + word(p + 4, 4);
+		if (record + 8 > bytes || names + word(sec + record + 4, 4) >= bytes)
+			return;
+		const char *name = (const char *)sec + names + word(sec + record + 4, 4);
+		if (*name && strcmp(name, "go.buildid") && strcmp(name, "go:buildid"))
+			add_func(e, text + word(p, 4), text + word(p + 8, 4), name, false);
+	}
+}
+
 static void find_plt(struct elf_funcs *e, size_t names)
 {
 	Elf_Scn *scn = NULL;
@@ -157,6 +183,8 @@ static void read_sections(struct elf_funcs *e)
 			add_symbols(e, data, &sh);
 		else if (name && !strcmp(name, ".eh_frame"))
 			add_fdes(e, data->d_buf, data->d_size, sh.sh_addr);
+		else if (name && strstr(name, ".gopclntab"))
+			add_go(e, data->d_buf, data->d_size, sh.sh_addr);
 	}
 }
 
@@ -275,6 +303,7 @@ void elf_funcs_get(const struct elf_funcs *e, uint32_t i, struct patch_func *ret
 	collect_targets(e, i, targets, &ret->target_cnt);
 	ret->targets = targets;
 	ret->is_frag = f->is_frag;
+	ret->asks_where = e->is_go;
 	ret->is_fragment = is_fragment;
 	ret->fragment_arg = (void *)e;
 	ret->read = image_read;

@@ -23,6 +23,7 @@ struct elf_funcs {
 	uint64_t plt[3][2];  /* linkage stubs: no functions */
 	struct elf_func *func; /* sorted, each start once */
 	uint32_t cnt;
+	bool is_go;
 	uint64_t *targets;   /* of branches anywhere in the text; sorted */
 	uint32_t target_cnt;
 };

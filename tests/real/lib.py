@@ -11,6 +11,10 @@ BUILD = os.environ.get('DYNTRACE_BUILD', 'build')
 DYNTRACE = os.path.join(BUILD, 'dyntrace')
 
 
+# A shell's background jobs ignore it, and so would the programs that are started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Skip(Exception):
     """Raised by a test that cannot run here; says why."""
 
@@ -178,3 +182,14 @@ def wait_for(condition, what, timeout=30):
             return
         time.sleep(0.05)
     raise AssertionError(f'timed out waiting for {what}')
+
+
+def wait_for_value(get, timeout=30):
+    """The first true value of @get()."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        v = get()
+        if v:
+            return v
+        time.sleep(0.1)
+    raise AssertionError('timed out')

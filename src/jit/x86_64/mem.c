@@ -256,6 +256,7 @@ void jit_gen_env(struct jit_gen *g, const struct ir_insn *in)
 		jit_dst_done(g, dst, X64_RAX);
 		break;
 	case WIRE_ENV_CPU:
+	case WIRE_ENV_IN_KERNEL:
 	case WIRE_ENV_CNT:
 		gen_call_env(g, in);
 		break;

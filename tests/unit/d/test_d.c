@@ -84,11 +84,16 @@ static void diag_limit(void)
 {
 	char text[4096] = "BEGIN {";
 	for (int i = 0; i < 100; i++)
-		strcat(text, " x = = 1;");
+		strcat(text, " x = = 1;\n");
 	strcat(text, "}");
 	struct result r = compile(text);
 	CHECK_EQ(d_diag_cnt(r.c), D_DIAG_MAX);
 	CHECK(!d_diag_at(r.c, D_DIAG_MAX));
+	result_deinit(&r);
+	for (char *s = text; (s = strchr(s, '\n')); s++)
+		*s = ' ';
+	r = compile(text);
+	CHECK_EQ(d_diag_cnt(r.c), D_DIAG_LINE_MAX);
 	result_deinit(&r);
 }
 

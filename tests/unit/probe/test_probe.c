@@ -317,7 +317,7 @@ static void provider_globs(void)
 	snprintf(prov, sizeof(prov), "p*d%d", w.s.pid);
 	CHECK_EQ(match(&w, prov, "", "realigned", "entry"), 1);
 	CHECK_EQ(match(&w, "p*d0", "", "realigned", "entry"), 0);
-	CHECK_EQ(match(&w, "*", "", "", ""), 16);
+	CHECK(match(&w, "*", "", "", "") >= 16); /* and what the kernel has */
 	world_deinit(&w);
 }
 

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ebpf: runs IR programs in the kernel (ADR 12).
+ *
+ * A session whose script has kernel probes keeps its shared memory in a BPF
+ * array instead of a memfd.  All of wire.h stands in it as always; kernel
+ * programs have thread slots of their own, one per CPU, in which they write
+ * records, aggregations and losses just as traced threads do, so whoever
+ * drains and shows need not know where a record was made.
+ *
+ *	struct wire_layout_in in = ...;
+ *	in.thread_cnt += ebpf_slot_cnt();         // behind the others
+ *	ebpf_layout(&in, img);
+ *	wire_layout(&head, &in, reterr);
+ *	ebpf_shm_create(&head, &fd, &shm, reterr); // head is copied to it
+ *	... sites, strings, aggregations as ever ...
+ *	ebpf_create(&e, &(struct ebpf_in){ ... }, reterr);
+ *	ebpf_load(e, &prog, &prog_fd, reterr);
+ *	ebpf_attach_raw_tp(prog_fd, "sys_enter", &link_fd, reterr);
+ *	shm->armed = 1;
+ *
+ * Only tools use this room; it is the only one that uses libbpf.
+ */
+#ifndef EBPF_EBPF_H
+#define EBPF_EBPF_H
+
+#include "ir/ir.h"
+
+#include <stdio.h>
+
+struct wire_layout_in;
+
+/* Thread slots that kernel programs take: two per possible CPU (one for
+ * programs that cannot be preempted, one for those that can). */
+uint32_t ebpf_slot_cnt(void);
+
+/* Raises what kernel programs need more of (registers, contexts). */
+void ebpf_layout(struct wire_layout_in *, const struct ir_image *);
+
+/* Makes the BPF array that @head (of wire_layout()) describes, maps it and
+ * copies @head there.  *ret_fd: close it; *ret_shm: munmap head->bytes of it.
+ * -E2BIG: more than 512 MiB (kernel memory, allocated at once); -EPERM, ...: what is missing. */
+int ebpf_shm_create(const struct wire_shm *head, int *ret_fd, struct wire_shm **ret_shm, struct err *reterr);
+
+/* What programs of one session share. */
+struct ebpf;
+struct ebpf_in {
+	struct wire_shm *shm; /* borrowed; geometry and clock are filled */
+	int shm_fd;           /* borrowed */
+	uint32_t first_slot;  /* index of the first of ebpf_slot_cnt() thread slots; they become LIVE here */
+	const struct ir_image *img; /* verified; borrowed */
+	/* For comparing executors only: self-> variables are those of the slot, addresses those of the tool. */
+	bool as_in_tool;
+	/* Verifier's logs of programs that it refuses, for -d verifier; NULL: none. */
+	FILE *log;
+};
+int ebpf_create(struct ebpf **ret, const struct ebpf_in *in, struct err *reterr);
+void ebpf_destroy(struct ebpf *);
+
+/* To be called about once a second: keeps time stamps of the kernel in step with the time stamp counter. */
+void ebpf_clock_update(struct ebpf *);
+
+/* Becomes readable (poll, epoll) when the consumer should look soon: exit(),
+ * a ring that is half full. */
+int ebpf_doorbell_fd(const struct ebpf *);
+void ebpf_doorbell_clear(struct ebpf *);
+
+/* ---- programs ---- */
+
+/* What a program is attached to: says what its context is, and what may be read of it. */
+enum ebpf_kind {
+	EBPF_RAW_TP,     /* words: the tracepoint's arguments */
+	EBPF_TRACEPOINT, /* the bytes of the event, as its format file has them */
+	EBPF_PERF_EVENT, /* struct bpf_perf_event_data */
+	EBPF_UPROBE,     /* struct pt_regs */
+};
+
+/* Where a value comes from. */
+enum ebpf_arg_kind {
+	EBPF_ARG_NONE,  /* 0 */
+	EBPF_ARG_CONST, /* val */
+	EBPF_ARG_CTX,   /* @bytes of the program's context at @off */
+	EBPF_ARG_DEREF, /* @bytes of kernel memory at the pointer in the context at @off, plus @val */
+	EBPF_ARG_CTX_ADDR, /* (TRACEPOINT) address that data at @off would have: its data_loc offset is added by the provider */
+	EBPF_ARG_KPC,   /* PERF_EVENT: the kernel's pc, 0 in user mode */
+	EBPF_ARG_UPC,   /* likewise the user's */
+};
+struct ebpf_arg {
+	uint8_t kind;  /* enum ebpf_arg_kind */
+	uint8_t bytes; /* 1, 2, 4, 8 */
+	bool is_signed;
+	uint32_t off;
+	uint64_t val;
+};
+
+#define EBPF_ARG_MAX 10
+
+/* Sites that run the same clauses. */
+struct ebpf_case {
+	uint64_t value; /* of the key; without one ignored */
+	uint32_t site;  /* index of struct wire_site */
+};
+struct ebpf_group {
+	const struct ir_prog *const *progs; /* verified, in order */
+	uint32_t prog_cnt;
+	const struct ebpf_case *cases;
+	uint32_t case_cnt; /* without a key: 1 */
+	struct ebpf_arg args[EBPF_ARG_MAX]; /* arg0.. */
+	/* Registers (uregs[], ucaller): where the address of a struct pt_regs is: EBPF_ARG_NONE: there are none;
+	 * for UPROBE and PERF_EVENT they are known. */
+	struct ebpf_arg regs;
+};
+
+/* One program: at one place of the kernel.  Several sites can share it, told
+ * apart by a value: system calls by their number. */
+struct ebpf_prog {
+	const char *name; /* for bpftool and messages; at most 15 characters are kept */
+	enum ebpf_kind kind;
+	struct ebpf_arg key; /* EBPF_ARG_NONE: one group with one case */
+	const struct ebpf_group *groups;
+	uint32_t group_cnt;
+};
+
+/* Generates and loads.  *ret_fd: close it (which detaches).  -EOPNOTSUPP: the
+ * programs want what there is not in the kernel (the message says which, and
+ * names clause and action); -E2BIG: too large for the verifier; -EPERM. */
+int ebpf_load(struct ebpf *, const struct ebpf_prog *, int *ret_fd, struct err *reterr);
+
+/* Where ebpf_load() failed: the clause, or WIRE_NONE. */
+uint32_t ebpf_failed_clause(const struct ebpf *);
+
+/* Runs a RAW_TP program once, here and now, on CPU @cpu, with these words as its context (at most 12). */
+int ebpf_run(int prog_fd, const uint64_t *words, uint32_t cnt, uint32_t cpu, struct err *reterr);
+
+/* ---- attaching ---- */
+
+/* To a raw tracepoint; close *ret_fd to detach. */
+int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr);
+/* To an open perf event (tracepoint, software clock, uprobe), which is enabled. */
+int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr);
+
+/* One line per instruction of what would be loaded, for -d bpf and tests. */
+int ebpf_print(struct ebpf *, FILE *, const struct ebpf_prog *, struct err *reterr);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* Names of tracepoints. */
+#include "kern/kern_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct list {
+	struct kern_event *v;
+	uint32_t cnt, cap;
+	bool tried;
+	int error;
+} list;
+
+static int add(const char *group, const char *name)
+{
+	if (list.cnt == list.cap) {
+		uint32_t cap = list.cap ? list.cap * 2 : 1024;
+		struct kern_event *v = realloc(list.v, cap * sizeof(*v));
+		if (!v)
+			return -ENOMEM;
+		list.v = v;
+		list.cap = cap;
+	}
+	list.v[list.cnt++] = (struct kern_event){ group, name };
+	return 0;
+}
+
+/* The function that calls who is attached to a tracepoint. */
+static const char caller[] = "__traceiter_";
+
+/* What others have made out of kprobes and uprobes is theirs. */
+static bool is_foreign(const char *group)
+{
+	static const char *const groups[] = { "syscalls", "kprobes", "uprobes", "eprobes", "synthetic", "ftrace" };
+	for (size_t i = 0; i < ARRAY_CNT(groups); i++)
+		if (!strcmp(group, groups[i]))
+			return true;
+	return !strncmp(group, "dt_", 3);
+}
+
+static void from_tracefs(char *text)
+{
+	for (char *line = text, *next; line && *line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		char *name = strchr(line, ':');
+		if (!name)
+			continue;
+		*name++ = 0;
+		if (!is_foreign(line) && add(line, name))
+			return;
+	}
+}
+
+static int from_symbol(void *arg, uint64_t addr, char kind, const char *name, const char *module)
+{
+	(void)arg, (void)addr, (void)kind;
+	if (strncmp(name, caller, sizeof(caller) - 1))
+		return 0;
+	char *copy = strdup(name + sizeof(caller) - 1), *mod = strdup(module);
+	return !copy || !mod ? 1 : add(mod, copy);
+}
+
+static void load(void)
+{
+	list.tried = true;
+	char *text = kern_tracefs_read("available_events");
+	list.error = text ? 0 : errno;
+	if (text)
+		from_tracefs(text); /* kept: the names are in it */
+	else
+		kern_syms_each(from_symbol, NULL);
+}
+
+uint32_t kern_events(const struct kern_event **ret, struct err *reterr)
+{
+	if (!list.tried)
+		load();
+	*ret = list.v;
+	if (!list.cnt)
+		err_setf(reterr, -list.error, "the kernel's tracepoints cannot be read: %s", strerror(list.error));
+	return list.cnt;
+}
+
+static int is_caller_of(void *arg, uint64_t addr, char kind, const char *name, const char *module)
+{
+	(void)addr, (void)kind, (void)module;
+	return !strncmp(name, caller, sizeof(caller) - 1) && !strcmp(name + sizeof(caller) - 1, arg);
+}
+
+bool kern_has_event(const char *name)
+{
+	const struct kern_event *v;
+	uint32_t cnt = kern_events(&v, NULL);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (!strcmp(v[i].name, name))
+			return true;
+	return kern_syms_each(is_caller_of, (void *)name) != 0;
+}

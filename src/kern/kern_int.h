@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to kern. */
+#ifndef KERN_INT_H
+#define KERN_INT_H
+
+#include "kern/kern.h"
+
+/* tracefs.c: a file below the root of tracefs, as text (malloc'ed), or NULL and errno. */
+char *kern_tracefs_read(const char *path);
+
+/* text.c: a whole file; NULL and errno. @dir: as for openat(). */
+char *kern_text_read(int dir, const char *path);
+
+/* btf.c: the kernel's; NULL: it has none. */
+struct btf;
+struct btf *kern_btf(void);
+
+/* syms.c: each symbol of the kernel; a result that is not 0 ends the walk. */
+typedef int kern_syms_fn(void *arg, uint64_t addr, char kind, const char *name, const char *module);
+int kern_syms_each(kern_syms_fn *, void *arg);
+
+#endif

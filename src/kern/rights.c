@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What tracing the kernel needs: capabilities (capabilities(7)), BPF, BTF. */
+#include "kern/kern_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static uint64_t effective(void)
+{
+	char *text = kern_text_read(AT_FDCWD, "/proc/self/status");
+	const char *p = text ? strstr(text, "CapEff:") : NULL;
+	uint64_t caps = p ? strtoull(p + 7, NULL, 16) : 0;
+	free(text);
+	return caps;
+}
+
+static bool has(uint64_t caps, unsigned cap)
+{
+	return caps >> cap & 1 || caps >> CAP_SYS_ADMIN & 1;
+}
+
+bool kern_may_trace(struct err *reterr)
+{
+	uint64_t caps = effective();
+	errno = 0;
+	if (!has(caps, CAP_BPF) || !has(caps, CAP_PERFMON)) {
+		err_setf(reterr, -EPERM, "probes of the kernel need the capabilities CAP_BPF and CAP_PERFMON (%s%s%s missing): "
+			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon,cap_sys_resource+ep",
+			 has(caps, CAP_BPF) ? "" : "CAP_BPF", has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",
+			 has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
+		return false;
+	}
+	if (syscall(SYS_bpf, -1, NULL, 0) < 0 && errno == ENOSYS) {
+		err_setf(reterr, -ENOSYS, "this kernel has no BPF (CONFIG_BPF_SYSCALL), which probes of the kernel run on");
+		return false;
+	}
+	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
+		err_setf(reterr, -ENOENT, "this kernel does not describe its types: /sys/kernel/btf/vmlinux is missing (CONFIG_DEBUG_INFO_BTF)");
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Functions of Go programs.  Go's own table of functions stays in a program
+ * that was stripped of all symbols, for its runtime needs it, and Go writes no
+ * .eh_frame.  Layouts: Go's sources, debug/gosym/pclntab.go and
+ * internal/abi/symtab.go.  Nothing in the table is trusted.
+ */
+#include "obj/obj_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum go_version { GO_1_2, GO_1_16, GO_1_18 };
+
+struct gotab {
+	uint8_t *data; /* all of the section, with a NUL behind it */
+	uint64_t bytes;
+	enum go_version version;
+	uint64_t text;          /* what 4-byte entries count from */
+	uint64_t names, funcs;  /* offsets in the section: of names; of the functions' table, whence it counts */
+	uint64_t table;         /* that table itself */
+	uint64_t cnt;
+};
+
+static bool read_at(const struct gotab *g, uint64_t off, uint32_t bytes, uint64_t *ret)
+{
+	*ret = 0;
+	if (off > g->bytes || bytes > g->bytes - off)
+		return false;
+	memcpy(ret, g->data + off, bytes);
+	return true;
+}
+
+static bool know_version(struct gotab *g)
+{
+	uint64_t magic, quantum_and_pointer;
+	if (!read_at(g, 0, 4, &magic) || !read_at(g, 6, 2, &quantum_and_pointer) || quantum_and_pointer != 0x0801)
+		return false; /* instructions of any length, pointers of 8 bytes */
+	switch (magic) {
+	case 0xfffffffb:
+		g->version = GO_1_2;
+		return true;
+	case 0xfffffffa:
+		g->version = GO_1_16;
+		return true;
+	case 0xfffffff0:
+	case 0xfffffff1:
+		g->version = GO_1_18;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool read_header(struct gotab *g)
+{
+	uint64_t head = 8, skip = g->version == GO_1_18 ? 1 : 0;
+	if (!read_at(g, head, 8, &g->cnt) || g->cnt > g->bytes / 8)
+		return false;
+	if (g->version == GO_1_2) {
+		g->table = 16;
+		return true;
+	}
+	/* number of functions, of files, (start of the text,) offsets of names, units, files, pc tables, functions */
+	if ((skip && !read_at(g, head + 16, 8, &g->text)) || !read_at(g, head + 8 * (2 + skip), 8, &g->names) ||
+	    !read_at(g, head + 8 * (6 + skip), 8, &g->funcs))
+		return false;
+	g->table = g->funcs;
+	return true;
+}
+
+/* In a position-independent program the text's address is in its relocation. */
+static uint64_t relocated(const struct obj_img *img, uint64_t vaddr, uint64_t value)
+{
+	const Elf64_Shdr *sh = obj_img_section(img, ".rela.dyn");
+	Elf64_Rela *r = sh ? obj_img_load(img, sh->sh_offset, sh->sh_size) : NULL;
+	for (uint64_t i = 0; r && i < sh->sh_size / sizeof(*r); i++)
+		if (r[i].r_offset == vaddr && ELF64_R_TYPE(r[i].r_info) == R_X86_64_RELATIVE) {
+			value = (uint64_t)r[i].r_addend;
+			break;
+		}
+	free(r);
+	return value;
+}
+
+static const Elf64_Shdr *section(const struct obj_img *img)
+{
+	static const char *const names[] = { ".gopclntab", ".data.rel.ro.gopclntab" };
+	const Elf64_Shdr *sh = NULL;
+	for (size_t i = 0; i < ARRAY_CNT(names) && !sh; i++)
+		sh = obj_img_section(img, names[i]);
+	return sh;
+}
+
+bool obj_go_has_table(const struct obj_img *img)
+{
+	return section(img) != NULL;
+}
+
+bool obj_module_is_go(struct obj_proc *p, struct obj_module *mod)
+{
+	const struct obj_sym *syms;
+	uint32_t cnt;
+	return !obj_module_syms(p, mod, &syms, &cnt, NULL) && obj_mod(mod)->is_go;
+}
+
+static int open_table(const struct obj_img *img, struct gotab *ret)
+{
+	const Elf64_Shdr *sh = section(img);
+	if (!sh)
+		return -ENOENT;
+	struct gotab g = { .bytes = sh->sh_size, .data = obj_img_load(img, sh->sh_offset, sh->sh_size) };
+	if (!g.data || !know_version(&g) || !read_header(&g)) {
+		free(g.data);
+		return -ENOENT;
+	}
+	if (g.version == GO_1_18)
+		g.text = relocated(img, sh->sh_addr + 24, g.text);
+	*ret = g;
+	return 0;
+}
+
+/* Entry @i: where it begins, and where its record is; behind the last there is only the end. */
+static bool entry_at(const struct gotab *g, uint64_t i, uint64_t *ret_addr, uint64_t *ret_record)
+{
+	uint32_t width = g->version == GO_1_18 ? 4 : 8;
+	uint64_t at = g->table + i * 2 * width;
+	if (!read_at(g, at, width, ret_addr))
+		return false;
+	*ret_addr += g->text;
+	if (i == g->cnt)
+		return true;
+	if (!read_at(g, at + width, width, ret_record))
+		return false;
+	*ret_record += g->funcs;
+	return true;
+}
+
+static const char *name_of(const struct gotab *g, uint64_t record)
+{
+	uint64_t off;
+	if (!read_at(g, record + (g->version == GO_1_18 ? 4 : 8), 4, &off) || off > g->bytes ||
+	    g->names > g->bytes - off)
+		return "";
+	return (const char *)g->data + g->names + off;
+}
+
+static int add(struct obj_mod *m, const struct obj_img *img, const struct gotab *g, uint32_t *cap)
+{
+	for (uint64_t i = 0; i < g->cnt; i++) {
+		uint64_t addr, next, record, end;
+		if (!entry_at(g, i, &addr, &record) || !entry_at(g, i + 1, &next, &end))
+			break;
+		const char *name = name_of(g, record);
+		if (!*name || next <= addr || !strcmp(name, "go.buildid") || !strcmp(name, "go:buildid") ||
+		    !obj_img_is_code(img, addr, &end) || next > end)
+			continue;
+		int rc = obj_grow(&m->syms, cap, m->sym_cnt + 1ULL, sizeof(*m->syms));
+		if (rc)
+			return rc;
+		m->syms[m->sym_cnt++] = (struct obj_sym){ .name = name, .addr = addr + m->pub.bias, .bytes = next - addr,
+			.is_func = true };
+	}
+	return 0;
+}
+
+int obj_go_syms(struct obj_mod *m, const struct obj_img *img, uint32_t *cap)
+{
+	struct gotab g;
+	uint32_t before = m->sym_cnt;
+	int rc = open_table(img, &g);
+	if (rc)
+		return rc;
+	rc = add(m, img, &g, cap);
+	if (!rc && m->sym_cnt == before)
+		rc = -ENOENT;
+	if (rc) {
+		m->sym_cnt = before;
+		free(g.data);
+		return rc;
+	}
+	m->strs[m->str_cnt++] = (char *)g.data;
+	return 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Providers that name what happens, not where (DTrace guide, "proc", "sched",
+ * "io", "lockstat"): made of tracepoints and system calls.  Where a kernel has
+ * no place for a probe, the probe is not there.
+ */
+#include "probe/probe_int.h"
+
+#define RAW(g, n, r) { .at = PROBE_KERN_RAW, .group = g, .name = n, .recipe = PROBE_KERN_##r }
+#define ENTER(n, r) { .at = PROBE_KERN_ENTER, .name = n, .recipe = PROBE_KERN_##r }
+#define EXIT(n, r) { .at = PROBE_KERN_EXIT, .name = n, .recipe = PROBE_KERN_##r }
+
+#define LWP_AND_PROCESS { "struct task_struct *", "lwpsinfo_t *", 0 }, { "struct task_struct *", "psinfo_t *", 0 }
+#define IO_ARGS { { "struct bio *", "bufinfo_t *", 0 }, { "struct bio *", "devinfo_t *", 0 }, { "struct file *", "fileinfo_t *", 1 } }
+
+/* A new thread's first moment in its own context is the end of the call that made it. */
+#define BORN(r) { EXIT("clone", r), EXIT("clone3", r), EXIT("fork", r), EXIT("vfork", r) }
+
+static const struct probe_kern proc[] = {
+	{ "proc", "create", { RAW("sched", "sched_process_fork", NEW_PROCESS) }, { { "struct task_struct *", "psinfo_t *", 0 } } },
+	{ "proc", "exec", { ENTER("execve", AS_IS), ENTER("execveat", SECOND) }, { { "string", NULL, 0 } } },
+	{ "proc", "exec-failure", { EXIT("execve", IF_NOT_ZERO), EXIT("execveat", IF_NOT_ZERO) }, { { "int", NULL, 0 } } },
+	{ "proc", "exec-success", { EXIT("execve", IF_ZERO), EXIT("execveat", IF_ZERO) }, { } },
+	{ "proc", "exit", { RAW("sched", "sched_process_exit", LEADER_EXIT) }, { { "int", NULL, 0 } } },
+	{ "proc", "lwp-create", { RAW("sched", "sched_process_fork", SECOND) }, { LWP_AND_PROCESS } },
+	{ "proc", "lwp-exit", { RAW("sched", "sched_process_exit", NONE_LEFT) }, { } },
+	{ "proc", "lwp-start", BORN(IF_ZERO), { } },
+	{ "proc", "signal-clear", { EXIT("rt_sigtimedwait", IF_POSITIVE) }, { { "int", NULL, 0 } } },
+	{ "proc", "signal-discard", { RAW("signal", "signal_generate", SIGNAL_DROPPED) },
+	  { LWP_AND_PROCESS, { "int", NULL, 1 } } },
+	{ "proc", "signal-handle", { RAW("signal", "signal_deliver", SIGNAL_HANDLED) },
+	  { { "int", NULL, 0 }, { "siginfo_t *", NULL, 1 }, { "void (*)(void)", NULL, 2 } } },
+	{ "proc", "signal-send", { RAW("signal", "signal_generate", SIGNAL_SENT) }, { LWP_AND_PROCESS, { "int", NULL, 1 } } },
+	{ "proc", "start", BORN(LEADER_ZERO), { } },
+	{ "proc", "fault", { RAW("exceptions", "page_fault_user", AS_IS) }, { { "unsigned long", NULL, 0 } } },
+};
+
+static const struct probe_kern sched[] = {
+	{ "sched", "change-pri", { RAW("sched", "sched_pi_setprio", AS_IS) }, { LWP_AND_PROCESS } },
+	{ "sched", "dequeue", { RAW("sched", "sched_switch", SWITCH_OUT) },
+	  { LWP_AND_PROCESS, { "int", "cpuinfo_t *", 2 }, { "int", NULL, 3 } } },
+	{ "sched", "enqueue", { RAW("sched", "sched_wakeup", ENQUEUED), RAW("sched", "sched_wakeup_new", ENQUEUED) },
+	  { LWP_AND_PROCESS, { "int", "cpuinfo_t *", 2 } } },
+	{ "sched", "off-cpu", { RAW("sched", "sched_switch", NEXT) }, { LWP_AND_PROCESS } },
+	{ "sched", "on-cpu", { RAW("sched", "sched_exit_tp", IF_FIRST) }, { } },
+	{ "sched", "preempt", { RAW("sched", "sched_switch", IF_FIRST) }, { } },
+	{ "sched", "remain-cpu", { RAW("sched", "sched_exit_tp", IF_ZERO) }, { } },
+	{ "sched", "sleep", { RAW("sched", "sched_switch", IF_SLEEPS) }, { } },
+	{ "sched", "surrender", { ENTER("sched_yield", CURRENT) }, { LWP_AND_PROCESS } },
+	{ "sched", "tick", { { .at = PROBE_KERN_CLOCK, .recipe = PROBE_KERN_CURRENT, .name = "tick" } }, { LWP_AND_PROCESS } },
+	{ "sched", "wakeup", { RAW("sched", "sched_wakeup", AS_IS), RAW("sched", "sched_wakeup_new", AS_IS) }, { LWP_AND_PROCESS } },
+};
+
+static const struct probe_kern io[] = {
+	{ "io", "done", { RAW("block", "block_bio_complete", SECOND), RAW("block", "block_rq_complete", RQ_BIO) }, IO_ARGS },
+	{ "io", "start", { RAW("block", "block_bio_queue", AS_IS) }, IO_ARGS },
+	{ "io", "wait-done", { RAW("xfs", "xfs_buf_iowait_done", NONE_LEFT) }, IO_ARGS },
+	{ "io", "wait-start", { RAW("xfs", "xfs_buf_iowait", NONE_LEFT) }, IO_ARGS },
+};
+
+#define IP_ARGS { { "struct sk_buff *", "pktinfo_t *", 0 }, { "struct sock *", "csinfo_t *", 1 }, { "struct iphdr *", "ipinfo_t *", 2 }, \
+	{ "struct net_device *", "ifinfo_t *", 3 }, { "struct iphdr *", "ipv4info_t *", 4 }, { "struct ipv6hdr *", "ipv6info_t *", 5 } }
+
+static const struct probe_kern ip[] = {
+	{ "ip", "receive", { RAW("net", "netif_receive_skb", RECEIVED) }, IP_ARGS },
+	{ "ip", "send", { RAW("net", "net_dev_queue", SENT) }, IP_ARGS },
+};
+
+const struct probe_kern *const probe_kern_sdt[] = { proc, sched, io, ip };
+const uint32_t probe_kern_sdt_cnt[] = { ARRAY_CNT(proc), ARRAY_CNT(sched), ARRAY_CNT(io), ARRAY_CNT(ip) };
+const uint32_t probe_kern_sdt_provs = ARRAY_CNT(probe_kern_sdt);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to session: probes of the kernel. */
+#ifndef SESSION_KERN_INT_H
+#define SESSION_KERN_INT_H
+
+#include "session/session_int.h"
+
+/* recipe.c: a clause for one kind of place. */
+struct recipe_in {
+	enum probe_kern_recipe recipe;
+	bool is_exit; /* a system call ends there: arg0 is its result */
+	uint32_t cpu; /* it fires only there; UINT32_MAX: anywhere */
+	uint32_t pid; /* and only in that process; 0: in any */
+};
+/* Free *ret with ir_prog_deinit(). It has been verified. */
+int recipe_make(const struct ir_image *, const struct ir_prog *src, const struct recipe_in *, struct ir_prog *ret,
+		struct err *reterr);
+
+/* kern.c: what the kernel runs of a session. */
+struct skern;
+int skern_create(struct session *, uint32_t first_slot, struct err *reterr); /* fills s->kern */
+void skern_destroy(struct skern *);
+int skern_arm(struct session *, const struct session_probe *, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr);
+void skern_disarm(struct skern *);
+int skern_doorbell(const struct skern *); /* becomes readable where the consumer should look */
+void skern_doorbell_clear(struct skern *);
+void skern_tick(struct skern *);          /* about once a second */
+uint32_t skern_failed_clause(const struct skern *);
+
+/* watch.c: takes over @inj, a child that waits for its start; NULL: it runs. */
+int watch_create(struct session *, pid_t, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
+void watch_refresh(struct session *);
+struct obj_proc *watch_obj(struct session *, uint32_t proc);
+void watch_deinit(struct session *);
+
+/* uprobe.c: the name in *ret is malloc'ed. */
+int uprobe_place(const struct target *, const struct session_probe *, struct probe_kern_place *ret, struct err *reterr);
+/* Probes of target @t, through the kernel. */
+int skern_arm_target(struct session *, struct target *, const struct session_probe *, uint32_t cnt, uint32_t *ret_cnt,
+		     struct err *reterr);
+/* explain_kern.c */
+void explain_kernel(const struct probe *, FILE *out);
+
+#endif

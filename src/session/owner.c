@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whose shared memory is mapped in a process: a controller that lives, or one
+ * that was killed.  Controllers have private copies of some of its pages, their
+ * targets never (descriptors do not tell: one that was killed may have left one).
+ */
+#include "session/session_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool owner_is_memfd(const char *path, const char *name)
+{
+	return !strncmp(path, "/memfd:", 7) && !strncmp(path + 7, name, strlen(name));
+}
+
+enum answer { NO, YES, UNKNOWN };
+
+/* Whether process @pid has mapped parts of the shared memory with @inode for itself alone. */
+static enum answer holds(pid_t pid, uint64_t inode)
+{
+	char path[64], *line = NULL;
+	size_t cap = 0;
+	enum answer found = NO;
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT || errno == ESRCH ? NO : UNKNOWN;
+	while (found != YES && getline(&line, &cap, f) > 0) {
+		char perm[8];
+		unsigned long long ino;
+		int at = 0;
+		if (sscanf(line, "%*x-%*x %7s %*x %*s %llu %n", perm, &ino, &at) == 2 && perm[3] == 'p' && ino == inode && at &&
+		    owner_is_memfd(line + at, "dyntrace-shm"))
+			found = YES;
+	}
+	free(line);
+	fclose(f);
+	return found;
+}
+
+/* One that lives in another pid namespace gave a number that means nothing here. */
+static pid_t look_everywhere(uint64_t inode)
+{
+	pid_t found = 0;
+	DIR *d = opendir("/proc");
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		pid_t pid = (pid_t)atoi(e->d_name);
+		if (pid > 0 && pid != getpid() && holds(pid, inode) == YES)
+			found = pid;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure)
+{
+	enum answer a = told ? holds((pid_t)told, m->inode) : NO;
+	*ret_unsure = a == UNKNOWN;
+	return a != NO ? (pid_t)told : look_everywhere(m->inode);
+}
+
+void owner_command(pid_t pid, char *buf, size_t cap)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, cap - 1);
+	if (fd >= 0)
+		close(fd);
+	while (n > 0 && !buf[n - 1])
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		buf[i] = (uint8_t)buf[i] < ' ' ? ' ' : buf[i];
+	buf[n > 0 ? n : 0] = 0;
+}
+
+/* The number that the controller left in its memory; 0: it is not what it seems. */
+uint32_t owner_told(struct target *t, const struct obj_map *m)
+{
+	struct wire_shm shm;
+	struct wire_proc proc;
+	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC ||
+	    target_read(t, m->start + shm.proc_off, &proc, offsetof(struct wire_proc, hash)))
+		return 0;
+	return proc.pid;
+}
+
+int owner_check(struct target *t, struct err *reterr)
+{
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		char command[128];
+		bool unsure;
+		if (!owner_is_memfd(m->path, "dyntrace-shm"))
+			continue;
+		pid_t pid = owner_of(m, owner_told(t, m), &unsure);
+		if (!pid)
+			continue;
+		owner_command(pid, command, sizeof(command));
+		return err_setf(reterr, -EBUSY, unsure ? "process %d is traced by dyntrace already (process %d%s%s%s, which you may "
+				"not look into); end that first, or run as root" : "process %d is traced by dyntrace already "
+				"(process %d%s%s%s); end that first", t->pid, pid, *command ? " \"" : "", command, *command ? "\"" : "");
+	}
+	return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Processes that nothing of ours is in: those whose end is waited for, and those whose addresses the kernel recorded. */
+#include "session/kern_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FRESH_NS 20000000ULL /* how old what is known of its libraries may be */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
+{
+	struct target *t = calloc(1, sizeof(*t));
+	if (!t || s->target_cnt >= WIRE_PROC_MAX) {
+		free(t);
+		inject_detach(inj);
+		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %d", WIRE_PROC_MAX - 1);
+	}
+	*t = (struct target){ .s = s, .proc = s->target_cnt, .pid = pid, .is_child = inj != NULL, .is_watched = true,
+			      .memfd = -1, .inj = inj };
+	t->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int r = t->pidfd < 0 ? err_setf(reterr, -errno, "cannot watch process %d: it is gone, or a thread of another", pid) :
+		obj_proc_open(pid, &t->obj, reterr);
+	if (r < 0) {
+		inject_detach(inj);
+		if (t->pidfd >= 0)
+			close(t->pidfd);
+		free(t);
+		return r;
+	}
+	s->targets[s->target_cnt++] = t;
+	*ret_proc = t->proc;
+	return 0;
+}
+
+void watch_refresh(struct session *s)
+{
+	uint64_t now = now_ns();
+	if (!s->kern || now - s->watched_ns < FRESH_NS)
+		return;
+	s->watched_ns = now;
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && s->targets[i]->is_watched && !s->targets[i]->gone)
+			obj_proc_refresh(s->targets[i]->obj, NULL);
+}
+
+/* ---- others ---- */
+
+uint32_t session_proc_of(struct session *s, uint32_t pid)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && (uint32_t)s->targets[i]->pid == pid)
+			return i;
+	for (uint32_t i = 0; i < s->seen_cnt; i++)
+		if (s->seen[i].pid == pid)
+			return WIRE_PROC_MAX + i;
+	struct seen *v = realloc(s->seen, (s->seen_cnt + 1ul) * sizeof(*v));
+	if (!v)
+		return 0;
+	s->seen = v;
+	v[s->seen_cnt] = (struct seen){ .pid = pid };
+	/* Where it is gone, its addresses stay numbers. */
+	if (obj_proc_open((pid_t)pid, &v[s->seen_cnt].obj, NULL) < 0)
+		v[s->seen_cnt].obj = NULL;
+	return WIRE_PROC_MAX + s->seen_cnt++;
+}
+
+struct obj_proc *watch_obj(struct session *s, uint32_t proc)
+{
+	return proc - WIRE_PROC_MAX < s->seen_cnt ? s->seen[proc - WIRE_PROC_MAX].obj : NULL;
+}
+
+void watch_deinit(struct session *s)
+{
+	for (uint32_t i = 0; i < s->seen_cnt; i++)
+		obj_proc_close(s->seen[i].obj);
+	free(s->seen);
+}

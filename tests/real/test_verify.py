@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""dyntrace verify and repair, two controllers at one process, other tracers: said clearly, nothing changed."""
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+import lib
+
+LIBC = 'pid$target:libc.so*::entry,pid$target:libc.so*::return { @[probename] = count(); }'
+LOOP = 'import time\nn = 0\nwhile True:\n n += len(str(list(range(100))))\n time.sleep(0.0005)\n'
+
+
+class Python:
+    def __enter__(self):
+        self.proc = subprocess.Popen(['/usr/bin/python3', '-c', LOOP], env=lib.clean_env(), stdin=subprocess.DEVNULL)
+        time.sleep(0.4)
+        return self.proc.pid
+
+    def __exit__(self, *exc):
+        self.proc.kill()
+        self.proc.wait()
+
+
+def says(args, status, *patterns):
+    r = lib.dyntrace(*[str(a) for a in args], check=False)
+    text = r.stdout + r.stderr
+    assert r.returncode == status, f'{args}: status {r.returncode}, not {status}: {text[-800:]}'
+    for p in patterns:
+        assert re.search(p, text, re.S), f'{args}: no /{p}/ in: {text[-1500:]}'
+    return r.stdout
+
+
+def untouched():
+    with Python() as pid:
+        says(['verify', pid], 0, f'process {pid}: its code is as in its files\n$')
+        says(['repair', pid], 0, 'nothing was left')
+        assert says(['verify', '-q', pid], 0) == ''
+
+
+def traced():
+    with Python() as pid, lib.Tracing('-n', LIBC, '-p', pid) as t:
+        t.wait_armed(pid)
+        out = says(['verify', pid], 1, r'file [0-9a-f ]+ \(dyntrace\)', f'traced by process {t.proc.pid} ".*dyntrace -n')
+        assert 'and' in out and len(out.splitlines()) == 12, out
+        out = says(['verify', '-v', pid], 1)
+        places = int(re.search(r'differs from its files in (\d+) places, of dyntrace;', out).group(1))
+        assert places > 3000 and len(out.splitlines()) == places + 1, (places, len(out.splitlines()))
+        says(['repair', pid], 1, f'process {pid} is traced by dyntrace already .process {t.proc.pid} ')
+        t.stop()
+        says(['verify', pid], 0)
+
+
+def killed():
+    with Python() as pid:
+        with lib.Tracing('-n', LIBC, '-p', pid) as t:
+            t.wait_armed(pid)
+            t.stop(signal.SIGKILL)
+        says(['verify', pid], 1, 'left by a dyntrace that was killed')
+        says(['repair', pid], 0, r'\d+ places restored, \d+ mappings removed')
+        says(['verify', pid], 0)
+        lib.assert_untouched(pid)
+        assert lib.alive(pid)
+
+
+def second_controller():
+    """Attempts to trace what is traced neither succeed nor disturb the first, whose arming they may meet."""
+    with Python() as pid:
+        for i in range(6):
+            with lib.Tracing('-n', LIBC, '-p', pid) as t:
+                lib.wait_for(lambda: lib.ours_mapped(pid), 'the first one')
+                for _ in range(8):
+                    r = lib.dyntrace('-n', 'pid$target:libc.so*:read:entry { exit(0); } tick-1ms { exit(0); }', '-p', str(pid), check=False)
+                    if r.returncode:
+                        assert re.search(rf'traced by (dyntrace already .process|process) {t.proc.pid}\b', r.stderr), r.stderr
+                        break
+                    time.sleep(0.005 * i)
+                t.wait_armed(pid)
+                status, out, err = t.stop()
+                assert status == 0 and 'entry' in out, (status, out[-300:], err[-500:])
+            lib.assert_untouched(pid)
+
+
+def two_at_once():
+    """Started at the same time: one wins, or one after the other; the code ends as it was."""
+    with Python() as pid:
+        for _ in range(5):
+            both = [subprocess.Popen([lib.DYNTRACE, '-q', '-n', LIBC + ' tick-300ms { exit(0); }', '-p', str(pid)],
+                                     stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+            ends = [(p.communicate(timeout=60)[1], p.returncode) for p in both]
+            assert any(status == 0 for _, status in ends), ends
+            assert all(status == 0 or 'traced by' in err for err, status in ends), ends
+            assert lib.alive(pid)
+            says(['verify', pid], 0)
+
+
+def other_tracers():
+    lib.need('gdb')
+    with Python() as pid:
+        gdb = subprocess.Popen(['gdb', '-batch', '-nx', '-p', str(pid), '-ex', 'shell sleep 4'], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        lib.wait_for(lambda: lib.tracer_of(pid), 'gdb to attach')
+        says(['repair', pid], 1, rf'traced by process {gdb.pid} already \(gdb\)')
+        says(['-n', LIBC, '-p', pid], 1, rf'traced by process {gdb.pid} already \(gdb\)')
+        says(['verify', pid], 0)
+        gdb.wait(30)
+
+
+def breakpoint_of_a_debugger():
+    lib.need('gdb')
+    with Python() as pid, tempfile.NamedTemporaryFile('w', suffix='.gdb') as f:
+        gdb = subprocess.Popen(['gdb', '-batch', '-nx', '-p', str(pid), '-ex', 'set breakpoint always-inserted on', '-ex', 'break abort',
+                                '-ex', 'shell sleep 4'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        lib.wait_for(lambda: lib.changed_text(pid), 'the breakpoint')
+        says(['verify', pid], 1, r'abort[^:]*: cc, file [0-9a-f]{2} \(breakpoint')
+        gdb.wait(30)
+        says(['verify', pid], 0)
+
+
+def usage():
+    says(['verify'], 2, 'needs the number')
+    says(['verify', '4194303'], 2, 'no process')
+    says(['repair', '4194303'], 1, 'no process')
+    says(['verify', 'x'], 2, 'invalid pid')
+    says(['verify', '2'], 2, 'kernel')
+
+
+def main():
+    tap = lib.Tap()
+    for name, fn in (('untouched', untouched), ('traced', traced), ('killed controller', killed),
+                     ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
+                     ('breakpoint of a debugger', breakpoint_of_a_debugger), ('usage', usage)):
+        tap.run(name, fn)
+    tap.done()
+
+
+if __name__ == '__main__':
+    main()
