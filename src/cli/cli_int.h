@@ -140,10 +140,10 @@ struct cli {
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
-	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
 	bool watches;     /* only waits for its targets, and looks at them */
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
+	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };

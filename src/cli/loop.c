@@ -83,7 +83,13 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	}
 }
 
-/* Not an error, as with dtrace: what there was to see was seen. A command's end is what was waited for. */
+/* There it is no error that a process ended. */
+static bool is_dtrace(void)
+{
+	return !strcmp(cli_name, "dtrace");
+}
+
+/* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
 static void exited(struct cli *cli, uint32_t proc, int status)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, proc);
@@ -95,6 +101,8 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
+	if (t && !t->spawned && !t->followed && t->awaited && !watched && !cli->args.record && !is_dtrace())
+		cli->status = CLI_ERROR;
 }
 
 static void execed(struct cli *cli, uint32_t proc)

@@ -61,7 +61,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.kernel = cli->has_kernel, .watch = cli->watches,
+		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
@@ -278,7 +278,7 @@ static int run_armed(struct cli *cli)
 
 bool cli_should_restart(struct cli *cli)
 {
-	cli->restart = cli->may_restart && !cli->has_kernel && cli_targets_changed(cli);
+	cli->restart = cli->may_restart && cli_targets_changed(cli);
 	return cli->restart;
 }
 
@@ -303,7 +303,7 @@ static void forget(struct cli *cli)
 
 static int trace(struct cli *cli)
 {
-	if (make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
 		return CLI_ERROR;
 	return cli->args.compile_only ? CLI_OK : run_armed(cli);
 }
@@ -327,11 +327,9 @@ int cli_verb_trace(struct cli *cli)
 
 int cli_trace_compiled(struct cli *cli)
 {
+	int rc = CLI_OK;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
-	int rc = cli_kernel_look(cli);
-	if (rc)
-		return rc;
 	for (int i = 0; i < RESTARTS; i++) {
 		cli->may_restart = i < RESTARTS - 1;
 		cli->restart = false;

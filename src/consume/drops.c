@@ -94,7 +94,7 @@ static void report_thread(struct consume *c, struct consume_slot *s, const struc
 static void report_procs(struct consume *c)
 {
 	const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off);
-	for (uint32_t i = 0; i < WIRE_PROC_MAX; i++) {
+	for (uint32_t i = 0; i < c->geo.proc_cnt; i++) {
 		if (i > 1 && LOAD_RELAXED(&procs[i].state) == WIRE_PROC_FREE)
 			continue;
 		uint32_t n = LOAD_RELAXED(&procs[i].lost_threads);

@@ -20,7 +20,7 @@ import tempfile
 
 C_ARGS = '-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined'
 MAX_LEN = {'parse': 4096, 'consume': 4096, 'ir': 8192, 'reloc': 64}
-KEPT_MAX = 2048  # bytes of an input that is kept
+KEPT_MAX = 1024  # bytes of an input that is kept
 
 
 def skip(target, why):
@@ -123,7 +123,7 @@ def run(exe, args, seconds):
 def keep(exe, target, found, kept, seed_dir):
     """Smallest set that covers what found, kept and the seeds do, without what the seeds do."""
     with tempfile.TemporaryDirectory() as tmp:
-        run(exe, ['-merge=1', '-timeout=20', tmp, seed_dir, kept, found], 3600)
+        run(exe, ['-merge=1', '-use_counters=0', '-timeout=20', tmp, seed_dir, kept, found], 3600)
         known = {open(p, 'rb').read() for p in glob.glob(os.path.join(seed_dir, '*'))}
         for old in glob.glob(os.path.join(kept, '*')):
             os.unlink(old)
