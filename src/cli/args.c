@@ -232,7 +232,14 @@ void cli_args_deinit(struct cli_args *a)
 	cli_options_deinit(&a->opts);
 }
 
-/* Copies one word of @p to @w, quotes taken off; returns what follows. */
+void cli_args_split_free(char **words)
+{
+	for (char **w = words; w && *w; w++)
+		free(*w);
+	free(words);
+}
+
+/* Copies one word of @p to @w, quotes taken off; returns what follows, NULL if a quote is not closed. */
 static const char *split_word(const char *p, char *w)
 {
 	char quote = 0;
@@ -245,14 +252,14 @@ static const char *split_word(const char *p, char *w)
 			*w++ = *p;
 	}
 	*w = 0;
-	return p;
+	return quote ? NULL : p;
 }
 
 char **cli_args_split(const char *command)
 {
 	char **words = calloc(strlen(command) / 2 + 2, sizeof(*words));
 	uint32_t n = 0;
-	for (const char *p = command; words;) {
+	for (const char *p = command; words && p;) {
 		while (isspace((unsigned char)*p))
 			p++;
 		if (!*p)
@@ -261,13 +268,10 @@ char **cli_args_split(const char *command)
 		if (!words[n])
 			break;
 		p = split_word(p, words[n++]);
+		if (!p) {
+			cli_args_split_free(words);
+			return NULL;
+		}
 	}
 	return words;
-}
-
-void cli_args_split_free(char **words)
-{
-	for (char **w = words; w && *w; w++)
-		free(*w);
-	free(words);
 }

@@ -2,41 +2,38 @@
 #include "cli/cli_int.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct refusals {
 	struct cli *cli;
 	uint32_t cnt, no_return_cnt;
-	struct session_refusal no_return; /* the first */
 };
 #define REFUSALS_SHOWN 20
 
-static void show_refusal(const struct session_refusal *why)
+/* By a description, without globs. */
+static bool is_named(const struct cli *cli, const struct probe *p)
 {
-	const struct probe *p = why->probe;
-	cli_error("%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
-		  (unsigned long long)why->addr, why->why);
+	for (uint32_t i = 0; i < cli->match_cnt; i++)
+		if (!strcmp(cli->prog.plan.clauses[cli->matches[i].clause].descs[cli->matches[i].desc].func, p->func))
+			return true;
+	return false;
 }
 
 static void refused(void *arg, const struct session_refusal *why)
 {
 	struct refusals *r = arg;
-	if (r->cli->args.verbose || (!why->has_no_return && r->cnt < REFUSALS_SHOWN))
-		show_refusal(why);
-	else if (why->has_no_return && !r->no_return_cnt)
-		r->no_return = *why;
-	r->cnt += !why->has_no_return;
-	r->no_return_cnt += why->has_no_return;
+	const struct probe *p = why->probe;
+	/* Nothing is lost where nothing returns: who asks for one such function gets to know, who asks for all does not. */
+	bool shown = why->has_no_return ? !r->no_return_cnt++ && is_named(r->cli, p) : r->cnt++ < REFUSALS_SHOWN;
+	if (shown || r->cli->args.verbose)
+		cli_error("%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
+			  (unsigned long long)why->addr, why->why);
 }
 
 static void count_refusals(const struct refusals *r)
 {
 	if (r->cnt > REFUSALS_SHOWN)
 		cli_error("%u more places are not traced; -v names them", r->cnt - REFUSALS_SHOWN);
-	/* Who asks for one gets to know; who asks for many misses no event. */
-	if (r->no_return_cnt == 1 && !r->cli->args.verbose)
-		show_refusal(&r->no_return);
-	else if (r->no_return_cnt && !r->cli->args.verbose && !r->cli->args.opts.quiet)
-		cli_error("%u functions have no return instruction; -v names them", r->no_return_cnt);
 }
 
 static uint32_t collect(struct cli *cli, struct session_probe *v)
@@ -69,7 +66,7 @@ int cli_arm_new(struct cli *cli)
 	int rc = session_arm(cli->session, v, n, refused, &r, &sites, &e);
 	free(v);
 	if (rc < 0) {
-		cli_kernel_refused(cli, e.msg);
+		cli_error("could not enable tracing: %s", e.msg);
 		return CLI_ERROR;
 	}
 	if (!cli->args.verbose)

@@ -97,6 +97,8 @@ struct cli_target {
 	bool awaited;    /* tracing ends when all of these have gone */
 	bool starting;   /* its loader has not yet loaded what it needs */
 	bool gone;
+	pid_t root;      /* of a followed program: the process whose probes it has; else 0 */
+	bool followed;   /* a child of one of the others; its probes are those of its parent */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
 };
@@ -135,6 +137,8 @@ struct cli {
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
+	bool watches;     /* only waits for its targets, and looks at them */
+	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
@@ -168,6 +172,9 @@ int cli_targets_attach(struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
+/* A followed process runs another program. */
+int cli_targets_started(struct cli *, uint32_t proc);
+int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a target of the session's */
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
@@ -207,7 +214,8 @@ int cli_verb_header(struct cli *); /* -h */
 int cli_verb_link(struct cli *);   /* -G */
 /* object.c: what -G writes.  The class that all @files (NULL-terminated) have: CLI_OK, or CLI_ERROR after a message. */
 int cli_object_class(char *const *files, bool *ret_is_32);
-bool cli_object_write(struct cli *, FILE *, bool is_32);
+struct sites;
+bool cli_object_write(struct cli *, FILE *, bool is_32, const struct sites *);
 int cli_verb_explain(struct cli *);
 int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell */
 int cli_verb_repair(struct cli *);

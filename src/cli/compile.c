@@ -60,7 +60,7 @@ static void show_diags(const struct cli *cli)
 			d.line = d.dt_line;
 		}
 		d_diag_print(stderr, cli_name, &d, cli->args.opts.errtags);
-		if (cli_testing() && !d.is_warning)
+		if (cli_testing())
 			break;
 	}
 }

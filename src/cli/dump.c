@@ -23,7 +23,8 @@ static int show_env(const struct ir_image *image, struct wire_shm *geometry, str
 	for (uint32_t i = 0; i < IR_HELPER_CNT; i++)
 		env->helper_addr[i] = SHOW_AGENT + 16 * i;
 	uint64_t *fns[] = { &env->fn_thread_find, &env->fn_enter, &env->fn_leave, &env->fn_rec_open, &env->fn_rec_commit,
-			    &env->fn_fault, &env->fn_agg, &env->fn_env, &env->fn_site_args };
+			    &env->fn_fault, &env->fn_agg, &env->fn_env, &env->fn_site_args,
+			    &env->fn_child };
 	for (uint32_t i = 0; i < ARRAY_CNT(fns); i++)
 		*fns[i] = SHOW_AGENT + 16 * (IR_HELPER_CNT + i);
 	return wire_layout(geometry, &in, reterr);

@@ -12,6 +12,9 @@ static int explain_probes(struct cli *cli)
 		if (p->kind == WIRE_SITE_TOOL)
 			fprintf(cli->out, "%s:%s:%s:%s\n  fired by the tool itself, in the interpreter\n", p->prov, p->mod,
 				p->func, p->name);
+		else if (cli->shares_self && p->kind != WIRE_SITE_KERNEL)
+			fprintf(cli->out, "%s:%s:%s:%s\n  a uprobe of the kernel, a trap for each hit: the script's self-> variables are "
+				"shared with clauses that the kernel runs\n", p->prov, p->mod, p->func, p->name);
 		else if (session_explain(cli->session, cli->probes[i].proc, p, cli->out, &e) < 0)
 			cli_error("%s:%s:%s:%s: %s", p->prov, p->mod, p->func, p->name, e.msg);
 	}
@@ -26,6 +29,8 @@ int cli_verb_explain(struct cli *cli)
 		return CLI_USAGE;
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
+		return CLI_ERROR;
+	if (cli_kernel_look(cli))
 		return CLI_ERROR;
 	if (session_create(&cli->prog.image, &(struct session_opts){ 0 }, &cli->session, &e)) {
 		cli_error("%s", e.msg);

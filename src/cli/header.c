@@ -8,6 +8,7 @@
  * link one.
  */
 #include "cli/cli_int.h"
+#include "cli/sites.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -244,27 +245,37 @@ int cli_verb_header(struct cli *cli)
 	return rc;
 }
 
+/* PATH is left alone where the objects cannot be linked. */
+static int write_object(struct cli *cli, const char *path, bool is_32, char *const *files)
+{
+	struct sites sites = { 0 };
+	int rc = is_32 ? CLI_OK : cli_sites_collect(cli, files, &sites);
+	FILE *fp = rc ? NULL : fopen(path, "we");
+	bool ok = fp && cli_object_write(cli, fp, is_32, &sites);
+	if ((fp && fclose(fp) == EOF) || (!rc && !ok)) {
+		cli_error("failed to link %s: %s", path, strerror(errno));
+		rc = CLI_ERROR;
+	}
+	cli_sites_free(&sites);
+	return rc;
+}
+
 int cli_verb_link(struct cli *cli)
 {
 	bool is_32 = false;
-	int rc = cli->args.macros[0] ? cli_object_class(cli->args.macros + 1, &is_32) : CLI_OK;
+	char *none[] = { NULL, NULL }, **files = (cli->args.macros[0] ? cli->args.macros : none) + 1, *first = files[0];
+	int rc = cli_object_class(files, &is_32);
 	if (rc)
 		return rc;
 	/* What follows are object files, not arguments of the script. */
-	if (cli->args.macros[0])
-		cli->args.macros[1] = NULL;
+	files[0] = NULL;
 	rc = compile_declarations(cli, "-G");
+	files[0] = first;
 	if (rc)
 		return rc;
 	char *path = cli->args.src_cnt == 1 && !cli->args.out && !strstr(cli->args.srcs[0].arg, ".d") ? strdup("d.out") :
 		output_name(cli, "-G", ".o");
-	FILE *fp = path ? fopen(path, "we") : NULL;
-	bool ok = fp && cli_object_write(cli, fp, is_32);
-	if ((fp && fclose(fp) == EOF) || (path && !ok)) {
-		cli_error("failed to link %s: %s", path, strerror(errno));
-		rc = CLI_ERROR;
-	}
-	rc = path ? rc : CLI_USAGE;
+	rc = path ? write_object(cli, path, is_32, files) : CLI_USAGE;
 	free(path);
 	return rc;
 }

@@ -38,6 +38,58 @@ static bool id_is_kernel(struct probe_table *t, uint32_t id)
 	return false;
 }
 
+static bool uses_self(const struct ir_prog *p)
+{
+	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+		const struct ir_insn *in = &p->insns[i];
+		if (in->op == IR_OP_LDT || in->op == IR_OP_STT)
+			return true;
+		if (in->op != IR_OP_CALL)
+			continue;
+		switch ((enum ir_helper)in->imm) {
+		case IR_HELPER_tstr_load: case IR_HELPER_tstr_store:
+			return true;
+		case IR_HELPER_dyn_load: case IR_HELPER_dyn_store: case IR_HELPER_dyn_str_load: case IR_HELPER_dyn_str_store:
+		case IR_HELPER_dyn_mem_load: case IR_HELPER_dyn_mem_store: case IR_HELPER_dyn_clear:
+			if (p->args[in->a + 1] & 1)
+				return true;
+			break;
+		default:
+			break;
+		}
+	}
+	return false;
+}
+
+/* A thread's variables are where its clauses run: those of both worlds have to run in one. */
+static void look_for_shared(struct cli *cli, struct probe_table *t)
+{
+	const struct plan *plan = &cli->prog.plan;
+	bool user = false, kernel = false;
+	for (uint32_t i = 0; i < plan->clause_cnt; i++) {
+		bool self = uses_self(&cli->prog.image.progs[i]);
+		for (uint32_t k = 0; self && k < plan->clauses[i].desc_cnt; k++) {
+			const struct plan_probe_desc *d = &plan->clauses[i].descs[k];
+			const struct probe_spec s = { d->prov ? d->prov : "", d->mod ? d->mod : "", d->func ? d->func : "",
+						      d->name ? d->name : "" };
+			user |= !d->id && is_user(d);
+			kernel |= !d->id && probe_may_be_kernel(&s) && kernel_probes(t, &s) > 0;
+		}
+	}
+	cli->shares_self = user && kernel;
+}
+
+static bool has_addresses(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->clause_cnt; i++)
+		if (plan->clauses[i].pid_off != WIRE_NONE)
+			return true;
+	for (uint32_t i = 0; i < plan->agg_cnt; i++)
+		if (plan->aggs[i].pid_off != WIRE_NONE)
+			return true;
+	return false;
+}
+
 int cli_kernel_look(struct cli *cli)
 {
 	struct probe_table *t = probe_table_create();
@@ -54,6 +106,10 @@ int cli_kernel_look(struct cli *cli)
 				cli->has_kernel |= kernel_probes(t, &s) > 0;
 			cli->has_user |= !d->id && is_user(d);
 		}
+	/* Who starts a program and wants names for its addresses has to hear of its libraries before it is gone. */
+	cli->watches = cli->has_kernel && !cli->has_user && !(cli->args.command_cnt && has_addresses(plan));
+	if (t && cli->has_kernel && cli->has_user)
+		look_for_shared(cli, t);
 	probe_table_destroy(t);
 	if (!cli->has_kernel || kern_may_trace(&e))
 		return CLI_OK;

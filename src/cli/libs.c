@@ -147,6 +147,9 @@ static int take_all(struct cli *cli, struct libs *libs, struct err *reterr)
 	for (uint32_t i = 0; !rc && i < libs->cnt; i++)
 		if (libs->v[i].state == LIB_NEW)
 			rc = visit(cli, libs, &libs->v[i], &order, reterr);
+	/* The last one first, as dtrace shows how it sorts: what others need comes after them. */
+	for (uint32_t i = order.cnt; !rc && i && getenv("DTRACE_DEBUG"); i--)
+		fprintf(stderr, "%s DEBUG: library %s sorted (%u/%u)\n", cli_name, order.v[i - 1].path, i, order.cnt);
 	for (uint32_t i = 0; !rc && i < order.cnt; i++) {
 		struct lib *l = find(libs, order.v[i].path);
 		rc = l->left_out ? 0 : add_source(cli, l);

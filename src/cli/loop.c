@@ -86,12 +86,23 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, proc);
 	char why[64] = "";
+	/* The kernel has seen all of it. */
+	bool watched = cli->has_kernel && !cli->has_user;
 	if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "terminated by SIG%s", sigabbrev_np(WTERMSIG(status)));
-	else if (t && !t->spawned && (t->awaited || !cli->args.opts.quiet))
+	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && t->awaited)
+	if (t && !t->spawned && !t->followed && t->awaited && !watched)
+		cli->status = CLI_ERROR;
+}
+
+static void execed(struct cli *cli, uint32_t proc)
+{
+	const struct cli_target *t = cli_target_by_proc(cli, proc);
+	bool followed = t && t->followed;
+	target_gone(cli, proc, followed ? NULL : "runs another program now; it is no longer traced");
+	if (!followed)
 		cli->status = CLI_ERROR;
 }
 
@@ -100,12 +111,15 @@ static int handle(struct cli *cli, enum session_event ev, uint32_t proc, int sta
 	switch (ev) {
 	case SESSION_MODULES:
 		return modules_came(cli, proc);
+	case SESSION_STARTED:
+		return cli_targets_started(cli, proc);
+	case SESSION_FORKED:
+		return cli_targets_follow(cli, proc);
 	case SESSION_EXITED:
 		exited(cli, proc, status);
 		return CLI_OK;
 	case SESSION_EXECED:
-		target_gone(cli, proc, "runs another program now; it is no longer traced");
-		cli->status = CLI_ERROR;
+		execed(cli, proc);
 		return CLI_OK;
 	default:
 		return CLI_OK;

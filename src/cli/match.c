@@ -25,7 +25,7 @@ static int procs_collect(struct cli *cli, struct match_procs *ret)
 		if (t->gone || !t->obj)
 			continue;
 		ret->procs[ret->cnt] = t->obj;
-		ret->pids[ret->cnt++] = t->pid;
+		ret->pids[ret->cnt++] = t->root ? t->root : t->pid;
 	}
 	return 0;
 }
@@ -54,7 +54,7 @@ static int probes_room(struct cli *cli)
 static uint32_t probe_proc(struct cli *cli, const struct probe *p)
 {
 	for (uint32_t i = 0; i < cli->target_cnt && p->pid; i++)
-		if (cli->targets[i].pid == p->pid)
+		if (cli->targets[i].pid == p->pid && cli->targets[i].obj && !cli->targets[i].gone)
 			return cli->targets[i].proc;
 	return 0;
 }

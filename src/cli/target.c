@@ -14,7 +14,9 @@ static int start_command(struct cli *cli, const char *command)
 	char **argv = cli_args_split(command);
 	struct err e;
 	int rc = -EINVAL;
-	if (!argv || !argv[0])
+	if (!argv)
+		cli_error("-c %s: a quote is not closed", command);
+	else if (!argv[0])
 		cli_error("-c needs a command");
 	else if ((rc = session_child_start(argv, &t->child, &e)) < 0)
 		cli_error("failed to execute %s: %s", argv[0], rc == -ENOENT ? strerror(ENOENT) : e.msg);
@@ -142,7 +144,7 @@ int cli_targets_attach(struct cli *cli)
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}
-		t->starting = t->spawned && t->obj && has_loader(t->obj) && !(cli->has_kernel && !cli->has_user);
+		t->starting = t->spawned && t->obj && has_loader(t->obj) && !cli->watches;
 	}
 	return CLI_OK;
 }
@@ -202,6 +204,48 @@ void cli_targets_close(struct cli *cli)
 	free(cli->targets);
 	cli->targets = NULL;
 	cli->target_cnt = 0;
+}
+
+int cli_targets_started(struct cli *cli, uint32_t proc)
+{
+	pid_t pid = session_pid(cli->session, proc), root = cli->target_cnt ? cli->targets[0].pid : 0;
+	struct err e;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		struct cli_target *t = &cli->targets[i];
+		if (t->pid != pid || t->gone)
+			continue;
+		t->gone = true;
+		cli->live_cnt -= t->awaited;
+	}
+	int rc = cli_targets_follow(cli, proc);
+	if (rc)
+		return rc;
+	struct cli_target *t = &cli->targets[cli->target_cnt - 1];
+	t->obj = session_obj(cli->session, proc);
+	t->root = root;
+	if (!cli_match_all(cli))
+		rc = cli_arm_new(cli);
+	if (session_go(cli->session, &e) < 0)
+		cli_error("%s", e.msg);
+	return rc;
+}
+
+int cli_targets_follow(struct cli *cli, uint32_t proc)
+{
+	/* One that was freed for another child may have had the number. */
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (cli->targets[i].proc == proc && cli->targets[i].gone)
+			cli->targets[i].proc = 0;
+	struct cli_target *more = realloc(cli->targets, (cli->target_cnt + 1) * sizeof(*more));
+	if (!more) {
+		cli_error("out of memory");
+		return CLI_ERROR;
+	}
+	cli->targets = more;
+	more[cli->target_cnt++] = (struct cli_target){ .pid = session_pid(cli->session, proc), .proc = proc, .awaited = true,
+						       .followed = true };
+	cli->live_cnt++;
+	return CLI_OK;
 }
 
 struct cli_target *cli_target_by_proc(struct cli *cli, uint32_t proc)

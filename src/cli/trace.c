@@ -38,6 +38,8 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 #define LEAST_BYTES 4096u
 
 #define KERNEL_THREAD_BYTES (1ull << 19)
+#define DEFAULT_BYTES (4ull << 20)
+#define KERNEL_CPU_BYTES (1ull << 20)
 #define KERNEL_THREADS 64u /* of processes, in memory that is the kernel's */
 
 static uint64_t at_most(uint64_t v, uint64_t max)
@@ -50,15 +52,19 @@ static struct session_opts session_options(const struct cli *cli)
 	const struct cli_options *o = &cli->args.opts;
 	/* What the kernel shares with processes is there in full for each of their threads. */
 	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
+	/* Nobody asked for the default: it takes time to make. */
+	if (cli->has_kernel && o->bufsize == DEFAULT_BYTES && o->aggsize == DEFAULT_BYTES)
+		most = at_most(most, KERNEL_CPU_BYTES);
 	return (struct session_opts){
 		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .alloca_bytes = o->scratchsize,
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->has_kernel && !cli->has_user,
+		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
+		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = !cli->target_cnt || (cli->has_kernel && !cli->has_user) ? 1 : cli->has_kernel ? KERNEL_THREADS :
+		.thread_cnt = !cli->target_cnt || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
 			(uint32_t)o->threads };
 }
 

@@ -81,6 +81,8 @@ static void show_verdict(FILE *out, pid_t pid, const struct session_verdict *v, 
 		fprintf(out, "; %u mapping%s of dyntrace, ", v->map_cnt, plural(v->map_cnt));
 		show_owner(out, v);
 	}
+	if (v->fd_cnt)
+		fprintf(out, "; %u descriptor%s of dyntrace", v->fd_cnt, plural(v->fd_cnt));
 	if (v->unknown_cnt)
 		fprintf(out, "; %u mapping%s of code without a file to compare with", v->unknown_cnt, plural(v->unknown_cnt));
 	fputc('\n', out);
@@ -103,7 +105,7 @@ static int verify_one(struct cli *cli, pid_t pid)
 			fprintf(cli->out, "  ... and %u more (-v shows them)\n", s.cnt - SHOWN);
 		show_verdict(cli->out, pid, &v, places);
 	}
-	return places || v.map_cnt ? CLI_ERROR : CLI_OK;
+	return places || v.map_cnt || v.fd_cnt ? CLI_ERROR : CLI_OK;
 }
 
 static int repair_one(struct cli *cli, pid_t pid)
@@ -116,7 +118,7 @@ static int repair_one(struct cli *cli, pid_t pid)
 	}
 	if (cli->args.opts.quiet)
 		return CLI_OK;
-	if (r.place_cnt || r.sema_cnt || r.map_cnt)
+	if (r.place_cnt || r.sema_cnt || r.map_cnt || r.fd_cnt)
 		fprintf(cli->out, "process %d: %u place%s restored, %u mapping%s removed\n", pid, r.place_cnt, plural(r.place_cnt),
 			r.map_cnt, plural(r.map_cnt));
 	else

@@ -113,7 +113,7 @@ struct consume {
 	bool *printed;              /* [agg_cnt] */
 	struct canon canon[CANON_CNT];
 	struct consume_spec *specs; /* [geo.spec_cnt] */
-	uint32_t spec_seen[3];      /* losses reported */
+	uint32_t spec_seen[4];      /* losses reported */
 	/* bufpolicy (policy.c) */
 	struct consume_kept *kept, **kept_end; /* earliest first */
 	uint64_t kept_bytes;

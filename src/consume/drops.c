@@ -94,6 +94,8 @@ static void report_procs(struct consume *c)
 {
 	const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off);
 	for (uint32_t i = 0; i < WIRE_PROC_MAX; i++) {
+		if (i > 1 && LOAD_RELAXED(&procs[i].state) == WIRE_PROC_FREE)
+			continue;
 		uint32_t n = LOAD_RELAXED(&procs[i].lost_threads);
 		uint64_t d = n >= c->lost_seen[i] ? n - c->lost_seen[i] : n;
 		char where[160];
@@ -105,18 +107,20 @@ static void report_procs(struct consume *c)
 	}
 }
 
-/* ORDER wire_shm.spec_drops, spec_busy, spec_unavail */
+/* ORDER wire_shm.spec_drops, spec_busy, spec_unavail, lost_children */
 static const struct {
 	const char *tag, *what, *where;
 } spec_texts[] = {
 	{ "SPEC", "speculative drop", "" },
 	{ "SPECBUSY", "failed speculation", " (available buffer(s) still busy)" },
 	{ "SPECUNAVAIL", "failed speculation", " (no speculative buffer available)" },
+	{ "PRINCIPAL", "forked child not traced", " (too many at a time, or faster than they are read)" },
 };
 
 static void report_specs(struct consume *c)
 {
-	const uint32_t *now[] = { &c->shm->spec_drops, &c->shm->spec_busy, &c->shm->spec_unavail };
+	const uint32_t *now[] = { &c->shm->spec_drops, &c->shm->spec_busy, &c->shm->spec_unavail,
+				  &c->shm->lost_children };
 	for (size_t i = 0; i < ARRAY_CNT(now); i++) {
 		uint32_t n = LOAD_RELAXED(now[i]), d = n - c->spec_seen[i];
 		c->spec_seen[i] = n;

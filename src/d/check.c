@@ -97,7 +97,7 @@ bool d_check_object(struct d_compiler *c, struct d_node *n, struct d_type *type)
 	struct d_type *t = d_resolve(type);
 	if (t->kind == D_T_VOID)
 		d_error(c, n->at, "D_DECL_VOIDOBJ", "cannot have void object: %s", n->str);
-	else if (t->is_incomplete)
+	else if (!d_complete(c, t))
 		d_error(c, n->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s: %s", d_type_str(c, t), n->str);
 	else if (t->kind == D_T_ARRAY && !t->cnt)
 		d_error(c, n->at, "D_DECL_ARRNULL", "array declaration requires array dimension or tuple "

@@ -182,7 +182,7 @@ void d_check_call(struct d_compiler *c, struct d_node *n)
 
 static void check_frames(struct d_compiler *c, struct d_node *n)
 {
-	static const char *const tags[] = { "D_USTACK_FRAMES", "D_USTACK_STRSIZE" };
+	const char *const tags[] = { n->func->what == D_A_STACK ? "D_STACK_SIZE" : "D_USTACK_FRAMES", "D_USTACK_STRSIZE" };
 	uint32_t i = 0;
 	for (struct d_node *a = n->args; a; a = a->next, i++) {
 		if (!d_bad(a) && d_is_string(a->type)) {

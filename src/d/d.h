@@ -45,7 +45,6 @@ struct d_diag {
 	char *hint;         /* what would do instead, shown at the caret; or NULL */
 	char *excerpt;      /* the source line, or a window of it, or NULL */
 	uint32_t excerpt_col; /* of the place in the excerpt, from 1 */
-	bool is_warning;
 };
 
 /* Options (-x, #pragma D option), set in the order in which they are met. 0, or

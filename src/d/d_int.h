@@ -442,7 +442,6 @@ struct d_compiler {
 /* ---- diagnostics ---- */
 
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
-void d_warn(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 /* ---- lexing and parsing ---- */
 
@@ -601,7 +600,7 @@ uint32_t d_print_type(struct d_compiler *, const struct d_node *call); /* index 
 void d_layout_vars(struct d_compiler *);
 /* std.c: names and a source that every script may use; NULL: none, or it is not wanted. */
 struct d_var *d_std_name(struct d_compiler *, const char *name);
-extern const char d_std_kernel[];  /* std_kern.c */
+extern const char d_std_kernel[], d_std_kernel_net[];  /* std_kern.c */
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt);
 void d_layout_sizes(struct d_compiler *); /* sizes.c */
 void d_layout_aggs(struct d_compiler *);

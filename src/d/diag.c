@@ -73,18 +73,17 @@ bool d_in_header(const struct d_compiler *c, struct d_place at)
 }
 
 static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, const char *tag, const char *hint,
-				     const char *fmt, va_list ap, bool is_warning)
+				     const char *fmt, va_list ap)
 {
 	char msg[1024];
-	if (!is_warning)
-		c->err_cnt++;
+	c->err_cnt++;
 	if (c->diag_cnt == D_DIAG_MAX)
 		return;
 	if (!is_new(c, at, tag))
 		return;
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	struct d_diag *d = &c->diags[c->diag_cnt];
-	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col, .is_warning = is_warning,
+	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col,
 			      .region = c->region, .dt_line = at.seen ? at.seen : at.line };
 	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
@@ -104,15 +103,7 @@ void d_error(struct d_compiler *c, struct d_place at, const char *tag, const cha
 {
 	va_list ap;
 	va_start(ap, fmt);
-	report(c, at, tag, NULL, fmt, ap, false);
-	va_end(ap);
-}
-
-void d_warn(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	report(c, at, tag, NULL, fmt, ap, true);
+	report(c, at, tag, NULL, fmt, ap);
 	va_end(ap);
 }
 
@@ -122,7 +113,7 @@ _Noreturn void d_fail(struct d_parser *p, struct d_place at, const char *tag, co
 	va_start(ap, fmt);
 	if (!at.seen)
 		at.seen = p->line;
-	report(p->c, at, tag, NULL, fmt, ap, false);
+	report(p->c, at, tag, NULL, fmt, ap);
 	va_end(ap);
 	longjmp(*p->recover, 1);
 }
@@ -134,7 +125,7 @@ _Noreturn void d_fail_hint(struct d_parser *p, struct d_place at, const char *ta
 	va_start(ap, fmt);
 	if (!at.seen)
 		at.seen = p->line;
-	report(p->c, at, tag, hint, fmt, ap, false);
+	report(p->c, at, tag, hint, fmt, ap);
 	va_end(ap);
 	longjmp(*p->recover, 1);
 }
@@ -151,7 +142,7 @@ const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
 
 static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
 {
-	fprintf(f, "%s: %s", progname, d->is_warning ? "warning: " : "");
+	fprintf(f, "%s: ", progname);
 	if (d->source)
 		fprintf(f, "failed to compile script %s: ", d->source);
 	else if (d->text)

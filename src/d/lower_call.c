@@ -39,6 +39,15 @@ static uint32_t lower_inline(struct lw *l, struct d_node *n)
 	return v;
 }
 
+/* The size that copyinstr() is given counts the NUL, and is at most strsize; the helper counts characters. */
+static uint32_t copyinstr_max(struct lw *l, const struct d_node *n, uint32_t max)
+{
+	if (!n->is_const)
+		return lw_op(l, IR_OP_SUB, max, lw_op(l, IR_OP_SULT, lw_const(l, 1), max));
+	uint64_t m = (uint64_t)n->val < l->c->opts.strsize ? (uint64_t)n->val : l->c->opts.strsize;
+	return m > 1 ? lw_const(l, (int64_t)m - 1) : max;
+}
+
 uint32_t lw_subr(struct lw *l, struct d_node *n)
 {
 	enum ir_helper h = (enum ir_helper)n->func->what;
@@ -61,6 +70,8 @@ uint32_t lw_subr(struct lw *l, struct d_node *n)
 			args[cnt++] = *letter == 's' ? lw_str(l, a) : lw_addr(l, a);
 		a = a ? a->next : NULL;
 	}
+	if (h == IR_HELPER_copyinstr && n->args->next)
+		args[1] = copyinstr_max(l, n->args->next, (uint32_t)args[1]);
 	uint32_t v = lw_call(l, h, args, cnt);
 	return v != WIRE_NONE && d_is_int(n->type) ? lw_narrow(l, v, n->type) : v;
 }

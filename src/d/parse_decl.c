@@ -100,7 +100,7 @@ static void check_member_type(struct d_parser *p, const struct declr *d)
 	struct d_type *t = d_resolve(d->type);
 	if (d->keys)
 		d_fail(p, d->at, "D_DECL_DYNOBJ", "cannot have dynamic member: %s", or_anon(d->name));
-	if (t->is_incomplete)
+	if (!d_complete(p->c, t))
 		d_fail(p, d->at, "D_DECL_INCOMPLETE", "incomplete struct/union/enum %s: %s", d_type_str(p->c, d->type),
 			or_anon(d->name));
 	if (t->kind == D_T_VOID || t->kind == D_T_FUNC)

@@ -44,6 +44,8 @@ static struct d_node *parse_agg(struct d_parser *p)
 		n->args = d_parse_args(p, T_RBRACK);
 		if (!n->args)
 			d_fail(p, open, "D_SYNTAX", "syntax error: an aggregation's [ ] holds at least one key");
+		if (p->tok.kind == T_LBRACK)
+			d_fail(p, p->tok.at, "D_AGG_MDIM", "improper attempt to reference @%s as a multi-dimensional array", n->str);
 	}
 	return d_node_done(p, n);
 }

@@ -114,12 +114,14 @@ const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 	static const char *const makes[] = { "struct psinfo", "struct lwpsinfo", "struct cpuinfo", "translator psinfo_t" };
 	static const struct d_source std = { .name = "(built in)", .text = std_text, .kind = D_SRC_LIBRARY };
 	static const struct d_source kernel = { .name = "(built in)", .text = d_std_kernel, .kind = D_SRC_LIBRARY };
-	bool wanted = false, in_kernel = false;
+	static const struct d_source net = { .name = "(built in)", .text = d_std_kernel_net, .kind = D_SRC_LIBRARY };
+	bool wanted = false, in_kernel = false, in_net = false;
 	for (uint32_t i = 0; i < cnt; i++) {
 		for (size_t w = 0; w < ARRAY_CNT(uses); w++)
 			wanted |= strstr(srcs[i].text, uses[w]) != NULL;
 		if (names_kernel(&srcs[i])) {
 			in_kernel = true;
+			in_net |= strstr(srcs[i].text, "ip:") != NULL;
 			for (size_t w = 0; w < ARRAY_CNT(kernel_uses); w++)
 				wanted |= strstr(srcs[i].text, kernel_uses[w]) != NULL;
 		}
@@ -127,5 +129,5 @@ const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 			if (strstr(srcs[i].text, makes[w]))
 				return NULL;
 	}
-	return !wanted ? NULL : in_kernel ? &kernel : &std;
+	return !wanted ? NULL : in_net ? &net : in_kernel ? &kernel : &std;
 }

@@ -8,159 +8,234 @@
 
 #define IN(kernel, process) "__in_kernel ? " kernel " : " process
 
-const char d_std_kernel[] =
-	"typedef struct timestruc { long tv_sec; long tv_nsec; } timestruc_t;\n"
-	"typedef id_t psetid_t;\n"
-	"typedef id_t chipid_t;\n"
-	"typedef id_t lgrp_id_t;\n"
-	/* processes and threads */
-	"typedef struct lwpsinfo {\n"
-	"	int pr_flag; int pr_lwpid; uintptr_t pr_addr; uintptr_t pr_wchan; char pr_stype; char pr_state; char pr_sname;\n"
-	"	char pr_nice; short pr_syscall; char pr_oldpri; char pr_cpu; int pr_pri; ushort_t pr_pctcpu; ushort_t pr_pad;\n"
-	"	timestruc_t pr_start; timestruc_t pr_time; char pr_clname[8]; char pr_name[16]; processorid_t pr_onpro;\n"
-	"	processorid_t pr_bindpro; psetid_t pr_bindpset; int pr_lgrp; int pr_filler[4];\n"
-	"} lwpsinfo_t;\n"
-	"typedef struct psinfo {\n"
-	"	int pr_flag; int pr_nlwp; pid_t pr_pid; pid_t pr_ppid; pid_t pr_pgid; pid_t pr_sid; uid_t pr_uid; uid_t pr_euid;\n"
-	"	uid_t pr_gid; uid_t pr_egid; uintptr_t pr_addr; size_t pr_size; size_t pr_rssize; size_t pr_pad1;\n"
-	"	uintptr_t pr_ttydev; ushort_t pr_pctcpu; ushort_t pr_pctmem; timestruc_t pr_start; timestruc_t pr_time;\n"
-	"	timestruc_t pr_ctime; char pr_fname[16]; char pr_psargs[80]; int pr_wstat; int pr_argc; uintptr_t pr_argv;\n"
-	"	uintptr_t pr_envp; char pr_dmodel; char pr_pad2[3]; id_t pr_taskid; id_t pr_projid; int pr_nzomb; id_t pr_poolid;\n"
-	"	id_t pr_zoneid; id_t pr_contract; int pr_filler[1]; lwpsinfo_t pr_lwp;\n"
-	"} psinfo_t;\n"
-	"inline char PR_MODEL_ILP32 = 1;\n"
-	"inline char PR_MODEL_LP64 = 2;\n"
-	"inline int PR_STOPPED = 1;\n"
-	"inline int PR_ISTOP = 2;\n"
-	"inline int PR_DSTOP = 4;\n"
-	"inline int PR_IDLE = 0x10000000;\n"
-	"inline char SSLEEP = 1;\n"
-	"inline char SRUN = 2;\n"
-	"inline char SZOMB = 3;\n"
-	"inline char SSTOP = 4;\n"
-	"inline char SIDL = 5;\n"
-	"inline char SONPROC = 6;\n"
-	"inline char SWAIT = 7;\n"
-	"inline int CLD_EXITED = 1;\n"
-	"inline int CLD_KILLED = 2;\n"
-	"inline int CLD_DUMPED = 3;\n"
-	"inline int CLD_TRAPPED = 4;\n"
-	"inline int CLD_STOPPED = 5;\n"
-	"inline int CLD_CONTINUED = 6;\n"
-	"translator psinfo_t < struct vmlinux`task_struct *T > {\n"
-	"	pr_nlwp = " IN("T->signal->nr_threads", "1") ";\n"
-	"	pr_pid = " IN("T->tgid", "pid") ";\n"
-	"	pr_ppid = " IN("T->real_parent->tgid", "ppid") ";\n"
-	"	pr_pgid = " IN("T->signal->pids[2]->numbers[0].nr", "0") ";\n"
-	"	pr_sid = " IN("T->signal->pids[3]->numbers[0].nr", "0") ";\n"
-	"	pr_uid = " IN("T->cred->uid.val", "uid") ";\n"
-	"	pr_euid = " IN("T->cred->euid.val", "uid") ";\n"
-	"	pr_gid = " IN("T->cred->gid.val", "gid") ";\n"
-	"	pr_egid = " IN("T->cred->egid.val", "gid") ";\n"
-	"	pr_addr = (uintptr_t)T;\n"
-	"	pr_ttydev = " IN("(uintptr_t)T->signal->tty", "0") ";\n"
-	"	pr_fname = " IN("stringof(T->comm)", "execname") ";\n"
-	"	pr_psargs = __psargs;\n"
-	"	pr_wstat = 0;\n"
-	"	pr_dmodel = PR_MODEL_LP64;\n"
-	"	pr_taskid = 0; pr_projid = 0; pr_nzomb = 0; pr_poolid = 0; pr_zoneid = 0; pr_contract = 0;\n"
+#define STD_KERNEL \
+	"typedef struct timestruc { long tv_sec; long tv_nsec; } timestruc_t;\n" \
+	"typedef id_t psetid_t;\n" \
+	"typedef id_t chipid_t;\n" \
+	"typedef id_t lgrp_id_t;\n" \
+	/* processes and threads */ \
+	"typedef struct lwpsinfo {\n" \
+	"	int pr_flag; int pr_lwpid; uintptr_t pr_addr; uintptr_t pr_wchan; char pr_stype; char pr_state; char pr_sname;\n" \
+	"	char pr_nice; short pr_syscall; char pr_oldpri; char pr_cpu; int pr_pri; ushort_t pr_pctcpu; ushort_t pr_pad;\n" \
+	"	timestruc_t pr_start; timestruc_t pr_time; char pr_clname[8]; char pr_name[16]; processorid_t pr_onpro;\n" \
+	"	processorid_t pr_bindpro; psetid_t pr_bindpset; int pr_lgrp; int pr_filler[4];\n" \
+	"} lwpsinfo_t;\n" \
+	"typedef struct psinfo {\n" \
+	"	int pr_flag; int pr_nlwp; pid_t pr_pid; pid_t pr_ppid; pid_t pr_pgid; pid_t pr_sid; uid_t pr_uid; uid_t pr_euid;\n" \
+	"	uid_t pr_gid; uid_t pr_egid; uintptr_t pr_addr; size_t pr_size; size_t pr_rssize; size_t pr_pad1;\n" \
+	"	uintptr_t pr_ttydev; ushort_t pr_pctcpu; ushort_t pr_pctmem; timestruc_t pr_start; timestruc_t pr_time;\n" \
+	"	timestruc_t pr_ctime; char pr_fname[16]; char pr_psargs[80]; int pr_wstat; int pr_argc; uintptr_t pr_argv;\n" \
+	"	uintptr_t pr_envp; char pr_dmodel; char pr_pad2[3]; id_t pr_taskid; id_t pr_projid; int pr_nzomb; id_t pr_poolid;\n" \
+	"	id_t pr_zoneid; id_t pr_contract; int pr_filler[1]; lwpsinfo_t pr_lwp;\n" \
+	"} psinfo_t;\n" \
+	"inline char PR_MODEL_ILP32 = 1;\n" \
+	"inline char PR_MODEL_LP64 = 2;\n" \
+	"inline int PR_STOPPED = 1;\n" \
+	"inline int PR_ISTOP = 2;\n" \
+	"inline int PR_DSTOP = 4;\n" \
+	"inline int PR_IDLE = 0x10000000;\n" \
+	"inline char SSLEEP = 1;\n" \
+	"inline char SRUN = 2;\n" \
+	"inline char SZOMB = 3;\n" \
+	"inline char SSTOP = 4;\n" \
+	"inline char SIDL = 5;\n" \
+	"inline char SONPROC = 6;\n" \
+	"inline char SWAIT = 7;\n" \
+	"inline int CLD_EXITED = 1;\n" \
+	"inline int CLD_KILLED = 2;\n" \
+	"inline int CLD_DUMPED = 3;\n" \
+	"inline int CLD_TRAPPED = 4;\n" \
+	"inline int CLD_STOPPED = 5;\n" \
+	"inline int CLD_CONTINUED = 6;\n" \
+	"translator psinfo_t < struct vmlinux`task_struct *T > {\n" \
+	"	pr_nlwp = " IN("T->signal->nr_threads", "1") ";\n" \
+	"	pr_pid = " IN("T->tgid", "pid") ";\n" \
+	"	pr_ppid = " IN("T->real_parent->tgid", "ppid") ";\n" \
+	"	pr_pgid = " IN("T->signal->pids[2]->numbers[0].nr", "0") ";\n" \
+	"	pr_sid = " IN("T->signal->pids[3]->numbers[0].nr", "0") ";\n" \
+	"	pr_uid = " IN("T->cred->uid.val", "uid") ";\n" \
+	"	pr_euid = " IN("T->cred->euid.val", "uid") ";\n" \
+	"	pr_gid = " IN("T->cred->gid.val", "gid") ";\n" \
+	"	pr_egid = " IN("T->cred->egid.val", "gid") ";\n" \
+	"	pr_addr = (uintptr_t)T;\n" \
+	"	pr_ttydev = " IN("(uintptr_t)T->signal->tty", "0") ";\n" \
+	"	pr_fname = " IN("stringof(T->comm)", "execname") ";\n" \
+	"	pr_psargs = __psargs;\n" \
+	"	pr_wstat = 0;\n" \
+	"	pr_dmodel = PR_MODEL_LP64;\n" \
+	"	pr_taskid = 0; pr_projid = 0; pr_nzomb = 0; pr_poolid = 0; pr_zoneid = 0; pr_contract = 0;\n" \
+	"};\n" \
+	"translator lwpsinfo_t < struct vmlinux`task_struct *T > {\n" \
+	"	pr_flag = " IN("(T->__state & 4 ? PR_STOPPED : 0)", "0") ";\n" \
+	"	pr_lwpid = " IN("T->pid", "tid") ";\n" \
+	"	pr_addr = (uintptr_t)T;\n" \
+	"	pr_wchan = 0;\n" \
+	"	pr_stype = 0;\n" \
+	"	pr_state = " IN("(T->__state & 3 ? SSLEEP : T->__state & 12 ? SSTOP : T->__state & 0xb0 ? SZOMB : SRUN)", "SONPROC") ";\n" \
+	"	pr_sname = " IN("(T->__state & 3 ? 'S' : T->__state & 12 ? 'T' : T->__state & 0xb0 ? 'Z' : 'R')", "'O'") ";\n" \
+	"	pr_pri = " IN("T->prio", "0") ";\n" \
+	"	pr_nice = (char)(" IN("T->static_prio - 120", "0") ");\n" \
+	"	pr_clname = " IN("(T->policy == 0 ? \"TS\" : T->policy == 1 ? \"FIFO\" : T->policy == 2 ? \"RR\" : " \
+			"T->policy == 3 ? \"BATCH\" : T->policy == 5 ? \"IDLE\" : T->policy == 6 ? \"DL\" : \"EXT\")", "\"\"") ";\n" \
+	"	pr_name = " IN("stringof(T->comm)", "execname") ";\n" \
+	"	pr_onpro = " IN("T->thread_info.cpu", "cpu") ";\n" \
+	"};\n" \
+	"inline psinfo_t *curpsinfo = xlate <psinfo_t *> ((struct vmlinux`task_struct *)curthread);\n" \
+	"inline lwpsinfo_t *curlwpsinfo = xlate <lwpsinfo_t *> ((struct vmlinux`task_struct *)curthread);\n" \
+	/* processors */ \
+	"typedef struct cpuinfo {\n" \
+	"	processorid_t cpu_id; psetid_t cpu_pset; chipid_t cpu_chip; lgrp_id_t cpu_lgrp; void *cpu_info;\n" \
+	"} cpuinfo_t;\n" \
+	"translator cpuinfo_t < processorid_t C > { cpu_id = C; cpu_pset = 0; cpu_chip = 0; cpu_lgrp = 0; };\n" \
+	"inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);\n" \
+	"inline psetid_t pset = 0;\n" \
+	"inline chipid_t chip = 0;\n" \
+	"inline lgrp_id_t lgrp = 0;\n" \
+	/* input and output */ \
+	"typedef struct bufinfo {\n" \
+	"	int b_flags; size_t b_bcount; caddr_t b_addr; uint64_t b_lblkno; uint64_t b_blkno; size_t b_resid;\n" \
+	"	size_t b_bufsize; caddr_t b_iodone; int b_error; dev_t b_edev;\n" \
+	"} bufinfo_t;\n" \
+	"inline int B_BUSY = 0x1;\n" \
+	"inline int B_DONE = 0x2;\n" \
+	"inline int B_ERROR = 0x4;\n" \
+	"inline int B_PAGEIO = 0x10;\n" \
+	"inline int B_PHYS = 0x20;\n" \
+	"inline int B_READ = 0x40;\n" \
+	"inline int B_WRITE = 0x100;\n" \
+	"inline int B_ASYNC = 0x400;\n" \
+	"translator bufinfo_t < struct vmlinux`bio *B > {\n" \
+	"	b_flags = ((int)B->bi_opf & 1 ? B_WRITE : B_READ) | ((int)B->bi_opf & 0x800 ? 0 : B_ASYNC) | B_PHYS;\n" \
+	"	b_addr = 0;\n" \
+	"	b_bcount = B->bi_iter.bi_size;\n" \
+	"	b_lblkno = B->bi_iter.bi_sector;\n" \
+	"	b_blkno = B->bi_iter.bi_sector;\n" \
+	"	b_resid = 0;\n" \
+	"	b_bufsize = B->bi_iter.bi_size;\n" \
+	"	b_iodone = (caddr_t)B->bi_end_io;\n" \
+	"	b_error = B->bi_status;\n" \
+	"	b_edev = B->bi_bdev == NULL ? 0 : B->bi_bdev->bd_dev;\n" \
+	"};\n" \
+	"typedef struct devinfo {\n" \
+	"	int dev_major; int dev_minor; int dev_instance; string dev_name; string dev_statname; string dev_pathname;\n" \
+	"} devinfo_t;\n" \
+	"translator devinfo_t < struct vmlinux`bio *B > {\n" \
+	"	dev_major = B->bi_bdev == NULL ? 0 : getmajor(B->bi_bdev->bd_dev);\n" \
+	"	dev_minor = B->bi_bdev == NULL ? 0 : getminor(B->bi_bdev->bd_dev);\n" \
+	"	dev_instance = 0;\n" \
+	"	dev_name = B->bi_bdev == NULL ? \"<none>\" : stringof(B->bi_bdev->bd_disk->disk_name);\n" \
+	"	dev_statname = B->bi_bdev == NULL ? \"<none>\" : B->bi_bdev->__bd_flags.counter & 255 ?\n" \
+	"		strjoin(stringof(B->bi_bdev->bd_disk->disk_name), lltostr(B->bi_bdev->__bd_flags.counter & 255)) :\n" \
+	"		stringof(B->bi_bdev->bd_disk->disk_name);\n" \
+	"	dev_pathname = \"<unknown>\";\n" \
+	"};\n" \
+	/* files */ \
+	"typedef struct fileinfo {\n" \
+	"	string fi_name; string fi_dirname; string fi_pathname; int64_t fi_offset; string fi_fs; string fi_mount; int fi_oflags;\n" \
+	"} fileinfo_t;\n" \
+	"inline int O_ACCMODE = 3;\n" \
+	"inline int O_RDONLY = 0;\n" \
+	"inline int O_WRONLY = 1;\n" \
+	"inline int O_RDWR = 2;\n" \
+	"inline int O_CREAT = 0x40;\n" \
+	"inline int O_EXCL = 0x80;\n" \
+	"inline int O_NOCTTY = 0x100;\n" \
+	"inline int O_TRUNC = 0x200;\n" \
+	"inline int O_APPEND = 0x400;\n" \
+	"inline int O_NONBLOCK = 0x800;\n" \
+	"inline int O_NDELAY = 0x800;\n" \
+	"inline int O_DSYNC = 0x1000;\n" \
+	"inline int O_ASYNC = 0x2000;\n" \
+	"inline int O_DIRECTORY = 0x10000;\n" \
+	"inline int O_NOFOLLOW = 0x20000;\n" \
+	"inline int O_CLOEXEC = 0x80000;\n" \
+	"inline int O_SYNC = 0x101000;\n" \
+	"inline int O_FSYNC = 0x101000;\n" \
+	"inline int O_RSYNC = 0x101000;\n" \
+	"translator fileinfo_t < struct vmlinux`file *F > {\n" \
+	"	fi_name = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n" \
+	"	fi_dirname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_parent->d_name.name);\n" \
+	"	fi_pathname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n" \
+	"	fi_offset = F == NULL ? 0 : F->f_pos;\n" \
+	"	fi_fs = F == NULL ? \"<none>\" : stringof(F->f_path.mnt->mnt_sb->s_type->name);\n" \
+	"	fi_mount = F == NULL ? \"<none>\" : \"<unknown>\";\n" \
+	"	fi_oflags = F == NULL ? 0 : F->f_flags;\n" \
+	"};\n" \
+	"inline fileinfo_t fds[int fd] = xlate <fileinfo_t> (fd >= 0 &&\n" \
+	"	fd < ((struct vmlinux`task_struct *)curthread)->files->fdt->max_fds ?\n" \
+	"	((struct vmlinux`task_struct *)curthread)->files->fdt->fd[fd] : NULL);\n"
+
+/* Packets. */
+#define STD_NET \
+	"typedef struct pktinfo { uintptr_t pkt_addr; } pktinfo_t;\n" \
+	"typedef struct csinfo { uintptr_t cs_addr; uint64_t cs_cid; pid_t cs_pid; id_t cs_zoneid; } csinfo_t;\n" \
+	"typedef struct ipinfo { uint8_t ip_ver; uint32_t ip_plength; string ip_saddr; string ip_daddr; } ipinfo_t;\n" \
+	"typedef struct ifinfo { string if_name; int8_t if_local; uintptr_t if_ipstack; uintptr_t if_addr; } ifinfo_t;\n" \
+	"typedef struct ipv4info {\n" \
+	"	uint8_t ipv4_ver; uint8_t ipv4_ihl; uint8_t ipv4_tos; uint16_t ipv4_length; uint16_t ipv4_ident;\n" \
+	"	uint8_t ipv4_flags; uint16_t ipv4_offset; uint8_t ipv4_ttl; uint8_t ipv4_protocol; string ipv4_protostr;\n" \
+	"	uint16_t ipv4_checksum; ipaddr_t ipv4_src; ipaddr_t ipv4_dst; string ipv4_saddr; string ipv4_daddr; uintptr_t ipv4_hdr;\n" \
+	"} ipv4info_t;\n" \
+	"typedef struct ipv6info {\n" \
+	"	uint8_t ipv6_ver; uint8_t ipv6_tclass; uint32_t ipv6_flow; uint16_t ipv6_plen; uint8_t ipv6_nexthdr;\n" \
+	"	string ipv6_nextstr; uint8_t ipv6_hlim; uintptr_t ipv6_src; uintptr_t ipv6_dst; string ipv6_saddr; string ipv6_daddr;\n" \
+	"	uintptr_t ipv6_hdr;\n" \
+	"} ipv6info_t;\n" \
+	"inline int IPPROTO_ICMP = 1;\n" \
+	"inline int IPPROTO_TCP = 6;\n" \
+	"inline int IPPROTO_UDP = 17;\n" \
+	"inline int IPPROTO_ICMPV6 = 58;\n" \
+	"translator pktinfo_t < struct vmlinux`sk_buff *S > { pkt_addr = (uintptr_t)S; };\n" \
+	"translator csinfo_t < struct vmlinux`sock *S > { cs_addr = (uintptr_t)S; cs_cid = (uint64_t)S; cs_pid = -1; cs_zoneid = 0; };\n" \
+	"translator ipinfo_t < struct vmlinux`iphdr *I > {\n" \
+	"	ip_ver = I->version;\n" \
+	"	ip_plength = I->version == 4 ? (uint32_t)(ntohs(I->tot_len) - 4 * I->ihl) :\n" \
+	"		(uint32_t)ntohs(((struct vmlinux`ipv6hdr *)I)->payload_len);\n" \
+	"	ip_saddr = I->version == 4 ? inet_ntoa((ipaddr_t *)&I->saddr) :\n" \
+	"		inet_ntoa6((struct in6_addr *)&((struct vmlinux`ipv6hdr *)I)->saddr);\n" \
+	"	ip_daddr = I->version == 4 ? inet_ntoa((ipaddr_t *)&I->daddr) :\n" \
+	"		inet_ntoa6((struct in6_addr *)&((struct vmlinux`ipv6hdr *)I)->daddr);\n" \
+	"};\n" \
+	"translator ifinfo_t < struct vmlinux`net_device *N > {\n" \
+	"	if_name = N == NULL ? \"<null>\" : stringof(N->name);\n" \
+	"	if_local = N == NULL ? 0 : (N->flags & 8) != 0;\n" \
+	"	if_ipstack = 0;\n" \
+	"	if_addr = (uintptr_t)N;\n" \
+	"};\n" \
+	"translator ipv4info_t < struct vmlinux`iphdr *I > {\n" \
+	"	ipv4_ver = I == NULL ? 0 : I->version;\n" \
+	"	ipv4_ihl = I == NULL ? 0 : 4 * I->ihl;\n" \
+	"	ipv4_tos = I == NULL ? 0 : I->tos;\n" \
+	"	ipv4_length = I == NULL ? 0 : ntohs(I->tot_len);\n" \
+	"	ipv4_ident = I == NULL ? 0 : ntohs(I->id);\n" \
+	"	ipv4_flags = I == NULL ? 0 : ntohs(I->frag_off) >> 8 & 0xe0;\n" \
+	"	ipv4_offset = I == NULL ? 0 : ntohs(I->frag_off) & 0x1fff;\n" \
+	"	ipv4_ttl = I == NULL ? 0 : I->ttl;\n" \
+	"	ipv4_protocol = I == NULL ? 0 : I->protocol;\n" \
+	"	ipv4_protostr = I == NULL ? \"<null>\" : I->protocol == 1 ? \"ICMP\" : I->protocol == 2 ? \"IGMP\" : I->protocol == 6 ? \"TCP\" :\n" \
+	"		I->protocol == 17 ? \"UDP\" : lltostr((int64_t)I->protocol);\n" \
+	"	ipv4_checksum = I == NULL ? 0 : ntohs(I->check);\n" \
+	"	ipv4_src = I == NULL ? 0 : (ipaddr_t)ntohl(I->saddr);\n" \
+	"	ipv4_dst = I == NULL ? 0 : (ipaddr_t)ntohl(I->daddr);\n" \
+	"	ipv4_saddr = I == NULL ? \"<null>\" : inet_ntoa((ipaddr_t *)&I->saddr);\n" \
+	"	ipv4_daddr = I == NULL ? \"<null>\" : inet_ntoa((ipaddr_t *)&I->daddr);\n" \
+	"	ipv4_hdr = (uintptr_t)I;\n" \
+	"};\n" \
+	"translator ipv6info_t < struct vmlinux`ipv6hdr *I > {\n" \
+	"	ipv6_ver = I == NULL ? 0 : I->version;\n" \
+	"	ipv6_tclass = I == NULL ? 0 : I->priority << 4 | I->flow_lbl[0] >> 4;\n" \
+	"	ipv6_flow = I == NULL ? 0 : (uint32_t)((I->flow_lbl[0] & 15) << 16 | I->flow_lbl[1] << 8 | I->flow_lbl[2]);\n" \
+	"	ipv6_plen = I == NULL ? 0 : ntohs(I->payload_len);\n" \
+	"	ipv6_nexthdr = I == NULL ? 0 : I->nexthdr;\n" \
+	"	ipv6_nextstr = I == NULL ? \"<null>\" : I->nexthdr == 58 ? \"ICMPV6\" : I->nexthdr == 6 ? \"TCP\" : I->nexthdr == 17 ? \"UDP\" :\n" \
+	"		lltostr((int64_t)I->nexthdr);\n" \
+	"	ipv6_hlim = I == NULL ? 0 : I->hop_limit;\n" \
+	"	ipv6_src = (uintptr_t)&I->saddr;\n" \
+	"	ipv6_dst = (uintptr_t)&I->daddr;\n" \
+	"	ipv6_saddr = I == NULL ? \"<null>\" : inet_ntoa6((struct in6_addr *)&I->saddr);\n" \
+	"	ipv6_daddr = I == NULL ? \"<null>\" : inet_ntoa6((struct in6_addr *)&I->daddr);\n" \
+	"	ipv6_hdr = (uintptr_t)I;\n" \
 	"};\n"
-	"translator lwpsinfo_t < struct vmlinux`task_struct *T > {\n"
-	"	pr_flag = " IN("(T->__state & 4 ? PR_STOPPED : 0)", "0") ";\n"
-	"	pr_lwpid = " IN("T->pid", "tid") ";\n"
-	"	pr_addr = (uintptr_t)T;\n"
-	"	pr_wchan = 0;\n"
-	"	pr_stype = 0;\n"
-	"	pr_state = " IN("(T->__state & 3 ? SSLEEP : T->__state & 12 ? SSTOP : T->__state & 0xb0 ? SZOMB : SRUN)", "SONPROC") ";\n"
-	"	pr_sname = " IN("(T->__state & 3 ? 'S' : T->__state & 12 ? 'T' : T->__state & 0xb0 ? 'Z' : 'R')", "'O'") ";\n"
-	"	pr_pri = " IN("T->prio", "0") ";\n"
-	"	pr_nice = (char)(" IN("T->static_prio - 120", "0") ");\n"
-	"	pr_clname = " IN("(T->policy == 0 ? \"TS\" : T->policy == 1 ? \"FIFO\" : T->policy == 2 ? \"RR\" : "
-			"T->policy == 3 ? \"BATCH\" : T->policy == 5 ? \"IDLE\" : T->policy == 6 ? \"DL\" : \"EXT\")", "\"\"") ";\n"
-	"	pr_name = " IN("stringof(T->comm)", "execname") ";\n"
-	"	pr_onpro = " IN("T->thread_info.cpu", "cpu") ";\n"
-	"};\n"
-	"inline psinfo_t *curpsinfo = xlate <psinfo_t *> ((struct vmlinux`task_struct *)curthread);\n"
-	"inline lwpsinfo_t *curlwpsinfo = xlate <lwpsinfo_t *> ((struct vmlinux`task_struct *)curthread);\n"
-	/* processors */
-	"typedef struct cpuinfo {\n"
-	"	processorid_t cpu_id; psetid_t cpu_pset; chipid_t cpu_chip; lgrp_id_t cpu_lgrp; void *cpu_info;\n"
-	"} cpuinfo_t;\n"
-	"translator cpuinfo_t < processorid_t C > { cpu_id = C; cpu_pset = 0; cpu_chip = 0; cpu_lgrp = 0; };\n"
-	"inline cpuinfo_t *curcpu = xlate <cpuinfo_t *> (cpu);\n"
-	"inline psetid_t pset = 0;\n"
-	"inline chipid_t chip = 0;\n"
-	"inline lgrp_id_t lgrp = 0;\n"
-	/* input and output */
-	"typedef struct bufinfo {\n"
-	"	int b_flags; size_t b_bcount; caddr_t b_addr; uint64_t b_lblkno; uint64_t b_blkno; size_t b_resid;\n"
-	"	size_t b_bufsize; caddr_t b_iodone; int b_error; dev_t b_edev;\n"
-	"} bufinfo_t;\n"
-	"inline int B_BUSY = 0x1;\n"
-	"inline int B_DONE = 0x2;\n"
-	"inline int B_ERROR = 0x4;\n"
-	"inline int B_PAGEIO = 0x10;\n"
-	"inline int B_PHYS = 0x20;\n"
-	"inline int B_READ = 0x40;\n"
-	"inline int B_WRITE = 0x100;\n"
-	"inline int B_ASYNC = 0x400;\n"
-	"translator bufinfo_t < struct vmlinux`bio *B > {\n"
-	"	b_flags = ((int)B->bi_opf & 1 ? B_WRITE : B_READ) | ((int)B->bi_opf & 0x800 ? 0 : B_ASYNC) | B_PHYS;\n"
-	"	b_addr = 0;\n"
-	"	b_bcount = B->bi_iter.bi_size;\n"
-	"	b_lblkno = B->bi_iter.bi_sector;\n"
-	"	b_blkno = B->bi_iter.bi_sector;\n"
-	"	b_resid = 0;\n"
-	"	b_bufsize = B->bi_iter.bi_size;\n"
-	"	b_iodone = (caddr_t)B->bi_end_io;\n"
-	"	b_error = B->bi_status;\n"
-	"	b_edev = B->bi_bdev == NULL ? 0 : B->bi_bdev->bd_dev;\n"
-	"};\n"
-	"typedef struct devinfo {\n"
-	"	int dev_major; int dev_minor; int dev_instance; string dev_name; string dev_statname; string dev_pathname;\n"
-	"} devinfo_t;\n"
-	"translator devinfo_t < struct vmlinux`bio *B > {\n"
-	"	dev_major = B->bi_bdev == NULL ? 0 : getmajor(B->bi_bdev->bd_dev);\n"
-	"	dev_minor = B->bi_bdev == NULL ? 0 : getminor(B->bi_bdev->bd_dev);\n"
-	"	dev_instance = 0;\n"
-	"	dev_name = B->bi_bdev == NULL ? \"<none>\" : stringof(B->bi_bdev->bd_disk->disk_name);\n"
-	"	dev_statname = B->bi_bdev == NULL ? \"<none>\" : B->bi_bdev->__bd_flags.counter & 255 ?\n"
-	"		strjoin(stringof(B->bi_bdev->bd_disk->disk_name), lltostr(B->bi_bdev->__bd_flags.counter & 255)) :\n"
-	"		stringof(B->bi_bdev->bd_disk->disk_name);\n"
-	"	dev_pathname = \"<unknown>\";\n"
-	"};\n"
-	/* files */
-	"typedef struct fileinfo {\n"
-	"	string fi_name; string fi_dirname; string fi_pathname; int64_t fi_offset; string fi_fs; string fi_mount; int fi_oflags;\n"
-	"} fileinfo_t;\n"
-	"inline int O_ACCMODE = 3;\n"
-	"inline int O_RDONLY = 0;\n"
-	"inline int O_WRONLY = 1;\n"
-	"inline int O_RDWR = 2;\n"
-	"inline int O_CREAT = 0x40;\n"
-	"inline int O_EXCL = 0x80;\n"
-	"inline int O_NOCTTY = 0x100;\n"
-	"inline int O_TRUNC = 0x200;\n"
-	"inline int O_APPEND = 0x400;\n"
-	"inline int O_NONBLOCK = 0x800;\n"
-	"inline int O_NDELAY = 0x800;\n"
-	"inline int O_DSYNC = 0x1000;\n"
-	"inline int O_ASYNC = 0x2000;\n"
-	"inline int O_DIRECTORY = 0x10000;\n"
-	"inline int O_NOFOLLOW = 0x20000;\n"
-	"inline int O_CLOEXEC = 0x80000;\n"
-	"inline int O_SYNC = 0x101000;\n"
-	"inline int O_FSYNC = 0x101000;\n"
-	"inline int O_RSYNC = 0x101000;\n"
-	"translator fileinfo_t < struct vmlinux`file *F > {\n"
-	"	fi_name = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n"
-	"	fi_dirname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_parent->d_name.name);\n"
-	"	fi_pathname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n"
-	"	fi_offset = F == NULL ? 0 : F->f_pos;\n"
-	"	fi_fs = F == NULL ? \"<none>\" : stringof(F->f_path.mnt->mnt_sb->s_type->name);\n"
-	"	fi_mount = F == NULL ? \"<none>\" : \"<unknown>\";\n"
-	"	fi_oflags = F == NULL ? 0 : F->f_flags;\n"
-	"};\n"
-	"inline fileinfo_t fds[int fd] = xlate <fileinfo_t> (fd >= 0 &&\n"
-	"	fd < ((struct vmlinux`task_struct *)curthread)->files->fdt->max_fds ?\n"
-	"	((struct vmlinux`task_struct *)curthread)->files->fdt->fd[fd] : NULL);\n";
+
+const char d_std_kernel[] = STD_KERNEL;
+const char d_std_kernel_net[] = STD_KERNEL STD_NET;

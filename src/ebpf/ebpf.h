@@ -49,7 +49,8 @@ struct ebpf_in {
 	int shm_fd;           /* borrowed */
 	uint32_t first_slot;  /* index of the first of ebpf_slot_cnt() thread slots; they become LIVE here */
 	const struct ir_image *img; /* verified; borrowed */
-	bool self_in_slot;    /* self-> variables are those of the slot: for comparing executors only */
+	/* For comparing executors only: self-> variables are those of the slot, addresses those of the tool. */
+	bool as_in_tool;
 	/* Verifier's logs of programs that it refuses, for -d verifier; NULL: none. */
 	FILE *log;
 };

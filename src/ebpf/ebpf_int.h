@@ -12,6 +12,7 @@ struct ebpf {
 	struct ebpf_in in;
 	uint64_t k[RTK_K_CNT];
 	uint64_t value_bytes; /* of the array that the shared memory is */
+	struct rtk_tail *tail; /* mapped */
 	int btf_fd;
 	int doorbell_fd;
 	void *doorbell; /* its consumer's page */
@@ -71,8 +72,9 @@ struct gen {
 	int32_t *labels;
 	uint32_t label_cnt, label_cap;
 	uint32_t lbl_fault, lbl_next, lbl_leave, lbl_out;
-	uint32_t *lbl_insn; /* of each IR instruction */
-	bool exits;
+	uint32_t *lbl_insn; /* of each IR instruction; WIRE_NONE: never reached */
+	bool exits;  /* the clause calls exit() */
+	bool faults; /* something jumps to lbl_fault */
 	int err; /* -ENOMEM, or what refuse() was told */
 	struct err *reterr;
 };
@@ -105,8 +107,12 @@ void gen_put(struct gen *, uint32_t vreg, uint8_t reg); /* WIRE_NONE: nowhere */
 
 void gen_insn(struct gen *, const struct ir_insn *);
 void gen_env(struct gen *, const struct ir_insn *);
-void gen_stack(struct gen *, const struct ir_insn *);
+/* Calls of helpers that want a stack; false: it is none of them. */
+bool gen_stack(struct gen *, const struct ir_insn *);
+void gen_call_args(struct gen *, const struct ir_insn *);
 void gen_arg(struct gen *, const struct ebpf_arg *, uint8_t reg); /* to @reg */
+/* Learns what RTK_K_TASK_* are. */
+void task_offsets(struct gen *);
 void gen_check_fault(struct gen *);
 void gen_note_pc(struct gen *);
 bool gen_groups(struct gen *);
@@ -122,6 +128,8 @@ struct code {
 int code_link(struct gen *, struct code *ret);
 void ebpf_code_deinit(struct code *);
 /* Generates and links. */
+/* The program that clears the variables of threads that are gone. */
+int code_make_reaper(struct ebpf *, struct code *ret, struct err *reterr);
 int code_make(struct ebpf *, const struct ebpf_prog *, struct code *ret, struct err *reterr);
 
 #endif

@@ -43,12 +43,12 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_WALLTIMESTAMP: ctx_call(g, "rtk_env_walltimestamp"); break;
 	case WIRE_ENV_PID: emit_load(g, 4, 0, REG_CTX, CTX(pid_tgid) + 4); break;
 	case WIRE_ENV_TID: emit_load(g, 4, 0, REG_CTX, CTX(pid_tgid)); break;
-	case WIRE_ENV_PPID: emit_call(g, "rtk_env_ppid"); break;
+	case WIRE_ENV_PPID: task_offsets(g); emit_call(g, "rtk_env_ppid"); break;
 	case WIRE_ENV_UID: emit_kernel(g, BPF_FUNC_get_current_uid_gid); half(g, false); break;
 	case WIRE_ENV_GID: emit_kernel(g, BPF_FUNC_get_current_uid_gid); half(g, true); break;
 	case WIRE_ENV_CPU: emit_kernel(g, BPF_FUNC_get_smp_processor_id); break;
 	case WIRE_ENV_EXECNAME: ctx_call(g, "rtk_env_execname"); break;
-	case WIRE_ENV_PSARGS: ctx_call(g, "rtk_env_psargs"); break;
+	case WIRE_ENV_PSARGS: task_offsets(g); ctx_call(g, "rtk_env_psargs"); break;
 	case WIRE_ENV_PROBEPROV: site_str(g, offsetof(struct wire_site, prov)); break;
 	case WIRE_ENV_PROBEMOD: site_str(g, offsetof(struct wire_site, mod)); break;
 	case WIRE_ENV_PROBEFUNC: site_str(g, offsetof(struct wire_site, func)); break;
@@ -56,7 +56,8 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_PROBEID: site_word(g, offsetof(struct wire_site, probe_id)); break;
 	case WIRE_ENV_CLAUSE: emit_const(g, 0, g->prog->clause); break;
 	case WIRE_ENV_IN_KERNEL: emit_const(g, 0, 1); break;
-	case WIRE_ENV_RET_OFFSET: case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
+	case WIRE_ENV_RET_OFFSET: ctx_call(g, "rtk_env_ret_offset"); break;
+	case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
 	}
 }
 
@@ -110,6 +111,21 @@ static void deref(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 	emit_load(g, 8, reg, BPF_REG_10, tmp);
 }
 
+/* The event's own data as a kernel address: a pointer that went through memory is a number. */
+static void address_in_ctx(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
+{
+	load_prog_ctx(g, 2);
+	emit_store(g, 8, REG_CTX, CTX(cell), 2);
+	if (a->val) {
+		emit_load(g, 4, 3, 2, (int32_t)a->off);
+		emit(g, BPF_ALU64 | BPF_AND | BPF_K, 3, 0, 0, 0xffff);
+	} else {
+		emit_const(g, 3, a->off);
+	}
+	emit_load(g, 8, reg, REG_CTX, CTX(cell));
+	emit(g, BPF_ALU64 | BPF_ADD | BPF_X, reg, 3, 0, 0);
+}
+
 void gen_arg(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 {
 	switch ((enum ebpf_arg_kind)a->kind) {
@@ -126,8 +142,8 @@ void gen_arg(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 	case EBPF_ARG_DEREF:
 		deref(g, a, reg);
 		break;
-	case EBPF_ARG_CTX_ADDR: /* a kernel address: it can be read as any other */
-		refuse(g, -EOPNOTSUPP, "data in the event itself cannot be pointed to");
+	case EBPF_ARG_CTX_ADDR:
+		address_in_ctx(g, a, reg);
 		return;
 	case EBPF_ARG_KPC:
 	case EBPF_ARG_UPC:

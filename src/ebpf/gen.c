@@ -42,15 +42,22 @@ static void begin_clause(struct gen *g)
 	emit(g, BPF_ST | BPF_MEM | BPF_W, REG_CTX, 0, (int16_t)CTX(alloca_used), 0);
 }
 
-static bool can_fault(const struct ir_prog *p)
+/* Marks in lbl_insn (as new labels) the instructions that can be reached: the kernel refuses others. */
+static void find_reachable(struct gen *g, const struct ir_prog *p)
 {
+	for (uint32_t pc = 0; pc < p->insn_cnt; pc++)
+		g->lbl_insn[pc] = WIRE_NONE;
+	g->lbl_insn[0] = new_label(g);
 	for (uint32_t pc = 0; pc < p->insn_cnt; pc++) {
 		const struct ir_insn *in = &p->insns[pc];
-		if (in->op == IR_OP_FAULT || in->op == IR_OP_SDIV || in->op == IR_OP_UDIV || in->op == IR_OP_SREM ||
-		    in->op == IR_OP_UREM || (in->op == IR_OP_CALL && ir_helper((enum ir_helper)in->imm)->faults))
-			return true;
+		bool jumps = in->op == IR_OP_JMP || in->op == IR_OP_BRZ || in->op == IR_OP_BRNZ;
+		if (g->lbl_insn[pc] == WIRE_NONE)
+			continue;
+		if (jumps && g->lbl_insn[in->imm] == WIRE_NONE)
+			g->lbl_insn[in->imm] = new_label(g);
+		if (in->op != IR_OP_JMP && in->op != IR_OP_RET && in->op != IR_OP_FAULT && g->lbl_insn[pc + 1] == WIRE_NONE)
+			g->lbl_insn[pc + 1] = new_label(g);
 	}
-	return false;
 }
 
 static void gen_clause(struct gen *g, const struct ir_prog *p)
@@ -66,15 +73,17 @@ static void gen_clause(struct gen *g, const struct ir_prog *p)
 		refuse(g, -ENOMEM, "out of memory");
 		return;
 	}
-	for (uint32_t pc = 0; pc < p->insn_cnt; pc++)
-		g->lbl_insn[pc] = new_label(g);
+	find_reachable(g, p);
+	g->faults = false;
 	begin_clause(g);
 	for (g->pc = 0; g->pc < p->insn_cnt && !g->err; g->pc++) {
+		if (g->lbl_insn[g->pc] == WIRE_NONE)
+			continue;
 		set_label(g, g->lbl_insn[g->pc]);
 		gen_insn(g, &p->insns[g->pc]);
 	}
 	set_label(g, g->lbl_fault);
-	if (can_fault(p)) {
+	if (g->faults) {
 		emit_mov(g, 1, REG_OFF);
 		emit_call(g, "rtk_fault");
 	}
@@ -83,6 +92,37 @@ static void gen_clause(struct gen *g, const struct ir_prog *p)
 		emit_load(g, 4, 1, REG_CTX, CTX(exited));
 		emit_jump_if(g, BPF_JNE, 1, 0, g->lbl_leave);
 	}
+}
+
+static bool uses_regs(const struct ebpf_group *group)
+{
+	for (uint32_t i = 0; i < group->prog_cnt; i++)
+		for (uint32_t pc = 0; pc < group->progs[i]->insn_cnt; pc++)
+			if (group->progs[i]->insns[pc].op == IR_OP_UREG)
+				return true;
+	return false;
+}
+
+/* Where a struct pt_regs is: of uprobes and samples it is the context itself, whose address programs cannot keep as
+ * a number, so its registers are copied. */
+static void gen_regs(struct gen *g, const struct ebpf_group *group)
+{
+	if (g->p->kind == EBPF_UPROBE || g->p->kind == EBPF_PERF_EVENT) {
+		int64_t to = (int64_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, regs));
+		emit_load(g, 8, 3, BPF_REG_10, PROG_CTX);
+		for (uint32_t i = 0; i < WIRE_REG_CNT; i++) {
+			emit_load(g, 8, 2, 3, 8 * i);
+			emit_store(g, 8, REG_CTX, to + 8 * i, 2);
+		}
+		emit_const(g, 1, (int64_t)g->e->k[RTK_K_OWN] + to);
+		emit(g, BPF_ALU64 | BPF_ADD | BPF_X, 1, REG_OFF, 0, 0);
+	} else if (group->regs.kind != EBPF_ARG_NONE) {
+		gen_arg(g, &group->regs, 1);
+	} else {
+		refuse(g, -EOPNOTSUPP, "uregs[] is not known in this probe of the kernel");
+		return;
+	}
+	emit_store(g, 8, REG_CTX, CTX(ureg), 1);
 }
 
 /* Entered with the site's index in r1. */
@@ -106,6 +146,8 @@ static void gen_group(struct gen *g, const struct ebpf_group *group)
 		gen_arg(g, &group->args[i], 1);
 		emit_store(g, 8, REG_CTX, CTX(args) + 8 * i, 1);
 	}
+	if (uses_regs(group))
+		gen_regs(g, group);
 	for (uint32_t i = 0; i < group->prog_cnt && !g->err; i++)
 		gen_clause(g, group->progs[i]);
 	set_label(g, g->lbl_leave);
@@ -211,6 +253,18 @@ static void gen_deinit(struct gen *g)
 	free(g->fixes);
 	free(g->labels);
 	free(g->lbl_insn);
+}
+
+int code_make_reaper(struct ebpf *e, struct code *ret, struct err *reterr)
+{
+	struct gen g = { .e = e, .reterr = reterr };
+	emit_load(&g, 8, 1, 1, 0);
+	emit_call(&g, "rtk_self_free");
+	emit_const(&g, 0, 0);
+	emit(&g, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	int r = g.err ? g.err : code_link(&g, ret);
+	gen_deinit(&g);
+	return r;
 }
 
 int code_make(struct ebpf *e, const struct ebpf_prog *p, struct code *ret, struct err *reterr)

@@ -40,6 +40,12 @@ static int make_doorbell(struct ebpf *e, struct err *reterr)
 	return 0;
 }
 
+static int map_tail(struct ebpf *e, struct err *reterr)
+{
+	e->tail = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, e->in.shm_fd, (off_t)e->k[RTK_K_TAIL]);
+	return e->tail == MAP_FAILED ? err_setf(reterr, -errno, "cannot map the kernel's buffers: %s", strerror(errno)) : 0;
+}
+
 static void make_slots(struct ebpf *e)
 {
 	struct wire_shm *s = e->in.shm;
@@ -52,15 +58,10 @@ static void make_slots(struct ebpf *e)
 	}
 }
 
-static struct rtk_tail *tail_of(const struct ebpf *e)
-{
-	return (struct rtk_tail *)((char *)e->in.shm + e->k[RTK_K_TAIL]);
-}
-
 void ebpf_clock_update(struct ebpf *e)
 {
 	const struct wire_shm *s = e->in.shm;
-	struct rtk_tail *t = tail_of(e);
+	struct rtk_tail *t = e->tail;
 	uint32_t next = !(t->clock_cur & 1);
 	struct timespec ts;
 	uint64_t before = rt_now_tsc();
@@ -80,16 +81,18 @@ int ebpf_create(struct ebpf **ret, const struct ebpf_in *in, struct err *reterr)
 	struct ebpf *e = calloc(1, sizeof(*e));
 	if (!e)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	*e = (struct ebpf){ .in = *in, .btf_fd = -1, .doorbell_fd = -1, .doorbell = MAP_FAILED, .doorbell_data = MAP_FAILED,
+	*e = (struct ebpf){ .in = *in, .btf_fd = -1, .doorbell_fd = -1, .tail = MAP_FAILED, .doorbell = MAP_FAILED, .doorbell_data = MAP_FAILED,
 			    .self_prog_fd = -1, .self_link_fd = -1, .failed_clause = WIRE_NONE };
 	int r = load_btf(e, reterr);
 	if (r >= 0)
 		r = make_doorbell(e, reterr);
+	ebpf_numbers(e);
+	if (r >= 0)
+		r = map_tail(e, reterr);
 	if (r < 0) {
 		ebpf_destroy(e);
 		return r;
 	}
-	ebpf_numbers(e);
 	make_slots(e);
 	ebpf_clock_update(e);
 	*ret = e;
@@ -106,6 +109,8 @@ void ebpf_destroy(struct ebpf *e)
 {
 	if (!e)
 		return;
+	if (e->tail != MAP_FAILED)
+		munmap(e->tail, WIRE_PAGE);
 	if (e->doorbell != MAP_FAILED)
 		munmap(e->doorbell, WIRE_PAGE);
 	if (e->doorbell_data != MAP_FAILED)
@@ -185,12 +190,43 @@ static int refused(struct ebpf *e, const struct ebpf_prog *p, const struct code 
 			strerror(-r));
 }
 
+static bool uses_self(const struct code *c)
+{
+	for (uint32_t i = 1; i < c->func_cnt; i++)
+		if (!strcmp(rtk_funcs[c->ids[i]].name, "rtk_self"))
+			return true;
+	return false;
+}
+
+/* From the first program on that has variables of threads: they end with the thread. */
+static int watch_threads(struct ebpf *e, struct err *reterr)
+{
+	static const struct ebpf_prog reaper = { .name = "threads", .kind = EBPF_RAW_TP };
+	struct code c = { 0 };
+	int r = code_make_reaper(e, &c, reterr);
+	if (r < 0)
+		return r;
+	e->self_prog_fd = try_load(e, &reaper, &c, NULL);
+	if (e->self_prog_fd < 0)
+		r = refused(e, &reaper, &c, e->self_prog_fd, reterr);
+	else
+		r = ebpf_attach_raw_tp(e->self_prog_fd, "sched_process_free", &e->self_link_fd, reterr);
+	ebpf_code_deinit(&c);
+	return r;
+}
+
 int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err *reterr)
 {
 	struct code c = { 0 };
 	int r = code_make(e, p, &c, reterr);
 	if (r < 0)
 		return r;
+	if (uses_self(&c) && !e->in.as_in_tool && e->self_link_fd < 0)
+		r = watch_threads(e, reterr);
+	if (r < 0) {
+		ebpf_code_deinit(&c);
+		return r;
+	}
 	int fd = try_load(e, p, &c, NULL);
 	if (fd < 0)
 		fd = refused(e, p, &c, fd, reterr);

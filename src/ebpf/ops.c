@@ -36,6 +36,7 @@ static void raise_fault(struct gen *g, uint32_t kind)
 	gen_note_pc(g);
 	emit(g, BPF_ST | BPF_MEM | BPF_W, REG_CTX, 0, (int16_t)CTX(fault), (int32_t)kind);
 	emit_store(g, 8, REG_CTX, CTX(fault_value), 2);
+	g->faults = true;
 	emit_jump(g, g->lbl_fault);
 }
 
@@ -216,13 +217,29 @@ static void aggregate(struct gen *g, const struct ir_insn *in)
 
 void gen_check_fault(struct gen *g)
 {
+	g->faults = true;
 	emit_load(g, 4, 1, REG_CTX, CTX(fault));
 	emit_jump_if(g, BPF_JNE, 1, 0, g->lbl_fault);
+}
+
+void gen_call_args(struct gen *g, const struct ir_insn *in)
+{
+	const char *letters = ir_helper((enum ir_helper)in->imm)->args;
+	for (uint32_t i = 0; i < in->b; i++) {
+		uint64_t arg = g->prog->args[in->a + i];
+		if (letters[i] == 'i' || letters[i] == 's')
+			gen_get(g, (uint8_t)(2 + i), (uint32_t)arg);
+		else
+			emit_const(g, (uint8_t)(2 + i), (int64_t)arg);
+	}
+	emit_mov(g, 1, REG_OFF);
 }
 
 static void call(struct gen *g, const struct ir_insn *in)
 {
 	const struct ir_helper_desc *h = ir_helper((enum ir_helper)in->imm);
+	if (gen_stack(g, in))
+		return;
 	char name[64] = "rtk_";
 	if (strlen(h->name) < sizeof(name) - 5)
 		strcat(name, h->name);
@@ -230,16 +247,11 @@ static void call(struct gen *g, const struct ir_insn *in)
 		refuse(g, -EOPNOTSUPP, "%s() cannot be used in probes of the kernel", h->name);
 		return;
 	}
+	if (in->imm == IR_HELPER_progenyof || in->imm == IR_HELPER_vtimestamp)
+		task_offsets(g);
 	if (h->faults)
 		gen_note_pc(g);
-	for (uint32_t i = 0; i < in->b; i++) {
-		uint64_t arg = g->prog->args[in->a + i];
-		if (h->args[i] == 'i' || h->args[i] == 's')
-			gen_get(g, (uint8_t)(2 + i), (uint32_t)arg);
-		else
-			emit_const(g, (uint8_t)(2 + i), (int64_t)arg);
-	}
-	emit_mov(g, 1, REG_OFF);
+	gen_call_args(g, in);
 	emit_call(g, name);
 	gen_put(g, in->dst, 0);
 	if (h->faults)

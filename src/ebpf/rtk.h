@@ -25,19 +25,30 @@ struct rtk_ctx {
 	uint64_t vtime;
 	uint64_t ureg;        /* address of struct pt_regs in the kernel; 0: none */
 	uint64_t self;        /* of the thread's struct rtk_self, or of the slot's variables less its size; 0: not looked for */
-	uint64_t pad;
+	uint64_t buf[4];      /* of a function that runs */
+	uint64_t cell[4];     /* likewise: see rtk_bpf.h */
 	uint32_t comm_len;    /* a struct wire_str */
 	char comm[20];
 };
-_Static_assert(sizeof(struct rtk_ctx) <= 368, "fits in front of the scratch memory of struct rt_ctx");
+
+/* What does not fit there: behind the registers that are behind the scratch memory. */
+#define RTK_FRAMES 128u /* the kernel gives no more (kernel.perf_event_max_stack) */
+struct rtk_more {
+	uint64_t want[8];       /* of dynamic variables */
+	uint64_t regs[24];      /* struct pt_regs, where the context is one */
+	uint32_t args_len;      /* a struct wire_str: psargs */
+	char psargs[84];
+	uint64_t frames[RTK_FRAMES];
+	int32_t frame_bytes; /* or a negative errno */
+	uint32_t pad[3];
+};
 
 /* A string in the context, for srefs: offset from its start. */
 #define RTK_SREF_CTX 3ULL
 
-/* Addresses of our own memory, as programs see them: this | offset from the
- * shared memory's start.  No address of the kernel or of a process looks like it. */
+/* Addresses of our own memory, as programs see them, begin here.  No address of the kernel or of a process
+ * looks like it. */
 #define RTK_ADDR 0x00d7000000000000ULL
-#define RTK_ADDR_MASK 0xffff000000000000ULL
 
 /* Behind the shared memory proper, in the same array. */
 struct rtk_clock {
@@ -59,14 +70,14 @@ struct rtk_self {
 #define RTK_SELF_FREED 1ULL
 #define RTK_SELF_LOOK 16
 
-/* Accesses are clamped to the shared memory and its tail, then may reach so far behind. */
+/* Offsets are masked to the power of two behind the shared memory and its tail; accesses may reach so far behind. */
 #define RTK_GUARD (72u << 10)
 
 /* Numbers of a session: in the library as 64-bit constants that loading fills in. */
 #define RTK_MAGIC 0x52544b00u /* high word of the constant; its low word is one of these */
 #define RTK_CONSTS(K) \
 	K(SHM, 1)          /* address of the shared memory: a map value */ \
-	K(LIMIT, 2)        /* highest offset that an access may begin at */ \
+	K(LIMIT, 2)        /* highest offset that an access may begin at; a mask */ \
 	K(TAIL, 3)         /* offset of struct rtk_tail */ \
 	K(THREAD, 4)       /* offset of the first slot of the kernel's */ \
 	K(STRIDE, 5) K(CTX, 6) K(CTX_STRIDE, 7) K(SCRATCH, 8) /* from the context */ \
@@ -78,7 +89,7 @@ struct rtk_self {
 	K(SPEC, 37) K(SPEC_CNT, 38) K(SPEC_BYTES, 39) \
 	K(TSC_BASE, 40) K(NS_BASE, 41) K(WALL_BASE, 42) K(TSC_MULT, 43) K(TSC_SHIFT, 44) \
 	K(KEY_WORDS, 45)   /* longest key, in words */ \
-	K(STR_WORDS, 46)   /* longest string, in words */ \
+	K(STR_MOST, 46)    /* characters of the longest string: constants can be longer than strsize */ \
 	K(DOORBELL, 47)    /* a map */ \
 	K(SELFS, 48)       /* offset of the table of struct rtk_self */ \
 	K(SELF_IN_SLOT, 49) \
@@ -86,7 +97,11 @@ struct rtk_self {
 	K(LLQ_STEPS, 51)   /* most powers that an llquantize has */ \
 	K(CPU_CNT, 52) \
 	K(SELFS_CNT, 53)   /* a power of two */ \
-	K(TASK_PARENT, 54) K(TASK_TGID, 55) K(TASK_RUNTIME, 56) /* offsets in struct task_struct; 0: not known */
+	K(OWN, 54)         /* RTK_ADDR; or what stands for it */ \
+	K(TASK_PARENT, 55) K(TASK_TGID, 56) K(TASK_RUNTIME, 57) \
+	K(TASK_EXEC_START, 58) K(TASK_MM, 59) K(MM_ARGS, 60) \
+	K(MORE, 61)        /* struct rtk_more, from the context */ \
+	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ /* offsets in struct task_struct; 0: not known */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

@@ -23,8 +23,9 @@ INLINE uint64_t agg_of(uint64_t id)
 GLOBAL uint64_t rtk_hash(uint64_t seed, uint64_t key, uint64_t bytes)
 {
 	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL);
+	volatile uint64_t *p = at(key);
 	for (uint64_t i = 0; i < K(KEY_WORDS) && 8 * i < bytes; i++) {
-		h = (h ^ ld64(key + 8 * i)) * 0xff51afd7ed558ccdULL;
+		h = (h ^ p[i]) * 0xff51afd7ed558ccdULL;
 		h ^= h >> 32;
 	}
 	return h ^ (h >> 29);
@@ -33,8 +34,9 @@ GLOBAL uint64_t rtk_hash(uint64_t seed, uint64_t key, uint64_t bytes)
 /* Whether two keys are the same. */
 GLOBAL uint64_t rtk_same(uint64_t a, uint64_t b, uint64_t bytes)
 {
+	volatile uint64_t *p = at(a), *q = at(b);
 	for (uint64_t i = 0; i < K(KEY_WORDS) && 8 * i < bytes; i++)
-		if (ld64(a + 8 * i) != ld64(b + 8 * i))
+		if (p[i] != q[i])
 			return 0;
 	return 1;
 }
@@ -43,8 +45,10 @@ GLOBAL uint64_t rtk_val_reset(uint64_t id, uint64_t val)
 {
 	uint32_t fn = ld32(DESC(id, fn)), cnt = ld32(DESC(id, val_cnt));
 	uint64_t first = fn == WIRE_AGG_MIN ? INT64_MAX : fn == WIRE_AGG_MAX ? (uint64_t)INT64_MIN : 0;
+	volatile uint64_t *p = at(val);
 	for (uint64_t i = 0; i < K(VAL_WORDS) && i < cnt; i++)
-		st64(val + 8 * i, i ? 0 : first);
+		p[i] = 0;
+	p[0] = first;
 	return 0;
 }
 
@@ -58,7 +62,7 @@ GLOBAL uint64_t rtk_agg_make(uint64_t ctx, uint64_t id, uint64_t key, uint64_t k
 		return 0;
 	if (ld64(used) + need > K(AGG_ARENA_BYTES))
 		return 0;
-	uint64_t e = __sync_fetch_and_add((uint64_t *)at(used), need);
+	uint64_t e = __sync_fetch_and_add((uint64_t *)at8(used), need);
 	if (e + need > K(AGG_ARENA_BYTES))
 		return 0;
 	e += arena;
@@ -82,26 +86,40 @@ INLINE bool entry_is(uint64_t e, uint32_t id, uint32_t hash, uint64_t key, uint3
 	       (!key_bytes || rtk_same(e + sizeof(struct entry), key, key_bytes));
 }
 
+#define NOT_HERE 0ULL
+#define FULL 1ULL
+
+/* The entry if it is, or can be put, at one place of the index; or one of the two above.  A new one that did not find
+ * its place at once is kept in the context's cell. */
+GLOBAL uint64_t rtk_agg_look(uint64_t ctx, uint64_t id_hash, uint64_t key, uint64_t key_bytes, uint64_t i)
+{
+	uint64_t index = ctx_at(ctx)->thr + K(AGG), arena = index + K(AGG_ARENA), id = id_hash >> 32;
+	uint32_t hash = (uint32_t)id_hash;
+	uint64_t slot = index + 4 * ((hash + i) & (K(AGG_INDEX_CNT) - 1));
+	uint32_t place = ld32(slot);
+	volatile uint64_t *fresh = cells(ctx);
+	if (!place) {
+		if (!*fresh)
+			*fresh = rtk_agg_make(ctx, id, key, key_bytes, hash);
+		if (!*fresh)
+			return FULL;
+		place = cas32(slot, 0, (uint32_t)((*fresh - arena) / 8 + 1));
+		if (!place)
+			return *fresh;
+	}
+	uint64_t e = arena + (uint64_t)(place - 1) * 8;
+	return entry_is(e, (uint32_t)id, hash, key, (uint32_t)key_bytes) ? e : NOT_HERE;
+}
+
 /* The entry for a key: its offset or 0. */
 GLOBAL uint64_t rtk_agg_find(uint64_t ctx, uint64_t id, uint64_t key, uint64_t key_bytes)
 {
-	uint64_t index = ctx_at(ctx)->thr + K(AGG), arena = index + K(AGG_ARENA), fresh = 0;
-	uint32_t hash = (uint32_t)rtk_hash(id, key, key_bytes);
+	uint64_t id_hash = id << 32 | (uint32_t)rtk_hash(id, key, key_bytes);
+	*cells(ctx) = 0;
 	for (uint64_t i = 0; i < LOOK_MAX && i < K(AGG_INDEX_CNT); i++) {
-		uint64_t slot = index + 4 * ((hash + i) & (K(AGG_INDEX_CNT) - 1));
-		uint32_t place = ld32(slot);
-		if (!place) {
-			if (!fresh)
-				fresh = rtk_agg_make(ctx, id, key, key_bytes, hash);
-			if (!fresh)
-				return 0;
-			place = cas32(slot, 0, (uint32_t)((fresh - arena) / 8 + 1));
-			if (!place)
-				return fresh;
-		}
-		uint64_t e = arena + (uint64_t)(place - 1) * 8;
-		if (entry_is(e, (uint32_t)id, hash, key, (uint32_t)key_bytes))
-			return e;
+		uint64_t e = rtk_agg_look(ctx, id_hash, key, key_bytes, i);
+		if (e != NOT_HERE)
+			return e == FULL ? 0 : e;
 	}
 	return 0;
 }
@@ -182,7 +200,7 @@ INLINE uint64_t mul_high(uint64_t a, uint64_t b)
 INLINE void add_square(uint64_t val, int64_t v)
 {
 	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, lo = abs * abs;
-	uint64_t old = __sync_fetch_and_add((uint64_t *)at(val), lo);
+	uint64_t old = __sync_fetch_and_add((uint64_t *)at8(val), lo);
 	add_here(val + 8, mul_high(abs, abs) + (old + lo < old));
 }
 

@@ -4,9 +4,9 @@
  *
  * There are no pointers between its functions, only offsets into the shared
  * memory: a function that is verified for itself knows nothing of its
- * arguments, so at() clamps every offset where it is used.  What a wrong
- * offset hits is the guard behind the memory; that it is not wrong is the
- * matter of the IR's verifier.
+ * arguments, so at() masks every offset where it is used: no branch, which
+ * would double what the kernel's verifier looks at.  That an offset is not
+ * wrong is the matter of the IR's verifier; a wrong one stays in the memory.
  */
 #ifndef EBPF_RTK_BPF_H
 #define EBPF_RTK_BPF_H
@@ -53,9 +53,38 @@ static long (*const k_ringbuf)(void *map, void *data, uint64_t bytes, uint64_t f
 INLINE void *at(uint64_t off)
 {
 	HIDE(off);
-	if (off > K(LIMIT))
-		off = K(LIMIT);
+	off &= K(LIMIT);
+	HIDE(off);
 	return (char *)K(SHM) + off;
+}
+
+/* For atomic operations, which must be provably aligned. */
+INLINE void *at8(uint64_t off)
+{
+	off &= ~7ULL;
+	HIDE(off);
+	off &= K(LIMIT);
+	HIDE(off);
+	return (char *)K(SHM) + off;
+}
+
+INLINE void *at4(uint64_t off)
+{
+	off &= ~3ULL;
+	HIDE(off);
+	off &= K(LIMIT);
+	HIDE(off);
+	return (char *)K(SHM) + off;
+}
+
+/*
+ * What a loop finds out on its way.  In a register the kernel's verifier would
+ * follow each of its possible values through the rest of the loop; what is
+ * read back from memory may be anything, and so is looked at once.
+ */
+INLINE volatile uint64_t *cells(uint64_t ctx)
+{
+	return at(ctx + offsetof(struct rtk_ctx, cell));
 }
 
 /* @bytes made provably at most @max. */
@@ -66,6 +95,8 @@ INLINE uint64_t capped(uint64_t bytes, uint64_t max)
 		bytes = max;
 	return bytes;
 }
+
+#define MORE(field) (K(MORE) + offsetof(struct rtk_more, field))
 
 INLINE struct rtk_ctx *ctx_at(uint64_t ctx) { return at(ctx); }
 INLINE struct wire_thread *thr_of(uint64_t ctx) { return at(ctx_at(ctx)->thr); }
@@ -79,23 +110,23 @@ INLINE void st8(uint64_t off, uint8_t v) { *(volatile uint8_t *)at(off) = v; }
 
 INLINE uint64_t cas64(uint64_t off, uint64_t old, uint64_t new)
 {
-	return __sync_val_compare_and_swap((uint64_t *)at(off), old, new);
+	return __sync_val_compare_and_swap((uint64_t *)at8(off), old, new);
 }
 
 INLINE uint32_t cas32(uint64_t off, uint32_t old, uint32_t new)
 {
-	return __sync_val_compare_and_swap((uint32_t *)at(off), old, new);
+	return __sync_val_compare_and_swap((uint32_t *)at4(off), old, new);
 }
 
 INLINE void add64(uint64_t off, uint64_t v)
 {
-	__sync_fetch_and_add((uint64_t *)at(off), v);
+	__sync_fetch_and_add((uint64_t *)at8(off), v);
 }
 
 /* Of a counter that only this CPU writes; what interrupts it has done when it goes on. */
 INLINE void add_here(uint64_t off, uint64_t v)
 {
-	__sync_fetch_and_add((uint64_t *)at(off), v);
+	__sync_fetch_and_add((uint64_t *)at8(off), v);
 }
 
 /* Within the shared memory; may not overlap.  At most 64 KiB. */
@@ -156,8 +187,14 @@ INLINE uint64_t str_put(uint64_t ctx, uint64_t dst, uint64_t s, uint64_t len)
 
 /* Functions of the library that call each other. */
 uint64_t rtk_doorbell(void);
+uint64_t rtk_tsc(void);
 uint64_t rtk_hash(uint64_t seed, uint64_t key, uint64_t bytes);
 uint64_t rtk_same(uint64_t a, uint64_t b, uint64_t bytes);
 uint64_t rtk_self(uint64_t ctx, uint64_t create);
+uint64_t rtk_read(uint64_t ctx, uint64_t dst, uint64_t addr, uint64_t bytes);
+uint64_t rtk_in_vars(uint64_t ctx, uint64_t off, uint64_t bytes);
+uint64_t rtk_copyinstr(uint64_t ctx, uint64_t addr, uint64_t max, uint64_t dst);
+uint64_t rtk_zero_own(uint64_t off, uint64_t bytes);
+uint64_t rtk_writable(uint64_t ctx, uint64_t addr, uint64_t bytes, uint64_t whole);
 
 #endif

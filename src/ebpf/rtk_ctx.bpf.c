@@ -31,6 +31,12 @@ INLINE uint64_t to_tsc(uint64_t ns)
 	       (((uint32_t)delta * ratio) >> 28);
 }
 
+/* Now. */
+GLOBAL uint64_t rtk_tsc(void)
+{
+	return to_tsc(k_ktime());
+}
+
 /* The level, or WIRE_LEVEL_MAX.  Taken by compare-and-swap: an NMI may come at any time. */
 INLINE uint32_t take_level(uint64_t thr)
 {
@@ -46,8 +52,9 @@ INLINE uint32_t take_level(uint64_t thr)
 
 INLINE void zero_this(uint64_t ctx)
 {
-	for (uint64_t off = 0; off < K(THIS_BYTES); off += 8)
-		st64(scratch(ctx, off), 0);
+	volatile uint64_t *p = at(scratch(ctx, 0));
+	for (uint64_t i = 0; 8 * i < K(THIS_BYTES); i++)
+		p[i] = 0;
 }
 
 /* A slot for a program that may be preempted, by one on the same CPU too: any that is free. */
@@ -99,6 +106,7 @@ GLOBAL uint64_t rtk_enter(uint64_t site, uint64_t preemptible)
 	c->ureg = 0;
 	c->self = 0;
 	c->comm_len = WIRE_NONE;
+	st32(ctx + MORE(args_len), WIRE_NONE);
 	zero_this(ctx);
 	return ctx;
 }

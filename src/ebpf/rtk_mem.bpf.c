@@ -118,10 +118,12 @@ GLOBAL uint64_t rtk_copyinstr(uint64_t ctx, uint64_t addr, uint64_t max, uint64_
 /* Zeroes memory of alloca(), or variables. */
 GLOBAL uint64_t rtk_zero_own(uint64_t off, uint64_t bytes)
 {
-	for (uint64_t i = 0; i < 4096 && 8 * i + 8 <= bytes; i++)
-		st64(off + 8 * i, 0);
-	for (uint64_t j = bytes & ~7ULL, n = 0; n < 8 && j + n < bytes; n++)
-		st8(off + j + n, 0);
+	volatile uint64_t *p = at(off);
+	volatile uint8_t *rest = at(off + (bytes & ~7ULL));
+	for (uint64_t i = 0; i < K(ZERO_WORDS) && 8 * i + 8 <= bytes; i++)
+		p[i] = 0;
+	for (uint64_t i = 0; i < (bytes & 7); i++)
+		rest[i] = 0;
 	return 0;
 }
 

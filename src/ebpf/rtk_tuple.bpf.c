@@ -35,10 +35,11 @@ GLOBAL uint64_t rtk_tuple_begin(uint64_t ctx, uint64_t slot, uint64_t fixed)
 {
 	uint64_t tuple = scratch(ctx, slot);
 	struct wire_tuple *t = at(tuple);
+	volatile uint64_t *p = (volatile uint64_t *)t->data;
 	t->bytes = (uint32_t)fixed;
 	t->fixed_bytes = (uint32_t)fixed;
 	for (uint64_t i = 0; i < K(KEY_WORDS) && 8 * i < fixed; i++)
-		st64(tuple + sizeof(*t) + 8 * i, 0);
+		p[i] = 0;
 	return 0;
 }
 
@@ -64,6 +65,37 @@ GLOBAL uint64_t rtk_rec_str(uint64_t ctx, uint64_t field, uint64_t sref)
 	if (t.len > K(STRSIZE))
 		t.len = K(STRSIZE);
 	uint64_t used = rtk_tail_str(c->rec + head, (c->rec_used - head) | (uint64_t)(c->rec_max - head) << 32, field, t.s, t.len);
+	c->rec_used = (uint32_t)(used + head);
+	return 0;
+}
+
+/* @bytes at @addr to a tail.  The arguments that do not fit are in the context: a function has five. */
+INLINE uint64_t tail_mem(uint64_t ctx, uint64_t base, uint64_t used, uint64_t room, uint64_t field, uint64_t addr, uint64_t bytes)
+{
+	uint64_t end = tail_take(base, used, room, field, bytes);
+	if (!end)
+		return used;
+	if (bytes && rtk_read(ctx, base + used, addr, bytes))
+		set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	return end;
+}
+
+GLOBAL uint64_t rtk_tuple_mem(uint64_t ctx, uint64_t slot, uint64_t field, uint64_t addr, uint64_t bytes)
+{
+	uint64_t tuple = scratch(ctx, slot);
+	if (bytes > K(STRSIZE)) {
+		set_fault(ctx, WIRE_FAULT_TUPOFLOW, bytes);
+		return 0;
+	}
+	st32(tuple, (uint32_t)tail_mem(ctx, tuple + sizeof(struct wire_tuple), ld32(tuple), tuple_room(slot), field, addr, bytes));
+	return 0;
+}
+
+GLOBAL uint64_t rtk_rec_mem(uint64_t ctx, uint64_t field, uint64_t addr, uint64_t bytes, uint64_t max)
+{
+	struct rtk_ctx *c = ctx_at(ctx);
+	uint64_t head = sizeof(struct wire_rec);
+	uint64_t used = tail_mem(ctx, c->rec + head, c->rec_used - head, c->rec_max - head, field, addr, bytes < max ? bytes : max);
 	c->rec_used = (uint32_t)(used + head);
 	return 0;
 }

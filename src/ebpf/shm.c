@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define VALUE_MAX (1ULL << 29) /* offsets of pointers that the kernel's verifier follows */
+#define STR_MAX 65000u
+#define KEY_MAX 32768u /* what is behind that does not tell keys apart */
 #define SELFS_MIN 1024ULL
 #define SELFS_MAX 65536ULL
 
@@ -35,6 +37,7 @@ void ebpf_layout(struct wire_layout_in *in, const struct ir_image *img)
 	for (uint32_t i = 0; i < img->prog_cnt; i++)
 		if (img->progs[i].vreg_cnt > most)
 			most = img->progs[i].vreg_cnt;
+	most += align_up(sizeof(struct rtk_more), 16) / 8 + 2;
 	if (in->spill_bytes < 8 * most)
 		in->spill_bytes = 8 * most;
 	if (in->ctx_bytes < sizeof(struct rt_ctx))
@@ -59,8 +62,12 @@ void ebpf_extra(const struct wire_shm *head, struct ebpf_extra *x)
 	x->selfs_off = align_up(x->tail_off + sizeof(struct rtk_tail), 64);
 	x->selfs_cnt = selfs_cnt(head);
 	x->limit = x->selfs_off + x->selfs_cnt * (sizeof(struct rtk_self) + head->geom.self_bytes);
+	uint64_t used = x->limit;
+	for (x->limit = WIRE_PAGE; x->limit < used; x->limit *= 2)
+		;
+	x->limit--;
 	uint64_t most = head->geom.ctx_stride > RTK_GUARD ? head->geom.ctx_stride : RTK_GUARD;
-	x->bytes = align_up(x->limit + most, WIRE_PAGE);
+	x->bytes = align_up(x->limit + 1 + most, WIRE_PAGE);
 }
 
 static int no_map(int r, uint64_t bytes, struct err *reterr)
@@ -84,7 +91,7 @@ int ebpf_shm_create(const struct wire_shm *head, int *ret_fd, struct wire_shm **
 	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "dyntrace", 4, (uint32_t)x.bytes, 1, &opts);
 	if (fd < 0)
 		return no_map(fd, x.bytes, reterr);
-	void *p = mmap(NULL, x.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, x.tail_off, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED) {
 		int r = -errno;
 		close(fd);
@@ -108,6 +115,21 @@ static void agg_table(const struct wire_thread_geom *g, uint64_t *k)
 	k[RTK_K_AGG_ARENA_BYTES] = g->agg_bytes - off;
 }
 
+/* As rt/dynvar.c lays it out. */
+#define DYN_HEAD_BYTES (8 * (8 + 64 + 1 + 16))
+#define DYN_BUCKET_BYTES 16
+
+static void dyn_table(const struct wire_shm *s, uint64_t *k)
+{
+	if (s->dyn_bytes < 4096)
+		return;
+	uint64_t cnt = pow2_below(s->dyn_bytes / 128);
+	k[RTK_K_DYN_CNT] = cnt;
+	k[RTK_K_DYN_BUCKETS] = s->dyn_off + DYN_HEAD_BYTES;
+	k[RTK_K_DYN_ARENA] = k[RTK_K_DYN_BUCKETS] + cnt * DYN_BUCKET_BYTES;
+	k[RTK_K_DYN_ARENA_BYTES] = s->dyn_bytes - DYN_HEAD_BYTES - cnt * DYN_BUCKET_BYTES;
+}
+
 static void geometry(const struct wire_shm *s, uint64_t *k)
 {
 	const struct wire_thread_geom *g = &s->geom;
@@ -119,6 +141,7 @@ static void geometry(const struct wire_shm *s, uint64_t *k)
 	k[RTK_K_THIS_BYTES] = s->this_bytes;
 	k[RTK_K_ALLOCA] = s->alloca_off;
 	k[RTK_K_ALLOCA_BYTES] = s->alloca_bytes;
+	k[RTK_K_MORE] = s->alloca_off - align_up(sizeof(struct rtk_more), 16);
 	k[RTK_K_RING] = g->ring_off;
 	k[RTK_K_RING_BYTES] = g->ring_bytes;
 	k[RTK_K_AGG] = g->agg_off;
@@ -173,13 +196,31 @@ static uint64_t longest_key(const struct ir_image *img, const struct wire_shm *s
 		if (bytes > most)
 			most = bytes;
 	}
-	return most < s->scratch_bytes ? most : s->scratch_bytes;
+	most = most < s->scratch_bytes ? most : s->scratch_bytes;
+	return most < KEY_MAX ? most : KEY_MAX;
+}
+
+static uint64_t longest_str(const struct ir_image *img, const struct wire_shm *s)
+{
+	uint64_t most = s->strsize;
+	for (uint32_t off = 0; off + sizeof(struct wire_str) <= img->str_bytes;) {
+		const struct wire_str *str = (const struct wire_str *)(img->strs + off);
+		if (str->len > most)
+			most = str->len;
+		off += (uint32_t)align_up(sizeof(*str) + str->len + 1, 8);
+	}
+	return most < STR_MAX ? most : STR_MAX;
 }
 
 static void of_script(const struct ir_image *img, const struct wire_shm *s, uint64_t *k)
 {
 	k[RTK_K_KEY_WORDS] = longest_key(img, s) / 8 + 1;
-	k[RTK_K_STR_WORDS] = s->strsize / 8 + 2;
+	k[RTK_K_STR_MOST] = longest_str(img, s);
+	uint64_t zero = s->alloca_bytes;
+	zero = zero > s->global_bytes ? zero : s->global_bytes;
+	zero = zero > s->geom.self_bytes ? zero : s->geom.self_bytes;
+	zero = zero > s->this_bytes ? zero : s->this_bytes;
+	k[RTK_K_ZERO_WORDS] = (zero < KEY_MAX ? zero : KEY_MAX) / 8 + 1;
 	k[RTK_K_VAL_WORDS] = 1;
 	k[RTK_K_LLQ_STEPS] = 1;
 	for (uint32_t i = 0; i < img->agg_cnt; i++) {
@@ -204,10 +245,12 @@ void ebpf_numbers(struct ebpf *e)
 	k[RTK_K_TAIL] = x.tail_off;
 	k[RTK_K_SELFS] = x.selfs_off;
 	k[RTK_K_SELFS_CNT] = x.selfs_cnt;
-	k[RTK_K_SELF_IN_SLOT] = e->in.self_in_slot;
+	k[RTK_K_SELF_IN_SLOT] = e->in.as_in_tool;
+	k[RTK_K_OWN] = e->in.as_in_tool ? (uint64_t)(uintptr_t)s : RTK_ADDR;
 	k[RTK_K_THREAD] = s->thread_off + e->in.first_slot * s->geom.stride;
 	k[RTK_K_CPU_CNT] = cpu_cnt();
 	geometry(s, k);
 	areas(s, k);
+	dyn_table(s, k);
 	of_script(e->in.img, s, k);
 }

@@ -23,6 +23,11 @@ int inject_attach(pid_t pid, struct inject **ret, struct err *reterr);
 int inject_look(pid_t pid, struct inject **ret, struct err *reterr);
 /* Starts @argv (PATH searched) stopped before its first instruction, attached. */
 int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr);
+/* A process of another that is about to exec: watches thread @tid of it, from a moment when it waits for us. */
+int inject_watch_exec(pid_t tid, struct err *reterr);
+/* Thread @tid of process @pid; looks without blocking. 1: it stands at its exec; *ret: the new program, stopped before its first instruction.
+ * 0: not yet.  -ESRCH: it has ended, or its exec failed; it is not watched any more. */
+int inject_await_exec(pid_t tid, pid_t pid, bool give_up, struct inject **ret, struct err *reterr);
 /* Lets it run, frees.  NULL is fine. */
 void inject_detach(struct inject *);
 pid_t inject_pid(const struct inject *);

@@ -13,6 +13,7 @@
 #include "inject/inject_int.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -85,6 +86,62 @@ static int exec_failed(struct pipes *p, const char *name, struct err *reterr)
 	return err_setf(reterr, -e, "cannot run %s: %s", name, strerror(e));
 }
 
+/* From the stop at the exec to an ordinary one. */
+static int stop_at_start(struct inject *in, struct err *reterr)
+{
+	ptrace(PTRACE_INTERRUPT, in->pid, 0, 0);
+	ptrace(PTRACE_CONT, in->pid, 0, 0);
+	in->stopped = true;
+	int r = inject_add_thread(in, in->pid, reterr);
+	return r ? r : inject_await(in, reterr);
+}
+
+int inject_watch_exec(pid_t tid, struct err *reterr)
+{
+	if (!ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD))
+		return 0;
+	return err_setf(reterr, -errno, "process %d cannot be followed into its next program: %s", (int)tid, strerror(errno));
+}
+
+static int take_over(pid_t pid, struct inject **ret, struct err *reterr)
+{
+	struct inject *in = inject_new(pid);
+	int r = in ? inject_open_files(in, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
+	if (!r)
+		r = stop_at_start(in, reterr);
+	if (r) {
+		ptrace(PTRACE_DETACH, pid, 0, 0);
+		inject_free(in);
+		return r;
+	}
+	*ret = in;
+	return 1;
+}
+
+int inject_await_exec(pid_t tid, pid_t pid, bool give_up, struct inject **ret, struct err *reterr)
+{
+	int status;
+	pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+	if (got < 0 && pid != tid) /* at its exec a thread becomes the process's first */
+		got = waitpid(pid, &status, __WALL | WNOHANG);
+	if (!got) {
+		if (give_up)
+			ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+		return 0;
+	}
+	if (got < 0 || !WIFSTOPPED(status))
+		return err_setf(reterr, -ESRCH, "process %d has ended", (int)tid);
+	int event = status >> 16, sig = WSTOPSIG(status);
+	if (event == PTRACE_EVENT_EXEC)
+		return take_over(pid, ret, reterr);
+	if (!event || !give_up) {
+		ptrace(event && sig != SIGTRAP ? PTRACE_LISTEN : PTRACE_CONT, tid, 0, event ? 0 : sig);
+		return 0;
+	}
+	ptrace(PTRACE_DETACH, tid, 0, 0);
+	return err_setf(reterr, -ESRCH, "process %d runs no other program", (int)tid);
+}
+
 static int start(struct inject *in, struct pipes *p, const char *name, struct err *reterr)
 {
 	if (ptrace(PTRACE_SEIZE, in->pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD))
@@ -104,11 +161,7 @@ static int start(struct inject *in, struct pipes *p, const char *name, struct er
 	r = inject_open_files(in, reterr);
 	if (r)
 		return r;
-	ptrace(PTRACE_INTERRUPT, in->pid, 0, 0);
-	ptrace(PTRACE_CONT, in->pid, 0, 0);
-	in->stopped = true;
-	r = inject_add_thread(in, in->pid, reterr);
-	return r ? r : inject_await(in, reterr);
+	return stop_at_start(in, reterr);
 }
 
 int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr)

@@ -48,7 +48,7 @@ struct jit_env {
 	uint32_t proc_flags;             /* WIRE_PROC_* */
 	/* Functions of rt in that process. */
 	uint64_t helper_addr[IR_HELPER_CNT];
-	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_env, fn_site_args;
+	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_env, fn_site_args, fn_child;
 };
 
 /* Generates at @buf (room for @cap bytes) the body for @progs, which were

@@ -73,6 +73,12 @@ static void parse_field(struct format *fm, char *line)
 	drop_word(decl, "__data_loc ");
 	drop_word(decl, "const ");
 	drop_word(decl, "__user ");
+	/* "char[] name" is elsewhere in the record: a pointer to it. */
+	char *loc = f.is_loc ? strstr(decl, "[]") : NULL;
+	if (loc) {
+		loc[0] = ' ';
+		loc[1] = '*';
+	}
 	if (split(decl, &f))
 		fm->v[fm->cnt++] = f;
 }

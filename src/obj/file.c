@@ -126,17 +126,39 @@ int obj_mod_image(struct obj_proc *p, struct obj_mod *m, struct obj_img *ret, st
 	return rc ? err_setf(reterr, rc, "cannot read %s of process %d: %s", m->pub.path, p->pid, strerror(-rc)) : 0;
 }
 
+static int text_image(struct obj_proc *p, struct obj_mod *m)
+{
+	int rc = m->has_text ? 0 : obj_mod_image(p, m, &m->text, NULL);
+	m->has_text = !rc;
+	return rc;
+}
+
 int obj_module_text(struct obj_proc *p, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes)
 {
 	struct obj_mod *m = obj_mod(mod);
-	if (!m->has_text) {
-		int rc = obj_mod_image(p, m, &m->text, NULL);
-		if (rc)
-			return rc;
-		m->has_text = true;
-	}
 	uint64_t off, left;
+	int rc = text_image(p, m);
+	if (rc)
+		return rc;
 	if (obj_img_off(&m->text, addr - mod->bias, &off, &left) || left < bytes)
 		return -EFAULT;
 	return obj_img_read(&m->text, off, buf, bytes);
+}
+
+uint64_t obj_module_gap(struct obj_proc *p, struct obj_module *mod, uint64_t addr)
+{
+	struct obj_mod *m = obj_mod(mod);
+	uint64_t vaddr = addr - mod->bias, next = UINT64_MAX;
+	bool is_end = false;
+	for (uint32_t i = 0; !text_image(p, m) && i < m->text.sh_cnt; i++) {
+		const Elf64_Shdr *sh = &m->text.sh[i];
+		if (!(sh->sh_flags & SHF_ALLOC) || !sh->sh_size)
+			continue;
+		if (sh->sh_addr < vaddr && sh->sh_addr + sh->sh_size > vaddr)
+			return 0;
+		is_end |= (sh->sh_flags & SHF_EXECINSTR) && sh->sh_addr + sh->sh_size == vaddr;
+		if (sh->sh_addr >= vaddr && sh->sh_addr < next)
+			next = sh->sh_addr;
+	}
+	return is_end && next != UINT64_MAX ? next - vaddr : 0;
 }

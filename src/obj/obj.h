@@ -62,6 +62,8 @@ int obj_proc_read(struct obj_proc *, uint64_t addr, void *buf, size_t bytes);
 /* Bytes at @addr as the module's file has them: what stood there before anybody patched it
  * (and before relocations). 0, or -EFAULT outside what the file holds. */
 int obj_module_text(struct obj_proc *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);
+/* Bytes from @addr on that are in no section, if a section with code ends there; else 0. */
+uint64_t obj_module_gap(struct obj_proc *, struct obj_module *, uint64_t addr);
 
 /* Symbols of a module's code, sorted by address, aliases kept, the preferred
  * name of an address first: .symtab of the file or of its debug file (build-id,
@@ -122,6 +124,9 @@ int obj_unwind_rows(struct obj_proc *, struct obj_module *, uint64_t map_start, 
 
 /* Value of a symbol that need not be a function, e.g. _thread_db_pthread_tid. -ENOENT. */
 int obj_module_find(struct obj_proc *, struct obj_module *, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes);
+
+/* The 8-byte words of a section, pointers in them as vaddrs, malloc'ed; -ENOENT: the file has none of that name. */
+int obj_module_words(struct obj_proc *, struct obj_module *, const char *section, uint64_t **ret, uint64_t *ret_cnt);
 
 /* A place that the program itself declares a probe (USDT): a note of sys/sdt.h. */
 struct obj_usdt {

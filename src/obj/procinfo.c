@@ -18,7 +18,7 @@ static void parse_line(const char *line, struct obj_proc_info *r)
 	if (KEY("State"))
 		r->state = *val;
 	else if (KEY("Tgid"))
-		r->pid = (pid_t)strtol(val, NULL, 10);
+		r->pid = r->leader = (pid_t)strtol(val, NULL, 10);
 	else if (KEY("PPid"))
 		r->ppid = (pid_t)strtol(val, NULL, 10);
 	else if (KEY("TracerPid"))
@@ -27,8 +27,6 @@ static void parse_line(const char *line, struct obj_proc_info *r)
 		r->uid = (uid_t)strtoul(val, NULL, 10);
 	else if (KEY("Gid"))
 		r->gid = (gid_t)strtoul(val, NULL, 10);
-	else if (KEY("Tgid"))
-		r->leader = (pid_t)strtol(val, NULL, 10);
 	else if (KEY("Threads"))
 		r->threads = (uint32_t)strtoul(val, NULL, 10);
 #undef KEY

@@ -72,6 +72,9 @@ static void decode_slack(struct code *c)
 		decode_one(f, off, end, &c->insn[c->cnt]);
 		c->insn[c->cnt].pad = true;
 	}
+	for (uint32_t off = f->bytes + f->slack; end == f->bytes + f->slack && off < end + f->gap; off++)
+		c->insn[c->cnt++] = (struct code_insn){ .off = off, .pad = true,
+							.in = { .len = 1, .flow = ISA_TRAP, .op = ISA_OP_INT3 } };
 }
 
 static void mark_branches(struct code *c)
@@ -140,7 +143,7 @@ static void mark_padding(struct code *c)
 int code_init(struct code *c, const struct patch_func *f)
 {
 	*c = (struct code){ .f = f };
-	c->insn = malloc((f->bytes + f->slack + 1) * sizeof(*c->insn));
+	c->insn = malloc((f->bytes + f->slack + f->gap + 1) * sizeof(*c->insn));
 	c->at = malloc((f->bytes + 1) * sizeof(*c->at));
 	if (!c->insn || !c->at || !f->bytes) {
 		code_deinit(c);

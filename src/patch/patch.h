@@ -57,9 +57,10 @@ struct patch_lend {
 /* A function's code as it stands in memory, unpatched. */
 struct patch_func {
 	uint64_t addr;
-	const uint8_t *code;  /* @bytes of it, then @slack bytes that follow */
+	const uint8_t *code;  /* @bytes of it, then @slack and @gap bytes that follow */
 	uint32_t bytes;
 	uint32_t slack;       /* bytes of padding after it that belong to nobody: patch_padding() */
+	uint32_t gap;         /* bytes behind those, whatever they are, that belong to no section */
 	bool asks_where;      /* its runtime interrupts threads and judges by the instruction pointer what is on their stack
 	                       * (Go): in such code nothing may run but what stood there, so holes are of no use */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
@@ -82,6 +83,9 @@ struct patch_func {
 	/* Holes that this one is to lend besides; out: those that it does. Their hosts are among its windows. */
 	struct patch_lend *lends;
 	uint32_t lend_cnt;
+	/* Code that has to run where it stands (restartable sequences): no window meets it. */
+	const struct patch_range *keep;
+	uint32_t keep_cnt;
 	/* Reads memory of the process (jump tables, frags); 0 or -errno. NULL: none. */
 	int (*read)(void *arg, uint64_t addr, void *buf, size_t bytes);
 	void *read_arg;
@@ -95,6 +99,7 @@ enum patch_refusal {
 	PATCH_TARGET_INSIDE,  /* something jumps into the only possible window */
 	PATCH_UNKNOWN_JUMPS,  /* an indirect jump whose targets could not be found */
 	PATCH_UNRELOCATABLE,
+	PATCH_KEPT,          /* it is among patch_func.keep */
 	PATCH_NO_LANDING,    /* caller's: nothing can be mapped where the only possible jump (a pun) leads */
 	PATCH_REFUSAL_CNT
 };

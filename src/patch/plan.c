@@ -48,10 +48,21 @@ static enum patch_refusal interior_check(const struct code *c, uint32_t a, uint3
 	return PATCH_OK;
 }
 
+static bool is_kept(const struct code *c, uint32_t a, uint32_t b)
+{
+	uint64_t start = c->f->addr + c->insn[a].off, end = start + window_bytes(c, a, b);
+	for (uint32_t i = 0; i < c->f->keep_cnt; i++)
+		if (start < c->f->keep[i].end && c->f->keep[i].start < end)
+			return true;
+	return false;
+}
+
 enum patch_refusal window_check(const struct code *c, uint32_t a, uint32_t b)
 {
 	if (window_bytes(c, a, b) >= PATCH_WINDOW_MAX || c->insn[a].pad)
 		return PATCH_TOO_SHORT;
+	if (UNLIKELY(c->f->keep_cnt) && is_kept(c, a, b))
+		return PATCH_KEPT;
 	for (uint32_t i = a; i < b; i++) {
 		const struct code_insn *k = &c->insn[i];
 		enum patch_refusal why = i > a ? interior_check(c, a, i) : PATCH_OK;
@@ -278,7 +289,7 @@ static int plan_init(struct plan *p, const struct patch_func *f, uint32_t anchor
 {
 	*p = (struct plan){ 0 };
 	p->span = malloc((PATCH_WINDOW_CNT(anchor_cnt) + f->lend_cnt + 1) * sizeof(*p->span));
-	p->pad_used = calloc((f->bytes + f->slack) / 64 + 1, sizeof(*p->pad_used));
+	p->pad_used = calloc((f->bytes + f->slack + f->gap) / 64 + 1, sizeof(*p->pad_used));
 	if (p->span && p->pad_used && !code_init(&p->code, f))
 		return 0;
 	free(p->span);

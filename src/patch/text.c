@@ -14,6 +14,7 @@ const char *patch_refusal_text(enum patch_refusal r)
 		[PATCH_TARGET_INSIDE] = "something jumps into the bytes that the jump would take",
 		[PATCH_UNKNOWN_JUMPS] = "an indirect jump whose targets are not known could end there",
 		[PATCH_UNRELOCATABLE] = "an instruction there does not work anywhere else",
+		[PATCH_KEPT] = "it is in a restartable sequence (rseq), which works only where it stands",
 		[PATCH_NO_LANDING] = "too few bytes for a jump, and memory is taken where the only possible one would lead",
 	};
 	return (unsigned)r < PATCH_REFUSAL_CNT ? text[r] : "unknown reason";

@@ -58,6 +58,14 @@ static const struct probe_kern io[] = {
 	{ "io", "wait-start", { RAW("xfs", "xfs_buf_iowait", NONE_LEFT) }, IO_ARGS },
 };
 
-const struct probe_kern *const probe_kern_sdt[] = { proc, sched, io };
-const uint32_t probe_kern_sdt_cnt[] = { ARRAY_CNT(proc), ARRAY_CNT(sched), ARRAY_CNT(io) };
+#define IP_ARGS { { "struct sk_buff *", "pktinfo_t *", 0 }, { "struct sock *", "csinfo_t *", 1 }, { "struct iphdr *", "ipinfo_t *", 2 }, \
+	{ "struct net_device *", "ifinfo_t *", 3 }, { "struct iphdr *", "ipv4info_t *", 4 }, { "struct ipv6hdr *", "ipv6info_t *", 5 } }
+
+static const struct probe_kern ip[] = {
+	{ "ip", "receive", { RAW("net", "netif_receive_skb", RECEIVED) }, IP_ARGS },
+	{ "ip", "send", { RAW("net", "net_dev_queue", SENT) }, IP_ARGS },
+};
+
+const struct probe_kern *const probe_kern_sdt[] = { proc, sched, io, ip };
+const uint32_t probe_kern_sdt_cnt[] = { ARRAY_CNT(proc), ARRAY_CNT(sched), ARRAY_CNT(io), ARRAY_CNT(ip) };
 const uint32_t probe_kern_sdt_provs = ARRAY_CNT(probe_kern_sdt);

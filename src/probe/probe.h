@@ -23,6 +23,8 @@ enum probe_kern_at {
 	PROBE_KERN_EVENT,   /* tracepoint group:name: argN are the fields of what it records */
 	PROBE_KERN_CLOCK,   /* every period_ns of each CPU's time; arg0, arg1: kernel's and user's pc */
 	PROBE_KERN_COUNTER, /* every period events of a counter */
+	/* a place in a file, of process nr: registers as they are there; its return: arg1 is the result */
+	PROBE_KERN_UPROBE, PROBE_KERN_URETPROBE,
 };
 /* How a probe is made of what its place gives: whether it fires, and its arguments. */
 enum probe_kern_recipe {
@@ -42,6 +44,8 @@ enum probe_kern_recipe {
 	PROBE_KERN_SWITCH_OUT,     /* arg0 = arg1, if it sleeps: it leaves the queue; arg2 = CPU, arg3 = 0 */
 	PROBE_KERN_ENQUEUED,       /* arg2 = the CPU of task arg0 */
 	PROBE_KERN_RQ_BIO,         /* arg0 = the first bio of the request arg0 */
+	PROBE_KERN_SENT, PROBE_KERN_RECEIVED, /* packet arg0 is of IP: arg1 = its socket, arg2 = its header, arg3 = the interface,
+	                            * arg4 or arg5 = arg2 by its version */
 	PROBE_KERN_NONE_LEFT,      /* no arguments */
 	PROBE_KERN_RECIPE_CNT
 };
@@ -52,7 +56,7 @@ struct probe_kern_place {
 	uint32_t nr;
 	const char *group, *name; /* of a tracepoint, system call or counter; live as long as the process */
 	uint32_t counter_type;    /* PROBE_KERN_COUNTER: as perf_event_open() has them */
-	uint64_t counter;
+	uint64_t counter;         /* of a uprobe: offset in the file */
 	bool not_user, not_kernel; /* what is not counted */
 	uint64_t period;          /* of a counter; of a clock in ns */
 };

@@ -64,6 +64,14 @@ static bool is_stale(struct rt_ctx *ctx, uint64_t addr, uint64_t bytes)
 	return addr >= lo && addr < lo + ctx->shm->alloca_bytes && addr - lo + bytes > ctx->alloca_used;
 }
 
+/* The page that the probe itself runs on.  What else of the stack was once readable (stack_hi) need not be
+ * so any more where a program makes a smaller stack at the same place. */
+static bool in_stack_page(const struct rt_ctx *ctx, uint64_t addr, uint64_t bytes)
+{
+	uint64_t page = align_down(ctx->thr->level_sp[ctx->level] - 1, MEM_PAGE);
+	return inside(addr, bytes, page, page + MEM_PAGE);
+}
+
 int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 {
 	uint64_t shm = (uint64_t)ctx->shm;
@@ -71,7 +79,7 @@ int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 	if (is_stale(ctx, addr, bytes))
 		return -1;
 	if (inside(addr, bytes, shm, shm + ctx->shm->bytes) ||
-	    (!other && inside(addr, bytes, ctx->thr->stack_lo, ctx->thr->stack_hi))) {
+	    (!other && in_stack_page(ctx, addr, bytes))) {
 		mem_copy(dst, (const void *)addr, bytes);
 		return 0;
 	}

@@ -71,6 +71,8 @@ void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uin
 
 /* At a USDT site, with all general registers, rsp and rip known: the arguments whose bits (0 to 9) are set in @mask
  * to tool_args and args_bad.  Or one of them; where it cannot be read, a fault and 0. */
+/* For a forked child whose parent (as its memory still says) is @parent: 1 if it is traced from now on, 0 if not. */
+uint64_t rt_child_enter(struct wire_shm *, struct wire_proc *parent);
 void rt_site_args(struct rt_ctx *, uint32_t mask);
 uint64_t rt_site_arg(struct rt_ctx *, uint64_t n);
 

@@ -20,7 +20,7 @@ struct walk {
 static bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
 {
 	const struct wire_thread *thr = w->ctx->thr;
-	if (LIKELY(addr >= thr->stack_lo && addr < thr->stack_hi && thr->stack_hi - addr >= 8)) {
+	if (LIKELY(!w->guessed && addr >= thr->stack_lo && addr < thr->stack_hi && thr->stack_hi - addr >= 8)) {
 		*ret = ((const struct mem_word *)addr)->v;
 		return true;
 	}

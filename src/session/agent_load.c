@@ -124,6 +124,7 @@ static void fill_env(struct jit_env *env, const struct agent_info *info)
 	env->fn_agg = fns[AGENT_FN_agg];
 	env->fn_env = fns[AGENT_FN_env];
 	env->fn_site_args = fns[AGENT_FN_site_args];
+	env->fn_child = fns[AGENT_FN_child_enter];
 }
 
 static bool is_elf(const struct agent_file *f)

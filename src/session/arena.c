@@ -158,11 +158,13 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 		}
 	}
 	uint64_t wanted = bytes;
-	bytes = align_up(bytes, 1u << 16);
 	int r = obj_proc_refresh(t->obj, reterr);
 	if (r)
 		return r;
-	uint64_t addr = find_gap(t->obj, bytes, lo, hi);
+	/* Room for what neighbours want later; where there is little, only what is needed. */
+	uint64_t addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 18), lo, hi);
+	if (!addr)
+		addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 16), lo, hi);
 	if (!addr)
 		return err_setf(reterr, -ENOSPC, "no %llu KiB of unmapped memory within reach of the code at 0x%llx",
 				(unsigned long long)(bytes >> 10), (unsigned long long)lo);
@@ -207,7 +209,9 @@ static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind k
 	uint8_t *at = a->code + a->used;
 	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
 	if (kind == WIRE_SITE_HOOK)
-		return jit_hook_body(&t->env, IR_HELPER_hook_dl, addr, at, room, reterr);
+		return jit_hook_body(&t->env, cnt ? (enum ir_helper)progs[0] : IR_HELPER_hook_dl, addr, at, room, reterr);
+	if (kind == WIRE_SITE_GUARD)
+		return jit_hook_body(&t->env, IR_HELPER_hook_guard, addr, at, room, reterr);
 	const struct ir_prog **list = calloc(cnt ? cnt : 1, sizeof(*list));
 	if (!list)
 		return err_setf(reterr, -ENOMEM, "out of memory");

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * The loader's own notice of a change is our first probe in every process that has a loader.  In a program that we
@@ -70,9 +71,36 @@ int arm_hook(struct target *t, struct err *reterr)
 	return add_hook(&j, reterr);
 }
 
+/* Where children are followed, the libc's (or a static program's) call of the kernel is a probe of ours, too. */
+static int add_exec_hook(struct target *t, struct err *reterr)
+{
+	static const struct probe hook = { .prov = "dyntrace", .mod = "", .func = "execve", .name = "exec", .kind = WIRE_SITE_HOOK };
+	static const uint32_t helper[] = { IR_HELPER_hook_exec };
+	static const struct session_probe probe = { .probe = &hook, .progs = helper, .prog_cnt = 1 };
+	int r = 0;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj) && !t->exec_addr && !r; i++) {
+		struct plan_func what = { .mod = obj_module_at(t->obj, i) };
+		uint32_t zero = 0;
+		if (what.mod->is_loader || what.mod->is_vdso || !what.mod->end ||
+		    obj_module_find(t->obj, what.mod, "execve", &what.addr, &what.bytes))
+			continue;
+		struct job j = { .s = t->s, .t = t, .probes = &probe, .probe_cnt = 1, .first_placed = t->placed_cnt,
+				 .first_move = t->move_cnt };
+		r = job_plan_func(&j, &what, &zero, 1, reterr);
+		if (!r)
+			r = job_place(&j, reterr);
+		if (!r && j.armed)
+			t->exec_addr = what.addr;
+		job_free(&j);
+	}
+	return r;
+}
+
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	int r = add_hook(j, reterr);
+	if (!r && j->s->opts.follow)
+		r = add_exec_hook(j->t, reterr);
 	j->first_placed = j->t->placed_cnt;
 	j->first_move = j->t->move_cnt;
 	if (!r)
@@ -82,6 +110,34 @@ static int arm_target(struct job *j, const struct request *req, uint32_t cnt, st
 	if (!r && j->s->uses_stacks)
 		r = unwind_update(j->t, reterr);
 	job_free(j);
+	return r;
+}
+
+/* The probes of @t, and guards with them: they may ask for the same functions. */
+static int arm_with_guards(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt,
+			   session_refused_fn *refused, void *arg, uint32_t *ret_armed, struct err *reterr)
+{
+	uint32_t first = guards_find(t), n = 0, all = cnt;
+	struct session_probe *v = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*v));
+	struct request *req = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*req));
+	int r = v && req ? 0 : job_no_memory(reterr);
+	if (!r && cnt)
+		memcpy(v, probes, cnt * sizeof(*v));
+	for (uint32_t i = first; i < t->guard_cnt && !r; i++)
+		v[all++] = (struct session_probe){ .probe = &t->guards[i], .proc = t->proc };
+	for (uint32_t i = 0; i < all && !r; i++)
+		if (v[i].proc == t->proc)
+			req[n++] = (struct request){ v[i].probe->func_addr, i };
+	struct job j = { .s = s, .t = t, .probes = v, .probe_cnt = all, .refused = refused, .refused_arg = arg };
+	if (!r && (n || !t->hook_addr || (s->opts.follow && !t->exec_addr))) {
+		qsort(req, n, sizeof(*req), job_compare_requests);
+		r = arm_target(&j, req, n, reterr);
+		*ret_armed += j.armed;
+	}
+	if (r)
+		t->guard_cnt = first;
+	free(req);
+	free(v);
 	return r;
 }
 
@@ -97,27 +153,21 @@ static int arm_tool(struct session *s, const struct session_probe *probes, uint3
 int session_arm(struct session *s, const struct session_probe *probes, uint32_t cnt, session_refused_fn *refused, void *arg,
 		uint32_t *ret_site_cnt, struct err *reterr)
 {
-	struct request *req = malloc((cnt ? cnt : 1) * sizeof(*req));
 	uint32_t armed = 0;
-	int r = req ? arm_tool(s, probes, cnt, reterr) : job_no_memory(reterr);
+	int r = arm_tool(s, probes, cnt, reterr);
 	if (!r && s->kern)
 		r = skern_arm(s, probes, cnt, &armed, reterr);
 	for (uint32_t p = 1; p < s->target_cnt && !r; p++) {
 		struct target *t = s->targets[p];
-		struct job j = { .s = s, .t = t, .probes = probes, .probe_cnt = cnt, .refused = refused, .refused_arg = arg };
-		uint32_t n = 0;
-		for (uint32_t i = 0; i < cnt; i++)
-			if (probes[i].proc == p)
-				req[n++] = (struct request){ probes[i].probe->func_addr, i };
-		if (t->gone || t->is_watched || (!n && t->hook_addr))
+		if (!t || t->gone || t->is_watched || t->is_fork)
 			continue;
-		qsort(req, n, sizeof(*req), job_compare_requests);
-		r = arm_target(&j, req, n, reterr);
+		/* The loader's probe stays a jump. */
+		r = arm_with_guards(s, t, probes, s->opts.uprobes ? 0 : cnt, refused, arg, &armed, reterr);
+		if (!r && s->opts.uprobes)
+			r = skern_arm_target(s, t, probes, cnt, &armed, reterr);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile: session_wait() tells */
-		armed += j.armed;
 	}
-	free(req);
 	if (!r)
 		*ret_site_cnt = armed;
 	return r;

@@ -39,9 +39,9 @@ static int text_restore(struct target *t, struct inject *inj, struct err *reterr
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
-		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old };
+		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old, edits_phase(p->jump[0], p->bytes, true) };
 		if (p->hole_addr)
-			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old };
+			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old, 1 };
 	}
 	int r = edits_apply(inj, e, n, true, &miss, reterr);
 	free(e);
@@ -200,7 +200,7 @@ static void clean_children(struct target *t)
 			continue;
 		bool other = false;
 		for (uint32_t i = 1; i < t->s->target_cnt; i++)
-			other |= t->s->targets[i]->pid == pid;
+			other |= t->s->targets[i] && t->s->targets[i]->pid == pid && !t->s->targets[i]->gone;
 		if (other || !maps_mention(pid, what) || !maps_mention(pid, "dyntrace-shm"))
 			continue;
 		clean_process(t, pid, NULL);
@@ -214,7 +214,7 @@ static int disarm_target(struct target *t, struct err *reterr)
 	int r = 0;
 	release_hook(t);
 	qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
-	if (!t->gone && target_same_program(t)) {
+	if (!t->gone && t->pidfd >= 0 && target_same_program(t)) {
 		r = -EBUSY;
 		for (int i = 0; i < STOP_TRIES && r == -EBUSY; i++) {
 			r = target_stop(t, reterr);
@@ -255,7 +255,7 @@ int session_disarm(struct session *s, struct err *reterr)
 		skern_disarm(s->kern);
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
-		if (t->is_watched || (t->gone && !t->placed_cnt))
+		if (!t || t->is_watched || (t->gone && !t->placed_cnt))
 			continue;
 		int r = disarm_target(t, reterr);
 		if (r)

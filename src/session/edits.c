@@ -6,6 +6,7 @@
 #include "session/session_int.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@
 static int compare_edits(const void *a, const void *b)
 {
 	const struct edit *x = a, *y = b;
+	if (x->phase != y->phase)
+		return x->phase < y->phase ? -1 : 1;
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
@@ -23,7 +26,7 @@ static uint32_t group_of(const struct edit *e, uint32_t cnt, uint64_t *ret_end)
 {
 	uint64_t start = align_down(e->addr, PAGE), end = align_up(e->addr + e->cnt, PAGE);
 	uint32_t n = 1;
-	for (; n < cnt && align_down(e[n].addr, PAGE) <= end && end - start < GROUP_MAX; n++)
+	for (; n < cnt && e[n].phase == e->phase && align_down(e[n].addr, PAGE) <= end && end - start < GROUP_MAX; n++)
 		if (e[n].addr + e[n].cnt > end)
 			end = align_up(e[n].addr + e[n].cnt, PAGE);
 	*ret_end = end;
@@ -72,19 +75,60 @@ static int do_singly(struct inject *inj, const struct edit *e, uint32_t cnt, boo
 	return 0;
 }
 
+/* Memory that the process or others may write to meanwhile (another process that shares it, a device): then what is
+ * not ours is not written back. */
+struct open_maps {
+	struct patch_range *v;
+	uint32_t cnt;
+};
+
+static void find_open(struct inject *inj, struct open_maps *o)
+{
+	char path[64], *line = NULL;
+	size_t cap = 0;
+	snprintf(path, sizeof(path), "/proc/%d/maps", inject_pid(inj));
+	FILE *f = fopen(path, "re");
+	while (f && getline(&line, &cap, f) > 0) {
+		unsigned long long start, end;
+		char perm[8];
+		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[2] != 'x' || (perm[1] != 'w' && perm[3] == 'p'))
+			continue;
+		struct patch_range *more = realloc(o->v, (o->cnt + 1) * sizeof(*more));
+		if (!more)
+			break;
+		o->v = more;
+		more[o->cnt++] = (struct patch_range){ start, end };
+	}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+static bool is_open(const struct open_maps *o, uint64_t start, uint64_t end)
+{
+	for (uint32_t i = 0; i < o->cnt; i++)
+		if (start < o->v[i].end && o->v[i].start < end)
+			return true;
+	return false;
+}
+
 int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr)
 {
 	uint8_t *buf = malloc(GROUP_MAX + 4 * PAGE);
+	struct open_maps open = { 0 };
 	int r = buf ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
 	*ret_miss = NULL;
 	qsort(e, cnt, sizeof(*e), compare_edits);
+	if (write)
+		find_open(inj, &open);
 	for (uint32_t i = 0, n; i < cnt && !r; i += n) {
 		uint64_t end;
 		n = group_of(e + i, cnt - i, &end);
-		r = do_group(inj, e + i, n, end, buf, write, ret_miss, reterr);
+		r = is_open(&open, e[i].addr, end) ? -EAGAIN : do_group(inj, e + i, n, end, buf, write, ret_miss, reterr);
 		if (r && r != -ESRCH)
 			r = do_singly(inj, e + i, n, write, ret_miss, reterr);
 	}
 	free(buf);
+	free(open.v);
 	return r;
 }

@@ -13,6 +13,7 @@ static const char *const recipes[PROBE_KERN_RECIPE_CNT] = {
 	[PROBE_KERN_LEADER_ZERO] = ", where its first argument is 0, in the first thread of a process",
 	[PROBE_KERN_LEADER_EXIT] = ", in the first thread of a process",
 	[PROBE_KERN_SIGNAL_SENT] = ", where the signal was delivered", [PROBE_KERN_SIGNAL_DROPPED] = ", where the signal was ignored",
+	[PROBE_KERN_SENT] = ", for packets of IP", [PROBE_KERN_RECEIVED] = ", for packets of IP",
 	[PROBE_KERN_IF_SLEEPS] = ", where the thread sleeps", [PROBE_KERN_SWITCH_OUT] = ", where the thread sleeps",
 };
 
@@ -39,6 +40,8 @@ static void explain_place(const struct probe_kern_place *p, FILE *out)
 		fprintf(out, "  BPF program in the interrupt of a counter on each CPU, every %llu %s\n", (unsigned long long)p->period,
 			p->name);
 		break;
+	case PROBE_KERN_UPROBE:
+	case PROBE_KERN_URETPROBE:
 	case PROBE_KERN_NONE:
 		break;
 	}

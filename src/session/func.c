@@ -168,6 +168,13 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
 	if (!r)
 		r = landing_pads(fn, addr, &targets, reterr);
+	const struct patch_range *keep = NULL;
+	uint32_t keep_cnt = 0;
+	if (!r && rseq_ranges(t, mod, &keep, &keep_cnt))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < keep_cnt && !r; i++)
+		if (keep[i].end - addr < bytes && !push(&targets, keep[i].end))
+			r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
 		r = err_setf(reterr, -ENOMEM, "out of memory");
 	uint64_t room = next - (addr + bytes);
@@ -190,8 +197,27 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
 		.targets = targets.v, .target_cnt = targets.cnt,
-		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
+		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
 	};
+	uint64_t gap = fn->pf.slack < slack ? obj_module_gap(t->obj, mod, addr + bytes + fn->pf.slack) : 0;
+	slack -= fn->pf.slack;
+	fn->pf.gap = gap < slack ? (uint32_t)gap : slack;
+	return 0;
+}
+
+int func_init_alone(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
+{
+	*fn = (struct func){ .mod = mod, .t = t };
+	if (!bytes || bytes > (1u << 20))
+		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
+	fn->code = calloc(1, bytes + SLACK_MAX);
+	if (!fn->code)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	if (target_read(t, addr, fn->code, bytes)) {
+		func_deinit(fn);
+		return err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
+	}
+	fn->pf = (struct patch_func){ .addr = addr, .code = fn->code, .bytes = (uint32_t)bytes };
 	return 0;
 }
 

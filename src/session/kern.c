@@ -17,6 +17,7 @@
 
 #include <asm/ptrace.h>
 #include <errno.h>
+#include <stdio.h>
 #include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static int prog_of(struct skern *k, uint32_t clause, const struct recipe_in *in,
 	const struct ir_image *image = k->s->image;
 	for (struct made *m = k->made; m; m = m->next) {
 		*ret = &m->prog;
-		if (m->clause == clause && m->in.recipe == in->recipe && m->in.is_exit == in->is_exit && m->in.cpu == in->cpu)
+		if (m->clause == clause && m->in.recipe == in->recipe && m->in.is_exit == in->is_exit && m->in.cpu == in->cpu && m->in.pid == in->pid)
 			return 0;
 	}
 	struct made *m = calloc(1, sizeof(*m));
@@ -99,7 +100,9 @@ static int instance_progs(struct skern *k, struct instance *in, struct err *rete
 {
 	/* The clock of one CPU fires nowhere else. */
 	bool anywhere = in->place.at == PROBE_KERN_CLOCK || in->place.at == PROBE_KERN_COUNTER;
-	const struct recipe_in how = { in->place.recipe, in->place.at == PROBE_KERN_EXIT, anywhere || !k->s->opts.one_cpu ? UINT32_MAX : k->s->opts.cpu };
+	bool is_user = in->place.at == PROBE_KERN_UPROBE || in->place.at == PROBE_KERN_URETPROBE;
+	const struct recipe_in how = { in->place.recipe, in->place.at == PROBE_KERN_EXIT, anywhere || !k->s->opts.one_cpu ? UINT32_MAX : k->s->opts.cpu,
+		is_user ? in->place.nr : 0 };
 	int r = 0;
 	in->progs = calloc(in->sp->prog_cnt + 1ul, sizeof(*in->progs));
 	if (!in->progs)
@@ -142,10 +145,18 @@ static void args_event(struct ebpf_arg *v, const struct probe_kern_place *p)
 	uint32_t cnt;
 	const struct kern_field *f = kern_event_fields(p->group, p->name, &cnt);
 	for (uint32_t i = 0; f && i < cnt && i < EBPF_ARG_MAX; i++) {
-		bool in_word = !strchr(f[i].type, '[') && (f[i].bytes == 1 || f[i].bytes == 2 || f[i].bytes == 4 || f[i].bytes == 8);
+		bool in_word = !strchr(f[i].type, '[') && !f[i].is_loc && (f[i].bytes == 1 || f[i].bytes == 2 || f[i].bytes == 4 || f[i].bytes == 8);
 		v[i] = (struct ebpf_arg){ .kind = in_word ? EBPF_ARG_CTX : EBPF_ARG_CTX_ADDR, .bytes = in_word ? (uint8_t)f[i].bytes : 8,
 					  .is_signed = f[i].is_signed, .off = f[i].off, .val = f[i].is_loc };
 	}
+}
+
+static void args_user(struct ebpf_arg *v)
+{
+	static const uint8_t regs[] = { offsetof(struct pt_regs, rdi), offsetof(struct pt_regs, rsi), offsetof(struct pt_regs, rdx),
+					offsetof(struct pt_regs, rcx), offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9) };
+	for (size_t i = 0; i < ARRAY_CNT(regs); i++)
+		v[i] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = regs[i] };
 }
 
 static void group_args(struct ebpf_group *g, const struct probe_kern_place *p)
@@ -169,6 +180,12 @@ static void group_args(struct ebpf_group *g, const struct probe_kern_place *p)
 	case PROBE_KERN_COUNTER:
 		g->args[0].kind = EBPF_ARG_KPC;
 		g->args[1].kind = EBPF_ARG_UPC;
+		break;
+	case PROBE_KERN_UPROBE:
+		args_user(g->args);
+		break;
+	case PROBE_KERN_URETPROBE:
+		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
 		break;
 	case PROBE_KERN_NONE:
 		break;
@@ -212,6 +229,8 @@ static uint32_t make_groups(const struct bundle *b, struct ebpf_group *groups, s
 
 static enum ebpf_kind kind_of(enum probe_kern_at at)
 {
+	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE)
+		return EBPF_UPROBE;
 	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :
 		EBPF_RAW_TP;
 }
@@ -295,10 +314,38 @@ static int attach_tracepoint(struct skern *k, int prog_fd, const struct probe_ke
 	return attach_event(k, prog_fd, &attr, 0, reterr);
 }
 
+static int read_number(const char *path, const char *fmt)
+{
+	FILE *f = fopen(path, "re");
+	int v = -1;
+	if (f && fscanf(f, fmt, &v) != 1)
+		v = -1;
+	if (f)
+		fclose(f);
+	return v;
+}
+
+/* One that all processes pass: the program looks at their number. */
+static int attach_uprobe(struct skern *k, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
+{
+	int type = read_number("/sys/bus/event_source/devices/uprobe/type", "%d");
+	int bit = read_number("/sys/bus/event_source/devices/uprobe/format/retprobe", "config:%d");
+	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name,
+					.config2 = p->counter };
+	if (type < 0 || bit < 0)
+		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which clauses of processes that share "
+				"self-> variables with clauses of the kernel need");
+	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
+	return attach_event(k, prog_fd, &attr, 0, reterr);
+}
+
 static int attach(struct skern *k, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
 {
 	int fd, r;
 	switch (p->at) {
+	case PROBE_KERN_UPROBE:
+	case PROBE_KERN_URETPROBE:
+		return attach_uprobe(k, prog_fd, p, reterr);
 	case PROBE_KERN_EVENT:
 		return attach_tracepoint(k, prog_fd, p, reterr);
 	case PROBE_KERN_CLOCK:
@@ -455,6 +502,31 @@ int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cn
 			r = instances_of(s->kern, &all, &probes[i], reterr);
 	r = r ? r : serve_all(s->kern, &all, reterr);
 	*ret_cnt = r ? 0 : all.cnt;
+	instances_free(&all);
+	return r;
+}
+
+int skern_arm_target(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt,
+		     struct err *reterr)
+{
+	struct instances all = { 0 };
+	int r = 0;
+	for (uint32_t i = 0; i < cnt && !r; i++) {
+		struct probe_kern_place place;
+		uint32_t site;
+		if (probes[i].proc != t->proc)
+			continue;
+		r = uprobe_place(t, &probes[i], &place, reterr);
+		if (r < 0)
+			break;
+		site = session_site_add(s, probes[i].probe, probes[i].probe->func_addr, (enum wire_site_kind)probes[i].probe->kind);
+		r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") :
+			instance_add(s->kern, &all, &probes[i], place, site, reterr);
+	}
+	r = r ? r : serve_all(s->kern, &all, reterr);
+	*ret_cnt += r ? 0 : all.cnt;
+	for (uint32_t i = 0; i < all.cnt; i++)
+		free((char *)all.v[i].place.name);
 	instances_free(&all);
 	return r;
 }

@@ -6,6 +6,7 @@
  */
 #include "session/session_int.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,14 @@
 
 #define JMP5 0xe9
 #define JMP2 0xeb
+
+/* A followed child has a page of its own in the midst of it: the mapping's end tells too little. */
+static uint64_t shm_bytes(struct target *t, const struct obj_map *m)
+{
+	struct wire_shm shm;
+	bool known = !target_read(t, m->start, &shm, sizeof(shm)) && shm.magic == WIRE_MAGIC && shm.bytes < 1ull << 46;
+	return known ? align_up(shm.bytes, 4096) : m->end - m->start;
+}
 
 /* The wipe page of the process that was traced (a forked child has a copy). */
 static uint64_t find_wipe(struct target *t, const struct obj_map *m)
@@ -36,7 +45,7 @@ static int gather(struct target *t, struct target *ghost, struct err *reterr)
 		const struct obj_map *m = obj_map_at(t->obj, i);
 		if (owner_is_memfd(m->path, "dyntrace-shm") && !ghost->shm_addr) {
 			ghost->shm_addr = m->start;
-			ghost->shm_bytes = m->end - m->start;
+			ghost->shm_bytes = shm_bytes(t, m);
 			ghost->wipe_addr = find_wipe(t, m);
 		} else if (owner_is_memfd(m->path, "dyntrace-agent")) {
 			ghost->agent_addr = m->start;
@@ -149,10 +158,33 @@ static int compare_text(struct target *t, struct target *ghost, const struct obj
 	return r ? err_setf(reterr, r, "out of memory") : 0;
 }
 
+/* One that was killed between opening a descriptor there and closing it. */
+static int close_descriptors(struct target *t, uint32_t *ret_cnt, struct err *reterr)
+{
+	char path[320], to[64];
+	int r = 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd", t->pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && !r && (e = readdir(d));) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", t->pid, e->d_name);
+		ssize_t n = readlink(path, to, sizeof(to) - 1);
+		to[n > 0 ? n : 0] = 0;
+		if (!owner_is_memfd(to, "dyntrace-"))
+			continue;
+		r = inject_close_fd(t->inj, atoi(e->d_name), reterr);
+		(*ret_cnt)++;
+	}
+	if (d)
+		closedir(d);
+	return r;
+}
+
 int leftover_clean(struct target *t, struct session_repaired *ret, struct err *reterr)
 {
 	struct target ghost = { .s = t->s, .pid = t->pid, .inj = t->inj };
-	int r = gather(t, &ghost, reterr);
+	uint32_t fds = 0;
+	int r = close_descriptors(t, &fds, reterr);
+	r = r ? r : gather(t, &ghost, reterr);
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r && ghost.arena_cnt; i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
 		if ((m->prot & PROT_EXEC) && !m->shared)
@@ -163,7 +195,8 @@ int leftover_clean(struct target *t, struct session_repaired *ret, struct err *r
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))
 		r = target_clean(&ghost, t->obj, t->inj, reterr);
 	if (!r && ret)
-		*ret = (struct session_repaired){ ghost.placed_cnt, ghost.sema_cnt, ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr };
+		*ret = (struct session_repaired){ ghost.placed_cnt, ghost.sema_cnt, ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr,
+						   fds };
 	for (uint32_t i = 0; i < ghost.arena_cnt; i++)
 		arena_release(ghost.arenas[i]);
 	free(ghost.arenas);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whose shared memory is mapped in a process: a controller that lives, or one
- * that was killed.  Controllers hold it open, their targets only map it.
+ * that was killed.  Controllers have private copies of some of its pages, their
+ * targets never (descriptors do not tell: one that was killed may have left one).
  */
 #include "session/session_int.h"
 
@@ -10,7 +11,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 bool owner_is_memfd(const char *path, const char *name)
@@ -20,24 +20,26 @@ bool owner_is_memfd(const char *path, const char *name)
 
 enum answer { NO, YES, UNKNOWN };
 
-/* Whether process @pid has the shared memory with @inode open. */
+/* Whether process @pid has mapped parts of the shared memory with @inode for itself alone. */
 static enum answer holds(pid_t pid, uint64_t inode)
 {
-	char path[320], to[64];
-	struct stat st;
+	char path[64], *line = NULL;
+	size_t cap = 0;
 	enum answer found = NO;
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	DIR *d = opendir(path);
-	if (!d)
-		return errno == ENOENT ? NO : UNKNOWN;
-	for (struct dirent *e; found != YES && (e = readdir(d));) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, e->d_name);
-		ssize_t n = readlink(path, to, sizeof(to) - 1);
-		to[n > 0 ? n : 0] = 0;
-		if (owner_is_memfd(to, "dyntrace-shm") && !stat(path, &st) && st.st_ino == inode)
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT || errno == ESRCH ? NO : UNKNOWN;
+	while (found != YES && getline(&line, &cap, f) > 0) {
+		char perm[8];
+		unsigned long long ino;
+		int at = 0;
+		if (sscanf(line, "%*x-%*x %7s %*x %*s %llu %n", perm, &ino, &at) == 2 && perm[3] == 'p' && ino == inode && at &&
+		    owner_is_memfd(line + at, "dyntrace-shm"))
 			found = YES;
 	}
-	closedir(d);
+	free(line);
+	fclose(f);
 	return found;
 }
 

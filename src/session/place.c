@@ -73,7 +73,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 		return err_setf(reterr, -ENOSPC, "more than %u places: ask for fewer functions", j->s->shm->site_cap);
 	session_site(j->s, site)->sp_adj = a->sp_adj;
 	a->site = site;
-	j->armed++;
+	j->armed += a->kind != WIRE_SITE_GUARD;
 	int r = a->kind == WIRE_SITE_USDT ? usdt_site(j->t, sp->probe, session_site(j->s, site), reterr) : 0;
 	if (r)
 		return r;
@@ -143,7 +143,8 @@ static struct edit *make_edits(const struct job *j, bool back, struct err *reter
 		job_no_memory(reterr);
 	for (uint32_t i = 0; e && i < j->write_cnt; i++) {
 		const struct write *w = &j->writes[i];
-		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes };
+		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes,
+				       edits_phase(w->bytes[0], w->cnt, back) };
 	}
 	return e;
 }

@@ -8,6 +8,8 @@
 
 void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
+	if (j->probes[probe].probe->kind == WIRE_SITE_GUARD)
+		return; /* not asked for */
 	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
 				     .has_no_return = !why };
 	if (j->refused)
@@ -173,8 +175,11 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 	int r = pf && returns ? 0 : -ENOMEM;
 	if (pf)
 		*pf = *what;
+	bool alone = true;
+	for (uint32_t i = 0; i < cnt; i++)
+		alone &= j->probes[probes[i]].probe->kind == WIRE_SITE_GUARD;
 	if (!r)
-		r = pf->mod->end ? func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
+		r = pf->mod->end ? (alone ? func_init_alone : func_init)(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
 			err_setf(&why, -ENOENT, "its library was unloaded");
 	if (r && r != -ENOMEM) {
 		for (uint32_t i = 0; i < cnt; i++)
@@ -238,8 +243,9 @@ static void drop_overlaps(struct job *j)
 			if (win->form == PATCH_HOLE && !win->hole_inside && win->hole_addr + 5 > stop)
 				stop = win->hole_addr + 5;
 			if (win->addr < end || plan_is_taken(j->t, win->addr, stop))
-				drop(j, pf, pf->addr == j->t->hook_addr || pf->addr == j->t->early_addr ?
-					"dyntrace itself has its probe there, to hear of libraries that come and go" :
+				drop(j, pf, pf->addr == j->t->hook_addr || pf->addr == j->t->early_addr ||
+				     pf->addr == j->t->exec_addr ?
+					"dyntrace itself has its probe there, to hear of libraries and programs that come" :
 					"its code overlaps that of another function that is armed");
 			if (stop > own_end)
 				own_end = stop;

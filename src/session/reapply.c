@@ -24,7 +24,8 @@ static uint32_t collect(struct target *t, struct edit *ret)
 		const struct placed *p = &t->placed[i];
 		if (!is_bare(t, p))
 			continue;
-		ret[n++] = (struct edit){ p->addr, p->jump_bytes, p->jump_bytes, p->old, p->jump };
+		ret[n++] = (struct edit){ p->addr, p->jump_bytes, p->jump_bytes, p->old, p->jump,
+					  edits_phase(p->jump[0], p->bytes, false) };
 		if (p->hole_addr)
 			ret[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_new), sizeof(p->hole_old), p->hole_old, p->hole_new };
 	}

@@ -155,6 +155,23 @@ static void sleeps(struct make *m)
 	only_if(m, op2(m, IR_OP_SEQ, arg(m, 0), konst(m, 0)));
 }
 
+/* Where a device hands a packet up, its header is what comes first; the offset is set later. */
+static void packet(struct make *m, bool sent)
+{
+	uint32_t skb = arg(m, 0), low = konst(m, 0xffff);
+	uint32_t proto = op2(m, IR_OP_AND, member(m, skb, "sk_buff", "protocol", 2), low);
+	uint32_t is4 = op2(m, IR_OP_SEQ, proto, konst(m, 0x0008)), is6 = op2(m, IR_OP_SEQ, proto, konst(m, 0xdd86));
+	only_if(m, op2(m, IR_OP_OR, is4, is6));
+	uint32_t at = sent ? op2(m, IR_OP_ADD, member(m, skb, "sk_buff", "head", 8),
+				 op2(m, IR_OP_AND, member(m, skb, "sk_buff", "network_header", 2), low)) :
+		member(m, skb, "sk_buff", "data", 8);
+	m->val[1] = member(m, skb, "sk_buff", "sk", 8);
+	m->val[2] = at;
+	m->val[3] = member(m, skb, "sk_buff", "dev", 8);
+	m->val[4] = op2(m, IR_OP_MUL, at, is4);
+	m->val[5] = op2(m, IR_OP_MUL, at, is6);
+}
+
 static void apply(struct make *m, enum probe_kern_recipe recipe)
 {
 	switch (recipe) {
@@ -214,6 +231,10 @@ static void apply(struct make *m, enum probe_kern_recipe recipe)
 		break;
 	case PROBE_KERN_RQ_BIO:
 		m->val[0] = member(m, arg(m, 0), "request", "bio", 8);
+		break;
+	case PROBE_KERN_SENT:
+	case PROBE_KERN_RECEIVED:
+		packet(m, recipe == PROBE_KERN_SENT);
 		break;
 	case PROBE_KERN_NONE_LEFT:
 		no_args(m);
@@ -316,6 +337,8 @@ int recipe_make(const struct ir_image *image, const struct ir_prog *src, const s
 		m.val[i] = RAW;
 	if (in->cpu != UINT32_MAX)
 		only_if(&m, op2(&m, IR_OP_SEQ, env(&m, WIRE_ENV_CPU), konst(&m, in->cpu)));
+	if (in->pid)
+		only_if(&m, op2(&m, IR_OP_SEQ, env(&m, WIRE_ENV_PID), konst(&m, in->pid)));
 	uint32_t errno_reg = in->is_exit && uses_errno(src) ? make_errno(&m) : RAW;
 	apply(&m, in->recipe);
 	if (m.failed)

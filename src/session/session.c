@@ -229,7 +229,7 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 	return 0;
 }
 
-static void target_free(struct target *t)
+void target_free(struct target *t)
 {
 	if (!t)
 		return;
@@ -242,6 +242,8 @@ static void target_free(struct target *t)
 	free(t->placed);
 	free(t->moves);
 	free(t->semas);
+	free(t->guards);
+	rseq_free(t);
 	branches_free(t);
 	obj_proc_close(t->obj);
 	if (t->pidfd >= 0)
@@ -278,11 +280,20 @@ struct obj_proc *session_obj(struct session *s, uint32_t proc)
 {
 	if (proc >= WIRE_PROC_MAX)
 		return watch_obj(s, proc);
-	return proc && proc < s->target_cnt ? s->targets[proc]->obj : NULL;
+	struct target *t = target_at(s, proc);
+	return t ? t->obj : NULL;
+}
+
+pid_t session_pid(const struct session *s, uint32_t proc)
+{
+	struct target *t = target_at(s, proc);
+	return t ? t->pid : 0;
 }
 
 void session_enable(struct session *s, bool on)
 {
+	for (uint32_t i = 1; i < s->target_cnt && on; i++)
+		guard_look(s->targets[i]); /* the guards were silent until now */
 	STORE_RELEASE(&s->shm->armed, on);
 }
 
@@ -291,10 +302,14 @@ void session_enable(struct session *s, bool on)
 static bool has_ended(struct session *s, const struct wire_thread *t)
 {
 	uint32_t proc = t->proc;
-	if (!proc || proc >= s->target_cnt || s->targets[proc]->gone)
-		return proc != 0;
+	struct target *target = target_at(s, proc);
+	if (!target || target->gone) {
+		/* A child that has not been adopted yet lives. */
+		const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)s->shm + s->shm->proc_off);
+		return target || (proc && proc < WIRE_PROC_MAX && LOAD_ACQUIRE(&procs[proc].state) == WIRE_PROC_FREE);
+	}
 	/* Who could not tell its number may run right now, in the very area that would be zeroed. */
-	return !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(s->targets[proc], t->tid);
+	return !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(target, t->tid);
 }
 
 /* Gives the pages of a slot back and makes it free. */
@@ -321,4 +336,6 @@ void session_reap_threads(struct session *s, session_drained_fn *drained, void *
 		else if (state == WIRE_THREAD_DEAD && drained(arg, i))
 			slot_free(s, t);
 	}
+	if (s->opts.follow)
+		children_reap(s);
 }

@@ -26,9 +26,11 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool watch;             /* targets are only waited for and looked at */
+	bool uprobes;           /* probes of processes through the kernel */
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */
+	bool follow;            /* forked children are traced too */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
@@ -59,6 +61,7 @@ struct obj_proc *session_obj(struct session *, uint32_t proc);
 uint32_t session_proc_of(struct session *, uint32_t pid);
 /* The clause that session_arm() could not give to the kernel; WIRE_NONE: it was something else. */
 uint32_t session_failed_clause(const struct session *);
+pid_t session_pid(const struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */
@@ -93,6 +96,8 @@ enum session_event {
 	SESSION_DATA,       /* somebody rang: look at the rings */
 	SESSION_MODULES,    /* a target waits in its loader: match and arm, then session_modules_done() */
 	SESSION_EXITED,     /* a target ended; *ret_status */
+	SESSION_FORKED,     /* a forked child is traced from now on: a new target */
+	SESSION_STARTED,    /* a followed process runs another program, stopped at its start: match, arm, session_go() */
 	SESSION_EXECED,     /* a target runs another program now: its probes are gone */
 };
 /* Waits at most @timeout_ns for something to happen. */
@@ -127,7 +132,7 @@ struct session_diff {
 	enum session_whose whose;
 };
 struct session_verdict {
-	uint32_t map_cnt;     /* mappings of dyntrace */
+	uint32_t map_cnt, fd_cnt; /* mappings and descriptors of dyntrace */
 	uint32_t place_cnt[SESSION_WHOSE_UNKNOWN + 1];
 	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
 	pid_t owner;          /* the dyntrace that lives; 0: none does */
@@ -138,7 +143,7 @@ typedef void session_diff_fn(void *arg, const struct session_diff *);
 int session_verify(pid_t pid, session_diff_fn *, void *arg, struct session_verdict *ret, struct err *reterr);
 
 struct session_repaired {
-	uint32_t place_cnt, sema_cnt, map_cnt; /* restored, lowered, unmapped; all 0: nothing was left */
+	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */
 };
 /* Takes away what a controller that was killed left in @pid. -EBUSY: it lives, or threads still stand in
  * its code. */

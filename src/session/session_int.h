@@ -48,6 +48,7 @@ struct target {
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
 	struct jit_env env;
@@ -66,8 +67,14 @@ struct target {
 	} *semas;
 	uint32_t sema_cnt;
 	uint64_t hook_addr;     /* the loader's function that is our first probe, or 0 */
+	uint64_t exec_addr;     /* likewise where other programs are begun; 0: none */
+	struct probe *guards;   /* of guard.c */
+	uint32_t guard_cnt;
+	uint64_t guard_looked_ns;
 	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
 	bool loaded;            /* its libraries have come */
+	struct rseqs *rseqs;    /* by module, see rseq.c */
+	uint32_t rseq_cnt;
 	struct branches *branches; /* by module, see branches.c */
 	uint32_t branches_cnt;
 };
@@ -79,9 +86,14 @@ struct session {
 	struct session_opts opts;
 	struct wire_shm *shm;
 	int shm_fd;
-	struct target *targets[WIRE_PROC_MAX]; /* by proc index; [0] unused */
+	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;
+	struct exec_watch {
+		pid_t tid, pid;
+		uint64_t since_ns;
+	} execs[64];                           /* threads that are about to run another program */
+	uint32_t exec_cnt;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
 	uint32_t kern_slot;                    /* first thread slot of the kernel's */
@@ -143,9 +155,21 @@ void landing_free(struct target *);
 /* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
 int text_reapply(struct target *, struct err *reterr);
 
+/* children.c: followed children that entered themselves become targets. Index of one that did, or 0. */
+uint32_t children_adopt(struct session *);
+/* Followed processes that are about to exec, or have: index of a new program that waits to be armed, or 0. */
+uint32_t children_exec(struct session *);
+bool children_is_watched(const struct session *, pid_t pid);
+/* Those that have ended, and of which nothing is left to read, make room for others. */
+void children_reap(struct session *);
+
 /* target.c */
 int target_open(struct target *, struct err *reterr); /* t->pid's handles; target_close() is due in any case */
 void target_close(struct target *);
+struct target *target_at(const struct session *, uint32_t proc); /* NULL: none */
+void target_free(struct target *);
+/* A new program, stopped before its first instruction; takes over @inj. */
+int target_adopt(struct session *, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
 struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
@@ -173,7 +197,14 @@ struct edit {
 	uint64_t addr;
 	uint32_t cnt, want_cnt; /* want_cnt <= cnt */
 	const uint8_t *want, *bytes;
+	uint8_t phase;          /* those of 0 are all written before those of 1: edits_phase() */
 };
+/* A jump that needs others (a short one, the long one in its hole; a pun, what is behind it) comes after them and
+ * goes before them, so that whoever is killed in between leaves code that works. */
+static inline uint8_t edits_phase(uint8_t first_byte, uint32_t bytes, bool restore)
+{
+	return (first_byte == 0xeb || bytes < 5) != restore;
+}
 int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
 		struct err *reterr);
 
@@ -184,6 +215,15 @@ int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi
 void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
+
+/* rseq.c: code of @mod that no probe may move, and signatures; each range's end may be jumped to. */
+int rseq_ranges(struct target *, struct obj_module *mod, const struct patch_range **ret, uint32_t *ret_cnt);
+void rseq_free(struct target *);
+
+/* guard.c: adds those to t->guards that have none yet; the index of the first of them. */
+uint32_t guards_find(struct target *);
+void guard_look(struct target *); /* whether it is under seccomp by now */
+void guard_look_at_times(struct target *);
 
 /* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has
  * made sure (owner_check) that it lives no more.  @ret may be NULL. */
@@ -211,6 +251,8 @@ struct func {
 	struct target *t;
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
+/* The same for a function that is entered at its start only, as all of an interface are; reads nothing but its code. */
+int func_init_alone(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
 #define FUNC_NO_RETURN "it has no return instruction: it never returns, or runs on into the next function"
 

@@ -16,6 +16,11 @@ struct session_child {
 	struct inject *inj;
 };
 
+struct target *target_at(const struct session *s, uint32_t proc)
+{
+	return proc < s->target_cnt ? s->targets[proc] : NULL;
+}
+
 struct wire_proc *target_proc(struct target *t)
 {
 	return (struct wire_proc *)((uint8_t *)t->s->shm + t->s->shm->proc_off) + t->proc;
@@ -129,6 +134,8 @@ static int enter(struct target *t, struct err *reterr)
 	if (t->is_child && !(proc->flags & WIRE_PROC_FSGSBASE))
 		return err_setf(reterr, -ENOTSUP, "this kernel or processor does not let programs read their fs base (FSGSBASE), so "
 				"none can be traced from its start; start it, then attach with -p");
+	if (t->s->opts.follow && !(proc->flags & WIRE_PROC_NO_SYSCALL))
+		proc->flags |= WIRE_PROC_FOLLOW;
 	proc->shm_addr = t->shm_addr;
 	proc->wipe_addr = t->wipe_addr;
 	t->env.geometry = t->s->shm;
@@ -183,16 +190,30 @@ static void target_abort(struct target *t)
 	free(t);
 }
 
+/* A free index: followed children take some by themselves. 0: none. */
+static uint32_t take_index(struct session *s)
+{
+	struct wire_proc *procs = (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off);
+	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++) {
+		uint32_t free = WIRE_PROC_FREE;
+		if (!s->targets[i] && __atomic_compare_exchange_n(&procs[i].state, &free, WIRE_PROC_CLAIM, false,
+								  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			return i;
+	}
+	return 0;
+}
+
 /* Takes over @inj, also on failure. */
 static int target_create(struct session *s, struct inject *inj, bool is_child, uint32_t *ret_proc, struct err *reterr)
 {
 	struct target *t = calloc(1, sizeof(*t));
-	if (!t || s->target_cnt >= WIRE_PROC_MAX) {
+	uint32_t idx = t ? take_index(s) : 0;
+	if (!idx) {
 		free(t);
 		inject_detach(inj);
 		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %d", WIRE_PROC_MAX - 1);
 	}
-	*t = (struct target){ .s = s, .proc = s->target_cnt, .pid = inject_pid(inj), .is_child = is_child,
+	*t = (struct target){ .s = s, .proc = idx, .pid = inject_pid(inj), .is_child = is_child,
 			      .pidfd = -1, .memfd = -1, .inj = inj };
 	int r = target_open(t, reterr);
 	if (!r && !obj_proc_is_64bit(t->obj))
@@ -212,14 +233,22 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	if (!r)
 		r = enter(t, reterr);
 	if (r) {
+		STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_FREE);
 		target_abort(t);
 		return r;
 	}
-	s->targets[s->target_cnt++] = t;
+	s->targets[idx] = t;
+	s->target_cnt = idx >= s->target_cnt ? idx + 1 : s->target_cnt;
+	STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_LIVE);
 	*ret_proc = t->proc;
 	if (!is_child)
 		target_go(t);
 	return 0;
+}
+
+int target_adopt(struct session *s, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
+{
+	return target_create(s, inj, true, ret_proc, reterr);
 }
 
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
@@ -286,6 +315,8 @@ int session_go(struct session *s, struct err *reterr)
 	int r = 0;
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
+		if (!t)
+			continue;
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
 		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);

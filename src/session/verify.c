@@ -2,10 +2,12 @@
 /* A process's code against its files: what differs and whose it is; and the way back. */
 #include "session/session_int.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define PAGE 4096u
 #define JUMP 5u
@@ -164,6 +166,21 @@ static int verify_maps(struct look *l, struct err *reterr)
 	return r;
 }
 
+static void count_descriptors(struct look *l)
+{
+	char path[320], to[64];
+	snprintf(path, sizeof(path), "/proc/%d/fd", l->t.pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", l->t.pid, e->d_name);
+		ssize_t n = readlink(path, to, sizeof(to) - 1);
+		to[n > 0 ? n : 0] = 0;
+		l->v->fd_cnt += owner_is_memfd(to, "dyntrace-");
+	}
+	if (d)
+		closedir(d);
+}
+
 int session_verify(pid_t pid, session_diff_fn *fn, void *arg, struct session_verdict *ret, struct err *reterr)
 {
 	struct session_verdict v = { 0 };
@@ -175,6 +192,7 @@ int session_verify(pid_t pid, session_diff_fn *fn, void *arg, struct session_ver
 		r = target_open(&l.t, reterr);
 	if (!r)
 		r = verify_maps(&l, reterr);
+	count_descriptors(&l);
 	target_close(&l.t);
 	if (!r)
 		*ret = v;

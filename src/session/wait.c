@@ -26,6 +26,8 @@ static bool has_ended(struct target *t, int *ret_status)
 {
 	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	*ret_status = 0;
+	if (t->pidfd < 0)
+		return true;
 	if (poll(&p, 1, 0) <= 0)
 		return false;
 	if (t->is_child)
@@ -70,6 +72,10 @@ static bool modules_came(struct target *t)
 	uint32_t seq = LOAD_ACQUIRE(&proc->dl_seq);
 	if (seq == proc->dl_ack)
 		return false;
+	if (t->is_fork) {
+		let_loader_go(t);
+		return false;
+	}
 	bool busy = loader_is_busy(t);
 	/* The first notice of a start is that libraries will be mapped; the second, that they are. */
 	bool early = busy && !t->loaded && t->early_addr && seq > 1;
@@ -98,10 +104,16 @@ static bool runs_another_program(struct target *t)
 /* One event of one target, if there is any. */
 static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_status)
 {
+	*ret_proc = s->opts.follow ? children_adopt(s) : 0;
+	if (*ret_proc)
+		return SESSION_FORKED;
+	*ret_proc = s->opts.follow ? children_exec(s) : 0;
+	if (*ret_proc)
+		return SESSION_STARTED;
 	for (uint32_t i = 1; i < s->target_cnt; i++) {
 		struct target *t = s->targets[i];
 		*ret_proc = i;
-		if (t->gone || t->inj)
+		if (!t || t->gone || t->inj)
 			continue;
 		if (modules_came(t))
 			return SESSION_MODULES;
@@ -109,10 +121,11 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 			t->gone = true;
 			return SESSION_EXITED;
 		}
-		if (runs_another_program(t)) {
+		if (!children_is_watched(s, t->pid) && runs_another_program(t)) {
 			t->gone = true;
 			return SESSION_EXECED;
 		}
+		guard_look_at_times(t);
 	}
 	return SESSION_NOTHING;
 }

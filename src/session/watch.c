@@ -49,7 +49,7 @@ void watch_refresh(struct session *s)
 		return;
 	s->watched_ns = now;
 	for (uint32_t i = 1; i < s->target_cnt; i++)
-		if (s->targets[i]->is_watched && !s->targets[i]->gone)
+		if (s->targets[i] && s->targets[i]->is_watched && !s->targets[i]->gone)
 			obj_proc_refresh(s->targets[i]->obj, NULL);
 }
 
@@ -58,7 +58,7 @@ void watch_refresh(struct session *s)
 uint32_t session_proc_of(struct session *s, uint32_t pid)
 {
 	for (uint32_t i = 1; i < s->target_cnt; i++)
-		if ((uint32_t)s->targets[i]->pid == pid)
+		if (s->targets[i] && (uint32_t)s->targets[i]->pid == pid)
 			return i;
 	for (uint32_t i = 0; i < s->seen_cnt; i++)
 		if (s->seen[i].pid == pid)

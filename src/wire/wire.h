@@ -26,8 +26,9 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 3
-#define WIRE_PROC_MAX 64   /* traced processes in one session */
+#define WIRE_VERSION 4
+#define WIRE_PAGE 4096u
+#define WIRE_PROC_MAX 1024   /* traced processes in one session */
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
 #define WIRE_NONE UINT32_MAX
 #define WIRE_ANCESTOR_MAX 32 /* of a process, as far as progenyof() sees */
@@ -91,6 +92,7 @@ enum wire_site_kind {
 	WIRE_SITE_USDT,   /* the same, but its arguments are where a note says */
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
 	WIRE_SITE_KERNEL, /* in the kernel: its arguments are what the place there gives */
+	WIRE_SITE_GUARD,  /* ours: entry of a function that may forbid the process system calls */
 };
 
 /* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
@@ -197,35 +199,52 @@ struct wire_hash_ent {
 #define WIRE_HASH_MULT 0x9e3779b97f4a7c15ULL
 #define WIRE_HASH_SHIFT 52 /* 64 - log2(WIRE_HASH_CNT) */
 
+enum wire_proc_state {
+	WIRE_PROC_FREE,
+	WIRE_PROC_CLAIM, /* being filled: by the controller, or by a forked child itself */
+	WIRE_PROC_LIVE,
+};
+
+/* Whole pages: a followed child maps its own in the place of its parent's. */
 struct wire_proc {
-	uint32_t idx;       /* own index */
-	uint32_t pid;       /* 0: free */
-	uint32_t tid_off;   /* fs-relative offset of a word that differs between successive
-	                     * threads on the same TLS block (the libc's kernel tid); 0: unknown,
-	                     * then it reads the self pointer, which says nothing */
-	uint32_t flags;     /* WIRE_PROC_* */
-	int64_t errno_off;  /* fs-relative offset of errno; INT64_MIN: unknown */
-	uint32_t ppid, uid, gid;
-	uint32_t execname;  /* interned string */
-	uint32_t psargs;    /* likewise */
-	uint32_t pad;
-	uint64_t shm_addr;  /* where the shared memory is mapped in this process */
-	uint64_t wipe_addr; /* a private page with MADV_WIPEONFORK holding nonzero in the process
-	                     * itself, zero in a forked child; 0: none */
-	/* Loader events (rt_hook_dl): the thread adds 1 to dl_seq, rings the doorbell and
-	 * waits (bounded) until the controller has set dl_ack to it. */
-	uint32_t dl_seq;
-	uint32_t dl_ack;
-	/* Unwind tables: the controller writes one of the two, then flips. */
-	uint64_t unw_off[2]; /* struct wire_unw_map[unw_cnt[i]] */
-	uint32_t unw_cnt[2];
-	uint32_t unw_cur;
-	uint32_t lost_threads; /* hits on threads for which no slot was free */
-	uint32_t ancestors[WIRE_ANCESTOR_MAX]; /* parent, its parent, ...; 0 behind the last */
+	union {
+		struct {
+			uint32_t idx;       /* own index */
+			uint32_t pid;
+			uint32_t tid_off;   /* fs-relative offset of a word that differs between successive
+			                     * threads on the same TLS block (the libc's kernel tid); 0: unknown,
+			                     * then it reads the self pointer, which says nothing */
+			uint32_t flags;     /* WIRE_PROC_* */
+			int64_t errno_off;  /* fs-relative offset of errno; INT64_MIN: unknown */
+			uint32_t ppid, uid, gid;
+			uint32_t execname;  /* interned string */
+			uint32_t psargs;    /* likewise */
+			uint32_t parent;    /* index of the one that it was forked from; 0: none */
+			uint64_t shm_addr;  /* where the shared memory is mapped in this process */
+			uint64_t wipe_addr; /* a private page with MADV_WIPEONFORK holding nonzero in the process
+			                     * itself, zero in a forked child; 0: none */
+			/* Loader events (rt_hook_dl): the thread adds 1 to dl_seq, rings the doorbell and
+			 * waits (bounded) until the controller has set dl_ack to it. */
+			uint32_t dl_seq;
+			uint32_t dl_ack;
+			/* Unwind tables: the controller writes one of the two, then flips. */
+			uint64_t unw_off[2]; /* struct wire_unw_map[unw_cnt[i]] */
+			uint32_t unw_cnt[2];
+			uint32_t unw_cur;
+			uint32_t lost_threads; /* hits on threads for which no slot was free */
+			uint32_t ancestors[WIRE_ANCESTOR_MAX]; /* parent, its parent, ...; 0 behind the last */
+			uint32_t state;     /* enum wire_proc_state */
+			uint32_t exec_tid;  /* futex: a thread that is about to exec and waits (bounded) until the
+					     * controller, which then watches it, has set it to 0 */
+		};
+		uint8_t page[WIRE_PAGE];
+	};
 	struct wire_hash_ent hash[WIRE_HASH_CNT];
 };
+_Static_assert(sizeof(struct wire_proc) % WIRE_PAGE == 0, "");
 #define WIRE_PROC_NO_SYSCALL 1u /* under seccomp: the probe path makes no system call */
 #define WIRE_PROC_FSGSBASE 2u   /* rdfsbase works */
+#define WIRE_PROC_FOLLOW 4u     /* its forked children are to be traced too */
 
 /* Bit of a wire_thread.tid that no kernel gave: the thread could not ask for its own. */
 #define WIRE_TID_MADE_UP 0x80000000u
@@ -288,7 +307,6 @@ struct wire_thread_geom {
 
 /* The head: a page that says where all is, written by the controller before anybody else has the memory (it
  * keeps a private copy of it); then what changes while probes run. */
-#define WIRE_PAGE 4096u
 struct wire_shm {
 	union {
 		struct {
@@ -334,6 +352,7 @@ struct wire_shm {
 	uint32_t doorbell;    /* futex; the producers add 1 where the consumer should look soon */
 	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
 	uint32_t spec_drops, spec_busy, spec_unavail; /* what was lost of speculations, from all producers */
+	uint32_t lost_children; /* forked children that are not traced: no struct wire_proc was free */
 };
 _Static_assert(offsetof(struct wire_shm, armed) == WIRE_PAGE, "the controller maps the page privately");
 

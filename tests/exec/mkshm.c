@@ -140,6 +140,7 @@ void mkshm_init(struct mkshm *m, const struct ir_image *img, const struct mkshm_
 		.dyn_bytes = o->dyn_bytes ? o->dyn_bytes : 256 << 10, .unw_bytes = o->unw_bytes,
 		.ctx_bytes = sizeof(struct rt_ctx), .alloca_bytes = MKSHM_ALLOCA_BYTES, .spec_cnt = MKSHM_SPEC_CNT };
 	ir_image_layout(img, &in);
+	in.spill_bytes += o->spill_bytes;
 	in.str_cap += STR_ROOM;
 	if (in.scratch_bytes < min_scratch)
 		in.scratch_bytes = align_up(min_scratch, 16);
@@ -149,10 +150,11 @@ void mkshm_init(struct mkshm *m, const struct ir_image *img, const struct mkshm_
 		fprintf(stderr, "mkshm: %s\n", err.msg);
 		abort();
 	}
-	void *p = mmap(NULL, s.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = o->make ? o->make(o->make_arg, &s) :
+			    mmap(NULL, s.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		abort();
-	*m = (struct mkshm){ .shm = p, .img = img };
+	*m = (struct mkshm){ .shm = p, .img = img, .made = o->make != NULL };
 	*m->shm = s;
 	fill(m);
 }
@@ -167,7 +169,10 @@ void mkshm_deinit(struct mkshm *m)
 void mkshm_reset(struct mkshm *m)
 {
 	struct wire_shm s = *m->shm;
-	madvise(m->shm, s.bytes, MADV_DONTNEED);
+	if (m->made)
+		memset(m->shm, 0, s.bytes);
+	else
+		madvise(m->shm, s.bytes, MADV_DONTNEED);
 	/* All that fill() and running programs change in the head. */
 	s.str_bytes = 0;
 	s.site_cnt = 0;

@@ -18,11 +18,16 @@ struct mkshm_opts {
 	uint64_t dyn_bytes;  /* 0: 256 KiB */
 	uint64_t unw_bytes;
 	uint32_t site_cap;   /* 0: 8 */
+	uint64_t spill_bytes; /* more than what the image itself says */
+	/* Makes the memory that @head describes, zeroed but for @head; NULL: private pages. */
+	struct wire_shm *(*make)(void *arg, const struct wire_shm *head);
+	void *make_arg;
 };
 
 struct mkshm {
 	struct wire_shm *shm; /* page-aligned */
 	const struct ir_image *img; /* borrowed */
+	bool made; /* by opts.make */
 };
 
 /* Aborts without memory.  img->progs may be missing: then scratch has

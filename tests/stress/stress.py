@@ -140,6 +140,19 @@ def go():
     same(['gron', 'a.json'], prepare)
 
 
+def restartable():
+    """Restartable sequences stay whole: with probes at every instruction that takes one, no count is lost."""
+    with tempfile.TemporaryDirectory() as build:
+        exe = f'{build}/rseq'
+        subprocess.run(['gcc', '-O1', '-o', exe, f'{HERE}/rseq.c', '-pthread'], check=True)
+        env = lib.clean_env(GLIBC_TUNABLES='glibc.pthread.rseq=0')
+        if subprocess.run([exe, '1000'], env=env, capture_output=True, check=False).returncode == 77:
+            raise lib.Skip('the kernel has no restartable sequences')
+        for probes in ('pid$target:a.out:add: { @[probename] = count(); }', ALL):
+            r = lib.dyntrace('-q', '-n', probes, '-c', f'{exe} {100000 * SCALE}', env=env, timeout=600)
+            assert f'{400000 * SCALE}\n' in r.stdout, r.stdout[-500:]
+
+
 def postgres_user():
     lib.need('postgres')
     if os.getuid():
@@ -349,6 +362,7 @@ def postgres():
 
 
 TESTS = {'sqlite3': sqlite, 'gcc (cc1)': cc1, "python3: its own library's tests": python_tests, 'C++: exceptions and the like': exceptions,
+         'restartable sequences': restartable,
          'Rust: ripgrep': rust, 'Go: gron': go, 'postgres alone': postgres_single, 'redis-server': redis, 'nginx': nginx,
          'postgres under pgbench': postgres}
 

@@ -40,6 +40,7 @@ struct frame {
 	bool flags;
 	uint32_t leave, quick; /* labels: behind the programs; behind the first pushes */
 	uint32_t out;
+	uint32_t alive, child; /* labels: the process is no forked child; it is one */
 };
 
 /* ---- what programs need ---- */
@@ -54,6 +55,8 @@ static uint32_t helper_regs(enum ir_helper h)
 	case IR_HELPER_rec_ustack:
 	case IR_HELPER_ustackdepth:
 		return REGS_STACK;
+	case IR_HELPER_hook_guard:
+		return 1u << WIRE_RDI | 1u << WIRE_RSI;
 	default:
 		return 0;
 	}
@@ -111,7 +114,7 @@ static void plan_frame(struct jit_gen *g, struct frame *f)
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
 	*f = (struct frame){ .flags = g->regs_needed >> WIRE_EFLAGS & 1, .leave = x64_label(&g->a), .quick = x64_label(&g->a),
-		.out = x64_label(&g->a) };
+		.out = x64_label(&g->a), .alive = x64_label(&g->a), .child = x64_label(&g->a) };
 	for (size_t i = 0; i < ARRAY_CNT(clobbered); i++)
 		f->saved[f->saved_cnt++] = clobbered[i];
 	static const uint8_t kept[] = { X64_RBX, X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
@@ -140,8 +143,9 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 		 * thread id), and would write where the parent writes. */
 		x64_mov_imm(a, X64_RCX, g->env->wipe_addr);
 		x64_cmp64_imm(a, x64_at(X64_RCX, 0), 0);
-		x64_jcc(a, X64_CC_E, f->quick);
+		x64_jcc(a, X64_CC_E, g->env->proc_flags & WIRE_PROC_FOLLOW ? f->child : f->quick);
 	}
+	x64_bind(a, f->alive);
 	x64_shift_imm(a, X64_SHL, X64_RAX, 6);
 	x64_mov_imm(a, X64_RCX, g->env->shm_addr);
 	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 0);
@@ -218,6 +222,28 @@ static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, co
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov_imm(a, X64_R8, g->env->shm_addr);
 	x64_jmp(a, l->found);
+}
+
+/* Behind the body: a forked child that is to be followed enters itself, fn_child(shm, proc). */
+static void gen_child(struct jit_gen *g, const struct frame *f)
+{
+	static const uint8_t kept[] = { X64_RAX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RBX };
+	struct x64_asm *a = &g->a;
+	x64_bind(a, f->child);
+	for (size_t i = 0; i < ARRAY_CNT(kept); i++)
+		x64_push(a, (enum x64_reg)kept[i]);
+	x64_mov(a, X64_RBX, X64_RSP);
+	x64_group_imm(a, X64_G_AND, X64_RSP, -16);
+	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
+	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
+	x64_call(a, g->env->fn_child);
+	x64_mov(a, X64_RCX, X64_RAX);
+	x64_mov(a, X64_RSP, X64_RBX);
+	for (size_t i = ARRAY_CNT(kept); i; i--)
+		x64_pop(a, (enum x64_reg)kept[i - 1]);
+	x64_rr(a, X64_TEST, X64_RCX, X64_RCX);
+	x64_jcc(a, X64_CC_E, f->quick);
+	x64_jmp(a, f->alive);
 }
 
 /* fn_enter(shm, proc, thread, site, sp) */
@@ -424,6 +450,8 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	gen_progs(g, &f);
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
+	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
+		gen_child(g, &f);
 	jit_gen_faults(g);
 	return g->no_memory ? err_setf(reterr, -ENOMEM, "no memory to generate code") : 0;
 }
@@ -432,10 +460,12 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 {
 	struct frame f;
 	struct thread_labels l;
+	g->regs_needed = helper_regs(helper);
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
 	gen_enter(g, &f);
+	gen_regs(g, &f);
 	x64_mov(&g->a, X64_RDI, JIT_CTX);
 	x64_zero(&g->a, X64_RSI);
 	x64_zero(&g->a, X64_RDX);
@@ -444,4 +474,6 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	x64_call(&g->a, g->env->helper_addr[helper]);
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
+	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
+		gen_child(g, &f);
 }

@@ -10,6 +10,7 @@ printf '#pragma D depends_on module nonesuch\nthis is no D\n' > lib/c.d
 printf '#pragma D depends_on library c.d\nneither is this\n' > lib/d.d
 echo 'BEGIN { left_out = 1; }' > lib/e.d
 $dyntrace -L lib -qn 'BEGIN { printf("%d\n", A); exit(0); }'
+DTRACE_DEBUG=1 $dyntrace -L lib -e 2>&1 -n BEGIN | grep -o '[ab]\.d sorted'
 $dyntrace -L lib -x nolibs -qn 'BEGIN { printf("%d\n", A); exit(0); }'
 echo 'inline int C = nothing;' > lib/b.d
 $dyntrace -L lib -qn 'BEGIN { exit(0); }'

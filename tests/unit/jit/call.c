@@ -148,7 +148,7 @@ void call_env_init(struct jit_env *env, const struct wire_shm *geometry)
 		.fn_fault = (uint64_t)(uintptr_t)rt_fault,
 		.fn_agg = (uint64_t)(uintptr_t)rt_agg,
 		.fn_env = (uint64_t)(uintptr_t)rt_env,
-		.fn_site_args = (uint64_t)(uintptr_t)rt_site_args,
+		.fn_site_args = (uint64_t)(uintptr_t)rt_site_args, .fn_child = (uint64_t)(uintptr_t)rt_child_enter,
 	};
 	for (unsigned h = 0; h < IR_HELPER_CNT; h++)
 		env->helper_addr[h] = (uint64_t)(uintptr_t)rt_helpers[h];

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks, which the main program has put into the context (a pointer to what the kernel passed cannot be passed on). */
+#include "ebpf/rtk_bpf.h"
+
+/* Frames that are there, at most @max. */
+INLINE uint64_t frames(uint64_t ctx, uint64_t max)
+{
+	int32_t bytes = (int32_t)ld32(ctx + MORE(frame_bytes));
+	uint64_t n = bytes < 0 ? 0 : (uint64_t)bytes / 8;
+	return n < max ? n : max;
+}
+
+INLINE uint64_t tail_frames(uint64_t ctx, uint64_t base, uint64_t used, uint64_t room, uint64_t field, uint64_t max)
+{
+	uint64_t n = frames(ctx, max);
+	if (used + 8 * n > room)
+		n = (room - used) / 8;
+	uint64_t end = tail_take(base, used, room, field, 8 * n);
+	if (!end)
+		return used;
+	copy(base + used, ctx + MORE(frames), 8 * n);
+	return end;
+}
+
+GLOBAL uint64_t rtk_tuple_ustack(uint64_t ctx, uint64_t slot, uint64_t field, uint64_t max)
+{
+	uint64_t tuple = scratch(ctx, slot);
+	st32(tuple, (uint32_t)tail_frames(ctx, tuple + sizeof(struct wire_tuple), ld32(tuple), tuple_room(slot), field, max));
+	return 0;
+}
+
+GLOBAL uint64_t rtk_rec_ustack(uint64_t ctx, uint64_t field, uint64_t max)
+{
+	struct rtk_ctx *c = ctx_at(ctx);
+	uint64_t head = sizeof(struct wire_rec);
+	uint64_t used = tail_frames(ctx, c->rec + head, c->rec_used - head, c->rec_max - head, field, max);
+	c->rec_used = (uint32_t)(used + head);
+	return 0;
+}
+
+GLOBAL uint64_t rtk_ustackdepth(uint64_t ctx)
+{
+	return frames(ctx, RTK_FRAMES);
+}
+
+/* The second frame: who called what runs. */
+GLOBAL uint64_t rtk_uaddr_caller(uint64_t ctx)
+{
+	return frames(ctx, 2) == 2 ? ld64(ctx + MORE(frames) + 8) : 0;
+}

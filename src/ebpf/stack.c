@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks: the kernel's own function for them wants the context that it passed, which only the main program has. */
+#include "ebpf/ebpf_int.h"
+
+/* Frames between the program and what it is attached to: itself, bpf_trace_runN, __bpf_trace_NAME or __traceiter_NAME. */
+static int64_t own_frames(enum ebpf_kind kind)
+{
+	return kind == EBPF_RAW_TP ? 3 : kind == EBPF_TRACEPOINT ? 1 : 0;
+}
+
+static void get_stack(struct gen *g, bool user)
+{
+	int64_t bytes_at = (int64_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frame_bytes));
+	emit_load(g, 8, 1, BPF_REG_10, PROG_CTX);
+	emit_mov(g, 2, REG_CTX);
+	emit(g, BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, (int32_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frames)));
+	emit_const(g, 3, 8 * RTK_FRAMES);
+	emit_const(g, 4, user ? BPF_F_USER_STACK : own_frames(g->p->kind));
+	emit_kernel(g, BPF_FUNC_get_stack);
+	emit_mov(g, 1, 0);
+	emit_store(g, 4, REG_CTX, bytes_at, 1);
+}
+
+bool gen_stack(struct gen *g, const struct ir_insn *in)
+{
+	const char *name;
+	bool user = true;
+	switch ((enum ir_helper)in->imm) {
+	case IR_HELPER_tuple_kstack: user = false; name = "rtk_tuple_ustack"; break;
+	case IR_HELPER_tuple_ustack: name = "rtk_tuple_ustack"; break;
+	case IR_HELPER_rec_kstack: user = false; name = "rtk_rec_ustack"; break;
+	case IR_HELPER_rec_ustack: name = "rtk_rec_ustack"; break;
+	case IR_HELPER_kstackdepth: user = false; name = "rtk_ustackdepth"; break;
+	case IR_HELPER_ustackdepth: name = "rtk_ustackdepth"; break;
+	case IR_HELPER_kcaller: user = false; name = "rtk_uaddr_caller"; break;
+	case IR_HELPER_uaddr_caller: name = "rtk_uaddr_caller"; break;
+	default:
+		return false;
+	}
+	get_stack(g, user);
+	gen_call_args(g, in);
+	emit_call(g, name);
+	gen_put(g, in->dst, 0);
+	return true;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Forked children that are followed.  A child has its parent's patched text and mappings, but it must not use its
+ * parent's areas: the wipe page, which reads as zero there, keeps its probes silent.  Where children are followed,
+ * the first one that fires there takes a free struct wire_proc, and maps it to where generated code looks for that of
+ * the parent; the wipe page then says that all is well.  No other thread is there yet.
+ */
+#include "rt/mem.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+#define REMAP_MAYMOVE 1
+#define REMAP_FIXED 2
+
+static struct wire_proc *claim(struct wire_shm *shm)
+{
+	struct wire_proc *procs = (struct wire_proc *)((uint8_t *)shm + shm->proc_off);
+	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++) {
+		uint32_t free = WIRE_PROC_FREE;
+		if (LOAD_RELAXED(&procs[i].state) == WIRE_PROC_FREE &&
+		    __atomic_compare_exchange_n(&procs[i].state, &free, WIRE_PROC_CLAIM, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+			procs[i].idx = i;
+			return &procs[i];
+		}
+	}
+	return NULL;
+}
+
+static void describe(struct wire_proc *child, const struct wire_proc *parent)
+{
+	child->parent = parent->idx;
+	child->pid = (uint32_t)sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	child->ppid = (uint32_t)sys6(SYS_getppid, 0, 0, 0, 0, 0, 0);
+	child->tid_off = parent->tid_off;
+	child->flags = parent->flags;
+	child->errno_off = parent->errno_off;
+	child->uid = parent->uid;
+	child->gid = parent->gid;
+	child->execname = parent->execname;
+	child->psargs = parent->psargs;
+	child->shm_addr = parent->shm_addr;
+	child->wipe_addr = parent->wipe_addr;
+	child->dl_seq = child->dl_ack = 0;
+	child->unw_cur = parent->unw_cur;
+	child->exec_tid = 0;
+	child->lost_threads = 0;
+	for (int i = 0; i < 2; i++) {
+		child->unw_off[i] = parent->unw_off[i];
+		child->unw_cnt[i] = parent->unw_cnt[i];
+	}
+	child->ancestors[0] = child->ppid;
+	for (int i = 1; i < WIRE_ANCESTOR_MAX; i++)
+		child->ancestors[i] = parent->ancestors[i - 1];
+}
+
+static void ring(struct wire_shm *shm)
+{
+	__atomic_fetch_add(&shm->doorbell, 1, __ATOMIC_SEQ_CST);
+	sys6(SYS_futex, (uint64_t)&shm->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
+}
+
+uint64_t rt_child_enter(struct wire_shm *shm, struct wire_proc *parent)
+{
+	uint64_t *wipe = (uint64_t *)parent->wipe_addr;
+	if (wipe[0] || wipe[1])
+		return wipe[0]; /* a signal came first; or it was tried in vain */
+	wipe[1] = 1;
+	struct wire_proc *child = claim(shm);
+	if (!child) {
+		__atomic_fetch_add(&shm->lost_children, 1, __ATOMIC_RELAXED);
+		return 0;
+	}
+	describe(child, parent);
+	if (sys6(SYS_mremap, (uint64_t)child, 0, sizeof(*child), REMAP_MAYMOVE | REMAP_FIXED, (uint64_t)parent, 0) < 0) {
+		STORE_RELEASE(&child->state, WIRE_PROC_FREE);
+		return 0;
+	}
+	wipe[0] = 1;
+	STORE_RELEASE(&child->state, WIRE_PROC_LIVE);
+	ring(shm);
+	return 1;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Followed children.  A forked child enters itself (rt/child.c) at the first probe that fires in it; what it needs
+ * it has from its parent: the patched text, the mappings.  Here it becomes a target, so that its end is seen and its
+ * text restored.
+ */
+#include "session/session_int.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXEC_PATIENCE_NS 500000000ULL /* from the call until the new program is there */
+
+static struct wire_proc *proc_at(const struct session *s, uint32_t i)
+{
+	return (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off) + i;
+}
+
+static void *copy(const void *v, size_t bytes)
+{
+	void *c = malloc(bytes ? bytes : 1);
+	if (c && bytes)
+		memcpy(c, v, bytes);
+	return c;
+}
+
+/* What is the same in the child.  Its arenas count as full: what is written there, all have. */
+static bool inherit(struct target *t, const struct target *from)
+{
+	t->shm_addr = from->shm_addr;
+	t->shm_bytes = from->shm_bytes;
+	t->agent_addr = from->agent_addr;
+	t->agent_bytes = from->agent_bytes;
+	t->wipe_addr = from->wipe_addr;
+	t->env = from->env;
+	t->hook_addr = from->hook_addr;
+	t->other_ns = from->other_ns;
+	t->placed = copy(from->placed, from->placed_cnt * sizeof(*t->placed));
+	t->moves = copy(from->moves, from->move_cnt * sizeof(*t->moves));
+	t->semas = copy(from->semas, from->sema_cnt * sizeof(*t->semas));
+	if (!t->placed || !t->moves || !t->semas)
+		return false;
+	t->placed_cnt = from->placed_cnt;
+	t->move_cnt = from->move_cnt;
+	t->sema_cnt = from->sema_cnt;
+	for (uint32_t i = 0; i < from->arena_cnt; i++)
+		if (!arena_note(t, &(struct arena){ .addr = from->arenas[i]->addr, .bytes = from->arenas[i]->bytes,
+						    .used = from->arenas[i]->bytes, .promised = from->arenas[i]->bytes }))
+			return false;
+	for (uint32_t i = 0; i < t->placed_cnt; i++)
+		t->placed[i].mod = NULL; /* the parent's */
+	return true;
+}
+
+/* It may have ended already, or run another program; then its records still are there. */
+static bool open_handles(struct target *t)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
+	t->memfd = open(path, O_RDWR | O_CLOEXEC);
+	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
+	return t->memfd >= 0 && t->pidfd >= 0 && !obj_proc_open(t->pid, &t->obj, NULL);
+}
+
+static bool adopt(struct session *s, uint32_t i)
+{
+	struct wire_proc *proc = proc_at(s, i);
+	struct target *t = calloc(1, sizeof(*t)), *parent = target_at(s, proc->parent);
+	if (!t || !parent) {
+		free(t);
+		return false;
+	}
+	*t = (struct target){ .s = s, .proc = i, .pid = (pid_t)proc->pid, .is_fork = true, .pidfd = -1, .memfd = -1 };
+	if (!inherit(t, parent)) {
+		target_free(t);
+		return false;
+	}
+	if (!open_handles(t) || !target_same_program(t)) {
+		close(t->pidfd);
+		t->pidfd = -1; /* its end has been seen */
+	}
+	s->targets[i] = t;
+	s->target_cnt = i >= s->target_cnt ? i + 1 : s->target_cnt;
+	return true;
+}
+
+uint32_t children_adopt(struct session *s)
+{
+	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++)
+		if (!s->targets[i] && LOAD_ACQUIRE(&proc_at(s, i)->state) == WIRE_PROC_LIVE && adopt(s, i))
+			return i;
+	return 0;
+}
+
+/* ---- exec ---- */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+bool children_is_watched(const struct session *s, pid_t pid)
+{
+	for (uint32_t i = 0; i < s->exec_cnt; i++)
+		if (s->execs[i].tid == pid || s->execs[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* It waits in its hook: from now on the kernel tells us of its exec. */
+static void watch(struct session *s, struct wire_proc *proc)
+{
+	pid_t tid = (pid_t)LOAD_ACQUIRE(&proc->exec_tid);
+	struct obj_proc_info info;
+	/* What a child of vfork() says is not what its parent's struct wire_proc says. */
+	if (s->exec_cnt < ARRAY_CNT(s->execs) && !children_is_watched(s, tid) && !obj_proc_info(tid, &info, NULL) &&
+	    !inject_watch_exec(tid, NULL))
+		s->execs[s->exec_cnt++] = (struct exec_watch){ tid, info.leader, now_ns() };
+	STORE_RELEASE(&proc->exec_tid, 0);
+	syscall(SYS_futex, &proc->exec_tid, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* The program that ran there before is no more. */
+static void forget_pid(struct session *s, pid_t pid)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && s->targets[i]->pid == pid)
+			s->targets[i]->gone = true;
+}
+
+uint32_t children_exec(struct session *s)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && !s->targets[i]->gone && !s->targets[i]->other_ns && LOAD_ACQUIRE(&proc_at(s, i)->exec_tid))
+			watch(s, proc_at(s, i));
+	for (uint32_t i = 0; i < s->exec_cnt;) {
+		struct exec_watch w = s->execs[i];
+		struct inject *inj;
+		uint32_t proc;
+		int r = inject_await_exec(w.tid, w.pid, now_ns() - w.since_ns > EXEC_PATIENCE_NS, &inj, NULL);
+		if (!r) {
+			i++;
+			continue;
+		}
+		s->execs[i] = s->execs[--s->exec_cnt];
+		if (r < 0)
+			continue;
+		forget_pid(s, w.pid);
+		if (!target_adopt(s, inj, &proc, NULL))
+			return proc;
+	}
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static bool has_threads(const struct session *s, uint32_t proc)
+{
+	for (uint32_t i = 1; i < s->shm->thread_cnt; i++) {
+		const struct wire_thread *t = (const struct wire_thread *)((const uint8_t *)s->shm + s->shm->thread_off +
+									   i * s->shm->geom.stride);
+		uint32_t state = LOAD_ACQUIRE(&t->state);
+		if (state == WIRE_THREAD_FREE && !t->incarnation)
+			return false;
+		if (state == WIRE_THREAD_CLAIM || (state != WIRE_THREAD_FREE && t->proc == proc))
+			return true;
+	}
+	return false;
+}
+
+/* Of one that has not been adopted: it will inherit. */
+static bool is_parent(const struct session *s, uint32_t proc)
+{
+	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++)
+		if (!s->targets[i] && proc_at(s, i)->state != WIRE_PROC_FREE && proc_at(s, i)->parent == proc)
+			return true;
+	return false;
+}
+
+void children_reap(struct session *s)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++) {
+		struct target *t = s->targets[i];
+		struct wire_proc *proc = proc_at(s, i);
+		if (!t || !t->is_fork || !t->gone || is_parent(s, i) || has_threads(s, i))
+			continue;
+		s->targets[i] = NULL;
+		target_free(t);
+		memset(proc->hash, 0, sizeof(proc->hash));
+		proc->parent = 0;
+		STORE_RELEASE(&proc->state, WIRE_PROC_FREE);
+	}
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A program that forbids itself system calls (seccomp) while it is traced would
+ * be killed by the first that a probe makes (ADR 2).  Probes of ours stand where
+ * a libc is asked for such a filter; the process counts as filtered from then on, before
+ * the filter is there.  Who makes that system call by itself is noticed by looking.
+ */
+#include "session/arm_int.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GUARDS_MAX 32
+#define LOOK_NS 100000000ull
+#define LOOK_THREADS 64
+
+static bool has_guard(const struct target *t, uint64_t addr)
+{
+	for (uint32_t i = 0; i < t->guard_cnt; i++)
+		if (t->guards[i].func_addr == addr && t->guards[i].module->end)
+			return true;
+	return false;
+}
+
+/* A static program is its own libc; musl's is the loader. */
+static bool may_hold_libc(const struct obj_module *m, bool is_static)
+{
+	return (m->is_exe && is_static) || !strncmp(m->name, "libc.", 5) || !strncmp(m->name, "libc-", 5) ||
+	       !strncmp(m->name, "ld-musl", 7);
+}
+
+static bool is_static(struct target *t)
+{
+	bool loader = false;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++)
+		loader |= obj_module_at(t->obj, i)->is_loader && obj_module_at(t->obj, i)->end;
+	return !loader;
+}
+
+static bool note_guard(struct target *t, struct obj_module *m, const char *name)
+{
+	uint64_t addr, bytes;
+	if (obj_module_find(t->obj, m, name, &addr, &bytes) || !bytes || addr < m->text_start || addr >= m->text_end ||
+	    has_guard(t, addr))
+		return false;
+	if (!t->guards && !(t->guards = calloc(GUARDS_MAX, sizeof(*t->guards))))
+		return false;
+	if (t->guard_cnt == GUARDS_MAX)
+		return false;
+	t->guards[t->guard_cnt++] = (struct probe){ .prov = "dyntrace", .mod = "", .func = name, .name = "seccomp",
+		.kind = WIRE_SITE_GUARD, .module = m, .func_addr = addr, .func_bytes = bytes };
+	return true;
+}
+
+uint32_t guards_find(struct target *t)
+{
+	static const char *const names[] = { "prctl", "syscall" };
+	uint32_t first = t->guard_cnt;
+	bool own = is_static(t);
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
+		struct obj_module *m = obj_module_at(t->obj, i);
+		for (uint32_t k = 0; k < ARRAY_CNT(names) && m->end && !m->is_vdso && may_hold_libc(m, own); k++)
+			note_guard(t, m, names[k]);
+	}
+	return first;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static bool thread_is_filtered(pid_t pid, const char *tid)
+{
+	char path[320], *line = NULL;
+	size_t cap = 0;
+	bool yes = false;
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, tid);
+	FILE *f = fopen(path, "re");
+	while (f && getline(&line, &cap, f) > 0)
+		if (!strncmp(line, "Seccomp:", 8)) {
+			yes = atoi(line + 8) > 0;
+			break;
+		}
+	free(line);
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+void guard_look(struct target *t)
+{
+	struct wire_proc *proc = target_proc(t);
+	char path[64];
+	uint32_t n = 0;
+	if (LOAD_RELAXED(&proc->flags) & WIRE_PROC_NO_SYSCALL)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/task", t->pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && n < LOOK_THREADS && (e = readdir(d));) {
+		if (e->d_name[0] == '.')
+			continue;
+		n++;
+		if (!thread_is_filtered(t->pid, e->d_name))
+			continue;
+		__atomic_fetch_or(&proc->flags, WIRE_PROC_NO_SYSCALL, __ATOMIC_SEQ_CST);
+		break;
+	}
+	if (d)
+		closedir(d);
+}
+
+void guard_look_at_times(struct target *t)
+{
+	uint64_t now = now_ns();
+	if (now - t->guard_looked_ns < LOOK_NS)
+		return;
+	t->guard_looked_ns = now;
+	guard_look(t);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Probes of processes as the kernel's uprobes: a trap for each hit, so only
+ * for scripts whose clauses there share self-> variables with clauses that the
+ * kernel runs: one program in one place sees both.
+ */
+#include "session/kern_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* The file and the place in it that @addr was mapped from. */
+static const struct obj_map *map_at(const struct target *t, uint64_t addr)
+{
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if (addr >= m->start && addr < m->end)
+			return m->prot & PROT_EXEC && *m->path ? m : NULL;
+	}
+	return NULL;
+}
+
+int uprobe_place(const struct target *t, const struct session_probe *sp, struct probe_kern_place *ret, struct err *reterr)
+{
+	const struct probe *p = sp->probe;
+	uint64_t addr = p->func_addr + (p->kind == WIRE_SITE_OFFSET ? p->offset : 0);
+	const struct obj_map *m = map_at(t, addr);
+	char *path;
+	if (p->kind == WIRE_SITE_USDT)
+		return err_setf(reterr, -ENOTSUP, "%s:%s:%s:%s shares self-> variables with probes of the kernel: that works with pid "
+				"probes only, so far", p->prov, p->mod, p->func, p->name);
+	if (!m)
+		return err_setf(reterr, -ENOENT, "%s:%s:%s:%s is in no file that the kernel could watch", p->prov, p->mod, p->func,
+				p->name);
+	if (asprintf(&path, "/proc/%d/root%s", (int)t->pid, m->path) < 0)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	*ret = (struct probe_kern_place){ .at = p->kind == WIRE_SITE_RETURN ? PROBE_KERN_URETPROBE : PROBE_KERN_UPROBE, .name = path,
+					  .counter = addr - m->start + m->off, .nr = (uint32_t)t->pid };
+	return 0;
+}
