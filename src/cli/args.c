@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli_int.h"
+#include "cli/record_int.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -207,6 +207,10 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv)
 		argc--;
 	}
 	argv[0] = (char *)cli_name;
+	if (argc > 1 && !strcmp(argv[1], "record")) {
+		argv[1] = (char *)cli_name;
+		return cli_record_parse(a, argc - 1, argv + 1);
+	}
 	optind = 1;
 	while (rc == CLI_OK && (opt = getopt_long(argc, argv, optstring, longopts, NULL)) != -1)
 		rc = one_option(a, opt, optarg);
@@ -230,6 +234,7 @@ void cli_args_deinit(struct cli_args *a)
 	free(a->pids);
 	free(a->macros);
 	cli_options_deinit(&a->opts);
+	cli_record_free(a->record);
 }
 
 void cli_args_split_free(char **words)

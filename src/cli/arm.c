@@ -65,6 +65,8 @@ int cli_arm_new(struct cli *cli)
 	/* Also where there is nothing yet: the session then watches for libraries. */
 	int rc = session_arm(cli->session, v, n, refused, &r, &sites, &e);
 	free(v);
+	if (rc < 0 && cli_should_restart(cli))
+		return CLI_ERROR;
 	if (rc < 0) {
 		cli_error("could not enable tracing: %s", e.msg);
 		return CLI_ERROR;

@@ -54,7 +54,8 @@ struct cli_source {
 	char *text; /* what is compiled; owned */
 	char *name; /* as messages name it: the script, or the description without its body; owned */
 };
-enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS };
+enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MODE_VERIFY, MODE_REPAIR, MODE_VERSION, MODE_HELP, MODE_OPTIONS,
+	MODE_RECORD, MODE_NOTHING };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16, DUMP_VERIFIER = 32 };
 struct cli_args {
 	enum cli_mode mode;
@@ -69,6 +70,7 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;
 };
 /* CLI_OK, or the exit status after a message. */
@@ -101,6 +103,7 @@ struct cli_target {
 	bool followed;   /* a child of one of the others; its probes are those of its parent */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
+	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
 };
 
 /* What a probe description of the script found. */
@@ -140,6 +143,7 @@ struct cli {
 	bool watches;     /* only waits for its targets, and looks at them */
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
+	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };
@@ -169,6 +173,8 @@ int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known a
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
+/* One of those that were running is another program than when it was attached; with -c it is too late to start over. */
+bool cli_targets_changed(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
@@ -207,11 +213,27 @@ uint64_t cli_ticks_start(struct cli *);           /* ns to the first, or UINT64_
 uint64_t cli_ticks_fire(struct cli *, bool *ret_fired);
 uint64_t cli_now_ns(void);
 
+/* record.c: where what is traced goes into a trace on disk (cli->args.record) */
+int cli_record_begin(struct cli *);   /* armed, not yet running */
+bool cli_record_is_flight(const struct cli *);
+int cli_record_go(struct cli *);      /* now they run */
+int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
+int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
+void cli_record_progress(struct cli *);
+int cli_record_finish(struct cli *, int rc);
+int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
+
 /* verbs: exit status */
+int cli_verb_record(struct cli *);
+/* All that follows the compiler. */
+int cli_trace_compiled(struct cli *);
 int cli_verb_trace(struct cli *);
 int cli_verb_list(struct cli *);
 int cli_verb_header(struct cli *); /* -h */
 int cli_verb_link(struct cli *);   /* -G */
+/* trace.c: what fails now fails because a target became another program since: to be said by nobody, tried again. */
+bool cli_should_restart(struct cli *);
+
 /* object.c: what -G writes.  The class that all @files (NULL-terminated) have: CLI_OK, or CLI_ERROR after a message. */
 int cli_object_class(char *const *files, bool *ret_is_32);
 struct sites;

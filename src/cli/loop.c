@@ -59,6 +59,8 @@ static int modules_came(struct cli *cli, uint32_t proc)
 			cli_match_notice(cli);
 	}
 	rc = rc ? rc : cli_arm_new(cli);
+	if (!rc && cli->args.record)
+		rc = cli_record_modules(cli, proc);
 	if (session_modules_done(cli->session, proc, &e) < 0)
 		cli_error("%s", e.msg);
 	return rc;
@@ -81,6 +83,12 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	}
 }
 
+/* There it is no error that a process ended. */
+static bool is_dtrace(void)
+{
+	return !strcmp(cli_name, "dtrace");
+}
+
 /* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
 static void exited(struct cli *cli, uint32_t proc, int status)
 {
@@ -93,7 +101,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && !t->followed && t->awaited && !watched)
+	if (t && !t->spawned && !t->followed && t->awaited && !watched && !cli->args.record && !is_dtrace())
 		cli->status = CLI_ERROR;
 }
 
@@ -147,6 +155,8 @@ static int drain(struct cli *cli)
 		return CLI_ERROR;
 	}
 	session_reap_threads(cli->session, keep_thread, cli);
+	if (cli->args.record)
+		cli_record_progress(cli);
 	if (fflush(cli->out) == EOF && errno == EPIPE)
 		interrupts = 2;
 	return CLI_OK;

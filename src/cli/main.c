@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli_int.h"
+#include "cli/record_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -45,6 +45,11 @@ static int run(struct cli *cli)
 		return cli_verb_header(cli);
 	case MODE_LINK:
 		return cli_verb_link(cli);
+	case MODE_RECORD:
+		cli->out = stdout;
+		return cli_verb_record(cli);
+	case MODE_NOTHING:
+		return CLI_OK;
 	case MODE_TRACE:
 		return open_output(cli) ? CLI_ERROR : cli_verb_trace(cli);
 	}
@@ -93,6 +98,10 @@ int main(int argc, char **argv)
 		cli_usage(stderr);
 		return CLI_USAGE;
 	}
+	if (!strcmp(argv[1], "dump"))
+		return cli_replay_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "list-functions"))
+		return cli_functions_main(argc - 1, argv + 1);
 	int rc = cli_args_parse(&cli.args, argc, argv);
 	if (!rc)
 		rc = run(&cli);

@@ -7,6 +7,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define EXEC_TRIES 5
+#define EXEC_PAUSE_NS 2000000
 
 static int start_command(struct cli *cli, const char *command)
 {
@@ -117,6 +122,20 @@ static bool has_loader(const struct obj_proc *p)
 	return false;
 }
 
+/* Whoever starts a program and tells us its pid at once may be between fork and exec: once more, then. */
+static int attach_running(struct cli *cli, struct cli_target *t, struct err *reterr)
+{
+	int rc = -ESRCH;
+	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES; i++) {
+		if (i)
+			nanosleep(&(struct timespec){ .tv_nsec = EXEC_PAUSE_NS }, NULL);
+		rc = session_attach(cli->session, t->pid, &t->proc, reterr);
+		if (rc == -ESRCH && kill(t->pid, 0) && errno == ESRCH)
+			break;
+	}
+	return rc;
+}
+
 static int attach_one(struct cli *cli, struct cli_target *t, struct err *reterr)
 {
 	int rc;
@@ -126,7 +145,7 @@ static int attach_one(struct cli *cli, struct cli_target *t, struct err *reterr)
 		rc = session_adopt(cli->session, t->child, &t->proc, reterr);
 		t->child = NULL;
 	} else {
-		rc = session_attach(cli->session, t->pid, &t->proc, reterr);
+		rc = attach_running(cli, t, reterr);
 	}
 	if (rc < 0)
 		return rc;
@@ -134,12 +153,36 @@ static int attach_one(struct cli *cli, struct cli_target *t, struct err *reterr)
 	return 0;
 }
 
+static bool exe_of(const struct cli_target *t, struct stat *ret)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)t->pid);
+	return !stat(path, ret);
+}
+
+bool cli_targets_changed(const struct cli *cli)
+{
+	bool changed = false;
+	struct stat st;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		const struct cli_target *t = &cli->targets[i];
+		if (t->spawned)
+			return false;
+		changed |= t->exe_ino && exe_of(t, &st) && (st.st_dev != t->exe_dev || st.st_ino != t->exe_ino);
+	}
+	return changed;
+}
+
 /* With a session: traces them. Without: only reads their symbols. */
 int cli_targets_attach(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
 		struct cli_target *t = &cli->targets[i];
+		struct stat st;
 		struct err e;
+		bool known = exe_of(t, &st);
+		t->exe_dev = known ? st.st_dev : 0;
+		t->exe_ino = known ? st.st_ino : 0;
 		if (attach_one(cli, t, &e) < 0) {
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;

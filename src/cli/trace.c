@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct obj_proc *cli_symbols(void *arg, uint32_t proc)
@@ -18,15 +19,17 @@ uint32_t cli_proc_of(void *arg, uint32_t pid)
 	return session_proc_of(cli->session, pid);
 }
 
+#define KERNEL_AREA_LEAST (512ULL << 10)
 #define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
 
 /* Sizes below that count as DTrace counts them: so many keys and values at their full size. */
 static void set_limits(const struct cli *cli, struct session_opts *so)
 {
 	const struct plan *plan = &cli->prog.plan;
-	if (so->agg_bytes < AREA_LEAST && plan->agg_elem_bytes) {
+	uint64_t least = so->kernel ? KERNEL_AREA_LEAST : AREA_LEAST;
+	if (so->agg_bytes < least && plan->agg_elem_bytes) {
 		so->agg_max = so->agg_bytes / plan->agg_elem_bytes;
-		so->agg_bytes = AREA_LEAST;
+		so->agg_bytes = least;
 	}
 	if (so->dyn_bytes < AREA_LEAST && plan->dyn_elem_bytes) {
 		so->dyn_max = so->dyn_bytes / plan->dyn_elem_bytes;
@@ -40,7 +43,7 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 #define KERNEL_THREAD_BYTES (1ull << 19)
 #define DEFAULT_BYTES (4ull << 20)
 #define KERNEL_CPU_BYTES (1ull << 20)
-#define KERNEL_THREADS 64u /* of processes, in memory that is the kernel's */
+#define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
 
 static uint64_t at_most(uint64_t v, uint64_t max)
 {
@@ -58,6 +61,7 @@ static struct session_opts session_options(const struct cli *cli)
 	return (struct session_opts){
 		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
 		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
+		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
@@ -104,6 +108,8 @@ static int make_consume(struct cli *cli)
 	struct consume_opts co;
 	struct err e;
 	cli_consume_opts(cli, &co);
+	if (cli->args.record)
+		co.on_event = cli_record_event;
 	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
@@ -114,7 +120,7 @@ static int make_consume(struct cli *cli)
 static int find_probes(struct cli *cli)
 {
 	bool starting = false;
-	if (cli_match_all(cli))
+	if (cli_match_all(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
 	if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 		return CLI_ERROR;
@@ -122,6 +128,8 @@ static int find_probes(struct cli *cli)
 		starting |= cli->targets[i].starting;
 	if (!starting || cli->args.compile_only)
 		cli_match_notice(cli);
+	if (cli->args.record && !starting && cli_record_check(cli))
+		return CLI_ERROR;
 	if (!cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
 		return CLI_ERROR;
@@ -201,12 +209,15 @@ static int pin(const struct cli *cli)
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli))
+	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
+	cli->may_restart = false; /* what BEGIN does, it does once */
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
 	if (cli->target_cnt == 1)
 		session_tool_reads(cli->session, cli->targets[0].pid);
+	if (cli->args.record && cli_record_begin(cli))
+		return CLI_ERROR;
 	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
@@ -214,7 +225,7 @@ static int begin(struct cli *cli)
 		cli_error("could not enable tracing: %s", e.msg);
 		return CLI_ERROR;
 	}
-	return CLI_OK;
+	return cli->args.record ? cli_record_go(cli) : CLI_OK;
 }
 
 /* Everything out, in dtrace's order: records, an empty line, aggregations, losses. */
@@ -234,6 +245,8 @@ static int finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
+	if (cli->args.record)
+		return cli_record_finish(cli, rc);
 	putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {
 		cli_error("failed to print aggregations: %s", e.msg);
@@ -247,6 +260,8 @@ static int finish(struct cli *cli)
 static int run_armed(struct cli *cli)
 {
 	int rc = begin(cli);
+	if (cli->restart)
+		return rc;
 	if (cli->consume && !rc)
 		rc = cli_loop_run(cli);
 	if (!cli->consume)
@@ -263,6 +278,40 @@ static int run_armed(struct cli *cli)
 	return rc ? rc : cli->status;
 }
 
+bool cli_should_restart(struct cli *cli)
+{
+	cli->restart = cli->may_restart && cli_targets_changed(cli);
+	return cli->restart;
+}
+
+static void forget(struct cli *cli)
+{
+	consume_destroy(cli->consume);
+	session_destroy(cli->session);
+	for (uint32_t i = 0; i < cli->probe_cnt; i++)
+		free(cli->probes[i].progs);
+	free(cli->probes);
+	free(cli->matches);
+	probe_table_destroy(cli->table);
+	cli->consume = NULL;
+	cli->session = NULL;
+	cli->probes = NULL;
+	cli->matches = NULL;
+	cli->table = NULL;
+	cli->probe_cnt = cli->match_cnt = cli->armed_cnt = 0;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		cli->targets[i].obj = NULL;
+}
+
+static int trace(struct cli *cli)
+{
+	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+		return CLI_ERROR;
+	return cli->args.compile_only ? CLI_OK : run_armed(cli);
+}
+
+#define RESTARTS 5 /* a shell's child becomes the program, which may be another script's interpreter, ... */
+
 int cli_verb_trace(struct cli *cli)
 {
 	if (!cli->args.src_cnt) {
@@ -275,11 +324,21 @@ int cli_verb_trace(struct cli *cli)
 	int rc = cli->args.dumps & ~(unsigned)DUMP_VERIFIER ? cli_dump(cli) : CLI_OK;
 	if (rc || cli->args.dumps & ~(unsigned)(DUMP_CLAUSES | DUMP_VERIFIER))
 		return rc;
+	return cli_trace_compiled(cli);
+}
+
+int cli_trace_compiled(struct cli *cli)
+{
+	int rc = CLI_OK;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
-	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
-		return CLI_ERROR;
-	if (cli->args.compile_only)
-		return CLI_OK;
-	return run_armed(cli);
+	for (int i = 0; i < RESTARTS; i++) {
+		cli->may_restart = i < RESTARTS - 1;
+		cli->restart = false;
+		rc = trace(cli);
+		if (!cli->restart)
+			break;
+		forget(cli);
+	}
+	return rc;
 }

@@ -9,8 +9,9 @@ void cli_usage(FILE *fp)
 		"\t[-f [[provider:]module:]func ACTION] [-n [[[provider:]module:]func:]name ACTION]\n"
 		"\t[-i probe-id ACTION] [args ...]\n"
 		"       %s explain (-n | -s ...) (-p pid | -c cmd)\n"
-		"       %s verify | repair [-qv] pid ...\n\n"
-		"\tACTION: [/predicate/] [{ statements }]\n\n", cli_name, cli_name, cli_name);
+		"       %s verify | repair [-qv] pid ...\n"
+		"       %s record | dump | list-functions --help\n\n"
+		"\tACTION: [/predicate/] [{ statements }]\n\n", cli_name, cli_name, cli_name, cli_name);
 	fputs("\t-b  size of a thread's buffer of records\n"
 	      "\t-c  run a command, trace it, end when it ends\n"
 	      "\t-C  run the C preprocessor on scripts\n"
@@ -43,5 +44,6 @@ void cli_usage(FILE *fp)
 	      "\t-Z  allow descriptions that match no probe (yet)\n\n"
 	      "\texplain  show how each probe would be placed, and at what cost\n"
 	      "\tverify   compare the code of processes with their files\n"
-	      "\trepair   take away what a dyntrace that was killed left in processes\n", fp);
+	      "\trepair   take away what a dyntrace that was killed left in processes\n"
+	      "\trecord   write events to a trace; dump prints it, list-functions what a file has\n", fp);
 }

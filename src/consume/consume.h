@@ -15,6 +15,27 @@
 
 struct consume;
 
+/* A record of a target, as who keeps them gets it: nothing in it outlives the call. */
+struct consume_event {
+	uint64_t ns;         /* CLOCK_MONOTONIC */
+	uint32_t clause;
+	uint32_t site;       /* index; equal ones have equal names */
+	uint32_t proc, pid, tid, cpu;
+	const char *execname;
+	const char *prov, *mod, *func, *name; /* of the probe */
+	uint32_t fault;      /* enum wire_fault: the clause ended in it, there are no values */
+	uint64_t fault_value;
+	const uint8_t *payload;
+	uint32_t bytes;      /* of it */
+};
+/* Values of it, as the plan describes them. */
+int64_t consume_event_int(const struct consume_event *, const struct plan_val *);
+/* Bytes of a string, byte array or stack; never NULL. */
+const uint8_t *consume_event_bytes(const struct consume *, const struct consume_event *, const struct plan_val *,
+				   uint32_t *ret_cnt);
+
+const char *consume_fault_text(uint32_t fault); /* "invalid address" */
+
 struct consume_opts {
 	FILE *out;          /* owned by the caller */
 	FILE *errs;         /* messages; NULL: stderr. Owned by the caller. */
@@ -41,6 +62,9 @@ struct consume_opts {
 	void (*on_error)(void *arg, const struct wire_rec *, const struct wire_rec_error *);
 	/* setopt("quiet") and the like at run time; calls consume_set_opts(). */
 	int (*set_option)(void *arg, const char *name, const char *value /* NULL: none */, struct err *reterr);
+	/* Gets the records of targets, in the order of time, in place of what the plan says. 0, or an error that
+	 * ends consume_drain(). NULL: the plan counts. */
+	int (*on_event)(void *arg, const struct consume_event *, struct err *reterr);
 	void *arg;
 	/* -x bufpolicy, and the bytes it is about (of all threads; counted as DTrace does): the last
 	 * records are shown at the end, or the first until they are too many. */
@@ -70,6 +94,11 @@ uint64_t consume_clause_cost(const struct consume *, uint32_t clause);
 int consume_print_aggs(struct consume *, struct err *reterr);
 /* Losses that were not reported yet, as dtrace reports them; returns how many in all so far. */
 uint64_t consume_report_drops(struct consume *);
+
+/* How many losses were reported so far. */
+uint64_t consume_lost(const struct consume *);
+/* CLOCK_REALTIME less CLOCK_MONOTONIC when tracing began. */
+int64_t consume_real_offset_ns(const struct consume *);
 
 /* The thread of area @slot is gone and its ring is drained: keeps what its
  * area holds (aggregations, counts of losses), so that the area may be zeroed

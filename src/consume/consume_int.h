@@ -63,13 +63,13 @@ struct consume_slot {
 	bool folded;
 	uint32_t folded_tid, folded_incarnation;
 	const struct wire_rec *head; /* read, not yet performed */
-	uint64_t head_pos; /* reader.pos before it */
+	uint64_t head_pos, head_seen; /* reader.pos and seen before it */
 	uint64_t head_tsc;
 	uint32_t tid;
 	uint16_t cpu;    /* of its last record */
 	/* counts already reported */
 	uint64_t *drops; /* [clause_cnt] ring full, then [clause_cnt] errors */
-	uint64_t level_drops, agg_drops, dyn_drops, bad;
+	uint64_t level_drops, agg_drops, dyn_drops, bad, missed;
 };
 
 #define CANON_CNT 256 /* power of two: recently reduced addresses and strings */
@@ -199,6 +199,8 @@ int consume_spec_keep(struct consume *, const struct wire_rec *, uint64_t token,
 int consume_spec_end(struct consume *, uint64_t token, bool commit, struct err *reterr);
 /* Ends those whose end was before @mark though no record said so: its clause faulted. */
 int consume_spec_sweep(struct consume *, uint64_t mark, struct err *reterr);
+/* event.c: whether the record goes to opts.on_event; then *ret_rc is what that returned */
+bool consume_event_give(struct consume *, uint32_t slot, const struct wire_rec *, int *ret_rc, struct err *reterr);
 /* fault.c */
 void consume_fault_report(struct consume *, const struct wire_rec *);
 void consume_fault_library(struct consume *, const struct wire_rec *, const char *what);

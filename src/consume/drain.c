@@ -54,6 +54,7 @@ static bool slot_next(struct consume_slot *s)
 {
 	do {
 		s->head_pos = s->reader.pos;
+		s->head_seen = s->reader.seen;
 		s->head = ring_reader_next(&s->reader);
 	} while (s->head && s->head->type != WIRE_REC_DATA && s->head->type != WIRE_REC_ERROR);
 	if (s->head)
@@ -73,6 +74,8 @@ static void slot_open(struct consume *c, uint32_t i, struct wire_thread *thr)
 {
 	struct consume_slot *s = &c->slots[i];
 	ring_reader_init(&s->reader, &thr->ring, (const uint8_t *)thr + c->geo.geom.ring_off, c->geo.geom.ring_bytes);
+	s->reader.flight = c->geo.flight;
+	s->missed = 0;
 	s->tid = LOAD_RELAXED(&thr->tid);
 	s->live = true;
 	s->folded = false;
@@ -102,8 +105,10 @@ static void heads_return(struct consume *c)
 		struct consume_slot *s = &c->slots[i];
 		if (!s->live)
 			continue;
-		if (s->head)
+		if (s->head) {
 			s->reader.pos = s->head_pos;
+			s->reader.seen = s->head_seen;
+		}
 		s->head = NULL;
 		ring_reader_release(&s->reader);
 	}
@@ -155,6 +160,9 @@ static int copy_head(struct consume *c, const struct consume_slot *s)
 	}
 	memcpy(c->rec, s->head, bytes);
 	c->rec->bytes = bytes;
+	/* Of a flight recorder, the place may have been used again while it was copied. */
+	if (!ring_reader_intact(&s->reader))
+		c->rec->type = WIRE_REC_VOID;
 	return 0;
 }
 
@@ -164,7 +172,12 @@ static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
 	if (copy_head(c, s))
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	const struct wire_rec *rec = c->rec;
+	int rc = 0;
 	s->cpu = rec->cpu;
+	if (rec->type == WIRE_REC_VOID)
+		return 0;
+	if (c->opts.on_event && consume_event_give(c, slot, rec, &rc, reterr))
+		return rc;
 	if (rec->type == WIRE_REC_DATA)
 		return consume_act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
 	if (rec->type == WIRE_REC_ERROR)
@@ -236,7 +249,7 @@ int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 		return rc;
 	consume_report_drops(c);
 	memset(s->drops, 0, 2ul * c->geo.clause_cnt * sizeof(*s->drops));
-	s->level_drops = s->agg_drops = s->dyn_drops = s->bad = 0;
+	s->level_drops = s->agg_drops = s->dyn_drops = s->bad = s->missed = 0;
 	s->reader = (struct ring_reader){ 0 };
 	s->live = false;
 	s->folded = true;

@@ -88,12 +88,13 @@ static void report_thread(struct consume *c, struct consume_slot *s, const struc
 	n = grown(&s->reader.bad, &s->bad);
 	if (n)
 		say(c, n, "PRINCIPAL", "drop", where);
+	say_on_cpu(c, s, grown(&s->reader.missed, &s->missed), "PRINCIPAL", "overwritten record", NULL);
 }
 
 static void report_procs(struct consume *c)
 {
 	const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off);
-	for (uint32_t i = 0; i < WIRE_PROC_MAX; i++) {
+	for (uint32_t i = 0; i < c->geo.proc_cnt; i++) {
 		if (i > 1 && LOAD_RELAXED(&procs[i].state) == WIRE_PROC_FREE)
 			continue;
 		uint32_t n = LOAD_RELAXED(&procs[i].lost_threads);

@@ -23,6 +23,8 @@ static const char *const fault_text[WIRE_FAULT_CNT] = {
 	"bad stack", "invalid size", "index out of bounds", "library-level fault",
 };
 
+const char *consume_fault_text(uint32_t fault) { return fault_text[fault < WIRE_FAULT_CNT ? fault : 0]; }
+
 static void fault_value(const struct wire_rec_error *e, char *buf, size_t cap)
 {
 	buf[0] = 0;

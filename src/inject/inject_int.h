@@ -4,6 +4,8 @@
 
 #include "inject/inject.h"
 
+#include <sys/resource.h>
+
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
@@ -21,6 +23,7 @@ struct inject_remote {
 	bool active;
 	uint32_t idx;
 	uint64_t sigmask;
+	bool lost;             /* a call went wrong: nobody knows where it stands, until it is settled */
 	bool resend_stop;      /* a SIGSTOP came meanwhile */
 	uint64_t scratch;      /* a page mapped there; 0: none */
 };
@@ -73,5 +76,13 @@ void inject_abandon_undo(struct inject *);
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
+
+/* limits.c: where a call failed with @error because of the process's limit of descriptors, lifts it; then call again. */
+struct inject_limit {
+	bool lifted;
+	struct rlimit old;
+};
+void inject_limit_lift(struct inject *, int64_t error, struct inject_limit *ret);
+void inject_limit_restore(struct inject *, const struct inject_limit *);
 
 #endif

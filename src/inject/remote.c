@@ -212,7 +212,10 @@ int inject_syscall(struct inject *in, long nr, const uint64_t args[6], int64_t *
 	int r = in->remote.active ? 0 : remote_begin(in, reterr);
 	if (r)
 		return r;
-	return call_raw(in, nr, args, ret_value) ? inject_gone(in, reterr) : 0;
+	if (!in->remote.lost && !call_raw(in, nr, args, ret_value))
+		return 0;
+	in->remote.lost = true;
+	return inject_gone(in, reterr);
 }
 
 static int64_t call(struct inject *in, long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
@@ -233,7 +236,7 @@ int inject_settle(struct inject *in, struct err *reterr)
 	if (r->scratch)
 		call(in, SYS_munmap, r->scratch, INJECT_SCRATCH_BYTES, 0, 0, 0, 0, NULL);
 	r->scratch = 0;
-	r->active = false;
+	r->active = r->lost = false;
 	ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 	if (run_to(in, PTRACE_CONT, PTRACE_EVENT_STOP << 8))
 		return inject_gone(in, reterr);
@@ -333,22 +336,33 @@ static int pass_through(struct inject *in, const int32_t sv[2], int fd, int *ret
 	return receive_fd(in, sv[1], ret_fd, reterr);
 }
 
-int inject_pass_fd(struct inject *in, int fd, int *ret_fd, struct err *reterr)
+static int pass_fd(struct inject *in, int fd, int *ret_fd, struct inject_limit *l, struct err *reterr)
 {
 	int32_t sv[2];
-	int r = in->remote.active ? 0 : remote_begin(in, reterr);
-	r = r ? r : map_scratch(in, reterr);
-	if (r)
-		return r;
 	int64_t v = call(in, SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in->remote.scratch, 0, 0, reterr);
+	inject_limit_lift(in, v, l);
+	if (l->lifted)
+		v = call(in, SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in->remote.scratch, 0, 0, reterr);
 	if (v < 0)
 		return failed(in, "make a socket", v, reterr);
-	r = inject_read(in, in->remote.scratch, sv, sizeof(sv), reterr);
+	int r = inject_read(in, in->remote.scratch, sv, sizeof(sv), reterr);
 	if (r)
 		return r;
 	r = pass_through(in, sv, fd, ret_fd, reterr);
 	inject_close_fd(in, sv[0], NULL);
 	inject_close_fd(in, sv[1], NULL);
+	return r;
+}
+
+int inject_pass_fd(struct inject *in, int fd, int *ret_fd, struct err *reterr)
+{
+	struct inject_limit l;
+	int r = in->remote.active ? 0 : remote_begin(in, reterr);
+	r = r ? r : map_scratch(in, reterr);
+	if (r)
+		return r;
+	r = pass_fd(in, fd, ret_fd, &l, reterr);
+	inject_limit_restore(in, &l);
 	return r;
 }
 

@@ -162,3 +162,11 @@ uint64_t obj_module_gap(struct obj_proc *p, struct obj_module *mod, uint64_t add
 	}
 	return is_end && next != UINT64_MAX ? next - vaddr : 0;
 }
+
+uint32_t obj_module_build_id(struct obj_proc *p, struct obj_module *mod, uint8_t ret[OBJ_LINES_ID_MAX])
+{
+	struct obj_mod *m = obj_mod(mod);
+	if (!m->has_text && !obj_mod_image(p, m, &m->text, NULL))
+		m->has_text = true;
+	return m->has_text ? obj_img_build_id(&m->text, ret) : 0;
+}

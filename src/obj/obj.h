@@ -127,6 +127,23 @@ int obj_module_find(struct obj_proc *, struct obj_module *, const char *name, ui
 
 /* The 8-byte words of a section, pointers in them as vaddrs, malloc'ed; -ENOENT: the file has none of that name. */
 int obj_module_words(struct obj_proc *, struct obj_module *, const char *section, uint64_t **ret, uint64_t *ret_cnt);
+/* The module's build-id; its length, 0: it has none. */
+#define OBJ_LINES_ID_MAX 64
+uint32_t obj_module_build_id(struct obj_proc *, struct obj_module *, uint8_t ret[OBJ_LINES_ID_MAX]);
+
+/* Source lines of a file (with debug information, in it or apart). */
+struct obj_lines;
+struct obj_line {
+	const char *func; /* demangled; NULL: unknown. Strings live as long as the obj_lines. */
+	const char *file; /* NULL: unknown */
+	uint32_t line;
+	bool inlined;     /* into the next one */
+};
+int obj_lines_open(const char *path, struct obj_lines **ret); /* 0 or -errno */
+void obj_lines_close(struct obj_lines *); /* NULL is fine */
+uint32_t obj_lines_build_id(struct obj_lines *, uint8_t ret[OBJ_LINES_ID_MAX]);
+/* The function at @vaddr, as the file counts, and those it was inlined into; innermost first. How many, 0: nothing is known. */
+uint32_t obj_lines_at(struct obj_lines *, uint64_t vaddr, struct obj_line *ret, uint32_t cap);
 
 /* A place that the program itself declares a probe (USDT): a note of sys/sdt.h. */
 struct obj_usdt {

@@ -77,6 +77,40 @@ struct wire_rec *ring_reserve(struct wire_ring *r, uint8_t *data, uint64_t ring_
 	return rec;
 }
 
+/* Lets the oldest complete record go; false: there is none. */
+static bool forget_one(struct wire_ring *r, const uint8_t *data, uint64_t ring_bytes)
+{
+	uint64_t tail = LOAD_RELAXED(&r->tail);
+	if (tail >= LOAD_RELAXED(&r->published))
+		return false;
+	const struct wire_rec *rec = (const struct wire_rec *)(data + (tail & (ring_bytes - 1)));
+	uint64_t bytes = LOAD_RELAXED(&rec->bytes);
+	bool is_data = LOAD_RELAXED(&rec->type) == WIRE_REC_DATA;
+	if (bytes < 8)
+		return false;
+	/* A nested probe that came before this was here, too: then it has moved the tail. */
+	if (cas_local(&r->tail, &tail, tail + bytes) && is_data)
+		add_local(&r->forgotten, 1);
+	return true;
+}
+
+struct wire_rec *ring_reserve_over(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level,
+				   uint32_t bytes)
+{
+	for (;;) {
+		uint64_t head = LOAD_RELAXED(&r->head), need = pad_before(head, ring_bytes, bytes) + bytes;
+		if (head + need - LOAD_RELAXED(&r->tail) > ring_bytes) {
+			if (forget_one(r, data, ring_bytes))
+				continue;
+			close_level(r, level);
+			return NULL;
+		}
+		struct wire_rec *rec = ring_reserve(r, data, ring_bytes, level, bytes);
+		if (rec)
+			return rec;
+	}
+}
+
 void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, struct wire_rec *rec,
 		 uint32_t used_bytes)
 {
@@ -139,6 +173,7 @@ void ring_reader_init(struct ring_reader *rd, struct wire_ring *ring, const uint
 {
 	*rd = (struct ring_reader){ .ring = ring, .data = data, .ring_bytes = ring_bytes };
 	rd->pos = rd->end = LOAD_RELAXED(&ring->tail);
+	rd->seen = LOAD_RELAXED(&ring->forgotten);
 }
 
 static const struct wire_rec *bad_batch(struct ring_reader *rd)
@@ -148,32 +183,78 @@ static const struct wire_rec *bad_batch(struct ring_reader *rd)
 	return NULL;
 }
 
+/* A record's place is in use again. */
+static bool was_overwritten(const struct ring_reader *rd, uint64_t pos)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return rd->flight && LOAD_RELAXED(&rd->ring->tail) > pos;
+}
+
+/* On to the oldest record that is left. */
+static void catch_up(struct ring_reader *rd)
+{
+	uint64_t forgotten = LOAD_ACQUIRE(&rd->ring->forgotten), tail = LOAD_ACQUIRE(&rd->ring->tail);
+	if (tail <= rd->pos)
+		return;
+	rd->pos = tail;
+	rd->end = LOAD_ACQUIRE(&rd->ring->published);
+	if (rd->end < tail)
+		rd->end = tail;
+	if (forgotten > rd->seen) {
+		rd->missed += forgotten - rd->seen;
+		rd->seen = forgotten;
+	}
+}
+
+/* One step; false: it has to be made again. */
+static bool step(struct ring_reader *rd, const struct wire_rec **ret)
+{
+	uint64_t pos = rd->pos, off = pos & (rd->ring_bytes - 1);
+	uint64_t left = rd->end - pos, to_end = rd->ring_bytes - off;
+	const struct wire_rec *rec = (const struct wire_rec *)(rd->data + off);
+	uint64_t bytes = LOAD_RELAXED(&rec->bytes);
+	uint16_t type = LOAD_RELAXED(&rec->type);
+	*ret = NULL;
+	if (was_overwritten(rd, pos)) {
+		catch_up(rd);
+		return false;
+	}
+	bool is_rec = type != WIRE_REC_PAD && type != WIRE_REC_VOID;
+	if (bytes < 8 || bytes % 8 || bytes > left || bytes > to_end || (is_rec && bytes < sizeof(*rec))) {
+		bad_batch(rd);
+		return true;
+	}
+	rd->pos += bytes;
+	if (!is_rec)
+		return false;
+	rd->seen += type == WIRE_REC_DATA;
+	rd->rec_pos = pos;
+	rd->rec_bytes = (uint32_t)bytes;
+	*ret = rec;
+	return true;
+}
+
 const struct wire_rec *ring_reader_next(struct ring_reader *rd)
 {
+	const struct wire_rec *rec = NULL;
+	if (rd->flight)
+		catch_up(rd);
 	if (rd->pos == rd->end)
 		rd->end = LOAD_ACQUIRE(&rd->ring->published);
-	if (rd->end - rd->pos > rd->ring_bytes)
-		return bad_batch(rd);
-	while (rd->pos != rd->end) {
-		uint64_t off = rd->pos & (rd->ring_bytes - 1);
-		uint64_t left = rd->end - rd->pos, to_end = rd->ring_bytes - off;
-		const struct wire_rec *rec = (const struct wire_rec *)(rd->data + off);
-		uint64_t bytes = LOAD_RELAXED(&rec->bytes);
-		if (bytes < 8 || bytes % 8 || bytes > left || bytes > to_end)
+	if (rd->end - rd->pos > rd->ring_bytes) {
+		if (!was_overwritten(rd, rd->pos))
 			return bad_batch(rd);
-		rd->pos += bytes;
-		uint16_t type = LOAD_RELAXED(&rec->type);
-		if (type == WIRE_REC_PAD || type == WIRE_REC_VOID)
-			continue;
-		if (bytes < sizeof(*rec))
-			return bad_batch(rd);
-		rd->rec_bytes = (uint32_t)bytes;
-		return rec;
+		catch_up(rd);
 	}
-	return NULL;
+	while (rd->pos != rd->end && !step(rd, &rec))
+		;
+	return rec;
 }
+
+bool ring_reader_intact(const struct ring_reader *rd) { return !was_overwritten(rd, rd->rec_pos); }
 
 void ring_reader_release(struct ring_reader *rd)
 {
-	STORE_RELEASE(&rd->ring->tail, rd->pos);
+	if (!rd->flight)
+		STORE_RELEASE(&rd->ring->tail, rd->pos);
 }

@@ -22,6 +22,10 @@
  * bytes and type (DATA) are set, the rest is not. */
 struct wire_rec *ring_reserve(struct wire_ring *, uint8_t *data, uint64_t ring_bytes,
 			      uint32_t level, uint32_t bytes);
+/* The same of a flight recorder: where the ring is full, its oldest records go.  NULL: what is open or
+ * unpublished needs all of it.  The tail is the producer's then. */
+struct wire_rec *ring_reserve_over(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level,
+				   uint32_t bytes);
 /* Gives back what of the reservation is unused, if nothing was reserved after
  * it (else the record keeps its size), and publishes. */
 void ring_commit(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level,
@@ -39,12 +43,18 @@ struct ring_reader {
 	uint64_t pos;  /* next to read */
 	uint64_t end;  /* published when last looked */
 	uint32_t rec_bytes; /* of the record that _next gave, as they were checked: its header may change */
+	/* Of a flight recorder: what is read may be overwritten meanwhile. */
+	bool flight;
+	uint64_t rec_pos;      /* of the record that _next gave */
+	uint64_t seen, missed; /* records with data read; overwritten before they were */
 	uint64_t bad;  /* records whose header made no sense: the rest of that batch was skipped */
 };
 void ring_reader_init(struct ring_reader *, struct wire_ring *, const uint8_t *data, uint64_t ring_bytes);
 /* The next record (its length: rec_bytes), or NULL when all that is published has been read.  Valid until
  * ring_reader_release(). */
 const struct wire_rec *ring_reader_next(struct ring_reader *);
+/* Whether what was copied out of the record that _next gave is that record. */
+bool ring_reader_intact(const struct ring_reader *);
 /* Gives what was read back to the producer. */
 void ring_reader_release(struct ring_reader *);
 

@@ -16,7 +16,7 @@
 static struct wire_proc *claim(struct wire_shm *shm)
 {
 	struct wire_proc *procs = (struct wire_proc *)((uint8_t *)shm + shm->proc_off);
-	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++) {
+	for (uint32_t i = 1; i < shm->proc_cnt; i++) {
 		uint32_t free = WIRE_PROC_FREE;
 		if (LOAD_RELAXED(&procs[i].state) == WIRE_PROC_FREE &&
 		    __atomic_compare_exchange_n(&procs[i].state, &free, WIRE_PROC_CLAIM, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {

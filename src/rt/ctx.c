@@ -108,10 +108,24 @@ void rt_leave(struct rt_ctx *ctx)
 		rt_signals_raise(signals);
 }
 
+/* A flight recorder is always full: its consumer is told of each quarter. */
+static void ring_quarter(struct rt_ctx *ctx, struct wire_ring *ring)
+{
+	uint64_t quarter = (LOAD_RELAXED(&ring->head) & ~(ctx->shm->geom.ring_bytes / 4 - 1)) + 1;
+	if (ring->rung == quarter)
+		return;
+	ring->rung = quarter;
+	rt_ring_doorbell(ctx);
+}
+
 /* Once for each tail that a half full ring has: the consumer was told and has not read since. */
 static void ring_if_half_full(struct rt_ctx *ctx, struct wire_ring *ring)
 {
 	uint64_t tail = LOAD_RELAXED(&ring->tail);
+	if (UNLIKELY(ctx->shm->flight)) {
+		ring_quarter(ctx, ring);
+		return;
+	}
 	if (LIKELY(LOAD_RELAXED(&ring->head) - tail < ctx->shm->geom.ring_bytes / 2) || ring->rung == tail + 1)
 		return;
 	ring->rung = tail + 1;
@@ -121,7 +135,10 @@ static void ring_if_half_full(struct rt_ctx *ctx, struct wire_ring *ring)
 static struct wire_rec *reserve(struct rt_ctx *ctx, uint32_t bytes, uint16_t type)
 {
 	struct wire_ring *ring = &ctx->thr->ring;
-	struct wire_rec *rec = ring_reserve(ring, ring_of(ctx->shm, ctx->thr), ctx->shm->geom.ring_bytes, ctx->level, bytes);
+	uint8_t *data = ring_of(ctx->shm, ctx->thr);
+	uint64_t ring_bytes = ctx->shm->geom.ring_bytes;
+	struct wire_rec *rec = UNLIKELY(ctx->shm->flight) ? ring_reserve_over(ring, data, ring_bytes, ctx->level, bytes) :
+		ring_reserve(ring, data, ring_bytes, ctx->level, bytes);
 	ring_if_half_full(ctx, ring);
 	if (!rec)
 		return NULL;

@@ -91,7 +91,7 @@ static bool adopt(struct session *s, uint32_t i)
 
 uint32_t children_adopt(struct session *s)
 {
-	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++)
+	for (uint32_t i = 1; i < s->shm->proc_cnt; i++)
 		if (!s->targets[i] && LOAD_ACQUIRE(&proc_at(s, i)->state) == WIRE_PROC_LIVE && adopt(s, i))
 			return i;
 	return 0;
@@ -178,7 +178,7 @@ static bool has_threads(const struct session *s, uint32_t proc)
 /* Of one that has not been adopted: it will inherit. */
 static bool is_parent(const struct session *s, uint32_t proc)
 {
-	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++)
+	for (uint32_t i = 1; i < s->shm->proc_cnt; i++)
 		if (!s->targets[i] && proc_at(s, i)->state != WIRE_PROC_FREE && proc_at(s, i)->parent == proc)
 			return true;
 	return false;

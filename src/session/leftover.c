@@ -31,7 +31,7 @@ static uint64_t find_wipe(struct target *t, const struct obj_map *m)
 	struct wire_proc proc;
 	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC)
 		return 0;
-	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++)
+	for (uint32_t i = 1; i < shm.proc_cnt && i < WIRE_PROC_MAX; i++)
 		if (!target_read(t, m->start + shm.proc_off + i * sizeof(proc), &proc, offsetof(struct wire_proc, hash)) &&
 		    proc.shm_addr == m->start)
 			return proc.wipe_addr;

@@ -64,6 +64,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.dyn_max = s->opts.dyn_max;
 	in.alloca_bytes = s->opts.alloca_bytes;
 	in.spec_cnt = s->opts.spec_cnt;
+	in.proc_cnt = s->opts.follow && !s->opts.kernel ? WIRE_PROC_MAX : 0;
 	if (s->opts.kernel)
 		layout_kernel(s, &in);
 	return wire_layout(out, &in, reterr);
@@ -143,6 +144,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;
 	s->shm->spec_bytes = s->opts.spec_bytes;
+	s->shm->flight = s->opts.flight;
 	return own_area(s, reterr);
 }
 
@@ -293,7 +295,8 @@ pid_t session_pid(const struct session *s, uint32_t proc)
 void session_enable(struct session *s, bool on)
 {
 	for (uint32_t i = 1; i < s->target_cnt && on; i++)
-		guard_look(s->targets[i]); /* the guards were silent until now */
+		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
+			guard_look(s->targets[i]); /* the guards were silent until now */
 	STORE_RELEASE(&s->shm->armed, on);
 }
 
@@ -306,7 +309,7 @@ static bool has_ended(struct session *s, const struct wire_thread *t)
 	if (!target || target->gone) {
 		/* A child that has not been adopted yet lives. */
 		const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)s->shm + s->shm->proc_off);
-		return target || (proc && proc < WIRE_PROC_MAX && LOAD_ACQUIRE(&procs[proc].state) == WIRE_PROC_FREE);
+		return target || (proc && proc < s->shm->proc_cnt && LOAD_ACQUIRE(&procs[proc].state) == WIRE_PROC_FREE);
 	}
 	/* Who could not tell its number may run right now, in the very area that would be zeroed. */
 	return !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(target, t->tid);

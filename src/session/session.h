@@ -22,6 +22,7 @@ struct session_opts {
 	uint64_t alloca_bytes;  /* that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations at a time, and bytes of each */
 	uint64_t spec_bytes;
+	bool flight;            /* full rings overwrite their oldest records */
 	bool looks_only;        /* nothing will fire: the clock is not measured */
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;

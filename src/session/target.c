@@ -194,7 +194,7 @@ static void target_abort(struct target *t)
 static uint32_t take_index(struct session *s)
 {
 	struct wire_proc *procs = (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off);
-	for (uint32_t i = 1; i < WIRE_PROC_MAX; i++) {
+	for (uint32_t i = 1; i < s->shm->proc_cnt; i++) {
 		uint32_t free = WIRE_PROC_FREE;
 		if (!s->targets[i] && __atomic_compare_exchange_n(&procs[i].state, &free, WIRE_PROC_CLAIM, false,
 								  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -211,7 +211,7 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	if (!idx) {
 		free(t);
 		inject_detach(inj);
-		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %d", WIRE_PROC_MAX - 1);
+		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %u", (uint32_t)s->shm->proc_cnt - 1);
 	}
 	*t = (struct target){ .s = s, .proc = idx, .pid = inject_pid(inj), .is_child = is_child,
 			      .pidfd = -1, .memfd = -1, .inj = inj };

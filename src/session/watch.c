@@ -20,10 +20,10 @@ static uint64_t now_ns(void)
 int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
 	struct target *t = calloc(1, sizeof(*t));
-	if (!t || s->target_cnt >= WIRE_PROC_MAX) {
+	if (!t || s->target_cnt >= s->shm->proc_cnt) {
 		free(t);
 		inject_detach(inj);
-		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %d", WIRE_PROC_MAX - 1);
+		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %u", (uint32_t)s->shm->proc_cnt - 1);
 	}
 	*t = (struct target){ .s = s, .proc = s->target_cnt, .pid = pid, .is_child = inj != NULL, .is_watched = true,
 			      .memfd = -1, .inj = inj };

@@ -42,6 +42,7 @@ static int check_in(const struct wire_layout_in *in, struct err *reterr)
 		{ "context", in->ctx_bytes, 1u << 20 },
 		{ "scratchsize", in->alloca_bytes, 1u << 24 },
 		{ "nspec", in->spec_cnt, 1u << 20 },
+		{ "number of processes", in->proc_cnt, WIRE_PROC_MAX },
 	};
 	for (size_t i = 0; i < ARRAY_CNT(sizes); i++)
 		if (sizes[i].v > sizes[i].max)
@@ -86,7 +87,7 @@ static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_i
 static void layout_areas(struct wire_shm *out, const struct wire_layout_in *in)
 {
 	uint64_t pos = sizeof(struct wire_shm);
-	out->proc_off = take(&pos, sizeof(struct wire_proc) * WIRE_PROC_MAX, PAGE);
+	out->proc_off = take(&pos, sizeof(struct wire_proc) * out->proc_cnt, PAGE);
 	out->str_off = take(&pos, in->str_cap, PAGE);
 	out->site_off = take(&pos, (uint64_t)in->site_cap * sizeof(struct wire_site), PAGE);
 	out->global_off = take(&pos, in->global_bytes, PAGE);
@@ -121,6 +122,7 @@ int wire_layout(struct wire_shm *out, const struct wire_layout_in *in, struct er
 		.alloca_off = alloca_off(in),
 		.alloca_bytes = in->alloca_bytes,
 		.spec_cnt = in->spec_cnt,
+		.proc_cnt = in->proc_cnt ? in->proc_cnt : WIRE_PROC_USUAL,
 	};
 	layout_areas(&shm, in);
 	layout_thread(&shm.geom, in);

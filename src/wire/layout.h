@@ -27,6 +27,7 @@ struct wire_layout_in {
 	uint64_t unw_bytes;
 	uint64_t ring_bytes;    /* per thread; rounded up to a power of two, at least a page */
 	uint64_t agg_bytes;     /* per thread */
+	uint32_t proc_cnt;      /* 0: the usual number */
 	uint64_t ctx_bytes;     /* sizeof(struct rt_ctx) */
 	uint64_t alloca_bytes;  /* of one context: all that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations */

@@ -28,7 +28,8 @@
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
 #define WIRE_VERSION 4
 #define WIRE_PAGE 4096u
-#define WIRE_PROC_MAX 1024   /* traced processes in one session */
+#define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
+#define WIRE_PROC_USUAL 64
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
 #define WIRE_NONE UINT32_MAX
 #define WIRE_ANCESTOR_MAX 32 /* of a process, as far as progenyof() sees */
@@ -263,9 +264,10 @@ struct wire_ring {
 	uint64_t published; /* everything below is complete (producer) */
 	uint64_t open[WIRE_LEVEL_MAX]; /* position of the record that level i is writing; ~0: none;
 	                                * bit 0: head is being moved for it */
-	uint64_t rung;      /* tail + 1 when the doorbell was last rung because of this ring */
-	uint64_t pad;
-	uint64_t tail;      /* everything below was consumed (consumer) */
+	uint64_t rung;      /* tail + 1 when the doorbell was last rung because of this ring; of a flight
+	                     * recorder, the quarter that head was in */
+	uint64_t forgotten; /* of a flight recorder: records with data below tail (producer) */
+	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
 	uint64_t pad2[7];
 };
 
@@ -320,7 +322,7 @@ struct wire_shm {
 			uint32_t site_cap;
 			uint32_t site_cnt;   /* in use; counted in the controller's copy */
 			uint32_t tsc_shift;
-			uint64_t proc_off;   /* struct wire_proc[WIRE_PROC_MAX] */
+			uint64_t proc_off;   /* struct wire_proc[proc_cnt] */
 			uint64_t str_off, str_cap;
 			uint64_t str_bytes;  /* in use; counted in the controller's copy */
 			uint64_t site_off;
@@ -343,6 +345,8 @@ struct wire_shm {
 			/* limits below what the areas could hold; 0: none */
 			uint64_t dyn_max; /* dynamic variables */
 			uint64_t agg_max; /* entries of aggregations, of a thread */
+			uint64_t flight;  /* full rings overwrite their oldest records */
+			uint64_t proc_cnt; /* at most WIRE_PROC_MAX */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

@@ -220,7 +220,8 @@ static void target_memory(void)
 	INT("((char *)arg2)[17]", "110");
 	INT("*(unsigned int *)(arg2 + 4)", "4294967276");
 	STR("copyinstr(arg2 + 16)", "in memory");
-	STR("copyinstr(arg2 + 16, 3)", "in ");
+	STR("copyinstr(arg2 + 16, 4)", "in ");
+	STR("copyinstr(arg2 + 16, 3)", "in");
 	STR("stringof((char *)arg2 + 19)", "memory");
 	STR("(char *)arg2 + 19", "memory");
 	RUN("struct m { int i[4]; char text[32]; struct { unsigned low : 3, mid : 7; int neg : 5; } bits; };\n"

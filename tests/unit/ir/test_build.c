@@ -134,7 +134,7 @@ static void layout_has_room(void)
 	CHECK_EQ(in.scratch_bytes, 112);
 	struct wire_shm s;
 	CHECK_EQ(wire_layout(&s, &in, NULL), 0);
-	const uint64_t areas[][2] = { { 0, sizeof(s) }, { s.proc_off, sizeof(struct wire_proc) * WIRE_PROC_MAX },
+	const uint64_t areas[][2] = { { 0, sizeof(s) }, { s.proc_off, sizeof(struct wire_proc) * s.proc_cnt },
 		{ s.str_off, in.str_cap }, { s.site_off, 640 }, { s.global_off, 100 }, { s.dyn_off, 10000 }, { s.unw_off, 1 },
 		{ s.agg_desc_off, 3 * sizeof(struct wire_agg) }, { s.thread_off, 4 * s.geom.stride }, { s.bytes, 0 } };
 	for (size_t i = 1; i < ARRAY_CNT(areas); i++) {

@@ -295,7 +295,74 @@ static void nests_at_random(void)
 	}
 }
 
-TAP_MAIN(TEST(reads_what_was_written), TEST(goes_round), TEST(full_is_refused_and_recovers), TEST(commit_gives_back),
+static bool put_over(uint64_t tag, uint32_t payload)
+{
+	struct wire_rec *rec = ring_reserve_over(&ring, data, BYTES, 0, HEAD + payload);
+	if (rec)
+		commit(0, rec, tag);
+	return rec != NULL;
+}
+
+static void start_flight(void)
+{
+	start();
+	reader.flight = true;
+}
+
+static void flight_keeps_the_last(void)
+{
+	uint64_t last = 0, cnt = 0, t;
+	start_flight();
+	for (uint64_t i = 1; i <= 1000; i++)
+		CHECK(put_over(i, (uint32_t)(i % 7) * 8));
+	while ((t = get())) {
+		CHECK(!last || t == last + 1);
+		CHECK(ring_reader_intact(&reader));
+		last = t;
+		cnt++;
+	}
+	CHECK_EQ(last, 1000);
+	CHECK(cnt > 40);
+	CHECK_EQ(cnt + reader.missed, 1000);
+	CHECK_EQ(reader.bad, 0);
+}
+
+static void flight_tells_what_is_overwritten_under_the_reader(void)
+{
+	start_flight();
+	CHECK(put_over(1, 0) && put_over(2, 0));
+	CHECK_EQ(get(), 1);
+	CHECK(ring_reader_intact(&reader));
+	for (uint64_t i = 3; i < 400; i++)
+		CHECK(put_over(i, 0));
+	CHECK(!ring_reader_intact(&reader));
+	uint64_t next = get();
+	CHECK(next > 200 && next < 400);
+	CHECK_EQ(reader.missed, next - 2);
+	ring_reader_release(&reader);
+	CHECK(put_over(400, 0));
+}
+
+static void flight_spares_what_is_open(void)
+{
+	start_flight();
+	struct wire_rec *outer = ring_reserve_over(&ring, data, BYTES, 0, HEAD);
+	uint32_t cnt = 0;
+	while (cnt < 1000) {
+		struct wire_rec *rec = ring_reserve_over(&ring, data, BYTES, 1, HEAD);
+		if (!rec)
+			break;
+		commit(1, rec, ++cnt);
+	}
+	CHECK_EQ(cnt, BYTES / HEAD - 1);
+	commit(0, outer, 5000);
+	CHECK_EQ(get(), 5000);
+	CHECK_EQ(get(), 1);
+	CHECK(put_over(1001, 0));
+}
+
+TAP_MAIN(TEST(flight_keeps_the_last), TEST(flight_tells_what_is_overwritten_under_the_reader),
+	 TEST(flight_spares_what_is_open), TEST(reads_what_was_written), TEST(goes_round), TEST(full_is_refused_and_recovers), TEST(commit_gives_back),
 	 TEST(keeps_its_size_when_something_follows), TEST(outer_holds_back_inner), TEST(refused_level_publishes_for_others),
 	 TEST(abandoned_record_is_skipped), TEST(abandoned_behind_padding), TEST(abandoned_in_the_middle),
 	 TEST(reader_trusts_nothing), TEST(nests_at_random))

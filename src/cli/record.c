@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* Records now: events of the targets go to a trace on disk. */
+#include "cli/record_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHOW_NS 250000000ull /* between two progress lines */
+
+/* ---- classes ---- */
+
+static enum export_type planned_type(const struct plan_val *v)
+{
+	if (v->kind == PLAN_STR || v->kind >= PLAN_PROBEPROV)
+		return EXPORT_STR;
+	if (v->kind != PLAN_INT)
+		return EXPORT_HEX;
+	int t = v->size == 1 ? EXPORT_U8 : v->size == 2 ? EXPORT_U16 : v->size == 4 ? EXPORT_U32 : EXPORT_U64;
+	return (enum export_type)(v->is_signed ? t - EXPORT_U8 + EXPORT_I8 : t);
+}
+
+/* What the compiler made of expressions. */
+static int take_types(struct cli *cli)
+{
+	struct cli_record *r = cli->args.record;
+	for (uint32_t i = 0; i < r->clause_cnt; i++) {
+		const struct plan_clause *pc = &cli->prog.plan.clauses[i];
+		for (uint32_t k = 0; k < r->clauses[i].cnt; k++) {
+			if (k >= pc->act_cnt || !pc->acts[k].val_cnt) {
+				cli_error("%s: what is recorded must be a value", r->clauses[i].fields[k].name);
+				return CLI_ERROR;
+			}
+			if (r->clauses[i].fields[k].by_plan)
+				r->clauses[i].fields[k].type = planned_type(&pc->acts[k].vals[0]);
+		}
+	}
+	r->vals = calloc(r->fields_max + 2ul, sizeof(*r->vals));
+	return r->vals ? CLI_OK : CLI_ERROR;
+}
+
+static uint32_t hash(const char *s)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * 16777619u;
+	return h;
+}
+
+static struct record_name *name_slot(struct record_name *v, uint32_t cap, const char *key)
+{
+	uint32_t i = hash(key) & (cap - 1);
+	while (v[i].key && strcmp(v[i].key, key))
+		i = (i + 1) & (cap - 1);
+	return &v[i];
+}
+
+static bool names_grow(struct cli_record *r)
+{
+	uint32_t cap = r->name_cap ? r->name_cap * 2 : 256;
+	struct record_name *v = calloc(cap, sizeof(*v));
+	if (!v)
+		return false;
+	for (uint32_t i = 0; i < r->name_cap; i++)
+		if (r->names[i].key)
+			*name_slot(v, cap, r->names[i].key) = r->names[i];
+	free(r->names);
+	r->names = v;
+	r->name_cap = cap;
+	return true;
+}
+
+/* The provider without the number of a process. */
+static size_t provider_len(const char *prov)
+{
+	size_t n = strlen(prov);
+	while (n > 1 && prov[n - 1] >= '0' && prov[n - 1] <= '9')
+		n--;
+	return n;
+}
+
+static int make_class(struct cli_record *r, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
+{
+	static const struct export_field fault_fields[] = { { "fault", EXPORT_STR }, { "address", EXPORT_HEX } };
+	const struct record_clause *rc = &r->clauses[ev->clause];
+	struct export_field *fields = calloc(rc->cnt + 1ul, sizeof(*fields));
+	char prov[128];
+	if (!fields)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < rc->cnt; i++)
+		fields[i] = (struct export_field){ rc->fields[i].name, rc->fields[i].type };
+	snprintf(prov, sizeof(prov), "%.*s", (int)provider_len(ev->prov), ev->prov);
+	struct export_class c = { prov, ev->mod, ev->func, ev->name, fault ? fault_fields : fields, fault ? 2 : rc->cnt };
+	int res = export_writer_class(r->writer, &c, ret, reterr);
+	free(fields);
+	return res;
+}
+
+/* Sites of one probe in several processes share a class. */
+static int named_class(struct cli_record *r, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
+{
+	char *key;
+	if (r->name_cnt * 2 >= r->name_cap && !names_grow(r))
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	if (asprintf(&key, "%d %u %.*s:%s:%s:%s", fault, ev->clause, (int)provider_len(ev->prov), ev->prov, ev->mod, ev->func,
+		     ev->name) < 0)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	struct record_name *n = name_slot(r->names, r->name_cap, key);
+	int rc = n->key ? 0 : make_class(r, ev, fault, &n->id, reterr);
+	if (!rc && !n->key) {
+		n->key = key;
+		r->name_cnt++;
+		key = NULL;
+	}
+	free(key);
+	if (!rc)
+		*ret = n->id;
+	return rc;
+}
+
+static int class_of(struct cli_record *r, const struct consume_event *ev, uint32_t *ret, struct err *reterr)
+{
+	struct record_hit *h = &r->hits[(ev->site * 7 + ev->clause) & (RECORD_HITS - 1)];
+	if (ev->fault)
+		return named_class(r, ev, true, ret, reterr);
+	if (h->used && h->site == ev->site && h->clause == ev->clause) {
+		*ret = h->id;
+		return 0;
+	}
+	int rc = named_class(r, ev, false, ret, reterr);
+	if (!rc)
+		*h = (struct record_hit){ ev->site, ev->clause, *ret, true };
+	return rc;
+}
+
+/* ---- events ---- */
+
+static void fill_fault(struct cli_record *r, const struct consume_event *ev)
+{
+	const char *text = consume_fault_text(ev->fault);
+	r->vals[0] = (struct export_value){ .data = (const uint8_t *)text, .bytes = (uint32_t)strlen(text) };
+	r->vals[1] = (struct export_value){ .i = (int64_t)ev->fault_value };
+}
+
+static void fill_value(struct cli *cli, const struct consume_event *ev, const struct record_field *f,
+		       const struct plan_val *v, struct export_value *ret)
+{
+	*ret = (struct export_value){ 0 };
+	if (f->type == EXPORT_STR || f->type == EXPORT_STACK) {
+		ret->data = consume_event_bytes(cli->consume, ev, v, &ret->bytes);
+		return;
+	}
+	int64_t i = consume_event_int(ev, v);
+	float low;
+	memcpy(&low, &i, sizeof(low));
+	if (f->type == EXPORT_F32)
+		ret->d = (double)low;
+	else
+		ret->i = i; /* a double's bits are its bits */
+}
+
+int cli_record_event(void *arg, const struct consume_event *ev, struct err *reterr)
+{
+	struct cli *cli = arg;
+	struct cli_record *r = cli->args.record;
+	uint32_t id = 0;
+	if (ev->clause >= r->clause_cnt)
+		return 0;
+	int rc = class_of(r, ev, &id, reterr);
+	const struct record_clause *c = &r->clauses[ev->clause];
+	if (ev->fault)
+		fill_fault(r, ev);
+	for (uint32_t i = 0; i < c->cnt && !ev->fault; i++)
+		fill_value(cli, ev, &c->fields[i], &cli->prog.plan.clauses[ev->clause].acts[i].vals[0], &r->vals[i]);
+	struct export_event e = { .ns = ev->ns, .class_id = id, .cpu = ev->cpu, .pid = ev->pid, .tid = ev->tid,
+				  .comm = ev->execname, .vals = r->vals };
+	return rc ? rc : export_writer_event(r->writer, &e, reterr);
+}
+
+/* ---- a run ---- */
+
+static char *describe(const struct cli *cli)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *fp = open_memstream(&text, &bytes);
+	if (!fp)
+		return NULL;
+	fputs("record", fp);
+	for (uint32_t i = 0; i < cli->args.record->probe_cnt; i++)
+		fprintf(fp, " %s", cli->args.record->probes[i]);
+	return fclose(fp) ? NULL : text;
+}
+
+int cli_record_modules(struct cli *cli, uint32_t proc)
+{
+	struct cli_record *r = cli->args.record;
+	struct err e;
+	for (uint32_t i = 0; r->writer && i < cli->target_cnt; i++) {
+		const struct cli_target *t = &cli->targets[i];
+		if ((proc && t->proc != proc) || !t->obj || t->gone)
+			continue;
+		if (export_writer_modules(r->writer, (uint32_t)t->pid, t->obj, &e)) {
+			cli_error("%s", e.msg);
+			return CLI_ERROR;
+		}
+	}
+	return CLI_OK;
+}
+
+int cli_record_begin(struct cli *cli)
+{
+	struct cli_record *r = cli->args.record;
+	char *what = describe(cli);
+	struct err e;
+	struct export_writer_opts o = { .dir = r->dir, .ring_bytes = r->ring_bytes, .command = what,
+					.real_offset_ns = consume_real_offset_ns(cli->consume) };
+	int rc = export_writer_create(&o, &r->writer, &e);
+	free(what);
+	if (rc) {
+		cli_error("%s", e.msg);
+		return CLI_ERROR;
+	}
+	r->start_ns = cli_now_ns();
+	r->shown = isatty(STDERR_FILENO);
+	return cli_record_modules(cli, 0);
+}
+
+/* What the kernel's side writes is never overwritten there. */
+bool cli_record_is_flight(const struct cli *cli)
+{
+	return cli->args.record && cli->args.record->ring_bytes && !cli->has_kernel;
+}
+
+int cli_record_go(struct cli *cli)
+{
+	struct err e;
+	if (!export_writer_ready(cli->args.record->writer, &e))
+		return CLI_OK;
+	cli_error("%s", e.msg);
+	return CLI_ERROR;
+}
+
+static void show(struct cli *cli, uint64_t now)
+{
+	struct cli_record *r = cli->args.record;
+	char of[32] = "";
+	if (r->duration_ns)
+		snprintf(of, sizeof(of), " of %.4g", (double)r->duration_ns / 1e9);
+	fprintf(stderr, "\r%s: %.0f%s s, %llu events, %.1f MB in %s, %llu lost\033[K", cli_name,
+		(double)(now - r->start_ns) / 1e9, of, (unsigned long long)export_writer_events(r->writer),
+		(double)export_writer_bytes(r->writer) / 1e6, r->dir, (unsigned long long)consume_lost(cli->consume));
+	r->shown_ns = now;
+}
+
+void cli_record_progress(struct cli *cli)
+{
+	struct cli_record *r = cli->args.record;
+	uint64_t now = cli_now_ns();
+	export_writer_lost(r->writer, consume_lost(cli->consume));
+	if (r->shown && now >= r->shown_ns + SHOW_NS)
+		show(cli, now);
+}
+
+int cli_record_finish(struct cli *cli, int rc)
+{
+	struct cli_record *r = cli->args.record;
+	struct err e;
+	consume_report_drops(cli->consume);
+	export_writer_lost(r->writer, consume_lost(cli->consume));
+	if (r->shown)
+		fputs("\r\033[K", stderr);
+	if (export_writer_frames(r->writer, &e) && !rc) {
+		cli_error("%s", e.msg);
+		rc = CLI_ERROR;
+	}
+	cli_hint("%s: %llu events%s, %llu lost", r->dir, (unsigned long long)export_writer_events(r->writer),
+		 r->ring_bytes ? " seen, the last of them kept" : "", (unsigned long long)consume_lost(cli->consume));
+	export_writer_close(r->writer);
+	r->writer = NULL;
+	return rc;
+}
+
+static int show_d(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->args.src_cnt; i++)
+		fputs(cli->args.srcs[i].text, stdout);
+	return CLI_OK;
+}
+
+/* A description must be found in one of the processes, not in all of them. */
+int cli_record_check(struct cli *cli)
+{
+	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {
+		uint64_t cnt = 0;
+		for (uint32_t i = 0; i < cli->match_cnt; i++)
+			cnt += cli->matches[i].src == s ? cli->matches[i].cnt : 0;
+		if (cnt)
+			continue;
+		cli_error("%s: none of the processes has such a probe", cli->args.srcs[s].arg);
+		return CLI_ERROR;
+	}
+	return CLI_OK;
+}
+
+int cli_verb_record(struct cli *cli)
+{
+	if (cli_targets_open(cli) || cli_record_build(cli))
+		return CLI_ERROR;
+	if (cli->args.record->show_d)
+		return show_d(cli);
+	/* Not every process has every function. */
+	if (cli->target_cnt > 1)
+		cli->args.opts.zdefs = 1;
+	if (cli_compile(cli) || take_types(cli))
+		return CLI_ERROR;
+	return cli_trace_compiled(cli);
+}

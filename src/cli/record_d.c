@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The D program of a recording: a source for each PROBE, and one for its end. */
+#include "cli/record_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int add_source(struct cli *cli, const char *arg, char *text)
+{
+	struct cli_args *a = &cli->args;
+	struct cli_source *s = realloc(a->srcs, (a->src_cnt + 1) * sizeof(*s));
+	if (!s || !text) {
+		cli_error("out of memory");
+		free(text);
+		return CLI_ERROR;
+	}
+	a->srcs = s;
+	s[a->src_cnt] = (struct cli_source){ .kind = D_SRC_NAME, .arg = strdup(arg), .name = strdup(arg), .text = text };
+	return s[a->src_cnt++].arg ? CLI_OK : CLI_ERROR;
+}
+
+static struct record_clause *add_clause(struct cli_record *r)
+{
+	struct record_clause *v = realloc(r->clauses, (r->clause_cnt + 1ul) * sizeof(*v));
+	if (!v)
+		return NULL;
+	r->clauses = v;
+	v[r->clause_cnt] = (struct record_clause){ 0 };
+	return &v[r->clause_cnt++];
+}
+
+/* The provider for one process: $target is its number. False: it is none of that process. */
+static bool put_provider(FILE *fp, const char *prov, pid_t pid)
+{
+	const char *at = strstr(prov, "$target");
+	char own[24];
+	snprintf(own, sizeof(own), "pid%d", (int)pid);
+	if (at)
+		fprintf(fp, "%.*s%d%s", (int)(at - prov), prov, (int)pid, at + 7);
+	else if (!strcmp(prov, "pid"))
+		fprintf(fp, "pid%d", (int)pid);
+	else if (!strncmp(prov, "pid", 3) && strcmp(prov, own))
+		return false;
+	else
+		fprintf(fp, "%s", prov);
+	return true;
+}
+
+static bool is_per_target(const char *prov) { return strstr(prov, "$target") || !strncmp(prov, "pid", 3); }
+
+/* "prov:mod:func:name" for all targets, commas between them; @stmts in braces */
+static char *clause_text(struct cli *cli, const struct record_probe *p, const char *name, const char *stmts)
+{
+	char *text = NULL;
+	size_t bytes;
+	uint32_t cnt = 0;
+	const char *quote = strpbrk(p->func, ":() <>,") ? "\"" : ""; /* C++ */
+	FILE *fp = open_memstream(&text, &bytes);
+	if (!fp)
+		return NULL;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		char *one = NULL;
+		size_t n;
+		FILE *prov = open_memstream(&one, &n);
+		bool ok = prov && put_provider(prov, p->prov, cli->targets[i].pid);
+		if (prov)
+			fclose(prov);
+		if (ok && (!cnt || is_per_target(p->prov)))
+			fprintf(fp, "%s%s:%s:%s%s%s:%s", cnt++ ? ",\n" : "", one, p->mod, quote, p->func, quote, name);
+		free(one);
+	}
+	fprintf(fp, "\n{\n%s}\n", stmts);
+	if (!fclose(fp) && cnt)
+		return text;
+	free(text);
+	if (!cnt)
+		cli_error("%s names a process that is not recorded", p->prov);
+	return NULL;
+}
+
+static int build_clause(struct cli *cli, const char *arg, const struct record_probe *p, const char *name)
+{
+	struct cli_record *r = cli->args.record;
+	struct record_clause *c = add_clause(r);
+	char *stmts = NULL;
+	size_t bytes;
+	FILE *fp = c ? open_memstream(&stmts, &bytes) : NULL;
+	if (!fp)
+		return CLI_ERROR;
+	int rc = cli_record_fields(cli, p, name, c, fp);
+	/* A clause with nothing in it still says that the probe fired. */
+	if (!c->cnt)
+		fputs("\ttrace(0);\n", fp);
+	fclose(fp);
+	if (c->cnt > r->fields_max)
+		r->fields_max = c->cnt;
+	char *text = rc ? NULL : clause_text(cli, p, name, stmts);
+	free(stmts);
+	return text ? add_source(cli, arg, text) : CLI_ERROR;
+}
+
+static int build_one(struct cli *cli, const char *arg, const struct record_probe *p)
+{
+	int rc = build_clause(cli, arg, p, p->both ? "entry" : p->name);
+	return rc || !p->both ? rc : build_clause(cli, arg, p, "return");
+}
+
+static int build_probe(struct cli *cli, const char *arg)
+{
+	struct record_probe p;
+	struct record_funcs funcs = { 0 };
+	int rc = cli_record_probe_parse(arg, &p);
+	if (!rc && !cli_record_expand(cli, &p, &funcs))
+		rc = build_one(cli, arg, &p);
+	for (uint32_t i = 0; i < funcs.cnt && !rc; i++) {
+		struct record_probe one = p;
+		one.mod = funcs.v[i].mod;
+		one.func = funcs.v[i].func;
+		rc = build_one(cli, arg, &one);
+	}
+	cli_record_funcs_free(&funcs);
+	free(p.text);
+	return rc;
+}
+
+int cli_record_build(struct cli *cli)
+{
+	struct cli_record *r = cli->args.record;
+	int rc = CLI_OK;
+	for (uint32_t i = 0; i < r->probe_cnt && !rc; i++)
+		rc = build_probe(cli, r->probes[i]);
+	if (rc || !r->duration_ns)
+		return rc;
+	char *text = NULL;
+	if (asprintf(&text, "tick-%lluus\n{\n\texit(0);\n}\n", (unsigned long long)(r->duration_ns / 1000 ? r->duration_ns / 1000 : 1)) < 0)
+		text = NULL;
+	return add_source(cli, "-d", text);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The verbs record and dump.
+ *
+ *   PROBE... --record_d--> D sources --(as any script)--> armed --consume--> cli_record_event --export--> DIR
+ */
+#ifndef CLI_RECORD_INT_H
+#define CLI_RECORD_INT_H
+
+#include "cli/cli_int.h"
+#include "export/export.h"
+
+/* What a clause that was built records, in the order of its statements. */
+struct record_clause {
+	struct record_field {
+		char *name;       /* owned */
+		enum export_type type;
+		bool by_plan;     /* the type is what the compiler made of the expression */
+		bool is_text;     /* a statement trace(...); false: ustack() */
+	} *fields;
+	uint32_t cnt, cap;
+};
+struct record_name {         /* classes that exist */
+	char *key;               /* owned; NULL: empty */
+	uint32_t id;
+};
+
+#define RECORD_HITS 1024 /* power of two */
+struct cli_record {
+	/* as asked for */
+	char *dir;               /* owned */
+	const char **probes;     /* owned; the texts are argv's */
+	uint32_t probe_cnt;
+	uint64_t duration_ns;    /* 0: until it is ended */
+	uint64_t ring_bytes;
+	bool stacks, show_d;
+	/* as built */
+	struct record_clause *clauses;
+	uint32_t clause_cnt;
+	uint32_t fields_max;
+	/* as it runs */
+	struct export_writer *writer;
+	struct record_name *names; /* a hash */
+	uint32_t name_cnt, name_cap;
+	struct record_hit {      /* a cache: classes of places that were hit */
+		uint32_t site, clause, id;
+		bool used;
+	} hits[RECORD_HITS];
+	struct export_value *vals;
+	uint64_t start_ns, shown_ns;
+	bool shown;
+};
+
+/* record_args.c: CLI_OK, or a status after a message */
+int cli_record_parse(struct cli_args *, int argc, char **argv);
+void cli_record_free(struct cli_record *); /* NULL is fine */
+/* record_d.c: adds the sources of all PROBEs */
+int cli_record_build(struct cli *);
+/* record_probe.c: "DESC [NAME=EXPR...]" */
+struct record_probe {
+	char *prov, *mod, *func, *name; /* into text */
+	bool both;               /* entry and return */
+	char *fields[64];        /* "NAME=EXPR" */
+	uint32_t field_cnt;
+	char *text;              /* owned */
+};
+int cli_record_probe_parse(const char *arg, struct record_probe *ret);
+/* record_glob.c */
+struct record_funcs {
+	struct record_func {
+		char *mod, *func; /* owned */
+	} *v;
+	uint32_t cnt;
+};
+/* The functions that @r means, where it is a glob and they can be told one by one; else false. */
+bool cli_record_expand(struct cli *, const struct record_probe *r, struct record_funcs *ret);
+void cli_record_funcs_free(struct record_funcs *);
+/* record_fields.c: the statements of one clause */
+int cli_record_fields(struct cli *, const struct record_probe *, const char *name, struct record_clause *, FILE *d);
+
+/* replay.c */
+int cli_replay_main(int argc, char **argv);
+/* functions.c: dyntrace list-functions FILE */
+int cli_functions_main(int argc, char **argv);
+
+#endif

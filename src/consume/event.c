@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* Records for who keeps them instead of printing them. */
+#include "consume/consume_int.h"
+
+#include <string.h>
+
+static uint64_t tsc_to_ns(const struct consume *c, uint64_t tsc)
+{
+	__int128 d = (int64_t)(tsc - c->geo.tsc_base);
+	return c->geo.ns_base + (uint64_t)((d * (int64_t)c->geo.tsc_mult) >> (c->geo.tsc_shift & 63));
+}
+
+uint64_t consume_lost(const struct consume *c) { return c->total_drops; }
+
+int64_t consume_real_offset_ns(const struct consume *c)
+{
+	return (int64_t)(c->geo.wall_base - c->geo.ns_base);
+}
+
+static void fill_proc(const struct consume *c, uint32_t slot, struct consume_event *ev)
+{
+	const struct wire_thread *thr = consume_thread(c, slot);
+	uint32_t proc = LOAD_RELAXED(&thr->proc);
+	ev->proc = proc < WIRE_PROC_MAX ? proc : 0;
+	const struct wire_proc *p = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off) + ev->proc;
+	ev->pid = LOAD_RELAXED(&p->pid);
+	ev->tid = LOAD_RELAXED(&thr->tid) & ~WIRE_TID_MADE_UP;
+	ev->execname = consume_site_str(c, LOAD_RELAXED(&p->execname), NULL);
+}
+
+static void fill_fault(struct consume_event *ev, const struct wire_rec *rec)
+{
+	struct wire_rec_error e = { .fault = WIRE_FAULT_ILLOP };
+	if (rec->bytes >= sizeof(*rec) + sizeof(e))
+		memcpy(&e, rec->payload, sizeof(e));
+	ev->fault = e.fault ? e.fault : WIRE_FAULT_ILLOP;
+	ev->fault_value = e.value;
+}
+
+bool consume_event_give(struct consume *c, uint32_t slot, const struct wire_rec *rec, int *ret_rc, struct err *reterr)
+{
+	const struct wire_site *site = consume_site_at(c, rec->site);
+	if (site->kind == WIRE_SITE_TOOL || rec->clause >= c->plan->clause_cnt)
+		return false;
+	struct consume_event ev = {
+		.ns = tsc_to_ns(c, rec->tsc), .clause = rec->clause, .site = rec->site, .cpu = rec->cpu,
+		.prov = consume_site_str(c, site->prov, NULL), .mod = consume_site_str(c, site->mod, NULL),
+		.func = consume_site_str(c, site->func, NULL), .name = consume_site_str(c, site->name, NULL),
+		.payload = rec->payload, .bytes = rec->bytes - (uint32_t)sizeof(*rec),
+	};
+	fill_proc(c, slot, &ev);
+	if (rec->type == WIRE_REC_ERROR)
+		fill_fault(&ev, rec);
+	*ret_rc = c->opts.on_event(c->opts.arg, &ev, reterr);
+	return true;
+}
+
+int64_t consume_event_int(const struct consume_event *ev, const struct plan_val *v)
+{
+	struct datum_src src = { .data = ev->payload, .bytes = ev->bytes, .proc = ev->proc };
+	return consume_val_int(v, &src);
+}
+
+const uint8_t *consume_event_bytes(const struct consume *c, const struct consume_event *ev, const struct plan_val *v,
+				   uint32_t *ret_cnt)
+{
+	struct datum_src src = { .data = ev->payload, .bytes = ev->bytes, .proc = ev->proc };
+	return consume_val_bytes(c, v, &src, ret_cnt);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * export: traces on disk (ADR 15) and the forms in which others read them.
+ *
+ *   DIR/metadata        CTF 1.8: what the events look like
+ *   DIR/cpuN            the events of a CPU: packets, as large as their header says
+ *   DIR/cpuN_SEQ        the same, a packet a file, where only the last ones are kept
+ *   DIR/dyntrace/       what CTF has no place for:
+ *     lock              locked by who records
+ *     ready             is there once events can come
+ *     modules           what was mapped where in which process, with build-ids
+ *     symbols/ID        functions of a module
+ *     frames            functions, files and lines of the addresses in stacks
+ *
+ * A trace is whole at any moment: events are stored in mapped files, and a
+ * packet's header counts them after they are there.
+ */
+#ifndef EXPORT_EXPORT_H
+#define EXPORT_EXPORT_H
+
+#include "obj/obj.h"
+
+#include <stdio.h>
+
+enum export_type {
+	EXPORT_I8, EXPORT_I16, EXPORT_I32, EXPORT_I64, EXPORT_U8, EXPORT_U16, EXPORT_U32, EXPORT_U64,
+	EXPORT_HEX,   /* 64 bits, an address or the like */
+	EXPORT_F32, EXPORT_F64,
+	EXPORT_STR,
+	EXPORT_STACK, /* addresses, innermost first; at most one a class, its last field */
+	EXPORT_TYPE_CNT
+};
+struct export_field {
+	const char *name; /* a C identifier */
+	enum export_type type;
+};
+struct export_class {
+	const char *prov, *mod, *func, *name; /* the provider without a process's number */
+	const struct export_field *fields;
+	uint32_t field_cnt;
+};
+struct export_value {
+	union {
+		int64_t i;   /* integers */
+		double d;
+	};
+	const uint8_t *data; /* of strings (a NUL ends them early) and stacks (uint64_t each) */
+	uint32_t bytes;
+};
+struct export_event {
+	uint64_t ns;     /* CLOCK_MONOTONIC */
+	uint32_t class_id;
+	uint32_t cpu, pid, tid;
+	const char *comm;
+	const struct export_value *vals; /* as many as the class has fields */
+};
+
+/* ---- writing ---- */
+
+struct export_writer;
+struct export_writer_opts {
+	const char *dir;          /* is made; must not hold anything yet */
+	int64_t real_offset_ns;   /* CLOCK_REALTIME less CLOCK_MONOTONIC */
+	uint64_t ring_bytes;      /* keep only the last events, as many as fit; 0: all */
+	const char *command;      /* what is recorded, for people */
+};
+int export_writer_create(const struct export_writer_opts *, struct export_writer **ret, struct err *reterr);
+int export_writer_class(struct export_writer *, const struct export_class *, uint32_t *ret_id, struct err *reterr);
+/* On an error what was written stays readable; the event is lost. */
+int export_writer_event(struct export_writer *, const struct export_event *, struct err *reterr);
+/* What is to be recorded is in place: DIR/dyntrace/ready appears. */
+int export_writer_ready(struct export_writer *, struct err *reterr);
+/* How many events were lost so far. */
+void export_writer_lost(struct export_writer *, uint64_t total);
+uint64_t export_writer_events(const struct export_writer *);
+uint64_t export_writer_bytes(const struct export_writer *); /* on disk */
+/* Notes the modules of process @pid that are new since last time, with their symbols. */
+int export_writer_modules(struct export_writer *, uint32_t pid, struct obj_proc *, struct err *reterr);
+/* Notes files and lines of all addresses that were in stacks. */
+int export_writer_frames(struct export_writer *, struct err *reterr);
+/* Ends the trace and frees. NULL is fine. */
+void export_writer_close(struct export_writer *);
+
+/* ---- reading ---- */
+
+struct export_trace;
+/* A trace that record made; others are refused. */
+int export_trace_open(const char *dir, struct export_trace **ret, struct err *reterr);
+void export_trace_close(struct export_trace *); /* NULL is fine */
+const struct export_class *export_trace_class(const struct export_trace *, uint32_t id); /* NULL: none */
+int64_t export_trace_real_offset_ns(const struct export_trace *);
+/* The next event of all CPUs by time. 1, 0: none (yet), or -errno. What *ret points to lasts until the next call. */
+int export_trace_next(struct export_trace *, struct export_event *ret, struct err *reterr);
+/* Looks for what came since: classes, packets. */
+int export_trace_refresh(struct export_trace *, struct err *reterr);
+/* Somebody records into it now. */
+bool export_trace_is_live(const struct export_trace *);
+uint64_t export_trace_lost(const struct export_trace *);
+/* What the damaged end of a file cost: bytes that no packet's header accounts for. */
+uint64_t export_trace_damaged(const struct export_trace *);
+
+struct export_frame {
+	uint64_t addr;
+	const char *module;   /* path; NULL: not in any */
+	const char *func;     /* demangled; NULL: unknown */
+	uint64_t off;         /* in it, or in the module */
+	const char *file;     /* NULL: unknown */
+	uint32_t line;
+	bool inlined;         /* into the next one */
+};
+#define EXPORT_FRAMES_MAX 32 /* of one address, inlined ones included */
+/* Of an address at that time; innermost first. @is_ret: it is where a call returns to. Returns how many (at least 1). */
+uint32_t export_trace_frames(struct export_trace *, uint32_t pid, uint64_t ns, uint64_t addr, bool is_ret,
+			     struct export_frame ret[EXPORT_FRAMES_MAX]);
+
+/* ---- forms ---- */
+
+struct export_printer;
+enum export_form { EXPORT_TEXT, EXPORT_JSON, EXPORT_FOLDED, EXPORT_CHROME };
+/* NULL: no memory. */
+struct export_printer *export_printer_create(enum export_form, struct export_trace *, FILE *out);
+int export_printer_event(struct export_printer *, const struct export_event *);
+/* Whatever is shown only at the end; frees. */
+int export_printer_finish(struct export_printer *);
+
+#endif

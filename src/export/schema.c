@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads metadata that meta.c wrote, line by line; what is no such line says nothing to it. */
+#include "export/export_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct parse {
+	struct ctf_schema *s;
+	/* of the event that is being read */
+	char name[2048];
+	struct export_field fields[256];
+	uint32_t field_cnt, id;
+	bool in_event, in_fields;
+};
+
+/* The string in quotes that follows. */
+static void unquote(const char *at, char *buf, size_t cap)
+{
+	size_t n = 0;
+	at = strchr(at, '"');
+	for (at = at ? at + 1 : ""; *at && *at != '"' && n + 1 < cap; at++) {
+		if (*at == '\\' && at[1])
+			at++;
+		buf[n++] = *at;
+	}
+	buf[n] = 0;
+}
+
+/* PROV:MOD:FUNC:NAME; a function's name may have colons itself. */
+static bool split_name(char *text, struct export_class *c)
+{
+	char *mod = strchr(text, ':'), *name = strrchr(text, ':'), *func = mod ? strchr(mod + 1, ':') : NULL;
+	if (!func || name <= func)
+		return false;
+	*mod = *func = *name = 0;
+	c->prov = strdup(text);
+	c->mod = strdup(mod + 1);
+	c->func = strdup(func + 1);
+	c->name = strdup(name + 1);
+	return c->prov && c->mod && c->func && c->name;
+}
+
+static int add_class(struct parse *p)
+{
+	struct export_class *c = calloc(1, sizeof(*c));
+	struct export_field *f = calloc(p->field_cnt + 1ul, sizeof(*f));
+	struct ctf_schema *s = p->s;
+	struct export_class **v = p->id < 1u << 24 && p->id >= s->cnt ? realloc(s->v, (p->id + 1ul) * sizeof(*v)) : s->v;
+	if (!c || !f || !v || p->id >= 1u << 24 || !split_name(p->name, c)) {
+		free(c);
+		free(f);
+		return -EINVAL;
+	}
+	memcpy(f, p->fields, p->field_cnt * sizeof(*f));
+	c->fields = f;
+	c->field_cnt = p->field_cnt;
+	p->field_cnt = 0;
+	s->v = v;
+	for (; s->cnt <= p->id; s->cnt++)
+		v[s->cnt] = NULL;
+	v[p->id] = c;
+	return 0;
+}
+
+static enum export_type type_named(const char *name, size_t len)
+{
+	for (int t = 0; t < EXPORT_TYPE_CNT; t++)
+		if (strlen(ctf_type_name[t]) == len && !memcmp(ctf_type_name[t], name, len))
+			return (enum export_type)t;
+	return EXPORT_TYPE_CNT;
+}
+
+/* "TYPE _NAME;", "hex _NAME[ LENGTH ];"; the length's own line is skipped. */
+static void add_field(struct parse *p, const char *at)
+{
+	size_t len = strcspn(at, " ");
+	enum export_type t = type_named(at, len);
+	const char *name = at + len + (at[len] == ' ');
+	if (t == EXPORT_TYPE_CNT || *name != '_' || name[1] == '_' || p->field_cnt == ARRAY_CNT(p->fields))
+		return;
+	len = strcspn(name, "[;");
+	if (name[len] == '[')
+		t = EXPORT_STACK;
+	p->fields[p->field_cnt++] = (struct export_field){ strndup(name + 1, len - 1), t };
+}
+
+static bool after(const char *line, const char *key, const char **ret)
+{
+	size_t n = strlen(key);
+	*ret = line + n;
+	return !strncmp(line, key, n);
+}
+
+static void read_uuid(struct ctf_schema *s, const char *at)
+{
+	char text[64];
+	uint32_t n = 0, v;
+	unquote(at, text, sizeof(text));
+	for (char *c = text; n < 16 && sscanf(c, "%2x", &v) == 1; c += 2 + (c[2] == '-'))
+		s->uuid[n++] = (uint8_t)v;
+}
+
+static int read_line(struct parse *p, const char *line)
+{
+	const char *v;
+	while (*line == '\t')
+		line++;
+	if (after(line, "event {", &v)) {
+		p->in_event = true;
+	} else if (p->in_event && after(line, "name = ", &v)) {
+		unquote(v, p->name, sizeof(p->name));
+	} else if (p->in_event && after(line, "id = ", &v)) {
+		p->id = (uint32_t)strtoul(v, NULL, 10);
+	} else if (p->in_event && after(line, "fields := struct {", &v)) {
+		p->in_fields = true;
+	} else if (after(line, "};", &v) && p->in_event) {
+		p->in_event = p->in_fields;
+		p->in_fields = false;
+		return p->in_event ? 0 : add_class(p);
+	} else if (p->in_fields) {
+		add_field(p, line);
+	} else if (after(line, "uuid = ", &v)) {
+		read_uuid(p->s, v);
+	} else if (after(line, "offset_s = ", &v)) {
+		p->s->real_offset_ns += strtoll(v, NULL, 10) * 1000000000;
+	} else if (after(line, "offset = ", &v)) {
+		p->s->real_offset_ns += strtoll(v, NULL, 10);
+	}
+	return 0;
+}
+
+int ctf_schema_read(struct ctf_schema *s, const char *dir, struct err *reterr)
+{
+	struct parse p = { .s = s };
+	char *path, *line = NULL;
+	size_t cap = 0;
+	if (asprintf(&path, "%s/metadata", dir) < 0)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	FILE *fp = fopen(path, "re");
+	free(path);
+	if (!fp)
+		return err_setf(reterr, -errno, "%s is no trace: it has no file metadata (%s)", dir, strerror(errno));
+	if (!s->read_bytes && (getline(&line, &cap, fp) < 0 || strcmp(line, "/* CTF 1.8 */\n"))) {
+		free(line);
+		fclose(fp);
+		return err_setf(reterr, -EINVAL, "%s is no trace that %s made; babeltrace2 may read it", dir, "dyntrace record");
+	}
+	if (s->read_bytes)
+		fseek(fp, (long)s->read_bytes, SEEK_SET);
+	int rc = 0;
+	while (!rc && getline(&line, &cap, fp) > 0 && strchr(line, '\n')) {
+		rc = read_line(&p, line);
+		if (!p.in_event)
+			s->read_bytes = (uint64_t)ftell(fp);
+	}
+	for (uint32_t i = 0; i < p.field_cnt; i++)
+		free((char *)p.fields[i].name);
+	free(line);
+	fclose(fp);
+	return rc ? err_setf(reterr, rc, "%s/metadata is damaged", dir) : 0;
+}
+
+void ctf_schema_deinit(struct ctf_schema *s)
+{
+	for (uint32_t i = 0; i < s->cnt; i++) {
+		struct export_class *c = s->v[i];
+		if (!c)
+			continue;
+		for (uint32_t k = 0; k < c->field_cnt; k++)
+			free((char *)c->fields[k].name);
+		free((void *)c->fields);
+		free((char *)c->prov);
+		free((char *)c->mod);
+		free((char *)c->func);
+		free((char *)c->name);
+		free(c);
+	}
+	free(s->v);
+}

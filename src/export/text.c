@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* For people: a line an event, its stack below it. */
+#include "export/export_int.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void put_string(FILE *fp, const uint8_t *s, uint32_t bytes)
+{
+	putc('"', fp);
+	for (uint32_t i = 0; i < bytes; i++) {
+		if (s[i] == '"' || s[i] == '\\')
+			fprintf(fp, "\\%c", s[i]);
+		else if (s[i] == '\n')
+			fputs("\\n", fp);
+		else if (s[i] == '\t')
+			fputs("\\t", fp);
+		else if (s[i] < ' ' || s[i] == 0x7f)
+			fprintf(fp, "\\%03o", s[i]);
+		else
+			putc(s[i], fp);
+	}
+	putc('"', fp);
+}
+
+static void put_value(FILE *fp, const struct export_field *f, const struct export_value *v)
+{
+	fprintf(fp, " %s=", f->name);
+	if (f->type == EXPORT_STR)
+		put_string(fp, v->data, v->bytes);
+	else if (f->type == EXPORT_HEX)
+		fprintf(fp, "0x%llx", (unsigned long long)v->i);
+	else if (f->type == EXPORT_F32 || f->type == EXPORT_F64)
+		fprintf(fp, "%g", v->d);
+	else if (f->type <= EXPORT_I64)
+		fprintf(fp, "%lld", (long long)v->i);
+	else
+		fprintf(fp, "%llu", (unsigned long long)v->i);
+}
+
+static void put_frame(FILE *fp, const struct export_frame *f)
+{
+	if (f->inlined)
+		fprintf(fp, "\t%16s %s", "(inlined)", f->func ? f->func : "?");
+	else
+		fprintf(fp, "\t%16llx %s+0x%llx", (unsigned long long)f->addr, f->func ? f->func : f->module ? "" : "?",
+			(unsigned long long)(f->func || f->module ? f->off : 0));
+	fprintf(fp, " (%s)", f->module ? f->module : "unknown");
+	if (f->file)
+		fprintf(fp, " %s:%u", f->file, f->line);
+	putc('\n', fp);
+}
+
+static void put_time(struct export_printer *p, uint64_t ns)
+{
+	int64_t real = (int64_t)ns + export_trace_real_offset_ns(p->trace);
+	time_t s = (time_t)(real / 1000000000);
+	struct tm tm;
+	char buf[16] = "";
+	if (localtime_r(&s, &tm))
+		strftime(buf, sizeof(buf), "%H:%M:%S", &tm);
+	fprintf(p->out, "%s.%09d", buf, (int)(real % 1000000000));
+}
+
+static int text_event(struct export_printer *p, const struct export_class *c, const struct export_event *e)
+{
+	uint32_t cnt;
+	put_time(p, e->ns);
+	fprintf(p->out, " %s %u/%u [%03u] %s:%s:%s:%s", e->comm, e->pid, e->tid, e->cpu, c->prov, c->mod, c->func, c->name);
+	for (uint32_t i = 0; i < c->field_cnt; i++)
+		if (c->fields[i].type != EXPORT_STACK)
+			put_value(p->out, &c->fields[i], &e->vals[i]);
+	putc('\n', p->out);
+	struct export_frame *f = form_stack(p, c, e, &cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		put_frame(p->out, &f[i]);
+	if (cnt)
+		putc('\n', p->out);
+	free(f);
+	return 0;
+}
+
+static int text_begin(struct export_printer *p)
+{
+	(void)p;
+	return 0;
+}
+
+const struct printer_ops printer_text = { .begin = text_begin, .event = text_event };

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "../tap.h"
+#include "export/export.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char dir[64];
+static struct export_writer *writer;
+static struct err err;
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static void start(uint64_t ring_bytes)
+{
+	snprintf(dir, sizeof(dir), "/tmp/test_export.XXXXXX");
+	CHECK(mkdtemp(dir) != NULL);
+	struct export_writer_opts o = { .dir = dir, .ring_bytes = ring_bytes, .real_offset_ns = -1500000001, .command = "a \"test\"" };
+	CHECK_EQ(export_writer_create(&o, &writer, &err), 0);
+}
+
+static void stop(void)
+{
+	export_writer_close(writer);
+	writer = NULL;
+	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static const struct export_field all_fields[] = {
+	{ "i8", EXPORT_I8 }, { "i16", EXPORT_I16 }, { "i32", EXPORT_I32 }, { "i64", EXPORT_I64 }, { "u8", EXPORT_U8 },
+	{ "u16", EXPORT_U16 }, { "u32", EXPORT_U32 }, { "u64", EXPORT_U64 }, { "hex", EXPORT_HEX }, { "f32", EXPORT_F32 },
+	{ "f64", EXPORT_F64 }, { "str", EXPORT_STR }, { "stack", EXPORT_STACK },
+};
+#define ALL ARRAY_CNT(all_fields)
+
+static uint32_t new_class(const char *func, const struct export_field *fields, uint32_t cnt)
+{
+	uint32_t id = 0;
+	struct export_class c = { "pid", "lib", func, "entry", fields, cnt };
+	CHECK_EQ(export_writer_class(writer, &c, &id, &err), 0);
+	return id;
+}
+
+static int put(uint32_t id, uint64_t ns, uint32_t cpu, const struct export_value *vals)
+{
+	struct export_event e = { .ns = ns, .class_id = id, .cpu = cpu, .pid = 10, .tid = 11, .comm = "prog", .vals = vals };
+	return export_writer_event(writer, &e, &err);
+}
+
+static struct export_trace *open_trace(void)
+{
+	struct export_trace *t = NULL;
+	CHECK_EQ(export_trace_open(dir, &t, &err), 0);
+	return t;
+}
+
+static void all_types_come_back(void)
+{
+	static const uint64_t stack[3] = { 0x401000, 0x402000, 0x403000 };
+	struct export_value v[ALL] = { { .i = -1 }, { .i = -2 }, { .i = -3 }, { .i = INT64_MIN }, { .i = 255 }, { .i = 65535 },
+				       { .i = UINT32_MAX }, { .i = -1 }, { .i = 0x1234 }, { .d = 1.5 }, { .d = -0.1 },
+				       { .data = (const uint8_t *)"text\0hidden", .bytes = 11 },
+				       { .data = (const uint8_t *)stack, .bytes = sizeof(stack) } };
+	start(0);
+	uint32_t id = new_class("ns::f(char \"x\")", all_fields, ALL);
+	CHECK_EQ(put(id, 1000, 3, v), 0);
+	struct export_trace *t = open_trace();
+	struct export_event e;
+	CHECK_EQ(export_trace_real_offset_ns(t), -1500000001);
+	CHECK(export_trace_is_live(t));
+	CHECK_EQ(export_trace_next(t, &e, &err), 1);
+	CHECK_EQ(e.ns, 1000);
+	CHECK_EQ(e.cpu, 3);
+	CHECK_EQ(e.pid, 10);
+	CHECK_EQ(e.tid, 11);
+	CHECK_STR(e.comm, "prog");
+	const struct export_class *c = export_trace_class(t, e.class_id);
+	CHECK(c != NULL);
+	CHECK_STR(c->func, "ns::f(char \"x\")");
+	CHECK_STR(c->mod, "lib");
+	CHECK_EQ(c->field_cnt, ALL);
+	for (uint32_t i = 0; i < ALL; i++) {
+		CHECK_STR(c->fields[i].name, all_fields[i].name);
+		CHECK_EQ(c->fields[i].type, all_fields[i].type);
+		if (i < 9)
+			CHECK_EQ(e.vals[i].i, v[i].i);
+	}
+	CHECK(e.vals[9].d == 1.5 && e.vals[10].d == -0.1);
+	CHECK_EQ(e.vals[11].bytes, 4);
+	CHECK(!memcmp(e.vals[11].data, "text", 4));
+	CHECK_EQ(e.vals[12].bytes, sizeof(stack));
+	CHECK(!memcmp(e.vals[12].data, stack, sizeof(stack)));
+	CHECK_EQ(export_trace_next(t, &e, &err), 0);
+	export_trace_close(t);
+	stop();
+}
+
+static const struct export_field number[] = { { "n", EXPORT_U64 } };
+
+static uint64_t read_all(struct export_trace *t, uint64_t *ret_last)
+{
+	struct export_event e;
+	uint64_t cnt = 0, ns = 0;
+	while (export_trace_next(t, &e, &err) > 0) {
+		CHECK(e.ns >= ns);
+		ns = e.ns;
+		*ret_last = (uint64_t)e.vals[0].i;
+		cnt++;
+	}
+	return cnt;
+}
+
+static void many_packets_of_several_cpus(void)
+{
+	uint64_t last = 0;
+	start(0);
+	uint32_t id = new_class("f", number, 1);
+	for (uint64_t i = 0; i < 50000; i++)
+		CHECK_EQ(put(id, i, (uint32_t)(i % 3), &(struct export_value){ .i = (int64_t)i }), 0);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(read_all(t, &last), 50000);
+	CHECK_EQ(last, 49999);
+	/* More comes while it is open, and a new class. */
+	uint32_t other = new_class("g", number, 1);
+	for (uint64_t i = 0; i < 20000; i++)
+		CHECK_EQ(put(i % 2 ? id : other, 50000 + i, 0, &(struct export_value){ .i = (int64_t)i }), 0);
+	CHECK_EQ(export_trace_refresh(t, &err), 0);
+	CHECK_EQ(read_all(t, &last), 20000);
+	export_writer_close(writer);
+	writer = NULL;
+	CHECK(!export_trace_is_live(t));
+	CHECK_EQ(read_all(t, &last), 0);
+	CHECK_EQ(export_trace_damaged(t), 0);
+	export_trace_close(t);
+	t = open_trace();
+	CHECK_EQ(read_all(t, &last), 70000);
+	CHECK_EQ(export_trace_damaged(t), 0);
+	export_trace_close(t);
+	stop();
+}
+
+static void older_ones_get_the_time_before(void)
+{
+	uint64_t last = 0;
+	start(0);
+	uint32_t id = new_class("f", number, 1);
+	CHECK_EQ(put(id, 100, 0, &(struct export_value){ .i = 1 }), 0);
+	CHECK_EQ(put(id, 50, 0, &(struct export_value){ .i = 2 }), 0);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(read_all(t, &last), 2);
+	CHECK_EQ(last, 2);
+	export_trace_close(t);
+	stop();
+}
+
+static uint64_t stream_bytes(void)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	struct stat st;
+	uint64_t bytes = 0;
+	while (d && (e = readdir(d)))
+		if (!strncmp(e->d_name, "cpu", 3) && !fstatat(dirfd(d), e->d_name, &st, 0))
+			bytes += (uint64_t)st.st_size;
+	if (d)
+		closedir(d);
+	return bytes;
+}
+
+static void ring_keeps_the_last(void)
+{
+	uint64_t last = 0;
+	start(1 << 20);
+	uint32_t id = new_class("f", number, 1);
+	for (uint64_t i = 0; i < 200000; i++)
+		CHECK_EQ(put(id, i, (uint32_t)(i / 1000 % 2), &(struct export_value){ .i = (int64_t)i }), 0);
+	CHECK(stream_bytes() <= 1 << 20);
+	struct export_trace *t = open_trace();
+	uint64_t cnt = read_all(t, &last);
+	CHECK_EQ(last, 199999);
+	CHECK(cnt > 15000);
+	export_trace_close(t);
+	stop();
+}
+
+static void an_event_larger_than_a_packet(void)
+{
+	static const struct export_field text[] = { { "s", EXPORT_STR } };
+	static char s[600000];
+	struct export_event e;
+	memset(s, 'x', sizeof(s));
+	start(0);
+	uint32_t id = new_class("f", text, 1);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(put(id, (uint64_t)i, 0, &(struct export_value){ .data = (const uint8_t *)s, .bytes = sizeof(s) }), 0);
+	struct export_trace *t = open_trace();
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(export_trace_next(t, &e, &err), 1);
+		CHECK_EQ(e.vals[0].bytes, sizeof(s));
+	}
+	CHECK_EQ(export_trace_next(t, &e, &err), 0);
+	export_trace_close(t);
+	stop();
+}
+
+static void losses_are_noted(void)
+{
+	uint64_t last;
+	start(0);
+	uint32_t id = new_class("f", number, 1);
+	CHECK_EQ(put(id, 1, 0, &(struct export_value){ .i = 1 }), 0);
+	export_writer_lost(writer, 7);
+	CHECK_EQ(put(id, 2, 1, &(struct export_value){ .i = 2 }), 0);
+	export_writer_lost(writer, 10);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(read_all(t, &last), 2);
+	CHECK_EQ(export_trace_lost(t), 10);
+	export_trace_close(t);
+	stop();
+}
+
+static void zeros_behind_the_end(void)
+{
+	char path[96];
+	uint64_t last = 0;
+	start(0);
+	uint32_t id = new_class("f", number, 1);
+	CHECK_EQ(put(id, 1, 0, &(struct export_value){ .i = 5 }), 0);
+	export_writer_close(writer);
+	writer = NULL;
+	snprintf(path, sizeof(path), "%s/cpu0", dir);
+	struct stat st;
+	CHECK_EQ(stat(path, &st), 0);
+	CHECK_EQ(truncate(path, st.st_size + 5000), 0);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(read_all(t, &last), 1);
+	CHECK_EQ(last, 5);
+	CHECK(export_trace_damaged(t) > 0);
+	export_trace_close(t);
+	stop();
+}
+
+static void a_folder_with_a_trace_is_refused(void)
+{
+	struct export_writer *other;
+	start(0);
+	struct export_writer_opts o = { .dir = dir };
+	CHECK_EQ(export_writer_create(&o, &other, &err), -EEXIST);
+	CHECK(strstr(err.msg, "-o") != NULL);
+	stop();
+}
+
+TAP_MAIN(TEST(all_types_come_back), TEST(many_packets_of_several_cpus), TEST(older_ones_get_the_time_before),
+	 TEST(ring_keeps_the_last), TEST(an_event_larger_than_a_packet), TEST(losses_are_noted),
+	 TEST(zeros_behind_the_end), TEST(a_folder_with_a_trace_is_refused))
