@@ -19,15 +19,17 @@ uint32_t cli_proc_of(void *arg, uint32_t pid)
 	return session_proc_of(cli->session, pid);
 }
 
+#define KERNEL_AREA_LEAST (512ULL << 10)
 #define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
 
 /* Sizes below that count as DTrace counts them: so many keys and values at their full size. */
 static void set_limits(const struct cli *cli, struct session_opts *so)
 {
 	const struct plan *plan = &cli->prog.plan;
-	if (so->agg_bytes < AREA_LEAST && plan->agg_elem_bytes) {
+	uint64_t least = so->kernel ? KERNEL_AREA_LEAST : AREA_LEAST;
+	if (so->agg_bytes < least && plan->agg_elem_bytes) {
 		so->agg_max = so->agg_bytes / plan->agg_elem_bytes;
-		so->agg_bytes = AREA_LEAST;
+		so->agg_bytes = least;
 	}
 	if (so->dyn_bytes < AREA_LEAST && plan->dyn_elem_bytes) {
 		so->dyn_max = so->dyn_bytes / plan->dyn_elem_bytes;
@@ -41,7 +43,7 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 #define KERNEL_THREAD_BYTES (1ull << 19)
 #define DEFAULT_BYTES (4ull << 20)
 #define KERNEL_CPU_BYTES (1ull << 20)
-#define KERNEL_THREADS 64u /* of processes, in memory that is the kernel's */
+#define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
 
 static uint64_t at_most(uint64_t v, uint64_t max)
 {
@@ -62,7 +64,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
-		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self,
+		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */

@@ -172,6 +172,15 @@ static int try_load(struct ebpf *e, const struct ebpf_prog *p, const struct code
 	return bpf_prog_load(prog_type(p->kind), name, LICENSE, c->insns, c->cnt, &opts);
 }
 
+/* Kernels that are locked down keep some functions to themselves. */
+static bool calls_kernel(const struct code *c, int32_t func)
+{
+	for (uint32_t i = 0; i < c->cnt; i++)
+		if (c->insns[i].code == (BPF_JMP | BPF_CALL) && !c->insns[i].src_reg && c->insns[i].imm == func)
+			return true;
+	return false;
+}
+
 static int refused(struct ebpf *e, const struct ebpf_prog *p, const struct code *c, int r, struct err *reterr)
 {
 	char *log = e->in.log ? calloc(1, LOG_BYTES) : NULL;
@@ -183,6 +192,9 @@ static int refused(struct ebpf *e, const struct ebpf_prog *p, const struct code 
 	}
 	if (r == -EPERM)
 		return err_setf(reterr, r, "probes of the kernel need CAP_BPF and CAP_PERFMON: run it as root");
+	if (r == -EINVAL && calls_kernel(c, BPF_FUNC_probe_write_user))
+		return err_setf(reterr, -EOPNOTSUPP, "%s: this kernel lets nobody write the memory of processes from its probes: "
+				"copyout() and copyoutstr() cannot be used there", p->name);
 	if (r == -E2BIG || r == -ENOSPC)
 		return err_setf(reterr, -E2BIG, "the clauses of %s are too large for the kernel's verifier; give the probe fewer or "
 				"smaller ones", p->name);

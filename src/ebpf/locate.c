@@ -3,14 +3,18 @@
  * Where virtual registers are.  One that is set once, to a constant, is that
  * constant.  The others lie on the program's stack, which is small, from
  * where they are first set to where they are last read (branches go forward,
- * so that is all of their life); who finds no room there lies behind the
- * context's scratch memory.
+ * so that is all of their life); who finds no room there, and those of long
+ * programs, lie behind the context's scratch memory.
  */
 #include "ebpf/ebpf_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Of the stack the kernel's verifier remembers what it knows, and a long program has many paths on which that
+ * differs: what is read back from memory is the same on all of them. */
+#define STACK_INSNS_MAX 400
 
 /* Instructions between which a register lives. */
 struct span {
@@ -82,7 +86,7 @@ static struct loc place(const struct span *s, uint32_t v, uint32_t busy_until[SL
 {
 	if (s->sets == 1 && s->is_const)
 		return (struct loc){ .kind = LOC_CONST, .val = s->val };
-	for (int i = 0; i < SLOT_CNT; i++) {
+	for (int i = 0; i < SLOT_CNT && g->prog->insn_cnt <= STACK_INSNS_MAX; i++) {
 		if (busy_until[i] > s->first)
 			continue;
 		busy_until[i] = s->last + 1;

@@ -2,6 +2,8 @@
 /* Tuples in scratch and the open record: a fixed part of fields, then a tail. */
 #include "ebpf/rtk_bpf.h"
 
+#define SHORT_WORDS 4u /* strings of names: faster than a call of the kernel */
+
 /* Takes @bytes of a tail: @base of the fixed part, @used so far of @room, for the field at @field.  The new use;
  * 0: no room. */
 INLINE uint64_t tail_take(uint64_t base, uint64_t used, uint64_t room, uint64_t field, uint64_t bytes)
@@ -22,7 +24,15 @@ GLOBAL uint64_t rtk_tail_str(uint64_t base, uint64_t used_room, uint64_t field, 
 	uint64_t used = (uint32_t)used_room, end = tail_take(base, used, used_room >> 32, field, len);
 	if (!end)
 		return used;
-	copy(base + used, s, len);
+	if (len > 8 * SHORT_WORDS) {
+		copy(base + used, s, len);
+		return end;
+	}
+	volatile uint64_t *to = at(base + used), *from = at(s);
+	for (uint64_t i = 0; i < SHORT_WORDS && 8 * i + 8 <= len; i++)
+		to[i] = from[i];
+	if (len % 8)
+		st64(base + end - 8, ld64(s + (len & ~7ULL)) & (1ULL << 8 * (len % 8)) - 1);
 	return end;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * export: traces on disk (ADR 15) and the forms in which others read them.
+ * export: traces on disk (ADR 16) and the forms in which others read them.
  *
  *   DIR/metadata        CTF 1.8: what the events look like
  *   DIR/cpuN            the events of a CPU: packets, as large as their header says

@@ -148,7 +148,7 @@ int obj_module_text(struct obj_proc *p, struct obj_module *mod, uint64_t addr, v
 uint64_t obj_module_gap(struct obj_proc *p, struct obj_module *mod, uint64_t addr)
 {
 	struct obj_mod *m = obj_mod(mod);
-	uint64_t vaddr = addr - mod->bias, next = UINT64_MAX;
+	uint64_t vaddr = addr - mod->bias, next = UINT64_MAX, off, left;
 	bool is_end = false;
 	for (uint32_t i = 0; !text_image(p, m) && i < m->text.sh_cnt; i++) {
 		const Elf64_Shdr *sh = &m->text.sh[i];
@@ -160,7 +160,10 @@ uint64_t obj_module_gap(struct obj_proc *p, struct obj_module *mod, uint64_t add
 		if (sh->sh_addr >= vaddr && sh->sh_addr < next)
 			next = sh->sh_addr;
 	}
-	return is_end && next != UINT64_MAX ? next - vaddr : 0;
+	/* What the file does not hold nobody could put back. */
+	if (!is_end || obj_img_off(&m->text, vaddr, &off, &left))
+		return 0;
+	return next - vaddr < left ? next - vaddr : left;
 }
 
 uint32_t obj_module_build_id(struct obj_proc *p, struct obj_module *mod, uint8_t ret[OBJ_LINES_ID_MAX])

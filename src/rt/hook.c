@@ -8,8 +8,8 @@
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
 
-#define DL_WAIT_STEPS 20
-#define DL_STEP_NS 100000000L
+#define DL_WAIT_MS 2000
+#define DL_STEP_MS 100
 
 void rt_ring_doorbell(struct rt_ctx *ctx)
 {
@@ -17,6 +17,19 @@ void rt_ring_doorbell(struct rt_ctx *ctx)
 	__atomic_fetch_add(&shm->doorbell, 1, __ATOMIC_SEQ_CST);
 	if (LOAD_RELAXED(&shm->consumer_sleeps) && !(ctx->proc->flags & WIRE_PROC_NO_SYSCALL))
 		sys6(SYS_futex, (uint64_t)&shm->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
+}
+
+/* Until *@word is no longer @seen, for a while: how many ms at most.  Memory that is the kernel's own (a BPF map)
+ * cannot be waited at: there it is a nap. */
+static int wait_at(uint32_t *word, uint32_t seen)
+{
+	struct {
+		int64_t sec, nsec;
+	} step = { 0, DL_STEP_MS * 1000000L }, nap = { 0, 1000000L };
+	if (sys6(SYS_futex, (uint64_t)word, FUTEX_WAIT, seen, (uint64_t)&step, 0, 0) != -EFAULT)
+		return DL_STEP_MS;
+	sys6(SYS_nanosleep, (uint64_t)&nap, 0, 0, 0, 0, 0);
+	return 1;
 }
 
 /* The loader has mapped or unmapped something: the controller may want to arm
@@ -31,14 +44,11 @@ uint64_t rt_hook_dl(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint
 		return 0;
 	uint32_t seq = __atomic_add_fetch(&proc->dl_seq, 1, __ATOMIC_SEQ_CST);
 	rt_ring_doorbell(ctx);
-	struct {
-		int64_t sec, nsec;
-	} step = { 0, DL_STEP_NS };
-	for (int i = 0; i < DL_WAIT_STEPS && LOAD_RELAXED(&ctx->shm->armed); i++) {
+	for (int left = DL_WAIT_MS; left > 0 && LOAD_RELAXED(&ctx->shm->armed);) {
 		uint32_t ack = LOAD_ACQUIRE(&proc->dl_ack);
 		if ((int32_t)(ack - seq) >= 0)
 			break;
-		sys6(SYS_futex, (uint64_t)&proc->dl_ack, FUTEX_WAIT, ack, (uint64_t)&step, 0, 0);
+		left -= wait_at(&proc->dl_ack, ack);
 	}
 	return 0;
 }
@@ -51,11 +61,8 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 	if (proc->flags & WIRE_PROC_NO_SYSCALL)
 		return 0;
 	uint32_t tid = (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
-	struct {
-		int64_t sec, nsec;
-	} step = { 0, DL_STEP_NS };
 	bool told = false;
-	for (int i = 0; i < DL_WAIT_STEPS && LOAD_RELAXED(&ctx->shm->armed); i++) {
+	for (int left = DL_WAIT_MS; left > 0 && LOAD_RELAXED(&ctx->shm->armed);) {
 		uint32_t now = 0;
 		if (!told && __atomic_compare_exchange_n(&proc->exec_tid, &now, tid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 			told = true;
@@ -64,7 +71,7 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 		}
 		if (told && LOAD_ACQUIRE(&proc->exec_tid) != tid)
 			break;
-		sys6(SYS_futex, (uint64_t)&proc->exec_tid, FUTEX_WAIT, now, (uint64_t)&step, 0, 0);
+		left -= wait_at(&proc->exec_tid, now);
 	}
 	return 0;
 }

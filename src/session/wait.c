@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BELL_NS 2000000ULL /* how late a process that rings may be heard */
 #define KERN_TICK_NS 1000000000ULL
 #define SLICE_NS 20000000ULL /* how late the end of a process may be noticed */
 
@@ -150,6 +151,22 @@ static bool sleep_at_kernel(struct session *s, uint64_t ns)
 	return rung || LOAD_ACQUIRE(&s->shm->exiting);
 }
 
+static bool has_ringers(const struct session *s)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (!s->targets[i]->is_watched && !s->targets[i]->gone)
+			return true;
+	return false;
+}
+
+/* Memory of the kernel's has no futexes: whether a process rang is looked at now and then. */
+static bool sleep_at_both(struct session *s, uint32_t seen, uint64_t ns)
+{
+	if (has_ringers(s) && ns > BELL_NS)
+		ns = BELL_NS;
+	return sleep_at_kernel(s, ns) || LOAD_ACQUIRE(&s->shm->doorbell) != seen;
+}
+
 static void keep_kernel(struct session *s, uint64_t now)
 {
 	if (now - s->kern_tick_ns > KERN_TICK_NS) {
@@ -171,7 +188,7 @@ enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t
 		uint64_t left = end - now;
 		if (s->kern) {
 			keep_kernel(s, now);
-			if (!sleep_at_kernel(s, left < SLICE_NS ? left : SLICE_NS) && LOAD_ACQUIRE(&s->shm->doorbell) == seen)
+			if (!sleep_at_both(s, seen, left < SLICE_NS ? left : SLICE_NS))
 				continue;
 			e = look(s, ret_proc, ret_status);
 			return e == SESSION_NOTHING ? SESSION_DATA : e;
