@@ -26,8 +26,13 @@ struct fmt {
 	struct fmt_conv *convs;
 	uint32_t cnt;
 };
-/* Widths and precisions, also those that values give. */
+/* Widths and precisions: those that values give, and those that scripts write. */
 #define FMT_NUM_MAX 65536
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define FMT_WRITTEN_MAX FMT_NUM_MAX /* megabytes of blanks find nothing */
+#else
+#define FMT_WRITTEN_MAX (1 << 24)
+#endif
 int consume_fmt_parse(const char *text, struct fmt *ret, struct err *reterr);
 void consume_fmt_deinit(struct fmt *);
 

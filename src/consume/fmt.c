@@ -11,9 +11,9 @@ static const char *parse_num(const char *p, int *ret)
 {
 	int n = 0;
 	for (; isdigit((unsigned char)*p); p++)
-		if (n < FMT_NUM_MAX)
+		if (n < FMT_WRITTEN_MAX)
 			n = n * 10 + *p - '0';
-	*ret = n < FMT_NUM_MAX ? n : FMT_NUM_MAX;
+	*ret = n < FMT_WRITTEN_MAX ? n : FMT_WRITTEN_MAX;
 	return p;
 }
 
