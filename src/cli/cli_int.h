@@ -234,6 +234,11 @@ int cli_verb_link(struct cli *);   /* -G */
 /* trace.c: what fails now fails because a target became another program since: to be said by nobody, tried again. */
 bool cli_should_restart(struct cli *);
 
+/* command.c: whether commands of system() are targets; runs one to its end, as consume_opts.run_command. */
+bool cli_commands_traced(const struct cli *);
+int cli_command_run(void *cli, const char *cmd);
+int cli_loop_handle(struct cli *, enum session_event, uint32_t proc, int status);
+
 /* object.c: what -G writes.  The class that all @files (NULL-terminated) have: CLI_OK, or CLI_ERROR after a message. */
 int cli_object_class(char *const *files, bool *ret_is_32);
 struct sites;

@@ -114,7 +114,7 @@ static void execed(struct cli *cli, uint32_t proc)
 		cli->status = CLI_ERROR;
 }
 
-static int handle(struct cli *cli, enum session_event ev, uint32_t proc, int status)
+int cli_loop_handle(struct cli *cli, enum session_event ev, uint32_t proc, int status)
 {
 	switch (ev) {
 	case SESSION_MODULES:
@@ -198,7 +198,7 @@ int cli_loop_run(struct cli *cli)
 		int status = 0;
 		bool ticked = false;
 		enum session_event ev = session_wait(cli->session, tick < wait ? tick : wait, &proc, &status);
-		rc = handle(cli, ev, proc, status);
+		rc = cli_loop_handle(cli, ev, proc, status);
 		tick = cli_ticks_fire(cli, &ticked);
 		rc = rc ? rc : drain_if_due(cli, ticked || ev == SESSION_DATA);
 	}

@@ -50,13 +50,28 @@ static int probes_room(struct cli *cli)
 	return 0;
 }
 
-/* Whose. */
+static bool has_module(struct obj_proc *obj, const struct obj_module *mod)
+{
+	for (uint32_t i = 0; i < obj_module_cnt(obj); i++)
+		if (obj_module_at(obj, i) == mod)
+			return true;
+	return false;
+}
+
+/* Whose: followed ones have probes under the number of another, so the module tells. */
 static uint32_t probe_proc(struct cli *cli, const struct probe *p)
 {
-	for (uint32_t i = 0; i < cli->target_cnt && p->pid; i++)
-		if (cli->targets[i].pid == p->pid && cli->targets[i].obj && !cli->targets[i].gone)
-			return cli->targets[i].proc;
-	return 0;
+	uint32_t proc = 0;
+	for (uint32_t i = cli->target_cnt; i-- && p->pid;) {
+		const struct cli_target *t = &cli->targets[i];
+		if (t->gone || !t->obj)
+			continue;
+		if (p->module && has_module(t->obj, p->module))
+			return t->proc;
+		if (t->pid == p->pid)
+			proc = t->proc;
+	}
+	return proc;
 }
 
 static int probe_add_clause(struct cli *cli, uint32_t idx, uint32_t clause)

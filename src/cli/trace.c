@@ -60,7 +60,7 @@ static struct session_opts session_options(const struct cli *cli)
 		most = at_most(most, KERNEL_CPU_BYTES);
 	return (struct session_opts){
 		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork, .alloca_bytes = o->scratchsize,
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli_commands_traced(cli), .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
@@ -68,7 +68,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = !cli->target_cnt || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
+		.thread_cnt = (!cli->target_cnt && !cli_commands_traced(cli)) || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
 			(uint32_t)o->threads };
 }
 

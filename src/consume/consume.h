@@ -70,6 +70,8 @@ struct consume_opts {
 	 * records are shown at the end, or the first until they are too many. */
 	enum consume_bufpolicy { CONSUME_ALL, CONSUME_RING, CONSUME_FILL, CONSUME_SWITCH } bufpolicy;
 	uint64_t bufsize;
+	/* Runs a command of system() until it ends: 0 or -errno. NULL: as system(3) does. */
+	int (*run_command)(void *arg, const char *cmd);
 	bool destructive; /* system() and freopen() may run */
 };
 

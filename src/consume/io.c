@@ -11,6 +11,8 @@
 int consume_io_system(struct consume *c, const char *cmd)
 {
 	fflush(c->opts.out);
+	if (c->opts.run_command)
+		return c->opts.run_command(c->opts.arg, cmd);
 	return system(cmd) == -1 ? -errno : 0;
 }
 
