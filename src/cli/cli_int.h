@@ -203,6 +203,7 @@ uint64_t cli_match_total(const struct cli *);
 /* trace.c: for who shows addresses */
 struct obj_proc *cli_symbols(void *arg, uint32_t proc);
 uint32_t cli_proc_of(void *arg, uint32_t pid);
+void cli_agg_gen(void *arg, uint32_t agg, uint32_t gen);
 /* arm.c */
 int cli_arm_new(struct cli *);
 /* fire.c: the tool's own probes */

@@ -205,7 +205,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .dropdetail = o->dropdetail, .no_ids = cli_testing(), .demangle = o->demangle,
 		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
-		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error,
+		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error, .writer.agg_gen = cli_agg_gen,
 		.run_command = cli_commands_traced(cli) ? cli_command_run : NULL, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 		.agghist = o->agghist, .aggpack = o->aggpack, .aggzoom = o->aggzoom,
 		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,

@@ -13,6 +13,12 @@ struct obj_proc *cli_symbols(void *arg, uint32_t proc)
 	return proc ? session_obj(cli->session, proc) : NULL;
 }
 
+void cli_agg_gen(void *arg, uint32_t agg, uint32_t gen)
+{
+	struct cli *cli = arg;
+	session_agg_gen(cli->session, agg, gen);
+}
+
 uint32_t cli_proc_of(void *arg, uint32_t pid)
 {
 	struct cli *cli = arg;

@@ -264,7 +264,10 @@ static void agg_next_gen(struct consume *c, uint32_t agg)
 {
 	struct wire_agg *desc = (struct wire_agg *)((uint8_t *)c->shm + c->geo.agg_desc_off) + agg;
 	c->gen[agg]++;
-	STORE_RELEASE(&desc->gen, c->gen[agg]);
+	if (c->opts.writer.agg_gen)
+		c->opts.writer.agg_gen(c->opts.arg, agg, c->gen[agg]);
+	else
+		STORE_RELEASE(&desc->gen, c->gen[agg]);
 	c->snap_valid = false;
 }
 

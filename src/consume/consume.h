@@ -36,6 +36,16 @@ const uint8_t *consume_event_bytes(const struct consume *, const struct consume_
 
 const char *consume_fault_text(uint32_t fault); /* "invalid address" */
 
+/* Who writes to the shared memory for a consumer.  That of a session in this process has pages of its own in it, and
+ * one that got it from somebody else may only read.  What is NULL is stored at once. */
+struct consume_writer {
+	void (*tail)(void *arg, uint32_t slot, uint64_t pos);         /* records of area @slot below @pos were read */
+	void (*agg_gen)(void *arg, uint32_t agg, uint32_t gen);       /* older entries of the aggregation hold nothing */
+	void (*spec_bytes)(void *arg, uint32_t id, uint64_t bytes);   /* so many are kept of what it is used for now */
+	void (*spec_free)(void *arg, uint32_t id, uint32_t gen);      /* its next use has number @gen */
+	void (*spec_drop)(void *arg);                                 /* a record did not fit into one */
+};
+
 struct consume_opts {
 	FILE *out;          /* owned by the caller */
 	FILE *errs;         /* messages; NULL: stderr. Owned by the caller. */
@@ -65,6 +75,7 @@ struct consume_opts {
 	/* Gets the records of targets, in the order of time, in place of what the plan says. 0, or an error that
 	 * ends consume_drain(). NULL: the plan counts. */
 	int (*on_event)(void *arg, const struct consume_event *, struct err *reterr);
+	struct consume_writer writer;
 	void *arg;
 	/* -x bufpolicy, and the bytes it is about (of all threads; counted as DTrace does): the last
 	 * records are shown at the end, or the first until they are too many. */

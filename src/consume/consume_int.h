@@ -63,6 +63,7 @@ struct agg_tab {
 
 struct consume_slot {
 	struct ring_reader reader;
+	uint64_t released; /* the position up to which its producer has room again */
 	bool live;       /* reader is set up */
 	/* The thread whose area was folded into the base: it may stay there a while longer. */
 	bool folded;

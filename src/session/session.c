@@ -278,6 +278,14 @@ struct wire_shm *session_shm(struct session *s)
 	return s->shm;
 }
 
+void session_agg_gen(struct session *s, uint32_t agg, uint32_t gen)
+{
+	uint64_t off = s->shm->agg_desc_off + agg * sizeof(struct wire_agg) + offsetof(struct wire_agg, gen);
+	STORE_RELEASE((uint32_t *)((uint8_t *)s->shm + off), gen);
+	if (!s->opts.kernel && pwrite(s->shm_fd, &gen, sizeof(gen), (off_t)off) != (ssize_t)sizeof(gen))
+		STORE_RELEASE(&s->shm->armed, 0); /* cannot be: a page of the memory that is in use */
+}
+
 struct obj_proc *session_obj(struct session *s, uint32_t proc)
 {
 	if (proc >= WIRE_PROC_MAX)

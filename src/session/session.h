@@ -42,6 +42,9 @@ int session_create(const struct ir_image *image, const struct session_opts *, st
 void session_destroy(struct session *);
 struct wire_shm *session_shm(struct session *); /* this process's mapping */
 
+/* Sets wire_agg.gen for all: this process has a copy of its own of what describes aggregations. */
+void session_agg_gen(struct session *, uint32_t agg, uint32_t gen);
+
 /* Targets. @ret_proc: index of the wire_proc (1..). Attaches, maps the agent; nothing is armed
  * yet. The process runs on; a spawned one stays stopped until session_go(). */
 int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
