@@ -184,7 +184,10 @@ int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a targ
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
-/* kernel.c: which worlds the script is about. CLI_ERROR after a message: it may not. */
+/* kernel.c: descriptions of all clauses, for the session; malloc'ed, what they point to is the plan's */
+struct session_desc *cli_descs(const struct cli *, uint32_t *ret_cnt);
+bool cli_has_addresses(const struct cli *); /* of processes, in what it records */
+/* Which worlds the script is about. CLI_ERROR after a message: it may not. */
 int cli_kernel_look(struct cli *);
 void cli_kernel_refused(struct cli *, const char *why); /* a clause of it */
 /* match.c: finds the probes of all descriptions */

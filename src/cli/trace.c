@@ -25,57 +25,24 @@ uint32_t cli_proc_of(void *arg, uint32_t pid)
 	return session_proc_of(cli->session, pid);
 }
 
-#define KERNEL_AREA_LEAST (512ULL << 10)
-#define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
-
-/* Sizes below that count as DTrace counts them: so many keys and values at their full size. */
-static void set_limits(const struct cli *cli, struct session_opts *so)
-{
-	const struct plan *plan = &cli->prog.plan;
-	uint64_t least = so->kernel ? KERNEL_AREA_LEAST : AREA_LEAST;
-	if (so->agg_bytes < least && plan->agg_elem_bytes) {
-		so->agg_max = so->agg_bytes / plan->agg_elem_bytes;
-		so->agg_bytes = least;
-	}
-	if (so->dyn_bytes < AREA_LEAST && plan->dyn_elem_bytes) {
-		so->dyn_max = so->dyn_bytes / plan->dyn_elem_bytes;
-		so->dyn_bytes = AREA_LEAST;
-	}
-}
-
 #define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
 #define LEAST_BYTES 4096u
-
-#define KERNEL_THREAD_BYTES (1ull << 19)
-#define DEFAULT_BYTES (4ull << 20)
-#define KERNEL_CPU_BYTES (1ull << 20)
-#define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
-
-static uint64_t at_most(uint64_t v, uint64_t max)
-{
-	return v < max ? v : max;
-}
 
 static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
-	/* What the kernel shares with processes is there in full for each of their threads. */
-	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
-	/* Nobody asked for the default: it takes time to make. */
-	if (cli->has_kernel && o->bufsize == DEFAULT_BYTES && o->aggsize == DEFAULT_BYTES)
-		most = at_most(most, KERNEL_CPU_BYTES);
-	return (struct session_opts){
-		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli_commands_traced(cli), .alloca_bytes = o->scratchsize,
+	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->shares_self };
+	struct session_opts so = {
+		.ring_bytes = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
+		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli_commands_traced(cli), .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
-		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
-		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
+		.watch = cli->watches, .one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = (!cli->target_cnt && !cli_commands_traced(cli)) || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
-			(uint32_t)o->threads };
+		.thread_cnt = (!cli->target_cnt && !cli_commands_traced(cli)) || cli->watches ? 1 : (uint32_t)o->threads };
+	session_opts_fit(&so, &worlds, cli->prog.plan.agg_elem_bytes, cli->prog.plan.dyn_elem_bytes);
+	return so;
 }
 
 static void tell_lowered(const struct cli *cli, uint64_t bytes)
@@ -93,7 +60,6 @@ static int make_session(struct cli *cli)
 {
 	struct session_opts so = session_options(cli);
 	uint64_t asked = so.ring_bytes;
-	set_limits(cli, &so);
 	bool manual = cli->args.opts.bufresize == 2;
 	struct err e;
 	int rc;

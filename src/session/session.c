@@ -71,7 +71,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 }
 
 /* A limit on file sizes counts for it, too, though it is sparse; the caller survives SIGXFSZ. */
-static int set_size(int fd, uint64_t bytes)
+int session_set_size(int fd, uint64_t bytes)
 {
 	struct rlimit lim, wide;
 	getrlimit(RLIMIT_FSIZE, &lim);
@@ -91,6 +91,8 @@ static struct wire_thread *thread_at(struct session *s, uint32_t i)
  * whose contexts hold pointers, and (copy_what_is_fixed) the page that says where all is. */
 static int own_area(struct session *s, struct err *reterr)
 {
+	if (s->opts.shared)
+		return share_own(s, s->shm->thread_off, s->shm->geom.stride, reterr);
 	if (mmap(thread_at(s, 0), s->shm->geom.stride, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
@@ -131,7 +133,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
 	if (s->shm_fd < 0)
 		return err_setf(reterr, -errno, "cannot make shared memory: %s", strerror(errno));
-	int r = set_size(s->shm_fd, layout->bytes);
+	int r = session_set_size(s->shm_fd, layout->bytes);
 	if (r)
 		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
 				(unsigned long long)(layout->bytes / MIB), strerror(-r));
@@ -175,6 +177,20 @@ static void fill_tool(struct session *s)
 	thr->state = WIRE_THREAD_LIVE;
 }
 
+void session_tool_is(struct session *s, const struct session_identity *who)
+{
+	struct wire_proc *proc = (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off);
+	uint32_t name = intern_add(s->strings, who->execname), args = procinfo_args(who->pid, s->strings);
+	proc->pid = (uint32_t)who->pid;
+	proc->ppid = (uint32_t)who->ppid;
+	procinfo_ancestors(who->pid, proc);
+	proc->uid = who->uid;
+	proc->gid = who->gid;
+	proc->execname = name == WIRE_NONE ? proc->execname : name;
+	proc->psargs = args == WIRE_NONE ? proc->psargs : args;
+	thread_at(s, 0)->tid = proc->pid;
+}
+
 void session_tool_reads(struct session *s, pid_t pid)
 {
 	thread_at(s, 0)->mem_pid = (uint32_t)pid;
@@ -215,7 +231,7 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	s->image = image;
 	s->opts = *opts;
-	s->shm_fd = -1;
+	s->shm_fd = s->own_fd = -1;
 	s->target_cnt = 1;
 	s->uses_stacks = uses_stacks(image);
 	int r = make_layout(s, &layout, reterr);
@@ -270,6 +286,8 @@ void session_destroy(struct session *s)
 		munmap(s->shm, s->shm->bytes);
 	if (s->shm_fd >= 0)
 		close(s->shm_fd);
+	if (s->own_fd >= 0)
+		close(s->own_fd);
 	free(s);
 }
 
