@@ -122,6 +122,7 @@ struct cli_probe {
 };
 
 struct cli_types;
+struct client;
 struct cli {
 	struct cli_args args;
 	FILE *out;
@@ -137,6 +138,7 @@ struct cli {
 	struct cli_probe *probes; /* [index in table] */
 	uint32_t probe_cnt;
 	struct session *session;
+	struct client *client; /* dyntraced has the session; else NULL */
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
@@ -195,6 +197,10 @@ int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
 uint32_t cli_match_complain(struct cli *, bool starting);
 void cli_match_notice(struct cli *); /* once */
+bool cli_match_may_come(const struct cli *, const struct cli_match *); /* with a program that starts */
+void cli_match_none(struct cli *, const struct cli_match *, const char *why); /* says so */
+const char *cli_match_tag(int rc);
+int cli_matches_make(struct cli *); /* one for each description, without probes yet; 0 or -ENOMEM */
 /* The probes of one description; *ret is malloc'ed, also where there are none. 0 or an error after a message. */
 int cli_match_probes(struct cli *, const struct cli_match *, uint32_t **ret, uint32_t *ret_cnt);
 const struct probe *cli_match_first(struct cli *, const struct cli_match *); /* NULL: none */
@@ -226,6 +232,15 @@ int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all proces
 void cli_record_progress(struct cli *);
 int cli_record_finish(struct cli *, int rc);
 int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
+
+/* remote.c: whether dyntraced is to do it, and a run of that kind, after the compiler: exit status */
+bool cli_remote_wanted(struct cli *);
+int cli_remote_run(struct cli *);
+void cli_remote_hooks(struct cli *, struct consume_opts *); /* what is other than with a session of our own */
+/* trace.c: what has to be true before anything is armed: CLI_OK, or CLI_ERROR after a message */
+int cli_check_allowed(struct cli *);
+int cli_check_sizes(struct cli *);
+int cli_make_consume(struct cli *, struct wire_shm *);
 
 /* verbs: exit status */
 int cli_verb_record(struct cli *);

@@ -68,7 +68,7 @@ static void show_diags(const struct cli *cli)
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
 {
 	struct cli *cli = arg;
-	int rc = cli_options_set(&cli->args.opts, name, value, cli->session ? FROM_RUN : FROM_PROGRAM, reterr);
+	int rc = cli_options_set(&cli->args.opts, name, value, cli->session || cli->client ? FROM_RUN : FROM_PROGRAM, reterr);
 	if (!rc && cli->consume) {
 		struct consume_opts o;
 		cli_consume_opts(cli, &o);
@@ -210,4 +210,6 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.agghist = o->agghist, .aggpack = o->aggpack, .aggzoom = o->aggzoom,
 		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,
 	};
+	if (cli->client)
+		cli_remote_hooks(cli, ret);
 }

@@ -75,14 +75,14 @@ static int make_session(struct cli *cli)
 	return rc < 0 ? CLI_ERROR : CLI_OK;
 }
 
-static int make_consume(struct cli *cli)
+int cli_make_consume(struct cli *cli, struct wire_shm *shm)
 {
 	struct consume_opts co;
 	struct err e;
 	cli_consume_opts(cli, &co);
 	if (cli->args.record)
 		co.on_event = cli_record_event;
-	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
+	if (!consume_create(shm, &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
 	return CLI_ERROR;
@@ -135,7 +135,7 @@ static int check_policy(struct cli *cli)
 }
 
 /* A record or an aggregation that can never fit is an error, not a loss. */
-static int check_sizes(struct cli *cli)
+int cli_check_sizes(struct cli *cli)
 {
 	const struct ir_image *im = &cli->prog.image;
 	bool bad = false;
@@ -150,7 +150,7 @@ static int check_sizes(struct cli *cli)
 	return bad ? CLI_ERROR : CLI_OK;
 }
 
-static int check_allowed(struct cli *cli)
+int cli_check_allowed(struct cli *cli)
 {
 	if (!cli->prog.plan.destructive || cli->args.opts.destructive)
 		return CLI_OK;
@@ -181,7 +181,7 @@ static int pin(const struct cli *cli)
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli) || cli_should_restart(cli))
+	if (pin(cli) || cli_check_allowed(cli) || cli_make_consume(cli, session_shm(cli->session)) || cli_check_sizes(cli) || cli_arm_new(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
 	cli->may_restart = false; /* what BEGIN does, it does once */
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
@@ -304,6 +304,8 @@ int cli_trace_compiled(struct cli *cli)
 	int rc = CLI_OK;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
+	if (cli_remote_wanted(cli))
+		return cli_remote_run(cli);
 	for (int i = 0; i < RESTARTS; i++) {
 		cli->may_restart = i < RESTARTS - 1;
 		cli->restart = false;

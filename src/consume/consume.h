@@ -46,6 +46,12 @@ struct consume_writer {
 	void (*spec_drop)(void *arg);                                 /* a record did not fit into one */
 };
 
+/* Where an address is.  The strings outlive the call. */
+struct consume_sym {
+	const char *mod, *name; /* mangled; NULL: in no module; no symbol */
+	uint64_t mod_start, start;
+};
+
 struct consume_opts {
 	FILE *out;          /* owned by the caller */
 	FILE *errs;         /* messages; NULL: stderr. Owned by the caller. */
@@ -65,6 +71,8 @@ struct consume_opts {
 	uint32_t aggsortpos, aggsortkeypos;
 	/* Symbols of process @proc (wire_proc index); NULL if it is gone. */
 	struct obj_proc *(*obj)(void *arg, uint32_t proc);
+	/* In place of obj(), also for the kernel (addresses from 1 << 63 on): false where nothing is known. */
+	bool (*symbolize)(void *arg, uint32_t proc, uint64_t addr, struct consume_sym *ret);
 	/* The number by which obj() knows process @pid, for what the kernel recorded; 0: it is gone. NULL: nothing did. */
 	uint32_t (*proc_of)(void *arg, uint32_t pid);
 	/* A fault in a clause, after it was reported: fire ERROR clauses in the tool with
@@ -117,6 +125,9 @@ int64_t consume_real_offset_ns(const struct consume *);
  * area holds (aggregations, counts of losses), so that the area may be zeroed
  * for another thread. */
 int consume_fold_thread(struct consume *, uint32_t slot, struct err *reterr);
+/* Folds all areas whose threads have ended, once they are drained; @folded hears of each. */
+typedef void consume_folded_fn(void *arg, uint32_t slot, uint32_t incarnation);
+int consume_fold_ended(struct consume *, consume_folded_fn *folded, void *arg, struct err *reterr);
 /* Whether all records of area @slot have been read. */
 bool consume_thread_drained(const struct consume *, uint32_t slot);
 

@@ -268,3 +268,20 @@ int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 	s->folded_incarnation = consume_thread(c, slot)->incarnation;
 	return 0;
 }
+
+int consume_fold_ended(struct consume *c, consume_folded_fn *folded, void *arg, struct err *reterr)
+{
+	for (uint32_t i = 1; i < c->geo.thread_cnt; i++) {
+		const struct wire_thread *thr = consume_thread(c, i);
+		uint32_t state = LOAD_ACQUIRE(&thr->state);
+		if (state == WIRE_THREAD_FREE && !thr->incarnation)
+			break; /* slots are taken in order */
+		if (state != WIRE_THREAD_DEAD || consume_slot_is_folded(c, i) || !consume_thread_drained(c, i))
+			continue;
+		int rc = consume_fold_thread(c, i, reterr);
+		if (rc)
+			return rc;
+		folded(arg, i, c->slots[i].folded_incarnation);
+	}
+	return 0;
+}
