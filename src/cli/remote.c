@@ -16,6 +16,11 @@
 
 enum { DAEMON_AUTO, DAEMON_ALWAYS = 2, DAEMON_NEVER = 3 }; /* of -x daemon: 1 is auto too */
 
+static bool is_nobody(int rc)
+{
+	return rc == -ENOENT || rc == -ECONNREFUSED;
+}
+
 /* Whether we could get in by ourselves. */
 static bool is_closed(pid_t pid)
 {
@@ -40,16 +45,34 @@ static bool is_own(const struct probe_spec *s)
 	return !strcmp(s->name, "BEGIN") || !strcmp(s->name, "END") || !strcmp(s->name, "ERROR") || !strncmp(s->name, "tick-", 5);
 }
 
-/* Descriptions of the kernel, which only who may trace it can look up. */
+/* Descriptions of the kernel, which only who may trace it can look up.  Profiles of one's own are better than none. */
+static bool is_kernel(const struct session_desc *d)
+{
+	return !d->id && !is_own(&d->spec) && strncmp(d->spec.prov, "pid", 3) &&
+		(probe_may_be_kernel(&d->spec) || !strncmp(d->spec.name, "profile-", 8));
+}
+
 static bool kernel_is_closed(const struct cli *cli)
 {
 	uint32_t cnt;
 	bool found = false;
-	struct session_desc *v = cli_descs(cli, &cnt);
+	struct session_desc *v = geteuid() && !kern_may_trace(NULL) ? cli_descs(cli, &cnt) : NULL;
 	for (uint32_t i = 0; v && i < cnt && !found; i++)
-		found = !v[i].id && !is_own(&v[i].spec) && strncmp(v[i].spec.prov, "pid", 3) && probe_may_be_kernel(&v[i].spec);
+		found = is_kernel(&v[i]);
 	free(v);
-	return found && geteuid() && !kern_may_trace(NULL);
+	return found;
+}
+
+/* Where there is nobody, the usual message says what is missing; where there is, its own. */
+static bool is_there(void)
+{
+	struct client *c = NULL;
+	struct err e;
+	int rc = client_open(NULL, &c, &e);
+	client_close(c);
+	if (is_nobody(rc))
+		cli_hint("%s; it could trace this for members of group dyntrace", e.msg);
+	return !is_nobody(rc);
 }
 
 bool cli_remote_wanted(struct cli *cli)
@@ -57,13 +80,15 @@ bool cli_remote_wanted(struct cli *cli)
 	uint64_t how = cli->args.opts.daemon;
 	if (how == DAEMON_NEVER || cli->args.compile_only || cli->args.record)
 		return false;
-	return how == DAEMON_ALWAYS || any_is_closed(cli) || kernel_is_closed(cli);
+	return how == DAEMON_ALWAYS || ((any_is_closed(cli) || kernel_is_closed(cli)) && is_there());
 }
 
 /* ---- what consume asks for ---- */
 
 static void write_tail(void *arg, uint32_t slot, uint64_t pos) { client_tail(((struct cli *)arg)->client, slot, pos); }
 static void write_gen(void *arg, uint32_t agg, uint32_t gen) { client_agg_gen(((struct cli *)arg)->client, agg, gen); }
+
+static void write_soon(void *arg) { client_agg_soon(((struct cli *)arg)->client); }
 
 static void write_spec_bytes(void *arg, uint32_t id, uint64_t bytes)
 {
@@ -74,8 +99,6 @@ static void write_spec_free(void *arg, uint32_t id, uint32_t gen)
 {
 	client_spec(((struct cli *)arg)->client, PROTO_SPEC_FREE, id, gen);
 }
-
-static void write_spec_drop(void *arg) { client_spec(((struct cli *)arg)->client, PROTO_SPEC_DROP, 0, 0); }
 
 static bool symbolize(void *arg, uint32_t proc, uint64_t addr, struct consume_sym *ret)
 {
@@ -124,7 +147,7 @@ void cli_remote_hooks(struct cli *cli, struct consume_opts *o)
 	o->proc_of = proc_of;
 	o->on_error = fire_error;
 	o->run_command = NULL;
-	o->writer = (struct consume_writer){ write_tail, write_gen, write_spec_bytes, write_spec_free, write_spec_drop };
+	o->writer = (struct consume_writer){ write_tail, write_soon, write_gen, write_spec_bytes, write_spec_free };
 }
 
 /* ---- the request ---- */
@@ -258,31 +281,55 @@ static int connect_to(struct cli *cli)
 	int rc = client_open(NULL, &cli->client, &e);
 	if (!rc)
 		return CLI_OK;
-	bool none = rc == -ENOENT || rc == -ECONNREFUSED, asked = cli->args.opts.daemon == DAEMON_ALWAYS;
-	if (none && !asked)
-		cli_error("not permitted: this belongs to another user, and %s; ask for group dyntrace and start dyntraced, or run as root",
-			  e.msg);
-	else if (rc == -EACCES)
-		cli_error("%s (ask for it, or run as root)", e.msg);
-	else
-		cli_error("%s", e.msg);
+	cli_error("%s", e.msg);
 	return CLI_ERROR;
 }
 
-int cli_remote_run(struct cli *cli)
+/* What was said before comes first. */
+static void complain(struct cli *cli, int rc, const struct err *e)
+{
+	static const char grab[] = "failed to grab";
+	struct client_event ev;
+	while (!client_wait_kept(cli->client, &ev)) {
+		if (ev.type == PROTO_SAY)
+			cli_error("%s", ev.said.text);
+		client_event_deinit(&ev);
+	}
+	if (!strncmp(e->msg, grab, sizeof(grab) - 1) || rc == -ENOTSUP)
+		cli_error("%s", e->msg);
+	else
+		cli_error("could not enable tracing: %s", e->msg);
+}
+
+static int try(struct cli *cli, bool last)
 {
 	struct err e;
-	if (cli_check_allowed(cli) || connect_to(cli) || hand_over(cli))
+	if (connect_to(cli) || hand_over(cli))
 		return CLI_ERROR;
-	if (cli_matches_make(cli)) {
+	if (!cli->matches && cli_matches_make(cli)) {
 		cli_error("out of memory");
 		return CLI_ERROR;
 	}
 	int rc = request(cli, &e);
 	rc = rc ? rc : arm(cli, &e);
+	if (rc == -ESTALE && !last)
+		return rc;
 	if (rc < 0)
-		cli_error("could not enable tracing: %s", e.msg);
-	rc = rc ? CLI_ERROR : cli_remote_loop(cli);
+		complain(cli, rc, &e);
+	return rc ? CLI_ERROR : CLI_OK;
+}
+
+#define TRIES 5 /* as long as the process is becoming other programs */
+
+int cli_remote_run(struct cli *cli)
+{
+	int rc = cli_check_allowed(cli) ? CLI_ERROR : -ESTALE;
+	for (int i = 0; rc == -ESTALE && i < TRIES; i++) {
+		client_close(cli->client);
+		cli->client = NULL;
+		rc = try(cli, i == TRIES - 1);
+	}
+	rc = rc ? rc : cli_remote_loop(cli);
 	if (rc)
 		return rc;
 	rc = cli_remote_finish(cli);

@@ -132,21 +132,31 @@ void client_event_deinit(struct client_event *e)
 	*e = (struct client_event){ 0 };
 }
 
+static int take_kept(struct client *c, struct client_event *ret, struct err *reterr)
+{
+	struct client_msg *m = c->first;
+	struct proto_in in = { .p = m->data, .left = m->bytes };
+	int rc = decode_event(c, m->type, &in, ret, reterr);
+	c->first = m->next;
+	if (!c->first)
+		c->end = &c->first;
+	free(m);
+	return rc;
+}
+
+int client_wait_kept(struct client *c, struct client_event *ret)
+{
+	*ret = (struct client_event){ 0 };
+	return c->first ? take_kept(c, ret, NULL) : -EAGAIN;
+}
+
 int client_wait(struct client *c, uint64_t timeout_ns, struct client_event *ret, struct err *reterr)
 {
 	enum proto_type type;
 	struct proto_in in;
-	struct client_msg *m = c->first;
 	*ret = (struct client_event){ 0 };
-	if (m) {
-		in = (struct proto_in){ .p = m->data, .left = m->bytes };
-		int rc = decode_event(c, m->type, &in, ret, reterr);
-		c->first = m->next;
-		if (!c->first)
-			c->end = &c->first;
-		free(m);
-		return rc;
-	}
+	if (c->first)
+		return take_kept(c, ret, reterr);
 	int rc = client_recv(c, (int64_t)timeout_ns, &type, &in, reterr);
 	return rc == -EAGAIN ? 0 : rc ? rc : decode_event(c, type, &in, ret, reterr);
 }

@@ -33,6 +33,8 @@ struct client_event {
 void client_event_deinit(struct client_event *);
 /* Waits at most @timeout_ns for something to happen.  -EINTR: a signal came; -ECONNRESET and others: it is over. */
 int client_wait(struct client *, uint64_t timeout_ns, struct client_event *ret, struct err *reterr);
+/* Something that happened while an answer was waited for; -EAGAIN: nothing. */
+int client_wait_kept(struct client *, struct client_event *ret);
 /* Disarms, fires END. What is recorded stays readable until client_close(). */
 int client_stop(struct client *, struct err *reterr);
 
@@ -40,6 +42,7 @@ int client_stop(struct client *, struct err *reterr);
 void client_tail(struct client *, uint32_t slot, uint64_t pos);
 void client_tails_flush(struct client *); /* after each drain */
 void client_folded(struct client *, uint32_t slot, uint32_t incarnation);
+void client_agg_soon(struct client *); /* wakes the daemon, so that what follows is heard at once */
 void client_agg_gen(struct client *, uint32_t agg, uint32_t gen);
 void client_spec(struct client *, enum proto_spec_what, uint32_t id, uint64_t v);
 

@@ -120,6 +120,7 @@ struct consume {
 	struct canon canon[CANON_CNT];
 	struct consume_spec *specs; /* [geo.spec_cnt] */
 	uint32_t spec_seen[4];      /* losses reported */
+	uint32_t spec_dropped;      /* records that did not fit into theirs; the producers count others */
 	/* bufpolicy (policy.c) */
 	struct consume_kept *kept, **kept_end; /* earliest first */
 	uint64_t kept_bytes;

@@ -60,14 +60,6 @@ void consume_spec_deinit(struct consume *c)
 	free(c->specs);
 }
 
-static void note_drop(struct consume *c)
-{
-	if (c->opts.writer.spec_drop)
-		c->opts.writer.spec_drop(c->opts.arg);
-	else
-		__atomic_fetch_add(&c->shm->spec_drops, 1, __ATOMIC_RELAXED);
-}
-
 static void note_bytes(struct consume *c, uint32_t id, uint64_t bytes)
 {
 	if (c->opts.writer.spec_bytes)
@@ -92,7 +84,7 @@ static int keep(struct consume *c, struct consume_spec *s, const struct wire_rec
 {
 	uint64_t bytes = c->plan->clauses[rec->clause].spec_bytes;
 	if (s->bytes + bytes > c->geo.spec_bytes) {
-		note_drop(c);
+		c->spec_dropped++;
 		return 0;
 	}
 	struct spec_held *h = malloc(offsetof(struct spec_held, rec) + rec->bytes);

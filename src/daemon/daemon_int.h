@@ -92,6 +92,8 @@ struct run_target {
 	int pidfd;
 	uint32_t proc;
 	bool is_new, starting, gone;
+	bool exe_known;
+	uint64_t exe[2]; /* device and inode of its program when it was attached */
 	pid_t root;   /* of a followed program: the process whose probes it has */
 	struct obj_proc *obj;
 };
@@ -140,6 +142,8 @@ int worker_sayf(struct worker *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* request.c: START */
 int request_start(struct worker *, struct proto_in *, struct err *reterr);
 void request_deinit(struct worker *);
+/* One of those that were running is another program than when it was attached: the client should ask again. */
+bool request_is_stale(const struct worker *);
 int request_note(struct worker *, pid_t pid, struct err *reterr);
 
 /* match.c */

@@ -201,16 +201,25 @@ static int check_tool(struct worker *w, const struct session_probe *v, uint32_t 
 
 struct refusals {
 	struct worker *w;
-	uint32_t cnt;
+	uint32_t cnt, no_return_cnt;
 };
 
 #define REFUSALS_SHOWN 20
+
+static bool is_named(const struct worker *w, const struct probe *p)
+{
+	for (uint32_t i = 0; i < w->req.desc_cnt; i++)
+		if (!strcmp(w->req.descs[i].part[2], p->func))
+			return true;
+	return false;
+}
 
 static void refused(void *arg, const struct session_refusal *why)
 {
 	struct refusals *r = arg;
 	const struct probe *p = why->probe;
-	if (!why->has_no_return && r->cnt++ < REFUSALS_SHOWN)
+	/* Nothing is lost where nothing returns: who asks for one such function gets to know, who asks for all does not. */
+	if (why->has_no_return ? !r->no_return_cnt++ && is_named(r->w, p) : r->cnt++ < REFUSALS_SHOWN)
 		worker_sayf(r->w, "%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
 			    (unsigned long long)why->addr, why->why);
 }
@@ -241,8 +250,9 @@ int run_arm_new(struct worker *w, struct err *reterr)
 		return rc;
 	if (r.cnt > REFUSALS_SHOWN)
 		worker_sayf(w, "%u more places are not traced; -v names them", r.cnt - REFUSALS_SHOWN);
-	if (n && !sites && !w->armed_cnt && r.cnt)
-		return err_setf(reterr, -ENOTSUP, "none of the probes can be placed");
+	if (n && !sites && !w->armed_cnt && r.cnt + r.no_return_cnt)
+		return err_setf(reterr, -ENOTSUP, "none of the probes can be placed; explain shows why, and the offsets of other places "
+				"(-l with an empty name)");
 	w->armed_cnt += sites;
 	return 0;
 }

@@ -8,8 +8,10 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What changes the process that runs it; the verifier knows no rights. */
@@ -61,6 +63,8 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 		return 0;
 	if (w->peer.uid && !conf_kernel(w->conf))
 		return err_setf(reterr, -EPERM, "not permitted to trace the kernel: dyntraced.conf says so (kernel = yes allows it)");
+	if (w->peer.uid && w->worlds.user)
+		return err_setf(reterr, -EPERM, "probes of the kernel and of processes in one script need root");
 	return kern_may_trace(reterr) ? 0 : -EPERM;
 }
 
@@ -76,7 +80,7 @@ static int make_session(struct worker *w, struct err *reterr)
 		.thread_cnt = w->watches || !w->req.target_cnt ? 1 : (uint32_t)z[PROTO_THREADS],
 		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .shared = true, .site_max = w->conf->probe_max };
+		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .shared = true, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	/* The kernel's buffers are there in full. */
 	if (w->worlds.kernel && (so.ring_bytes + so.agg_bytes) * 4 > w->conf->memory_max)
@@ -107,6 +111,47 @@ int request_note(struct worker *w, pid_t pid, struct err *reterr)
 	return w->watches ? 0 : notes_add(getpid(), pid, reterr);
 }
 
+#define EXEC_TRIES 5
+#define EXEC_PAUSE_NS 2000000
+
+/* Between fork and exec there is no program for a moment. */
+static int attach_running(struct worker *w, struct run_target *t, struct err *reterr)
+{
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
+	int rc = -ESRCH;
+	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES && poll(&p, 1, 0) <= 0; i++) {
+		if (i)
+			nanosleep(&(struct timespec){ .tv_nsec = EXEC_PAUSE_NS }, NULL);
+		rc = session_attach(w->session, t->pid, &t->proc, reterr);
+	}
+	return rc;
+}
+
+static bool exe_of(pid_t pid, uint64_t ret[2])
+{
+	char path[64];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	if (stat(path, &st))
+		return false;
+	ret[0] = st.st_dev;
+	ret[1] = st.st_ino;
+	return true;
+}
+
+bool request_is_stale(const struct worker *w)
+{
+	bool stale = false;
+	for (uint32_t i = 0; i < w->target_cnt; i++) {
+		const struct run_target *t = &w->targets[i];
+		uint64_t now[2];
+		if (t->is_new)
+			return false;
+		stale |= t->exe_known && exe_of(t->pid, now) && (now[0] != t->exe[0] || now[1] != t->exe[1]);
+	}
+	return stale;
+}
+
 /* The number is used again when its process has gone: whose it was when it was looked at is known by a descriptor. */
 static int attach_checked(struct worker *w, struct run_target *t, struct err *reterr)
 {
@@ -118,8 +163,8 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 	rc = rc ? rc : request_note(w, t->pid, reterr);
 	if (rc)
 		return rc;
-	rc = t->is_new ? session_attach_new(w->session, t->pid, &t->proc, reterr) :
-		session_attach(w->session, t->pid, &t->proc, reterr);
+	t->exe_known = exe_of(t->pid, t->exe);
+	rc = t->is_new ? session_attach_new(w->session, t->pid, &t->proc, reterr) : attach_running(w, t, reterr);
 	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	if (!rc && poll(&p, 1, 0) > 0)
 		rc = err_setf(reterr, -ESRCH, "process %d has ended", (int)t->pid);

@@ -55,10 +55,6 @@ static int gen(struct worker *w, const uint64_t *v, struct err *reterr)
 static int spec(struct worker *w, const uint64_t *v, struct err *reterr)
 {
 	struct wire_shm *shm = session_shm(w->session);
-	if (v[0] == PROTO_SPEC_DROP) {
-		__atomic_fetch_add(&shm->spec_drops, 1, __ATOMIC_RELAXED);
-		return 0;
-	}
 	if (v[0] >= PROTO_SPEC_WHATS || !v[1] || v[1] > shm->spec_cnt)
 		return wrong(PROTO_SPEC, reterr);
 	struct wire_spec *s = (struct wire_spec *)((uint8_t *)shm + shm->spec_off) + (v[1] - 1);

@@ -56,6 +56,8 @@ static int take_start(struct worker *w, struct proto_in *in, struct err *reterr)
 	in->p = w->start_bytes;
 	int rc = request_start(w, in, reterr);
 	rc = rc ? rc : run_match_all(w, reterr);
+	if ((rc || w->bad != UINT32_MAX) && rc != -EPERM && request_is_stale(w))
+		rc = err_setf(reterr, -ESTALE, "the process runs another program now");
 	if (!rc && event_send_matched(w, 0))
 		rc = err_setf(reterr, -ECONNRESET, "the client does not read");
 	enter(w, WORKER_MATCHED);
@@ -93,13 +95,14 @@ static int send_armed(struct worker *w, struct err *reterr)
 static int arm(struct worker *w, struct err *reterr)
 {
 	int rc = run_arm_new(w, reterr);
-	rc = rc ? rc : send_armed(w, reterr);
 	if (rc)
-		return rc;
+		return request_is_stale(w) ? err_setf(reterr, -ESTALE, "the process runs another program now") : rc;
 	run_fire(w, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(w->session)->exiting))
 		session_enable(w->session, true);
 	rc = session_go(w->session, reterr);
+	/* Commands that the client has stopped may go on from then on. */
+	rc = rc ? rc : send_armed(w, reterr);
 	run_ticks_start(w);
 	enter(w, WORKER_RUNS);
 	w->rang = true;

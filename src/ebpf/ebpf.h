@@ -40,8 +40,6 @@ void ebpf_layout(struct wire_layout_in *, const struct ir_image *);
 /* Makes the BPF array that @head (of wire_layout()) describes, maps it and
  * copies @head there.  *ret_fd: close it; *ret_shm: munmap head->bytes of it.
  * -E2BIG: more than 512 MiB (kernel memory, allocated at once); -EPERM, ...: what is missing. */
-/* Another descriptor of that memory, for reading only. */
-int ebpf_shm_reopen(int fd, int *ret_fd, struct err *reterr);
 int ebpf_shm_create(const struct wire_shm *head, int *ret_fd, struct wire_shm **ret_shm, struct err *reterr);
 
 /* What programs of one session share. */

@@ -103,20 +103,6 @@ int ebpf_shm_create(const struct wire_shm *head, int *ret_fd, struct wire_shm **
 	return 0;
 }
 
-int ebpf_shm_reopen(int fd, int *ret_fd, struct err *reterr)
-{
-	struct bpf_map_info info = { 0 };
-	uint32_t bytes = sizeof(info);
-	LIBBPF_OPTS(bpf_get_fd_by_id_opts, opts, .open_flags = BPF_F_RDONLY);
-	int r = bpf_obj_get_info_by_fd(fd, &info, &bytes);
-	if (!r)
-		r = bpf_map_get_fd_by_id_opts(info.id, &opts);
-	if (r < 0)
-		return err_setf(reterr, r, "cannot open the kernel's buffers for reading: %s", strerror(-r));
-	*ret_fd = r;
-	return 0;
-}
-
 /* ---- numbers ---- */
 
 static void agg_table(const struct wire_thread_geom *g, uint64_t *k)

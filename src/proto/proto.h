@@ -133,7 +133,7 @@ struct proto_tail {
 bool proto_tails_encode(struct proto_out *, const struct proto_tail *, uint32_t cnt);
 int proto_tails_decode(struct proto_in *, struct proto_tail ret[PROTO_TAILS], uint32_t *ret_cnt, struct err *reterr);
 
-enum proto_spec_what { PROTO_SPEC_BYTES_KEPT, PROTO_SPEC_FREE, PROTO_SPEC_DROP, PROTO_SPEC_WHATS };
+enum proto_spec_what { PROTO_SPEC_BYTES_KEPT, PROTO_SPEC_FREE, PROTO_SPEC_WHATS };
 
 /* Those whose content is a few numbers: how many there are of 64 bits.  proto_words_decode() fills @ret. */
 #define PROTO_WORDS 5u

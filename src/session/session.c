@@ -196,6 +196,21 @@ void session_tool_reads(struct session *s, pid_t pid)
 	thread_at(s, 0)->mem_pid = (uint32_t)pid;
 }
 
+/* Likewise what describes aggregations; its numbers of generations are for the kernel, too. */
+static int own_descs(struct session *s, struct err *reterr)
+{
+	uint64_t off = s->shm->agg_desc_off, bytes = s->shm->thread_off - off;
+	uint8_t *p = (uint8_t *)s->shm + off;
+	if (!bytes)
+		return 0;
+	void *theirs = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->shm_fd, (off_t)off);
+	if (theirs == MAP_FAILED || mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	memcpy(p, theirs, bytes);
+	s->kern_descs = theirs;
+	return 0;
+}
+
 /* Of the kernel's memory there are no private copies: the first page is one of our own with the same in it. */
 static int own_head(struct session *s, struct err *reterr)
 {
@@ -204,7 +219,7 @@ static int own_head(struct session *s, struct err *reterr)
 	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
 	memcpy(s->shm, head, sizeof(head));
-	return 0;
+	return own_descs(s, reterr);
 }
 
 static int fill(struct session *s, struct err *reterr)
@@ -282,6 +297,8 @@ void session_destroy(struct session *s)
 	skern_destroy(s->kern);
 	watch_deinit(s);
 	intern_destroy(s->strings);
+	if (s->kern_descs)
+		munmap(s->kern_descs, s->shm->thread_off - s->shm->agg_desc_off);
 	if (s->shm)
 		munmap(s->shm, s->shm->bytes);
 	if (s->shm_fd >= 0)
@@ -300,7 +317,9 @@ void session_agg_gen(struct session *s, uint32_t agg, uint32_t gen)
 {
 	uint64_t off = s->shm->agg_desc_off + agg * sizeof(struct wire_agg) + offsetof(struct wire_agg, gen);
 	STORE_RELEASE((uint32_t *)((uint8_t *)s->shm + off), gen);
-	if (!s->opts.kernel && pwrite(s->shm_fd, &gen, sizeof(gen), (off_t)off) != (ssize_t)sizeof(gen))
+	if (s->kern_descs)
+		STORE_RELEASE(&s->kern_descs[agg].gen, gen);
+	else if (pwrite(s->shm_fd, &gen, sizeof(gen), (off_t)off) != (ssize_t)sizeof(gen))
 		STORE_RELEASE(&s->shm->armed, 0); /* cannot be: a page of the memory that is in use */
 }
 

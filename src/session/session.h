@@ -45,6 +45,7 @@ struct session_opts {
 	void *verifier_log;     /* FILE; NULL: none */
 	bool follow;            /* forked children are traced too */
 	bool shared;            /* another process reads what is recorded: session_share() */
+	bool may_write;         /* and might write to it, as root may */
 	uint64_t site_max;      /* places at most; 0: as many as there is room for */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };

@@ -86,6 +86,7 @@ struct session {
 	struct session_opts opts;
 	struct wire_shm *shm;
 	int shm_fd, own_fd; /* own_fd: of thread area 0, where it is shared; else -1 */
+	struct wire_agg *kern_descs; /* of the kernel's memory, which shm has a copy of; else NULL */
 	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;

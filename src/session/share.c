@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The session's memory for a reader in another process. */
 #include "session/kern_int.h"
-#include "ebpf/ebpf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,12 +37,24 @@ static int reopen(int fd, int *ret, struct err *reterr)
 	return 0;
 }
 
+/* A BPF map that was opened for reading cannot be mapped (the kernel takes VM_SHARED from such mappings, then refuses
+ * private ones).  Where only programs in the kernel use the memory, nobody is hurt by who writes to it: their verifier has
+ * seen to that, and this process relies on nothing in it. */
+static int reopen_map(struct session *s, int *ret, struct err *reterr)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && !s->targets[i]->is_watched && !s->opts.may_write)
+			return err_setf(reterr, -EPERM, "probes of the kernel and of processes in one script need root");
+	*ret = fcntl(s->shm_fd, F_DUPFD_CLOEXEC, 0);
+	return *ret < 0 ? err_setf(reterr, -errno, "cannot share the kernel's buffers: %s", strerror(errno)) : 0;
+}
+
 int session_share(struct session *s, struct session_shared *ret, struct err *reterr)
 {
 	struct session_shared v = { -1, -1, s->shm->thread_off, s->shm->geom.stride };
 	if (s->own_fd < 0)
 		return err_setf(reterr, -EINVAL, "the session was not made to be shared");
-	int r = s->opts.kernel ? ebpf_shm_reopen(s->shm_fd, &v.shm_fd, reterr) : reopen(s->shm_fd, &v.shm_fd, reterr);
+	int r = s->opts.kernel ? reopen_map(s, &v.shm_fd, reterr) : reopen(s->shm_fd, &v.shm_fd, reterr);
 	if (r)
 		return r;
 	r = reopen(s->own_fd, &v.own_fd, reterr);
