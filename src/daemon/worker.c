@@ -259,12 +259,12 @@ _Noreturn void worker_main(const struct conf *conf, const struct peer *peer, int
 	w->io.fd = fd;
 	enter(w, WORKER_NEW);
 	int rc = serve(w, &e);
+	request_deinit(w); /* who is told that it is over finds nothing left */
 	if (rc != -ECONNRESET) {
 		proto_said_encode(&w->io.out, PROTO_REFUSED, rc, e.msg);
 		io_send(&w->io, NULL, 0);
 	}
 	log_sayf(rc == -ECONNRESET || rc == -ESHUTDOWN ? LOG_INFO : LOG_WARNING, "%s (pid %d): ended: %s", peer->name, (int)peer->pid, e.msg);
-	request_deinit(w);
 	free(w->start_bytes);
 	io_deinit(&w->io);
 	free(w);
