@@ -253,7 +253,7 @@ static void gen_str_call(struct gen *g)
 	case 4: call(g, IR_HELPER_substr, s, small_int(g), small_int(g), slot(g)); break;
 	case 5: call(g, IR_HELPER_strchr, s, emit_const(g, 'a' + below(g, 26)), slot(g), 0); break;
 	case 6: call(g, IR_HELPER_strrchr, s, emit_const(g, 'a' + below(g, 26)), slot(g), 0); break;
-	case 7: call(g, IR_HELPER_strstr, s, t, slot(g), 0); break;
+	case 7: call(g, below(g, 2) ? IR_HELPER_strstr : IR_HELPER_strrstr, s, t, slot(g), 0); break;
 	case 8: call(g, IR_HELPER_index, s, t, small_int(g), 0); break;
 	case 9: call(g, IR_HELPER_rindex, s, t, small_int(g), 0); break;
 	case 10:
