@@ -163,9 +163,6 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	struct list targets = { 0 };
 	uint64_t next = UINT64_MAX;
 	*fn = (struct func){ .mod = mod, .t = t };
-	/* Under load Go programs were seen to go wrong with probes in them; until it is known why, there are none. */
-	if (obj_module_is_go(t->obj, mod))
-		return err_setf(reterr, -ENOTSUP, "it is Go code, which this version cannot trace without risk to the program");
 	if (!bytes || bytes > (64u << 20))
 		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
 	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
