@@ -240,6 +240,8 @@ static void describe(const struct plan *p, struct patch_anchor *an)
 		an->save_flags = flags_live(c, k, entry) || (!entry && c->has_std);
 		an->skip_redzone = !entry;
 	}
+	if (c->f->asks_where && !c->has_below)
+		an->skip_redzone = false; /* Go's compiler has no use for one, and its stacks are short */
 	an->sp_adj = 16 + (an->save_flags ? 8 : 0) + (an->skip_redzone ? 128 : 0);
 }
 

@@ -26,7 +26,7 @@ static uint8_t *code_near_text, *code_elsewhere;
 struct executor {
 	enum call_variant variant;
 	uint8_t *code;
-	bool failed;
+	bool own_stack, failed;
 };
 
 /* The input as a body can have it. */
@@ -72,6 +72,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	struct jit_env env;
 	struct err err;
 	call_env_init(&env, m->shm);
+	env.own_stack = x->own_stack;
 	int64_t n = jit_body(&env, (enum wire_site_kind)site->kind, progs, prog_cnt, (uint64_t)(uintptr_t)x->code, x->code,
 			     CODE_BYTES, &err);
 	if (n < 0) {
@@ -96,7 +97,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 {
 	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_USDT + 1));
-	struct executor x = { .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
+	struct executor x = { .own_stack = seed / 12 & 1, .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
 		.code = seed & 1 ? code_near_text : code_elsewhere };
 	struct gen_opts o = *opts;
 	struct ir_image img;
