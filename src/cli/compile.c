@@ -77,6 +77,8 @@ int cli_set_option(void *arg, const char *name, const char *value, struct err *r
 	return rc;
 }
 
+#define DTRACE_TREGS 8
+
 static struct d_opts compiler_opts(struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
@@ -86,7 +88,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 			.uid = getuid(), .gid = getgid(), .euid = geteuid(), .egid = getegid(), .sid = getsid(0),
 			.pgid = getpgrp(), .taskid = gettid(),
 		},
-		.strsize = (uint32_t)o->strsize, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
+		.strsize = (uint32_t)o->strsize, .tregs = o->tregs || !cli_is_dtrace() ? (uint32_t)o->tregs : DTRACE_TREGS, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
 		.has_amin = o->amin >> 24, .amin = { (uint8_t)(o->amin >> 16), (uint8_t)(o->amin >> 8), (uint8_t)o->amin },
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
@@ -197,6 +199,13 @@ static bool locale_is_utf8(void)
 	return v && (strcasestr(v, "utf-8") || strcasestr(v, "utf8"));
 }
 
+/* Who says when buffers are switched has buffers that are, and counts them in the guide's way. */
+enum consume_bufpolicy cli_bufpolicy(const struct cli *cli)
+{
+	const struct cli_options *o = &cli->args.opts;
+	return o->bufpolicy ? (enum consume_bufpolicy)o->bufpolicy : o->switchrate ? CONSUME_SWITCH : CONSUME_ALL;
+}
+
 void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 {
 	const struct cli_options *o = &cli->args.opts;
@@ -208,6 +217,6 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error,
 		.run_command = cli_commands_traced(cli) ? cli_command_run : NULL, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 		.agghist = o->agghist, .aggpack = o->aggpack, .aggzoom = o->aggzoom,
-		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,
+		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = cli_bufpolicy(cli), .bufsize = o->bufsize,
 	};
 }

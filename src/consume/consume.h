@@ -90,8 +90,13 @@ int64_t consume_drain(struct consume *, bool final, struct err *reterr);
 bool consume_exited(const struct consume *, int *ret_status);
 /* As many records as fill allows were seen: tracing should end. */
 bool consume_filled(const struct consume *);
-/* What a record of @clause counts for bufsize where there is a bufpolicy. */
+bool consume_speculates(const struct consume *); /* some clause does */
+/* A speculation was committed or discarded, and what was recorded for it has not been read. */
+bool consume_spec_ending(const struct consume *);
+/* What a record of @clause counts for bufsize; without a bufpolicy, as DTrace on Linux counts. */
 uint64_t consume_clause_cost(const struct consume *, uint32_t clause);
+/* Whether bufsize is so small that the tool's own records are counted; else it is the rings that are full or not. */
+bool consume_policy_counts(const struct consume_opts *);
 /* Prints all aggregations that no printa() has shown, as at the end of dtrace. */
 int consume_print_aggs(struct consume *, struct err *reterr);
 /* Losses that were not reported yet, as dtrace reports them; returns how many in all so far. */

@@ -178,6 +178,8 @@ static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
 		return 0;
 	if (c->opts.on_event && consume_event_give(c, slot, rec, &rc, reterr))
 		return rc;
+	if (rec->type == WIRE_REC_DATA && consume_policy_drops(c, slot, rec))
+		return 0;
 	if (rec->type == WIRE_REC_DATA)
 		return consume_act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
 	if (rec->type == WIRE_REC_ERROR)
@@ -219,6 +221,7 @@ int64_t consume_drain(struct consume *c, bool final, struct err *reterr)
 {
 	int64_t total = 0, n;
 	c->snap_valid = false;
+	c->look_bytes = 0;
 	/* ERROR clauses fired meanwhile leave new records. */
 	do {
 		n = drain_upto(c, final ? UINT64_MAX : watermark(c), reterr);

@@ -99,6 +99,7 @@ enum d_tok_kind {
 struct d_place {
 	uint32_t src, line, col, off; /* off: in the text, for the excerpt */
 	uint32_t seen; /* the line of the token after it, which DTrace's messages name; 0: the same */
+#define D_NO_LINE UINT32_MAX /* they name none */
 };
 
 struct d_tok {
@@ -442,6 +443,8 @@ struct d_compiler {
 /* ---- diagnostics ---- */
 
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 
 /* ---- lexing and parsing ---- */
 

@@ -45,12 +45,25 @@ uint32_t lw_env(struct lw *l, enum wire_env env)
 	return read_reg(l, IR_OP_ENV, env);
 }
 
+/* The machine of DTrace has so many registers for keys, and one more. */
+static void check_registers(struct d_compiler *c, const struct d_node *list, uint32_t cnt)
+{
+	char hint[64];
+	if (!c->opts.tregs || cnt <= c->opts.tregs + 1u)
+		return;
+	struct d_place at = list->at;
+	at.seen = D_NO_LINE;
+	snprintf(hint, sizeof(hint), "%u keys: they want -x tregs=%u", cnt, cnt - 1);
+	d_error_hint(c, at, "D_LIMIT", hint, "Insufficient tuple registers to generate code");
+}
+
 uint32_t lw_key_tuple(struct lw *l, struct d_node *list, const struct d_key *keys, uint32_t slot, const struct d_agg *agg)
 {
 	bool is_agg = agg != NULL;
 	uint32_t cnt = 0, i = 0;
 	for (struct d_node *a = list; a; a = a->next)
 		cnt++;
+	check_registers(l->c, list, cnt);
 	uint32_t *vals = d_alloc(l->c, cnt * sizeof(*vals));
 	for (struct d_node *a = list; a; a = a->next, i++) {
 		if (a->type->kind == D_T_USYM)
