@@ -46,7 +46,9 @@ void d_layout_vars(struct d_compiler *c)
 	uint32_t *const bytes[] = { &img->global_bytes, &img->self_bytes, &img->this_bytes };
 	static const uint32_t max[] = { IR_GLOBAL_MAX, IR_SELF_MAX, IR_SCRATCH_MAX / 2 };
 	for (struct d_var *v = c->var_list; v; v = v->next) {
-		if (v->kind == D_VAR_SCALAR)
+		if (v->is_counted)
+			v->id = img->dynvar_cnt++;
+		else if (v->kind == D_VAR_SCALAR)
 			place(c, v, bytes[v->scope], max[v->scope]);
 		else if (v->kind == D_VAR_ASSOC)
 			v->id = img->dynvar_cnt++;

@@ -98,9 +98,17 @@ static uint32_t array_tuple(struct lw *l, struct d_node *n)
 
 /* ---- places ---- */
 
-static struct lw_place var_place(const struct d_var *v)
+/* The key of what has none. */
+static uint32_t empty_tuple(struct lw *l)
+{
+	return lw_key_tuple(l, NULL, NULL, lw_tuple_slot(l, 0, ir_tuple_bytes(0, 0, 0, l->c->opts.strsize)), NULL);
+}
+
+static struct lw_place var_place(struct lw *l, const struct d_var *v)
 {
 	static const int kinds[] = { LW_GLOBAL, LW_SELF, LW_THIS };
+	if (v->is_counted)
+		return (struct lw_place){ .kind = LW_DYN, .var = v, .tuple = empty_tuple(l), .addr = WIRE_NONE };
 	struct lw_place p = { .off = v->off, .addr = WIRE_NONE };
 	p.kind = kinds[v->scope];
 	return p;
@@ -169,7 +177,7 @@ struct lw_place lw_place_of(struct lw *l, struct d_node *n)
 		return d_is_whole(n->type) ? mem_place(lw_value(l, n), 0) : bad_place(l, n, "this object");
 	switch (n->kind) {
 	case N_IDENT:
-		return var_place(n->var);
+		return var_place(l, n->var);
 	case N_INDEX:
 		return n->var ? element_place(l, n) : index_place(l, n);
 	case N_UNARY: /* * */
