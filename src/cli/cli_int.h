@@ -146,7 +146,7 @@ struct cli {
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
-	uint64_t last_drain_ns, next_drain_ns, next_status_ns, next_clean_ns;
+	uint64_t last_drain_ns, next_drain_ns, next_status_ns, next_clean_ns, next_aggs_ns;
 #define CLI_BUFFER_CNT 4
 	struct { uint64_t asked, has; } buffers[CLI_BUFFER_CNT];
 	bool exit_is_due; /* with -x switchrate: exit() was called, and it was time to see it */

@@ -222,12 +222,28 @@ static int drain_if_due(struct cli *cli, bool ticked, bool rang)
 	return rc;
 }
 
+static bool reads_aggs(const struct cli *cli)
+{
+	return cli->args.opts.aggrate && session_shm(cli->session)->agg_max;
+}
+
+static void read_aggs_if_due(struct cli *cli)
+{
+	uint64_t now = cli_now_ns();
+	if (!reads_aggs(cli) || now < cli->next_aggs_ns)
+		return;
+	cli->next_aggs_ns = now + larger(cli->args.opts.aggrate, DRAIN_GAP_NS);
+	consume_aggs_read(cli->consume);
+}
+
 /* How long nothing is due but ticks. */
 static uint64_t idle_ns(const struct cli *cli)
 {
 	uint64_t now = cli_now_ns(), next = smaller(cli->next_drain_ns, cli->next_status_ns);
 	if (consume_speculates(cli->consume))
 		next = smaller(next, cli->next_clean_ns);
+	if (reads_aggs(cli))
+		next = smaller(next, cli->next_aggs_ns);
 	return next > now ? next - now : 0;
 }
 
@@ -242,6 +258,7 @@ int cli_loop_run(struct cli *cli)
 		enum session_event ev = session_wait(cli->session, smaller(tick, idle_ns(cli)), &proc, &status);
 		rc = cli_loop_handle(cli, ev, proc, status);
 		tick = cli_ticks_fire(cli, &ticked);
+		read_aggs_if_due(cli);
 		rc = rc ? rc : drain_if_due(cli, ticked, ev == SESSION_DATA);
 	}
 	return rc;

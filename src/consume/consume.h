@@ -102,6 +102,9 @@ int consume_print_aggs(struct consume *, struct err *reterr);
 /* Losses that were not reported yet, as dtrace reports them; returns how many in all so far. */
 uint64_t consume_report_drops(struct consume *);
 
+/* It is time to read aggregations: what they hold now leaves as much room as there was (-x aggrate). */
+void consume_aggs_read(struct consume *);
+
 /* How many losses were reported so far. */
 uint64_t consume_lost(const struct consume *);
 /* CLOCK_REALTIME less CLOCK_MONOTONIC when tracing began. */

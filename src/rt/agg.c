@@ -64,7 +64,7 @@ static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t a
 {
 	uint64_t need = sizeof(struct entry) + w->key_bytes + 8ULL * w->agg->val_cnt;
 	uint64_t *used = &ctx->thr->agg_used, at = LOAD_RELAXED(used), max = ctx->shm->agg_max;
-	if (UNLIKELY(max && LOAD_RELAXED(&ctx->thr->agg_cnt) >= max))
+	if (UNLIKELY(max && LOAD_RELAXED(&ctx->thr->agg_cnt) - LOAD_RELAXED(&ctx->thr->agg_read) >= max))
 		return NULL;
 	do {
 		if (at > arena_bytes || need > arena_bytes - at)

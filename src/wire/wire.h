@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -291,6 +291,8 @@ struct wire_thread {
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t agg_cnt;     /* entries of aggregations */
+	uint64_t agg_read;    /* the same when it was last time to read them (-x aggrate; consumer): they no longer
+	                       * count for agg_max */
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the
