@@ -94,6 +94,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
 		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
+		.maxframes = (uint32_t)o->maxframes,
 		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
 	};
 }
@@ -200,6 +201,12 @@ static bool locale_is_utf8(void)
 	return v && (strcasestr(v, "utf-8") || strcasestr(v, "utf8"));
 }
 
+/* As dtrace has it: what is out of bounds is the default. */
+static uint32_t print_bytes(uint64_t v)
+{
+	return v && v <= 65536 ? (uint32_t)align_up(v, 8) : 8192;
+}
+
 /* Who says when buffers are switched has buffers that are, and counts them in the guide's way. */
 enum consume_bufpolicy cli_bufpolicy(const struct cli *cli)
 {
@@ -213,7 +220,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 	*ret = (struct consume_opts){
 		.out = cli->out, .progname = cli_name, .quiet = o->quiet, .flowindent = o->flowindent,
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .dropdetail = o->dropdetail, .no_ids = cli_testing(), .demangle = o->demangle,
-		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
+		.aggrate_ns = o->aggrate, .printsize = print_bytes(o->printsize), .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error,
 		.run_command = cli_commands_traced(cli) ? cli_command_run : NULL, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,

@@ -155,7 +155,7 @@ static int set_one(struct cli_options *o, const struct opt *opt, const char *val
 		rc = cli_optvalue_check(opt->name, value, &word, reterr);
 	if (rc)
 		return rc;
-	if (!parse_value(opt, value, &v) || (!strcmp(opt->name, "strsize") && v < 4) ||
+	if (!parse_value(opt, value, &v) || (!strcmp(opt->name, "strsize") && v < 2) ||
 	    (opt->kind == OPT_CPP && !value && opt->dflt != 'H'))
 		return err_setf(reterr, -EINVAL, "Invalid value for specified option");
 	rc = check_when(opt, from, reterr);

@@ -45,6 +45,7 @@ struct consume_opts {
 	bool droptags;      /* "[DTRACEDROP_...] " before messages about losses */
 	bool no_ids;        /* leave out what differs between runs: CPU and probe ID */
 	bool demangle;      /* C++ and Rust names in stacks and symbols */
+	uint64_t aggrate_ns; /* aggregations are read so often; 0: whenever one is shown */
 	uint32_t printsize; /* bytes of an object that print() shows */
 	uint32_t stackindent; /* spaces before a frame; dtrace has 14 */
 	/* aggregation output */

@@ -113,6 +113,8 @@ struct consume {
 	/* aggregations */
 	struct agg_tab base, snap;
 	bool snap_valid;
+	uint64_t snap_tsc, next_snap_tsc; /* with an aggrate */
+	bool has_drained;           /* anything, before this drain */
 	uint32_t *gen;              /* [agg_cnt] ours; entries of others count as empty */
 	int64_t *normal;            /* [agg_cnt] */
 	bool *printed;              /* [agg_cnt] */

@@ -217,10 +217,24 @@ static int64_t drain_upto(struct consume *c, uint64_t mark, struct err *reterr)
 	return rc ? rc : seen;
 }
 
+/* With an aggrate, what is shown is what was read when it was last time to. That begins with the first records behind
+ * those of BEGIN. */
+static int read_aggs(struct consume *c, bool final, struct err *reterr)
+{
+	uint64_t now = rt_now_tsc(), rate = c->opts.aggrate_ns;
+	if (rate && !final && now < c->next_snap_tsc)
+		return 0;
+	c->snap_valid = false;
+	c->snap_tsc = now;
+	return rate ? consume_agg_snap(c, reterr) : 0;
+}
+
 int64_t consume_drain(struct consume *c, bool final, struct err *reterr)
 {
 	int64_t total = 0, n;
-	c->snap_valid = false;
+	int rc = read_aggs(c, final, reterr);
+	if (rc)
+		return rc;
 	c->look_bytes = 0;
 	/* ERROR clauses fired meanwhile leave new records. */
 	do {
@@ -229,7 +243,10 @@ int64_t consume_drain(struct consume *c, bool final, struct err *reterr)
 			return n;
 		total += n;
 	} while (final && n);
-	int rc = final ? consume_policy_end(c, reterr) : 0;
+	if (total && c->next_snap_tsc <= c->snap_tsc)
+		c->next_snap_tsc = c->has_drained ? c->snap_tsc + ns_to_tsc(c, c->opts.aggrate_ns) : 0;
+	c->has_drained |= total > 0;
+	rc = final ? consume_policy_end(c, reterr) : 0;
 	return rc ? rc : total;
 }
 

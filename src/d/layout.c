@@ -114,7 +114,8 @@ uint32_t d_stack_frames(const struct d_compiler *c, const struct d_node *call)
 	if (!strcmp(call->str, "stack") && c->opts.stackframes)
 		dflt = c->opts.stackframes;
 	uint32_t n = call->args ? (uint32_t)call->args->val : dflt ? dflt : USTACK_FRAMES;
-	return n > IR_FRAMES_MAX ? IR_FRAMES_MAX : n;
+	uint32_t max = c->opts.maxframes && c->opts.maxframes < IR_FRAMES_MAX ? c->opts.maxframes : IR_FRAMES_MAX;
+	return n > max ? max : n;
 }
 
 static void int_val(struct plan_val *v, struct d_type *t)
