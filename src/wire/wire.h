@@ -292,6 +292,8 @@ struct wire_thread {
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t agg_cnt;     /* entries of aggregations */
+	uint64_t agg_read;    /* the same when it was last time to read them (-x aggrate; consumer): they no longer
+	                       * count for agg_max */
 	/* Stacks for bodies that may take next to nothing of the application's, one in use for each that runs: in the
 	 * first own_used bytes. */
 	uint64_t own_used;
