@@ -21,9 +21,8 @@ void d_check_agg_ref(struct d_compiler *c, struct d_node *n)
 	n->agg = d_map_get(&c->aggs, n->str);
 	for (struct d_node *a = n->args; a; a = a->next)
 		d_check_expr(c, a);
-	if (n->args) {
-		d_error(c, n->at, "D_OP_DYN", "the value of @%s[ ] cannot be read in D: it is spread over threads",
-			n->str);
+	if (!n->agg && !n->args) {
+		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve @%s: Unknown variable name", n->str);
 		n->type = c->t.err;
 	}
 }
@@ -93,9 +92,9 @@ static bool lquantize_ok(struct d_compiler *c, struct d_node *call, const int64_
 
 static bool powers_fit(int64_t factor, int64_t high)
 {
-	int64_t p = 1;
+	uint64_t p = 1;
 	for (int64_t i = 0; i <= high; i++)
-		if (__builtin_mul_overflow(p, factor, &p))
+		if (__builtin_mul_overflow(p, (uint64_t)factor, &p))
 			return false;
 	return true;
 }
@@ -146,14 +145,25 @@ static void set_desc(struct d_agg *agg, enum wire_agg_fn fn, const int64_t *v)
 	w->val_cnt = ir_agg_words(w);
 }
 
-static void check_match(struct d_compiler *c, struct d_node *call, const struct d_agg *agg, const struct param *params,
-			uint32_t cnt, const int64_t *vals)
+static int64_t last_level(const int64_t *v)
 {
+	return v[0] + (v[1] - v[0]) / v[2] * v[2];
+}
+
+static void check_match(struct d_compiler *c, struct d_node *call, const struct d_agg *agg, const struct param *params,
+			uint32_t cnt, int64_t *vals)
+{
+	int64_t old[4];
+	memcpy(old, agg->params, sizeof(old));
+	if (params == lq_params) { /* what counts is where the last level ends */
+		old[1] = last_level(old);
+		vals[1] = last_level(vals);
+	}
 	for (uint32_t i = 0; i < cnt; i++)
-		if (agg->params[i] != vals[i]) {
+		if (old[i] != vals[i]) {
 			d_error(c, call->at, params[i].match_tag, "%s( ) argument #%u doesn't match previous "
 				"declaration: expected %lld, "
-				"found %lld", call->str, i + 2, (long long)agg->params[i], (long long)vals[i]);
+				"found %lld", call->str, i + 2, (long long)old[i], (long long)vals[i]);
 			return;
 		}
 }

@@ -197,6 +197,12 @@ static struct d_xlator *find_xlator(struct d_compiler *c, struct d_type *dst, st
 	return NULL;
 }
 
+bool d_can_xlate(struct d_compiler *c, struct d_type *to, struct d_node *from)
+{
+	struct d_type *dst = d_resolve(to)->kind == D_T_PTR ? d_pointee(to) : to;
+	return d_is_sou(dst) && find_xlator(c, dst, from);
+}
+
 void d_check_xlate(struct d_compiler *c, struct d_node *n)
 {
 	bool is_ptr = d_resolve(n->op_type)->kind == D_T_PTR;
