@@ -79,9 +79,14 @@ static enum kind kind_of(const struct d_node *n)
 	}
 }
 
+bool d_points_to_alloca(const struct d_node *n)
+{
+	return kind_of(n) != OTHER;
+}
+
 bool d_check_alloca_arg(struct d_compiler *c, const struct d_node *call, const struct d_node *arg, uint32_t i)
 {
-	if (d_bad(arg) || kind_of(arg) != OTHER)
+	if (d_bad(arg) || d_points_to_alloca(arg))
 		return true;
 	d_error(c, arg->at, "D_PROTO_ARG", "%s( ) argument #%u is incompatible with prototype:\n\tprototype: alloca "
 		"pointer\n\t argument: non-alloca pointer", call->func->name, i);
@@ -90,7 +95,7 @@ bool d_check_alloca_arg(struct d_compiler *c, const struct d_node *call, const s
 
 bool d_mixes_alloca(const struct d_node *a, const struct d_node *b)
 {
-	return (kind_of(a) == OTHER) != (kind_of(b) == OTHER);
+	return d_points_to_alloca(a) != d_points_to_alloca(b);
 }
 
 void d_check_alloca(struct d_compiler *c, const struct d_node *n)

@@ -234,7 +234,7 @@ static void has_been_defined(struct d_compiler *c, const struct d_node *l)
 static void check_right(struct d_compiler *c, struct d_node *n)
 {
 	const struct d_node *id = n->l->kind == N_INDEX ? n->l->l : n->l;
-	struct d_defining def = { id->kind == N_IDENT && id->scope == D_GLOBAL ? id->str : NULL, c->defining };
+	struct d_defining def = { id->kind == N_IDENT && id->scope == D_GLOBAL ? id->str : NULL, NULL, c->defining };
 	c->defining = &def;
 	d_check_expr(c, n->r);
 	c->defining = def.outer;

@@ -39,13 +39,55 @@ bool d_is_lvalue(const struct d_node *n)
 	}
 }
 
+/* An object, but not one that a program may change: built-in variables, inlines, characters of strings, what a
+ * translator gives. */
+static bool is_read_only(const struct d_node *n)
+{
+	switch (n->kind) {
+	case N_IDENT:
+		return n->var && !d_is_lvalue(n);
+	case N_INDEX:
+		return n->var ? !d_is_lvalue(n) : d_is_string(n->l->type);
+	case N_UNARY:
+		return n->op == T_DEREF && d_is_string(n->l->type);
+	case N_MEMBER:
+		return n->xl_memb && n->op == T_ARROW;
+	default:
+		return false;
+	}
+}
+
+/* Memory is written through a variable of the script; what a cast makes of a number of the program's is not one. */
+static bool is_writable(const struct d_node *n)
+{
+	switch (n->kind) {
+	case N_IDENT:
+		return n->var && n->var->kind == D_VAR_SCALAR;
+	case N_INDEX:
+		return n->var ? n->var->kind == D_VAR_ASSOC : is_writable(n->l);
+	case N_UNARY:
+		return n->op != T_ADDR && is_writable(n->l);
+	case N_BINARY:
+		return (n->op == T_ADD || n->op == T_SUB) && (is_writable(n->l) || is_writable(n->r));
+	case N_MEMBER: case N_ASSIGN:
+		return is_writable(n->l);
+	case N_COMMA:
+		return is_writable(n->r);
+	case N_CALL: case N_CAST: case N_COND:
+		return d_points_to_alloca(n);
+	default:
+		return false;
+	}
+}
+
 bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *op)
 {
 	struct d_type *t = d_resolve(n->type);
-	if (n->is_target || ((n->kind == N_IDENT || n->kind == N_INDEX) && n->var && !d_is_lvalue(n)))
-		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
-	else if (!d_is_lvalue(n))
+	bool is_object = n->is_target || d_is_lvalue(n) || is_read_only(n);
+	if (!is_object)
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
+	else if (n->is_target || is_read_only(n) || !is_writable(n))
+		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
 	else if (t->kind == D_T_ARRAY)
 		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
 			d_type_str(c, n->type));

@@ -20,7 +20,9 @@ static void undefined(struct d_compiler *c, struct d_node *n)
 	n->type = c->t.err;
 	if (n->scope == D_GLOBAL && d_ext_ident(c, n))
 		return;
-	if (n->scope != D_GLOBAL || is_being_defined(c, n->str))
+	if (n->scope == D_THIS && c->defining && c->defining->local == n)
+		d_error(c, n->at, "D_ARR_LOCAL", "local variables may not be used as associative arrays: %s", n->str);
+	else if (n->scope != D_GLOBAL || is_being_defined(c, n->str))
 		d_error(c, n->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix(n->scope),
 			n->str);
 	else if (strchr(n->str, '`'))
@@ -261,7 +263,7 @@ void d_check_index(struct d_compiler *c, struct d_node *n)
 {
 	if (check_named(c, n))
 		return;
-	struct d_defining def = { n->l->kind == N_IDENT ? n->l->str : NULL, c->defining };
+	struct d_defining def = { n->l->kind == N_IDENT ? n->l->str : NULL, n->l, c->defining };
 	n->type = c->t.err;
 	c->defining = &def; /* an index makes an array of a name: it is known, but has no value */
 	d_check_expr(c, n->l);

@@ -434,6 +434,7 @@ struct d_compiler {
 	uint32_t whole_used, whole_max, whole_base, this_vars;
 	struct d_defining {
 		const char *name;
+		const struct d_node *local; /* the name, where it is one of this-> that is indexed */
 		struct d_defining *outer;
 	} *defining; /* names that the expression gives a meaning to, with the value that is being checked */
 	uint32_t clause_did; /* check_order.c: what the clause that is checked has done */
@@ -553,6 +554,7 @@ void d_check_action(struct d_compiler *, struct d_node *);
 /* A plain assignment, whose sides were checked. */
 void d_check_alloca(struct d_compiler *, const struct d_node *);
 bool d_check_alloca_arg(struct d_compiler *, const struct d_node *call, const struct d_node *arg, uint32_t i);
+bool d_points_to_alloca(const struct d_node *);
 bool d_mixes_alloca(const struct d_node *, const struct d_node *); /* one points to such memory, the other not */
 /* A call of @f comes next in the clause. */
 void d_check_order(struct d_compiler *, const struct d_node *, const struct d_func *f);
