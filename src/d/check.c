@@ -13,7 +13,7 @@ static void check_cond(struct d_compiler *c, struct d_node *n, const char *tag, 
 	if (d_bad(n))
 		return;
 	if (!d_is_scalar(n->type))
-		d_error(c, n->at, tag, "%s must be of scalar type, not %s", what, d_type_str(c, n->type));
+		d_error(c, n->at, tag, "%s must be of scalar type", what);
 }
 
 static void check_expr_stmt(struct d_compiler *c, struct d_node *n)

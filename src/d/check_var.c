@@ -255,8 +255,8 @@ static void check_bounds(struct d_compiler *c, const struct d_node *n)
 	const struct d_node *a = n->args;
 	bool in_assoc = n->l->kind == N_INDEX && n->l->var && n->l->var->kind == D_VAR_ASSOC; /* a fault, as in DTrace */
 	if (t->kind == D_T_ARRAY && t->cnt > 1 && !in_assoc && a->is_const && (uint64_t)a->val >= t->cnt)
-		d_error(c, a->at, "D_ARR_BOUNDS", "index outside array bounds: %lld, max is %llu", (long long)a->val,
-			(unsigned long long)t->cnt);
+		d_error(c, a->at, "D_ARR_BOUNDS", "index outside array bounds: %llu, max is %llu",
+			(unsigned long long)a->val, (unsigned long long)t->cnt);
 }
 
 void d_check_index(struct d_compiler *c, struct d_node *n)

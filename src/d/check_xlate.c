@@ -90,7 +90,7 @@ void d_check_inline(struct d_compiler *c, struct d_node *n)
 	struct d_node *init = n->l;
 	if (d_bad(init) || init->is_act) {
 		if (!d_bad(init))
-			d_error(c, init->at, "D_CG_EXPR", "%s( ) may not be called from a D expression", init->str);
+			d_not_in_expr(c, init);
 		d_var_new(c, D_GLOBAL, n->str, D_VAR_SCALAR, c->t.err, n->at); /* its uses are no mistakes */
 		return;
 	}

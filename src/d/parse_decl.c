@@ -626,6 +626,8 @@ void d_parse_decl(struct d_parser *p)
 	do {
 		struct declr d = { .type = s.type };
 		parse_declr(p, &d);
+		if (p->tok.kind == T_IDENT && d.name && d_typename(p->c, d.name)) /* int size_t n */
+			d_fail(p, p->tok.at, "D_DECL_IDENT", "old-style declaration or incorrect type specified");
 		skip_body(p, &s, &d);
 		declare(p, &s, &d);
 	} while (d_accept(p, T_COMMA));
