@@ -114,8 +114,11 @@ static int file_end(const struct notes *n, FILE *fp, char *tmp, const char *name
 	char *path = NULL;
 	bool bad = ferror(fp);
 	int rc = 0;
-	if (fclose(fp) || bad || asprintf(&path, "%s/dyntrace/%s", n->dir, name) < 0)
-		rc = -EIO;
+	errno = EIO;
+	if (fclose(fp) || bad)
+		rc = -errno;
+	else if (asprintf(&path, "%s/dyntrace/%s", n->dir, name) < 0)
+		rc = -ENOMEM;
 	else if (rename(tmp, path))
 		rc = -errno;
 	if (rc)
@@ -179,13 +182,18 @@ static int note_module(struct notes *n, uint32_t pid, struct obj_proc *p, struct
 	v += n->mod_cnt;
 	*v = (struct note_mod){ .pid = pid, .start = m->start, .end = m->end, .bias = m->bias,
 				.path = strdup(m->path), .file = reachable(pid, m) };
-	n->mod_cnt++;
-	if (!v->path || !v->file)
+	if (!v->path || !v->file) {
+		free(v->path);
+		free(v->file);
 		return -ENOMEM;
+	}
+	n->mod_cnt++;
 	make_id(n, p, m, v);
+	/* Who reads meanwhile finds the symbols of what he is told of. */
+	int rc = has_symbols(n, v->id) ? 0 : note_symbols(n, p, m, v->id);
 	fprintf(n->modules, "%llx %u %llx %llx %llx %s %s\n", (unsigned long long)since, pid, (unsigned long long)m->start,
 		(unsigned long long)m->end, (unsigned long long)m->bias, v->id, m->path);
-	return has_symbols(n, v->id) ? 0 : note_symbols(n, p, m, v->id);
+	return rc;
 }
 
 int notes_modules(struct notes *n, uint32_t pid, struct obj_proc *p, struct err *reterr)
