@@ -298,7 +298,7 @@ int cli_record_check(struct cli *cli)
 			cnt += cli->matches[i].src == s ? cli->matches[i].cnt : 0;
 		if (cnt)
 			continue;
-		cli_error("%s: none of the processes has such a probe", cli->args.srcs[s].arg);
+		cli_error("%s: none of the processes has such a probe; dyntrace list-functions FILE prints what a file has", cli->args.srcs[s].arg);
 		return CLI_ERROR;
 	}
 	return CLI_OK;

@@ -280,22 +280,67 @@ static void put_frame(FILE *fp, const struct note_mod *m, struct obj_lines *l, u
 		fprintf(fp, "%u %d %s\t%s\n", v[i].line, v[i].inlined, v[i].func ? v[i].func : "", v[i].file ? v[i].file : "");
 }
 
-static void put_module_frames(const struct notes *n, FILE *fp, const struct note_mod *m)
+struct vaddrs {
+	uint64_t *v;
+	uint32_t cnt, cap;
+};
+
+static bool vaddrs_add(struct vaddrs *a, uint64_t vaddr)
 {
-	struct obj_lines *l = NULL;
-	bool tried = false;
-	for (uint32_t i = 0; i < n->addr_cap; i++) {
-		const struct note_addr *a = &n->addrs[i];
-		if (a->pid != m->pid || a->addr < m->start || a->addr >= m->end)
-			continue;
-		if (!tried)
-			l = lines_of(m);
-		tried = true;
-		if (!l)
-			return;
-		put_frame(fp, m, l, a->addr - a->is_ret - m->bias);
+	if (a->cnt == a->cap) {
+		uint64_t *more = realloc(a->v, (a->cap * 2ul + 64) * sizeof(*more));
+		if (!more)
+			return false;
+		a->v = more;
+		a->cap = a->cap * 2 + 64;
 	}
+	a->v[a->cnt++] = vaddr;
+	return true;
+}
+
+static bool gather(const struct notes *n, const struct note_mod *m, struct vaddrs *ret)
+{
+	bool ok = true;
+	for (uint32_t i = 0; i < n->addr_cap && ok; i++) {
+		const struct note_addr *a = &n->addrs[i];
+		if (a->pid == m->pid && a->addr >= m->start && a->addr < m->end)
+			ok = vaddrs_add(ret, a->addr - a->is_ret - m->bias);
+	}
+	return ok;
+}
+
+static int cmp_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Of one file in all processes: it is opened, and each of its addresses looked up, once. */
+static int put_module_frames(const struct notes *n, FILE *fp, uint32_t first)
+{
+	struct vaddrs at = { 0 };
+	struct obj_lines *l = NULL;
+	bool ok = true;
+	for (uint32_t i = first; i < n->mod_cnt && ok; i++)
+		ok = strcmp(n->mods[i].id, n->mods[first].id) || gather(n, &n->mods[i], &at);
+	for (uint32_t i = first; i < n->mod_cnt && at.cnt && !l; i++)
+		l = strcmp(n->mods[i].id, n->mods[first].id) ? NULL : lines_of(&n->mods[i]);
+	if (at.cnt)
+		qsort(at.v, at.cnt, sizeof(*at.v), cmp_u64);
+	for (uint32_t i = 0; i < at.cnt && l; i++)
+		if (!i || at.v[i] != at.v[i - 1])
+			put_frame(fp, &n->mods[first], l, at.v[i]);
 	obj_lines_close(l);
+	free(at.v);
+	return ok ? 0 : -ENOMEM;
+}
+
+static bool is_first(const struct notes *n, uint32_t mod)
+{
+	for (uint32_t i = 0; i < mod; i++)
+		if (!strcmp(n->mods[i].id, n->mods[mod].id))
+			return false;
+	return true;
 }
 
 int notes_frames(struct notes *n, struct err *reterr)
@@ -303,8 +348,11 @@ int notes_frames(struct notes *n, struct err *reterr)
 	char *tmp;
 	FILE *fp = file_begin(n, &tmp);
 	int rc = fp ? 0 : -errno;
-	for (uint32_t i = 0; !rc && i < n->mod_cnt; i++)
-		put_module_frames(n, fp, &n->mods[i]);
-	rc = rc ? rc : file_end(n, fp, tmp, "frames");
+	for (uint32_t i = 0; fp && !rc && i < n->mod_cnt; i++)
+		rc = is_first(n, i) ? put_module_frames(n, fp, i) : 0;
+	if (fp) {
+		int end = file_end(n, fp, tmp, "frames");
+		rc = rc ? rc : end;
+	}
 	return rc ? err_setf(reterr, rc, "cannot write to %s/dyntrace: %s", n->dir, strerror(-rc)) : 0;
 }
