@@ -267,6 +267,8 @@ int cli_record_finish(struct cli *cli, int rc)
 {
 	struct cli_record *r = cli->args.record;
 	struct err e;
+	if (!r->writer)
+		return rc;
 	consume_report_drops(cli->consume);
 	export_writer_lost(r->writer, consume_lost(cli->consume));
 	if (r->shown)

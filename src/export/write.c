@@ -426,7 +426,7 @@ int export_writer_event(struct export_writer *w, const struct export_event *e, s
 	rc = rc ? rc : store(w, s, ns);
 	w->last = s;
 	if (rc)
-		return err_setf(reterr, rc, "cannot write to the trace: %s", strerror(-rc));
+		return err_setf(reterr, rc, "cannot write to the trace: %s; what was written until now can be read", strerror(-rc));
 	w->events++;
 	return 0;
 }
