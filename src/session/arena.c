@@ -197,7 +197,8 @@ static const struct body *find_body(const struct arena *a, uint64_t hash, enum w
 {
 	for (uint32_t i = 0; i < a->body_cnt; i++) {
 		const struct body *b = &a->bodies[i];
-		if (b->hash == hash && b->kind == kind && b->prog_cnt == cnt && !memcmp(b->progs, progs, cnt * sizeof(*progs)))
+		if (b->hash == hash && b->kind == kind && b->prog_cnt == cnt &&
+		    (!cnt || !memcmp(b->progs, progs, cnt * sizeof(*progs))))
 			return b;
 	}
 	return NULL;
@@ -242,7 +243,8 @@ int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, cons
 		free(list);
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	}
-	memcpy(list, progs, cnt * sizeof(*list));
+	if (cnt)
+		memcpy(list, progs, cnt * sizeof(*list));
 	a->bodies = more;
 	more[a->body_cnt++] = (struct body){ hash, a->addr + a->used, list, cnt, (uint8_t)kind };
 	*ret_addr = a->addr + a->used;
