@@ -12,6 +12,6 @@ rm "$tmp/calls"
 echo int > "$tmp/calls"
 (for i in 1 2 3 4 5 6 7 8; do sleep 0.5; echo go; done >&8) &
 $dyntrace -qn '
-pid$target:calls:work:entry { self->n++; }
-syscall::write:entry /pid == $target && self->n/ { printf("seen\n"); exit(0); }
+pid$target:calls:work:entry { self->n++; printf("seen\n"); exit(0); }
+syscall::getpid:entry /self->n/ { trace(self->n); }
 tick-5s { printf("nothing\n"); exit(1); }' -p $target
