@@ -179,6 +179,8 @@ bool cli_targets_changed(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
+/* -x evaltime, of commands that only the kernel's probes are about: dtrace begins behind the loader. */
+bool cli_from_entry(const struct cli *);
 /* A followed process runs another program. */
 int cli_targets_started(struct cli *, uint32_t proc);
 int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a target of the session's */

@@ -64,6 +64,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
+		.from_entry = cli_from_entry(cli),
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
