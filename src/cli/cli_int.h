@@ -70,6 +70,7 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	bool script;      /* a ready one, as a verb */
 	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;
 };

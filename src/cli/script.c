@@ -150,6 +150,7 @@ static int add_source(struct cli_args *a, const struct request *q, char *text)
 	}
 	a->srcs[a->src_cnt++] = (struct cli_source){ .kind = D_SRC_PROGRAM, .arg = strdup(q->script->name), .text = text,
 						     .name = strdup(q->script->name) };
+	a->script = true;
 	a->macros[0] = (char *)q->script->name;
 	if (strchr(q->script->opts, 'F'))
 		a->macros[1] = (char *)q->hz;

@@ -248,7 +248,8 @@ static int finish(struct cli *cli)
 	}
 	if (cli->args.record)
 		return cli_record_finish(cli, rc);
-	putc('\n', cli->out);
+	if (!cli->args.script)
+		putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {
 		cli_error("failed to print aggregations: %s", e.msg);
 		rc = CLI_ERROR;
