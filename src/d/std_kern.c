@@ -154,13 +154,15 @@
 	"inline int O_RSYNC = 0x101000;\n" \
 	"translator fileinfo_t < struct vmlinux`file *F > {\n" \
 	"	fi_name = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n" \
-	"	fi_dirname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_parent->d_name.name);\n" \
-	"	fi_pathname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n" \
+	"	fi_dirname = F == NULL ? \"<none>\" : dirname(d_path(&F->f_path));\n" \
+	"	fi_pathname = F == NULL ? \"<none>\" : d_path(&F->f_path);\n" \
 	"	fi_offset = F == NULL ? 0 : F->f_pos;\n" \
 	"	fi_fs = F == NULL ? \"<none>\" : stringof(F->f_path.mnt->mnt_sb->s_type->name);\n" \
-	"	fi_mount = F == NULL ? \"<none>\" : \"<unknown>\";\n" \
+	"	fi_mount = F == NULL ? \"<none>\" : __mount_path(&F->f_path);\n" \
 	"	fi_oflags = F == NULL ? 0 : F->f_flags;\n" \
 	"};\n" \
+	"inline string cwd = " IN("d_path(&((struct vmlinux`task_struct *)curthread)->fs->pwd)", "\"<unknown>\"") ";\n" \
+	"inline string root = " IN("d_path(&((struct vmlinux`task_struct *)curthread)->fs->root)", "\"<unknown>\"") ";\n" \
 	"inline fileinfo_t fds[int fd] = xlate <fileinfo_t> (fd >= 0 &&\n" \
 	"	fd < ((struct vmlinux`task_struct *)curthread)->files->fdt->max_fds ?\n" \
 	"	((struct vmlinux`task_struct *)curthread)->files->fdt->fd[fd] : NULL);\n"
