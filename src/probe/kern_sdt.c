@@ -36,7 +36,7 @@ static const struct probe_kern proc[] = {
 };
 
 static const struct probe_kern sched[] = {
-	{ "sched", "change-pri", { RAW("sched", "sched_pi_setprio", AS_IS) }, { LWP_AND_PROCESS } },
+	{ "sched", "change-pri", { RAW("sched", "sched_pi_setprio", NEW_PRIO) }, { LWP_AND_PROCESS, { "int", NULL, 2 } } },
 	{ "sched", "dequeue", { RAW("sched", "sched_switch", SWITCH_OUT) },
 	  { LWP_AND_PROCESS, { "int", "cpuinfo_t *", 2 }, { "int", NULL, 3 } } },
 	{ "sched", "enqueue", { RAW("sched", "sched_wakeup", ENQUEUED), RAW("sched", "sched_wakeup_new", ENQUEUED) },

@@ -38,6 +38,7 @@ enum probe_kern_recipe {
 	PROBE_KERN_SIGNAL_DROPPED, /* arg4 is one; likewise */
 	PROBE_KERN_SIGNAL_HANDLED, /* arg0: the signal that was sent, where it kills; arg2: the handler */
 	PROBE_KERN_CURRENT,        /* arg0 = the thread's task */
+	PROBE_KERN_NEW_PRIO,       /* arg2 = the priority that task arg0 gets from arg1, who waits for it */
 	PROBE_KERN_NEXT,           /* arg0 = arg2 */
 	PROBE_KERN_IF_SLEEPS,      /* arg3, the state of who leaves, is not zero, and it was not preempted */
 	PROBE_KERN_IF_FIRST,       /* arg0 is not zero */

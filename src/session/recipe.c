@@ -155,6 +155,19 @@ static void sleeps(struct make *m)
 	only_if(m, op2(m, IR_OP_SEQ, arg(m, 0), konst(m, 0)));
 }
 
+/* Its own where nobody waits any more, else the better one of both: the smaller number. */
+static void new_priority(struct make *m)
+{
+	uint32_t giver = arg(m, 1), out = m->vreg++, own = member(m, arg(m, 0), "task_struct", "normal_prio", 4);
+	put(m, IR_OP_MOV, out, own, WIRE_NONE, 0);
+	uint32_t none = put(m, IR_OP_BRZ, WIRE_NONE, giver, WIRE_NONE, 0);
+	uint32_t given = member(m, giver, "task_struct", "prio", 4);
+	uint32_t worse = put(m, IR_OP_BRZ, WIRE_NONE, op2(m, IR_OP_SLT, given, own), WIRE_NONE, 0);
+	put(m, IR_OP_MOV, out, given, WIRE_NONE, 0);
+	m->v[none].imm = m->v[worse].imm = m->cnt;
+	m->val[2] = out;
+}
+
 /* Where a device hands a packet up, its header is what comes first; the offset is set later. */
 static void packet(struct make *m, bool sent)
 {
@@ -349,6 +362,9 @@ static void apply(struct make *m, enum probe_kern_recipe recipe)
 		break;
 	case PROBE_KERN_CURRENT:
 		m->val[0] = call(m, IR_HELPER_curthread, NULL, 0);
+		break;
+	case PROBE_KERN_NEW_PRIO:
+		new_priority(m);
 		break;
 	case PROBE_KERN_NEXT:
 		m->val[0] = arg(m, 2);
