@@ -133,6 +133,7 @@ static void fire_error(void *arg, const struct wire_rec *rec, const struct wire_
 {
 	struct cli *cli = arg;
 	const struct wire_shm *shm = client_shm(cli->client);
+	cli_fire_show(cli, rec->clause, e->action);
 	const struct wire_site *sites = (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
 	if (rec->site >= shm->site_cap || sites[rec->site].kind == WIRE_SITE_TOOL || !has_error(cli))
 		return;
@@ -152,8 +153,6 @@ void cli_remote_hooks(struct cli *cli, struct consume_opts *o)
 
 /* ---- the request ---- */
 
-#define POLICY_BYTES (1u << 20)
-
 static int fill_request(struct cli *cli, struct proto_start *s, uint8_t **ret_image)
 {
 	const struct cli_options *o = &cli->args.opts;
@@ -162,7 +161,7 @@ static int fill_request(struct cli *cli, struct proto_start *s, uint8_t **ret_im
 	uint32_t cnt, n = 0;
 	struct session_desc *descs = cli_descs(cli, &cnt);
 	*s = (struct proto_start){ .sizes = {
-		[PROTO_RING_BYTES] = o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize,
+		[PROTO_RING_BYTES] = cli_ring_bytes(cli), [PROTO_MAX_FRAMES] = o->maxframes,
 		[PROTO_AGG_BYTES] = o->aggsize, [PROTO_DYN_BYTES] = o->dynvarsize, [PROTO_THREADS] = o->threads,
 		[PROTO_ALLOCA_BYTES] = o->scratchsize, [PROTO_SPEC_CNT] = o->nspec, [PROTO_SPEC_BYTES] = o->specsize,
 		[PROTO_CPU] = o->cpu, [PROTO_AGG_ELEM_BYTES] = plan->agg_elem_bytes, [PROTO_DYN_ELEM_BYTES] = plan->dyn_elem_bytes } };

@@ -7,31 +7,19 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define DRAIN_GAP_NS 2000000
-
 static void folded(void *arg, uint32_t slot, uint32_t incarnation)
 {
 	client_folded(((struct cli *)arg)->client, slot, incarnation);
 }
 
-static int drain(struct cli *cli, bool *ret_pipe)
+int cli_remote_drained(struct cli *cli)
 {
 	struct err e;
-	int64_t n = consume_drain(cli->consume, false, &e);
 	client_tails_flush(cli->client);
-	int rc = n < 0 ? (int)n : consume_fold_ended(cli->consume, folded, cli, &e);
-	if (rc < 0) {
-		cli_error("%s", e.msg);
-		return CLI_ERROR;
-	}
-	*ret_pipe = fflush(cli->out) == EOF && errno == EPIPE;
-	return CLI_OK;
-}
-
-static bool told_to_stop(const struct cli *cli)
-{
-	return cli_loop_interrupted() || LOAD_ACQUIRE(&client_shm(cli->client)->exiting) || consume_exited(cli->consume, NULL) ||
-	       consume_filled(cli->consume) || (cli->args.command_cnt + cli->args.pid_cnt && !cli->live_cnt);
+	if (!consume_fold_ended(cli->consume, folded, cli, &e))
+		return CLI_OK;
+	cli_error("%s", e.msg);
+	return CLI_ERROR;
 }
 
 static int add_target(struct cli *cli, const uint64_t *v)
@@ -104,21 +92,11 @@ static int handle(struct cli *cli, const struct client_event *ev)
 	}
 }
 
-static void report(struct cli *cli, uint64_t now)
-{
-	if (now < cli->next_status_ns)
-		return;
-	if (cli->next_status_ns)
-		consume_report_drops(cli->consume);
-	cli->next_status_ns = now + cli->args.opts.statusrate;
-}
-
-static int turn(struct cli *cli, bool *ret_pipe)
+static int turn(struct cli *cli)
 {
 	struct client_event ev;
 	struct err e;
-	uint64_t now = cli_now_ns();
-	int rc = client_wait(cli->client, cli->next_drain_ns > now ? cli->next_drain_ns - now : 0, &ev, &e);
+	int rc = client_wait(cli->client, cli_loop_idle_ns(cli), &ev, &e);
 	if (rc == -EINTR)
 		return CLI_OK;
 	if (rc) {
@@ -126,25 +104,17 @@ static int turn(struct cli *cli, bool *ret_pipe)
 		return CLI_ERROR;
 	}
 	rc = handle(cli, &ev);
-	bool rung = ev.type == PROTO_RUNG;
+	bool rung = ev.type == PROTO_RUNG, ticked = rung && ev.words[0] & PROTO_RUNG_TICKED, data = rung && ev.words[0] & PROTO_RUNG_DATA;
 	client_event_deinit(&ev);
-	now = cli_now_ns();
-	if (rc || (now < cli->next_drain_ns && !(rung && now >= cli->last_drain_ns + DRAIN_GAP_NS)))
-		return rc;
-	rc = drain(cli, ret_pipe);
-	uint64_t rate = cli->args.opts.switchrate;
-	cli->last_drain_ns = now;
-	cli->next_drain_ns = now + (rate > DRAIN_GAP_NS ? rate : DRAIN_GAP_NS);
-	report(cli, now);
-	return rc;
+	cli_loop_aggs(cli);
+	return rc ? rc : cli_loop_drain(cli, ticked, data);
 }
 
 int cli_remote_loop(struct cli *cli)
 {
-	bool pipe = false;
-	int rc = CLI_OK;
-	while (!rc && !pipe && !told_to_stop(cli))
-		rc = turn(cli, &pipe);
+	int rc = cli_loop_drain(cli, false, false);
+	while (!rc && !cli_loop_done(cli))
+		rc = turn(cli);
 	return rc;
 }
 

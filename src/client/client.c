@@ -114,10 +114,8 @@ static int decode_event(struct client *c, enum proto_type type, struct proto_in 
 		return proto_matched_decode(in, &ret->matched, reterr);
 	case PROTO_SAY:
 		return proto_said_decode(in, &ret->said, reterr);
-	case PROTO_EVENT:
+	case PROTO_EVENT: case PROTO_RUNG:
 		return proto_words_decode(in, type, ret->words, reterr);
-	case PROTO_RUNG:
-		return 0;
 	default:
 		return client_fail(c, -EPROTO, reterr, "dyntraced answers what nobody asked (%s)", proto_name(type));
 	}

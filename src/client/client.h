@@ -28,7 +28,7 @@ struct client_event {
 	enum proto_type type; /* MATCHED, SAY, EVENT, RUNG; NONE: the time is over */
 	struct proto_matched matched;
 	struct proto_said said;
-	uint64_t words[PROTO_WORDS]; /* of EVENT */
+	uint64_t words[PROTO_WORDS]; /* of EVENT, RUNG */
 };
 void client_event_deinit(struct client_event *);
 /* Waits at most @timeout_ns for something to happen.  -EINTR: a signal came; -ECONNRESET and others: it is over. */

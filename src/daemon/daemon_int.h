@@ -133,7 +133,7 @@ struct worker {
 	uint64_t next_reap_ns, next_limit_ns;
 	bool hot;               /* the client talks */
 	uint64_t hot_ns;
-	bool rang;              /* it has not been told yet */
+	uint64_t rung;          /* enum proto_rung that it has not been told yet */
 };
 /* Serves the client at @fd; the process ends. */
 _Noreturn void worker_main(const struct conf *, const struct peer *, int fd);

@@ -105,7 +105,7 @@ int event_handle(struct worker *w, enum session_event ev, uint32_t proc, int sta
 	case SESSION_EXECED:
 		return gone(w, proc, PROTO_EV_EXECED, 0, reterr);
 	case SESSION_DATA:
-		w->rang = true;
+		w->rung |= PROTO_RUNG_DATA;
 		return 0;
 	default:
 		return 0;

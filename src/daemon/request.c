@@ -82,8 +82,10 @@ static int make_session(struct worker *w, struct err *reterr)
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
 		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .shared = true, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
-	/* The kernel's buffers are there in full. */
-	if (w->worlds.kernel && (so.ring_bytes + so.agg_bytes) * 4 > w->conf->memory_max)
+	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
+	/* The kernel's buffers are there in full: two for each CPU. */
+	uint64_t areas = 2 * (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
+	if (w->worlds.kernel && so.ring_bytes + so.agg_bytes > w->conf->memory_max / areas)
 		return err_setf(reterr, -E2BIG, "buffers of that size are more than dyntraced.conf allows; lower bufsize or aggsize");
 	int rc = session_create(&w->image, &so, &w->session, reterr);
 	if (rc)

@@ -105,7 +105,7 @@ static int arm(struct worker *w, struct err *reterr)
 	rc = rc ? rc : send_armed(w, reterr);
 	run_ticks_start(w);
 	enter(w, WORKER_RUNS);
-	w->rang = true;
+	w->rung = PROTO_RUNG_DATA;
 	log_sayf(LOG_INFO, "%s (pid %d): %u places armed", w->peer.name, (int)w->peer.pid, w->armed_cnt);
 	return rc;
 }
@@ -195,13 +195,13 @@ static int run(struct worker *w, struct err *reterr)
 	uint64_t tick = run_ticks(w, &fired), wait = hot ? 0 : tick < WAIT_NS ? tick : WAIT_NS;
 	uint32_t proc = 0;
 	int status = 0;
-	w->rang |= fired;
+	w->rung |= fired ? PROTO_RUNG_TICKED : 0;
 	enum session_event ev = session_wait(w->session, wait, &proc, &status);
 	int rc = event_handle(w, ev, proc, status, reterr);
 	rc = rc ? rc : keep_limits(w, now, reterr);
-	if (!rc && w->rang && io_is_idle(&w->io)) {
-		w->rang = false;
-		proto_words_encode(&w->io.out, PROTO_RUNG, NULL);
+	if (!rc && w->rung && io_is_idle(&w->io)) {
+		proto_words_encode(&w->io.out, PROTO_RUNG, &w->rung);
+		w->rung = 0;
 		io_send(&w->io, NULL, 0);
 	}
 	return rc;

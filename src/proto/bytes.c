@@ -29,7 +29,7 @@ static const struct kind {
 	[PROTO_MATCHED] = { "MATCHED", false, PROTO_MATCHED_MAX, UINT32_MAX },
 	[PROTO_ARMED] = { "ARMED", false, PROTO_SMALL_MAX, UINT32_MAX },
 	[PROTO_SAY] = { "SAY", false, PROTO_SMALL_MAX, UINT32_MAX },
-	[PROTO_RUNG] = { "RUNG", false, 0, 0 },
+	[PROTO_RUNG] = { "RUNG", false, 8, 1 },      /* enum proto_rung */
 	[PROTO_EVENT] = { "EVENT", false, 32, 4 },    /* enum proto_event, process, pid, status */
 	[PROTO_FIRED] = { "FIRED", false, 0, 0 },
 	[PROTO_SYMBOL] = { "SYMBOL", false, PROTO_SMALL_MAX, UINT32_MAX },

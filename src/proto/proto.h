@@ -94,6 +94,7 @@ bool proto_get_end(const struct proto_in *);                        /* all was r
 enum proto_size {
 	PROTO_RING_BYTES, PROTO_AGG_BYTES, PROTO_DYN_BYTES, PROTO_THREADS, PROTO_ALLOCA_BYTES, PROTO_SPEC_CNT, PROTO_SPEC_BYTES,
 	PROTO_CPU,       /* UINT32_MAX: any */
+	PROTO_MAX_FRAMES,
 	PROTO_AGG_ELEM_BYTES, PROTO_DYN_ELEM_BYTES, /* what the plan says */
 	PROTO_SIZE_CNT
 };
@@ -141,6 +142,8 @@ uint32_t proto_word_cnt(enum proto_type); /* UINT32_MAX: it is not one of them *
 bool proto_words_encode(struct proto_out *, enum proto_type, const uint64_t *);
 int proto_words_decode(struct proto_in *, enum proto_type, uint64_t ret[PROTO_WORDS], struct err *reterr);
 
+/* RUNG: why */
+enum proto_rung { PROTO_RUNG_TICKED = 1, PROTO_RUNG_DATA = 2 };
 /* EVENT: enum session_event and what belongs to it are these four. */
 enum proto_event { PROTO_EV_EXITED, PROTO_EV_EXECED, PROTO_EV_FORKED, PROTO_EV_STARTED };
 

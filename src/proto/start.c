@@ -12,7 +12,7 @@ static const struct {
 	uint64_t max;
 } sizes[PROTO_SIZE_CNT] = {
 	{ "bufsize", 1ull << 30 }, { "aggsize", 1ull << 36 }, { "dynvarsize", 1ull << 36 }, { "threads", 1u << 16 },
-	{ "scratchsize", 1u << 24 }, { "nspec", 1u << 20 }, { "specsize", 1ull << 40 }, { "cpu", UINT32_MAX },
+	{ "scratchsize", 1u << 24 }, { "nspec", 1u << 20 }, { "specsize", 1ull << 40 }, { "cpu", UINT32_MAX }, { "maxframes", UINT32_MAX },
 	{ "size of an aggregation", 1u << 30 }, { "size of a variable", 1u << 30 },
 };
 

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Of a process, as far as its provider tells. */
 static bool is_user(const struct session_desc *d)
@@ -97,11 +98,22 @@ void session_worlds_of(const struct ir_image *image, const struct session_desc *
 #define KERNEL_THREAD_BYTES (1ull << 19)
 #define DEFAULT_BYTES (4ull << 20)
 #define KERNEL_CPU_BYTES (1ull << 20)
+#define KERNEL_ALL_BYTES (192ull << 20) /* of all CPUs, each of which has two slots with a ring and aggregations */
+#define KERNEL_LEAST_BYTES (64ull << 10)
 #define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
 
 static uint64_t at_most(uint64_t v, uint64_t max)
 {
 	return v < max ? v : max;
+}
+
+/* A buffer of a CPU, where nobody says: a power of two, as rings are. */
+static uint64_t kernel_cpu_bytes(void)
+{
+	uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF), bytes = KERNEL_CPU_BYTES;
+	while (bytes > KERNEL_LEAST_BYTES && bytes * 4 * cpus > KERNEL_ALL_BYTES)
+		bytes /= 2;
+	return bytes;
 }
 
 /* Sizes below that count as DTrace counts them: so many keys and values at their full size. */
@@ -124,7 +136,7 @@ void session_opts_fit(struct session_opts *so, const struct session_worlds *w, u
 	uint64_t most = w->kernel && w->user ? KERNEL_THREAD_BYTES : UINT64_MAX;
 	/* Nobody asked for the default: it takes time to make. */
 	if (w->kernel && so->ring_bytes == DEFAULT_BYTES && so->agg_bytes == DEFAULT_BYTES)
-		most = at_most(most, KERNEL_CPU_BYTES);
+		most = at_most(most, kernel_cpu_bytes());
 	so->ring_bytes = at_most(so->ring_bytes, most);
 	so->agg_bytes = at_most(so->agg_bytes, most);
 	if (w->kernel && so->thread_cnt > 1)
