@@ -43,6 +43,8 @@ void client_folded(struct client *c, uint32_t slot, uint32_t incarnation)
 void client_agg_soon(struct client *c) { client_proc_of(c, 0); }
 void client_agg_gen(struct client *c, uint32_t agg, uint32_t gen) { say(c, PROTO_GEN, (uint64_t[]){ agg, gen }); }
 
+void client_aggs_read(struct client *c) { say(c, PROTO_AGGS_READ, NULL); }
+
 void client_spec(struct client *c, enum proto_spec_what what, uint32_t id, uint64_t v)
 {
 	say(c, PROTO_SPEC, (uint64_t[]){ what, id, v });

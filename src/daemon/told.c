@@ -68,6 +68,17 @@ static int spec(struct worker *w, const uint64_t *v, struct err *reterr)
 	return 0;
 }
 
+/* Keys that are there leave their room to others (-x aggrate). */
+static int aggs_read(struct worker *w)
+{
+	for (uint32_t i = 0; i < session_shm(w->session)->thread_cnt; i++) {
+		struct wire_thread *thr = thread_at(w, i);
+		if (LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_LIVE)
+			STORE_RELAXED(&thr->agg_read, LOAD_RELAXED(&thr->agg_cnt));
+	}
+	return 0;
+}
+
 static int answer(struct worker *w, enum proto_type type, const uint64_t *v, struct err *reterr)
 {
 	proto_words_encode(&w->io.out, type, v);
@@ -138,6 +149,8 @@ int told(struct worker *w, enum proto_type type, struct proto_in *in, struct err
 		return folded(w, v, reterr);
 	case PROTO_GEN:
 		return gen(w, v, reterr);
+	case PROTO_AGGS_READ:
+		return aggs_read(w);
 	case PROTO_SPEC:
 		return spec(w, v, reterr);
 	case PROTO_ERROR:

@@ -11,7 +11,8 @@
  *         <----------------------- MATCHED     how many probes each description found
  *   ARM   ------------------------>
  *         <----------------------- ARMED       two descriptors, the first page of the memory, processes
- *   TAIL, FOLDED, GEN, SPEC ------>            what the client has read and would write
+ *   TAIL, FOLDED, GEN, AGGS_READ,
+ *   SPEC ------------------------->            what the client has read and would write
  *   ERROR ------------------------>            a clause failed: fire ERROR
  *         <----------------------- FIRED
  *   LOOKUP ----------------------->            which symbol is there?
@@ -38,6 +39,7 @@ enum proto_type {
 	PROTO_PROC_OF, PROTO_STOP,
 	PROTO_WELCOME, PROTO_REFUSED, PROTO_MATCHED, PROTO_ARMED, PROTO_SAY, PROTO_RUNG, PROTO_EVENT, PROTO_FIRED,
 	PROTO_SYMBOL, PROTO_PROC, PROTO_STOPPED,
+	PROTO_AGGS_READ, /* of a client */
 	PROTO_TYPE_CNT
 };
 

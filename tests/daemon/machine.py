@@ -105,11 +105,12 @@ class Daemon:
         return self
 
     def start(self):
+        before = self.log().count('ready') if os.path.exists(self.log_path) else 0
         with open(self.log_path, 'a', encoding='utf-8') as log:
             self.proc = subprocess.Popen([f'{PLACE}/dyntraced', '--run-dir', self.dir, '-f', self.conf] + self.args,
                                          stderr=log, env=dict(os.environ, **self.env))
         self.pid = self.proc.pid
-        wait_for(lambda: 'ready' in self.log(), 'daemon')
+        wait_for(lambda: self.log().count('ready') > before, 'daemon')
 
     def log(self):
         with open(self.log_path, encoding='utf-8') as f:
