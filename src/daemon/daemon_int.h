@@ -50,6 +50,12 @@ struct peer {
 int peer_of(int fd, struct peer *, struct err *reterr);
 /* root, or in @group (-1: there is none): by the process's own groups or the database. */
 bool peer_is_member(int fd, const struct peer *, gid_t group);
+/* Whose a process is: its user IDs (credentials(7)), and whose its memory is. */
+struct owner {
+	unsigned uid[4];
+	uid_t mem;
+};
+bool peer_owner(pid_t pid, struct owner *ret); /* false: it is gone */
 /* Whether it may trace process @pid, as things are now. 0 or -EPERM, -ESRCH. */
 int peer_may_trace(const struct peer *, const struct conf *, pid_t pid, struct err *reterr);
 
@@ -117,6 +123,7 @@ struct worker {
 	uint8_t *start_bytes;   /* the request, which req points into; owned */
 	struct proto_start req;
 	struct ir_image image;
+	struct owner owner;     /* of all processes of the session, where the client is not root */
 	struct session_worlds worlds;
 	bool watches;
 	struct session *session;
@@ -144,6 +151,8 @@ int request_start(struct worker *, struct proto_in *, struct err *reterr);
 void request_deinit(struct worker *);
 /* One of those that were running is another program than when it was attached: the client should ask again. */
 bool request_is_stale(const struct worker *);
+/* Whether the client may have it in the session, as things are now. 0 or -EPERM, -ESRCH. */
+int request_may(const struct worker *, pid_t pid, struct err *reterr);
 int request_note(struct worker *, pid_t pid, struct err *reterr);
 
 /* match.c */

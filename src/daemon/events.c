@@ -3,7 +3,6 @@
 #include "daemon/daemon_int.h"
 
 #include <errno.h>
-#include <syslog.h>
 #include <unistd.h>
 
 static int tell(struct worker *w, struct err *reterr)
@@ -66,7 +65,7 @@ static int forked(struct worker *w, uint32_t proc, struct err *reterr)
 	return rc ? rc : send_event(w, PROTO_EV_FORKED, t, 0, reterr);
 }
 
-/* It stands before its first instruction; whether the client may trace the new program is another question. */
+/* It stands before its first instruction; the client may trace it (request.c). */
 static int started(struct worker *w, uint32_t proc, struct err *reterr)
 {
 	pid_t pid = session_pid(w->session, proc), root = w->target_cnt ? w->targets[0].pid : 0;
@@ -78,14 +77,10 @@ static int started(struct worker *w, uint32_t proc, struct err *reterr)
 	if (!t)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	t->root = root;
-	int rc = 0, refused = peer_may_trace(&w->peer, w->conf, pid, &e);
-	log_sayf(refused ? LOG_WARNING : LOG_INFO, "%s (pid %d): follow process %d: %s", w->peer.name, (int)w->peer.pid, (int)pid,
-		 refused ? e.msg : "permitted");
-	if (!refused) {
-		t->obj = session_obj(w->session, proc);
-		rc = run_match_all(w, reterr);
-		rc = rc ? rc : run_arm_new(w, reterr);
-	}
+	t->obj = session_obj(w->session, proc);
+	int rc = request_note(w, pid, reterr);
+	rc = rc ? rc : run_match_all(w, reterr);
+	rc = rc ? rc : run_arm_new(w, reterr);
 	if (session_go(w->session, &e) < 0)
 		worker_sayf(w, "%s", e.msg);
 	return rc ? rc : send_event(w, PROTO_EV_STARTED, run_target_by_proc(w, proc), 0, reterr);

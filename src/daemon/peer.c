@@ -64,41 +64,36 @@ bool peer_is_member(int fd, const struct peer *p, gid_t group)
 	return group != (gid_t)-1 && (p->gid == group || process_is_in(fd, group) || user_is_in(p, group));
 }
 
-/* All of its ids (credentials(7)) are the user's; false also where it has gone. */
-static bool ids_are(pid_t pid, uid_t uid, bool *ret_gone)
-{
-	char path[64], line[256];
-	unsigned id[4] = { 0 };
-	bool found = false;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	FILE *f = fopen(path, "re");
-	*ret_gone = !f;
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "Uid: %u %u %u %u", &id[0], &id[1], &id[2], &id[3]) == 4;
-	if (f)
-		fclose(f);
-	return found && id[0] == uid && id[1] == uid && id[2] == uid && id[3] == uid;
-}
-
 /* Files below /proc/PID are root's where the program may not be looked into (prctl(2), PR_SET_DUMPABLE): it came from a
  * file that is set-uid, has capabilities, or cannot be read. */
-static bool memory_is(pid_t pid, uid_t uid)
+bool peer_owner(pid_t pid, struct owner *ret)
 {
-	char path[64];
+	char path[64], line[256];
 	struct stat st;
+	bool found = false;
 	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
-	return !stat(path, &st) && st.st_uid == uid;
+	if (stat(path, &st))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "Uid: %u %u %u %u", &ret->uid[0], &ret->uid[1], &ret->uid[2], &ret->uid[3]) == 4;
+	if (f)
+		fclose(f);
+	ret->mem = st.st_uid;
+	return found;
 }
 
 int peer_may_trace(const struct peer *p, const struct conf *conf, pid_t pid, struct err *reterr)
 {
-	bool gone = false;
+	const struct owner his = { { p->uid, p->uid, p->uid, p->uid }, p->uid };
+	struct owner o;
 	if (!p->uid || !conf->own_only)
 		return 0;
-	if (ids_are(pid, p->uid, &gone) && memory_is(pid, p->uid))
-		return 0;
-	if (gone)
+	if (!peer_owner(pid, &o))
 		return err_setf(reterr, -ESRCH, "process %d does not exist", (int)pid);
+	if (!memcmp(&o, &his, sizeof(o)))
+		return 0;
 	return err_setf(reterr, -EPERM, "not permitted to trace process %d: it is not all yours, and dyntraced.conf says processes = own",
 			(int)pid);
 }

@@ -68,6 +68,32 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 	return kern_may_trace(reterr) ? 0 : -EPERM;
 }
 
+/* What a session's processes share, each of them can write to, and each runs by it: one could make others do what its own
+ * user may not do to them. */
+int request_may(const struct worker *w, pid_t pid, struct err *reterr)
+{
+	struct owner o;
+	int rc = peer_may_trace(&w->peer, w->conf, pid, reterr);
+	if (rc || !w->peer.uid || w->watches)
+		return rc;
+	if (!peer_owner(pid, &o))
+		return err_setf(reterr, -ESRCH, "process %d does not exist", (int)pid);
+	if (memcmp(&o, &w->owner, sizeof(o)))
+		return err_setf(reterr, -EPERM, "process %d belongs to another user than others of this script: trace them one by one, "
+				"or as root", (int)pid);
+	return 0;
+}
+
+static bool may_follow(void *arg, pid_t pid)
+{
+	struct worker *w = arg;
+	struct err e = { 0 };
+	int rc = request_may(w, pid, &e);
+	log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): follow process %d: %s", w->peer.name, (int)w->peer.pid, (int)pid,
+		 rc ? e.msg : "permitted");
+	return !rc;
+}
+
 static int make_session(struct worker *w, struct err *reterr)
 {
 	const uint64_t *z = w->req.sizes;
@@ -80,7 +106,7 @@ static int make_session(struct worker *w, struct err *reterr)
 		.thread_cnt = w->watches || !w->req.target_cnt ? 1 : (uint32_t)z[PROTO_THREADS],
 		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .shared = true, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
+		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .shared = true, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
 	/* The kernel's buffers are there in full: two for each CPU. */
@@ -161,7 +187,9 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 	if (t->pidfd < 0)
 		return err_setf(reterr, errno == EINVAL ? -EINVAL : -ESRCH, "process %d: %s", (int)t->pid,
 				errno == EINVAL ? "this is the number of a thread" : "there is none");
-	int rc = peer_may_trace(&w->peer, w->conf, t->pid, reterr);
+	if (w->target_cnt == 1)
+		peer_owner(t->pid, &w->owner);
+	int rc = request_may(w, t->pid, reterr);
 	rc = rc ? rc : request_note(w, t->pid, reterr);
 	if (rc)
 		return rc;
@@ -170,7 +198,7 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	if (!rc && poll(&p, 1, 0) > 0)
 		rc = err_setf(reterr, -ESRCH, "process %d has ended", (int)t->pid);
-	return rc ? rc : peer_may_trace(&w->peer, w->conf, t->pid, reterr);
+	return rc ? rc : request_may(w, t->pid, reterr);
 }
 
 static int attach_all(struct worker *w, struct err *reterr)

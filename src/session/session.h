@@ -49,6 +49,10 @@ struct session_opts {
 	bool follow;            /* forked children are traced too */
 	bool shared;            /* another process reads what is recorded: session_share() */
 	bool may_write;         /* and might write to it, as root may */
+	/* Whether a followed process may be traced as the program that it has become; it stands before its first
+	 * instruction. NULL: it may. */
+	bool (*may_follow)(void *arg, pid_t pid);
+	void *may_arg;
 	uint64_t site_max;      /* places at most; 0: as many as there is room for */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };

@@ -94,6 +94,38 @@ def only_own_processes():
         has('not permitted to trace the kernel', dyntrace(d, ANN, '-n', 'syscall::write:entry { }', status=1)[2])
 
 
+def processes_of_several_users():
+    script = 'pid$1:libc.so.6:write:entry, pid$2:libc.so.6:write:entry { @ = count(); }'
+    with Daemon() as d, Cat(BOB) as cat, Cat(ROOT) as other, Cat(BOB) as third:
+        err = dyntrace(d, ANN, '-qn', script, str(cat.pid), str(other.pid), status=1)[2]
+        has('belongs to another user than others', err)
+        assert cat.is_clean() and other.is_clean()
+        for uid, pids in (ANN, (cat, third)), (ROOT, (cat, other)):
+            before = d.log().count('places armed')
+            p = popen(d, uid, '-q', '-x', 'daemon=always', '-n', script, *[str(c.pid) for c in pids])
+            armed(d, before)
+            for c in pids:
+                c.say()
+            p.send_signal(2)
+            assert p.communicate(timeout=30)[0].split() == ['2']
+
+
+def a_program_with_other_rights_is_not_followed():
+    bob = f'{machine.PLACE}/bobs-echo'
+    shutil.copy('/bin/echo', bob)
+    os.chown(bob, BOB, BOB)
+    os.chmod(bob, 0o4755)
+    script = 'pid$target:libc.so.6:write:entry { printf("%s\\n", execname); }'
+    with Daemon() as d:
+        if os.statvfs(machine.PLACE).f_flag & os.ST_NOSUID:
+            raise Skip('files here cannot be set-uid')
+        _, out, _ = dyntrace(d, ANN, '-x', 'daemon=always', '-x', 'followfork', '-qn', script, '-c',
+                             f'/bin/sh -c "/bin/echo one; {bob} two; /bin/echo three"')
+        has('two', out)
+        assert out.count('\necho\n') == 2 and 'bobs-echo' not in out.replace(bob, ''), out
+        has('follow process .* belongs to another user', d.log())
+
+
 def destructive_actions():
     script = WRITES + ' { copyoutstr("HELLO", arg1, 5); }'
     with Daemon() as d, Cat(BOB) as cat:
@@ -206,6 +238,7 @@ def systemd_protocols():
 
 if __name__ == '__main__':
     main([member_traces_another_users_process, the_same_without_the_daemon, commands_exits_and_failures, others_get_one_sentence,
-          a_socket_that_is_open_to_all_does_not_help, without_a_daemon_it_says_so, only_own_processes, destructive_actions,
+          a_socket_that_is_open_to_all_does_not_help, without_a_daemon_it_says_so, only_own_processes, processes_of_several_users,
+          a_program_with_other_rights_is_not_followed, destructive_actions,
           the_kernel_for_members, the_workers_memory_is_nobodys, limits, a_second_one_says_who_is_there, daemonize_and_sighup,
           systemd_protocols])
