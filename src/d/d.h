@@ -121,6 +121,8 @@ const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
  * specifier TEXT: in REGION: sentence" as dtrace(1) has it, then the line and
  * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
 void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
+/* How much of a long text, or one of several lines, names it in messages, to be followed by "..."; -1: all. */
+int d_label_len(const char *text);
 void d_program_deinit(struct d_program *); /* NULL is fine */
 /* The least stability of the probe descriptions and of the statements of a
  * source that was compiled. */

@@ -99,11 +99,26 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	c->diag_cnt++;
 }
 
+struct d_place d_arg_at(const struct d_node *call, const struct d_node *arg)
+{
+	struct d_place at = arg->at;
+	at.seen = call->at.seen ? call->at.seen : call->at.line;
+	return at;
+}
+
 void d_error(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
 	report(c, at, tag, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void d_error_hint(struct d_compiler *c, struct d_place at, const char *tag, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(c, at, tag, hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -140,11 +155,26 @@ const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
 	return i < c->diag_cnt ? &c->diags[i] : NULL;
 }
 
+/* A long text is named by how it begins: the line that matters is shown below. */
+#define LABEL_MAX 60
+
+int d_label_len(const char *text)
+{
+	size_t len = strcspn(text, "\n");
+	if (len <= LABEL_MAX)
+		return text[len] ? (int)len : -1;
+	for (len = LABEL_MAX; len && ((unsigned char)text[len] & 0xc0) == 0x80;) /* inside of a character */
+		len--;
+	return (int)len;
+}
+
 static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
 {
 	fprintf(f, "%s: ", progname);
 	if (d->source)
 		fprintf(f, "failed to compile script %s: ", d->source);
+	else if (d->text && d->excerpt && d_label_len(d->text) >= 0)
+		fprintf(f, "invalid probe specifier %.*s...: ", d_label_len(d->text), d->text);
 	else if (d->text)
 		fprintf(f, "invalid probe specifier %s: ", d->text);
 	if (tags)
