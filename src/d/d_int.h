@@ -99,6 +99,7 @@ enum d_tok_kind {
 struct d_place {
 	uint32_t src, line, col, off; /* off: in the text, for the excerpt */
 	uint32_t seen; /* the line of the token after it, which DTrace's messages name; 0: the same */
+#define D_NO_LINE UINT32_MAX /* they name none */
 };
 
 struct d_tok {
@@ -232,6 +233,7 @@ struct d_var {
 	uint32_t key_cnt;
 	bool keys_known;
 	uint32_t off;     /* scalars */
+	bool is_counted;  /* self-> scalars: kept like an element of an array, because dynvarsize is so small */
 	uint32_t id;      /* arrays: number of the dynamic variable; built-ins: enum d_builtin */
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
@@ -442,6 +444,11 @@ struct d_compiler {
 	const char *region; /* where the check is: "predicate", "action list" */
 	struct d_diag diags[D_DIAG_MAX];
 	uint32_t diag_cnt, err_cnt;
+	/* [clause]: where its statements are, in the order of their numbers; [0] is the predicate. */
+	struct d_stmts {
+		struct d_place *at;
+		uint32_t cnt;
+	} *stmts;
 	/* Of the lowering; here so that running out of memory frees it. */
 	struct d_program prog;
 	struct ir_builder *builder;
@@ -450,6 +457,8 @@ struct d_compiler {
 /* ---- diagnostics ---- */
 
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 
 void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
 	PRINTF_LIKE(5, 6); /* @hint: shown at the caret; NULL: none */
@@ -628,6 +637,7 @@ void d_layout_vars(struct d_compiler *);
 struct d_var *d_std_name(struct d_compiler *, const char *name);
 extern const char d_std_kernel[], d_std_kernel_net[];  /* std_kern.c */
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt);
+void d_count_self(struct d_compiler *); /* after it: which self-> variables dynvarsize can be too small for */
 void d_layout_sizes(struct d_compiler *); /* sizes.c */
 void d_layout_aggs(struct d_compiler *);
 struct d_rec_layout {

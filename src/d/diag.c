@@ -5,10 +5,9 @@
 
 #define EXCERPT_MAX 160
 
-/* The line around the place; long lines are cut to a window. */
-static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_col)
+/* The line around the place; long lines are cut to a window [@ret_lo, @ret_hi). */
+static void window_of(const struct d_src *s, struct d_place at, size_t *ret_lo, size_t *ret_hi)
 {
-	const struct d_src *s = &c->srcs[at.src];
 	size_t lo = at.off < s->len ? at.off : s->len, hi = lo;
 	while (lo > 0 && s->text[lo - 1] != '\n')
 		lo--;
@@ -18,6 +17,15 @@ static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_c
 		lo = at.off - (EXCERPT_MAX - 40);
 	if (hi - lo > EXCERPT_MAX)
 		hi = lo + EXCERPT_MAX;
+	*ret_lo = lo;
+	*ret_hi = hi;
+}
+
+static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_col)
+{
+	const struct d_src *s = &c->srcs[at.src];
+	size_t lo, hi;
+	window_of(s, at, &lo, &hi);
 	char *line = d_strndup(c, s->text + lo, hi - lo);
 	for (char *p = line; *p; p++)
 		if ((unsigned char)*p < ' ')
@@ -84,7 +92,8 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	struct d_diag *d = &c->diags[c->diag_cnt];
 	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col,
-			      .region = c->region, .dt_line = at.seen ? at.seen : at.line };
+			      .region = c->region,
+			      .dt_line = at.seen == D_NO_LINE ? 0 : at.seen ? at.seen : at.line };
 	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
 	if (at.src < c->src_cnt) {
@@ -158,25 +167,29 @@ const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
 /* A long text is named by how it begins: the line that matters is shown below. */
 #define LABEL_MAX 60
 
-int d_label_len(const char *text)
+const char *d_label(const char *text, int *ret_len)
 {
-	size_t len = strcspn(text, "\n");
-	if (len <= LABEL_MAX)
-		return text[len] ? (int)len : -1;
-	for (len = LABEL_MAX; len && ((unsigned char)text[len] & 0xc0) == 0x80;) /* inside of a character */
+	const char *first = text + strspn(text, " \t\r\n");
+	size_t len = strcspn(first, "\n");
+	bool all = len <= LABEL_MAX && !first[len];
+	*ret_len = -1;
+	if (all)
+		return text;
+	for (len = len < LABEL_MAX ? len : LABEL_MAX; len && ((unsigned char)first[len] & 0xc0) == 0x80;) /* in a character */
 		len--;
-	return (int)len;
+	*ret_len = (int)len;
+	return first;
 }
 
 static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
 {
+	int len = -1;
+	const char *label = d->text && d->excerpt ? d_label(d->text, &len) : d->text;
 	fprintf(f, "%s: ", progname);
 	if (d->source)
 		fprintf(f, "failed to compile script %s: ", d->source);
-	else if (d->text && d->excerpt && d_label_len(d->text) >= 0)
-		fprintf(f, "invalid probe specifier %.*s...: ", d_label_len(d->text), d->text);
 	else if (d->text)
-		fprintf(f, "invalid probe specifier %s: ", d->text);
+		fprintf(f, "invalid probe specifier %.*s%s: ", len, label, len < 0 ? "" : "...");
 	if (tags)
 		fprintf(f, "[%s] ", d->tag);
 	if (d->file)
@@ -194,4 +207,19 @@ void d_diag_print(FILE *f, const char *progname, const struct d_diag *d, bool ta
 	if (d->excerpt)
 		fprintf(f, "%6u | %s\n       | %*s^%s%s\n", d->line, d->excerpt, (int)d->excerpt_col - 1, "",
 			d->hint ? " " : "", d->hint ? d->hint : "");
+}
+
+void d_where_print(FILE *f, const struct d_compiler *c, uint32_t clause, uint64_t action)
+{
+	const struct d_stmts *st = clause < c->clause_cnt && c->stmts ? &c->stmts[clause] : NULL;
+	size_t lo, hi;
+	if (!st || action >= st->cnt)
+		return;
+	struct d_place at = st->at[action];
+	const struct d_src *s = &c->srcs[at.src];
+	window_of(s, at, &lo, &hi);
+	fprintf(f, "%6u | ", at.line);
+	for (size_t i = lo; i < hi; i++)
+		putc((unsigned char)s->text[i] < ' ' ? ' ' : s->text[i], f);
+	fprintf(f, "\n       | %*s^\n", (int)((at.off < hi ? at.off : hi) - lo), "");
 }

@@ -29,8 +29,7 @@ static bool has(const struct near *n, const char *name)
 /* Kept sorted by distance; the last falls out. */
 static void offer(struct near *n, const char *name, const char *wanted)
 {
-	uint32_t max = near_max(wanted);
-	uint32_t d = near_distance(name, wanted, max), at = n->cnt;
+	uint32_t max = near_max(wanted), d = near_distance(name, wanted, max), at = n->cnt;
 	if (d > max || has(n, name))
 		return;
 	while (at && n->dist[at - 1] > d)
