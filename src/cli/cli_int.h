@@ -146,6 +146,9 @@ struct cli {
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
+#define CLI_FAULTS 64
+	uint64_t faults[CLI_FAULTS]; /* statements whose fault was shown in its line */
+	uint32_t fault_cnt;
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns, next_clean_ns, next_aggs_ns;
 #define CLI_BUFFER_CNT 4
 	struct { uint64_t asked, has; } buffers[CLI_BUFFER_CNT];
