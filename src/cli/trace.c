@@ -255,12 +255,12 @@ static int run_armed(struct cli *cli)
 		rc = cli_loop_run(cli);
 	if (!cli->consume)
 		return rc;
-	/* Where it failed, the target is let go; there is nothing to show. */
+	/* Where it failed, the target is let go; there is nothing to show but what is on disk. */
 	if (rc) {
 		struct err e;
 		session_enable(cli->session, false);
 		session_disarm(cli->session, &e);
-		return rc;
+		return cli->args.record ? cli_record_finish(cli, rc) : rc;
 	}
 	rc = finish(cli);
 	consume_exited(cli->consume, &cli->status);

@@ -144,7 +144,9 @@ static struct lw_place index_place(struct lw *l, struct d_node *n)
 	struct lw_place p = base->kind == D_T_ARRAY ? lw_place_of(l, n->l) : mem_place(lw_value(l, n->l), 0);
 	if (p.kind == LW_BAD)
 		return p;
-	if (n->args->is_const) {
+	/* Outside of a variable it is as if it were not known: a fault, or memory like any other. */
+	bool outside = base->kind == D_T_ARRAY && (uint64_t)n->args->val >= base->cnt && (base->cnt > 1 || p.kind != LW_MEM);
+	if (n->args->is_const && !outside) {
 		p.off += n->args->val * size;
 		return p;
 	}
