@@ -40,37 +40,6 @@ static int take_types(struct cli *cli)
 	return r->vals ? CLI_OK : CLI_ERROR;
 }
 
-static uint32_t hash(const char *s)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 16777619u;
-	return h;
-}
-
-static struct record_name *name_slot(struct record_name *v, uint32_t cap, const char *key)
-{
-	uint32_t i = hash(key) & (cap - 1);
-	while (v[i].key && strcmp(v[i].key, key))
-		i = (i + 1) & (cap - 1);
-	return &v[i];
-}
-
-static bool names_grow(struct cli_record *r)
-{
-	uint32_t cap = r->name_cap ? r->name_cap * 2 : 256;
-	struct record_name *v = calloc(cap, sizeof(*v));
-	if (!v)
-		return false;
-	for (uint32_t i = 0; i < r->name_cap; i++)
-		if (r->names[i].key)
-			*name_slot(v, cap, r->names[i].key) = r->names[i];
-	free(r->names);
-	r->names = v;
-	r->name_cap = cap;
-	return true;
-}
-
 /* The provider without the number of a process. */
 static size_t provider_len(const char *prov)
 {
@@ -101,22 +70,22 @@ static int make_class(struct cli_record *r, const struct consume_event *ev, bool
 static int named_class(struct cli_record *r, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
 {
 	char *key;
-	if (r->name_cnt * 2 >= r->name_cap && !names_grow(r))
-		return err_setf(reterr, -ENOMEM, "out of memory");
 	if (asprintf(&key, "%d %u %.*s:%s:%s:%s", fault, ev->clause, (int)provider_len(ev->prov), ev->prov, ev->mod, ev->func,
 		     ev->name) < 0)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	struct record_name *n = name_slot(r->names, r->name_cap, key);
-	int rc = n->key ? 0 : make_class(r, ev, fault, &n->id, reterr);
-	if (!rc && !n->key) {
-		n->key = key;
-		r->name_cnt++;
-		key = NULL;
-	}
+	struct host_str *n = host_strmap_get(&r->names, key); /* the class's number and 1 */
 	free(key);
-	if (!rc)
-		*ret = n->id;
-	return rc;
+	if (!n)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	uint32_t id = (uint32_t)n->val - 1;
+	int rc = n->val ? 0 : make_class(r, ev, fault, &id, reterr);
+	if (rc) {
+		host_strmap_drop(&r->names, n);
+		return rc;
+	}
+	n->val = id + 1ull;
+	*ret = id;
+	return 0;
 }
 
 static int class_of(struct cli_record *r, const struct consume_event *ev, uint32_t *ret, struct err *reterr)

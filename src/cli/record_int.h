@@ -9,6 +9,7 @@
 
 #include "cli/cli_int.h"
 #include "export/export.h"
+#include "host/host.h"
 
 /* What a clause that was built records, in the order of its statements. */
 struct record_clause {
@@ -20,11 +21,6 @@ struct record_clause {
 	} *fields;
 	uint32_t cnt, cap;
 };
-struct record_name {         /* classes that exist */
-	char *key;               /* owned; NULL: empty */
-	uint32_t id;
-};
-
 #define RECORD_HITS 1024 /* power of two */
 struct cli_record {
 	/* as asked for */
@@ -40,8 +36,7 @@ struct cli_record {
 	uint32_t fields_max;
 	/* as it runs */
 	struct export_writer *writer;
-	struct record_name *names; /* a hash */
-	uint32_t name_cnt, name_cap;
+	struct host_strmap names; /* of classes that exist */
 	struct record_hit {      /* a cache: classes of places that were hit */
 		uint32_t site, clause, id;
 		bool used;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASS_MAX (1u << 24)
+#define CLASS_MAX (1u << 20)
 
 struct parse {
 	struct ctf_schema *s;
@@ -144,6 +144,12 @@ static void read_uuid(struct ctf_schema *s, const char *at)
 		s->uuid[n++] = (uint8_t)v;
 }
 
+/* What somebody made up may overflow. */
+static void add_offset(struct ctf_schema *s, const char *text, uint64_t ns)
+{
+	s->real_offset_ns = (int64_t)((uint64_t)s->real_offset_ns + (uint64_t)strtoll(text, NULL, 10) * ns);
+}
+
 static int read_line(struct parse *p, const char *line)
 {
 	const char *v;
@@ -167,9 +173,9 @@ static int read_line(struct parse *p, const char *line)
 	} else if (after(line, "uuid = ", &v)) {
 		read_uuid(p->s, v);
 	} else if (after(line, "offset_s = ", &v)) {
-		p->s->real_offset_ns += strtoll(v, NULL, 10) * 1000000000;
+		add_offset(p->s, v, 1000000000);
 	} else if (after(line, "offset = ", &v)) {
-		p->s->real_offset_ns += strtoll(v, NULL, 10);
+		add_offset(p->s, v, 1);
 	}
 	return 0;
 }

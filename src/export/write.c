@@ -181,6 +181,12 @@ static void packet_name(const struct export_writer *w, const struct stream *s, u
 		snprintf(buf, 64, "cpu%u", s->cpu);
 }
 
+/* In the order of time for who reads meanwhile. The numbers are aligned, although the struct is packed. */
+#define HEAD_STORE(s, field, v) \
+	STORE_RELEASE((uint64_t *)((uint8_t *)(s)->pkt + offsetof(struct ctf_packet, field)), (uint64_t)(v))
+_Static_assert(offsetof(struct ctf_packet, ts_end) % 8 == 0 && offsetof(struct ctf_packet, content_bits) % 8 == 0 &&
+	       offsetof(struct ctf_packet, packet_bits) % 8 == 0 && offsetof(struct ctf_packet, discarded) % 8 == 0, "");
+
 static void packet_end(struct stream *s)
 {
 	if (s->pkt)
@@ -193,7 +199,7 @@ static void packet_trim(struct export_writer *w, struct stream *s)
 {
 	if (!s->pkt)
 		return;
-	STORE_RELEASE(&s->pkt->packet_bits, s->used * 8);
+	HEAD_STORE(s, packet_bits, s->used * 8);
 	if (!ftruncate(s->fd, (off_t)(s->off + s->used)))
 		w->bytes -= s->bytes - s->used;
 }
@@ -410,8 +416,8 @@ static int store(struct export_writer *w, struct stream *s, uint64_t ns)
 	memcpy((uint8_t *)s->pkt + s->used, w->buf, w->buf_used);
 	s->used += w->buf_used;
 	s->last_ns = ns;
-	STORE_RELEASE(&s->pkt->ts_end, ns);
-	STORE_RELEASE(&s->pkt->content_bits, s->used * 8);
+	HEAD_STORE(s, ts_end, ns);
+	HEAD_STORE(s, content_bits, s->used * 8);
 	return 0;
 }
 
@@ -447,7 +453,7 @@ void export_writer_lost(struct export_writer *w, uint64_t total)
 	w->last->discarded += total - w->lost;
 	w->lost = total;
 	if (w->last->pkt)
-		STORE_RELEASE(&w->last->pkt->discarded, w->last->discarded);
+		HEAD_STORE(w->last, discarded, w->last->discarded);
 }
 
 uint64_t export_writer_events(const struct export_writer *w) { return w->events; }
