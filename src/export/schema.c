@@ -140,7 +140,8 @@ static bool after(const char *line, const char *key, const char **ret)
 static void read_uuid(struct ctf_schema *s, const char *at)
 {
 	uint32_t n = 0, v;
-	for (at = strchr(at, '"'), at += at != NULL; at && n < 16 && sscanf(at, "%2x", &v) == 1 && at[1]; at += 2 + (at[2] == '-'))
+	at = strchr(at, '"');
+	for (at = at ? at + 1 : ""; n < 16 && sscanf(at, "%2x", &v) == 1 && at[1]; at += 2 + (at[2] == '-'))
 		s->uuid[n++] = (uint8_t)v;
 }
 
