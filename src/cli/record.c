@@ -21,6 +21,9 @@ static enum export_type planned_type(const struct plan_val *v)
 	return (enum export_type)(v->is_signed ? t - EXPORT_U8 + EXPORT_I8 : t);
 }
 
+/* The statement of the first field. */
+static uint32_t first_act(const struct record_clause *c) { return c->of_kernel ? RECORD_WHO : 0; }
+
 /* What the compiler made of expressions. */
 static int take_types(struct cli *cli)
 {
@@ -28,12 +31,13 @@ static int take_types(struct cli *cli)
 	for (uint32_t i = 0; i < r->clause_cnt; i++) {
 		const struct plan_clause *pc = &cli->prog.plan.clauses[i];
 		for (uint32_t k = 0; k < r->clauses[i].cnt; k++) {
-			if (k >= pc->act_cnt || !pc->acts[k].val_cnt) {
+			uint32_t act = first_act(&r->clauses[i]) + k;
+			if (act >= pc->act_cnt || !pc->acts[act].val_cnt) {
 				cli_error("%s: what is recorded must be a value", r->clauses[i].fields[k].name);
 				return CLI_ERROR;
 			}
 			if (r->clauses[i].fields[k].by_plan)
-				r->clauses[i].fields[k].type = planned_type(&pc->acts[k].vals[0]);
+				r->clauses[i].fields[k].type = planned_type(&pc->acts[act].vals[0]);
 		}
 	}
 	r->vals = calloc(r->fields_max + 2ul, sizeof(*r->vals));
@@ -129,6 +133,18 @@ static void fill_value(struct cli *cli, const struct consume_event *ev, const st
 		ret->i = i; /* a double's bits are its bits */
 }
 
+/* The kernel's probes write into slots of CPUs: who it was, their first values say. */
+static void fill_who(struct cli *cli, const struct consume_event *ev, struct export_event *ret, char comm[64])
+{
+	const struct plan_act *acts = cli->prog.plan.clauses[ev->clause].acts;
+	uint32_t bytes;
+	const uint8_t *name = consume_event_bytes(cli->consume, ev, &acts[2].vals[0], &bytes);
+	ret->pid = (uint32_t)consume_event_int(ev, &acts[0].vals[0]);
+	ret->tid = (uint32_t)consume_event_int(ev, &acts[1].vals[0]);
+	snprintf(comm, 64, "%.*s", (int)(bytes < 63 ? bytes : 63), (const char *)name);
+	ret->comm = comm;
+}
+
 int cli_record_event(void *arg, const struct consume_event *ev, struct err *reterr)
 {
 	struct cli *cli = arg;
@@ -141,9 +157,12 @@ int cli_record_event(void *arg, const struct consume_event *ev, struct err *rete
 	if (ev->fault)
 		fill_fault(r, ev);
 	for (uint32_t i = 0; i < c->cnt && !ev->fault; i++)
-		fill_value(cli, ev, &c->fields[i], &cli->prog.plan.clauses[ev->clause].acts[i].vals[0], &r->vals[i]);
+		fill_value(cli, ev, &c->fields[i], &cli->prog.plan.clauses[ev->clause].acts[first_act(c) + i].vals[0], &r->vals[i]);
 	struct export_event e = { .ns = ev->ns, .class_id = id, .cpu = ev->cpu, .pid = ev->pid, .tid = ev->tid,
 				  .comm = ev->execname, .vals = r->vals };
+	char comm[64];
+	if (c->of_kernel && !ev->fault)
+		fill_who(cli, ev, &e, comm);
 	return rc ? rc : export_writer_event(r->writer, &e, reterr);
 }
 

@@ -20,7 +20,9 @@ struct record_clause {
 		bool is_text;     /* a statement trace(...); false: ustack() */
 	} *fields;
 	uint32_t cnt, cap;
+	bool of_kernel;           /* its first statements tell who it was: RECORD_WHO of them */
 };
+#define RECORD_WHO 3
 #define RECORD_HITS 1024 /* power of two */
 struct cli_record {
 	/* as asked for */
@@ -60,6 +62,7 @@ struct record_probe {
 	char *text;              /* owned */
 };
 int cli_record_probe_parse(const char *arg, struct record_probe *ret);
+bool cli_record_is_kernel(const struct record_probe *);
 /* record_glob.c */
 struct record_funcs {
 	struct record_func {
