@@ -255,8 +255,11 @@ int cli_record_finish(struct cli *cli, int rc)
 {
 	struct cli_record *r = cli->args.record;
 	struct err e;
-	if (!r->writer)
+	if (rc && (!r->writer || !export_writer_events(r->writer))) {
+		export_writer_discard(r->writer);
+		r->writer = NULL;
 		return rc;
+	}
 	consume_report_drops(cli->consume);
 	export_writer_lost(r->writer, consume_lost(cli->consume));
 	if (r->shown)
