@@ -70,11 +70,13 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	bool script;      /* a ready one, as a verb */
 	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;
 };
 /* CLI_OK, or the exit status after a message. */
 int cli_args_parse(struct cli_args *, int argc, char **argv);
+int cli_args_option(struct cli_args *, int opt, const char *arg); /* one of them, by its letter */
 void cli_args_deinit(struct cli_args *);
 /* Words of a -c command: blanks separate, quotes and backslashes hold together. NULL: out of memory. */
 char **cli_args_split(const char *command);
@@ -187,6 +189,8 @@ bool cli_targets_changed(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
+/* -x evaltime, of commands that only the kernel's probes are about: dtrace begins behind the loader. */
+bool cli_from_entry(const struct cli *);
 /* A followed process runs another program. */
 int cli_targets_started(struct cli *, uint32_t proc);
 int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a target of the session's */

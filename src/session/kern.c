@@ -457,7 +457,8 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 	struct skern *k = calloc(1, sizeof(*k));
 	if (!k)
 		return no_memory(reterr);
-	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .img = s->image, .log = s->opts.verifier_log };
+	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .img = s->image, .log = s->opts.verifier_log,
+		.max_frames = s->opts.max_frames };
 	k->s = s;
 	int r = ebpf_create(&k->e, &in, reterr);
 	if (r < 0) {
