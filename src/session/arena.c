@@ -244,8 +244,7 @@ int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool
 		free(list);
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	}
-	if (cnt)
-		memcpy(list, progs, cnt * sizeof(*list));
+	memcpy(list, progs, cnt * sizeof(*list));
 	a->bodies = more;
 	more[a->body_cnt++] = (struct body){ hash, a->addr + a->used, list, cnt, (uint8_t)kind, own_stack };
 	*ret_addr = a->addr + a->used;

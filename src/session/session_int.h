@@ -2,6 +2,7 @@
 #ifndef SESSION_INT_H
 #define SESSION_INT_H
 
+#include "host/host.h"
 #include "inject/inject.h"
 #include "jit/jit.h"
 #include "patch/patch.h"
