@@ -47,16 +47,6 @@ static const uint8_t wire_regs[X64_REG_CNT] = {
 #define REGS_GENERAL ((1u << WIRE_ORIG_RAX) - 1)
 #define REGS_STACK (REGS_GENERAL | 1u << WIRE_RIP | 1u << WIRE_RSP)
 
-struct frame {
-	uint8_t saved[X64_REG_CNT];
-	unsigned saved_cnt;
-	bool flags;
-	uint32_t leave, quick; /* labels: behind the programs; behind the first pushes */
-	uint32_t out;          /* the frame is there, the context is not */
-	uint32_t early;        /* with a stack of our own: that is not in use yet. Else the same as out. */
-	uint32_t alive, child; /* labels: the process is no forked child; it is one */
-};
-
 /* ---- what programs need ---- */
 
 static uint32_t helper_regs(enum ir_helper h)
@@ -122,8 +112,13 @@ static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct 
 
 /* ---- entering ---- */
 
-/* Index of a saved register, or -1. */
-static int saved_at(const struct frame *f, unsigned reg)
+static void frame_init(struct jit_gen *g, struct jit_frame *f)
+{
+	*f = (struct jit_frame){ .leave = x64_label(&g->a), .quick = x64_label(&g->a), .out = x64_label(&g->a),
+		.alive = x64_label(&g->a), .child = x64_label(&g->a) };
+}
+
+int jit_saved_at(const struct jit_frame *f, unsigned reg)
 {
 	for (unsigned i = 0; i < f->saved_cnt; i++)
 		if (f->saved[i] == reg)
@@ -131,22 +126,22 @@ static int saved_at(const struct frame *f, unsigned reg)
 	return -1;
 }
 
-static void plan_frame(struct jit_gen *g, struct frame *f)
+static void plan_frame(struct jit_gen *g, struct jit_frame *f)
 {
 	uint32_t used = 1u << JIT_CTX;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
-	*f = (struct frame){ .flags = g->regs_needed >> WIRE_EFLAGS & 1, .leave = x64_label(&g->a), .quick = x64_label(&g->a),
-		.out = x64_label(&g->a), .alive = x64_label(&g->a), .child = x64_label(&g->a) };
+	frame_init(g, f);
+	f->flags = g->regs_needed >> WIRE_EFLAGS & 1;
 	f->early = g->env->own_stack ? x64_label(&g->a) : f->out;
 	for (size_t i = 0; g->env->own_stack && i < NEAR_CNT; i++)
 		f->saved[f->saved_cnt++] = near_regs[i];
 	for (size_t i = 0; i < ARRAY_CNT(clobbered); i++)
-		if (saved_at(f, clobbered[i]) < 0)
+		if (jit_saved_at(f, clobbered[i]) < 0)
 			f->saved[f->saved_cnt++] = clobbered[i];
 	static const uint8_t kept[] = { X64_RBX, X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
 	for (size_t i = 0; i < ARRAY_CNT(kept); i++)
-		if (used >> kept[i] & 1 && saved_at(f, kept[i]) < 0)
+		if (used >> kept[i] & 1 && jit_saved_at(f, kept[i]) < 0)
 			f->saved[f->saved_cnt++] = kept[i];
 }
 
@@ -156,19 +151,24 @@ static int32_t entry_word(const struct jit_gen *g)
 	return g->env->own_stack ? 8 : 0;
 }
 
-static int32_t entry_bytes(const struct jit_gen *g, const struct frame *f)
+/* Saved registers that are on the application's stack. */
+static unsigned near_cnt(const struct jit_gen *g, const struct jit_frame *f)
 {
-	return (int32_t)(8 * ((g->env->own_stack ? NEAR_CNT : f->saved_cnt) + f->flags));
+	return g->env->own_stack ? NEAR_CNT : f->saved_cnt;
 }
 
-/* eax is the site's index.  Leaves the site's address in rbx. */
-static void gen_begin(struct jit_gen *g, const struct frame *f)
+static int32_t entry_bytes(const struct jit_gen *g, const struct jit_frame *f)
+{
+	return (int32_t)(8 * (near_cnt(g, f) + f->flags));
+}
+
+/* eax is the site's index.  Goes on with rcx saved, only where the probe is to fire: rcx + rax + the number that it
+ * returns is the address of its struct wire_site. */
+int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
 	uint64_t site_off = geo->site_off;
-	if (f->flags)
-		x64_pushfq(a);
 	x64_push(a, X64_RCX);
 	if (g->env->wipe_addr) {
 		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
@@ -180,9 +180,8 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 	x64_bind(a, f->alive);
 	x64_shift_imm(a, X64_SHL, X64_RAX, 6);
 	x64_mov_imm(a, X64_RCX, g->env->shm_addr);
-	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 0);
-	x64_jcc(a, X64_CC_E, f->quick);
-	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, exiting)), 0);
+	_Static_assert(offsetof(struct wire_shm, exiting) == offsetof(struct wire_shm, armed) + 4, "one comparison");
+	x64_cmp64_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 1);
 	x64_jcc(a, X64_CC_NE, f->quick);
 	if (site_off > INT32_MAX / 2) {
 		x64_mov_imm(a, X64_RCX, g->env->shm_addr + site_off);
@@ -190,9 +189,19 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 	}
 	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, (int64_t)(site_off + offsetof(struct wire_site, enabled))), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
-	for (unsigned i = 1; i < (g->env->own_stack ? NEAR_CNT : f->saved_cnt); i++)
+	return (int64_t)site_off;
+}
+
+/* Leaves the site's address in rbx. */
+static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	if (f->flags)
+		x64_pushfq(a);
+	int64_t site_off = jit_gen_gate(g, f);
+	for (unsigned i = 1; i < near_cnt(g, f); i++)
 		x64_push(a, (enum x64_reg)f->saved[i]);
-	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, (int64_t)site_off));
+	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, site_off));
 	if (g->env->own_stack)
 		return;
 	x64_mov(a, X64_RAX, X64_RSP);
@@ -210,7 +219,7 @@ struct thread_labels {
 
 /* From the application's stack to the thread's own.  One instruction takes a part of it, so that a signal finds it
  * taken or not. */
-static void gen_own_stack(struct jit_gen *g, const struct thread_labels *l, const struct frame *f)
+static void gen_own_stack(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_mov_imm(a, X64_RCX, WIRE_OWN_STACK);
@@ -269,7 +278,7 @@ static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 }
 
 /* Behind the body: no fs base yet; a thread that the hash does not know. */
-static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct frame *f)
+static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
@@ -301,7 +310,7 @@ static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, co
 }
 
 /* Behind the body: a forked child that is to be followed enters itself, fn_child(shm, proc). */
-static void gen_child(struct jit_gen *g, const struct frame *f)
+void jit_gen_child(struct jit_gen *g, const struct jit_frame *f)
 {
 	static const uint8_t kept[] = { X64_RAX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RBX };
 	struct x64_asm *a = &g->a;
@@ -323,7 +332,7 @@ static void gen_child(struct jit_gen *g, const struct frame *f)
 }
 
 /* fn_enter(shm, proc, thread, site, sp) */
-static void gen_enter(struct jit_gen *g, const struct frame *f)
+static void gen_enter(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_mov(a, X64_RDI, X64_R8);
@@ -346,7 +355,7 @@ static void store_reg(struct jit_gen *g, enum wire_reg w, enum x64_reg r)
 }
 
 /* rcx is the frame, rdx the site, rdi what entry_bytes() counts from. */
-static void gen_special_regs(struct jit_gen *g, const struct frame *f)
+static void gen_special_regs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	uint32_t need = g->regs_needed;
@@ -381,7 +390,7 @@ static void gen_special_regs(struct jit_gen *g, const struct frame *f)
 		x64_store_imm(a, 8, x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, regs) + 8 * WIRE_ORIG_RAX)), -1);
 }
 
-static void gen_regs(struct jit_gen *g, const struct frame *f)
+static void gen_regs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	if (!g->regs_needed)
@@ -391,7 +400,7 @@ static void gen_regs(struct jit_gen *g, const struct frame *f)
 	for (unsigned r = 0; r < X64_REG_CNT; r++) {
 		if (r == X64_RAX || r == X64_RSP || !(g->regs_needed >> wire_regs[r] & 1))
 			continue;
-		int i = saved_at(f, r);
+		int i = jit_saved_at(f, r);
 		if (i >= 0)
 			x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RCX, 8 * ((int64_t)f->saved_cnt - 1 - i)));
 		store_reg(g, (enum wire_reg)wire_regs[r], i >= 0 ? X64_RAX : (enum x64_reg)r);
@@ -412,7 +421,7 @@ static void gen_site_args(struct jit_gen *g)
 
 /* ---- running and leaving ---- */
 
-static void gen_progs(struct jit_gen *g, const struct frame *f)
+static void gen_progs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	for (uint32_t i = 0; i < g->prog_cnt; i++) {
@@ -430,7 +439,7 @@ static void gen_progs(struct jit_gen *g, const struct frame *f)
 }
 
 /* Back to the application's stack; what is pushed there is left to restore. */
-static void gen_own_stack_end(struct jit_gen *g, const struct frame *f)
+static void gen_own_stack_end(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_pop(a, X64_RCX);
@@ -445,7 +454,7 @@ static void gen_own_stack_end(struct jit_gen *g, const struct frame *f)
 	x64_bind(a, f->early);
 }
 
-static void gen_end(struct jit_gen *g, const struct frame *f)
+static void gen_end(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_bind(a, f->leave);
@@ -456,7 +465,13 @@ static void gen_end(struct jit_gen *g, const struct frame *f)
 		gen_own_stack_end(g, f);
 	else
 		x64_pop(a, X64_RSP);
-	for (unsigned i = (g->env->own_stack ? NEAR_CNT : f->saved_cnt) - 1; i > 0; i--)
+	jit_gen_restore(g, f);
+}
+
+void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	for (unsigned i = near_cnt(g, f) - 1; i > 0; i--)
 		x64_pop(a, (enum x64_reg)f->saved[i]);
 	x64_bind(a, f->quick);
 	x64_pop(a, X64_RCX);
@@ -521,11 +536,16 @@ static int alloc_progs(struct jit_gen *g, struct err *reterr)
 
 int jit_gen_body(struct jit_gen *g, struct err *reterr)
 {
-	struct frame f;
+	struct jit_frame f;
 	struct thread_labels l;
 	int r = alloc_progs(g, reterr);
 	if (r < 0)
 		return r;
+	if (jit_is_quick(g)) {
+		frame_init(g, &f);
+		jit_gen_quick(g, &f);
+		return 0;
+	}
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
@@ -540,14 +560,14 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
-		gen_child(g, &f);
+		jit_gen_child(g, &f);
 	jit_gen_faults(g);
 	return g->no_memory ? err_setf(reterr, -ENOMEM, "no memory to generate code") : 0;
 }
 
 void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 {
-	struct frame f;
+	struct jit_frame f;
 	struct thread_labels l;
 	g->regs_needed = helper_regs(helper);
 	plan_frame(g, &f);
@@ -566,5 +586,5 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
-		gen_child(g, &f);
+		jit_gen_child(g, &f);
 }
