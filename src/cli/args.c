@@ -217,6 +217,7 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv)
 	optind = 1;
 	while (rc == CLI_OK && (opt = getopt_long(argc, argv, optstring, longopts, NULL)) != -1)
 		rc = cli_args_option(a, opt, optarg);
+	a->opts.quietresize |= cli_testing(); /* as dtrace has it: only a program can take it back */
 	if (a->mode == MODE_VERIFY || a->mode == MODE_REPAIR)
 		for (; rc == CLI_OK && optind < argc; optind++)
 			rc = add_pid(a, argv[optind]) ? CLI_USAGE : CLI_OK;

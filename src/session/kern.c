@@ -520,9 +520,12 @@ int skern_arm_target(struct session *s, struct target *t, const struct session_p
 		r = uprobe_place(t, &probes[i], &place, reterr);
 		if (r < 0)
 			break;
+		uint32_t had = all.cnt;
 		site = session_site_add(s, probes[i].probe, probes[i].probe->func_addr, (enum wire_site_kind)probes[i].probe->kind);
 		r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") :
 			instance_add(s->kern, &all, &probes[i], place, site, reterr);
+		if (all.cnt == had)
+			free((char *)place.name);
 	}
 	r = r ? r : serve_all(s->kern, &all, reterr);
 	*ret_cnt += r ? 0 : all.cnt;

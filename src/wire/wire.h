@@ -31,6 +31,7 @@
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
+#define WIRE_OWN_STACK 2048u /* what a body and rt take at most: 160 bytes and 640, and some to spare */
 #define WIRE_NONE UINT32_MAX
 #define WIRE_ANCESTOR_MAX 32 /* of a process, as far as progenyof() sees */
 
@@ -291,6 +292,12 @@ struct wire_thread {
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t agg_cnt;     /* entries of aggregations */
+	uint64_t agg_read;    /* the same when it was last time to read them (-x aggrate; consumer): they no longer
+	                       * count for agg_max */
+	/* Stacks for bodies that may take next to nothing of the application's, one in use for each that runs: in the
+	 * first own_used bytes. */
+	uint64_t own_used;
+	uint8_t own_stack[WIRE_LEVEL_MAX][WIRE_OWN_STACK] __attribute__((aligned(64)));
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the

@@ -74,6 +74,8 @@ static bool fits_prog(const struct jit_gen *g, const struct ir_prog *p, const st
 bool jit_is_quick(const struct jit_gen *g)
 {
 	uint32_t aggs = 0;
+	if (g->env->own_stack)
+		return false; /* little of the application's stack is left */
 	if (g->kind != WIRE_SITE_ENTRY && g->kind != WIRE_SITE_OFFSET && g->kind != WIRE_SITE_RETURN)
 		return false;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
@@ -179,19 +181,11 @@ static void gen_find_thread(struct jit_gen *g)
 
 /* ---- instructions ---- */
 
-static int saved_index(const struct jit_frame *f, unsigned reg)
-{
-	for (unsigned i = 0; i < f->saved_cnt; i++)
-		if (f->saved[i] == reg)
-			return (int)i;
-	return -1;
-}
-
 static void gen_app_reg(struct jit_gen *g, uint32_t dst, enum x64_reg reg)
 {
 	const struct jit_quick *q = g->quick;
 	enum x64_reg d = jit_dst(g, dst, X64_RAX);
-	int i = saved_index(q->f, reg);
+	int i = jit_saved_at(q->f, reg);
 	if (i >= 0)
 		x64_rm(&g->a, X64_LOAD, d, x64_at(X64_RSP, q->saved_at + 8 * ((int)q->f->saved_cnt - 1 - i)));
 	else
