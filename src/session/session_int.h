@@ -193,6 +193,7 @@ int arm_hook(struct target *, struct err *reterr);
 
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
+bool unwind_is_current(struct target *); /* it has code where the tables say */
 
 /* disarm.c: restores a stopped process that has @t's patches (itself or a forked child), lets threads that are
  * in our code leave it, unmaps. */
