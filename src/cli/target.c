@@ -173,6 +173,11 @@ bool cli_targets_changed(const struct cli *cli)
 	return changed;
 }
 
+static bool is_loading(struct cli *cli, const struct cli_target *t)
+{
+	return cli->session && session_is_loading(cli->session, t->proc);
+}
+
 /* With a session: traces them. Without: only reads their symbols. */
 int cli_targets_attach(struct cli *cli)
 {
@@ -187,7 +192,7 @@ int cli_targets_attach(struct cli *cli)
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}
-		t->starting = t->spawned && t->obj && has_loader(t->obj) && !cli->watches;
+		t->starting = t->obj && !cli->watches && (t->spawned ? has_loader(t->obj) : is_loading(cli, t));
 	}
 	return CLI_OK;
 }

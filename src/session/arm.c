@@ -124,7 +124,7 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 	if (!r && cnt)
 		memcpy(v, probes, cnt * sizeof(*v));
 	for (uint32_t i = first; i < t->guard_cnt && !r; i++)
-		v[all++] = (struct session_probe){ .probe = &t->guards[i], .proc = t->proc };
+		v[all++] = guard_request(t, i);
 	for (uint32_t i = 0; i < all && !r; i++)
 		if (v[i].proc == t->proc)
 			req[n++] = (struct request){ v[i].probe->func_addr, i };

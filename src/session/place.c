@@ -72,6 +72,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	if (site == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "more than %u places: ask for fewer functions", j->s->shm->site_cap);
 	session_site(j->s, site)->sp_adj = a->sp_adj;
+	session_site(j->s, site)->leaves_by_jump = a->is_jump;
 	a->site = site;
 	j->armed += a->kind != WIRE_SITE_GUARD;
 	int r = a->kind == WIRE_SITE_USDT ? usdt_site(j->t, sp->probe, session_site(j->s, site), reterr) : 0;

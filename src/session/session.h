@@ -55,6 +55,8 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 pid_t session_child_pid(const struct session_child *);
 int session_adopt(struct session *, struct session_child *, uint32_t *ret_proc, struct err *reterr);
 void session_child_kill(struct session_child *);
+/* Whether it was attached while its loader worked, and still does: SESSION_MODULES will tell that it is done. */
+bool session_is_loading(struct session *, uint32_t proc);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);

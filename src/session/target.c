@@ -241,6 +241,7 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	s->target_cnt = idx >= s->target_cnt ? idx + 1 : s->target_cnt;
 	STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_LIVE);
 	*ret_proc = t->proc;
+	t->loading = !is_child && target_is_loading(t);
 	if (!is_child)
 		target_go(t);
 	return 0;

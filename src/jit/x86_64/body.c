@@ -57,6 +57,8 @@ static uint32_t helper_regs(enum ir_helper h)
 		return REGS_STACK;
 	case IR_HELPER_hook_guard:
 		return 1u << WIRE_RDI | 1u << WIRE_RSI;
+	case IR_HELPER_hook_vfork:
+		return 1u << WIRE_RSP;
 	default:
 		return 0;
 	}
