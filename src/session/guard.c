@@ -41,10 +41,21 @@ static bool is_static(struct target *t)
 	return !loader;
 }
 
+static uint64_t bytes_at(struct target *t, uint64_t addr)
+{
+	const struct obj_sym *sym;
+	struct obj_module *mod;
+	return obj_symbolize(t->obj, addr, &sym, &mod) ? 0 : sym->addr + sym->bytes - addr;
+}
+
 static bool note_guard(struct target *t, struct obj_module *m, const char *name, const char *what)
 {
 	uint64_t addr, bytes;
-	if (obj_module_find(t->obj, m, name, &addr, &bytes) || !bytes || addr < m->text_start || addr >= m->text_end ||
+	if (obj_module_find(t->obj, m, name, &addr, &bytes))
+		return false;
+	if (!bytes) /* of an assembler that was not told */
+		bytes = bytes_at(t, addr);
+	if (!bytes || addr < m->text_start || addr >= m->text_end ||
 	    has_guard(t, addr))
 		return false;
 	if (!t->guards && !(t->guards = calloc(GUARDS_MAX, sizeof(*t->guards))))

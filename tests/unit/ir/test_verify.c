@@ -265,7 +265,7 @@ static void selectors(void)
 	insn_refused(IR_OP_ENV, 0, NO, NO, INT64_MIN, 0, "variable -");
 	insn_refused(IR_OP_ACTION, NO, NO, NO, 1LL << 32, 0, "action");
 	insn_refused(IR_OP_FAULT, NO, 0, NO, 0, 0, "fault 0");
-	insn_refused(IR_OP_FAULT, NO, 0, NO, WIRE_FAULT_CNT, 0, "fault 13");
+	insn_refused(IR_OP_FAULT, NO, 0, NO, WIRE_FAULT_CNT, 0, "fault 14");
 }
 
 static void accesses(enum ir_op ld, enum ir_op st, int64_t area)
