@@ -175,6 +175,10 @@ int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
 /* One of those that were running is another program than when it was attached; with -c it is too late to start over. */
 bool cli_targets_changed(const struct cli *);
+/* Whether all of them have ended since they were found: they were there, so that is no error of the user's. */
+bool cli_targets_ended(const struct cli *);
+/* What a traced process that ended makes of the exit status. */
+int cli_ended_status(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);

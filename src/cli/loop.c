@@ -83,10 +83,10 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	}
 }
 
-/* There it is no error that a process ended. */
-static bool is_dtrace(void)
+/* Under dtrace's name it is no error. */
+int cli_ended_status(const struct cli *cli)
 {
-	return !strcmp(cli_name, "dtrace");
+	return cli->args.record || !strcmp(cli_name, "dtrace") ? CLI_OK : CLI_ERROR;
 }
 
 /* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
@@ -101,7 +101,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && !t->followed && t->awaited && !watched && !cli->args.record && !is_dtrace())
+	if (t && !t->spawned && !t->followed && t->awaited && !watched && cli_ended_status(cli))
 		cli->status = CLI_ERROR;
 }
 

@@ -34,6 +34,22 @@ static int start_command(struct cli *cli, const char *command)
 	return CLI_OK;
 }
 
+static bool is_ended(const struct obj_proc_info *info)
+{
+	return info->state == 'X' || (info->state == 'Z' && info->threads <= 1);
+}
+
+bool cli_targets_ended(const struct cli *cli)
+{
+	struct obj_proc_info info;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		int rc = obj_proc_info(cli->targets[i].pid, &info, NULL);
+		if (cli->targets[i].spawned || (rc && rc != -ESRCH) || (!rc && !is_ended(&info)))
+			return false;
+	}
+	return cli->target_cnt > 0;
+}
+
 static int look_at_pid(struct cli *cli, pid_t pid)
 {
 	struct cli_target *t = &cli->targets[cli->target_cnt];
@@ -188,7 +204,10 @@ int cli_targets_attach(struct cli *cli)
 		bool known = exe_of(t, &st);
 		t->exe_dev = known ? st.st_dev : 0;
 		t->exe_ino = known ? st.st_ino : 0;
-		if (attach_one(cli, t, &e) < 0) {
+		int rc = attach_one(cli, t, &e);
+		if (rc == -ESRCH && cli_targets_ended(cli))
+			return CLI_ERROR;
+		if (rc < 0) {
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}

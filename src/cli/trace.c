@@ -120,7 +120,7 @@ static int make_consume(struct cli *cli)
 static int find_probes(struct cli *cli)
 {
 	bool starting = false;
-	if (cli_match_all(cli) || cli_should_restart(cli))
+	if (cli_match_all(cli) || cli_should_restart(cli) || cli_targets_ended(cli))
 		return CLI_ERROR;
 	if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 		return CLI_ERROR;
@@ -305,8 +305,15 @@ static void forget(struct cli *cli)
 
 static int trace(struct cli *cli)
 {
-	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+	if (cli_kernel_look(cli) || make_session(cli))
 		return CLI_ERROR;
+	if (cli_targets_attach(cli) || find_probes(cli)) {
+		if (cli->restart || !cli_targets_ended(cli))
+			return CLI_ERROR;
+		for (uint32_t i = 0; i < cli->target_cnt; i++)
+			cli_error("pid %d has ended", (int)cli->targets[i].pid);
+		return cli_ended_status(cli);
+	}
 	return cli->args.compile_only ? CLI_OK : run_armed(cli);
 }
 

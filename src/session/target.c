@@ -321,6 +321,8 @@ int session_go(struct session *s, struct err *reterr)
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
 		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);
+		if (r == -ESRCH)
+			r = 0; /* it ended meanwhile: session_wait() tells */
 		if (t->inj)
 			target_go(t);
 	}
