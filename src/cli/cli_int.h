@@ -29,6 +29,7 @@ struct cli_options {
 #define CLI_LIBDIRS 16
 	char *libdirs[CLI_LIBDIRS]; /* -L; owned */
 	uint32_t libdir_cnt;
+	char *exe_path; /* -x exe; owned */
 };
 /* Where an option comes from: the command line, a #pragma, setopt() while probes are armed. */
 enum cli_from { FROM_ARGS, FROM_PROGRAM, FROM_RUN };
@@ -101,6 +102,7 @@ struct cli_target {
 	bool gone;
 	pid_t root;      /* of a followed program: the process whose probes it has; else 0 */
 	bool followed;   /* a child of one of the others; its probes are those of its parent */
+	bool of_exe;     /* of -x exe: who comes and goes is as it should be */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
 	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
@@ -130,6 +132,7 @@ struct cli {
 	bool compiled;
 	struct cli_target *targets;
 	uint32_t target_cnt, live_cnt;
+	struct cli_exe *exe; /* -x exe; NULL: none */
 	uint32_t armed_cnt; /* places */
 	struct probe_table *table;
 	struct cli_match *matches;
@@ -167,6 +170,15 @@ void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_
 struct d_types cli_types_hook(struct cli *);
 void cli_types_args(struct cli *, const struct probe *, FILE *); /* "Argument Types" of -lv */
 void cli_types_close(struct cli *);
+
+/* exe.c: processes of an executable */
+int cli_exe_open(struct cli *);   /* those that run become targets */
+void cli_exe_close(struct cli *);
+int cli_exe_look(struct cli *);   /* those that came meanwhile are traced */
+uint64_t cli_exe_gap_ns(const struct cli *); /* how long nobody need look; UINT64_MAX: ever */
+pid_t cli_exe_root(const struct cli *);      /* whose number $target is; all others have their probes under it */
+bool cli_exe_pending(const struct cli *);    /* there is none now */
+void cli_exe_execed(struct cli *, pid_t);    /* a target runs another program now: it may come again */
 
 /* target.c */
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */

@@ -76,7 +76,7 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	if (why)
 		cli_error("pid %d %s", (int)t->pid, why);
 	/* A description that was left open for a program that ended before it loaded anything. */
-	if (t->starting && !cli->args.opts.zdefs) {
+	if (t->starting && !t->of_exe && !cli->args.opts.zdefs) {
 		t->starting = false;
 		if (cli_match_complain(cli, false))
 			cli->status = CLI_ERROR;
@@ -109,6 +109,8 @@ static void execed(struct cli *cli, uint32_t proc)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, proc);
 	bool followed = t && t->followed;
+	if (t)
+		cli_exe_execed(cli, t->pid);
 	target_gone(cli, proc, followed ? NULL : "runs another program now; it is no longer traced");
 	if (!followed)
 		cli->status = CLI_ERROR;
@@ -197,8 +199,11 @@ int cli_loop_run(struct cli *cli)
 		uint32_t proc = 0;
 		int status = 0;
 		bool ticked = false;
+		if (wait > cli_exe_gap_ns(cli))
+			wait = cli_exe_gap_ns(cli);
 		enum session_event ev = session_wait(cli->session, tick < wait ? tick : wait, &proc, &status);
 		rc = cli_loop_handle(cli, ev, proc, status);
+		rc = rc ? rc : cli_exe_look(cli);
 		tick = cli_ticks_fire(cli, &ticked);
 		rc = rc ? rc : drain_if_due(cli, ticked || ev == SESSION_DATA);
 	}

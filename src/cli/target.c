@@ -47,7 +47,7 @@ bool cli_targets_ended(const struct cli *cli)
 		if (cli->targets[i].spawned || (rc && rc != -ESRCH) || (!rc && !is_ended(&info)))
 			return false;
 	}
-	return cli->target_cnt > 0;
+	return cli->target_cnt > 0 && !cli->exe;
 }
 
 static int look_at_pid(struct cli *cli, pid_t pid)
@@ -84,7 +84,7 @@ int cli_targets_open(struct cli *cli)
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		cli->targets[i].awaited = true;
 	cli->live_cnt = cli->target_cnt;
-	return rc;
+	return rc ? rc : cli_exe_open(cli);
 }
 
 static bool is_target(const struct cli *cli, pid_t pid)
@@ -205,6 +205,10 @@ int cli_targets_attach(struct cli *cli)
 		t->exe_dev = known ? st.st_dev : 0;
 		t->exe_ino = known ? st.st_ino : 0;
 		int rc = attach_one(cli, t, &e);
+		if (rc == -ESRCH && t->of_exe) {
+			t->gone = true;
+			continue;
+		}
 		if (rc == -ESRCH && cli_targets_ended(cli))
 			return CLI_ERROR;
 		if (rc < 0) {
@@ -268,6 +272,7 @@ void cli_targets_close(struct cli *cli)
 		else if (t->spawned && !t->gone)
 			kill(t->pid, SIGKILL);
 	}
+	cli_exe_close(cli);
 	free(cli->targets);
 	cli->targets = NULL;
 	cli->target_cnt = 0;

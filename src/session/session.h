@@ -31,7 +31,8 @@ struct session_opts {
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */
-	bool follow;            /* forked children are traced too */
+	bool follow;            /* forked children are traced too, and what they run */
+	bool forks_only;        /* with follow: not what they run */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
@@ -45,6 +46,8 @@ struct wire_shm *session_shm(struct session *); /* this process's mapping */
 /* Targets. @ret_proc: index of the wire_proc (1..). Attaches, maps the agent; nothing is armed
  * yet. The process runs on; a spawned one stays stopped until session_go(). */
 int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
+/* The same for one that runs, which then waits for session_go(). */
+int session_attach_held(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
 int session_spawn(struct session *, char *const argv[], uint32_t *ret_proc, struct err *reterr);
 /* The same in two steps: the compiler needs a pid ($target), and the session
  * needs what the compiler makes.  start: the program is stopped before its
@@ -118,6 +121,13 @@ void session_reap_threads(struct session *, session_drained_fn *drained, void *a
 int session_explain(struct session *, uint32_t proc, const struct probe *, FILE *out, struct err *reterr);
 
 /* ---- without a session ---- */
+
+/* Who runs a new program, as the kernel tells root.  next: a process that has since then, 0: none any more; *ret_lost:
+ * some were missed.  NULL: it does not tell. */
+struct session_execs;
+struct session_execs *session_execs_open(struct err *reterr);
+pid_t session_execs_next(struct session_execs *, bool *ret_lost);
+void session_execs_close(struct session_execs *);
 
 enum session_whose {
 	SESSION_WHOSE_DYNTRACE, /* jumps to generated code; whose is in the verdict */

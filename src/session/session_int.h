@@ -236,7 +236,7 @@ void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t 
 
 /* owner.c */
 bool owner_is_memfd(const char *path, const char *name);
-/* -EBUSY: a controller that lives traces this process. */
+/* -EBUSY: a controller that lives traces this process; -EALREADY: we do. */
 int owner_check(struct target *, struct err *reterr);
 /* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be asked. */
 pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);

@@ -204,7 +204,7 @@ static uint32_t take_index(struct session *s)
 }
 
 /* Takes over @inj, also on failure. */
-static int target_create(struct session *s, struct inject *inj, bool is_child, uint32_t *ret_proc, struct err *reterr)
+static int target_create(struct session *s, struct inject *inj, bool is_child, bool held, uint32_t *ret_proc, struct err *reterr)
 {
 	struct target *t = calloc(1, sizeof(*t));
 	uint32_t idx = t ? take_index(s) : 0;
@@ -242,14 +242,14 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_LIVE);
 	*ret_proc = t->proc;
 	t->loading = !is_child && target_is_loading(t);
-	if (!is_child)
+	if (!held)
 		target_go(t);
 	return 0;
 }
 
 int target_adopt(struct session *s, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
-	return target_create(s, inj, true, ret_proc, reterr);
+	return target_create(s, inj, true, true, ret_proc, reterr);
 }
 
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
@@ -258,7 +258,14 @@ int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err 
 	if (s->opts.watch)
 		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
-	return r ? r : target_create(s, inj, false, ret_proc, reterr);
+	return r ? r : target_create(s, inj, false, false, ret_proc, reterr);
+}
+
+int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_attach(pid, &inj, reterr);
+	return r ? r : target_create(s, inj, false, true, ret_proc, reterr);
 }
 
 int session_child_start(char *const argv[], struct session_child **ret, struct err *reterr)
@@ -285,7 +292,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
-	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
+	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
