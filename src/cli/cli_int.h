@@ -147,6 +147,9 @@ struct cli {
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
+#define CLI_FAULTS 64
+	uint64_t faults[CLI_FAULTS]; /* statements whose fault was shown in its line */
+	uint32_t fault_cnt;
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
 	int status;
 };

@@ -121,6 +121,9 @@ const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
  * specifier TEXT: in REGION: sentence" as dtrace(1) has it, then the line and
  * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
 void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
+/* The line and the caret of statement @action (from 1; 0: the predicate) of clause @clause, as records of faults name
+ * them; nothing where there is none. */
+void d_where_print(FILE *, const struct d_compiler *, uint32_t clause, uint64_t action);
 void d_program_deinit(struct d_program *); /* NULL is fine */
 /* The least stability of the probe descriptions and of the statements of a
  * source that was compiled. */

@@ -434,6 +434,11 @@ struct d_compiler {
 	const char *region; /* where the check is: "predicate", "action list" */
 	struct d_diag diags[D_DIAG_MAX];
 	uint32_t diag_cnt, err_cnt;
+	/* [clause]: where its statements are, in the order of their numbers; [0] is the predicate. */
+	struct d_stmts {
+		struct d_place *at;
+		uint32_t cnt;
+	} *stmts;
 	/* Of the lowering; here so that running out of memory frees it. */
 	struct d_program prog;
 	struct ir_builder *builder;

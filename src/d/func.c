@@ -21,6 +21,7 @@ static const struct d_func funcs[] = {
 	{ "strjoin", D_F_SUBR, IR_HELPER_strjoin, "string", "ss", NULL, "char *, char *" },
 	{ "strlen", D_F_SUBR, IR_HELPER_strlen, "size_t", "s", NULL, "char *" },
 	{ "strrchr", D_F_SUBR, IR_HELPER_strrchr, "string", "si", NULL, "char *, char" },
+	{ "strrstr", D_F_SUBR, IR_HELPER_strrstr, "string", "ss", NULL, "char *, char *" },
 	{ "strstr", D_F_SUBR, IR_HELPER_strstr, "string", "ss", NULL, "char *, char *" },
 	{ "strtoll", D_F_SUBR, IR_HELPER_strtoll, "int64_t", "sI", NULL, "char *, int" },
 	{ "substr", D_F_SUBR, IR_HELPER_substr, "string", "siI", NULL, "char *, int, int" },

@@ -44,11 +44,12 @@ struct jit_env {
 	const struct wire_shm *geometry; /* only sizes and offsets are read; tsc_shift must be below 64 */
 	uint64_t shm_addr;               /* where wire_shm is mapped there */
 	uint64_t wipe_addr;              /* wire_proc.wipe_addr; 0: forked children are not told from the process */
+	const struct wire_agg *aggs;     /* of the image; NULL: not known, all of them go through rt */
 	uint32_t proc_idx;
 	uint32_t proc_flags;             /* WIRE_PROC_* */
 	/* Functions of rt in that process. */
 	uint64_t helper_addr[IR_HELPER_CNT];
-	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_env, fn_site_args, fn_child;
+	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_agg_plain, fn_env, fn_site_args, fn_child;
 };
 
 /* Generates at @buf (room for @cap bytes) the body for @progs, which were

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -305,6 +305,8 @@ struct wire_thread_geom {
 	uint64_t stride;
 	uint32_t drops_off;  /* uint64_t[clause_cnt]: records lost per clause, ring full */
 	uint32_t errors_off; /* uint64_t[clause_cnt]: faults whose ERROR record did not fit either */
+	uint32_t cells_off;  /* uint64_t[agg_cnt]: where the value of an aggregation without keys is, from the thread; 0:
+			      * nowhere yet.  Its generation (struct wire_agg) lies WIRE_CELL_GEN bytes below. */
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
 	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
@@ -401,6 +403,7 @@ struct wire_agg {
 	int64_t base, limit, step; /* lquantize: base, limit, step; llquantize: see ll_* */
 	uint32_t ll_factor, ll_low, ll_high, ll_steps;
 };
+#define WIRE_CELL_GEN 20
 /* Words of a value: count, sum, min, max 1; avg 2 (count, sum); stddev 4
  * (count, sum, low and high half of the sum of squares); quantize 127 (bucket
  * 63 is zero, 64 is [1,2), 62 is (-2,-1]); lquantize levels + 2 (below,

@@ -34,15 +34,6 @@ static const uint8_t wire_regs[X64_REG_CNT] = {
 #define REGS_GENERAL ((1u << WIRE_ORIG_RAX) - 1)
 #define REGS_STACK (REGS_GENERAL | 1u << WIRE_RIP | 1u << WIRE_RSP)
 
-struct frame {
-	uint8_t saved[X64_REG_CNT];
-	unsigned saved_cnt;
-	bool flags;
-	uint32_t leave, quick; /* labels: behind the programs; behind the first pushes */
-	uint32_t out;
-	uint32_t alive, child; /* labels: the process is no forked child; it is one */
-};
-
 /* ---- what programs need ---- */
 
 static uint32_t helper_regs(enum ir_helper h)
@@ -110,13 +101,19 @@ static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct 
 
 /* ---- entering ---- */
 
-static void plan_frame(struct jit_gen *g, struct frame *f)
+static void frame_init(struct jit_gen *g, struct jit_frame *f)
+{
+	*f = (struct jit_frame){ .leave = x64_label(&g->a), .quick = x64_label(&g->a), .out = x64_label(&g->a),
+		.alive = x64_label(&g->a), .child = x64_label(&g->a) };
+}
+
+static void plan_frame(struct jit_gen *g, struct jit_frame *f)
 {
 	uint32_t used = 1u << JIT_CTX;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
-	*f = (struct frame){ .flags = g->regs_needed >> WIRE_EFLAGS & 1, .leave = x64_label(&g->a), .quick = x64_label(&g->a),
-		.out = x64_label(&g->a), .alive = x64_label(&g->a), .child = x64_label(&g->a) };
+	frame_init(g, f);
+	f->flags = g->regs_needed >> WIRE_EFLAGS & 1;
 	for (size_t i = 0; i < ARRAY_CNT(clobbered); i++)
 		f->saved[f->saved_cnt++] = clobbered[i];
 	static const uint8_t kept[] = { X64_RBX, X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
@@ -126,19 +123,18 @@ static void plan_frame(struct jit_gen *g, struct frame *f)
 }
 
 /* Offset from the frame's address to rsp at entry. */
-static int32_t frame_bytes(const struct frame *f)
+static int32_t frame_bytes(const struct jit_frame *f)
 {
 	return (int32_t)(8 * (f->saved_cnt + f->flags));
 }
 
-/* eax is the site's index.  Leaves the site's address in rbx. */
-static void gen_begin(struct jit_gen *g, const struct frame *f)
+/* eax is the site's index.  Goes on with rcx saved, only where the probe is to fire: rcx + rax + the number that it
+ * returns is the address of its struct wire_site. */
+int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
 	uint64_t site_off = geo->site_off;
-	if (f->flags)
-		x64_pushfq(a);
 	x64_push(a, X64_RCX);
 	if (g->env->wipe_addr) {
 		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
@@ -150,9 +146,8 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 	x64_bind(a, f->alive);
 	x64_shift_imm(a, X64_SHL, X64_RAX, 6);
 	x64_mov_imm(a, X64_RCX, g->env->shm_addr);
-	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 0);
-	x64_jcc(a, X64_CC_E, f->quick);
-	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, exiting)), 0);
+	_Static_assert(offsetof(struct wire_shm, exiting) == offsetof(struct wire_shm, armed) + 4, "one comparison");
+	x64_cmp64_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 1);
 	x64_jcc(a, X64_CC_NE, f->quick);
 	if (site_off > INT32_MAX / 2) {
 		x64_mov_imm(a, X64_RCX, g->env->shm_addr + site_off);
@@ -160,9 +155,19 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 	}
 	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, (int64_t)(site_off + offsetof(struct wire_site, enabled))), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
+	return (int64_t)site_off;
+}
+
+/* Leaves the site's address in rbx. */
+static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	if (f->flags)
+		x64_pushfq(a);
+	int64_t site_off = jit_gen_gate(g, f);
 	for (unsigned i = 1; i < f->saved_cnt; i++)
 		x64_push(a, (enum x64_reg)f->saved[i]);
-	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, (int64_t)site_off));
+	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, site_off));
 	x64_mov(a, X64_RAX, X64_RSP);
 	x64_group_imm(a, X64_G_AND, X64_RSP, -16);
 	x64_push(a, X64_RAX);
@@ -208,7 +213,7 @@ static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 }
 
 /* Behind the body: no fs base yet; a thread that the hash does not know. */
-static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct frame *f)
+static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
@@ -227,7 +232,7 @@ static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, co
 }
 
 /* Behind the body: a forked child that is to be followed enters itself, fn_child(shm, proc). */
-static void gen_child(struct jit_gen *g, const struct frame *f)
+void jit_gen_child(struct jit_gen *g, const struct jit_frame *f)
 {
 	static const uint8_t kept[] = { X64_RAX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RBX };
 	struct x64_asm *a = &g->a;
@@ -249,7 +254,7 @@ static void gen_child(struct jit_gen *g, const struct frame *f)
 }
 
 /* fn_enter(shm, proc, thread, site, sp) */
-static void gen_enter(struct jit_gen *g, const struct frame *f)
+static void gen_enter(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_mov(a, X64_RDI, X64_R8);
@@ -272,7 +277,7 @@ static void store_reg(struct jit_gen *g, enum wire_reg w, enum x64_reg r)
 }
 
 /* Index of a saved register, or -1. */
-static int saved_at(const struct frame *f, unsigned reg)
+static int saved_at(const struct jit_frame *f, unsigned reg)
 {
 	for (unsigned i = 0; i < f->saved_cnt; i++)
 		if (f->saved[i] == reg)
@@ -281,7 +286,7 @@ static int saved_at(const struct frame *f, unsigned reg)
 }
 
 /* rcx is the frame, rdx the site. */
-static void gen_special_regs(struct jit_gen *g, const struct frame *f)
+static void gen_special_regs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	uint32_t need = g->regs_needed;
@@ -316,7 +321,7 @@ static void gen_special_regs(struct jit_gen *g, const struct frame *f)
 		x64_store_imm(a, 8, x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, regs) + 8 * WIRE_ORIG_RAX)), -1);
 }
 
-static void gen_regs(struct jit_gen *g, const struct frame *f)
+static void gen_regs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	if (!g->regs_needed)
@@ -346,7 +351,7 @@ static void gen_site_args(struct jit_gen *g)
 
 /* ---- running and leaving ---- */
 
-static void gen_progs(struct jit_gen *g, const struct frame *f)
+static void gen_progs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	for (uint32_t i = 0; i < g->prog_cnt; i++) {
@@ -363,7 +368,7 @@ static void gen_progs(struct jit_gen *g, const struct frame *f)
 	}
 }
 
-static void gen_end(struct jit_gen *g, const struct frame *f)
+static void gen_end(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_bind(a, f->leave);
@@ -371,6 +376,12 @@ static void gen_end(struct jit_gen *g, const struct frame *f)
 	x64_call(a, g->env->fn_leave);
 	x64_bind(a, f->out);
 	x64_pop(a, X64_RSP);
+	jit_gen_restore(g, f);
+}
+
+void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
 	for (unsigned i = f->saved_cnt - 1; i > 0; i--)
 		x64_pop(a, (enum x64_reg)f->saved[i]);
 	x64_bind(a, f->quick);
@@ -436,11 +447,16 @@ static int alloc_progs(struct jit_gen *g, struct err *reterr)
 
 int jit_gen_body(struct jit_gen *g, struct err *reterr)
 {
-	struct frame f;
+	struct jit_frame f;
 	struct thread_labels l;
 	int r = alloc_progs(g, reterr);
 	if (r < 0)
 		return r;
+	if (jit_is_quick(g)) {
+		frame_init(g, &f);
+		jit_gen_quick(g, &f);
+		return 0;
+	}
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
@@ -453,14 +469,14 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
-		gen_child(g, &f);
+		jit_gen_child(g, &f);
 	jit_gen_faults(g);
 	return g->no_memory ? err_setf(reterr, -ENOMEM, "no memory to generate code") : 0;
 }
 
 void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 {
-	struct frame f;
+	struct jit_frame f;
 	struct thread_labels l;
 	g->regs_needed = helper_regs(helper);
 	plan_frame(g, &f);
@@ -477,5 +493,5 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
-		gen_child(g, &f);
+		jit_gen_child(g, &f);
 }

@@ -295,20 +295,25 @@ static struct wire_thread *find(struct wire_shm *shm, struct wire_proc *proc, ui
 	return finder.refuse ? NULL : rt_thread_find(shm, proc, key, check);
 }
 
-static void thread_body(struct body *b)
+/* Counts in globals[0], and needs its thread: for a self-> variable, or (@context) because it calls something. */
+static void thread_body(struct body *b, bool context)
 {
 	body_begin(b, WIRE_SITE_ENTRY);
 	bump(b, 0);
+	if (context)
+		ir_emit_call(b->mk.b, IR_HELPER_rand, NO, NULL, 0);
+	else
+		keep(b, IR_OP_LDT, 0, 8);
 	body_memory(b);
 	b->env.fn_thread_find = (uint64_t)(uintptr_t)find;
 	body_code(b);
 	memset(&finder, 0, sizeof(finder));
 }
 
-static void finds_the_thread_itself(void)
+static void finds_the_thread_itself_in(bool context)
 {
 	struct body b;
-	thread_body(&b);
+	thread_body(&b, context);
 	struct wire_proc *proc = mkshm_proc(&b.m, 0);
 	proc->tid_off = 0x10; /* the self pointer of glibc's and musl's block: any word that stays */
 	fire(&b, CALL_PLAIN);
@@ -331,12 +336,10 @@ static void finds_the_thread_itself(void)
 	body_end(&b);
 }
 
-static void no_fs_base_yet(void)
+static void no_fs_base_yet_in(bool context)
 {
 	struct body b;
-	if (!call_has_fsgsbase())
-		SKIP("this processor or kernel has no rdfsbase");
-	thread_body(&b);
+	thread_body(&b, context);
 	struct call c = call_of(&b, CALL_PLAIN);
 	c.no_fs = 1;
 	finder.refuse = true; /* rt's own functions may want a stack protector's canary */
@@ -348,10 +351,10 @@ static void no_fs_base_yet(void)
 	body_end(&b);
 }
 
-static void without_rdfsbase(void)
+static void without_rdfsbase_in(bool context)
 {
 	struct body b;
-	thread_body(&b);
+	thread_body(&b, context);
 	b.env.proc_flags = 0;
 	body_code(&b);
 	for (unsigned i = 0; i < 3; i++)
@@ -363,11 +366,11 @@ static void without_rdfsbase(void)
 }
 
 /* It has its parent's fs base and thread id here, and is silent all the same. */
-static void a_forked_child_is_noticed(void)
+static void a_forked_child_is_noticed_in(bool context)
 {
 	struct body b;
 	uint64_t page = 1;
-	thread_body(&b);
+	thread_body(&b, context);
 	b.env.wipe_addr = (uint64_t)(uintptr_t)&page;
 	body_code(&b);
 	fire(&b, CALL_PLAIN);
@@ -379,6 +382,32 @@ static void a_forked_child_is_noticed(void)
 	CHECK_EQ(finder.calls, 1);
 	CHECK_EQ(global(&b, 0), 2);
 	body_end(&b);
+}
+
+static void finds_the_thread_itself(void)
+{
+	finds_the_thread_itself_in(false);
+	finds_the_thread_itself_in(true);
+}
+
+static void no_fs_base_yet(void)
+{
+	if (!call_has_fsgsbase())
+		SKIP("this processor or kernel has no rdfsbase");
+	no_fs_base_yet_in(false);
+	no_fs_base_yet_in(true);
+}
+
+static void without_rdfsbase(void)
+{
+	without_rdfsbase_in(false);
+	without_rdfsbase_in(true);
+}
+
+static void a_forked_child_is_noticed(void)
+{
+	a_forked_child_is_noticed_in(false);
+	a_forked_child_is_noticed_in(true);
 }
 
 /* ---- what it finds ---- */
