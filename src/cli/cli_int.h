@@ -31,6 +31,8 @@ struct cli_options {
 	uint32_t libdir_cnt;
 	char *exe_path; /* -x exe; owned */
 };
+/* -x backend */
+enum { CLI_BACKEND_JUMP = 1, CLI_BACKEND_AUTO, CLI_BACKEND_UPROBE };
 /* Where an option comes from: the command line, a #pragma, setopt() while probes are armed. */
 enum cli_from { FROM_ARGS, FROM_PROGRAM, FROM_RUN };
 void cli_options_deinit(struct cli_options *);
@@ -206,6 +208,7 @@ struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 /* kernel.c: which worlds the script is about. CLI_ERROR after a message: it may not. */
 int cli_kernel_look(struct cli *);
 void cli_kernel_refused(struct cli *, const char *why); /* a clause of it */
+bool cli_uses_self(const struct ir_prog *);
 /* match.c: finds the probes of all descriptions */
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */

@@ -100,7 +100,8 @@ static int instance_progs(struct skern *k, struct instance *in, struct err *rete
 {
 	/* The clock of one CPU fires nowhere else. */
 	bool anywhere = in->place.at == PROBE_KERN_CLOCK || in->place.at == PROBE_KERN_COUNTER;
-	bool is_user = in->place.at == PROBE_KERN_UPROBE || in->place.at == PROBE_KERN_URETPROBE;
+	bool is_user = in->place.at == PROBE_KERN_UPROBE || in->place.at == PROBE_KERN_URETPROBE ||
+		in->place.at == PROBE_KERN_UPROBE_RET;
 	const struct recipe_in how = { in->place.recipe, in->place.at == PROBE_KERN_EXIT, anywhere || !k->s->opts.one_cpu ? UINT32_MAX : k->s->opts.cpu,
 		is_user ? in->place.nr : 0 };
 	int r = 0;
@@ -184,6 +185,9 @@ static void group_args(struct ebpf_group *g, const struct probe_kern_place *p)
 	case PROBE_KERN_UPROBE:
 		args_user(g->args);
 		break;
+	case PROBE_KERN_UPROBE_RET:
+		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = p->period };
+		/* fall through */
 	case PROBE_KERN_URETPROBE:
 		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
 		break;
@@ -229,7 +233,7 @@ static uint32_t make_groups(const struct bundle *b, struct ebpf_group *groups, s
 
 static enum ebpf_kind kind_of(enum probe_kern_at at)
 {
-	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE)
+	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE || at == PROBE_KERN_UPROBE_RET)
 		return EBPF_UPROBE;
 	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :
 		EBPF_RAW_TP;
@@ -333,8 +337,7 @@ static int attach_uprobe(struct skern *k, int prog_fd, const struct probe_kern_p
 	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name,
 					.config2 = p->counter };
 	if (type < 0 || bit < 0)
-		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which clauses of processes that share "
-				"self-> variables with clauses of the kernel need");
+		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which these probes would be");
 	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
 	return attach_event(k, prog_fd, &attr, 0, reterr);
 }
@@ -345,6 +348,7 @@ static int attach(struct skern *k, int prog_fd, const struct probe_kern_place *p
 	switch (p->at) {
 	case PROBE_KERN_UPROBE:
 	case PROBE_KERN_URETPROBE:
+	case PROBE_KERN_UPROBE_RET:
 		return attach_uprobe(k, prog_fd, p, reterr);
 	case PROBE_KERN_EVENT:
 		return attach_tracepoint(k, prog_fd, p, reterr);
@@ -527,6 +531,17 @@ int skern_arm_target(struct session *s, struct target *t, const struct session_p
 	*ret_cnt += r ? 0 : all.cnt;
 	for (uint32_t i = 0; i < all.cnt; i++)
 		free((char *)all.v[i].place.name);
+	instances_free(&all);
+	return r;
+}
+
+int skern_arm_place(struct session *s, const struct session_probe *sp, const struct probe_kern_place *place, uint64_t addr,
+		    struct err *reterr)
+{
+	struct instances all = { 0 };
+	uint32_t site = session_site_add(s, sp->probe, addr, (enum wire_site_kind)sp->probe->kind);
+	int r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") : instance_add(s->kern, &all, sp, *place, site, reterr);
+	r = r ? r : serve_all(s->kern, &all, reterr);
 	instances_free(&all);
 	return r;
 }

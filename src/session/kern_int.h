@@ -38,6 +38,8 @@ int uprobe_place(const struct target *, const struct session_probe *, struct pro
 /* Probes of target @t, through the kernel. */
 int skern_arm_target(struct session *, struct target *, const struct session_probe *, uint32_t cnt, uint32_t *ret_cnt,
 		     struct err *reterr);
+int skern_arm_place(struct session *, const struct session_probe *, const struct probe_kern_place *, uint64_t addr,
+		    struct err *reterr);
 /* explain_kern.c */
 void explain_kernel(const struct probe *, FILE *out);
 

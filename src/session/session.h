@@ -89,6 +89,9 @@ typedef void session_refused_fn(void *arg, const struct session_refusal *);
  * came later. *ret_site_cnt: places armed. Tool probes get a site each. */
 int session_arm(struct session *, const struct session_probe *probes, uint32_t cnt, session_refused_fn *, void *arg,
 		uint32_t *ret_site_cnt, struct err *reterr);
+/* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
+ * it runs shares all but self-> variables with what runs in the process. */
+int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 
