@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli_int.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

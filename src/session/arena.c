@@ -184,28 +184,30 @@ void arena_release(struct arena *a)
 	free(a);
 }
 
-static uint64_t hash_of(enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt)
+static uint64_t hash_of(enum wire_site_kind kind, bool own_stack, const uint32_t *progs, uint32_t cnt)
 {
-	uint64_t h = 0xcbf29ce484222325ULL ^ kind;
+	uint64_t h = 0xcbf29ce484222325ULL ^ kind ^ (uint64_t)own_stack << 16;
 	for (uint32_t i = 0; i < cnt; i++)
 		h = (h ^ progs[i]) * 0x100000001b3ULL;
 	return h;
 }
 
-static const struct body *find_body(const struct arena *a, uint64_t hash, enum wire_site_kind kind, const uint32_t *progs,
-				    uint32_t cnt)
+static const struct body *find_body(const struct arena *a, uint64_t hash, enum wire_site_kind kind, bool own_stack,
+				    const uint32_t *progs, uint32_t cnt)
 {
 	for (uint32_t i = 0; i < a->body_cnt; i++) {
 		const struct body *b = &a->bodies[i];
-		if (b->hash == hash && b->kind == kind && b->prog_cnt == cnt && !memcmp(b->progs, progs, cnt * sizeof(*progs)))
+		if (b->hash == hash && b->kind == kind && b->own_stack == own_stack && b->prog_cnt == cnt &&
+		    !memcmp(b->progs, progs, cnt * sizeof(*progs)))
 			return b;
 	}
 	return NULL;
 }
 
-static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt,
-			struct err *reterr)
+static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, bool own_stack, const uint32_t *progs,
+			uint32_t cnt, struct err *reterr)
 {
+	t->env.own_stack = own_stack;
 	uint8_t *at = a->code + a->used;
 	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
 	if (kind == WIRE_SITE_HOOK)
@@ -222,17 +224,17 @@ static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind k
 	return n;
 }
 
-int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt,
-	       uint64_t *ret_addr, struct err *reterr)
+int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool own_stack, const uint32_t *progs,
+	       uint32_t cnt, uint64_t *ret_addr, struct err *reterr)
 {
-	uint64_t hash = hash_of(kind, progs, cnt);
-	const struct body *have = find_body(a, hash, kind, progs, cnt);
+	uint64_t hash = hash_of(kind, own_stack, progs, cnt);
+	const struct body *have = find_body(a, hash, kind, own_stack, progs, cnt);
 	if (have) {
 		*ret_addr = have->addr;
 		return 0;
 	}
 	a->used = align_up(a->used, 64);
-	int64_t n = generate(t, a, kind, progs, cnt, reterr);
+	int64_t n = generate(t, a, kind, own_stack, progs, cnt, reterr);
 	if (n < 0)
 		return (int)n;
 	struct body *more = realloc(a->bodies, (a->body_cnt + 1) * sizeof(*more));
@@ -244,7 +246,7 @@ int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, cons
 	}
 	memcpy(list, progs, cnt * sizeof(*list));
 	a->bodies = more;
-	more[a->body_cnt++] = (struct body){ hash, a->addr + a->used, list, cnt, (uint8_t)kind };
+	more[a->body_cnt++] = (struct body){ hash, a->addr + a->used, list, cnt, (uint8_t)kind, own_stack };
 	*ret_addr = a->addr + a->used;
 	a->used += (uint64_t)n;
 	return 0;

@@ -111,6 +111,17 @@ static int landing_pads(struct func *fn, uint64_t addr, struct list *targets, st
 	return r;
 }
 
+/* Where Go's runtime goes in the middle of a function. */
+static int go_entered(struct func *fn, uint64_t addr, uint64_t end, struct list *targets)
+{
+	const uint64_t *at;
+	uint32_t cnt;
+	int r = obj_go_entered(fn->t->obj, fn->mod, addr, end, &at, &cnt);
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		r = push(targets, at[i]) ? 0 : -ENOMEM;
+	return r;
+}
+
 static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
@@ -163,14 +174,13 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	struct list targets = { 0 };
 	uint64_t next = UINT64_MAX;
 	*fn = (struct func){ .mod = mod, .t = t };
-	/* Under load Go programs were seen to go wrong with probes in them; until it is known why, there are none. */
-	if (obj_module_is_go(t->obj, mod))
-		return err_setf(reterr, -ENOTSUP, "it is Go code, which this version cannot trace without risk to the program");
 	if (!bytes || bytes > (64u << 20))
 		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
 	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
 	if (!r)
 		r = landing_pads(fn, addr, &targets, reterr);
+	if (!r && go_entered(fn, addr, addr + bytes, &targets))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
 	const struct patch_range *keep = NULL;
 	uint32_t keep_cnt = 0;
 	if (!r && rseq_ranges(t, mod, &keep, &keep_cnt))

@@ -46,7 +46,8 @@ struct wire_shm *session_shm(struct session *); /* this process's mapping */
 /* Targets. @ret_proc: index of the wire_proc (1..). Attaches, maps the agent; nothing is armed
  * yet. The process runs on; a spawned one stays stopped until session_go(). */
 int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
-/* The same for one that runs, which then waits for session_go(). */
+/* The same for one that runs, which then waits for session_go().  -EALREADY: it is a child of one that is traced, and has
+ * its probes. */
 int session_attach_held(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
 int session_spawn(struct session *, char *const argv[], uint32_t *ret_proc, struct err *reterr);
 /* The same in two steps: the compiler needs a pid ($target), and the session

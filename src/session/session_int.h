@@ -21,6 +21,7 @@ struct arena {
 		uint32_t *progs;
 		uint32_t prog_cnt;
 		uint8_t kind;
+		bool own_stack;
 	} *bodies;
 	uint32_t body_cnt;
 };
@@ -141,9 +142,9 @@ bool arena_has(const struct target *, uint64_t addr);
 /* An address for @bytes that need not be near anything; 0: anywhere. */
 uint64_t arena_far_place(const struct obj_proc *, uint64_t bytes);
 void arena_release(struct arena *);
-/* The body for @progs in @a, generated if it is new. */
-int arena_body(struct target *, struct arena *, enum wire_site_kind, const uint32_t *progs, uint32_t prog_cnt,
-	       uint64_t *ret_addr, struct err *reterr);
+/* The body for @progs in @a, generated if it is new. @own_stack: as in struct jit_env. */
+int arena_body(struct target *, struct arena *, enum wire_site_kind, bool own_stack, const uint32_t *progs,
+	       uint32_t prog_cnt, uint64_t *ret_addr, struct err *reterr);
 
 /* landing.c: a jump to @tramp at an address in [lo, hi]; the target is stopped and its maps are fresh.
  * -ENOSPC or -EEXIST: there is no room there. */

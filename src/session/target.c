@@ -259,7 +259,8 @@ int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err 
 	if (s->opts.watch)
 		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
-	return r ? r : target_create(s, inj, false, false, ret_proc, reterr);
+	r = r ? r : target_create(s, inj, false, false, ret_proc, reterr);
+	return r == -EALREADY ? -EBUSY : r;
 }
 
 int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)

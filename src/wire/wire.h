@@ -31,6 +31,7 @@
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
+#define WIRE_OWN_STACK 2048u /* what a body and rt take at most: 160 bytes and 640, and some to spare */
 #define WIRE_NONE UINT32_MAX
 #define WIRE_ANCESTOR_MAX 32 /* of a process, as far as progenyof() sees */
 
@@ -94,6 +95,7 @@ enum wire_site_kind {
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
 	WIRE_SITE_KERNEL, /* in the kernel: its arguments are what the place there gives */
 	WIRE_SITE_GUARD,  /* ours: entry of a function that may forbid the process system calls */
+	WIRE_SITE_TAIL,   /* of bodies only: a RETURN that leaves_by_jump */
 };
 
 /* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
@@ -297,6 +299,10 @@ struct wire_thread {
 	uint64_t vfork_sp;    /* rsp where that was entered */
 	uint32_t vfork_pid;   /* the process's id as it sees it itself; 0: it is not */
 	uint32_t vfork_left;  /* how often it may still be seen in the parent */
+	/* Stacks for bodies that may take next to nothing of the application's, one in use for each that runs: in the
+	 * first own_used bytes. */
+	uint64_t own_used;
+	uint8_t own_stack[WIRE_LEVEL_MAX][WIRE_OWN_STACK] __attribute__((aligned(64)));
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the

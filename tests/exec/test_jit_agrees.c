@@ -28,7 +28,7 @@ static uint32_t entered, fired;
 struct executor {
 	enum call_variant variant;
 	uint8_t *code;
-	bool failed;
+	bool own_stack, failed;
 };
 
 /* The input as a body can have it. */
@@ -75,6 +75,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	struct err err;
 	call_env_init(&env, m->shm);
 	env.fn_enter = enter ? enter : env.fn_enter;
+	env.own_stack = x->own_stack && !enter; /* quick bodies have no need of one */
 	int64_t n = jit_body(&env, (enum wire_site_kind)site->kind, progs, prog_cnt, (uint64_t)(uintptr_t)x->code, x->code,
 			     CODE_BYTES, &err);
 	if (n < 0) {
@@ -100,7 +101,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 {
 	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_USDT + 1));
-	struct executor x = { .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
+	struct executor x = { .own_stack = seed / 12 & 1, .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
 		.code = seed & 1 ? code_near_text : code_elsewhere };
 	struct gen_opts o = *opts;
 	struct ir_image img;

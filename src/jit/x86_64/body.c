@@ -9,6 +9,16 @@
  *     frame                 saved registers, rcx first
  *     rsp                   &frame (twice, for alignment)
  *
+ * With env->own_stack the application's stack has only the first six of the
+ * saved registers ("near"); the frame, with a copy of those, is on the
+ * thread's:
+ *
+ *     application's stack:  flags, near      rsp + site->sp_adj is counted from there
+ *     own stack:            &thread
+ *                           flags, near      copies, so that the frame is as above
+ *                           frame            the other saved registers
+ *                     rsp   &frame, &near
+ *
  * Flow: early exits -> thread (hash lookup; slow path behind the body) ->
  * fn_enter -> registers and time into the context -> programs -> fn_leave ->
  * restore.
@@ -20,6 +30,9 @@
 
 /* What a called function may change, less rax, in the order of the pushes. */
 static const uint8_t clobbered[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
+/* With a stack of our own: what is used before the thread is known, pushed first. */
+static const uint8_t near_regs[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, JIT_CTX };
+#define NEAR_CNT ((unsigned)ARRAY_CNT(near_regs))
 /* Those for vregs, in the order of preference. */
 static const uint8_t alloc_clobbered[] = { X64_RDI, X64_R9, X64_R10, X64_R11 };
 static const uint8_t alloc_kept[] = { X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
@@ -107,6 +120,14 @@ static void frame_init(struct jit_gen *g, struct jit_frame *f)
 		.alive = x64_label(&g->a), .child = x64_label(&g->a) };
 }
 
+int jit_saved_at(const struct jit_frame *f, unsigned reg)
+{
+	for (unsigned i = 0; i < f->saved_cnt; i++)
+		if (f->saved[i] == reg)
+			return (int)i;
+	return -1;
+}
+
 static void plan_frame(struct jit_gen *g, struct jit_frame *f)
 {
 	uint32_t used = 1u << JIT_CTX;
@@ -114,18 +135,33 @@ static void plan_frame(struct jit_gen *g, struct jit_frame *f)
 		used |= g->allocs[i].used;
 	frame_init(g, f);
 	f->flags = g->regs_needed >> WIRE_EFLAGS & 1;
+	f->early = g->env->own_stack ? x64_label(&g->a) : f->out;
+	for (size_t i = 0; g->env->own_stack && i < NEAR_CNT; i++)
+		f->saved[f->saved_cnt++] = near_regs[i];
 	for (size_t i = 0; i < ARRAY_CNT(clobbered); i++)
-		f->saved[f->saved_cnt++] = clobbered[i];
+		if (jit_saved_at(f, clobbered[i]) < 0)
+			f->saved[f->saved_cnt++] = clobbered[i];
 	static const uint8_t kept[] = { X64_RBX, X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
 	for (size_t i = 0; i < ARRAY_CNT(kept); i++)
-		if (used >> kept[i] & 1)
+		if (used >> kept[i] & 1 && jit_saved_at(f, kept[i]) < 0)
 			f->saved[f->saved_cnt++] = kept[i];
 }
 
-/* Offset from the frame's address to rsp at entry. */
-static int32_t frame_bytes(const struct jit_frame *f)
+/* Offset from rsp of the word that points into the application's stack; how far above that rsp at entry was. */
+static int32_t entry_word(const struct jit_gen *g)
 {
-	return (int32_t)(8 * (f->saved_cnt + f->flags));
+	return g->env->own_stack ? 8 : 0;
+}
+
+/* Saved registers that are on the application's stack. */
+static unsigned near_cnt(const struct jit_gen *g, const struct jit_frame *f)
+{
+	return g->env->own_stack ? NEAR_CNT : f->saved_cnt;
+}
+
+static int32_t entry_bytes(const struct jit_gen *g, const struct jit_frame *f)
+{
+	return (int32_t)(8 * (near_cnt(g, f) + f->flags));
 }
 
 /* eax is the site's index.  Goes on with rcx saved, only where the probe is to fire: rcx + rax + the number that it
@@ -165,9 +201,11 @@ static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
 	if (f->flags)
 		x64_pushfq(a);
 	int64_t site_off = jit_gen_gate(g, f);
-	for (unsigned i = 1; i < f->saved_cnt; i++)
+	for (unsigned i = 1; i < near_cnt(g, f); i++)
 		x64_push(a, (enum x64_reg)f->saved[i]);
 	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, site_off));
+	if (g->env->own_stack)
+		return;
 	x64_mov(a, X64_RAX, X64_RSP);
 	x64_group_imm(a, X64_G_AND, X64_RSP, -16);
 	x64_push(a, X64_RAX);
@@ -176,13 +214,41 @@ static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
 
 struct thread_labels {
 	uint32_t found, slow, no_tls;
+	uint32_t crowded; /* no stack of our own is free */
 };
+
+#define OWN_USED ((int64_t)offsetof(struct wire_thread, own_used))
+
+/* From the application's stack to the thread's own.  One instruction takes a part of it, so that a signal finds it
+ * taken or not. */
+static void gen_own_stack(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	x64_mov_imm(a, X64_RCX, WIRE_OWN_STACK);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
+	x64_group_imm(a, X64_G_CMP, X64_RCX, (int32_t)(WIRE_LEVEL_MAX * WIRE_OWN_STACK));
+	x64_jcc(a, X64_CC_AE, l->crowded);
+	x64_mov(a, X64_RDX, X64_RSP);
+	x64_rm(a, X64_LEA, X64_RSP,
+	       x64_at_index(X64_RCX, X64_RAX, (int64_t)offsetof(struct wire_thread, own_stack) + WIRE_OWN_STACK));
+	x64_push(a, X64_RAX);
+	for (unsigned i = NEAR_CNT + f->flags; i; i--) {
+		x64_rm(a, X64_LOAD, X64_RDI, x64_at(X64_RDX, 8 * ((int64_t)i - 1)));
+		x64_push(a, X64_RDI);
+	}
+	for (unsigned i = NEAR_CNT; i < f->saved_cnt; i++)
+		x64_push(a, (enum x64_reg)f->saved[i]);
+	x64_mov(a, X64_RCX, X64_RSP);
+	x64_group_imm(a, X64_G_AND, X64_RSP, -16);
+	x64_push(a, X64_RDX);
+	x64_push(a, X64_RCX);
+}
 
 /* The calling thread's area in rax, the process's in rsi, the shared memory in r8. */
 static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 {
 	struct x64_asm *a = &g->a;
-	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a) };
+	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a), x64_label(a) };
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov_imm(a, X64_R8, g->env->shm_addr);
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
@@ -223,12 +289,25 @@ static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, co
 	}
 	x64_bind(a, l->slow);
 	x64_mov(a, X64_RDI, X64_R8);
+	static const uint8_t unsaved[] = { X64_R9, X64_R10, X64_R11 };
+	for (size_t i = 0; g->env->own_stack && i < ARRAY_CNT(unsaved); i++)
+		x64_push(a, (enum x64_reg)unsaved[i]);
 	x64_call(a, g->env->fn_thread_find);
+	for (size_t i = ARRAY_CNT(unsaved); g->env->own_stack && i; i--)
+		x64_pop(a, (enum x64_reg)unsaved[i - 1]);
 	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
-	x64_jcc(a, X64_CC_E, f->out);
+	x64_jcc(a, X64_CC_E, f->early);
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov_imm(a, X64_R8, g->env->shm_addr);
 	x64_jmp(a, l->found);
+	if (!g->env->own_stack)
+		return;
+	x64_bind(a, l->crowded);
+	x64_mov_imm(a, X64_RCX, (uint64_t)-(int64_t)WIRE_OWN_STACK);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
+	x64_mov_imm(a, X64_RCX, 1);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, (int64_t)offsetof(struct wire_thread, level_drops)));
+	x64_jmp(a, f->early);
 }
 
 /* Behind the body: a forked child that is to be followed enters itself, fn_child(shm, proc). */
@@ -260,9 +339,9 @@ static void gen_enter(struct jit_gen *g, const struct jit_frame *f)
 	x64_mov(a, X64_RDI, X64_R8);
 	x64_mov(a, X64_RDX, X64_RAX);
 	x64_mov(a, X64_RCX, X64_RBX);
-	x64_rm(a, X64_LOAD, X64_R9, x64_at(X64_RSP, 0));
+	x64_rm(a, X64_LOAD, X64_R9, x64_at(X64_RSP, entry_word(g)));
 	x64_rm(a, X64_MOVZX16, X64_R8, x64_at(X64_RBX, offsetof(struct wire_site, sp_adj)));
-	x64_rm(a, X64_LEA, X64_R8, x64_at_index(X64_R9, X64_R8, frame_bytes(f)));
+	x64_rm(a, X64_LEA, X64_R8, x64_at_index(X64_R9, X64_R8, entry_bytes(g, f)));
 	x64_call(a, g->env->fn_enter);
 	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
 	x64_jcc(a, X64_CC_E, f->out);
@@ -276,29 +355,20 @@ static void store_reg(struct jit_gen *g, enum wire_reg w, enum x64_reg r)
 	x64_rm(&g->a, X64_STORE, r, x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, regs) + 8 * (size_t)w)));
 }
 
-/* Index of a saved register, or -1. */
-static int saved_at(const struct jit_frame *f, unsigned reg)
-{
-	for (unsigned i = 0; i < f->saved_cnt; i++)
-		if (f->saved[i] == reg)
-			return (int)i;
-	return -1;
-}
-
-/* rcx is the frame, rdx the site. */
+/* rcx is the frame, rdx the site, rdi what entry_bytes() counts from. */
 static void gen_special_regs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	uint32_t need = g->regs_needed;
 	if (need >> WIRE_RSP & 1) {
 		x64_rm(a, X64_MOVZX16, X64_RAX, x64_at(X64_RDX, offsetof(struct wire_site, sp_adj)));
-		x64_rm(a, X64_LEA, X64_RAX, x64_at_index(X64_RCX, X64_RAX, frame_bytes(f)));
+		x64_rm(a, X64_LEA, X64_RAX, x64_at_index(X64_RDI, X64_RAX, entry_bytes(g, f)));
 		store_reg(g, WIRE_RSP, X64_RAX);
 	}
 	if (need >> WIRE_RAX & 1) { /* pushed flags lie below it: then sp_adj has an odd number of words */
 		x64_rm(a, X64_MOVZX16, X64_RAX, x64_at(X64_RDX, offsetof(struct wire_site, sp_adj)));
 		x64_group_imm(a, X64_G_AND, X64_RAX, 8);
-		x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RCX, X64_RAX, frame_bytes(f) + 8));
+		x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RDI, X64_RAX, entry_bytes(g, f) + 8));
 		store_reg(g, WIRE_RAX, X64_RAX);
 	}
 	if (need >> WIRE_RIP & 1) {
@@ -331,11 +401,12 @@ static void gen_regs(struct jit_gen *g, const struct jit_frame *f)
 	for (unsigned r = 0; r < X64_REG_CNT; r++) {
 		if (r == X64_RAX || r == X64_RSP || !(g->regs_needed >> wire_regs[r] & 1))
 			continue;
-		int i = saved_at(f, r);
+		int i = jit_saved_at(f, r);
 		if (i >= 0)
 			x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RCX, 8 * ((int64_t)f->saved_cnt - 1 - i)));
 		store_reg(g, (enum wire_reg)wire_regs[r], i >= 0 ? X64_RAX : (enum x64_reg)r);
 	}
+	x64_rm(a, X64_LOAD, X64_RDI, x64_at(X64_RSP, entry_word(g)));
 	gen_special_regs(g, f);
 }
 
@@ -368,6 +439,22 @@ static void gen_progs(struct jit_gen *g, const struct jit_frame *f)
 	}
 }
 
+/* Back to the application's stack; what is pushed there is left to restore. */
+static void gen_own_stack_end(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	x64_pop(a, X64_RCX);
+	x64_pop(a, X64_RDX);
+	x64_mov(a, X64_RSP, X64_RCX);
+	for (unsigned i = f->saved_cnt; i > NEAR_CNT; i--)
+		x64_pop(a, (enum x64_reg)f->saved[i - 1]);
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSP, 8 * (int64_t)(NEAR_CNT + f->flags)));
+	x64_mov(a, X64_RSP, X64_RDX);
+	x64_mov_imm(a, X64_RCX, (uint64_t)-(int64_t)WIRE_OWN_STACK);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
+	x64_bind(a, f->early);
+}
+
 static void gen_end(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
@@ -375,14 +462,17 @@ static void gen_end(struct jit_gen *g, const struct jit_frame *f)
 	x64_mov(a, X64_RDI, JIT_CTX);
 	x64_call(a, g->env->fn_leave);
 	x64_bind(a, f->out);
-	x64_pop(a, X64_RSP);
+	if (g->env->own_stack)
+		gen_own_stack_end(g, f);
+	else
+		x64_pop(a, X64_RSP);
 	jit_gen_restore(g, f);
 }
 
 void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
-	for (unsigned i = f->saved_cnt - 1; i > 0; i--)
+	for (unsigned i = near_cnt(g, f) - 1; i > 0; i--)
 		x64_pop(a, (enum x64_reg)f->saved[i]);
 	x64_bind(a, f->quick);
 	x64_pop(a, X64_RCX);
@@ -396,7 +486,9 @@ void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
 void jit_gen_init(struct jit_gen *g, const struct jit_env *env, enum wire_site_kind kind, const struct ir_prog *const *progs,
 		  uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap)
 {
-	*g = (struct jit_gen){ .env = env, .kind = kind, .progs = progs, .prog_cnt = prog_cnt };
+	bool is_tail = kind == WIRE_SITE_TAIL;
+	*g = (struct jit_gen){ .env = env, .kind = is_tail ? WIRE_SITE_RETURN : kind, .is_tail = is_tail, .progs = progs,
+		.prog_cnt = prog_cnt };
 	x64_init(&g->a, buf, cap, addr);
 }
 
@@ -460,6 +552,8 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
+	if (g->env->own_stack)
+		gen_own_stack(g, &l, &f);
 	gen_enter(g, &f);
 	gen_regs(g, &f);
 	gen_site_args(g);
@@ -482,6 +576,8 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
+	if (g->env->own_stack)
+		gen_own_stack(g, &l, &f);
 	gen_enter(g, &f);
 	gen_regs(g, &f);
 	x64_mov(&g->a, X64_RDI, JIT_CTX);

@@ -53,7 +53,8 @@ struct jit_frame {
 	unsigned saved_cnt;
 	bool flags;
 	uint32_t leave, quick; /* behind the programs; behind the first push */
-	uint32_t out;
+	uint32_t out;          /* the frame is there, the context is not */
+	uint32_t early;        /* with a stack of our own: that is not in use yet. Else the same as out. */
 	uint32_t alive, child; /* the process is no forked child; it is one */
 };
 
@@ -62,6 +63,7 @@ struct jit_gen {
 	struct x64_asm a;
 	const struct jit_env *env;
 	enum wire_site_kind kind;
+	bool is_tail;         /* RETURN: there is no value yet */
 	const struct ir_prog *const *progs;
 	uint32_t prog_cnt;
 	struct jit_alloc *allocs; /* by program */
@@ -98,6 +100,7 @@ void jit_gen_init(struct jit_gen *, const struct jit_env *, enum wire_site_kind,
 void jit_gen_deinit(struct jit_gen *);
 
 /* body.c, for both kinds of body */
+int jit_saved_at(const struct jit_frame *, unsigned reg); /* index of a saved register, or -1 */
 int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);
 void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */

@@ -88,22 +88,14 @@ static void gen_offset(struct jit_gen *g, uint32_t dst)
 	jit_dst_done(g, dst, X64_RAX);
 }
 
-/* At a tail call there is no value yet. */
-static void gen_return_check(struct jit_gen *g, uint32_t insn)
-{
-	x64_rm(&g->a, X64_LOAD, X64_RCX, JIT_CTX_AT(site));
-	x64_rm(&g->a, X64_LOAD32, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_site, leaves_by_jump)));
-	x64_group_imm(&g->a, X64_G_AND, X64_RAX, 1);
-	x64_jcc(&g->a, X64_CC_NE, jit_fault_label_retval(g, insn));
-}
-
 static void gen_return_arg(struct jit_gen *g, uint32_t insn)
 {
 	const struct ir_insn *in = &g->p->insns[insn];
 	if (in->imm == 0) {
 		gen_offset(g, in->dst);
 	} else if (in->imm == 1) {
-		gen_return_check(g, insn);
+		if (g->is_tail)
+			x64_jmp(&g->a, jit_fault_label_retval(g, insn));
 		gen_load_reg(g, in->dst, WIRE_RAX);
 	} else {
 		enum x64_reg d = jit_dst(g, in->dst, X64_RAX);

@@ -43,9 +43,9 @@ static bool fits_insn(const struct jit_gen *g, const struct ir_insn *in)
 {
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ARG:
-		return g->kind != WIRE_SITE_RETURN || in->imm;
+		return g->kind != WIRE_SITE_RETURN || (in->imm && !g->is_tail);
 	case IR_OP_ENV:
-		return in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP || in->imm == WIRE_ENV_TID;
+		return in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP; /* tid: rt/vfork.c */
 	case IR_OP_AGG:
 		return g->env->aggs && in->aux == IR_NO_TUPLE;
 	case IR_OP_SDIV: case IR_OP_UDIV: case IR_OP_SREM: case IR_OP_UREM:
@@ -74,6 +74,8 @@ static bool fits_prog(const struct jit_gen *g, const struct ir_prog *p, const st
 bool jit_is_quick(const struct jit_gen *g)
 {
 	uint32_t aggs = 0;
+	if (g->env->own_stack)
+		return false; /* little of the application's stack is left */
 	if (g->kind != WIRE_SITE_ENTRY && g->kind != WIRE_SITE_OFFSET && g->kind != WIRE_SITE_RETURN)
 		return false;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
@@ -86,8 +88,7 @@ bool jit_is_quick(const struct jit_gen *g)
 
 static bool needs_thread(const struct ir_insn *in)
 {
-	return in->op == IR_OP_AGG || in->op == IR_OP_LDT || in->op == IR_OP_STT ||
-	       (in->op == IR_OP_ENV && in->imm == WIRE_ENV_TID);
+	return in->op == IR_OP_AGG || in->op == IR_OP_LDT || in->op == IR_OP_STT;
 }
 
 /* Before which instruction the thread is looked up, so that nothing was changed before if there is none: the first
@@ -179,19 +180,11 @@ static void gen_find_thread(struct jit_gen *g)
 
 /* ---- instructions ---- */
 
-static int saved_index(const struct jit_frame *f, unsigned reg)
-{
-	for (unsigned i = 0; i < f->saved_cnt; i++)
-		if (f->saved[i] == reg)
-			return (int)i;
-	return -1;
-}
-
 static void gen_app_reg(struct jit_gen *g, uint32_t dst, enum x64_reg reg)
 {
 	const struct jit_quick *q = g->quick;
 	enum x64_reg d = jit_dst(g, dst, X64_RAX);
-	int i = saved_index(q->f, reg);
+	int i = jit_saved_at(q->f, reg);
 	if (i >= 0)
 		x64_rm(&g->a, X64_LOAD, d, x64_at(X64_RSP, q->saved_at + 8 * ((int)q->f->saved_cnt - 1 - i)));
 	else
@@ -230,15 +223,7 @@ static void gen_time(struct jit_gen *g, uint32_t dst, size_t base_off)
 
 static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 {
-	if (in->imm == WIRE_ENV_TIMESTAMP) {
-		gen_time(g, in->dst, offsetof(struct wire_shm, ns_base));
-	} else if (in->imm == WIRE_ENV_WALLTIMESTAMP) {
-		gen_time(g, in->dst, offsetof(struct wire_shm, wall_base));
-	} else {
-		enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
-		x64_rm(&g->a, X64_LOAD32, d, x64_at(THR, offsetof(struct wire_thread, tid)));
-		jit_dst_done(g, in->dst, d);
-	}
+	gen_time(g, in->dst, in->imm == WIRE_ENV_TIMESTAMP ? offsetof(struct wire_shm, ns_base) : offsetof(struct wire_shm, wall_base));
 }
 
 /* ---- aggregations ---- */
