@@ -31,7 +31,7 @@ SCRIPTS = [
     'pid$target:a.out:leaf:entry,pid$target:a.out:work:entry { @[probefunc, arg0] = count(); }',
     'pid$target:a.out:work:return { @[arg1] = count(); @s = sum(arg1); }',
     'pid$target:a.out:work:entry { self->n = arg0; } pid$target:a.out:work:return /self->n/ { @[self->n, arg1] = count(); self->n = 0; }',
-    'pid$target:a.out:leaf:entry { @[ustack(2)] = count(); n++; } END { printf("n %d\\n", n); }',
+    'pid$target:a.out:leaf:entry { @[ustack(1)] = count(); n++; } END { printf("n %d\\n", n); }',
     'pid$target:a.out:leaf:0 { @[execname, pid == $target, uregs[R_RDI]] = count(); }',
     'pid$target:libc*:write:entry { @[copyinstr(arg1, 4), arg2] = count(); }',
 ]
