@@ -211,6 +211,7 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv)
 		argv[1] = (char *)cli_name;
 		return cli_record_parse(a, argc - 1, argv + 1);
 	}
+	a->words = argv;
 	optind = 1;
 	while (rc == CLI_OK && (opt = getopt_long(argc, argv, optstring, longopts, NULL)) != -1)
 		rc = one_option(a, opt, optarg);

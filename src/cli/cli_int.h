@@ -61,6 +61,7 @@ enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MOD
 	MODE_RECORD, MODE_NOTHING };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16, DUMP_VERIFIER = 32 };
 struct cli_args {
+	char **words; /* as they were given, behind the verb; [0] is the program */
 	enum cli_mode mode;
 	struct cli_source *srcs;
 	uint32_t src_cnt;
@@ -267,6 +268,7 @@ struct sites;
 bool cli_object_write(struct cli *, FILE *, bool is_32, const struct sites *);
 int cli_verb_explain(struct cli *);
 int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell */
+int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);

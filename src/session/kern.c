@@ -77,7 +77,7 @@ static int prog_of(struct skern *k, uint32_t clause, const struct recipe_in *in,
 	const struct ir_image *image = k->s->image;
 	for (struct made *m = k->made; m; m = m->next) {
 		*ret = &m->prog;
-		if (m->clause == clause && m->in.recipe == in->recipe && m->in.is_exit == in->is_exit && m->in.cpu == in->cpu && m->in.pid == in->pid)
+		if (m->clause == clause && m->in.recipe == in->recipe && m->in.is_exit == in->is_exit && m->in.cpu == in->cpu)
 			return 0;
 	}
 	struct made *m = calloc(1, sizeof(*m));
@@ -100,10 +100,7 @@ static int instance_progs(struct skern *k, struct instance *in, struct err *rete
 {
 	/* The clock of one CPU fires nowhere else. */
 	bool anywhere = in->place.at == PROBE_KERN_CLOCK || in->place.at == PROBE_KERN_COUNTER;
-	bool is_user = in->place.at == PROBE_KERN_UPROBE || in->place.at == PROBE_KERN_URETPROBE ||
-		in->place.at == PROBE_KERN_UPROBE_RET;
-	const struct recipe_in how = { in->place.recipe, in->place.at == PROBE_KERN_EXIT, anywhere || !k->s->opts.one_cpu ? UINT32_MAX : k->s->opts.cpu,
-		is_user ? in->place.nr : 0 };
+	const struct recipe_in how = { in->place.recipe, in->place.at == PROBE_KERN_EXIT, anywhere || !k->s->opts.one_cpu ? UINT32_MAX : k->s->opts.cpu };
 	int r = 0;
 	in->progs = calloc(in->sp->prog_cnt + 1ul, sizeof(*in->progs));
 	if (!in->progs)
@@ -329,7 +326,7 @@ static int read_number(const char *path, const char *fmt)
 	return v;
 }
 
-/* One that all processes pass: the program looks at their number. */
+/* Of one process's memory: its threads, and children that vfork() gave the same memory. */
 static int attach_uprobe(struct skern *k, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
 {
 	int type = read_number("/sys/bus/event_source/devices/uprobe/type", "%d");
@@ -339,7 +336,15 @@ static int attach_uprobe(struct skern *k, int prog_fd, const struct probe_kern_p
 	if (type < 0 || bit < 0)
 		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which these probes would be");
 	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
-	return attach_event(k, prog_fd, &attr, 0, reterr);
+	int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)p->nr, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return err_setf(reterr, -errno, "cannot place a uprobe in process %u: %s", p->nr, strerror(errno));
+	int r = ebpf_attach_perf(prog_fd, fd, reterr);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return keep_fd(k, fd, reterr);
 }
 
 static int attach(struct skern *k, int prog_fd, const struct probe_kern_place *p, struct err *reterr)

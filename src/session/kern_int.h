@@ -10,7 +10,6 @@ struct recipe_in {
 	enum probe_kern_recipe recipe;
 	bool is_exit; /* a system call ends there: arg0 is its result */
 	uint32_t cpu; /* it fires only there; UINT32_MAX: anywhere */
-	uint32_t pid; /* and only in that process; 0: in any */
 };
 /* Free *ret with ir_prog_deinit(). It has been verified. */
 int recipe_make(const struct ir_image *, const struct ir_prog *src, const struct recipe_in *, struct ir_prog *ret,

@@ -86,12 +86,27 @@ def self_is_not_split():
         assert r.returncode == 0 and re.search(r'^\s+20$', r.stdout, re.M), r.stdout + r.stderr
 
 
+def verb():
+    with tempfile.TemporaryDirectory() as work:
+        exe = build(work)
+        if os.geteuid():
+            raise lib.Skip('needs root')
+        script = 'pid$target:a.out:leaf:entry { @[arg0, execname] = count(); } pid$target:a.out:work:return { @r[arg1] = count(); }'
+        r = lib.dyntrace('verify', '-n', script, '-c', f'{exe} 20', check=False)
+        if 'BPF' in r.stderr or 'uprobes (CONFIG' in r.stderr:
+            raise lib.Skip(r.stderr.strip()[:100])
+        assert r.returncode == 0 and 'jumps and uprobes agree' in r.stdout, r.stdout + r.stderr
+        r = lib.dyntrace('verify', '-q', '-n', 'pid$target:a.out:main:entry { trace(timestamp); }', '-c', exe, check=False)
+        assert r.returncode == 1 and re.search('^jump: ', r.stdout, re.M) and re.search('^uprobe: ', r.stdout, re.M), r.stdout
+
+
 def main():
     tap = lib.Tap()
     for script in SCRIPTS:
         tap.run(script, same, script)
     tap.run('places that are refused', refused_places)
     tap.run('self-> variables are not split', self_is_not_split)
+    tap.run('verify with a script', verb)
     tap.done()
 
 
