@@ -194,6 +194,13 @@ static bool is_loading(struct cli *cli, const struct cli_target *t)
 	return cli->session && session_is_loading(cli->session, t->proc);
 }
 
+bool cli_from_entry(const struct cli *cli)
+{
+	enum { UNSET, EXEC };
+	uint64_t when = cli->args.opts.evaltime;
+	return cli->has_kernel && !cli->has_user && when != EXEC && (when != UNSET || !strcmp(cli_name, "dtrace"));
+}
+
 /* With a session: traces them. Without: only reads their symbols. */
 int cli_targets_attach(struct cli *cli)
 {
@@ -215,7 +222,7 @@ int cli_targets_attach(struct cli *cli)
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}
-		t->starting = t->obj && !cli->watches && (t->spawned ? has_loader(t->obj) : is_loading(cli, t));
+		t->starting = t->obj && !cli->watches && (t->spawned ? has_loader(t->obj) && !cli_from_entry(cli) : is_loading(cli, t));
 	}
 	return CLI_OK;
 }

@@ -99,6 +99,9 @@ struct d_opts {
 	bool (*depends)(const char *class, const char *name); /* whether it is there; NULL: all are */
 	struct d_types types;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
+	uint32_t maxframes;    /* of any stack; 0: as many as there can be */
+	uint32_t dynvarsize;   /* bytes for self-> variables and arrays, as DTrace counts them; 0: enough */
+	uint32_t tregs;        /* of DTrace's machine: one key less than there may be; 0: no limit */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
 };
 

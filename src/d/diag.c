@@ -92,7 +92,8 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	struct d_diag *d = &c->diags[c->diag_cnt];
 	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col,
-			      .region = c->region, .dt_line = at.seen ? at.seen : at.line };
+			      .region = c->region,
+			      .dt_line = at.seen == D_NO_LINE ? 0 : at.seen ? at.seen : at.line };
 	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
 	if (at.src < c->src_cnt) {
@@ -112,6 +113,14 @@ void d_error(struct d_compiler *c, struct d_place at, const char *tag, const cha
 	va_list ap;
 	va_start(ap, fmt);
 	report(c, at, tag, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void d_error_hint(struct d_compiler *c, struct d_place at, const char *tag, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(c, at, tag, hint, fmt, ap);
 	va_end(ap);
 }
 

@@ -66,7 +66,7 @@ static struct entry *entry_create(uint8_t *arena, uint64_t arena_bytes, const st
 {
 	uint64_t need = sizeof(struct entry) + w->key_bytes + 8ULL * w->agg->val_cnt;
 	uint64_t *used = &w->thr->agg_used, at = LOAD_RELAXED(used), max = w->shm->agg_max;
-	if (UNLIKELY(max && LOAD_RELAXED(&w->thr->agg_cnt) >= max))
+	if (UNLIKELY(max && LOAD_RELAXED(&w->thr->agg_cnt) - LOAD_RELAXED(&w->thr->agg_read) >= max))
 		return NULL;
 	do {
 		if (at > arena_bytes || need > arena_bytes - at)

@@ -198,7 +198,7 @@ static const struct body *find_body(const struct arena *a, uint64_t hash, enum w
 	for (uint32_t i = 0; i < a->body_cnt; i++) {
 		const struct body *b = &a->bodies[i];
 		if (b->hash == hash && b->kind == kind && b->own_stack == own_stack && b->prog_cnt == cnt &&
-		    !memcmp(b->progs, progs, cnt * sizeof(*progs)))
+		    (!cnt || !memcmp(b->progs, progs, cnt * sizeof(*progs))))
 			return b;
 	}
 	return NULL;
@@ -244,7 +244,8 @@ int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool
 		free(list);
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	}
-	memcpy(list, progs, cnt * sizeof(*list));
+	if (cnt)
+		memcpy(list, progs, cnt * sizeof(*list));
 	a->bodies = more;
 	more[a->body_cnt++] = (struct body){ hash, a->addr + a->used, list, cnt, (uint8_t)kind, own_stack };
 	*ret_addr = a->addr + a->used;

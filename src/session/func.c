@@ -160,7 +160,8 @@ static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 		fn->frags = more;
 		more[fn->frag_cnt++] = (struct patch_range){ r->start, r->end };
 	}
-	qsort(fn->frags, fn->frag_cnt, sizeof(*fn->frags), compare_ranges);
+	if (fn->frag_cnt)
+		qsort(fn->frags, fn->frag_cnt, sizeof(*fn->frags), compare_ranges);
 	return 0;
 }
 
@@ -205,7 +206,8 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		func_deinit(fn);
 		return r;
 	}
-	qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
+	if (targets.cnt)
+		qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
 	fn->pf = (struct patch_func){
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),

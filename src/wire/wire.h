@@ -295,6 +295,8 @@ struct wire_thread {
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t agg_cnt;     /* entries of aggregations */
+	uint64_t agg_read;    /* the same when it was last time to read them (-x aggrate; consumer): they no longer
+	                       * count for agg_max */
 	/* While it may be in vfork(), where a child runs in its name (rt/vfork.c): */
 	uint64_t vfork_sp;    /* rsp where that was entered */
 	uint32_t vfork_pid;   /* the process's id as it sees it itself; 0: it is not */
