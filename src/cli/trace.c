@@ -51,13 +51,14 @@ static struct session_opts session_options(const struct cli *cli)
 	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->shares_self };
 	struct session_opts so = {
 		.ring_bytes = cli_ring_bytes(cli), .from_entry = cli_from_entry(cli), .max_frames = max_frames(cli),
-		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli_commands_traced(cli), .alloca_bytes = o->scratchsize,
+		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),
+		.forks_only = cli->exe && !o->followfork, .unwinds = cli->target_cnt > 0, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.watch = cli->watches, .one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = (!cli->target_cnt && !cli_commands_traced(cli)) || cli->watches ? 1 : (uint32_t)o->threads };
+		.thread_cnt = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches ? 1 : (uint32_t)o->threads };
 	session_opts_fit(&so, &worlds, cli->prog.plan.agg_elem_bytes, cli->prog.plan.dyn_elem_bytes);
 	return so;
 }
@@ -93,8 +94,8 @@ int cli_make_consume(struct cli *cli, struct wire_shm *shm)
 /* Matches; says what did and did not. */
 static int find_probes(struct cli *cli)
 {
-	bool starting = false;
-	if (cli_match_all(cli) || cli_should_restart(cli))
+	bool starting = cli_exe_pending(cli);
+	if (cli_match_all(cli) || cli_should_restart(cli) || cli_targets_ended(cli))
 		return CLI_ERROR;
 	if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 		return CLI_ERROR;
@@ -280,8 +281,15 @@ static void forget(struct cli *cli)
 
 static int trace(struct cli *cli)
 {
-	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+	if (cli_kernel_look(cli) || make_session(cli))
 		return CLI_ERROR;
+	if (cli_targets_attach(cli) || find_probes(cli)) {
+		if (cli->restart || !cli_targets_ended(cli))
+			return CLI_ERROR;
+		for (uint32_t i = 0; i < cli->target_cnt; i++)
+			cli_error("pid %d has ended", (int)cli->targets[i].pid);
+		return cli_ended_status(cli);
+	}
 	return cli->args.compile_only ? CLI_OK : run_armed(cli);
 }
 

@@ -43,7 +43,7 @@ static bool is_kernel(struct probe_table *t, const struct session_desc *d)
 	return d->id ? id_is_kernel(t, d->id) : probe_may_be_kernel(&d->spec) && kernel_probes(t, &d->spec) > 0;
 }
 
-static bool uses_self(const struct ir_prog *p)
+bool session_uses_self(const struct ir_prog *p)
 {
 	for (uint32_t i = 0; i < p->insn_cnt; i++) {
 		const struct ir_insn *in = &p->insns[i];
@@ -72,7 +72,7 @@ static bool shares_self(const struct ir_image *image, struct probe_table *t, con
 	bool user = false, kernel = false;
 	for (uint32_t i = 0; i < cnt; i++) {
 		const struct session_desc *d = &descs[i];
-		if (d->id || !uses_self(&image->progs[d->clause]))
+		if (d->id || !session_uses_self(&image->progs[d->clause]))
 			continue;
 		user |= is_user(d);
 		kernel |= is_kernel(t, d);
