@@ -205,6 +205,7 @@ int cli_targets_attach(struct cli *);
 bool cli_targets_changed(const struct cli *);
 /* Whether all of them have ended since they were found: they were there, so that is no error of the user's. */
 bool cli_targets_ended(const struct cli *);
+int cli_say_ended(struct cli *); /* they did before they were traced: exit status */
 /* What a traced process that ended makes of the exit status. */
 int cli_ended_status(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */

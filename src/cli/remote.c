@@ -302,7 +302,7 @@ static void complain(struct cli *cli, int rc, const struct err *e)
 		cli_error("could not enable tracing: %s", e->msg);
 }
 
-static int try(struct cli *cli, bool last)
+static int try(struct cli *cli, bool last, bool *ret_ended)
 {
 	struct err e;
 	if (connect_to(cli) || hand_over(cli))
@@ -315,6 +315,10 @@ static int try(struct cli *cli, bool last)
 	rc = rc ? rc : arm(cli, &e);
 	if (rc == -ESTALE && !last)
 		return rc;
+	if (rc && cli_targets_ended(cli)) {
+		*ret_ended = true;
+		return cli_say_ended(cli);
+	}
 	if (rc < 0)
 		complain(cli, rc, &e);
 	return rc ? CLI_ERROR : CLI_OK;
@@ -325,11 +329,14 @@ static int try(struct cli *cli, bool last)
 int cli_remote_run(struct cli *cli)
 {
 	int rc = cli_check_allowed(cli) ? CLI_ERROR : -ESTALE;
+	bool ended = false;
 	for (int i = 0; rc == -ESTALE && i < TRIES; i++) {
 		client_close(cli->client);
 		cli->client = NULL;
-		rc = try(cli, i == TRIES - 1);
+		rc = try(cli, i == TRIES - 1, &ended);
 	}
+	if (ended)
+		return rc;
 	rc = rc ? rc : cli_remote_loop(cli);
 	if (rc)
 		return rc;

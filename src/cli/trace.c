@@ -279,6 +279,13 @@ static void forget(struct cli *cli)
 		cli->targets[i].obj = NULL;
 }
 
+int cli_say_ended(struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		cli_error("pid %d has ended", (int)cli->targets[i].pid);
+	return cli_ended_status(cli);
+}
+
 static int trace(struct cli *cli)
 {
 	if (cli_kernel_look(cli) || make_session(cli))
@@ -286,9 +293,7 @@ static int trace(struct cli *cli)
 	if (cli_targets_attach(cli) || find_probes(cli)) {
 		if (cli->restart || !cli_targets_ended(cli))
 			return CLI_ERROR;
-		for (uint32_t i = 0; i < cli->target_cnt; i++)
-			cli_error("pid %d has ended", (int)cli->targets[i].pid);
-		return cli_ended_status(cli);
+		return cli_say_ended(cli);
 	}
 	return cli->args.compile_only ? CLI_OK : run_armed(cli);
 }
