@@ -91,7 +91,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
 		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
-		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
+		.this_least = cli->grows ? CLI_THIS_LEAST : 0, .stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
 	};
 }
 

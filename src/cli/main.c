@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/record_int.h"
+#include "cli/keeper_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -102,6 +102,12 @@ int main(int argc, char **argv)
 		return cli_replay_main(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "list-functions"))
 		return cli_functions_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "list-processes"))
+		return procs_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "list-symbols"))
+		return symbols_main(argc - 1, argv + 1);
+	if (procs_is_verb(argv[1]))
+		return points_main(argc - 1, argv + 1);
 	int rc = cli_args_parse(&cli.args, argc, argv);
 	if (!rc)
 		rc = run(&cli);

@@ -100,6 +100,7 @@ struct d_opts {
 	struct d_types types;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
+	uint32_t this_least;   /* this-> variables take at least so many bytes, so that a few more change nothing */
 };
 
 struct d_program {

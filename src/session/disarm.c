@@ -54,15 +54,15 @@ static uint32_t move_back(struct target *t, struct inject *inj)
 	uint32_t left = 0;
 	for (uint32_t i = 0; i < inject_thread_cnt(inj); i++) {
 		struct user_regs_struct regs;
-		if (inject_get_regs(inj, i, &regs, NULL) || !is_ours(t, regs.rip))
+		if (inject_get_regs(inj, i, &regs, NULL))
 			continue;
-		struct patch_move key = { .to = regs.rip };
+		struct patch_move key = { .to = regs.rip }; /* a displaced instruction, or the jump in a hole */
 		const struct patch_move *m = bsearch(&key, t->moves, t->move_cnt, sizeof(key), compare_to);
 		if (m) {
 			regs.rip = m->from;
 			inject_set_regs(inj, i, &regs, NULL);
 		} else {
-			left++;
+			left += is_ours(t, regs.rip);
 		}
 	}
 	return left;

@@ -94,7 +94,7 @@ static int remember(struct job *j, const struct plan_func *pf, const struct patc
 	memcpy(m + t->move_cnt, moves, move_cnt * sizeof(*m));
 	t->move_cnt += move_cnt;
 	p += t->placed_cnt++;
-	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes,
+	*p = (struct placed){ .addr = w->addr, .func = pf->whole ? pf->whole : pf->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes,
 			      .mod = pf->mod, .jump_bytes = (uint8_t)jump->cnt };
 	memcpy(p->old, w->old, w->bytes);
 	memcpy(p->jump, jump->bytes, jump->cnt);
@@ -110,7 +110,7 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 {
 	struct arena *a = pf->arena;
 	const struct patch_window *win = &pf->wins[w];
-	struct patch_move moves[PATCH_WINDOW_MAX];
+	struct patch_move moves[PATCH_WINDOW_MAX + 1];
 	uint32_t move_cnt;
 	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, win->tramp, a->code + (win->tramp - a->addr),
 			   win->tramp_max, moves, &move_cnt, reterr);
@@ -118,6 +118,8 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 		return n;
 	if (win->landing)
 		moves[move_cnt++] = (struct patch_move){ win->addr, win->landing };
+	else if (win->form == PATCH_HOLE)
+		moves[move_cnt++] = (struct patch_move){ win->addr, win->hole_addr };
 	return remember(j, pf, win, moves, move_cnt) ? job_no_memory(reterr) : 0;
 }
 

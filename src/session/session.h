@@ -32,12 +32,16 @@ struct session_opts {
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */
 	bool follow;            /* forked children are traced too */
+	bool grows;             /* the shared memory has room for larger images: session_grow() */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
 /* Makes the shared memory for @image (kept by reference until destroy). */
 int session_create(const struct ir_image *image, const struct session_opts *, struct session **ret,
 		   struct err *reterr);
+/* What session_create() was given is another one now, or stands there changed: its first programs, variables,
+ * aggregations and strings are as they were, more may follow (opts.grows).  -ENOSPC: there is no room for them. */
+int session_grow(struct session *, const struct ir_image *image, struct err *reterr);
 /* Disarms whatever is armed. NULL is fine. */
 void session_destroy(struct session *);
 struct wire_shm *session_shm(struct session *); /* this process's mapping */
@@ -84,6 +88,14 @@ typedef void session_refused_fn(void *arg, const struct session_refusal *);
  * came later. *ret_site_cnt: places armed. Tool probes get a site each. */
 int session_arm(struct session *, const struct session_probe *probes, uint32_t cnt, session_refused_fn *, void *arg,
 		uint32_t *ret_site_cnt, struct err *reterr);
+/*
+ * The functions that begin at @funcs have those of @probes that are in them, and no others, from now on: they
+ * are exchanged under one stop, in which nothing fires and nobody runs.  Others whose jumps need the same
+ * bytes are planned again with what @probes has of them; so @probes are all that the process is to have.
+ * Nothing of @funcs is armed: as session_arm().  On an error the functions' code is as in their files.
+ */
+int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32_t func_cnt, const struct session_probe *probes,
+		  uint32_t cnt, session_refused_fn *, void *arg, uint32_t *ret_site_cnt, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 

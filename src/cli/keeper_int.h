@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keepers (ADR 18) and the verbs that talk to them.
+ *
+ *   verb --(words of the command, over a socket)--> keeper of the process
+ *                 keeper_image.c    D text to programs, behind those that run
+ *                 keeper_arm.c      places, sites, what is armed
+ *                 keeper_point.c    tracepoints
+ *                 keeper_req.c      requests
+ *                 keeper.c          its life
+ */
+#ifndef CLI_KEEPER_INT_H
+#define CLI_KEEPER_INT_H
+
+#include "cli/record_int.h"
+#include "tracer/tracer.h"
+
+/* ---- where they are (keeper_sock.c) ---- */
+
+#define KEEPER_MAGIC 0x314b5944u /* "DYK1" */
+#define KEEPER_WORDS_MAX (64u << 10)
+#define KEEPER_TEXT_MAX (16u << 20)
+struct keeper_head {
+	uint32_t magic;
+	int32_t status;      /* of an answer: as the command's */
+	uint32_t bytes;      /* of words, each with a NUL; of an answer: of text for standard output */
+	uint32_t err_bytes;  /* then of text for standard error */
+};
+/* The folder of the caller's keepers, made if need be. */
+int keeper_dir(char *buf, size_t cap, struct err *reterr);
+int keeper_connect(pid_t pid, struct err *reterr); /* a descriptor; -ENOENT: it has no keeper */
+/* Of a new keeper: a listening socket. -EEXIST: there is one. */
+int keeper_listen(pid_t pid, struct err *reterr);
+void keeper_unlink(pid_t pid);
+/* Processes that have keepers of the caller's: malloc'ed. */
+int keeper_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr);
+int keeper_read(int fd, void *buf, size_t bytes); /* 0, or -errno; all of it */
+int keeper_write(int fd, const void *buf, size_t bytes);
+/* Sends words to the keeper of @pid and fills *ret_out and *ret_err (malloc'ed); the status, or -errno. */
+int keeper_ask(pid_t pid, int argc, const char *const *argv, char **ret_out, char **ret_err, struct err *reterr);
+
+/* ---- places (keeper_place.c) ---- */
+
+/* MODULE:SYMBOL, SYMBOL@MODULE, SYMBOL+OFFSET, ADDRESS: as a probe of provider pid. */
+struct keeper_place {
+	char *mod, *func, *name; /* owned; name: "entry", or an offset in hexadecimal */
+};
+int keeper_place_parse(struct obj_proc *, const char *text, struct keeper_place *ret, struct err *reterr);
+void keeper_place_deinit(struct keeper_place *);
+
+/* ---- in the keeper ---- */
+
+struct keeper_point {
+	struct tracer_point tp;
+	char *name, *place, *words;  /* owned; words: the tracer and its arguments */
+	struct keeper_place where;
+	struct keeper_probe {
+		struct probe p;      /* a copy with its own id */
+		enum tracer_at at;
+		const char *why;     /* NULL: it is armed, or else why not; owned */
+	} *probes;
+	uint32_t probe_cnt;
+	char *source[TRACER_AT_CNT]; /* D; owned */
+	uint64_t faults;
+};
+
+struct keeper {
+	struct cli cli;              /* compiler, session, consumer, with the process as its only target */
+	pid_t pid;
+	uint32_t proc;               /* in the session */
+	int listener;
+	bool attached, ends;
+	struct probe_table *table;
+	struct tracer_host host;
+	struct keeper_point **points; /* by id */
+	uint32_t point_cnt, next_id, next_nr;
+	uint32_t *site_ids;          /* [site] D's id of it */
+	uint32_t site_cnt;
+};
+
+/* keeper.c: forks one for @pid, unless there is one. 0, or an error. */
+int keeper_start(pid_t pid, struct err *reterr);
+/* Attaches to the process, if it is not yet (again after all was disarmed). */
+int keeper_attach(struct keeper *, struct err *reterr);
+/* The process is as it was; what tracers gathered goes to @out, and the keeper's life ends. */
+int keeper_detach(struct keeper *, FILE *out, struct err *reterr);
+/* Nothing is armed any more; programs and what they recorded are forgotten. */
+void keeper_reset(struct keeper *);
+int keeper_drain(struct keeper *, bool final);
+
+/* keeper_image.c: the number of the clause with this text (taken over); messages may be on stderr. */
+int keeper_clause(struct keeper *, char *text, uint32_t *ret, struct err *reterr);
+void keeper_image_reset(struct keeper *);
+
+/* keeper_arm.c */
+int keeper_find(struct keeper *, struct keeper_point *, struct err *reterr); /* fills its probes */
+/* Arms what all points want, where the functions of @pt changed; how many places of it are armed: its parts' place_cnt. */
+int keeper_arm(struct keeper *, struct keeper_point *pt, bool with, struct err *reterr);
+int keeper_event(void *keeper, const struct consume_event *, struct err *reterr);
+
+/* keeper_point.c */
+/* argv: [-e] [-n NAME] PLACE TRACER ARGS... */
+int keeper_add(struct keeper *, int argc, char **argv, FILE *out, struct err *reterr);
+int keeper_remove(struct keeper *, const char *name, FILE *out, struct err *reterr);
+void keeper_list(struct keeper *, FILE *out, bool all, bool json);
+void keeper_point_free(struct keeper_point *);
+void keeper_show_gathered(struct keeper_point *, FILE *out); /* lines, indented */
+
+/* keeper_req.c: one request of the listener's, if there is one */
+void keeper_serve(struct keeper *);
+
+/* ---- verbs ---- */
+
+/* procs.c: the process that @text (a number or a name) means; 0 after a message. */
+pid_t procs_one(const char *text, size_t len);
+/* "PID|NAME:REST": *ret_rest is behind the colon. */
+pid_t procs_split(const char *arg, const char **ret_rest);
+bool procs_is_verb(const char *word);
+int procs_main(int argc, char **argv);   /* list-processes */
+int symbols_main(int argc, char **argv); /* list-symbols */
+int points_main(int argc, char **argv);  /* attach, detach, add, rm, list-tracepoints */
+
+#endif
