@@ -215,7 +215,7 @@ static int init(struct keeper *k, pid_t pid)
 {
 	struct cli *cli = &k->cli;
 	*k = (struct keeper){ .pid = pid, .listener = -1, .next_id = FIRST_ID };
-	k->host = (struct tracer_host){ .pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .direct = direct };
+	k->host = (struct tracer_host){ .pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .direct = direct, .read_symbol = keeper_lib_read };
 	cli_options_init(&cli->args.opts);
 	cli->args.opts.quiet = 1;
 	cli->args.opts.empty = 1;

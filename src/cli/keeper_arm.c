@@ -108,7 +108,8 @@ static uint32_t collect(struct keeper *k, const struct keeper_point *without, st
 		for (uint32_t p = 0; pt != without && p < pt->probe_cnt; p++) {
 			const struct tracer_part *part = &pt->tp.at[pt->probes[p].at];
 			v[n++] = (struct session_probe){ .probe = &pt->probes[p].p, .proc = k->proc, .progs = &part->clause,
-							 .prog_cnt = part->clause != WIRE_NONE };
+							 .prog_cnt = part->clause != WIRE_NONE, .hook = pt->hook,
+							 .hook_text = pt->hook_text };
 		}
 	}
 	return n;

@@ -61,6 +61,8 @@ struct keeper_point {
 	} *probes;
 	uint32_t probe_cnt;
 	char *source[TRACER_AT_CNT]; /* D; owned */
+	uint64_t hook;               /* the tracer's library's function in the process; 0: none */
+	char *hook_text;             /* owned */
 	uint64_t faults;
 };
 
@@ -97,6 +99,11 @@ int keeper_find(struct keeper *, struct keeper_point *, struct err *reterr); /* 
 /* Arms what all points want, where the functions of @pt changed; how many places of it are armed: its parts' place_cnt. */
 int keeper_arm(struct keeper *, struct keeper_point *pt, bool with, struct err *reterr);
 int keeper_event(void *keeper, const struct consume_event *, struct err *reterr);
+
+/* keeper_lib.c: the library of the point's tracer, if it has one, into the process */
+int keeper_lib_load(struct keeper *, struct keeper_point *, struct err *reterr);
+int keeper_lib_read(struct tracer_host *, const char *library, const char *symbol, void *buf, size_t bytes);
+int keeper_lib_path(const char *name, char *buf, size_t cap, struct err *reterr);
 
 /* keeper_point.c */
 /* argv: [-e] [-n NAME] PLACE TRACER ARGS... */

@@ -33,6 +33,7 @@ void keeper_point_free(struct keeper_point *pt)
 	free(pt->name);
 	free(pt->place);
 	free(pt->words);
+	free(pt->hook_text);
 	keeper_place_deinit(&pt->where);
 	free(pt);
 }
@@ -279,6 +280,7 @@ static int set_up(struct keeper *k, struct keeper_point *pt, const struct reques
 	r = r ? r : obj_proc_refresh(obj, reterr);
 	r = r ? r : keeper_find(k, pt, reterr);
 	r = r ? r : make_parts(k, pt, reterr);
+	r = r ? r : keeper_lib_load(k, pt, reterr);
 	r = r || !t->begin ? r : t->begin(&pt->tp, reterr);
 	return r ? r : arm(k, pt, reterr);
 }

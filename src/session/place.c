@@ -64,6 +64,15 @@ static int map_arenas(struct job *j, struct err *reterr)
 
 /* ---- make ---- */
 
+static int make_hook(struct job *j, struct plan_func *pf, struct patch_anchor *a, const struct session_probe *sp, struct err *reterr)
+{
+	uint32_t off = intern_add(j->s->strings, sp->hook_text);
+	if (off == WIRE_NONE)
+		return err_setf(reterr, -ENOSPC, "no room for names");
+	session_site(j->s, a->site)->sema = j->t->shm_addr + j->s->shm->str_off + off + offsetof(struct wire_str, s);
+	return arena_hook(j->t, pf->arena, sp->hook, &a->body, reterr);
+}
+
 static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct err *reterr)
 {
 	struct patch_anchor *a = &pf->anchors[i];
@@ -77,6 +86,8 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	int r = a->kind == WIRE_SITE_USDT ? usdt_site(j->t, sp->probe, session_site(j->s, site), reterr) : 0;
 	if (r)
 		return r;
+	if (sp->hook && a->kind != WIRE_SITE_GUARD)
+		return make_hook(j, pf, a, sp, reterr);
 	return arena_body(j->t, pf->arena, a->kind, sp->progs, sp->prog_cnt, &a->body, reterr);
 }
 

@@ -75,6 +75,10 @@ struct session_probe {
 	uint32_t proc;         /* 0: the tool's own */
 	const uint32_t *progs;
 	uint32_t prog_cnt;
+	/* Instead of programs: a function of a library in the process (jit_extern_body), and a text whose address it finds in
+	 * wire_site.sema.  0: none. */
+	uint64_t hook;
+	const char *hook_text;
 };
 struct session_refusal {
 	const struct probe *probe;
@@ -96,6 +100,10 @@ int session_arm(struct session *, const struct session_probe *probes, uint32_t c
  */
 int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32_t func_cnt, const struct session_probe *probes,
 		  uint32_t cnt, session_refused_fn *, void *arg, uint32_t *ret_site_cnt, struct err *reterr);
+/* Makes a target load the library at @path, which has a uint32_t dyntrace_library_ready that becomes 1: dlopen() on
+ * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
+ * there.  -EBUSY: there was no such thread for some seconds. */
+int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 

@@ -151,6 +151,8 @@ void arena_release(struct arena *);
 /* The body for @progs in @a, generated if it is new. */
 int arena_body(struct target *, struct arena *, enum wire_site_kind, const uint32_t *progs, uint32_t prog_cnt,
 	       uint64_t *ret_addr, struct err *reterr);
+/* Likewise one that goes on to a library's function. */
+int arena_hook(struct target *, struct arena *, uint64_t fn, uint64_t *ret_addr, struct err *reterr);
 
 /* landing.c: a jump to @tramp at an address in [lo, hi]; the target is stopped and its maps are fresh.
  * -ENOSPC or -EEXIST: there is no room there. */

@@ -43,6 +43,8 @@ struct tracer_host {
 	int64_t real_offset_ns;      /* CLOCK_REALTIME less CLOCK_MONOTONIC */
 	/* Where the consumer prints what the plan says (CONSUME_PERFORM), from now on. */
 	void (*direct)(struct tracer_host *, FILE *out);
+	/* Reads data of a library that is in the process. 0 or -errno. */
+	int (*read_symbol)(struct tracer_host *, const char *library, const char *symbol, void *buf, size_t bytes);
 };
 
 struct tracer_point {
@@ -67,6 +69,11 @@ struct tracer {
 	const char *args;            /* as usage shows them: "[FILE]" */
 	const char *help;            /* one sentence */
 	size_t state_bytes;
+	/* A library beside ours, for the traced process, and its function that is called at each hit: on the thread that hit,
+	 * with the site (struct wire_site) in rax and all registers but rax and flags to be preserved; site->sema is the address
+	 * of a string, 'e' where the tracepoint has entry and exit, else 'p', then its name. Its data has a uint32_t
+	 * dyntrace_library_ready, set when it may be called. NULL: none is wanted. */
+	const char *library, *hook;
 	/* The text is about its very probe (args[] with types); else it is compiled once for all tracepoints that give
 	 * the same. */
 	bool of_probe;
