@@ -50,6 +50,7 @@ static int make_consumer(struct keeper *k, struct err *reterr)
 	k->host.consume = cli->consume;
 	k->host.plan = &cli->prog.plan;
 	k->host.image = &cli->prog.image;
+	k->host.obj = session_obj(cli->session, k->proc);
 	k->host.real_offset_ns = consume_real_offset_ns(cli->consume);
 	return 0;
 }
@@ -65,7 +66,13 @@ static int open_session(struct keeper *k, struct err *reterr)
 	if (cli_compile(cli))
 		return err_setf(reterr, -EINVAL, "an empty script cannot be compiled");
 	int r = session_create(&cli->prog.image, &so, &cli->session, reterr);
-	r = r ? r : session_attach(cli->session, k->pid, &k->proc, reterr);
+	if (!r && k->child) {
+		struct session_child *c = k->child;
+		k->child = NULL; /* freed in any case */
+		r = session_adopt(cli->session, c, &k->proc, reterr);
+	} else if (!r) {
+		r = session_attach(cli->session, k->pid, &k->proc, reterr);
+	}
 	if (r)
 		return r;
 	cli->targets[0].proc = k->proc;
@@ -107,8 +114,8 @@ void keeper_reset(struct keeper *k)
 	probe_table_destroy(k->table);
 	k->table = NULL;
 	keeper_image_reset(k);
-	free(k->site_ids);
-	k->site_ids = NULL;
+	free(k->sites);
+	k->sites = NULL;
 	k->site_cnt = 0;
 	k->attached = false;
 }
@@ -157,24 +164,28 @@ static void handle(struct keeper *k, enum session_event ev, uint32_t proc)
 {
 	uint32_t sites;
 	struct err e;
-	if (ev == SESSION_EXITED || ev == SESSION_EXECED)
-		k->ends = true;
+	k->ends |= ev == SESSION_EXITED || (ev == SESSION_EXECED && !k->is_parent);
+	if (ev == SESSION_EXECED && k->is_parent) {
+		cli_error("pid %d runs another program now; its tracepoints are gone", (int)k->pid);
+		k->was_execed = true;
+	}
 	if (ev != SESSION_MODULES)
 		return;
 	if (session_arm(k->cli.session, NULL, 0, NULL, NULL, &sites, &e) || session_modules_done(k->cli.session, proc, &e))
 		cli_error("%s", e.msg);
 }
 
-static void wait_attached(struct keeper *k)
+enum session_event keeper_step(struct keeper *k, int *ret_status)
 {
 	uint32_t proc;
-	int status;
-	enum session_event ev = session_wait(k->cli.session, WAIT_NS, &proc, &status);
-	handle(k, ev, proc);
+	enum session_event ev = session_wait(k->cli.session, WAIT_NS, &proc, ret_status);
+	if (ev != SESSION_MODULES || !k->is_parent)
+		handle(k, ev, proc);
 	keeper_drain(k, false);
+	return ev;
 }
 
-static void end(struct keeper *k)
+void keeper_end(struct keeper *k)
 {
 	struct err e;
 	if (k->attached) {
@@ -195,9 +206,10 @@ static void end(struct keeper *k)
 static void live(struct keeper *k)
 {
 	struct obj_proc_info info;
+	int status;
 	while (!k->ends && !cli_loop_interrupted()) {
 		if (k->attached)
-			wait_attached(k);
+			keeper_step(k, &status);
 		else
 			usleep(WAIT_NS / 1000); /* a knock ends it */
 		k->ends |= !k->attached && obj_proc_info(k->pid, &info, NULL);
@@ -206,15 +218,32 @@ static void live(struct keeper *k)
 		if (k->ends || cli_loop_interrupted())
 			keeper_unlink(k->pid);
 	}
-	end(k);
+	keeper_end(k);
 }
 
 /* ---- its beginning ---- */
 
-static int init(struct keeper *k, pid_t pid)
+int keeper_gather_messages(void)
+{
+	int said = memfd_create("dyntrace-keeper", MFD_CLOEXEC);
+	int r = said < 0 || dup2(said, STDERR_FILENO) < 0 ? -errno : 0;
+	if (said >= 0)
+		close(said);
+	return r;
+}
+
+void keeper_relay(struct keeper *k)
+{
+	char *text = k->said_fd >= 0 ? keeper_take_messages() : NULL;
+	if (text && *text && write(k->said_fd, text, strlen(text)) < 0)
+		k->said_fd = -1;
+	free(text);
+}
+
+int keeper_init(struct keeper *k, pid_t pid)
 {
 	struct cli *cli = &k->cli;
-	*k = (struct keeper){ .pid = pid, .listener = -1, .next_id = FIRST_ID };
+	*k = (struct keeper){ .pid = pid, .listener = -1, .said_fd = -1, .next_id = FIRST_ID };
 	k->host = (struct tracer_host){ .pid = pid, .pidfd = (int)syscall(SYS_pidfd_open, pid, 0), .direct = direct, .read_symbol = keeper_lib_read };
 	cli_options_init(&cli->args.opts);
 	cli->args.opts.quiet = 1;
@@ -230,7 +259,7 @@ static int init(struct keeper *k, pid_t pid)
 	return 0;
 }
 
-static void deinit(struct keeper *k)
+void keeper_deinit(struct keeper *k)
 {
 	struct cli *cli = &k->cli;
 	if (k->listener >= 0)
@@ -242,7 +271,7 @@ static void deinit(struct keeper *k)
 	cli_args_deinit(&cli->args);
 }
 
-static void catch_knocks(int fd)
+void keeper_catch_knocks(int fd)
 {
 	struct sigaction sa = { .sa_handler = on_knock };
 	sigaction(SIGIO, &sa, NULL);
@@ -253,9 +282,9 @@ static void catch_knocks(int fd)
 /* No terminal, no files but these three: the last one gathers what is to be said. */
 static int leave_terminal(int keep_a, int keep_b)
 {
-	int null = open("/dev/null", O_RDWR), said = memfd_create("dyntrace-keeper", 0);
+	int null = open("/dev/null", O_RDWR);
 	setsid();
-	if (null < 0 || said < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(said, 2) < 0 || chdir("/"))
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || keeper_gather_messages() || chdir("/"))
 		return -errno;
 	for (int fd = 3; fd < 1024; fd++)
 		if (fd != keep_a && fd != keep_b)
@@ -282,14 +311,14 @@ static void run(pid_t pid, int tell_fd)
 {
 	struct keeper k;
 	struct err e = { .msg = "out of memory" };
-	int r = init(&k, pid);
+	int r = keeper_init(&k, pid);
 	r = r ? r : (k.listener = keeper_listen(pid, &e)) < 0 ? k.listener : 0;
 	r = r ? r : leave_terminal(tell_fd, k.listener);
 	if (r == 0 && k.host.pidfd >= 0)
 		k.host.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (!r) {
 		prctl(PR_SET_NAME, "dyntrace-keeper");
-		catch_knocks(k.listener);
+		keeper_catch_knocks(k.listener);
 		cli_loop_signals();
 		signal(SIGHUP, SIG_IGN);
 		r = keeper_attach(&k, &e);
@@ -299,7 +328,7 @@ static void run(pid_t pid, int tell_fd)
 	tell(tell_fd, r, &e);
 	if (!r)
 		live(&k);
-	deinit(&k);
+	keeper_deinit(&k);
 	_exit(CLI_OK);
 }
 

@@ -86,14 +86,14 @@ static int learn_sites(struct keeper *k, struct keeper_point *pt, struct err *re
 {
 	const struct wire_shm *shm = session_shm(k->cli.session);
 	const struct wire_site *sites = (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
-	uint32_t *v = realloc(k->site_ids, (shm->site_cnt + 1ul) * sizeof(*v));
+	struct keeper_site *v = realloc(k->sites, (shm->site_cnt + 1ul) * sizeof(*v));
 	if (!v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	k->site_ids = v;
+	k->sites = v;
 	for (; k->site_cnt < shm->site_cnt; k->site_cnt++) {
 		const struct wire_site *s = &sites[k->site_cnt];
 		bool ours = s->kind != WIRE_SITE_HOOK && s->kind != WIRE_SITE_GUARD && s->kind != WIRE_SITE_TOOL;
-		v[k->site_cnt] = ours ? s->probe_id : 0;
+		v[k->site_cnt] = (struct keeper_site){ ours ? s->probe_id : 0, s->kind == WIRE_SITE_RETURN ? s->func_addr : s->addr };
 		if (ours && pt && (s->probe_id & ~1u) == pt->tp.id)
 			pt->tp.at[at_of(pt, s->probe_id)].place_cnt++;
 	}
@@ -140,11 +140,12 @@ int keeper_arm(struct keeper *k, struct keeper_point *pt, bool with, struct err 
 int keeper_event(void *arg, const struct consume_event *ev, struct err *reterr)
 {
 	struct keeper *k = arg;
-	uint32_t id = ev->site < k->site_cnt ? k->site_ids[ev->site] : 0;
+	uint32_t id = ev->site < k->site_cnt ? k->sites[ev->site].id : 0;
 	struct keeper_point *pt = id ? point_by_id(k, id) : NULL;
 	if (!pt || ev->clause >= k->cli.prog.plan.clause_cnt)
 		return 0; /* of one that went */
-	struct tracer_event e = { .ev = ev, .at = at_of(pt, id), .clause = &k->cli.prog.plan.clauses[ev->clause] };
+	struct tracer_event e = { .ev = ev, .at = at_of(pt, id), .clause = &k->cli.prog.plan.clauses[ev->clause],
+				  .addr = k->sites[ev->site].addr };
 	if (pt->tp.at[e.at].clause != ev->clause)
 		return 0;
 	pt->faults += ev->fault != 0;

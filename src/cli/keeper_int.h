@@ -76,12 +76,40 @@ struct keeper {
 	struct tracer_host host;
 	struct keeper_point **points; /* by id */
 	uint32_t point_cnt, next_id, next_nr;
-	uint32_t *site_ids;          /* [site] D's id of it */
+	struct keeper_site {
+		uint32_t id;         /* D's id of it */
+		uint64_t addr;
+	} *sites;
 	uint32_t site_cnt;
+	/* In the foreground: the program is a child, and what is said goes to standard error at once. */
+	struct session_child *child;
+	bool is_parent, was_execed;
+	int said_fd;                 /* that; -1: it waits for the next request */
+	int status;                  /* of the child: as of waitpid() */
 };
 
 /* keeper.c: forks one for @pid, unless there is one. 0, or an error. */
 int keeper_start(pid_t pid, struct err *reterr);
+/* run.c: starts @argv with tracepoints (words of add, without a process), keeps it until it ends. The command's status, or an
+ * error's after a message. @preload: libraries of tracers, each once; NULL-terminated. */
+struct keeper_wish {
+	int argc;
+	char *argv[8];
+};
+int keeper_run(char *const argv[], const struct keeper_wish *, uint32_t wish_cnt, const char *const *preload);
+int run_main(int argc, char **argv);     /* dyntrace-run */
+int trace_main(int argc, char **argv);   /* dyntrace trace */
+int event_main(int argc, char **argv);   /* dyntrace enable-event */
+
+int keeper_init(struct keeper *, pid_t pid);
+void keeper_deinit(struct keeper *);
+void keeper_end(struct keeper *); /* detaches, frees its points */
+enum session_event keeper_step(struct keeper *, int *ret_status); /* waits a little, does what came */
+void keeper_relay(struct keeper *); /* what was said meanwhile, to said_fd */
+/* Standard error becomes memory, of which requests and keeper_relay() take what was said. */
+int keeper_gather_messages(void);
+char *keeper_take_messages(void);
+void keeper_catch_knocks(int fd);     /* of the listener: they end a wait */
 /* Attaches to the process, if it is not yet (again after all was disarmed). */
 int keeper_attach(struct keeper *, struct err *reterr);
 /* The process is as it was; what tracers gathered goes to @out, and the keeper's life ends. */

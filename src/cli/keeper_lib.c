@@ -77,8 +77,10 @@ int keeper_lib_load(struct keeper *k, struct keeper_point *pt, struct err *reter
 	if (!t->library)
 		return 0;
 	int r = check_places(pt, reterr);
-	r = r || module_named(k, t->library) ? r : keeper_lib_path(t->library, path, sizeof(path), reterr);
-	r = r ? r : session_load(k->cli.session, k->proc, module_named(k, t->library) ? t->library : path, reterr);
+	/* One that came with the program is soon ready. */
+	bool came = k->is_parent && module_named(k, t->library);
+	r = r || came ? r : keeper_lib_path(t->library, path, sizeof(path), reterr);
+	r = r || came ? r : session_load(k->cli.session, k->proc, path, reterr);
 	struct obj_module *m = r ? NULL : module_named(k, t->library);
 	if (!r && (!m || obj_module_find(session_obj(k->cli.session, k->proc), m, t->hook, &pt->hook, &bytes)))
 		r = err_setf(reterr, -EINVAL, "%s is of another version than this program: install both", t->library);

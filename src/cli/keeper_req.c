@@ -66,7 +66,7 @@ static int perform(struct keeper *k, const struct request *rq, FILE *out, struct
 }
 
 /* What was said on standard error since the last request. */
-static char *take_messages(void)
+char *keeper_take_messages(void)
 {
 	fflush(stderr);
 	off_t n = lseek(STDERR_FILENO, 0, SEEK_END);
@@ -93,13 +93,14 @@ static void serve(struct keeper *k, struct request *rq)
 	FILE *out = open_memstream(&text, &bytes);
 	if (!out)
 		return;
+	keeper_relay(k);
 	if (chdir(rq->cwd))
 		cli_error("cannot go to %s: %s", rq->cwd, strerror(errno));
 	int r = perform(k, rq, out, &e);
 	if (r < 0)
 		cli_error("%s", e.msg);
 	fclose(out);
-	said = take_messages();
+	said = keeper_take_messages();
 	answer(rq, r < 0 ? CLI_ERROR : CLI_OK, text, bytes, said);
 	free(said);
 	free(text);

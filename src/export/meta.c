@@ -99,7 +99,10 @@ void ctf_meta_head(FILE *fp, const uint8_t uuid[16], const struct export_writer_
 void ctf_meta_class(FILE *fp, const struct export_class *c, uint32_t id)
 {
 	char name[2048];
-	snprintf(name, sizeof(name), "%s:%s:%s:%s", c->prov, c->mod, c->func, c->name);
+	if (!*c->prov && !*c->mod && !*c->func)
+		snprintf(name, sizeof(name), "%s", c->name);
+	else
+		snprintf(name, sizeof(name), "%s:%s:%s:%s", c->prov, c->mod, c->func, c->name);
 	fputs("event {\n\tname = ", fp);
 	put_quoted(fp, name);
 	fprintf(fp, ";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n", id);

@@ -23,6 +23,9 @@ struct table {
 };
 struct quiet {
 	struct target *t;
+	struct obj_proc *obj;  /* of the process behind @inj: @t's, or a forked child's */
+	struct inject *inj;
+	bool locks;            /* matter; else only whether our code is there */
 	struct table *tables;
 	uint32_t table_cnt;
 };
@@ -56,8 +59,8 @@ static const struct table *table_of(struct quiet *q, uint64_t pc, struct obj_mod
 	for (uint32_t i = 0; i < q->table_cnt; i++)
 		if (pc >= q->tables[i].start && pc < q->tables[i].end)
 			return &q->tables[i];
-	for (uint32_t i = 0; i < obj_map_cnt(q->t->obj); i++) {
-		const struct obj_map *m = obj_map_at(q->t->obj, i);
+	for (uint32_t i = 0; i < obj_map_cnt(q->obj); i++) {
+		const struct obj_map *m = obj_map_at(q->obj, i);
 		if (pc < m->start || pc >= m->end)
 			continue;
 		struct table *more = realloc(q->tables, (q->table_cnt + 1ul) * sizeof(*more));
@@ -66,7 +69,7 @@ static const struct table *table_of(struct quiet *q, uint64_t pc, struct obj_mod
 		q->tables = more;
 		struct table *tb = &more[q->table_cnt];
 		*tb = (struct table){ .start = m->start, .end = m->end };
-		if (obj_unwind_rows(q->t->obj, mod, m->start, m->end, &tb->rows, &tb->cnt, NULL))
+		if (obj_unwind_rows(q->obj, mod, m->start, m->end, &tb->rows, &tb->cnt, NULL))
 			return NULL;
 		q->table_cnt++;
 		return tb;
@@ -89,7 +92,7 @@ static const struct wire_unw_row *row_at(const struct table *tb, uint64_t pc)
 
 static bool word(struct quiet *q, uint64_t addr, uint64_t *ret)
 {
-	return !target_read(q->t, addr, ret, sizeof(*ret));
+	return !inject_read(q->inj, addr, ret, sizeof(*ret), NULL);
 }
 
 static bool cfa_of(struct quiet *q, const struct wire_unw_row *row, const struct frame *f, uint64_t *ret)
@@ -126,11 +129,11 @@ static enum verdict judge(struct quiet *q, uint64_t pc, const struct obj_module 
 {
 	const struct obj_sym *sym = NULL;
 	struct obj_module *m;
-	if (!mod || mod->is_loader || arena_has(q->t, pc))
+	if (!mod || arena_has(q->t, pc) || (q->locks && mod->is_loader))
 		return HOLDS;
-	if (mod->is_vdso)
+	if (mod->is_vdso || !q->locks)
 		return CLEAR;
-	if (obj_symbolize(q->t->obj, pc, &sym, &m))
+	if (obj_symbolize(q->obj, pc, &sym, &m))
 		return is_libc(mod) ? UNKNOWN : CLEAR;
 	return has_lock(sym->name) ? HOLDS : CLEAR;
 }
@@ -140,7 +143,7 @@ static bool walk(struct quiet *q, struct frame f)
 	bool doubt = false; /* a nameless frame of the libc is below */
 	for (uint32_t i = 0; i < FRAMES_MAX; i++) {
 		uint64_t pc = f.pc - (i != 0);
-		struct obj_module *mod = obj_module_by_addr(q->t->obj, pc);
+		struct obj_module *mod = obj_module_by_addr(q->obj, pc);
 		enum verdict v = judge(q, pc, mod);
 		if (v == HOLDS || (doubt && v != UNKNOWN && !is_libc(mod)))
 			return false;
@@ -167,9 +170,24 @@ static bool has_room(const struct target *t, uint64_t sp)
 	return false;
 }
 
+static void deinit(struct quiet *q)
+{
+	for (uint32_t i = 0; i < q->table_cnt; i++)
+		free(q->tables[i].rows);
+	free(q->tables);
+}
+
+bool quiet_has_none_of_ours(struct target *t, struct obj_proc *obj, struct inject *inj, const struct user_regs_struct *r)
+{
+	struct quiet q = { .t = t, .obj = obj, .inj = inj };
+	bool clear = walk(&q, (struct frame){ r->rip, r->rsp, r->rbp, r->rbx });
+	deinit(&q);
+	return clear;
+}
+
 int quiet_thread(struct target *t, bool patient)
 {
-	struct quiet q = { .t = t };
+	struct quiet q = { .t = t, .obj = t->obj, .inj = t->inj, .locks = true };
 	int found = -1;
 	for (uint32_t i = 0; i < inject_thread_cnt(t->inj) && found < 0; i++) {
 		struct user_regs_struct r;
@@ -180,8 +198,6 @@ int quiet_thread(struct target *t, bool patient)
 		if (!(timed && patient) && walk(&q, (struct frame){ r.rip, r.rsp, r.rbp, r.rbx }))
 			found = (int)i;
 	}
-	for (uint32_t i = 0; i < q.table_cnt; i++)
-		free(q.tables[i].rows);
-	free(q.tables);
+	deinit(&q);
 	return found;
 }

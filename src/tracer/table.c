@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const struct tracer *const table[] = { &tracer_log, &tracer_count, &tracer_hist, &tracer_d, &tracer_lttng, &tracer_none };
+static const struct tracer *const table[] = { &tracer_log, &tracer_count, &tracer_hist, &tracer_d, &tracer_ctf, &tracer_lttng, &tracer_none };
 
 const struct tracer *tracer_nth(uint32_t i)
 {

@@ -40,6 +40,7 @@ struct tracer_host {
 	struct consume *consume;
 	const struct plan *plan;     /* of all clauses; grows, but what is in it stays as it is */
 	const struct ir_image *image;
+	struct obj_proc *obj;
 	int64_t real_offset_ns;      /* CLOCK_REALTIME less CLOCK_MONOTONIC */
 	/* Where the consumer prints what the plan says (CONSUME_PERFORM), from now on. */
 	void (*direct)(struct tracer_host *, FILE *out);
@@ -62,6 +63,7 @@ struct tracer_event {
 	const struct consume_event *ev;
 	enum tracer_at at;
 	const struct plan_clause *clause;
+	uint64_t addr; /* of the place; at a return, of the function */
 };
 
 struct tracer {

@@ -67,6 +67,8 @@ __asm__(
 	".globl dyntrace_lttng_hit\n"
 	".type dyntrace_lttng_hit, @function\n"
 	"dyntrace_lttng_hit:\n"
+	"	cmpl $0, lttng_hit_mask(%rip)\n" /* the constructor has not run yet */
+	"	je 1f\n"
 	"	push %rbp\n"
 	"	mov %rsp, %rbp\n"
 	"	push %rcx\n"
@@ -108,20 +110,21 @@ __asm__(
 	"	pop %rdx\n"
 	"	pop %rcx\n"
 	"	pop %rbp\n"
-	"	ret\n"
+	"1:	ret\n"
 	".size dyntrace_lttng_hit, . - dyntrace_lttng_hit\n");
 
 __attribute__((constructor)) static void begin(void)
 {
 	uint32_t a, b, c, d, end = XSAVE_HEAD;
 	__cpuid_count(0xd, 0, a, b, c, d);
-	lttng_hit_mask = a & XSTATES;
+	uint32_t mask = a & XSTATES;
 	for (unsigned i = 2; i < 8; i++) {
-		if (!(lttng_hit_mask >> i & 1))
+		if (!(mask >> i & 1))
 			continue;
 		__cpuid_count(0xd, i, a, b, c, d);
 		end = a + b > end ? a + b : end;
 	}
 	lttng_hit_bytes = end;
+	__atomic_store_n(&lttng_hit_mask, mask, __ATOMIC_RELEASE);
 	__atomic_store_n(&dyntrace_library_ready, 1, __ATOMIC_RELEASE);
 }
