@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPT_PID = 256, OPT_PROBE, OPT_FUNCTION, OPT_HELP };
+enum { OPT_PID = 256, OPT_PROBE, OPT_FUNCTION, OPT_CHANNEL, OPT_HELP };
 
 struct event {
 	char *name;
@@ -74,7 +74,8 @@ static int run_lttng(const char *const argv[])
 	int status = -1;
 	pid_t pid = fork();
 	if (!pid) {
-		if (dup2(STDERR_FILENO, STDOUT_FILENO) >= 0)
+		/* What went well is for us to say. */
+		if (freopen("/dev/null", "w", stdout))
 			execvp(argv[0], (char *const *)argv);
 		_exit(127);
 	}
@@ -84,13 +85,14 @@ static int run_lttng(const char *const argv[])
 }
 
 /* Events of that name, of the kinds that it can have. */
-static int record_in(const char *session, const struct event *e)
+static int record_in(const char *session, const char *channel, const struct event *e)
 {
 	static const char *const kinds[] = { "dyntrace_lttng:tracepoint_hit", "dyntrace_lttng:function_entry", "dyntrace_lttng:function_exit" };
 	char *filter = NULL;
 	int rc = asprintf(&filter, "name == \"%s\"", e->name) < 0 ? -1 : 0;
 	for (int i = e->function; i < (e->function ? 3 : 1) && !rc; i++) {
-		const char *const argv[] = { "lttng", "-q", "enable-event", "-u", kinds[i], "-s", session, "--filter", filter, NULL };
+		const char *const argv[] = { "lttng", "enable-event", "-u", kinds[i], "-s", session, "--filter", filter,
+					     channel ? "-c" : NULL, channel, NULL };
 		rc = run_lttng(argv);
 	}
 	free(filter);
@@ -103,11 +105,12 @@ static int record_in(const char *session, const struct event *e)
 
 static void usage_event(FILE *fp)
 {
-	fprintf(fp, "Usage: %s enable-event NAME -u --pid PID (--probe | --function) PLACE\n\n"
+	fprintf(fp, "Usage: %s enable-event NAME -u --pid PID (--probe | --function) PLACE [-c CHANNEL]\n\n"
 		"\tRecords events NAME of a process that runs: in the current session of LTTng, or else in a CTF trace of its own,\n"
 		"\tuntil `rm PID:NAME` or `detach PID`.\n\n"
 		"\t--probe     when PLACE is reached\n"
 		"\t--function  when the function at PLACE is entered and left\n"
+		"\t-c, --channel  of LTTng's session, where that has one of its own\n"
 		"\tPLACE: ADDRESS, SYMBOL or SYMBOL+OFFSET; numbers are octal (017), decimal or hexadecimal (0x1f)\n", cli_name);
 }
 
@@ -120,10 +123,11 @@ static bool name_ok(const char *name)
 static const struct option longopts[] = {
 	{ "pid", required_argument, NULL, OPT_PID }, { "probe", required_argument, NULL, OPT_PROBE },
 	{ "function", required_argument, NULL, OPT_FUNCTION }, { "userspace", no_argument, NULL, 'u' },
-	{ "output", required_argument, NULL, 'o' }, { "help", no_argument, NULL, OPT_HELP }, { 0 },
+	{ "output", required_argument, NULL, 'o' },
+	{ "channel", required_argument, NULL, OPT_CHANNEL }, { "help", no_argument, NULL, OPT_HELP }, { 0 },
 };
 
-static int enable(pid_t pid, const struct event *e)
+static int enable(pid_t pid, const char *channel, const struct event *e)
 {
 	char session[256], *out = NULL, *said = NULL;
 	struct err err;
@@ -136,6 +140,8 @@ static int enable(pid_t pid, const struct event *e)
 	words[n++] = e->name;
 	words[n++] = e->place;
 	words[n++] = *session ? "lttng" : "ctf";
+	if (*session && record_in(session, channel, e))
+		return CLI_ERROR;
 	int rc = keeper_start(pid, &err);
 	rc = rc ? rc : keeper_ask(pid, n, words, &out, &said, &err);
 	if (rc < 0)
@@ -146,28 +152,28 @@ static int enable(pid_t pid, const struct event *e)
 	free(said);
 	if (rc)
 		return CLI_ERROR;
-	if (*session) {
-		rc = record_in(session, e);
-		if (!rc)
-			printf("event %s enabled in LTTng session %s\n", e->name, session);
-		return rc;
-	}
-	printf("event %s enabled; %s list-tracepoints %d names its trace\n", e->name, cli_name, (int)pid);
+	if (*session)
+		printf("event %s enabled in LTTng session %s\n", e->name, session);
+	else
+		printf("event %s enabled; %s list-tracepoints %d names its trace\n", e->name, cli_name, (int)pid);
 	return CLI_OK;
 }
 
 int event_main(int argc, char **argv)
 {
 	struct event e = { 0 };
+	const char *channel = NULL;
 	bool user = false;
 	pid_t pid = 0;
-	for (int opt; (opt = getopt_long(argc, argv, "up:", longopts, NULL)) != -1;) {
+	for (int opt; (opt = getopt_long(argc, argv, "uc:p:", longopts, NULL)) != -1;) {
 		if (opt == 'u') {
 			user = true;
 		} else if (opt == OPT_PID || opt == 'p') {
 			pid = procs_one(optarg, strlen(optarg));
 			if (!pid)
 				return CLI_ERROR;
+		} else if (opt == 'c' || opt == OPT_CHANNEL) {
+			channel = optarg;
 		} else if (opt == OPT_PROBE || opt == OPT_FUNCTION) {
 			e.place = optarg;
 			e.function = opt == OPT_FUNCTION;
@@ -185,7 +191,7 @@ int event_main(int argc, char **argv)
 		cli_error("'%s' is no name of an event: letters, digits, _, - and . only", e.name);
 		return CLI_USAGE;
 	}
-	return enable(pid, &e);
+	return enable(pid, channel, &e);
 }
 
 /* ---- trace ---- */
@@ -199,6 +205,7 @@ static void usage_trace(FILE *fp)
 		"\tthe status is the command's.\n\n"
 		"\t-c  the command with its arguments\n"
 		"\t-o  the folder of the trace\n"
+		"\t--channel  of LTTng's session, where that has one of its own\n"
 		"\t--probe, --function  as in enable-event; the event has the place's name\n", cli_name);
 }
 
@@ -254,7 +261,7 @@ static char *usual_dir(void)
 	return strdup(name);
 }
 
-static int run(const char *command, struct event *v, uint32_t cnt, const char *out)
+static int run(const char *command, struct event *v, uint32_t cnt, const char *out, const char *channel)
 {
 	static const char *const libs[] = { "libdyntrace-lttng.so", NULL };
 	struct keeper_wish *w = calloc(cnt + 1ul, sizeof(*w));
@@ -265,13 +272,15 @@ static int run(const char *command, struct event *v, uint32_t cnt, const char *o
 	bool lttng = !dir;
 	int rc = w ? make_wishes(v, cnt, lttng ? "lttng" : "ctf", dir, w) : CLI_ERROR;
 	for (uint32_t i = 0; i < cnt && lttng && !rc; i++)
-		rc = record_in(session, &v[i]);
+		rc = record_in(session, channel, &v[i]);
 	if (!words || !words[0]) {
 		cli_error(words ? "-c needs a command" : "-c %s: a quote is not closed", command);
 		rc = CLI_ERROR;
 	}
 	if (!rc)
 		rc = keeper_run(words, w, cnt, lttng && cnt ? libs : NULL);
+	if (dir && cnt && !access(dir, F_OK))
+		cli_hint("%s", dir);
 	cli_args_split_free(words);
 	for (uint32_t i = 0; i < cnt; i++)
 		free(v[i].name);
@@ -282,7 +291,7 @@ static int run(const char *command, struct event *v, uint32_t cnt, const char *o
 
 int trace_main(int argc, char **argv)
 {
-	const char *command = NULL, *out = NULL;
+	const char *command = NULL, *out = NULL, *channel = NULL;
 	struct event v[EVENTS_MAX];
 	uint32_t cnt = 0;
 	for (int opt; (opt = getopt_long(argc, argv, "c:o:u", longopts, NULL)) != -1;) {
@@ -290,6 +299,8 @@ int trace_main(int argc, char **argv)
 			command = optarg;
 		} else if (opt == 'o') {
 			out = optarg;
+		} else if (opt == OPT_CHANNEL) {
+			channel = optarg;
 		} else if ((opt == OPT_PROBE || opt == OPT_FUNCTION) && cnt < EVENTS_MAX) {
 			v[cnt++] = (struct event){ .place = optarg, .function = opt == OPT_FUNCTION };
 		} else if (opt != 'u') {
@@ -301,5 +312,5 @@ int trace_main(int argc, char **argv)
 		usage_trace(stderr);
 		return CLI_USAGE;
 	}
-	return run(command, v, cnt, out);
+	return run(command, v, cnt, out, channel);
 }

@@ -310,7 +310,7 @@ int keeper_add(struct keeper *k, int argc, char **argv, FILE *out, struct err *r
 	if (r) {
 		k->next_nr -= !rq.name;
 		end_point(pt);
-		if (!k->point_cnt)
+		if (!k->point_cnt && !k->is_parent)
 			keeper_reset(k);
 		return r;
 	}
@@ -339,7 +339,7 @@ int keeper_remove(struct keeper *k, const char *name, FILE *out, struct err *ret
 		i++;
 	memmove(k->points + i, k->points + i + 1, (--k->point_cnt - i) * sizeof(*k->points));
 	end_point(pt);
-	if (!k->point_cnt)
+	if (!k->point_cnt && !k->is_parent)
 		keeper_reset(k);
 	return 0;
 }

@@ -164,7 +164,8 @@ static void live(struct run *r)
 	keeper_unlink(k->pid);
 	if (k->attached)
 		keeper_drain(k, true);
-	show_all(k);
+	if (!r->wish_cnt)
+		show_all(k);
 	keeper_end(k);
 	keeper_relay(k);
 	if (!over)
