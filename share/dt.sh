@@ -147,9 +147,9 @@ trace.trace_pids()
 	while [ -e "$name" ]; do
 		name=${name%.*}.$RANDOM
 	done
-	log=$(mktemp "${TMPDIR:-/tmp}/dt.XXXXXX") || return 1
+	log=$(mktemp "$name.XXXXXX") || return 1
 	echo "Creating new trace file: '$name'."
-	_dt_dyntrace record -p "$pids" -d "$seconds" -g -o "$name" "${probes[@]}" < /dev/null > /dev/null 2> "$log" &
+	"${DYNTRACE:-dyntrace}" record -p "$pids" -d "$seconds" -g -o "$name" "${probes[@]}" < /dev/null > /dev/null 2> "$log" &
 	recorder=$!
 	# What is done from now on is to be in the trace: wait until all is in place.
 	while [ ! -e "$name/dyntrace/ready" ]; do
@@ -160,12 +160,15 @@ trace.trace_pids()
 			_dt_error "nothing is traced." || return 1
 		fi
 		if [ $((waited += 1)) -gt 1200 ]; then
+			kill "$recorder" || true
+			cat "$log" >&2
 			rm -f -- "$log"
 			_dt_error "the trace does not start." || return 1
 		fi
 		sleep 0.05
 	done
-	rm -f -- "$log"
+	# What goes wrong later (a full disk) trace.dump_trace says.
+	mv -- "$log" "$name/dyntrace/log"
 	echo "Do your normal operations on PIDs $pids in order to trace them."
 }
 
@@ -175,7 +178,10 @@ trace.dump_trace()
 	if [ $# -lt 1 ]; then
 		_dt_error "a trace is necessary as the first argument." || return 1
 	fi
-	_dt_dyntrace dump --follow "$1"
+	_dt_dyntrace dump --follow "$1" || return 1
+	if [ -r "$1/dyntrace/log" ]; then
+		sed '/: [0-9]* events, [0-9]* lost$/d' "$1/dyntrace/log" >&2
+	fi
 }
 
 trace.del_dyn_probes()

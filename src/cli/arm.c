@@ -68,7 +68,7 @@ int cli_arm_new(struct cli *cli)
 	if (rc < 0 && cli_should_restart(cli))
 		return CLI_ERROR;
 	if (rc < 0) {
-		cli_error("could not enable tracing: %s", e.msg);
+		cli_kernel_refused(cli, e.msg);
 		return CLI_ERROR;
 	}
 	if (!cli->args.verbose)

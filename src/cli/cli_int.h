@@ -70,11 +70,13 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	bool script;      /* a ready one, as a verb */
 	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;
 };
 /* CLI_OK, or the exit status after a message. */
 int cli_args_parse(struct cli_args *, int argc, char **argv);
+int cli_args_option(struct cli_args *, int opt, const char *arg); /* one of them, by its letter */
 void cli_args_deinit(struct cli_args *);
 /* Words of a -c command: blanks separate, quotes and backslashes hold together. NULL: out of memory. */
 char **cli_args_split(const char *command);
@@ -87,6 +89,8 @@ extern const char *cli_name; /* as the program was called */
 void cli_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* The same, for what dtrace does not say: its tests compare all of stderr. */
 void cli_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Called by that name: what is right for its scripts, where it would bother others. */
+bool cli_is_dtrace(void);
 /* The tests of dtrace leave out columns that differ between runs. */
 bool cli_testing(void);
 
@@ -146,7 +150,13 @@ struct cli {
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
-	uint64_t last_drain_ns, next_drain_ns, next_status_ns;
+#define CLI_FAULTS 64
+	uint64_t faults[CLI_FAULTS]; /* statements whose fault was shown in its line */
+	uint32_t fault_cnt;
+	uint64_t last_drain_ns, next_drain_ns, next_status_ns, next_clean_ns, next_aggs_ns;
+#define CLI_BUFFER_CNT 4
+	struct { uint64_t asked, has; } buffers[CLI_BUFFER_CNT];
+	bool exit_is_due; /* with -x switchrate: exit() was called, and it was time to see it */
 	int status;
 };
 
@@ -162,6 +172,7 @@ bool cli_libs_provides(const char *class, const char *name); /* #pragma D depend
 int cli_compile(struct cli *);
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr);
 void cli_consume_opts(struct cli *, struct consume_opts *);
+enum consume_bufpolicy cli_bufpolicy(const struct cli *);
 /* A message about source @src, at @line (0: none), with its tag if wanted. */
 void cli_source_error(const struct cli *, uint32_t src, const char *tag, uint32_t line, const char *msg);
 
@@ -180,6 +191,8 @@ bool cli_targets_changed(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
+/* -x evaltime, of commands that only the kernel's probes are about: dtrace begins behind the loader. */
+bool cli_from_entry(const struct cli *);
 /* A followed process runs another program. */
 int cli_targets_started(struct cli *, uint32_t proc);
 int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a target of the session's */
@@ -207,6 +220,12 @@ struct obj_proc *cli_symbols(void *arg, uint32_t proc);
 uint32_t cli_proc_of(void *arg, uint32_t pid);
 /* arm.c */
 int cli_arm_new(struct cli *);
+/* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
+ * is at its least); then says so. CLI_ERROR after a message: it may not be lowered. */
+void cli_buffers_fit(struct cli *, struct session_opts *);
+bool cli_buffers_halve(struct session_opts *);
+void cli_buffers_note(struct cli *, struct session_opts *);
+int cli_buffers_tell(const struct cli *);
 /* fire.c: the tool's own probes */
 void cli_fire_named(struct cli *, const char *name, const uint64_t args[10]);
 void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);

@@ -77,6 +77,8 @@ int cli_set_option(void *arg, const char *name, const char *value, struct err *r
 	return rc;
 }
 
+#define DTRACE_TREGS 8
+
 static struct d_opts compiler_opts(struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
@@ -86,12 +88,15 @@ static struct d_opts compiler_opts(struct cli *cli)
 			.uid = getuid(), .gid = getgid(), .euid = geteuid(), .egid = getegid(), .sid = getsid(0),
 			.pgid = getpgrp(), .taskid = gettid(),
 		},
-		.strsize = (uint32_t)o->strsize, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
+		.strsize = (uint32_t)o->strsize, .dynvarsize = o->dynvarsize < UINT32_MAX ? (uint32_t)o->dynvarsize : 0,
+		.tregs = o->tregs || !cli_is_dtrace() ? (uint32_t)o->tregs : DTRACE_TREGS, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
 		.has_amin = o->amin >> 24, .amin = { (uint8_t)(o->amin >> 16), (uint8_t)(o->amin >> 8), (uint8_t)o->amin },
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
 		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
-		.this_least = cli->grows ? CLI_THIS_LEAST : 0, .stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
+		.maxframes = (uint32_t)o->maxframes,
+		.this_least = cli->grows ? CLI_THIS_LEAST : 0,
+		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
 	};
 }
 
@@ -197,17 +202,31 @@ static bool locale_is_utf8(void)
 	return v && (strcasestr(v, "utf-8") || strcasestr(v, "utf8"));
 }
 
+/* As dtrace has it: what is out of bounds is the default. */
+static uint32_t print_bytes(uint64_t v)
+{
+	return v && v <= 65536 ? (uint32_t)align_up(v, 8) : 8192;
+}
+
+/* Who says when buffers are switched has buffers that are, and counts them in the guide's way. */
+enum consume_bufpolicy cli_bufpolicy(const struct cli *cli)
+{
+	const struct cli_options *o = &cli->args.opts;
+	return o->bufpolicy ? (enum consume_bufpolicy)o->bufpolicy : o->switchrate ? CONSUME_SWITCH : CONSUME_ALL;
+}
+
 void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 {
 	const struct cli_options *o = &cli->args.opts;
 	*ret = (struct consume_opts){
 		.out = cli->out, .progname = cli_name, .quiet = o->quiet, .flowindent = o->flowindent,
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .dropdetail = o->dropdetail, .no_ids = cli_testing(), .demangle = o->demangle,
-		.printsize = (uint32_t)o->printsize, .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
+		.foldstacks = o->foldstacks,
+		.aggrate_ns = o->aggrate, .printsize = print_bytes(o->printsize), .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error,
 		.run_command = cli_commands_traced(cli) ? cli_command_run : NULL, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 		.agghist = o->agghist, .aggpack = o->aggpack, .aggzoom = o->aggzoom,
-		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = (enum consume_bufpolicy)o->bufpolicy, .bufsize = o->bufsize,
+		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = cli_bufpolicy(cli), .bufsize = o->bufsize,
 	};
 }

@@ -19,11 +19,11 @@ static int show_env(const struct ir_image *image, struct wire_shm *geometry, str
 	struct wire_layout_in in = { .thread_cnt = 1, .site_cap = 1, .dyn_bytes = 1 << 20, .unw_bytes = 1 << 20,
 				     .ring_bytes = 1 << 20, .agg_bytes = 1 << 20, .ctx_bytes = sizeof(struct rt_ctx) };
 	ir_image_layout(image, &in);
-	*env = (struct jit_env){ .geometry = geometry, .shm_addr = SHOW_SHM, .proc_idx = 1 };
+	*env = (struct jit_env){ .geometry = geometry, .aggs = image->aggs, .shm_addr = SHOW_SHM, .proc_idx = 1 };
 	for (uint32_t i = 0; i < IR_HELPER_CNT; i++)
 		env->helper_addr[i] = SHOW_AGENT + 16 * i;
 	uint64_t *fns[] = { &env->fn_thread_find, &env->fn_enter, &env->fn_leave, &env->fn_rec_open, &env->fn_rec_commit,
-			    &env->fn_fault, &env->fn_agg, &env->fn_env, &env->fn_site_args,
+			    &env->fn_fault, &env->fn_agg, &env->fn_agg_plain, &env->fn_env, &env->fn_site_args,
 			    &env->fn_child };
 	for (uint32_t i = 0; i < ARRAY_CNT(fns); i++)
 		*fns[i] = SHOW_AGENT + 16 * (IR_HELPER_CNT + i);

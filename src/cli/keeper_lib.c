@@ -58,10 +58,13 @@ static const char *why_not(const struct keeper_probe *p)
 	return NULL;
 }
 
-static int check_places(struct keeper_point *pt, struct err *reterr)
+static int check_places(struct keeper *k, struct keeper_point *pt, struct err *reterr)
 {
 	for (uint32_t i = 0; i < pt->probe_cnt; i++) {
+		const struct probe *p = &pt->probes[i].p;
 		const char *why = why_not(&pt->probes[i]);
+		if (!why && p->module && obj_module_is_go(session_obj(k->cli.session, k->proc), p->module))
+			why = "Go's stacks are too small for it";
 		if (why)
 			return err_setf(reterr, -EPERM, "tracer %s cannot be at %s`%s: %s", pt->tp.tracer->name, pt->probes[i].p.mod,
 					pt->probes[i].p.func, why);
@@ -76,7 +79,7 @@ int keeper_lib_load(struct keeper *k, struct keeper_point *pt, struct err *reter
 	uint64_t bytes;
 	if (!t->library)
 		return 0;
-	int r = check_places(pt, reterr);
+	int r = check_places(k, pt, reterr);
 	/* One that came with the program is soon ready. */
 	bool came = k->is_parent && module_named(k, t->library);
 	r = r || came ? r : keeper_lib_path(t->library, path, sizeof(path), reterr);

@@ -83,12 +83,6 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	}
 }
 
-/* There it is no error that a process ended. */
-static bool is_dtrace(void)
-{
-	return !strcmp(cli_name, "dtrace");
-}
-
 /* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
 static void exited(struct cli *cli, uint32_t proc, int status)
 {
@@ -101,7 +95,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && !t->followed && t->awaited && !watched && !cli->args.record && !is_dtrace())
+	if (t && !t->spawned && !t->followed && t->awaited && !watched && !cli->args.record && !cli_is_dtrace())
 		cli->status = CLI_ERROR;
 }
 
@@ -162,45 +156,110 @@ static int drain(struct cli *cli)
 	return CLI_OK;
 }
 
+/* exit() counts where it was called. With -x switchrate it counts when its record is due, as everything else does. */
+static bool told_to_exit(const struct cli *cli)
+{
+	if (cli->args.opts.switchrate)
+		return cli->exit_is_due;
+	return LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
+}
+
 static bool told_to_stop(const struct cli *cli)
 {
-	const struct wire_shm *shm = session_shm(cli->session);
-	return interrupts || LOAD_ACQUIRE(&shm->exiting) || consume_exited(cli->consume, NULL) ||
-	       consume_filled(cli->consume) ||
+	return interrupts || told_to_exit(cli) || consume_filled(cli->consume) ||
 	       (cli->args.command_cnt + cli->args.pid_cnt && !cli->live_cnt);
 }
 
-/* Records are read at a rate, and soon after a tick: what it prints or clears is due now. */
-static int drain_if_due(struct cli *cli, bool ticked)
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+#define SWITCH_NS 100000000 /* where nobody says how often, and nobody rings */
+
+static int drain_on_schedule(struct cli *cli, uint64_t now)
 {
 	const struct cli_options *o = &cli->args.opts;
-	uint64_t now = cli_now_ns();
-	if (now < cli->next_drain_ns && !(ticked && now >= cli->last_drain_ns + DRAIN_GAP_NS))
-		return CLI_OK;
-	int rc = drain(cli);
+	bool exiting = LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
+	cli->exit_is_due = exiting && cli->last_drain_ns;
 	cli->last_drain_ns = now;
-	cli->next_drain_ns = now + (o->switchrate > DRAIN_GAP_NS ? o->switchrate : DRAIN_GAP_NS);
+	int rc = drain(cli); /* may change the options */
+	cli->next_drain_ns = now + larger(o->switchrate ? o->switchrate : SWITCH_NS, DRAIN_GAP_NS);
+	return rc;
+}
+
+/* A speculation that has ended serves again once it was read. */
+static bool must_clean(const struct cli *cli, uint64_t now)
+{
+	return now >= cli->next_clean_ns && consume_spec_ending(cli->consume);
+}
+
+/* dtrace's bounds, and what it does where nobody says. */
+static uint64_t clean_gap(const struct cli *cli)
+{
+	uint64_t ns = cli->args.opts.cleanrate;
+	return ns ? smaller(larger(ns, 200000), 60000000000) : 1000000000 / 101;
+}
+
+/* Records are read at a rate; before it where a ring fills. Soon after a tick too, since what it prints or clears
+ * is due now, unless it was said when that is. */
+static int drain_if_due(struct cli *cli, bool ticked, bool rang)
+{
+	uint64_t now = cli_now_ns();
+	bool soon = rang || (ticked && !cli->args.opts.switchrate), cleans = must_clean(cli, now);
+	int rc = CLI_OK;
+	if (now >= cli->next_drain_ns) {
+		rc = drain_on_schedule(cli, now);
+	} else if (cleans || (soon && now >= cli->last_drain_ns + DRAIN_GAP_NS)) {
+		cli->last_drain_ns = now;
+		rc = drain(cli);
+	}
+	if (now >= cli->next_clean_ns)
+		cli->next_clean_ns = now + clean_gap(cli);
 	if (now >= cli->next_status_ns) {
 		if (cli->next_status_ns)
 			consume_report_drops(cli->consume);
-		cli->next_status_ns = now + o->statusrate;
+		cli->next_status_ns = now + larger(cli->args.opts.statusrate, DRAIN_GAP_NS);
 	}
 	return rc;
+}
+
+static bool reads_aggs(const struct cli *cli)
+{
+	return cli->args.opts.aggrate && session_shm(cli->session)->agg_max;
+}
+
+static void read_aggs_if_due(struct cli *cli)
+{
+	uint64_t now = cli_now_ns();
+	if (!reads_aggs(cli) || now < cli->next_aggs_ns)
+		return;
+	cli->next_aggs_ns = now + larger(cli->args.opts.aggrate, DRAIN_GAP_NS);
+	consume_aggs_read(cli->consume);
+}
+
+/* How long nothing is due but ticks. */
+static uint64_t idle_ns(const struct cli *cli)
+{
+	uint64_t now = cli_now_ns(), next = smaller(cli->next_drain_ns, cli->next_status_ns);
+	if (consume_speculates(cli->consume))
+		next = smaller(next, cli->next_clean_ns);
+	if (reads_aggs(cli))
+		next = smaller(next, cli->next_aggs_ns);
+	return next > now ? next - now : 0;
 }
 
 int cli_loop_run(struct cli *cli)
 {
 	uint64_t tick = cli_ticks_start(cli);
-	int rc = drain_if_due(cli, false);
+	int rc = drain_if_due(cli, false, false);
 	while (rc == CLI_OK && !told_to_stop(cli)) {
-		uint64_t now = cli_now_ns(), wait = cli->next_drain_ns > now ? cli->next_drain_ns - now : 0;
 		uint32_t proc = 0;
 		int status = 0;
 		bool ticked = false;
-		enum session_event ev = session_wait(cli->session, tick < wait ? tick : wait, &proc, &status);
+		enum session_event ev = session_wait(cli->session, smaller(tick, idle_ns(cli)), &proc, &status);
 		rc = cli_loop_handle(cli, ev, proc, status);
 		tick = cli_ticks_fire(cli, &ticked);
-		rc = rc ? rc : drain_if_due(cli, ticked || ev == SESSION_DATA);
+		read_aggs_if_due(cli);
+		rc = rc ? rc : drain_if_due(cli, ticked, ev == SESSION_DATA);
 	}
 	return rc;
 }

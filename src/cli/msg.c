@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *cli_name = "dyntrace";
 
@@ -32,3 +33,4 @@ void cli_hint(const char *fmt, ...)
 }
 
 bool cli_testing(void) { return getenv("_DTRACE_TESTING") != NULL; }
+bool cli_is_dtrace(void) { return !strcmp(cli_name, "dtrace"); }

@@ -2,6 +2,8 @@
 /* -x and #pragma D option: a table, and dtrace's way to write values. */
 #include "cli/cli_int.h"
 
+#include "base/near.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -153,7 +155,7 @@ static int set_one(struct cli_options *o, const struct opt *opt, const char *val
 		rc = cli_optvalue_check(opt->name, value, &word, reterr);
 	if (rc)
 		return rc;
-	if (!parse_value(opt, value, &v) || (!strcmp(opt->name, "strsize") && v < 4) ||
+	if (!parse_value(opt, value, &v) || (!strcmp(opt->name, "strsize") && v < 2) ||
 	    (opt->kind == OPT_CPP && !value && opt->dflt != 'H'))
 		return err_setf(reterr, -EINVAL, "Invalid value for specified option");
 	rc = check_when(opt, from, reterr);
@@ -166,12 +168,29 @@ static int set_one(struct cli_options *o, const struct opt *opt, const char *val
 	return 0;
 }
 
+/* The tests of dtrace compare messages. */
+static int no_such_option(const char *name, struct err *reterr)
+{
+	const char *best = NULL;
+	uint32_t least = near_max(name) + 1;
+	for (size_t i = 0; i < ARRAY_CNT(opts) && !cli_testing(); i++) {
+		uint32_t d = near_distance(opts[i].name, name, near_max(name));
+		if (d >= least)
+			continue;
+		least = d;
+		best = opts[i].name;
+	}
+	if (best)
+		return err_setf(reterr, -ENOENT, "Invalid option name; did you mean %s?", best);
+	return err_setf(reterr, -ENOENT, "Invalid option name%s", cli_testing() ? "" : "; -x help lists them");
+}
+
 int cli_options_set(struct cli_options *o, const char *name, const char *value, enum cli_from from, struct err *reterr)
 {
 	for (size_t i = 0; i < ARRAY_CNT(opts); i++)
 		if (!strcmp(opts[i].name, name))
 			return set_one(o, &opts[i], value, from, reterr);
-	return err_setf(reterr, -ENOENT, "Invalid option name");
+	return no_such_option(name, reterr);
 }
 
 void cli_options_init(struct cli_options *o)
@@ -192,6 +211,8 @@ static void list_default(const struct opt *opt, char *buf, size_t cap)
 	unsigned long long v = opt->dflt;
 	if (!v || v == UINT32_MAX || opt->kind == OPT_FLAG || opt->kind == OPT_CPP)
 		snprintf(buf, cap, "-");
+	else if (opt->kind == OPT_RATE && v % 1000000)
+		snprintf(buf, cap, "%lluhz", 1000000000 / v);
 	else if (opt->kind == OPT_RATE)
 		snprintf(buf, cap, "%llums", v / 1000000);
 	else if (opt->kind == OPT_SIZE && v && !(v & 0xfffff))

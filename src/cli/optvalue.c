@@ -140,6 +140,7 @@ static bool check_form(const char *name, const char *value, uint64_t *ret)
 		if (values[i].words)
 			return (*ret = one_of(value, values[i].words)) != 0;
 		long n = atol(value); /* as dtrace does: what is no number is 0 */
+		*ret = (uint64_t)n;
 		return n >= values[i].least && n <= values[i].most;
 	}
 	return true;

@@ -267,6 +267,8 @@ int cli_record_finish(struct cli *cli, int rc)
 {
 	struct cli_record *r = cli->args.record;
 	struct err e;
+	if (!r->writer)
+		return rc;
 	consume_report_drops(cli->consume);
 	export_writer_lost(r->writer, consume_lost(cli->consume));
 	if (r->shown)
@@ -298,7 +300,7 @@ int cli_record_check(struct cli *cli)
 			cnt += cli->matches[i].src == s ? cli->matches[i].cnt : 0;
 		if (cnt)
 			continue;
-		cli_error("%s: none of the processes has such a probe", cli->args.srcs[s].arg);
+		cli_error("%s: none of the processes has such a probe; dyntrace list-functions FILE prints what a file has", cli->args.srcs[s].arg);
 		return CLI_ERROR;
 	}
 	return CLI_OK;

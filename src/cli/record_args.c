@@ -43,11 +43,16 @@ static int add_pid(struct cli_args *a, const char *text, size_t len)
 	char word[16], *end;
 	snprintf(word, sizeof(word), "%.*s", (int)(len < 15 ? len : 15), text);
 	long pid = strtol(word, &end, 10);
-	pid_t *v = realloc(a->pids, (a->pid_cnt + 1) * sizeof(*v));
-	if (!v || !isdigit((unsigned char)*word) || *end || pid <= 0 || pid > INT32_MAX) {
-		cli_error("invalid pid: %.*s", (int)len, text);
-		return CLI_ERROR;
+	if (!isdigit((unsigned char)*word) || *end || pid <= 0 || pid > INT32_MAX) {
+		cli_error("-p needs numbers of processes with commas between them, not '%.*s'", (int)len, text);
+		return CLI_USAGE;
 	}
+	for (size_t i = 0; i < a->pid_cnt; i++)
+		if (a->pids[i] == pid)
+			return CLI_OK;
+	pid_t *v = realloc(a->pids, (a->pid_cnt + 1) * sizeof(*v));
+	if (!v)
+		return CLI_ERROR;
 	a->pids = v;
 	v[a->pid_cnt++] = (pid_t)pid;
 	return CLI_OK;

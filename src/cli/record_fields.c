@@ -16,6 +16,29 @@ struct fields {
 	bool is_return;
 };
 
+static bool is_taken(const struct record_clause *c, const char *name, enum export_type type)
+{
+	char length[200];
+	snprintf(length, sizeof(length), "_%s_length", name);
+	for (uint32_t i = 0; i < c->cnt; i++)
+		if (!strcmp(c->fields[i].name, name) || (type == EXPORT_STACK && !strcmp(c->fields[i].name, length)))
+			return true;
+	return false;
+}
+
+/* An identifier of C that no other field has, malloc'ed: readers of CTF want no less. */
+static char *field_name(const struct record_clause *c, const char *want, enum export_type type)
+{
+	char plain[160], name[180];
+	snprintf(plain, sizeof(plain), "%s", want);
+	for (char *p = plain; *p; p++)
+		*p = isalnum((unsigned char)*p) ? *p : '_';
+	snprintf(name, sizeof(name), "%s", plain);
+	for (uint32_t n = 2; is_taken(c, name, type); n++)
+		snprintf(name, sizeof(name), "%s_%u", plain, n);
+	return strdup(name);
+}
+
 static struct record_field *add(struct fields *f, const char *name, enum export_type type)
 {
 	struct record_clause *c = f->c;
@@ -26,7 +49,7 @@ static struct record_field *add(struct fields *f, const char *name, enum export_
 		c->fields = v;
 		c->cap = c->cap * 2 + 8;
 	}
-	c->fields[c->cnt] = (struct record_field){ .name = strdup(name), .type = type, .is_text = true };
+	c->fields[c->cnt] = (struct record_field){ .name = field_name(c, name, type), .type = type, .is_text = true };
 	return c->fields[c->cnt].name ? &c->fields[c->cnt++] : NULL;
 }
 

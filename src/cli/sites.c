@@ -53,13 +53,15 @@ static int read_file(struct object *o)
 		return -errno;
 	do {
 		unsigned char *p = realloc(o->data, room += 1u << 20);
-		if (!p)
-			break;
+		if (!p) {
+			fclose(fp);
+			return -ENOMEM;
+		}
 		o->data = p;
 		got = fread(p + o->bytes, 1, room - o->bytes, fp);
 		o->bytes += got;
 	} while (o->bytes == room);
-	bool bad = ferror(fp) || !o->data;
+	bool bad = ferror(fp);
 	fclose(fp);
 	return bad ? -EIO : 0;
 }
@@ -164,9 +166,9 @@ static int append(struct object *o, uint16_t section, uint64_t value, const char
 /* The call or jump whose operand is at @off: where it begins, or NULL. */
 static unsigned char *insn_of(const struct object *o, const Elf64_Shdr *text, uint64_t off, bool *ret_is_tail, bool *ret_is_long)
 {
-	unsigned char *operand = o->data + text->sh_offset + off;
 	if (off > text->sh_size || text->sh_size - off < 4)
 		return NULL;
+	unsigned char *operand = o->data + text->sh_offset + off;
 	*ret_is_long = off >= 2 && operand[-2] == 0xff && (operand[-1] == 0x15 || operand[-1] == 0x25);
 	*ret_is_tail = off && (operand[-1] == 0xe9 || (*ret_is_long && operand[-1] == 0x25));
 	if (*ret_is_long)
@@ -249,8 +251,9 @@ static int write_object(struct object *o)
 	fwrite("\0\0\0\0\0\0\0", at - o->bytes, 1, fp);
 	fwrite(o->syms, sym_bytes, 1, fp);
 	fwrite(o->strs, o->strs_bytes, 1, fp);
+	errno = EIO;
 	bool bad = ferror(fp);
-	return fclose(fp) || bad ? -EIO : 0;
+	return fclose(fp) || bad ? -errno : 0;
 }
 
 /* ---- sites ---- */

@@ -173,6 +173,13 @@ bool cli_targets_changed(const struct cli *cli)
 	return changed;
 }
 
+bool cli_from_entry(const struct cli *cli)
+{
+	enum { UNSET, EXEC };
+	uint64_t when = cli->args.opts.evaltime;
+	return cli->has_kernel && !cli->has_user && when != EXEC && (when != UNSET || !strcmp(cli_name, "dtrace"));
+}
+
 /* With a session: traces them. Without: only reads their symbols. */
 int cli_targets_attach(struct cli *cli)
 {
@@ -187,7 +194,7 @@ int cli_targets_attach(struct cli *cli)
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}
-		t->starting = t->spawned && t->obj && has_loader(t->obj) && !cli->watches;
+		t->starting = t->spawned && t->obj && has_loader(t->obj) && !cli->watches && !cli_from_entry(cli);
 	}
 	return CLI_OK;
 }

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct obj_proc *cli_symbols(void *arg, uint32_t proc)
 {
@@ -38,16 +39,32 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 }
 
 #define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
-#define LEAST_BYTES 4096u
 
 #define KERNEL_THREAD_BYTES (1ull << 19)
 #define DEFAULT_BYTES (4ull << 20)
 #define KERNEL_CPU_BYTES (1ull << 20)
+#define KERNEL_ALL_BYTES (192ull << 20) /* of all CPUs, each of which has two slots with a ring and aggregations */
+#define KERNEL_LEAST_BYTES (64ull << 10)
 #define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
 
 static uint64_t at_most(uint64_t v, uint64_t max)
 {
 	return v < max ? v : max;
+}
+
+/* What targets record without a policy is not counted but has a place or none. */
+static bool is_counted(const struct cli *cli)
+{
+	return cli_bufpolicy(cli) || (!cli->target_cnt && !cli->has_kernel);
+}
+
+/* A buffer of a CPU, where nobody says: a power of two, as rings are. */
+static uint64_t kernel_cpu_bytes(void)
+{
+	uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF), bytes = KERNEL_CPU_BYTES;
+	while (bytes > KERNEL_LEAST_BYTES && bytes * 4 * cpus > KERNEL_ALL_BYTES)
+		bytes /= 2;
+	return bytes;
 }
 
 static struct session_opts session_options(const struct cli *cli)
@@ -57,14 +74,16 @@ static struct session_opts session_options(const struct cli *cli)
 	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
 	/* Nobody asked for the default: it takes time to make. */
 	if (cli->has_kernel && o->bufsize == DEFAULT_BYTES && o->aggsize == DEFAULT_BYTES)
-		most = at_most(most, KERNEL_CPU_BYTES);
+		most = at_most(most, kernel_cpu_bytes());
 	return (struct session_opts){
-		.ring_bytes = at_most(o->bufpolicy && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
+		.ring_bytes = at_most(is_counted(cli) && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
 		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli_commands_traced(cli), .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
+		.from_entry = cli_from_entry(cli),
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
+		.max_frames = (uint32_t)at_most(o->maxframes, UINT32_MAX),
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
@@ -72,33 +91,18 @@ static struct session_opts session_options(const struct cli *cli)
 			(uint32_t)o->threads };
 }
 
-static void tell_lowered(const struct cli *cli, uint64_t bytes)
-{
-	static const char units[] = " kmg";
-	uint32_t u = 0;
-	for (; u < 3 && !(bytes & 1023); u++)
-		bytes >>= 10;
-	if (!cli->args.opts.quietresize)
-		cli_error("buffer size lowered to %llu%.*s", (unsigned long long)bytes, u ? 1 : 0, units + u);
-}
-
-/* Buffers that are too large are halved until they are not (-x bufresize=manual: that is an error). */
 static int make_session(struct cli *cli)
 {
 	struct session_opts so = session_options(cli);
-	uint64_t asked = so.ring_bytes;
-	set_limits(cli, &so);
-	bool manual = cli->args.opts.bufresize == 2;
 	struct err e;
 	int rc;
-	while ((rc = session_create(&cli->prog.image, &so, &cli->session, &e)) < 0 && !manual &&
-	       (rc == -E2BIG || rc == -ENOMEM) && so.ring_bytes > LEAST_BYTES)
-		so.ring_bytes /= 2;
-	if (!rc && so.ring_bytes < asked)
-		tell_lowered(cli, so.ring_bytes);
-	if (rc < 0 && manual && rc == -E2BIG)
-		cli_error("could not enable tracing: Memory allocation failure");
-	else if (rc < 0)
+	set_limits(cli, &so);
+	cli_buffers_fit(cli, &so);
+	do
+		rc = session_create(&cli->prog.image, &so, &cli->session, &e);
+	while ((rc == -E2BIG || rc == -ENOMEM) && cli_buffers_halve(&so));
+	cli_buffers_note(cli, &so);
+	if (rc < 0)
 		cli_error("could not enable tracing: %s", e.msg);
 	return rc < 0 ? CLI_ERROR : CLI_OK;
 }
@@ -137,7 +141,7 @@ static int find_probes(struct cli *cli)
 	return CLI_OK;
 }
 
-#define DTRACE_REC_BYTES 56 /* before a record's data: -b counts as dtrace does */
+#define ERROR_BYTES 64 /* of ERROR's record, which may always come: -b counts as dtrace does */
 
 static bool has_end(const struct plan_clause *c)
 {
@@ -154,7 +158,7 @@ static int check_policy(struct cli *cli)
 	for (uint32_t i = 0; i < plan->clause_cnt; i++) {
 		if (consume_clause_cost(cli->consume, i) <= cli->args.opts.bufsize)
 			continue;
-		bool end = has_end(&plan->clauses[i]) && cli->args.opts.bufpolicy == CONSUME_FILL;
+		bool end = has_end(&plan->clauses[i]) && cli_bufpolicy(cli) == CONSUME_FILL;
 		cli_error("could not enable tracing: %s", end ? "END enablings exceed size of principal buffer" :
 			  "Enabling exceeds size of buffer");
 		return CLI_ERROR;
@@ -165,12 +169,11 @@ static int check_policy(struct cli *cli)
 /* A record or an aggregation that can never fit is an error, not a loss. */
 static int check_sizes(struct cli *cli)
 {
-	const struct ir_image *im = &cli->prog.image;
-	bool bad = false;
-	if (cli->args.opts.bufpolicy)
+	bool bad = cli->args.opts.bufsize < ERROR_BYTES;
+	if (cli_bufpolicy(cli))
 		return check_policy(cli);
-	for (uint32_t i = 0; i < im->prog_cnt; i++)
-		bad |= DTRACE_REC_BYTES + im->progs[i].rec_bytes > cli->args.opts.bufsize;
+	for (uint32_t i = 0; i < cli->prog.plan.clause_cnt; i++)
+		bad |= consume_clause_cost(cli->consume, i) > cli->args.opts.bufsize;
 	bad |= cli->prog.plan.agg_elem_bytes > cli->args.opts.aggsize;
 	bad |= cli->prog.plan.dyn_elem_bytes > cli->args.opts.dynvarsize;
 	if (bad)
@@ -209,7 +212,7 @@ static int pin(const struct cli *cli)
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_arm_new(cli) || cli_should_restart(cli))
+	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_buffers_tell(cli) || cli_arm_new(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
 	cli->may_restart = false; /* what BEGIN does, it does once */
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
@@ -247,7 +250,8 @@ static int finish(struct cli *cli)
 	}
 	if (cli->args.record)
 		return cli_record_finish(cli, rc);
-	putc('\n', cli->out);
+	if (!cli->args.script)
+		putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {
 		cli_error("failed to print aggregations: %s", e.msg);
 		rc = CLI_ERROR;
@@ -266,12 +270,12 @@ static int run_armed(struct cli *cli)
 		rc = cli_loop_run(cli);
 	if (!cli->consume)
 		return rc;
-	/* Where it failed, the target is let go; there is nothing to show. */
+	/* Where it failed, the target is let go; there is nothing to show but what is on disk. */
 	if (rc) {
 		struct err e;
 		session_enable(cli->session, false);
 		session_disarm(cli->session, &e);
-		return rc;
+		return cli->args.record ? cli_record_finish(cli, rc) : rc;
 	}
 	rc = finish(cli);
 	consume_exited(cli->consume, &cli->status);

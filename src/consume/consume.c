@@ -138,6 +138,15 @@ bool consume_exited(const struct consume *c, int *ret_status)
 	return c->exited;
 }
 
+void consume_aggs_read(struct consume *c)
+{
+	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+		struct wire_thread *thr = consume_thread(c, i);
+		if (LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_LIVE)
+			STORE_RELAXED(&thr->agg_read, LOAD_RELAXED(&thr->agg_cnt));
+	}
+}
+
 int consume_print_aggs(struct consume *c, struct err *reterr)
 {
 	return consume_agg_print_unprinted(c, c->opts.out, reterr);

@@ -44,7 +44,9 @@ struct consume_opts {
 	bool dropdetail;    /* which thread and clause lost something */
 	bool droptags;      /* "[DTRACEDROP_...] " before messages about losses */
 	bool no_ids;        /* leave out what differs between runs: CPU and probe ID */
+	bool foldstacks;    /* stacks in one line, as flame graphs want them */
 	bool demangle;      /* C++ and Rust names in stacks and symbols */
+	uint64_t aggrate_ns; /* aggregations are read so often; 0: whenever one is shown */
 	uint32_t printsize; /* bytes of an object that print() shows */
 	uint32_t stackindent; /* spaces before a frame; dtrace has 14 */
 	/* aggregation output */
@@ -93,8 +95,13 @@ int64_t consume_drain(struct consume *, bool final, struct err *reterr);
 bool consume_exited(const struct consume *, int *ret_status);
 /* As many records as fill allows were seen: tracing should end. */
 bool consume_filled(const struct consume *);
-/* What a record of @clause counts for bufsize where there is a bufpolicy. */
+bool consume_speculates(const struct consume *); /* some clause does */
+/* A speculation was committed or discarded, and what was recorded for it has not been read. */
+bool consume_spec_ending(const struct consume *);
+/* What a record of @clause counts for bufsize; without a bufpolicy, as DTrace on Linux counts. */
 uint64_t consume_clause_cost(const struct consume *, uint32_t clause);
+/* Whether bufsize is so small that the tool's own records are counted; else it is the rings that are full or not. */
+bool consume_policy_counts(const struct consume_opts *);
 /* Prints all aggregations that no printa() has shown, as at the end of dtrace. */
 int consume_print_aggs(struct consume *, struct err *reterr);
 /* Prints these aggregations of the plan on @out, as printa() does. */
@@ -107,6 +114,9 @@ void consume_show_quantize(FILE *out, const int64_t *val);
 long long consume_hist_quantize_label(uint32_t bucket); /* the least number in it */
 /* Losses that were not reported yet, as dtrace reports them; returns how many in all so far. */
 uint64_t consume_report_drops(struct consume *);
+
+/* It is time to read aggregations: what they hold now leaves as much room as there was (-x aggrate). */
+void consume_aggs_read(struct consume *);
 
 /* How many losses were reported so far. */
 uint64_t consume_lost(const struct consume *);

@@ -114,16 +114,21 @@ struct consume {
 	/* aggregations */
 	struct agg_tab base, snap;
 	bool snap_valid;
+	uint64_t snap_tsc, next_snap_tsc; /* with an aggrate */
+	bool has_drained;           /* anything, before this drain */
 	uint32_t *gen;              /* [agg_cnt] ours; entries of others count as empty */
 	int64_t *normal;            /* [agg_cnt] */
 	bool *printed;              /* [agg_cnt] */
 	struct canon canon[CANON_CNT];
 	struct consume_spec *specs; /* [geo.spec_cnt] */
+	bool speculates;
 	uint32_t spec_seen[4];      /* losses reported */
 	/* bufpolicy (policy.c) */
 	struct consume_kept *kept, **kept_end; /* earliest first */
 	uint64_t kept_bytes;
 	bool filled;
+	uint64_t look_bytes; /* of the tool's records, since the last look */
+	uint64_t look_drops, look_drops_said;
 	/* losses of threads that are gone */
 	uint64_t total_drops;
 	uint64_t lost_seen[WIRE_PROC_MAX];
@@ -143,6 +148,8 @@ void consume_complain(struct consume *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* policy.c. Whether to perform the record now; else it is kept or left out. */
 int consume_policy_take(struct consume *, const struct wire_rec *, uint32_t proc, bool *ret_perform, struct err *reterr);
 int consume_policy_end(struct consume *, struct err *reterr); /* performs what was kept */
+/* It is the tool's, and more than bufsize since the last look. */
+bool consume_policy_drops(struct consume *, uint32_t slot, const struct wire_rec *);
 void consume_policy_deinit(struct consume *);
 
 /* site.c: of the shared memory, checked */

@@ -178,6 +178,8 @@ static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
 		return 0;
 	if (c->opts.on_event && consume_event_give(c, slot, rec, &rc, reterr))
 		return rc;
+	if (rec->type == WIRE_REC_DATA && consume_policy_drops(c, slot, rec))
+		return 0;
 	if (rec->type == WIRE_REC_DATA)
 		return consume_act_record(c, rec, LOAD_RELAXED(&consume_thread(c, slot)->proc), reterr);
 	if (rec->type == WIRE_REC_ERROR)
@@ -215,10 +217,25 @@ static int64_t drain_upto(struct consume *c, uint64_t mark, struct err *reterr)
 	return rc ? rc : seen;
 }
 
+/* With an aggrate, what is shown is what was read when it was last time to. That begins with the first records behind
+ * those of BEGIN. */
+static int read_aggs(struct consume *c, bool final, struct err *reterr)
+{
+	uint64_t now = rt_now_tsc(), rate = c->opts.aggrate_ns;
+	if (rate && !final && now < c->next_snap_tsc)
+		return 0;
+	c->snap_valid = false;
+	c->snap_tsc = now;
+	return rate ? consume_agg_snap(c, reterr) : 0;
+}
+
 int64_t consume_drain(struct consume *c, bool final, struct err *reterr)
 {
 	int64_t total = 0, n;
-	c->snap_valid = false;
+	int rc = read_aggs(c, final, reterr);
+	if (rc)
+		return rc;
+	c->look_bytes = 0;
 	/* ERROR clauses fired meanwhile leave new records. */
 	do {
 		n = drain_upto(c, final ? UINT64_MAX : watermark(c), reterr);
@@ -226,7 +243,10 @@ int64_t consume_drain(struct consume *c, bool final, struct err *reterr)
 			return n;
 		total += n;
 	} while (final && n);
-	int rc = final ? consume_policy_end(c, reterr) : 0;
+	if (total && c->next_snap_tsc <= c->snap_tsc)
+		c->next_snap_tsc = c->has_drained ? c->snap_tsc + ns_to_tsc(c, c->opts.aggrate_ns) : 0;
+	c->has_drained |= total > 0;
+	rc = final ? consume_policy_end(c, reterr) : 0;
 	return rc ? rc : total;
 }
 

@@ -68,6 +68,8 @@ static void report_clauses(struct consume *c, struct consume_slot *s, const stru
 	}
 	if (c->opts.dropdetail)
 		return;
+	if (s == c->slots)
+		all_drops += grown(&c->look_drops, &c->look_drops_said);
 	say_on_cpu(c, s, all_drops, "PRINCIPAL", "drop", NULL);
 	say_on_cpu(c, s, all_errors, "DBLERROR", "unreported error", NULL);
 }

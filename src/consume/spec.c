@@ -32,8 +32,18 @@ static struct consume_spec *find(const struct consume *c, uint64_t token, uint32
 	return &c->specs[id - 1];
 }
 
+static bool clause_speculates(const struct plan_clause *cl)
+{
+	for (uint32_t i = 0; i < cl->act_cnt; i++)
+		if (cl->acts[i].kind == PLAN_COMMIT || cl->acts[i].kind == PLAN_DISCARD)
+			return true;
+	return cl->speculates;
+}
+
 int consume_spec_init(struct consume *c, struct err *reterr)
 {
+	for (uint32_t i = 0; i < c->plan->clause_cnt; i++)
+		c->speculates |= clause_speculates(&c->plan->clauses[i]);
 	c->specs = calloc(c->geo.spec_cnt + 1ul, sizeof(*c->specs));
 	if (!c->specs)
 		return err_setf(reterr, -ENOMEM, "out of memory");
@@ -112,14 +122,30 @@ int consume_spec_end(struct consume *c, uint64_t token, bool commit, struct err 
 	return rc;
 }
 
+bool consume_speculates(const struct consume *c) { return c->speculates; }
+
+static bool has_ended(const struct wire_spec *s)
+{
+	uint32_t state = LOAD_ACQUIRE(&s->state);
+	return state == WIRE_SPEC_COMMIT || state == WIRE_SPEC_DISCARD;
+}
+
+bool consume_spec_ending(const struct consume *c)
+{
+	for (uint32_t id = 1; c->speculates && id <= c->geo.spec_cnt; id++)
+		if (has_ended(shared(c, id)))
+			return true;
+	return false;
+}
+
 int consume_spec_sweep(struct consume *c, uint64_t mark, struct err *reterr)
 {
 	int rc = 0;
 	for (uint32_t id = 1; !rc && id <= c->geo.spec_cnt; id++) {
 		const struct wire_spec *s = shared(c, id);
-		uint32_t state = LOAD_ACQUIRE(&s->state);
-		if ((state == WIRE_SPEC_COMMIT || state == WIRE_SPEC_DISCARD) && LOAD_RELAXED(&s->end_tsc) < mark)
-			rc = consume_spec_end(c, WIRE_SPEC_TOKEN(id, c->specs[id - 1].gen), state == WIRE_SPEC_COMMIT, reterr);
+		if (has_ended(s) && LOAD_RELAXED(&s->end_tsc) < mark)
+			rc = consume_spec_end(c, WIRE_SPEC_TOKEN(id, c->specs[id - 1].gen),
+					      LOAD_RELAXED(&s->state) == WIRE_SPEC_COMMIT, reterr);
 	}
 	return rc;
 }

@@ -12,11 +12,8 @@ static void check_cond(struct d_compiler *c, struct d_node *n, const char *tag, 
 	d_check_expr(c, n);
 	if (d_bad(n))
 		return;
-	if (n->is_act)
-		d_error(c, n->at, "D_CG_EXPR", "%s( ) may not be called from a D expression: it is a statement of "
-			"its own", n->str);
-	else if (!d_is_scalar(n->type))
-		d_error(c, n->at, tag, "%s must be of scalar type, not %s", what, d_type_str(c, n->type));
+	if (!d_is_scalar(n->type))
+		d_error(c, n->at, tag, "%s must be of scalar type", what);
 }
 
 static void check_expr_stmt(struct d_compiler *c, struct d_node *n)
@@ -25,17 +22,15 @@ static void check_expr_stmt(struct d_compiler *c, struct d_node *n)
 	if (e->kind == N_ASSIGN && e->l->kind == N_AGG) {
 		d_check_agg_stmt(c, e);
 	} else if (e->kind == N_AGG) {
-		const struct d_agg *agg = d_map_get(&c->aggs, e->str);
 		d_check_agg_ref(c, e);
-		d_error(c, e->at, agg ? "D_AGG_NULL" : "D_IDENT_UNDEF", agg ? "expression has null effect: @%s" :
-			"failed to resolve @%s: no aggregating function was assigned to it", e->str);
+		if (!d_bad(e))
+			d_error(c, e->at, "D_AGG_NULL", "expression has null effect: @%s", e->str);
 	} else if (e->kind == N_CALL && d_func_find(c, e->str) && d_func_find(c, e->str)->kind == D_F_ACTION) {
 		d_check_action(c, e);
 	} else {
 		d_check_expr(c, e);
-		if (e->is_act)
-			d_error(c, e->at, "D_CG_EXPR", "%s( ) may not be called from a D expression",
-				e->kind == N_CALL ? e->str : "action");
+		if (d_is_action_call(e) && !d_bad(e))
+			d_not_in_expr(c, e);
 	}
 }
 
@@ -118,11 +113,44 @@ static void check_keys_decl(struct d_compiler *c, struct d_node *n)
 	}
 }
 
+/* There is nothing to define; that functions of C are declared twice alike is C's affair. */
+static void check_proto(struct d_compiler *c, const struct d_node *n)
+{
+	struct d_type *old = d_map_get(&c->protos, n->str);
+	if (!old)
+		d_map_put(c, &c->protos, n->str, n->type);
+	else if (!d_in_header(c, n->at) && !d_type_same(d_resolve(old)->base, d_resolve(n->type)->base))
+		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: D`%s\n\t current: %s\n\tprevious: %s", n->str,
+			d_type_str(c, n->type), d_type_str(c, old));
+}
+
+/* An associative array that is declared again has the same keys. */
+static bool same_tuple(struct d_compiler *c, const struct d_node *n, const struct d_var *v)
+{
+	static const char array[] = "associative array";
+	for (uint32_t i = 0; i < n->key_cnt && i < v->key_cnt; i++) {
+		if (d_type_same(n->keys[i].type, v->keys[i].type))
+			continue;
+		d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s\n\t current: %s, key #%u of type %s\n"
+			"\tprevious: %s, key #%u of type %s", n->str, array, i + 1, d_type_str(c, n->keys[i].type), array, i + 1,
+			d_type_str(c, v->keys[i].type));
+		return false;
+	}
+	if (n->key_cnt == v->key_cnt)
+		return true;
+	d_error(c, n->at, "D_DECL_IDRED", "identifier redeclared: %s\n\t current: %s of %s, tuple length %u\n"
+		"\tprevious: %s of %s, tuple length %u", n->str, array, d_type_str(c, n->type), n->key_cnt, array,
+		d_type_str(c, v->type), v->key_cnt);
+	return false;
+}
+
 static void check_decl(struct d_compiler *c, struct d_node *n)
 {
 	struct d_var *v = d_var_find(c, n->scope, n->str);
-	if (d_resolve(n->type)->kind == D_T_FUNC) /* a prototype: nothing to define */
+	if (d_resolve(n->type)->kind == D_T_FUNC) {
+		check_proto(c, n);
 		return;
+	}
 	if ((v && v->kind == D_VAR_BUILTIN) || (n->scope == D_GLOBAL && d_func_find(c, n->str))) {
 		d_error(c, n->at, "D_DECL_IDRED", "built-in identifier redeclared: %s", n->str);
 		return;
@@ -142,6 +170,8 @@ static void check_decl(struct d_compiler *c, struct d_node *n)
 			n->str);
 		return;
 	}
+	if (v && n->keys && !same_tuple(c, n, v))
+		return;
 	if (v || !d_check_object(c, n, n->type))
 		return;
 	check_keys_decl(c, n);

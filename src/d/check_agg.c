@@ -21,9 +21,8 @@ void d_check_agg_ref(struct d_compiler *c, struct d_node *n)
 	n->agg = d_map_get(&c->aggs, n->str);
 	for (struct d_node *a = n->args; a; a = a->next)
 		d_check_expr(c, a);
-	if (n->args) {
-		d_error(c, n->at, "D_OP_DYN", "the value of @%s[ ] cannot be read in D: it is spread over threads",
-			n->str);
+	if (!n->agg && !n->args) {
+		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve @%s: Unknown variable name", n->str);
 		n->type = c->t.err;
 	}
 }
@@ -31,24 +30,27 @@ void d_check_agg_ref(struct d_compiler *c, struct d_node *n)
 /* ---- parameters of lquantize and llquantize ---- */
 
 struct param {
-	const char *type_tag, *val_tag, *match_tag, *what;
+	const char *type_tag, *val_tag, *match_tag, *name, *what;
 	int64_t min, max;
 };
 
 static const struct param lq_params[] = {
-	{ "D_LQUANT_BASETYPE", "D_LQUANT_BASEVAL", "D_LQUANT_MATCHBASE", "a 32-bit quantity", INT32_MIN, INT32_MAX },
-	{ "D_LQUANT_LIMTYPE", "D_LQUANT_LIMVAL", "D_LQUANT_MATCHLIM", "a 32-bit quantity", INT32_MIN, INT32_MAX },
-	{ "D_LQUANT_STEPTYPE", "D_LQUANT_STEPVAL", "D_LQUANT_MATCHSTEP", "a 16-bit quantity", 1, UINT16_MAX },
+	{ "D_LQUANT_BASETYPE", "D_LQUANT_BASEVAL", "D_LQUANT_MATCHBASE", "base", "a 32-bit quantity", INT32_MIN, INT32_MAX },
+	{ "D_LQUANT_LIMTYPE", "D_LQUANT_LIMVAL", "D_LQUANT_MATCHLIM", "limit", "a 32-bit quantity", INT32_MIN, INT32_MAX },
+	{ "D_LQUANT_STEPTYPE", "D_LQUANT_STEPVAL", "D_LQUANT_MATCHSTEP", "step", "a 16-bit quantity", 1, UINT16_MAX },
 };
 static const struct param llq_params[] = {
-	{ "D_LLQUANT_FACTORTYPE", "D_LLQUANT_FACTORVAL", "D_LLQUANT_MATCHFACTOR", "an unsigned 16-bit quantity greater than or "
-	  "equal to 2", 2, UINT16_MAX },
-	{ "D_LLQUANT_LMAGTYPE", "D_LLQUANT_LMAGVAL", "D_LLQUANT_MATCHLMAG", "an unsigned 16-bit quantity", 0, UINT16_MAX },
-	{ "D_LLQUANT_HMAGTYPE", "D_LLQUANT_HMAGVAL", "D_LLQUANT_MATCHHMAG", "an unsigned 16-bit quantity", 0, UINT16_MAX },
-	{ "D_LLQUANT_STEPTYPE", "D_LLQUANT_STEPVAL", "D_LLQUANT_MATCHSTEPS", "an unsigned 16-bit quantity", 1, UINT16_MAX },
+	{ "D_LLQUANT_FACTORTYPE", "D_LLQUANT_FACTORVAL", "D_LLQUANT_MATCHFACTOR", "factor", "an unsigned 16-bit quantity "
+	  "greater than or equal to 2", 2, UINT16_MAX },
+	{ "D_LLQUANT_LMAGTYPE", "D_LLQUANT_LMAGVAL", "D_LLQUANT_MATCHLMAG", "lmag", "an unsigned 16-bit quantity", 0,
+	  UINT16_MAX },
+	{ "D_LLQUANT_HMAGTYPE", "D_LLQUANT_HMAGVAL", "D_LLQUANT_MATCHHMAG", "hmag", "an unsigned 16-bit quantity", 0,
+	  UINT16_MAX },
+	{ "D_LLQUANT_STEPTYPE", "D_LLQUANT_STEPVAL", "D_LLQUANT_MATCHSTEPS", "steps", "an unsigned 16-bit quantity", 1,
+	  UINT16_MAX },
 };
 
-/* The constants behind the first argument. False where one is wrong. */
+/* The constants behind the first argument, which messages do not count. False where one is wrong. */
 static bool read_params(struct d_compiler *c, struct d_node *call, const struct param *params, uint32_t cnt,
 	int64_t *vals)
 {
@@ -58,12 +60,12 @@ static bool read_params(struct d_compiler *c, struct d_node *call, const struct 
 			return true; /* lquantize_ok() says so */
 		if (!a->is_const || !d_is_int(a->type) || (params[i].min == 1 && a->val <= 0)) {
 			d_error(c, a->at, params[i].type_tag, "%s( ) argument #%u must be a%s integer constant",
-				call->str, i + 2,
+				call->str, i + 1,
 				params[i].min == 1 ? " non-zero positive" : "n");
 			return false;
 		}
 		if (a->val < params[i].min || a->val > params[i].max) {
-			d_error(c, a->at, params[i].val_tag, "%s( ) argument #%u must be %s", call->str, i + 2,
+			d_error(c, a->at, params[i].val_tag, "%s( ) argument #%u must be %s", call->str, i + 1,
 				params[i].what);
 			return false;
 		}
@@ -76,16 +78,14 @@ static bool lquantize_ok(struct d_compiler *c, struct d_node *call, const int64_
 {
 	int64_t levels = (v[1] - v[0]) / v[2];
 	if (v[0] >= v[1])
-		d_error(c, call->at, "D_LQUANT_MISMATCH", "lquantize( ) base (%lld) must be less than limit (%lld)",
-			(long long)v[0],
-			(long long)v[1]);
+		d_error(c, call->at, "D_LQUANT_MISMATCH", "lquantize( ) base (argument #1) must be less than limit "
+			"(argument #2)");
 	else if (!levels)
-		d_error(c, call->at, "D_LQUANT_STEPLARGE", "lquantize( ) step is too large: there must be at "
-			"least one level");
+		d_error(c, call->at, "D_LQUANT_STEPLARGE", "lquantize( ) step (argument #3) too large: must have at least "
+			"one quantization level");
 	else if (levels > UINT16_MAX - 2)
-		d_error(c, call->at, "D_LQUANT_STEPSMALL", "lquantize( ) step is too small: the number of levels "
-			"must be a 16-bit "
-			"quantity");
+		d_error(c, call->at, "D_LQUANT_STEPSMALL", "lquantize( ) step (argument #3) too small: number of "
+			"quantization levels must be a 16-bit quantity");
 	else
 		return true;
 	return false;
@@ -93,9 +93,9 @@ static bool lquantize_ok(struct d_compiler *c, struct d_node *call, const int64_
 
 static bool powers_fit(int64_t factor, int64_t high)
 {
-	int64_t p = 1;
+	uint64_t p = 1;
 	for (int64_t i = 0; i <= high; i++)
-		if (__builtin_mul_overflow(p, factor, &p))
+		if (__builtin_mul_overflow(p, (uint64_t)factor, &p))
 			return false;
 	return true;
 }
@@ -104,26 +104,28 @@ static const char *bad_steps(const int64_t *v)
 {
 	int64_t factor = v[0], low = v[1], steps = v[3], p = factor;
 	if (steps < factor)
-		return factor % steps ? "must divide the factor evenly" : NULL;
+		return factor % steps ? "evenly divide argument #1 (factor) when steps<factor" : NULL;
 	if (steps % factor)
-		return "must be a multiple of the factor";
+		return "be a multiple of argument #1 (factor) when steps>factor";
 	for (int64_t i = 0; i < (low ? low : 1) && p < INT32_MAX; i++)
 		p *= factor;
-	return steps > factor && p % steps ? "must divide the first power of the range evenly" : NULL;
+	if (steps == factor || !(p % steps))
+		return NULL;
+	return low ? "evenly divide pow(argument #1 (factor), lmag (argument #2) + 1) when steps>factor and lmag>0" :
+		"evenly divide the square of argument #1 (factor) when steps>factor and lmag==0";
 }
 
 static bool llquantize_ok(struct d_compiler *c, struct d_node *call, const int64_t *v)
 {
 	const char *why;
 	if (v[2] < v[1])
-		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) high magnitude (%lld) must be at least "
-			"the low one (%lld)",
-			(long long)v[2], (long long)v[1]);
+		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) argument #3 (high magnitude) must be at least "
+			"argument #2 (low magnitude)");
 	else if (!powers_fit(v[0], v[2]))
-		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) high magnitude will cause overflow of 64 "
-			"bits");
+		d_error(c, call->at, "D_LLQUANT_HMAGVAL", "llquantize( ) argument #3 (high magnitude) will cause overflow "
+			"of 64 bits");
 	else if ((why = bad_steps(v)))
-		d_error(c, call->at, "D_LLQUANT_STEPVAL", "llquantize( ) number of steps %s", why);
+		d_error(c, call->at, "D_LLQUANT_STEPVAL", "llquantize() argument #4 (steps) must %s", why);
 	else
 		return true;
 	return false;
@@ -146,14 +148,25 @@ static void set_desc(struct d_agg *agg, enum wire_agg_fn fn, const int64_t *v)
 	w->val_cnt = ir_agg_words(w);
 }
 
-static void check_match(struct d_compiler *c, struct d_node *call, const struct d_agg *agg, const struct param *params,
-			uint32_t cnt, const int64_t *vals)
+static int64_t last_level(const int64_t *v)
 {
+	return v[0] + (v[1] - v[0]) / v[2] * v[2];
+}
+
+static void check_match(struct d_compiler *c, struct d_node *call, const struct d_agg *agg, const struct param *params,
+			uint32_t cnt, int64_t *vals)
+{
+	int64_t old[4];
+	memcpy(old, agg->params, sizeof(old));
+	if (params == lq_params) { /* what counts is where the last level ends */
+		old[1] = last_level(old);
+		vals[1] = last_level(vals);
+	}
 	for (uint32_t i = 0; i < cnt; i++)
-		if (agg->params[i] != vals[i]) {
-			d_error(c, call->at, params[i].match_tag, "%s( ) argument #%u doesn't match previous "
-				"declaration: expected %lld, "
-				"found %lld", call->str, i + 2, (long long)agg->params[i], (long long)vals[i]);
+		if (old[i] != vals[i]) {
+			d_error(c, call->at, params[i].match_tag, "%s %s (argument #%u) doesn't match previous declaration: "
+				"expected %lld, found %lld", params == lq_params ? "lquantize( )" : "llquantize()", params[i].name, i + 1,
+				(long long)old[i], (long long)vals[i]);
 			return;
 		}
 }

@@ -20,9 +20,21 @@ static enum kind either(enum kind a, enum kind b)
 
 static enum kind kind_of(const struct d_node *n);
 
+/* What the address of an object points to. */
+static enum kind kind_of_addr(const struct d_node *n)
+{
+	if ((n->kind == N_INDEX && !n->var) || (n->kind == N_UNARY && n->op == T_DEREF))
+		return kind_of(n->l);
+	if (n->kind == N_MEMBER)
+		return n->op == T_ARROW ? kind_of(n->l) : kind_of_addr(n->l);
+	return kind_of(n);
+}
+
 static enum kind kind_of_unary(const struct d_node *n)
 {
-	if (n->op == T_ADDR || (n->op >= T_PREINC && n->op <= T_POSTDEC))
+	if (n->op == T_ADDR)
+		return kind_of_addr(n->l);
+	if (n->op >= T_PREINC && n->op <= T_POSTDEC)
 		return kind_of(n->l);
 	return n->op == T_DEREF && has_memory(n) ? kind_of(n->l) : OTHER;
 }
@@ -65,6 +77,25 @@ static enum kind kind_of(const struct d_node *n)
 		return has_memory(n) ? kind_of(n->l) : OTHER;
 	default: return OTHER;
 	}
+}
+
+bool d_points_to_alloca(const struct d_node *n)
+{
+	return kind_of(n) != OTHER;
+}
+
+bool d_check_alloca_arg(struct d_compiler *c, const struct d_node *call, const struct d_node *arg, uint32_t i)
+{
+	if (d_bad(arg) || d_points_to_alloca(arg))
+		return true;
+	d_error(c, arg->at, "D_PROTO_ARG", "%s( ) argument #%u is incompatible with prototype:\n\tprototype: alloca "
+		"pointer\n\t argument: non-alloca pointer", call->func->name, i);
+	return false;
+}
+
+bool d_mixes_alloca(const struct d_node *a, const struct d_node *b)
+{
+	return d_points_to_alloca(a) != d_points_to_alloca(b);
 }
 
 void d_check_alloca(struct d_compiler *c, const struct d_node *n)

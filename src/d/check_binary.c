@@ -27,6 +27,11 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 		incompatible(c, n);
 		return;
 	}
+	if (same && d_mixes_alloca(n->l, n->r)) {
+		d_error(c, n->at, "D_OP_INCOMPAT", "adding or subtracting pointers to alloca and non-alloca space is "
+			"meaningless: \"%s\" %s \"%s\"", d_type_str(c, n->l->type), d_tok_text(n->op), d_type_str(c, n->r->type));
+		return;
+	}
 	d_complete(c, to);
 	if (!d_resolve(to)->size) {
 		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires an operand of known size", d_tok_text(n->op));
@@ -126,12 +131,40 @@ static void binary_type(struct d_compiler *c, struct d_node *n, enum d_tok_kind 
 	}
 }
 
+/* Compared with an enum, a name is one of its enumerators first. False: there is another thing of that name. */
+static bool check_enum_tag(struct d_compiler *c, struct d_node *n)
+{
+	struct d_type *t = d_resolve(n->l->type);
+	struct d_node *r = n->r;
+	const struct d_enumerator *e = NULL;
+	if (t->kind == D_T_ENUM && r->scope == D_GLOBAL) {
+		d_ext_load(t);
+		for (e = t->enums; e && e->name != r->str; e = e->next)
+			;
+	}
+	if (!e)
+		return true;
+	const struct d_var *v = d_var_find(c, D_GLOBAL, r->str);
+	const struct d_func *f = d_func_find(c, r->str);
+	if (v && v->kind == D_VAR_ENUMERATOR && d_resolve(v->type) == t)
+		return true;
+	if (v || f) {
+		d_error(c, r->at, "D_IDENT_AMBIG", "ambiguous use of operator %s: %s is both a %s enum tag and a global %s",
+			d_tok_text(n->op), r->str, d_type_str(c, n->l->type), v ? d_var_kind_name(v) : "function");
+		return false;
+	}
+	*r = (struct d_node){ .kind = N_INT, .at = r->at, .next = r->next, .height = 1, .type = n->l->type, .is_const = true,
+			      .val = e->val };
+	return true;
+}
+
 void d_check_binary(struct d_compiler *c, struct d_node *n)
 {
-	const char *op = d_tok_text(n->op);
 	d_check_expr(c, n->l);
+	if (n->op >= T_EQ && n->op <= T_GE && n->r->kind == N_IDENT && !check_enum_tag(c, n))
+		return;
 	d_check_expr(c, n->r);
-	if (!d_operand_ok(c, n->l, op) || !d_operand_ok(c, n->r, op))
+	if (d_bad(n->l) || d_bad(n->r))
 		return;
 	binary_type(c, n, n->op);
 	if (d_bad(n))
@@ -170,33 +203,72 @@ static void check_simple_assign(struct d_compiler *c, struct d_node *n)
 		n->type = n->l->type;
 }
 
+/* What is assigned is something that a variable can hold. */
+static bool has_value(struct d_compiler *c, const struct d_node *n)
+{
+	const struct d_node *r = n->r;
+	enum d_type_kind kind = d_resolve(r->type)->kind;
+	if (n->op != T_ASGN)
+		return true;
+	if (kind == D_T_STACK || kind == D_T_USYM)
+		d_not_in_expr(c, r);
+	else if (kind == D_T_VOID || kind == D_T_AGG)
+		d_error(c, n->at, "D_OP_INCOMPAT", "operands have incompatible types: \"%s\" = \"%s\"",
+			d_type_str(c, r->type), d_type_str(c, r->type));
+	else
+		return true;
+	return false;
+}
+
+/* += and the like read what they change. */
+static void has_been_defined(struct d_compiler *c, const struct d_node *l)
+{
+	static const char *const prefix[] = { [D_GLOBAL] = "", [D_SELF] = "self->", [D_THIS] = "this->" };
+	const struct d_node *id = l->kind == N_INDEX ? l->l : l;
+	if (id->kind != N_IDENT || strchr(id->str, '`') || d_var_find(c, id->scope, id->str) ||
+	    (id->scope == D_GLOBAL && d_func_find(c, id->str)))
+		return;
+	d_error(c, id->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix[id->scope], id->str);
+}
+
+static void check_right(struct d_compiler *c, struct d_node *n)
+{
+	const struct d_node *id = n->l->kind == N_INDEX ? n->l->l : n->l;
+	struct d_defining def = { id->kind == N_IDENT && id->scope == D_GLOBAL ? id->str : NULL, NULL, c->defining };
+	c->defining = &def;
+	d_check_expr(c, n->r);
+	c->defining = def.outer;
+}
+
 void d_check_assign(struct d_compiler *c, struct d_node *n)
 {
 	const char *op = d_tok_text(n->op);
-	d_check_expr(c, n->r);
+	if (n->l->kind == N_ASSIGN && n->l->l->kind == N_AGG) {
+		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
+		return;
+	}
+	check_right(c, n);
 	if (n->l->kind == N_AGG) {
 		d_error(c, n->at, "D_CG_EXPR", "an aggregation can only be assigned to as a statement of its own");
 		return;
 	}
-	bool right_ok = d_operand_ok(c, n->r, op);
-	if (right_ok && d_resolve(n->r->type)->kind == D_T_VOID) {
-		d_error(c, n->r->at, "D_OP_VFPTR", "operator %s cannot assign a void expression", op);
-		right_ok = false;
-	}
+	bool right_ok = !d_bad(n->r) && has_value(c, n);
 	/* A name that a mistake was to define is known as wrong, so that its uses are not reported too. */
 	struct d_type *rt = n->r->type->kind == D_T_XLATED ? n->r->type->base : n->r->type;
-	d_define(c, n->l, !right_ok ? c->t.err : n->op == T_ASGN ? rt : c->t.long_);
+	if (right_ok && n->op != T_ASGN)
+		has_been_defined(c, n->l);
+	d_define(c, n->l, right_ok && n->op == T_ASGN ? rt : c->t.err);
 	d_check_expr(c, n->l);
 	if (right_ok && (d_resolve(n->l->type)->kind == D_T_ARRAY || d_resolve(n->l->type)->kind == D_T_FUNC)) {
 		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
 			d_type_str(c, n->l->type));
 		return;
 	}
-	if (!right_ok || !d_operand_ok(c, n->l, op) || !d_check_writable(c, n->l, op))
+	if (!right_ok || d_bad(n->l))
 		return;
 	if (n->op == T_ASGN) {
 		check_simple_assign(c, n);
-		if (!d_bad(n))
+		if (!d_bad(n) && d_check_writable(c, n->l, op))
 			d_check_alloca(c, n);
 		return;
 	}
@@ -205,7 +277,7 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 	if ((plain == T_ADD || plain == T_SUB) && !ints && !check_step(c, n))
 		return;
 	binary_type(c, n, plain);
-	if (d_bad(n))
+	if (d_bad(n) || !d_check_writable(c, n->l, op))
 		return;
 	if ((plain == T_DIV || plain == T_MOD) && d_is_null(n->r))
 		d_error(c, n->at, "D_DIV_ZERO", "expression contains division by zero");

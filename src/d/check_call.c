@@ -17,8 +17,10 @@ static struct d_type *result_type(struct d_compiler *c, const char *name)
 		return d_type_ptr(c, b->void_);
 	if (!strcmp(name, "stack"))
 		return b->stack;
-	if (!strcmp(name, "_usymaddr") || !strcmp(name, "_symaddr"))
+	if (!strcmp(name, "_usymaddr"))
 		return b->usym;
+	if (!strcmp(name, "_symaddr"))
+		return b->ksym;
 	struct d_type *t = d_typename(c, d_intern(c, name, strlen(name)));
 	return t ? t : b->err;
 }
@@ -43,6 +45,11 @@ static const char *proto_type(struct d_compiler *c, const struct d_func *f, size
 	return s ? d_strndup(c, s, strcspn(s, ",")) : letter_name(letter);
 }
 
+static bool points_to_void(struct d_type *t)
+{
+	return d_resolve(t)->kind == D_T_PTR && d_resolve(d_pointee(t))->kind == D_T_VOID;
+}
+
 static bool points_to(struct d_type *t, bool (*is)(const struct d_type *))
 {
 	struct d_type *to = d_is_ptr(t) ? d_pointee(t) : NULL;
@@ -52,6 +59,8 @@ static bool points_to(struct d_type *t, bool (*is)(const struct d_type *))
 
 static bool is_ip4(const struct d_type *t) { return t->kind == D_T_INT && t->size == 4; }
 static bool is_ip6(const struct d_type *t) { return t->kind == D_T_STRUCT && t->name && !strcmp(t->name, "in6_addr"); }
+static bool is_mutex(const struct d_type *t) { return t->kind == D_T_STRUCT && t->name && !strcmp(t->name, "mutex"); }
+static bool is_rwlock(const struct d_type *t) { return t->kind == D_T_STRUCT; } /* of a typedef, whose name is lost */
 
 static bool fits(const struct d_node *a, char letter)
 {
@@ -59,11 +68,13 @@ static bool fits(const struct d_node *a, char letter)
 	switch (toupper((unsigned char)letter)) {
 	case 'I': return d_is_int(t);
 	case 'K': return d_is_int(t) && a->is_const;
-	case 'P': return d_is_int(t) || d_is_ptr(t) || d_is_string(t);
-	case 'Q': return d_is_ptr(t) || d_is_null(a);
+	case 'P': return d_is_int(t) || d_is_ptr(t);
+	case 'Q': return d_is_ptr(t) || d_is_string(t) || d_is_null(a);
 	case '4': return points_to(t, is_ip4) || d_is_null(a);
 	case '6': return points_to(t, is_ip6) || d_is_null(a);
-	case 'S': return d_is_strlike(t) || d_is_null(a);
+	case 'M': return points_to(t, is_mutex) || d_is_null(a);
+	case 'W': return points_to(t, is_rwlock) || d_is_null(a);
+	case 'S': return d_is_strlike(t) || points_to_void(t) || d_is_null(a);
 	case '@': return d_resolve(t)->kind == D_T_AGG;
 	default: return true;
 	}
@@ -104,8 +115,11 @@ void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f
 		char l = i < len ? letters[i] : '.';
 		if (d_bad(a))
 			n->type = c->t.err;
-		if (l == '.' || d_bad(a) || fits(a, l))
+		if (l == '.' || d_bad(a) || fits(a, l)) {
+			if ((l == 's' || l == 'S') && points_to_void(a->type))
+				a->type = d_type_ptr(c, c->t.char_);
 			continue;
+		}
 		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with "
 			"prototype:\n\tprototype: %s\n\t argument: %s",
 			f->name, i + 1, proto_type(c, f, i, l), d_type_str(c, a->type));
@@ -145,6 +159,10 @@ static void check_subr(struct d_compiler *c, struct d_node *n, const struct d_fu
 		check_size(c, n, n->args);
 	else if (f->what == IR_HELPER_copyin)
 		check_size(c, n, n->args->next);
+	else if (f->what == IR_HELPER_bcopy)
+		d_check_alloca_arg(c, n, n->args->next, 2);
+	else if (f->what == IR_HELPER_copyinto)
+		d_check_alloca_arg(c, n, n->args->next->next, 3);
 	else if (f->what == IR_HELPER_strtok && !d_var_find(c, D_SELF, d_strtok_var(c)))
 		d_var_new(c, D_SELF, d_strtok_var(c), D_VAR_SCALAR, c->t.string, n->at);
 }
@@ -163,7 +181,7 @@ void d_check_call(struct d_compiler *c, struct d_node *n)
 		return;
 	}
 	if (f->kind == D_F_AGG) { /* who uses it reports it */
-		n->type = c->t.void_;
+		n->type = c->t.agg;
 		n->is_act = true;
 		d_check_args(c, n, f, f->args);
 		return;
@@ -205,9 +223,9 @@ static void check_trace(struct d_compiler *c, struct d_node *n)
 {
 	struct d_node *a = n->args;
 	struct d_type *t = d_resolve(a->type);
-	if (t->kind == D_T_VOID || a->is_act)
+	if (t->kind == D_T_VOID)
 		d_error(c, a->at, "D_TRACE_VOID", "trace( ) may not be applied to a void expression");
-	else if (t->kind == D_T_AGG || t->kind == D_T_XLATED)
+	else if (d_is_dynamic(a))
 		d_error(c, a->at, "D_TRACE_DYN", "trace( ) may not be applied to a dynamic expression");
 	else if (t->kind == D_T_FUNC || t->is_incomplete)
 		d_error(c, a->at, "D_PROTO_ARG", "trace( ) argument #1 is incompatible with "
@@ -217,7 +235,7 @@ static void check_trace(struct d_compiler *c, struct d_node *n)
 
 static void check_tracemem(struct d_compiler *c, struct d_node *n)
 {
-	struct d_node *a = n->args, *size = a->next, *dyn = size->next;
+	struct d_node *a = n->args, *size = a->next;
 	if (!d_bad(a) && !d_is_int(a->type) && !d_is_ptr(a->type))
 		d_error(c, a->at, "D_TRACEMEM_ADDR", "tracemem( ) argument #1 is incompatible with "
 			"prototype:\n\tprototype: pointer or "
@@ -228,19 +246,18 @@ static void check_tracemem(struct d_compiler *c, struct d_node *n)
 			"expression");
 	else if (!d_bad(size) && size->val > (int64_t)(IR_REC_MAX / 2))
 		d_error(c, size->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #2 can be at most %u", IR_REC_MAX / 2);
-	if (dyn && !d_bad(dyn) && !d_is_int(dyn->type))
-		d_error(c, dyn->at, "D_TRACEMEM_SIZE", "tracemem( ) argument #3 must be an integer");
 }
 
 /* printf(), system(), freopen(): a constant format and its values. */
 static void check_printf(struct d_compiler *c, struct d_node *n)
 {
 	struct d_node *f = n->args;
+	bool any = n->func->what != D_A_PRINTF; /* the prototypes of the others leave it open */
 	if (f->kind != N_STR) {
 		if (!d_bad(f))
-			d_error(c, f->at, d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
+			d_error(c, f->at, any || d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
 				"argument #1 is incompatible with prototype:\n\tprototype: %s\n\t argument: %s", n->str,
-				d_is_strlike(f->type) ? "string constant" : "string", d_type_str(c, f->type));
+				any || d_is_strlike(f->type) ? "string constant" : "string", d_type_str(c, f->type));
 		return;
 	}
 	if (n->func->what == D_A_FREOPEN && !strcmp(f->str, "."))
@@ -253,10 +270,10 @@ static bool agg_arg(struct d_compiler *c, const struct d_node *n, const struct d
 {
 	if (d_bad(a))
 		return false;
-	if (a->kind != N_AGG) {
+	if (a->kind != N_AGG || (a->args && a->agg)) {
 		d_error(c, a->at, argtag, "%s( ) argument #%u is incompatible with prototype:\n\tprototype: "
 			"aggregation\n\t argument: %s",
-			n->str, i, d_type_str(c, a->type));
+			n->str, i, a->kind == N_AGG ? "one element of it" : d_type_str(c, a->type));
 		return false;
 	}
 	if (!a->agg || !a->agg->fn) {
@@ -279,7 +296,7 @@ static bool same_keys(struct d_compiler *c, const struct d_node *at, const struc
 	}
 	for (uint32_t i = 0; i < a->key_cnt; i++) {
 		struct d_type *x = a->keys[i].type, *y = b->keys[i].type;
-		if (d_resolve(x)->kind == d_resolve(y)->kind || (d_is_int(x) && d_is_int(y)))
+		if (d_key_fits(x, y))
 			continue;
 		d_error(c, at->at, "D_PRINTA_AGGPROTO", "printa( ): @%s[ ] key #%u is incompatible with @%s:\n%9s key #%u: "
 			"%s\n%9s key #%u: %s", b->name, i + 1, a->name, a->name, i + 1, d_type_str(c, x), b->name, i + 1,
@@ -295,12 +312,6 @@ static void check_printa(struct d_compiler *c, struct d_node *n)
 	uint32_t i = f ? 2 : 1;
 	if (!a) {
 		d_error(c, n->at, "D_PRINTA_PROTO", "printa( ) prototype mismatch: 1 args passed, 2 expected");
-		return;
-	}
-	if (d_is_string(a->type)) {
-		d_error(c, a->at, "D_PRINTF_ARG_FMT", "printa( ) argument #%u is incompatible with "
-			"prototype:\n\tprototype: string "
-			"constant\n\t argument: %s", i, d_type_str(c, a->type));
 		return;
 	}
 	for (; a; a = a->next, i++) {

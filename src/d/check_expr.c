@@ -7,20 +7,20 @@ bool d_is_null(const struct d_node *n)
 	return n->is_const && !n->val;
 }
 
-/* What no operator takes. */
-bool d_operand_ok(struct d_compiler *c, const struct d_node *n, const char *op)
+bool d_is_dynamic(const struct d_node *n)
 {
-	const struct d_type *t = d_resolve(n->type);
-	if (t->kind == D_T_ERR)
-		return false;
-	if (n->is_act)
-		d_error(c, n->at, "D_OP_ACT", *op == '?' ? "action cannot be used in a conditional context" : "operator %s "
-			"operands cannot be actions", op);
-	else if (t->kind == D_T_AGG || (t->kind == D_T_XLATED && strchr(",?", *op)) || t->kind == D_T_STACK || t->kind == D_T_USYM)
-		d_error(c, n->at, "D_OP_DYN", "operator %s operands cannot be of dynamic type", op);
-	else
-		return true;
-	return false;
+	return n->type->kind == D_T_AGG || n->type->kind == D_T_XLATED;
+}
+
+bool d_is_action_call(const struct d_node *n)
+{
+	return n->kind == N_CALL && n->func && (n->func->kind == D_F_ACTION || n->func->kind == D_F_AGG);
+}
+
+void d_not_in_expr(struct d_compiler *c, const struct d_node *n)
+{
+	d_error(c, n->at, "D_CG_EXPR", "%s function %s( ) may not be called from a D expression (D program context "
+		"required)", n->func->kind == D_F_AGG ? "aggregating" : "tracing", n->func->name);
 }
 
 bool d_is_lvalue(const struct d_node *n)
@@ -39,13 +39,55 @@ bool d_is_lvalue(const struct d_node *n)
 	}
 }
 
+/* An object, but not one that a program may change: built-in variables, inlines, characters of strings, what a
+ * translator gives. */
+static bool is_read_only(const struct d_node *n)
+{
+	switch (n->kind) {
+	case N_IDENT:
+		return n->var && !d_is_lvalue(n);
+	case N_INDEX:
+		return n->var ? !d_is_lvalue(n) : d_is_string(n->l->type);
+	case N_UNARY:
+		return n->op == T_DEREF && d_is_string(n->l->type);
+	case N_MEMBER:
+		return n->xl_memb && n->op == T_ARROW;
+	default:
+		return false;
+	}
+}
+
+/* Memory is written through a variable of the script; what a cast makes of a number of the program's is not one. */
+static bool is_writable(const struct d_node *n)
+{
+	switch (n->kind) {
+	case N_IDENT:
+		return n->var && n->var->kind == D_VAR_SCALAR;
+	case N_INDEX:
+		return n->var ? n->var->kind == D_VAR_ASSOC : is_writable(n->l);
+	case N_UNARY:
+		return n->op != T_ADDR && is_writable(n->l);
+	case N_BINARY:
+		return (n->op == T_ADD || n->op == T_SUB) && (is_writable(n->l) || is_writable(n->r));
+	case N_MEMBER: case N_ASSIGN:
+		return is_writable(n->l);
+	case N_COMMA:
+		return is_writable(n->r);
+	case N_CALL: case N_CAST: case N_COND:
+		return d_points_to_alloca(n);
+	default:
+		return false;
+	}
+}
+
 bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *op)
 {
 	struct d_type *t = d_resolve(n->type);
-	if (n->is_target || ((n->kind == N_IDENT || n->kind == N_INDEX) && n->var && !d_is_lvalue(n)))
-		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
-	else if (!d_is_lvalue(n))
+	bool is_object = n->is_target || d_is_lvalue(n) || is_read_only(n);
+	if (!is_object)
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
+	else if (n->is_target || is_read_only(n) || !is_writable(n))
+		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
 	else if (t->kind == D_T_ARRAY)
 		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
 			d_type_str(c, n->type));
@@ -162,7 +204,7 @@ static void check_incdec(struct d_compiler *c, struct d_node *n)
 	const char *op = d_tok_text(n->op);
 	d_define(c, n->l, c->t.long_);
 	d_check_expr(c, n->l);
-	if (!d_operand_ok(c, n->l, op) || !d_check_writable(c, n->l, op))
+	if (d_bad(n->l))
 		return;
 	struct d_type *to = d_pointee(n->l->type);
 	if (to)
@@ -171,7 +213,7 @@ static void check_incdec(struct d_compiler *c, struct d_node *n)
 		d_error(c, n->at, "D_OP_SCALAR", "operator %s requires operand of scalar type", op);
 	else if (to && !to->size)
 		d_error(c, n->at, "D_OP_VFPTR", "operator %s requires an operand of known size", op);
-	else
+	else if (d_check_writable(c, n->l, op))
 		n->type = n->l->type;
 }
 
@@ -218,6 +260,8 @@ static void check_addr(struct d_compiler *c, struct d_node *n)
 		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
 	else if (n->l->kind == N_MEMBER && n->l->memb && n->l->memb->bits)
 		d_error(c, n->at, "D_ADDROF_BITFIELD", "cannot take address of bit-field");
+	else if (d_is_dynamic(n->l))
+		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic object");
 	else if (!d_is_lvalue(n->l))
 		d_error(c, n->at, "D_ADDROF_LVAL", "unacceptable operand for unary & operator");
 	else
@@ -243,7 +287,7 @@ static void check_unary(struct d_compiler *c, struct d_node *n)
 		d_error(c, n->at, "D_ADDROF_VAR", "cannot take address of dynamic variable");
 		return;
 	}
-	if (!n->l->is_act && !d_operand_ok(c, n->l, op)) /* actions are not of the type wanted */
+	if (d_bad(n->l))
 		return;
 	struct d_type *t = n->l->type;
 	switch (n->op) {
@@ -282,11 +326,15 @@ static void check_cond(struct d_compiler *c, struct d_node *n)
 	d_check_expr(c, n->l);
 	d_check_expr(c, n->r);
 	d_check_expr(c, n->third);
-	if (!d_operand_ok(c, n->l, "?:") || !d_operand_ok(c, n->r, "?:") || !d_operand_ok(c, n->third, "?:"))
+	if (d_bad(n->l) || d_bad(n->r) || d_bad(n->third))
 		return;
 	struct d_type *a = n->r->type, *b = n->third->type;
 	if (!d_is_scalar(n->l->type))
 		d_error(c, n->l->at, "D_OP_SCALAR", "operator ?: expression must be of scalar type");
+	else if (d_is_dynamic(n->r) || d_is_dynamic(n->third))
+		d_error(c, n->at, "D_OP_DYN", "operator ?: operands cannot be of dynamic type");
+	else if ((d_is_action_call(n->r) || d_is_action_call(n->third)) && d_resolve(a)->kind == d_resolve(b)->kind)
+		d_error(c, n->at, "D_OP_ACT", "action cannot be used in a conditional context");
 	else if (d_is_int(a) && d_is_int(b))
 		n->type = d_usual(c, a, b);
 	else if ((d_is_strlike(a) || d_is_null(n->r)) && (d_is_strlike(b) || d_is_null(n->third)) &&
@@ -314,8 +362,6 @@ static bool cast_ok(struct d_type *to, struct d_type *from)
 		return d_type_same(to, from);
 	if (to->kind == D_T_STRING)
 		return d_is_strlike(from) || d_is_scalar(from);
-	if (from->kind == D_T_STRING)
-		return d_is_scalar(to) && to->size == 8;
 	return d_is_scalar(to) && (d_is_scalar(from) || from->kind == D_T_ARRAY);
 }
 
@@ -323,12 +369,15 @@ static void check_cast(struct d_compiler *c, struct d_node *n)
 {
 	struct d_type *to = n->type;
 	d_check_expr(c, n->l);
-	if (!d_operand_ok(c, n->l, "(cast)")) {
+	if (d_bad(n->l)) {
 		n->type = c->t.err;
 	} else if (!cast_ok(to, n->l->type)) {
 		d_error(c, n->at, "D_CAST_INVAL", "invalid cast expression: \"%s\" to \"%s\"", d_type_str(c,
 			n->l->type),
 			d_type_str(c, to));
+		n->type = c->t.err;
+	} else if (d_is_action_call(n->l)) {
+		d_not_in_expr(c, n->l);
 		n->type = c->t.err;
 	} else {
 		d_fold(c, n);
@@ -383,7 +432,7 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 {
 	const char *op = d_tok_text(n->op);
 	d_check_expr(c, n->l);
-	if (!d_operand_ok(c, n->l, op))
+	if (d_bad(n->l))
 		return;
 	struct d_type *t = d_resolve(n->l->type);
 	if (t->kind == D_T_XLATED) {
@@ -428,7 +477,13 @@ static void check_comma(struct d_compiler *c, struct d_node *n)
 {
 	d_check_expr(c, n->l);
 	d_check_expr(c, n->r);
-	if (d_operand_ok(c, n->l, ",") && d_operand_ok(c, n->r, ","))
+	if (d_bad(n->l) || d_bad(n->r))
+		return;
+	if (d_is_dynamic(n->l) || d_is_dynamic(n->r))
+		d_error(c, n->at, "D_OP_DYN", "operator , operands cannot be of dynamic type");
+	else if (d_is_action_call(n->l) || d_is_action_call(n->r))
+		d_error(c, n->at, "D_OP_ACT", "operator , operands cannot be actions");
+	else
 		n->type = n->r->type;
 }
 

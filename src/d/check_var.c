@@ -7,12 +7,22 @@ static const char *prefix(enum d_scope s)
 	return s == D_SELF ? "self->" : s == D_THIS ? "this->" : "";
 }
 
+static bool is_being_defined(const struct d_compiler *c, const char *name)
+{
+	for (const struct d_defining *d = c->defining; d; d = d->outer)
+		if (d->name == name)
+			return true;
+	return false;
+}
+
 static void undefined(struct d_compiler *c, struct d_node *n)
 {
 	n->type = c->t.err;
 	if (n->scope == D_GLOBAL && d_ext_ident(c, n))
 		return;
-	if (n->scope != D_GLOBAL)
+	if (n->scope == D_THIS && c->defining && c->defining->local == n)
+		d_error(c, n->at, "D_ARR_LOCAL", "local variables may not be used as associative arrays: %s", n->str);
+	else if (n->scope != D_GLOBAL || is_being_defined(c, n->str))
 		d_error(c, n->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix(n->scope),
 			n->str);
 	else if (strchr(n->str, '`'))
@@ -77,11 +87,10 @@ void d_check_ident(struct d_compiler *c, struct d_node *n)
 
 /* ---- keys ---- */
 
-static bool key_type_ok(struct d_type *t, bool is_agg)
+static bool key_type_ok(struct d_type *t)
 {
 	t = d_resolve(t);
-	return d_is_scalar(t) || d_is_string(t) || d_is_whole(t) ||
-		(is_agg && (t->kind == D_T_STACK || t->kind == D_T_USYM));
+	return d_is_scalar(t) || d_is_string(t) || d_is_whole(t) || t->kind == D_T_STACK || t->kind == D_T_USYM;
 }
 
 /* A key's type for good: arrays of characters are strings. */
@@ -90,17 +99,24 @@ static struct d_type *key_type(struct d_compiler *c, struct d_type *t)
 	return d_resolve(t)->kind == D_T_ARRAY && d_is_charptr(t) ? c->t.string : t;
 }
 
-static bool key_fits(struct d_type *want, struct d_type *have)
+bool d_key_fits(struct d_type *want, struct d_type *have)
 {
+	const struct d_node a = { .type = want }, b = { .type = have };
 	if (d_is_int(want) && d_is_int(have))
 		return true;
 	if (d_is_string(want))
 		return d_is_strlike(have);
 	if (d_resolve(want)->kind == D_T_PTR)
-		return d_resolve(have)->kind == D_T_PTR;
+		return d_resolve(have)->kind == D_T_PTR && d_ptr_compat(&a, &b);
 	if (d_is_whole(want))
 		return d_type_same(want, have);
-	return d_resolve(want)->kind == d_resolve(have)->kind;
+	return d_resolve(want) == d_resolve(have);
+}
+
+/* NULL is a pointer to anything. */
+static bool key_ok(struct d_type *want, const struct d_node *n)
+{
+	return d_key_fits(want, n->type) || (d_resolve(want)->kind == D_T_PTR && d_is_null(n) && d_is_int(n->type));
 }
 
 static uint32_t count(const struct d_node *list)
@@ -130,7 +146,10 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 		d_check_expr(c, a);
 		i++;
 		ok &= !d_bad(a);
-		if (!d_bad(a) && !key_type_ok(a->type, is_agg)) {
+		if (!d_bad(a) && !is_agg && (d_resolve(a->type)->kind == D_T_STACK || a->type->kind == D_T_USYM)) {
+			d_not_in_expr(c, a);
+			ok = false;
+		} else if (!d_bad(a) && !key_type_ok(a->type)) {
 			d_error(c, a->at, "D_KEY_TYPE", "%s expression may not be used as %s index: key #%u",
 				d_type_str(c, a->type),
 				is_agg ? "aggregation" : "array", i);
@@ -154,7 +173,7 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 	}
 	i = 0;
 	for (struct d_node *a = n->args; a; a = a->next, i++)
-		if (!key_fits((*keys)[i].type, a->type))
+		if (!key_ok((*keys)[i].type, a))
 			d_error(c, a->at, "D_PROTO_ARG", "%s[ ] key #%u is incompatible with "
 				"prototype:\n\tprototype: %s\n\t      key: %s",
 				name, i + 1, d_type_str(c, (*keys)[i].type), d_type_str(c, a->type));
@@ -178,8 +197,10 @@ static void check_uregs(struct d_compiler *c, struct d_node *n)
 		d_error(c, a->at, "D_PROTO_ARG", "uregs[ ] argument #1 is incompatible with "
 			"prototype:\n\tprototype: integer constant\n"
 			"\t argument: %s", d_type_str(c, a->type));
-	else if (a->is_const && !is_reg(a->val))
+	else if (a->is_const && a->val < 0)
 		d_error(c, a->at, "D_REGS_IDX", "index %lld is out of range for array uregs", (long long)a->val);
+	else if (a->is_const && !is_reg(a->val))
+		d_error(c, a->at, "D_UNKNOWN", "uregs[]: index out of bounds (%lld)", (long long)a->val);
 }
 
 /* Each use in a clause has its own, for values that are wholes are addresses. */
@@ -232,17 +253,21 @@ static void check_bounds(struct d_compiler *c, const struct d_node *n)
 {
 	const struct d_type *t = d_resolve(n->l->type);
 	const struct d_node *a = n->args;
-	if (t->kind == D_T_ARRAY && t->cnt && a->is_const && (a->val < 0 || (uint64_t)a->val >= t->cnt))
-		d_error(c, a->at, "D_ARR_BOUNDS", "index outside array bounds: %lld, max is %llu", (long long)a->val,
-			(unsigned long long)t->cnt);
+	bool in_assoc = n->l->kind == N_INDEX && n->l->var && n->l->var->kind == D_VAR_ASSOC; /* a fault, as in DTrace */
+	if (t->kind == D_T_ARRAY && t->cnt > 1 && !in_assoc && a->is_const && (uint64_t)a->val >= t->cnt)
+		d_error(c, a->at, "D_ARR_BOUNDS", "index outside array bounds: %llu, max is %llu",
+			(unsigned long long)a->val, (unsigned long long)t->cnt);
 }
 
 void d_check_index(struct d_compiler *c, struct d_node *n)
 {
 	if (check_named(c, n))
 		return;
+	struct d_defining def = { n->l->kind == N_IDENT ? n->l->str : NULL, n->l, c->defining };
 	n->type = c->t.err;
+	c->defining = &def; /* an index makes an array of a name: it is known, but has no value */
 	d_check_expr(c, n->l);
+	c->defining = def.outer;
 	for (struct d_node *a = n->args; a; a = a->next)
 		d_check_expr(c, a);
 	if (d_bad(n->l) || d_bad(n->args))

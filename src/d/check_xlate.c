@@ -90,7 +90,7 @@ void d_check_inline(struct d_compiler *c, struct d_node *n)
 	struct d_node *init = n->l;
 	if (d_bad(init) || init->is_act) {
 		if (!d_bad(init))
-			d_error(c, init->at, "D_CG_EXPR", "%s( ) may not be called from a D expression", init->str);
+			d_not_in_expr(c, init);
 		d_var_new(c, D_GLOBAL, n->str, D_VAR_SCALAR, c->t.err, n->at); /* its uses are no mistakes */
 		return;
 	}
@@ -195,6 +195,12 @@ static struct d_xlator *find_xlator(struct d_compiler *c, struct d_type *dst, st
 		if (d_type_same(x->dst, dst) && source_fits(c, x->src, src))
 			return x;
 	return NULL;
+}
+
+bool d_can_xlate(struct d_compiler *c, struct d_type *to, struct d_node *from)
+{
+	struct d_type *dst = d_resolve(to)->kind == D_T_PTR ? d_pointee(to) : to;
+	return d_is_sou(dst) && find_xlator(c, dst, from);
 }
 
 void d_check_xlate(struct d_compiler *c, struct d_node *n)

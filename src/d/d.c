@@ -130,9 +130,10 @@ static void compile(struct d_compiler *c, const struct d_source *srcs, uint32_t 
 		d_error(c, (struct d_place){ 0 }, "D_LIMIT", "more than %u clauses", IR_PROGS_MAX);
 	if (c->err_cnt)
 		return;
+	d_layout_sizes(c);
+	d_count_self(c);
 	d_layout_vars(c);
 	d_layout_aggs(c);
-	d_layout_sizes(c);
 	if (!c->err_cnt)
 		d_lower_program(c);
 }

@@ -99,6 +99,9 @@ struct d_opts {
 	bool (*depends)(const char *class, const char *name); /* whether it is there; NULL: all are */
 	struct d_types types;
 	uint32_t ustackframes, stackframes, jstackframes; /* defaults for ustack() */
+	uint32_t maxframes;    /* of any stack; 0: as many as there can be */
+	uint32_t dynvarsize;   /* bytes for self-> variables and arrays, as DTrace counts them; 0: enough */
+	uint32_t tregs;        /* of DTrace's machine: one key less than there may be; 0: no limit */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
 	uint32_t this_least;   /* this-> variables take at least so many bytes, so that a few more change nothing */
 };
@@ -122,6 +125,9 @@ const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
  * specifier TEXT: in REGION: sentence" as dtrace(1) has it, then the line and
  * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
 void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
+/* The line and the caret of statement @action (from 1; 0: the predicate) of clause @clause, as records of faults name
+ * them; nothing where there is none. */
+void d_where_print(FILE *, const struct d_compiler *, uint32_t clause, uint64_t action);
 void d_program_deinit(struct d_program *); /* NULL is fine */
 /* The least stability of the probe descriptions and of the statements of a
  * source that was compiled. */

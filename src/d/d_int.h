@@ -99,6 +99,7 @@ enum d_tok_kind {
 struct d_place {
 	uint32_t src, line, col, off; /* off: in the text, for the excerpt */
 	uint32_t seen; /* the line of the token after it, which DTrace's messages name; 0: the same */
+#define D_NO_LINE UINT32_MAX /* they name none */
 };
 
 struct d_tok {
@@ -165,7 +166,7 @@ struct d_enumerator {
 
 struct d_basics {
 	struct d_type *err, *void_, *char_, *schar, *uchar, *short_, *ushort, *int_, *uint, *long_, *ulong, *llong,
-		*ullong, *float_, *double_, *ldouble, *bool_, *string, *stack, *usym, *agg;
+		*ullong, *float_, *double_, *ldouble, *bool_, *string, *stack, *usym, *ksym, *agg;
 };
 
 void d_types_init(struct d_compiler *);
@@ -232,6 +233,7 @@ struct d_var {
 	uint32_t key_cnt;
 	bool keys_known;
 	uint32_t off;     /* scalars */
+	bool is_counted;  /* self-> scalars: kept like an element of an array, because dynvarsize is so small */
 	uint32_t id;      /* arrays: number of the dynamic variable; built-ins: enum d_builtin */
 	int64_t val;      /* enumerators */
 	struct d_node *init; /* inlines */
@@ -286,7 +288,8 @@ struct d_func {
 	                    * D_F_INLINE: enum d_inline */
 	const char *result; /* name of its type */
 	const char *args;  /* a letter each: i integer, k integer constant, p address, q pointer, s string, @ aggregation, a
-	                    * any, 4 and 6 pointer to such a network address; capitals may be left out; . more of anything */
+	                    * any, 4 and 6 pointer to such a network address, m and w to a lock of the kernel; capitals may be left
+	                    * out; . more of anything */
 	const char *why;   /* D_F_UNSUP, and what fails where it runs */
 	const char *proto; /* types of the arguments, as DTrace's messages name them */
 };
@@ -426,14 +429,25 @@ struct d_compiler {
 	struct d_xlator *xlators, **xlator_tail;
 	struct d_pragma *pragmas; /* that name what may be defined later */
 	struct d_map providers; /* by name: the first N_PROVIDER */
+	struct d_map protos;    /* of functions that were declared: their types */
 	struct d_var *params;
 	/* Copies of elements that are wholes, behind the this-> variables: bytes used where the check is, by the clause
 	 * that uses most, and by what lies outside of clauses; where they begin. */
 	uint32_t whole_used, whole_max, whole_base, this_vars;
+	struct d_defining {
+		const char *name;
+		const struct d_node *local; /* the name, where it is one of this-> that is indexed */
+		struct d_defining *outer;
+	} *defining; /* names that the expression gives a meaning to, with the value that is being checked */
 	uint32_t clause_did; /* check_order.c: what the clause that is checked has done */
 	const char *region; /* where the check is: "predicate", "action list" */
 	struct d_diag diags[D_DIAG_MAX];
 	uint32_t diag_cnt, err_cnt;
+	/* [clause]: where its statements are, in the order of their numbers; [0] is the predicate. */
+	struct d_stmts {
+		struct d_place *at;
+		uint32_t cnt;
+	} *stmts;
 	/* Of the lowering; here so that running out of memory frees it. */
 	struct d_program prog;
 	struct ir_builder *builder;
@@ -442,6 +456,8 @@ struct d_compiler {
 /* ---- diagnostics ---- */
 
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
 
 /* ---- lexing and parsing ---- */
 
@@ -546,6 +562,9 @@ void d_check_args(struct d_compiler *, struct d_node *, const struct d_func *, c
 void d_check_action(struct d_compiler *, struct d_node *);
 /* A plain assignment, whose sides were checked. */
 void d_check_alloca(struct d_compiler *, const struct d_node *);
+bool d_check_alloca_arg(struct d_compiler *, const struct d_node *call, const struct d_node *arg, uint32_t i);
+bool d_points_to_alloca(const struct d_node *);
+bool d_mixes_alloca(const struct d_node *, const struct d_node *); /* one points to such memory, the other not */
 /* A call of @f comes next in the clause. */
 void d_check_order(struct d_compiler *, const struct d_node *, const struct d_func *f);
 const char *d_strtok_var(struct d_compiler *); /* the hidden self-> variable that strtok() keeps its string in */
@@ -553,6 +572,7 @@ bool d_is_destructive(const struct d_func *);
 void d_check_ident(struct d_compiler *, struct d_node *);
 void d_check_index(struct d_compiler *, struct d_node *);
 void d_check_keys(struct d_compiler *, struct d_node *, struct d_key **keys, uint32_t *cnt, bool *known, bool is_agg);
+bool d_key_fits(struct d_type *want, struct d_type *have);
 void d_check_agg_ref(struct d_compiler *, struct d_node *);
 void d_check_agg_stmt(struct d_compiler *, struct d_node *);
 void d_check_format(struct d_compiler *, struct d_node *call, const char *fmt, struct d_node *fmt_node,
@@ -565,6 +585,7 @@ void d_check_translator(struct d_compiler *, struct d_node *);
 void d_check_provider(struct d_compiler *, struct d_node *);
 void d_check_xlate(struct d_compiler *, struct d_node *);
 void d_check_xlated_member(struct d_compiler *, struct d_node *);
+bool d_can_xlate(struct d_compiler *, struct d_type *to, struct d_node *from);
 struct d_node *d_xlate_of(struct d_node *); /* the N_XLATE that a node of type D_T_XLATED stands for */
 const char *d_var_kind_name(const struct d_var *);
 void d_check_inline(struct d_compiler *, struct d_node *);
@@ -576,7 +597,9 @@ void d_check_binary(struct d_compiler *, struct d_node *);
 /* Defines what is assigned to for the first time. */
 void d_define(struct d_compiler *, struct d_node *target, struct d_type *);
 bool d_assignable(struct d_compiler *, struct d_type *to, struct d_node *from);
-bool d_operand_ok(struct d_compiler *, const struct d_node *, const char *op);
+bool d_is_dynamic(const struct d_node *);     /* an aggregation, what a translator gives: no value */
+bool d_is_action_call(const struct d_node *); /* aggregating functions too */
+void d_not_in_expr(struct d_compiler *, const struct d_node *call); /* the error */
 bool d_check_writable(struct d_compiler *, const struct d_node *, const char *op);
 bool d_ptr_compat(const struct d_node *, const struct d_node *);
 bool d_is_lvalue(const struct d_node *);
@@ -602,6 +625,7 @@ void d_layout_vars(struct d_compiler *);
 struct d_var *d_std_name(struct d_compiler *, const char *name);
 extern const char d_std_kernel[], d_std_kernel_net[];  /* std_kern.c */
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt);
+void d_count_self(struct d_compiler *); /* after it: which self-> variables dynvarsize can be too small for */
 void d_layout_sizes(struct d_compiler *); /* sizes.c */
 void d_layout_aggs(struct d_compiler *);
 struct d_rec_layout {

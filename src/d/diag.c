@@ -5,10 +5,9 @@
 
 #define EXCERPT_MAX 160
 
-/* The line around the place; long lines are cut to a window. */
-static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_col)
+/* The line around the place; long lines are cut to a window [@ret_lo, @ret_hi). */
+static void window_of(const struct d_src *s, struct d_place at, size_t *ret_lo, size_t *ret_hi)
 {
-	const struct d_src *s = &c->srcs[at.src];
 	size_t lo = at.off < s->len ? at.off : s->len, hi = lo;
 	while (lo > 0 && s->text[lo - 1] != '\n')
 		lo--;
@@ -18,6 +17,15 @@ static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_c
 		lo = at.off - (EXCERPT_MAX - 40);
 	if (hi - lo > EXCERPT_MAX)
 		hi = lo + EXCERPT_MAX;
+	*ret_lo = lo;
+	*ret_hi = hi;
+}
+
+static char *excerpt_of(struct d_compiler *c, struct d_place at, uint32_t *ret_col)
+{
+	const struct d_src *s = &c->srcs[at.src];
+	size_t lo, hi;
+	window_of(s, at, &lo, &hi);
 	char *line = d_strndup(c, s->text + lo, hi - lo);
 	for (char *p = line; *p; p++)
 		if ((unsigned char)*p < ' ')
@@ -84,7 +92,8 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	struct d_diag *d = &c->diags[c->diag_cnt];
 	*d = (struct d_diag){ .tag = tag, .src = at.src, .line = at.line, .col = at.col,
-			      .region = c->region, .dt_line = at.seen ? at.seen : at.line };
+			      .region = c->region,
+			      .dt_line = at.seen == D_NO_LINE ? 0 : at.seen ? at.seen : at.line };
 	d->hint = hint ? d_strndup(c, hint, strlen(hint)) : NULL;
 	d->msg = d_strndup(c, msg, strlen(msg));
 	if (at.src < c->src_cnt) {
@@ -104,6 +113,14 @@ void d_error(struct d_compiler *c, struct d_place at, const char *tag, const cha
 	va_list ap;
 	va_start(ap, fmt);
 	report(c, at, tag, NULL, fmt, ap);
+	va_end(ap);
+}
+
+void d_error_hint(struct d_compiler *c, struct d_place at, const char *tag, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	report(c, at, tag, hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -164,4 +181,19 @@ void d_diag_print(FILE *f, const char *progname, const struct d_diag *d, bool ta
 	if (d->excerpt)
 		fprintf(f, "%6u | %s\n       | %*s^%s%s\n", d->line, d->excerpt, (int)d->excerpt_col - 1, "",
 			d->hint ? " " : "", d->hint ? d->hint : "");
+}
+
+void d_where_print(FILE *f, const struct d_compiler *c, uint32_t clause, uint64_t action)
+{
+	const struct d_stmts *st = clause < c->clause_cnt && c->stmts ? &c->stmts[clause] : NULL;
+	size_t lo, hi;
+	if (!st || action >= st->cnt)
+		return;
+	struct d_place at = st->at[action];
+	const struct d_src *s = &c->srcs[at.src];
+	window_of(s, at, &lo, &hi);
+	fprintf(f, "%6u | ", at.line);
+	for (size_t i = lo; i < hi; i++)
+		putc((unsigned char)s->text[i] < ' ' ? ' ' : s->text[i], f);
+	fprintf(f, "\n       | %*s^\n", (int)((at.off < hi ? at.off : hi) - lo), "");
 }

@@ -311,6 +311,11 @@ static void become_xlated(struct d_compiler *c, struct d_node *n, const struct a
 	x->op_type = t;
 	x->l = cast(c, d_ext_type(c, a->type), arg_node(c, n, a->slots[0]));
 	x->height = (uint16_t)(x->l->height + 1);
+	if (!d_can_xlate(c, t, x->l)) {
+		d_error(c, n->at, "D_ARGS_XLATOR", "translator for args[%lld] from %s to %s is not defined",
+			(long long)n->args->val, d_type_str(c, x->l->type), d_type_str(c, t));
+		return;
+	}
 	*n = *x;
 	n->next = next;
 	d_check_expr(c, n);

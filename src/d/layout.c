@@ -46,7 +46,9 @@ void d_layout_vars(struct d_compiler *c)
 	uint32_t *const bytes[] = { &img->global_bytes, &img->self_bytes, &img->this_bytes };
 	static const uint32_t max[] = { IR_GLOBAL_MAX, IR_SELF_MAX, IR_SCRATCH_MAX / 2 };
 	for (struct d_var *v = c->var_list; v; v = v->next) {
-		if (v->kind == D_VAR_SCALAR)
+		if (v->is_counted)
+			v->id = img->dynvar_cnt++;
+		else if (v->kind == D_VAR_SCALAR)
 			place(c, v, bytes[v->scope], max[v->scope]);
 		else if (v->kind == D_VAR_ASSOC)
 			v->id = img->dynvar_cnt++;
@@ -114,7 +116,8 @@ uint32_t d_stack_frames(const struct d_compiler *c, const struct d_node *call)
 	if (!strcmp(call->str, "stack") && c->opts.stackframes)
 		dflt = c->opts.stackframes;
 	uint32_t n = call->args ? (uint32_t)call->args->val : dflt ? dflt : USTACK_FRAMES;
-	return n > IR_FRAMES_MAX ? IR_FRAMES_MAX : n;
+	uint32_t max = c->opts.maxframes && c->opts.maxframes < IR_FRAMES_MAX ? c->opts.maxframes : IR_FRAMES_MAX;
+	return n > max ? max : n;
 }
 
 static void int_val(struct plan_val *v, struct d_type *t)

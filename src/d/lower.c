@@ -181,12 +181,26 @@ static void lower_if(struct lw *l, struct d_node *n)
 	lw_land(l, end);
 }
 
+static uint32_t stmt_cnt(const struct d_node *list)
+{
+	uint32_t n = 0;
+	for (; list; list = list->next)
+		n += list->kind == N_IF ? stmt_cnt(list->r) + stmt_cnt(list->third) : 1;
+	return n;
+}
+
+static void note_stmt(struct lw *l, struct d_place at)
+{
+	l->stmts->at[l->stmts->cnt++] = at;
+}
+
 static void lower_stmt(struct lw *l, struct d_node *n)
 {
 	if (n->kind == N_IF) {
 		lower_if(l, n);
 		return;
 	}
+	note_stmt(l, n->at);
 	emit(l, IR_OP_ACTION, WIRE_NONE, WIRE_NONE, WIRE_NONE, ++l->action, 0);
 	if (n->l->kind == N_ASSIGN && n->l->l->kind == N_AGG)
 		lw_agg_stmt(l, n->l);
@@ -250,7 +264,10 @@ static void lower_clause(struct d_compiler *c, struct d_node *n)
 	c->builder = ir_builder_create(n->clause);
 	if (!c->builder)
 		d_oom(c);
-	struct lw l = { .c = c, .b = c->builder, .pc = pc, .mask = WIRE_NONE, .skip = WIRE_NONE };
+	struct lw l = { .c = c, .b = c->builder, .pc = pc, .mask = WIRE_NONE, .skip = WIRE_NONE,
+			.stmts = &c->stmts[n->clause] };
+	l.stmts->at = d_alloc(c, (stmt_cnt(n->r) + 1) * sizeof(*l.stmts->at));
+	note_stmt(&l, n->l ? n->l->at : n->at);
 	ir_scratch(l.b, c->prog.image.this_bytes);
 	reserve_agg_slots(&l, n->r);
 	uint32_t skip = WIRE_NONE;
@@ -286,6 +303,7 @@ void d_lower_program(struct d_compiler *c)
 	img->strsize = c->opts.strsize;
 	img->progs = calloc(c->clause_cnt ? c->clause_cnt : 1, sizeof(*img->progs));
 	c->prog.plan.clauses = calloc(c->clause_cnt ? c->clause_cnt : 1, sizeof(*c->prog.plan.clauses));
+	c->stmts = d_alloc(c, c->clause_cnt * sizeof(*c->stmts));
 	if (!img->progs || !c->prog.plan.clauses || ir_image_intern(img, "", 0) == WIRE_NONE)
 		d_oom(c);
 	d_map_put(c, &c->strs, d_intern(c, "", 0), (void *)(uintptr_t)1);

@@ -28,6 +28,7 @@ struct lw {
 	uint32_t mask;   /* register with the branch mask; WIRE_NONE */
 	uint32_t skip;   /* branch past all statements; WIRE_NONE: none */
 	uint32_t action; /* statements so far */
+	struct d_stmts *stmts;
 	uint32_t expanding; /* translators and inlines with parameters, inside each other */
 };
 

@@ -45,12 +45,25 @@ uint32_t lw_env(struct lw *l, enum wire_env env)
 	return read_reg(l, IR_OP_ENV, env);
 }
 
+/* The machine of DTrace has so many registers for keys, and one more. */
+static void check_registers(struct d_compiler *c, const struct d_node *list, uint32_t cnt)
+{
+	char hint[64];
+	if (!c->opts.tregs || cnt <= c->opts.tregs + 1u)
+		return;
+	struct d_place at = list->at;
+	at.seen = D_NO_LINE;
+	snprintf(hint, sizeof(hint), "%u keys: they want -x tregs=%u", cnt, cnt - 1);
+	d_error_hint(c, at, "D_LIMIT", hint, "Insufficient tuple registers to generate code");
+}
+
 uint32_t lw_key_tuple(struct lw *l, struct d_node *list, const struct d_key *keys, uint32_t slot, const struct d_agg *agg)
 {
 	bool is_agg = agg != NULL;
 	uint32_t cnt = 0, i = 0;
 	for (struct d_node *a = list; a; a = a->next)
 		cnt++;
+	check_registers(l->c, list, cnt);
 	uint32_t *vals = d_alloc(l->c, cnt * sizeof(*vals));
 	for (struct d_node *a = list; a; a = a->next, i++) {
 		if (a->type->kind == D_T_USYM)
@@ -85,9 +98,17 @@ static uint32_t array_tuple(struct lw *l, struct d_node *n)
 
 /* ---- places ---- */
 
-static struct lw_place var_place(const struct d_var *v)
+/* The key of what has none. */
+static uint32_t empty_tuple(struct lw *l)
+{
+	return lw_key_tuple(l, NULL, NULL, lw_tuple_slot(l, 0, ir_tuple_bytes(0, 0, 0, l->c->opts.strsize)), NULL);
+}
+
+static struct lw_place var_place(struct lw *l, const struct d_var *v)
 {
 	static const int kinds[] = { LW_GLOBAL, LW_SELF, LW_THIS };
+	if (v->is_counted)
+		return (struct lw_place){ .kind = LW_DYN, .var = v, .tuple = empty_tuple(l), .addr = WIRE_NONE };
 	struct lw_place p = { .off = v->off, .addr = WIRE_NONE };
 	p.kind = kinds[v->scope];
 	return p;
@@ -123,7 +144,9 @@ static struct lw_place index_place(struct lw *l, struct d_node *n)
 	struct lw_place p = base->kind == D_T_ARRAY ? lw_place_of(l, n->l) : mem_place(lw_value(l, n->l), 0);
 	if (p.kind == LW_BAD)
 		return p;
-	if (n->args->is_const) {
+	/* Outside of a variable it is as if it were not known: a fault, or memory like any other. */
+	bool outside = base->kind == D_T_ARRAY && (uint64_t)n->args->val >= base->cnt && (base->cnt > 1 || p.kind != LW_MEM);
+	if (n->args->is_const && !outside) {
 		p.off += n->args->val * size;
 		return p;
 	}
@@ -156,7 +179,7 @@ struct lw_place lw_place_of(struct lw *l, struct d_node *n)
 		return d_is_whole(n->type) ? mem_place(lw_value(l, n), 0) : bad_place(l, n, "this object");
 	switch (n->kind) {
 	case N_IDENT:
-		return var_place(n->var);
+		return var_place(l, n->var);
 	case N_INDEX:
 		return n->var ? element_place(l, n) : index_place(l, n);
 	case N_UNARY: /* * */

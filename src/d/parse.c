@@ -235,7 +235,7 @@ static struct d_node *parse_clause(struct d_parser *p)
 	}
 	struct d_place at = n->at;
 	at.seen = at.line;
-	if (n->l && p->tok.kind != T_EOF)
+	if (n->l)
 		d_fail(p, at, "D_SYNTAX", "expected actions { } following probe description and predicate");
 	if (!n->l && p->c->srcs[p->src].src->kind == D_SRC_PROGRAM && p->c->srcs[p->src].name)
 		d_fail(p, at, "D_SYNTAX", "expected predicate and/or actions following probe description");

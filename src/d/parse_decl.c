@@ -160,7 +160,10 @@ static void add_enumerator(struct d_parser *p, struct d_type *t, const char *nam
 		d_fail(p, at, "D_DECL_SCOPE", "D scoping operator may not be used in an enumerator name (%s)", name);
 	if (old && old->kind == D_VAR_ENUMERATOR && old->type == t)
 		d_fail(p, at, "D_UNKNOWN", "failed to define enumerator '%s': Duplicate member or variable name", name);
-	if (old)
+	bool taken = old || d_func_find(p->c, name);
+	if (taken && d_in_header(p->c, at)) /* it can be named where it is compared with such an enum */
+		return;
+	if (taken)
 		d_fail(p, at, "D_DECL_IDRED", "identifier redeclared: %s", name);
 	d_var_new(p->c, D_GLOBAL, name, D_VAR_ENUMERATOR, t, at)->val = val;
 }
@@ -325,6 +328,10 @@ static void parse_specs(struct d_parser *p, struct specs *s)
 			d_next(p);
 			continue;
 		}
+		if (st && s->storage == ST_INLINE)
+			d_fail(p, p->tok.at, "D_DECL_BADCLASS", "specified storage class not appropriate for inline declaration");
+		if (st == ST_INLINE && s->storage)
+			d_unexpected(p, "\"inline\" to be the first word");
 		if (st && s->storage)
 			d_fail(p, p->tok.at, "D_DECL_CLASS", "only one storage class allowed in a declaration");
 		if (st) {
@@ -619,6 +626,8 @@ void d_parse_decl(struct d_parser *p)
 	do {
 		struct declr d = { .type = s.type };
 		parse_declr(p, &d);
+		if (p->tok.kind == T_IDENT && d.name && d_typename(p->c, d.name)) /* int size_t n */
+			d_fail(p, p->tok.at, "D_DECL_IDENT", "old-style declaration or incorrect type specified");
 		skip_body(p, &s, &d);
 		declare(p, &s, &d);
 	} while (d_accept(p, T_COMMA));

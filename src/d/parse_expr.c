@@ -152,7 +152,7 @@ static struct d_node *parse_call(struct d_parser *p, struct d_node *fn)
 {
 	struct d_node *n = d_node_new(p, N_CALL, fn->at);
 	if (fn->kind != N_IDENT || fn->scope != D_GLOBAL)
-		d_fail(p, fn->at, "D_FUNC_IDENT", "what is called must be the name of a function");
+		d_fail(p, fn->at, "D_FUNC_IDENT", "function designator is not of function type");
 	n->str = fn->str;
 	d_next(p);
 	n->args = d_parse_args(p, T_RPAREN);

@@ -89,8 +89,8 @@ static void own_option(struct d_opts *o, const char *name, const char *value)
 {
 	static const struct { const char *name; size_t off; } sizes[] = {
 		{ "strsize", offsetof(struct d_opts, strsize) }, { "scratchsize", offsetof(struct d_opts, scratchsize) },
-		{ "ustackframes", offsetof(struct d_opts, ustackframes) },
-		{ "jstackframes", offsetof(struct d_opts, jstackframes) },
+		{ "tregs", offsetof(struct d_opts, tregs) }, { "dynvarsize", offsetof(struct d_opts, dynvarsize) }, { "ustackframes", offsetof(struct d_opts, ustackframes) },
+		{ "maxframes", offsetof(struct d_opts, maxframes) }, { "jstackframes", offsetof(struct d_opts, jstackframes) },
 		{ "stackframes", offsetof(struct d_opts, stackframes) },
 	};
 	static const struct { const char *name; size_t off; } switches[] = {

@@ -216,12 +216,11 @@ struct pf_keys {
 	uint32_t next;
 };
 
-static bool no_key(struct d_compiler *c, const struct conv *cv, uint32_t i, const struct d_agg *agg,
-		   const char *what, struct d_node *fmt)
+static bool no_key(struct d_compiler *c, const struct conv *cv, uint32_t i, const char *what, struct d_node *fmt)
 {
 	d_error(c, fmt->at, what ? "D_PRINTF_DYN_PROTO" : "D_PRINTF_ARG_PROTO", "printa( ) prototype mismatch: conversion "
-		"#%u (%%%s) is missing a corresponding %s%s%s argument: @%s has %u key%s", i, cv->name, what ? "\"" : "",
-		what ? what : "value", what ? "\"" : "", agg->name, agg->key_cnt, agg->key_cnt == 1 ? "" : "s");
+		"#%u (%%%s) is missing a corresponding %s%s%s argument", i, cv->name, what ? "\"" : "",
+		what ? what : "value", what ? "\"" : "");
 	return false;
 }
 
@@ -229,7 +228,7 @@ static bool check_agg_dyn(struct d_compiler *c, const struct conv *cv, uint32_t 
 			  const char *what, struct d_node *fmt)
 {
 	if (keys->next >= keys->agg->key_cnt)
-		return no_key(c, cv, i, keys->agg, what, fmt);
+		return no_key(c, cv, i, what, fmt);
 	struct d_type *t = keys->agg->keys[keys->next++].type;
 	if (d_is_int(t))
 		return true;
@@ -247,7 +246,7 @@ static bool check_agg_conv(struct d_compiler *c, const struct conv *cv, uint32_t
 	if (cv->dyn_prec && !check_agg_dyn(c, cv, i, keys, ".*", fmt))
 		return false;
 	if (!cv->agg && keys->next >= keys->agg->key_cnt)
-		return no_key(c, cv, i, keys->agg, NULL, fmt);
+		return no_key(c, cv, i, NULL, fmt);
 	bool is_count = keys->agg->fn && keys->agg->fn->what == WIRE_AGG_COUNT;
 	struct d_node as = { .type = is_count ? c->t.ulong : c->t.long_ };
 	if (!cv->agg)

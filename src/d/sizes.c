@@ -6,6 +6,8 @@
  */
 #include "d/d_int.h"
 
+#include <string.h>
+
 static uint32_t type_bytes(const struct d_compiler *c, struct d_type *t)
 {
 	t = d_resolve(t);
@@ -49,4 +51,24 @@ void d_layout_sizes(struct d_compiler *c)
 	}
 	c->prog.plan.dyn_elem_bytes = value ? tuple + value : 0;
 	c->prog.plan.agg_elem_bytes = data ? tuple + data : 0;
+}
+
+#define THREADS 512 /* that have them, at most */
+
+static bool can_count(struct d_compiler *c, const struct d_var *v)
+{
+	return v->kind == D_VAR_SCALAR && v->scope == D_SELF && !d_is_whole(v->type) &&
+		strcmp(v->name, d_strtok_var(c)) != 0;
+}
+
+/* They have a place of their own each, unless there are fewer bytes than they may take. */
+void d_count_self(struct d_compiler *c)
+{
+	uint64_t cnt = 0;
+	for (const struct d_var *v = c->var_list; v; v = v->next)
+		cnt += can_count(c, v);
+	if (!c->opts.dynvarsize || c->opts.dynvarsize >= cnt * THREADS * c->prog.plan.dyn_elem_bytes)
+		return;
+	for (struct d_var *v = c->var_list; v; v = v->next)
+		v->is_counted = can_count(c, v);
 }

@@ -78,7 +78,8 @@ void d_types_init(struct d_compiler *c)
 	b->string = d_type_new(c, D_T_STRING, "string", 8); /* its size comes with the option strsize */
 	b->stack = d_type_new(c, D_T_STACK, "stack", 0);
 	b->usym = d_type_new(c, D_T_USYM, "_usymaddr", 8);
-	b->agg = d_type_new(c, D_T_AGG, "<dynamic>", 0);
+	b->ksym = d_type_new(c, D_T_USYM, "_symaddr", 8);
+	b->agg = d_type_new(c, D_T_AGG, "aggregation", 0);
 	add_typedefs(c);
 }
 

@@ -101,7 +101,9 @@ struct rtk_self {
 	K(TASK_PARENT, 55) K(TASK_TGID, 56) K(TASK_RUNTIME, 57) \
 	K(TASK_EXEC_START, 58) K(TASK_MM, 59) K(MM_ARGS, 60) \
 	K(MORE, 61)        /* struct rtk_more, from the context */ \
-	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ /* offsets in struct task_struct; 0: not known */
+	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ \
+	K(DENTRY_PARENT, 63) K(DENTRY_NAME, 64) K(MOUNT_MNT, 65) K(MOUNT_PARENT, 66) K(MOUNT_POINT, 67) K(VFS_ROOT, 68) \
+	K(TASK_FS, 69) K(FS_ROOT, 70) /* offsets in the kernel's structures, as from TASK_PARENT on; 0: not known */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

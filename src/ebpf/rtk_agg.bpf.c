@@ -58,7 +58,7 @@ GLOBAL uint64_t rtk_agg_make(uint64_t ctx, uint64_t id, uint64_t key, uint64_t k
 	uint64_t thr = ctx_at(ctx)->thr, arena = thr + K(AGG) + K(AGG_ARENA);
 	uint64_t used = thr + offsetof(struct wire_thread, agg_used), cnt = thr + offsetof(struct wire_thread, agg_cnt);
 	uint64_t val_cnt = ld32(DESC(id, val_cnt)), need = sizeof(struct entry) + key_bytes + 8 * val_cnt;
-	if (K(AGG_MAX) && ld64(cnt) >= K(AGG_MAX))
+	if (K(AGG_MAX) && ld64(cnt) - ld64(thr + offsetof(struct wire_thread, agg_read)) >= K(AGG_MAX))
 		return 0;
 	if (ld64(used) + need > K(AGG_ARENA_BYTES))
 		return 0;

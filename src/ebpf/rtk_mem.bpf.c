@@ -6,6 +6,7 @@
 #include "ebpf/rtk_bpf.h"
 
 #define KERNEL_HALF (1ULL << 63)
+#define READ_MAX 65536u
 
 INLINE uint64_t alloca_of(uint64_t ctx)
 {
@@ -36,11 +37,11 @@ GLOBAL uint64_t rtk_in_vars(uint64_t ctx, uint64_t off, uint64_t bytes)
 	return self && inside(off, bytes, self, K(SELF_BYTES));
 }
 
-/* @bytes (at most 64 KiB) at @addr to @dst, an offset.  0, or -1: not readable. */
+/* @bytes (at most READ_MAX) at @addr to @dst, an offset.  0, or -1: not readable. */
 GLOBAL uint64_t rtk_read(uint64_t ctx, uint64_t dst, uint64_t addr, uint64_t bytes)
 {
 	void *to = at(dst);
-	uint32_t n = (uint32_t)capped(bytes, 65536);
+	uint32_t n = (uint32_t)capped(bytes, READ_MAX);
 	uint64_t off = addr - K(OWN), in_heap = off - alloca_of(ctx);
 	if (off <= K(LIMIT) && bytes <= K(LIMIT) - off) {
 		if (in_heap < K(ALLOCA_BYTES) && in_heap + bytes > ctx_at(ctx)->alloca_used)
@@ -157,7 +158,7 @@ GLOBAL uint64_t rtk_writable(uint64_t ctx, uint64_t addr, uint64_t bytes, uint64
 GLOBAL uint64_t rtk_copyinto(uint64_t ctx, uint64_t addr, uint64_t bytes, uint64_t dst)
 {
 	uint64_t left = 0;
-	if (bytes > K(ALLOCA_BYTES)) {
+	if (bytes > K(ALLOCA_BYTES) || bytes > READ_MAX) {
 		set_fault(ctx, WIRE_FAULT_BADSIZE, bytes);
 		return 0;
 	}

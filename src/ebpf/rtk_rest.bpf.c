@@ -77,7 +77,13 @@ GLOBAL uint64_t rtk_discard(uint64_t ctx, uint64_t id)
 	return spec_end(ctx, id, WIRE_SPEC_DISCARD);
 }
 
-/* ---- networks, as rt/net.c: characters go one by one to the end of a string slot ---- */
+/* ---- networks, as rt/net.c: characters go one by one behind the frames of stacks, which nobody needs meanwhile: a
+ * string slot may be shorter ---- */
+
+INLINE uint64_t draft(uint64_t ctx)
+{
+	return ctx + MORE(frames);
+}
 
 INLINE uint64_t put_char(uint64_t s, uint64_t len, uint8_t c)
 {
@@ -176,21 +182,17 @@ INLINE bool read_bytes(uint64_t ctx, uint64_t dst, uint64_t addr, uint64_t cnt)
 	return false;
 }
 
-/* Of @len characters in the slot as many as a string may have. */
+/* Of @len characters as many as a string may have. */
 INLINE uint64_t finish(uint64_t ctx, uint64_t dst, uint64_t len)
 {
-	uint64_t str = scratch(ctx, dst);
-	len = capped(len, K(STRSIZE));
-	st32(str, (uint32_t)len);
-	st8(str + sizeof(struct wire_str) + len, 0);
-	return WIRE_SREF(WIRE_SREF_SCRATCH, dst);
+	return str_put(ctx, dst, draft(ctx), len);
 }
 
 GLOBAL uint64_t rtk_inet_ntoa(uint64_t ctx, uint64_t addr, uint64_t dst)
 {
 	uint64_t b = buffer(ctx), len = 0;
 	if (read_bytes(ctx, b, addr, 4))
-		len = rtk_put_ip4(scratch(ctx, dst) + sizeof(struct wire_str), 0, b);
+		len = rtk_put_ip4(draft(ctx), 0, b);
 	return finish(ctx, dst, len);
 }
 
@@ -198,7 +200,7 @@ GLOBAL uint64_t rtk_inet_ntoa6(uint64_t ctx, uint64_t addr, uint64_t strict, uin
 {
 	uint64_t b = buffer(ctx), len = 0;
 	if (read_bytes(ctx, b, addr, 16))
-		len = rtk_put_ip6(ctx, scratch(ctx, dst) + sizeof(struct wire_str), b, strict);
+		len = rtk_put_ip6(ctx, draft(ctx), b, strict);
 	return finish(ctx, dst, len);
 }
 
@@ -214,7 +216,7 @@ GLOBAL uint64_t rtk_inet_ntop(uint64_t ctx, uint64_t family, uint64_t addr, uint
 
 GLOBAL uint64_t rtk_link_ntop(uint64_t ctx, uint64_t type, uint64_t addr, uint64_t dst)
 {
-	uint64_t b = buffer(ctx), s = scratch(ctx, dst) + sizeof(struct wire_str);
+	uint64_t b = buffer(ctx), s = draft(ctx);
 	uint64_t cnt = (uint32_t)type == 1 ? 6 : (uint32_t)type == 32 ? 20 : 0;
 	if (!cnt) {
 		set_fault(ctx, WIRE_FAULT_ILLOP, type);
@@ -248,11 +250,18 @@ GLOBAL uint64_t rtk_copyoutstr(uint64_t ctx, uint64_t s, uint64_t to, uint64_t m
 	return 0;
 }
 
-/* From one's own memory at once; from elsewhere by the string slot of nobody: a piece at a time. */
+#define COPYOUT_PIECE 32
+#define COPYOUT_MAX (64 * COPYOUT_PIECE)
+
+/* A piece at a time, by a buffer of the context. */
 GLOBAL uint64_t rtk_copyout(uint64_t ctx, uint64_t from, uint64_t to, uint64_t bytes)
 {
-	for (uint64_t done = 0, i = 0; i < 64 && done < bytes; i++, done += 32) {
-		uint64_t n = capped(bytes - done, 32);
+	if (bytes > COPYOUT_MAX) {
+		set_fault(ctx, WIRE_FAULT_BADSIZE, bytes);
+		return 0;
+	}
+	for (uint64_t done = 0, i = 0; i < COPYOUT_MAX / COPYOUT_PIECE && done < bytes; i++, done += COPYOUT_PIECE) {
+		uint64_t n = capped(bytes - done, COPYOUT_PIECE);
 		if (rtk_read(ctx, buffer(ctx), from + done, n)) {
 			set_fault(ctx, WIRE_FAULT_BADADDR, from + done);
 			break;

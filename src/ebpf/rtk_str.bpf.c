@@ -166,6 +166,13 @@ GLOBAL uint64_t rtk_strstr(uint64_t ctx, uint64_t a, uint64_t b, uint64_t dst)
 	return i == ~0ULL ? 0 : rtk_str_put(ctx, dst, hay.s + i, hay.len - i);
 }
 
+GLOBAL uint64_t rtk_strrstr(uint64_t ctx, uint64_t a, uint64_t b, uint64_t dst)
+{
+	struct text hay = need(ctx, a), needle = need(ctx, b);
+	uint64_t i = rtk_str_rfind(ctx, hay.s, needle.s, hay.len << 32 | needle.len, hay.len);
+	return i == ~0ULL ? 0 : rtk_str_put(ctx, dst, hay.s + i, hay.len - i);
+}
+
 GLOBAL uint64_t rtk_index(uint64_t ctx, uint64_t a, uint64_t b, uint64_t from)
 {
 	struct text hay = need(ctx, a), needle = need(ctx, b);

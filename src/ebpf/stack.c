@@ -14,7 +14,8 @@ static void get_stack(struct gen *g, bool user)
 	emit_load(g, 8, 1, BPF_REG_10, PROG_CTX);
 	emit_mov(g, 2, REG_CTX);
 	emit(g, BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, (int32_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frames)));
-	emit_const(g, 3, 8 * RTK_FRAMES);
+	uint32_t max = g->e->in.max_frames;
+	emit_const(g, 3, 8 * (max && max < RTK_FRAMES ? max : RTK_FRAMES));
 	emit_const(g, 4, user ? BPF_F_USER_STACK : own_frames(g->p->kind));
 	emit_kernel(g, BPF_FUNC_get_stack);
 	emit_mov(g, 1, 0);

@@ -25,7 +25,25 @@ struct chrome {
 	struct thread *v;
 	uint32_t cnt;
 	bool any;
+	char **names; /* of the functions of classes, demangled; NULL: not asked for yet */
+	uint32_t name_cnt;
 };
+
+/* As the source has it. */
+static const char *func_name(struct chrome *s, const struct export_class *c, uint32_t id)
+{
+	if (id >= s->name_cnt) {
+		char **v = realloc(s->names, (id + 1ul) * sizeof(*v));
+		if (!v)
+			return c->func;
+		s->names = v;
+		for (; s->name_cnt <= id; s->name_cnt++)
+			v[s->name_cnt] = NULL;
+	}
+	if (!s->names[id])
+		s->names[id] = obj_demangle(c->func);
+	return s->names[id] ? s->names[id] : c->func;
+}
 
 static void put_head(struct export_printer *p, const char *ph, const char *name, uint32_t pid, uint32_t tid)
 {
@@ -51,12 +69,12 @@ static void put_cat(FILE *fp, const struct export_class *c)
 	form_json_string(fp, cat, strlen(cat));
 }
 
-static void put_point(struct export_printer *p, const struct export_class *c, uint32_t pid, uint32_t tid, uint64_t ns,
-		      const char *args)
+static void put_point(struct export_printer *p, const struct thread *t, uint32_t class_id, uint64_t ns, const char *args)
 {
+	const struct export_class *c = export_trace_class(p->trace, class_id);
 	char name[2048];
-	snprintf(name, sizeof(name), "%s:%s", c->func, c->name);
-	put_head(p, "i", name, pid, tid);
+	snprintf(name, sizeof(name), "%s:%s", func_name(p->state, c, class_id), c->name);
+	put_head(p, "i", name, t->pid, t->tid);
 	put_cat(p->out, c);
 	put_us(p->out, "ts", ns);
 	fprintf(p->out, ",\"s\":\"t\",\"args\":%s}", args);
@@ -65,7 +83,7 @@ static void put_point(struct export_printer *p, const struct export_class *c, ui
 static void put_span(struct export_printer *p, const struct export_class *c, const struct thread *t,
 		     const struct open_call *o, uint64_t end, const char *ret)
 {
-	put_head(p, "X", c->func, t->pid, t->tid);
+	put_head(p, "X", func_name(p->state, c, o->class_id), t->pid, t->tid);
 	put_cat(p->out, c);
 	put_us(p->out, "ts", o->ns);
 	put_us(p->out, "dur", end > o->ns ? end - o->ns : 0);
@@ -117,7 +135,7 @@ static bool push(struct thread *t, const struct export_event *e, char *args)
 static void give_up(struct export_printer *p, struct thread *t)
 {
 	struct open_call *o = &t->calls[--t->cnt];
-	put_point(p, export_trace_class(p->trace, o->class_id), t->pid, t->tid, o->ns, o->args);
+	put_point(p, t, o->class_id, o->ns, o->args);
 	free(o->args);
 }
 
@@ -141,8 +159,8 @@ static int chrome_event(struct export_printer *p, const struct export_class *c, 
 	char *args = t ? args_text(c, e) : NULL;
 	if (!args)
 		return -ENOMEM;
-	if (!strcmp(c->name, "entry") && !strcmp(c->prov, "pid"))
-		return push(t, e, args) ? 0 : -ENOMEM;
+	if (!strcmp(c->name, "entry") && !strcmp(c->prov, "pid") && push(t, e, args))
+		return 0;
 	uint32_t at = form_is_return(c) ? find_call(p, t, c) : t->cnt;
 	if (at < t->cnt) {
 		while (t->cnt > at + 1)
@@ -151,7 +169,7 @@ static int chrome_event(struct export_printer *p, const struct export_class *c, 
 		put_span(p, c, t, o, e->ns, args);
 		free(o->args);
 	} else {
-		put_point(p, c, e->pid, e->tid, e->ns, args);
+		put_point(p, t, e->class_id, e->ns, args);
 	}
 	free(args);
 	return 0;
@@ -173,6 +191,9 @@ static int chrome_end(struct export_printer *p)
 		free(s->v[i].calls);
 	}
 	fputs("\n]}\n", p->out);
+	for (uint32_t i = 0; i < s->name_cnt; i++)
+		free(s->names[i]);
+	free(s->names);
 	free(s->v);
 	free(s);
 	return 0;

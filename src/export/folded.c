@@ -83,8 +83,11 @@ static char *fold(struct export_printer *p, const struct export_class *c, const 
 	put_name(fp, *e->comm ? e->comm : "?");
 	for (uint32_t i = cnt; i-- > 0;)
 		put_frame(fp, &f[i]);
-	if (!cnt)
-		put_frame(fp, &(struct export_frame){ .func = c->func });
+	if (!cnt) {
+		char *plain = obj_demangle(c->func);
+		put_frame(fp, &(struct export_frame){ .func = plain ? plain : c->func });
+		free(plain);
+	}
 	free(f);
 	return fclose(fp) ? NULL : text;
 }

@@ -114,7 +114,9 @@ void form_json_args(FILE *fp, const struct export_class *c, const struct export_
 	for (uint32_t i = 0; i < c->field_cnt; i++) {
 		if (c->fields[i].type == EXPORT_STACK)
 			continue;
-		fprintf(fp, "%s\"%s\":", sep, c->fields[i].name);
+		fputs(sep, fp);
+		form_json_string(fp, c->fields[i].name, strlen(c->fields[i].name));
+		putc(':', fp);
 		form_json_value(fp, &c->fields[i], &e->vals[i]);
 		sep = ",";
 	}

@@ -15,14 +15,19 @@ const char *const ctf_type_name[EXPORT_TYPE_CNT] = {
 };
 const uint8_t ctf_type_bytes[EXPORT_TYPE_CNT] = { 1, 2, 4, 8, 1, 2, 4, 8, 8, 4, 8, 0, 0 };
 
-static void put_quoted(FILE *fp, const char *s)
+static void put_escaped(FILE *fp, const char *s)
 {
-	putc('"', fp);
 	for (; *s; s++) {
 		if (*s == '"' || *s == '\\')
 			putc('\\', fp);
 		putc((unsigned char)*s < ' ' ? ' ' : *s, fp);
 	}
+}
+
+static void put_quoted(FILE *fp, const char *s)
+{
+	putc('"', fp);
+	put_escaped(fp, s);
 	putc('"', fp);
 }
 
@@ -37,7 +42,8 @@ static void put_types(FILE *fp)
 	for (int t = EXPORT_I8; t <= EXPORT_HEX; t++)
 		fprintf(fp, "typealias integer { size = %d; align = 8; signed = %s; base = %d; } := %s;\n",
 			ctf_type_bytes[t] * 8, t <= EXPORT_I64 ? "true" : "false", t == EXPORT_HEX ? 16 : 10, ctf_type_name[t]);
-	fputs("typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.value; } := time;\n"
+	fputs("typealias integer { size = 32; align = 8; signed = false; } := length;\n"
+	      "typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.value; } := time;\n"
 	      "typealias floating_point { exp_dig = 8; mant_dig = 24; align = 8; } := f32;\n"
 	      "typealias floating_point { exp_dig = 11; mant_dig = 53; align = 8; } := f64;\n"
 	      "typealias string { encoding = UTF8; } := str;\n\n", fp);
@@ -98,18 +104,18 @@ void ctf_meta_head(FILE *fp, const uint8_t uuid[16], const struct export_writer_
 
 void ctf_meta_class(FILE *fp, const struct export_class *c, uint32_t id)
 {
-	char name[2048];
-	if (!*c->prov && !*c->mod && !*c->func)
-		snprintf(name, sizeof(name), "%s", c->name);
-	else
-		snprintf(name, sizeof(name), "%s:%s:%s:%s", c->prov, c->mod, c->func, c->name);
-	fputs("event {\n\tname = ", fp);
-	put_quoted(fp, name);
-	fprintf(fp, ";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n", id);
+	const char *const parts[] = { c->prov, c->mod, c->func, c->name };
+	bool named = !*c->prov && !*c->mod && !*c->func;
+	fputs("event {\n\tname = \"", fp);
+	for (size_t i = named ? ARRAY_CNT(parts) - 1 : 0; i < ARRAY_CNT(parts); i++) {
+		fputs(i && !named ? ":" : "", fp);
+		put_escaped(fp, parts[i]);
+	}
+	fprintf(fp, "\";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n", id);
 	for (uint32_t i = 0; i < c->field_cnt; i++) {
 		const struct export_field *f = &c->fields[i];
 		if (f->type == EXPORT_STACK)
-			fprintf(fp, "\t\tu32 __%s_length;\n\t\thex _%s[ __%s_length ];\n", f->name, f->name, f->name);
+			fprintf(fp, "\t\tlength __%s_length;\n\t\thex _%s[ __%s_length ];\n", f->name, f->name, f->name);
 		else
 			fprintf(fp, "\t\t%s _%s;\n", ctf_type_name[f->type], f->name);
 	}

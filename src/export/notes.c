@@ -114,8 +114,11 @@ static int file_end(const struct notes *n, FILE *fp, char *tmp, const char *name
 	char *path = NULL;
 	bool bad = ferror(fp);
 	int rc = 0;
-	if (fclose(fp) || bad || asprintf(&path, "%s/dyntrace/%s", n->dir, name) < 0)
-		rc = -EIO;
+	errno = EIO;
+	if (fclose(fp) || bad)
+		rc = -errno;
+	else if (asprintf(&path, "%s/dyntrace/%s", n->dir, name) < 0)
+		rc = -ENOMEM;
 	else if (rename(tmp, path))
 		rc = -errno;
 	if (rc)
@@ -179,13 +182,18 @@ static int note_module(struct notes *n, uint32_t pid, struct obj_proc *p, struct
 	v += n->mod_cnt;
 	*v = (struct note_mod){ .pid = pid, .start = m->start, .end = m->end, .bias = m->bias,
 				.path = strdup(m->path), .file = reachable(pid, m) };
-	n->mod_cnt++;
-	if (!v->path || !v->file)
+	if (!v->path || !v->file) {
+		free(v->path);
+		free(v->file);
 		return -ENOMEM;
+	}
+	n->mod_cnt++;
 	make_id(n, p, m, v);
+	/* Who reads meanwhile finds the symbols of what he is told of. */
+	int rc = has_symbols(n, v->id) ? 0 : note_symbols(n, p, m, v->id);
 	fprintf(n->modules, "%llx %u %llx %llx %llx %s %s\n", (unsigned long long)since, pid, (unsigned long long)m->start,
 		(unsigned long long)m->end, (unsigned long long)m->bias, v->id, m->path);
-	return has_symbols(n, v->id) ? 0 : note_symbols(n, p, m, v->id);
+	return rc;
 }
 
 int notes_modules(struct notes *n, uint32_t pid, struct obj_proc *p, struct err *reterr)
@@ -272,22 +280,67 @@ static void put_frame(FILE *fp, const struct note_mod *m, struct obj_lines *l, u
 		fprintf(fp, "%u %d %s\t%s\n", v[i].line, v[i].inlined, v[i].func ? v[i].func : "", v[i].file ? v[i].file : "");
 }
 
-static void put_module_frames(const struct notes *n, FILE *fp, const struct note_mod *m)
+struct vaddrs {
+	uint64_t *v;
+	uint32_t cnt, cap;
+};
+
+static bool vaddrs_add(struct vaddrs *a, uint64_t vaddr)
 {
-	struct obj_lines *l = NULL;
-	bool tried = false;
-	for (uint32_t i = 0; i < n->addr_cap; i++) {
-		const struct note_addr *a = &n->addrs[i];
-		if (a->pid != m->pid || a->addr < m->start || a->addr >= m->end)
-			continue;
-		if (!tried)
-			l = lines_of(m);
-		tried = true;
-		if (!l)
-			return;
-		put_frame(fp, m, l, a->addr - a->is_ret - m->bias);
+	if (a->cnt == a->cap) {
+		uint64_t *more = realloc(a->v, (a->cap * 2ul + 64) * sizeof(*more));
+		if (!more)
+			return false;
+		a->v = more;
+		a->cap = a->cap * 2 + 64;
 	}
+	a->v[a->cnt++] = vaddr;
+	return true;
+}
+
+static bool gather(const struct notes *n, const struct note_mod *m, struct vaddrs *ret)
+{
+	bool ok = true;
+	for (uint32_t i = 0; i < n->addr_cap && ok; i++) {
+		const struct note_addr *a = &n->addrs[i];
+		if (a->pid == m->pid && a->addr >= m->start && a->addr < m->end)
+			ok = vaddrs_add(ret, a->addr - a->is_ret - m->bias);
+	}
+	return ok;
+}
+
+static int cmp_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Of one file in all processes: it is opened, and each of its addresses looked up, once. */
+static int put_module_frames(const struct notes *n, FILE *fp, uint32_t first)
+{
+	struct vaddrs at = { 0 };
+	struct obj_lines *l = NULL;
+	bool ok = true;
+	for (uint32_t i = first; i < n->mod_cnt && ok; i++)
+		ok = strcmp(n->mods[i].id, n->mods[first].id) || gather(n, &n->mods[i], &at);
+	for (uint32_t i = first; i < n->mod_cnt && at.cnt && !l; i++)
+		l = strcmp(n->mods[i].id, n->mods[first].id) ? NULL : lines_of(&n->mods[i]);
+	if (at.cnt)
+		qsort(at.v, at.cnt, sizeof(*at.v), cmp_u64);
+	for (uint32_t i = 0; i < at.cnt && l; i++)
+		if (!i || at.v[i] != at.v[i - 1])
+			put_frame(fp, &n->mods[first], l, at.v[i]);
 	obj_lines_close(l);
+	free(at.v);
+	return ok ? 0 : -ENOMEM;
+}
+
+static bool is_first(const struct notes *n, uint32_t mod)
+{
+	for (uint32_t i = 0; i < mod; i++)
+		if (!strcmp(n->mods[i].id, n->mods[mod].id))
+			return false;
+	return true;
 }
 
 int notes_frames(struct notes *n, struct err *reterr)
@@ -295,8 +348,11 @@ int notes_frames(struct notes *n, struct err *reterr)
 	char *tmp;
 	FILE *fp = file_begin(n, &tmp);
 	int rc = fp ? 0 : -errno;
-	for (uint32_t i = 0; !rc && i < n->mod_cnt; i++)
-		put_module_frames(n, fp, &n->mods[i]);
-	rc = rc ? rc : file_end(n, fp, tmp, "frames");
+	for (uint32_t i = 0; fp && !rc && i < n->mod_cnt; i++)
+		rc = is_first(n, i) ? put_module_frames(n, fp, i) : 0;
+	if (fp) {
+		int end = file_end(n, fp, tmp, "frames");
+		rc = rc ? rc : end;
+	}
 	return rc ? err_setf(reterr, rc, "cannot write to %s/dyntrace: %s", n->dir, strerror(-rc)) : 0;
 }

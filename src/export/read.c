@@ -24,6 +24,8 @@ struct file {
 	uint32_t cpu;
 	uint64_t seq;        /* of its first packet */
 	bool done;
+	uint64_t damaged;    /* bytes that are no events: in its packets, */
+	uint64_t damaged_end; /* and behind them, for now */
 	int fd;              /* -1: not opened */
 	uint64_t off;        /* of the packet */
 	struct ctf_packet head;
@@ -40,13 +42,14 @@ struct cursor { /* a CPU */
 };
 struct export_trace {
 	char *dir;
+	bool is_final; /* nobody writes to it any more */
 	struct ctf_schema schema;
 	struct symbols *symbols;
 	struct file *files; /* by cpu, then seq */
 	uint32_t file_cnt;
 	struct cursor *cpus;
 	uint32_t cpu_cnt;
-	uint64_t lost, damaged;
+	uint64_t lost;
 	uint64_t *cpu_lost; /* [cpu_cnt] */
 };
 
@@ -93,27 +96,37 @@ static int cmp_file(const void *a, const void *b)
 	return x->cpu != y->cpu ? (x->cpu < y->cpu ? -1 : 1) : x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
+static bool add_file(struct export_trace *t, const struct file *f, const char *name)
+{
+	struct file *v = realloc(t->files, (t->file_cnt + 1ul) * sizeof(*v));
+	char *copy = v && cursor_of(t, f->cpu) ? strdup(name) : NULL;
+	if (v)
+		t->files = v;
+	if (!copy)
+		return false;
+	v[t->file_cnt] = *f;
+	v[t->file_cnt++].name = copy;
+	return true;
+}
+
 static int find_files(struct export_trace *t, struct err *reterr)
 {
 	DIR *d = opendir(t->dir);
 	struct dirent *e;
+	int rc = 0;
 	if (!d)
 		return err_setf(reterr, -errno, "cannot read the folder %s: %s", t->dir, strerror(errno));
-	while ((e = readdir(d))) {
+	while (!rc && (e = readdir(d))) {
 		struct file f = { .fd = -1 };
 		if (!parse_file_name(e->d_name, &f) || is_known(t, e->d_name))
 			continue;
-		struct file *v = realloc(t->files, (t->file_cnt + 1ul) * sizeof(*v));
-		if (v)
-			t->files = v;
-		if (!v || !(f.name = strdup(e->d_name)) || !cursor_of(t, f.cpu))
-			break;
-		v[t->file_cnt++] = f;
+		if (!add_file(t, &f, e->d_name))
+			rc = err_setf(reterr, -ENOMEM, "out of memory");
 	}
 	closedir(d);
 	if (t->file_cnt)
 		qsort(t->files, t->file_cnt, sizeof(*t->files), cmp_file);
-	return 0;
+	return rc;
 }
 
 static void file_end(struct file *f)
@@ -151,15 +164,16 @@ static bool head_is_good(const struct export_trace *t, const struct ctf_packet *
 }
 
 /* Reads the packet's header again, and what came in it. False: there is no packet (yet), or no sound one. */
-static bool packet_look(struct export_trace *t, struct file *f)
+static bool packet_look(const struct export_trace *t, struct file *f)
 {
 	struct ctf_packet h;
 	struct stat st;
 	ssize_t n = pread(f->fd, &h, sizeof(h), (off_t)f->off);
 	if (n != sizeof(h) || !head_is_good(t, &h)) {
-		t->damaged += f->have || fstat(f->fd, &st) || (uint64_t)st.st_size <= f->off ? 0 : (uint64_t)st.st_size - f->off;
+		f->damaged_end = f->have || fstat(f->fd, &st) || (uint64_t)st.st_size <= f->off ? 0 : (uint64_t)st.st_size - f->off;
 		return false;
 	}
+	f->damaged_end = 0;
 	f->head = h;
 	uint64_t want = h.content_bits / 8;
 	if (want > f->cap) {
@@ -188,13 +202,14 @@ static void note_lost(struct export_trace *t, const struct file *f)
 }
 
 /* The one behind it, if it is there. */
-static bool packet_skip(struct export_trace *t, struct file *f)
+static bool packet_skip(const struct export_trace *t, struct file *f)
 {
 	struct file next = *f;
 	next.off += f->head.packet_bits / 8;
 	next.data = NULL;
 	next.cap = next.have = next.at = 0;
 	if (!packet_look(t, &next)) {
+		f->damaged_end = next.damaged_end;
 		free(next.data);
 		return false;
 	}
@@ -314,29 +329,29 @@ static bool has_younger(const struct export_trace *t, const struct file *f)
 	return next < t->files + t->file_cnt && next->cpu == f->cpu;
 }
 
+/* Whether there is something to decode: more of this packet, or one behind it. */
+static bool file_has(const struct export_trace *t, struct file *f)
+{
+	while (f->at >= f->have)
+		if (!packet_look(t, f) || (f->at >= f->have && !packet_skip(t, f)))
+			return false;
+	return true;
+}
+
 /* The next event of this file; the buffer that held the last one may go. */
 static bool file_next(struct export_trace *t, struct file *f, struct cursor *c)
 {
 	if (f->done || !file_open(t, f))
 		return false;
-	while (f->at >= f->have) {
-		if (!packet_look(t, f))
-			break;
-		if (f->at < f->have)
-			break;
-		if (!packet_skip(t, f))
-			break;
-	}
-	if (f->at && f->at < f->have) {
+	while (file_has(t, f)) {
 		note_lost(t, f);
 		if (decode(t, f, c))
 			return true;
-		t->damaged += f->have - f->at;
+		/* Where the next event begins, nobody knows. */
+		f->damaged += f->have - f->at;
 		f->at = f->have;
 	}
-	if (has_younger(t, f) || !f->at)
-		f->done = has_younger(t, f);
-	if (f->done)
+	if (t->is_final || has_younger(t, f))
 		file_end(f);
 	return false;
 }
@@ -375,6 +390,7 @@ int export_trace_open(const char *dir, struct export_trace **ret, struct err *re
 		free(t);
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	}
+	t->is_final = !export_trace_is_live(t);
 	int rc = ctf_schema_read(&t->schema, dir, reterr);
 	rc = rc ? rc : find_files(t, reterr);
 	if (!rc && !(t->symbols = symbols_open(dir)))
@@ -413,10 +429,18 @@ const struct export_class *export_trace_class(const struct export_trace *t, uint
 
 int64_t export_trace_real_offset_ns(const struct export_trace *t) { return t->schema.real_offset_ns; }
 uint64_t export_trace_lost(const struct export_trace *t) { return t->lost; }
-uint64_t export_trace_damaged(const struct export_trace *t) { return t->damaged; }
+
+uint64_t export_trace_damaged(const struct export_trace *t)
+{
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < t->file_cnt; i++)
+		bytes += t->files[i].damaged + t->files[i].damaged_end;
+	return bytes;
+}
 
 int export_trace_refresh(struct export_trace *t, struct err *reterr)
 {
+	t->is_final = !export_trace_is_live(t);
 	symbols_refresh(t->symbols);
 	return find_files(t, reterr);
 }

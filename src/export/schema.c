@@ -1,31 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads metadata that meta.c wrote, line by line; what is no such line says nothing to it. */
+/* Reads metadata that meta.c wrote, line by line; outside of events, what is no such line says nothing to it. */
 #include "export/export_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define CLASS_MAX (1u << 24)
+
 struct parse {
 	struct ctf_schema *s;
 	/* of the event that is being read */
-	char name[2048];
+	char *name; /* owned */
 	struct export_field fields[256];
 	uint32_t field_cnt, id;
 	bool in_event, in_fields;
 };
 
-/* The string in quotes that follows. */
-static void unquote(const char *at, char *buf, size_t cap)
+/* The string in quotes that follows, malloc'ed. */
+static char *unquote(const char *at)
 {
-	size_t n = 0;
+	char *text = strdup(at), *to = text;
 	at = strchr(at, '"');
-	for (at = at ? at + 1 : ""; *at && *at != '"' && n + 1 < cap; at++) {
-		if (*at == '\\' && at[1])
-			at++;
-		buf[n++] = *at;
+	for (at = at ? at + 1 : ""; text && *at && *at != '"'; at++) {
+		at += *at == '\\' && at[1];
+		*to++ = *at;
 	}
-	buf[n] = 0;
+	if (text)
+		*to = 0;
+	return text;
 }
 
 /* PROV:MOD:FUNC:NAME; a function's name may have colons itself.  Or only a name. */
@@ -49,25 +52,60 @@ static bool split_name(char *text, struct export_class *c)
 	return c->prov && c->mod && c->func && c->name;
 }
 
-static int add_class(struct parse *p)
+static void class_destroy(struct export_class *c)
+{
+	for (uint32_t k = 0; k < c->field_cnt; k++)
+		free((char *)c->fields[k].name);
+	free((void *)c->fields);
+	free((char *)c->prov);
+	free((char *)c->mod);
+	free((char *)c->func);
+	free((char *)c->name);
+	free(c);
+}
+
+/* Takes the fields over. */
+static struct export_class *make_class(struct parse *p)
 {
 	struct export_class *c = calloc(1, sizeof(*c));
-	struct export_field *f = calloc(p->field_cnt + 1ul, sizeof(*f));
-	struct ctf_schema *s = p->s;
-	struct export_class **v = p->id < 1u << 24 && p->id >= s->cnt ? realloc(s->v, (p->id + 1ul) * sizeof(*v)) : s->v;
-	if (!c || !f || !v || p->id >= 1u << 24 || !split_name(p->name, c)) {
+	struct export_field *f = c ? calloc(p->field_cnt + 1ul, sizeof(*f)) : NULL;
+	if (!f) {
 		free(c);
-		free(f);
-		return -EINVAL;
+		return NULL;
 	}
 	memcpy(f, p->fields, p->field_cnt * sizeof(*f));
 	c->fields = f;
 	c->field_cnt = p->field_cnt;
 	p->field_cnt = 0;
+	if (p->name && split_name(p->name, c))
+		return c;
+	class_destroy(c);
+	return NULL;
+}
+
+static bool schema_room(struct ctf_schema *s, uint32_t id)
+{
+	struct export_class **v = id >= s->cnt ? realloc(s->v, (id + 1ul) * sizeof(*v)) : s->v;
+	if (!v)
+		return false;
 	s->v = v;
-	for (; s->cnt <= p->id; s->cnt++)
+	for (; s->cnt <= id; s->cnt++)
 		v[s->cnt] = NULL;
-	v[p->id] = c;
+	return true;
+}
+
+static int add_class(struct parse *p)
+{
+	struct ctf_schema *s = p->s;
+	bool known = p->id < s->cnt && s->v[p->id];
+	struct export_class *c = p->id < CLASS_MAX && !known ? make_class(p) : NULL;
+	if (!c)
+		return -EINVAL;
+	if (!schema_room(s, p->id)) {
+		class_destroy(c);
+		return -ENOMEM;
+	}
+	s->v[p->id] = c;
 	return 0;
 }
 
@@ -79,18 +117,24 @@ static enum export_type type_named(const char *name, size_t len)
 	return EXPORT_TYPE_CNT;
 }
 
-/* "TYPE _NAME;", "hex _NAME[ LENGTH ];"; the length's own line is skipped. */
-static void add_field(struct parse *p, const char *at)
+/* "TYPE _NAME;", "hex _NAME[ LENGTH ];", of which a line of type length says how long it is. */
+static int add_field(struct parse *p, const char *at)
 {
 	size_t len = strcspn(at, " ");
 	enum export_type t = type_named(at, len);
 	const char *name = at + len + (at[len] == ' ');
-	if (t == EXPORT_TYPE_CNT || *name != '_' || name[1] == '_' || p->field_cnt == ARRAY_CNT(p->fields))
-		return;
+	if (len == 6 && !memcmp(at, "length", 6))
+		return 0;
+	if (t == EXPORT_TYPE_CNT || *name != '_' || p->field_cnt == ARRAY_CNT(p->fields))
+		return -EINVAL;
 	len = strcspn(name, "[;");
 	if (name[len] == '[')
 		t = EXPORT_STACK;
-	p->fields[p->field_cnt++] = (struct export_field){ strndup(name + 1, len - 1), t };
+	char *copy = strndup(name + 1, len - 1);
+	if (!copy)
+		return -ENOMEM;
+	p->fields[p->field_cnt++] = (struct export_field){ copy, t };
+	return 0;
 }
 
 static bool after(const char *line, const char *key, const char **ret)
@@ -102,10 +146,8 @@ static bool after(const char *line, const char *key, const char **ret)
 
 static void read_uuid(struct ctf_schema *s, const char *at)
 {
-	char text[64];
 	uint32_t n = 0, v;
-	unquote(at, text, sizeof(text));
-	for (char *c = text; n < 16 && sscanf(c, "%2x", &v) == 1; c += 2 + (c[2] == '-'))
+	for (at = strchr(at, '"'), at += at != NULL; at && n < 16 && sscanf(at, "%2x", &v) == 1 && at[1]; at += 2 + (at[2] == '-'))
 		s->uuid[n++] = (uint8_t)v;
 }
 
@@ -117,7 +159,8 @@ static int read_line(struct parse *p, const char *line)
 	if (after(line, "event {", &v)) {
 		p->in_event = true;
 	} else if (p->in_event && after(line, "name = ", &v)) {
-		unquote(v, p->name, sizeof(p->name));
+		free(p->name);
+		p->name = unquote(v);
 	} else if (p->in_event && after(line, "id = ", &v)) {
 		p->id = (uint32_t)strtoul(v, NULL, 10);
 	} else if (p->in_event && after(line, "fields := struct {", &v)) {
@@ -127,7 +170,7 @@ static int read_line(struct parse *p, const char *line)
 		p->in_fields = false;
 		return p->in_event ? 0 : add_class(p);
 	} else if (p->in_fields) {
-		add_field(p, line);
+		return add_field(p, line);
 	} else if (after(line, "uuid = ", &v)) {
 		read_uuid(p->s, v);
 	} else if (after(line, "offset_s = ", &v)) {
@@ -164,6 +207,7 @@ int ctf_schema_read(struct ctf_schema *s, const char *dir, struct err *reterr)
 	}
 	for (uint32_t i = 0; i < p.field_cnt; i++)
 		free((char *)p.fields[i].name);
+	free(p.name);
 	free(line);
 	fclose(fp);
 	return rc ? err_setf(reterr, rc, "%s/metadata is damaged", dir) : 0;
@@ -171,18 +215,8 @@ int ctf_schema_read(struct ctf_schema *s, const char *dir, struct err *reterr)
 
 void ctf_schema_deinit(struct ctf_schema *s)
 {
-	for (uint32_t i = 0; i < s->cnt; i++) {
-		struct export_class *c = s->v[i];
-		if (!c)
-			continue;
-		for (uint32_t k = 0; k < c->field_cnt; k++)
-			free((char *)c->fields[k].name);
-		free((void *)c->fields);
-		free((char *)c->prov);
-		free((char *)c->mod);
-		free((char *)c->func);
-		free((char *)c->name);
-		free(c);
-	}
+	for (uint32_t i = 0; i < s->cnt; i++)
+		if (s->v[i])
+			class_destroy(s->v[i]);
 	free(s->v);
 }

@@ -167,7 +167,7 @@ static void add_module(struct symbols *s, char *line)
 	m.end = strtoull(at, &at, 16);
 	m.bias = strtoull(at, &at, 16);
 	int used = 0;
-	if (sscanf(at, " %128s %n", id, &used) != 1 || !used)
+	if (sscanf(at, " %128s %n", id, &used) != 1 || !used || strchr(id, '/')) /* the name of a file */
 		return;
 	m.path = strdup(at + used);
 	m.file = file_of(s, id);

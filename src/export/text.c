@@ -67,7 +67,10 @@ static int text_event(struct export_printer *p, const struct export_class *c, co
 {
 	uint32_t cnt;
 	put_time(p, e->ns);
-	fprintf(p->out, " %s %u/%u [%03u] ", e->comm, e->pid, e->tid, e->cpu);
+	putc(' ', p->out);
+	for (const char *s = e->comm; *s; s++) /* a program may call itself anything */
+		putc((unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s, p->out);
+	fprintf(p->out, " %u/%u [%03u] ", e->pid, e->tid, e->cpu);
 	if (*c->prov || *c->mod || *c->func)
 		fprintf(p->out, "%s:%s:%s:", c->prov, c->mod, c->func);
 	fputs(c->name, p->out);

@@ -140,7 +140,7 @@ int export_writer_create(const struct export_writer_opts *o, struct export_write
 	if (!rc && (rc = meta_append(w, NULL, 0, o)))
 		err_setf(reterr, rc, "cannot write the trace's metadata: %s", strerror(-rc));
 	if (!rc && !(w->notes = notes_create(o->dir)))
-		rc = err_setf(reterr, -ENOMEM, "cannot write to the folder %s", o->dir);
+		rc = err_setf(reterr, -errno, "cannot write to the folder %s: %s", o->dir, strerror(errno));
 	if (rc) {
 		export_writer_close(w);
 		return rc;
@@ -201,13 +201,19 @@ static void packet_trim(struct export_writer *w, struct stream *s)
 static int take_room(int fd, uint64_t off, uint64_t bytes)
 {
 	static const uint8_t zeros[4096];
-	if (!fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)bytes))
+	int rc;
+	do /* a signal ends it on tmpfs */
+		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)bytes) ? -errno : 0;
+	while (rc == -EINTR);
+	if (!rc)
 		return ftruncate(fd, (off_t)(off + bytes)) ? -errno : 0;
-	if (errno != EOPNOTSUPP)
-		return -errno;
-	for (uint64_t at = 0; at < bytes; at += sizeof(zeros))
-		if (pwrite(fd, zeros, sizeof(zeros), (off_t)(off + at)) != sizeof(zeros))
-			return errno ? -errno : -ENOSPC;
+	if (rc != -EOPNOTSUPP)
+		return rc;
+	for (uint64_t at = 0; at < bytes; at += sizeof(zeros)) {
+		ssize_t n = pwrite(fd, zeros, sizeof(zeros), (off_t)(off + at));
+		if (n != sizeof(zeros))
+			return n < 0 ? -errno : -ENOSPC;
+	}
 	return 0;
 }
 
@@ -302,10 +308,15 @@ static int packet_begin(struct export_writer *w, struct stream *s, uint64_t need
 	packet_name(w, s, s->seq, name);
 	if (!rc && fresh && renameat(w->dir_fd, NEW_FILE, w->dir_fd, name))
 		rc = -errno;
-	if (!rc)
+	if (!rc) {
 		s->seq++;
-	else
-		packet_end(s);
+		return 0;
+	}
+	packet_end(s);
+	if (fresh && s->fd >= 0) { /* it has no name of its own */
+		close(s->fd);
+		s->fd = -1;
+	}
 	return rc;
 }
 
@@ -415,7 +426,7 @@ int export_writer_event(struct export_writer *w, const struct export_event *e, s
 	rc = rc ? rc : store(w, s, ns);
 	w->last = s;
 	if (rc)
-		return err_setf(reterr, rc, "cannot write to the trace: %s", strerror(-rc));
+		return err_setf(reterr, rc, "cannot write to the trace: %s; what was written until now can be read", strerror(-rc));
 	w->events++;
 	return 0;
 }

@@ -62,7 +62,7 @@ static uint32_t lquantize_words(const struct wire_agg *a)
 	return levels && levels <= IR_LEVELS_MAX ? (uint32_t)levels + 2 : 0;
 }
 
-/* Whether factor to the power of high + 1 is below 2^63, and the rest is in bounds. */
+/* Whether factor to the power of high + 1 is below 2^64, and the rest is in bounds. */
 static bool llquantize_fine(const struct wire_agg *a)
 {
 	uint64_t v = 1;
@@ -71,7 +71,7 @@ static bool llquantize_fine(const struct wire_agg *a)
 	    (a->ll_steps < a->ll_factor ? a->ll_factor % a->ll_steps : a->ll_steps % a->ll_factor))
 		return false;
 	for (uint32_t i = 0; i <= a->ll_high; i++)
-		if (__builtin_mul_overflow(v, a->ll_factor, &v) || v > INT64_MAX)
+		if (__builtin_mul_overflow(v, a->ll_factor, &v))
 			return false;
 	return true;
 }

@@ -32,6 +32,11 @@
  *   they must not be armed before the thread's fs base is set;
  * - hold wherever they are mapped at @addr only: near rt and the shared memory
  *   they address them relative to rip.
+ *
+ * With jit_env.own_stack a body takes at most 72 bytes of the application's stack (some 200 more once in each thread)
+ * and the rest of wire_thread.own_stack.  That is for code that may run with next to none left (Go's chains of
+ * functions that do not look).  Signal handlers then must run on an alternate stack and not be interrupted by others
+ * there: to the kernel a thread on a stack of ours has left it.
  */
 #ifndef JIT_JIT_H
 #define JIT_JIT_H
@@ -44,11 +49,13 @@ struct jit_env {
 	const struct wire_shm *geometry; /* only sizes and offsets are read; tsc_shift must be below 64 */
 	uint64_t shm_addr;               /* where wire_shm is mapped there */
 	uint64_t wipe_addr;              /* wire_proc.wipe_addr; 0: forked children are not told from the process */
+	const struct wire_agg *aggs;     /* of the image; NULL: not known, all of them go through rt */
 	uint32_t proc_idx;
 	uint32_t proc_flags;             /* WIRE_PROC_* */
+	bool own_stack;                  /* bodies run on a stack of the thread's area; see below */
 	/* Functions of rt in that process. */
 	uint64_t helper_addr[IR_HELPER_CNT];
-	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_env, fn_site_args, fn_child;
+	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_agg_plain, fn_env, fn_site_args, fn_child;
 };
 
 /* Generates at @buf (room for @cap bytes) the body for @progs, which were

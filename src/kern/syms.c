@@ -123,7 +123,8 @@ static void load(void)
 		return;
 	table.tried = true;
 	kern_syms_each(add, NULL);
-	qsort(table.v, table.cnt, sizeof(*table.v), by_addr);
+	if (table.cnt)
+		qsort(table.v, table.cnt, sizeof(*table.v), by_addr);
 }
 
 const char *kern_symbolize(uint64_t addr, uint64_t *ret_start, const char **ret_module)

@@ -183,3 +183,83 @@ int obj_go_syms(struct obj_mod *m, const struct obj_img *img, uint32_t *cap)
 	m->strs[m->str_cnt++] = (char *)g.data;
 	return 0;
 }
+
+/* ---- what the runtime enters in the middle ---- */
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* The record's `deferreturn`: a call where a function goes on whose deferred function has recovered from a panic.
+ * runtime.goexit: the return address at a goroutine's very first frame is the one behind its first byte, a nop. */
+static uint64_t entered_in(const struct gotab *g, uint64_t record, uint64_t bytes)
+{
+	uint64_t off;
+	if (!strcmp(name_of(g, record), "runtime.goexit"))
+		return 1;
+	if (!read_at(g, record + (g->version == GO_1_18 ? 12 : 16), 4, &off) || off >= bytes)
+		return 0;
+	return off;
+}
+
+static int collect_entered(struct obj_mod *m, const struct gotab *g)
+{
+	uint32_t cap = 0;
+	for (uint64_t i = 0; i < g->cnt; i++) {
+		uint64_t addr, next, record, end;
+		if (!entry_at(g, i, &addr, &record) || !entry_at(g, i + 1, &next, &end))
+			break;
+		uint64_t off = next > addr ? entered_in(g, record, next - addr) : 0;
+		if (!off)
+			continue;
+		if (obj_grow(&m->go_entered, &cap, m->go_entered_cnt + 1ULL, sizeof(*m->go_entered)))
+			return -ENOMEM;
+		m->go_entered[m->go_entered_cnt++] = addr + off + m->pub.bias;
+	}
+	if (m->go_entered_cnt)
+		qsort(m->go_entered, m->go_entered_cnt, sizeof(*m->go_entered), compare_u64);
+	return 0;
+}
+
+static int load_entered(struct obj_proc *p, struct obj_mod *m)
+{
+	struct obj_img img;
+	struct gotab g;
+	if (obj_mod_image(p, m, &img, NULL))
+		return 0;
+	int rc = open_table(&img, &g);
+	if (!rc) {
+		rc = collect_entered(m, &g);
+		free(g.data);
+	}
+	obj_img_deinit(&img);
+	return rc == -ENOMEM ? rc : 0;
+}
+
+int obj_go_entered(struct obj_proc *p, struct obj_module *mod, uint64_t lo, uint64_t hi, const uint64_t **ret, uint32_t *ret_cnt)
+{
+	struct obj_mod *m = obj_mod(mod);
+	if (obj_module_is_go(p, mod) && !m->has_go_entered) {
+		int rc = load_entered(p, m);
+		if (rc) {
+			m->go_entered_cnt = 0;
+			return rc;
+		}
+		m->has_go_entered = true;
+	}
+	uint32_t a = 0, b = m->go_entered_cnt;
+	while (a < b) {
+		uint32_t mid = (a + b) / 2;
+		if (m->go_entered[mid] < lo)
+			a = mid + 1;
+		else
+			b = mid;
+	}
+	for (b = a; b < m->go_entered_cnt && m->go_entered[b] < hi;)
+		b++;
+	*ret = m->go_entered + a;
+	*ret_cnt = b - a;
+	return 0;
+}

@@ -98,6 +98,10 @@ const struct obj_range *obj_range_at(struct obj_proc *, struct obj_module *, uin
 int obj_ifunc_target(struct obj_proc *, struct obj_module *, const struct obj_sym *sym, uint64_t *ret_addr);
 /* Whether it was compiled from Go, or has parts that were. */
 bool obj_module_is_go(struct obj_proc *, struct obj_module *);
+/* Addresses inside functions that Go's runtime jumps or returns to without a call or a branch that would show it:
+ * where a panic that was recovered from goes on, where a goroutine ends.  Those in [lo, hi), sorted, live as long as the
+ * module; none in what is not Go. 0 or -ENOMEM. */
+int obj_go_entered(struct obj_proc *, struct obj_module *, uint64_t lo, uint64_t hi, const uint64_t **ret, uint32_t *ret_cnt);
 /* Landing pads of C++ exceptions (.gcc_except_table) of the function at @addr:
  * stores at most @cap sorted addresses, returns how many there are, or -errno. */
 int obj_landing_pads(struct obj_proc *, struct obj_module *, uint64_t func_addr, uint64_t *ret, uint32_t cap);

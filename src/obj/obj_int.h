@@ -145,6 +145,9 @@ struct obj_mod {
 	uint32_t note_bytes;
 
 	bool is_go; /* with has_syms */
+	bool has_go_entered;
+	uint64_t *go_entered; /* addresses, sorted */
+	uint32_t go_entered_cnt;
 	bool has_syms, has_frames, has_ranges, has_gots;
 	struct obj_sym *syms;
 	uint64_t *max_end; /* greatest end of syms[0..i] */

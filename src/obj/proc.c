@@ -88,6 +88,7 @@ void obj_mod_destroy(struct obj_mod *m)
 	free(m->note);
 	free(m->syms);
 	free(m->max_end);
+	free(m->go_entered);
 	for (uint32_t i = 0; i < m->str_cnt; i++)
 		free(m->strs[i]);
 	obj_frames_deinit(&m->frames);

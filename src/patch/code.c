@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define STD 0xfd /* Intel SDM volume 2, "STD" */
+#define POPF 0x9d /* "POPF" */
 
 bool code_in_frag(const struct patch_func *f, uint64_t addr)
 {
@@ -56,6 +57,8 @@ static void decode_all(struct code *c)
 		decode_one(f, off, f->bytes, &c->insn[c->cnt]);
 		c->at[off] = c->cnt;
 		c->has_std |= c->insn[c->cnt].in.len == 1 && f->code[off] == STD && !c->insn[c->cnt].bad;
+		c->has_below |= c->insn[c->cnt].in.touches_rsp_below;
+		c->has_popf |= c->insn[c->cnt].in.len == 1 && f->code[off] == POPF && !c->insn[c->cnt].bad;
 	}
 	c->func_cnt = c->cnt;
 }

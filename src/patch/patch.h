@@ -62,7 +62,8 @@ struct patch_func {
 	uint32_t slack;       /* bytes of padding after it that belong to nobody: patch_padding() */
 	uint32_t gap;         /* bytes behind those, whatever they are, that belong to no section */
 	bool asks_where;      /* its runtime interrupts threads and judges by the instruction pointer what is on their stack
-	                       * (Go): in such code nothing may run but what stood there, so holes are of no use */
+	                       * (Go): in such code nothing may run but what stood there, so holes are of no use; nor has it
+	                       * a red zone where none is seen */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
 	/* Further addresses inside it that something may jump to and that its own
 	 * direct branches do not show: landing pads, other symbols, branches from

@@ -29,6 +29,8 @@ struct code {
 	uint64_t *tables;  /* addresses of the jump tables found */
 	uint32_t table_cnt;
 	bool has_std;       /* the direction flag may be set inside */
+	bool has_below;     /* something in it lies below the stack pointer: there is a red zone in use */
+	bool has_popf;      /* it gives flags back that it saved: its caller wants them */
 	bool unknown_jumps; /* a dispatch, and no table that it could use */
 };
 

@@ -224,7 +224,8 @@ static bool flags_live(const struct code *c, uint32_t i, bool entry)
 	return true;
 }
 
-/* At a ret flags and red zone are dead.  A jump that seems to leave the function may lead to a part of it
+/* At a ret flags and red zone are dead, unless the function has restored its caller's (Go's asyncPreempt, which
+ * the runtime puts between any two instructions).  A jump that seems to leave the function may lead to a part of it
  * that nobody could tell for one, which goes on with both. */
 static void describe(const struct plan *p, struct patch_anchor *an)
 {
@@ -233,12 +234,14 @@ static void describe(const struct plan *p, struct patch_anchor *an)
 	uint8_t flow = c->insn[k].in.flow;
 	bool entry = an->offset == 0;
 	if (an->kind == WIRE_SITE_RETURN) {
-		an->save_flags = flow == ISA_JMP || flow == ISA_JCC;
+		an->save_flags = flow == ISA_JMP || flow == ISA_JCC || c->has_popf;
 		an->skip_redzone = flow != ISA_RET;
 	} else {
 		an->save_flags = flags_live(c, k, entry) || (!entry && c->has_std);
 		an->skip_redzone = !entry;
 	}
+	if (c->f->asks_where && !c->has_below)
+		an->skip_redzone = false; /* Go's compiler has no use for one, and its stacks are short */
 	an->sp_adj = 16 + (an->save_flags ? 8 : 0) + (an->skip_redzone ? 128 : 0);
 }
 

@@ -2,15 +2,14 @@
 /* Names that somebody may have meant: by edit distance, small and capital letters alike. */
 #include "probe/probe_int.h"
 
+#include "base/near.h"
 #include "kern/kern.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NEAR_CNT 5
-#define NAME_MAX_LEN 64
 #define LIST_CNT 12
 
 struct near {
@@ -18,36 +17,6 @@ struct near {
 	uint32_t dist[NEAR_CNT];
 	uint32_t cnt;
 };
-
-static uint32_t min3(uint32_t a, uint32_t b, uint32_t c)
-{
-	uint32_t m = a < b ? a : b;
-	return m < c ? m : c;
-}
-
-/* Levenshtein's; above @max it may be anything above @max. */
-static uint32_t distance(const char *a, const char *b, uint32_t max)
-{
-	size_t an = strlen(a), bn = strlen(b);
-	uint32_t row[NAME_MAX_LEN + 1];
-	if (an > NAME_MAX_LEN || bn > NAME_MAX_LEN || (an > bn ? an - bn : bn - an) > max)
-		return max + 1;
-	for (size_t j = 0; j <= bn; j++)
-		row[j] = (uint32_t)j;
-	for (size_t i = 1; i <= an; i++) {
-		uint32_t diag = row[0], best = row[0] = (uint32_t)i;
-		for (size_t j = 1; j <= bn; j++) {
-			uint32_t cost = tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]);
-			uint32_t v = min3(row[j] + 1, row[j - 1] + 1, diag + cost);
-			diag = row[j];
-			row[j] = v;
-			best = v < best ? v : best;
-		}
-		if (best > max)
-			return max + 1;
-	}
-	return row[bn];
-}
 
 static bool has(const struct near *n, const char *name)
 {
@@ -60,9 +29,7 @@ static bool has(const struct near *n, const char *name)
 /* Kept sorted by distance; the last falls out. */
 static void offer(struct near *n, const char *name, const char *wanted)
 {
-	uint32_t max = (uint32_t)strlen(wanted) / 3;
-	max = max < 1 ? 1 : max > 4 ? 4 : max;
-	uint32_t d = distance(name, wanted, max), at = n->cnt;
+	uint32_t max = near_max(wanted), d = near_distance(name, wanted, max), at = n->cnt;
 	if (d > max || has(n, name))
 		return;
 	while (at && n->dist[at - 1] > d)

@@ -52,19 +52,21 @@ static void val_reset(const struct wire_agg *agg, uint64_t *val)
 		((volatile uint64_t *)val)[i] = i ? 0 : first;
 }
 
-/* What is looked for. */
+/* What is looked for, and in whose tables. */
 struct want {
+	const struct wire_shm *shm;
+	struct wire_thread *thr;
 	const struct wire_agg *agg;
 	uint32_t id, hash;
 	const void *key;
 	uint32_t key_bytes;
 };
 
-static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t arena_bytes, const struct want *w)
+static struct entry *entry_create(uint8_t *arena, uint64_t arena_bytes, const struct want *w)
 {
 	uint64_t need = sizeof(struct entry) + w->key_bytes + 8ULL * w->agg->val_cnt;
-	uint64_t *used = &ctx->thr->agg_used, at = LOAD_RELAXED(used), max = ctx->shm->agg_max;
-	if (UNLIKELY(max && LOAD_RELAXED(&ctx->thr->agg_cnt) >= max))
+	uint64_t *used = &w->thr->agg_used, at = LOAD_RELAXED(used), max = w->shm->agg_max;
+	if (UNLIKELY(max && LOAD_RELAXED(&w->thr->agg_cnt) - LOAD_RELAXED(&w->thr->agg_read) >= max))
 		return NULL;
 	do {
 		if (at > arena_bytes || need > arena_bytes - at)
@@ -78,7 +80,7 @@ static struct entry *entry_create(struct rt_ctx *ctx, uint8_t *arena, uint64_t a
 	e->val_cnt = w->agg->val_cnt;
 	mem_copy(e->key, w->key, w->key_bytes);
 	val_reset(w->agg, entry_val(e));
-	add_local(&ctx->thr->agg_cnt, 1);
+	add_local(&w->thr->agg_cnt, 1);
 	return e;
 }
 
@@ -88,17 +90,17 @@ static bool entry_is(const struct entry *e, const struct want *w)
 	       mem_equal(e->key, w->key, w->key_bytes);
 }
 
-static struct entry *entry_find(struct rt_ctx *ctx, const struct want *w)
+static struct entry *entry_find(const struct want *w)
 {
-	struct table t = table_of(ctx->shm);
-	uint32_t *index = (uint32_t *)((uint8_t *)ctx->thr + ctx->shm->geom.agg_off);
+	struct table t = table_of(w->shm);
+	uint32_t *index = (uint32_t *)((uint8_t *)w->thr + w->shm->geom.agg_off);
 	uint8_t *arena = (uint8_t *)index + t.arena_off;
 	struct entry *fresh = NULL;
 	for (uint64_t i = 0; i < LOOK_MAX && i < t.index_cnt; i++) {
 		uint32_t *slot = &index[(w->hash + i) & (t.index_cnt - 1)], place = LOAD_RELAXED(slot);
 		if (!place) {
 			if (!fresh)
-				fresh = entry_create(ctx, arena, t.arena_bytes, w);
+				fresh = entry_create(arena, t.arena_bytes, w);
 			if (!fresh)
 				return NULL;
 			/* A nested probe may have been faster, even with the same key: its bytes are lost. */
@@ -218,27 +220,56 @@ static void update(const struct wire_agg *agg, uint64_t *val, uint64_t v, uint64
 	}
 }
 
-void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, uint64_t weight)
+/* The entry, reset where it is of an older generation; NULL: no room, which was counted. */
+static struct entry *entry_now(const struct want *w)
 {
-	const struct wire_agg *agg = (const struct wire_agg *)((uint8_t *)ctx->shm + ctx->shm->agg_desc_off) + id;
-	struct want w = { .agg = agg, .id = id };
-	if (tuple_off != WIRE_NONE) {
-		const struct wire_tuple *key = rt_slot(ctx, tuple_off);
-		w.key = key->data;
-		w.key_bytes = key->bytes;
-	}
-	w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
-	struct entry *e = entry_find(ctx, &w);
+	struct entry *e = entry_find(w);
 	if (!e) {
-		add_local(&ctx->thr->agg_drops, 1);
-		return;
+		add_local(&w->thr->agg_drops, 1);
+		return NULL;
 	}
-	uint32_t gen = LOAD_RELAXED(&agg->gen);
+	uint32_t gen = LOAD_RELAXED(&w->agg->gen);
 	if (UNLIKELY(e->gen != gen)) {
-		val_reset(agg, entry_val(e));
+		val_reset(w->agg, entry_val(e));
 		STORE_RELEASE(&e->gen, gen);
 	}
-	update(agg, entry_val(e), val, weight);
+	return e;
+}
+
+static struct want want_of(const struct wire_shm *shm, struct wire_thread *thr, uint32_t id)
+{
+	const struct wire_agg *agg = (const struct wire_agg *)((const uint8_t *)shm + shm->agg_desc_off) + id;
+	return (struct want){ .shm = shm, .thr = thr, .agg = agg, .id = id };
+}
+
+void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, uint64_t weight)
+{
+	struct want w = want_of(ctx->shm, ctx->thr, id);
+	if (tuple_off == WIRE_NONE) {
+		rt_agg_plain(ctx->shm, ctx->thr, id, val, weight);
+		return;
+	}
+	const struct wire_tuple *key = rt_slot(ctx, tuple_off);
+	w.key = key->data;
+	w.key_bytes = key->bytes;
+	w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
+	struct entry *e = entry_now(&w);
+	if (e)
+		update(w.agg, entry_val(e), val, weight);
+}
+
+_Static_assert(offsetof(struct entry, key) - offsetof(struct entry, gen) == WIRE_CELL_GEN, "generated code looks there");
+
+void rt_agg_plain(struct wire_shm *shm, struct wire_thread *thr, uint32_t id, uint64_t val, uint64_t weight)
+{
+	struct want w = want_of(shm, thr, id);
+	w.hash = (uint32_t)mem_hash(id, NULL, 0);
+	struct entry *e = entry_now(&w);
+	if (!e)
+		return;
+	uint64_t *cells = (uint64_t *)((uint8_t *)thr + shm->geom.cells_off);
+	STORE_RELEASE(&cells[id], (uint64_t)((uint8_t *)entry_val(e) - (uint8_t *)thr));
+	update(w.agg, entry_val(e), val, weight);
 }
 
 /* ---- the reader's side: every number is checked against the geometry ---- */

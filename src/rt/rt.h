@@ -68,6 +68,8 @@ void rt_fault(struct rt_ctx *);
  * quantize & co) to aggregation @agg under the tuple in slot @tuple_off of
  * scratch (WIRE_NONE: no key). */
 void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uint64_t weight);
+/* The same of an aggregation without keys, and without a context: notes where its value is. */
+void rt_agg_plain(struct wire_shm *, struct wire_thread *, uint32_t agg, uint64_t val, uint64_t weight);
 
 /* At a USDT site, with all general registers, rsp and rip known: the arguments whose bits (0 to 9) are set in @mask
  * to tool_args and args_bad.  Or one of them; where it cannot be read, a fault and 0. */

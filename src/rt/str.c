@@ -170,6 +170,14 @@ uint64_t rt_strstr(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, uin
 	return at < 0 ? 0 : rt_str_put(ctx, dst, hay.s + at, hay.len - (uint64_t)at);
 }
 
+uint64_t rt_strrstr(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t dst, uint64_t d)
+{
+	UNUSED(0, 0, d);
+	struct text hay = need(ctx, a), needle = need(ctx, b);
+	int64_t at = find(hay, needle, (int64_t)hay.len - needle.len, -1);
+	return at < 0 ? 0 : rt_str_put(ctx, dst, hay.s + at, hay.len - (uint64_t)at);
+}
+
 uint64_t rt_index(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t from, uint64_t d)
 {
 	UNUSED(0, 0, d);

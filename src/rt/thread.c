@@ -61,6 +61,7 @@ static struct wire_thread *claim(struct wire_shm *shm, uint32_t proc, uint32_t t
 		thr->tid = tid;
 		thr->proc = proc;
 		thr->incarnation++;
+		thr->own_used = 0;
 		for (int l = 0; l < WIRE_LEVEL_MAX; l++)
 			thr->ring.open[l] = ~0ULL;
 		return thr;

@@ -122,6 +122,7 @@ static void fill_env(struct jit_env *env, const struct agent_info *info)
 	env->fn_rec_commit = fns[AGENT_FN_rec_commit];
 	env->fn_fault = fns[AGENT_FN_fault];
 	env->fn_agg = fns[AGENT_FN_agg];
+	env->fn_agg_plain = fns[AGENT_FN_agg_plain];
 	env->fn_env = fns[AGENT_FN_env];
 	env->fn_site_args = fns[AGENT_FN_site_args];
 	env->fn_child = fns[AGENT_FN_child_enter];

@@ -184,28 +184,30 @@ void arena_release(struct arena *a)
 	free(a);
 }
 
-static uint64_t hash_of(enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt)
+static uint64_t hash_of(enum wire_site_kind kind, bool own_stack, const uint32_t *progs, uint32_t cnt)
 {
-	uint64_t h = 0xcbf29ce484222325ULL ^ kind;
+	uint64_t h = 0xcbf29ce484222325ULL ^ kind ^ (uint64_t)own_stack << 16;
 	for (uint32_t i = 0; i < cnt; i++)
 		h = (h ^ progs[i]) * 0x100000001b3ULL;
 	return h;
 }
 
-static const struct body *find_body(const struct arena *a, uint64_t hash, enum wire_site_kind kind, const uint32_t *progs,
-				    uint32_t cnt)
+static const struct body *find_body(const struct arena *a, uint64_t hash, enum wire_site_kind kind, bool own_stack,
+				    const uint32_t *progs, uint32_t cnt)
 {
 	for (uint32_t i = 0; i < a->body_cnt; i++) {
 		const struct body *b = &a->bodies[i];
-		if (b->hash == hash && b->kind == kind && b->prog_cnt == cnt && !memcmp(b->progs, progs, cnt * sizeof(*progs)))
+		if (b->hash == hash && b->kind == kind && b->own_stack == own_stack && b->prog_cnt == cnt &&
+		    (!cnt || !memcmp(b->progs, progs, cnt * sizeof(*progs))))
 			return b;
 	}
 	return NULL;
 }
 
-static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt,
-			struct err *reterr)
+static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, bool own_stack, const uint32_t *progs,
+			uint32_t cnt, struct err *reterr)
 {
+	t->env.own_stack = own_stack;
 	uint8_t *at = a->code + a->used;
 	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
 	if (kind == WIRE_SITE_HOOK)
@@ -232,7 +234,8 @@ static int note_body(struct arena *a, const struct body *b, uint64_t bytes, stru
 		free(list);
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	}
-	memcpy(list, b->progs, b->prog_cnt * sizeof(*list));
+	if (b->prog_cnt)
+		memcpy(list, b->progs, b->prog_cnt * sizeof(*list));
 	more[a->body_cnt] = *b;
 	more[a->body_cnt++].progs = list;
 	a->used += bytes;
@@ -244,8 +247,8 @@ static int note_body(struct arena *a, const struct body *b, uint64_t bytes, stru
 int arena_hook(struct target *t, struct arena *a, uint64_t fn, uint64_t *ret_addr, struct err *reterr)
 {
 	uint32_t key[2] = { (uint32_t)fn, (uint32_t)(fn >> 32) };
-	struct body b = { .hash = hash_of(KIND_EXTERN, key, 2), .progs = key, .prog_cnt = 2, .kind = KIND_EXTERN };
-	const struct body *have = find_body(a, b.hash, KIND_EXTERN, key, 2);
+	struct body b = { .hash = hash_of(KIND_EXTERN, false, key, 2), .progs = key, .prog_cnt = 2, .kind = KIND_EXTERN };
+	const struct body *have = find_body(a, b.hash, KIND_EXTERN, false, key, 2);
 	if (have) {
 		*ret_addr = have->addr;
 		return 0;
@@ -259,20 +262,20 @@ int arena_hook(struct target *t, struct arena *a, uint64_t fn, uint64_t *ret_add
 	return note_body(a, &b, (uint64_t)n, reterr);
 }
 
-int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt,
-	       uint64_t *ret_addr, struct err *reterr)
+int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool own_stack, const uint32_t *progs,
+	       uint32_t cnt, uint64_t *ret_addr, struct err *reterr)
 {
-	uint64_t hash = hash_of(kind, progs, cnt);
-	const struct body *have = find_body(a, hash, kind, progs, cnt);
+	uint64_t hash = hash_of(kind, own_stack, progs, cnt);
+	const struct body *have = find_body(a, hash, kind, own_stack, progs, cnt);
 	if (have) {
 		*ret_addr = have->addr;
 		return 0;
 	}
 	a->used = align_up(a->used, 64);
-	int64_t n = generate(t, a, kind, progs, cnt, reterr);
+	int64_t n = generate(t, a, kind, own_stack, progs, cnt, reterr);
 	if (n < 0)
 		return (int)n;
-	struct body b = { hash, a->addr + a->used, (uint32_t *)progs, cnt, (uint8_t)kind };
+	struct body b = { hash, a->addr + a->used, (uint32_t *)progs, cnt, (uint8_t)kind, own_stack };
 	*ret_addr = b.addr;
 	return note_body(a, &b, (uint64_t)n, reterr);
 }

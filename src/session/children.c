@@ -10,6 +10,7 @@
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,6 +58,18 @@ static bool inherit(struct target *t, const struct target *from)
 	return true;
 }
 
+/* The numbers of processes are what programs wrote into the shared memory: one that is not there is none of ours. */
+static bool has_our_memory(const struct session *s, const struct obj_proc *obj, uint64_t addr)
+{
+	struct stat st;
+	if (fstat(s->shm_fd, &st))
+		return false;
+	for (uint32_t i = 0; i < obj_map_cnt(obj); i++)
+		if (obj_map_at(obj, i)->start == addr)
+			return obj_map_at(obj, i)->shared && obj_map_at(obj, i)->inode == st.st_ino;
+	return false;
+}
+
 /* It may have ended already, or run another program; then its records still are there. */
 static bool open_handles(struct target *t)
 {
@@ -64,7 +77,17 @@ static bool open_handles(struct target *t)
 	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
 	t->memfd = open(path, O_RDWR | O_CLOEXEC);
 	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
-	return t->memfd >= 0 && t->pidfd >= 0 && !obj_proc_open(t->pid, &t->obj, NULL);
+	return t->memfd >= 0 && t->pidfd >= 0 && !obj_proc_open(t->pid, &t->obj, NULL) &&
+	       has_our_memory(t->s, t->obj, t->shm_addr) && target_same_program(t);
+}
+
+static void close_handles(struct target *t)
+{
+	if (t->memfd >= 0)
+		close(t->memfd);
+	if (t->pidfd >= 0)
+		close(t->pidfd);
+	t->memfd = t->pidfd = -1;
 }
 
 static bool adopt(struct session *s, uint32_t i)
@@ -80,10 +103,8 @@ static bool adopt(struct session *s, uint32_t i)
 		target_free(t);
 		return false;
 	}
-	if (!open_handles(t) || !target_same_program(t)) {
-		close(t->pidfd);
-		t->pidfd = -1; /* its end has been seen */
-	}
+	if (!open_handles(t))
+		close_handles(t); /* its end has been seen */
 	s->targets[i] = t;
 	s->target_cnt = i >= s->target_cnt ? i + 1 : s->target_cnt;
 	return true;
@@ -114,14 +135,22 @@ bool children_is_watched(const struct session *s, pid_t pid)
 	return false;
 }
 
+/* Also a child of vfork(), which its parent's struct wire_proc does not know. */
+static bool is_ours(const struct session *s, const struct target *t, pid_t pid)
+{
+	struct obj_proc *obj = NULL;
+	bool ours = !obj_proc_open(pid, &obj, NULL) && has_our_memory(s, obj, t->shm_addr);
+	obj_proc_close(obj);
+	return ours;
+}
+
 /* It waits in its hook: from now on the kernel tells us of its exec. */
-static void watch(struct session *s, struct wire_proc *proc)
+static void watch(struct session *s, const struct target *t, struct wire_proc *proc)
 {
 	pid_t tid = (pid_t)LOAD_ACQUIRE(&proc->exec_tid);
 	struct obj_proc_info info;
-	/* What a child of vfork() says is not what its parent's struct wire_proc says. */
 	if (s->exec_cnt < ARRAY_CNT(s->execs) && !children_is_watched(s, tid) && !obj_proc_info(tid, &info, NULL) &&
-	    !inject_watch_exec(tid, NULL))
+	    is_ours(s, t, info.leader) && !inject_watch_exec(tid, NULL))
 		s->execs[s->exec_cnt++] = (struct exec_watch){ tid, info.leader, now_ns() };
 	STORE_RELEASE(&proc->exec_tid, 0);
 	syscall(SYS_futex, &proc->exec_tid, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
@@ -139,7 +168,7 @@ uint32_t children_exec(struct session *s)
 {
 	for (uint32_t i = 1; i < s->target_cnt; i++)
 		if (s->targets[i] && !s->targets[i]->gone && !s->targets[i]->other_ns && LOAD_ACQUIRE(&proc_at(s, i)->exec_tid))
-			watch(s, proc_at(s, i));
+			watch(s, s->targets[i], proc_at(s, i));
 	for (uint32_t i = 0; i < s->exec_cnt;) {
 		struct exec_watch w = s->execs[i];
 		struct inject *inj;

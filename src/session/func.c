@@ -111,6 +111,17 @@ static int landing_pads(struct func *fn, uint64_t addr, struct list *targets, st
 	return r;
 }
 
+/* Where Go's runtime goes in the middle of a function. */
+static int go_entered(struct func *fn, uint64_t addr, uint64_t end, struct list *targets)
+{
+	const uint64_t *at;
+	uint32_t cnt;
+	int r = obj_go_entered(fn->t->obj, fn->mod, addr, end, &at, &cnt);
+	for (uint32_t i = 0; i < cnt && !r; i++)
+		r = push(targets, at[i]) ? 0 : -ENOMEM;
+	return r;
+}
+
 static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
@@ -149,7 +160,8 @@ static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 		fn->frags = more;
 		more[fn->frag_cnt++] = (struct patch_range){ r->start, r->end };
 	}
-	qsort(fn->frags, fn->frag_cnt, sizeof(*fn->frags), compare_ranges);
+	if (fn->frag_cnt)
+		qsort(fn->frags, fn->frag_cnt, sizeof(*fn->frags), compare_ranges);
 	return 0;
 }
 
@@ -163,14 +175,13 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	struct list targets = { 0 };
 	uint64_t next = UINT64_MAX;
 	*fn = (struct func){ .mod = mod, .t = t };
-	/* Under load Go programs were seen to go wrong with probes in them; until it is known why, there are none. */
-	if (obj_module_is_go(t->obj, mod))
-		return err_setf(reterr, -ENOTSUP, "it is Go code, which this version cannot trace without risk to the program");
 	if (!bytes || bytes > (64u << 20))
 		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
 	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
 	if (!r)
 		r = landing_pads(fn, addr, &targets, reterr);
+	if (!r && go_entered(fn, addr, addr + bytes, &targets))
+		r = err_setf(reterr, -ENOMEM, "out of memory");
 	const struct patch_range *keep = NULL;
 	uint32_t keep_cnt = 0;
 	if (!r && rseq_ranges(t, mod, &keep, &keep_cnt))
@@ -198,7 +209,8 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		func_deinit(fn);
 		return r;
 	}
-	qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
+	if (targets.cnt)
+		qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
 	fn->pf = (struct patch_func){
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),

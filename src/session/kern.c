@@ -457,7 +457,8 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 	struct skern *k = calloc(1, sizeof(*k));
 	if (!k)
 		return no_memory(reterr);
-	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .img = s->image, .log = s->opts.verifier_log };
+	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .img = s->image, .log = s->opts.verifier_log,
+		.max_frames = s->opts.max_frames };
 	k->s = s;
 	int r = ebpf_create(&k->e, &in, reterr);
 	if (r < 0) {
@@ -519,9 +520,12 @@ int skern_arm_target(struct session *s, struct target *t, const struct session_p
 		r = uprobe_place(t, &probes[i], &place, reterr);
 		if (r < 0)
 			break;
+		uint32_t had = all.cnt;
 		site = session_site_add(s, probes[i].probe, probes[i].probe->func_addr, (enum wire_site_kind)probes[i].probe->kind);
 		r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") :
 			instance_add(s->kern, &all, &probes[i], place, site, reterr);
+		if (all.cnt == had)
+			free((char *)place.name);
 	}
 	r = r ? r : serve_all(s->kern, &all, reterr);
 	*ret_cnt += r ? 0 : all.cnt;

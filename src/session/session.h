@@ -27,7 +27,10 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool watch;             /* targets are only waited for and looked at */
+	bool from_entry;        /* commands run until the loader has done its work; else, where they are watched, it is seen
+				 * how they come out of their exec */
 	bool uprobes;           /* probes of processes through the kernel */
+	uint32_t max_frames;    /* of their stacks; 0: as many as the kernel gives */
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */

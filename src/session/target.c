@@ -2,9 +2,11 @@
 /* Getting into a process: what of ours is mapped there. */
 #include "session/kern_int.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -139,6 +141,7 @@ static int enter(struct target *t, struct err *reterr)
 	proc->shm_addr = t->shm_addr;
 	proc->wipe_addr = t->wipe_addr;
 	t->env.geometry = t->s->shm;
+	t->env.aggs = t->s->image->aggs;
 	t->env.shm_addr = t->shm_addr;
 	t->env.wipe_addr = t->wipe_addr;
 	t->env.proc_idx = t->proc;
@@ -265,7 +268,7 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 	struct session_child *c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	int r = inject_spawn(argv, &c->inj, reterr);
+	int r = inject_spawn_at_exec(argv, &c->inj, reterr);
 	if (r) {
 		free(c);
 		return r;
@@ -279,12 +282,41 @@ pid_t session_child_pid(const struct session_child *c)
 	return inject_pid(c->inj);
 }
 
+/* Where its program begins, as the kernel tells the loader; 0: it has no loader. */
+static uint64_t entry_of(pid_t pid)
+{
+	uint64_t v[2], entry = 0, loader = 0;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	FILE *fp = fopen(path, "re");
+	while (fp && fread(v, sizeof(v), 1, fp) == 1) {
+		entry = v[0] == AT_ENTRY ? v[1] : entry;
+		loader = v[0] == AT_BASE ? v[1] : loader;
+	}
+	if (fp)
+		fclose(fp);
+	return loader ? entry : 0;
+}
+
+static int child_begin(const struct session *s, struct inject *inj, struct err *reterr)
+{
+	if (s->opts.watch && !s->opts.from_entry)
+		return 0;
+	int r = inject_begin(inj, reterr);
+	uint64_t entry = r || !s->opts.from_entry ? 0 : entry_of(inject_pid(inj));
+	return r || !entry ? r : inject_run_to(inj, entry, reterr);
+}
+
 int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
-	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
+	int r = child_begin(s, inj, reterr);
+	if (r)
+		inject_detach(inj);
+	else
+		r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);

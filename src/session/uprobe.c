@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* The file and the place in it that @addr was mapped from. */
 static const struct obj_map *map_at(const struct target *t, uint64_t addr)
@@ -21,6 +22,20 @@ static const struct obj_map *map_at(const struct target *t, uint64_t addr)
 			return m->prot & PROT_EXEC && *m->path ? m : NULL;
 	}
 	return NULL;
+}
+
+/* Its name there, malloc'ed; of one that has none any more (deleted, replaced) that of the mapping, which root may follow. */
+static char *file_of(pid_t pid, const struct obj_map *m)
+{
+	char *path;
+	if (asprintf(&path, "/proc/%d/root%s", (int)pid, m->path) < 0)
+		return NULL;
+	if (!access(path, F_OK))
+		return path;
+	free(path);
+	if (asprintf(&path, "/proc/%d/map_files/%llx-%llx", (int)pid, (unsigned long long)m->start, (unsigned long long)m->end) < 0)
+		return NULL;
+	return path;
 }
 
 int uprobe_place(const struct target *t, const struct session_probe *sp, struct probe_kern_place *ret, struct err *reterr)
@@ -35,7 +50,8 @@ int uprobe_place(const struct target *t, const struct session_probe *sp, struct 
 	if (!m)
 		return err_setf(reterr, -ENOENT, "%s:%s:%s:%s is in no file that the kernel could watch", p->prov, p->mod, p->func,
 				p->name);
-	if (asprintf(&path, "/proc/%d/root%s", (int)t->pid, m->path) < 0)
+	path = file_of(t->pid, m);
+	if (!path)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	*ret = (struct probe_kern_place){ .at = p->kind == WIRE_SITE_RETURN ? PROBE_KERN_URETPROBE : PROBE_KERN_UPROBE, .name = path,
 					  .counter = addr - m->start + m->off, .nr = (uint32_t)t->pid };

@@ -154,7 +154,7 @@ static bool sleep_at_kernel(struct session *s, uint64_t ns)
 static bool has_ringers(const struct session *s)
 {
 	for (uint32_t i = 1; i < s->target_cnt; i++)
-		if (!s->targets[i]->is_watched && !s->targets[i]->gone)
+		if (s->targets[i] && !s->targets[i]->is_watched && !s->targets[i]->gone)
 			return true;
 	return false;
 }

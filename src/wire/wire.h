@@ -26,11 +26,12 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 4
+#define WIRE_VERSION 5
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
 #define WIRE_LEVEL_MAX 4   /* probes nested on one thread (signal handlers) */
+#define WIRE_OWN_STACK 2048u /* what a body and rt take at most: 160 bytes and 640, and some to spare */
 #define WIRE_NONE UINT32_MAX
 #define WIRE_ANCESTOR_MAX 32 /* of a process, as far as progenyof() sees */
 
@@ -292,6 +293,12 @@ struct wire_thread {
 	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t agg_cnt;     /* entries of aggregations */
+	uint64_t agg_read;    /* the same when it was last time to read them (-x aggrate; consumer): they no longer
+	                       * count for agg_max */
+	/* Stacks for bodies that may take next to nothing of the application's, one in use for each that runs: in the
+	 * first own_used bytes. */
+	uint64_t own_used;
+	uint8_t own_stack[WIRE_LEVEL_MAX][WIRE_OWN_STACK] __attribute__((aligned(64)));
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the
@@ -300,6 +307,8 @@ struct wire_thread_geom {
 	uint64_t stride;
 	uint32_t drops_off;  /* uint64_t[clause_cnt]: records lost per clause, ring full */
 	uint32_t errors_off; /* uint64_t[clause_cnt]: faults whose ERROR record did not fit either */
+	uint32_t cells_off;  /* uint64_t[agg_cnt]: where the value of an aggregation without keys is, from the thread; 0:
+			      * nowhere yet.  Its generation (struct wire_agg) lies WIRE_CELL_GEN bytes below. */
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
 	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
@@ -396,6 +405,7 @@ struct wire_agg {
 	int64_t base, limit, step; /* lquantize: base, limit, step; llquantize: see ll_* */
 	uint32_t ll_factor, ll_low, ll_high, ll_steps;
 };
+#define WIRE_CELL_GEN 20
 /* Words of a value: count, sum, min, max 1; avg 2 (count, sum); stddev 4
  * (count, sum, low and high half of the sum of squares); quantize 127 (bucket
  * 63 is zero, 64 is [1,2), 62 is (-2,-1]); lquantize levels + 2 (below,

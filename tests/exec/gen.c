@@ -166,7 +166,7 @@ static int64_t place(struct gen *g, uint32_t base, uint32_t area, uint16_t *ret_
 static void gen_load(struct gen *g)
 {
 	uint16_t bytes;
-	uint32_t d = dst_int(g), kind = below(g, 3);
+	uint32_t d = dst_int(g), kind = g->flags & GEN_QUICK ? 1 + below(g, 2) : below(g, 3);
 	int64_t at = kind == 0 ? place(g, g->plain, PLAIN_BYTES, &bytes) :
 		     kind == 1 ? place(g, 0, GLOBAL_BYTES, &bytes) : place(g, 0, SELF_BYTES, &bytes);
 	enum ir_op op = kind == 0 ? IR_OP_LDS : kind == 1 ? IR_OP_LDG : IR_OP_LDT;
@@ -177,7 +177,7 @@ static void gen_load(struct gen *g)
 static void gen_store(struct gen *g)
 {
 	uint16_t bytes;
-	uint32_t a = any_int(g), kind = below(g, 4);
+	uint32_t a = any_int(g), kind = g->flags & GEN_QUICK ? 2 + below(g, 2) : below(g, 4);
 	int64_t at = kind == 0 ? place(g, g->plain, PLAIN_BYTES, &bytes) : kind == 1 ? place(g, 0, THIS_BYTES, &bytes) :
 		     kind == 2 ? place(g, 0, GLOBAL_BYTES, &bytes) : place(g, 0, SELF_BYTES, &bytes);
 	enum ir_op op = kind < 2 ? IR_OP_STS : kind == 2 ? IR_OP_STG : IR_OP_STT;
@@ -189,7 +189,10 @@ static void gen_input(struct gen *g)
 	static const enum wire_env envs[] = { WIRE_ENV_PROBEID, WIRE_ENV_CLAUSE, WIRE_ENV_RET_OFFSET, WIRE_ENV_PID, WIRE_ENV_UID, WIRE_ENV_PPID };
 	static const enum wire_env strs[] = { WIRE_ENV_EXECNAME, WIRE_ENV_PSARGS, WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME };
 	uint32_t d = ir_vreg(g->b);
-	switch (below(g, 4)) {
+	switch (g->flags & GEN_QUICK ? 4 : below(g, 4)) {
+	case 4:
+		ir_emit(g->b, IR_OP_ARG, d, WIRE_NONE, WIRE_NONE, 1 + below(g, 5), 0);
+		break;
 	case 0:
 		ir_emit(g->b, IR_OP_ARG, d, WIRE_NONE, WIRE_NONE, below(g, 6), 0);
 		break;
@@ -245,7 +248,7 @@ static uint32_t small_int(struct gen *g)
 static void gen_str_call(struct gen *g)
 {
 	uint32_t s = any_str(g), t = any_str(g), base;
-	switch (below(g, 20)) {
+	switch (below(g, g->flags & GEN_FAULTS ? 21 : 20)) {
 	case 0: call(g, IR_HELPER_str_cmp, s, t, 0, 0); break;
 	case 1: call(g, IR_HELPER_str_copy, s, slot(g), 0, 0); break;
 	case 2: call(g, IR_HELPER_strlen, s, 0, 0, 0); break;
@@ -253,7 +256,7 @@ static void gen_str_call(struct gen *g)
 	case 4: call(g, IR_HELPER_substr, s, small_int(g), small_int(g), slot(g)); break;
 	case 5: call(g, IR_HELPER_strchr, s, emit_const(g, 'a' + below(g, 26)), slot(g), 0); break;
 	case 6: call(g, IR_HELPER_strrchr, s, emit_const(g, 'a' + below(g, 26)), slot(g), 0); break;
-	case 7: call(g, IR_HELPER_strstr, s, t, slot(g), 0); break;
+	case 7: call(g, below(g, 2) ? IR_HELPER_strstr : IR_HELPER_strrstr, s, t, slot(g), 0); break;
 	case 8: call(g, IR_HELPER_index, s, t, small_int(g), 0); break;
 	case 9: call(g, IR_HELPER_rindex, s, t, small_int(g), 0); break;
 	case 10:
@@ -268,6 +271,7 @@ static void gen_str_call(struct gen *g)
 	case 16: call(g, IR_HELPER_cleanpath, s, slot(g), 0, 0); break;
 	case 17: call(g, IR_HELPER_gstr_store, 8 * below(g, 20), s, 0, 0); break;
 	case 18: call(g, IR_HELPER_str_plus, s, small_int(g), slot(g), 0); break;
+	case 20: call(g, IR_HELPER_kpath, emit_const(g, below(g, 4096)), below(g, 2), slot(g), 0); break; /* a fault, always */
 	default: call(g, IR_HELPER_tstr_load, 8 * below(g, 12), slot(g), 0, 0); break;
 	}
 }
@@ -504,7 +508,7 @@ static void gen_statement(struct gen *g)
 		gen_alu(g);
 	else if (kind < 32)
 		gen_unary(g);
-	else if (kind < 36)
+	else if (kind < 36 && !(g->flags & GEN_QUICK))
 		gen_div(g);
 	else if (kind < 44)
 		gen_load(g);
@@ -524,7 +528,7 @@ static void gen_statement(struct gen *g)
 		gen_spec_call(g);
 	else if (kind < 88 && g->flags & GEN_CALLS)
 		gen_dyn(g);
-	else if (kind < 92 && g->flags & GEN_AGGS)
+	else if ((kind < 92 || g->flags & GEN_QUICK) && g->flags & GEN_AGGS)
 		gen_agg(g);
 	else if (kind < 97 && g->rec_fixed)
 		gen_field(g);

@@ -15,6 +15,7 @@
 #define GEN_FAULTS 8u  /* division by unknown values, reads at bad addresses, FAULT */
 #define GEN_EXIT 16u   /* exit() */
 #define GEN_ALL 31u
+#define GEN_QUICK 32u  /* only what a body without a context can do (jit/x86_64/quick.c) */
 
 struct gen_opts {
 	uint64_t seed;

@@ -22,11 +22,13 @@
 
 static uint64_t stack[STACK_WORDS];
 static uint8_t *code_near_text, *code_elsewhere;
+static uint64_t enter; /* instead of rt_enter(); 0: that */
+static uint32_t entered, fired;
 
 struct executor {
 	enum call_variant variant;
 	uint8_t *code;
-	bool failed;
+	bool own_stack, failed;
 };
 
 /* The input as a body can have it. */
@@ -72,6 +74,8 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	struct jit_env env;
 	struct err err;
 	call_env_init(&env, m->shm);
+	env.fn_enter = enter ? enter : env.fn_enter;
+	env.own_stack = x->own_stack && !enter; /* quick bodies have no need of one */
 	int64_t n = jit_body(&env, (enum wire_site_kind)site->kind, progs, prog_cnt, (uint64_t)(uintptr_t)x->code, x->code,
 			     CODE_BYTES, &err);
 	if (n < 0) {
@@ -86,6 +90,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	struct call c = { .body = x->code, .variant = x->variant, .site = site->kind };
 	memcpy(c.in, real.regs, sizeof(c.in));
 	call_run(&c);
+	fired++;
 	for (unsigned r = 0; r <= WIRE_RDI; r++)
 		x->failed |= !CHECK_MSG(c.out[r] == c.in[r], "register %u is %llx", r, (unsigned long long)c.out[r]);
 	x->failed |= !CHECK_MSG(c.out[WIRE_RSP] == c.in[WIRE_RSP], "rsp");
@@ -96,7 +101,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 {
 	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_USDT + 1));
-	struct executor x = { .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
+	struct executor x = { .own_stack = seed / 12 & 1, .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
 		.code = seed & 1 ? code_near_text : code_elsewhere };
 	struct gen_opts o = *opts;
 	struct ir_image img;
@@ -146,11 +151,30 @@ static void aggregations(void) { run(GEN_CALLS | GEN_AGGS, 0, 0, 500); }
 static void records(void) { run(GEN_CALLS | GEN_RECORDS, 0, 0, 500); }
 static void faults(void) { run(GEN_CALLS | GEN_FAULTS, 0, 0, 1000); }
 static void everything(void) { run(GEN_ALL, 0, 0, 3000); }
+
+static struct rt_ctx *counted_enter(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread *thr,
+				    const struct wire_site *site, uint64_t sp)
+{
+	entered++;
+	return rt_enter(shm, proc, thr, site, sp);
+}
+
+/* Most bodies of small programs that only count have no context. */
+static void quick(void)
+{
+	enter = (uint64_t)(uintptr_t)counted_enter;
+	entered = fired = 0;
+	run(GEN_QUICK | GEN_AGGS, 12, 0, 4000);
+	CHECK_MSG(entered < fired / 2, "%u of %u have a context", entered, fired);
+	enter = 0;
+}
+static void quick_alone(void) { run(GEN_QUICK, 8, 0, 2000); }
+
 static void long_programs(void) { run(GEN_ALL, 2000, 0, 40); }
 static void many_registers(void) { run(0, 3000, 0, 40); }
 
 static const struct tap_test tests[] = { TEST(arithmetic), TEST(helpers), TEST(aggregations), TEST(records), TEST(faults),
-	TEST(everything), TEST(long_programs), TEST(many_registers) };
+	TEST(everything), TEST(quick), TEST(quick_alone), TEST(long_programs), TEST(many_registers) };
 
 int main(int argc, char **argv)
 {

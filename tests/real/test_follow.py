@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """-x followfork: children by fork, vfork, posix_spawn, and the programs that they run."""
+import os
 import re
 import subprocess
 import tempfile
+import time
 
 import lib
 
@@ -75,6 +77,30 @@ int main(int argc, char **argv)
 }
 '''
 
+# Says that process ARGV[1] is about to exec.
+LIAR = HEAD + r'''
+#include <fcntl.h>
+#include <string.h>
+#include "wire/wire.h"
+int main(int argc, char **argv)
+{
+	char line[512];
+	unsigned long start = 0;
+	run(1);
+	FILE *f = fopen("/proc/self/maps", "r");
+	while (!start && fgets(line, sizeof(line), f))
+		if (strstr(line, "dyntrace-shm"))
+			start = strtoul(line, NULL, 16);
+	struct wire_shm *shm = (struct wire_shm *)start;
+	struct wire_proc *procs = (struct wire_proc *)(start + shm->proc_off);
+	for (int i = 0; i < 100; i++) {
+		procs[1].exec_tid = (uint32_t)atoi(argv[1]);
+		usleep(10000);
+	}
+	return !argc;
+}
+'''
+
 
 def compiled(work, text, *flags):
     lib.need('gcc')
@@ -109,6 +135,29 @@ def execs(*flags):
             assert got == {'1': 3 + 43, '0': 13 + 23 + 33}, got
 
 
+def tracer_of(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as f:
+        return int(re.search(r'TracerPid:\s*(\d+)', f.read()).group(1))
+
+
+def lies():
+    """A process that a target names, and that is none of its own, is left alone."""
+    with tempfile.TemporaryDirectory() as work:
+        src = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'src')
+        exe = compiled(work, LIAR, '-I', src)
+        other = subprocess.Popen(['sleep', '20'])
+        tool = subprocess.Popen([lib.DYNTRACE, '-q', '-x', 'followfork', '-n', 'pid$target:a.out:work:entry { @ = count(); }',
+                                 '-c', f'{exe} {other.pid}'], stdout=subprocess.PIPE)
+        tracers = set()
+        while tool.poll() is None:
+            tracers.add(tracer_of(other.pid))
+            time.sleep(0.01)
+        other.kill()
+        other.wait()
+        assert tool.returncode == 0 and '1' in tool.stdout.read().decode()
+        assert tracers == {0}, tracers
+
+
 def main():
     tap = lib.Tap()
     tap.run('fork', forks, 3)
@@ -116,6 +165,7 @@ def main():
     tap.run('a hundred forks', forks, 100)
     tap.run('fork, vfork, posix_spawn, exec', execs)
     tap.run('fork, vfork, posix_spawn, exec, static', execs, '-static')
+    tap.run('a process that another one names', lies)
     tap.done()
 
 

@@ -223,21 +223,26 @@ void x64_group_imm(struct x64_asm *a, enum x64_group g, enum x64_reg r, int32_t 
 	bytes(a, (uint64_t)(int64_t)imm, is_imm8(imm) ? 1 : 4);
 }
 
-static void cmp_imm(struct x64_asm *a, unsigned width, struct x64_mem m, int32_t imm)
+static void mem_imm(struct x64_asm *a, unsigned width, enum x64_group g, struct x64_mem m, int32_t imm)
 {
 	unsigned tail = is_imm8(imm) ? 1 : 4;
-	op_mem(a, width | (tail == 1 ? 0x83 : 0x81), X64_G_CMP, m, tail);
+	op_mem(a, width | (tail == 1 ? 0x83 : 0x81), g, m, tail);
 	bytes(a, (uint64_t)(int64_t)imm, tail);
+}
+
+void x64_group_mem_imm(struct x64_asm *a, enum x64_group g, struct x64_mem m, int32_t imm)
+{
+	mem_imm(a, X64_W, g, m, imm);
 }
 
 void x64_cmp32_imm(struct x64_asm *a, struct x64_mem m, int32_t imm)
 {
-	cmp_imm(a, 0, m, imm);
+	mem_imm(a, 0, X64_G_CMP, m, imm);
 }
 
 void x64_cmp64_imm(struct x64_asm *a, struct x64_mem m, int32_t imm)
 {
-	cmp_imm(a, X64_W, m, imm);
+	mem_imm(a, X64_W, X64_G_CMP, m, imm);
 }
 
 void x64_imul_imm(struct x64_asm *a, enum x64_reg dst, enum x64_reg src, int32_t imm)

@@ -52,7 +52,7 @@ enum x64_op {
 	X64_MOVZX8 = X64_0F | X64_BM | 0xb6, X64_MOVZX16 = X64_0F | 0xb7,
 	X64_MOVSX8 = X64_W | X64_0F | X64_BM | 0xbe, X64_MOVSX16 = X64_W | X64_0F | 0xbf, X64_MOVSX32 = X64_W | 0x63,
 	X64_STORE = X64_W | 0x89, X64_STORE32 = 0x89, X64_STORE16 = X64_66 | 0x89, X64_STORE8 = X64_B | 0x88,
-	X64_LEA = X64_W | 0x8d,
+	X64_LEA = X64_W | 0x8d, X64_ADD_TO = X64_W | 0x01, X64_BSR = X64_W | X64_0F | 0xbd, X64_XADD = X64_W | X64_0F | 0xc1,
 };
 
 /* Operations that take /digit in ModRM.reg. */
@@ -105,6 +105,7 @@ void x64_zero(struct x64_asm *, enum x64_reg dst);                  /* changes f
 /* mov $imm, mem; imm is sign-extended where @bytes is 8. */
 void x64_store_imm(struct x64_asm *, unsigned bytes, struct x64_mem, int32_t imm);
 void x64_group_imm(struct x64_asm *, enum x64_group, enum x64_reg, int32_t imm); /* 64 bits */
+void x64_group_mem_imm(struct x64_asm *, enum x64_group, struct x64_mem, int32_t imm); /* 64 bits */
 void x64_cmp32_imm(struct x64_asm *, struct x64_mem, int32_t imm);
 void x64_cmp64_imm(struct x64_asm *, struct x64_mem, int32_t imm);
 void x64_imul_imm(struct x64_asm *, enum x64_reg dst, enum x64_reg src, int32_t imm);

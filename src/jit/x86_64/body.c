@@ -9,6 +9,16 @@
  *     frame                 saved registers, rcx first
  *     rsp                   &frame (twice, for alignment)
  *
+ * With env->own_stack the application's stack has only the first six of the
+ * saved registers ("near"); the frame, with a copy of those, is on the
+ * thread's:
+ *
+ *     application's stack:  flags, near      rsp + site->sp_adj is counted from there
+ *     own stack:            &thread
+ *                           flags, near      copies, so that the frame is as above
+ *                           frame            the other saved registers
+ *                     rsp   &frame, &near
+ *
  * Flow: early exits -> thread (hash lookup; slow path behind the body) ->
  * fn_enter -> registers and time into the context -> programs -> fn_leave ->
  * restore.
@@ -20,6 +30,9 @@
 
 /* What a called function may change, less rax, in the order of the pushes. */
 static const uint8_t clobbered[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
+/* With a stack of our own: what is used before the thread is known, pushed first. */
+static const uint8_t near_regs[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, JIT_CTX };
+#define NEAR_CNT ((unsigned)ARRAY_CNT(near_regs))
 /* Those for vregs, in the order of preference. */
 static const uint8_t alloc_clobbered[] = { X64_RDI, X64_R9, X64_R10, X64_R11 };
 static const uint8_t alloc_kept[] = { X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
@@ -33,15 +46,6 @@ static const uint8_t wire_regs[X64_REG_CNT] = {
 };
 #define REGS_GENERAL ((1u << WIRE_ORIG_RAX) - 1)
 #define REGS_STACK (REGS_GENERAL | 1u << WIRE_RIP | 1u << WIRE_RSP)
-
-struct frame {
-	uint8_t saved[X64_REG_CNT];
-	unsigned saved_cnt;
-	bool flags;
-	uint32_t leave, quick; /* labels: behind the programs; behind the first pushes */
-	uint32_t out;
-	uint32_t alive, child; /* labels: the process is no forked child; it is one */
-};
 
 /* ---- what programs need ---- */
 
@@ -108,35 +112,63 @@ static void note_needs(struct jit_gen *g, const struct ir_prog *p, const struct 
 
 /* ---- entering ---- */
 
-static void plan_frame(struct jit_gen *g, struct frame *f)
+static void frame_init(struct jit_gen *g, struct jit_frame *f)
+{
+	*f = (struct jit_frame){ .leave = x64_label(&g->a), .quick = x64_label(&g->a), .out = x64_label(&g->a),
+		.alive = x64_label(&g->a), .child = x64_label(&g->a) };
+}
+
+int jit_saved_at(const struct jit_frame *f, unsigned reg)
+{
+	for (unsigned i = 0; i < f->saved_cnt; i++)
+		if (f->saved[i] == reg)
+			return (int)i;
+	return -1;
+}
+
+static void plan_frame(struct jit_gen *g, struct jit_frame *f)
 {
 	uint32_t used = 1u << JIT_CTX;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
-	*f = (struct frame){ .flags = g->regs_needed >> WIRE_EFLAGS & 1, .leave = x64_label(&g->a), .quick = x64_label(&g->a),
-		.out = x64_label(&g->a), .alive = x64_label(&g->a), .child = x64_label(&g->a) };
+	frame_init(g, f);
+	f->flags = g->regs_needed >> WIRE_EFLAGS & 1;
+	f->early = g->env->own_stack ? x64_label(&g->a) : f->out;
+	for (size_t i = 0; g->env->own_stack && i < NEAR_CNT; i++)
+		f->saved[f->saved_cnt++] = near_regs[i];
 	for (size_t i = 0; i < ARRAY_CNT(clobbered); i++)
-		f->saved[f->saved_cnt++] = clobbered[i];
+		if (jit_saved_at(f, clobbered[i]) < 0)
+			f->saved[f->saved_cnt++] = clobbered[i];
 	static const uint8_t kept[] = { X64_RBX, X64_RBP, X64_R12, X64_R13, X64_R14, X64_R15 };
 	for (size_t i = 0; i < ARRAY_CNT(kept); i++)
-		if (used >> kept[i] & 1)
+		if (used >> kept[i] & 1 && jit_saved_at(f, kept[i]) < 0)
 			f->saved[f->saved_cnt++] = kept[i];
 }
 
-/* Offset from the frame's address to rsp at entry. */
-static int32_t frame_bytes(const struct frame *f)
+/* Offset from rsp of the word that points into the application's stack; how far above that rsp at entry was. */
+static int32_t entry_word(const struct jit_gen *g)
 {
-	return (int32_t)(8 * (f->saved_cnt + f->flags));
+	return g->env->own_stack ? 8 : 0;
 }
 
-/* eax is the site's index.  Leaves the site's address in rbx. */
-static void gen_begin(struct jit_gen *g, const struct frame *f)
+/* Saved registers that are on the application's stack. */
+static unsigned near_cnt(const struct jit_gen *g, const struct jit_frame *f)
+{
+	return g->env->own_stack ? NEAR_CNT : f->saved_cnt;
+}
+
+static int32_t entry_bytes(const struct jit_gen *g, const struct jit_frame *f)
+{
+	return (int32_t)(8 * (near_cnt(g, f) + f->flags));
+}
+
+/* eax is the site's index.  Goes on with rcx saved, only where the probe is to fire: rcx + rax + the number that it
+ * returns is the address of its struct wire_site. */
+int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
 	uint64_t site_off = geo->site_off;
-	if (f->flags)
-		x64_pushfq(a);
 	x64_push(a, X64_RCX);
 	if (g->env->wipe_addr) {
 		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
@@ -148,9 +180,8 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 	x64_bind(a, f->alive);
 	x64_shift_imm(a, X64_SHL, X64_RAX, 6);
 	x64_mov_imm(a, X64_RCX, g->env->shm_addr);
-	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 0);
-	x64_jcc(a, X64_CC_E, f->quick);
-	x64_cmp32_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, exiting)), 0);
+	_Static_assert(offsetof(struct wire_shm, exiting) == offsetof(struct wire_shm, armed) + 4, "one comparison");
+	x64_cmp64_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 1);
 	x64_jcc(a, X64_CC_NE, f->quick);
 	if (site_off > INT32_MAX / 2) {
 		x64_mov_imm(a, X64_RCX, g->env->shm_addr + site_off);
@@ -158,9 +189,21 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 	}
 	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, (int64_t)(site_off + offsetof(struct wire_site, enabled))), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
-	for (unsigned i = 1; i < f->saved_cnt; i++)
+	return (int64_t)site_off;
+}
+
+/* Leaves the site's address in rbx. */
+static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	if (f->flags)
+		x64_pushfq(a);
+	int64_t site_off = jit_gen_gate(g, f);
+	for (unsigned i = 1; i < near_cnt(g, f); i++)
 		x64_push(a, (enum x64_reg)f->saved[i]);
-	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, (int64_t)site_off));
+	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, site_off));
+	if (g->env->own_stack)
+		return;
 	x64_mov(a, X64_RAX, X64_RSP);
 	x64_group_imm(a, X64_G_AND, X64_RSP, -16);
 	x64_push(a, X64_RAX);
@@ -169,13 +212,41 @@ static void gen_begin(struct jit_gen *g, const struct frame *f)
 
 struct thread_labels {
 	uint32_t found, slow, no_tls;
+	uint32_t crowded; /* no stack of our own is free */
 };
+
+#define OWN_USED ((int64_t)offsetof(struct wire_thread, own_used))
+
+/* From the application's stack to the thread's own.  One instruction takes a part of it, so that a signal finds it
+ * taken or not. */
+static void gen_own_stack(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	x64_mov_imm(a, X64_RCX, WIRE_OWN_STACK);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
+	x64_group_imm(a, X64_G_CMP, X64_RCX, (int32_t)(WIRE_LEVEL_MAX * WIRE_OWN_STACK));
+	x64_jcc(a, X64_CC_AE, l->crowded);
+	x64_mov(a, X64_RDX, X64_RSP);
+	x64_rm(a, X64_LEA, X64_RSP,
+	       x64_at_index(X64_RCX, X64_RAX, (int64_t)offsetof(struct wire_thread, own_stack) + WIRE_OWN_STACK));
+	x64_push(a, X64_RAX);
+	for (unsigned i = NEAR_CNT + f->flags; i; i--) {
+		x64_rm(a, X64_LOAD, X64_RDI, x64_at(X64_RDX, 8 * ((int64_t)i - 1)));
+		x64_push(a, X64_RDI);
+	}
+	for (unsigned i = NEAR_CNT; i < f->saved_cnt; i++)
+		x64_push(a, (enum x64_reg)f->saved[i]);
+	x64_mov(a, X64_RCX, X64_RSP);
+	x64_group_imm(a, X64_G_AND, X64_RSP, -16);
+	x64_push(a, X64_RDX);
+	x64_push(a, X64_RCX);
+}
 
 /* The calling thread's area in rax, the process's in rsi, the shared memory in r8. */
 static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 {
 	struct x64_asm *a = &g->a;
-	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a) };
+	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a), x64_label(a) };
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov_imm(a, X64_R8, g->env->shm_addr);
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
@@ -206,7 +277,7 @@ static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 }
 
 /* Behind the body: no fs base yet; a thread that the hash does not know. */
-static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct frame *f)
+static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
@@ -216,16 +287,29 @@ static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, co
 	}
 	x64_bind(a, l->slow);
 	x64_mov(a, X64_RDI, X64_R8);
+	static const uint8_t unsaved[] = { X64_R9, X64_R10, X64_R11 };
+	for (size_t i = 0; g->env->own_stack && i < ARRAY_CNT(unsaved); i++)
+		x64_push(a, (enum x64_reg)unsaved[i]);
 	x64_call(a, g->env->fn_thread_find);
+	for (size_t i = ARRAY_CNT(unsaved); g->env->own_stack && i; i--)
+		x64_pop(a, (enum x64_reg)unsaved[i - 1]);
 	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
-	x64_jcc(a, X64_CC_E, f->out);
+	x64_jcc(a, X64_CC_E, f->early);
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov_imm(a, X64_R8, g->env->shm_addr);
 	x64_jmp(a, l->found);
+	if (!g->env->own_stack)
+		return;
+	x64_bind(a, l->crowded);
+	x64_mov_imm(a, X64_RCX, (uint64_t)-(int64_t)WIRE_OWN_STACK);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
+	x64_mov_imm(a, X64_RCX, 1);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, (int64_t)offsetof(struct wire_thread, level_drops)));
+	x64_jmp(a, f->early);
 }
 
 /* Behind the body: a forked child that is to be followed enters itself, fn_child(shm, proc). */
-static void gen_child(struct jit_gen *g, const struct frame *f)
+void jit_gen_child(struct jit_gen *g, const struct jit_frame *f)
 {
 	static const uint8_t kept[] = { X64_RAX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RBX };
 	struct x64_asm *a = &g->a;
@@ -247,15 +331,15 @@ static void gen_child(struct jit_gen *g, const struct frame *f)
 }
 
 /* fn_enter(shm, proc, thread, site, sp) */
-static void gen_enter(struct jit_gen *g, const struct frame *f)
+static void gen_enter(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_mov(a, X64_RDI, X64_R8);
 	x64_mov(a, X64_RDX, X64_RAX);
 	x64_mov(a, X64_RCX, X64_RBX);
-	x64_rm(a, X64_LOAD, X64_R9, x64_at(X64_RSP, 0));
+	x64_rm(a, X64_LOAD, X64_R9, x64_at(X64_RSP, entry_word(g)));
 	x64_rm(a, X64_MOVZX16, X64_R8, x64_at(X64_RBX, offsetof(struct wire_site, sp_adj)));
-	x64_rm(a, X64_LEA, X64_R8, x64_at_index(X64_R9, X64_R8, frame_bytes(f)));
+	x64_rm(a, X64_LEA, X64_R8, x64_at_index(X64_R9, X64_R8, entry_bytes(g, f)));
 	x64_call(a, g->env->fn_enter);
 	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
 	x64_jcc(a, X64_CC_E, f->out);
@@ -269,29 +353,20 @@ static void store_reg(struct jit_gen *g, enum wire_reg w, enum x64_reg r)
 	x64_rm(&g->a, X64_STORE, r, x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, regs) + 8 * (size_t)w)));
 }
 
-/* Index of a saved register, or -1. */
-static int saved_at(const struct frame *f, unsigned reg)
-{
-	for (unsigned i = 0; i < f->saved_cnt; i++)
-		if (f->saved[i] == reg)
-			return (int)i;
-	return -1;
-}
-
-/* rcx is the frame, rdx the site. */
-static void gen_special_regs(struct jit_gen *g, const struct frame *f)
+/* rcx is the frame, rdx the site, rdi what entry_bytes() counts from. */
+static void gen_special_regs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	uint32_t need = g->regs_needed;
 	if (need >> WIRE_RSP & 1) {
 		x64_rm(a, X64_MOVZX16, X64_RAX, x64_at(X64_RDX, offsetof(struct wire_site, sp_adj)));
-		x64_rm(a, X64_LEA, X64_RAX, x64_at_index(X64_RCX, X64_RAX, frame_bytes(f)));
+		x64_rm(a, X64_LEA, X64_RAX, x64_at_index(X64_RDI, X64_RAX, entry_bytes(g, f)));
 		store_reg(g, WIRE_RSP, X64_RAX);
 	}
 	if (need >> WIRE_RAX & 1) { /* pushed flags lie below it: then sp_adj has an odd number of words */
 		x64_rm(a, X64_MOVZX16, X64_RAX, x64_at(X64_RDX, offsetof(struct wire_site, sp_adj)));
 		x64_group_imm(a, X64_G_AND, X64_RAX, 8);
-		x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RCX, X64_RAX, frame_bytes(f) + 8));
+		x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RDI, X64_RAX, entry_bytes(g, f) + 8));
 		store_reg(g, WIRE_RAX, X64_RAX);
 	}
 	if (need >> WIRE_RIP & 1) {
@@ -314,7 +389,7 @@ static void gen_special_regs(struct jit_gen *g, const struct frame *f)
 		x64_store_imm(a, 8, x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, regs) + 8 * WIRE_ORIG_RAX)), -1);
 }
 
-static void gen_regs(struct jit_gen *g, const struct frame *f)
+static void gen_regs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	if (!g->regs_needed)
@@ -324,11 +399,12 @@ static void gen_regs(struct jit_gen *g, const struct frame *f)
 	for (unsigned r = 0; r < X64_REG_CNT; r++) {
 		if (r == X64_RAX || r == X64_RSP || !(g->regs_needed >> wire_regs[r] & 1))
 			continue;
-		int i = saved_at(f, r);
+		int i = jit_saved_at(f, r);
 		if (i >= 0)
 			x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RCX, 8 * ((int64_t)f->saved_cnt - 1 - i)));
 		store_reg(g, (enum wire_reg)wire_regs[r], i >= 0 ? X64_RAX : (enum x64_reg)r);
 	}
+	x64_rm(a, X64_LOAD, X64_RDI, x64_at(X64_RSP, entry_word(g)));
 	gen_special_regs(g, f);
 }
 
@@ -344,7 +420,7 @@ static void gen_site_args(struct jit_gen *g)
 
 /* ---- running and leaving ---- */
 
-static void gen_progs(struct jit_gen *g, const struct frame *f)
+static void gen_progs(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	for (uint32_t i = 0; i < g->prog_cnt; i++) {
@@ -361,15 +437,40 @@ static void gen_progs(struct jit_gen *g, const struct frame *f)
 	}
 }
 
-static void gen_end(struct jit_gen *g, const struct frame *f)
+/* Back to the application's stack; what is pushed there is left to restore. */
+static void gen_own_stack_end(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	x64_pop(a, X64_RCX);
+	x64_pop(a, X64_RDX);
+	x64_mov(a, X64_RSP, X64_RCX);
+	for (unsigned i = f->saved_cnt; i > NEAR_CNT; i--)
+		x64_pop(a, (enum x64_reg)f->saved[i - 1]);
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSP, 8 * (int64_t)(NEAR_CNT + f->flags)));
+	x64_mov(a, X64_RSP, X64_RDX);
+	x64_mov_imm(a, X64_RCX, (uint64_t)-(int64_t)WIRE_OWN_STACK);
+	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
+	x64_bind(a, f->early);
+}
+
+static void gen_end(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_bind(a, f->leave);
 	x64_mov(a, X64_RDI, JIT_CTX);
 	x64_call(a, g->env->fn_leave);
 	x64_bind(a, f->out);
-	x64_pop(a, X64_RSP);
-	for (unsigned i = f->saved_cnt - 1; i > 0; i--)
+	if (g->env->own_stack)
+		gen_own_stack_end(g, f);
+	else
+		x64_pop(a, X64_RSP);
+	jit_gen_restore(g, f);
+}
+
+void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
+	for (unsigned i = near_cnt(g, f) - 1; i > 0; i--)
 		x64_pop(a, (enum x64_reg)f->saved[i]);
 	x64_bind(a, f->quick);
 	x64_pop(a, X64_RCX);
@@ -434,14 +535,21 @@ static int alloc_progs(struct jit_gen *g, struct err *reterr)
 
 int jit_gen_body(struct jit_gen *g, struct err *reterr)
 {
-	struct frame f;
+	struct jit_frame f;
 	struct thread_labels l;
 	int r = alloc_progs(g, reterr);
 	if (r < 0)
 		return r;
+	if (jit_is_quick(g)) {
+		frame_init(g, &f);
+		jit_gen_quick(g, &f);
+		return 0;
+	}
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
+	if (g->env->own_stack)
+		gen_own_stack(g, &l, &f);
 	gen_enter(g, &f);
 	gen_regs(g, &f);
 	gen_site_args(g);
@@ -451,19 +559,21 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
-		gen_child(g, &f);
+		jit_gen_child(g, &f);
 	jit_gen_faults(g);
 	return g->no_memory ? err_setf(reterr, -ENOMEM, "no memory to generate code") : 0;
 }
 
 void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 {
-	struct frame f;
+	struct jit_frame f;
 	struct thread_labels l;
 	g->regs_needed = helper_regs(helper);
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	gen_thread(g, &l);
+	if (g->env->own_stack)
+		gen_own_stack(g, &l, &f);
 	gen_enter(g, &f);
 	gen_regs(g, &f);
 	x64_mov(&g->a, X64_RDI, JIT_CTX);
@@ -475,5 +585,5 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	gen_end(g, &f);
 	gen_thread_slow(g, &l, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
-		gen_child(g, &f);
+		jit_gen_child(g, &f);
 }

@@ -2,6 +2,7 @@
 /*
  * Private to src/jit: generating one body.
  *
+ *   quick.c  bodies whose programs need no context
  *   body.c   the frame: early exits, saves, the thread, the context, the order of the programs
  *   prog.c   one program: control flow, records, calls
  *   alu.c    operations on registers
@@ -45,6 +46,18 @@ struct jit_fault {
 	uint8_t arg;
 };
 
+/* What a body pushes, and labels of its frame. */
+struct jit_frame {
+	uint8_t saved[X64_REG_CNT + 1]; /* registers; rcx first */
+	unsigned saved_cnt;
+	bool flags;
+	uint32_t leave, quick; /* behind the programs; behind the first push */
+	uint32_t out;          /* the frame is there, the context is not */
+	uint32_t early;        /* with a stack of our own: that is not in use yet. Else the same as out. */
+	uint32_t alive, child; /* the process is no forked child; it is one */
+};
+
+struct jit_quick;
 struct jit_gen {
 	struct x64_asm a;
 	const struct jit_env *env;
@@ -60,6 +73,7 @@ struct jit_gen {
 	uint32_t args_needed; /* of a USDT body: mask */
 	bool tsc_needed;
 	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
+	struct jit_quick *quick; /* NULL: programs have a context */
 	/* The program under way. */
 	const struct ir_prog *p;
 	const struct jit_alloc *al;
@@ -83,6 +97,17 @@ void jit_gen_init(struct jit_gen *, const struct jit_env *, enum wire_site_kind,
 		  uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap);
 void jit_gen_deinit(struct jit_gen *);
 
+/* body.c, for both kinds of body */
+int jit_saved_at(const struct jit_frame *, unsigned reg); /* index of a saved register, or -1 */
+int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
+void jit_gen_child(struct jit_gen *, const struct jit_frame *);
+void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */
+
+/* quick.c: bodies without a context */
+bool jit_is_quick(const struct jit_gen *);
+void jit_gen_quick(struct jit_gen *, struct jit_frame *);
+bool jit_gen_quick_insn(struct jit_gen *, uint32_t insn); /* false: as in all bodies */
+
 /* prog.c */
 void jit_gen_prog(struct jit_gen *);
 /* The cold code of all programs. */
@@ -99,6 +124,9 @@ bool jit_is_compare(unsigned op);
 enum x64_cc jit_gen_compare(struct jit_gen *, const struct ir_insn *);
 
 /* mem.c */
+/* From and to @m, with the width of the instruction. */
+void jit_gen_load(struct jit_gen *, const struct ir_insn *, struct x64_mem m);
+void jit_gen_store(struct jit_gen *, const struct ir_insn *, struct x64_mem m);
 void jit_gen_mem(struct jit_gen *, const struct ir_insn *);
 void jit_gen_env(struct jit_gen *, const struct ir_insn *);
 void jit_gen_arg(struct jit_gen *, uint32_t insn);

@@ -45,17 +45,16 @@ static enum x64_op load_op(uint16_t aux)
 	}
 }
 
-static void gen_load(struct jit_gen *g, const struct ir_insn *in)
+void jit_gen_load(struct jit_gen *g, const struct ir_insn *in, struct x64_mem m)
 {
 	enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
-	x64_rm(&g->a, load_op(in->aux), d, place(g, in));
+	x64_rm(&g->a, load_op(in->aux), d, m);
 	jit_dst_done(g, in->dst, d);
 }
 
-static void gen_store(struct jit_gen *g, const struct ir_insn *in)
+void jit_gen_store(struct jit_gen *g, const struct ir_insn *in, struct x64_mem m)
 {
 	struct jit_loc l = jit_loc(g, in->a);
-	struct x64_mem m = place(g, in);
 	if (l.kind == JIT_LOC_IMM && (in->aux < 8 || x64_fits32((uint64_t)l.imm))) {
 		x64_store_imm(&g->a, in->aux, m, (int32_t)l.imm);
 		return;
@@ -67,9 +66,9 @@ static void gen_store(struct jit_gen *g, const struct ir_insn *in)
 void jit_gen_mem(struct jit_gen *g, const struct ir_insn *in)
 {
 	if (in->op == IR_OP_LDS || in->op == IR_OP_LDG || in->op == IR_OP_LDT)
-		gen_load(g, in);
+		jit_gen_load(g, in, place(g, in));
 	else
-		gen_store(g, in);
+		jit_gen_store(g, in, place(g, in));
 }
 
 /* ---- the application's registers ---- */

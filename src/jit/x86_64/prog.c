@@ -182,6 +182,8 @@ static void gen_const(struct jit_gen *g, const struct ir_insn *in)
 static void gen_insn(struct jit_gen *g, uint32_t i)
 {
 	const struct ir_insn *in = &g->p->insns[i];
+	if (g->quick && jit_gen_quick_insn(g, i))
+		return;
 	switch ((enum ir_op)in->op) {
 	case IR_OP_NOP:
 	case IR_OP_CNT:
@@ -241,13 +243,19 @@ static void note(struct jit_gen *g, uint32_t insn)
 		g->notes[g->note_cnt++] = (struct jit_note){ g->a.len, (uint32_t)(g->al - g->allocs), insn };
 }
 
-void jit_gen_prog(struct jit_gen *g)
+static void gen_context(struct jit_gen *g)
 {
-	const struct ir_prog *p = g->p;
-	x64_store_imm(&g->a, 4, JIT_CTX_AT(clause), (int32_t)p->clause);
+	x64_store_imm(&g->a, 4, JIT_CTX_AT(clause), (int32_t)g->p->clause);
 	x64_store_imm(&g->a, 4, JIT_CTX_AT(action), 0);
 	if (g->alloca_used)
 		x64_store_imm(&g->a, 4, JIT_CTX_AT(alloca_used), 0);
+}
+
+void jit_gen_prog(struct jit_gen *g)
+{
+	const struct ir_prog *p = g->p;
+	if (!g->quick)
+		gen_context(g);
 	for (uint32_t i = 0; i < p->insn_cnt; i++)
 		if (g->al->insn_flags[i] & JIT_INSN_TARGET)
 			g->targets[i] = x64_label(&g->a);

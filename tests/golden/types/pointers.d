@@ -11,7 +11,7 @@ BEGIN
 	this->e = &this->p[3].name[1];
 	this->f = *(int *)arg0 + ((unsigned char *)arg1)[5];
 	this->g = *this->e;
-	this->h = (char *)"abc" + 1;
+	this->h = (char *)this->e + 1;
 	this->b = this->p == NULL || this->q != 0;
 	this->m = *("xyz" + 1);
 }

@@ -13,6 +13,7 @@ BEGIN
 	this->small = declared;
 	this->other = pid;
 	count1++;
+	total[self->who]++;
 	total[self->who] += 5;
 	ptr = &((long *)arg0)[1];
 }

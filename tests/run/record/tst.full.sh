@@ -17,6 +17,7 @@ wait $rec
 "$dyntrace" dump "$trace" > "$tmp/dump"
 [ "$(wc -l < "$tmp/dump")" -gt 5000 ] && echo many
 babel "$trace" | grep -qx "$(wc -l < "$tmp/dump")" && echo the same
+[ -e "$trace/dyntrace/frames" ] && echo "lines noted"
 round && echo goes on
 exec 8>&- 9<&-
 umount "$tmp/small"

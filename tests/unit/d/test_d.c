@@ -165,7 +165,8 @@ static void specifiers(void)
 	check_desc("p:m", D_SRC_PROVIDER, "D_PDESC_INVAL");
 	check_desc("m", D_SRC_MODULE, ":m:::0");
 	check_desc("p:m", D_SRC_MODULE, "p:m:::0");
-	check_desc("f /arg0/", D_SRC_FUNCTION, "::f::0");
+	check_desc("f /arg0/ { }", D_SRC_FUNCTION, "::f::0");
+	check_desc("f /arg0/", D_SRC_FUNCTION, "D_SYNTAX");
 	check_desc("p:m:f { }", D_SRC_FUNCTION, "p:m:f::0");
 	check_desc("12", D_SRC_ID, "::::12");
 	check_desc("x", D_SRC_ID, ":::x:0");

@@ -1,40 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "../tap.h"
-#include "export/export.h"
+#include "trace.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-static char dir[64];
-static struct export_writer *writer;
-static struct err err;
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
-static void start(uint64_t ring_bytes)
-{
-	snprintf(dir, sizeof(dir), "/tmp/test_export.XXXXXX");
-	CHECK(mkdtemp(dir) != NULL);
-	struct export_writer_opts o = { .dir = dir, .ring_bytes = ring_bytes, .real_offset_ns = -1500000001, .command = "a \"test\"" };
-	CHECK_EQ(export_writer_create(&o, &writer, &err), 0);
-}
-
-static void stop(void)
-{
-	export_writer_close(writer);
-	writer = NULL;
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static const struct export_field all_fields[] = {
 	{ "i8", EXPORT_I8 }, { "i16", EXPORT_I16 }, { "i32", EXPORT_I32 }, { "i64", EXPORT_I64 }, { "u8", EXPORT_U8 },
@@ -42,27 +12,6 @@ static const struct export_field all_fields[] = {
 	{ "f64", EXPORT_F64 }, { "str", EXPORT_STR }, { "stack", EXPORT_STACK },
 };
 #define ALL ARRAY_CNT(all_fields)
-
-static uint32_t new_class(const char *func, const struct export_field *fields, uint32_t cnt)
-{
-	uint32_t id = 0;
-	struct export_class c = { "pid", "lib", func, "entry", fields, cnt };
-	CHECK_EQ(export_writer_class(writer, &c, &id, &err), 0);
-	return id;
-}
-
-static int put(uint32_t id, uint64_t ns, uint32_t cpu, const struct export_value *vals)
-{
-	struct export_event e = { .ns = ns, .class_id = id, .cpu = cpu, .pid = 10, .tid = 11, .comm = "prog", .vals = vals };
-	return export_writer_event(writer, &e, &err);
-}
-
-static struct export_trace *open_trace(void)
-{
-	struct export_trace *t = NULL;
-	CHECK_EQ(export_trace_open(dir, &t, &err), 0);
-	return t;
-}
 
 static void all_types_come_back(void)
 {
@@ -136,8 +85,7 @@ static void many_packets_of_several_cpus(void)
 		CHECK_EQ(put(i % 2 ? id : other, 50000 + i, 0, &(struct export_value){ .i = (int64_t)i }), 0);
 	CHECK_EQ(export_trace_refresh(t, &err), 0);
 	CHECK_EQ(read_all(t, &last), 20000);
-	export_writer_close(writer);
-	writer = NULL;
+	stop_writing();
 	CHECK(!export_trace_is_live(t));
 	CHECK_EQ(read_all(t, &last), 0);
 	CHECK_EQ(export_trace_damaged(t), 0);
@@ -236,8 +184,7 @@ static void zeros_behind_the_end(void)
 	start(0);
 	uint32_t id = new_class("f", number, 1);
 	CHECK_EQ(put(id, 1, 0, &(struct export_value){ .i = 5 }), 0);
-	export_writer_close(writer);
-	writer = NULL;
+	stop_writing();
 	snprintf(path, sizeof(path), "%s/cpu0", dir);
 	struct stat st;
 	CHECK_EQ(stat(path, &st), 0);
@@ -260,6 +207,33 @@ static void a_folder_with_a_trace_is_refused(void)
 	stop();
 }
 
+/* Names of fields as programs have them, and of functions, however long. */
+static void names_of_any_kind(void)
+{
+	static const struct export_field fields[] = { { "_x", EXPORT_U8 }, { "__fd", EXPORT_I32 }, { "_length", EXPORT_U32 },
+						      { "stack", EXPORT_STACK } };
+	static const uint64_t pc = 0x401000;
+	static char func[8000];
+	const struct export_value v[] = { { .i = 1 }, { .i = -2 }, { .i = 3 }, { .data = (const uint8_t *)&pc, .bytes = 8 } };
+	struct export_event e;
+	memset(func, 'f', sizeof(func) - 1);
+	start(0);
+	uint32_t id = new_class(func, fields, ARRAY_CNT(fields));
+	CHECK_EQ(put(id, 1, 0, v), 0);
+	struct export_trace *t = open_trace();
+	const struct export_class *c = export_trace_class(t, id);
+	CHECK_EQ(export_trace_next(t, &e, &err), 1);
+	CHECK(c && c->field_cnt == ARRAY_CNT(fields));
+	CHECK(c && !strcmp(c->func, func));
+	for (uint32_t i = 0; c && i < c->field_cnt; i++)
+		CHECK_STR(c->fields[i].name, fields[i].name);
+	for (uint32_t i = 0; i < 3; i++)
+		CHECK_EQ(e.vals[i].i, v[i].i);
+	CHECK_EQ(e.vals[3].bytes, 8);
+	export_trace_close(t);
+	stop();
+}
+
 TAP_MAIN(TEST(all_types_come_back), TEST(many_packets_of_several_cpus), TEST(older_ones_get_the_time_before),
 	 TEST(ring_keeps_the_last), TEST(an_event_larger_than_a_packet), TEST(losses_are_noted),
-	 TEST(zeros_behind_the_end), TEST(a_folder_with_a_trace_is_refused))
+	 TEST(zeros_behind_the_end), TEST(a_folder_with_a_trace_is_refused), TEST(names_of_any_kind))

@@ -138,6 +138,7 @@ void call_env_init(struct jit_env *env, const struct wire_shm *geometry)
 {
 	*env = (struct jit_env){
 		.geometry = geometry,
+		.aggs = (const struct wire_agg *)((const uint8_t *)geometry + geometry->agg_desc_off),
 		.shm_addr = (uint64_t)(uintptr_t)geometry,
 		.proc_flags = call_has_fsgsbase() ? WIRE_PROC_FSGSBASE : 0,
 		.fn_thread_find = (uint64_t)(uintptr_t)rt_thread_find,
@@ -147,6 +148,7 @@ void call_env_init(struct jit_env *env, const struct wire_shm *geometry)
 		.fn_rec_commit = (uint64_t)(uintptr_t)rt_rec_commit,
 		.fn_fault = (uint64_t)(uintptr_t)rt_fault,
 		.fn_agg = (uint64_t)(uintptr_t)rt_agg,
+		.fn_agg_plain = (uint64_t)(uintptr_t)rt_agg_plain,
 		.fn_env = (uint64_t)(uintptr_t)rt_env,
 		.fn_site_args = (uint64_t)(uintptr_t)rt_site_args, .fn_child = (uint64_t)(uintptr_t)rt_child_enter,
 	};

@@ -18,6 +18,8 @@
 
 static uint64_t stack[STACK_WORDS], stack2[STACK_WORDS];
 
+static bool own_stack; /* that bodies run on */
+
 struct body {
 	struct make mk;
 	struct mkshm m;
@@ -65,6 +67,7 @@ static void body_memory(struct body *b)
 		abort();
 	mkshm_init(&b->m, &b->mk.img, NULL, 0);
 	call_env_init(&b->env, b->m.shm);
+	b->env.own_stack = own_stack;
 	b->code = call_code_map(NULL, CODE_BYTES);
 }
 
@@ -295,20 +298,25 @@ static struct wire_thread *find(struct wire_shm *shm, struct wire_proc *proc, ui
 	return finder.refuse ? NULL : rt_thread_find(shm, proc, key, check);
 }
 
-static void thread_body(struct body *b)
+/* Counts in globals[0], and needs its thread: for a self-> variable, or (@context) because it calls something. */
+static void thread_body(struct body *b, bool context)
 {
 	body_begin(b, WIRE_SITE_ENTRY);
 	bump(b, 0);
+	if (context)
+		ir_emit_call(b->mk.b, IR_HELPER_rand, NO, NULL, 0);
+	else
+		emit(b, IR_OP_LDT, ir_vreg(b->mk.b), NO, 0, 8);
 	body_memory(b);
 	b->env.fn_thread_find = (uint64_t)(uintptr_t)find;
 	body_code(b);
 	memset(&finder, 0, sizeof(finder));
 }
 
-static void finds_the_thread_itself(void)
+static void finds_the_thread_itself_in(bool context)
 {
 	struct body b;
-	thread_body(&b);
+	thread_body(&b, context);
 	struct wire_proc *proc = mkshm_proc(&b.m, 0);
 	proc->tid_off = 0x10; /* the self pointer of glibc's and musl's block: any word that stays */
 	fire(&b, CALL_PLAIN);
@@ -331,12 +339,10 @@ static void finds_the_thread_itself(void)
 	body_end(&b);
 }
 
-static void no_fs_base_yet(void)
+static void no_fs_base_yet_in(bool context)
 {
 	struct body b;
-	if (!call_has_fsgsbase())
-		SKIP("this processor or kernel has no rdfsbase");
-	thread_body(&b);
+	thread_body(&b, context);
 	struct call c = call_of(&b, CALL_PLAIN);
 	c.no_fs = 1;
 	finder.refuse = true; /* rt's own functions may want a stack protector's canary */
@@ -348,10 +354,10 @@ static void no_fs_base_yet(void)
 	body_end(&b);
 }
 
-static void without_rdfsbase(void)
+static void without_rdfsbase_in(bool context)
 {
 	struct body b;
-	thread_body(&b);
+	thread_body(&b, context);
 	b.env.proc_flags = 0;
 	body_code(&b);
 	for (unsigned i = 0; i < 3; i++)
@@ -363,11 +369,11 @@ static void without_rdfsbase(void)
 }
 
 /* It has its parent's fs base and thread id here, and is silent all the same. */
-static void a_forked_child_is_noticed(void)
+static void a_forked_child_is_noticed_in(bool context)
 {
 	struct body b;
 	uint64_t page = 1;
-	thread_body(&b);
+	thread_body(&b, context);
 	b.env.wipe_addr = (uint64_t)(uintptr_t)&page;
 	body_code(&b);
 	fire(&b, CALL_PLAIN);
@@ -379,6 +385,32 @@ static void a_forked_child_is_noticed(void)
 	CHECK_EQ(finder.calls, 1);
 	CHECK_EQ(global(&b, 0), 2);
 	body_end(&b);
+}
+
+static void finds_the_thread_itself(void)
+{
+	finds_the_thread_itself_in(false);
+	finds_the_thread_itself_in(true);
+}
+
+static void no_fs_base_yet(void)
+{
+	if (!call_has_fsgsbase())
+		SKIP("this processor or kernel has no rdfsbase");
+	no_fs_base_yet_in(false);
+	no_fs_base_yet_in(true);
+}
+
+static void without_rdfsbase(void)
+{
+	without_rdfsbase_in(false);
+	without_rdfsbase_in(true);
+}
+
+static void a_forked_child_is_noticed(void)
+{
+	a_forked_child_is_noticed_in(false);
+	a_forked_child_is_noticed_in(true);
 }
 
 /* ---- what it finds ---- */
@@ -581,8 +613,49 @@ static void printing(void)
 	body_end(&b);
 }
 
+/* ---- on a stack of the thread's area ---- */
+
+static void all_on_its_own_stack(void)
+{
+	static void (*const tests[])(void) = { preserves_registers, keeps_the_stack, touches_no_vector_registers, flags_stop_it,
+		levels_nest, hook_body, finds_the_thread_itself, no_fs_base_yet, without_rdfsbase, a_forked_child_is_noticed,
+		entry_arguments, return_arguments, registers_of_the_application, helpers_see_registers, time_passes,
+		a_fault_ends_its_program_only, exit_stops_the_programs_behind, printing };
+	own_stack = true;
+	for (unsigned i = 0; i < ARRAY_CNT(tests); i++)
+		tests[i]();
+	own_stack = false;
+}
+
+static void its_own_stack_leaves_the_other_alone(void)
+{
+	struct body b;
+	own_stack = true;
+	busy_body(&b, WIRE_SITE_ENTRY);
+	own_stack = false;
+	fire(&b, CALL_FLAGS); /* now the thread is known */
+	struct wire_thread *thr = mkshm_thread(&b.m, 1);
+	uint64_t *sp = stack + STACK_WORDS - ABOVE, *lowest = stack;
+	memset(stack, 0x77, sizeof(stack));
+	fire(&b, CALL_FLAGS);
+	while (*lowest == 0x7777777777777777)
+		lowest++;
+	CHECK_MSG((char *)sp - (char *)lowest <= 72, "%lld bytes", (long long)((char *)sp - (char *)lowest));
+	CHECK_EQ(thr->own_used, 0);
+	CHECK_EQ(global(&b, 72), 2);
+	b.env.fn_enter = (uint64_t)(uintptr_t)note_sp;
+	body_code(&b);
+	struct call c = fire(&b, CALL_PLAIN);
+	check_preserved(&c);
+	CHECK_EQ(lowest_sp % 16, 0);
+	CHECK(lowest_sp - (uint64_t)(uintptr_t)thr->own_stack[0] < WIRE_OWN_STACK);
+	CHECK_EQ(thr->own_used, 0);
+	body_end(&b);
+}
+
 TAP_MAIN(TEST(preserves_registers), TEST(keeps_the_stack), TEST(takes_little_stack), TEST(touches_no_vector_registers),
 	 TEST(flags_stop_it), TEST(levels_nest), TEST(hook_body), TEST(finds_the_thread_itself), TEST(no_fs_base_yet),
 	 TEST(without_rdfsbase), TEST(a_forked_child_is_noticed), TEST(entry_arguments), TEST(return_arguments),
 	 TEST(registers_of_the_application), TEST(helpers_see_registers), TEST(time_passes),
-	 TEST(a_fault_ends_its_program_only), TEST(exit_stops_the_programs_behind), TEST(room), TEST(printing))
+	 TEST(a_fault_ends_its_program_only), TEST(exit_stops_the_programs_behind), TEST(room), TEST(printing),
+	 TEST(all_on_its_own_stack), TEST(its_own_stack_leaves_the_other_alone))

@@ -134,6 +134,9 @@ static void finding(void)
 	CHECK_STR(shm_text(ctx, rt_strstr(ctx, a("foobarbaz"), b("bar"), DST, 0)), "barbaz");
 	CHECK_STR(shm_text(ctx, rt_strstr(ctx, a("foo"), b(""), DST, 0)), "foo");
 	CHECK_EQ(rt_strstr(ctx, a("foo"), b("foox"), DST, 0), 0);
+	CHECK_STR(shm_text(ctx, rt_strrstr(ctx, a("barfoobarbaz"), b("bar"), DST, 0)), "barbaz");
+	CHECK_STR(shm_text(ctx, rt_strrstr(ctx, a("foo"), b(""), DST, 0)), "");
+	CHECK_EQ(rt_strrstr(ctx, a("foo"), b("foox"), DST, 0), 0);
 	end();
 }
 

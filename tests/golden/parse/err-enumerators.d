@@ -1,0 +1,4 @@
+enum e { strlen };
+enum g { pid };
+enum h { one, one };
+BEGIN { exit(0); }

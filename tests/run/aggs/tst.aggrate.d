@@ -1,0 +1,27 @@
+/* @@opts: -x droptags -x aggrate=20ms */
+/* A small aggsize holds a key or two; what has been read leaves room for more. */
+#pragma D option aggsize=64
+#pragma D option quiet
+
+int n;
+
+tick-100ms
+/n < 10/
+{
+	@a[n++] = sum(n);
+}
+
+tick-100ms
+/n == 10/
+{
+	exit(0);
+}
+
+END
+{
+	@a[20] = sum(20);
+	@a[21] = sum(21);
+	@a[22] = sum(22);
+	@a[23] = sum(23);
+	printa("%d %@d\n", @a);
+}

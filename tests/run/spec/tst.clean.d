@@ -1,0 +1,36 @@
+/* @@opts: -x nspec=1 -x cleanrate=200hz -x switchrate=2sec */
+/* A speculation that has ended serves again soon, however seldom records are read. */
+#pragma D option quiet
+
+tick-30ms
+/n < 8/
+{
+	n++;
+	s = speculation();
+}
+
+tick-30ms
+/s/
+{
+	speculate(s);
+	printf("%d\n", n);
+}
+
+tick-30ms
+/s && n % 2/
+{
+	commit(s);
+	s = 0;
+}
+
+tick-30ms
+/s/
+{
+	discard(s);
+	s = 0;
+}
+
+tick-400ms
+{
+	exit(0);
+}
