@@ -143,7 +143,7 @@ static int enable(pid_t pid, const char *channel, const struct event *e)
 	if (*session && record_in(session, channel, e))
 		return CLI_ERROR;
 	int rc = keeper_start(pid, &err);
-	rc = rc ? rc : keeper_ask(pid, n, words, &out, &said, &err);
+	rc = rc ? rc : keep_ask(pid, n, words, &out, &said, &err);
 	if (rc < 0)
 		cli_error("%s", err.msg);
 	if (said)

@@ -132,7 +132,7 @@ int keeper_detach(struct keeper *k, FILE *out, struct err *reterr)
 		fprintf(out, "%s removed\n", k->points[i]->name);
 		keeper_show_gathered(k->points[i], out);
 	}
-	keeper_unlink(k->pid);
+	keep_unlink(k->pid);
 	k->ends = true;
 	return r;
 }
@@ -216,7 +216,7 @@ static void live(struct keeper *k)
 		if (!k->ends)
 			keeper_serve(k);
 		if (k->ends || cli_loop_interrupted())
-			keeper_unlink(k->pid);
+			keep_unlink(k->pid);
 	}
 	keeper_end(k);
 }
@@ -312,7 +312,7 @@ static void run(pid_t pid, int tell_fd)
 	struct keeper k;
 	struct err e = { .msg = "out of memory" };
 	int r = keeper_init(&k, pid);
-	r = r ? r : (k.listener = keeper_listen(pid, &e)) < 0 ? k.listener : 0;
+	r = r ? r : (k.listener = keep_listen(pid, &e)) < 0 ? k.listener : 0;
 	r = r ? r : leave_terminal(tell_fd, k.listener);
 	if (r == 0 && k.host.pidfd >= 0)
 		k.host.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -323,7 +323,7 @@ static void run(pid_t pid, int tell_fd)
 		signal(SIGHUP, SIG_IGN);
 		r = keeper_attach(&k, &e);
 		if (r)
-			keeper_unlink(pid);
+			keep_unlink(pid);
 	}
 	tell(tell_fd, r, &e);
 	if (!r)
@@ -336,7 +336,7 @@ int keeper_start(pid_t pid, struct err *reterr)
 {
 	int p[2];
 	struct news n = { .code = -EPIPE, .msg = "the keeper ended at once" };
-	int fd = keeper_connect(pid, NULL);
+	int fd = keep_connect(pid, NULL);
 	if (fd >= 0) {
 		close(fd);
 		return 0;
@@ -351,7 +351,7 @@ int keeper_start(pid_t pid, struct err *reterr)
 	}
 	close(p[1]);
 	int r = child < 0 ? err_setf(reterr, -errno, "cannot fork: %s", strerror(errno)) : 0;
-	if (!r && keeper_read(p[0], &n, sizeof(n)) < 0)
+	if (!r && keep_read(p[0], &n, sizeof(n)) < 0)
 		n.code = -EPIPE;
 	close(p[0]);
 	if (!r && n.code && n.code != -EEXIST)

@@ -13,31 +13,8 @@
 #define CLI_KEEPER_INT_H
 
 #include "cli/record_int.h"
+#include "keep/keep.h"
 #include "tracer/tracer.h"
-
-/* ---- where they are (keeper_sock.c) ---- */
-
-#define KEEPER_MAGIC 0x314b5944u /* "DYK1" */
-#define KEEPER_WORDS_MAX (64u << 10)
-#define KEEPER_TEXT_MAX (16u << 20)
-struct keeper_head {
-	uint32_t magic;
-	int32_t status;      /* of an answer: as the command's */
-	uint32_t bytes;      /* of words, each with a NUL; of an answer: of text for standard output */
-	uint32_t err_bytes;  /* then of text for standard error */
-};
-/* The folder of the caller's keepers, made if need be. */
-int keeper_dir(char *buf, size_t cap, struct err *reterr);
-int keeper_connect(pid_t pid, struct err *reterr); /* a descriptor; -ENOENT: it has no keeper */
-/* Of a new keeper: a listening socket. -EEXIST: there is one. */
-int keeper_listen(pid_t pid, struct err *reterr);
-void keeper_unlink(pid_t pid);
-/* Processes that have keepers of the caller's: malloc'ed. */
-int keeper_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr);
-int keeper_read(int fd, void *buf, size_t bytes); /* 0, or -errno; all of it */
-int keeper_write(int fd, const void *buf, size_t bytes);
-/* Sends words to the keeper of @pid and fills *ret_out and *ret_err (malloc'ed); the status, or -errno. */
-int keeper_ask(pid_t pid, int argc, const char *const *argv, char **ret_out, char **ret_err, struct err *reterr);
 
 /* ---- places (keeper_place.c) ---- */
 

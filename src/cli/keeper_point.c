@@ -412,7 +412,8 @@ void keeper_list(struct keeper *k, FILE *out, bool all, bool json)
 {
 	if (k->attached)
 		keeper_drain(k, false);
-	fprintf(out, json ? "{\"pid\":%d,\"tracepoints\":[" : "", (int)k->pid);
+	if (json)
+		fprintf(out, "{\"pid\":%d,\"tracepoints\":[", (int)k->pid);
 	for (uint32_t i = 0; i < k->point_cnt; i++) {
 		if (!json) {
 			show_plain(k->points[i], out, all);

@@ -26,11 +26,11 @@ static bool is_ours(int fd)
 
 static bool read_request(struct request *rq)
 {
-	struct keeper_head h;
-	if (keeper_read(rq->fd, &h, sizeof(h)) || h.magic != KEEPER_MAGIC || !h.bytes || h.bytes > KEEPER_WORDS_MAX)
+	struct keep_head h;
+	if (keep_read(rq->fd, &h, sizeof(h)) || h.magic != KEEP_MAGIC || !h.bytes || h.bytes > KEEP_WORDS_MAX)
 		return false;
 	rq->buf = calloc(1, h.bytes + 1ul);
-	if (!rq->buf || keeper_read(rq->fd, rq->buf, h.bytes) || rq->buf[h.bytes - 1])
+	if (!rq->buf || keep_read(rq->fd, rq->buf, h.bytes) || rq->buf[h.bytes - 1])
 		return false;
 	rq->cwd = rq->buf;
 	for (char *w = rq->buf + strlen(rq->buf) + 1; w < rq->buf + h.bytes && rq->argc < WORDS_MAX; w += strlen(w) + 1)
@@ -70,7 +70,7 @@ char *keeper_take_messages(void)
 {
 	fflush(stderr);
 	off_t n = lseek(STDERR_FILENO, 0, SEEK_END);
-	char *text = n >= 0 && n < (off_t)KEEPER_TEXT_MAX ? calloc(1, (size_t)n + 1) : NULL;
+	char *text = n >= 0 && n < (off_t)KEEP_TEXT_MAX ? calloc(1, (size_t)n + 1) : NULL;
 	if (text && pread(STDERR_FILENO, text, (size_t)n, 0) != n)
 		*text = 0;
 	if (ftruncate(STDERR_FILENO, 0) == 0)
@@ -80,9 +80,9 @@ char *keeper_take_messages(void)
 
 static void answer(struct request *rq, int status, const char *out, size_t bytes, const char *err)
 {
-	struct keeper_head h = { KEEPER_MAGIC, status, (uint32_t)bytes, err ? (uint32_t)strlen(err) : 0 };
-	if (!keeper_write(rq->fd, &h, sizeof(h)) && !keeper_write(rq->fd, out, bytes) && err)
-		keeper_write(rq->fd, err, h.err_bytes);
+	struct keep_head h = { KEEP_MAGIC, status, (uint32_t)bytes, err ? (uint32_t)strlen(err) : 0 };
+	if (!keep_write(rq->fd, &h, sizeof(h)) && !keep_write(rq->fd, out, bytes) && err)
+		keep_write(rq->fd, err, h.err_bytes);
 }
 
 static void serve(struct keeper *k, struct request *rq)

@@ -57,7 +57,7 @@ static int ask(pid_t pid, int argc, const char *const *argv)
 {
 	char *out = NULL, *err = NULL;
 	struct err e;
-	int r = keeper_ask(pid, argc, argv, &out, &err, &e);
+	int r = keep_ask(pid, argc, argv, &out, &err, &e);
 	if (r < 0) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;

@@ -209,7 +209,7 @@ int procs_main(int argc, char **argv)
 		usage(stderr);
 		return CLI_USAGE;
 	}
-	if (keeper_pids(&attached.v, &attached.cnt, &e)) {
+	if (keep_pids(&attached.v, &attached.cnt, &e)) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}

@@ -161,7 +161,7 @@ static void live(struct run *r)
 	}
 	/* detach, or another program: it goes on without us. */
 	bool over = k->ends && k->attached && !k->was_execed;
-	keeper_unlink(k->pid);
+	keep_unlink(k->pid);
 	if (k->attached)
 		keeper_drain(k, true);
 	if (!r->wish_cnt)
@@ -177,7 +177,7 @@ static int begin(struct run *r)
 {
 	struct keeper *k = &r->k;
 	struct err e;
-	int rc = k->listener = keeper_listen(k->pid, &e);
+	int rc = k->listener = keep_listen(k->pid, &e);
 	rc = rc < 0 ? rc : keeper_attach(k, &e);
 	if (rc < 0) {
 		cli_error("%s", e.msg);
@@ -208,7 +208,7 @@ int keeper_run(char *const argv[], const struct keeper_wish *wishes, uint32_t wi
 	rc = begin(&r);
 	if (rc) {
 		kill(program, SIGKILL);
-		keeper_unlink(r.k.pid);
+		keep_unlink(r.k.pid);
 		keeper_relay(&r.k);
 		keeper_end(&r.k);
 		session_child_kill(r.k.child);

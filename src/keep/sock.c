@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Where keepers listen, and how one speaks with them. */
-#include "cli/keeper_int.h"
+#include "keep/keep.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -28,7 +29,7 @@ static int own_dir(const char *path, struct err *reterr)
 	return 0;
 }
 
-int keeper_dir(char *buf, size_t cap, struct err *reterr)
+int keep_dir(char *buf, size_t cap, struct err *reterr)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
 	if (run && *run == '/') {
@@ -48,14 +49,14 @@ int keeper_dir(char *buf, size_t cap, struct err *reterr)
 static int address(pid_t pid, struct sockaddr_un *ret, struct err *reterr)
 {
 	char dir[sizeof(ret->sun_path) - 16];
-	int r = keeper_dir(dir, sizeof(dir), reterr);
+	int r = keep_dir(dir, sizeof(dir), reterr);
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (!r)
 		snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%d", dir, (int)pid);
 	return r;
 }
 
-int keeper_connect(pid_t pid, struct err *reterr)
+int keep_connect(pid_t pid, struct err *reterr)
 {
 	struct sockaddr_un a;
 	struct timeval wait = { .tv_sec = ANSWER_S };
@@ -77,7 +78,7 @@ int keeper_connect(pid_t pid, struct err *reterr)
 static int lock_dir(struct err *reterr)
 {
 	char dir[256], path[264];
-	int r = keeper_dir(dir, sizeof(dir), reterr);
+	int r = keep_dir(dir, sizeof(dir), reterr);
 	if (r)
 		return r;
 	snprintf(path, sizeof(path), "%s/lock", dir);
@@ -107,12 +108,12 @@ static int bind_new(pid_t pid, struct err *reterr)
 	return r ? r : fd;
 }
 
-int keeper_listen(pid_t pid, struct err *reterr)
+int keep_listen(pid_t pid, struct err *reterr)
 {
 	int lock = lock_dir(reterr);
 	if (lock < 0)
 		return lock;
-	int fd = keeper_connect(pid, NULL), r;
+	int fd = keep_connect(pid, NULL), r;
 	if (fd >= 0) {
 		close(fd);
 		r = err_setf(reterr, -EEXIST, "process %d is attached already", (int)pid);
@@ -123,17 +124,17 @@ int keeper_listen(pid_t pid, struct err *reterr)
 	return r;
 }
 
-void keeper_unlink(pid_t pid)
+void keep_unlink(pid_t pid)
 {
 	struct sockaddr_un a;
 	if (!address(pid, &a, NULL))
 		unlink(a.sun_path);
 }
 
-int keeper_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
+int keep_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
 {
 	char dir[256];
-	int r = keeper_dir(dir, sizeof(dir), reterr);
+	int r = keep_dir(dir, sizeof(dir), reterr);
 	DIR *d = r ? NULL : opendir(dir);
 	pid_t *v = NULL;
 	uint32_t cnt = 0;
@@ -141,7 +142,7 @@ int keeper_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
 		return r;
 	for (struct dirent *e; d && (e = readdir(d));) {
 		pid_t pid = (pid_t)atoi(e->d_name), *more;
-		int fd = pid > 0 ? keeper_connect(pid, NULL) : -1;
+		int fd = pid > 0 ? keep_connect(pid, NULL) : -1;
 		if (fd < 0)
 			continue;
 		close(fd);
@@ -158,7 +159,7 @@ int keeper_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
 	return 0;
 }
 
-int keeper_read(int fd, void *buf, size_t bytes)
+int keep_read(int fd, void *buf, size_t bytes)
 {
 	for (size_t done = 0; done < bytes;) {
 		ssize_t n = read(fd, (char *)buf + done, bytes - done);
@@ -171,7 +172,7 @@ int keeper_read(int fd, void *buf, size_t bytes)
 	return 0;
 }
 
-int keeper_write(int fd, const void *buf, size_t bytes)
+int keep_write(int fd, const void *buf, size_t bytes)
 {
 	for (size_t done = 0; done < bytes;) {
 		ssize_t n = send(fd, (const char *)buf + done, bytes - done, MSG_NOSIGNAL);
@@ -187,15 +188,15 @@ int keeper_write(int fd, const void *buf, size_t bytes)
 /* Where the command is run comes first: names of files are relative to it. */
 static int send_words(int fd, int argc, const char *const *argv, struct err *reterr)
 {
-	char cwd[4096], *buf = malloc(KEEPER_WORDS_MAX);
-	struct keeper_head h = { .magic = KEEPER_MAGIC };
+	char cwd[4096], *buf = malloc(KEEP_WORDS_MAX);
+	struct keep_head h = { .magic = KEEP_MAGIC };
 	int r = 0;
 	if (!getcwd(cwd, sizeof(cwd)))
 		strcpy(cwd, "/");
 	for (int i = -1; buf && i < argc && !r; i++) {
 		const char *w = i < 0 ? cwd : argv[i];
 		size_t n = strlen(w) + 1;
-		if (n > KEEPER_WORDS_MAX - h.bytes)
+		if (n > KEEP_WORDS_MAX - h.bytes)
 			r = err_setf(reterr, -E2BIG, "the command is too long");
 		else
 			memcpy(buf + h.bytes, w, n);
@@ -203,7 +204,7 @@ static int send_words(int fd, int argc, const char *const *argv, struct err *ret
 	}
 	if (!buf)
 		r = err_setf(reterr, -ENOMEM, "out of memory");
-	if (!r && ((r = keeper_write(fd, &h, sizeof(h))) || (r = keeper_write(fd, buf, h.bytes))))
+	if (!r && ((r = keep_write(fd, &h, sizeof(h))) || (r = keep_write(fd, buf, h.bytes))))
 		err_setf(reterr, r, "the keeper went away: %s", strerror(-r));
 	free(buf);
 	return r;
@@ -211,22 +212,22 @@ static int send_words(int fd, int argc, const char *const *argv, struct err *ret
 
 static char *read_text(int fd, uint32_t bytes)
 {
-	char *text = bytes <= KEEPER_TEXT_MAX ? calloc(1, bytes + 1ul) : NULL;
-	if (text && keeper_read(fd, text, bytes)) {
+	char *text = bytes <= KEEP_TEXT_MAX ? calloc(1, bytes + 1ul) : NULL;
+	if (text && keep_read(fd, text, bytes)) {
 		free(text);
 		text = NULL;
 	}
 	return text;
 }
 
-int keeper_ask(pid_t pid, int argc, const char *const *argv, char **ret_out, char **ret_err, struct err *reterr)
+int keep_ask(pid_t pid, int argc, const char *const *argv, char **ret_out, char **ret_err, struct err *reterr)
 {
-	struct keeper_head h = { 0 };
-	int fd = keeper_connect(pid, reterr);
+	struct keep_head h = { 0 };
+	int fd = keep_connect(pid, reterr);
 	if (fd < 0)
 		return fd;
 	int r = send_words(fd, argc, argv, reterr);
-	if (!r && (keeper_read(fd, &h, sizeof(h)) || h.magic != KEEPER_MAGIC))
+	if (!r && (keep_read(fd, &h, sizeof(h)) || h.magic != KEEP_MAGIC))
 		r = err_setf(reterr, -EPIPE, "the keeper of process %d did not answer", (int)pid);
 	char *out = r ? NULL : read_text(fd, h.bytes), *err = out ? read_text(fd, h.err_bytes) : NULL;
 	close(fd);
@@ -238,5 +239,5 @@ int keeper_ask(pid_t pid, int argc, const char *const *argv, char **ret_out, cha
 	}
 	*ret_out = out;
 	*ret_err = err;
-	return h.status < 0 ? CLI_ERROR : h.status;
+	return h.status < 0 ? 1 : h.status;
 }
