@@ -106,9 +106,9 @@ bool consume_policy_counts(const struct consume_opts *);
 int consume_print_aggs(struct consume *, struct err *reterr);
 /* Prints these aggregations of the plan on @out, as printa() does. */
 int consume_show_aggs(struct consume *, FILE *out, const uint32_t *aggs, uint32_t cnt, struct err *reterr);
-/* The value of the entry of aggregation @agg whose first key is the number @key: as many words as struct wire_agg says, until
- * the next call.  NULL: there is none. */
-const int64_t *consume_agg_entry(struct consume *, uint32_t agg, int64_t key);
+/* The value of the entry of aggregation @agg whose first key is the number *@key, or that has none (NULL): as many words as
+ * struct wire_agg says, until the next call.  NULL: there is none. */
+const int64_t *consume_agg_entry(struct consume *, uint32_t agg, const int64_t *key);
 /* A value of quantize(), as a picture. */
 void consume_show_quantize(FILE *out, const int64_t *val);
 long long consume_hist_quantize_label(uint32_t bucket); /* the least number in it */

@@ -16,14 +16,14 @@ int consume_show_aggs(struct consume *c, FILE *out, const uint32_t *aggs, uint32
 	return 0;
 }
 
-const int64_t *consume_agg_entry(struct consume *c, uint32_t agg, int64_t key)
+const int64_t *consume_agg_entry(struct consume *c, uint32_t agg, const int64_t *key)
 {
 	c->snap_valid = false;
 	if (agg >= AGG_CNT(c) || consume_agg_snap(c, NULL))
 		return NULL;
 	for (uint32_t b = 0; b < c->snap.bucket_cnt; b++)
 		for (const struct agg_ent *e = c->snap.buckets[b]; e; e = e->next)
-			if (e->agg == agg && e->key_bytes >= sizeof(key) && !memcmp(e->key, &key, sizeof(key)))
+			if (e->agg == agg && (key ? e->key_bytes >= sizeof(*key) && !memcmp(e->key, key, sizeof(*key)) : !e->key_bytes))
 				return e->val;
 	return NULL;
 }

@@ -59,7 +59,7 @@ static void show(struct tracer_point *tp, FILE *out, bool json)
 {
 	const struct hist *h = tp->state;
 	uint32_t agg = tracer_agg(tp->host, AGG);
-	const int64_t *v = agg == WIRE_NONE ? NULL : consume_agg_entry(tp->host->consume, agg, tp->id);
+	const int64_t key = tp->id, *v = agg == WIRE_NONE ? NULL : consume_agg_entry(tp->host->consume, agg, &key);
 	if (json) {
 		show_json(v, out);
 		return;
