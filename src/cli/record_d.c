@@ -48,6 +48,14 @@ static bool put_provider(FILE *fp, const char *prov, pid_t pid)
 
 static bool is_per_target(const char *prov) { return strstr(prov, "$target") || !strncmp(prov, "pid", 3); }
 
+/* Probes of the kernel fire for all processes. */
+static void put_predicate(FILE *fp, const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		fprintf(fp, cli->args.opts.followfork ? "%sprogenyof(%d)" : "%spid == %d", i ? " || " : "\n/", (int)cli->targets[i].pid);
+	fputs("/", fp);
+}
+
 /* "prov:mod:func:name" for all targets, commas between them; @stmts in braces */
 static char *clause_text(struct cli *cli, const struct record_probe *p, const char *name, const char *stmts)
 {
@@ -69,6 +77,8 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 			fprintf(fp, "%s%s:%s:%s%s%s:%s", cnt++ ? ",\n" : "", one, p->mod, quote, p->func, quote, name);
 		free(one);
 	}
+	if (cli_record_is_kernel(p))
+		put_predicate(fp, cli);
 	fprintf(fp, "\n{\n%s}\n", stmts);
 	if (!fclose(fp) && cnt)
 		return text;
@@ -87,9 +97,12 @@ static int build_clause(struct cli *cli, const char *arg, const struct record_pr
 	FILE *fp = c ? open_memstream(&stmts, &bytes) : NULL;
 	if (!fp)
 		return CLI_ERROR;
+	c->of_kernel = cli_record_is_kernel(p);
+	if (c->of_kernel) /* RECORD_WHO */
+		fputs("\ttrace(pid);\n\ttrace(tid);\n\ttrace(execname);\n", fp);
 	int rc = cli_record_fields(cli, p, name, c, fp);
 	/* A clause with nothing in it still says that the probe fired. */
-	if (!c->cnt)
+	if (!c->cnt && !c->of_kernel)
 		fputs("\ttrace(0);\n", fp);
 	fclose(fp);
 	if (c->cnt > r->fields_max)

@@ -272,7 +272,7 @@ static const struct tdesc *proto_of(struct cli *cli, const struct record_probe *
 int cli_record_fields(struct cli *cli, const struct record_probe *r, const char *name, struct record_clause *c, FILE *d)
 {
 	bool of_pid = is_pid(r->prov), ok = true;
-	struct fields f = { .c = c, .d = d, .is_return = of_pid && !strcmp(name, "return") };
+	struct fields f = { .c = c, .d = d, .is_return = (of_pid || cli_record_is_kernel(r)) && !strcmp(name, "return") };
 	if (of_pid || strstr(r->prov, "$target"))
 		f.proto = proto_of(cli, r, of_pid && !f.is_return ? "entry" : name);
 	if (r->field_cnt && !(r->both && f.is_return)) {

@@ -9,6 +9,7 @@
 
 #include "cli/cli_int.h"
 #include "export/export.h"
+#include "host/host.h"
 
 /* What a clause that was built records, in the order of its statements. */
 struct record_clause {
@@ -19,12 +20,9 @@ struct record_clause {
 		bool is_text;     /* a statement trace(...); false: ustack() */
 	} *fields;
 	uint32_t cnt, cap;
+	bool of_kernel;           /* its first statements tell who it was: RECORD_WHO of them */
 };
-struct record_name {         /* classes that exist */
-	char *key;               /* owned; NULL: empty */
-	uint32_t id;
-};
-
+#define RECORD_WHO 3
 #define RECORD_HITS 1024 /* power of two */
 struct cli_record {
 	/* as asked for */
@@ -40,8 +38,7 @@ struct cli_record {
 	uint32_t fields_max;
 	/* as it runs */
 	struct export_writer *writer;
-	struct record_name *names; /* a hash */
-	uint32_t name_cnt, name_cap;
+	struct host_strmap names; /* of classes that exist */
 	struct record_hit {      /* a cache: classes of places that were hit */
 		uint32_t site, clause, id;
 		bool used;
@@ -65,6 +62,7 @@ struct record_probe {
 	char *text;              /* owned */
 };
 int cli_record_probe_parse(const char *arg, struct record_probe *ret);
+bool cli_record_is_kernel(const struct record_probe *);
 /* record_glob.c */
 struct record_funcs {
 	struct record_func {

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define GUARDS_MAX 32
 #define LOOK_NS 100000000ull
@@ -67,13 +66,6 @@ uint32_t guards_find(struct target *t)
 	return first;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 static bool thread_is_filtered(pid_t pid, const char *tid)
 {
 	char path[320], *line = NULL;
@@ -116,7 +108,7 @@ void guard_look(struct target *t)
 
 void guard_look_at_times(struct target *t)
 {
-	uint64_t now = now_ns();
+	uint64_t now = host_now_ns();
 	if (now - t->guard_looked_ns < LOOK_NS)
 		return;
 	t->guard_looked_ns = now;

@@ -16,13 +16,6 @@
 #define KERN_TICK_NS 1000000000ULL
 #define SLICE_NS 20000000ULL /* how late the end of a process may be noticed */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 static bool has_ended(struct target *t, int *ret_status)
 {
 	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
@@ -124,6 +117,8 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 		}
 		if (!children_is_watched(s, t->pid) && runs_another_program(t)) {
 			t->gone = true;
+			if (t->is_watched) /* its tables are of another program */
+				STORE_RELEASE(&target_proc(t)->pid, 0);
 			return SESSION_EXECED;
 		}
 		guard_look_at_times(t);
@@ -178,11 +173,11 @@ static void keep_kernel(struct session *s, uint64_t now)
 
 enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status)
 {
-	uint64_t end = now_ns() + timeout_ns;
+	uint64_t end = host_now_ns() + timeout_ns;
 	for (;;) {
 		uint32_t seen = LOAD_ACQUIRE(&s->shm->doorbell);
 		enum session_event e = look(s, ret_proc, ret_status);
-		uint64_t now = now_ns();
+		uint64_t now = host_now_ns();
 		if (e != SESSION_NOTHING || now >= end)
 			return e;
 		uint64_t left = end - now;
