@@ -191,6 +191,9 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	for (uint32_t i = 0; i < keep_cnt && !r; i++)
 		if (keep[i].end - addr < bytes && !push(&targets, keep[i].end))
 			r = err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < t->retired_cnt && !r; i++)
+		if (t->retired[i] - addr < bytes && !push(&targets, t->retired[i]))
+			r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
 		r = err_setf(reterr, -ENOMEM, "out of memory");
 	uint64_t room = next - (addr + bytes);
