@@ -156,10 +156,16 @@ static int drain(struct cli *cli)
 	return CLI_OK;
 }
 
+/* 0: as records come. Buffers that are kept to the end (ring, fill) are not switched. */
+static uint64_t switch_gap(const struct cli *cli)
+{
+	return cli_bufpolicy(cli) == CONSUME_SWITCH ? cli->args.opts.switchrate : 0;
+}
+
 /* exit() counts where it was called. With -x switchrate it counts when its record is due, as everything else does. */
 static bool told_to_exit(const struct cli *cli)
 {
-	if (cli->args.opts.switchrate)
+	if (switch_gap(cli))
 		return cli->exit_is_due;
 	return LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
 }
@@ -177,12 +183,11 @@ static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static int drain_on_schedule(struct cli *cli, uint64_t now)
 {
-	const struct cli_options *o = &cli->args.opts;
 	bool exiting = LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
 	cli->exit_is_due = exiting && cli->last_drain_ns;
 	cli->last_drain_ns = now;
 	int rc = drain(cli); /* may change the options */
-	cli->next_drain_ns = now + larger(o->switchrate ? o->switchrate : SWITCH_NS, DRAIN_GAP_NS);
+	cli->next_drain_ns = now + larger(switch_gap(cli) ? switch_gap(cli) : SWITCH_NS, DRAIN_GAP_NS);
 	return rc;
 }
 
@@ -204,7 +209,7 @@ static uint64_t clean_gap(const struct cli *cli)
 static int drain_if_due(struct cli *cli, bool ticked, bool rang)
 {
 	uint64_t now = cli_now_ns();
-	bool soon = rang || (ticked && !cli->args.opts.switchrate), cleans = must_clean(cli, now);
+	bool soon = rang || (ticked && !switch_gap(cli)), cleans = must_clean(cli, now);
 	int rc = CLI_OK;
 	if (now >= cli->next_drain_ns) {
 		rc = drain_on_schedule(cli, now);

@@ -64,9 +64,7 @@ void consume_fault_report(struct consume *c, const struct wire_rec *rec)
 	if (rec->bytes < sizeof(*rec) + sizeof(e))
 		return;
 	if (in_error_probe(c, rec)) {
-		const char *tag = c->opts.droptags ? "[DTRACEDROP_DBLERROR] " : "";
-		consume_complain(c, "%s1 error in ERROR probe enabling", tag);
-		c->total_drops++;
+		c->double_faults++;
 		return;
 	}
 	memcpy(&e, rec->payload, sizeof(e));

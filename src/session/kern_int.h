@@ -30,6 +30,7 @@ uint32_t skern_failed_clause(const struct skern *);
 /* watch.c: takes over @inj, a child that waits for its start; NULL: it runs. */
 int watch_create(struct session *, pid_t, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
 void watch_refresh(struct session *);
+void watch_unwind(struct target *); /* its tables, as it is now */
 struct obj_proc *watch_obj(struct session *, uint32_t proc);
 void watch_deinit(struct session *);
 

@@ -118,6 +118,11 @@ uint32_t intern_bytes(struct intern *, const void *data, uint32_t bytes);
 /* clock.c */
 int clock_calibrate(struct wire_shm *, struct err *reterr);
 
+/* gothreads.c: threads of a Go program that has no libc: where their ids are, as wire_proc.tid_off; 0: unknown. */
+int32_t gothreads_tid_off(struct target *);
+/* Whether the function at @addr runs in threads that cannot be told from their parents yet. */
+bool gothreads_begin_at(struct target *, uint64_t addr);
+
 /* procinfo.c: facts for the wire_proc. The target is stopped. */
 int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 /* What can be told only when the libc is mapped; again after its loader has run. */
@@ -188,6 +193,7 @@ int arm_hook(struct target *, struct err *reterr);
 
 /* unwind.c: tables of all executable maps that have none yet */
 int unwind_update(struct target *, struct err *reterr);
+bool unwind_is_current(struct target *); /* it has code where the tables say */
 
 /* disarm.c: restores a stopped process that has @t's patches (itself or a forked child), lets threads that are
  * in our code leave it, unmaps. */

@@ -117,6 +117,8 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 		}
 		if (!children_is_watched(s, t->pid) && runs_another_program(t)) {
 			t->gone = true;
+			if (t->is_watched) /* its tables are of another program */
+				STORE_RELEASE(&target_proc(t)->pid, 0);
 			return SESSION_EXECED;
 		}
 		guard_look_at_times(t);

@@ -263,12 +263,13 @@ static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 	x64_shift_imm(a, X64_SHR, X64_RDI, WIRE_HASH_SHIFT);
 	x64_shift_imm(a, X64_SHL, X64_RDI, 4);
 	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
-	x64_rm(a, X64_CMP, X64_RDX, x64_at_index(X64_RSI, X64_RDI, offsetof(struct wire_proc, hash)));
-	x64_jcc(a, X64_CC_NE, l->slow);
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSI, X64_RDI, offsetof(struct wire_proc, hash) + 8));
 	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
 	x64_jcc(a, X64_CC_E, l->slow);
 	x64_rr(a, X64_ADD, X64_RAX, X64_R8);
+	/* The hash may still name the slot of a thread that is gone, which is another's by now. */
+	x64_rm(a, X64_CMP, X64_RDX, x64_at(X64_RAX, offsetof(struct wire_thread, key)));
+	x64_jcc(a, X64_CC_NE, l->slow);
 	x64_rm(a, X64_CMP32, X64_RCX, x64_at(X64_RAX, offsetof(struct wire_thread, check)));
 	x64_jcc(a, X64_CC_NE, l->slow);
 	x64_cmp32_imm(a, x64_at(X64_RAX, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);

@@ -164,14 +164,14 @@ static void gen_find_thread(struct jit_gen *g)
 		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
 		x64_jcc(a, X64_CC_E, slow->label);
 	}
-	x64_rm(a, X64_CMP, X64_RDX, x64_at_index(X64_RSI, X64_RAX, offsetof(struct wire_proc, hash)));
-	x64_jcc(a, X64_CC_NE, slow->label);
 	x64_rm(a, X64_LOAD, THR, x64_at_index(X64_RSI, X64_RAX, offsetof(struct wire_proc, hash) + 8));
 	x64_rr(a, X64_TEST, THR, THR);
 	x64_jcc(a, X64_CC_E, slow->label);
 	gen_check_word(g);
 	x64_mov_imm(a, X64_RAX, g->env->shm_addr);
 	x64_rr(a, X64_ADD, THR, X64_RAX);
+	x64_rm(a, X64_CMP, X64_RDX, x64_at(THR, offsetof(struct wire_thread, key))); /* as in body.c */
+	x64_jcc(a, X64_CC_NE, slow->label);
 	x64_rm(a, X64_CMP32, X64_RCX, x64_at(THR, offsetof(struct wire_thread, check)));
 	x64_jcc(a, X64_CC_NE, slow->label);
 	x64_cmp32_imm(a, x64_at(THR, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);
