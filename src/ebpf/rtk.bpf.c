@@ -11,3 +11,4 @@
 #include "ebpf/rtk_file.bpf.c"
 #include "ebpf/rtk_rest.bpf.c"
 #include "ebpf/rtk_stack.bpf.c"
+#include "ebpf/rtk_unwind.bpf.c"

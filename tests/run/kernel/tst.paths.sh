@@ -14,6 +14,6 @@ for path in \"need.sh\", \"/proc/self/status\":
     os.pread(os.open(path, os.O_RDONLY), 5, 0)
 r = os.memfd_create(\"in memory\")
 os.pread(r, 5, 0)"' >paths.tmp
-sed -e "s|$here|HERE|g" -e 's|/proc/[0-9]*/|/proc/N/|g' paths.tmp
+sed -e "s|$here|HERE|g" -e 's|/proc/[0-9][0-9]*|/proc/N|g' paths.tmp
 rm -f paths.tmp
 "$dyntrace" -qn 'syscall::nosys:entry {} BEGIN { trace(cwd); exit(0); }' 2>/dev/null || "$dyntrace" -qn 'syscall::getpid:entry {} BEGIN { trace(cwd); exit(0); }'
