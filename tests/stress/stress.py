@@ -140,6 +140,44 @@ def go():
     same(['gron', 'a.json'], prepare)
 
 
+def go_fzf():
+    """Many short goroutines: each ends where no call shows it."""
+    lib.need('fzf')
+    def prepare(work):
+        with open(f'{work}/words', 'w', encoding='ascii') as f:
+            f.write(''.join(f'{i} {i * 7919}\n' for i in range(3000 * SCALE)))
+    same(['sh', '-c', 'exec fzf -f 123 <words'], prepare, env={'GOMAXPROCS': '4'})
+
+
+def build_churn(folder):
+    lib.need('go')
+    subprocess.run(['go', 'build', '-o', f'{folder}/churn', f'{HERE}/churn.go'], check=True,
+                   env=lib.clean_env(CGO_ENABLED='0', GOCACHE=f'{folder}/cache', HOME=folder))
+    return f'{folder}/churn'
+
+
+def go_without_libc():
+    """Goroutines, threads that end, stacks that grow, panics, and signals that interrupt loops."""
+    with tempfile.TemporaryDirectory() as folder:
+        exe = build_churn(folder)
+        for _ in range(SCALE):
+            same([exe])
+
+
+def go_attached():
+    """A Go program that runs already: goroutines wait anywhere in their functions."""
+    with tempfile.TemporaryDirectory() as folder:
+        exe = build_churn(folder)
+        want = subprocess.run([exe], capture_output=True, text=True, check=True).stdout
+        for i in range(2 * SCALE):
+            proc = subprocess.Popen([exe], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.1 + i % 7 / 10)
+            r = lib.dyntrace('-q', '-n', ALL.replace(':::', ':a.out::') + 'tick-300ms { exit(0); }', '-p', str(proc.pid), check=False)
+            out, err = proc.communicate(timeout=300)
+            assert proc.returncode == 0 and out == want, (proc.returncode, out, err[-1500:])
+            assert r.returncode == 0, r.stderr[-1000:]
+
+
 def restartable():
     """Restartable sequences stay whole: with probes at every instruction that takes one, no count is lost."""
     with tempfile.TemporaryDirectory() as build:
@@ -363,7 +401,8 @@ def postgres():
 
 TESTS = {'sqlite3': sqlite, 'gcc (cc1)': cc1, "python3: its own library's tests": python_tests, 'C++: exceptions and the like': exceptions,
          'restartable sequences': restartable,
-         'Rust: ripgrep': rust, 'Go: gron': go, 'postgres alone': postgres_single, 'redis-server': redis, 'nginx': nginx,
+         'Rust: ripgrep': rust, 'Go: gron': go, 'Go: fzf': go_fzf, 'Go without libc': go_without_libc, 'Go, attached': go_attached,
+         'postgres alone': postgres_single, 'redis-server': redis, 'nginx': nginx,
          'postgres under pgbench': postgres}
 
 
