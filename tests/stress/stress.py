@@ -32,13 +32,14 @@ def hits(text):
     return {m.group(1): int(m.group(2)) for m in re.finditer(r'^\s+(entry|return)\s+(\d+)$', text, re.M)}
 
 
-def run(argv, work, traced, user=None, env=None):
+def run(argv, work, traced, user=None, env=None, feed='/dev/null'):
     command = argv
     if traced:
         command = [os.path.abspath(lib.DYNTRACE), '-o', f'{work}/trace', '-n', ALL, '-c', shlex.join(argv)]
-    r = subprocess.run(command, cwd=work, env=lib.clean_env(**(env or {})), capture_output=True, text=True, errors='replace',
-                       timeout=900, check=False, stdin=subprocess.DEVNULL, user=user, group=user and pwd.getpwuid(user).pw_gid,
-                       extra_groups=[] if user else None)
+    with open(os.path.join(work, feed), encoding='utf-8') as stdin:
+        r = subprocess.run(command, cwd=work, env=lib.clean_env(**(env or {})), capture_output=True, text=True, errors='replace',
+                           timeout=900, check=False, stdin=stdin, user=user, group=user and pwd.getpwuid(user).pw_gid,
+                           extra_groups=[] if user else None)
     if traced:
         assert r.returncode == 0, (r.returncode, r.stderr[-2000:])
         with open(f'{work}/trace', encoding='utf-8') as f:
@@ -48,7 +49,7 @@ def run(argv, work, traced, user=None, env=None):
     return r
 
 
-def same(argv, prepare=None, results=(), normal=lambda text: text, user=None, env=None):
+def same(argv, prepare=None, results=(), normal=lambda text: text, user=None, env=None, feed='/dev/null'):
     """Runs @argv untraced and traced from its first instruction, in folders that @prepare has filled."""
     states = []
     for traced in (False, True):
@@ -57,7 +58,7 @@ def same(argv, prepare=None, results=(), normal=lambda text: text, user=None, en
                 prepare(work)
             if user:
                 subprocess.run(['chown', '-R', str(user), work], check=True)
-            r = run(argv, work, traced, user, env)
+            r = run(argv, work, traced, user, env, feed)
             state = [r.returncode, normal(r.stdout)]
             for name in results:
                 with open(f'{work}/{name}', 'rb') as f:
@@ -146,7 +147,7 @@ def go_fzf():
     def prepare(work):
         with open(f'{work}/words', 'w', encoding='ascii') as f:
             f.write(''.join(f'{i} {i * 7919}\n' for i in range(3000 * SCALE)))
-    same(['sh', '-c', 'exec fzf -f 123 <words'], prepare, env={'GOMAXPROCS': '4'})
+    same(['fzf', '-f', '123'], prepare, env={'GOMAXPROCS': '4'}, feed='words')
 
 
 def build_churn(folder):
