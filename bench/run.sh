@@ -6,4 +6,5 @@ here=$(dirname "$0")
 "$here/../tools/install-packages.sh" "$here/packages.txt"
 build=${1:-build}
 [ $# -gt 0 ] && shift
-exec "$here/bench.py" "$build" "$@"
+"$here/bench.py" "$build" "$@"
+"$here/kernel.py" "$build"

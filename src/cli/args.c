@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/record_int.h"
+#include "cli/script.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -128,7 +129,7 @@ static int data_model(int opt, const char *arg)
 	return CLI_USAGE;
 }
 
-static int one_option(struct cli_args *a, int opt, const char *arg)
+int cli_args_option(struct cli_args *a, int opt, const char *arg)
 {
 	switch (opt) {
 	case '3': case '6': return data_model(opt, arg);
@@ -211,9 +212,12 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv)
 		argv[1] = (char *)cli_name;
 		return cli_record_parse(a, argc - 1, argv + 1);
 	}
+	a->words = argv;
+	if (argc > 1 && cli_script_is(argv[1]))
+		return cli_script_parse(a, argc - 1, argv + 1);
 	optind = 1;
 	while (rc == CLI_OK && (opt = getopt_long(argc, argv, optstring, longopts, NULL)) != -1)
-		rc = one_option(a, opt, optarg);
+		rc = cli_args_option(a, opt, optarg);
 	a->opts.quietresize |= cli_testing(); /* as dtrace has it: only a program can take it back */
 	if (a->mode == MODE_VERIFY || a->mode == MODE_REPAIR)
 		for (; rc == CLI_OK && optind < argc; optind++)

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct obj_proc *cli_symbols(void *arg, uint32_t proc)
 {
@@ -42,6 +43,8 @@ static void set_limits(const struct cli *cli, struct session_opts *so)
 #define KERNEL_THREAD_BYTES (1ull << 19)
 #define DEFAULT_BYTES (4ull << 20)
 #define KERNEL_CPU_BYTES (1ull << 20)
+#define KERNEL_ALL_BYTES (192ull << 20) /* of all CPUs, each of which has two slots with a ring and aggregations */
+#define KERNEL_LEAST_BYTES (64ull << 10)
 #define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
 
 static uint64_t at_most(uint64_t v, uint64_t max)
@@ -55,6 +58,15 @@ static bool is_counted(const struct cli *cli)
 	return cli_bufpolicy(cli) || (!cli->target_cnt && !cli->has_kernel);
 }
 
+/* A buffer of a CPU, where nobody says: a power of two, as rings are. */
+static uint64_t kernel_cpu_bytes(void)
+{
+	uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF), bytes = KERNEL_CPU_BYTES;
+	while (bytes > KERNEL_LEAST_BYTES && bytes * 4 * cpus > KERNEL_ALL_BYTES)
+		bytes /= 2;
+	return bytes;
+}
+
 static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
@@ -62,18 +74,21 @@ static struct session_opts session_options(const struct cli *cli)
 	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
 	/* Nobody asked for the default: it takes time to make. */
 	if (cli->has_kernel && o->bufsize == DEFAULT_BYTES && o->aggsize == DEFAULT_BYTES)
-		most = at_most(most, KERNEL_CPU_BYTES);
+		most = at_most(most, kernel_cpu_bytes());
 	return (struct session_opts){
 		.ring_bytes = at_most(is_counted(cli) && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli_commands_traced(cli), .alloca_bytes = o->scratchsize,
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),
+		.forks_only = cli->exe && !o->followfork, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches,
+		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches, .unwinds = cli->target_cnt > 0,
+		.from_entry = cli_from_entry(cli),
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
+		.max_frames = (uint32_t)at_most(o->maxframes, UINT32_MAX),
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = (!cli->target_cnt && !cli_commands_traced(cli)) || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
+		.thread_cnt = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
 			(uint32_t)o->threads };
 }
 
@@ -109,8 +124,8 @@ static int make_consume(struct cli *cli)
 /* Matches; says what did and did not. */
 static int find_probes(struct cli *cli)
 {
-	bool starting = false;
-	if (cli_match_all(cli) || cli_should_restart(cli))
+	bool starting = cli_exe_pending(cli);
+	if (cli_match_all(cli) || cli_should_restart(cli) || cli_targets_ended(cli))
 		return CLI_ERROR;
 	if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 		return CLI_ERROR;
@@ -236,7 +251,8 @@ static int finish(struct cli *cli)
 	}
 	if (cli->args.record)
 		return cli_record_finish(cli, rc);
-	putc('\n', cli->out);
+	if (!cli->args.script)
+		putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {
 		cli_error("failed to print aggregations: %s", e.msg);
 		rc = CLI_ERROR;
@@ -294,8 +310,15 @@ static void forget(struct cli *cli)
 
 static int trace(struct cli *cli)
 {
-	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+	if (cli_kernel_look(cli) || make_session(cli))
 		return CLI_ERROR;
+	if (cli_targets_attach(cli) || find_probes(cli)) {
+		if (cli->restart || !cli_targets_ended(cli))
+			return CLI_ERROR;
+		for (uint32_t i = 0; i < cli->target_cnt; i++)
+			cli_error("pid %d has ended", (int)cli->targets[i].pid);
+		return cli_ended_status(cli);
+	}
 	return cli->args.compile_only ? CLI_OK : run_armed(cli);
 }
 

@@ -4,6 +4,8 @@
 
 #include "cli/types_usdt.h"
 
+#include "kern/kern.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -148,12 +150,24 @@ static void hook_load(void *arg, const struct tdesc *d)
 	ctype_load(cli->types->db, d);
 }
 
+/* The kernel tells no types of its variables: a word, whose address can be cast. */
+static int kernel_var(struct cli_types *t, const char *name, struct tdesc_var *ret, struct err *reterr)
+{
+	uint64_t addr = kern_symbol(name);
+	if (!addr)
+		return err_setf(reterr, -ENOENT, "there is no program whose variable it could be (use -c or -p), and the running kernel "
+				"shows no symbol of that name");
+	*ret = (struct tdesc_var){ .type = cli_type_named(&t->usdt, t->db, "vmlinux", "unsigned long"), .addr = addr };
+	return ret->type ? 0 : err_setf(reterr, -ENOENT, "the kernel does not describe its types (/sys/kernel/btf/vmlinux)");
+}
+
 static int hook_var(void *arg, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr)
 {
 	struct cli *cli = arg;
 	struct cli_types *t = types_of(cli);
-	if (t && !t->proc_cnt)
-		return err_setf(reterr, -ENOENT, "there is no program whose variable it could be: use -c or -p");
+	bool is_kernel = scope && (!strcmp(scope, "vmlinux") || !strcmp(scope, "kernel"));
+	if (t && (!t->proc_cnt || is_kernel))
+		return kernel_var(t, name, ret, reterr);
 	return t ? ctype_var(t->db, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
 }
 
@@ -244,8 +258,8 @@ static void hook_described(void *arg, const struct plan_probe_desc *d)
 static bool hook_in_kernel(void *arg, const struct plan_probe_desc *d)
 {
 	struct probe_spec spec = { d->prov, d->mod, d->func, d->name };
-	(void)arg;
-	return d->id ? true : probe_may_be_kernel(&spec);
+	const struct cli *cli = arg;
+	return d->id || cli->args.opts.backend >= CLI_BACKEND_AUTO || probe_may_be_kernel(&spec);
 }
 
 struct d_types cli_types_hook(struct cli *cli)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/cli_int.h"
+#include "cli/script.h"
 
 void cli_usage(FILE *fp)
 {
@@ -10,8 +10,9 @@ void cli_usage(FILE *fp)
 		"\t[-i probe-id ACTION] [args ...]\n"
 		"       %s explain (-n | -s ...) (-p pid | -c cmd)\n"
 		"       %s verify | repair [-qv] pid ...\n"
-		"       %s record | dump | list-functions --help\n\n"
-		"\tACTION: [/predicate/] [{ statements }]\n\n", cli_name, cli_name, cli_name, cli_name);
+		"       %s record | dump | list-functions --help\n"
+		"       %s SCRIPT --help\n\n"
+		"\tACTION: [/predicate/] [{ statements }]\n\n", cli_name, cli_name, cli_name, cli_name, cli_name);
 	fputs("\t-b  size of a thread's buffer of records\n"
 	      "\t-c  run a command, trace it, end when it ends\n"
 	      "\t-C  run the C preprocessor on scripts\n"
@@ -45,5 +46,6 @@ void cli_usage(FILE *fp)
 	      "\texplain  show how each probe would be placed, and at what cost\n"
 	      "\tverify   compare the code of processes with their files\n"
 	      "\trepair   take away what a dyntrace that was killed left in processes\n"
-	      "\trecord   write events to a trace; dump prints it, list-functions what a file has\n", fp);
+	      "\trecord   write events to a trace; dump prints it, list-functions what a file has\n\n", fp);
+	cli_script_list(fp);
 }

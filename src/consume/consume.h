@@ -44,6 +44,7 @@ struct consume_opts {
 	bool dropdetail;    /* which thread and clause lost something */
 	bool droptags;      /* "[DTRACEDROP_...] " before messages about losses */
 	bool no_ids;        /* leave out what differs between runs: CPU and probe ID */
+	bool foldstacks;    /* stacks in one line, as flame graphs want them */
 	bool demangle;      /* C++ and Rust names in stacks and symbols */
 	uint64_t aggrate_ns; /* aggregations are read so often; 0: whenever one is shown */
 	uint32_t printsize; /* bytes of an object that print() shows */

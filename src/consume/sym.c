@@ -100,12 +100,55 @@ uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t
 	return e->to;
 }
 
+/* A name alone, as flame graphs have it; of the kernel's with their usual mark. */
+static void format_folded(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap)
+{
+	const struct obj_sym *sym = NULL;
+	struct obj_module *mod = NULL;
+	uint64_t start;
+	const char *kmod, *name = is_kernel ? kern_symbolize(pc, &start, &kmod) : NULL;
+	struct obj_proc *p = is_kernel ? NULL : sym_proc(c, proc);
+	if (name)
+		snprintf(buf, cap, "%s_[k]", name);
+	else if (p && obj_symbolize(p, pc, &sym, &mod) >= 0 && sym)
+		sym_name(c, sym, buf, cap);
+	else if (mod)
+		snprintf(buf, cap, "[%s]", mod->name);
+	else
+		snprintf(buf, cap, "0x%llx", (unsigned long long)pc);
+}
+
+/* From the outermost caller on, in one line, a semicolon before each: so a format can put stacks side by side. */
+static void print_folded(struct consume *c, FILE *fp, const struct plan_val *v, const struct datum_src *src)
+{
+	uint32_t bytes, cnt = 0;
+	const uint8_t *p = consume_val_bytes(c, v, src, &bytes);
+	uint64_t pc;
+	char buf[1024];
+	for (; cnt < bytes / 8; cnt++) {
+		memcpy(&pc, p + cnt * 8ul, 8);
+		if (!pc)
+			break;
+	}
+	for (uint32_t i = cnt; i > 0; i--) {
+		memcpy(&pc, p + (i - 1) * 8ul, 8);
+		format_folded(c, src->proc, v->is_kernel, pc, buf, sizeof(buf));
+		for (char *q = strchr(buf, ';'); q; q = strchr(q, ';'))
+			*q = '_';
+		fprintf(fp, ";%s", buf);
+	}
+}
+
 /* @line_fmt is one %s conversion, as printf("%-40k") makes it. */
 void consume_sym_print_stack(struct consume *c, FILE *fp, const char *line_fmt, uint32_t indent, const struct plan_val *v,
 		     const struct datum_src *src)
 {
 	uint32_t cnt;
 	const uint8_t *p = consume_val_bytes(c, v, src, &cnt);
+	if (c->opts.foldstacks) {
+		print_folded(c, fp, v, src);
+		return;
+	}
 	putc('\n', fp);
 	for (uint32_t i = 0; i + 8 <= cnt; i += 8) {
 		uint64_t pc;

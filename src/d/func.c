@@ -12,6 +12,8 @@ static const struct d_func funcs[] = {
 	{ "copyin", D_F_SUBR, IR_HELPER_copyin, "void *", "pi", NULL, "uintptr_t, size_t" },
 	{ "copyinstr", D_F_SUBR, IR_HELPER_copyinstr, "string", "pI", NULL, "uintptr_t, size_t" },
 	{ "copyinto", D_F_SUBR, IR_HELPER_copyinto, "void", "piq", NULL, "uintptr_t, size_t, void *" },
+	{ "d_path", D_F_SUBR, IR_HELPER_kpath, "string", "p", NULL, "struct path *" },
+	{ "__mount_path", D_F_SUBR, IR_HELPER_kpath, "string", "p", NULL, "struct path *" },
 	{ "dirname", D_F_SUBR, IR_HELPER_dirname, "string", "s", NULL, "char *" },
 	{ "index", D_F_SUBR, IR_HELPER_index, "int", "ssI", NULL, "char *, char *, int" },
 	{ "lltostr", D_F_SUBR, IR_HELPER_lltostr, "string", "iI", NULL, "int64_t, int" },
@@ -100,7 +102,6 @@ static const struct d_func funcs[] = {
 	{ "stack", D_F_ACTION, D_A_STACK, "stack", "A", NULL, "uint32_t" },
 	{ "sym", D_F_ACTION, D_A_SYM, "_symaddr", "p", NULL, "uintptr_t" },
 	/* known to DTrace, not here */
-	{ "d_path", D_F_UNSUP, 0, "string", ".", needs_kernel },
 	{ "ddi_pathname", D_F_UNSUP, 0, "string", ".", needs_kernel },
 };
 
@@ -109,6 +110,11 @@ void d_funcs_init(struct d_compiler *c)
 	for (size_t i = 0; i < ARRAY_CNT(funcs); i++)
 		d_map_put(c, &c->funcs, d_intern(c, funcs[i].name, strlen(funcs[i].name)),
 			(void *)(uintptr_t)&funcs[i]);
+}
+
+const struct d_func *d_func_at(uint32_t i)
+{
+	return i < ARRAY_CNT(funcs) ? &funcs[i] : NULL;
 }
 
 const struct d_func *d_func_find(struct d_compiler *c, const char *name)

@@ -22,6 +22,8 @@ static uint64_t const_arg(struct lw *l, const struct d_node *n, enum ir_helper h
 {
 	if (h == IR_HELPER_strtok)
 		return d_var_find(l->c, D_SELF, d_strtok_var(l->c))->off;
+	if (h == IR_HELPER_kpath)
+		return strcmp(n->func->name, "d_path") != 0;
 	return d_resolve(n->type)->size; /* of bswap: the width */
 }
 

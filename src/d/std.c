@@ -109,8 +109,9 @@ static bool names_kernel(const struct d_source *s)
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 {
 	static const char *const uses[] = { "psinfo", "cpuinfo", "curcpu", "PR_MODEL_" };
-	static const char *const kernel_uses[] = { "args", "fds", "fileinfo", "bufinfo", "devinfo", "CLD_", "O_", "B_", "PR_", "pset",
+	static const char *const kernel_uses[] = { "args", "fds", "fileinfo", "bufinfo", "devinfo", "CLD_", "O_", "B_", "PR_", "pset", "cwd", "root",
 		"chip", "lgrp" };
+	static const char *const nets[] = { "ip:", "tcp:", "udp:", "TCP_STATE_" };
 	static const char *const makes[] = { "struct psinfo", "struct lwpsinfo", "struct cpuinfo", "translator psinfo_t" };
 	static const struct d_source std = { .name = "(built in)", .text = std_text, .kind = D_SRC_LIBRARY };
 	static const struct d_source kernel = { .name = "(built in)", .text = d_std_kernel, .kind = D_SRC_LIBRARY };
@@ -121,7 +122,8 @@ const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 			wanted |= strstr(srcs[i].text, uses[w]) != NULL;
 		if (names_kernel(&srcs[i])) {
 			in_kernel = true;
-			in_net |= strstr(srcs[i].text, "ip:") != NULL;
+			for (size_t w = 0; w < ARRAY_CNT(nets); w++)
+				in_net |= strstr(srcs[i].text, nets[w]) != NULL;
 			for (size_t w = 0; w < ARRAY_CNT(kernel_uses); w++)
 				wanted |= strstr(srcs[i].text, kernel_uses[w]) != NULL;
 		}

@@ -154,13 +154,15 @@
 	"inline int O_RSYNC = 0x101000;\n" \
 	"translator fileinfo_t < struct vmlinux`file *F > {\n" \
 	"	fi_name = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n" \
-	"	fi_dirname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_parent->d_name.name);\n" \
-	"	fi_pathname = F == NULL ? \"<none>\" : stringof(F->f_path.dentry->d_name.name);\n" \
+	"	fi_dirname = F == NULL ? \"<none>\" : dirname(d_path(&F->f_path));\n" \
+	"	fi_pathname = F == NULL ? \"<none>\" : d_path(&F->f_path);\n" \
 	"	fi_offset = F == NULL ? 0 : F->f_pos;\n" \
 	"	fi_fs = F == NULL ? \"<none>\" : stringof(F->f_path.mnt->mnt_sb->s_type->name);\n" \
-	"	fi_mount = F == NULL ? \"<none>\" : \"<unknown>\";\n" \
+	"	fi_mount = F == NULL ? \"<none>\" : __mount_path(&F->f_path);\n" \
 	"	fi_oflags = F == NULL ? 0 : F->f_flags;\n" \
 	"};\n" \
+	"inline string cwd = " IN("d_path(&((struct vmlinux`task_struct *)curthread)->fs->pwd)", "\"<unknown>\"") ";\n" \
+	"inline string root = " IN("d_path(&((struct vmlinux`task_struct *)curthread)->fs->root)", "\"<unknown>\"") ";\n" \
 	"inline fileinfo_t fds[int fd] = xlate <fileinfo_t> (fd >= 0 &&\n" \
 	"	fd < ((struct vmlinux`task_struct *)curthread)->files->fdt->max_fds ?\n" \
 	"	((struct vmlinux`task_struct *)curthread)->files->fdt->fd[fd] : NULL);\n"
@@ -237,5 +239,125 @@
 	"	ipv6_hdr = (uintptr_t)I;\n" \
 	"};\n"
 
+/* Sockets.  arg7: whether the packet comes in, or would. */
+#define SOCK(s) "((struct vmlinux`sock_common *)" s ")->"
+#define TEXT4(a) "inet_ntoa((ipaddr_t *)&" a ")"
+#define TEXT6(a) "inet_ntoa6((struct in6_addr *)&" a ")"
+#define OWN(s) "(" SOCK(s) "skc_family == 2 ? " TEXT4(SOCK(s) "skc_rcv_saddr") " : " TEXT6(SOCK(s) "skc_v6_rcv_saddr") ")"
+#define OWN_PORT(s) "(((struct vmlinux`inet_sock *)" s ")->inet_sport ? ntohs(((struct vmlinux`inet_sock *)" s ")->inet_sport) : " \
+	SOCK(s) "skc_num)"
+#define PEER(s) "(" SOCK(s) "skc_family == 2 ? " TEXT4(SOCK(s) "skc_daddr") " : " TEXT6(SOCK(s) "skc_v6_daddr") ")"
+#define HDR(end) "(((struct vmlinux`iphdr *)arg2)->version == 4 ? " TEXT4("((struct vmlinux`iphdr *)arg2)->" end) " : " \
+	TEXT6("((struct vmlinux`ipv6hdr *)arg2)->" end) ")"
+#define PORT(end) "ntohs(((struct vmlinux`udphdr *)arg4)->" end ")"
+#define STD_TRANSPORT \
+	"inline int TH_FIN = 0x01;\n" \
+	"inline int TH_SYN = 0x02;\n" \
+	"inline int TH_RST = 0x04;\n" \
+	"inline int TH_PSH = 0x08;\n" \
+	"inline int TH_ACK = 0x10;\n" \
+	"inline int TH_URG = 0x20;\n" \
+	"inline int TH_ECE = 0x40;\n" \
+	"inline int TH_CWR = 0x80;\n" \
+	"inline int TCP_STATE_IDLE = 0;\n" \
+	"inline int TCP_STATE_ESTABLISHED = 1;\n" \
+	"inline int TCP_STATE_SYN_SENT = 2;\n" \
+	"inline int TCP_STATE_SYN_RECEIVED = 3;\n" \
+	"inline int TCP_STATE_FIN_WAIT_1 = 4;\n" \
+	"inline int TCP_STATE_FIN_WAIT_2 = 5;\n" \
+	"inline int TCP_STATE_TIME_WAIT = 6;\n" \
+	"inline int TCP_STATE_CLOSED = 7;\n" \
+	"inline int TCP_STATE_CLOSE_WAIT = 8;\n" \
+	"inline int TCP_STATE_LAST_ACK = 9;\n" \
+	"inline int TCP_STATE_LISTEN = 10;\n" \
+	"inline int TCP_STATE_CLOSING = 11;\n" \
+	"inline string tcp_state_string[int s] =\n" \
+	"	s == 0 ? \"state-idle\" : s == 1 ? \"state-established\" : s == 2 ? \"state-syn-sent\" : s == 3 ? \"state-syn-received\" :\n" \
+	"	s == 4 ? \"state-fin-wait-1\" : s == 5 ? \"state-fin-wait-2\" : s == 6 ? \"state-time-wait\" : s == 7 ? \"state-closed\" :\n" \
+	"	s == 8 ? \"state-close-wait\" : s == 9 ? \"state-last-ack\" : s == 10 ? \"state-listen\" : s == 11 ? \"state-closing\" :\n" \
+	"	\"<unknown>\";\n" \
+	"typedef struct tcpinfo {\n" \
+	"	uint16_t tcp_sport; uint16_t tcp_dport; uint32_t tcp_seq; uint32_t tcp_ack; uint8_t tcp_offset; uint8_t tcp_flags;\n" \
+	"	uint16_t tcp_window; uint16_t tcp_checksum; uint16_t tcp_urgent; uintptr_t tcp_hdr;\n" \
+	"} tcpinfo_t;\n" \
+	"typedef struct tcpsinfo {\n" \
+	"	uintptr_t tcps_addr; int tcps_local; uint16_t tcps_lport; uint16_t tcps_rport; string tcps_laddr; string tcps_raddr;\n" \
+	"	int tcps_state; uint32_t tcps_iss; uint32_t tcps_suna; uint32_t tcps_snxt; uint32_t tcps_rnxt; uint32_t tcps_swnd;\n" \
+	"	int32_t tcps_snd_ws; uint32_t tcps_rwnd; int32_t tcps_rcv_ws; uint32_t tcps_cwnd; uint32_t tcps_cwnd_ssthresh;\n" \
+	"	uint32_t tcps_sack_snxt; uint32_t tcps_rto; uint32_t tcps_mss; int tcps_retransmit; uint32_t tcps_rtt;\n" \
+	"	uint32_t tcps_rtt_sd; uint32_t tcps_irs;\n" \
+	"} tcpsinfo_t;\n" \
+	"typedef struct tcplsinfo { int tcps_state; } tcplsinfo_t;\n" \
+	"translator tcplsinfo_t < int S > { tcps_state = S; };\n" \
+	/* tcp: the header, or the socket where there is no packet */ \
+	"translator ipinfo_t < struct vmlinux`inet_sock *S > {\n" \
+	"	ip_ver = arg0 ? ((struct vmlinux`iphdr *)S)->version : " SOCK("S") "skc_family == 2 ? 4 : 6;\n" \
+	"	ip_plength = !arg0 ? 0 : ((struct vmlinux`iphdr *)S)->version == 4 ?\n" \
+	"		(uint32_t)(ntohs(((struct vmlinux`iphdr *)S)->tot_len) - 4 * ((struct vmlinux`iphdr *)S)->ihl) :\n" \
+	"		(uint32_t)ntohs(((struct vmlinux`ipv6hdr *)S)->payload_len);\n" \
+	"	ip_saddr = arg0 ? " HDR("saddr") " : " PEER("S") ";\n" \
+	"	ip_daddr = arg0 ? " HDR("daddr") " : " OWN("S") ";\n" \
+	"};\n" \
+	"translator tcpinfo_t < struct vmlinux`tcphdr *T > {\n" \
+	"	tcp_sport = ntohs(arg0 ? T->source : " SOCK("T") "skc_dport);\n" \
+	"	tcp_dport = arg0 ? ntohs(T->dest) : " OWN_PORT("T") ";\n" \
+	"	tcp_seq = arg0 ? ntohl(T->seq) : 0;\n" \
+	"	tcp_ack = arg0 ? ntohl(T->ack_seq) : 0;\n" \
+	"	tcp_offset = arg0 ? 4 * T->doff : 0;\n" \
+	"	tcp_flags = arg0 ? ((uint8_t *)T)[13] : 0;\n" \
+	"	tcp_window = arg0 ? ntohs(T->window) : 0;\n" \
+	"	tcp_checksum = arg0 ? ntohs(T->check) : 0;\n" \
+	"	tcp_urgent = arg0 ? ntohs(T->urg_ptr) : 0;\n" \
+	"	tcp_hdr = arg0 ? (uintptr_t)T : 0;\n" \
+	"};\n" \
+	"translator tcpsinfo_t < struct vmlinux`tcp_sock *T > {\n" \
+	"	tcps_addr = (uintptr_t)T;\n" \
+	"	tcps_local = T == NULL ? 0 : " SOCK("T") "skc_family == 2 ? " SOCK("T") "skc_rcv_saddr == " SOCK("T") "skc_daddr :\n" \
+	"		" OWN("T") " == " PEER("T") ";\n" \
+	"	tcps_lport = T != NULL ? " OWN_PORT("T") " : arg7 ? " PORT("dest") " : " PORT("source") ";\n" \
+	"	tcps_rport = T != NULL ? ntohs(" SOCK("T") "skc_dport) : arg7 ? " PORT("source") " : " PORT("dest") ";\n" \
+	"	tcps_laddr = T != NULL ? " OWN("T") " : arg7 ? " HDR("daddr") " : " HDR("saddr") ";\n" \
+	"	tcps_raddr = T != NULL ? " PEER("T") " : arg7 ? " HDR("saddr") " : " HDR("daddr") ";\n" \
+	"	tcps_state = (int)arg6;\n" \
+	"	tcps_iss = T == NULL ? 0 : T->snd_una - (uint32_t)T->bytes_acked;\n" \
+	"	tcps_suna = T == NULL ? 0 : T->snd_una;\n" \
+	"	tcps_snxt = T == NULL ? 0 : T->snd_nxt;\n" \
+	"	tcps_rnxt = T == NULL ? 0 : T->rcv_nxt;\n" \
+	"	tcps_swnd = T == NULL ? 0 : T->snd_wnd;\n" \
+	"	tcps_snd_ws = T == NULL ? 0 : T->rx_opt.snd_wscale;\n" \
+	"	tcps_rwnd = T == NULL ? 0 : T->rcv_wnd;\n" \
+	"	tcps_rcv_ws = T == NULL ? 0 : T->rx_opt.rcv_wscale;\n" \
+	"	tcps_cwnd = T == NULL ? 0 : T->snd_cwnd;\n" \
+	"	tcps_cwnd_ssthresh = T == NULL ? 0 : T->snd_ssthresh;\n" \
+	"	tcps_sack_snxt = T == NULL ? 0 : T->sacked_out == 0 ? T->snd_una : T->snd_nxt;\n" \
+	"	tcps_rto = T == NULL ? 0 : T->inet_conn.icsk_rto;\n" \
+	"	tcps_mss = T == NULL ? 0 : T->mss_cache;\n" \
+	"	tcps_retransmit = T != NULL && arg0 && !arg7 ?\n" \
+	"		(int)(ntohl(((struct vmlinux`tcphdr *)arg4)->seq) - T->snd_nxt) < 0 : 0;\n" \
+	"	tcps_rtt = T == NULL ? 0 : (T->srtt_us >> 3) / 1000;\n" \
+	"	tcps_rtt_sd = T == NULL ? 0 : (T->mdev_us >> 2) / 1000;\n" \
+	"	tcps_irs = T == NULL || !T->bytes_received ? 0 : T->rcv_nxt - (uint32_t)T->bytes_received;\n" \
+	"};\n" \
+	"typedef struct udpinfo {\n" \
+	"	uint16_t udp_sport; uint16_t udp_dport; uint16_t udp_length; uint16_t udp_checksum; struct vmlinux`udphdr *udp_hdr;\n" \
+	"} udpinfo_t;\n" \
+	"typedef struct udpsinfo {\n" \
+	"	uintptr_t udps_addr; uint16_t udps_lport; uint16_t udps_rport; string udps_laddr; string udps_raddr;\n" \
+	"} udpsinfo_t;\n" \
+	"translator udpinfo_t < struct vmlinux`udphdr *U > {\n" \
+	"	udp_sport = ntohs(U->source);\n" \
+	"	udp_dport = ntohs(U->dest);\n" \
+	"	udp_length = ntohs(U->len);\n" \
+	"	udp_checksum = ntohs(U->check);\n" \
+	"	udp_hdr = U;\n" \
+	"};\n" \
+	"translator udpsinfo_t < struct vmlinux`udp_sock *S > {\n" \
+	"	udps_addr = (uintptr_t)S;\n" \
+	"	udps_lport = arg7 ? " PORT("dest") " : " PORT("source") ";\n" \
+	"	udps_rport = arg7 ? " PORT("source") " : " PORT("dest") ";\n" \
+	"	udps_laddr = arg7 ? " HDR("daddr") " : " HDR("saddr") ";\n" \
+	"	udps_raddr = arg7 ? " HDR("saddr") " : " HDR("daddr") ";\n" \
+	"};\n"
+
 const char d_std_kernel[] = STD_KERNEL;
-const char d_std_kernel_net[] = STD_KERNEL STD_NET;
+const char d_std_kernel_net[] = STD_KERNEL STD_NET STD_TRANSPORT;

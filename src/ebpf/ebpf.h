@@ -49,6 +49,7 @@ struct ebpf_in {
 	int shm_fd;           /* borrowed */
 	uint32_t first_slot;  /* index of the first of ebpf_slot_cnt() thread slots; they become LIVE here */
 	const struct ir_image *img; /* verified; borrowed */
+	uint32_t max_frames;  /* of a stack; 0: as many as the kernel gives */
 	/* For comparing executors only: self-> variables are those of the slot, addresses those of the tool. */
 	bool as_in_tool;
 	/* Verifier's logs of programs that it refuses, for -d verifier; NULL: none. */

@@ -227,10 +227,43 @@ static int watch_threads(struct ebpf *e, struct err *reterr)
 	return r;
 }
 
+static bool loads(struct ebpf *e, const struct ebpf_prog *p)
+{
+	struct code c = { 0 };
+	struct err ignored;
+	if (code_make(e, p, &c, &ignored) < 0)
+		return false;
+	int fd = try_load(e, p, &c, NULL);
+	close_fd(fd);
+	ebpf_code_deinit(&c);
+	return fd >= 0;
+}
+
+/* Which clause it is that the kernel does not take, for who has to change the script: the first that does not load
+ * alone.  Where all do, it is their number. */
+static void find_culprit(struct ebpf *e, const struct ebpf_prog *p)
+{
+	uint32_t found = WIRE_NONE;
+	for (uint32_t i = 0; i < p->group_cnt && found == WIRE_NONE; i++)
+		for (uint32_t k = 0; k < p->groups[i].prog_cnt && found == WIRE_NONE; k++) {
+			struct ebpf_group g = p->groups[i];
+			struct ebpf_prog one = *p;
+			g.progs += k;
+			g.prog_cnt = 1;
+			one.groups = &g;
+			one.group_cnt = 1;
+			if (!loads(e, &one))
+				found = g.progs[0]->clause;
+		}
+	e->failed_clause = found;
+}
+
 int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err *reterr)
 {
 	struct code c = { 0 };
 	int r = code_make(e, p, &c, reterr);
+	if (r < 0 && r != -ENOMEM && e->failed_clause == WIRE_NONE)
+		find_culprit(e, p);
 	if (r < 0)
 		return r;
 	if (uses_self(&c) && !e->in.as_in_tool && e->self_link_fd < 0)
@@ -244,6 +277,8 @@ int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err
 		fd = refused(e, p, &c, fd, reterr);
 	else
 		*ret_fd = fd;
+	if (fd < 0 && fd != -EPERM && fd != -ENOMEM)
+		find_culprit(e, p);
 	ebpf_code_deinit(&c);
 	return fd < 0 ? fd : 0;
 }

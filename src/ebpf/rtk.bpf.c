@@ -8,5 +8,7 @@
 #include "ebpf/rtk_str.bpf.c"
 #include "ebpf/rtk_dyn.bpf.c"
 #include "ebpf/rtk_path.bpf.c"
+#include "ebpf/rtk_file.bpf.c"
 #include "ebpf/rtk_rest.bpf.c"
 #include "ebpf/rtk_stack.bpf.c"
+#include "ebpf/rtk_unwind.bpf.c"

@@ -31,6 +31,14 @@ struct rtk_ctx {
 	char comm[20];
 };
 
+/* Of a user stack. */
+struct rtk_walk {
+	uint64_t pc, sp, bp, bx, r10;
+	uint64_t after_call; /* pc is a return address: the row of the call before it counts */
+	uint64_t proc;       /* offset of the struct wire_proc */
+	uint64_t lo, hi;     /* of a search */
+};
+
 /* What does not fit there: behind the registers that are behind the scratch memory. */
 #define RTK_FRAMES 128u /* the kernel gives no more (kernel.perf_event_max_stack) */
 struct rtk_more {
@@ -41,6 +49,7 @@ struct rtk_more {
 	uint64_t frames[RTK_FRAMES];
 	int32_t frame_bytes; /* or a negative errno */
 	uint32_t pad[3];
+	struct rtk_walk walk;
 };
 
 /* A string in the context, for srefs: offset from its start. */
@@ -101,7 +110,10 @@ struct rtk_self {
 	K(TASK_PARENT, 55) K(TASK_TGID, 56) K(TASK_RUNTIME, 57) \
 	K(TASK_EXEC_START, 58) K(TASK_MM, 59) K(MM_ARGS, 60) \
 	K(MORE, 61)        /* struct rtk_more, from the context */ \
-	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ /* offsets in struct task_struct; 0: not known */
+	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ \
+	K(DENTRY_PARENT, 63) K(DENTRY_NAME, 64) K(MOUNT_MNT, 65) K(MOUNT_PARENT, 66) K(MOUNT_POINT, 67) K(VFS_ROOT, 68) \
+	K(TASK_FS, 69) K(FS_ROOT, 70) /* offsets in the kernel's structures, as from TASK_PARENT on; 0: not known */ \
+	K(PROC, 71) K(PROC_CNT, 72) /* struct wire_proc; the last number is here */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

@@ -2,17 +2,29 @@
 /* Stacks, which the main program has put into the context (a pointer to what the kernel passed cannot be passed on). */
 #include "ebpf/rtk_bpf.h"
 
-/* Frames that are there, at most @max. */
-INLINE uint64_t frames(uint64_t ctx, uint64_t max)
+#define LOWEST 4096ULL                 /* no code is below it */
+#define USER_END 0x7ffffffff000ULL     /* nor between here and the kernel's half */
+#define KERNEL_START 0xffff800000000000ULL
+
+/* Frames that are there, at most @max.  Of a program without frame pointers the kernel takes whatever the register
+ * holds for one: where an address is none, the rest is no stack. */
+GLOBAL uint64_t rtk_frames(uint64_t ctx, uint64_t max)
 {
 	int32_t bytes = (int32_t)ld32(ctx + MORE(frame_bytes));
 	uint64_t n = bytes < 0 ? 0 : (uint64_t)bytes / 8;
-	return n < max ? n : max;
+	if (n > max)
+		n = max;
+	for (uint64_t i = 0; i < RTK_FRAMES && i < n; i++) {
+		uint64_t pc = ld64(ctx + MORE(frames) + 8 * i);
+		if (pc < LOWEST || (pc >= USER_END && pc < KERNEL_START))
+			return i;
+	}
+	return n < RTK_FRAMES ? n : RTK_FRAMES;
 }
 
 INLINE uint64_t tail_frames(uint64_t ctx, uint64_t base, uint64_t used, uint64_t room, uint64_t field, uint64_t max)
 {
-	uint64_t n = frames(ctx, max);
+	uint64_t n = capped(rtk_frames(ctx, max), RTK_FRAMES);
 	if (used + 8 * n > room)
 		n = (room - used) / 8;
 	uint64_t end = tail_take(base, used, room, field, 8 * n);
@@ -40,11 +52,11 @@ GLOBAL uint64_t rtk_rec_ustack(uint64_t ctx, uint64_t field, uint64_t max)
 
 GLOBAL uint64_t rtk_ustackdepth(uint64_t ctx)
 {
-	return frames(ctx, RTK_FRAMES);
+	return rtk_frames(ctx, RTK_FRAMES);
 }
 
 /* The second frame: who called what runs. */
 GLOBAL uint64_t rtk_uaddr_caller(uint64_t ctx)
 {
-	return frames(ctx, 2) == 2 ? ld64(ctx + MORE(frames) + 8) : 0;
+	return rtk_frames(ctx, 2) == 2 ? ld64(ctx + MORE(frames) + 8) : 0;
 }

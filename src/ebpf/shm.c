@@ -160,6 +160,8 @@ static void areas(const struct wire_shm *s, uint64_t *k)
 	k[RTK_K_STR] = s->str_off;
 	k[RTK_K_STR_CAP] = s->str_cap;
 	k[RTK_K_SITE] = s->site_off;
+	k[RTK_K_PROC] = s->proc_off;
+	k[RTK_K_PROC_CNT] = s->proc_cnt;
 	k[RTK_K_GLOBAL] = s->global_off;
 	k[RTK_K_GLOBAL_BYTES] = s->global_bytes;
 	k[RTK_K_DYN] = s->dyn_off;

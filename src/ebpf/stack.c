@@ -8,17 +8,46 @@ static int64_t own_frames(enum ebpf_kind kind)
 	return kind == EBPF_RAW_TP ? 3 : kind == EBPF_TRACEPOINT ? 1 : 0;
 }
 
-static void get_stack(struct gen *g, bool user)
+/* How many the instruction asks for. */
+static uint32_t depth_of(const struct gen *g, const struct ir_insn *in)
 {
+	const uint64_t *args = g->prog->args + in->a;
+	switch ((enum ir_helper)in->imm) {
+	case IR_HELPER_tuple_ustack: return (uint32_t)args[2];
+	case IR_HELPER_rec_ustack: return (uint32_t)args[1];
+	case IR_HELPER_uaddr_caller: return 2;
+	default: return RTK_FRAMES;
+	}
+}
+
+/* Of a process whose unwind tables there are; jumps to @done then. */
+static void unwind(struct gen *g, const struct ir_insn *in, uint32_t done)
+{
+	uint32_t max = g->e->in.max_frames, depth = depth_of(g, in);
+	if (g->e->in.shm->unw_bytes <= WIRE_PAGE)
+		return;
+	emit_mov(g, 1, REG_OFF);
+	emit_const(g, 2, max && max < depth ? max : depth);
+	emit_call(g, "rtk_unwind");
+	emit_jump_if(g, BPF_JNE, 0, 0, done);
+}
+
+static void get_stack(struct gen *g, const struct ir_insn *in, bool user)
+{
+	uint32_t done = new_label(g);
+	if (user)
+		unwind(g, in, done);
 	int64_t bytes_at = (int64_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frame_bytes));
 	emit_load(g, 8, 1, BPF_REG_10, PROG_CTX);
 	emit_mov(g, 2, REG_CTX);
 	emit(g, BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, (int32_t)(g->e->k[RTK_K_MORE] + offsetof(struct rtk_more, frames)));
-	emit_const(g, 3, 8 * RTK_FRAMES);
+	uint32_t max = g->e->in.max_frames;
+	emit_const(g, 3, 8 * (max && max < RTK_FRAMES ? max : RTK_FRAMES));
 	emit_const(g, 4, user ? BPF_F_USER_STACK : own_frames(g->p->kind));
 	emit_kernel(g, BPF_FUNC_get_stack);
 	emit_mov(g, 1, 0);
 	emit_store(g, 4, REG_CTX, bytes_at, 1);
+	set_label(g, done);
 }
 
 bool gen_stack(struct gen *g, const struct ir_insn *in)
@@ -37,7 +66,7 @@ bool gen_stack(struct gen *g, const struct ir_insn *in)
 	default:
 		return false;
 	}
-	get_stack(g, user);
+	get_stack(g, in, user);
 	gen_call_args(g, in);
 	emit_call(g, name);
 	gen_put(g, in->dst, 0);

@@ -55,6 +55,14 @@ void task_offsets(struct gen *g)
 	k[RTK_K_TASK_EXEC_START] = member_at(btf, "task_struct", "se", "sched_entity", "exec_start");
 	k[RTK_K_TASK_MM] = member_at(btf, "task_struct", "mm", NULL, NULL);
 	k[RTK_K_MM_ARGS] = member_at(btf, "mm_struct", "arg_start", NULL, NULL);
+	k[RTK_K_TASK_FS] = member_at(btf, "task_struct", "fs", NULL, NULL);
+	k[RTK_K_FS_ROOT] = member_at(btf, "fs_struct", "root", NULL, NULL);
+	k[RTK_K_DENTRY_PARENT] = member_at(btf, "dentry", "d_parent", NULL, NULL);
+	k[RTK_K_DENTRY_NAME] = member_at(btf, "dentry", "d_name", NULL, NULL);
+	k[RTK_K_MOUNT_MNT] = member_at(btf, "mount", "mnt", NULL, NULL);
+	k[RTK_K_MOUNT_PARENT] = member_at(btf, "mount", "mnt_parent", NULL, NULL);
+	k[RTK_K_MOUNT_POINT] = member_at(btf, "mount", "mnt_mountpoint", NULL, NULL);
+	k[RTK_K_VFS_ROOT] = member_at(btf, "vfsmount", "mnt_root", NULL, NULL);
 	btf__free(btf);
 	if (!k[RTK_K_TASK_PARENT] || !k[RTK_K_TASK_TGID])
 		refuse(g, -EOPNOTSUPP, "this kernel keeps no parents of processes where they are looked for");

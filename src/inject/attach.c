@@ -226,6 +226,8 @@ void inject_detach(struct inject *in)
 {
 	if (!in)
 		return;
+	if (in->at_exec)
+		ptrace(PTRACE_DETACH, in->pid, 0, 0);
 	if (in->stopped)
 		inject_resume(in, NULL);
 	inject_free(in);

@@ -23,6 +23,12 @@ int inject_attach(pid_t pid, struct inject **ret, struct err *reterr);
 int inject_look(pid_t pid, struct inject **ret, struct err *reterr);
 /* Starts @argv (PATH searched) stopped before its first instruction, attached. */
 int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr);
+/* The same in steps: it stands at the end of its exec, of whose return the kernel is to tell, and can be detached from;
+ * then before its first instruction. */
+int inject_spawn_at_exec(char *const argv[], struct inject **ret, struct err *reterr);
+int inject_begin(struct inject *, struct err *reterr);
+/* From there on to @addr, with one thread, where it stops again.  -ESRCH: it ended before. */
+int inject_run_to(struct inject *, uint64_t addr, struct err *reterr);
 /* A process of another that is about to exec: watches thread @tid of it, from a moment when it waits for us. */
 int inject_watch_exec(pid_t tid, struct err *reterr);
 /* Thread @tid of process @pid; looks without blocking. 1: it stands at its exec; *ret: the new program, stopped before its first instruction.

@@ -44,6 +44,7 @@ struct inject {
 	int mem_fd, pid_fd;
 	bool spawned;
 	bool stopped;
+	bool at_exec;          /* a spawned one: its only thread stands there, and is not among @threads */
 	bool exited, execed;
 	int status;            /* wait status of a spawned one */
 	uint64_t mapped_addr;  /* some address of the memory that we attached to */

@@ -158,13 +158,36 @@ static int start(struct inject *in, struct pipes *p, const char *name, struct er
 	r = inject_check_target(in->pid, reterr);
 	if (r && r != -EBUSY)
 		return err_prefixf(reterr, "cannot run %s", name);
-	r = inject_open_files(in, reterr);
-	if (r)
-		return r;
+	in->at_exec = true;
+	return inject_open_files(in, reterr);
+}
+
+int inject_begin(struct inject *in, struct err *reterr)
+{
+	if (!in->at_exec)
+		return 0;
+	in->at_exec = false;
 	return stop_at_start(in, reterr);
 }
 
 int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr)
+{
+	struct inject *in;
+	int r = inject_spawn_at_exec(argv, &in, reterr);
+	if (r)
+		return r;
+	r = inject_begin(in, reterr);
+	if (!r) {
+		*ret = in;
+		return 0;
+	}
+	kill(in->pid, SIGKILL);
+	waitpid(in->pid, NULL, __WALL);
+	inject_free(in);
+	return r;
+}
+
+int inject_spawn_at_exec(char *const argv[], struct inject **ret, struct err *reterr)
 {
 	struct pipes p;
 	int r = open_pipes(&p, reterr);

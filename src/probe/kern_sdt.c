@@ -36,7 +36,7 @@ static const struct probe_kern proc[] = {
 };
 
 static const struct probe_kern sched[] = {
-	{ "sched", "change-pri", { RAW("sched", "sched_pi_setprio", AS_IS) }, { LWP_AND_PROCESS } },
+	{ "sched", "change-pri", { RAW("sched", "sched_pi_setprio", NEW_PRIO) }, { LWP_AND_PROCESS, { "int", NULL, 2 } } },
 	{ "sched", "dequeue", { RAW("sched", "sched_switch", SWITCH_OUT) },
 	  { LWP_AND_PROCESS, { "int", "cpuinfo_t *", 2 }, { "int", NULL, 3 } } },
 	{ "sched", "enqueue", { RAW("sched", "sched_wakeup", ENQUEUED), RAW("sched", "sched_wakeup_new", ENQUEUED) },
@@ -66,6 +66,32 @@ static const struct probe_kern ip[] = {
 	{ "ip", "send", { RAW("net", "net_dev_queue", SENT) }, IP_ARGS },
 };
 
-const struct probe_kern *const probe_kern_sdt[] = { proc, sched, io, ip };
-const uint32_t probe_kern_sdt_cnt[] = { ARRAY_CNT(proc), ARRAY_CNT(sched), ARRAY_CNT(io), ARRAY_CNT(ip) };
+/* Where no packet is at hand (arg0 is 0), addresses and ports are the socket's. */
+#define TCP_ARGS { { "struct sk_buff *", "pktinfo_t *", 0 }, { "struct sock *", "csinfo_t *", 1 }, { "struct inet_sock *", "ipinfo_t *", 2 }, \
+	{ "struct tcp_sock *", "tcpsinfo_t *", 3 }, { "struct tcphdr *", "tcpinfo_t *", 4 }, { "int", "tcplsinfo_t *", 5 } }
+#define STATE(r) { RAW("sock", "inet_sock_set_state", r) }
+#define TO_DEVICE(r) { RAW("net", "net_dev_queue", r) }
+#define FROM_DEVICE(r) { RAW("net", "netif_receive_skb", r) }
+
+static const struct probe_kern tcp[] = {
+	{ "tcp", "accept-established", STATE(TCP_ACCEPTED), TCP_ARGS },
+	{ "tcp", "accept-refused", TO_DEVICE(TCP_REFUSES), TCP_ARGS },
+	{ "tcp", "connect-established", STATE(TCP_CONNECTED), TCP_ARGS },
+	{ "tcp", "connect-refused", STATE(TCP_REFUSED), TCP_ARGS },
+	{ "tcp", "connect-request", TO_DEVICE(TCP_CONNECTS), TCP_ARGS },
+	{ "tcp", "receive", FROM_DEVICE(TCP_RECEIVED), TCP_ARGS },
+	{ "tcp", "send", TO_DEVICE(TCP_SENT), TCP_ARGS },
+	{ "tcp", "state-change", STATE(TCP_STATE), TCP_ARGS },
+};
+
+#define UDP_ARGS { { "struct sk_buff *", "pktinfo_t *", 0 }, { "struct sock *", "csinfo_t *", 1 }, { "struct iphdr *", "ipinfo_t *", 2 }, \
+	{ "struct udp_sock *", "udpsinfo_t *", 3 }, { "struct udphdr *", "udpinfo_t *", 4 } }
+
+static const struct probe_kern udp[] = {
+	{ "udp", "receive", FROM_DEVICE(UDP_RECEIVED), UDP_ARGS },
+	{ "udp", "send", TO_DEVICE(UDP_SENT), UDP_ARGS },
+};
+
+const struct probe_kern *const probe_kern_sdt[] = { proc, sched, io, ip, tcp, udp };
+const uint32_t probe_kern_sdt_cnt[] = { ARRAY_CNT(proc), ARRAY_CNT(sched), ARRAY_CNT(io), ARRAY_CNT(ip), ARRAY_CNT(tcp), ARRAY_CNT(udp) };
 const uint32_t probe_kern_sdt_provs = ARRAY_CNT(probe_kern_sdt);

@@ -25,6 +25,7 @@ enum probe_kern_at {
 	PROBE_KERN_COUNTER, /* every period events of a counter */
 	/* a place in a file, of process nr: registers as they are there; its return: arg1 is the result */
 	PROBE_KERN_UPROBE, PROBE_KERN_URETPROBE,
+	PROBE_KERN_UPROBE_RET, /* at an instruction that returns: arg0 is @period, arg1 what it returns */
 };
 /* How a probe is made of what its place gives: whether it fires, and its arguments. */
 enum probe_kern_recipe {
@@ -38,6 +39,7 @@ enum probe_kern_recipe {
 	PROBE_KERN_SIGNAL_DROPPED, /* arg4 is one; likewise */
 	PROBE_KERN_SIGNAL_HANDLED, /* arg0: the signal that was sent, where it kills; arg2: the handler */
 	PROBE_KERN_CURRENT,        /* arg0 = the thread's task */
+	PROBE_KERN_NEW_PRIO,       /* arg2 = the priority that task arg0 gets from arg1, who waits for it */
 	PROBE_KERN_NEXT,           /* arg0 = arg2 */
 	PROBE_KERN_IF_SLEEPS,      /* arg3, the state of who leaves, is not zero, and it was not preempted */
 	PROBE_KERN_IF_FIRST,       /* arg0 is not zero */
@@ -46,6 +48,12 @@ enum probe_kern_recipe {
 	PROBE_KERN_RQ_BIO,         /* arg0 = the first bio of the request arg0 */
 	PROBE_KERN_SENT, PROBE_KERN_RECEIVED, /* packet arg0 is of IP: arg1 = its socket, arg2 = its header, arg3 = the interface,
 	                            * arg4 or arg5 = arg2 by its version */
+	/* of a transport: arg0 packet, arg1 socket, arg2 IP header, arg3 socket if it is a whole one, arg4 header, arg5 the
+	 * state before, arg6 its state, arg7 whether the packet comes in.  Without a packet arg2 and arg4 are the socket. */
+	PROBE_KERN_TCP_SENT, PROBE_KERN_TCP_RECEIVED, PROBE_KERN_UDP_SENT, PROBE_KERN_UDP_RECEIVED,
+	PROBE_KERN_TCP_STATE, PROBE_KERN_TCP_CONNECTS, PROBE_KERN_TCP_CONNECTED, PROBE_KERN_TCP_ACCEPTED,
+	PROBE_KERN_TCP_REFUSED,    /* by the other side */
+	PROBE_KERN_TCP_REFUSES,
 	PROBE_KERN_NONE_LEFT,      /* no arguments */
 	PROBE_KERN_RECIPE_CNT
 };

@@ -2,6 +2,14 @@
 /* Names of files: their parts. */
 #include "rt/helpers.h"
 
+/* Of the kernel's memory, which no process sees. */
+uint64_t rt_kpath(struct rt_ctx *ctx, uint64_t addr, uint64_t of_mount, uint64_t dst, uint64_t d)
+{
+	UNUSED(of_mount, dst, d);
+	rt_set_fault(ctx, WIRE_FAULT_BADADDR, addr);
+	return 0;
+}
+
 struct path {
 	const char *s;
 	uint32_t len;

@@ -19,13 +19,13 @@
 
 #define ARGS 10
 #define RAW UINT32_MAX       /* the argument is what the place gives */
-#define PRELUDE_MAX 96
+#define PRELUDE_MAX 160
 #define ERRNO_MAX 4095       /* the kernel's results below 0 down to here are errors */
 
 struct make {
 	struct ir_insn v[PRELUDE_MAX];
 	uint32_t cnt;
-	uint64_t args[64];
+	uint64_t args[96];
 	uint32_t arg_cnt, arg_base; /* behind those of the clause */
 	uint32_t vreg;
 	uint32_t val[ARGS];          /* registers, or RAW */
@@ -155,6 +155,19 @@ static void sleeps(struct make *m)
 	only_if(m, op2(m, IR_OP_SEQ, arg(m, 0), konst(m, 0)));
 }
 
+/* Its own where nobody waits any more, else the better one of both: the smaller number. */
+static void new_priority(struct make *m)
+{
+	uint32_t giver = arg(m, 1), out = m->vreg++, own = member(m, arg(m, 0), "task_struct", "normal_prio", 4);
+	put(m, IR_OP_MOV, out, own, WIRE_NONE, 0);
+	uint32_t none = put(m, IR_OP_BRZ, WIRE_NONE, giver, WIRE_NONE, 0);
+	uint32_t given = member(m, giver, "task_struct", "prio", 4);
+	uint32_t worse = put(m, IR_OP_BRZ, WIRE_NONE, op2(m, IR_OP_SLT, given, own), WIRE_NONE, 0);
+	put(m, IR_OP_MOV, out, given, WIRE_NONE, 0);
+	m->v[none].imm = m->v[worse].imm = m->cnt;
+	m->val[2] = out;
+}
+
 /* Where a device hands a packet up, its header is what comes first; the offset is set later. */
 static void packet(struct make *m, bool sent)
 {
@@ -170,6 +183,143 @@ static void packet(struct make *m, bool sent)
 	m->val[3] = member(m, skb, "sk_buff", "dev", 8);
 	m->val[4] = op2(m, IR_OP_MUL, at, is4);
 	m->val[5] = op2(m, IR_OP_MUL, at, is6);
+}
+
+/* ---- transport ---- */
+
+#define TCP_PROTO 6
+#define UDP_PROTO 17
+/* Offsets in headers (RFC 791, 8200, 9293); states are Linux's, which are DTrace's as well. */
+enum { IP4_PROTO = 9, IP6_NEXT = 6, IP6_BYTES = 40, TCP_SEQ = 4, TCP_FLAGS = 13 };
+enum { TH_SYN = 2, TH_RST = 4, TH_ACK = 16 };
+enum { ESTABLISHED = 1, SYN_SENT, SYN_RECEIVED, FIN_WAIT_2 = 5, TIME_WAIT, CLOSED, CLOSING = 11, NEW_SYN_RECEIVED };
+
+static uint32_t bytes_at(struct make *m, uint32_t base, int64_t off, uint32_t bytes)
+{
+	uint64_t args[] = { op2(m, IR_OP_ADD, base, konst(m, off)), bytes, 0 };
+	return call(m, IR_HELPER_copyin_u, args, 3);
+}
+
+static uint32_t is(struct make *m, uint32_t v, int64_t what) { return op2(m, IR_OP_SEQ, v, konst(m, what)); }
+
+static void only_proto(struct make *m, uint32_t ip, uint32_t is4, int64_t proto)
+{
+	uint32_t other = op2(m, IR_OP_XOR, is4, konst(m, 1));
+	uint32_t at = op2(m, IR_OP_ADD, op2(m, IR_OP_MUL, is4, konst(m, IP4_PROTO)), op2(m, IR_OP_MUL, other, konst(m, IP6_NEXT)));
+	only_if(m, is(m, bytes_at(m, op2(m, IR_OP_ADD, ip, at), 0, 1), proto));
+}
+
+/* arg3: the socket, if it is a whole one; arg6: its state.  Those that are being made or have ended are stumps; one
+ * without a peer sends in the name of others. */
+static void whole_socket(struct make *m)
+{
+	uint32_t sk = m->val[1], whole = m->vreg++, state = m->vreg++;
+	put(m, IR_OP_MOV, whole, zero(m), WIRE_NONE, 0);
+	put(m, IR_OP_MOV, state, m->zero, WIRE_NONE, 0);
+	uint32_t none = put(m, IR_OP_BRZ, WIRE_NONE, sk, WIRE_NONE, 0);
+	uint32_t is_now = member(m, sk, "sock_common", "skc_state", 1);
+	uint32_t made = is(m, is_now, NEW_SYN_RECEIVED), peerless = is(m, member(m, sk, "sock_common", "skc_dport", 2), 0);
+	uint32_t stump = op2(m, IR_OP_OR, peerless, op2(m, IR_OP_OR, is(m, is_now, TIME_WAIT), made));
+	put(m, IR_OP_MOV, whole, op2(m, IR_OP_MUL, sk, op2(m, IR_OP_XOR, stump, konst(m, 1))), WIRE_NONE, 0);
+	put(m, IR_OP_SUB, state, is_now, op2(m, IR_OP_MUL, made, konst(m, NEW_SYN_RECEIVED - SYN_RECEIVED)), 0);
+	m->v[none].imm = m->cnt;
+	m->val[3] = whole;
+	m->val[6] = state;
+}
+
+/* arg0 packet, arg1 socket, arg2 IP header, arg3 and arg6 as above, arg4 transport's header, arg7 whether it comes in. */
+static void segment(struct make *m, bool sent, int64_t proto)
+{
+	packet(m, sent);
+	uint32_t ip = m->val[2], first = bytes_at(m, ip, 0, 1);
+	uint32_t is4 = is(m, op2(m, IR_OP_SHR, first, konst(m, 4)), 4);
+	only_proto(m, ip, is4, proto);
+	uint32_t len4 = op2(m, IR_OP_MUL, op2(m, IR_OP_AND, first, konst(m, 15)), konst(m, 4));
+	uint32_t more = op2(m, IR_OP_MUL, is4, op2(m, IR_OP_SUB, len4, konst(m, IP6_BYTES)));
+	whole_socket(m);
+	m->val[4] = op2(m, IR_OP_ADD, ip, op2(m, IR_OP_ADD, more, konst(m, IP6_BYTES)));
+	m->val[5] = zero(m);
+	m->val[7] = konst(m, !sent);
+}
+
+/* A segment with these of the flags @of. */
+static void only_flags(struct make *m, int64_t of, int64_t flags)
+{
+	only_if(m, is(m, op2(m, IR_OP_AND, bytes_at(m, m->val[4], TCP_FLAGS, 1), konst(m, of)), flags));
+}
+
+/* A segment that answers no ACK has number 0: the reset of a connection that nobody waits for. */
+static void refusal(struct make *m)
+{
+	segment(m, true, TCP_PROTO);
+	only_flags(m, TH_RST | TH_ACK, TH_RST | TH_ACK);
+	only_if(m, is(m, bytes_at(m, m->val[4], TCP_SEQ, 4), 0));
+}
+
+/* arg0 socket, arg1 old and arg2 new state.  There is no packet: its addresses are the socket's. */
+static void transition(struct make *m)
+{
+	uint32_t sk = arg(m, 0), old = arg(m, 1), new = arg(m, 2);
+	only_if(m, is(m, member(m, sk, "sock", "sk_protocol", 2), TCP_PROTO));
+	m->val[0] = zero(m);
+	m->val[1] = m->val[2] = m->val[3] = m->val[4] = sk;
+	m->val[5] = old;
+	m->val[6] = new;
+	m->val[7] = konst(m, 1);
+}
+
+/* What waits is not the socket any more, which closes without an error. */
+static void any_transition(struct make *m)
+{
+	uint32_t sk = arg(m, 0), old = arg(m, 1), new = arg(m, 2);
+	transition(m);
+	uint32_t last = op2(m, IR_OP_OR, is(m, old, FIN_WAIT_2), is(m, old, CLOSING));
+	uint32_t ends = op2(m, IR_OP_AND, last, is(m, new, CLOSED));
+	uint32_t waits = op2(m, IR_OP_AND, ends, is(m, member(m, sk, "sock", "sk_err", 4), 0));
+	m->val[6] = op2(m, IR_OP_SUB, new, op2(m, IR_OP_MUL, waits, konst(m, CLOSED - TIME_WAIT)));
+}
+
+static void one_transition(struct make *m, int64_t from, int64_t to)
+{
+	transition(m);
+	only_if(m, is(m, m->val[5], from));
+	only_if(m, is(m, m->val[6], to));
+}
+
+static void apply_net(struct make *m, enum probe_kern_recipe recipe)
+{
+	switch (recipe) {
+	case PROBE_KERN_TCP_SENT:
+	case PROBE_KERN_TCP_RECEIVED:
+		segment(m, recipe == PROBE_KERN_TCP_SENT, TCP_PROTO);
+		break;
+	case PROBE_KERN_UDP_SENT:
+	case PROBE_KERN_UDP_RECEIVED:
+		segment(m, recipe == PROBE_KERN_UDP_SENT, UDP_PROTO);
+		break;
+	case PROBE_KERN_TCP_STATE:
+		any_transition(m);
+		break;
+	case PROBE_KERN_TCP_CONNECTS:
+		segment(m, true, TCP_PROTO);
+		only_flags(m, TH_SYN | TH_ACK, TH_SYN);
+		break;
+	case PROBE_KERN_TCP_CONNECTED:
+		one_transition(m, SYN_SENT, ESTABLISHED);
+		break;
+	case PROBE_KERN_TCP_ACCEPTED:
+		one_transition(m, SYN_RECEIVED, ESTABLISHED);
+		break;
+	case PROBE_KERN_TCP_REFUSED:
+		one_transition(m, SYN_SENT, CLOSED);
+		only_if(m, is(m, member(m, m->val[1], "sock", "sk_err", 4), ECONNREFUSED));
+		break;
+	case PROBE_KERN_TCP_REFUSES:
+		refusal(m);
+		break;
+	default:
+		break;
+	}
 }
 
 static void apply(struct make *m, enum probe_kern_recipe recipe)
@@ -213,6 +363,9 @@ static void apply(struct make *m, enum probe_kern_recipe recipe)
 	case PROBE_KERN_CURRENT:
 		m->val[0] = call(m, IR_HELPER_curthread, NULL, 0);
 		break;
+	case PROBE_KERN_NEW_PRIO:
+		new_priority(m);
+		break;
 	case PROBE_KERN_NEXT:
 		m->val[0] = arg(m, 2);
 		break;
@@ -242,6 +395,8 @@ static void apply(struct make *m, enum probe_kern_recipe recipe)
 	case PROBE_KERN_AS_IS:
 	case PROBE_KERN_RECIPE_CNT:
 		break;
+	default:
+		apply_net(m, recipe);
 	}
 }
 
@@ -337,8 +492,6 @@ int recipe_make(const struct ir_image *image, const struct ir_prog *src, const s
 		m.val[i] = RAW;
 	if (in->cpu != UINT32_MAX)
 		only_if(&m, op2(&m, IR_OP_SEQ, env(&m, WIRE_ENV_CPU), konst(&m, in->cpu)));
-	if (in->pid)
-		only_if(&m, op2(&m, IR_OP_SEQ, env(&m, WIRE_ENV_PID), konst(&m, in->pid)));
 	uint32_t errno_reg = in->is_exit && uses_errno(src) ? make_errno(&m) : RAW;
 	apply(&m, in->recipe);
 	if (m.failed)

@@ -43,7 +43,7 @@ static void layout_kernel(struct session *s, struct wire_layout_in *in)
 	in->thread_cnt += ebpf_slot_cnt();
 	in->site_cap = KERNEL_SITES;
 	in->str_cap += KERNEL_STR_BYTES - 64 * MIB;
-	in->unw_bytes = s->uses_stacks && !s->opts.watch ? KERNEL_UNW_BYTES : WIRE_PAGE;
+	in->unw_bytes = s->uses_stacks && (!s->opts.watch || s->opts.unwinds) ? KERNEL_UNW_BYTES : WIRE_PAGE;
 	ebpf_layout(in, s->image);
 }
 

@@ -2,9 +2,11 @@
 /* Getting into a process: what of ours is mapped there. */
 #include "session/kern_int.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -205,7 +207,7 @@ static uint32_t take_index(struct session *s)
 }
 
 /* Takes over @inj, also on failure. */
-static int target_create(struct session *s, struct inject *inj, bool is_child, uint32_t *ret_proc, struct err *reterr)
+static int target_create(struct session *s, struct inject *inj, bool is_child, bool held, uint32_t *ret_proc, struct err *reterr)
 {
 	struct target *t = calloc(1, sizeof(*t));
 	uint32_t idx = t ? take_index(s) : 0;
@@ -242,14 +244,15 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	s->target_cnt = idx >= s->target_cnt ? idx + 1 : s->target_cnt;
 	STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_LIVE);
 	*ret_proc = t->proc;
-	if (!is_child)
+	t->loading = !is_child && target_is_loading(t);
+	if (!held)
 		target_go(t);
 	return 0;
 }
 
 int target_adopt(struct session *s, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
-	return target_create(s, inj, true, ret_proc, reterr);
+	return target_create(s, inj, true, true, ret_proc, reterr);
 }
 
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
@@ -258,7 +261,15 @@ int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err 
 	if (s->opts.watch)
 		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
-	return r ? r : target_create(s, inj, false, ret_proc, reterr);
+	r = r ? r : target_create(s, inj, false, false, ret_proc, reterr);
+	return r == -EALREADY ? -EBUSY : r;
+}
+
+int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_attach(pid, &inj, reterr);
+	return r ? r : target_create(s, inj, false, true, ret_proc, reterr);
 }
 
 int session_child_start(char *const argv[], struct session_child **ret, struct err *reterr)
@@ -266,7 +277,7 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 	struct session_child *c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	int r = inject_spawn(argv, &c->inj, reterr);
+	int r = inject_spawn_at_exec(argv, &c->inj, reterr);
 	if (r) {
 		free(c);
 		return r;
@@ -280,12 +291,41 @@ pid_t session_child_pid(const struct session_child *c)
 	return inject_pid(c->inj);
 }
 
+/* Where its program begins, as the kernel tells the loader; 0: it has no loader. */
+static uint64_t entry_of(pid_t pid)
+{
+	uint64_t v[2], entry = 0, loader = 0;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	FILE *fp = fopen(path, "re");
+	while (fp && fread(v, sizeof(v), 1, fp) == 1) {
+		entry = v[0] == AT_ENTRY ? v[1] : entry;
+		loader = v[0] == AT_BASE ? v[1] : loader;
+	}
+	if (fp)
+		fclose(fp);
+	return loader ? entry : 0;
+}
+
+static int child_begin(const struct session *s, struct inject *inj, struct err *reterr)
+{
+	if (s->opts.watch && !s->opts.from_entry)
+		return 0;
+	int r = inject_begin(inj, reterr);
+	uint64_t entry = r || !s->opts.from_entry ? 0 : entry_of(inject_pid(inj));
+	return r || !entry ? r : inject_run_to(inj, entry, reterr);
+}
+
 int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
-	int r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
+	int r = child_begin(s, inj, reterr);
+	if (r)
+		inject_detach(inj);
+	else
+		r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
@@ -321,6 +361,8 @@ int session_go(struct session *s, struct err *reterr)
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
 		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);
+		if (r == -ESRCH)
+			r = 0; /* it ended meanwhile: session_wait() tells */
 		if (t->inj)
 			target_go(t);
 	}

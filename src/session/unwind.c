@@ -45,6 +45,23 @@ static void add_rows(struct target *t, const struct obj_map *m, struct wire_unw_
 	free(rows);
 }
 
+static bool is_code(const struct obj_map *m) { return m->prot & PROT_EXEC && !strstr(m->path, "dyntrace-"); }
+
+bool unwind_is_current(struct target *t)
+{
+	const struct wire_proc *proc = target_proc(t);
+	uint32_t cnt = 0;
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if (!is_code(m))
+			continue;
+		if (!find_old(t, m->start, m->end))
+			return false;
+		cnt++;
+	}
+	return cnt == proc->unw_cnt[proc->unw_cur];
+}
+
 int unwind_update(struct target *t, struct err *reterr)
 {
 	struct wire_proc *proc = target_proc(t);
@@ -58,7 +75,7 @@ int unwind_update(struct target *t, struct err *reterr)
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
-		if (!(m->prot & PROT_EXEC) || strstr(m->path, "dyntrace-"))
+		if (!is_code(m))
 			continue;
 		const struct wire_unw_map *old = find_old(t, m->start, m->end);
 		if (old)

@@ -5,17 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FRESH_NS 20000000ULL /* how old what is known of its libraries may be */
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
@@ -38,19 +30,38 @@ int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret
 		return r;
 	}
 	s->targets[s->target_cnt++] = t;
+	watch_unwind(t);
 	*ret_proc = t->proc;
 	return 0;
 }
 
+/* What the kernel unwinds the stacks of the process by. Without room for it, it follows frame pointers. */
+void watch_unwind(struct target *t)
+{
+	struct wire_proc *proc = target_proc(t);
+	if (!t->s->opts.unwinds || !t->s->uses_stacks || unwind_is_current(t))
+		return;
+	if (!proc->unw_off[0])
+		proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
+	if (!unwind_update(t, NULL))
+		STORE_RELEASE(&proc->pid, (uint32_t)t->pid);
+}
+
+static void refresh(struct target *t)
+{
+	if (!obj_proc_refresh(t->obj, NULL))
+		watch_unwind(t);
+}
+
 void watch_refresh(struct session *s)
 {
-	uint64_t now = now_ns();
+	uint64_t now = host_now_ns();
 	if (!s->kern || now - s->watched_ns < FRESH_NS)
 		return;
 	s->watched_ns = now;
 	for (uint32_t i = 1; i < s->target_cnt; i++)
 		if (s->targets[i] && s->targets[i]->is_watched && !s->targets[i]->gone)
-			obj_proc_refresh(s->targets[i]->obj, NULL);
+			refresh(s->targets[i]);
 }
 
 /* ---- others ---- */

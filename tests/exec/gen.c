@@ -248,7 +248,7 @@ static uint32_t small_int(struct gen *g)
 static void gen_str_call(struct gen *g)
 {
 	uint32_t s = any_str(g), t = any_str(g), base;
-	switch (below(g, 20)) {
+	switch (below(g, g->flags & GEN_FAULTS ? 21 : 20)) {
 	case 0: call(g, IR_HELPER_str_cmp, s, t, 0, 0); break;
 	case 1: call(g, IR_HELPER_str_copy, s, slot(g), 0, 0); break;
 	case 2: call(g, IR_HELPER_strlen, s, 0, 0, 0); break;
@@ -271,6 +271,7 @@ static void gen_str_call(struct gen *g)
 	case 16: call(g, IR_HELPER_cleanpath, s, slot(g), 0, 0); break;
 	case 17: call(g, IR_HELPER_gstr_store, 8 * below(g, 20), s, 0, 0); break;
 	case 18: call(g, IR_HELPER_str_plus, s, small_int(g), slot(g), 0); break;
+	case 20: call(g, IR_HELPER_kpath, emit_const(g, below(g, 4096)), below(g, 2), slot(g), 0); break; /* a fault, always */
 	default: call(g, IR_HELPER_tstr_load, 8 * below(g, 12), slot(g), 0, 0); break;
 	}
 }

@@ -1,1 +1,1 @@
-BEGIN { trace(curcpu); d_path(1); pcap(1, 2); print(1); }
+BEGIN { trace(curcpu); ddi_pathname(1); pcap(1, 2); print(1); }

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * User stacks by the tables that the controller made of .eh_frame: rt/stack.c once more, for processes that the session
+ * knows.  Of others the kernel follows frame pointers.
+ */
+#include "ebpf/rtk_bpf.h"
+
+#define W(field) (ctx + MORE(walk) + offsetof(struct rtk_walk, field))
+#define PROC(p, field) ((p) + offsetof(struct wire_proc, field))
+#define MAP_STEPS 12 /* of a search: so many mappings, */
+#define ROW_STEPS 24 /* and rows of one, as a power of two */
+#define PROCS 64
+
+/* struct pt_regs */
+enum { REGS_BP = 32, REGS_BX = 40, REGS_R10 = 56, REGS_IP = 128, REGS_SP = 152 };
+/* As in rt/stack.c: a ucontext, its registers from r8 on. */
+enum { UC_REGS = 40, UC_R10 = 2, UC_RBP = 10, UC_RBX = 11, UC_RSP = 15, UC_RIP = 16 };
+
+INLINE bool word(uint64_t to, uint64_t addr) { return !k_read_user(at(to), 8, (void *)addr); }
+
+/* The mapping that @pc is in, or 0. */
+GLOBAL uint64_t rtk_unw_map(uint64_t ctx, uint64_t pc)
+{
+	uint64_t proc = ld64(W(proc)), cur = ld32(PROC(proc, unw_cur)) & 1, maps = ld64(PROC(proc, unw_off) + 8 * cur);
+	st64(W(lo), 0);
+	st64(W(hi), ld32(PROC(proc, unw_cnt) + 4 * cur));
+	for (int i = 0; i < MAP_STEPS; i++) {
+		uint64_t lo = ld64(W(lo)), hi = ld64(W(hi)), mid = (lo + hi) / 2, map = maps + mid * sizeof(struct wire_unw_map);
+		if (lo >= hi)
+			break;
+		if (pc < ld64(map))
+			st64(W(hi), mid);
+		else if (pc >= ld64(map + offsetof(struct wire_unw_map, end)))
+			st64(W(lo), mid + 1);
+		else
+			return map;
+	}
+	return 0;
+}
+
+/* Its row, or 0. */
+GLOBAL uint64_t rtk_unw_row(uint64_t ctx, uint64_t pc)
+{
+	uint64_t map = rtk_unw_map(ctx, pc);
+	if (!map)
+		return 0;
+	uint64_t want = pc - ld64(map), rows = ld64(map + offsetof(struct wire_unw_map, rows_off));
+	st64(W(lo), 0);
+	st64(W(hi), ld32(map + offsetof(struct wire_unw_map, row_cnt)));
+	for (int i = 0; i < ROW_STEPS; i++) {
+		uint64_t lo = ld64(W(lo)), hi = ld64(W(hi)), mid = (lo + hi) / 2;
+		if (lo >= hi)
+			break;
+		if (ld32(rows + mid * sizeof(struct wire_unw_row)) <= want)
+			st64(W(lo), mid + 1);
+		else
+			st64(W(hi), mid);
+	}
+	uint64_t lo = ld64(W(lo));
+	return lo ? rows + (lo - 1) * sizeof(struct wire_unw_row) : 0;
+}
+
+GLOBAL uint64_t rtk_unw_signal(uint64_t ctx)
+{
+	uint64_t regs = ld64(W(sp)) + UC_REGS;
+	return word(W(pc), regs + 8 * UC_RIP) && word(W(sp), regs + 8 * UC_RSP) && word(W(bp), regs + 8 * UC_RBP) &&
+	       word(W(bx), regs + 8 * UC_RBX) && word(W(r10), regs + 8 * UC_R10);
+}
+
+GLOBAL uint64_t rtk_unw_fp(uint64_t ctx)
+{
+	uint64_t bp = ld64(W(bp));
+	if (bp < ld64(W(sp)) || bp % 8 || !word(W(pc), bp + 8) || !word(W(bp), bp))
+		return 0;
+	st64(W(sp), bp + 16);
+	return 1;
+}
+
+/* The caller's rsp, or 0. */
+GLOBAL uint64_t rtk_unw_cfa(uint64_t ctx, uint64_t row)
+{
+	uint64_t off = (uint64_t)(int64_t)(int32_t)ld32(row + offsetof(struct wire_unw_row, cfa_off));
+	switch (ld8(row + offsetof(struct wire_unw_row, kind))) {
+	case WIRE_UNW_RSP:
+		return ld64(W(sp)) + off;
+	case WIRE_UNW_RBP:
+		return ld64(W(bp)) + off;
+	case WIRE_UNW_RBX:
+		return ld64(W(bx)) + off;
+	case WIRE_UNW_R10:
+		return ld64(W(r10)) + off;
+	case WIRE_UNW_PLT:
+		return ld64(W(sp)) + 8 + ((ld64(W(pc)) & 15) >= 11 ? 8 : 0);
+	case WIRE_UNW_RBP_DEREF:
+		return word(W(hi), ld64(W(bp)) + off) ? ld64(W(hi)) : 0;
+	default:
+		return 0;
+	}
+}
+
+/* Registers that the frame saved. */
+GLOBAL uint64_t rtk_unw_saved(uint64_t ctx, uint64_t row, uint64_t cfa)
+{
+	bool deref = ld8(row + offsetof(struct wire_unw_row, kind)) == WIRE_UNW_RBP_DEREF;
+	uint64_t offs = ld32(row + offsetof(struct wire_unw_row, rbp_off)), base = deref ? ld64(W(bp)) : cfa;
+	int16_t bp_off = (int16_t)offs, bx_off = (int16_t)(offs >> 16);
+	if ((bp_off || deref) && !word(W(bp), base + (uint64_t)(int64_t)bp_off))
+		return 0;
+	return !bx_off || word(W(bx), base + (uint64_t)(int64_t)bx_off);
+}
+
+/* To the caller; 0: there is none. */
+GLOBAL uint64_t rtk_unw_step(uint64_t ctx)
+{
+	uint64_t row = rtk_unw_row(ctx, ld64(W(pc)) - ld64(W(after_call)));
+	uint8_t kind = row ? ld8(row + offsetof(struct wire_unw_row, kind)) : WIRE_UNW_FP;
+	st64(W(after_call), kind != WIRE_UNW_SIGFRAME);
+	if (kind == WIRE_UNW_SIGFRAME)
+		return rtk_unw_signal(ctx);
+	if (kind == WIRE_UNW_FP)
+		return rtk_unw_fp(ctx);
+	uint64_t cfa = kind == WIRE_UNW_END ? 0 : rtk_unw_cfa(ctx, row);
+	if (!cfa || cfa <= ld64(W(sp)) || !word(W(pc), cfa - 8) || !rtk_unw_saved(ctx, row, cfa))
+		return 0;
+	st64(W(sp), cfa);
+	return 1;
+}
+
+/* The process's tables, or 0. */
+GLOBAL uint64_t rtk_unw_proc(uint64_t pid)
+{
+	for (uint64_t i = 1; i < PROCS && i < K(PROC_CNT); i++) {
+		uint64_t proc = K(PROC) + i * sizeof(struct wire_proc);
+		if (ld32(PROC(proc, pid)) == pid)
+			return ld32(PROC(proc, unw_cnt) + 4 * (ld32(PROC(proc, unw_cur)) & 1)) ? proc : 0;
+	}
+	return 0;
+}
+
+/* How many frames, into the context; 0: the process is not known. */
+GLOBAL uint64_t rtk_unwind(uint64_t ctx, uint64_t max)
+{
+	uint64_t proc = rtk_unw_proc(ctx_at(ctx)->pid_tgid >> 32), n = 0;
+	if (!proc)
+		return 0;
+	char *regs = k_task_regs(k_task_btf());
+	k_read_kernel(at(W(pc)), 8, regs + REGS_IP);
+	k_read_kernel(at(W(sp)), 8, regs + REGS_SP);
+	k_read_kernel(at(W(bp)), 8, regs + REGS_BP);
+	k_read_kernel(at(W(bx)), 8, regs + REGS_BX);
+	k_read_kernel(at(W(r10)), 8, regs + REGS_R10);
+	st64(W(proc), proc);
+	st64(W(after_call), 0);
+	for (; n < RTK_FRAMES && n < max; n++) {
+		uint64_t pc = ld64(W(pc));
+		if (!pc)
+			break;
+		st64(ctx + MORE(frames) + 8 * n, pc);
+		if (!rtk_unw_step(ctx)) {
+			n++;
+			break;
+		}
+	}
+	st32(ctx + MORE(frame_bytes), (uint32_t)(8 * n));
+	return n;
+}
