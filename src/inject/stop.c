@@ -275,7 +275,7 @@ int inject_stop(struct inject *in, struct err *reterr)
 /* Only a stopped thread can be detached from.  One that we gave up waiting for mostly stops soon; it may not have heard. */
 static void let_go(struct inject *in, struct inject_thread *t)
 {
-	uint64_t end = now_ns() + LET_GO_PATIENCE_NS;
+	uint64_t end = host_now_ns() + LET_GO_PATIENCE_NS;
 	const struct timespec nap = { 0, 1000000 };
 	int status;
 	while (!t->stands) {
@@ -286,7 +286,7 @@ static void let_go(struct inject *in, struct inject_thread *t)
 			return;
 		if (r > 0)
 			continue;
-		if (now_ns() > end) {
+		if (host_now_ns() > end) {
 			note_loose(in, t->tid);
 			return;
 		}
