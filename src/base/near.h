@@ -7,7 +7,7 @@
 
 #define NEAR_NAME_MAX 64 /* longer names are near to nothing */
 
-/* Characters to insert, delete or change (Levenshtein), small and capital letters alike; above @max it may be
+/* Characters to insert, delete, change, or swap with the next, small and capital letters alike; above @max it may be
  * anything above @max. */
 uint32_t near_distance(const char *a, const char *b, uint32_t max);
 /* How far a name may be from @wanted to be worth mentioning. */

@@ -46,8 +46,11 @@ void cli_source_error(const struct cli *cli, uint32_t src, const char *tag, uint
 		snprintf(where, sizeof(where), "line %u: ", line);
 	if (tag && cli->args.opts.errtags)
 		snprintf(label, sizeof(label), "[%s] ", tag);
-	cli_error("%s %s: %s%s%s", s->kind == D_SRC_PROGRAM ? "failed to compile script" : "invalid probe specifier",
-		  s->arg, label, where, msg);
+	bool is_script = s->kind == D_SRC_PROGRAM;
+	int len = -1;
+	const char *label_of = is_script || cli_testing() ? s->arg : d_label(s->arg, &len);
+	cli_error("%s %.*s%s: %s%s%s", is_script ? "failed to compile script" : "invalid probe specifier", len, label_of,
+		  len < 0 ? "" : "...", label, where, msg);
 }
 
 static void show_diags(const struct cli *cli)
@@ -84,7 +87,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 	const struct cli_options *o = &cli->args.opts;
 	return (struct d_opts){
 		.macros = {
-			.target = cli->target_cnt ? cli->targets[0].pid : 0, .pid = getpid(), .ppid = getppid(),
+			.target = cli_exe_root(cli), .pid = getpid(), .ppid = getppid(),
 			.uid = getuid(), .gid = getgid(), .euid = geteuid(), .egid = getegid(), .sid = getsid(0),
 			.pgid = getpgrp(), .taskid = gettid(),
 		},

@@ -76,11 +76,17 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	if (why)
 		cli_error("pid %d %s", (int)t->pid, why);
 	/* A description that was left open for a program that ended before it loaded anything. */
-	if (t->starting && !cli->args.opts.zdefs) {
+	if (t->starting && !t->of_exe && !cli->args.opts.zdefs) {
 		t->starting = false;
 		if (cli_match_complain(cli, false))
 			cli->status = CLI_ERROR;
 	}
+}
+
+/* Under dtrace's name it is no error. */
+int cli_ended_status(const struct cli *cli)
+{
+	return cli->args.record || cli_is_dtrace() ? CLI_OK : CLI_ERROR;
 }
 
 /* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
@@ -95,7 +101,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && !t->followed && t->awaited && !watched && !cli->args.record && !cli_is_dtrace())
+	if (t && !t->spawned && !t->followed && t->awaited && !watched && cli_ended_status(cli))
 		cli->status = CLI_ERROR;
 }
 
@@ -103,6 +109,8 @@ static void execed(struct cli *cli, uint32_t proc)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, proc);
 	bool followed = t && t->followed;
+	if (t)
+		cli_exe_execed(cli, t->pid);
 	target_gone(cli, proc, followed ? NULL : "runs another program now; it is no longer traced");
 	if (!followed)
 		cli->status = CLI_ERROR;
@@ -156,10 +164,16 @@ static int drain(struct cli *cli)
 	return CLI_OK;
 }
 
+/* 0: as records come. Buffers that are kept to the end (ring, fill) are not switched. */
+static uint64_t switch_gap(const struct cli *cli)
+{
+	return cli_bufpolicy(cli) == CONSUME_SWITCH ? cli->args.opts.switchrate : 0;
+}
+
 /* exit() counts where it was called. With -x switchrate it counts when its record is due, as everything else does. */
 static bool told_to_exit(const struct cli *cli)
 {
-	if (cli->args.opts.switchrate)
+	if (switch_gap(cli))
 		return cli->exit_is_due;
 	return LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
 }
@@ -177,12 +191,11 @@ static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static int drain_on_schedule(struct cli *cli, uint64_t now)
 {
-	const struct cli_options *o = &cli->args.opts;
 	bool exiting = LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
 	cli->exit_is_due = exiting && cli->last_drain_ns;
 	cli->last_drain_ns = now;
 	int rc = drain(cli); /* may change the options */
-	cli->next_drain_ns = now + larger(o->switchrate ? o->switchrate : SWITCH_NS, DRAIN_GAP_NS);
+	cli->next_drain_ns = now + larger(switch_gap(cli) ? switch_gap(cli) : SWITCH_NS, DRAIN_GAP_NS);
 	return rc;
 }
 
@@ -204,7 +217,7 @@ static uint64_t clean_gap(const struct cli *cli)
 static int drain_if_due(struct cli *cli, bool ticked, bool rang)
 {
 	uint64_t now = cli_now_ns();
-	bool soon = rang || (ticked && !cli->args.opts.switchrate), cleans = must_clean(cli, now);
+	bool soon = rang || (ticked && !switch_gap(cli)), cleans = must_clean(cli, now);
 	int rc = CLI_OK;
 	if (now >= cli->next_drain_ns) {
 		rc = drain_on_schedule(cli, now);
@@ -255,8 +268,10 @@ int cli_loop_run(struct cli *cli)
 		uint32_t proc = 0;
 		int status = 0;
 		bool ticked = false;
-		enum session_event ev = session_wait(cli->session, smaller(tick, idle_ns(cli)), &proc, &status);
+		uint64_t gap = smaller(cli_exe_gap_ns(cli), idle_ns(cli));
+		enum session_event ev = session_wait(cli->session, smaller(tick, gap), &proc, &status);
 		rc = cli_loop_handle(cli, ev, proc, status);
+		rc = rc ? rc : cli_exe_look(cli);
 		tick = cli_ticks_fire(cli, &ticked);
 		read_aggs_if_due(cli);
 		rc = rc ? rc : drain_if_due(cli, ticked, ev == SESSION_DATA);

@@ -21,6 +21,9 @@ static enum export_type planned_type(const struct plan_val *v)
 	return (enum export_type)(v->is_signed ? t - EXPORT_U8 + EXPORT_I8 : t);
 }
 
+/* The statement of the first field. */
+static uint32_t first_act(const struct record_clause *c) { return c->of_kernel ? RECORD_WHO : 0; }
+
 /* What the compiler made of expressions. */
 static int take_types(struct cli *cli)
 {
@@ -28,47 +31,17 @@ static int take_types(struct cli *cli)
 	for (uint32_t i = 0; i < r->clause_cnt; i++) {
 		const struct plan_clause *pc = &cli->prog.plan.clauses[i];
 		for (uint32_t k = 0; k < r->clauses[i].cnt; k++) {
-			if (k >= pc->act_cnt || !pc->acts[k].val_cnt) {
+			uint32_t act = first_act(&r->clauses[i]) + k;
+			if (act >= pc->act_cnt || !pc->acts[act].val_cnt) {
 				cli_error("%s: what is recorded must be a value", r->clauses[i].fields[k].name);
 				return CLI_ERROR;
 			}
 			if (r->clauses[i].fields[k].by_plan)
-				r->clauses[i].fields[k].type = planned_type(&pc->acts[k].vals[0]);
+				r->clauses[i].fields[k].type = planned_type(&pc->acts[act].vals[0]);
 		}
 	}
 	r->vals = calloc(r->fields_max + 2ul, sizeof(*r->vals));
 	return r->vals ? CLI_OK : CLI_ERROR;
-}
-
-static uint32_t hash(const char *s)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 16777619u;
-	return h;
-}
-
-static struct record_name *name_slot(struct record_name *v, uint32_t cap, const char *key)
-{
-	uint32_t i = hash(key) & (cap - 1);
-	while (v[i].key && strcmp(v[i].key, key))
-		i = (i + 1) & (cap - 1);
-	return &v[i];
-}
-
-static bool names_grow(struct cli_record *r)
-{
-	uint32_t cap = r->name_cap ? r->name_cap * 2 : 256;
-	struct record_name *v = calloc(cap, sizeof(*v));
-	if (!v)
-		return false;
-	for (uint32_t i = 0; i < r->name_cap; i++)
-		if (r->names[i].key)
-			*name_slot(v, cap, r->names[i].key) = r->names[i];
-	free(r->names);
-	r->names = v;
-	r->name_cap = cap;
-	return true;
 }
 
 /* The provider without the number of a process. */
@@ -101,22 +74,22 @@ static int make_class(struct cli_record *r, const struct consume_event *ev, bool
 static int named_class(struct cli_record *r, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
 {
 	char *key;
-	if (r->name_cnt * 2 >= r->name_cap && !names_grow(r))
-		return err_setf(reterr, -ENOMEM, "out of memory");
 	if (asprintf(&key, "%d %u %.*s:%s:%s:%s", fault, ev->clause, (int)provider_len(ev->prov), ev->prov, ev->mod, ev->func,
 		     ev->name) < 0)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	struct record_name *n = name_slot(r->names, r->name_cap, key);
-	int rc = n->key ? 0 : make_class(r, ev, fault, &n->id, reterr);
-	if (!rc && !n->key) {
-		n->key = key;
-		r->name_cnt++;
-		key = NULL;
-	}
+	struct host_str *n = host_strmap_get(&r->names, key); /* the class's number and 1 */
 	free(key);
-	if (!rc)
-		*ret = n->id;
-	return rc;
+	if (!n)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	uint32_t id = (uint32_t)n->val - 1;
+	int rc = n->val ? 0 : make_class(r, ev, fault, &id, reterr);
+	if (rc) {
+		host_strmap_drop(&r->names, n);
+		return rc;
+	}
+	n->val = id + 1ull;
+	*ret = id;
+	return 0;
 }
 
 static int class_of(struct cli_record *r, const struct consume_event *ev, uint32_t *ret, struct err *reterr)
@@ -160,6 +133,18 @@ static void fill_value(struct cli *cli, const struct consume_event *ev, const st
 		ret->i = i; /* a double's bits are its bits */
 }
 
+/* The kernel's probes write into slots of CPUs: who it was, their first values say. */
+static void fill_who(struct cli *cli, const struct consume_event *ev, struct export_event *ret, char comm[64])
+{
+	const struct plan_act *acts = cli->prog.plan.clauses[ev->clause].acts;
+	uint32_t bytes;
+	const uint8_t *name = consume_event_bytes(cli->consume, ev, &acts[2].vals[0], &bytes);
+	ret->pid = (uint32_t)consume_event_int(ev, &acts[0].vals[0]);
+	ret->tid = (uint32_t)consume_event_int(ev, &acts[1].vals[0]);
+	snprintf(comm, 64, "%.*s", (int)(bytes < 63 ? bytes : 63), (const char *)name);
+	ret->comm = comm;
+}
+
 int cli_record_event(void *arg, const struct consume_event *ev, struct err *reterr)
 {
 	struct cli *cli = arg;
@@ -172,9 +157,12 @@ int cli_record_event(void *arg, const struct consume_event *ev, struct err *rete
 	if (ev->fault)
 		fill_fault(r, ev);
 	for (uint32_t i = 0; i < c->cnt && !ev->fault; i++)
-		fill_value(cli, ev, &c->fields[i], &cli->prog.plan.clauses[ev->clause].acts[i].vals[0], &r->vals[i]);
+		fill_value(cli, ev, &c->fields[i], &cli->prog.plan.clauses[ev->clause].acts[first_act(c) + i].vals[0], &r->vals[i]);
 	struct export_event e = { .ns = ev->ns, .class_id = id, .cpu = ev->cpu, .pid = ev->pid, .tid = ev->tid,
 				  .comm = ev->execname, .vals = r->vals };
+	char comm[64];
+	if (c->of_kernel && !ev->fault)
+		fill_who(cli, ev, &e, comm);
 	return rc ? rc : export_writer_event(r->writer, &e, reterr);
 }
 
@@ -267,8 +255,11 @@ int cli_record_finish(struct cli *cli, int rc)
 {
 	struct cli_record *r = cli->args.record;
 	struct err e;
-	if (!r->writer)
+	if (rc && (!r->writer || !export_writer_events(r->writer))) {
+		export_writer_discard(r->writer);
+		r->writer = NULL;
 		return rc;
+	}
 	consume_report_drops(cli->consume);
 	export_writer_lost(r->writer, consume_lost(cli->consume));
 	if (r->shown)

@@ -202,11 +202,9 @@ void cli_record_free(struct cli_record *r)
 			free(r->clauses[i].fields[k].name);
 		free(r->clauses[i].fields);
 	}
-	for (uint32_t i = 0; i < r->name_cap; i++)
-		free(r->names[i].key);
+	host_strmap_deinit(&r->names);
 	export_writer_close(r->writer);
 	free(r->clauses);
-	free(r->names);
 	free(r->vals);
 	free(r->probes);
 	free(r->dir);

@@ -48,8 +48,16 @@ static bool put_provider(FILE *fp, const char *prov, pid_t pid)
 
 static bool is_per_target(const char *prov) { return strstr(prov, "$target") || !strncmp(prov, "pid", 3); }
 
-/* "prov:mod:func:name" for all targets, commas between them; @stmts in braces */
-static char *clause_text(struct cli *cli, const struct record_probe *p, const char *name, const char *stmts)
+/* Probes of the kernel fire for all processes. */
+static void put_predicate(FILE *fp, const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		fprintf(fp, cli->args.opts.followfork ? "%sprogenyof(%d)" : "%spid == %d", i ? " || " : "\n/", (int)cli->targets[i].pid);
+	fputs("/", fp);
+}
+
+/* "prov:mod:func:name" for all targets, commas between them; @pred, and @stmts in braces */
+static char *clause_text(struct cli *cli, const struct record_probe *p, const char *name, const char *pred, const char *stmts)
 {
 	char *text = NULL;
 	size_t bytes;
@@ -69,7 +77,9 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 			fprintf(fp, "%s%s:%s:%s%s%s:%s", cnt++ ? ",\n" : "", one, p->mod, quote, p->func, quote, name);
 		free(one);
 	}
-	fprintf(fp, "\n{\n%s}\n", stmts);
+	if (cli_record_is_kernel(p))
+		put_predicate(fp, cli);
+	fprintf(fp, "\n%s{\n%s}\n", pred, stmts);
 	if (!fclose(fp) && cnt)
 		return text;
 	free(text);
@@ -78,7 +88,7 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 	return NULL;
 }
 
-static int build_clause(struct cli *cli, const char *arg, const struct record_probe *p, const char *name)
+static int build_clause(struct cli *cli, const char *arg, const struct record_probe *p, const char *name, bool at_jump)
 {
 	struct cli_record *r = cli->args.record;
 	struct record_clause *c = add_clause(r);
@@ -87,22 +97,29 @@ static int build_clause(struct cli *cli, const char *arg, const struct record_pr
 	FILE *fp = c ? open_memstream(&stmts, &bytes) : NULL;
 	if (!fp)
 		return CLI_ERROR;
-	int rc = cli_record_fields(cli, p, name, c, fp);
+	c->of_kernel = cli_record_is_kernel(p);
+	if (c->of_kernel) /* RECORD_WHO */
+		fputs("\ttrace(pid);\n\ttrace(tid);\n\ttrace(execname);\n", fp);
+	int rc = cli_record_fields(cli, p, name, at_jump, c, fp);
+	bool has_result = c->has_result && !c->of_kernel;
+	const char *pred = !has_result ? "" : at_jump ? "/__at_jump/\n" : "/!__at_jump/\n";
 	/* A clause with nothing in it still says that the probe fired. */
-	if (!c->cnt)
+	if (!c->cnt && !c->of_kernel)
 		fputs("\ttrace(0);\n", fp);
 	fclose(fp);
 	if (c->cnt > r->fields_max)
 		r->fields_max = c->cnt;
-	char *text = rc ? NULL : clause_text(cli, p, name, stmts);
+	char *text = rc ? NULL : clause_text(cli, p, name, pred, stmts);
 	free(stmts);
-	return text ? add_source(cli, arg, text) : CLI_ERROR;
+	rc = text ? add_source(cli, arg, text) : CLI_ERROR;
+	/* Events without the value, for tail calls. */
+	return rc || !has_result || at_jump ? rc : build_clause(cli, arg, p, name, true);
 }
 
 static int build_one(struct cli *cli, const char *arg, const struct record_probe *p)
 {
-	int rc = build_clause(cli, arg, p, p->both ? "entry" : p->name);
-	return rc || !p->both ? rc : build_clause(cli, arg, p, "return");
+	int rc = build_clause(cli, arg, p, p->both ? "entry" : p->name, false);
+	return rc || !p->both ? rc : build_clause(cli, arg, p, "return", false);
 }
 
 static int build_probe(struct cli *cli, const char *arg)

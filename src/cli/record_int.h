@@ -9,6 +9,7 @@
 
 #include "cli/cli_int.h"
 #include "export/export.h"
+#include "host/host.h"
 
 /* What a clause that was built records, in the order of its statements. */
 struct record_clause {
@@ -19,12 +20,10 @@ struct record_clause {
 		bool is_text;     /* a statement trace(...); false: ustack() */
 	} *fields;
 	uint32_t cnt, cap;
+	bool has_result;         /* what the function returns is one of them, or would be if it could be known */
+	bool of_kernel;           /* its first statements tell who it was: RECORD_WHO of them */
 };
-struct record_name {         /* classes that exist */
-	char *key;               /* owned; NULL: empty */
-	uint32_t id;
-};
-
+#define RECORD_WHO 3
 #define RECORD_HITS 1024 /* power of two */
 struct cli_record {
 	/* as asked for */
@@ -40,8 +39,7 @@ struct cli_record {
 	uint32_t fields_max;
 	/* as it runs */
 	struct export_writer *writer;
-	struct record_name *names; /* a hash */
-	uint32_t name_cnt, name_cap;
+	struct host_strmap names; /* of classes that exist */
 	struct record_hit {      /* a cache: classes of places that were hit */
 		uint32_t site, clause, id;
 		bool used;
@@ -65,6 +63,7 @@ struct record_probe {
 	char *text;              /* owned */
 };
 int cli_record_probe_parse(const char *arg, struct record_probe *ret);
+bool cli_record_is_kernel(const struct record_probe *);
 /* record_glob.c */
 struct record_funcs {
 	struct record_func {
@@ -76,7 +75,9 @@ struct record_funcs {
 bool cli_record_expand(struct cli *, const struct record_probe *r, struct record_funcs *ret);
 void cli_record_funcs_free(struct record_funcs *);
 /* record_fields.c: the statements of one clause */
-int cli_record_fields(struct cli *, const struct record_probe *, const char *name, struct record_clause *, FILE *d);
+/* @at_jump: for a return that is a tail call, where there is no value yet. */
+int cli_record_fields(struct cli *, const struct record_probe *, const char *name, bool at_jump, struct record_clause *,
+		      FILE *d);
 
 /* replay.c */
 int cli_replay_main(int argc, char **argv);

@@ -40,16 +40,23 @@ static void split_cpp(char *desc, struct record_probe *r)
 	}
 }
 
-static bool is_provider(const char *s)
+static bool is_kernel(const char *s)
 {
 	static const char *const kernel[] = { "syscall", "fbt", "rawfbt", "sdt", "rawtp", "proc", "sched", "io", "ip", "tcp", "udp",
-					      "lockstat", "cpc", "profile", "vminfo", "sysinfo", "dtrace" };
-	size_t n = strlen(s);
+					      "lockstat", "cpc", "profile", "vminfo", "sysinfo" };
 	for (size_t i = 0; i < ARRAY_CNT(kernel); i++)
 		if (!strcmp(s, kernel[i]))
 			return true;
-	return n && (strchr(s, '$') || !strcmp(s, "pid") || isdigit((unsigned char)s[n - 1]));
+	return !strncmp(s, "profile-", 8);
 }
+
+static bool is_provider(const char *s)
+{
+	size_t n = strlen(s);
+	return is_kernel(s) || !strcmp(s, "dtrace") || (n && (strchr(s, '$') || !strcmp(s, "pid") || isdigit((unsigned char)s[n - 1])));
+}
+
+bool cli_record_is_kernel(const struct record_probe *r) { return is_kernel(r->prov); }
 
 /* PROVIDER:MODULE:FUNC:NAME from the right, as D has it; where the last one is no name of a probe, the name
  * was left out. */

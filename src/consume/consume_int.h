@@ -128,6 +128,7 @@ struct consume {
 	bool filled;
 	uint64_t look_bytes; /* of the tool's records, since the last look */
 	uint64_t look_drops, look_drops_said;
+	uint64_t double_faults, double_faults_said; /* of ERROR's own clauses */
 	/* losses of threads that are gone */
 	uint64_t total_drops;
 	uint64_t lost_seen[WIRE_PROC_MAX];

@@ -139,5 +139,8 @@ uint64_t consume_report_drops(struct consume *c)
 			report_thread(c, &c->slots[i], consume_thread(c, i));
 	report_procs(c);
 	report_specs(c);
+	uint64_t n = grown(&c->double_faults, &c->double_faults_said);
+	if (n)
+		say(c, n, "DBLERROR", "error", " in ERROR probe enabling");
 	return c->total_drops;
 }

@@ -21,6 +21,7 @@ static const char *const fault_text[WIRE_FAULT_CNT] = {
 	"unknown fault", "invalid address", "invalid alignment", "illegal operation", "divide-by-zero",
 	"out of scratch space", "invalid kernel access", "invalid user access", "tuple stack overflow",
 	"bad stack", "invalid size", "index out of bounds", "library-level fault",
+	"no return value at a tail call",
 };
 
 const char *consume_fault_text(uint32_t fault) { return fault_text[fault < WIRE_FAULT_CNT ? fault : 0]; }
@@ -64,9 +65,7 @@ void consume_fault_report(struct consume *c, const struct wire_rec *rec)
 	if (rec->bytes < sizeof(*rec) + sizeof(e))
 		return;
 	if (in_error_probe(c, rec)) {
-		const char *tag = c->opts.droptags ? "[DTRACEDROP_DBLERROR] " : "";
-		consume_complain(c, "%s1 error in ERROR probe enabling", tag);
-		c->total_drops++;
+		c->double_faults++;
 		return;
 	}
 	memcpy(&e, rec->payload, sizeof(e));

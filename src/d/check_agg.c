@@ -22,7 +22,8 @@ void d_check_agg_ref(struct d_compiler *c, struct d_node *n)
 	for (struct d_node *a = n->args; a; a = a->next)
 		d_check_expr(c, a);
 	if (!n->agg && !n->args) {
-		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve @%s: Unknown variable name", n->str);
+		d_error_hint(c, n->at, "D_IDENT_UNDEF", d_near_agg(c, n->str), "failed to resolve @%s: Unknown variable name",
+			n->str);
 		n->type = c->t.err;
 	}
 }
@@ -179,7 +180,7 @@ static void check_value(struct d_compiler *c, struct d_node *call, uint32_t para
 	if (!v || d_bad(v))
 		return;
 	if (!d_is_scalar(v->type) || v->is_act) {
-		d_error(c, v->at, "D_AGG_SCALAR", "%s( ) argument #1 must be of scalar type", call->str);
+		d_error(c, d_arg_at(call, v), "D_AGG_SCALAR", "%s( ) argument #1 must be of scalar type", call->str);
 		return;
 	}
 	for (uint32_t i = 0; w && i <= param_cnt; i++)

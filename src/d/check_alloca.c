@@ -88,7 +88,7 @@ bool d_check_alloca_arg(struct d_compiler *c, const struct d_node *call, const s
 {
 	if (d_bad(arg) || d_points_to_alloca(arg))
 		return true;
-	d_error(c, arg->at, "D_PROTO_ARG", "%s( ) argument #%u is incompatible with prototype:\n\tprototype: alloca "
+	d_error(c, d_arg_at(call, arg), "D_PROTO_ARG", "%s( ) argument #%u is incompatible with prototype:\n\tprototype: alloca "
 		"pointer\n\t argument: non-alloca pointer", call->func->name, i);
 	return false;
 }

@@ -228,7 +228,8 @@ static void has_been_defined(struct d_compiler *c, const struct d_node *l)
 	if (id->kind != N_IDENT || strchr(id->str, '`') || d_var_find(c, id->scope, id->str) ||
 	    (id->scope == D_GLOBAL && d_func_find(c, id->str)))
 		return;
-	d_error(c, id->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix[id->scope], id->str);
+	d_error_hint(c, id->at, "D_VAR_UNDEF", d_near_var(c, id->scope, id->str), "%s%s has not yet been declared or "
+		"assigned", prefix[id->scope], id->str);
 }
 
 static void check_right(struct d_compiler *c, struct d_node *n)

@@ -120,7 +120,7 @@ void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f
 				a->type = d_type_ptr(c, c->t.char_);
 			continue;
 		}
-		d_error(c, a->at, "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with "
+		d_error(c, d_arg_at(n, a), "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with "
 			"prototype:\n\tprototype: %s\n\t argument: %s",
 			f->name, i + 1, proto_type(c, f, i, l), d_type_str(c, a->type));
 		n->type = c->t.err;
@@ -134,7 +134,7 @@ static void unknown_function(struct d_compiler *c, struct d_node *n)
 	if (d_var_find(c, D_GLOBAL, n->str))
 		d_error(c, n->at, "D_FUNC_IDKIND", "variable '%s' may not be referenced as a function", n->str);
 	else
-		d_error(c, n->at, "D_FUNC_UNDEF", "undefined function name: %s", n->str);
+		d_error_hint(c, n->at, "D_FUNC_UNDEF", d_near_func(c, n->str), "undefined function name: %s", n->str);
 }
 
 /* What a clause asks of memory at once must be there. */
@@ -255,13 +255,13 @@ static void check_printf(struct d_compiler *c, struct d_node *n)
 	bool any = n->func->what != D_A_PRINTF; /* the prototypes of the others leave it open */
 	if (f->kind != N_STR) {
 		if (!d_bad(f))
-			d_error(c, f->at, any || d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
+			d_error(c, d_arg_at(n, f), any || d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
 				"argument #1 is incompatible with prototype:\n\tprototype: %s\n\t argument: %s", n->str,
 				any || d_is_strlike(f->type) ? "string constant" : "string", d_type_str(c, f->type));
 		return;
 	}
 	if (n->func->what == D_A_FREOPEN && !strcmp(f->str, "."))
-		d_error(c, f->at, "D_FREOPEN_INVALID", "freopen( ) argument #1 cannot be \".\"");
+		d_error(c, d_arg_at(n, f), "D_FREOPEN_INVALID", "freopen( ) argument #1 cannot be \".\"");
 	d_check_format(c, n, f->str, f, f->next, false);
 }
 
@@ -271,13 +271,13 @@ static bool agg_arg(struct d_compiler *c, const struct d_node *n, const struct d
 	if (d_bad(a))
 		return false;
 	if (a->kind != N_AGG || (a->args && a->agg)) {
-		d_error(c, a->at, argtag, "%s( ) argument #%u is incompatible with prototype:\n\tprototype: "
+		d_error(c, d_arg_at(n, a), argtag, "%s( ) argument #%u is incompatible with prototype:\n\tprototype: "
 			"aggregation\n\t argument: %s",
 			n->str, i, a->kind == N_AGG ? "one element of it" : d_type_str(c, a->type));
 		return false;
 	}
 	if (!a->agg || !a->agg->fn) {
-		d_error(c, a->at, badtag, "undefined aggregation: @%s", a->str);
+		d_error(c, d_arg_at(n, a), badtag, "undefined aggregation: @%s", a->str);
 		return false;
 	}
 	return true;
@@ -337,7 +337,7 @@ static void check_agg_action(struct d_compiler *c, struct d_node *n)
 		bad = "D_TRUNC_AGGBAD";
 	}
 	if (agg_arg(c, n, n->args, arg, bad, 1) && val && !d_bad(val) && !d_is_int(val->type))
-		d_error(c, val->at, "D_PROTO_ARG", "%s( ) argument #2 is incompatible with prototype:\n\tprototype: "
+		d_error(c, d_arg_at(n, val), "D_PROTO_ARG", "%s( ) argument #2 is incompatible with prototype:\n\tprototype: "
 			"%s\n\t argument: %s", n->str, what == D_A_NORMALIZE ? "uint64_t" : "int64_t", d_type_str(c, val->type));
 }
 

@@ -459,7 +459,8 @@ static void check_member(struct d_compiler *c, struct d_node *n)
 	}
 	n->memb = d_member_find(t, n->str, &n->memb_off);
 	if (!n->memb)
-		d_error(c, n->at, "D_TYPE_MEMBER", "%s is not a member of %s", n->str, d_type_str(c, t));
+		d_error_hint(c, n->at, "D_TYPE_MEMBER", d_near_member(c, t, n->str), "%s is not a member of %s", n->str,
+			d_type_str(c, t));
 	else
 		n->type = n->memb->type;
 }

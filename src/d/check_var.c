@@ -23,8 +23,8 @@ static void undefined(struct d_compiler *c, struct d_node *n)
 	if (n->scope == D_THIS && c->defining && c->defining->local == n)
 		d_error(c, n->at, "D_ARR_LOCAL", "local variables may not be used as associative arrays: %s", n->str);
 	else if (n->scope != D_GLOBAL || is_being_defined(c, n->str))
-		d_error(c, n->at, "D_VAR_UNDEF", "%s%s has not yet been declared or assigned", prefix(n->scope),
-			n->str);
+		d_error_hint(c, n->at, "D_VAR_UNDEF", d_near_var(c, n->scope, n->str), "%s%s has not yet been declared or "
+			"assigned", prefix(n->scope), n->str);
 	else if (strchr(n->str, '`'))
 		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve %s: symbols of the kernel and of programs "
 			"cannot be named "
@@ -32,7 +32,8 @@ static void undefined(struct d_compiler *c, struct d_node *n)
 	else if (d_func_find(c, n->str))
 		d_error(c, n->at, "D_IDENT_BADREF", "function '%s' may not be referenced as a variable", n->str);
 	else
-		d_error(c, n->at, "D_IDENT_UNDEF", "failed to resolve %s: Unknown variable name", n->str);
+		d_error_hint(c, n->at, "D_IDENT_UNDEF", d_near_var(c, D_GLOBAL, n->str), "failed to resolve %s: Unknown "
+			"variable name", n->str);
 }
 
 static void check_builtin(struct d_compiler *c, struct d_node *n, const struct d_var *v)
@@ -140,6 +141,7 @@ static void first_keys(struct d_compiler *c, struct d_node *n, struct d_key **ke
 
 void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, uint32_t *cnt, bool *known, bool is_agg)
 {
+	const struct d_node *id = n->kind == N_INDEX ? n->l : n;
 	uint32_t i = 0;
 	bool ok = true;
 	for (struct d_node *a = n->args; a; a = a->next) {
@@ -150,7 +152,7 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 			d_not_in_expr(c, a);
 			ok = false;
 		} else if (!d_bad(a) && !key_type_ok(a->type)) {
-			d_error(c, a->at, "D_KEY_TYPE", "%s expression may not be used as %s index: key #%u",
+			d_error(c, d_arg_at(id, a), "D_KEY_TYPE", "%s expression may not be used as %s index: key #%u",
 				d_type_str(c, a->type),
 				is_agg ? "aggregation" : "array", i);
 			ok = false;
@@ -166,7 +168,7 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 	const char *name = n->kind == N_AGG ? d_fmt(c, "@%s", n->str) : d_fmt(c, "%s%s", prefix(n->l->scope),
 		n->l->str);
 	if (i != *cnt) {
-		d_error(c, n->at, "D_PROTO_LEN", "%s[ ] prototype mismatch: %u key%s passed, %u expected", name, i,
+		d_error(c, d_arg_at(id, n), "D_PROTO_LEN", "%s[ ] prototype mismatch: %u key%s passed, %u expected", name, i,
 			i == 1 ? "" : "s",
 			*cnt);
 		return;
@@ -174,7 +176,7 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 	i = 0;
 	for (struct d_node *a = n->args; a; a = a->next, i++)
 		if (!key_ok((*keys)[i].type, a))
-			d_error(c, a->at, "D_PROTO_ARG", "%s[ ] key #%u is incompatible with "
+			d_error(c, d_arg_at(id, a), "D_PROTO_ARG", "%s[ ] key #%u is incompatible with "
 				"prototype:\n\tprototype: %s\n\t      key: %s",
 				name, i + 1, d_type_str(c, (*keys)[i].type), d_type_str(c, a->type));
 }

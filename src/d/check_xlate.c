@@ -245,7 +245,7 @@ void d_check_xlated_member(struct d_compiler *c, struct d_node *n)
 	while (m && m->name != n->str)
 		m = m->next;
 	if (!m)
-		d_error(c, n->at, "D_XLATE_NOCONV", "translator does not define conversion for member: %s", n->str);
+		d_error_hint(c, n->at, "D_XLATE_NOCONV", d_near_converted(c, t->xl, n->str), "translator does not define conversion for member: %s", n->str);
 	else if (n->op == T_ARROW && !is_ptr)
 		d_error(c, n->at, "D_OP_PTR", "operator -> must be applied to a pointer");
 	else if (n->op == T_DOT && is_ptr)

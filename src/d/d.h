@@ -124,6 +124,8 @@ const struct d_diag *d_diag_at(const struct d_compiler *, uint32_t i);
  * specifier TEXT: in REGION: sentence" as dtrace(1) has it, then the line and
  * the caret. @tags (-x errtags): "[D_TAG] " before what dtrace puts it before. */
 void d_diag_print(FILE *, const char *progname, const struct d_diag *, bool tags);
+/* What names a text in messages: its first line, or the beginning of that, to be followed by "..."; -1: all of it. */
+const char *d_label(const char *text, int *ret_len);
 /* The line and the caret of statement @action (from 1; 0: the predicate) of clause @clause, as records of faults name
  * them; nothing where there is none. */
 void d_where_print(FILE *, const struct d_compiler *, uint32_t clause, uint64_t action);

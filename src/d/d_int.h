@@ -294,6 +294,7 @@ struct d_func {
 	const char *proto; /* types of the arguments, as DTrace's messages name them */
 };
 const struct d_func *d_func_find(struct d_compiler *, const char *name);
+const struct d_func *d_func_at(uint32_t i); /* all of them; NULL behind the last */
 void d_funcs_init(struct d_compiler *);
 void d_syms_init(struct d_compiler *);
 void d_net_types_init(struct d_compiler *);
@@ -458,6 +459,17 @@ struct d_compiler {
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
+
+void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
+	PRINTF_LIKE(5, 6); /* @hint: shown at the caret; NULL: none */
+/* near.c: "did you mean x?", or NULL where nothing is near. */
+const char *d_near_var(struct d_compiler *, enum d_scope, const char *name);
+const char *d_near_func(struct d_compiler *, const char *name);
+const char *d_near_agg(struct d_compiler *, const char *name);
+const char *d_near_member(struct d_compiler *, const struct d_type *sou, const char *name);
+const char *d_near_converted(struct d_compiler *, const struct d_xlator *, const char *name);
+/* The place of an argument, in the line of its call, which DTrace names. */
+struct d_place d_arg_at(const struct d_node *call, const struct d_node *arg);
 
 /* ---- lexing and parsing ---- */
 

@@ -108,6 +108,13 @@ static void PRINTF_LIKE(5, 0) report(struct d_compiler *c, struct d_place at, co
 	c->diag_cnt++;
 }
 
+struct d_place d_arg_at(const struct d_node *call, const struct d_node *arg)
+{
+	struct d_place at = arg->at;
+	at.seen = call->at.seen ? call->at.seen : call->at.line;
+	return at;
+}
+
 void d_error(struct d_compiler *c, struct d_place at, const char *tag, const char *fmt, ...)
 {
 	va_list ap;
@@ -157,13 +164,32 @@ const struct d_diag *d_diag_at(const struct d_compiler *c, uint32_t i)
 	return i < c->diag_cnt ? &c->diags[i] : NULL;
 }
 
+/* A long text is named by how it begins: the line that matters is shown below. */
+#define LABEL_MAX 60
+
+const char *d_label(const char *text, int *ret_len)
+{
+	const char *first = text + strspn(text, " \t\r\n");
+	size_t len = strcspn(first, "\n");
+	bool all = len <= LABEL_MAX && !first[len];
+	*ret_len = -1;
+	if (all)
+		return text;
+	for (len = len < LABEL_MAX ? len : LABEL_MAX; len && ((unsigned char)first[len] & 0xc0) == 0x80;) /* in a character */
+		len--;
+	*ret_len = (int)len;
+	return first;
+}
+
 static void print_head(FILE *f, const char *progname, const struct d_diag *d, bool tags)
 {
+	int len = -1;
+	const char *label = d->text && d->excerpt ? d_label(d->text, &len) : d->text;
 	fprintf(f, "%s: ", progname);
 	if (d->source)
 		fprintf(f, "failed to compile script %s: ", d->source);
 	else if (d->text)
-		fprintf(f, "invalid probe specifier %s: ", d->text);
+		fprintf(f, "invalid probe specifier %.*s%s: ", len, label, len < 0 ? "" : "...");
 	if (tags)
 		fprintf(f, "[%s] ", d->tag);
 	if (d->file)

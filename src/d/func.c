@@ -112,6 +112,11 @@ void d_funcs_init(struct d_compiler *c)
 			(void *)(uintptr_t)&funcs[i]);
 }
 
+const struct d_func *d_func_at(uint32_t i)
+{
+	return i < ARRAY_CNT(funcs) ? &funcs[i] : NULL;
+}
+
 const struct d_func *d_func_find(struct d_compiler *c, const char *name)
 {
 	return d_map_get(&c->funcs, name);

@@ -600,6 +600,7 @@ static void declare(struct d_parser *p, const struct specs *s, struct declr *d)
 	if (s->storage == ST_INLINE) {
 		d_expect(p, T_ASGN, "in the inline definition");
 		n->l = d_parse_asgn(p);
+		n->at.seen = p->tok.at.line;
 	}
 }
 

@@ -156,7 +156,7 @@ static struct d_node *parse_call(struct d_parser *p, struct d_node *fn)
 	n->str = fn->str;
 	d_next(p);
 	n->args = d_parse_args(p, T_RPAREN);
-	n->at.seen = p->close_line;
+	n->at.seen = n->at.line;
 	return d_node_done(p, n);
 }
 

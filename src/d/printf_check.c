@@ -171,7 +171,7 @@ static bool check_dyn(struct d_compiler *c, const char *fn, const struct conv *c
 	}
 	args->used++;
 	if (!d_bad(a) && !d_is_int(a->type)) {
-		d_error(c, a->at, "D_PRINTF_DYN_TYPE", "%s( ) argument #%u is incompatible with conversion #%u "
+		d_error(c, d_arg_at(fmt, a), "D_PRINTF_DYN_TYPE", "%s( ) argument #%u is incompatible with conversion #%u "
 			"prototype:\n\tconversion: %% %s %s\n\t prototype: int\n\t  argument: %s", fn, args->used, i,
 			what, cv->name, d_type_str(c, a->type));
 		return false;
@@ -200,7 +200,7 @@ static bool check_conv(struct d_compiler *c, const char *fn, const struct conv *
 	}
 	args->used++;
 	if (!d_bad(a) && !takes(cv, a)) {
-		d_error(c, a->at, "D_PRINTF_ARG_TYPE", "%s( ) argument #%u is incompatible with conversion #%u "
+		d_error(c, d_arg_at(fmt, a), "D_PRINTF_ARG_TYPE", "%s( ) argument #%u is incompatible with conversion #%u "
 			"prototype:\n\tconversion: %%%s\n\t prototype: %s\n\t  argument: %s", fn, args->used, i,
 			cv->name, wanted(cv), a->kind == N_AGG ? "aggregation" : d_type_str(c, a->type));
 		return false;
@@ -285,6 +285,7 @@ void d_check_format(struct d_compiler *c, struct d_node *call, const char *fmt, 
 	struct pf_args args = { list, 1 };
 	struct pf_keys keys = { aggs ? list->agg : NULL, 0 };
 	uint32_t i = 0;
+	fmt_node->at = d_arg_at(call, fmt_node);
 	if (!*fmt && call->func->what != D_A_FREOPEN) { /* freopen(""): back to the first output */
 		d_error(c, fmt_node->at, "D_PRINTF_FMT_EMPTY", "%s( ) format string is empty", call->str);
 		return;
@@ -301,6 +302,6 @@ void d_check_format(struct d_compiler *c, struct d_node *call, const char *fmt, 
 			return;
 	}
 	if (!aggs && args.next)
-		d_error(c, args.next->at, "D_PRINTF_ARG_EXTRA", "%s( ) prototype mismatch: only %u arguments required "
+		d_error(c, d_arg_at(fmt_node, args.next), "D_PRINTF_ARG_EXTRA", "%s( ) prototype mismatch: only %u arguments required "
 			"by this format string", call->str, args.used - 1);
 }

@@ -80,6 +80,8 @@ int export_writer_modules(struct export_writer *, uint32_t pid, struct obj_proc 
 int export_writer_frames(struct export_writer *, struct err *reterr);
 /* Ends the trace and frees. NULL is fine. */
 void export_writer_close(struct export_writer *);
+/* Likewise, of one without an event: nothing of it stays. */
+void export_writer_discard(struct export_writer *);
 
 /* ---- reading ---- */
 

@@ -3,6 +3,7 @@
 #define EXPORT_INT_H
 
 #include "export/export.h"
+#include "host/host.h"
 
 /* ---- packets, little-endian and without any padding ---- */
 
@@ -87,6 +88,8 @@ struct export_frame *form_stack(struct export_printer *, const struct export_cla
 void form_json_string(FILE *, const char *, size_t bytes);
 void form_json_value(FILE *, const struct export_field *, const struct export_value *);
 void form_json_args(FILE *, const struct export_class *, const struct export_event *); /* without the stack */
+/* CLOCK_REALTIME. */
+int64_t form_real_ns(const struct export_trace *, uint64_t ns);
 /* "2026-11-21T12:00:00.123456789Z" */
 #define FORM_TIME_MAX 48
 void form_time_iso(const struct export_trace *, uint64_t ns, char buf[FORM_TIME_MAX]);

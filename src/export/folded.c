@@ -10,46 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct line {
-	char *text; /* NULL: empty */
-	uint64_t cnt;
-};
-struct folded {
-	struct line *v; /* a hash */
-	uint32_t cnt, cap;
-};
-
-static uint32_t hash(const char *s)
-{
-	uint32_t h = 2166136261u; /* FNV-1a */
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 16777619u;
-	return h;
-}
-
-static struct line *slot(struct line *v, uint32_t cap, const char *text)
-{
-	uint32_t i = hash(text) & (cap - 1);
-	while (v[i].text && strcmp(v[i].text, text))
-		i = (i + 1) & (cap - 1);
-	return &v[i];
-}
-
-static bool grow(struct folded *f)
-{
-	uint32_t cap = f->cap ? f->cap * 2 : 1024;
-	struct line *v = calloc(cap, sizeof(*v));
-	if (!v)
-		return false;
-	for (uint32_t i = 0; i < f->cap; i++)
-		if (f->v[i].text)
-			*slot(v, cap, f->v[i].text) = f->v[i];
-	free(f->v);
-	f->v = v;
-	f->cap = cap;
-	return true;
-}
-
 static void put_name(FILE *fp, const char *s)
 {
 	for (; *s; s++)
@@ -104,49 +64,40 @@ static bool is_second(const struct export_printer *p, const struct export_class 
 
 static int folded_event(struct export_printer *p, const struct export_class *c, const struct export_event *e)
 {
-	struct folded *f = p->state;
 	if (is_second(p, c))
 		return 0;
 	char *text = fold(p, c, e);
-	if (!text || (f->cnt * 2 >= f->cap && !grow(f))) {
-		free(text);
+	struct host_str *l = text ? host_strmap_get(p->state, text) : NULL;
+	free(text);
+	if (!l)
 		return -ENOMEM;
-	}
-	struct line *l = slot(f->v, f->cap, text);
-	l->cnt++;
-	f->cnt += !l->text;
-	if (l->text)
-		free(text);
-	else
-		l->text = text;
+	l->val++;
 	return 0;
 }
 
 static int cmp_line(const void *a, const void *b)
 {
-	const struct line *x = a, *y = b;
-	if (!x->text || !y->text)
-		return !x->text - !y->text;
-	return strcmp(x->text, y->text);
+	const struct host_str *x = a, *y = b;
+	if (!x->key || !y->key)
+		return !x->key - !y->key;
+	return strcmp(x->key, y->key);
 }
 
 static int folded_end(struct export_printer *p)
 {
-	struct folded *f = p->state;
-	if (f->cap)
-		qsort(f->v, f->cap, sizeof(*f->v), cmp_line);
-	for (uint32_t i = 0; i < f->cnt; i++) {
-		fprintf(p->out, "%s %llu\n", f->v[i].text, (unsigned long long)f->v[i].cnt);
-		free(f->v[i].text);
-	}
-	free(f->v);
-	free(f);
+	struct host_strmap *m = p->state;
+	if (m->cap)
+		qsort(m->v, m->cap, sizeof(*m->v), cmp_line);
+	for (uint32_t i = 0; i < m->cnt; i++)
+		fprintf(p->out, "%s %llu\n", m->v[i].key, (unsigned long long)m->v[i].val);
+	host_strmap_deinit(m);
+	free(m);
 	return 0;
 }
 
 static int folded_begin(struct export_printer *p)
 {
-	p->state = calloc(1, sizeof(struct folded));
+	p->state = calloc(1, sizeof(struct host_strmap));
 	return p->state ? 0 : -ENOMEM;
 }
 

@@ -123,9 +123,14 @@ void form_json_args(FILE *fp, const struct export_class *c, const struct export_
 	putc('}', fp);
 }
 
+int64_t form_real_ns(const struct export_trace *t, uint64_t ns)
+{
+	return (int64_t)(ns + (uint64_t)export_trace_real_offset_ns(t));
+}
+
 void form_time_iso(const struct export_trace *t, uint64_t ns, char buf[FORM_TIME_MAX])
 {
-	int64_t real = (int64_t)ns + export_trace_real_offset_ns(t);
+	int64_t real = form_real_ns(t, ns);
 	time_t s = (time_t)(real / 1000000000);
 	struct tm tm;
 	size_t n = gmtime_r(&s, &tm) ? strftime(buf, FORM_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm) : 0;

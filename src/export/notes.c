@@ -18,7 +18,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 struct note_mod {
@@ -166,13 +165,6 @@ static char *reachable(uint32_t pid, const struct obj_module *m)
 	return strdup(m->path);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
-}
-
 static int note_module(struct notes *n, uint32_t pid, struct obj_proc *p, struct obj_module *m, uint64_t since)
 {
 	struct note_mod *v = realloc(n->mods, (n->mod_cnt + 1ul) * sizeof(*v));
@@ -202,7 +194,7 @@ int notes_modules(struct notes *n, uint32_t pid, struct obj_proc *p, struct err 
 	int rc = 0;
 	for (uint32_t i = 0; i < n->mod_cnt && first; i++)
 		first = n->mods[i].pid != pid;
-	uint64_t since = first ? 0 : now_ns();
+	uint64_t since = first ? 0 : host_now_ns();
 	for (uint32_t i = 0; i < obj_module_cnt(p) && !rc; i++) {
 		struct obj_module *m = obj_module_at(p, i);
 		if (m->end && !is_noted(n, pid, m))

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASS_MAX (1u << 24)
+#define CLASS_MAX (1u << 20)
 
 struct parse {
 	struct ctf_schema *s;
@@ -140,8 +140,15 @@ static bool after(const char *line, const char *key, const char **ret)
 static void read_uuid(struct ctf_schema *s, const char *at)
 {
 	uint32_t n = 0, v;
-	for (at = strchr(at, '"'), at += at != NULL; at && n < 16 && sscanf(at, "%2x", &v) == 1 && at[1]; at += 2 + (at[2] == '-'))
+	at = strchr(at, '"');
+	for (at = at ? at + 1 : ""; n < 16 && sscanf(at, "%2x", &v) == 1 && at[1]; at += 2 + (at[2] == '-'))
 		s->uuid[n++] = (uint8_t)v;
+}
+
+/* What somebody made up may overflow. */
+static void add_offset(struct ctf_schema *s, const char *text, uint64_t ns)
+{
+	s->real_offset_ns = (int64_t)((uint64_t)s->real_offset_ns + (uint64_t)strtoll(text, NULL, 10) * ns);
 }
 
 static int read_line(struct parse *p, const char *line)
@@ -167,9 +174,9 @@ static int read_line(struct parse *p, const char *line)
 	} else if (after(line, "uuid = ", &v)) {
 		read_uuid(p->s, v);
 	} else if (after(line, "offset_s = ", &v)) {
-		p->s->real_offset_ns += strtoll(v, NULL, 10) * 1000000000;
+		add_offset(p->s, v, 1000000000);
 	} else if (after(line, "offset = ", &v)) {
-		p->s->real_offset_ns += strtoll(v, NULL, 10);
+		add_offset(p->s, v, 1);
 	}
 	return 0;
 }

@@ -54,7 +54,7 @@ static void put_frame(FILE *fp, const struct export_frame *f)
 
 static void put_time(struct export_printer *p, uint64_t ns)
 {
-	int64_t real = (int64_t)ns + export_trace_real_offset_ns(p->trace);
+	int64_t real = form_real_ns(p->trace, ns);
 	time_t s = (time_t)(real / 1000000000);
 	struct tm tm;
 	char buf[16] = "";

@@ -15,6 +15,7 @@
  */
 #include "export/export_int.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -44,6 +45,8 @@ struct writer_class {
 	uint32_t cnt;
 };
 struct export_writer {
+	char *dir;
+	bool made_dir;
 	int dir_fd, lock_fd, meta_fd;
 	uint8_t uuid[16];
 	uint64_t ring_bytes, packet_bytes;
@@ -99,7 +102,8 @@ static bool is_empty_dir(int fd)
 
 static int make_dir(struct export_writer *w, const struct export_writer_opts *o, struct err *reterr)
 {
-	if (mkdir(o->dir, 0777) && errno != EEXIST)
+	w->made_dir = !mkdir(o->dir, 0777);
+	if (!w->made_dir && errno != EEXIST)
 		return err_setf(reterr, -errno, "cannot make the folder %s for the trace: %s", o->dir, strerror(errno));
 	w->dir_fd = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (w->dir_fd < 0)
@@ -136,7 +140,8 @@ int export_writer_create(const struct export_writer_opts *o, struct export_write
 		memcpy(w->uuid, &o->real_offset_ns, 8);
 	w->uuid[6] = (w->uuid[6] & 0x0f) | 0x40;
 	w->uuid[8] = (w->uuid[8] & 0x3f) | 0x80;
-	int rc = make_dir(w, o, reterr);
+	w->dir = strdup(o->dir);
+	int rc = w->dir ? make_dir(w, o, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
 	if (!rc && (rc = meta_append(w, NULL, 0, o)))
 		err_setf(reterr, rc, "cannot write the trace's metadata: %s", strerror(-rc));
 	if (!rc && !(w->notes = notes_create(o->dir)))
@@ -181,6 +186,12 @@ static void packet_name(const struct export_writer *w, const struct stream *s, u
 		snprintf(buf, 64, "cpu%u", s->cpu);
 }
 
+/* In the order of time for who reads meanwhile. The numbers are aligned, although the struct is packed. */
+#define HEAD_STORE(s, field, v) \
+	STORE_RELEASE((uint64_t *)((uint8_t *)(s)->pkt + offsetof(struct ctf_packet, field)), (uint64_t)(v))
+_Static_assert(offsetof(struct ctf_packet, ts_end) % 8 == 0 && offsetof(struct ctf_packet, content_bits) % 8 == 0 &&
+	       offsetof(struct ctf_packet, packet_bits) % 8 == 0 && offsetof(struct ctf_packet, discarded) % 8 == 0, "");
+
 static void packet_end(struct stream *s)
 {
 	if (s->pkt)
@@ -193,7 +204,7 @@ static void packet_trim(struct export_writer *w, struct stream *s)
 {
 	if (!s->pkt)
 		return;
-	STORE_RELEASE(&s->pkt->packet_bits, s->used * 8);
+	HEAD_STORE(s, packet_bits, s->used * 8);
 	if (!ftruncate(s->fd, (off_t)(s->off + s->used)))
 		w->bytes -= s->bytes - s->used;
 }
@@ -410,8 +421,8 @@ static int store(struct export_writer *w, struct stream *s, uint64_t ns)
 	memcpy((uint8_t *)s->pkt + s->used, w->buf, w->buf_used);
 	s->used += w->buf_used;
 	s->last_ns = ns;
-	STORE_RELEASE(&s->pkt->ts_end, ns);
-	STORE_RELEASE(&s->pkt->content_bits, s->used * 8);
+	HEAD_STORE(s, ts_end, ns);
+	HEAD_STORE(s, content_bits, s->used * 8);
 	return 0;
 }
 
@@ -447,7 +458,7 @@ void export_writer_lost(struct export_writer *w, uint64_t total)
 	w->last->discarded += total - w->lost;
 	w->lost = total;
 	if (w->last->pkt)
-		STORE_RELEASE(&w->last->pkt->discarded, w->last->discarded);
+		HEAD_STORE(w->last, discarded, w->last->discarded);
 }
 
 uint64_t export_writer_events(const struct export_writer *w) { return w->events; }
@@ -479,9 +490,35 @@ void export_writer_close(struct export_writer *w)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	notes_destroy(w->notes);
+	free(w->dir);
 	free(w->streams);
 	free(w->kept);
 	free(w->classes);
 	free(w->buf);
 	free(w);
+}
+
+static void remove_files(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	for (struct dirent *e; d && (e = readdir(d));)
+		unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+	unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
+void export_writer_discard(struct export_writer *w)
+{
+	if (!w || w->events) {
+		export_writer_close(w);
+		return;
+	}
+	remove_files(w->dir_fd, "dyntrace/symbols");
+	remove_files(w->dir_fd, "dyntrace");
+	unlinkat(w->dir_fd, "metadata", 0);
+	if (w->made_dir)
+		rmdir(w->dir);
+	export_writer_close(w);
 }

@@ -14,6 +14,8 @@
  */
 #include "inject/inject_int.h"
 
+#include "host/host.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
@@ -31,13 +33,6 @@
 #define STOP_PATIENCE_NS 2000000000ull /* longer than the other: who waited that long does not try again */
 #define TRACER_PATIENCE_NS 500000000ull
 #define KERNEL_ERESTARTNOHAND 514
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 int inject_gone(struct inject *in, struct err *reterr)
 {
@@ -183,10 +178,10 @@ static int give_up(struct inject *in, struct err *reterr)
 
 static int wait_threads(struct inject *in, struct err *reterr)
 {
-	uint64_t end = now_ns() + STOP_PATIENCE_NS;
+	uint64_t end = host_now_ns() + STOP_PATIENCE_NS;
 	struct timespec nap = { 0, 20000 };
 	while (poll_threads(in)) {
-		if (now_ns() > end)
+		if (host_now_ns() > end)
 			return give_up(in, reterr);
 		nanosleep(&nap, NULL);
 		if (nap.tv_nsec < 1000000)
@@ -229,7 +224,7 @@ static int try_stop(struct inject *in, struct err *reterr)
 /* Another tracer may be there only for a moment: a second controller that finds us, and goes. */
 int inject_stop(struct inject *in, struct err *reterr)
 {
-	uint64_t end = now_ns() + TRACER_PATIENCE_NS;
+	uint64_t end = host_now_ns() + TRACER_PATIENCE_NS;
 	const struct timespec nap = { 0, 5000000 };
 	if (in->stopped)
 		return 0;
@@ -237,7 +232,7 @@ int inject_stop(struct inject *in, struct err *reterr)
 		return inject_gone(in, reterr);
 	for (;;) {
 		int r = try_stop(in, reterr);
-		if (r != -EBUSY || now_ns() > end)
+		if (r != -EBUSY || host_now_ns() > end)
 			return r;
 		nanosleep(&nap, NULL);
 	}

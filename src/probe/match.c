@@ -50,7 +50,7 @@ int probe_match(struct probe_table *t, const struct probe_spec *spec, struct obj
 	if (f.cnt)
 		q.reterr->msg[0] = 0;
 	else if (!q.reterr->msg[0])
-		err_setf(q.reterr, 0, "no provider has such a probe");
+		near_probes(spec, q.reterr);
 	*ret = f.v;
 	*ret_cnt = f.cnt;
 	return 0;

@@ -173,3 +173,51 @@ void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pat
 		 n.cnt ? ": near names are " : "", list,
 		 n.cnt || other || obj_is_glob(pattern) ? "" : " (functions of a stripped program are called sub_ADDRESS: -l lists them)");
 }
+
+/* ---- names that no provider has ---- */
+
+static const char *const provs[] = { "dtrace", "profile", "syscall", "sdt", "rawtp", "proc", "sched", "io", "ip", "tcp", "udp",
+	"lockstat", "fbt", "cpc", "pid", "usdt" };
+
+static void offer_provs(const char *wanted, struct near *n)
+{
+	for (size_t i = 0; i < ARRAY_CNT(provs); i++)
+		offer(n, provs[i], wanted);
+}
+
+static bool is_prov(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_CNT(provs); i++)
+		if (probe_glob(name, provs[i]))
+			return true;
+	return !*name;
+}
+
+/* tik-10ms: the word before the rate. */
+static void offer_names(const char *wanted, struct near *n)
+{
+	static const char *const names[] = { "BEGIN", "END", "ERROR" }, *const rates[] = { "tick", "profile" };
+	const char *dash = strchr(wanted, '-');
+	char word[32];
+	if (!dash)
+		for (size_t i = 0; i < ARRAY_CNT(names); i++)
+			offer(n, names[i], wanted);
+	snprintf(word, sizeof(word), "%.*s", dash ? (int)(dash - wanted) : 0, wanted);
+	for (size_t i = 0; dash && i < ARRAY_CNT(rates); i++)
+		offer(n, rates[i], word);
+}
+
+void near_probes(const struct probe_spec *s, struct err *reterr)
+{
+	struct near n = { .cnt = 0 };
+	char list[512] = "";
+	bool known = is_prov(s->prov);
+	if (!known)
+		offer_provs(s->prov, &n);
+	else
+		offer_names(s->name, &n);
+	for (uint32_t i = 0; i < n.cnt; i++)
+		append(list, sizeof(list), ", ", n.name[i]);
+	err_setf(reterr, 0, "%s%s%s%s", known || !n.cnt ? "no provider has such a probe" : "there is no such provider",
+		 n.cnt ? ": did you mean " : "", list, n.cnt ? "?" : "");
+}

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXEC_PATIENCE_NS 500000000ULL /* from the call until the new program is there */
@@ -120,13 +119,6 @@ uint32_t children_adopt(struct session *s)
 
 /* ---- exec ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 bool children_is_watched(const struct session *s, pid_t pid)
 {
 	for (uint32_t i = 0; i < s->exec_cnt; i++)
@@ -151,7 +143,7 @@ static void watch(struct session *s, const struct target *t, struct wire_proc *p
 	struct obj_proc_info info;
 	if (s->exec_cnt < ARRAY_CNT(s->execs) && !children_is_watched(s, tid) && !obj_proc_info(tid, &info, NULL) &&
 	    is_ours(s, t, info.leader) && !inject_watch_exec(tid, NULL))
-		s->execs[s->exec_cnt++] = (struct exec_watch){ tid, info.leader, now_ns() };
+		s->execs[s->exec_cnt++] = (struct exec_watch){ tid, info.leader, host_now_ns() };
 	STORE_RELEASE(&proc->exec_tid, 0);
 	syscall(SYS_futex, &proc->exec_tid, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
@@ -173,7 +165,7 @@ uint32_t children_exec(struct session *s)
 		struct exec_watch w = s->execs[i];
 		struct inject *inj;
 		uint32_t proc;
-		int r = inject_await_exec(w.tid, w.pid, now_ns() - w.since_ns > EXEC_PATIENCE_NS, &inj, NULL);
+		int r = inject_await_exec(w.tid, w.pid, host_now_ns() - w.since_ns > EXEC_PATIENCE_NS, &inj, NULL);
 		if (!r) {
 			i++;
 			continue;

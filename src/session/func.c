@@ -177,6 +177,8 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	*fn = (struct func){ .mod = mod, .t = t };
 	if (!bytes || bytes > (64u << 20))
 		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
+	if (obj_module_is_go(t->obj, mod) && gothreads_begin_at(t, addr))
+		return err_setf(reterr, -ENOTSUP, "threads begin there, and cannot be told from their parents yet");
 	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
 	if (!r)
 		r = landing_pads(fn, addr, &targets, reterr);

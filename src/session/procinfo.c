@@ -90,6 +90,9 @@ static uint32_t find_tid_off(struct target *t)
 		return told;
 	if (has_musl(t))
 		return MUSL_TID_OFF;
+	int32_t go = gothreads_tid_off(t);
+	if (go)
+		return (uint32_t)go;
 	if (!t->inj)
 		return 0; /* threads can be asked only while they are stopped */
 	if (fits_all(t, MUSL_TID_OFF))

@@ -306,13 +306,14 @@ static bool has_ended(struct session *s, const struct wire_thread *t)
 {
 	uint32_t proc = t->proc;
 	struct target *target = target_at(s, proc);
+	const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)s->shm + s->shm->proc_off);
 	if (!target || target->gone) {
 		/* A child that has not been adopted yet lives. */
-		const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)s->shm + s->shm->proc_off);
 		return target || (proc && proc < s->shm->proc_cnt && LOAD_ACQUIRE(&procs[proc].state) == WIRE_PROC_FREE);
 	}
-	/* Who could not tell its number may run right now, in the very area that would be zeroed. */
-	return !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(target, t->tid);
+	/* Who could not tell its number may run right now, in the very area that would be zeroed; or, where nothing tells
+	 * successive threads from each other, a thread that came after it. */
+	return procs[proc].tid_off && !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(target, t->tid);
 }
 
 /* Gives the pages of a slot back and makes it free. */

@@ -5,17 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FRESH_NS 20000000ULL /* how old what is known of its libraries may be */
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
@@ -64,7 +56,7 @@ static void refresh(struct target *t)
 
 void watch_refresh(struct session *s)
 {
-	uint64_t now = now_ns();
+	uint64_t now = host_now_ns();
 	if (!s->kern || now - s->watched_ns < FRESH_NS)
 		return;
 	s->watched_ns = now;

@@ -61,6 +61,8 @@ static uint32_t helper_regs(enum ir_helper h)
 		return REGS_STACK;
 	case IR_HELPER_hook_guard:
 		return 1u << WIRE_RDI | 1u << WIRE_RSI;
+	case IR_HELPER_hook_vfork:
+		return 1u << WIRE_RSP;
 	default:
 		return 0;
 	}
@@ -263,12 +265,13 @@ static void gen_thread(struct jit_gen *g, struct thread_labels *l)
 	x64_shift_imm(a, X64_SHR, X64_RDI, WIRE_HASH_SHIFT);
 	x64_shift_imm(a, X64_SHL, X64_RDI, 4);
 	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
-	x64_rm(a, X64_CMP, X64_RDX, x64_at_index(X64_RSI, X64_RDI, offsetof(struct wire_proc, hash)));
-	x64_jcc(a, X64_CC_NE, l->slow);
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSI, X64_RDI, offsetof(struct wire_proc, hash) + 8));
 	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
 	x64_jcc(a, X64_CC_E, l->slow);
 	x64_rr(a, X64_ADD, X64_RAX, X64_R8);
+	/* The hash may still name the slot of a thread that is gone, which is another's by now. */
+	x64_rm(a, X64_CMP, X64_RDX, x64_at(X64_RAX, offsetof(struct wire_thread, key)));
+	x64_jcc(a, X64_CC_NE, l->slow);
 	x64_rm(a, X64_CMP32, X64_RCX, x64_at(X64_RAX, offsetof(struct wire_thread, check)));
 	x64_jcc(a, X64_CC_NE, l->slow);
 	x64_cmp32_imm(a, x64_at(X64_RAX, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);
@@ -484,7 +487,9 @@ void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
 void jit_gen_init(struct jit_gen *g, const struct jit_env *env, enum wire_site_kind kind, const struct ir_prog *const *progs,
 		  uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap)
 {
-	*g = (struct jit_gen){ .env = env, .kind = kind, .progs = progs, .prog_cnt = prog_cnt };
+	bool is_tail = kind == WIRE_SITE_TAIL;
+	*g = (struct jit_gen){ .env = env, .kind = is_tail ? WIRE_SITE_RETURN : kind, .is_tail = is_tail, .progs = progs,
+		.prog_cnt = prog_cnt };
 	x64_init(&g->a, buf, cap, addr);
 }
 

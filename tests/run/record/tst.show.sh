@@ -5,5 +5,6 @@
 "$dyntrace" record leaf; echo "status $?"
 "$dyntrace" record -p 1,x leaf; echo "status $?"
 "$dyntrace" record -c true -o "$trace" nosuchfunction 2>&1 | sed 's/pid[0-9]*/pidN/'; echo "status $?"
+[ -e "$trace" ] || echo "nothing is left"
 "$dyntrace" record -c "$triggers/calls 1 1" -o "$trace" 'leaf nosuch'; echo "status $?"
 "$dyntrace" dump "$tmp" 2>&1 | sed "s|$tmp|DIR|g"

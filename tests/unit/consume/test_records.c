@@ -195,15 +195,18 @@ static void faults(void)
 	fx_rec(&fx, 0, WIRE_REC_ERROR, 0, 1, 1, &e, sizeof(e));
 	e.fault = WIRE_FAULT_DIVZERO;
 	fx_rec(&fx, 0, WIRE_REC_ERROR, 0, 1, 2, &e, sizeof(e));
-	/* An ERROR clause that fails does not fire itself. */
+	/* An ERROR clause that fails does not fire itself, and is counted. */
 	fx_rec(&fx, 0, WIRE_REC_ERROR, 0, 3, 3, &e, sizeof(e));
+	fx_rec(&fx, 0, WIRE_REC_ERROR, 0, 3, 4, &e, sizeof(e));
 	errors_seen = 0;
 	fx_drain(&fx);
 	CHECK_EQ(errors_seen, 2);
+	CHECK_EQ(consume_report_drops(fx.c), 2);
+	CHECK_EQ(consume_report_drops(fx.c), 2);
 	CHECK_STR(fx_errs(&fx),
 		  "dtrace: error in dt_clause_0 for probe ID 42 (pid7:libc.so.6:malloc:entry): invalid address (0x10) at BPF pc 12\n"
 		  "dtrace: error in dt_clause_0 for probe ID 42 (pid7:libc.so.6:malloc:entry): divide-by-zero at BPF pc 12\n"
-		  "dtrace: 1 error in ERROR probe enabling\n");
+		  "dtrace: 2 errors in ERROR probe enabling\n");
 	fx_deinit(&fx);
 }
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* What somebody may have meant by a name that there is not: the nearest of its kind. */
+#include "d/d_int.h"
+
+#include "base/near.h"
+
+struct near {
+	const char *wanted, *best;
+	uint32_t dist; /* of the best; above it nothing counts */
+};
+
+static void offer(struct near *n, const char *name)
+{
+	uint32_t max = n->best ? n->dist - 1 : near_max(n->wanted);
+	uint32_t d = name && (!n->best || n->dist) ? near_distance(name, n->wanted, max) : UINT32_MAX;
+	if (d > max)
+		return;
+	n->best = name;
+	n->dist = d;
+}
+
+/* Short names are near to too many others. */
+static struct near begin(const char *wanted)
+{
+	return (struct near){ .wanted = strlen(wanted) < 3 || strchr(wanted, '`') ? NULL : wanted };
+}
+
+static const char *hint(struct d_compiler *c, const struct near *n, const char *prefix, const char *suffix)
+{
+	return n->best ? d_fmt(c, "did you mean %s%s%s?", prefix, n->best, suffix) : NULL;
+}
+
+static bool is_usual(const struct d_var *v)
+{
+	return v->name[0] != '_' && !strchr(v->name, '(') && !strchr(v->name, '['); /* not ours alone */
+}
+
+const char *d_near_var(struct d_compiler *c, enum d_scope scope, const char *name)
+{
+	static const char *const prefix[] = { [D_GLOBAL] = "", [D_SELF] = "self->", [D_THIS] = "this->" };
+	struct near n = begin(name);
+	if (!n.wanted)
+		return NULL;
+	for (const struct d_var *v = c->params; v && scope == D_GLOBAL; v = v->next_param)
+		offer(&n, v->name);
+	for (const struct d_var *v = c->var_list; v; v = v->next)
+		if (v->scope == scope && v->type->kind != D_T_ERR && is_usual(v))
+			offer(&n, v->name);
+	return hint(c, &n, prefix[scope], "");
+}
+
+const char *d_near_func(struct d_compiler *c, const char *name)
+{
+	struct near n = begin(name);
+	for (uint32_t i = 0; n.wanted && d_func_at(i); i++)
+		if (d_func_at(i)->kind != D_F_UNSUP)
+			offer(&n, d_func_at(i)->name);
+	return hint(c, &n, "", "( )");
+}
+
+const char *d_near_agg(struct d_compiler *c, const char *name)
+{
+	struct near n = begin(name);
+	for (const struct d_agg *a = n.wanted ? c->agg_list : NULL; a; a = a->next)
+		if (a->fn)
+			offer(&n, a->name);
+	return hint(c, &n, "@", "");
+}
+
+const char *d_near_member(struct d_compiler *c, const struct d_type *sou, const char *name)
+{
+	struct near n = begin(name);
+	for (const struct d_member *m = n.wanted ? sou->members : NULL; m; m = m->next)
+		offer(&n, m->name);
+	return hint(c, &n, "", "");
+}
+
+const char *d_near_converted(struct d_compiler *c, const struct d_xlator *x, const char *name)
+{
+	struct near n = begin(name);
+	for (const struct d_xmember *m = n.wanted ? x->members : NULL; m; m = m->next)
+		offer(&n, m->name);
+	return hint(c, &n, "", "");
+}

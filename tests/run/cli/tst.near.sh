@@ -1,0 +1,12 @@
+# Names that are nearly right, and long texts.
+unset _DTRACE_TESTING
+$dyntrace -n 'BEGN { exit(0); }'
+$dyntrace -n 'tik-10ms { exit(0); }'
+$dyntrace -n 'dtrac:::BEGIN { exit(0); }'
+$dyntrace -n 'zzz:::BEGIN { exit(0); }'
+$dyntrace -n 'BEGIN { printf("%d %d %d\n", pid, ppid, uid); trace(timestmp); exit(0); }'
+$dyntrace -n 'BEGIN { exit(0); }
+END { trace(excename); }'
+$dyntrace -n 'BEGIN { exit(0); }
+EDN { trace(1); }'
+exit 0

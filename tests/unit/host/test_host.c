@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "../tap.h"
+#include "host/host.h"
+
+static void strings_keep_their_numbers(void)
+{
+	struct host_strmap m = { 0 };
+	char key[16];
+	for (uint32_t i = 0; i < 5000; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		struct host_str *e = host_strmap_get(&m, key);
+		CHECK(e && !e->val);
+		e->val = i + 1;
+	}
+	for (uint32_t i = 0; i < 5000; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		CHECK_EQ(host_strmap_get(&m, key)->val, i + 1);
+	}
+	CHECK_EQ(m.cnt, 5000);
+	host_strmap_deinit(&m);
+	CHECK_EQ(m.cnt, 0);
+}
+
+static void the_last_one_can_go(void)
+{
+	struct host_strmap m = { 0 };
+	host_strmap_get(&m, "a")->val = 1;
+	host_strmap_drop(&m, host_strmap_get(&m, "b"));
+	CHECK_EQ(m.cnt, 1);
+	CHECK_EQ(host_strmap_get(&m, "a")->val, 1);
+	CHECK_EQ(host_strmap_get(&m, "b")->val, 0);
+	host_strmap_deinit(&m);
+}
+
+TAP_MAIN(TEST(strings_keep_their_numbers), TEST(the_last_one_can_go))
