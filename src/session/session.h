@@ -27,7 +27,7 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool watch;             /* targets are only waited for and looked at */
-	bool unwinds;           /* such targets there will be: user stacks need no frame pointers */
+	bool unwinds;           /* user stacks that the kernel takes need no frame pointers */
 	bool from_entry;        /* commands run until the loader has done its work; else, where they are watched, it is seen
 				 * how they come out of their exec */
 	bool uprobes;           /* probes of processes through the kernel */
