@@ -212,6 +212,7 @@ int cli_args_parse(struct cli_args *a, int argc, char **argv)
 		argv[1] = (char *)cli_name;
 		return cli_record_parse(a, argc - 1, argv + 1);
 	}
+	a->words = argv;
 	if (argc > 1 && cli_script_is(argv[1]))
 		return cli_script_parse(a, argc - 1, argv + 1);
 	optind = 1;

@@ -29,7 +29,10 @@ struct cli_options {
 #define CLI_LIBDIRS 16
 	char *libdirs[CLI_LIBDIRS]; /* -L; owned */
 	uint32_t libdir_cnt;
+	char *exe_path; /* -x exe; owned */
 };
+/* -x backend */
+enum { CLI_BACKEND_JUMP = 1, CLI_BACKEND_AUTO, CLI_BACKEND_UPROBE };
 /* Where an option comes from: the command line, a #pragma, setopt() while probes are armed. */
 enum cli_from { FROM_ARGS, FROM_PROGRAM, FROM_RUN };
 void cli_options_deinit(struct cli_options *);
@@ -58,6 +61,7 @@ enum cli_mode { MODE_TRACE, MODE_LIST, MODE_EXPLAIN, MODE_HEADER, MODE_LINK, MOD
 	MODE_RECORD, MODE_NOTHING };
 enum cli_dump { DUMP_AST = 1, DUMP_TYPES = 2, DUMP_IR = 4, DUMP_JIT = 8, DUMP_CLAUSES = 16, DUMP_VERIFIER = 32 };
 struct cli_args {
+	char **words; /* as they were given, behind the verb; [0] is the program */
 	enum cli_mode mode;
 	struct cli_source *srcs;
 	uint32_t src_cnt;
@@ -105,6 +109,7 @@ struct cli_target {
 	bool gone;
 	pid_t root;      /* of a followed program: the process whose probes it has; else 0 */
 	bool followed;   /* a child of one of the others; its probes are those of its parent */
+	bool of_exe;     /* of -x exe: who comes and goes is as it should be */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
 	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
@@ -134,6 +139,7 @@ struct cli {
 	bool compiled;
 	struct cli_target *targets;
 	uint32_t target_cnt, live_cnt;
+	struct cli_exe *exe; /* -x exe; NULL: none */
 	uint32_t armed_cnt; /* places */
 	struct probe_table *table;
 	struct cli_match *matches;
@@ -181,6 +187,15 @@ struct d_types cli_types_hook(struct cli *);
 void cli_types_args(struct cli *, const struct probe *, FILE *); /* "Argument Types" of -lv */
 void cli_types_close(struct cli *);
 
+/* exe.c: processes of an executable */
+int cli_exe_open(struct cli *);   /* those that run become targets */
+void cli_exe_close(struct cli *);
+int cli_exe_look(struct cli *);   /* those that came meanwhile are traced */
+uint64_t cli_exe_gap_ns(const struct cli *); /* how long nobody need look; UINT64_MAX: ever */
+pid_t cli_exe_root(const struct cli *);      /* whose number $target is; all others have their probes under it */
+bool cli_exe_pending(const struct cli *);    /* there is none now */
+void cli_exe_execed(struct cli *, pid_t);    /* a target runs another program now: it may come again */
+
 /* target.c */
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
@@ -188,6 +203,10 @@ int cli_targets_add_named(struct cli *);
 int cli_targets_attach(struct cli *);
 /* One of those that were running is another program than when it was attached; with -c it is too late to start over. */
 bool cli_targets_changed(const struct cli *);
+/* Whether all of them have ended since they were found: they were there, so that is no error of the user's. */
+bool cli_targets_ended(const struct cli *);
+/* What a traced process that ended makes of the exit status. */
+int cli_ended_status(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
@@ -202,6 +221,7 @@ struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 /* kernel.c: which worlds the script is about. CLI_ERROR after a message: it may not. */
 int cli_kernel_look(struct cli *);
 void cli_kernel_refused(struct cli *, const char *why); /* a clause of it */
+bool cli_uses_self(const struct ir_prog *);
 /* match.c: finds the probes of all descriptions */
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
@@ -266,6 +286,7 @@ struct sites;
 bool cli_object_write(struct cli *, FILE *, bool is_32, const struct sites *);
 int cli_verb_explain(struct cli *);
 int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell */
+int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);

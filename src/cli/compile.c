@@ -87,7 +87,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 	const struct cli_options *o = &cli->args.opts;
 	return (struct d_opts){
 		.macros = {
-			.target = cli->target_cnt ? cli->targets[0].pid : 0, .pid = getpid(), .ppid = getppid(),
+			.target = cli_exe_root(cli), .pid = getpid(), .ppid = getppid(),
 			.uid = getuid(), .gid = getgid(), .euid = geteuid(), .egid = getegid(), .sid = getsid(0),
 			.pgid = getpgrp(), .taskid = gettid(),
 		},

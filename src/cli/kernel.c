@@ -38,7 +38,7 @@ static bool id_is_kernel(struct probe_table *t, uint32_t id)
 	return false;
 }
 
-static bool uses_self(const struct ir_prog *p)
+bool cli_uses_self(const struct ir_prog *p)
 {
 	for (uint32_t i = 0; i < p->insn_cnt; i++) {
 		const struct ir_insn *in = &p->insns[i];
@@ -67,7 +67,7 @@ static void look_for_shared(struct cli *cli, struct probe_table *t)
 	const struct plan *plan = &cli->prog.plan;
 	bool user = false, kernel = false;
 	for (uint32_t i = 0; i < plan->clause_cnt; i++) {
-		bool self = uses_self(&cli->prog.image.progs[i]);
+		bool self = cli_uses_self(&cli->prog.image.progs[i]);
 		for (uint32_t k = 0; self && k < plan->clauses[i].desc_cnt; k++) {
 			const struct plan_probe_desc *d = &plan->clauses[i].descs[k];
 			const struct probe_spec s = { d->prov ? d->prov : "", d->mod ? d->mod : "", d->func ? d->func : "",
@@ -106,10 +106,13 @@ int cli_kernel_look(struct cli *cli)
 				cli->has_kernel |= kernel_probes(t, &s) > 0;
 			cli->has_user |= !d->id && is_user(d);
 		}
+	if (cli->has_user && cli->args.opts.backend >= CLI_BACKEND_AUTO)
+		cli->has_kernel = true;
 	/* Who starts a program and wants names for its addresses has to hear of its libraries before it is gone. */
 	cli->watches = cli->has_kernel && !cli->has_user && !(cli->args.command_cnt && has_addresses(plan));
 	if (t && cli->has_kernel && cli->has_user)
 		look_for_shared(cli, t);
+	cli->shares_self |= cli->has_user && cli->args.opts.backend == CLI_BACKEND_UPROBE;
 	probe_table_destroy(t);
 	if (!cli->has_kernel || kern_may_trace(&e))
 		return CLI_OK;

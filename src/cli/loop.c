@@ -76,11 +76,17 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	if (why)
 		cli_error("pid %d %s", (int)t->pid, why);
 	/* A description that was left open for a program that ended before it loaded anything. */
-	if (t->starting && !cli->args.opts.zdefs) {
+	if (t->starting && !t->of_exe && !cli->args.opts.zdefs) {
 		t->starting = false;
 		if (cli_match_complain(cli, false))
 			cli->status = CLI_ERROR;
 	}
+}
+
+/* Under dtrace's name it is no error. */
+int cli_ended_status(const struct cli *cli)
+{
+	return cli->args.record || cli_is_dtrace() ? CLI_OK : CLI_ERROR;
 }
 
 /* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
@@ -95,7 +101,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);
-	if (t && !t->spawned && !t->followed && t->awaited && !watched && !cli->args.record && !cli_is_dtrace())
+	if (t && !t->spawned && !t->followed && t->awaited && !watched && cli_ended_status(cli))
 		cli->status = CLI_ERROR;
 }
 
@@ -103,6 +109,8 @@ static void execed(struct cli *cli, uint32_t proc)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, proc);
 	bool followed = t && t->followed;
+	if (t)
+		cli_exe_execed(cli, t->pid);
 	target_gone(cli, proc, followed ? NULL : "runs another program now; it is no longer traced");
 	if (!followed)
 		cli->status = CLI_ERROR;
@@ -260,8 +268,10 @@ int cli_loop_run(struct cli *cli)
 		uint32_t proc = 0;
 		int status = 0;
 		bool ticked = false;
-		enum session_event ev = session_wait(cli->session, smaller(tick, idle_ns(cli)), &proc, &status);
+		uint64_t gap = smaller(cli_exe_gap_ns(cli), idle_ns(cli));
+		enum session_event ev = session_wait(cli->session, smaller(tick, gap), &proc, &status);
 		rc = cli_loop_handle(cli, ev, proc, status);
+		rc = rc ? rc : cli_exe_look(cli);
 		tick = cli_ticks_fire(cli, &ticked);
 		read_aggs_if_due(cli);
 		rc = rc ? rc : drain_if_due(cli, ticked, ev == SESSION_DATA);

@@ -114,6 +114,11 @@ static int find_probes(struct cli *cli, const struct cli_match *m, const struct 
 	struct err e = { 0 };
 	int rc = d->id ? match_id(cli, d->id, ret, ret_cnt) :
 		probe_match(cli->table, &spec, procs->procs, procs->pids, procs->cnt, ret, ret_cnt, &e);
+	if (rc == -ESRCH && cli_exe_pending(cli)) {
+		*ret = NULL;
+		*ret_cnt = 0;
+		return 0;
+	}
 	if (rc < 0)
 		cli_source_error(cli, m->src, tag_of(rc), d->line, e.msg);
 	return rc;
@@ -236,7 +241,7 @@ static bool may_come(const struct cli *cli, const struct plan_probe_desc *d)
 	for (uint32_t i = 0; is_pid(d) && i < cli->target_cnt; i++)
 		if (cli->targets[i].starting && !cli->targets[i].gone)
 			return true;
-	return false;
+	return is_pid(d) && cli_exe_pending(cli);
 }
 
 uint32_t cli_match_complain(struct cli *cli, bool starting)

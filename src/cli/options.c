@@ -122,6 +122,7 @@ void cli_options_deinit(struct cli_options *o)
 	for (uint32_t i = 0; i < o->libdir_cnt; i++)
 		free(o->libdirs[i]);
 	free(o->cpp_path);
+	free(o->exe_path);
 }
 
 static bool set_text(struct cli_options *o, const char *name, const char *value)
@@ -131,6 +132,11 @@ static bool set_text(struct cli_options *o, const char *name, const char *value)
 		return false;
 	if (!strcmp(name, "libdir") && o->libdir_cnt < ARRAY_CNT(o->libdirs)) {
 		o->libdirs[o->libdir_cnt++] = copy;
+		return true;
+	}
+	if (!strcmp(name, "exe")) {
+		free(o->exe_path);
+		o->exe_path = copy;
 		return true;
 	}
 	free(copy);

@@ -125,6 +125,7 @@ static const struct {
 	const char *words; /* that are allowed; NULL: a number from @least to @most */
 	long least, most;
 } values[] = {
+	{ "backend", "jump auto uprobe", 0, 0 },
 	{ "bufpolicy", "ring fill switch", 0, 0 }, { "bufresize", "auto manual", 0, 0 }, { "encoding", "ascii utf8", 0, 0 }, { "debugassert", "mutexes", 0, 0 },
 	{ "evaltime", "exec preinit postinit main", 0, 0 }, { "late", "dynamic static", 0, 0 },
 	{ "linkmode", "kernel dynamic static", 0, 0 }, { "linktype", "elf dof ELF DOF", 0, 0 },

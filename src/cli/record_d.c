@@ -56,8 +56,8 @@ static void put_predicate(FILE *fp, const struct cli *cli)
 	fputs("/", fp);
 }
 
-/* "prov:mod:func:name" for all targets, commas between them; @stmts in braces */
-static char *clause_text(struct cli *cli, const struct record_probe *p, const char *name, const char *stmts)
+/* "prov:mod:func:name" for all targets, commas between them; @pred, and @stmts in braces */
+static char *clause_text(struct cli *cli, const struct record_probe *p, const char *name, const char *pred, const char *stmts)
 {
 	char *text = NULL;
 	size_t bytes;
@@ -79,7 +79,7 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 	}
 	if (cli_record_is_kernel(p))
 		put_predicate(fp, cli);
-	fprintf(fp, "\n{\n%s}\n", stmts);
+	fprintf(fp, "\n%s{\n%s}\n", pred, stmts);
 	if (!fclose(fp) && cnt)
 		return text;
 	free(text);
@@ -88,7 +88,7 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 	return NULL;
 }
 
-static int build_clause(struct cli *cli, const char *arg, const struct record_probe *p, const char *name)
+static int build_clause(struct cli *cli, const char *arg, const struct record_probe *p, const char *name, bool at_jump)
 {
 	struct cli_record *r = cli->args.record;
 	struct record_clause *c = add_clause(r);
@@ -100,22 +100,26 @@ static int build_clause(struct cli *cli, const char *arg, const struct record_pr
 	c->of_kernel = cli_record_is_kernel(p);
 	if (c->of_kernel) /* RECORD_WHO */
 		fputs("\ttrace(pid);\n\ttrace(tid);\n\ttrace(execname);\n", fp);
-	int rc = cli_record_fields(cli, p, name, c, fp);
+	int rc = cli_record_fields(cli, p, name, at_jump, c, fp);
+	bool has_result = c->has_result && !c->of_kernel;
+	const char *pred = !has_result ? "" : at_jump ? "/__at_jump/\n" : "/!__at_jump/\n";
 	/* A clause with nothing in it still says that the probe fired. */
 	if (!c->cnt && !c->of_kernel)
 		fputs("\ttrace(0);\n", fp);
 	fclose(fp);
 	if (c->cnt > r->fields_max)
 		r->fields_max = c->cnt;
-	char *text = rc ? NULL : clause_text(cli, p, name, stmts);
+	char *text = rc ? NULL : clause_text(cli, p, name, pred, stmts);
 	free(stmts);
-	return text ? add_source(cli, arg, text) : CLI_ERROR;
+	rc = text ? add_source(cli, arg, text) : CLI_ERROR;
+	/* Events without the value, for tail calls. */
+	return rc || !has_result || at_jump ? rc : build_clause(cli, arg, p, name, true);
 }
 
 static int build_one(struct cli *cli, const char *arg, const struct record_probe *p)
 {
-	int rc = build_clause(cli, arg, p, p->both ? "entry" : p->name);
-	return rc || !p->both ? rc : build_clause(cli, arg, p, "return");
+	int rc = build_clause(cli, arg, p, p->both ? "entry" : p->name, false);
+	return rc || !p->both ? rc : build_clause(cli, arg, p, "return", false);
 }
 
 static int build_probe(struct cli *cli, const char *arg)

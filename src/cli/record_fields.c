@@ -14,6 +14,7 @@ struct fields {
 	FILE *d;
 	const struct tdesc *proto; /* NULL: unknown */
 	bool is_return;
+	bool at_jump;              /* a return that is a tail call: without the value */
 };
 
 static bool is_taken(const struct record_clause *c, const char *name, enum export_type type)
@@ -130,12 +131,15 @@ static bool put_result(struct fields *f)
 {
 	const struct tdesc *t = f->proto ? tdesc_resolve(f->proto->base) : NULL;
 	char expr[24];
+	if (f->proto && (!t || t->kind == TDESC_VOID))
+		return true;
+	f->c->has_result = true;
+	if (f->at_jump)
+		return true;
 	if (!f->proto) {
 		fputs("\ttrace((int64_t)arg1);\n", f->d);
 		return add(f, "ret", EXPORT_I64) != NULL;
 	}
-	if (!t || t->kind == TDESC_VOID)
-		return true;
 	place(f->proto->where, f->proto->slots[0], f->proto->slots[0], true, expr);
 	return !*expr || put(f, "ret", t, expr);
 }
@@ -269,10 +273,12 @@ static const struct tdesc *proto_of(struct cli *cli, const struct record_probe *
 	return first;
 }
 
-int cli_record_fields(struct cli *cli, const struct record_probe *r, const char *name, struct record_clause *c, FILE *d)
+int cli_record_fields(struct cli *cli, const struct record_probe *r, const char *name, bool at_jump, struct record_clause *c,
+		      FILE *d)
 {
 	bool of_pid = is_pid(r->prov), ok = true;
-	struct fields f = { .c = c, .d = d, .is_return = (of_pid || cli_record_is_kernel(r)) && !strcmp(name, "return") };
+	struct fields f = { .c = c, .d = d, .is_return = (of_pid || cli_record_is_kernel(r)) && !strcmp(name, "return"),
+			    .at_jump = at_jump };
 	if (of_pid || strstr(r->prov, "$target"))
 		f.proto = proto_of(cli, r, of_pid && !f.is_return ? "entry" : name);
 	if (r->field_cnt && !(r->both && f.is_return)) {

@@ -20,6 +20,7 @@ struct record_clause {
 		bool is_text;     /* a statement trace(...); false: ustack() */
 	} *fields;
 	uint32_t cnt, cap;
+	bool has_result;         /* what the function returns is one of them, or would be if it could be known */
 	bool of_kernel;           /* its first statements tell who it was: RECORD_WHO of them */
 };
 #define RECORD_WHO 3
@@ -74,7 +75,9 @@ struct record_funcs {
 bool cli_record_expand(struct cli *, const struct record_probe *r, struct record_funcs *ret);
 void cli_record_funcs_free(struct record_funcs *);
 /* record_fields.c: the statements of one clause */
-int cli_record_fields(struct cli *, const struct record_probe *, const char *name, struct record_clause *, FILE *d);
+/* @at_jump: for a return that is a tail call, where there is no value yet. */
+int cli_record_fields(struct cli *, const struct record_probe *, const char *name, bool at_jump, struct record_clause *,
+		      FILE *d);
 
 /* replay.c */
 int cli_replay_main(int argc, char **argv);

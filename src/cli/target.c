@@ -34,6 +34,22 @@ static int start_command(struct cli *cli, const char *command)
 	return CLI_OK;
 }
 
+static bool is_ended(const struct obj_proc_info *info)
+{
+	return info->state == 'X' || (info->state == 'Z' && info->threads <= 1);
+}
+
+bool cli_targets_ended(const struct cli *cli)
+{
+	struct obj_proc_info info;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		int rc = obj_proc_info(cli->targets[i].pid, &info, NULL);
+		if (cli->targets[i].spawned || (rc && rc != -ESRCH) || (!rc && !is_ended(&info)))
+			return false;
+	}
+	return cli->target_cnt > 0 && !cli->exe;
+}
+
 static int look_at_pid(struct cli *cli, pid_t pid)
 {
 	struct cli_target *t = &cli->targets[cli->target_cnt];
@@ -68,7 +84,7 @@ int cli_targets_open(struct cli *cli)
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		cli->targets[i].awaited = true;
 	cli->live_cnt = cli->target_cnt;
-	return rc;
+	return rc ? rc : cli_exe_open(cli);
 }
 
 static bool is_target(const struct cli *cli, pid_t pid)
@@ -173,6 +189,11 @@ bool cli_targets_changed(const struct cli *cli)
 	return changed;
 }
 
+static bool is_loading(struct cli *cli, const struct cli_target *t)
+{
+	return cli->session && session_is_loading(cli->session, t->proc);
+}
+
 bool cli_from_entry(const struct cli *cli)
 {
 	enum { UNSET, EXEC };
@@ -190,11 +211,18 @@ int cli_targets_attach(struct cli *cli)
 		bool known = exe_of(t, &st);
 		t->exe_dev = known ? st.st_dev : 0;
 		t->exe_ino = known ? st.st_ino : 0;
-		if (attach_one(cli, t, &e) < 0) {
+		int rc = attach_one(cli, t, &e);
+		if (rc == -ESRCH && t->of_exe) {
+			t->gone = true;
+			continue;
+		}
+		if (rc == -ESRCH && cli_targets_ended(cli))
+			return CLI_ERROR;
+		if (rc < 0) {
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			return CLI_ERROR;
 		}
-		t->starting = t->spawned && t->obj && has_loader(t->obj) && !cli->watches && !cli_from_entry(cli);
+		t->starting = t->obj && !cli->watches && (t->spawned ? has_loader(t->obj) && !cli_from_entry(cli) : is_loading(cli, t));
 	}
 	return CLI_OK;
 }
@@ -251,6 +279,7 @@ void cli_targets_close(struct cli *cli)
 		else if (t->spawned && !t->gone)
 			kill(t->pid, SIGKILL);
 	}
+	cli_exe_close(cli);
 	free(cli->targets);
 	cli->targets = NULL;
 	cli->target_cnt = 0;

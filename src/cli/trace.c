@@ -77,7 +77,8 @@ static struct session_opts session_options(const struct cli *cli)
 		most = at_most(most, kernel_cpu_bytes());
 	return (struct session_opts){
 		.ring_bytes = at_most(is_counted(cli) && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli_commands_traced(cli), .alloca_bytes = o->scratchsize,
+		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),
+		.forks_only = cli->exe && !o->followfork, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches, .unwinds = cli->target_cnt > 0,
@@ -87,7 +88,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = (!cli->target_cnt && !cli_commands_traced(cli)) || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
+		.thread_cnt = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
 			(uint32_t)o->threads };
 }
 
@@ -123,8 +124,8 @@ static int make_consume(struct cli *cli)
 /* Matches; says what did and did not. */
 static int find_probes(struct cli *cli)
 {
-	bool starting = false;
-	if (cli_match_all(cli) || cli_should_restart(cli))
+	bool starting = cli_exe_pending(cli);
+	if (cli_match_all(cli) || cli_should_restart(cli) || cli_targets_ended(cli))
 		return CLI_ERROR;
 	if (!cli->args.opts.zdefs && cli_match_complain(cli, false))
 		return CLI_ERROR;
@@ -309,8 +310,15 @@ static void forget(struct cli *cli)
 
 static int trace(struct cli *cli)
 {
-	if (cli_kernel_look(cli) || make_session(cli) || cli_targets_attach(cli) || find_probes(cli))
+	if (cli_kernel_look(cli) || make_session(cli))
 		return CLI_ERROR;
+	if (cli_targets_attach(cli) || find_probes(cli)) {
+		if (cli->restart || !cli_targets_ended(cli))
+			return CLI_ERROR;
+		for (uint32_t i = 0; i < cli->target_cnt; i++)
+			cli_error("pid %d has ended", (int)cli->targets[i].pid);
+		return cli_ended_status(cli);
+	}
 	return cli->args.compile_only ? CLI_OK : run_armed(cli);
 }
 

@@ -258,8 +258,8 @@ static void hook_described(void *arg, const struct plan_probe_desc *d)
 static bool hook_in_kernel(void *arg, const struct plan_probe_desc *d)
 {
 	struct probe_spec spec = { d->prov, d->mod, d->func, d->name };
-	(void)arg;
-	return d->id ? true : probe_may_be_kernel(&spec);
+	const struct cli *cli = arg;
+	return d->id || cli->args.opts.backend >= CLI_BACKEND_AUTO || probe_may_be_kernel(&spec);
 }
 
 struct d_types cli_types_hook(struct cli *cli)

@@ -142,6 +142,8 @@ static int each(struct cli *cli, const char *verb, int (*one)(struct cli *, pid_
 
 int cli_verb_verify(struct cli *cli)
 {
+	if (cli->args.src_cnt && cli->args.command_cnt)
+		return cli_verb_compare(cli);
 	return each(cli, "verify", verify_one);
 }
 

@@ -21,6 +21,7 @@ static const char *const fault_text[WIRE_FAULT_CNT] = {
 	"unknown fault", "invalid address", "invalid alignment", "illegal operation", "divide-by-zero",
 	"out of scratch space", "invalid kernel access", "invalid user access", "tuple stack overflow",
 	"bad stack", "invalid size", "index out of bounds", "library-level fault",
+	"no return value at a tail call",
 };
 
 const char *consume_fault_text(uint32_t fault) { return fault_text[fault < WIRE_FAULT_CNT ? fault : 0]; }

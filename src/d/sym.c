@@ -39,6 +39,7 @@ static const struct {
 	{ "gid", "gid_t", D_B_ENV + WIRE_ENV_GID }, { "cpu", "processorid_t", D_B_ENV + WIRE_ENV_CPU },
 	{ "execname", "string", D_B_ENV + WIRE_ENV_EXECNAME },
 	{ "__in_kernel", "int", D_B_ENV + WIRE_ENV_IN_KERNEL },
+	{ "__at_jump", "int", D_B_ENV + WIRE_ENV_AT_JUMP },
 	{ "__psargs", "string", D_B_ENV + WIRE_ENV_PSARGS }, /* for curpsinfo->pr_psargs */
 	{ "probeprov", "string", D_B_ENV + WIRE_ENV_PROBEPROV }, { "probemod", "string", D_B_ENV + WIRE_ENV_PROBEMOD },
 	{ "probefunc", "string", D_B_ENV + WIRE_ENV_PROBEFUNC }, { "probename", "string", D_B_ENV + WIRE_ENV_PROBENAME },
@@ -70,7 +71,7 @@ static const struct {
 	{ "DTRACEFLT_KPRIV", WIRE_FAULT_KPRIV }, { "DTRACEFLT_UPRIV", WIRE_FAULT_UPRIV },
 	{ "DTRACEFLT_TUPOFLOW", WIRE_FAULT_TUPOFLOW }, { "DTRACEFLT_BADSTACK", WIRE_FAULT_BADSTACK },
 	{ "DTRACEFLT_BADSIZE", WIRE_FAULT_BADSIZE }, { "DTRACEFLT_BADINDEX", WIRE_FAULT_BADINDEX },
-	{ "DTRACEFLT_LIBRARY", WIRE_FAULT_LIBRARY },
+	{ "DTRACEFLT_LIBRARY", WIRE_FAULT_LIBRARY }, { "DTRACEFLT_NORETVAL", WIRE_FAULT_NORETVAL },
 };
 
 static struct d_var *add_builtin(struct d_compiler *c, const char *name, const char *type, uint32_t what)

@@ -56,6 +56,10 @@ static uint64_t arg_value(struct rt_ctx *ctx, unsigned n)
 	case WIRE_SITE_RETURN:
 		if (n == 0)
 			return ctx->site->addr - ctx->site->func_addr;
+		if (n == 1 && ctx->site->leaves_by_jump) {
+			ctx->fault = WIRE_FAULT_NORETVAL;
+			ctx->fault_value = 0;
+		}
 		return n == 1 ? ctx->regs[WIRE_RAX] : 0;
 	case WIRE_SITE_USDT:
 		return rt_site_arg(ctx, n);

@@ -15,7 +15,7 @@
 
 static const char *const env_names[WIRE_ENV_CNT] = {
 	"timestamp", "walltimestamp", "pid", "tid", "ppid", "uid", "gid", "cpu", "execname",
-	"probeprov", "probemod", "probefunc", "probename", "probeid", "clause", "ret_offset", "psargs", "in_kernel",
+	"probeprov", "probemod", "probefunc", "probename", "probeid", "clause", "ret_offset", "psargs", "in_kernel", "at_jump",
 };
 static const char *const reg_names[WIRE_REG_CNT] = {
 	"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
@@ -23,7 +23,7 @@ static const char *const reg_names[WIRE_REG_CNT] = {
 };
 static const char *const fault_names[WIRE_FAULT_CNT] = {
 	"none", "badaddr", "badalign", "illop", "divzero", "noscratch", "kpriv", "upriv", "tupoflow", "badstack",
-	"badsize", "badindex", "library",
+	"badsize", "badindex", "library", "noretval",
 };
 
 static void print_name(FILE *f, const char *const *names, uint64_t cnt, int64_t i)

@@ -116,6 +116,7 @@ struct patch_anchor {
 	uint32_t site;   /* caller's: index of its wire_site */
 	uint64_t body;   /* caller's: address of the body; set before patch_emit */
 	bool save_flags, skip_redzone; /* out */
+	bool is_jump;    /* caller's: a RETURN that is a jump */
 };
 #define PATCH_NO_WINDOW UINT32_MAX
 

@@ -25,6 +25,7 @@ enum probe_kern_at {
 	PROBE_KERN_COUNTER, /* every period events of a counter */
 	/* a place in a file, of process nr: registers as they are there; its return: arg1 is the result */
 	PROBE_KERN_UPROBE, PROBE_KERN_URETPROBE,
+	PROBE_KERN_UPROBE_RET, /* at an instruction that returns: arg0 is @period, arg1 what it returns */
 };
 /* How a probe is made of what its place gives: whether it fires, and its arguments. */
 enum probe_kern_recipe {

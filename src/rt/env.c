@@ -44,11 +44,9 @@ uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 	case WIRE_ENV_WALLTIMESTAMP:
 		return ctx->shm->wall_base + scale(ctx->shm, ctx->tsc);
 	case WIRE_ENV_PID:
-		return proc->pid;
 	case WIRE_ENV_TID:
-		return ctx->thr->tid;
 	case WIRE_ENV_PPID:
-		return proc->ppid;
+		return rt_vfork_id(ctx, env);
 	case WIRE_ENV_UID:
 		return proc->uid;
 	case WIRE_ENV_GID:
@@ -73,6 +71,8 @@ uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 		return ctx->clause;
 	case WIRE_ENV_RET_OFFSET:
 		return site->addr - site->func_addr;
+	case WIRE_ENV_AT_JUMP:
+		return site->leaves_by_jump;
 	case WIRE_ENV_IN_KERNEL:
 	case WIRE_ENV_CNT:
 		break;
@@ -84,7 +84,7 @@ uint64_t rt_progenyof(struct rt_ctx *ctx, uint64_t pid, uint64_t b, uint64_t c, 
 {
 	UNUSED(b, c, d);
 	const struct wire_proc *proc = ctx->proc;
-	if (pid == proc->pid)
+	if (pid == rt_vfork_id(ctx, WIRE_ENV_PID) || pid == proc->pid)
 		return 1;
 	for (uint32_t i = 0; i < WIRE_ANCESTOR_MAX && proc->ancestors[i]; i++)
 		if (proc->ancestors[i] == pid)

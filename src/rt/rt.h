@@ -79,6 +79,7 @@ void rt_site_args(struct rt_ctx *, uint32_t mask);
 uint64_t rt_site_arg(struct rt_ctx *, uint64_t n);
 
 uint64_t rt_env(struct rt_ctx *, uint32_t env /* enum wire_env */);
+uint64_t rt_vfork_id(struct rt_ctx *, uint32_t env); /* pid, tid, ppid, also of a vfork() child */
 uint64_t rt_now_tsc(void);
 uint64_t rt_tsc_to_ns(const struct wire_shm *, uint64_t tsc);
 

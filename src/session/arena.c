@@ -213,7 +213,7 @@ static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind k
 	if (kind == WIRE_SITE_HOOK)
 		return jit_hook_body(&t->env, cnt ? (enum ir_helper)progs[0] : IR_HELPER_hook_dl, addr, at, room, reterr);
 	if (kind == WIRE_SITE_GUARD)
-		return jit_hook_body(&t->env, IR_HELPER_hook_guard, addr, at, room, reterr);
+		return jit_hook_body(&t->env, cnt ? (enum ir_helper)progs[0] : IR_HELPER_hook_guard, addr, at, room, reterr);
 	const struct ir_prog **list = calloc(cnt ? cnt : 1, sizeof(*list));
 	if (!list)
 		return err_setf(reterr, -ENOMEM, "out of memory");

@@ -99,7 +99,7 @@ static int add_exec_hook(struct target *t, struct err *reterr)
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	int r = add_hook(j, reterr);
-	if (!r && j->s->opts.follow)
+	if (!r && j->s->opts.follow && !j->s->opts.forks_only)
 		r = add_exec_hook(j->t, reterr);
 	j->first_placed = j->t->placed_cnt;
 	j->first_move = j->t->move_cnt;
@@ -124,12 +124,12 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 	if (!r && cnt)
 		memcpy(v, probes, cnt * sizeof(*v));
 	for (uint32_t i = first; i < t->guard_cnt && !r; i++)
-		v[all++] = (struct session_probe){ .probe = &t->guards[i], .proc = t->proc };
+		v[all++] = guard_request(t, i);
 	for (uint32_t i = 0; i < all && !r; i++)
 		if (v[i].proc == t->proc)
 			req[n++] = (struct request){ v[i].probe->func_addr, i };
 	struct job j = { .s = s, .t = t, .probes = v, .probe_cnt = all, .refused = refused, .refused_arg = arg };
-	if (!r && (n || !t->hook_addr || (s->opts.follow && !t->exec_addr))) {
+	if (!r && (n || !t->hook_addr || (s->opts.follow && !s->opts.forks_only && !t->exec_addr))) {
 		qsort(req, n, sizeof(*req), job_compare_requests);
 		r = arm_target(&j, req, n, reterr);
 		*ret_armed += j.armed;

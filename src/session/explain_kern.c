@@ -42,6 +42,7 @@ static void explain_place(const struct probe_kern_place *p, FILE *out)
 		break;
 	case PROBE_KERN_UPROBE:
 	case PROBE_KERN_URETPROBE:
+	case PROBE_KERN_UPROBE_RET:
 	case PROBE_KERN_NONE:
 		break;
 	}

@@ -4,6 +4,7 @@
  * be killed by the first that a probe makes (ADR 2).  Probes of ours stand where
  * a libc is asked for such a filter; the process counts as filtered from then on, before
  * the filter is there.  Who makes that system call by itself is noticed by looking.
+ * Others stand where a libc begins a child that looks like its parent (rt/vfork.c).
  */
 #include "session/arm_int.h"
 
@@ -11,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUARDS_MAX 32
+#define GUARDS_MAX 64
+#define VFORK "vfork"
 #define LOOK_NS 100000000ull
 #define LOOK_THREADS 64
 
@@ -38,30 +40,66 @@ static bool is_static(struct target *t)
 	return !loader;
 }
 
-static bool note_guard(struct target *t, struct obj_module *m, const char *name)
+static uint64_t bytes_at(struct target *t, uint64_t addr)
+{
+	const struct obj_sym *sym;
+	struct obj_module *mod;
+	return obj_symbolize(t->obj, addr, &sym, &mod) ? 0 : sym->addr + sym->bytes - addr;
+}
+
+static bool note_guard(struct target *t, struct obj_module *m, const char *name, const char *what)
 {
 	uint64_t addr, bytes;
-	if (obj_module_find(t->obj, m, name, &addr, &bytes) || !bytes || addr < m->text_start || addr >= m->text_end ||
+	if (obj_module_find(t->obj, m, name, &addr, &bytes))
+		return false;
+	if (!bytes) /* of an assembler that was not told */
+		bytes = bytes_at(t, addr);
+	if (!bytes || addr < m->text_start || addr >= m->text_end ||
 	    has_guard(t, addr))
 		return false;
 	if (!t->guards && !(t->guards = calloc(GUARDS_MAX, sizeof(*t->guards))))
 		return false;
 	if (t->guard_cnt == GUARDS_MAX)
 		return false;
-	t->guards[t->guard_cnt++] = (struct probe){ .prov = "dyntrace", .mod = "", .func = name, .name = "seccomp",
+	t->guards[t->guard_cnt++] = (struct probe){ .prov = "dyntrace", .mod = "", .func = name, .name = what,
 		.kind = WIRE_SITE_GUARD, .module = m, .func_addr = addr, .func_bytes = bytes };
 	return true;
 }
 
+/* Whether a program asks which process this is: then children that look like their parent matter. */
+static bool asks_who(const struct ir_image *im)
+{
+	for (uint32_t i = 0; i < im->prog_cnt; i++)
+		for (uint32_t k = 0; k < im->progs[i].insn_cnt; k++) {
+			const struct ir_insn *in = &im->progs[i].insns[k];
+			if (in->op == IR_OP_ENV && (in->imm == WIRE_ENV_PID || in->imm == WIRE_ENV_TID || in->imm == WIRE_ENV_PPID))
+				return true;
+			if (in->op == IR_OP_CALL && in->imm == IR_HELPER_progenyof)
+				return true;
+		}
+	return false;
+}
+
+struct session_probe guard_request(const struct target *t, uint32_t i)
+{
+	static const uint32_t vfork_helper[] = { IR_HELPER_hook_vfork };
+	bool is_vfork = !strcmp(t->guards[i].name, VFORK);
+	return (struct session_probe){ .probe = &t->guards[i], .proc = t->proc, .progs = is_vfork ? vfork_helper : NULL,
+				       .prog_cnt = is_vfork };
+}
+
 uint32_t guards_find(struct target *t)
 {
-	static const char *const names[] = { "prctl", "syscall" };
+	static const char *const names[] = { "prctl", "syscall" }, *const vforks[] = { "vfork", "posix_spawn", "posix_spawnp", "clone" };
+	bool who = asks_who(t->s->image);
 	uint32_t first = t->guard_cnt;
 	bool own = is_static(t);
 	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
 		struct obj_module *m = obj_module_at(t->obj, i);
 		for (uint32_t k = 0; k < ARRAY_CNT(names) && m->end && !m->is_vdso && may_hold_libc(m, own); k++)
-			note_guard(t, m, names[k]);
+			note_guard(t, m, names[k], "seccomp");
+		for (uint32_t k = 0; k < ARRAY_CNT(vforks) && who && m->end && !m->is_vdso && may_hold_libc(m, own); k++)
+			note_guard(t, m, vforks[k], VFORK);
 	}
 	return first;
 }

@@ -77,7 +77,7 @@ static int prog_of(struct skern *k, uint32_t clause, const struct recipe_in *in,
 	const struct ir_image *image = k->s->image;
 	for (struct made *m = k->made; m; m = m->next) {
 		*ret = &m->prog;
-		if (m->clause == clause && m->in.recipe == in->recipe && m->in.is_exit == in->is_exit && m->in.cpu == in->cpu && m->in.pid == in->pid)
+		if (m->clause == clause && m->in.recipe == in->recipe && m->in.is_exit == in->is_exit && m->in.cpu == in->cpu)
 			return 0;
 	}
 	struct made *m = calloc(1, sizeof(*m));
@@ -100,9 +100,7 @@ static int instance_progs(struct skern *k, struct instance *in, struct err *rete
 {
 	/* The clock of one CPU fires nowhere else. */
 	bool anywhere = in->place.at == PROBE_KERN_CLOCK || in->place.at == PROBE_KERN_COUNTER;
-	bool is_user = in->place.at == PROBE_KERN_UPROBE || in->place.at == PROBE_KERN_URETPROBE;
-	const struct recipe_in how = { in->place.recipe, in->place.at == PROBE_KERN_EXIT, anywhere || !k->s->opts.one_cpu ? UINT32_MAX : k->s->opts.cpu,
-		is_user ? in->place.nr : 0 };
+	const struct recipe_in how = { in->place.recipe, in->place.at == PROBE_KERN_EXIT, anywhere || !k->s->opts.one_cpu ? UINT32_MAX : k->s->opts.cpu };
 	int r = 0;
 	in->progs = calloc(in->sp->prog_cnt + 1ul, sizeof(*in->progs));
 	if (!in->progs)
@@ -184,6 +182,9 @@ static void group_args(struct ebpf_group *g, const struct probe_kern_place *p)
 	case PROBE_KERN_UPROBE:
 		args_user(g->args);
 		break;
+	case PROBE_KERN_UPROBE_RET:
+		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = p->period };
+		/* fall through */
 	case PROBE_KERN_URETPROBE:
 		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
 		break;
@@ -229,7 +230,7 @@ static uint32_t make_groups(const struct bundle *b, struct ebpf_group *groups, s
 
 static enum ebpf_kind kind_of(enum probe_kern_at at)
 {
-	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE)
+	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE || at == PROBE_KERN_UPROBE_RET)
 		return EBPF_UPROBE;
 	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :
 		EBPF_RAW_TP;
@@ -325,7 +326,7 @@ static int read_number(const char *path, const char *fmt)
 	return v;
 }
 
-/* One that all processes pass: the program looks at their number. */
+/* Of one process's memory: its threads, and children that vfork() gave the same memory. */
 static int attach_uprobe(struct skern *k, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
 {
 	int type = read_number("/sys/bus/event_source/devices/uprobe/type", "%d");
@@ -333,10 +334,17 @@ static int attach_uprobe(struct skern *k, int prog_fd, const struct probe_kern_p
 	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name,
 					.config2 = p->counter };
 	if (type < 0 || bit < 0)
-		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which clauses of processes that share "
-				"self-> variables with clauses of the kernel need");
+		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which these probes would be");
 	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
-	return attach_event(k, prog_fd, &attr, 0, reterr);
+	int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)p->nr, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return err_setf(reterr, -errno, "cannot place a uprobe in process %u: %s", p->nr, strerror(errno));
+	int r = ebpf_attach_perf(prog_fd, fd, reterr);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return keep_fd(k, fd, reterr);
 }
 
 static int attach(struct skern *k, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
@@ -345,6 +353,7 @@ static int attach(struct skern *k, int prog_fd, const struct probe_kern_place *p
 	switch (p->at) {
 	case PROBE_KERN_UPROBE:
 	case PROBE_KERN_URETPROBE:
+	case PROBE_KERN_UPROBE_RET:
 		return attach_uprobe(k, prog_fd, p, reterr);
 	case PROBE_KERN_EVENT:
 		return attach_tracepoint(k, prog_fd, p, reterr);
@@ -531,6 +540,17 @@ int skern_arm_target(struct session *s, struct target *t, const struct session_p
 	*ret_cnt += r ? 0 : all.cnt;
 	for (uint32_t i = 0; i < all.cnt; i++)
 		free((char *)all.v[i].place.name);
+	instances_free(&all);
+	return r;
+}
+
+int skern_arm_place(struct session *s, const struct session_probe *sp, const struct probe_kern_place *place, uint64_t addr,
+		    struct err *reterr)
+{
+	struct instances all = { 0 };
+	uint32_t site = session_site_add(s, sp->probe, addr, (enum wire_site_kind)sp->probe->kind);
+	int r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") : instance_add(s->kern, &all, sp, *place, site, reterr);
+	r = r ? r : serve_all(s->kern, &all, reterr);
 	instances_free(&all);
 	return r;
 }

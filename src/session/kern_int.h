@@ -10,7 +10,6 @@ struct recipe_in {
 	enum probe_kern_recipe recipe;
 	bool is_exit; /* a system call ends there: arg0 is its result */
 	uint32_t cpu; /* it fires only there; UINT32_MAX: anywhere */
-	uint32_t pid; /* and only in that process; 0: in any */
 };
 /* Free *ret with ir_prog_deinit(). It has been verified. */
 int recipe_make(const struct ir_image *, const struct ir_prog *src, const struct recipe_in *, struct ir_prog *ret,
@@ -39,6 +38,8 @@ int uprobe_place(const struct target *, const struct session_probe *, struct pro
 /* Probes of target @t, through the kernel. */
 int skern_arm_target(struct session *, struct target *, const struct session_probe *, uint32_t cnt, uint32_t *ret_cnt,
 		     struct err *reterr);
+int skern_arm_place(struct session *, const struct session_probe *, const struct probe_kern_place *, uint64_t addr,
+		    struct err *reterr);
 /* explain_kern.c */
 void explain_kernel(const struct probe *, FILE *out);
 

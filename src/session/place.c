@@ -83,6 +83,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	if (site == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "more than %u places: ask for fewer functions", j->s->shm->site_cap);
 	session_site(j->s, site)->sp_adj = a->sp_adj;
+	session_site(j->s, site)->leaves_by_jump = a->is_jump;
 	a->site = site;
 	j->armed += a->kind != WIRE_SITE_GUARD;
 	int r = a->kind == WIRE_SITE_USDT ? usdt_site(j->t, sp->probe, session_site(j->s, site), reterr) : 0;
@@ -92,7 +93,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 		return make_hook(j, pf, a, sp, reterr);
 	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
 	bool own_stack = obj_module_is_go(j->t->obj, pf->mod);
-	return arena_body(j->t, pf->arena, a->kind, own_stack, sp->progs, sp->prog_cnt, &a->body, reterr);
+	return arena_body(j->t, pf->arena, a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind, own_stack, sp->progs, sp->prog_cnt, &a->body, reterr);
 }
 
 static int remember(struct job *j, const struct plan_func *pf, const struct patch_window *w, const struct patch_move *moves,

@@ -16,7 +16,7 @@ void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 		j->refused(j->refused_arg, &r);
 }
 
-static int add_anchor(struct plan_func *pf, uint32_t *cap, uint32_t offset, uint8_t kind, uint32_t probe)
+static int add_anchor(struct plan_func *pf, uint32_t *cap, struct patch_anchor what, uint32_t probe)
 {
 	if (pf->anchor_cnt == *cap) {
 		*cap = *cap ? *cap * 2 : 4;
@@ -29,13 +29,19 @@ static int add_anchor(struct plan_func *pf, uint32_t *cap, uint32_t offset, uint
 	}
 	/* Sorted by offset; those at one offset in the order of the probes. */
 	uint32_t i = pf->anchor_cnt++;
-	for (; i && pf->anchors[i - 1].offset > offset; i--) {
+	for (; i && pf->anchors[i - 1].offset > what.offset; i--) {
 		pf->anchors[i] = pf->anchors[i - 1];
 		pf->probe_of[i] = pf->probe_of[i - 1];
 	}
-	pf->anchors[i] = (struct patch_anchor){ .offset = offset, .kind = kind };
+	pf->anchors[i] = what;
 	pf->probe_of[i] = probe;
 	return 0;
+}
+
+static bool is_jump(const struct func *fn, uint32_t offset)
+{
+	struct isa_insn in;
+	return isa_decode(fn->code + offset, fn->pf.bytes - offset, fn->pf.addr + offset, &in) >= 0 && in.flow != ISA_RET;
 }
 
 /* *ret_cnt: grows by how many there are. */
@@ -52,7 +58,8 @@ static int add_returns(struct plan_func *pf, uint32_t *cap, const struct func *f
 	}
 	int r = n < 0 ? n : 0;
 	for (int i = 0; i < n && !r; i++)
-		r = add_anchor(pf, cap, offs[i], WIRE_SITE_RETURN, probe);
+		r = add_anchor(pf, cap, (struct patch_anchor){ .offset = offs[i], .kind = WIRE_SITE_RETURN,
+							       .is_jump = is_jump(fn, offs[i]) }, probe);
 	if (n > 0)
 		*ret_cnt += (uint32_t)n;
 	if (offs != small)
@@ -72,7 +79,7 @@ static int add_usdt(struct job *j, struct plan_func *pf, uint32_t *cap, uint32_t
 		usdt_offsets(j->t, p, offs, (uint32_t)n);
 	}
 	for (int i = 0; i < n && !r; i++)
-		r = add_anchor(pf, cap, offs[i], WIRE_SITE_USDT, probe);
+		r = add_anchor(pf, cap, (struct patch_anchor){ .offset = offs[i], .kind = WIRE_SITE_USDT }, probe);
 	if (offs != small)
 		free(offs);
 	return r;
@@ -154,7 +161,8 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 		} else if (p->kind == WIRE_SITE_USDT) {
 			r = add_usdt(j, pf, &cap, probes[i]);
 		} else {
-			r = add_anchor(pf, &cap, p->kind == WIRE_SITE_ENTRY ? patch_entry_offset(&fn->pf) : p->offset, p->kind, probes[i]);
+			uint32_t offset = p->kind == WIRE_SITE_ENTRY ? patch_entry_offset(&fn->pf) : (uint32_t)p->offset;
+			r = add_anchor(pf, &cap, (struct patch_anchor){ .offset = offset, .kind = (uint8_t)p->kind }, probes[i]);
 		}
 	}
 	if (!r)

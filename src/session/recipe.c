@@ -492,8 +492,6 @@ int recipe_make(const struct ir_image *image, const struct ir_prog *src, const s
 		m.val[i] = RAW;
 	if (in->cpu != UINT32_MAX)
 		only_if(&m, op2(&m, IR_OP_SEQ, env(&m, WIRE_ENV_CPU), konst(&m, in->cpu)));
-	if (in->pid)
-		only_if(&m, op2(&m, IR_OP_SEQ, env(&m, WIRE_ENV_PID), konst(&m, in->pid)));
 	uint32_t errno_reg = in->is_exit && uses_errno(src) ? make_errno(&m) : RAW;
 	apply(&m, in->recipe);
 	if (m.failed)

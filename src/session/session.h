@@ -35,7 +35,8 @@ struct session_opts {
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;
 	void *verifier_log;     /* FILE; NULL: none */
-	bool follow;            /* forked children are traced too */
+	bool follow;            /* forked children are traced too, and what they run */
+	bool forks_only;        /* with follow: not what they run */
 	bool grows;             /* the shared memory has room for larger images: session_grow() */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
@@ -53,6 +54,9 @@ struct wire_shm *session_shm(struct session *); /* this process's mapping */
 /* Targets. @ret_proc: index of the wire_proc (1..). Attaches, maps the agent; nothing is armed
  * yet. The process runs on; a spawned one stays stopped until session_go(). */
 int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
+/* The same for one that runs, which then waits for session_go().  -EALREADY: it is a child of one that is traced, and has
+ * its probes. */
+int session_attach_held(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
 int session_spawn(struct session *, char *const argv[], uint32_t *ret_proc, struct err *reterr);
 /* The same in two steps: the compiler needs a pid ($target), and the session
  * needs what the compiler makes.  start: the program is stopped before its
@@ -63,6 +67,8 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 pid_t session_child_pid(const struct session_child *);
 int session_adopt(struct session *, struct session_child *, uint32_t *ret_proc, struct err *reterr);
 void session_child_kill(struct session_child *);
+/* Whether it was attached while its loader worked, and still does: SESSION_MODULES will tell that it is done. */
+bool session_is_loading(struct session *, uint32_t proc);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
@@ -108,6 +114,9 @@ int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32
  * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
  * there.  -EBUSY: there was no such thread for some seconds. */
 int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
+/* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
+ * it runs shares all but self-> variables with what runs in the process. */
+int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 
@@ -140,6 +149,13 @@ void session_reap_threads(struct session *, session_drained_fn *drained, void *a
 int session_explain(struct session *, uint32_t proc, const struct probe *, FILE *out, struct err *reterr);
 
 /* ---- without a session ---- */
+
+/* Who runs a new program, as the kernel tells root.  next: a process that has since then, 0: none any more; *ret_lost:
+ * some were missed.  NULL: it does not tell. */
+struct session_execs;
+struct session_execs *session_execs_open(struct err *reterr);
+pid_t session_execs_next(struct session_execs *, bool *ret_lost);
+void session_execs_close(struct session_execs *);
 
 enum session_whose {
 	SESSION_WHOSE_DYNTRACE, /* jumps to generated code; whose is in the verdict */

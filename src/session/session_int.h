@@ -78,6 +78,7 @@ struct target {
 	uint64_t guard_looked_ns;
 	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
 	bool loaded;            /* its libraries have come */
+	bool loading;           /* it was attached while its loader worked, which has not ended yet */
 	struct rseqs *rseqs;    /* by module, see rseq.c */
 	uint32_t rseq_cnt;
 	struct branches *branches; /* by module, see branches.c */
@@ -191,6 +192,7 @@ struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
 bool target_same_program(const struct target *);
+bool target_is_loading(struct target *); /* wait.c: whether its loader is at work */
 int target_read(void *target, uint64_t addr, void *buf, size_t bytes);
 /* Reads up to the next hole; returns the number of bytes. */
 size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes);
@@ -240,6 +242,7 @@ void rseq_free(struct target *);
 
 /* guard.c: adds those to t->guards that have none yet; the index of the first of them. */
 uint32_t guards_find(struct target *);
+struct session_probe guard_request(const struct target *, uint32_t i);
 void guard_look(struct target *); /* whether it is under seccomp by now */
 void guard_look_at_times(struct target *);
 
@@ -251,7 +254,7 @@ void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t 
 
 /* owner.c */
 bool owner_is_memfd(const char *path, const char *name);
-/* -EBUSY: a controller that lives traces this process. */
+/* -EBUSY: a controller that lives traces this process; -EALREADY: we do. */
 int owner_check(struct target *, struct err *reterr);
 /* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be asked. */
 pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);

@@ -207,7 +207,7 @@ static uint32_t take_index(struct session *s)
 }
 
 /* Takes over @inj, also on failure. */
-static int target_create(struct session *s, struct inject *inj, bool is_child, uint32_t *ret_proc, struct err *reterr)
+static int target_create(struct session *s, struct inject *inj, bool is_child, bool held, uint32_t *ret_proc, struct err *reterr)
 {
 	struct target *t = calloc(1, sizeof(*t));
 	uint32_t idx = t ? take_index(s) : 0;
@@ -244,14 +244,15 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, u
 	s->target_cnt = idx >= s->target_cnt ? idx + 1 : s->target_cnt;
 	STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_LIVE);
 	*ret_proc = t->proc;
-	if (!is_child)
+	t->loading = !is_child && target_is_loading(t);
+	if (!held)
 		target_go(t);
 	return 0;
 }
 
 int target_adopt(struct session *s, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
-	return target_create(s, inj, true, ret_proc, reterr);
+	return target_create(s, inj, true, true, ret_proc, reterr);
 }
 
 int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
@@ -260,7 +261,15 @@ int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err 
 	if (s->opts.watch)
 		return watch_create(s, pid, NULL, ret_proc, reterr);
 	int r = inject_attach(pid, &inj, reterr);
-	return r ? r : target_create(s, inj, false, ret_proc, reterr);
+	r = r ? r : target_create(s, inj, false, false, ret_proc, reterr);
+	return r == -EALREADY ? -EBUSY : r;
+}
+
+int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_attach(pid, &inj, reterr);
+	return r ? r : target_create(s, inj, false, true, ret_proc, reterr);
 }
 
 int session_child_start(char *const argv[], struct session_child **ret, struct err *reterr)
@@ -316,7 +325,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	if (r)
 		inject_detach(inj);
 	else
-		r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, ret_proc, reterr);
+		r = s->opts.watch ? watch_create(s, pid, inj, ret_proc, reterr) : target_create(s, inj, true, true, ret_proc, reterr);
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
@@ -352,6 +361,8 @@ int session_go(struct session *s, struct err *reterr)
 		/* Where nothing was armed yet, what is asked for may come with its libraries. */
 		if (!r && !t->gone && !t->is_watched)
 			r = arm_hook(t, reterr);
+		if (r == -ESRCH)
+			r = 0; /* it ended meanwhile: session_wait() tells */
 		if (t->inj)
 			target_go(t);
 	}

@@ -2,9 +2,12 @@
 /*
  * Probes of processes as the kernel's uprobes: a trap for each hit, so only
  * for scripts whose clauses there share self-> variables with clauses that the
- * kernel runs: one program in one place sees both.
+ * kernel runs (one program in one place sees both), and where it is asked for:
+ * for all of a script, or for the places that the in-process way refuses.
  */
 #include "session/kern_int.h"
+
+#include "isa/isa.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,8 +48,7 @@ int uprobe_place(const struct target *t, const struct session_probe *sp, struct 
 	const struct obj_map *m = map_at(t, addr);
 	char *path;
 	if (p->kind == WIRE_SITE_USDT)
-		return err_setf(reterr, -ENOTSUP, "%s:%s:%s:%s shares self-> variables with probes of the kernel: that works with pid "
-				"probes only, so far", p->prov, p->mod, p->func, p->name);
+		return err_setf(reterr, -ENOTSUP, "%s:%s:%s:%s would be a uprobe of the kernel: that works with pid probes only", p->prov, p->mod, p->func, p->name);
 	if (!m)
 		return err_setf(reterr, -ENOENT, "%s:%s:%s:%s is in no file that the kernel could watch", p->prov, p->mod, p->func,
 				p->name);
@@ -56,4 +58,34 @@ int uprobe_place(const struct target *t, const struct session_probe *sp, struct 
 	*ret = (struct probe_kern_place){ .at = p->kind == WIRE_SITE_RETURN ? PROBE_KERN_URETPROBE : PROBE_KERN_UPROBE, .name = path,
 					  .counter = addr - m->start + m->off, .nr = (uint32_t)t->pid };
 	return 0;
+}
+
+/* Whether a return at @addr is none of a value: a jump to another function. */
+static bool is_tail_call(struct target *t, uint64_t addr)
+{
+	uint8_t code[16];
+	struct isa_insn in;
+	size_t n = target_read_some(t, addr, code, sizeof(code));
+	return isa_decode(code, n, addr, &in) || in.flow != ISA_RET;
+}
+
+int session_arm_uprobe(struct session *s, const struct session_probe *sp, uint64_t addr, struct err *reterr)
+{
+	const struct probe *p = sp->probe;
+	struct target *t = target_at(s, sp->proc);
+	const struct obj_map *m = t ? map_at(t, addr) : NULL;
+	char *path;
+	if (!s->kern)
+		return err_setf(reterr, -ENOTSUP, "a uprobe of the kernel could be there (as root, -x backend=auto)");
+	if (!m || p->kind == WIRE_SITE_USDT)
+		return err_setf(reterr, -ENOTSUP, "the kernel cannot watch it either: %s", m ? "it is a USDT probe" : "it is in no file");
+	if (p->kind == WIRE_SITE_RETURN && is_tail_call(t, addr))
+		return err_setf(reterr, -ENOTSUP, "the kernel's uprobes know no tail calls");
+	if (asprintf(&path, "/proc/%d/root%s", (int)t->pid, m->path) < 0)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	const struct probe_kern_place place = { .at = p->kind == WIRE_SITE_RETURN ? PROBE_KERN_UPROBE_RET : PROBE_KERN_UPROBE,
+		.name = path, .counter = addr - m->start + m->off, .nr = (uint32_t)t->pid, .period = addr - p->func_addr };
+	int r = skern_arm_place(s, sp, &place, addr, reterr);
+	free(path);
+	return r;
 }

@@ -29,17 +29,37 @@ static bool has_ended(struct target *t, int *ret_status)
 	return true;
 }
 
-/* The loader tells before and after a change (r_debug.r_state, link.h): before it there is nothing to see. */
-static bool loader_is_busy(struct target *t)
+/* What the loader tells debuggers (link.h); false: there is none, or it does not. */
+static bool read_r_debug(struct target *t, struct r_debug *ret)
 {
 	uint64_t addr, bytes;
-	int32_t state = RT_CONSISTENT;
+	bool found = false;
 	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
 		struct obj_module *m = obj_module_at(t->obj, i);
-		if (m->is_loader && !obj_module_find(t->obj, m, "_r_debug", &addr, &bytes))
-			target_read(t, addr + offsetof(struct r_debug, r_state), &state, sizeof(state));
+		if (m->is_loader && !m->is_exe && !obj_module_find(t->obj, m, "_r_debug", &addr, &bytes))
+			found |= !target_read(t, addr, ret, sizeof(*ret));
 	}
-	return state != RT_CONSISTENT;
+	return found;
+}
+
+/* It tells before and after a change: before it there is nothing to see. */
+static bool loader_is_busy(struct target *t)
+{
+	struct r_debug d;
+	return read_r_debug(t, &d) && d.r_state != RT_CONSISTENT;
+}
+
+/* Until it begins with the program's libraries there is nothing in it at all. */
+bool target_is_loading(struct target *t)
+{
+	struct r_debug d;
+	return read_r_debug(t, &d) && (!d.r_map || d.r_state != RT_CONSISTENT);
+}
+
+bool session_is_loading(struct session *s, uint32_t proc)
+{
+	struct target *t = target_at(s, proc);
+	return t && t->loading;
 }
 
 static void let_loader_go(struct target *t)
@@ -60,12 +80,21 @@ static void drop_early_hook(struct target *t)
 	t->loaded = true;
 }
 
+/* We came while its loader worked, and the hook may have come too late for its notice. */
+static bool loaded_meanwhile(struct target *t)
+{
+	if (!t->loading || target_is_loading(t))
+		return false;
+	t->loading = false;
+	return !obj_proc_refresh(t->obj, NULL);
+}
+
 static bool modules_came(struct target *t)
 {
 	struct wire_proc *proc = target_proc(t);
 	uint32_t seq = LOAD_ACQUIRE(&proc->dl_seq);
 	if (seq == proc->dl_ack)
-		return false;
+		return loaded_meanwhile(t);
 	if (t->is_fork) {
 		let_loader_go(t);
 		return false;
@@ -73,6 +102,7 @@ static bool modules_came(struct target *t)
 	bool busy = loader_is_busy(t);
 	/* The first notice of a start is that libraries will be mapped; the second, that they are. */
 	bool early = busy && !t->loaded && t->early_addr && seq > 1;
+	t->loading &= busy;
 	if (!busy && !t->loaded && t->early_addr)
 		drop_early_hook(t);
 	if ((!busy || early) && !obj_proc_refresh(t->obj, NULL))

@@ -95,6 +95,7 @@ enum wire_site_kind {
 	WIRE_SITE_HOOK,   /* ours: loader events and the like */
 	WIRE_SITE_KERNEL, /* in the kernel: its arguments are what the place there gives */
 	WIRE_SITE_GUARD,  /* ours: entry of a function that may forbid the process system calls */
+	WIRE_SITE_TAIL,   /* of bodies only: a RETURN that leaves_by_jump */
 };
 
 /* What IR_OP_ENV reads.  String-like ones give an sref of an interned string. */
@@ -109,6 +110,7 @@ enum wire_env {
 	WIRE_ENV_RET_OFFSET,    /* at a return: offset of the anchor in the function */
 	WIRE_ENV_PSARGS,        /* sref: command and arguments, as far as 80 characters go */
 	WIRE_ENV_IN_KERNEL,     /* 1 where the kernel runs the program, else 0 */
+	WIRE_ENV_AT_JUMP,       /* 1 at a return that is a jump to another function, else 0 */
 	WIRE_ENV_CNT
 };
 
@@ -124,7 +126,8 @@ struct wire_site {
 	uint32_t args;      /* USDT: struct wire_uargs, among the interned strings; WIRE_NONE: none */
 	uint64_t sema;      /* USDT: of the counter in the target that was raised for it; 0: none.  Of a probe that calls
 	                     * a library's function: of a text in the target */
-	uint32_t pad[2];
+	uint32_t leaves_by_jump; /* RETURN: a tail call, so there is no return value yet */
+	uint32_t pad;
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 
@@ -295,6 +298,10 @@ struct wire_thread {
 	uint64_t agg_cnt;     /* entries of aggregations */
 	uint64_t agg_read;    /* the same when it was last time to read them (-x aggrate; consumer): they no longer
 	                       * count for agg_max */
+	/* While it may be in vfork(), where a child runs in its name (rt/vfork.c): */
+	uint64_t vfork_sp;    /* rsp where that was entered */
+	uint32_t vfork_pid;   /* the process's id as it sees it itself; 0: it is not */
+	uint32_t vfork_left;  /* how often it may still be seen in the parent */
 	/* Stacks for bodies that may take next to nothing of the application's, one in use for each that runs: in the
 	 * first own_used bytes. */
 	uint64_t own_used;
@@ -438,7 +445,7 @@ enum wire_fault {
 	WIRE_FAULT_NONE, WIRE_FAULT_BADADDR, WIRE_FAULT_BADALIGN, WIRE_FAULT_ILLOP,
 	WIRE_FAULT_DIVZERO, WIRE_FAULT_NOSCRATCH, WIRE_FAULT_KPRIV, WIRE_FAULT_UPRIV,
 	WIRE_FAULT_TUPOFLOW, WIRE_FAULT_BADSTACK, WIRE_FAULT_BADSIZE, WIRE_FAULT_BADINDEX,
-	WIRE_FAULT_LIBRARY, WIRE_FAULT_CNT
+	WIRE_FAULT_LIBRARY, WIRE_FAULT_NORETVAL, WIRE_FAULT_CNT
 };
 struct wire_rec_error {
 	uint32_t fault; /* enum wire_fault */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Processes that live in narrow places: sealed text, no descriptors, tiny and alternate stacks, seccomp, namespaces, chroot."""
+"""Processes that live in narrow places: sealed text, no descriptors, tiny and alternate stacks, seccomp, namespaces, chroot,
+huge pages; setuid programs."""
 import os
 import re
 import shutil
@@ -25,7 +26,14 @@ PROGRAM = r'''
 #include <sys/syscall.h>
 #include <unistd.h>
 static volatile int n;
+#define HUGE (2ul << 20)
+#ifdef LARGE
+__asm__(".text\n.fill 4194304, 1, 0x90\n");
+#endif
 __attribute__((noinline)) int work(int a) { __asm__ volatile(""); return a + 1; }
+#ifdef LARGE
+__asm__(".text\n.fill 4194304, 1, 0x90\n");
+#endif
 static void handler(int sig) { (void)sig; n += work(1); }
 static void *thread(void *arg)
 {
@@ -42,6 +50,21 @@ int main(int argc, char **argv)
 		return 9; /* mseal: Linux 6.10 */
 	for (int i = 3; !strcmp(mode, "closed") && i < 1024; i++)
 		close(i);
+	if (!strcmp(mode, "huge") || !strcmp(mode, "moved")) {
+		char *start = (char *)(((uintptr_t)work + HUGE / 2) & ~(HUGE - 1)) - HUGE;
+		char *copy;
+		if (!strcmp(mode, "huge") && madvise(start, 2 * HUGE, 25)) /* MADV_COLLAPSE: Linux 6.1 */
+			return 9;
+		copy = mmap(NULL, 4 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		copy = (char *)(((uintptr_t)copy + HUGE - 1) & ~(HUGE - 1));
+		madvise(copy, 2 * HUGE, MADV_HUGEPAGE);
+		if (!strcmp(mode, "moved")) { /* as servers do with their hot code */
+			memcpy(copy, start, 2 * HUGE);
+			if (mprotect(copy, 2 * HUGE, PROT_READ | PROT_EXEC) ||
+			    mremap(copy, 2 * HUGE, 2 * HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, start) == MAP_FAILED)
+				return 9;
+		}
+	}
 	if (!strcmp(mode, "limited"))
 		setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, 4096 });
 	if (!strcmp(mode, "tiny")) {
@@ -114,6 +137,39 @@ def run(mode, flags=()):
             proc.wait()
 
 
+def setuid(how):
+    """A program that gets another user's rights at its exec."""
+    if os.geteuid():
+        raise lib.Skip('needs root')
+    with tempfile.TemporaryDirectory() as work:
+        exe = build(work)
+        os.chmod(work, 0o755)
+        user, owner = (65534, 0) if how != 'of nobody' else (0, 65534)
+        os.chown(exe, owner, owner)
+        os.chmod(exe, 0o4755)
+        as_user = {'user': user, 'group': user, 'extra_groups': []}
+        if how == 'command':
+            r = lib.dyntrace('-q', '-n', SCRIPT, '-c', exe)
+            assert re.search(r'entry\s+\d', r.stdout), (r.stdout, r.stderr)
+            return
+        proc = subprocess.Popen([exe], stdin=subprocess.DEVNULL, **as_user)
+        try:
+            time.sleep(0.3)
+            with open(f'/proc/{proc.pid}/status', encoding='ascii') as f:
+                assert f'{user}\t{owner}\t{owner}' in f.read(), 'it has not got its rights: is the folder mounted nosuid?'
+            if how == 'not root':
+                tool = shutil.copy(lib.DYNTRACE, work)
+                shutil.copy(os.path.join(lib.BUILD, 'libdyntrace-agent.so'), work)
+                r = subprocess.run([tool, '-q', '-n', SCRIPT, '-p', str(proc.pid)], capture_output=True, text=True, check=False, **as_user)
+                assert r.returncode == 1 and 'privileged' in r.stderr, (r.returncode, r.stderr)
+                lib.assert_untouched(proc.pid)
+            else:
+                trace_twice(proc, proc.pid)
+        finally:
+            proc.kill()
+            proc.wait()
+
+
 def unshared(options, chroot):
     if os.geteuid():
         raise lib.Skip('needs root')
@@ -145,6 +201,13 @@ def main():
     tap.run('a handler on an alternate stack', run, 'alternate')
     tap.run('strict seccomp', run, 'strict')
     tap.run('strict seccomp, static', run, 'strict', ['-static'])
+    large = ['-DLARGE', '-fno-toplevel-reorder', '-no-pie', '-Wl,-z,max-page-size=2097152,-z,common-page-size=2097152']
+    tap.run('huge pages of its file', run, 'huge', large)
+    tap.run('text moved to huge pages', run, 'moved', large)
+    tap.run('setuid root, run by another', setuid, 'of root')
+    tap.run('setuid to another, run by root', setuid, 'of nobody')
+    tap.run('setuid, started by root', setuid, 'command')
+    tap.run('setuid, and not root', setuid, 'not root')
     tap.run('chroot in mount, pid, net, uts and ipc namespaces', unshared, ['-m', '-p', '-n', '-u', '-i'], True)
     tap.run('a user namespace', unshared, ['-U', '-r', '-m', '-p'], False)
     tap.done()

@@ -61,6 +61,8 @@ static uint32_t helper_regs(enum ir_helper h)
 		return REGS_STACK;
 	case IR_HELPER_hook_guard:
 		return 1u << WIRE_RDI | 1u << WIRE_RSI;
+	case IR_HELPER_hook_vfork:
+		return 1u << WIRE_RSP;
 	default:
 		return 0;
 	}
@@ -485,7 +487,9 @@ void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
 void jit_gen_init(struct jit_gen *g, const struct jit_env *env, enum wire_site_kind kind, const struct ir_prog *const *progs,
 		  uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap)
 {
-	*g = (struct jit_gen){ .env = env, .kind = kind, .progs = progs, .prog_cnt = prog_cnt };
+	bool is_tail = kind == WIRE_SITE_TAIL;
+	*g = (struct jit_gen){ .env = env, .kind = is_tail ? WIRE_SITE_RETURN : kind, .is_tail = is_tail, .progs = progs,
+		.prog_cnt = prog_cnt };
 	x64_init(&g->a, buf, cap, addr);
 }
 

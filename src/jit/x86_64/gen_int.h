@@ -43,6 +43,7 @@ struct jit_fault {
 	uint32_t next;     /* label behind the program */
 	bool is_div;       /* fault and value are still to be set */
 	bool is_arg;       /* likewise: argument @arg of a USDT site could not be read */
+	bool is_retval;    /* likewise: there is no return value */
 	uint8_t arg;
 };
 
@@ -62,6 +63,7 @@ struct jit_gen {
 	struct x64_asm a;
 	const struct jit_env *env;
 	enum wire_site_kind kind;
+	bool is_tail;         /* RETURN: there is no value yet */
 	const struct ir_prog *const *progs;
 	uint32_t prog_cnt;
 	struct jit_alloc *allocs; /* by program */
@@ -116,6 +118,7 @@ void jit_gen_faults(struct jit_gen *);
 uint32_t jit_fault_label(struct jit_gen *, uint32_t pc, bool is_div);
 /* The same for an IR_OP_ARG of a USDT site. */
 uint32_t jit_fault_label_arg(struct jit_gen *, uint32_t pc, unsigned arg);
+uint32_t jit_fault_label_retval(struct jit_gen *, uint32_t pc);
 
 /* alu.c */
 void jit_gen_alu(struct jit_gen *, uint32_t insn);

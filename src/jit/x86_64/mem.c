@@ -88,11 +88,14 @@ static void gen_offset(struct jit_gen *g, uint32_t dst)
 	jit_dst_done(g, dst, X64_RAX);
 }
 
-static void gen_return_arg(struct jit_gen *g, const struct ir_insn *in)
+static void gen_return_arg(struct jit_gen *g, uint32_t insn)
 {
+	const struct ir_insn *in = &g->p->insns[insn];
 	if (in->imm == 0) {
 		gen_offset(g, in->dst);
 	} else if (in->imm == 1) {
+		if (g->is_tail)
+			x64_jmp(&g->a, jit_fault_label_retval(g, insn));
 		gen_load_reg(g, in->dst, WIRE_RAX);
 	} else {
 		enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
@@ -125,7 +128,7 @@ void jit_gen_arg(struct jit_gen *g, uint32_t insn)
 	if (in->op == IR_OP_UREG) {
 		gen_load_reg(g, in->dst, (enum wire_reg)in->imm);
 	} else if (g->kind == WIRE_SITE_RETURN) {
-		gen_return_arg(g, in);
+		gen_return_arg(g, insn);
 	} else if (g->kind == WIRE_SITE_TOOL) {
 		gen_tool_arg(g, in);
 	} else if (g->kind == WIRE_SITE_USDT) {
@@ -200,6 +203,32 @@ static void gen_call_env(struct jit_gen *g, const struct ir_insn *in)
 	jit_dst_done(g, in->dst, X64_RAX);
 }
 
+/* pid, ppid, tid: at hand, but for a thread that may be in vfork(). */
+static void gen_id(struct jit_gen *g, const struct ir_insn *in)
+{
+	static const uint8_t kept[] = { X64_RDI, X64_R9, X64_R10, X64_R11 }; /* the allocator knows of no call here */
+	uint32_t plain = x64_label(&g->a), done = x64_label(&g->a);
+	x64_rm(&g->a, X64_LOAD, X64_RSI, JIT_CTX_AT(thr));
+	x64_rm(&g->a, X64_LOAD32, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_thread, vfork_pid)));
+	x64_rr(&g->a, X64_TEST, X64_RAX, X64_RAX);
+	x64_jcc(&g->a, X64_CC_E, plain);
+	for (size_t i = 0; i < ARRAY_CNT(kept); i++)
+		x64_push(&g->a, (enum x64_reg)kept[i]);
+	x64_mov(&g->a, X64_RDI, JIT_CTX);
+	x64_mov_imm(&g->a, X64_RSI, (uint64_t)in->imm);
+	x64_call(&g->a, g->env->fn_env);
+	for (size_t i = ARRAY_CNT(kept); i--;)
+		x64_pop(&g->a, (enum x64_reg)kept[i]);
+	jit_dst_done(g, in->dst, X64_RAX);
+	x64_jmp(&g->a, done);
+	x64_bind(&g->a, plain);
+	if (in->imm == WIRE_ENV_TID)
+		gen_load32(g, in->dst, x64_at(X64_RSI, offsetof(struct wire_thread, tid)));
+	else
+		gen_of_proc(g, in->dst, in->imm == WIRE_ENV_PID ? offsetof(struct wire_proc, pid) : offsetof(struct wire_proc, ppid));
+	x64_bind(&g->a, done);
+}
+
 void jit_gen_env(struct jit_gen *g, const struct ir_insn *in)
 {
 	uint32_t dst = in->dst;
@@ -210,21 +239,16 @@ void jit_gen_env(struct jit_gen *g, const struct ir_insn *in)
 	case WIRE_ENV_WALLTIMESTAMP:
 		gen_time(g, dst, offsetof(struct wire_shm, wall_base));
 		break;
-	case WIRE_ENV_PID:
-		gen_of_proc(g, dst, offsetof(struct wire_proc, pid));
-		break;
-	case WIRE_ENV_PPID:
-		gen_of_proc(g, dst, offsetof(struct wire_proc, ppid));
-		break;
 	case WIRE_ENV_UID:
 		gen_of_proc(g, dst, offsetof(struct wire_proc, uid));
 		break;
 	case WIRE_ENV_GID:
 		gen_of_proc(g, dst, offsetof(struct wire_proc, gid));
 		break;
+	case WIRE_ENV_PID:
+	case WIRE_ENV_PPID:
 	case WIRE_ENV_TID:
-		x64_rm(&g->a, X64_LOAD, X64_RSI, JIT_CTX_AT(thr));
-		gen_load32(g, dst, x64_at(X64_RSI, offsetof(struct wire_thread, tid)));
+		gen_id(g, in);
 		break;
 	case WIRE_ENV_EXECNAME:
 		gen_sref(g, dst, jit_abs(g, jit_proc_addr(g->env) + offsetof(struct wire_proc, execname), X64_RSI));
@@ -255,6 +279,7 @@ void jit_gen_env(struct jit_gen *g, const struct ir_insn *in)
 		jit_dst_done(g, dst, X64_RAX);
 		break;
 	case WIRE_ENV_CPU:
+	case WIRE_ENV_AT_JUMP:
 	case WIRE_ENV_IN_KERNEL:
 	case WIRE_ENV_CNT:
 		gen_call_env(g, in);

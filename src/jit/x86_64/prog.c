@@ -34,6 +34,14 @@ uint32_t jit_fault_label_arg(struct jit_gen *g, uint32_t pc, unsigned arg)
 	return label;
 }
 
+uint32_t jit_fault_label_retval(struct jit_gen *g, uint32_t pc)
+{
+	uint32_t label = jit_fault_label(g, pc, false);
+	if (!g->no_memory)
+		g->faults[g->fault_cnt - 1].is_retval = true;
+	return label;
+}
+
 static void gen_report(struct jit_gen *g, uint32_t next)
 {
 	if (!g->tsc_needed)
@@ -53,6 +61,10 @@ void jit_gen_faults(struct jit_gen *g)
 			x64_bind(&g->a, f->label);
 			if (f->is_div) {
 				x64_store_imm(&g->a, 4, JIT_CTX_AT(fault), WIRE_FAULT_DIVZERO);
+				x64_store_imm(&g->a, 8, JIT_CTX_AT(fault_value), 0);
+			}
+			if (f->is_retval) {
+				x64_store_imm(&g->a, 4, JIT_CTX_AT(fault), WIRE_FAULT_NORETVAL);
 				x64_store_imm(&g->a, 8, JIT_CTX_AT(fault_value), 0);
 			}
 			if (f->is_arg) {

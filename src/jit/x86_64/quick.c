@@ -43,9 +43,9 @@ static bool fits_insn(const struct jit_gen *g, const struct ir_insn *in)
 {
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ARG:
-		return g->kind != WIRE_SITE_RETURN || in->imm;
+		return g->kind != WIRE_SITE_RETURN || (in->imm && !g->is_tail);
 	case IR_OP_ENV:
-		return in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP || in->imm == WIRE_ENV_TID;
+		return in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP; /* tid: rt/vfork.c */
 	case IR_OP_AGG:
 		return g->env->aggs && in->aux == IR_NO_TUPLE;
 	case IR_OP_SDIV: case IR_OP_UDIV: case IR_OP_SREM: case IR_OP_UREM:
@@ -88,8 +88,7 @@ bool jit_is_quick(const struct jit_gen *g)
 
 static bool needs_thread(const struct ir_insn *in)
 {
-	return in->op == IR_OP_AGG || in->op == IR_OP_LDT || in->op == IR_OP_STT ||
-	       (in->op == IR_OP_ENV && in->imm == WIRE_ENV_TID);
+	return in->op == IR_OP_AGG || in->op == IR_OP_LDT || in->op == IR_OP_STT;
 }
 
 /* Before which instruction the thread is looked up, so that nothing was changed before if there is none: the first
@@ -224,15 +223,7 @@ static void gen_time(struct jit_gen *g, uint32_t dst, size_t base_off)
 
 static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 {
-	if (in->imm == WIRE_ENV_TIMESTAMP) {
-		gen_time(g, in->dst, offsetof(struct wire_shm, ns_base));
-	} else if (in->imm == WIRE_ENV_WALLTIMESTAMP) {
-		gen_time(g, in->dst, offsetof(struct wire_shm, wall_base));
-	} else {
-		enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
-		x64_rm(&g->a, X64_LOAD32, d, x64_at(THR, offsetof(struct wire_thread, tid)));
-		jit_dst_done(g, in->dst, d);
-	}
+	gen_time(g, in->dst, in->imm == WIRE_ENV_TIMESTAMP ? offsetof(struct wire_shm, ns_base) : offsetof(struct wire_shm, wall_base));
 }
 
 /* ---- aggregations ---- */

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""-x backend: the same scripts with jumps, and with uprobes of the kernel, see the same; auto: nothing is left out."""
+import os
+import re
+import subprocess
+import tempfile
+
+import lib
+
+PROGRAM = r'''
+#include <stdio.h>
+#include <stdlib.h>
+#define NOIPA __attribute__((noipa))
+NOIPA int leaf(int a, int b) { return a * b + 1; }
+NOIPA int work(int n) { int s = 0; for (int i = 0; i < n; i++) s += leaf(i, n); return s; }
+/* A ret that two paths share, right before other code that is jumped to: no jump fits there. */
+__asm__(".text\n.globl shared\n.type shared,@function\nshared:\n"
+        "test %edi,%edi\njne 2f\nmov $5,%eax\n1: ret\n2: lea 1(%rdi),%eax\ncmp $3,%edi\nja 1b\njmp 3f\n3: ret\n.size shared,.-shared\n");
+int shared(int);
+int main(int argc, char **argv)
+{
+	int n = argc > 1 ? atoi(argv[1]) : 20, s = 0;
+	for (int i = 0; i < n; i++)
+		s += work(i) + shared(i % 6);
+	printf("%d\n", s);
+	return 0;
+}
+'''
+SCRIPTS = [
+    'pid$target:a.out:leaf:entry,pid$target:a.out:work:entry { @[probefunc, arg0] = count(); }',
+    'pid$target:a.out:work:return { @[arg1] = count(); @s = sum(arg1); }',
+    'pid$target:a.out:work:entry { self->n = arg0; } pid$target:a.out:work:return /self->n/ { @[self->n, arg1] = count(); self->n = 0; }',
+    'pid$target:a.out:leaf:entry { @[ustack(1)] = count(); n++; } END { printf("n %d\\n", n); }',
+    'pid$target:a.out:leaf:0 { @[execname, pid == $target, uregs[R_RDI]] = count(); }',
+    'pid$target:libc*:write:entry { @[copyinstr(arg1, 4), arg2] = count(); }',
+]
+
+
+def build(work):
+    lib.need('gcc')
+    exe = os.path.join(work, 'both')
+    subprocess.run(['gcc', '-O1', '-no-pie', '-g', '-x', 'c', '-', '-o', exe], input=PROGRAM, text=True, check=True)
+    return exe
+
+
+def run(exe, backend, script, *args):
+    if os.geteuid() and backend != 'jump':
+        raise lib.Skip('needs root')
+    r = lib.dyntrace('-q', *args, '-x', f'backend={backend}', '-n', script, '-c', f'{exe} 20', check=False)
+    if 'BPF' in r.stderr or 'uprobes (CONFIG' in r.stderr:
+        raise lib.Skip(r.stderr.strip()[:100])
+    return r
+
+
+def same(script):
+    with tempfile.TemporaryDirectory() as work:
+        exe = build(work)
+        a, b = run(exe, 'jump', script), run(exe, 'uprobe', script)
+        assert a.returncode == 0 and b.returncode == 0, a.stderr + b.stderr
+        assert sorted(a.stdout.split('\n')) == sorted(b.stdout.split('\n')), f'jump:\n{a.stdout}uprobe:\n{b.stdout}'
+        assert re.search(r'\d', a.stdout), 'nothing was seen'
+
+
+def refused_places():
+    with tempfile.TemporaryDirectory() as work:
+        exe = build(work)
+        script = 'pid$target:a.out:shared:return { @ = count(); @v[arg1] = count(); }'
+        r = run(exe, 'jump', script)
+        refused = 'is not traced' in r.stderr
+        auto = run(exe, 'auto', script, '-v')
+        assert auto.returncode == 0 and 'is not traced' not in auto.stderr, auto.stderr
+        assert re.search(r'^\s+20$', auto.stdout, re.M), auto.stdout + auto.stderr
+        if refused:
+            assert 'is a uprobe' in auto.stderr, auto.stderr
+
+
+def self_is_not_split():
+    with tempfile.TemporaryDirectory() as work:
+        exe = build(work)
+        script = 'pid$target:a.out:shared:entry { self->t = 1; } pid$target:a.out:shared:return /self->t/ { @ = count(); self->t = 0; }'
+        refused = 'is not traced' in run(exe, 'jump', script).stderr
+        r = run(exe, 'auto', script)
+        assert not refused or 'self->' in r.stderr, r.stderr
+        r = run(exe, 'uprobe', script)
+        assert r.returncode == 0 and re.search(r'^\s+20$', r.stdout, re.M), r.stdout + r.stderr
+
+
+def verb():
+    with tempfile.TemporaryDirectory() as work:
+        exe = build(work)
+        if os.geteuid():
+            raise lib.Skip('needs root')
+        script = 'pid$target:a.out:leaf:entry { @[arg0, execname] = count(); } pid$target:a.out:work:return { @r[arg1] = count(); }'
+        r = lib.dyntrace('verify', '-n', script, '-c', f'{exe} 20', check=False)
+        if 'BPF' in r.stderr or 'uprobes (CONFIG' in r.stderr:
+            raise lib.Skip(r.stderr.strip()[:100])
+        assert r.returncode == 0 and 'jumps and uprobes agree' in r.stdout, r.stdout + r.stderr
+        r = lib.dyntrace('verify', '-q', '-n', 'pid$target:a.out:main:entry { trace(timestamp); }', '-c', exe, check=False)
+        assert r.returncode == 1 and re.search('^jump: ', r.stdout, re.M) and re.search('^uprobe: ', r.stdout, re.M), r.stdout
+
+
+def main():
+    tap = lib.Tap()
+    for script in SCRIPTS:
+        tap.run(script, same, script)
+    tap.run('places that are refused', refused_places)
+    tap.run('self-> variables are not split', self_is_not_split)
+    tap.run('verify with a script', verb)
+    tap.done()
+
+
+if __name__ == '__main__':
+    main()
