@@ -62,6 +62,17 @@ static bool is_one(const struct keeper_point *pt)
 	return pt->probe_cnt > 0;
 }
 
+/* A function that leaves by a jump to another one has no result yet. */
+static int guard_result(struct tracer_part *p)
+{
+	char *text = NULL;
+	if (asprintf(&text, "trace((uint8_t)__at_jump); if (__at_jump == 0) {\n%s}", p->stmts) < 0)
+		return -ENOMEM;
+	free(p->stmts);
+	p->stmts = text;
+	return 0;
+}
+
 /* Statements that record what debug information knows of its arguments. */
 static int make_fields(struct keeper *k, struct keeper_point *pt, enum tracer_at at, struct err *reterr)
 {
@@ -76,9 +87,11 @@ static int make_fields(struct keeper *k, struct keeper_point *pt, enum tracer_at
 	}
 	FILE *fp = open_memstream(&p->stmts, &bytes);
 	int rc = fp ? cli_record_fields(&k->cli, &r, kind_name(pt, at), false, &c, fp) : CLI_ERROR;
-	if (!fp || fclose(fp) || rc)
+	if (!fp || fclose(fp) || rc || (at == TRACER_RETURN && c.has_result && guard_result(p)))
 		return no_memory(reterr);
-	p->fields = calloc(c.cnt + 1ul, sizeof(*p->fields));
+	p->fields = calloc(c.cnt + 2ul, sizeof(*p->fields));
+	if (p->fields && at == TRACER_RETURN && c.has_result)
+		p->fields[p->field_cnt++] = (struct tracer_field){ strdup(TRACER_TAIL_CALL), EXPORT_U8 };
 	for (uint32_t i = 0; i < c.cnt && p->fields; i++)
 		p->fields[p->field_cnt++] = (struct tracer_field){ c.fields[i].name, c.fields[i].type };
 	free(c.fields);

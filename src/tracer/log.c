@@ -56,6 +56,12 @@ static void put_values(const struct tracer_point *tp, const struct tracer_event 
 		return;
 	}
 	for (uint32_t i = 0; i < p->field_cnt; i++) {
+		if (!strcmp(p->fields[i].name, TRACER_TAIL_CALL)) {
+			if (!consume_event_int(e->ev, &e->clause->acts[i].vals[0]))
+				continue;
+			fputs(" by a tail call", fp);
+			return;
+		}
 		if (e->at == TRACER_RETURN)
 			fputs(" = ", fp);
 		else

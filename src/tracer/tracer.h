@@ -18,6 +18,7 @@
 enum tracer_at { TRACER_ENTRY, TRACER_RETURN, TRACER_POINT, TRACER_AT_CNT };
 
 /* An argument or return value that is recorded: the value of the clause's action of the same number. */
+#define TRACER_TAIL_CALL "tail_call" /* at returns: the first; where it is not 0, the others have no value */
 struct tracer_field {
 	char *name;
 	enum export_type type;

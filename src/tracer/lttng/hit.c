@@ -29,10 +29,10 @@ struct hit_regs {
 	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rbp, ret, pushed[2];
 };
 
-/* The body's contract (jit.h): rax is the nearest word that the trampoline pushed, or, with flags, the next. */
+/* Of a function that leaves by a jump to another one there is none yet. The body's contract (jit.h): rax is the nearest word that the trampoline pushed, or, with flags, the next. */
 static uint64_t result_of(const struct wire_site *site, const struct hit_regs *r)
 {
-	return r->pushed[site->sp_adj / 8 & 1];
+	return site->leaves_by_jump ? 0 : r->pushed[site->sp_adj / 8 & 1];
 }
 
 static void emit(const struct wire_site *site, const struct hit_regs *r)
