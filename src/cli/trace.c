@@ -52,7 +52,7 @@ static struct session_opts session_options(const struct cli *cli)
 	struct session_opts so = {
 		.ring_bytes = cli_ring_bytes(cli), .from_entry = cli_from_entry(cli), .max_frames = max_frames(cli),
 		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),
-		.forks_only = cli->exe && !o->followfork, .unwinds = cli->target_cnt > 0, .alloca_bytes = o->scratchsize,
+		.forks_only = cli->exe && !o->followfork, .unwinds = cli->has_kernel, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
 		.watch = cli->watches, .one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,

@@ -57,6 +57,7 @@ struct session_opts {
 	bool (*may_follow)(void *arg, pid_t pid);
 	void *may_arg;
 	uint64_t site_max;      /* places at most; 0: as many as there is room for */
+	bool grows;             /* the shared memory has room for larger images: session_grow() */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 /* Sizes as dtrace's options have them to what the memory needs for these worlds.  @agg_elem_bytes, @dyn_elem_bytes: by
@@ -66,6 +67,9 @@ void session_opts_fit(struct session_opts *, const struct session_worlds *, uint
 /* Makes the shared memory for @image (kept by reference until destroy). */
 int session_create(const struct ir_image *image, const struct session_opts *, struct session **ret,
 		   struct err *reterr);
+/* What session_create() was given is another one now, or stands there changed: its first programs, variables,
+ * aggregations and strings are as they were, more may follow (opts.grows).  -ENOSPC: there is no room for them. */
+int session_grow(struct session *, const struct ir_image *image, struct err *reterr);
 /* Disarms whatever is armed. NULL is fine. */
 void session_destroy(struct session *);
 struct wire_shm *session_shm(struct session *); /* this process's mapping */
@@ -131,6 +135,10 @@ struct session_probe {
 	uint32_t proc;         /* 0: the tool's own */
 	const uint32_t *progs;
 	uint32_t prog_cnt;
+	/* Instead of programs: a function of a library in the process (jit_extern_body), and a text whose address it finds in
+	 * wire_site.sema.  0: none. */
+	uint64_t hook;
+	const char *hook_text;
 };
 struct session_refusal {
 	const struct probe *probe;
@@ -144,6 +152,18 @@ typedef void session_refused_fn(void *arg, const struct session_refusal *);
  * came later. *ret_site_cnt: places armed. Tool probes get a site each. */
 int session_arm(struct session *, const struct session_probe *probes, uint32_t cnt, session_refused_fn *, void *arg,
 		uint32_t *ret_site_cnt, struct err *reterr);
+/*
+ * The functions that begin at @funcs have those of @probes that are in them, and no others, from now on: they
+ * are exchanged under one stop, in which nothing fires and nobody runs.  Others whose jumps need the same
+ * bytes are planned again with what @probes has of them; so @probes are all that the process is to have.
+ * Nothing of @funcs is armed: as session_arm().  On an error the functions' code is as in their files.
+ */
+int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32_t func_cnt, const struct session_probe *probes,
+		  uint32_t cnt, session_refused_fn *, void *arg, uint32_t *ret_site_cnt, struct err *reterr);
+/* Makes a target load the library at @path, which has a uint32_t dyntrace_library_ready that becomes 1: dlopen() on
+ * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
+ * there.  -EBUSY: there was no such thread for some seconds. */
+int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
 /* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
  * it runs shares all but self-> variables with what runs in the process. */
 int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);

@@ -124,7 +124,8 @@ struct wire_site {
 	uint16_t sp_adj;    /* rsp of the application = rsp at body entry + sp_adj */
 	uint32_t enabled;   /* data flag: 0 = the body returns at once */
 	uint32_t args;      /* USDT: struct wire_uargs, among the interned strings; WIRE_NONE: none */
-	uint64_t sema;      /* USDT: of the counter in the target that was raised for it; 0: none */
+	uint64_t sema;      /* USDT: of the counter in the target that was raised for it; 0: none.  Of a probe that calls
+	                     * a library's function: of a text in the target */
 	uint32_t leaves_by_jump; /* RETURN: a tail call, so there is no return value yet */
 	uint32_t pad;
 } __attribute__((aligned(64)));
@@ -241,6 +242,8 @@ struct wire_proc {
 			uint32_t state;     /* enum wire_proc_state */
 			uint32_t exec_tid;  /* futex: a thread that is about to exec and waits (bounded) until the
 					     * controller, which then watches it, has set it to 0 */
+			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
+					       * is another program; 0: not known */
 		};
 		uint8_t page[WIRE_PAGE];
 	};
