@@ -151,6 +151,8 @@ struct cli {
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
 	bool watches;     /* only waits for its targets, and looks at them */
+#define CLI_THIS_LEAST 64
+	bool grows;       /* clauses come while others run: a keeper's */
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */

@@ -98,6 +98,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
 		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
 		.maxframes = (uint32_t)o->maxframes,
+		.this_least = cli->grows ? CLI_THIS_LEAST : 0,
 		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,
 	};
 }

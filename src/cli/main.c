@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/record_int.h"
+#include "cli/keeper_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,6 +94,8 @@ int main(int argc, char **argv)
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = slash ? slash + 1 : argv[0];
 	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */
+	if (!strcmp(cli_name, "dyntrace-run"))
+		return run_main(argc, argv);
 	if (argc == 1) {
 		cli_usage(stderr);
 		return CLI_USAGE;
@@ -102,6 +104,18 @@ int main(int argc, char **argv)
 		return cli_replay_main(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "list-functions"))
 		return cli_functions_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "list-processes"))
+		return procs_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "list-symbols"))
+		return symbols_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "enable-event"))
+		return event_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "trace"))
+		return trace_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "run"))
+		return run_main(argc - 1, argv + 1);
+	if (procs_is_verb(argv[1]))
+		return points_main(argc - 1, argv + 1);
 	int rc = cli_args_parse(&cli.args, argc, argv);
 	if (!rc)
 		rc = run(&cli);

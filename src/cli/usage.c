@@ -11,8 +11,11 @@ void cli_usage(FILE *fp)
 		"       %s explain (-n | -s ...) (-p pid | -c cmd)\n"
 		"       %s verify | repair [-qv] pid ...\n"
 		"       %s record | dump | list-functions --help\n"
+		"       %s attach | detach | add | rm | run | list-tracepoints | list-processes | list-symbols --help\n"
+		"       %s enable-event | trace --help\n"
 		"       %s SCRIPT --help\n\n"
-		"\tACTION: [/predicate/] [{ statements }]\n\n", cli_name, cli_name, cli_name, cli_name, cli_name);
+		"\tACTION: [/predicate/] [{ statements }]\n\n", cli_name, cli_name, cli_name, cli_name, cli_name, cli_name,
+		cli_name);
 	fputs("\t-b  size of a thread's buffer of records\n"
 	      "\t-c  run a command, trace it, end when it ends\n"
 	      "\t-C  run the C preprocessor on scripts\n"
@@ -46,6 +49,8 @@ void cli_usage(FILE *fp)
 	      "\texplain  show how each probe would be placed, and at what cost\n"
 	      "\tverify   compare the code of processes with their files\n"
 	      "\trepair   take away what a dyntrace that was killed left in processes\n"
-	      "\trecord   write events to a trace; dump prints it, list-functions what a file has\n\n", fp);
+	      "\trecord   write events to a trace; dump prints it, list-functions what a file has\n"
+	      "\tadd      place a tracepoint that stays in a process; attach, rm, list-... go with it\n"
+	      "\ttrace    run a command and record events of it; enable-event does so in a process that runs\n\n", fp);
 	cli_script_list(fp);
 }

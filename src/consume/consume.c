@@ -6,16 +6,19 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of the clauses that have none yet. */
 static int compile_formats(struct consume *c, struct err *reterr)
 {
-	c->fmts = calloc(c->plan->clause_cnt + 1ul, sizeof(*c->fmts));
-	if (!c->fmts)
+	struct fmt **more = realloc(c->fmts, (c->plan->clause_cnt + 1ul) * sizeof(*more));
+	if (!more)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < c->plan->clause_cnt; i++) {
+	c->fmts = more;
+	for (uint32_t i = c->fmt_cnt; i < c->plan->clause_cnt; i++) {
 		const struct plan_clause *cl = &c->plan->clauses[i];
 		c->fmts[i] = calloc(cl->act_cnt + 1ul, sizeof(struct fmt));
 		if (!c->fmts[i])
 			return err_setf(reterr, -ENOMEM, "out of memory");
+		c->fmt_cnt++;
 		for (uint32_t a = 0; a < cl->act_cnt; a++) {
 			int rc = cl->acts[a].fmt ? consume_fmt_parse(cl->acts[a].fmt, &c->fmts[i][a], reterr) : 0;
 			if (rc)
@@ -44,7 +47,7 @@ static int make_slots(struct consume *c, struct err *reterr)
 
 static int make_aggs(struct consume *c, struct err *reterr)
 {
-	uint32_t cnt = AGG_CNT(c);
+	uint32_t cnt = c->geo.agg_cnt; /* the plan may grow */
 	const struct wire_agg *desc = (const struct wire_agg *)((const uint8_t *)c->shm + c->geo.agg_desc_off);
 	c->gen = calloc(cnt + 1ul, sizeof(*c->gen));
 	c->normal = calloc(cnt + 1ul, sizeof(*c->normal));
@@ -72,7 +75,7 @@ int consume_create(struct wire_shm *shm, const struct plan *plan, const struct i
 	c->saved_out = -1;
 	c->last_site = c->last_clause = WIRE_NONE;
 	int rc = 0;
-	if (plan->agg_cnt != image->agg_cnt || plan->agg_cnt != shm->agg_cnt)
+	if (plan->agg_cnt != image->agg_cnt || plan->agg_cnt > shm->agg_cnt)
 		rc = err_setf(reterr, -EINVAL, "plan, image and shared memory disagree about the aggregations");
 	rc = rc ? rc : make_slots(c, reterr);
 	rc = rc ? rc : make_aggs(c, reterr);
@@ -87,8 +90,8 @@ int consume_create(struct wire_shm *shm, const struct plan *plan, const struct i
 
 static void destroy_formats(struct consume *c)
 {
-	for (uint32_t i = 0; c->fmts && i < c->plan->clause_cnt; i++) {
-		for (uint32_t a = 0; c->fmts[i] && a < c->plan->clauses[i].act_cnt; a++)
+	for (uint32_t i = 0; i < c->fmt_cnt; i++) {
+		for (uint32_t a = 0; a < c->plan->clauses[i].act_cnt; a++)
 			consume_fmt_deinit(&c->fmts[i][a]);
 		free(c->fmts[i]);
 	}
@@ -115,6 +118,15 @@ void consume_destroy(struct consume *c)
 	if (c->saved_out >= 0)
 		close(c->saved_out);
 	free(c);
+}
+
+int consume_grow(struct consume *c, const struct plan *plan, const struct ir_image *image, struct err *reterr)
+{
+	if (plan->agg_cnt != image->agg_cnt || plan->agg_cnt > c->geo.agg_cnt || plan->clause_cnt > c->geo.clause_cnt)
+		return err_setf(reterr, -EINVAL, "plan, image and shared memory disagree");
+	c->plan = plan;
+	c->image = image;
+	return compile_formats(c, reterr);
 }
 
 void consume_set_opts(struct consume *c, const struct consume_opts *opts) { c->opts = *opts; }

@@ -64,8 +64,9 @@ struct consume_opts {
 	void (*on_error)(void *arg, const struct wire_rec *, const struct wire_rec_error *);
 	/* setopt("quiet") and the like at run time; calls consume_set_opts(). */
 	int (*set_option)(void *arg, const char *name, const char *value /* NULL: none */, struct err *reterr);
-	/* Gets the records of targets, in the order of time, in place of what the plan says. 0, or an error that
-	 * ends consume_drain(). NULL: the plan counts. */
+	/* Gets the records of targets, in the order of time, in place of what the plan says. 0, CONSUME_PERFORM: what
+	 * the plan says is to be done, or an error that ends consume_drain(). NULL: the plan counts. */
+#define CONSUME_PERFORM 1
 	int (*on_event)(void *arg, const struct consume_event *, struct err *reterr);
 	void *arg;
 	/* -x bufpolicy, and the bytes it is about (of all threads; counted as DTrace does): the last
@@ -82,6 +83,8 @@ struct consume_opts {
 int consume_create(struct wire_shm *shm, const struct plan *plan, const struct ir_image *image,
 		   const struct consume_opts *, struct consume **ret, struct err *reterr);
 void consume_destroy(struct consume *); /* NULL is fine */
+/* @plan and @image begin as those that consume_create() was given, or stand where they stood; see session_grow(). */
+int consume_grow(struct consume *, const struct plan *, const struct ir_image *, struct err *reterr);
 void consume_set_opts(struct consume *, const struct consume_opts *);
 
 /* Reads all rings, merges what is complete by time, performs actions. With
@@ -101,6 +104,14 @@ uint64_t consume_clause_cost(const struct consume *, uint32_t clause);
 bool consume_policy_counts(const struct consume_opts *);
 /* Prints all aggregations that no printa() has shown, as at the end of dtrace. */
 int consume_print_aggs(struct consume *, struct err *reterr);
+/* Prints these aggregations of the plan on @out, as printa() does. */
+int consume_show_aggs(struct consume *, FILE *out, const uint32_t *aggs, uint32_t cnt, struct err *reterr);
+/* The value of the entry of aggregation @agg whose first key is the number *@key, or that has none (NULL): as many words as
+ * struct wire_agg says, until the next call.  NULL: there is none. */
+const int64_t *consume_agg_entry(struct consume *, uint32_t agg, const int64_t *key);
+/* A value of quantize(), as a picture. */
+void consume_show_quantize(FILE *out, const int64_t *val);
+long long consume_hist_quantize_label(uint32_t bucket); /* the least number in it */
 /* Losses that were not reported yet, as dtrace reports them; returns how many in all so far. */
 uint64_t consume_report_drops(struct consume *);
 

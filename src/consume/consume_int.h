@@ -104,6 +104,7 @@ struct consume {
 	struct wire_rec *rec;       /* copy of the one that is performed */
 	uint32_t rec_cap;
 	struct fmt **fmts;          /* [clause][act] */
+	uint32_t fmt_cnt;           /* clauses */
 	/* flow of output */
 	bool heading_done;
 	uint32_t indent, last_site, last_clause;

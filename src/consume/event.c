@@ -52,7 +52,7 @@ bool consume_event_give(struct consume *c, uint32_t slot, const struct wire_rec 
 	if (rec->type == WIRE_REC_ERROR)
 		fill_fault(&ev, rec);
 	*ret_rc = c->opts.on_event(c->opts.arg, &ev, reterr);
-	return true;
+	return *ret_rc != CONSUME_PERFORM;
 }
 
 int64_t consume_event_int(const struct consume_event *ev, const struct plan_val *v)

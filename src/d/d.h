@@ -103,6 +103,7 @@ struct d_opts {
 	uint32_t dynvarsize;   /* bytes for self-> variables and arrays, as DTrace counts them; 0: enough */
 	uint32_t tregs;        /* of DTrace's machine: one key less than there may be; 0: no limit */
 	uint32_t scratchsize;  /* bytes that a clause may alloca(); 0: 4096. Like strsize. */
+	uint32_t this_least;   /* this-> variables take at least so many bytes, so that a few more change nothing */
 };
 
 struct d_program {

@@ -55,6 +55,8 @@ void d_layout_vars(struct d_compiler *c)
 	}
 	for (int i = 0; i < D_SCOPE_CNT; i++)
 		*bytes[i] = (uint32_t)align_up(*bytes[i], 8);
+	if (img->this_bytes < c->opts.this_least)
+		img->this_bytes = (uint32_t)align_up(c->opts.this_least, 8);
 	c->this_vars = img->this_bytes;
 	img->this_bytes += c->whole_max;
 	if (img->this_bytes > IR_SCRATCH_MAX / 2)

@@ -35,7 +35,8 @@ struct export_field {
 	enum export_type type;
 };
 struct export_class {
-	const char *prov, *mod, *func, *name; /* the provider without a process's number */
+	const char *prov, *mod, *func, *name; /* the provider without a process's number; all but name "": an event of that
+	                                       * name (without colons) */
 	const struct export_field *fields;
 	uint32_t field_cnt;
 };

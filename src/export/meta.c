@@ -105,9 +105,10 @@ void ctf_meta_head(FILE *fp, const uint8_t uuid[16], const struct export_writer_
 void ctf_meta_class(FILE *fp, const struct export_class *c, uint32_t id)
 {
 	const char *const parts[] = { c->prov, c->mod, c->func, c->name };
+	bool named = !*c->prov && !*c->mod && !*c->func;
 	fputs("event {\n\tname = \"", fp);
-	for (size_t i = 0; i < ARRAY_CNT(parts); i++) {
-		fputs(i ? ":" : "", fp);
+	for (size_t i = named ? ARRAY_CNT(parts) - 1 : 0; i < ARRAY_CNT(parts); i++) {
+		fputs(i && !named ? ":" : "", fp);
 		put_escaped(fp, parts[i]);
 	}
 	fprintf(fp, "\";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n", id);

@@ -31,10 +31,17 @@ static char *unquote(const char *at)
 	return text;
 }
 
-/* PROV:MOD:FUNC:NAME; a function's name may have colons itself. */
+/* PROV:MOD:FUNC:NAME; a function's name may have colons itself.  Or only a name. */
 static bool split_name(char *text, struct export_class *c)
 {
 	char *mod = strchr(text, ':'), *name = strrchr(text, ':'), *func = mod ? strchr(mod + 1, ':') : NULL;
+	if (!mod) {
+		c->prov = strdup("");
+		c->mod = strdup("");
+		c->func = strdup("");
+		c->name = strdup(text);
+		return c->prov && c->mod && c->func && c->name;
+	}
 	if (!func || name <= func)
 		return false;
 	*mod = *func = *name = 0;

@@ -70,7 +70,10 @@ static int text_event(struct export_printer *p, const struct export_class *c, co
 	putc(' ', p->out);
 	for (const char *s = e->comm; *s; s++) /* a program may call itself anything */
 		putc((unsigned char)*s < ' ' || *s == 0x7f ? '?' : *s, p->out);
-	fprintf(p->out, " %u/%u [%03u] %s:%s:%s:%s", e->pid, e->tid, e->cpu, c->prov, c->mod, c->func, c->name);
+	fprintf(p->out, " %u/%u [%03u] ", e->pid, e->tid, e->cpu);
+	if (*c->prov || *c->mod || *c->func)
+		fprintf(p->out, "%s:%s:%s:", c->prov, c->mod, c->func);
+	fputs(c->name, p->out);
 	for (uint32_t i = 0; i < c->field_cnt; i++)
 		if (c->fields[i].type != EXPORT_STACK)
 			put_value(p->out, &c->fields[i], &e->vals[i]);

@@ -69,6 +69,10 @@ int inject_syscall(struct inject *, long nr, const uint64_t args[6], int64_t *re
  * death would leave it astray, so call this before anything that takes time;
  * inject_resume() does too. */
 int inject_settle(struct inject *, struct err *reterr);
+/* Thread @i of a stopped process will, when it goes on, call @fn on its own stack and then go on with what it did, by
+ * itself: nobody waits for it.  An interrupted system call is called again; what is left of a timed wait is lost (EINTR).
+ * The caller knows that the thread holds no lock that @fn wants. */
+int inject_call(struct inject *, uint32_t i, uint64_t fn, const uint64_t args[3], struct err *reterr);
 /* Passes our descriptor @fd into the process (socketpair, SCM_RIGHTS), works
  * across namespaces; *ret_fd is its number there. */
 int inject_pass_fd(struct inject *, int fd, int *ret_fd, struct err *reterr);

@@ -67,6 +67,9 @@ int64_t jit_body(const struct jit_env *, enum wire_site_kind, const struct ir_pr
 /* Likewise a body that only calls hook helper @helper (rt_hook_dl). */
 int64_t jit_hook_body(const struct jit_env *, enum ir_helper helper, uint64_t addr, uint8_t *buf,
 		      size_t cap, struct err *reterr);
+/* Likewise a body that goes on to the function at @fn in the process: rax is the site's address there, the return
+ * address leads to the trampoline, and it has to preserve what a body does. */
+int64_t jit_extern_body(const struct jit_env *, uint64_t fn, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr);
 /* Disassembly of generated code. */
 void jit_print(FILE *, const uint8_t *code, size_t bytes, uint64_t addr);
 /* Generates and prints, each IR instruction before its code, for -d jit.  0 or an error of jit_body(). */

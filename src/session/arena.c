@@ -224,6 +224,44 @@ static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind k
 	return n;
 }
 
+static int note_body(struct arena *a, const struct body *b, uint64_t bytes, struct err *reterr)
+{
+	struct body *more = realloc(a->bodies, (a->body_cnt + 1) * sizeof(*more));
+	uint32_t *list = malloc((b->prog_cnt ? b->prog_cnt : 1) * sizeof(*list));
+	if (more)
+		a->bodies = more;
+	if (!more || !list) {
+		free(list);
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	}
+	if (b->prog_cnt)
+		memcpy(list, b->progs, b->prog_cnt * sizeof(*list));
+	more[a->body_cnt] = *b;
+	more[a->body_cnt++].progs = list;
+	a->used += bytes;
+	return 0;
+}
+
+#define KIND_EXTERN UINT8_MAX
+
+int arena_hook(struct target *t, struct arena *a, uint64_t fn, uint64_t *ret_addr, struct err *reterr)
+{
+	uint32_t key[2] = { (uint32_t)fn, (uint32_t)(fn >> 32) };
+	struct body b = { .hash = hash_of(KIND_EXTERN, false, key, 2), .progs = key, .prog_cnt = 2, .kind = KIND_EXTERN };
+	const struct body *have = find_body(a, b.hash, KIND_EXTERN, false, key, 2);
+	if (have) {
+		*ret_addr = have->addr;
+		return 0;
+	}
+	a->used = align_up(a->used, 64);
+	b.addr = a->addr + a->used;
+	int64_t n = jit_extern_body(&t->env, fn, b.addr, a->code + a->used, a->bytes - a->used, reterr);
+	if (n < 0)
+		return (int)n;
+	*ret_addr = b.addr;
+	return note_body(a, &b, (uint64_t)n, reterr);
+}
+
 int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool own_stack, const uint32_t *progs,
 	       uint32_t cnt, uint64_t *ret_addr, struct err *reterr)
 {
@@ -237,17 +275,7 @@ int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool
 	int64_t n = generate(t, a, kind, own_stack, progs, cnt, reterr);
 	if (n < 0)
 		return (int)n;
-	struct body *more = realloc(a->bodies, (a->body_cnt + 1) * sizeof(*more));
-	uint32_t *list = malloc((cnt ? cnt : 1) * sizeof(*list));
-	if (!more || !list) {
-		a->bodies = more ? more : a->bodies;
-		free(list);
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	}
-	memcpy(list, progs, cnt * sizeof(*list));
-	a->bodies = more;
-	more[a->body_cnt++] = (struct body){ hash, a->addr + a->used, list, cnt, (uint8_t)kind, own_stack };
-	*ret_addr = a->addr + a->used;
-	a->used += (uint64_t)n;
-	return 0;
+	struct body b = { hash, a->addr + a->used, (uint32_t *)progs, cnt, (uint8_t)kind, own_stack };
+	*ret_addr = b.addr;
+	return note_body(a, &b, (uint64_t)n, reterr);
 }

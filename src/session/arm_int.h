@@ -11,6 +11,7 @@
 struct plan_func {
 	struct obj_module *mod;
 	uint64_t addr, bytes;
+	uint64_t whole; /* of a fragment: where its function begins; else 0 */
 	struct patch_anchor *anchors;
 	uint32_t *probe_of; /* by anchor: index into the probes */
 	uint32_t anchor_cnt;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking everything back. */
 #include "session/kern_int.h"
+#include "session/load_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -54,15 +55,15 @@ static uint32_t move_back(struct target *t, struct inject *inj)
 	uint32_t left = 0;
 	for (uint32_t i = 0; i < inject_thread_cnt(inj); i++) {
 		struct user_regs_struct regs;
-		if (inject_get_regs(inj, i, &regs, NULL) || !is_ours(t, regs.rip))
+		if (inject_get_regs(inj, i, &regs, NULL))
 			continue;
-		struct patch_move key = { .to = regs.rip };
+		struct patch_move key = { .to = regs.rip }; /* a displaced instruction, or the jump in a hole */
 		const struct patch_move *m = bsearch(&key, t->moves, t->move_cnt, sizeof(key), compare_to);
 		if (m) {
 			regs.rip = m->from;
 			inject_set_regs(inj, i, &regs, NULL);
 		} else {
-			left++;
+			left += is_ours(t, regs.rip);
 		}
 	}
 	return left;
@@ -100,7 +101,10 @@ static bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *i
 		return true;
 	for (uint32_t i = 0; i < inject_thread_cnt(inj); i++) {
 		struct user_regs_struct regs;
-		if (inject_get_regs(inj, i, &regs, NULL) || is_ours(t, regs.rip) || stack_mentions(t, obj, inj, regs.rsp))
+		if (inject_get_regs(inj, i, &regs, NULL) || is_ours(t, regs.rip))
+			return true;
+		/* What is mentioned may be left from calls long ago. */
+		if (stack_mentions(t, obj, inj, regs.rsp) && !quiet_has_none_of_ours(t, obj, inj, &regs))
 			return true;
 	}
 	return false;

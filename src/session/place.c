@@ -66,6 +66,15 @@ static int map_arenas(struct job *j, struct err *reterr)
 
 /* ---- make ---- */
 
+static int make_hook(struct job *j, struct plan_func *pf, struct patch_anchor *a, const struct session_probe *sp, struct err *reterr)
+{
+	uint32_t off = intern_add(j->s->strings, sp->hook_text);
+	if (off == WIRE_NONE)
+		return err_setf(reterr, -ENOSPC, "no room for names");
+	session_site(j->s, a->site)->sema = j->t->shm_addr + j->s->shm->str_off + off + offsetof(struct wire_str, s);
+	return arena_hook(j->t, pf->arena, sp->hook, &a->body, reterr);
+}
+
 static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct err *reterr)
 {
 	struct patch_anchor *a = &pf->anchors[i];
@@ -80,6 +89,8 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	int r = a->kind == WIRE_SITE_USDT ? usdt_site(j->t, sp->probe, session_site(j->s, site), reterr) : 0;
 	if (r)
 		return r;
+	if (sp->hook && a->kind != WIRE_SITE_GUARD)
+		return make_hook(j, pf, a, sp, reterr);
 	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
 	bool own_stack = obj_module_is_go(j->t->obj, pf->mod);
 	return arena_body(j->t, pf->arena, a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind, own_stack, sp->progs, sp->prog_cnt, &a->body, reterr);
@@ -99,7 +110,7 @@ static int remember(struct job *j, const struct plan_func *pf, const struct patc
 	memcpy(m + t->move_cnt, moves, move_cnt * sizeof(*m));
 	t->move_cnt += move_cnt;
 	p += t->placed_cnt++;
-	*p = (struct placed){ .addr = w->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes,
+	*p = (struct placed){ .addr = w->addr, .func = pf->whole ? pf->whole : pf->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes,
 			      .mod = pf->mod, .jump_bytes = (uint8_t)jump->cnt };
 	memcpy(p->old, w->old, w->bytes);
 	memcpy(p->jump, jump->bytes, jump->cnt);
@@ -115,7 +126,7 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 {
 	struct arena *a = pf->arena;
 	const struct patch_window *win = &pf->wins[w];
-	struct patch_move moves[PATCH_WINDOW_MAX];
+	struct patch_move moves[PATCH_WINDOW_MAX + 1];
 	uint32_t move_cnt;
 	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, win->tramp, a->code + (win->tramp - a->addr),
 			   win->tramp_max, moves, &move_cnt, reterr);
@@ -123,6 +134,8 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 		return n;
 	if (win->landing)
 		moves[move_cnt++] = (struct patch_move){ win->addr, win->landing };
+	else if (win->form == PATCH_HOLE)
+		moves[move_cnt++] = (struct patch_move){ win->addr, win->hole_addr };
 	return remember(j, pf, win, moves, move_cnt) ? job_no_memory(reterr) : 0;
 }
 

@@ -131,7 +131,8 @@ static int plan_fragment(struct job *j, const struct func *whole, const struct p
 	uint32_t cap = 0;
 	if (!pf)
 		return -ENOMEM;
-	*pf = (struct plan_func){ .mod = whole->mod, .addr = part->start, .bytes = part->end - part->start, .is_frag = true };
+	*pf = (struct plan_func){ .mod = whole->mod, .addr = part->start, .bytes = part->end - part->start, .whole = whole->pf.addr,
+				  .is_frag = true };
 	int r = func_init(&fn, j->t, pf->mod, pf->addr, pf->bytes, NULL);
 	if (r)
 		return r == -ENOMEM ? r : 0; /* its bytes cannot be read: no instruction of it runs */

@@ -23,18 +23,6 @@
  * traced program that the tool's own probes read is not to look like one of ours. */
 #define SHM_PLACE ((void *)0x2a0000000000)
 
-static bool uses_stacks(const struct ir_image *image)
-{
-	for (uint32_t p = 0; p < image->prog_cnt; p++)
-		for (uint32_t i = 0; i < image->progs[p].insn_cnt; i++) {
-			const struct ir_insn *in = &image->progs[p].insns[i];
-			if (in->op == IR_OP_CALL && (in->imm == IR_HELPER_tuple_ustack || in->imm == IR_HELPER_rec_ustack ||
-						     in->imm == IR_HELPER_uaddr_caller || in->imm == IR_HELPER_ustackdepth))
-				return true;
-		}
-	return false;
-}
-
 /* The kernel's memory is there in full. */
 static void layout_kernel(struct session *s, struct wire_layout_in *in)
 {
@@ -56,7 +44,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.site_cap = s->opts.site_cap ? s->opts.site_cap : 1u << 19;
 	in.str_cap += 64 * MIB;
 	in.dyn_bytes = s->opts.dyn_bytes ? s->opts.dyn_bytes : 4 * MIB;
-	in.unw_bytes = s->uses_stacks ? 256 * MIB : 4096;
+	in.unw_bytes = s->uses_stacks || s->opts.grows ? 256 * MIB : 4096;
 	in.ring_bytes = s->opts.ring_bytes ? s->opts.ring_bytes : 4 * MIB;
 	in.agg_bytes = s->opts.agg_bytes ? s->opts.agg_bytes : 4 * MIB;
 	in.ctx_bytes = sizeof(struct rt_ctx);
@@ -65,6 +53,8 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.alloca_bytes = s->opts.alloca_bytes;
 	in.spec_cnt = s->opts.spec_cnt;
 	in.proc_cnt = s->opts.follow && !s->opts.kernel ? WIRE_PROC_MAX : 0;
+	if (s->opts.grows)
+		grow_layout(&in);
 	if (s->opts.kernel)
 		layout_kernel(s, &in);
 	return wire_layout(out, &in, reterr);
@@ -197,6 +187,11 @@ static int fill(struct session *s, struct err *reterr)
 	s->strings = intern_create(s->shm, s->image);
 	if (!s->strings)
 		return err_setf(reterr, -ENOMEM, "out of memory");
+	s->agg_cnt = s->image->agg_cnt;
+	s->const_bytes = s->image->str_bytes;
+	s->const_reserved = s->opts.grows ? GROW_STR_BYTES : 0;
+	if (intern_reserve(s->strings, s->const_reserved))
+		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
 	s->shm->tsc_mult = 1;
 	int r = s->opts.looks_only ? 0 : clock_calibrate(s->shm, reterr);
@@ -217,7 +212,7 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 	s->opts = *opts;
 	s->shm_fd = -1;
 	s->target_cnt = 1;
-	s->uses_stacks = uses_stacks(image);
+	s->uses_stacks = grow_uses_stacks(image);
 	int r = make_layout(s, &layout, reterr);
 	if (!r)
 		r = map_shm(s, &layout, reterr);
@@ -243,6 +238,7 @@ void target_free(struct target *t)
 	landing_free(t);
 	free(t->placed);
 	free(t->moves);
+	free(t->retired);
 	free(t->semas);
 	free(t->guards);
 	rseq_free(t);

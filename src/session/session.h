@@ -27,7 +27,7 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool watch;             /* targets are only waited for and looked at */
-	bool unwinds;           /* user stacks that the kernel takes need no frame pointers */
+	bool unwinds;           /* such targets there will be: user stacks need no frame pointers */
 	bool from_entry;        /* commands run until the loader has done its work; else, where they are watched, it is seen
 				 * how they come out of their exec */
 	bool uprobes;           /* probes of processes through the kernel */
@@ -37,12 +37,16 @@ struct session_opts {
 	void *verifier_log;     /* FILE; NULL: none */
 	bool follow;            /* forked children are traced too, and what they run */
 	bool forks_only;        /* with follow: not what they run */
+	bool grows;             /* the shared memory has room for larger images: session_grow() */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
 
 /* Makes the shared memory for @image (kept by reference until destroy). */
 int session_create(const struct ir_image *image, const struct session_opts *, struct session **ret,
 		   struct err *reterr);
+/* What session_create() was given is another one now, or stands there changed: its first programs, variables,
+ * aggregations and strings are as they were, more may follow (opts.grows).  -ENOSPC: there is no room for them. */
+int session_grow(struct session *, const struct ir_image *image, struct err *reterr);
 /* Disarms whatever is armed. NULL is fine. */
 void session_destroy(struct session *);
 struct wire_shm *session_shm(struct session *); /* this process's mapping */
@@ -81,6 +85,10 @@ struct session_probe {
 	uint32_t proc;         /* 0: the tool's own */
 	const uint32_t *progs;
 	uint32_t prog_cnt;
+	/* Instead of programs: a function of a library in the process (jit_extern_body), and a text whose address it finds in
+	 * wire_site.sema.  0: none. */
+	uint64_t hook;
+	const char *hook_text;
 };
 struct session_refusal {
 	const struct probe *probe;
@@ -94,6 +102,18 @@ typedef void session_refused_fn(void *arg, const struct session_refusal *);
  * came later. *ret_site_cnt: places armed. Tool probes get a site each. */
 int session_arm(struct session *, const struct session_probe *probes, uint32_t cnt, session_refused_fn *, void *arg,
 		uint32_t *ret_site_cnt, struct err *reterr);
+/*
+ * The functions that begin at @funcs have those of @probes that are in them, and no others, from now on: they
+ * are exchanged under one stop, in which nothing fires and nobody runs.  Others whose jumps need the same
+ * bytes are planned again with what @probes has of them; so @probes are all that the process is to have.
+ * Nothing of @funcs is armed: as session_arm().  On an error the functions' code is as in their files.
+ */
+int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32_t func_cnt, const struct session_probe *probes,
+		  uint32_t cnt, session_refused_fn *, void *arg, uint32_t *ret_site_cnt, struct err *reterr);
+/* Makes a target load the library at @path, which has a uint32_t dyntrace_library_ready that becomes 1: dlopen() on
+ * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
+ * there.  -EBUSY: there was no such thread for some seconds. */
+int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
 /* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
  * it runs shares all but self-> variables with what runs in the process. */
 int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);

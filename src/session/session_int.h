@@ -30,6 +30,7 @@ struct arena {
 /* A window that is written in the target's code. */
 struct placed {
 	uint64_t addr;
+	uint64_t func;                 /* where its function begins */
 	uint32_t bytes;
 	uint32_t claim;                /* bytes from @addr that nobody else may change: a pun's go on behind its window */
 	const struct obj_module *mod;  /* NULL: not known */
@@ -63,6 +64,8 @@ struct target {
 	uint32_t placed_cnt;
 	struct patch_move *moves; /* of all trampolines */
 	uint64_t move_cnt;
+	uint64_t *retired;        /* where trampolines lead back to whose windows went (rearm.c) */
+	uint32_t retired_cnt;
 	struct sema {
 		uint64_t addr;  /* of a count in its data */
 		uint64_t site;  /* of a place for which it is raised */
@@ -99,6 +102,8 @@ struct session {
 	uint32_t exec_cnt;
 	uint64_t unw_used;                     /* bytes of the unwind arena in use */
 	bool uses_stacks;
+	uint32_t agg_cnt;                      /* of the image */
+	uint32_t const_bytes, const_reserved;  /* of the image's strings; what they may become */
 	uint32_t kern_slot;                    /* first thread slot of the kernel's */
 	struct skern *kern;                    /* NULL: the kernel runs nothing */
 	uint64_t kern_tick_ns, watched_ns;     /* when last */
@@ -115,6 +120,9 @@ struct session {
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */
 struct intern *intern_create(struct wire_shm *, const struct ir_image *);
 void intern_destroy(struct intern *);
+/* Sets @bytes behind the image's strings aside, for those of a larger one; that one's strings from @first on go there. */
+int intern_reserve(struct intern *, uint32_t bytes);
+int intern_grow(struct intern *, const struct ir_image *, uint32_t first, uint32_t reserved);
 uint32_t intern_add(struct intern *, const char *s);
 /* Likewise bytes, 8-byte aligned. */
 uint32_t intern_bytes(struct intern *, const void *data, uint32_t bytes);
@@ -154,6 +162,8 @@ void arena_release(struct arena *);
 /* The body for @progs in @a, generated if it is new. @own_stack: as in struct jit_env. */
 int arena_body(struct target *, struct arena *, enum wire_site_kind, bool own_stack, const uint32_t *progs,
 	       uint32_t prog_cnt, uint64_t *ret_addr, struct err *reterr);
+/* Likewise one that goes on to a library's function. */
+int arena_hook(struct target *, struct arena *, uint64_t fn, uint64_t *ret_addr, struct err *reterr);
 
 /* landing.c: a jump to @tramp at an address in [lo, hi]; the target is stopped and its maps are fresh.
  * -ENOSPC or -EEXIST: there is no room there. */
@@ -282,6 +292,12 @@ void semas_lower(struct target *, struct inject *inj);
 /* Those that a killed tool raised; @ghost's windows are known. */
 void semas_gather(struct target *, struct target *ghost);
 const struct placed *placed_over(const struct target *, uint64_t addr);
+
+/* grow.c: what a session that grows has of everything */
+struct wire_layout_in;
+void grow_layout(struct wire_layout_in *);
+bool grow_uses_stacks(const struct ir_image *);
+#define GROW_STR_BYTES (1u << 20)
 
 /* sites.c */
 uint32_t session_site_add(struct session *, const struct probe *, uint64_t addr, enum wire_site_kind kind);

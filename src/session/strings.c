@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "session/session_int.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,23 @@ static bool grow(struct intern *in)
 	return true;
 }
 
+/* The image's own strings take part: @[probefunc] and @["main"] mean the same key. */
+static int add_constants(struct intern *in, uint32_t off, uint32_t end)
+{
+	while (off < end) {
+		const struct wire_str *s = str_at(in, off);
+		if (in->cnt * 2 >= in->cap && !grow(in))
+			return -ENOMEM;
+		uint32_t *slot = find(in, s->s, s->len);
+		if (!*slot) {
+			*slot = off + 1;
+			in->cnt++;
+		}
+		off += wire_str_bytes(s->len);
+	}
+	return 0;
+}
+
 struct intern *intern_create(struct wire_shm *shm, const struct ir_image *image)
 {
 	struct intern *in = calloc(1, sizeof(*in));
@@ -62,21 +80,27 @@ struct intern *intern_create(struct wire_shm *shm, const struct ir_image *image)
 	in->shm = shm;
 	shm->str_bytes = image->str_bytes;
 	memcpy((uint8_t *)shm + shm->str_off, image->strs, image->str_bytes);
-	/* The image's own strings take part: @[probefunc] and @["main"] mean the same key. */
-	for (uint32_t off = 0; off < image->str_bytes;) {
-		const struct wire_str *s = str_at(in, off);
-		if (in->cnt * 2 >= in->cap && !grow(in)) {
-			intern_destroy(in);
-			return NULL;
-		}
-		uint32_t *slot = find(in, s->s, s->len);
-		if (!*slot) {
-			*slot = off + 1;
-			in->cnt++;
-		}
-		off += wire_str_bytes(s->len);
+	if (add_constants(in, 0, image->str_bytes)) {
+		intern_destroy(in);
+		return NULL;
 	}
 	return in;
+}
+
+int intern_reserve(struct intern *in, uint32_t bytes)
+{
+	if (in->shm->str_bytes + bytes > in->shm->str_cap)
+		return -ENOSPC;
+	in->shm->str_bytes += bytes;
+	return 0;
+}
+
+int intern_grow(struct intern *in, const struct ir_image *image, uint32_t first, uint32_t reserved)
+{
+	if (image->str_bytes - first > reserved)
+		return -ENOSPC;
+	memcpy(str_at(in, first), image->strs + first, image->str_bytes - first);
+	return add_constants(in, first, image->str_bytes);
 }
 
 void intern_destroy(struct intern *in)

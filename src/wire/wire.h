@@ -124,7 +124,8 @@ struct wire_site {
 	uint16_t sp_adj;    /* rsp of the application = rsp at body entry + sp_adj */
 	uint32_t enabled;   /* data flag: 0 = the body returns at once */
 	uint32_t args;      /* USDT: struct wire_uargs, among the interned strings; WIRE_NONE: none */
-	uint64_t sema;      /* USDT: of the counter in the target that was raised for it; 0: none */
+	uint64_t sema;      /* USDT: of the counter in the target that was raised for it; 0: none.  Of a probe that calls
+	                     * a library's function: of a text in the target */
 	uint32_t leaves_by_jump; /* RETURN: a tail call, so there is no return value yet */
 	uint32_t pad;
 } __attribute__((aligned(64)));

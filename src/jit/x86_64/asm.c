@@ -73,6 +73,12 @@ static void rel32(struct x64_asm *a, uint32_t label)
 	bytes(a, 0, 4);
 }
 
+void x64_bytes(struct x64_asm *a, const uint8_t *v, size_t cnt)
+{
+	for (size_t i = 0; i < cnt; i++)
+		byte(a, v[i]);
+}
+
 void x64_jmp(struct x64_asm *a, uint32_t label)
 {
 	byte(a, 0xe9);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * enable-event and trace, as LTTng's proposal for dynamic instrumentation has them.  Events go to the current session of
+ * LTTng where there is one (tracer lttng; it is told to record them), else to a trace of our own (tracer ctf).
+ */
+#include "cli/keeper_int.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { OPT_PID = 256, OPT_PROBE, OPT_FUNCTION, OPT_CHANNEL, OPT_HELP };
+
+struct event {
+	char *name;
+	char *place;
+	bool function;
+};
+
+/* ---- LTTng ---- */
+
+static const char *lttng_home(void)
+{
+	const char *h = getenv("LTTNG_HOME");
+	return h && *h ? h : getenv("HOME");
+}
+
+static bool connects(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof(a));
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool daemon_runs(void)
+{
+	char path[256];
+	const char *home = lttng_home();
+	if (connects("/var/run/lttng/client-lttng-sessiond"))
+		return true;
+	snprintf(path, sizeof(path), "%s/.lttng/client-lttng-sessiond", home ? home : "");
+	return home && connects(path);
+}
+
+/* The name that `lttng create` or `lttng set-session` left; "" where there is none, or nobody would record it. */
+static void current_session(char *buf, size_t cap)
+{
+	char path[4096], line[512];
+	const char *home = lttng_home();
+	buf[0] = 0;
+	snprintf(path, sizeof(path), "%s/.lttngrc", home ? home : "");
+	FILE *fp = home ? fopen(path, "re") : NULL;
+	while (fp && !*buf && fgets(line, sizeof(line), fp))
+		if (!strncmp(line, "session=", 8))
+			snprintf(buf, cap, "%.*s", (int)strcspn(line + 8, "\r\n"), line + 8);
+	if (fp)
+		fclose(fp);
+	if (*buf && !daemon_runs())
+		buf[0] = 0;
+}
+
+static int run_lttng(const char *const argv[])
+{
+	int status = -1;
+	pid_t pid = fork();
+	if (!pid) {
+		/* What went well is for us to say. */
+		if (freopen("/dev/null", "w", stdout))
+			execvp(argv[0], (char *const *)argv);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Events of that name, of the kinds that it can have. */
+static int record_in(const char *session, const char *channel, const struct event *e)
+{
+	static const char *const kinds[] = { "dyntrace_lttng:tracepoint_hit", "dyntrace_lttng:function_entry", "dyntrace_lttng:function_exit" };
+	char *filter = NULL;
+	int rc = asprintf(&filter, "name == \"%s\"", e->name) < 0 ? -1 : 0;
+	for (int i = e->function; i < (e->function ? 3 : 1) && !rc; i++) {
+		const char *const argv[] = { "lttng", "enable-event", "-u", kinds[i], "-s", session, "--filter", filter,
+					     channel ? "-c" : NULL, channel, NULL };
+		rc = run_lttng(argv);
+	}
+	free(filter);
+	if (rc)
+		cli_error("lttng could not enable event %s in session %s", e->name, session);
+	return rc ? CLI_ERROR : CLI_OK;
+}
+
+/* ---- enable-event ---- */
+
+static void usage_event(FILE *fp)
+{
+	fprintf(fp, "Usage: %s enable-event NAME -u --pid PID (--probe | --function) PLACE [-c CHANNEL]\n\n"
+		"\tRecords events NAME of a process that runs: in the current session of LTTng, or else in a CTF trace of its own,\n"
+		"\tuntil `rm PID:NAME` or `detach PID`.\n\n"
+		"\t--probe     when PLACE is reached\n"
+		"\t--function  when the function at PLACE is entered and left\n"
+		"\t-c, --channel  of LTTng's session, where that has one of its own\n"
+		"\tPLACE: ADDRESS, SYMBOL or SYMBOL+OFFSET; numbers are octal (017), decimal or hexadecimal (0x1f)\n", cli_name);
+}
+
+static bool name_ok(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+	return n && !name[n];
+}
+
+static const struct option longopts[] = {
+	{ "pid", required_argument, NULL, OPT_PID }, { "probe", required_argument, NULL, OPT_PROBE },
+	{ "function", required_argument, NULL, OPT_FUNCTION }, { "userspace", no_argument, NULL, 'u' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "channel", required_argument, NULL, OPT_CHANNEL }, { "help", no_argument, NULL, OPT_HELP }, { 0 },
+};
+
+static int enable(pid_t pid, const char *channel, const struct event *e)
+{
+	char session[256], *out = NULL, *said = NULL;
+	struct err err;
+	current_session(session, sizeof(session));
+	const char *words[8] = { "add" };
+	int n = 1;
+	if (e->function)
+		words[n++] = "-e";
+	words[n++] = "-n";
+	words[n++] = e->name;
+	words[n++] = e->place;
+	words[n++] = *session ? "lttng" : "ctf";
+	if (*session && record_in(session, channel, e))
+		return CLI_ERROR;
+	int rc = keeper_start(pid, &err);
+	rc = rc ? rc : keep_ask(pid, n, words, &out, &said, &err);
+	if (rc < 0)
+		cli_error("%s", err.msg);
+	if (said)
+		fputs(said, stderr);
+	free(out);
+	free(said);
+	if (rc)
+		return CLI_ERROR;
+	if (*session)
+		printf("event %s enabled in LTTng session %s\n", e->name, session);
+	else
+		printf("event %s enabled; %s list-tracepoints %d names its trace\n", e->name, cli_name, (int)pid);
+	return CLI_OK;
+}
+
+int event_main(int argc, char **argv)
+{
+	struct event e = { 0 };
+	const char *channel = NULL;
+	bool user = false;
+	pid_t pid = 0;
+	for (int opt; (opt = getopt_long(argc, argv, "uc:p:", longopts, NULL)) != -1;) {
+		if (opt == 'u') {
+			user = true;
+		} else if (opt == OPT_PID || opt == 'p') {
+			pid = procs_one(optarg, strlen(optarg));
+			if (!pid)
+				return CLI_ERROR;
+		} else if (opt == 'c' || opt == OPT_CHANNEL) {
+			channel = optarg;
+		} else if (opt == OPT_PROBE || opt == OPT_FUNCTION) {
+			e.place = optarg;
+			e.function = opt == OPT_FUNCTION;
+		} else {
+			usage_event(opt == OPT_HELP ? stdout : stderr);
+			return opt == OPT_HELP ? CLI_OK : CLI_USAGE;
+		}
+	}
+	e.name = optind + 1 == argc ? argv[optind] : NULL;
+	if (!e.name || !user || !pid || !e.place) {
+		usage_event(stderr);
+		return CLI_USAGE;
+	}
+	if (!name_ok(e.name)) {
+		cli_error("'%s' is no name of an event: letters, digits, _, - and . only", e.name);
+		return CLI_USAGE;
+	}
+	return enable(pid, channel, &e);
+}
+
+/* ---- trace ---- */
+
+#define EVENTS_MAX 256
+
+static void usage_trace(FILE *fp)
+{
+	fprintf(fp, "Usage: %s trace -c COMMAND [-o DIR] [--probe PLACE]... [--function PLACE]...\n\n"
+		"\tRuns a command and records events from its start, in the current session of LTTng or else in a CTF trace;\n"
+		"\tthe status is the command's.\n\n"
+		"\t-c  the command with its arguments\n"
+		"\t-o  the folder of the trace\n"
+		"\t--channel  of LTTng's session, where that has one of its own\n"
+		"\t--probe, --function  as in enable-event; the event has the place's name\n", cli_name);
+}
+
+/* What CTF and LTTng can call it. */
+static char *event_name(const char *place)
+{
+	char *name = strdup(place);
+	for (char *c = name; c && *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *c))
+			*c = '_';
+	return name;
+}
+
+/* Names are told apart. */
+static int make_wishes(struct event *v, uint32_t cnt, const char *tracer, char *dir, struct keeper_wish *w)
+{
+	static char add_e[] = "-e", add_n[] = "-n";
+	for (uint32_t i = 0; i < cnt; i++) {
+		v[i].name = event_name(v[i].place);
+		for (uint32_t k = 0, n = 2; v[i].name && k < i; k++) {
+			char *other = NULL;
+			if (!v[k].name || strcmp(v[k].name, v[i].name))
+				continue;
+			if (asprintf(&other, "%s_%u", v[i].name, n++) < 0)
+				other = NULL;
+			free(v[i].name);
+			v[i].name = other;
+			k = UINT32_MAX; /* from the start */
+		}
+		if (!v[i].name)
+			return CLI_ERROR;
+		w[i].argc = 0;
+		if (v[i].function)
+			w[i].argv[w[i].argc++] = add_e;
+		w[i].argv[w[i].argc++] = add_n;
+		w[i].argv[w[i].argc++] = v[i].name;
+		w[i].argv[w[i].argc++] = v[i].place;
+		w[i].argv[w[i].argc++] = (char *)tracer;
+		if (dir)
+			w[i].argv[w[i].argc++] = dir;
+	}
+	return CLI_OK;
+}
+
+static char *usual_dir(void)
+{
+	char name[64];
+	time_t now = time(NULL);
+	struct tm tm;
+	localtime_r(&now, &tm);
+	size_t n = strftime(name, sizeof(name), "dyntrace-%Y%m%d-%H%M%S", &tm);
+	snprintf(name + n, sizeof(name) - n, ".%d", (int)getpid());
+	return strdup(name);
+}
+
+static int run(const char *command, struct event *v, uint32_t cnt, const char *out, const char *channel)
+{
+	static const char *const libs[] = { "libdyntrace-lttng.so", NULL };
+	struct keeper_wish *w = calloc(cnt + 1ul, sizeof(*w));
+	char session[256], **words = cli_args_split(command), *dir = NULL;
+	current_session(session, sizeof(session));
+	if (!*session || out)
+		dir = out ? strdup(out) : usual_dir();
+	bool lttng = !dir;
+	int rc = w ? make_wishes(v, cnt, lttng ? "lttng" : "ctf", dir, w) : CLI_ERROR;
+	for (uint32_t i = 0; i < cnt && lttng && !rc; i++)
+		rc = record_in(session, channel, &v[i]);
+	if (!words || !words[0]) {
+		cli_error(words ? "-c needs a command" : "-c %s: a quote is not closed", command);
+		rc = CLI_ERROR;
+	}
+	if (!rc)
+		rc = keeper_run(words, w, cnt, lttng && cnt ? libs : NULL);
+	if (dir && cnt && !access(dir, F_OK))
+		cli_hint("%s", dir);
+	cli_args_split_free(words);
+	for (uint32_t i = 0; i < cnt; i++)
+		free(v[i].name);
+	free(w);
+	free(dir);
+	return rc;
+}
+
+int trace_main(int argc, char **argv)
+{
+	const char *command = NULL, *out = NULL, *channel = NULL;
+	struct event v[EVENTS_MAX];
+	uint32_t cnt = 0;
+	for (int opt; (opt = getopt_long(argc, argv, "c:o:u", longopts, NULL)) != -1;) {
+		if (opt == 'c') {
+			command = optarg;
+		} else if (opt == 'o') {
+			out = optarg;
+		} else if (opt == OPT_CHANNEL) {
+			channel = optarg;
+		} else if ((opt == OPT_PROBE || opt == OPT_FUNCTION) && cnt < EVENTS_MAX) {
+			v[cnt++] = (struct event){ .place = optarg, .function = opt == OPT_FUNCTION };
+		} else if (opt != 'u') {
+			usage_trace(opt == OPT_HELP ? stdout : stderr);
+			return opt == OPT_HELP ? CLI_OK : CLI_USAGE;
+		}
+	}
+	if (!command || optind < argc) {
+		usage_trace(stderr);
+		return CLI_USAGE;
+	}
+	return run(command, v, cnt, out, channel);
+}

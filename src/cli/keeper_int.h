@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Keepers (ADR 18) and the verbs that talk to them.
+ *
+ *   verb --(words of the command, over a socket)--> keeper of the process
+ *                 keeper_image.c    D text to programs, behind those that run
+ *                 keeper_arm.c      places, sites, what is armed
+ *                 keeper_point.c    tracepoints
+ *                 keeper_req.c      requests
+ *                 keeper.c          its life
+ */
+#ifndef CLI_KEEPER_INT_H
+#define CLI_KEEPER_INT_H
+
+#include "cli/record_int.h"
+#include "keep/keep.h"
+#include "tracer/tracer.h"
+
+/* ---- places (keeper_place.c) ---- */
+
+/* MODULE:SYMBOL, SYMBOL@MODULE, SYMBOL+OFFSET, ADDRESS: as a probe of provider pid. */
+struct keeper_place {
+	char *mod, *func, *name; /* owned; name: "entry", or an offset in hexadecimal */
+};
+int keeper_place_parse(struct obj_proc *, const char *text, struct keeper_place *ret, struct err *reterr);
+void keeper_place_deinit(struct keeper_place *);
+
+/* ---- in the keeper ---- */
+
+struct keeper_point {
+	struct tracer_point tp;
+	char *name, *place, *words;  /* owned; words: the tracer and its arguments */
+	struct keeper_place where;
+	struct keeper_probe {
+		struct probe p;      /* a copy with its own id */
+		enum tracer_at at;
+		const char *why;     /* NULL: it is armed, or else why not; owned */
+	} *probes;
+	uint32_t probe_cnt;
+	char *source[TRACER_AT_CNT]; /* D; owned */
+	uint64_t hook;               /* the tracer's library's function in the process; 0: none */
+	char *hook_text;             /* owned */
+	uint64_t faults;
+};
+
+struct keeper {
+	struct cli cli;              /* compiler, session, consumer, with the process as its only target */
+	pid_t pid;
+	uint32_t proc;               /* in the session */
+	int listener;
+	bool attached, ends;
+	struct probe_table *table;
+	struct tracer_host host;
+	struct keeper_point **points; /* by id */
+	uint32_t point_cnt, next_id, next_nr;
+	struct keeper_site {
+		uint32_t id;         /* D's id of it */
+		uint64_t addr;
+	} *sites;
+	uint32_t site_cnt;
+	/* In the foreground: the program is a child, and what is said goes to standard error at once. */
+	struct session_child *child;
+	bool is_parent, was_execed;
+	int said_fd;                 /* that; -1: it waits for the next request */
+	int status;                  /* of the child: as of waitpid() */
+};
+
+/* keeper.c: forks one for @pid, unless there is one. 0, or an error. */
+int keeper_start(pid_t pid, struct err *reterr);
+/* run.c: starts @argv with tracepoints (words of add, without a process), keeps it until it ends. The command's status, or an
+ * error's after a message. @preload: libraries of tracers, each once; NULL-terminated. */
+struct keeper_wish {
+	int argc;
+	char *argv[8];
+};
+int keeper_run(char *const argv[], const struct keeper_wish *, uint32_t wish_cnt, const char *const *preload);
+int run_main(int argc, char **argv);     /* dyntrace-run */
+int trace_main(int argc, char **argv);   /* dyntrace trace */
+int event_main(int argc, char **argv);   /* dyntrace enable-event */
+
+int keeper_init(struct keeper *, pid_t pid);
+void keeper_deinit(struct keeper *);
+void keeper_end(struct keeper *); /* detaches, frees its points */
+enum session_event keeper_step(struct keeper *, int *ret_status); /* waits a little, does what came */
+void keeper_relay(struct keeper *); /* what was said meanwhile, to said_fd */
+/* Standard error becomes memory, of which requests and keeper_relay() take what was said. */
+int keeper_gather_messages(void);
+char *keeper_take_messages(void);
+void keeper_catch_knocks(int fd);     /* of the listener: they end a wait */
+/* Attaches to the process, if it is not yet (again after all was disarmed). */
+int keeper_attach(struct keeper *, struct err *reterr);
+/* The process is as it was; what tracers gathered goes to @out, and the keeper's life ends. */
+int keeper_detach(struct keeper *, FILE *out, struct err *reterr);
+/* Nothing is armed any more; programs and what they recorded are forgotten. */
+void keeper_reset(struct keeper *);
+int keeper_drain(struct keeper *, bool final);
+
+/* keeper_image.c: the number of the clause with this text (taken over); messages may be on stderr. */
+int keeper_clause(struct keeper *, char *text, uint32_t *ret, struct err *reterr);
+void keeper_image_reset(struct keeper *);
+
+/* keeper_arm.c */
+int keeper_find(struct keeper *, struct keeper_point *, struct err *reterr); /* fills its probes */
+/* Arms what all points want, where the functions of @pt changed; how many places of it are armed: its parts' place_cnt. */
+int keeper_arm(struct keeper *, struct keeper_point *pt, bool with, struct err *reterr);
+int keeper_event(void *keeper, const struct consume_event *, struct err *reterr);
+
+/* keeper_lib.c: the library of the point's tracer, if it has one, into the process */
+int keeper_lib_load(struct keeper *, struct keeper_point *, struct err *reterr);
+int keeper_lib_read(struct tracer_host *, const char *library, const char *symbol, void *buf, size_t bytes);
+int keeper_lib_path(const char *name, char *buf, size_t cap, struct err *reterr);
+
+/* keeper_point.c */
+/* argv: [-e] [-n NAME] PLACE TRACER ARGS... */
+int keeper_add(struct keeper *, int argc, char **argv, FILE *out, struct err *reterr);
+int keeper_remove(struct keeper *, const char *name, FILE *out, struct err *reterr);
+void keeper_list(struct keeper *, FILE *out, bool all, bool json);
+void keeper_point_free(struct keeper_point *);
+void keeper_show_gathered(struct keeper_point *, FILE *out); /* lines, indented */
+
+/* keeper_req.c: one request of the listener's, if there is one */
+void keeper_serve(struct keeper *);
+
+/* ---- verbs ---- */
+
+/* procs.c: the process that @text (a number or a name) means; 0 after a message. */
+pid_t procs_one(const char *text, size_t len);
+/* "PID|NAME:REST": *ret_rest is behind the colon. */
+pid_t procs_split(const char *arg, const char **ret_rest);
+bool procs_is_verb(const char *word);
+int procs_main(int argc, char **argv);   /* list-processes */
+int symbols_main(int argc, char **argv); /* list-symbols */
+int points_main(int argc, char **argv);  /* attach, detach, add, rm, list-tracepoints */
+
+#endif

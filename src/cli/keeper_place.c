@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* What people write for a place, as LTTng and dyntrace's verbs have it. */
+#include "cli/keeper_int.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Octal, decimal or hexadecimal, as C writes them. */
+static bool parse_number(const char *s, uint64_t *ret)
+{
+	char *end;
+	errno = 0;
+	*ret = strtoull(s, &end, 0);
+	return isdigit((unsigned char)*s) && !*end && !errno;
+}
+
+static int no_memory(struct err *reterr)
+{
+	return err_setf(reterr, -ENOMEM, "out of memory");
+}
+
+static int fill(struct keeper_place *ret, const char *mod, const char *func, uint64_t off, struct err *reterr)
+{
+	char name[24];
+	snprintf(name, sizeof(name), "%llx", (unsigned long long)off);
+	*ret = (struct keeper_place){ strdup(mod), strdup(func), strdup(off ? name : "entry") };
+	return ret->mod && ret->func && ret->name ? 0 : no_memory(reterr);
+}
+
+static int at_address(struct obj_proc *obj, uint64_t addr, struct keeper_place *ret, struct err *reterr)
+{
+	const struct obj_sym *sym = NULL;
+	struct obj_module *mod = NULL;
+	char func[32];
+	if (!obj_symbolize(obj, addr, &sym, &mod))
+		return fill(ret, mod->is_exe ? "a.out" : mod->name, sym->name, addr - sym->addr, reterr);
+	const struct obj_range *r = mod ? obj_range_at(obj, mod, addr) : NULL;
+	if (!r)
+		return err_setf(reterr, -ENOENT, "there is no code at 0x%llx in process %d", (unsigned long long)addr, (int)obj_proc_pid(obj));
+	snprintf(func, sizeof(func), "sub_%llx", (unsigned long long)(r->start - mod->bias));
+	return fill(ret, mod->is_exe ? "a.out" : mod->name, func, addr - r->start, reterr);
+}
+
+/* The last '+' that a number follows: names of C++ operators hold others. */
+static char *find_offset(char *text, uint64_t *ret)
+{
+	char *at = strrchr(text, '+');
+	return at && at > text && parse_number(at + 1, ret) ? at : NULL;
+}
+
+/* A colon that is none of C++. */
+static char *find_colon(char *text)
+{
+	for (char *at = text; (at = strchr(at, ':')); at += 2)
+		if (at[1] != ':')
+			return at;
+	return NULL;
+}
+
+int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_place *ret, struct err *reterr)
+{
+	uint64_t off = 0;
+	static char any[] = "";
+	*ret = (struct keeper_place){ 0 };
+	if (isdigit((unsigned char)*text)) {
+		if (parse_number(text, &off))
+			return at_address(obj, off, ret, reterr);
+		return err_setf(reterr, -EINVAL, "'%s' is neither an address nor a symbol; numbers are octal (017), decimal or hexadecimal (0x1f)",
+				text);
+	}
+	char *copy = strdup(text), *func = copy, *mod = any, *at;
+	if (!copy)
+		return no_memory(reterr);
+	if ((at = strrchr(func, '@')) && at > func) {
+		*at = 0;
+		mod = at + 1;
+	} else if ((at = find_colon(func))) {
+		*at = 0;
+		mod = func;
+		func = at + 1;
+	}
+	if ((at = find_offset(func, &off)))
+		*at = 0;
+	int r = *func ? fill(ret, mod, func, off, reterr) : err_setf(reterr, -EINVAL, "'%s' names no function", text);
+	free(copy);
+	return r;
+}
+
+void keeper_place_deinit(struct keeper_place *p)
+{
+	free(p->mod);
+	free(p->func);
+	free(p->name);
+	*p = (struct keeper_place){ 0 };
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* attach, detach, add, rm, list-tracepoints: what keepers are asked for. */
+#include "cli/keeper_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void list_tracers(FILE *fp)
+{
+	fputs("\n\tTracers:\n", fp);
+	for (uint32_t i = 0; tracer_nth(i); i++)
+		fprintf(fp, "\t%s%s%s\n\t\t%s\n", tracer_nth(i)->name, *tracer_nth(i)->args ? " " : "", tracer_nth(i)->args,
+			tracer_nth(i)->help);
+}
+
+static void usage_add(FILE *fp)
+{
+	fprintf(fp, "Usage: %s add PID|NAME:PLACE [-e] [-n NAME] TRACER [ARGS...]\n\n"
+		"\tPLACE: [MODULE:]SYMBOL[+OFFSET], SYMBOL@MODULE or ADDRESS; numbers are octal, decimal or hexadecimal\n\n"
+		"\t-e  entry and exit of the function\n"
+		"\t-n  the tracepoint's name; without it one is made up. It is printed\n", cli_name);
+	list_tracers(fp);
+}
+
+static const struct verb {
+	const char *name, *args, *help;
+	int least, most; /* words behind the verb, without options */
+} verbs[] = {
+	{ "attach", "PID|NAME", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends.", 1, 1 },
+	{ "detach", "PID|NAME", "Removes all tracepoints of a process, shows what they gathered; the keeper ends.", 1, 1 },
+	{ "add", NULL, NULL, 2, 255 },
+	{ "rm", "PID|NAME:TRACEPOINT", "Removes a tracepoint, and shows what it gathered.", 1, 1 },
+	{ "list-tracepoints", "PID|NAME [-a] [--json]", "Tracepoints of a process and what they gathered so far.\n\n"
+	  "\t-a      their places too, also those that could not be traced\n\t--json  for scripts", 1, 3 },
+};
+
+static const struct verb *find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+static int usage(const struct verb *v, bool asked)
+{
+	FILE *fp = asked ? stdout : stderr;
+	if (v->args)
+		fprintf(fp, "Usage: %s %s %s\n\n\t%s\n", cli_name, v->name, v->args, v->help);
+	else
+		usage_add(fp);
+	return asked ? CLI_OK : CLI_USAGE;
+}
+
+static int ask(pid_t pid, int argc, const char *const *argv)
+{
+	char *out = NULL, *err = NULL;
+	struct err e;
+	int r = keep_ask(pid, argc, argv, &out, &err, &e);
+	if (r < 0) {
+		cli_error("%s", e.msg);
+		return CLI_ERROR;
+	}
+	fputs(out, stdout);
+	fputs(err, stderr);
+	free(out);
+	free(err);
+	return fflush(stdout) ? CLI_ERROR : r;
+}
+
+static int start(pid_t pid)
+{
+	struct err e;
+	int r = keeper_start(pid, &e);
+	if (r)
+		cli_error("%s", e.msg);
+	return r ? CLI_ERROR : CLI_OK;
+}
+
+static int add(int argc, char **argv)
+{
+	const char **words = calloc((size_t)argc + 1, sizeof(*words)), *rest = NULL;
+	pid_t pid = 0;
+	if (!words)
+		return CLI_ERROR;
+	/* The place is the first word that is no option. */
+	for (int i = 0; i < argc; i++) {
+		words[i] = argv[i];
+		if (i && !rest && *argv[i] != '-' && strcmp(argv[i - 1], "-n")) {
+			pid = procs_split(argv[i], &rest);
+			words[i] = rest;
+		}
+	}
+	if (!rest)
+		usage_add(stderr);
+	int rc = !rest ? CLI_USAGE : !pid ? CLI_ERROR : start(pid);
+	rc = rc ? rc : ask(pid, argc, words);
+	free(words);
+	return rc;
+}
+
+static int rm(char **argv)
+{
+	const char *rest;
+	pid_t pid = procs_split(argv[1], &rest);
+	const char *const words[] = { "rm", rest };
+	return pid ? ask(pid, 2, words) : CLI_ERROR;
+}
+
+static int attach(pid_t pid)
+{
+	static const char *const words[] = { "attach" };
+	return start(pid) ? CLI_ERROR : ask(pid, 1, words);
+}
+
+static int list(int argc, char **argv)
+{
+	const char *words[4] = { "list-tracepoints" }, *who = NULL;
+	int n = 1;
+	for (int i = 1; i < argc; i++) {
+		bool opt = !strcmp(argv[i], "-a") || !strcmp(argv[i], "--json");
+		if (!opt && (who || *argv[i] == '-'))
+			return usage(find("list-tracepoints"), false);
+		if (opt)
+			words[n++] = argv[i];
+		else
+			who = argv[i];
+	}
+	if (!who)
+		return usage(find("list-tracepoints"), false);
+	pid_t pid = procs_one(who, strlen(who));
+	return pid ? ask(pid, n, words) : CLI_ERROR;
+}
+
+int points_main(int argc, char **argv)
+{
+	const struct verb *v = find(argv[0]);
+	static const char *const detach[] = { "detach" };
+	if (argc == 2 && !strcmp(argv[1], "--help"))
+		return usage(v, true);
+	if (argc - 1 < v->least || argc - 1 > v->most)
+		return usage(v, false);
+	if (!strcmp(v->name, "add"))
+		return add(argc, argv);
+	if (!strcmp(v->name, "rm"))
+		return rm(argv);
+	if (!strcmp(v->name, "list-tracepoints"))
+		return list(argc, argv);
+	pid_t pid = procs_one(argv[1], strlen(argv[1]));
+	if (!pid)
+		return CLI_ERROR;
+	return !strcmp(v->name, "attach") ? attach(pid) : ask(pid, 1, detach);
+}
+
+bool procs_is_verb(const char *word) { return find(word) != NULL; }

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* PID|NAME, and list-processes. */
+#include "cli/keeper_int.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct pids {
+	pid_t *v;
+	uint32_t cnt;
+};
+
+static bool add(struct pids *p, pid_t pid)
+{
+	pid_t *more = realloc(p->v, (p->cnt + 1ul) * sizeof(*more));
+	if (!more)
+		return false;
+	p->v = more;
+	more[p->cnt++] = pid;
+	return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return *(const pid_t *)a < *(const pid_t *)b ? -1 : *(const pid_t *)a > *(const pid_t *)b;
+}
+
+/* The command line, words apart by blanks; "" of a thread of the kernel. */
+static void command_line(pid_t pid, char *buf, size_t cap)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, buf, cap - 1);
+	if (fd >= 0)
+		close(fd);
+	n = n > 0 ? n : 0;
+	while (n && !buf[n - 1])
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		if (!buf[i])
+			buf[i] = ' ';
+	buf[n] = 0;
+}
+
+static const char *base_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* By its name as the kernel has it, its program's file, or the first word of its command. */
+static bool is_named(pid_t pid, const char *name)
+{
+	struct obj_proc_info info;
+	char path[64], exe[4096], line[4096];
+	if (obj_proc_info(pid, &info, NULL) || info.state == 'Z')
+		return false;
+	command_line(pid, line, sizeof(line));
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	ssize_t n = readlink(path, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = 0;
+	line[strcspn(line, " ")] = 0;
+	return *line && (!strcmp(info.comm, name) || !strcmp(base_of(exe), name) || !strcmp(base_of(line), name) || !strcmp(exe, name));
+}
+
+/* All processes for which @want holds, by number. */
+static void collect(struct pids *ret, bool (*want)(pid_t, const char *), const char *arg)
+{
+	DIR *d = opendir("/proc");
+	for (struct dirent *e; d && (e = readdir(d));) {
+		pid_t pid = (pid_t)atoi(e->d_name);
+		if (pid > 0 && pid != getpid() && want(pid, arg) && !add(ret, pid))
+			break;
+	}
+	if (d)
+		closedir(d);
+	if (ret->cnt)
+		qsort(ret->v, ret->cnt, sizeof(*ret->v), compare);
+}
+
+static pid_t by_name(const char *name)
+{
+	struct pids p = { 0 };
+	char line[512];
+	collect(&p, is_named, name);
+	pid_t pid = p.cnt == 1 ? p.v[0] : 0;
+	if (!p.cnt)
+		cli_error("there is no process %s", name);
+	else if (p.cnt > 1)
+		cli_error("%u processes are called %s; say which one by its number:", p.cnt, name);
+	for (uint32_t i = 0; i < p.cnt && p.cnt > 1; i++) {
+		command_line(p.v[i], line, sizeof(line));
+		fprintf(stderr, "%7d  %s\n", (int)p.v[i], line);
+	}
+	free(p.v);
+	return pid;
+}
+
+pid_t procs_one(const char *text, size_t len)
+{
+	char name[4096], *end;
+	struct obj_proc_info info;
+	struct err e;
+	if (!len || len >= sizeof(name)) {
+		cli_error("a process is missing: its number or its name");
+		return 0;
+	}
+	memcpy(name, text, len);
+	name[len] = 0;
+	if (strspn(name, "0123456789") != len)
+		return by_name(name);
+	long pid = strtol(name, &end, 10);
+	if (pid <= 0 || pid > INT32_MAX) {
+		cli_error("invalid pid: %s", name);
+		return 0;
+	}
+	if (!obj_proc_info((pid_t)pid, &info, &e))
+		return (pid_t)pid;
+	cli_error("%s", e.msg);
+	return 0;
+}
+
+pid_t procs_split(const char *arg, const char **ret_rest)
+{
+	const char *colon = strchr(arg, ':');
+	if (!colon || !colon[1]) {
+		cli_error("'%s' is not PID:... or NAME:...", arg);
+		return 0;
+	}
+	*ret_rest = colon + 1;
+	return procs_one(arg, (size_t)(colon - arg));
+}
+
+/* ---- list-processes ---- */
+
+static bool may_trace(pid_t pid, const char *unused)
+{
+	struct obj_proc_info info;
+	char line[8];
+	(void)unused;
+	command_line(pid, line, sizeof(line));
+	return *line && !obj_proc_info(pid, &info, NULL) && info.state != 'Z' && (!geteuid() || info.uid == geteuid());
+}
+
+static bool has(const struct pids *p, pid_t pid)
+{
+	for (uint32_t i = 0; i < p->cnt; i++)
+		if (p->v[i] == pid)
+			return true;
+	return false;
+}
+
+static void show(const struct pids *list, const struct pids *attached, bool json)
+{
+	char line[4096];
+	bool marks = list != attached;
+	if (json)
+		fputs("[", stdout);
+	for (uint32_t i = 0; i < list->cnt; i++) {
+		struct obj_proc_info info = { .comm = "" };
+		obj_proc_info(list->v[i], &info, NULL);
+		command_line(list->v[i], line, sizeof(line));
+		if (!json) {
+			printf("%7d %s%s\n", (int)list->v[i], !marks ? "" : has(attached, list->v[i]) ? "* " : "  ", line);
+			continue;
+		}
+		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", (int)list->v[i]);
+		tracer_print_text(stdout, (const uint8_t *)info.comm, (uint32_t)strlen(info.comm));
+		fputs(",\"command\":", stdout);
+		tracer_print_text(stdout, (const uint8_t *)line, (uint32_t)strlen(line));
+		printf(",\"attached\":%s}", has(attached, list->v[i]) ? "true" : "false");
+	}
+	if (json)
+		fputs("]\n", stdout);
+}
+
+static void usage(FILE *fp)
+{
+	fprintf(fp, "Usage: %s list-processes [-a] [--json]\n\n"
+		"\tProcesses that are attached (dyntrace attach, add).\n\n"
+		"\t-a      all that could be traced, attached ones with a *\n"
+		"\t--json  for scripts\n", cli_name);
+}
+
+int procs_main(int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "json", no_argument, NULL, 'j' }, { "all", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	struct pids attached = { 0 }, all = { 0 };
+	bool json = false, every = false;
+	struct err e;
+	for (int opt; (opt = getopt_long(argc, argv, "a", longopts, NULL)) != -1;) {
+		if (opt != 'a' && opt != 'j') {
+			usage(opt == 'h' ? stdout : stderr);
+			return opt == 'h' ? CLI_OK : CLI_USAGE;
+		}
+		json |= opt == 'j';
+		every |= opt == 'a';
+	}
+	if (optind < argc) {
+		usage(stderr);
+		return CLI_USAGE;
+	}
+	if (keep_pids(&attached.v, &attached.cnt, &e)) {
+		cli_error("%s", e.msg);
+		return CLI_ERROR;
+	}
+	if (attached.cnt)
+		qsort(attached.v, attached.cnt, sizeof(*attached.v), compare);
+	if (every)
+		collect(&all, may_trace, NULL);
+	show(every ? &all : &attached, &attached, json);
+	free(all.v);
+	free(attached.v);
+	return fflush(stdout) ? CLI_ERROR : CLI_OK;
+}

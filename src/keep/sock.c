@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Where keepers listen, and how one speaks with them. */
+#include "keep/keep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ANSWER_S 60 /* an answer may take a stop of a large process */
+
+/* Nobody else may have put it there, or be able to put anything into it. */
+static int own_dir(const char *path, struct err *reterr)
+{
+	struct stat st;
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return err_setf(reterr, -errno, "cannot make %s: %s", path, strerror(errno));
+	if (lstat(path, &st))
+		return err_setf(reterr, -errno, "cannot use %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077))
+		return err_setf(reterr, -EPERM, "%s is not a folder of yours with mode 0700: remove it, or set XDG_RUNTIME_DIR", path);
+	return 0;
+}
+
+int keep_dir(char *buf, size_t cap, struct err *reterr)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	if (run && *run == '/') {
+		snprintf(buf, cap, "%s/dyntrace", run);
+		if (!own_dir(buf, reterr))
+			return 0;
+	}
+	if (!geteuid() && (!mkdir("/run/dyntrace", 0755) || errno == EEXIST)) {
+		snprintf(buf, cap, "/run/dyntrace/keepers");
+		if (!own_dir(buf, reterr))
+			return 0;
+	}
+	snprintf(buf, cap, "/tmp/dyntrace-%u", (unsigned)geteuid());
+	return own_dir(buf, reterr);
+}
+
+static int address(pid_t pid, struct sockaddr_un *ret, struct err *reterr)
+{
+	char dir[sizeof(ret->sun_path) - 16];
+	int r = keep_dir(dir, sizeof(dir), reterr);
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!r)
+		snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%d", dir, (int)pid);
+	return r;
+}
+
+int keep_connect(pid_t pid, struct err *reterr)
+{
+	struct sockaddr_un a;
+	struct timeval wait = { .tv_sec = ANSWER_S };
+	int r = address(pid, &a, reterr), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (r)
+		return r;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a))) {
+		r = errno == ECONNREFUSED ? ENOENT : errno;
+		if (fd >= 0)
+			close(fd);
+		return err_setf(reterr, -r, r == ENOENT ? "process %d is not attached" : "cannot reach the keeper of process %d: %s", (int)pid,
+				strerror(r));
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	return fd;
+}
+
+/* One at a time looks whether there is one, and makes one. */
+static int lock_dir(struct err *reterr)
+{
+	char dir[256], path[264];
+	int r = keep_dir(dir, sizeof(dir), reterr);
+	if (r)
+		return r;
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX)) {
+		r = err_setf(reterr, -errno, "cannot lock %s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	return fd;
+}
+
+static int bind_new(pid_t pid, struct err *reterr)
+{
+	struct sockaddr_un a;
+	int r = address(pid, &a, reterr), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (r)
+		return r;
+	unlink(a.sun_path);
+	mode_t old = umask(0177);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 16))
+		r = err_setf(reterr, -errno, "cannot listen at %s: %s", a.sun_path, strerror(errno));
+	umask(old);
+	if (r && fd >= 0)
+		close(fd);
+	return r ? r : fd;
+}
+
+int keep_listen(pid_t pid, struct err *reterr)
+{
+	int lock = lock_dir(reterr);
+	if (lock < 0)
+		return lock;
+	int fd = keep_connect(pid, NULL), r;
+	if (fd >= 0) {
+		close(fd);
+		r = err_setf(reterr, -EEXIST, "process %d is attached already", (int)pid);
+	} else {
+		r = bind_new(pid, reterr);
+	}
+	close(lock);
+	return r;
+}
+
+void keep_unlink(pid_t pid)
+{
+	struct sockaddr_un a;
+	if (!address(pid, &a, NULL))
+		unlink(a.sun_path);
+}
+
+int keep_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
+{
+	char dir[256];
+	int r = keep_dir(dir, sizeof(dir), reterr);
+	DIR *d = r ? NULL : opendir(dir);
+	pid_t *v = NULL;
+	uint32_t cnt = 0;
+	if (r)
+		return r;
+	for (struct dirent *e; d && (e = readdir(d));) {
+		pid_t pid = (pid_t)atoi(e->d_name), *more;
+		int fd = pid > 0 ? keep_connect(pid, NULL) : -1;
+		if (fd < 0)
+			continue;
+		close(fd);
+		more = realloc(v, (cnt + 1ul) * sizeof(*v));
+		if (!more)
+			break;
+		v = more;
+		v[cnt++] = pid;
+	}
+	if (d)
+		closedir(d);
+	*ret = v;
+	*ret_cnt = cnt;
+	return 0;
+}
+
+int keep_read(int fd, void *buf, size_t bytes)
+{
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = read(fd, (char *)buf + done, bytes - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EPIPE;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int keep_write(int fd, const void *buf, size_t bytes)
+{
+	for (size_t done = 0; done < bytes;) {
+		ssize_t n = send(fd, (const char *)buf + done, bytes - done, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EPIPE;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Where the command is run comes first: names of files are relative to it. */
+static int send_words(int fd, int argc, const char *const *argv, struct err *reterr)
+{
+	char cwd[4096], *buf = malloc(KEEP_WORDS_MAX);
+	struct keep_head h = { .magic = KEEP_MAGIC };
+	int r = 0;
+	if (!getcwd(cwd, sizeof(cwd)))
+		strcpy(cwd, "/");
+	for (int i = -1; buf && i < argc && !r; i++) {
+		const char *w = i < 0 ? cwd : argv[i];
+		size_t n = strlen(w) + 1;
+		if (n > KEEP_WORDS_MAX - h.bytes)
+			r = err_setf(reterr, -E2BIG, "the command is too long");
+		else
+			memcpy(buf + h.bytes, w, n);
+		h.bytes += r ? 0 : (uint32_t)n;
+	}
+	if (!buf)
+		r = err_setf(reterr, -ENOMEM, "out of memory");
+	if (!r && ((r = keep_write(fd, &h, sizeof(h))) || (r = keep_write(fd, buf, h.bytes))))
+		err_setf(reterr, r, "the keeper went away: %s", strerror(-r));
+	free(buf);
+	return r;
+}
+
+static char *read_text(int fd, uint32_t bytes)
+{
+	char *text = bytes <= KEEP_TEXT_MAX ? calloc(1, bytes + 1ul) : NULL;
+	if (text && keep_read(fd, text, bytes)) {
+		free(text);
+		text = NULL;
+	}
+	return text;
+}
+
+int keep_ask(pid_t pid, int argc, const char *const *argv, char **ret_out, char **ret_err, struct err *reterr)
+{
+	struct keep_head h = { 0 };
+	int fd = keep_connect(pid, reterr);
+	if (fd < 0)
+		return fd;
+	int r = send_words(fd, argc, argv, reterr);
+	if (!r && (keep_read(fd, &h, sizeof(h)) || h.magic != KEEP_MAGIC))
+		r = err_setf(reterr, -EPIPE, "the keeper of process %d did not answer", (int)pid);
+	char *out = r ? NULL : read_text(fd, h.bytes), *err = out ? read_text(fd, h.err_bytes) : NULL;
+	close(fd);
+	if (!r && !err)
+		r = err_setf(reterr, -EPIPE, "the answer of the keeper of process %d is cut", (int)pid);
+	if (r) {
+		free(out);
+		return r;
+	}
+	*ret_out = out;
+	*ret_err = err;
+	return h.status < 0 ? 1 : h.status;
+}

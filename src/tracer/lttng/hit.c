@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libdyntrace-lttng.so: LTTng-UST events from inside the traced process.  Loaded there for tracer lttng only.
+ *
+ * A probe's body jumps to dyntrace_lttng_hit on the thread that hit it, on its own stack, so that LTTng sees the thread as
+ * it is.  liblttng-ust is an ordinary library: it may use any register, so all of them are saved here.
+ */
+#define LTTNG_UST_TRACEPOINT_CREATE_PROBES
+#define LTTNG_UST_TRACEPOINT_DEFINE
+#include "tracer/lttng/tp.h"
+#include "wire/wire.h"
+
+#include <cpuid.h>
+#include <errno.h>
+
+#define EXPORT __attribute__((visibility("default")))
+/* x87, SSE, AVX and AVX-512: what compilers use unasked. */
+#define XSTATES 0xe7u
+#define XSAVE_HEAD 576u
+
+uint32_t lttng_hit_mask, lttng_hit_bytes;
+EXPORT uint32_t dyntrace_library_ready;
+EXPORT uint64_t dyntrace_lttng_nested; /* hits within LTTng's own work on the same thread: they give no event */
+
+static __thread int busy __attribute__((tls_model("initial-exec")));
+
+/* What the entry below pushes; rsp as it was at the body's first instruction is &ret. */
+struct hit_regs {
+	uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rbp, ret, pushed[2];
+};
+
+/* Of a function that leaves by a jump to another one there is none yet. The body's contract (jit.h): rax is the nearest word that the trampoline pushed, or, with flags, the next. */
+static uint64_t result_of(const struct wire_site *site, const struct hit_regs *r)
+{
+	return site->leaves_by_jump ? 0 : r->pushed[site->sp_adj / 8 & 1];
+}
+
+static void emit(const struct wire_site *site, const struct hit_regs *r)
+{
+	const char *name = (const char *)(uintptr_t)site->sema; /* 'e': of an entry and exit; then the name */
+	const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9 };
+	if (site->kind == WIRE_SITE_RETURN)
+		lttng_ust_tracepoint(dyntrace_lttng, function_exit, site->func_addr, name + 1, result_of(site, r));
+	else if (*name == 'e')
+		lttng_ust_tracepoint(dyntrace_lttng, function_entry, site->addr, name + 1, args);
+	else
+		lttng_ust_tracepoint(dyntrace_lttng, tracepoint_hit, site->addr, name + 1, args);
+}
+
+__attribute__((used)) void lttng_hit(const struct wire_site *, const struct hit_regs *);
+void lttng_hit(const struct wire_site *site, const struct hit_regs *r)
+{
+	int saved = errno;
+	if (busy) {
+		__atomic_add_fetch(&dyntrace_lttng_nested, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	busy = 1;
+	emit(site, r);
+	busy = 0;
+	errno = saved;
+}
+
+/* rax: the site; all but rax and flags come back. */
+__asm__(
+	".text\n"
+	".globl dyntrace_lttng_hit\n"
+	".type dyntrace_lttng_hit, @function\n"
+	"dyntrace_lttng_hit:\n"
+	"	cmpl $0, lttng_hit_mask(%rip)\n" /* the constructor has not run yet */
+	"	je 1f\n"
+	"	push %rbp\n"
+	"	mov %rsp, %rbp\n"
+	"	push %rcx\n"
+	"	push %rdx\n"
+	"	push %rsi\n"
+	"	push %rdi\n"
+	"	push %r8\n"
+	"	push %r9\n"
+	"	push %r10\n"
+	"	push %r11\n"
+	"	mov %rax, %rdi\n"
+	"	mov %rsp, %rsi\n"
+	"	mov lttng_hit_bytes(%rip), %eax\n"
+	"	sub %rax, %rsp\n"
+	"	and $-64, %rsp\n"
+	"	xor %eax, %eax\n"
+	"	mov %rax, 512(%rsp)\n" /* the header of the area */
+	"	mov %rax, 520(%rsp)\n"
+	"	mov %rax, 528(%rsp)\n"
+	"	mov %rax, 536(%rsp)\n"
+	"	mov %rax, 544(%rsp)\n"
+	"	mov %rax, 552(%rsp)\n"
+	"	mov %rax, 560(%rsp)\n"
+	"	mov %rax, 568(%rsp)\n"
+	"	mov lttng_hit_mask(%rip), %eax\n"
+	"	xor %edx, %edx\n"
+	"	xsave64 (%rsp)\n"
+	"	call lttng_hit\n"
+	"	mov lttng_hit_mask(%rip), %eax\n"
+	"	xor %edx, %edx\n"
+	"	xrstor64 (%rsp)\n"
+	"	lea -64(%rbp), %rsp\n"
+	"	pop %r11\n"
+	"	pop %r10\n"
+	"	pop %r9\n"
+	"	pop %r8\n"
+	"	pop %rdi\n"
+	"	pop %rsi\n"
+	"	pop %rdx\n"
+	"	pop %rcx\n"
+	"	pop %rbp\n"
+	"1:	ret\n"
+	".size dyntrace_lttng_hit, . - dyntrace_lttng_hit\n");
+
+__attribute__((constructor)) static void begin(void)
+{
+	uint32_t a, b, c, d, end = XSAVE_HEAD;
+	__cpuid_count(0xd, 0, a, b, c, d);
+	uint32_t mask = a & XSTATES;
+	for (unsigned i = 2; i < 8; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		__cpuid_count(0xd, i, a, b, c, d);
+		end = a + b > end ? a + b : end;
+	}
+	lttng_hit_bytes = end;
+	__atomic_store_n(&lttng_hit_mask, mask, __ATOMIC_RELEASE);
+	__atomic_store_n(&dyntrace_library_ready, 1, __ATOMIC_RELEASE);
+}

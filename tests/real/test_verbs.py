@@ -1,0 +1,287 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The verbs that keepers serve: attach, add, rm, list-*, and that nobody's tracepoints disturb another's."""
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import lib
+
+TRIGGERS = os.path.join(lib.BUILD, 'tests', 'trigger')
+ROUND = 200000
+
+
+class Calls:
+    """The trigger of that name, traced in a folder of keepers that is the test's own."""
+
+    def __init__(self, threads=2, rounds=ROUND, out=subprocess.PIPE, name='calls'):
+        self.dir = tempfile.mkdtemp(prefix='dyntrace-verbs-')
+        os.chmod(self.dir, 0o700)
+        self.env = lib.clean_env(XDG_RUNTIME_DIR=self.dir, TZ='UTC')
+        self.exe = os.path.join(self.dir, name)
+        shutil.copy(os.path.join(TRIGGERS, 'calls'), self.exe)
+        self.proc = subprocess.Popen([self.exe, str(threads), str(rounds)], stdin=subprocess.PIPE, stdout=out, text=True)
+        self.pid = self.proc.pid
+        if out == subprocess.PIPE:
+            assert self.proc.stdout.readline() == 'ready\n'
+        else:
+            time.sleep(0.2)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        subprocess.run([lib.DYNTRACE, 'detach', str(self.pid)], env=self.env, stdin=subprocess.DEVNULL, capture_output=True)
+        self.proc.kill()
+        self.proc.communicate()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def begin(self):
+        self.proc.stdin.write('go\n')
+        self.proc.stdin.flush()
+
+    def go(self):
+        self.begin()
+        assert self.proc.stdout.readline() == 'done\n'
+
+    def run(self, *args, status=0, says=None):
+        r = subprocess.run([lib.DYNTRACE, *[str(a) for a in args]], env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=60, check=False)
+        text = r.stdout + r.stderr
+        assert r.returncode == status, f'{args}: status {r.returncode}, not {status}: {text[-1500:]}'
+        assert says is None or re.search(says, text), f'{args}: no /{says}/ in {text[-1500:]}'
+        return r.stdout
+
+    def add(self, place, *args, **more):
+        return self.run('add', f'{self.pid}:{place}', *args, **more).strip()
+
+    def points(self):
+        return {p['name']: p for p in json.loads(self.run('list-tracepoints', self.pid, '--json'))['tracepoints']}
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+
+def counts():
+    with Calls() as c:
+        c.run('attach', c.pid)
+        assert c.add('work', 'count') == 'tp-0'
+        assert c.add('leaf', '-e', '-n', 'both', 'count') == 'both'
+        assert c.add('work', 'count') == 'tp-1'
+        c.go()
+        p = c.points()
+        assert p['tp-0']['hits'] == p['tp-1']['hits'] == 2 * ROUND, p
+        assert p['both']['hits'] == p['both']['returns'] > 2 * ROUND, p
+        c.run('rm', f'{c.pid}:tp-0', says=f'^{2 * ROUND} hits$')
+        c.go()
+        p = c.points()
+        assert list(p) == ['both', 'tp-1'] and p['tp-1']['hits'] == 4 * ROUND, p
+        c.run('detach', c.pid, says='both removed')
+        c.run('verify', c.pid)
+        c.run('list-tracepoints', c.pid, status=1, says='not attached')
+
+
+def nobody_is_disturbed():
+    """Others come and go in the same functions and beside them; each hit is counted once."""
+    with Calls(threads=3, rounds=8000000) as c:
+        c.add('work', '-e', '-n', 'kept', 'count')
+        c.begin()
+        i = 0
+        while not select.select([c.proc.stdout], [], [], 0)[0]:
+            i += 1
+            c.add('work', '-e', '-n', 'other', 'count')
+            c.add('leaf', '-n', 'near', 'none')
+            if i % 5 == 0:
+                c.add('branchy', '-n', 'typed', 'd', f'@n{i} = sum(arg0);')
+                c.run('rm', f'{c.pid}:typed')
+            c.run('rm', f'{c.pid}:other')
+            c.run('rm', f'{c.pid}:near')
+        assert i > 4, i
+        assert c.proc.stdout.readline() == 'done\n'
+        p = c.points()['kept']
+        assert p['hits'] == p['returns'] == 24000000, (i, p)
+        c.run('detach', c.pid)
+        c.run('verify', c.pid)
+
+
+def logs():
+    with Calls(threads=1, rounds=3) as c:
+        log = c.path('a.log')
+        c.add('work', '-e', '-n', 'w', 'log', log)
+        c.add('branchy', 'log', 'b.log')  # beside whoever asks, which is this test
+        c.go()
+        time.sleep(0.4)
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        want = r'\d\d:\d\d:\d\d\.\d{9} \d+ w work'
+        assert len(lines) == 6, lines
+        assert all(re.match(want + (r' returns = -?\d+$' if i % 2 else r'\(a=\d, b=\d\)$'), s) for i, s in enumerate(lines)), lines
+        with open('b.log', encoding='utf-8') as f:
+            assert len(f.read().splitlines()) == 3
+        os.unlink('b.log')
+
+
+def own_output():
+    """Without a file, lines go where the program's own go, and nothing of either is lost."""
+    out = tempfile.NamedTemporaryFile()
+    with open(out.name, 'w', encoding='utf-8') as f, Calls(threads=1, rounds=5, out=f) as c:
+        c.add('work', 'log')
+        for i in range(3):
+            c.begin()
+            time.sleep(0.4)
+        with open(out.name, encoding='utf-8') as g:
+            lines = g.read().splitlines()
+        assert lines.count('done') == 3 and sum(' tp-0 work(a=' in s for s in lines) == 15 and len(lines) == 19, lines
+
+
+def full_pipe():
+    """A reader that does not read: lines are counted as lost, and the program goes on."""
+    with Calls(threads=1, rounds=20000) as c:
+        c.add('work', 'log')
+        c.begin()
+        time.sleep(1.5)
+        p = c.points()['tp-0']
+        assert p['lines_lost'] > 1000, p
+
+
+def distributions():
+    with Calls(threads=1, rounds=1000) as c:
+        c.add('work', 'hist')
+        c.add('work', '-e', '-n', 'time', 'hist')
+        c.go()
+        p = c.points()
+        assert sum(b['count'] for b in p['tp-0']['buckets']) == 1000, p
+        assert p['tp-0']['buckets'][-1] == {'from': 512, 'count': 488}, p
+        assert sum(b['count'] for b in p['time']['buckets']) == 1000, p
+        c.run('rm', f'{c.pid}:time', says='nanoseconds')
+
+
+def clauses():
+    with Calls(threads=1, rounds=100) as c:
+        out = c.path('out')
+        c.add('work', '-n', 'p', 'd', '-o', out, '/arg0 < 3/ { printf("%d %s\\n", arg0, probefunc); }')
+        c.add('leaf', '-n', 's', 'd', '@["leaf"] = sum(arg0); this->x = arg1; @b = max(this->x)')
+        c.go()
+        time.sleep(0.4)
+        with open(out, encoding='utf-8') as f:
+            assert f.read() == '0 work\n1 work\n2 work\n'
+        c.run('list-tracepoints', c.pid, says=r'leaf +8700')
+        c.add('leaf', 'd', 'trace(nosuch)', status=1, says='nosuch')
+        c.add('leaf', 'd', 'exit(1)', status=1, says='rm removes one')
+        c.add('leaf', 'd', 'raise(9)', status=1, says='destructive')
+        c.add('leaf', 'd', '@["leaf", 1] = sum(1)', status=1)
+        c.go()
+        c.run('rm', f'{c.pid}:s', says='17400')
+
+
+def places():
+    with Calls(threads=1, rounds=10) as c:
+        sym = json.loads(c.run('list-symbols', c.pid, 'work', '--json'))[0]
+        addr = int(sym['address'], 16)
+        c.add(hex(addr), '-n', 'hex', 'count')
+        c.add(str(addr), '-n', 'dec', 'count')
+        c.add('0' + oct(addr)[2:], '-n', 'oct', 'count')
+        c.add('a.out:work', '-n', 'mod', 'count')
+        c.add('work@a.out', '-n', 'at', 'count')
+        c.add('work+0', '-n', 'zero', 'count')
+        c.go()
+        assert [p['hits'] for p in c.points().values()] == [10] * 6, c.points()
+        c.add('work+1x', 'count', status=1)
+        c.add('nosuch', 'count', status=1, says='no function')
+        c.add('0x10', 'count', status=1, says='no code')
+        c.add('work', '-n', 'hex', 'count', status=1, says='already')
+        c.add('work', 'nosuch', status=1, says='log, count')
+        c.run('rm', f'{c.pid}:nosuch', status=1, says='no tracepoint')
+        c.run('list-symbols', c.pid, 'nosuch*', status=1, says='no function')
+
+
+def names():
+    with Calls(name='verbstwin') as a, Calls(name='verbstwin') as b:
+        a.run('add', 'verbstwin:work', 'count', status=1, says=f'2 processes.*\n +{a.pid} .*\n +{b.pid} ')
+        a.run('attach', 'verbstwin', status=1)
+        a.run('attach', 'nosuchprocess', status=1, says='there is no process')
+        b.proc.kill()
+        b.proc.wait()
+        a.run('add', 'verbstwin:work', 'count')
+        listed = json.loads(a.run('list-processes', '--json'))
+        assert [p['pid'] for p in listed] == [a.pid] and listed[0]['attached'], listed
+        assert len(json.loads(a.run('list-processes', '-a', '--json'))) > 1
+
+
+def keeper_of(c):
+    """Who holds the memory of the traced process."""
+    r = subprocess.run([lib.DYNTRACE, 'verify', str(c.pid)], capture_output=True, text=True, check=False)
+    return int(re.search(r'traced by process (\d+)', r.stdout).group(1))
+
+
+def ends_with_the_process():
+    with Calls() as c:
+        c.add('work', 'count')
+        keeper = keeper_of(c)
+        c.proc.kill()
+        c.proc.wait()
+        wait_gone(keeper)
+        assert str(c.pid) not in os.listdir(c.path('dyntrace'))
+
+
+def wait_gone(pid):
+    for _ in range(100):
+        try:
+            with open(f'/proc/{pid}/stat', encoding='ascii') as f:
+                if f.read().rsplit(')', 1)[1].split()[0] == 'Z':
+                    return
+        except OSError:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f'the keeper {pid} is still there')
+
+
+def keeper_killed():
+    with Calls(threads=1, rounds=100) as c:
+        c.add('work', 'count')
+        os.kill(keeper_of(c), signal.SIGKILL)
+        time.sleep(0.2)
+        c.go()
+        c.run('list-tracepoints', c.pid, status=1, says='not attached')
+        c.add('work', 'count')
+        c.go()
+        assert c.points()['tp-0']['hits'] == 100
+
+
+def strangers():
+    """What else may come to the socket."""
+    with Calls(threads=1, rounds=100) as c:
+        c.add('work', 'count')
+        path = c.path(f'dyntrace/{c.pid}')
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        for junk in (b'', b'x', b'A' * 16, b'DYK1' + b'\xff' * 12, b'DYK1' + b'\0\0\0\0\x04\0\0\0\0\0\0\0abcd'):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(path)
+                s.sendall(junk)
+        c.go()
+        assert c.points()['tp-0']['hits'] == 100
+
+
+def usage():
+    with Calls() as c:
+        for verb in ('attach', 'detach', 'add', 'rm', 'list-tracepoints', 'list-processes', 'list-symbols'):
+            c.run(verb, '--help', says='^Usage: ')
+        for verb in ('attach', 'detach', 'add', 'rm', 'list-tracepoints', 'list-symbols'):
+            c.run(verb, status=2, says='^Usage: ')
+        c.run('add', f'{c.pid}:work', status=2)
+        c.run('detach', c.pid, status=1, says='not attached')
+
+
+if __name__ == '__main__':
+    tap = lib.Tap()
+    for test in (counts, nobody_is_disturbed, logs, own_output, full_pipe, distributions, clauses, places, names,
+                 ends_with_the_process, keeper_killed, strangers, usage):
+        tap.run(test.__name__.replace('_', ' '), test)
+    tap.done()
