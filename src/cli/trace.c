@@ -81,7 +81,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.forks_only = cli->exe && !o->followfork, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches, .unwinds = cli->target_cnt > 0,
+		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches, .unwinds = cli->has_kernel,
 		.from_entry = cli_from_entry(cli),
 		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
 		.max_frames = (uint32_t)at_most(o->maxframes, UINT32_MAX),

@@ -232,6 +232,13 @@ static void has_been_defined(struct d_compiler *c, const struct d_node *l)
 		"assigned", prefix[id->scope], id->str);
 }
 
+/* What is assigned to is there already: then its mistakes come before those of the value, as in DTrace. */
+static bool is_known(struct d_compiler *c, const struct d_node *l)
+{
+	const struct d_node *id = l->kind == N_INDEX ? l->l : l;
+	return id->kind == N_IDENT ? d_var_find(c, id->scope, id->str) != NULL : l->kind != N_AGG;
+}
+
 static void check_right(struct d_compiler *c, struct d_node *n)
 {
 	const struct d_node *id = n->l->kind == N_INDEX ? n->l->l : n->l;
@@ -248,6 +255,11 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
 		return;
 	}
+	bool is_old = is_known(c, n->l);
+	if (is_old)
+		d_check_expr(c, n->l);
+	else if (n->op != T_ASGN)
+		has_been_defined(c, n->l);
 	check_right(c, n);
 	if (n->l->kind == N_AGG) {
 		d_error(c, n->at, "D_CG_EXPR", "an aggregation can only be assigned to as a statement of its own");
@@ -256,11 +268,12 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 	bool right_ok = !d_bad(n->r) && has_value(c, n);
 	/* A name that a mistake was to define is known as wrong, so that its uses are not reported too. */
 	struct d_type *rt = n->r->type->kind == D_T_XLATED ? n->r->type->base : n->r->type;
-	if (right_ok && n->op != T_ASGN)
-		has_been_defined(c, n->l);
-	d_define(c, n->l, right_ok && n->op == T_ASGN ? rt : c->t.err);
-	d_check_expr(c, n->l);
-	if (right_ok && (d_resolve(n->l->type)->kind == D_T_ARRAY || d_resolve(n->l->type)->kind == D_T_FUNC)) {
+	if (!is_old) {
+		d_define(c, n->l, right_ok && n->op == T_ASGN ? rt : c->t.err);
+		d_check_expr(c, n->l);
+	}
+	bool is_array = d_resolve(n->l->type)->kind == D_T_ARRAY || d_resolve(n->l->type)->kind == D_T_FUNC;
+	if (right_ok && is_array && (n->op == T_ASGN || n->op == T_ADD_EQ || n->op == T_SUB_EQ)) {
 		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
 			d_type_str(c, n->l->type));
 		return;

@@ -61,6 +61,9 @@ void ebpf_destroy(struct ebpf *);
 /* To be called about once a second: keeps time stamps of the kernel in step with the time stamp counter. */
 void ebpf_clock_update(struct ebpf *);
 
+/* Processes whose user stacks were wanted and for which there are no unwind tables: takes at most @cap of them off. */
+uint32_t ebpf_strangers(struct ebpf *, uint32_t *ret_pids, uint32_t cap);
+
 /* Becomes readable (poll, epoll) when the consumer should look soon: exit(),
  * a ring that is half full. */
 int ebpf_doorbell_fd(const struct ebpf *);

@@ -70,6 +70,8 @@ struct rtk_tail {
 	uint32_t pad;
 	struct rtk_clock clock[2];
 	uint64_t serial; /* of the last thread with self-> variables */
+#define RTK_STRANGERS 32u
+	uint32_t strangers[RTK_STRANGERS]; /* by their numbers: processes without unwind tables that needed some; 0: none */
 };
 /* A thread's self-> variables, self_bytes of them behind it; a table with open addressing. */
 struct rtk_self {
@@ -113,7 +115,7 @@ struct rtk_self {
 	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ \
 	K(DENTRY_PARENT, 63) K(DENTRY_NAME, 64) K(MOUNT_MNT, 65) K(MOUNT_PARENT, 66) K(MOUNT_POINT, 67) K(VFS_ROOT, 68) \
 	K(TASK_FS, 69) K(FS_ROOT, 70) /* offsets in the kernel's structures, as from TASK_PARENT on; 0: not known */ \
-	K(PROC, 71) K(PROC_CNT, 72) /* struct wire_proc; the last number is here */
+	K(PROC, 71) K(PROC_CNT, 72) K(MM_STACK, 73) /* struct wire_proc; the last number is here */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

@@ -126,21 +126,34 @@ GLOBAL uint64_t rtk_unw_step(uint64_t ctx)
 	return 1;
 }
 
+/* Whether it is still the program that the tables are of. */
+INLINE bool same_program(uint64_t proc, uint64_t mm)
+{
+	uint64_t want = ld64(PROC(proc, start_stack)), is = 0;
+	if (want && K(MM_STACK))
+		k_read_kernel(&is, sizeof(is), (void *)(mm + K(MM_STACK)));
+	return is == want || !K(MM_STACK);
+}
+
 /* The process's tables, or 0. */
-GLOBAL uint64_t rtk_unw_proc(uint64_t pid)
+GLOBAL uint64_t rtk_unw_proc(uint64_t pid, uint64_t mm)
 {
 	for (uint64_t i = 1; i < PROCS && i < K(PROC_CNT); i++) {
 		uint64_t proc = K(PROC) + i * sizeof(struct wire_proc);
-		if (ld32(PROC(proc, pid)) == pid)
-			return ld32(PROC(proc, unw_cnt) + 4 * (ld32(PROC(proc, unw_cur)) & 1)) ? proc : 0;
+		if (ld32(PROC(proc, pid)) != pid || !same_program(proc, mm))
+			continue;
+		return ld32(PROC(proc, unw_cnt) + 4 * (ld32(PROC(proc, unw_cur)) & 1)) ? proc : 0;
 	}
+	st32(K(TAIL) + offsetof(struct rtk_tail, strangers) + 4 * (pid % RTK_STRANGERS), (uint32_t)pid);
 	return 0;
 }
 
 /* How many frames, into the context; 0: the process is not known. */
 GLOBAL uint64_t rtk_unwind(uint64_t ctx, uint64_t max)
 {
-	uint64_t proc = rtk_unw_proc(ctx_at(ctx)->pid_tgid >> 32), n = 0;
+	uint64_t mm = 0, n = 0;
+	k_read_kernel(&mm, sizeof(mm), (void *)(k_task() + K(TASK_MM)));
+	uint64_t proc = mm ? rtk_unw_proc(ctx_at(ctx)->pid_tgid >> 32, mm) : 0;
 	if (!proc)
 		return 0;
 	char *regs = k_task_regs(k_task_btf());

@@ -8,6 +8,17 @@ static int64_t own_frames(enum ebpf_kind kind)
 	return kind == EBPF_RAW_TP ? 3 : kind == EBPF_TRACEPOINT ? 1 : 0;
 }
 
+uint32_t ebpf_strangers(struct ebpf *e, uint32_t *ret_pids, uint32_t cap)
+{
+	uint32_t cnt = 0;
+	for (uint32_t i = 0; i < RTK_STRANGERS && cnt < cap; i++) {
+		uint32_t pid = __atomic_exchange_n(&e->tail->strangers[i], 0, __ATOMIC_RELAXED);
+		if (pid)
+			ret_pids[cnt++] = pid;
+	}
+	return cnt;
+}
+
 /* How many the instruction asks for. */
 static uint32_t depth_of(const struct gen *g, const struct ir_insn *in)
 {
@@ -26,6 +37,7 @@ static void unwind(struct gen *g, const struct ir_insn *in, uint32_t done)
 	uint32_t max = g->e->in.max_frames, depth = depth_of(g, in);
 	if (g->e->in.shm->unw_bytes <= WIRE_PAGE)
 		return;
+	task_offsets(g);
 	emit_mov(g, 1, REG_OFF);
 	emit_const(g, 2, max && max < depth ? max : depth);
 	emit_call(g, "rtk_unwind");

@@ -55,6 +55,7 @@ void task_offsets(struct gen *g)
 	k[RTK_K_TASK_EXEC_START] = member_at(btf, "task_struct", "se", "sched_entity", "exec_start");
 	k[RTK_K_TASK_MM] = member_at(btf, "task_struct", "mm", NULL, NULL);
 	k[RTK_K_MM_ARGS] = member_at(btf, "mm_struct", "arg_start", NULL, NULL);
+	k[RTK_K_MM_STACK] = member_at(btf, "mm_struct", "start_stack", NULL, NULL);
 	k[RTK_K_TASK_FS] = member_at(btf, "task_struct", "fs", NULL, NULL);
 	k[RTK_K_FS_ROOT] = member_at(btf, "fs_struct", "root", NULL, NULL);
 	k[RTK_K_DENTRY_PARENT] = member_at(btf, "dentry", "d_parent", NULL, NULL);

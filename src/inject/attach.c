@@ -195,6 +195,7 @@ void inject_free(struct inject *in)
 	if (in->pid_fd >= 0)
 		close(in->pid_fd);
 	free(in->threads);
+	free(in->loose);
 	free(in);
 }
 

@@ -14,7 +14,8 @@
 /* One thread of a stopped process. */
 struct inject_thread {
 	pid_t tid;
-	bool stopped;
+	bool stands;   /* so waitpid said */
+	bool stopped;  /* and its registers are known */
 	struct user_regs_struct regs; /* as the thread will go on with */
 };
 
@@ -50,6 +51,8 @@ struct inject {
 	uint64_t syscall_addr; /* a `syscall` instruction; 0: not looked for yet */
 	struct inject_thread *threads;
 	uint32_t thread_cnt, thread_cap;
+	pid_t *loose;          /* still traced: they did not stop when they were to be let go */
+	uint32_t loose_cnt;
 	struct inject_remote remote;
 	struct inject_abandon abandon;
 };

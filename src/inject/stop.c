@@ -31,6 +31,7 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 #define STOP_PATIENCE_NS 2000000000ull /* longer than the other: who waited that long does not try again */
+#define LET_GO_PATIENCE_NS 1000000000ull
 #define TRACER_PATIENCE_NS 500000000ull
 #define KERNEL_ERESTARTNOHAND 514
 
@@ -74,8 +75,11 @@ static int seize(struct inject *in, pid_t tid, struct err *reterr)
 	}
 	int e = errno;
 	char st = inject_task_state(in->pid, tid);
-	if (e == ESRCH || !st || st == 'Z' || st == 'X')
+	if (!st || st == 'Z' || st == 'X')
 		return 0;
+	if (e == ESRCH) /* to go on would be to change code that it runs */
+		return err_setf(reterr, -EIO, "thread %d of process %d runs, but the kernel says that there is none to trace; "
+				"something stands between (a sandbox, strace)", (int)tid, (int)in->pid);
 	int r = inject_check_tracer(in->pid, tid, reterr);
 	if (r)
 		return r;
@@ -114,8 +118,9 @@ static void drop_thread(struct inject *in, struct inject_thread *t)
 /* At once: should we be killed before all stand, this thread is right already. */
 static void hide_interruption(struct inject_thread *t)
 {
-	if (ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs))
-		return;
+	t->stopped = !ptrace(PTRACE_GETREGS, t->tid, 0, &t->regs);
+	if (!t->stopped)
+		return; /* it is being killed; poll_threads() asks again */
 	if ((int64_t)t->regs.orig_rax < 0 || (int64_t)t->regs.rax != -EINTR)
 		return;
 	/* close() has closed although it says EINTR: again would be wrong. */
@@ -137,7 +142,7 @@ static bool note_status(struct inject *in, struct inject_thread *t, int status)
 	}
 	int event = status >> 16, sig = WSTOPSIG(status);
 	if (event == PTRACE_EVENT_STOP) {
-		t->stopped = true;
+		t->stands = true;
 		hide_interruption(t);
 		return false;
 	}
@@ -155,6 +160,8 @@ static uint32_t poll_threads(struct inject *in)
 		struct inject_thread *t = &in->threads[i];
 		int status = 0;
 		pid_t r = t->stopped ? 0 : waitpid(t->tid, &status, __WALL | WNOHANG);
+		if (!r && t->stands && !t->stopped)
+			hide_interruption(t);
 		if ((r < 0 && errno != EINTR) || (r > 0 && note_status(in, t, status))) {
 			drop_thread(in, t);
 			continue;
@@ -203,6 +210,32 @@ static bool memory_gone(const struct inject *in)
 	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
 }
 
+/* A thread that does not stop is let go when it does (inject_poll() looks), or when we end. */
+static void note_loose(struct inject *in, pid_t tid)
+{
+	pid_t *more = realloc(in->loose, (in->loose_cnt + 1) * sizeof(*more));
+	if (!more)
+		return;
+	in->loose = more;
+	more[in->loose_cnt++] = tid;
+}
+
+static void let_go_loose(struct inject *in)
+{
+	for (uint32_t i = 0; i < in->loose_cnt;) {
+		int status;
+		pid_t r = waitpid(in->loose[i], &status, __WALL | WNOHANG);
+		if (r == 0 || (r < 0 && errno == EINTR)) {
+			i++;
+			continue;
+		}
+		bool signal = r > 0 && WIFSTOPPED(status) && !(status >> 16);
+		if (r > 0)
+			ptrace(PTRACE_DETACH, in->loose[i], 0, signal ? WSTOPSIG(status) : 0);
+		in->loose[i] = in->loose[--in->loose_cnt];
+	}
+}
+
 static int try_stop(struct inject *in, struct err *reterr)
 {
 	int r;
@@ -226,6 +259,7 @@ int inject_stop(struct inject *in, struct err *reterr)
 {
 	uint64_t end = host_now_ns() + TRACER_PATIENCE_NS;
 	const struct timespec nap = { 0, 5000000 };
+	let_go_loose(in);
 	if (in->stopped)
 		return 0;
 	if (in->exited || in->execed || memory_gone(in))
@@ -238,16 +272,26 @@ int inject_stop(struct inject *in, struct err *reterr)
 	}
 }
 
-/* Only a stopped thread can be detached from.  One that we gave up waiting for
- * stops as soon as it can, and is let go then. */
+/* Only a stopped thread can be detached from.  One that we gave up waiting for mostly stops soon; it may not have heard. */
 static void let_go(struct inject *in, struct inject_thread *t)
 {
+	uint64_t end = host_now_ns() + LET_GO_PATIENCE_NS;
+	const struct timespec nap = { 0, 1000000 };
 	int status;
-	while (!t->stopped) {
-		if (waitpid(t->tid, &status, __WALL) < 0 && errno != EINTR)
+	while (!t->stands) {
+		pid_t r = waitpid(t->tid, &status, __WALL | WNOHANG);
+		if (r < 0 && errno != EINTR)
 			return;
-		if (note_status(in, t, status))
+		if (r > 0 && note_status(in, t, status))
 			return;
+		if (r > 0)
+			continue;
+		if (host_now_ns() > end) {
+			note_loose(in, t->tid);
+			return;
+		}
+		ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
+		nanosleep(&nap, NULL);
 	}
 	ptrace(PTRACE_DETACH, t->tid, 0, 0);
 }
@@ -319,6 +363,7 @@ static bool process_ended(struct inject *in)
 
 enum inject_state inject_poll(struct inject *in, int *ret_status)
 {
+	let_go_loose(in);
 	if (process_ended(in)) {
 		if (ret_status)
 			*ret_status = in->status;

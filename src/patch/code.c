@@ -84,6 +84,7 @@ static void mark_branches(struct code *c)
 {
 	for (uint32_t i = 0; i < c->func_cnt; i++) {
 		const struct isa_insn *in = &c->insn[i].in;
+		c->insn[i].start |= c->f->entered_anywhere;
 		if (in->target)
 			code_mark(c, in->target);
 	}

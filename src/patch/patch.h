@@ -64,6 +64,7 @@ struct patch_func {
 	bool asks_where;      /* its runtime interrupts threads and judges by the instruction pointer what is on their stack
 	                       * (Go): in such code nothing may run but what stood there, so holes are of no use; nor has it
 	                       * a red zone where none is seen */
+	bool entered_anywhere; /* somebody whom nobody can find may go on at any of its instructions */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
 	/* Further addresses inside it that something may jump to and that its own
 	 * direct branches do not show: landing pads, other symbols, branches from

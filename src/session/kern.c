@@ -557,5 +557,6 @@ int skern_arm_place(struct session *s, const struct session_probe *sp, const str
 
 int skern_doorbell(const struct skern *k) { return ebpf_doorbell_fd(k->e); }
 void skern_doorbell_clear(struct skern *k) { ebpf_doorbell_clear(k->e); }
+uint32_t skern_strangers(struct skern *k, uint32_t *ret_pids, uint32_t cap) { return ebpf_strangers(k->e, ret_pids, cap); }
 void skern_tick(struct skern *k) { ebpf_clock_update(k->e); }
 uint32_t skern_failed_clause(const struct skern *k) { return ebpf_failed_clause(k->e); }

@@ -33,6 +33,12 @@ void watch_unwind(struct target *); /* its tables, as it is now */
 struct obj_proc *watch_obj(struct session *, uint32_t proc);
 void watch_deinit(struct session *);
 
+/* stranger.c */
+void stranger_look(struct session *);       /* at those that the kernel has noted */
+void stranger_identify(struct target *);    /* what the process is now */
+void stranger_deinit(struct session *);
+uint32_t skern_strangers(struct skern *, uint32_t *ret_pids, uint32_t cap); /* taken off */
+
 /* uprobe.c: the name in *ret is malloc'ed. */
 int uprobe_place(const struct target *, const struct session_probe *, struct probe_kern_place *ret, struct err *reterr);
 /* Probes of target @t, through the kernel. */

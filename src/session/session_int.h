@@ -110,8 +110,11 @@ struct session {
 	struct seen {                          /* others whose addresses the kernel recorded; procs WIRE_PROC_MAX + i */
 		uint32_t pid;
 		struct obj_proc *obj;
+		struct target *known;          /* with unwind tables; NULL: without.  Its obj is this one's */
 	} *seen;
-	uint32_t seen_cnt;
+	uint32_t seen_cnt, known_cnt;
+	struct unw_file *unw_files;            /* whose rows are there already */
+	uint32_t unw_file_cnt;
 };
 
 /* strings.c: equal strings get equal offsets. WIRE_NONE: no room. */

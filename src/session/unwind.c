@@ -28,19 +28,62 @@ static const struct wire_unw_map *find_old(struct target *t, uint64_t start, uin
 	return NULL;
 }
 
+/* Rows count from their mapping's start: all processes that have a file mapped alike share them. */
+struct unw_file {
+	uint64_t inode, off, bytes, rows_off;
+	uint32_t row_cnt, path_hash;
+};
+
+static struct unw_file file_of(const struct obj_map *m)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+	for (const char *p = m->path; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	return (struct unw_file){ .inode = m->inode, .off = m->off, .bytes = m->end - m->start, .path_hash = h };
+}
+
+static const struct unw_file *file_find(const struct session *s, const struct unw_file *f)
+{
+	for (uint32_t i = 0; f->inode && i < s->unw_file_cnt; i++) {
+		const struct unw_file *o = &s->unw_files[i];
+		if (o->inode == f->inode && o->off == f->off && o->bytes == f->bytes && o->path_hash == f->path_hash)
+			return o;
+	}
+	return NULL;
+}
+
+static void file_add(struct session *s, struct unw_file f, const struct wire_unw_map *map)
+{
+	struct unw_file *v = f.inode ? realloc(s->unw_files, (s->unw_file_cnt + 1ul) * sizeof(*v)) : NULL;
+	if (!v)
+		return;
+	f.rows_off = map->rows_off;
+	f.row_cnt = map->row_cnt;
+	s->unw_files = v;
+	v[s->unw_file_cnt++] = f;
+}
+
 /* Rows of one executable mapping.  Without any the walker follows frame pointers. */
 static void add_rows(struct target *t, const struct obj_map *m, struct wire_unw_map *ret)
 {
 	struct obj_module *mod = obj_module_by_addr(t->obj, m->start);
 	struct wire_unw_row *rows;
 	uint32_t cnt;
+	struct unw_file file = file_of(m);
+	const struct unw_file *have = file_find(t->s, &file);
 	*ret = (struct wire_unw_map){ .start = m->start, .end = m->end };
+	if (have) {
+		ret->rows_off = have->rows_off;
+		ret->row_cnt = have->row_cnt;
+		return;
+	}
 	if (!mod || obj_unwind_rows(t->obj, mod, m->start, m->end, &rows, &cnt, NULL))
 		return;
 	void *to = unw_alloc(t->s, cnt * sizeof(*rows), &ret->rows_off);
 	if (to) {
 		memcpy(to, rows, cnt * sizeof(*rows));
 		ret->row_cnt = cnt;
+		file_add(t->s, file, ret);
 	}
 	free(rows);
 }

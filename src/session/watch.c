@@ -43,6 +43,7 @@ void watch_unwind(struct target *t)
 		return;
 	if (!proc->unw_off[0])
 		proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
+	stranger_identify(t);
 	if (!unwind_update(t, NULL))
 		STORE_RELEASE(&proc->pid, (uint32_t)t->pid);
 }
@@ -59,6 +60,7 @@ void watch_refresh(struct session *s)
 	if (!s->kern || now - s->watched_ns < FRESH_NS)
 		return;
 	s->watched_ns = now;
+	stranger_look(s);
 	for (uint32_t i = 1; i < s->target_cnt; i++)
 		if (s->targets[i] && s->targets[i]->is_watched && !s->targets[i]->gone)
 			refresh(s->targets[i]);
@@ -92,7 +94,9 @@ struct obj_proc *watch_obj(struct session *s, uint32_t proc)
 
 void watch_deinit(struct session *s)
 {
+	stranger_deinit(s);
 	for (uint32_t i = 0; i < s->seen_cnt; i++)
 		obj_proc_close(s->seen[i].obj);
 	free(s->seen);
+	free(s->unw_files);
 }

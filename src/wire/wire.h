@@ -242,6 +242,8 @@ struct wire_proc {
 			uint32_t state;     /* enum wire_proc_state */
 			uint32_t exec_tid;  /* futex: a thread that is about to exec and waits (bounded) until the
 					     * controller, which then watches it, has set it to 0 */
+			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
+					       * is another program; 0: not known */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

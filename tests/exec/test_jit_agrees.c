@@ -101,7 +101,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 {
 	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_USDT + 1));
-	struct executor x = { .own_stack = seed / 12 & 1, .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
+	struct executor x = { .own_stack = !CALL_IS_SANITIZED && seed / 12 & 1, .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
 		.code = seed & 1 ? code_near_text : code_elsewhere };
 	struct gen_opts o = *opts;
 	struct ir_image img;

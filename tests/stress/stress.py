@@ -32,13 +32,14 @@ def hits(text):
     return {m.group(1): int(m.group(2)) for m in re.finditer(r'^\s+(entry|return)\s+(\d+)$', text, re.M)}
 
 
-def run(argv, work, traced, user=None, env=None):
+def run(argv, work, traced, user=None, env=None, feed='/dev/null'):
     command = argv
     if traced:
         command = [os.path.abspath(lib.DYNTRACE), '-o', f'{work}/trace', '-n', ALL, '-c', shlex.join(argv)]
-    r = subprocess.run(command, cwd=work, env=lib.clean_env(**(env or {})), capture_output=True, text=True, errors='replace',
-                       timeout=900, check=False, stdin=subprocess.DEVNULL, user=user, group=user and pwd.getpwuid(user).pw_gid,
-                       extra_groups=[] if user else None)
+    with open(os.path.join(work, feed), encoding='utf-8') as stdin:
+        r = subprocess.run(command, cwd=work, env=lib.clean_env(**(env or {})), capture_output=True, text=True, errors='replace',
+                           timeout=900, check=False, stdin=stdin, user=user, group=user and pwd.getpwuid(user).pw_gid,
+                           extra_groups=[] if user else None)
     if traced:
         assert r.returncode == 0, (r.returncode, r.stderr[-2000:])
         with open(f'{work}/trace', encoding='utf-8') as f:
@@ -48,7 +49,7 @@ def run(argv, work, traced, user=None, env=None):
     return r
 
 
-def same(argv, prepare=None, results=(), normal=lambda text: text, user=None, env=None):
+def same(argv, prepare=None, results=(), normal=lambda text: text, user=None, env=None, feed='/dev/null'):
     """Runs @argv untraced and traced from its first instruction, in folders that @prepare has filled."""
     states = []
     for traced in (False, True):
@@ -57,7 +58,7 @@ def same(argv, prepare=None, results=(), normal=lambda text: text, user=None, en
                 prepare(work)
             if user:
                 subprocess.run(['chown', '-R', str(user), work], check=True)
-            r = run(argv, work, traced, user, env)
+            r = run(argv, work, traced, user, env, feed)
             state = [r.returncode, normal(r.stdout)]
             for name in results:
                 with open(f'{work}/{name}', 'rb') as f:
@@ -138,6 +139,44 @@ def go():
             json.dump({str(i): [{'a': rnd.random(), 'b': ['x' * (i % 50), None, i, {'c': '\u00e4'}]} for _ in range(20)]
                        for i in range(300 * SCALE)}, f)
     same(['gron', 'a.json'], prepare)
+
+
+def go_fzf():
+    """Many short goroutines: each ends where no call shows it."""
+    lib.need('fzf')
+    def prepare(work):
+        with open(f'{work}/words', 'w', encoding='ascii') as f:
+            f.write(''.join(f'{i} {i * 7919}\n' for i in range(3000 * SCALE)))
+    same(['fzf', '-f', '123'], prepare, env={'GOMAXPROCS': '4'}, feed='words')
+
+
+def build_churn(folder):
+    lib.need('go')
+    subprocess.run(['go', 'build', '-o', f'{folder}/churn', f'{HERE}/churn.go'], check=True,
+                   env=lib.clean_env(CGO_ENABLED='0', GOCACHE=f'{folder}/cache', HOME=folder))
+    return f'{folder}/churn'
+
+
+def go_without_libc():
+    """Goroutines, threads that end, stacks that grow, panics, and signals that interrupt loops."""
+    with tempfile.TemporaryDirectory() as folder:
+        exe = build_churn(folder)
+        for _ in range(SCALE):
+            same([exe])
+
+
+def go_attached():
+    """A Go program that runs already: goroutines wait anywhere in their functions."""
+    with tempfile.TemporaryDirectory() as folder:
+        exe = build_churn(folder)
+        want = subprocess.run([exe], capture_output=True, text=True, check=True).stdout
+        for i in range(2 * SCALE):
+            proc = subprocess.Popen([exe], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.1 + i % 7 / 10)
+            r = lib.dyntrace('-q', '-n', ALL.replace(':::', ':a.out::') + 'tick-300ms { exit(0); }', '-p', str(proc.pid), check=False)
+            out, err = proc.communicate(timeout=300)
+            assert proc.returncode == 0 and out == want, (proc.returncode, out, err[-1500:])
+            assert r.returncode == 0, r.stderr[-1000:]
 
 
 def restartable():
@@ -363,7 +402,8 @@ def postgres():
 
 TESTS = {'sqlite3': sqlite, 'gcc (cc1)': cc1, "python3: its own library's tests": python_tests, 'C++: exceptions and the like': exceptions,
          'restartable sequences': restartable,
-         'Rust: ripgrep': rust, 'Go: gron': go, 'postgres alone': postgres_single, 'redis-server': redis, 'nginx': nginx,
+         'Rust: ripgrep': rust, 'Go: gron': go, 'Go: fzf': go_fzf, 'Go without libc': go_without_libc, 'Go, attached': go_attached,
+         'postgres alone': postgres_single, 'redis-server': redis, 'nginx': nginx,
          'postgres under pgbench': postgres}
 
 

@@ -13,4 +13,7 @@ echo
 "$dyntrace" profile -d 1 -F 199 -p $deep -o unwind.tmp
 grep -c '^deep;_start;.*main;.*;compare;deep_middle;deep_leaf' unwind.tmp | awk '{ print ($1 > 0) }'
 rm -f unwind.tmp
+# Of a process that nobody named, after the first look.
+"$dyntrace" -qn 'syscall::getppid:entry /execname == "deep"/ { @[ustack()] = count(); } tick-1s { exit(0); } END { trunc(@, 1); }' | names
+echo
 kill $deep

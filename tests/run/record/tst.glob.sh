@@ -32,6 +32,7 @@ mkfifo "$tmp/in"
 "$tmp/p" < "$tmp/in" &
 target=$!
 exec 8> "$tmp/in"
+until [ "$(cat /proc/$target/comm)" = p ]; do sleep 0.02; done # it is no shell any more
 "$dyntrace" record -p $target -o "$trace" 'p:f_*' 2> /dev/null &
 rec=$!
 begun

@@ -34,6 +34,18 @@ struct call {
 /* in[WIRE_RSP] must be the end of enough stack; in[WIRE_EFLAGS] may have arithmetic flags and DF. */
 void call_run(struct call *);
 
+/* Whether rt's functions are larger here than in a target. */
+#if defined(__SANITIZE_ADDRESS__)
+#define CALL_IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CALL_IS_SANITIZED true
+#endif
+#endif
+#ifndef CALL_IS_SANITIZED
+#define CALL_IS_SANITIZED false
+#endif
+
 uint64_t call_fs_base(void);
 bool call_has_fsgsbase(void);
 

@@ -617,6 +617,8 @@ static void printing(void)
 
 static void all_on_its_own_stack(void)
 {
+	if (CALL_IS_SANITIZED)
+		SKIP("what rt takes of a stack is more with sanitizers than it has room for");
 	static void (*const tests[])(void) = { preserves_registers, keeps_the_stack, touches_no_vector_registers, flags_stop_it,
 		levels_nest, hook_body, finds_the_thread_itself, no_fs_base_yet, without_rdfsbase, a_forked_child_is_noticed,
 		entry_arguments, return_arguments, registers_of_the_application, helpers_see_registers, time_passes,
@@ -630,6 +632,8 @@ static void all_on_its_own_stack(void)
 static void its_own_stack_leaves_the_other_alone(void)
 {
 	struct body b;
+	if (CALL_IS_SANITIZED)
+		SKIP("as above");
 	own_stack = true;
 	busy_body(&b, WIRE_SITE_ENTRY);
 	own_stack = false;
