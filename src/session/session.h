@@ -27,7 +27,7 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool watch;             /* targets are only waited for and looked at */
-	bool unwinds;           /* user stacks that the kernel takes need no frame pointers */
+	bool unwinds;           /* such targets there will be: user stacks need no frame pointers */
 	bool from_entry;        /* commands run until the loader has done its work; else, where they are watched, it is seen
 				 * how they come out of their exec */
 	bool uprobes;           /* probes of processes through the kernel */
@@ -102,9 +102,6 @@ typedef void session_refused_fn(void *arg, const struct session_refusal *);
  * came later. *ret_site_cnt: places armed. Tool probes get a site each. */
 int session_arm(struct session *, const struct session_probe *probes, uint32_t cnt, session_refused_fn *, void *arg,
 		uint32_t *ret_site_cnt, struct err *reterr);
-/* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
- * it runs shares all but self-> variables with what runs in the process. */
-int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);
 /*
  * The functions that begin at @funcs have those of @probes that are in them, and no others, from now on: they
  * are exchanged under one stop, in which nothing fires and nobody runs.  Others whose jumps need the same
@@ -117,6 +114,9 @@ int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32
  * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
  * there.  -EBUSY: there was no such thread for some seconds. */
 int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
+/* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
+ * it runs shares all but self-> variables with what runs in the process. */
+int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 
