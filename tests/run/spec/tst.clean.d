@@ -1,4 +1,4 @@
-/* @@opts: -x nspec=1 -x cleanrate=200hz -x switchrate=2sec */
+/* @@opts: -x nspec=1 -x cleanrate=200hz -x switchrate=2sec -x statusrate=60sec */
 /* A speculation that has ended serves again soon, however seldom records are read. */
 #pragma D option quiet
 
