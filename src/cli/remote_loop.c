@@ -41,8 +41,8 @@ static int status_of(struct cli *cli, const uint64_t *v)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, (uint32_t)v[1]);
 	int status = 0;
-	if (t && t->spawned)
-		waitpid(t->pid, &status, 0);
+	while (t && t->spawned && waitpid(t->pid, &status, 0) < 0 && errno == EINTR)
+		;
 	return status;
 }
 
