@@ -74,14 +74,14 @@ int session_arm_uprobe(struct session *s, const struct session_probe *sp, uint64
 	const struct probe *p = sp->probe;
 	struct target *t = target_at(s, sp->proc);
 	const struct obj_map *m = t ? map_at(t, addr) : NULL;
-	char *path;
 	if (!s->kern)
 		return err_setf(reterr, -ENOTSUP, "a uprobe of the kernel could be there (as root, -x backend=auto)");
 	if (!m || p->kind == WIRE_SITE_USDT)
 		return err_setf(reterr, -ENOTSUP, "the kernel cannot watch it either: %s", m ? "it is a USDT probe" : "it is in no file");
 	if (p->kind == WIRE_SITE_RETURN && is_tail_call(t, addr))
 		return err_setf(reterr, -ENOTSUP, "the kernel's uprobes know no tail calls");
-	if (asprintf(&path, "/proc/%d/root%s", (int)t->pid, m->path) < 0)
+	char *path = file_of(t->pid, m);
+	if (!path)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	const struct probe_kern_place place = { .at = p->kind == WIRE_SITE_RETURN ? PROBE_KERN_UPROBE_RET : PROBE_KERN_UPROBE,
 		.name = path, .counter = addr - m->start + m->off, .nr = (uint32_t)t->pid, .period = addr - p->func_addr };

@@ -72,17 +72,17 @@ def alive(pid):
     try:
         with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
             return f.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
 def children(pid, name=None):
     found = []
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         with open(f'/proc/{pid}/task/{pid}/children', encoding='utf-8') as f:
             found = [int(p) for p in f.read().split()]
     def comm(p):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             with open(f'/proc/{p}/comm', encoding='utf-8') as f:
                 return f.read().strip()
         return ''
