@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -66,6 +67,17 @@ def run_stats(pid):
     return found
 
 
+def end(p):
+    for number in (signal.SIGINT, signal.SIGKILL):
+        for c in children(p.pid):
+            os.kill(c, number)
+        try:
+            p.wait(15)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+
+
 def measure(target, argv, seconds, settle):
     """ns in the program per hit; ns more per call of the loop."""
     t = bench.Target([target])
@@ -80,9 +92,7 @@ def measure(target, argv, seconds, settle):
         more = t.sample(seconds) - base
         after = run_stats(p.pid)
     finally:
-        for c in children(p.pid):
-            os.kill(c, 2)
-        p.wait(60)
+        end(p)
         t.end()
     ns = sum(after[k][0] - before[k][0] for k in after if k in before)
     hits = sum(after[k][1] - before[k][1] for k in after if k in before)

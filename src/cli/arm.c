@@ -57,7 +57,7 @@ static int arm_place(struct cli *cli, const struct place *p, const struct sessio
 		if (v[i].probe != p->probe)
 			continue;
 		for (uint32_t k = 0; k < v[i].prog_cnt; k++)
-			if (cli_uses_self(&cli->prog.image.progs[v[i].progs[k]]))
+			if (session_uses_self(&cli->prog.image.progs[v[i].progs[k]]))
 				return err_setf(reterr, -ENOTSUP, "a uprobe of the kernel there would have self-> variables of its own; "
 						"-x backend=uprobe places all of them so");
 		return session_arm_uprobe(cli->session, &v[i], p->addr, reterr);

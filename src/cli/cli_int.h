@@ -132,6 +132,7 @@ struct cli_probe {
 };
 
 struct cli_types;
+struct client;
 struct cli {
 	struct cli_args args;
 	FILE *out;
@@ -148,6 +149,7 @@ struct cli {
 	struct cli_probe *probes; /* [index in table] */
 	uint32_t probe_cnt;
 	struct session *session;
+	struct client *client; /* dyntraced has the session; else NULL */
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
@@ -206,6 +208,7 @@ int cli_targets_attach(struct cli *);
 bool cli_targets_changed(const struct cli *);
 /* Whether all of them have ended since they were found: they were there, so that is no error of the user's. */
 bool cli_targets_ended(const struct cli *);
+int cli_say_ended(struct cli *); /* they did before they were traced: exit status */
 /* What a traced process that ended makes of the exit status. */
 int cli_ended_status(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
@@ -219,15 +222,21 @@ int cli_targets_follow(struct cli *, uint32_t proc); /* a forked child is a targ
 pid_t cli_pid_named(const char *prov); /* the process that provider "pidN" or "NAMEN" names, if it runs; else 0 */
 struct cli_target *cli_target_by_proc(struct cli *, uint32_t proc);
 
-/* kernel.c: which worlds the script is about. CLI_ERROR after a message: it may not. */
+/* kernel.c: descriptions of all clauses, for the session; malloc'ed, what they point to is the plan's */
+struct session_desc *cli_descs(const struct cli *, uint32_t *ret_cnt);
+bool cli_has_addresses(const struct cli *); /* of processes, in what it records */
+/* Which worlds the script is about. CLI_ERROR after a message: it may not. */
 int cli_kernel_look(struct cli *);
 void cli_kernel_refused(struct cli *, const char *why); /* a clause of it */
-bool cli_uses_self(const struct ir_prog *);
 /* match.c: finds the probes of all descriptions */
 int cli_match_all(struct cli *);
 /* Says what matched nothing; returns how many descriptions. @starting: those that may yet, too. */
 uint32_t cli_match_complain(struct cli *, bool starting);
 void cli_match_notice(struct cli *); /* once */
+bool cli_match_may_come(const struct cli *, const struct cli_match *); /* with a program that starts */
+void cli_match_none(struct cli *, const struct cli_match *, const char *why); /* says so */
+const char *cli_match_tag(int rc);
+int cli_matches_make(struct cli *); /* one for each description, without probes yet; 0 or -ENOMEM */
 /* The probes of one description; *ret is malloc'ed, also where there are none. 0 or an error after a message. */
 int cli_match_probes(struct cli *, const struct cli_match *, uint32_t **ret, uint32_t *ret_cnt);
 const struct probe *cli_match_first(struct cli *, const struct cli_match *); /* NULL: none */
@@ -239,6 +248,7 @@ uint64_t cli_match_total(const struct cli *);
 /* trace.c: for who shows addresses */
 struct obj_proc *cli_symbols(void *arg, uint32_t proc);
 uint32_t cli_proc_of(void *arg, uint32_t pid);
+void cli_agg_gen(void *arg, uint32_t agg, uint32_t gen);
 /* arm.c */
 int cli_arm_new(struct cli *);
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
@@ -249,6 +259,7 @@ void cli_buffers_note(struct cli *, struct session_opts *);
 int cli_buffers_tell(const struct cli *);
 /* fire.c: the tool's own probes */
 void cli_fire_named(struct cli *, const char *name, const uint64_t args[10]);
+void cli_fire_show(struct cli *, uint32_t clause, uint64_t action); /* the line of a statement that failed */
 void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);
 uint64_t cli_ticks_start(struct cli *);           /* ns to the first, or UINT64_MAX */
 /* Those that are due; sets *ret_fired if any; ns to the next. */
@@ -264,6 +275,17 @@ int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all proces
 void cli_record_progress(struct cli *);
 int cli_record_finish(struct cli *, int rc);
 int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
+
+/* remote.c: whether dyntraced is to do it, and a run of that kind, after the compiler: exit status */
+bool cli_remote_wanted(struct cli *);
+int cli_remote_run(struct cli *);
+int cli_remote_drained(struct cli *); /* tells what was read */
+void cli_remote_hooks(struct cli *, struct consume_opts *); /* what is other than with a session of our own */
+/* trace.c: what has to be true before anything is armed: CLI_OK, or CLI_ERROR after a message */
+int cli_check_allowed(struct cli *);
+int cli_check_sizes(struct cli *);
+int cli_make_consume(struct cli *, struct wire_shm *);
+uint64_t cli_ring_bytes(const struct cli *);
 
 /* verbs: exit status */
 int cli_verb_record(struct cli *);
@@ -293,6 +315,12 @@ int cli_dump(struct cli *);
 void cli_usage(FILE *);
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);
+struct wire_shm *cli_shm(const struct cli *); /* of the session, whoever has it */
+/* Parts of a turn: reads what is due; @ticked, @rang: probes of the tool's fired, somebody rang. CLI_OK or CLI_ERROR. */
+int cli_loop_drain(struct cli *, bool ticked, bool rang);
+void cli_loop_aggs(struct cli *);
+uint64_t cli_loop_idle_ns(const struct cli *); /* how long nothing is due but ticks */
+bool cli_loop_done(const struct cli *);
 void cli_loop_signals(void);  /* those that end tracing */
 /*
  * A reader of our output that went away, or a limit on the sizes of files (shared

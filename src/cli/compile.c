@@ -71,7 +71,7 @@ static void show_diags(const struct cli *cli)
 int cli_set_option(void *arg, const char *name, const char *value, struct err *reterr)
 {
 	struct cli *cli = arg;
-	int rc = cli_options_set(&cli->args.opts, name, value, cli->session ? FROM_RUN : FROM_PROGRAM, reterr);
+	int rc = cli_options_set(&cli->args.opts, name, value, cli->session || cli->client ? FROM_RUN : FROM_PROGRAM, reterr);
 	if (!rc && cli->consume) {
 		struct consume_opts o;
 		cli_consume_opts(cli, &o);
@@ -227,9 +227,11 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.foldstacks = o->foldstacks,
 		.aggrate_ns = o->aggrate, .printsize = print_bytes(o->printsize), .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
-		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error,
+		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error, .writer.agg_gen = cli_agg_gen,
 		.run_command = cli_commands_traced(cli) ? cli_command_run : NULL, .set_option = cli_set_option, .arg = cli, .destructive = o->destructive,
 		.agghist = o->agghist, .aggpack = o->aggpack, .aggzoom = o->aggzoom,
 		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = cli_bufpolicy(cli), .bufsize = o->bufsize,
 	};
+	if (cli->client)
+		cli_remote_hooks(cli, ret);
 }

@@ -68,7 +68,7 @@ void cli_fire_named(struct cli *cli, const char *name, const uint64_t args[10])
 }
 
 /* Where in the script it was, once for each statement. */
-static void show_place(struct cli *cli, uint32_t clause, uint64_t action)
+void cli_fire_show(struct cli *cli, uint32_t clause, uint64_t action)
 {
 	uint64_t key = (uint64_t)clause << 32 | (uint32_t)action;
 	if (cli_testing() || cli->fault_cnt == CLI_FAULTS)
@@ -85,7 +85,7 @@ void cli_fire_error(void *arg, const struct wire_rec *rec, const struct wire_rec
 {
 	struct cli *cli = arg;
 	const struct wire_shm *shm = session_shm(cli->session);
-	show_place(cli, rec->clause, e->action);
+	cli_fire_show(cli, rec->clause, e->action);
 	const struct wire_site *sites = (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
 	if (rec->site < shm->site_cap && sites[rec->site].kind != WIRE_SITE_TOOL)
 		fire_error_args(cli, sites[rec->site].probe_id, rec->clause, e);

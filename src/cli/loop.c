@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From armed to told to stop: drain, tick, follow the targets. */
 #include "cli/cli_int.h"
+#include "client/client.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -149,6 +150,11 @@ static bool keep_thread(void *arg, uint32_t slot)
 	return false;
 }
 
+struct wire_shm *cli_shm(const struct cli *cli)
+{
+	return cli->client ? client_shm(cli->client) : session_shm(cli->session);
+}
+
 static int drain(struct cli *cli)
 {
 	struct err e;
@@ -156,7 +162,10 @@ static int drain(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	session_reap_threads(cli->session, keep_thread, cli);
+	if (cli->client && cli_remote_drained(cli))
+		return CLI_ERROR;
+	if (cli->session)
+		session_reap_threads(cli->session, keep_thread, cli);
 	if (cli->args.record)
 		cli_record_progress(cli);
 	if (fflush(cli->out) == EOF && errno == EPIPE)
@@ -175,10 +184,10 @@ static bool told_to_exit(const struct cli *cli)
 {
 	if (switch_gap(cli))
 		return cli->exit_is_due;
-	return LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
+	return LOAD_ACQUIRE(&cli_shm(cli)->exiting) || consume_exited(cli->consume, NULL);
 }
 
-static bool told_to_stop(const struct cli *cli)
+bool cli_loop_done(const struct cli *cli)
 {
 	return interrupts || told_to_exit(cli) || consume_filled(cli->consume) ||
 	       (cli->args.command_cnt + cli->args.pid_cnt && !cli->live_cnt);
@@ -191,7 +200,7 @@ static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static int drain_on_schedule(struct cli *cli, uint64_t now)
 {
-	bool exiting = LOAD_ACQUIRE(&session_shm(cli->session)->exiting) || consume_exited(cli->consume, NULL);
+	bool exiting = LOAD_ACQUIRE(&cli_shm(cli)->exiting) || consume_exited(cli->consume, NULL);
 	cli->exit_is_due = exiting && cli->last_drain_ns;
 	cli->last_drain_ns = now;
 	int rc = drain(cli); /* may change the options */
@@ -214,7 +223,7 @@ static uint64_t clean_gap(const struct cli *cli)
 
 /* Records are read at a rate; before it where a ring fills. Soon after a tick too, since what it prints or clears
  * is due now, unless it was said when that is. */
-static int drain_if_due(struct cli *cli, bool ticked, bool rang)
+int cli_loop_drain(struct cli *cli, bool ticked, bool rang)
 {
 	uint64_t now = cli_now_ns();
 	bool soon = rang || (ticked && !switch_gap(cli)), cleans = must_clean(cli, now);
@@ -237,10 +246,10 @@ static int drain_if_due(struct cli *cli, bool ticked, bool rang)
 
 static bool reads_aggs(const struct cli *cli)
 {
-	return cli->args.opts.aggrate && session_shm(cli->session)->agg_max;
+	return cli->args.opts.aggrate && cli_shm(cli)->agg_max;
 }
 
-static void read_aggs_if_due(struct cli *cli)
+void cli_loop_aggs(struct cli *cli)
 {
 	uint64_t now = cli_now_ns();
 	if (!reads_aggs(cli) || now < cli->next_aggs_ns)
@@ -250,7 +259,7 @@ static void read_aggs_if_due(struct cli *cli)
 }
 
 /* How long nothing is due but ticks. */
-static uint64_t idle_ns(const struct cli *cli)
+uint64_t cli_loop_idle_ns(const struct cli *cli)
 {
 	uint64_t now = cli_now_ns(), next = smaller(cli->next_drain_ns, cli->next_status_ns);
 	if (consume_speculates(cli->consume))
@@ -263,18 +272,18 @@ static uint64_t idle_ns(const struct cli *cli)
 int cli_loop_run(struct cli *cli)
 {
 	uint64_t tick = cli_ticks_start(cli);
-	int rc = drain_if_due(cli, false, false);
-	while (rc == CLI_OK && !told_to_stop(cli)) {
+	int rc = cli_loop_drain(cli, false, false);
+	while (rc == CLI_OK && !cli_loop_done(cli)) {
 		uint32_t proc = 0;
 		int status = 0;
 		bool ticked = false;
-		uint64_t gap = smaller(cli_exe_gap_ns(cli), idle_ns(cli));
+		uint64_t gap = smaller(cli_exe_gap_ns(cli), cli_loop_idle_ns(cli));
 		enum session_event ev = session_wait(cli->session, smaller(tick, gap), &proc, &status);
 		rc = cli_loop_handle(cli, ev, proc, status);
 		rc = rc ? rc : cli_exe_look(cli);
 		tick = cli_ticks_fire(cli, &ticked);
-		read_aggs_if_due(cli);
-		rc = rc ? rc : drain_if_due(cli, ticked, ev == SESSION_DATA);
+		cli_loop_aggs(cli);
+		rc = rc ? rc : cli_loop_drain(cli, ticked, ev == SESSION_DATA);
 	}
 	return rc;
 }

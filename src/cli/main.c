@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/keeper_int.h"
+#include "client/client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ static int close_output(struct cli *cli)
 static void cli_deinit(struct cli *cli)
 {
 	consume_destroy(cli->consume);
+	client_close(cli->client);
 	cli_targets_close(cli);
 	session_destroy(cli->session);
 	for (uint32_t i = 0; i < cli->probe_cnt; i++)

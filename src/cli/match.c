@@ -99,7 +99,7 @@ static int match_id(struct cli *cli, uint32_t id, uint32_t **ret, uint32_t *ret_
 	return *ret ? 0 : -ENOMEM;
 }
 
-static const char *tag_of(int rc)
+const char *cli_match_tag(int rc)
 {
 	return rc == -ESRCH ? "D_PROC_BADPID" : rc == -ERANGE ? "D_PROC_OFF" : rc == -ELIBBAD ? "D_PROC_LIB" :
 	       rc == -EINVAL ? "D_PROC_NAME" : "D_PDESC_INVAL";
@@ -120,7 +120,7 @@ static int find_probes(struct cli *cli, const struct cli_match *m, const struct 
 		return 0;
 	}
 	if (rc < 0)
-		cli_source_error(cli, m->src, tag_of(rc), d->line, e.msg);
+		cli_source_error(cli, m->src, cli_match_tag(rc), d->line, e.msg);
 	return rc;
 }
 
@@ -195,23 +195,28 @@ static int make_numbered(struct cli *cli)
 	return rc;
 }
 
-static int matches_make(struct cli *cli)
+int cli_matches_make(struct cli *cli)
 {
 	const struct plan *plan = &cli->prog.plan;
 	uint32_t cnt = 0;
 	for (uint32_t i = 0; i < plan->clause_cnt; i++)
 		cnt += plan->clauses[i].desc_cnt;
 	cli->matches = calloc(cnt + 1ul, sizeof(*cli->matches));
-	cli->table = probe_table_create();
-	if (!cli->matches || !cli->table)
-		return -ENOMEM;
-	if (has_ids(plan) && make_numbered(cli))
+	if (!cli->matches)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < plan->clause_cnt; i++)
 		for (uint32_t k = 0; k < plan->clauses[i].desc_cnt; k++)
 			cli->matches[cli->match_cnt++] =
 				(struct cli_match){ .clause = i, .desc = k, .src = plan->clauses[i].descs[k].src };
 	return 0;
+}
+
+static int matches_make(struct cli *cli)
+{
+	cli->table = probe_table_create();
+	if (!cli->table || (has_ids(&cli->prog.plan) && make_numbered(cli)))
+		return -ENOMEM;
+	return cli_matches_make(cli);
 }
 
 /* Again after modules came: probes that are armed keep what they have. */
@@ -253,13 +258,31 @@ static bool is_pid(const struct plan_probe_desc *d)
 	return !strncmp(d->prov, "pid", 3) || (len && isdigit((unsigned char)d->prov[len - 1])) || obj_is_glob(d->prov);
 }
 
-/* A description that a program which starts may still fulfil. */
-static bool may_come(const struct cli *cli, const struct plan_probe_desc *d)
+static const struct plan_probe_desc *desc_of(const struct cli *cli, const struct cli_match *m)
 {
-	for (uint32_t i = 0; is_pid(d) && i < cli->target_cnt; i++)
+	return &cli->prog.plan.clauses[m->clause].descs[m->desc];
+}
+
+bool cli_match_may_come(const struct cli *cli, const struct cli_match *m)
+{
+	for (uint32_t i = 0; is_pid(desc_of(cli, m)) && i < cli->target_cnt; i++)
 		if (cli->targets[i].starting && !cli->targets[i].gone)
 			return true;
-	return is_pid(d) && cli_exe_pending(cli);
+	return is_pid(desc_of(cli, m)) && cli_exe_pending(cli);
+}
+
+void cli_match_none(struct cli *cli, const struct cli_match *m, const char *why)
+{
+	const struct plan_probe_desc *d = desc_of(cli, m);
+	char msg[ERR_MSG_MAX + 600];
+	if (d->id)
+		snprintf(msg, sizeof(msg), "invalid probe identifier %u: Unknown probe identifier", d->id);
+	else
+		snprintf(msg, sizeof(msg), "probe description %s:%s:%s:%s does not match any probes", d->prov,
+			 d->mod, d->func, d->name);
+	cli_source_error(cli, m->src, d->id ? "D_PDESC_INVAL" : "D_PDESC_ZERO", d->line, msg);
+	if (why[0] && !cli_testing())
+		cli_error("%s", why);
 }
 
 uint32_t cli_match_complain(struct cli *cli, bool starting)
@@ -267,22 +290,14 @@ uint32_t cli_match_complain(struct cli *cli, bool starting)
 	uint32_t bad = 0;
 	for (uint32_t i = 0; i < cli->match_cnt; i++) {
 		const struct cli_match *m = &cli->matches[i];
-		const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
-		char msg[ERR_MSG_MAX + 600], why[ERR_MSG_MAX];
-		if (m->cnt || (!starting && may_come(cli, d)))
+		char why[ERR_MSG_MAX];
+		if (m->cnt || (!starting && cli_match_may_come(cli, m)))
 			continue;
 		bad++;
 		if (bad > 1)
 			continue; /* as a compiler that stops at the first */
-		if (d->id)
-			snprintf(msg, sizeof(msg), "invalid probe identifier %u: Unknown probe identifier", d->id);
-		else
-			snprintf(msg, sizeof(msg), "probe description %s:%s:%s:%s does not match any probes", d->prov,
-				 d->mod, d->func, d->name);
-		cli_source_error(cli, m->src, d->id ? "D_PDESC_INVAL" : "D_PDESC_ZERO", d->line, msg);
-		why_none(cli, d, why, sizeof(why));
-		if (why[0] && !cli_testing())
-			cli_error("%s", why);
+		why_none(cli, desc_of(cli, m), why, sizeof(why));
+		cli_match_none(cli, m, why);
 	}
 	return bad;
 }
@@ -316,7 +331,7 @@ void cli_match_notice(struct cli *cli)
 			continue;
 		if (!cli->args.opts.quiet && !cli->args.compile_only)
 			notice_source(cli, i);
-		if (cli->args.verbose)
+		if (cli->args.verbose && cli->table)
 			cli_report_source(cli, i);
 	}
 }

@@ -6,12 +6,17 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct obj_proc *cli_symbols(void *arg, uint32_t proc)
 {
 	struct cli *cli = arg;
 	return proc ? session_obj(cli->session, proc) : NULL;
+}
+
+void cli_agg_gen(void *arg, uint32_t agg, uint32_t gen)
+{
+	struct cli *cli = arg;
+	session_agg_gen(cli->session, agg, gen);
 }
 
 uint32_t cli_proc_of(void *arg, uint32_t pid)
@@ -20,37 +25,7 @@ uint32_t cli_proc_of(void *arg, uint32_t pid)
 	return session_proc_of(cli->session, pid);
 }
 
-#define KERNEL_AREA_LEAST (512ULL << 10)
-#define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
-
-/* Sizes below that count as DTrace counts them: so many keys and values at their full size. */
-static void set_limits(const struct cli *cli, struct session_opts *so)
-{
-	const struct plan *plan = &cli->prog.plan;
-	uint64_t least = so->kernel ? KERNEL_AREA_LEAST : AREA_LEAST;
-	if (so->agg_bytes < least && plan->agg_elem_bytes) {
-		so->agg_max = so->agg_bytes / plan->agg_elem_bytes;
-		so->agg_bytes = least;
-	}
-	if (so->dyn_bytes < AREA_LEAST && plan->dyn_elem_bytes) {
-		so->dyn_max = so->dyn_bytes / plan->dyn_elem_bytes;
-		so->dyn_bytes = AREA_LEAST;
-	}
-}
-
 #define POLICY_BYTES (1u << 20) /* of a ring, at least, where the consumer does the counting */
-
-#define KERNEL_THREAD_BYTES (1ull << 19)
-#define DEFAULT_BYTES (4ull << 20)
-#define KERNEL_CPU_BYTES (1ull << 20)
-#define KERNEL_ALL_BYTES (192ull << 20) /* of all CPUs, each of which has two slots with a ring and aggregations */
-#define KERNEL_LEAST_BYTES (64ull << 10)
-#define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
-
-static uint64_t at_most(uint64_t v, uint64_t max)
-{
-	return v < max ? v : max;
-}
 
 /* What targets record without a policy is not counted but has a place or none. */
 static bool is_counted(const struct cli *cli)
@@ -58,38 +33,34 @@ static bool is_counted(const struct cli *cli)
 	return cli_bufpolicy(cli) || (!cli->target_cnt && !cli->has_kernel);
 }
 
-/* A buffer of a CPU, where nobody says: a power of two, as rings are. */
-static uint64_t kernel_cpu_bytes(void)
+uint64_t cli_ring_bytes(const struct cli *cli)
 {
-	uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF), bytes = KERNEL_CPU_BYTES;
-	while (bytes > KERNEL_LEAST_BYTES && bytes * 4 * cpus > KERNEL_ALL_BYTES)
-		bytes /= 2;
-	return bytes;
+	uint64_t bytes = cli->args.opts.bufsize;
+	return is_counted(cli) && bytes < POLICY_BYTES ? POLICY_BYTES : bytes;
+}
+
+static uint32_t max_frames(const struct cli *cli)
+{
+	uint64_t n = cli->args.opts.maxframes;
+	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
 static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
-	/* What the kernel shares with processes is there in full for each of their threads. */
-	uint64_t most = cli->has_kernel && cli->has_user ? KERNEL_THREAD_BYTES : UINT64_MAX;
-	/* Nobody asked for the default: it takes time to make. */
-	if (cli->has_kernel && o->bufsize == DEFAULT_BYTES && o->aggsize == DEFAULT_BYTES)
-		most = at_most(most, kernel_cpu_bytes());
-	return (struct session_opts){
-		.ring_bytes = at_most(is_counted(cli) && o->bufsize < POLICY_BYTES ? POLICY_BYTES : o->bufsize, most),
-		.agg_bytes = at_most(o->aggsize, most), .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),
-		.forks_only = cli->exe && !o->followfork, .alloca_bytes = o->scratchsize,
+	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->shares_self };
+	struct session_opts so = {
+		.ring_bytes = cli_ring_bytes(cli), .from_entry = cli_from_entry(cli), .max_frames = max_frames(cli),
+		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),
+		.forks_only = cli->exe && !o->followfork, .unwinds = cli->has_kernel, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.kernel = cli->has_kernel && !cli->args.compile_only, .watch = cli->watches, .unwinds = cli->has_kernel,
-		.from_entry = cli_from_entry(cli),
-		.uprobes = cli->has_kernel && cli->has_user && cli->shares_self && !cli->args.compile_only,
-		.max_frames = (uint32_t)at_most(o->maxframes, UINT32_MAX),
-		.one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
+		.watch = cli->watches, .one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
-		.thread_cnt = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches ? 1 : cli->has_kernel ? KERNEL_THREADS :
-			(uint32_t)o->threads };
+		.thread_cnt = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches ? 1 : (uint32_t)o->threads };
+	session_opts_fit(&so, &worlds, cli->prog.plan.agg_elem_bytes, cli->prog.plan.dyn_elem_bytes);
+	return so;
 }
 
 static int make_session(struct cli *cli)
@@ -97,7 +68,6 @@ static int make_session(struct cli *cli)
 	struct session_opts so = session_options(cli);
 	struct err e;
 	int rc;
-	set_limits(cli, &so);
 	cli_buffers_fit(cli, &so);
 	do
 		rc = session_create(&cli->prog.image, &so, &cli->session, &e);
@@ -108,14 +78,14 @@ static int make_session(struct cli *cli)
 	return rc < 0 ? CLI_ERROR : CLI_OK;
 }
 
-static int make_consume(struct cli *cli)
+int cli_make_consume(struct cli *cli, struct wire_shm *shm)
 {
 	struct consume_opts co;
 	struct err e;
 	cli_consume_opts(cli, &co);
 	if (cli->args.record)
 		co.on_event = cli_record_event;
-	if (!consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
+	if (!consume_create(shm, &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
 	return CLI_ERROR;
@@ -168,7 +138,7 @@ static int check_policy(struct cli *cli)
 }
 
 /* A record or an aggregation that can never fit is an error, not a loss. */
-static int check_sizes(struct cli *cli)
+int cli_check_sizes(struct cli *cli)
 {
 	bool bad = cli->args.opts.bufsize < ERROR_BYTES;
 	if (cli_bufpolicy(cli))
@@ -182,7 +152,7 @@ static int check_sizes(struct cli *cli)
 	return bad ? CLI_ERROR : CLI_OK;
 }
 
-static int check_allowed(struct cli *cli)
+int cli_check_allowed(struct cli *cli)
 {
 	if (!cli->prog.plan.destructive || cli->args.opts.destructive)
 		return CLI_OK;
@@ -213,7 +183,8 @@ static int pin(const struct cli *cli)
 static int begin(struct cli *cli)
 {
 	struct err e;
-	if (pin(cli) || check_allowed(cli) || make_consume(cli) || check_sizes(cli) || cli_buffers_tell(cli) || cli_arm_new(cli) || cli_should_restart(cli))
+	if (pin(cli) || cli_check_allowed(cli) || cli_make_consume(cli, session_shm(cli->session)) || cli_check_sizes(cli) ||
+	    cli_buffers_tell(cli) || cli_arm_new(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
 	cli->may_restart = false; /* what BEGIN does, it does once */
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
@@ -308,6 +279,13 @@ static void forget(struct cli *cli)
 		cli->targets[i].obj = NULL;
 }
 
+int cli_say_ended(struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		cli_error("pid %d has ended", (int)cli->targets[i].pid);
+	return cli_ended_status(cli);
+}
+
 static int trace(struct cli *cli)
 {
 	if (cli_kernel_look(cli) || make_session(cli))
@@ -315,9 +293,7 @@ static int trace(struct cli *cli)
 	if (cli_targets_attach(cli) || find_probes(cli)) {
 		if (cli->restart || !cli_targets_ended(cli))
 			return CLI_ERROR;
-		for (uint32_t i = 0; i < cli->target_cnt; i++)
-			cli_error("pid %d has ended", (int)cli->targets[i].pid);
-		return cli_ended_status(cli);
+		return cli_say_ended(cli);
 	}
 	return cli->args.compile_only ? CLI_OK : run_armed(cli);
 }
@@ -344,6 +320,8 @@ int cli_trace_compiled(struct cli *cli)
 	int rc = CLI_OK;
 	cli_types_close(cli); /* the plan has copies of what it needs */
 	cli_loop_signals();
+	if (cli_remote_wanted(cli))
+		return cli_remote_run(cli);
 	for (int i = 0; i < RESTARTS; i++) {
 		cli->may_restart = i < RESTARTS - 1;
 		cli->restart = false;

@@ -264,7 +264,10 @@ static void agg_next_gen(struct consume *c, uint32_t agg)
 {
 	struct wire_agg *desc = (struct wire_agg *)((uint8_t *)c->shm + c->geo.agg_desc_off) + agg;
 	c->gen[agg]++;
-	STORE_RELEASE(&desc->gen, c->gen[agg]);
+	if (c->opts.writer.agg_gen)
+		c->opts.writer.agg_gen(c->opts.arg, agg, c->gen[agg]);
+	else
+		STORE_RELEASE(&desc->gen, c->gen[agg]);
 	c->snap_valid = false;
 }
 
@@ -316,12 +319,19 @@ static int agg_rebase(struct consume *c, uint32_t agg, struct agg_ent **ents, ui
 	return rc ? err_setf(reterr, rc, "out of memory") : 0;
 }
 
+static void agg_soon(struct consume *c)
+{
+	c->snap_valid = false;
+	if (c->opts.writer.agg_soon)
+		c->opts.writer.agg_soon(c->opts.arg);
+}
+
 /* The keys stay, with empty values. */
 int consume_agg_clear(struct consume *c, uint32_t agg, struct err *reterr)
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
-	c->snap_valid = false;
+	agg_soon(c);
 	int rc = consume_agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
@@ -336,7 +346,7 @@ int consume_agg_trunc(struct consume *c, uint32_t agg, int64_t keep, struct err 
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
-	c->snap_valid = false;
+	agg_soon(c);
 	int rc = consume_agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;

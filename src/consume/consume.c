@@ -140,6 +140,10 @@ bool consume_exited(const struct consume *c, int *ret_status)
 
 void consume_aggs_read(struct consume *c)
 {
+	if (c->opts.writer.aggs_read) {
+		c->opts.writer.aggs_read(c->opts.arg);
+		return;
+	}
 	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
 		struct wire_thread *thr = consume_thread(c, i);
 		if (LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_LIVE)

@@ -36,6 +36,24 @@ const uint8_t *consume_event_bytes(const struct consume *, const struct consume_
 
 const char *consume_fault_text(uint32_t fault); /* "invalid address" */
 
+/* Who writes to the shared memory for a consumer.  That of a session in this process has pages of its own in it, and
+ * one that got it from somebody else may only read.  What is NULL is stored at once. */
+struct consume_writer {
+	void (*tail)(void *arg, uint32_t slot, uint64_t pos);         /* records of area @slot below @pos were read */
+	/* A generation is about to change: what is counted between that and the look at the old one is lost. */
+	void (*agg_soon)(void *arg);
+	void (*agg_gen)(void *arg, uint32_t agg, uint32_t gen);       /* older entries of the aggregation hold nothing */
+	void (*aggs_read)(void *arg);                                 /* consume_aggs_read() */
+	void (*spec_bytes)(void *arg, uint32_t id, uint64_t bytes);   /* so many are kept of what it is used for now */
+	void (*spec_free)(void *arg, uint32_t id, uint32_t gen);      /* its next use has number @gen */
+};
+
+/* Where an address is.  The strings outlive the call. */
+struct consume_sym {
+	const char *mod, *name; /* mangled; NULL: in no module; no symbol */
+	uint64_t mod_start, start;
+};
+
 struct consume_opts {
 	FILE *out;          /* owned by the caller */
 	FILE *errs;         /* messages; NULL: stderr. Owned by the caller. */
@@ -57,6 +75,8 @@ struct consume_opts {
 	uint32_t aggsortpos, aggsortkeypos;
 	/* Symbols of process @proc (wire_proc index); NULL if it is gone. */
 	struct obj_proc *(*obj)(void *arg, uint32_t proc);
+	/* In place of obj(), also for the kernel (addresses from 1 << 63 on): false where nothing is known. */
+	bool (*symbolize)(void *arg, uint32_t proc, uint64_t addr, struct consume_sym *ret);
 	/* The number by which obj() knows process @pid, for what the kernel recorded; 0: it is gone. NULL: nothing did. */
 	uint32_t (*proc_of)(void *arg, uint32_t pid);
 	/* A fault in a clause, after it was reported: fire ERROR clauses in the tool with
@@ -68,6 +88,7 @@ struct consume_opts {
 	 * the plan says is to be done, or an error that ends consume_drain(). NULL: the plan counts. */
 #define CONSUME_PERFORM 1
 	int (*on_event)(void *arg, const struct consume_event *, struct err *reterr);
+	struct consume_writer writer;
 	void *arg;
 	/* -x bufpolicy, and the bytes it is about (of all threads; counted as DTrace does): the last
 	 * records are shown at the end, or the first until they are too many. */
@@ -127,6 +148,9 @@ int64_t consume_real_offset_ns(const struct consume *);
  * area holds (aggregations, counts of losses), so that the area may be zeroed
  * for another thread. */
 int consume_fold_thread(struct consume *, uint32_t slot, struct err *reterr);
+/* Folds all areas whose threads have ended, once they are drained; @folded hears of each. */
+typedef void consume_folded_fn(void *arg, uint32_t slot, uint32_t incarnation);
+int consume_fold_ended(struct consume *, consume_folded_fn *folded, void *arg, struct err *reterr);
 /* Whether all records of area @slot have been read. */
 bool consume_thread_drained(const struct consume *, uint32_t slot);
 

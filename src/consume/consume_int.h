@@ -63,6 +63,7 @@ struct agg_tab {
 
 struct consume_slot {
 	struct ring_reader reader;
+	uint64_t released; /* the position up to which its producer has room again */
 	bool live;       /* reader is set up */
 	/* The thread whose area was folded into the base: it may stay there a while longer. */
 	bool folded;
@@ -123,6 +124,7 @@ struct consume {
 	struct consume_spec *specs; /* [geo.spec_cnt] */
 	bool speculates;
 	uint32_t spec_seen[4];      /* losses reported */
+	uint32_t spec_dropped;      /* records that did not fit into theirs; the producers count others */
 	/* bufpolicy (policy.c) */
 	struct consume_kept *kept, **kept_end; /* earliest first */
 	uint64_t kept_bytes;

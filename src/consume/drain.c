@@ -76,6 +76,7 @@ static void slot_open(struct consume *c, uint32_t i, struct wire_thread *thr)
 	ring_reader_init(&s->reader, &thr->ring, (const uint8_t *)thr + c->geo.geom.ring_off, c->geo.geom.ring_bytes);
 	s->reader.flight = c->geo.flight;
 	s->missed = 0;
+	s->released = s->reader.pos;
 	s->tid = LOAD_RELAXED(&thr->tid);
 	s->live = true;
 	s->folded = false;
@@ -98,6 +99,16 @@ static void heads_load(struct consume *c)
 	}
 }
 
+static void slot_release(struct consume *c, uint32_t i)
+{
+	struct consume_slot *s = &c->slots[i];
+	if (!c->opts.writer.tail)
+		ring_reader_release(&s->reader);
+	else if (!s->reader.flight && s->reader.pos != s->released)
+		c->opts.writer.tail(c->opts.arg, i, s->reader.pos);
+	s->released = s->reader.pos;
+}
+
 /* What was read but not performed is read again next time. */
 static void heads_return(struct consume *c)
 {
@@ -110,7 +121,7 @@ static void heads_return(struct consume *c)
 			s->reader.seen = s->head_seen;
 		}
 		s->head = NULL;
-		ring_reader_release(&s->reader);
+		slot_release(c, i);
 	}
 	c->heap_cnt = 0;
 }
@@ -191,8 +202,8 @@ static int perform_head(struct consume *c, uint32_t slot, struct err *reterr)
 static void slot_advance(struct consume *c, uint32_t slot)
 {
 	struct consume_slot *s = &c->slots[slot];
-	if (s->reader.pos - LOAD_RELAXED(&s->reader.ring->tail) > c->geo.geom.ring_bytes / 4)
-		ring_reader_release(&s->reader);
+	if (s->reader.pos - s->released > c->geo.geom.ring_bytes / 4)
+		slot_release(c, slot);
 	if (slot_next(s)) {
 		heap_down(c, 0);
 	} else {
@@ -275,5 +286,22 @@ int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 	s->folded = true;
 	s->folded_tid = consume_thread(c, slot)->tid;
 	s->folded_incarnation = consume_thread(c, slot)->incarnation;
+	return 0;
+}
+
+int consume_fold_ended(struct consume *c, consume_folded_fn *folded, void *arg, struct err *reterr)
+{
+	for (uint32_t i = 1; i < c->geo.thread_cnt; i++) {
+		const struct wire_thread *thr = consume_thread(c, i);
+		uint32_t state = LOAD_ACQUIRE(&thr->state);
+		if (state == WIRE_THREAD_FREE && !thr->incarnation)
+			break; /* slots are taken in order */
+		if (state != WIRE_THREAD_DEAD || consume_slot_is_folded(c, i) || !consume_thread_drained(c, i))
+			continue;
+		int rc = consume_fold_thread(c, i, reterr);
+		if (rc)
+			return rc;
+		folded(arg, i, c->slots[i].folded_incarnation);
+	}
 	return 0;
 }

@@ -125,7 +125,7 @@ static void report_specs(struct consume *c)
 	const uint32_t *now[] = { &c->shm->spec_drops, &c->shm->spec_busy, &c->shm->spec_unavail,
 				  &c->shm->lost_children };
 	for (size_t i = 0; i < ARRAY_CNT(now); i++) {
-		uint32_t n = LOAD_RELAXED(now[i]), d = n - c->spec_seen[i];
+		uint32_t n = LOAD_RELAXED(now[i]) + (i ? 0 : c->spec_dropped), d = n - c->spec_seen[i];
 		c->spec_seen[i] = n;
 		if (d)
 			say(c, d, spec_texts[i].tag, spec_texts[i].what, spec_texts[i].where);

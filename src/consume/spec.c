@@ -70,11 +70,31 @@ void consume_spec_deinit(struct consume *c)
 	free(c->specs);
 }
 
+static void note_bytes(struct consume *c, uint32_t id, uint64_t bytes)
+{
+	if (c->opts.writer.spec_bytes)
+		c->opts.writer.spec_bytes(c->opts.arg, id, bytes);
+	else
+		STORE_RELAXED(&shared(c, id)->bytes, bytes);
+}
+
+static void note_free(struct consume *c, uint32_t id, uint32_t gen)
+{
+	if (c->opts.writer.spec_free) {
+		c->opts.writer.spec_free(c->opts.arg, id, gen);
+		return;
+	}
+	struct wire_spec *shm = shared(c, id);
+	STORE_RELAXED(&shm->bytes, 0);
+	STORE_RELAXED(&shm->gen, gen);
+	STORE_RELEASE(&shm->state, WIRE_SPEC_FREE);
+}
+
 static int keep(struct consume *c, struct consume_spec *s, const struct wire_rec *rec, uint32_t proc, struct err *reterr)
 {
 	uint64_t bytes = c->plan->clauses[rec->clause].spec_bytes;
 	if (s->bytes + bytes > c->geo.spec_bytes) {
-		__atomic_fetch_add(&c->shm->spec_drops, 1, __ATOMIC_RELAXED);
+		c->spec_dropped++;
 		return 0;
 	}
 	struct spec_held *h = malloc(offsetof(struct spec_held, rec) + rec->bytes);
@@ -95,7 +115,7 @@ int consume_spec_keep(struct consume *c, const struct wire_rec *rec, uint64_t to
 	struct consume_spec *s = find(c, token, &id);
 	if (s && gen == s->gen) {
 		int rc = keep(c, s, rec, proc, reterr);
-		STORE_RELAXED(&shared(c, id)->bytes, s->bytes);
+		note_bytes(c, id, s->bytes);
 		return rc;
 	}
 	if (s && gen + 1 == s->gen && s->committed)
@@ -115,10 +135,7 @@ int consume_spec_end(struct consume *c, uint64_t token, bool commit, struct err 
 	for (struct spec_held *h = s->first; commit && h && !rc; h = h->next)
 		rc = consume_act_perform(c, &h->rec, h->proc, reterr);
 	clear(s);
-	struct wire_spec *shm = shared(c, id);
-	STORE_RELAXED(&shm->bytes, 0);
-	STORE_RELAXED(&shm->gen, s->gen);
-	STORE_RELEASE(&shm->state, WIRE_SPEC_FREE);
+	note_free(c, id, s->gen);
 	return rc;
 }
 
@@ -143,6 +160,9 @@ int consume_spec_sweep(struct consume *c, uint64_t mark, struct err *reterr)
 	int rc = 0;
 	for (uint32_t id = 1; !rc && id <= c->geo.spec_cnt; id++) {
 		const struct wire_spec *s = shared(c, id);
+		/* What was freed by a writer may not look so yet. */
+		if (LOAD_RELAXED(&s->gen) != c->specs[id - 1].gen)
+			continue;
 		if (has_ended(s) && LOAD_RELAXED(&s->end_tsc) < mark)
 			rc = consume_spec_end(c, WIRE_SPEC_TOKEN(id, c->specs[id - 1].gen),
 					      LOAD_RELAXED(&s->state) == WIRE_SPEC_COMMIT, reterr);

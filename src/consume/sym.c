@@ -7,90 +7,109 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct obj_proc *sym_proc(struct consume *c, uint32_t proc)
+static struct consume_sym find_kernel(struct consume *c, uint64_t addr)
 {
-	return c->opts.obj ? c->opts.obj(c->opts.arg, proc) : NULL;
+	struct consume_sym s = { 0 };
+	if (c->opts.symbolize) {
+		if (!c->opts.symbolize(c->opts.arg, 0, addr, &s))
+			s = (struct consume_sym){ 0 };
+		return s;
+	}
+	s.name = kern_symbolize(addr, &s.start, &s.mod);
+	if (s.name)
+		s.mod_start = kern_module_start(s.mod);
+	return s;
 }
 
-static void sym_name(struct consume *c, const struct obj_sym *sym, char *buf, size_t cap)
+static struct consume_sym find(struct consume *c, uint32_t proc, uint64_t addr)
 {
-	char *plain = c->opts.demangle ? obj_demangle(sym->name) : NULL;
-	snprintf(buf, cap, "%s", plain ? plain : sym->name);
+	struct consume_sym s = { 0 };
+	const struct obj_sym *sym = NULL;
+	struct obj_module *mod = NULL;
+	if (c->opts.symbolize) {
+		if (!c->opts.symbolize(c->opts.arg, proc, addr, &s))
+			s = (struct consume_sym){ 0 };
+		return s;
+	}
+	struct obj_proc *p = c->opts.obj ? c->opts.obj(c->opts.arg, proc) : NULL;
+	if (p && !obj_symbolize(p, addr, &sym, &mod)) {
+		s.name = sym->name;
+		s.start = sym->addr;
+	}
+	if (mod) {
+		s.mod = mod->name;
+		s.mod_start = mod->text_start;
+	}
+	return s;
+}
+
+static void sym_name(struct consume *c, const char *name, char *buf, size_t cap)
+{
+	char *plain = c->opts.demangle ? obj_demangle(name) : NULL;
+	snprintf(buf, cap, "%s", plain ? plain : name);
 	free(plain);
 }
 
-static void format_sym(struct consume *c, const struct obj_module *mod, const struct obj_sym *sym, uint64_t off,
-		       char *buf, size_t cap)
+static void format_sym(struct consume *c, const struct consume_sym *s, uint64_t off, char *buf, size_t cap)
 {
 	char name[900];
-	sym_name(c, sym, name, sizeof(name));
+	sym_name(c, s->name, name, sizeof(name));
 	if (off)
-		snprintf(buf, cap, "%s`%s+0x%llx", mod->name, name, (unsigned long long)off);
+		snprintf(buf, cap, "%s`%s+0x%llx", s->mod, name, (unsigned long long)off);
 	else
-		snprintf(buf, cap, "%s`%s", mod->name, name);
+		snprintf(buf, cap, "%s`%s", s->mod, name);
 }
 
-static void format_kernel(enum plan_val_kind kind, uint64_t addr, char *buf, size_t cap)
+static void format_kernel(struct consume *c, enum plan_val_kind kind, uint64_t addr, char *buf, size_t cap)
 {
-	uint64_t start = 0;
-	const char *mod = NULL, *name = kern_symbolize(addr, &start, &mod);
-	if (!name)
+	const struct consume_sym s = find_kernel(c, addr);
+	if (!s.name)
 		snprintf(buf, cap, "0x%llx", (unsigned long long)addr);
 	else if (kind == PLAN_KMOD)
-		snprintf(buf, cap, "%s", mod);
-	else if (kind == PLAN_KSYM || addr == start)
-		snprintf(buf, cap, "%s`%s", mod, name);
+		snprintf(buf, cap, "%s", s.mod);
+	else if (kind == PLAN_KSYM || addr == s.start)
+		snprintf(buf, cap, "%s`%s", s.mod, s.name);
 	else
-		snprintf(buf, cap, "%s`%s+0x%llx", mod, name, (unsigned long long)(addr - start));
+		snprintf(buf, cap, "%s`%s+0x%llx", s.mod, s.name, (unsigned long long)(addr - s.start));
 }
 
 void consume_sym_format(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr, char *buf, size_t cap)
 {
-	const struct obj_sym *sym = NULL;
-	struct obj_module *mod = NULL;
 	if (kind >= PLAN_KSYM || addr >> 63) {
-		format_kernel(kind, addr, buf, cap);
+		format_kernel(c, kind, addr, buf, cap);
 		return;
 	}
-	struct obj_proc *p = sym_proc(c, proc);
-	if (p && obj_symbolize(p, addr, &sym, &mod) < 0)
-		sym = NULL;
-	if (!mod)
+	const struct consume_sym s = find(c, proc, addr);
+	if (!s.mod)
 		snprintf(buf, cap, "0x%llx", (unsigned long long)addr);
 	else if (kind == PLAN_UMOD)
-		snprintf(buf, cap, "%s", mod->name);
-	else if (!sym)
-		snprintf(buf, cap, "%s`0x%llx", mod->name, (unsigned long long)addr);
+		snprintf(buf, cap, "%s", s.mod);
+	else if (!s.name)
+		snprintf(buf, cap, "%s`0x%llx", s.mod, (unsigned long long)addr);
 	else
-		format_sym(c, mod, sym, kind == PLAN_UADDR ? addr - sym->addr : 0, buf, cap);
+		format_sym(c, &s, kind == PLAN_UADDR ? addr - s.start : 0, buf, cap);
 }
 
 /* Names of modules and of functions at one place stand for all addresses in them. */
-static uint64_t reduce_kernel(enum plan_val_kind kind, uint64_t addr)
+static uint64_t reduce_kernel(struct consume *c, enum plan_val_kind kind, uint64_t addr)
 {
-	uint64_t start;
-	const char *mod, *name = kern_symbolize(addr, &start, &mod);
-	return !name || (kind != PLAN_KSYM && kind != PLAN_KMOD) ? addr : kind == PLAN_KMOD ? kern_module_start(mod) : start;
+	const struct consume_sym s = find_kernel(c, addr);
+	return !s.name || (kind != PLAN_KSYM && kind != PLAN_KMOD) ? addr : kind == PLAN_KMOD ? s.mod_start : s.start;
 }
 
 static uint64_t reduce_uncached(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr)
 {
-	const struct obj_sym *sym = NULL;
-	struct obj_module *mod = NULL;
-	struct obj_proc *p = sym_proc(c, proc);
-	if (!p)
-		return addr;
-	int rc = obj_symbolize(p, addr, &sym, &mod);
+	const struct consume_sym s = find(c, proc, addr);
 	if (kind == PLAN_UMOD)
-		return mod ? mod->text_start : addr;
-	return rc < 0 ? addr : sym->addr;
+		return s.mod ? s.mod_start : addr;
+	return s.name ? s.start : addr;
 }
 
 /* Merging asks for the same few addresses again and again. */
 uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t proc, uint64_t addr)
 {
 	if (kind >= PLAN_KSYM || addr >> 63)
-		return reduce_kernel(kind, addr);
+		return reduce_kernel(c, kind, addr);
 	if (kind == PLAN_UADDR)
 		return addr;
 	uint32_t tag = proc << 8 | (uint32_t)kind << 1 | 1;
@@ -103,17 +122,13 @@ uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t
 /* A name alone, as flame graphs have it; of the kernel's with their usual mark. */
 static void format_folded(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap)
 {
-	const struct obj_sym *sym = NULL;
-	struct obj_module *mod = NULL;
-	uint64_t start;
-	const char *kmod, *name = is_kernel ? kern_symbolize(pc, &start, &kmod) : NULL;
-	struct obj_proc *p = is_kernel ? NULL : sym_proc(c, proc);
-	if (name)
-		snprintf(buf, cap, "%s_[k]", name);
-	else if (p && obj_symbolize(p, pc, &sym, &mod) >= 0 && sym)
-		sym_name(c, sym, buf, cap);
-	else if (mod)
-		snprintf(buf, cap, "[%s]", mod->name);
+	const struct consume_sym s = is_kernel ? find_kernel(c, pc) : find(c, proc, pc);
+	if (s.name && is_kernel)
+		snprintf(buf, cap, "%s_[k]", s.name);
+	else if (s.name)
+		sym_name(c, s.name, buf, cap);
+	else if (s.mod && !is_kernel)
+		snprintf(buf, cap, "[%s]", s.mod);
 	else
 		snprintf(buf, cap, "0x%llx", (unsigned long long)pc);
 }
@@ -157,7 +172,7 @@ void consume_sym_print_stack(struct consume *c, FILE *fp, const char *line_fmt, 
 		if (!pc)
 			break;
 		if (v->is_kernel)
-			format_kernel(PLAN_UADDR, pc, buf, sizeof(buf));
+			format_kernel(c, PLAN_UADDR, pc, buf, sizeof(buf));
 		else
 			consume_sym_format(c, PLAN_UADDR, src->proc, pc, buf, sizeof(buf));
 		fprintf(fp, "%*s", (int)indent, "");

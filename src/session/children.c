@@ -174,6 +174,10 @@ uint32_t children_exec(struct session *s)
 		if (r < 0)
 			continue;
 		forget_pid(s, w.pid);
+		if (s->opts.may_follow && !s->opts.may_follow(s->opts.may_arg, w.pid)) {
+			inject_detach(inj);
+			continue;
+		}
 		if (!target_adopt(s, inj, &proc, NULL))
 			return proc;
 	}

@@ -61,7 +61,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 }
 
 /* A limit on file sizes counts for it, too, though it is sparse; the caller survives SIGXFSZ. */
-static int set_size(int fd, uint64_t bytes)
+int session_set_size(int fd, uint64_t bytes)
 {
 	struct rlimit lim, wide;
 	getrlimit(RLIMIT_FSIZE, &lim);
@@ -81,6 +81,8 @@ static struct wire_thread *thread_at(struct session *s, uint32_t i)
  * whose contexts hold pointers, and (copy_what_is_fixed) the page that says where all is. */
 static int own_area(struct session *s, struct err *reterr)
 {
+	if (s->opts.shared)
+		return share_own(s, s->shm->thread_off, s->shm->geom.stride, reterr);
 	if (mmap(thread_at(s, 0), s->shm->geom.stride, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
@@ -121,7 +123,7 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
 	if (s->shm_fd < 0)
 		return err_setf(reterr, -errno, "cannot make shared memory: %s", strerror(errno));
-	int r = set_size(s->shm_fd, layout->bytes);
+	int r = session_set_size(s->shm_fd, layout->bytes);
 	if (r)
 		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
 				(unsigned long long)(layout->bytes / MIB), strerror(-r));
@@ -165,9 +167,38 @@ static void fill_tool(struct session *s)
 	thr->state = WIRE_THREAD_LIVE;
 }
 
+void session_tool_is(struct session *s, const struct session_identity *who)
+{
+	struct wire_proc *proc = (struct wire_proc *)((uint8_t *)s->shm + s->shm->proc_off);
+	uint32_t name = intern_add(s->strings, who->execname), args = procinfo_args(who->pid, s->strings);
+	proc->pid = (uint32_t)who->pid;
+	proc->ppid = (uint32_t)who->ppid;
+	procinfo_ancestors(who->pid, proc);
+	proc->uid = who->uid;
+	proc->gid = who->gid;
+	proc->execname = name == WIRE_NONE ? proc->execname : name;
+	proc->psargs = args == WIRE_NONE ? proc->psargs : args;
+	thread_at(s, 0)->tid = proc->pid;
+}
+
 void session_tool_reads(struct session *s, pid_t pid)
 {
 	thread_at(s, 0)->mem_pid = (uint32_t)pid;
+}
+
+/* Likewise what describes aggregations; its numbers of generations are for the kernel, too. */
+static int own_descs(struct session *s, struct err *reterr)
+{
+	uint64_t off = s->shm->agg_desc_off, bytes = s->shm->thread_off - off;
+	uint8_t *p = (uint8_t *)s->shm + off;
+	if (!bytes)
+		return 0;
+	void *theirs = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->shm_fd, (off_t)off);
+	if (theirs == MAP_FAILED || mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
+	memcpy(p, theirs, bytes);
+	s->kern_descs = theirs;
+	return 0;
 }
 
 /* Of the kernel's memory there are no private copies: the first page is one of our own with the same in it. */
@@ -178,7 +209,7 @@ static int own_head(struct session *s, struct err *reterr)
 	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
 	memcpy(s->shm, head, sizeof(head));
-	return 0;
+	return own_descs(s, reterr);
 }
 
 static int fill(struct session *s, struct err *reterr)
@@ -210,7 +241,7 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	s->image = image;
 	s->opts = *opts;
-	s->shm_fd = -1;
+	s->shm_fd = s->own_fd = -1;
 	s->target_cnt = 1;
 	s->uses_stacks = grow_uses_stacks(image);
 	int r = make_layout(s, &layout, reterr);
@@ -262,16 +293,30 @@ void session_destroy(struct session *s)
 	skern_destroy(s->kern);
 	watch_deinit(s);
 	intern_destroy(s->strings);
+	if (s->kern_descs)
+		munmap(s->kern_descs, s->shm->thread_off - s->shm->agg_desc_off);
 	if (s->shm)
 		munmap(s->shm, s->shm->bytes);
 	if (s->shm_fd >= 0)
 		close(s->shm_fd);
+	if (s->own_fd >= 0)
+		close(s->own_fd);
 	free(s);
 }
 
 struct wire_shm *session_shm(struct session *s)
 {
 	return s->shm;
+}
+
+void session_agg_gen(struct session *s, uint32_t agg, uint32_t gen)
+{
+	uint64_t off = s->shm->agg_desc_off + agg * sizeof(struct wire_agg) + offsetof(struct wire_agg, gen);
+	STORE_RELEASE((uint32_t *)((uint8_t *)s->shm + off), gen);
+	if (s->kern_descs)
+		STORE_RELEASE(&s->kern_descs[agg].gen, gen);
+	else if (pwrite(s->shm_fd, &gen, sizeof(gen), (off_t)off) != (ssize_t)sizeof(gen))
+		STORE_RELEASE(&s->shm->armed, 0); /* cannot be: a page of the memory that is in use */
 }
 
 struct obj_proc *session_obj(struct session *s, uint32_t proc)

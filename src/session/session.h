@@ -12,6 +12,19 @@
 
 struct session;
 
+/* A description of a script, and what it is about. */
+struct session_desc {
+	struct probe_spec spec;
+	uint32_t clause, id; /* id: of a probe by its number; 0: by its parts */
+};
+struct session_worlds {
+	bool kernel, user;  /* it has probes of the kernel, of processes */
+	bool shares_self;   /* and self-> variables in clauses of both */
+};
+struct ir_image;
+bool session_uses_self(const struct ir_prog *); /* self-> variables */
+void session_worlds_of(const struct ir_image *, const struct session_desc *, uint32_t cnt, struct session_worlds *ret);
+
 struct session_opts {
 	uint64_t ring_bytes;    /* per thread; rounded up to a power of two; 0: 4 MiB */
 	uint64_t agg_bytes;     /* per thread; 0: 4 MiB */
@@ -37,9 +50,19 @@ struct session_opts {
 	void *verifier_log;     /* FILE; NULL: none */
 	bool follow;            /* forked children are traced too, and what they run */
 	bool forks_only;        /* with follow: not what they run */
+	bool shared;            /* another process reads what is recorded: session_share() */
+	bool may_write;         /* and might write to it, as root may */
+	/* Whether a followed process may be traced as the program that it has become; it stands before its first
+	 * instruction. NULL: it may. */
+	bool (*may_follow)(void *arg, pid_t pid);
+	void *may_arg;
+	uint64_t site_max;      /* places at most; 0: as many as there is room for */
 	bool grows;             /* the shared memory has room for larger images: session_grow() */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
 };
+/* Sizes as dtrace's options have them to what the memory needs for these worlds.  @agg_elem_bytes, @dyn_elem_bytes: by
+ * which aggsize and dynvarsize count (struct plan); 0: they do not. */
+void session_opts_fit(struct session_opts *, const struct session_worlds *, uint64_t agg_elem_bytes, uint64_t dyn_elem_bytes);
 
 /* Makes the shared memory for @image (kept by reference until destroy). */
 int session_create(const struct ir_image *image, const struct session_opts *, struct session **ret,
@@ -51,6 +74,19 @@ int session_grow(struct session *, const struct ir_image *image, struct err *ret
 void session_destroy(struct session *);
 struct wire_shm *session_shm(struct session *); /* this process's mapping */
 
+/* What another process needs to read (never write) all that session_shm() shows but its first page, which it gets as
+ * a copy: the memory; and a file with the tool's own area, which goes over it.  Descriptors that cannot be opened
+ * again for writing but by root; the caller closes them. */
+struct session_shared {
+	int shm_fd, own_fd;
+	uint64_t own_off, own_bytes; /* the same in the memory and in the file */
+};
+int session_share(struct session *, struct session_shared *ret, struct err *reterr);
+uint64_t session_memory_used(struct session *); /* bytes of the memory that exist */
+
+/* Sets wire_agg.gen for all: this process has a copy of its own of what describes aggregations. */
+void session_agg_gen(struct session *, uint32_t agg, uint32_t gen);
+
 /* Targets. @ret_proc: index of the wire_proc (1..). Attaches, maps the agent; nothing is armed
  * yet. The process runs on; a spawned one stays stopped until session_go(). */
 int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
@@ -58,6 +94,9 @@ int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *
  * its probes. */
 int session_attach_held(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
 int session_spawn(struct session *, char *const argv[], uint32_t *ret_proc, struct err *reterr);
+/* A program that somebody else started and stopped before its first instruction: like session_spawn(), but its status
+ * is its parent's to ask for.  It stays stopped until session_go(), and then until who stopped it lets it go. */
+int session_attach_new(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
 /* The same in two steps: the compiler needs a pid ($target), and the session
  * needs what the compiler makes.  start: the program is stopped before its
  * first instruction and belongs to nobody.  adopt: it is a target of the
@@ -67,10 +106,21 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 pid_t session_child_pid(const struct session_child *);
 int session_adopt(struct session *, struct session_child *, uint32_t *ret_proc, struct err *reterr);
 void session_child_kill(struct session_child *);
+/* Lets go of a program that was started here, for that: it is stopped as by SIGSTOP; frees. */
+int session_child_hand_over(struct session_child *, struct err *reterr);
 /* Whether it was attached while its loader worked, and still does: SESSION_MODULES will tell that it is done. */
 bool session_is_loading(struct session *, uint32_t proc);
 /* Programs that run in the tool itself (BEGIN, tick, END) read the memory of process @pid; 0: their own. */
 void session_tool_reads(struct session *, pid_t pid);
+#define SESSION_READS_NOTHING INT32_MAX /* as @pid: there is never such a process */
+/* Who the tool's own probes say it is, where that is another than this process. */
+struct session_identity {
+	pid_t pid, ppid;
+	uid_t uid;
+	gid_t gid;
+	const char *execname;
+};
+void session_tool_is(struct session *, const struct session_identity *);
 struct obj_proc *session_obj(struct session *, uint32_t proc);
 /* A number for session_obj() of any process; 0: no memory. */
 uint32_t session_proc_of(struct session *, uint32_t pid);

@@ -91,7 +91,8 @@ struct session {
 	const struct ir_image *image;
 	struct session_opts opts;
 	struct wire_shm *shm;
-	int shm_fd;
+	int shm_fd, own_fd; /* own_fd: of thread area 0, where it is shared; else -1 */
+	struct wire_agg *kern_descs; /* of the kernel's memory, which shm has a copy of; else NULL */
 	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;
@@ -126,6 +127,10 @@ int intern_grow(struct intern *, const struct ir_image *, uint32_t first, uint32
 uint32_t intern_add(struct intern *, const char *s);
 /* Likewise bytes, 8-byte aligned. */
 uint32_t intern_bytes(struct intern *, const void *data, uint32_t bytes);
+
+int session_set_size(int fd, uint64_t bytes); /* of a file in memory */
+/* share.c: maps a file of its own over @bytes of the session's memory from @off on. */
+int share_own(struct session *, uint64_t off, uint64_t bytes, struct err *reterr);
 
 /* clock.c */
 int clock_calibrate(struct wire_shm *, struct err *reterr);

@@ -11,7 +11,7 @@ struct wire_site *session_site(struct session *s, uint32_t i)
 uint32_t session_site_add(struct session *s, const struct probe *p, uint64_t addr, enum wire_site_kind kind)
 {
 	uint32_t i = s->shm->site_cnt;
-	if (i >= s->shm->site_cap)
+	if (i >= s->shm->site_cap || (s->opts.site_max && i >= s->opts.site_max))
 		return WIRE_NONE;
 	struct wire_site site = {
 		.addr = addr,

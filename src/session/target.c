@@ -272,6 +272,24 @@ int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct
 	return r ? r : target_create(s, inj, false, true, ret_proc, reterr);
 }
 
+int session_attach_new(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj;
+	if (s->opts.watch)
+		return watch_create(s, pid, NULL, ret_proc, reterr);
+	int r = inject_attach(pid, &inj, reterr);
+	return r ? r : target_create(s, inj, true, true, ret_proc, reterr);
+}
+
+int session_child_hand_over(struct session_child *c, struct err *reterr)
+{
+	pid_t pid = inject_pid(c->inj);
+	int r = kill(pid, SIGSTOP) ? err_setf(reterr, -errno, "cannot stop process %d: %s", (int)pid, strerror(errno)) : 0;
+	inject_detach(c->inj);
+	free(c);
+	return r;
+}
+
 int session_child_start(char *const argv[], struct session_child **ret, struct err *reterr)
 {
 	struct session_child *c = calloc(1, sizeof(*c));

@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 C_ARGS = '-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined'
-MAX_LEN = {'parse': 4096, 'consume': 4096, 'ir': 8192, 'reloc': 64, 'trace': 8192}
+MAX_LEN = {'parse': 4096, 'consume': 4096, 'ir': 8192, 'reloc': 64, 'proto': 2048, 'trace': 8192}
 KEPT_MAX = 1024  # bytes of an input that is kept
 
 

@@ -4,7 +4,7 @@
 
 int n;
 
-tick-50ms
+tick-200ms
 /n < 5 && !spec/
 {
 	spec = speculation();
@@ -12,28 +12,28 @@ tick-50ms
 	printf("%d: got %d, then %d\n", n, spec, next);
 }
 
-tick-50ms
+tick-200ms
 /spec/
 {
 	speculate(spec);
 	printf("%d: speculated\n", n);
 }
 
-tick-50ms
+tick-200ms
 /spec && n % 2/
 {
 	discard(spec);
 	spec = 0;
 }
 
-tick-50ms
+tick-200ms
 /spec/
 {
 	commit(spec);
 	spec = 0;
 }
 
-tick-50ms
+tick-200ms
 /++n == 4/
 {
 	exit(0);

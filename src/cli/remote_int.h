@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* A run whose session dyntraced has. */
+#ifndef CLI_REMOTE_INT_H
+#define CLI_REMOTE_INT_H
+
+#include "cli/cli_int.h"
+#include "client/client.h"
+
+/* remote_loop.c: from armed to told to stop, and what comes after that; CLI_OK or CLI_ERROR after a message */
+int cli_remote_loop(struct cli *);
+int cli_remote_finish(struct cli *);
+/* remote.c: what the daemon found; complains as for a run of our own */
+int cli_remote_matched(struct cli *, const struct proto_matched *);
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * daemon: dyntraced.  See docs/adr/0017-the-daemon.md.
+ *
+ *   main ---- accepts, looks who it is, forks ----> worker: one client, its session
+ *     |                                               |
+ *     +-- a worker died: forks a process that repairs what its notes name <-- notes in targets/
+ */
+#ifndef DAEMON_INT_H
+#define DAEMON_INT_H
+
+#include "ir/ir.h"
+#include "probe/probe.h"
+#include "proto/proto.h"
+#include "session/session.h"
+
+#include <sys/types.h>
+
+/* ---- conf.c: dyntraced.conf ---- */
+
+struct conf {
+	char group[64];
+	bool own_only;       /* processes = own */
+	bool destructive;
+	int kernel;          /* 1, 0; -1: not said: where any process may be traced */
+	uint64_t memory_max; /* bytes of a session */
+	uint64_t probe_max;  /* places of a session */
+	uint32_t client_max, client_max_each; /* at a time; of a user */
+};
+void conf_init(struct conf *);
+/* One line of it; 0 or -EINVAL with what is wrong. */
+int conf_line(struct conf *, char *line, struct err *reterr);
+/* -ENOENT only where @must. */
+int conf_read(struct conf *, const char *path, bool must, struct err *reterr);
+bool conf_kernel(const struct conf *);
+
+/* ---- log.c: syslog, and the terminal while there is one ---- */
+
+void log_open(bool terminal);
+void log_sayf(int priority, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* ---- peer.c ---- */
+
+struct peer {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	char name[64]; /* of the user */
+};
+int peer_of(int fd, struct peer *, struct err *reterr);
+/* root, or in @group (-1: there is none): by the process's own groups or the database. */
+bool peer_is_member(int fd, const struct peer *, gid_t group);
+/* Whose a process is: its user IDs (credentials(7)), and whose its memory is. */
+struct owner {
+	unsigned uid[4];
+	uid_t mem;
+};
+bool peer_owner(pid_t pid, struct owner *ret); /* false: it is gone */
+/* Whether it may trace process @pid, as things are now. 0 or -EPERM, -ESRCH. */
+int peer_may_trace(const struct peer *, const struct conf *, pid_t pid, struct err *reterr);
+
+/* ---- notes.c: which worker has touched which process ---- */
+
+int notes_init(const char *run_dir, struct err *reterr); /* the folder */
+int notes_add(pid_t worker, pid_t target, struct err *reterr);
+void notes_remove(pid_t worker, pid_t target);
+/* Repairs what notes of @worker (0: of all) name, then removes them; takes time. Returns how many processes. */
+uint32_t notes_repair(pid_t worker);
+bool notes_any(pid_t worker);
+
+/* ---- notify.c: systemd's protocols (sd_notify(3), sd_listen_fds(3)) ---- */
+
+void notify_say(const char *state);
+int notify_listen_fd(void); /* -1: none was passed */
+
+/* ---- io.c: messages ---- */
+
+struct io {
+	int fd;
+	uint8_t *buf;      /* of what comes; owned */
+	size_t cnt, cap;
+	bool done;         /* io_next() gave it */
+	uint64_t since_ns; /* when an incomplete message began to come; 0: there is none */
+	struct proto_out out;
+};
+uint64_t io_now_ns(void);
+void io_deinit(struct io *);
+/* The next message: 1; 0: none yet; -EPROTO, -ETIMEDOUT (it comes too slowly), -ECONNRESET (the client is gone), -ENOMEM. */
+int io_next(struct io *, enum proto_type *ret_type, struct proto_in *ret, struct err *reterr);
+/* Sends io->out, with descriptors. -ETIMEDOUT: the client does not read. */
+int io_send(struct io *, const int *fds, uint32_t fd_cnt);
+bool io_is_idle(const struct io *); /* whether the client has read all it was told */
+
+/* ---- worker.c ---- */
+
+struct run_target {
+	pid_t pid;
+	int pidfd;
+	uint32_t proc;
+	bool is_new, starting, gone;
+	bool exe_known;
+	uint64_t exe[2]; /* device and inode of its program when it was attached */
+	pid_t root;   /* of a followed program: the process whose probes it has */
+	struct obj_proc *obj;
+};
+struct run_match {
+	uint32_t cnt;
+};
+struct run_probe {
+	uint32_t *progs; /* owned */
+	uint32_t prog_cnt;
+	uint32_t proc;
+	bool armed;
+	uint64_t due_ns;
+};
+enum worker_state { WORKER_NEW, WORKER_GREETED, WORKER_MATCHED, WORKER_RUNS, WORKER_STOPPED };
+struct worker {
+	const struct conf *conf;
+	struct peer peer;
+	struct io io;
+	enum worker_state state;
+	uint64_t since_ns;      /* in this state */
+	uint8_t *start_bytes;   /* the request, which req points into; owned */
+	struct proto_start req;
+	struct ir_image image;
+	struct owner owner;     /* of all processes of the session, where the client is not root */
+	struct session_worlds worlds;
+	bool watches;
+	struct session *session;
+	struct probe_table *table;
+	struct run_target *targets;
+	uint32_t target_cnt;
+	uint32_t *match_cnts;   /* [req.desc_cnt] */
+	uint32_t bad;           /* description */
+	int bad_code;
+	char bad_why[ERR_MSG_MAX];
+	struct run_probe *probes;
+	uint32_t probe_cnt, armed_cnt;
+	uint64_t *folded;       /* [thread_cnt] incarnation + 1 of what the client has folded */
+	uint64_t next_reap_ns, next_limit_ns;
+	bool hot;               /* the client talks */
+	uint64_t hot_ns;
+	uint64_t rung;          /* enum proto_rung that it has not been told yet */
+};
+/* Serves the client at @fd; the process ends. */
+_Noreturn void worker_main(const struct conf *, const struct peer *, int fd);
+int worker_sayf(struct worker *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* request.c: START */
+int request_start(struct worker *, struct proto_in *, struct err *reterr);
+void request_deinit(struct worker *);
+/* One of those that were running is another program than when it was attached: the client should ask again. */
+bool request_is_stale(const struct worker *);
+/* Whether the client may have it in the session, as things are now. 0 or -EPERM, -ESRCH. */
+int request_may(const struct worker *, pid_t pid, struct err *reterr);
+int request_note(struct worker *, pid_t pid, struct err *reterr);
+
+/* match.c */
+int run_match_all(struct worker *, struct err *reterr);
+int run_arm_new(struct worker *, struct err *reterr);
+struct run_target *run_target_by_proc(struct worker *, uint32_t proc);
+struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
+
+/* fire.c */
+void run_fire(struct worker *, const char *name, const uint64_t args[10]);
+uint64_t run_ticks_start(struct worker *);
+uint64_t run_ticks(struct worker *, bool *ret_fired); /* ns to the next */
+
+/* told.c: messages of the client once it has a session. 0, or an error that ends it. */
+int told(struct worker *, enum proto_type, struct proto_in *, struct err *reterr);
+/* events.c */
+int event_handle(struct worker *, enum session_event, uint32_t proc, int status, struct err *reterr);
+int event_send_matched(struct worker *, uint32_t proc);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* RUNDIR/targets/WORKER.TARGET: an empty file for each process that a worker has touched. */
+#include "daemon/daemon_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REPAIR_TRIES 20
+#define REPAIR_PAUSE_NS 100000000
+
+static int folder = -1;
+
+int notes_init(const char *run_dir, struct err *reterr)
+{
+	char path[4096];
+	snprintf(path, sizeof(path), "%s/targets", run_dir);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return err_setf(reterr, -errno, "cannot make %s: %s", path, strerror(errno));
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (folder < 0)
+		return err_setf(reterr, -errno, "cannot open %s: %s", path, strerror(errno));
+	return 0;
+}
+
+static void name_of(char *buf, size_t cap, pid_t worker, pid_t target)
+{
+	snprintf(buf, cap, "%d.%d", (int)worker, (int)target);
+}
+
+int notes_add(pid_t worker, pid_t target, struct err *reterr)
+{
+	char name[32];
+	name_of(name, sizeof(name), worker, target);
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_setf(reterr, -errno, "cannot note that process %d is traced: %s", (int)target, strerror(errno));
+	close(fd);
+	return 0;
+}
+
+void notes_remove(pid_t worker, pid_t target)
+{
+	char name[32];
+	name_of(name, sizeof(name), worker, target);
+	unlinkat(folder, name, 0);
+}
+
+static uint32_t each(pid_t worker, void (*fn)(pid_t worker, pid_t target))
+{
+	int dup = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = dup >= 0 ? fdopendir(dup) : NULL;
+	uint32_t cnt = 0;
+	for (struct dirent *e; d && (e = readdir(d));) {
+		int w, t;
+		if (sscanf(e->d_name, "%d.%d", &w, &t) != 2 || (worker && w != worker))
+			continue;
+		cnt++;
+		if (fn)
+			fn(w, t);
+	}
+	if (d)
+		closedir(d);
+	return cnt;
+}
+
+/* Threads may stand in generated code for a while. */
+static void repair(pid_t worker, pid_t target)
+{
+	struct session_repaired done = { 0 };
+	struct err e = { 0 };
+	int rc = -EBUSY;
+	for (int i = 0; rc == -EBUSY && i < REPAIR_TRIES; i++) {
+		if (i)
+			nanosleep(&(struct timespec){ .tv_nsec = REPAIR_PAUSE_NS }, NULL);
+		rc = session_repair(target, &done, &e);
+	}
+	if (rc && rc != -ESRCH)
+		log_sayf(LOG_ERR, "process %d was traced by worker %d, which died, and could not be repaired: %s", (int)target,
+			 (int)worker, e.msg);
+	else if (!rc && done.place_cnt + done.map_cnt)
+		log_sayf(LOG_NOTICE, "process %d repaired after worker %d died: %u places, %u mappings", (int)target, (int)worker,
+			 done.place_cnt, done.map_cnt);
+	notes_remove(worker, target);
+}
+
+uint32_t notes_repair(pid_t worker) { return each(worker, repair); }
+bool notes_any(pid_t worker) { return each(worker, NULL) > 0; }

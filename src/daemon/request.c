@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* START: from what a client asks for to processes that are attached to, if it may. */
+#include "daemon/daemon_int.h"
+
+#include "kern/kern.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What changes the process that runs it; the verifier knows no rights. */
+static bool is_destructive(const struct ir_insn *in)
+{
+	if (in->op != IR_OP_CALL)
+		return false;
+	switch ((enum ir_helper)in->imm) {
+	case IR_HELPER_copyout: case IR_HELPER_copyoutstr: case IR_HELPER_raise: case IR_HELPER_stop: case IR_HELPER_chill:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool image_is_destructive(const struct ir_image *im)
+{
+	for (uint32_t i = 0; i < im->prog_cnt; i++)
+		for (uint32_t k = 0; k < im->progs[i].insn_cnt; k++)
+			if (is_destructive(&im->progs[i].insns[k]))
+				return true;
+	return false;
+}
+
+static int check_image(struct worker *w, struct err *reterr)
+{
+	int rc = ir_image_decode(w->req.image, w->req.image_bytes, &w->image, reterr);
+	if (rc)
+		return err_prefixf(reterr, "the program is not accepted");
+	if (w->image.prog_cnt != w->req.clause_cnt)
+		return err_setf(reterr, -EPROTO, "malformed request: %u clauses, %u programs", w->req.clause_cnt, w->image.prog_cnt);
+	if (image_is_destructive(&w->image) && !w->conf->destructive && w->peer.uid)
+		return err_setf(reterr, -EPERM, "Destructive actions not allowed by dyntraced.conf (destructive = yes allows them)");
+	return 0;
+}
+
+static int look_at_worlds(struct worker *w, struct err *reterr)
+{
+	struct session_desc *v = calloc(w->req.desc_cnt + 1ul, sizeof(*v));
+	if (!v)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < w->req.desc_cnt; i++) {
+		const struct proto_desc *d = &w->req.descs[i];
+		v[i] = (struct session_desc){ { d->part[0], d->part[1], d->part[2], d->part[3] }, d->clause, d->id };
+	}
+	session_worlds_of(&w->image, v, w->req.desc_cnt, &w->worlds);
+	free(v);
+	if (!w->worlds.kernel)
+		return 0;
+	if (w->peer.uid && !conf_kernel(w->conf))
+		return err_setf(reterr, -EPERM, "not permitted to trace the kernel: dyntraced.conf says so (kernel = yes allows it)");
+	if (w->peer.uid && w->worlds.user)
+		return err_setf(reterr, -EPERM, "probes of the kernel and of processes in one script need root");
+	return kern_may_trace(reterr) ? 0 : -EPERM;
+}
+
+/* What a session's processes share, each of them can write to, and each runs by it: one could make others do what its own
+ * user may not do to them. */
+int request_may(const struct worker *w, pid_t pid, struct err *reterr)
+{
+	struct owner o;
+	int rc = peer_may_trace(&w->peer, w->conf, pid, reterr);
+	if (rc || !w->peer.uid || w->watches)
+		return rc;
+	if (!peer_owner(pid, &o))
+		return err_setf(reterr, -ESRCH, "process %d does not exist", (int)pid);
+	if (memcmp(&o, &w->owner, sizeof(o)))
+		return err_setf(reterr, -EPERM, "process %d belongs to another user than others of this script: trace them one by one, "
+				"or as root", (int)pid);
+	return 0;
+}
+
+static bool may_follow(void *arg, pid_t pid)
+{
+	struct worker *w = arg;
+	struct err e = { 0 };
+	int rc = request_may(w, pid, &e);
+	log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): follow process %d: %s", w->peer.name, (int)w->peer.pid, (int)pid,
+		 rc ? e.msg : "permitted");
+	return !rc;
+}
+
+static int make_session(struct worker *w, struct err *reterr)
+{
+	const uint64_t *z = w->req.sizes;
+	bool spawned = false;
+	for (uint32_t i = 0; i < w->req.target_cnt; i++)
+		spawned |= w->req.targets[i].is_new;
+	w->watches = w->worlds.kernel && !w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES);
+	struct session_opts so = {
+		.ring_bytes = z[PROTO_RING_BYTES], .agg_bytes = z[PROTO_AGG_BYTES], .dyn_bytes = z[PROTO_DYN_BYTES],
+		.thread_cnt = w->watches || !w->req.target_cnt ? 1 : (uint32_t)z[PROTO_THREADS],
+		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
+		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
+		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .unwinds = w->worlds.kernel, .shared = true, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
+	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
+	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
+	/* The kernel's buffers are there in full: two for each CPU. */
+	uint64_t areas = 2 * (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
+	if (w->worlds.kernel && so.ring_bytes + so.agg_bytes > w->conf->memory_max / areas)
+		return err_setf(reterr, -E2BIG, "buffers of that size are more than dyntraced.conf allows; lower bufsize or aggsize");
+	int rc = session_create(&w->image, &so, &w->session, reterr);
+	if (rc)
+		return rc;
+	w->folded = calloc(session_shm(w->session)->thread_cnt, sizeof(*w->folded));
+	struct session_identity who = { w->peer.pid, 0, w->peer.uid, w->peer.gid, w->req.progname };
+	struct obj_proc_info info;
+	if (!obj_proc_info(w->peer.pid, &info, NULL))
+		who.ppid = info.ppid;
+	session_tool_is(w->session, &who);
+	session_tool_reads(w->session, SESSION_READS_NOTHING);
+	return w->folded ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
+}
+
+static bool has_loader(const struct obj_proc *p)
+{
+	for (uint32_t i = 0; p && i < obj_module_cnt(p); i++)
+		if (obj_module_at(p, i)->is_loader && !obj_module_at(p, i)->is_exe)
+			return true;
+	return false;
+}
+
+int request_note(struct worker *w, pid_t pid, struct err *reterr)
+{
+	return w->watches ? 0 : notes_add(getpid(), pid, reterr);
+}
+
+#define EXEC_TRIES 5
+#define EXEC_PAUSE_NS 2000000
+
+/* Between fork and exec there is no program for a moment. */
+static int attach_running(struct worker *w, struct run_target *t, struct err *reterr)
+{
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
+	int rc = -ESRCH;
+	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES && poll(&p, 1, 0) <= 0; i++) {
+		if (i)
+			nanosleep(&(struct timespec){ .tv_nsec = EXEC_PAUSE_NS }, NULL);
+		rc = session_attach(w->session, t->pid, &t->proc, reterr);
+	}
+	return rc;
+}
+
+static bool exe_of(pid_t pid, uint64_t ret[2])
+{
+	char path[64];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	if (stat(path, &st))
+		return false;
+	ret[0] = st.st_dev;
+	ret[1] = st.st_ino;
+	return true;
+}
+
+bool request_is_stale(const struct worker *w)
+{
+	bool stale = false;
+	for (uint32_t i = 0; i < w->target_cnt; i++) {
+		const struct run_target *t = &w->targets[i];
+		uint64_t now[2];
+		if (t->is_new)
+			return false;
+		stale |= t->exe_known && exe_of(t->pid, now) && (now[0] != t->exe[0] || now[1] != t->exe[1]);
+	}
+	return stale;
+}
+
+/* The number is used again when its process has gone: whose it was when it was looked at is known by a descriptor. */
+static int attach_checked(struct worker *w, struct run_target *t, struct err *reterr)
+{
+	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
+	if (t->pidfd < 0)
+		return err_setf(reterr, errno == EINVAL ? -EINVAL : -ESRCH, "process %d: %s", (int)t->pid,
+				errno == EINVAL ? "this is the number of a thread" : "there is none");
+	if (w->target_cnt == 1)
+		peer_owner(t->pid, &w->owner);
+	int rc = request_may(w, t->pid, reterr);
+	rc = rc ? rc : request_note(w, t->pid, reterr);
+	if (rc)
+		return rc;
+	t->exe_known = exe_of(t->pid, t->exe);
+	rc = t->is_new ? session_attach_new(w->session, t->pid, &t->proc, reterr) : attach_running(w, t, reterr);
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
+	if (!rc && poll(&p, 1, 0) > 0)
+		rc = err_setf(reterr, -ESRCH, "process %d has ended", (int)t->pid);
+	return rc ? rc : request_may(w, t->pid, reterr);
+}
+
+static int attach_all(struct worker *w, struct err *reterr)
+{
+	for (uint32_t i = 0; i < w->req.target_cnt; i++) {
+		struct run_target *t = run_target_add(w, (pid_t)w->req.targets[i].pid, 0);
+		if (!t)
+			return err_setf(reterr, -ENOMEM, "out of memory");
+		t->is_new = w->req.targets[i].is_new;
+		int rc = attach_checked(w, t, reterr);
+		log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): trace process %d: %s", w->peer.name, (int)w->peer.pid, (int)t->pid,
+			 rc ? reterr->msg : "permitted");
+		if (rc)
+			return err_prefixf(reterr, "failed to grab pid %d", (int)t->pid);
+		t->obj = session_obj(w->session, t->proc);
+		t->starting = t->is_new && has_loader(t->obj) && !w->watches;
+	}
+	if (w->req.target_cnt == 1 && (!w->peer.uid || !w->conf->own_only))
+		session_tool_reads(w->session, w->targets[0].pid);
+	return 0;
+}
+
+int request_start(struct worker *w, struct proto_in *in, struct err *reterr)
+{
+	int rc = proto_start_decode(in, &w->req, reterr);
+	rc = rc ? rc : check_image(w, reterr);
+	rc = rc ? rc : look_at_worlds(w, reterr);
+	if (rc)
+		log_sayf(LOG_WARNING, "%s (pid %d): refused: %s", w->peer.name, (int)w->peer.pid, reterr->msg);
+	else if (w->worlds.kernel || !w->req.target_cnt)
+		log_sayf(LOG_INFO, "%s (pid %d): trace %s: permitted", w->peer.name, (int)w->peer.pid,
+			 w->worlds.kernel ? "the kernel" : "no process");
+	rc = rc ? rc : make_session(w, reterr);
+	return rc ? rc : attach_all(w, reterr);
+}
+
+/* Disarms first. */
+void request_deinit(struct worker *w)
+{
+	struct err e;
+	if (w->session && session_disarm(w->session, &e) < 0)
+		log_sayf(LOG_ERR, "%s", e.msg);
+	else
+		for (uint32_t i = 0; i < w->target_cnt; i++)
+			notes_remove(getpid(), w->targets[i].pid);
+	session_destroy(w->session);
+	w->session = NULL;
+	for (uint32_t i = 0; i < w->target_cnt; i++)
+		if (w->targets[i].pidfd >= 0)
+			close(w->targets[i].pidfd);
+	free(w->targets);
+	for (uint32_t i = 0; i < w->probe_cnt; i++)
+		free(w->probes[i].progs);
+	free(w->probes);
+	free(w->match_cnts);
+	free(w->folded);
+	probe_table_destroy(w->table);
+	proto_start_deinit(&w->req);
+	ir_image_deinit(&w->image);
+}

@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Clients that lie: malformed, truncated, oversized, replayed, slow, vanishing.  Each is refused or dropped; nothing leaks,
+and an honest client, which counts all the while, does not notice."""
+import array
+import mmap
+import os
+import random
+import signal
+import socket
+import struct
+import threading
+import time
+
+from machine import ANN, BOB, ROOT, Cat, Daemon, WRITES, armed, has, main, popen, wait_for
+import machine
+
+HELLO, START, ARM, TAIL, FOLDED, GEN, SPEC, ERROR, LOOKUP, PROC_OF, STOP = range(1, 12)
+WELCOME, REFUSED, MATCHED, ARMED = 12, 13, 14, 15
+MAGIC = 0x64656361727464
+
+
+def message(kind, body=b''):
+    return struct.pack('<IHH', len(body), kind, 0) + body
+
+
+def words(kind, *v):
+    return message(kind, struct.pack(f'<{len(v)}Q', *v))
+
+
+def hello(version=1):
+    return words(HELLO, MAGIC, version)
+
+
+class Raw:
+    def __init__(self, d):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(d.sock)
+        self.sock.settimeout(30)
+        self.fds = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.sock.close()
+        for fd in self.fds:
+            os.close(fd)
+
+    def send(self, data):
+        try:
+            self.sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def exactly(self, cnt):
+        data = b''
+        while len(data) < cnt:
+            got, anc, _, _ = self.sock.recvmsg(cnt - len(data), socket.CMSG_SPACE(16))
+            for _, _, raw in anc:
+                self.fds += array.array('i', raw[:len(raw) - len(raw) % 4])
+            if not got:
+                raise EOFError
+            data += got
+        return data
+
+    def recv(self):
+        """(type, content), or (None, b'') where it was dropped."""
+        try:
+            cnt, kind, _ = struct.unpack('<IHH', self.exactly(8))
+            return kind, self.exactly(cnt)
+        except (EOFError, ConnectionResetError):
+            return None, b''
+
+    def until(self, *kinds):
+        while True:
+            kind, body = self.recv()
+            if kind in kinds or kind is None:
+                return kind, body
+
+    def refused(self):
+        kind, body = self.until(REFUSED)
+        assert kind in (REFUSED, None), kind
+        if kind:
+            assert self.recv()[0] is None
+        return body[8:].decode('utf-8', 'replace')
+
+    def begun(self, start):
+        self.send(hello())
+        assert self.recv()[0] == WELCOME
+        self.send(start)
+        assert self.until(MATCHED)[0] == MATCHED
+
+    def armed(self, start):
+        self.begun(start)
+        self.send(message(ARM))
+        assert self.until(ARMED)[0] == ARMED
+
+
+class Honest:
+    """Counts the writes of a process of its own while others misbehave."""
+
+    def __init__(self, d):
+        self.d = d
+
+    def __enter__(self):
+        self.cat = Cat(ROOT)
+        before = self.d.log().count('places armed')
+        self.p = popen(self.d, ANN, '-q', '-n', WRITES + ' { @ = count(); }', '-p', str(self.cat.pid))
+        armed(self.d, before)
+        self.cnt = 0
+        self.work()
+        return self
+
+    def work(self):
+        for _ in range(10):
+            self.cat.say()
+            self.cnt += 1
+
+    def __exit__(self, kind, *exc):
+        self.work()
+        self.p.send_signal(signal.SIGINT)
+        out, err = self.p.communicate(timeout=30)
+        clean = self.cat.is_clean()
+        self.cat.__exit__()
+        if kind is None:
+            assert out.split() == [str(self.cnt)], (out, err, self.cnt)
+            assert clean
+            wait_for(lambda: not self.d.workers(), 'end of the workers')
+            assert not self.d.notes()
+
+
+def fd_cnt(pid):
+    return len(os.listdir(f'/proc/{pid}/fd'))
+
+
+def capture(d, *args):
+    """What an honest client sends as START."""
+    path = f'{d.dir}/proxy'
+    listen = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listen.bind(path)
+    listen.listen(1)
+    os.chmod(path, 0o666)
+    kept = []
+
+    def serve():
+        c, _ = listen.accept()
+        c.recv(1 << 16)
+        c.sendall(words(WELCOME, 1))
+        data = b''
+        while len(data) < 8 or len(data) < 8 + struct.unpack('<I', data[:4])[0]:
+            data += c.recv(1 << 16)
+        kept.append(data)
+        c.close()
+    t = threading.Thread(target=serve)
+    t.start()
+    p = popen(d, ROOT, '-x', 'daemon=always', *args)
+    t.join(30)
+    p.communicate(timeout=30)
+    listen.close()
+    os.unlink(path)
+    return kept[0]
+
+
+def start_for(d, cat, script=WRITES + ' { @[copyinstr(arg1)] = count(); self->a = arg2; printf("%d", arg2); }'):
+    sock, d.sock = d.sock, f'{d.dir}/proxy'
+    try:
+        return capture(d, '-n', script + ' BEGIN { s = speculation(); } tick-1s { printa(@); }', '-p', str(cat.pid))
+    finally:
+        d.sock = sock
+
+
+def strange_greetings():
+    with Daemon() as d, Honest(d):
+        before = fd_cnt(d.pid)
+        for data in (b'', b'x', b'GET / HTTP/1.0\r\n\r\n', b'\0' * 8, b'\xff' * 8, b'\xff' * 4096, message(HELLO, b'x'), words(HELLO, 1, 1),
+                     hello(2), hello(0), message(99), message(WELCOME, b'\0' * 8), struct.pack('<IHH', 1 << 31, START, 0),
+                     struct.pack('<IHH', 16, HELLO, 7) + b'\0' * 16, message(ARM), message(STOP), words(LOOKUP, 0, 0)):
+            with Raw(d) as r:
+                r.send(data)
+                r.sock.shutdown(socket.SHUT_WR)
+                r.refused()
+        assert fd_cnt(d.pid) == before
+
+
+def wrong_version_is_said():
+    with Daemon() as d, Raw(d) as r:
+        r.send(hello(77))
+        has('version 1 of the protocol', r.refused())
+
+
+def out_of_order_and_replayed():
+    with Daemon() as d, Cat(BOB) as cat, Honest(d):
+        start = start_for(d, cat)
+        for again in (hello(), start, message(ARM), words(PROC_OF, 1)):
+            with Raw(d) as r:
+                r.begun(start)
+                r.send(again)
+                if again == message(ARM):
+                    assert r.until(ARMED)[0] == ARMED
+                    r.send(again)
+                has('wrong time', r.refused())
+        for again in (hello(), start, message(ARM)):
+            with Raw(d) as r:
+                r.armed(start)
+                r.send(again)
+                has('wrong time', r.refused())
+        with Raw(d) as r:
+            r.armed(start)
+            r.send(message(STOP))
+            r.send(message(STOP))
+            has('wrong time', r.refused())
+        wait_for(cat.is_clean, 'clean process')
+
+
+def truncated_and_vanishing():
+    with Daemon() as d, Cat(BOB) as cat, Honest(d):
+        start = start_for(d, cat)
+        whole = hello() + start + message(ARM) + words(GEN, 0, 1) + message(STOP)
+        for cut in list(range(0, 40, 7)) + list(range(40, len(whole), max(1, len(whole) // 25))) + [len(whole)]:
+            with Raw(d) as r:
+                r.send(whole[:cut])
+                if cut % 2:
+                    time.sleep(0.02)
+        for cut in (10, 30, len(whole) // 2):
+            with Raw(d) as r:
+                r.send(whole[:cut])
+                r.sock.shutdown(socket.SHUT_WR)
+                r.refused()
+        wait_for(cat.is_clean, 'clean process')
+
+
+def a_changed_request():
+    rnd = random.Random(4711)
+    with Daemon('clients-of-a-user = 64\n') as d, Cat(BOB) as cat, Honest(d):
+        start = bytearray(start_for(d, cat))
+        answers = set()
+        for i in range(150):
+            bad = bytearray(start)
+            for _ in range(rnd.choice([1, 1, 2, 8])):
+                at = rnd.randrange(8, len(bad))
+                bad[at] = rnd.choice([0, 1, 0x7f, 0x80, 0xff, rnd.randrange(256)])
+            if i % 10 == 9:
+                at = rnd.randrange(8, len(bad))
+                bad = bad[:at]
+                bad[:4] = struct.pack('<I', len(bad) - 8)
+            with Raw(d) as r:
+                r.send(hello())
+                r.recv()
+                r.send(bytes(bad))
+                kind, _ = r.until(MATCHED, REFUSED)
+                answers.add(kind)
+                if kind == MATCHED:
+                    r.send(message(ARM))
+                    r.until(ARMED, REFUSED)
+        assert answers <= {MATCHED, REFUSED}, answers
+        assert 'died' not in d.log(), d.log()[-2000:]
+        wait_for(cat.is_clean, 'clean process')
+
+
+def lies_about_the_memory():
+    with Daemon('clients-of-a-user = 64\n') as d, Cat(BOB) as cat, Honest(d) as honest:
+        start = start_for(d, cat)
+        tail = lambda slot, pos: message(TAIL, struct.pack('<IIQ', 1, slot, pos))  # noqa: E731
+        for bad in (tail(1 << 31, 0), tail(512, 0), words(FOLDED, 1 << 40, 0), words(GEN, 7, 1), words(GEN, 0, 1 << 33),
+                    words(SPEC, 0, 99, 0), words(SPEC, 9, 1, 0), words(SPEC, 1, 0, 0), message(TAIL, struct.pack('<I', 65)),
+                    message(TAIL, struct.pack('<I', 1)), message(GEN, b'')):
+            with Raw(d) as r:
+                r.armed(start)
+                r.send(bad)
+                assert r.refused()
+        with Raw(d) as r:
+            r.armed(start)
+            for v in (0, 1, 7, 8, 1 << 20, (1 << 64) - 1, (1 << 63)):
+                for slot in (0, 1, 2, 511):
+                    r.send(tail(slot, v))
+                r.send(words(FOLDED, 1, v & 0xffffffff) + words(GEN, 0, v & 0xffffffff) + words(SPEC, 0, 1, v) + words(SPEC, 1, 1, v))
+                r.send(words(LOOKUP, v, v) + words(PROC_OF, v) + words(ERROR, v, v, v, v, v))
+                cat.say()
+                honest.work()
+            r.send(message(STOP))
+            assert r.until(23 - 1)[0] == 22
+        assert 'died' not in d.log(), d.log()[-2000:]
+        wait_for(cat.is_clean, 'clean process')
+
+
+def slow_ones_are_dropped():
+    with Daemon() as d, Honest(d) as honest, Raw(d) as r, Raw(d) as trickle:
+        r.send(hello()[:5])
+        begin = time.monotonic()
+        trickle.send(struct.pack('<IHH', 90 << 20, START, 0)[:3])
+        while time.monotonic() - begin < 9:
+            trickle.send(b'\0')
+            time.sleep(1)
+            honest.work()
+        has('too slowly', r.refused())
+        assert time.monotonic() - begin < 25
+        trickle.refused()
+
+
+def those_who_do_not_read_are_dropped():
+    with Daemon() as d, Cat(BOB) as cat, Honest(d) as honest, Raw(d) as r:
+        r.armed(start_for(d, cat))
+        r.sock.settimeout(0.5)
+        end = time.monotonic() + 30
+        try:
+            while time.monotonic() < end:
+                r.sock.sendall(words(LOOKUP, 1, 0x1234) * 200)
+                honest.work()
+        except (TimeoutError, BrokenPipeError, ConnectionResetError):
+            pass
+        wait_for(lambda: len(d.workers()) == 1, 'end of the worker', 20)
+        wait_for(cat.is_clean, 'clean process')
+
+
+def a_few_hundred_at_once():
+    with Daemon('clients = 40\nclients-of-a-user = 30\n') as d, Honest(d) as honest:
+        before = fd_cnt(d.pid)
+        raws = [Raw(d) for _ in range(120)]
+        for r in raws[::2]:
+            r.send(hello())
+        honest.work()
+        has('as many clients', ''.join(r.refused() for r in raws[100:]))
+        for r in raws:
+            r.__exit__()
+        wait_for(lambda: len(d.workers()) == 1, 'end of the workers')
+        assert fd_cnt(d.pid) == before
+
+
+def descriptors_that_it_sends_are_closed():
+    with Daemon() as d, Honest(d), Raw(d) as r:
+        r.send(hello())
+        assert r.recv()[0] == WELCOME
+        worker = max(d.workers())
+        before = fd_cnt(worker)
+        fd = os.open('/dev/null', os.O_RDONLY)
+        for _ in range(4):
+            try:
+                r.sock.sendmsg([b'\0'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [fd] * 100))])
+            except OSError:
+                break
+        os.close(fd)
+        time.sleep(0.3)
+        with_more = fd_cnt(worker) if os.path.exists(f'/proc/{worker}/fd') else before
+        assert with_more == before, (with_more, before)
+
+
+def the_memory_is_only_for_reading():
+    with Daemon() as d, Cat(BOB) as cat:
+        start = start_for(d, cat)
+        pid = os.fork()
+        if not pid:
+            os.setgroups([machine.GROUP])
+            os.setresgid(ANN, ANN, ANN)
+            os.setresuid(ANN, ANN, ANN)
+            bad = 0
+            with Raw(d) as r:
+                r.armed(start)
+                bad |= len(r.fds) != 2
+                for fd in r.fds:
+                    mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ).close()
+                    for attempt in (lambda: mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE),
+                                    lambda: os.open(f'/proc/self/fd/{fd}', os.O_RDWR), lambda: os.write(fd, b'x'),
+                                    lambda: os.ftruncate(fd, 0), lambda: os.fchmod(fd, 0o777),
+                                    lambda: os.open(f'/proc/self/fd/{fd}', os.O_RDONLY)):
+                        try:
+                            attempt()
+                            bad |= 2
+                        except OSError:
+                            pass
+            os._exit(bad)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        wait_for(cat.is_clean, 'clean process')
+
+
+if __name__ == '__main__':
+    main([strange_greetings, wrong_version_is_said, out_of_order_and_replayed, truncated_and_vanishing, a_changed_request,
+          lies_about_the_memory, slow_ones_are_dropped, those_who_do_not_read_are_dropped, a_few_hundred_at_once,
+          descriptors_that_it_sends_are_closed, the_memory_is_only_for_reading])

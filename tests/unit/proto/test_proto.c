@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "../tap.h"
+
+#include "proto/proto.h"
+
+#include <errno.h>
+
+static struct proto_in content(const struct proto_out *o)
+{
+	return (struct proto_in){ .p = o->p + PROTO_HEAD_BYTES, .left = o->cnt - PROTO_HEAD_BYTES };
+}
+
+static void heads(void)
+{
+	static const struct { uint8_t b[8]; bool ok; } v[] = {
+		{ { 16, 0, 0, 0, PROTO_HELLO }, true }, { { 17, 0, 0, 0, PROTO_HELLO }, false }, { { 0, 0, 0, 0, PROTO_NONE }, false },
+		{ { 0, 0, 0, 0, PROTO_TYPE_CNT }, false }, { { 0, 0, 0, 0, PROTO_WELCOME }, false }, { { 0, 0, 0, 0xff, PROTO_START }, false },
+		{ { 0, 0, 0, 6, PROTO_START }, true }, { { 1, 0, 0, 6, PROTO_START }, false }, { { 0, 0, 0, 0, PROTO_ARM, 0, 1 }, false },
+		{ { 0, 0, 0, 0, PROTO_ARM }, true }, { { 0, 0, 0, 0, PROTO_ARM, 1 }, false },
+	};
+	struct proto_head h;
+	for (size_t i = 0; i < ARRAY_CNT(v); i++)
+		CHECK_MSG(proto_head_decode(v[i].b, true, &h, NULL) == (v[i].ok ? 0 : -EPROTO), "head %zu", i);
+	CHECK_EQ(proto_head_decode((const uint8_t[8]){ 0, 0, 0, 0, PROTO_ARM }, false, &h, NULL), -EPROTO);
+}
+
+static void strings_and_counts(void)
+{
+	struct proto_out o = { 0 };
+	proto_begin(&o, PROTO_SAY);
+	proto_u32(&o, 7);
+	proto_str(&o, "one");
+	proto_bytes(&o, "a\0b", 3);
+	proto_u32(&o, UINT32_MAX); /* as a length: of nothing */
+	CHECK(proto_end(&o));
+	struct proto_in in = content(&o);
+	CHECK_EQ(proto_get_u32(&in), 7);
+	char *s = proto_get_str(&in, 3);
+	CHECK_STR(s, "one");
+	free(s);
+	CHECK(!proto_get_str(&in, 10) && in.bad); /* a NUL in it */
+	in.bad = false;
+	size_t cnt;
+	CHECK(!proto_get_bytes(&in, &cnt) && !cnt && in.bad);
+	CHECK_EQ(proto_get_u64(&in), 0);
+	proto_out_deinit(&o);
+}
+
+static struct proto_start request(struct proto_target *targets, struct proto_desc *descs)
+{
+	return (struct proto_start){ .progname = (char *)"dyntrace", .targets = targets, .target_cnt = 2, .descs = descs, .desc_cnt = 2,
+		.clause_cnt = 2, .image = (const uint8_t *)"image", .image_bytes = 5 };
+}
+
+static void requests(void)
+{
+	struct proto_target targets[] = { { 5, 0 }, { 6, 1 } };
+	struct proto_desc descs[] = { { { (char *)"pid5", (char *)"", (char *)"f", (char *)"entry" }, 0, 0 },
+				      { { (char *)"", (char *)"", (char *)"", (char *)"END" }, 1, 0 } };
+	struct proto_start s = request(targets, descs), got;
+	struct proto_out o = { 0 };
+	struct err e;
+	CHECK(proto_start_encode(&o, &s));
+	struct proto_in in = content(&o);
+	CHECK_EQ(proto_start_decode(&in, &got, &e), 0);
+	CHECK_EQ(got.target_cnt, 2);
+	CHECK_EQ(got.targets[1].is_new, 1);
+	CHECK_STR(got.descs[1].part[3], "END");
+	CHECK(got.image_bytes == 5 && !memcmp(got.image, "image", 5));
+	proto_start_deinit(&got);
+	for (size_t cut = PROTO_HEAD_BYTES; cut < o.cnt; cut++) {
+		in = (struct proto_in){ .p = o.p + PROTO_HEAD_BYTES, .left = cut - PROTO_HEAD_BYTES };
+		CHECK_MSG(proto_start_decode(&in, &got, &e) == -EPROTO, "cut at %zu", cut);
+	}
+	proto_out_deinit(&o);
+}
+
+static void wrong_requests(void)
+{
+	struct proto_out o = { 0 };
+	struct err e;
+	for (int i = 0; i < 7; i++) {
+		struct proto_target targets[] = { { 5, 0 }, { 6, 1 } };
+		struct proto_desc descs[] = { { { (char *)"", (char *)"", (char *)"", (char *)"" }, 0, 0 },
+					      { { (char *)"", (char *)"", (char *)"", (char *)"" }, 1, 0 } };
+		struct proto_start s = request(targets, descs), got;
+		targets[1].pid = i == 0 ? 5 : i == 1 ? 0 : i == 2 ? 1u << 31 : 6;
+		targets[0].is_new = i == 3 ? 2 : 0;
+		descs[0].clause = i == 4 ? 1 : 0;
+		descs[1].clause = i == 4 ? 0 : i == 5 ? 2 : 1;
+		s.flags = i == 6 ? PROTO_FLAGS + 1 : 0;
+		CHECK(proto_start_encode(&o, &s));
+		struct proto_in in = content(&o);
+		CHECK_MSG(proto_start_decode(&in, &got, &e) == -EPROTO, "request %d", i);
+	}
+	proto_out_deinit(&o);
+}
+
+TAP_MAIN(TEST(heads), TEST(strings_and_counts), TEST(requests), TEST(wrong_requests))
