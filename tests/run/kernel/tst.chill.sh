@@ -12,4 +12,4 @@ ERROR { printf("fault %d at %d\n", (int)arg4, (int)arg5); }' -c "$triggers/answe
 # Each is allowed, both are too much: the clause leaves nothing.
 $dyntrace -wqn 'syscall::write:entry /pid == $target && !n++/ { chill(2000000); chill(499000000); printf("never\n"); }
 ERROR { printf("fault %d at %d\n", (int)arg4, (int)arg5); }' -c "$triggers/answers" 2>/dev/null
-$dyntrace -qn 'syscall::write:entry { chill(1); }' 2>&1
+$dyntrace -qn 'syscall::write:entry { chill(1); }' 2>&1; echo $?
