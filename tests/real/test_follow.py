@@ -18,7 +18,7 @@ HEAD = r'''
 #include <sys/wait.h>
 #include <unistd.h>
 extern char **environ;
-__attribute__((noinline)) int work(int a) { __asm__ volatile("nopl 0(%rax)"); return a + 1; } /* room for a jump */
+__attribute__((noinline)) int work(int a) { __asm__ volatile(""); return a + 1; }
 static int n;
 static void run(int times) { for (int i = 0; i < times; i++) n += work(i); }
 '''
