@@ -74,6 +74,7 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	bool is_32;       /* -32 */
 	bool script;      /* a ready one, as a verb */
 	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;

@@ -38,7 +38,7 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 		return;
 	}
 	/* A string is one again behind some of its characters. */
-	n->type = same ? c->t.long_ : is_str ? c->t.string : d_type_ptr(c, to);
+	n->type = same ? c->t.wlong : is_str ? c->t.string : d_type_ptr(c, to);
 }
 
 /* += and -= of anything but integers. */
