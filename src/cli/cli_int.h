@@ -280,10 +280,12 @@ int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
 bool cli_remote_wanted(struct cli *);
 int cli_remote_run(struct cli *);
 int cli_remote_drained(struct cli *); /* tells what was read */
-void cli_remote_hooks(struct cli *, struct consume_opts *); /* what is other than with a session of our own */
+void cli_remote_hooks(struct consume_opts *); /* what is other than with a session of our own */
 /* trace.c: what has to be true before anything is armed: CLI_OK, or CLI_ERROR after a message */
 int cli_check_allowed(struct cli *);
 int cli_check_sizes(struct cli *);
+/* What was recorded and not yet shown, in a run that failed with @rc or did not: the run's status. */
+int cli_show_rest(struct cli *, int rc);
 int cli_make_consume(struct cli *, struct wire_shm *);
 uint64_t cli_ring_bytes(const struct cli *);
 

@@ -233,5 +233,5 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 		.utf8 = o->encoding ? o->encoding == 2 : locale_is_utf8(), .utf8_bars = o->encoding == 2, .bufpolicy = cli_bufpolicy(cli), .bufsize = o->bufsize,
 	};
 	if (cli->client)
-		cli_remote_hooks(cli, ret);
+		cli_remote_hooks(ret);
 }

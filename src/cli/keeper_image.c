@@ -19,6 +19,7 @@ static int push_source(struct cli *cli, char *text)
 	s[a->src_cnt] = (struct cli_source){ .kind = D_SRC_NAME, .arg = strdup(text), .name = strdup(text), .text = text };
 	if (!s[a->src_cnt].arg || !s[a->src_cnt].name) {
 		free(s[a->src_cnt].arg);
+		free(s[a->src_cnt].name);
 		return -ENOMEM;
 	}
 	a->src_cnt++;

@@ -4,6 +4,8 @@
  *
  *   verb --(words of the command, over a socket)--> keeper of the process
  *                 keeper_image.c    D text to programs, behind those that run
+ *                 keeper_place.c    what is written for a place
+ *                 keeper_lib.c      libraries of tracers, in the process
  *                 keeper_arm.c      places, sites, what is armed
  *                 keeper_point.c    tracepoints
  *                 keeper_req.c      requests

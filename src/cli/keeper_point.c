@@ -87,9 +87,13 @@ static int make_fields(struct keeper *k, struct keeper_point *pt, enum tracer_at
 	}
 	FILE *fp = open_memstream(&p->stmts, &bytes);
 	int rc = fp ? cli_record_fields(&k->cli, &r, kind_name(pt, at), false, &c, fp) : CLI_ERROR;
-	if (!fp || fclose(fp) || rc || (at == TRACER_RETURN && c.has_result && guard_result(p)))
-		return no_memory(reterr);
-	p->fields = calloc(c.cnt + 2ul, sizeof(*p->fields));
+	if (fp && fclose(fp))
+		rc = CLI_ERROR;
+	if (!rc && at == TRACER_RETURN && c.has_result)
+		rc = guard_result(p);
+	p->fields = rc ? NULL : calloc(c.cnt + 2ul, sizeof(*p->fields));
+	for (uint32_t i = 0; i < c.cnt && !p->fields; i++)
+		free(c.fields[i].name);
 	if (p->fields && at == TRACER_RETURN && c.has_result)
 		p->fields[p->field_cnt++] = (struct tracer_field){ strdup(TRACER_TAIL_CALL), EXPORT_U8 };
 	for (uint32_t i = 0; i < c.cnt && p->fields; i++)

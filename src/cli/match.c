@@ -93,7 +93,7 @@ static int match_id(struct cli *cli, uint32_t id, uint32_t **ret, uint32_t *ret_
 {
 	*ret_cnt = 0;
 	*ret = malloc(sizeof(**ret));
-	for (uint32_t i = 0; *ret && i < probe_cnt(cli->table); i++)
+	for (uint32_t i = 0; *ret && !*ret_cnt && i < probe_cnt(cli->table); i++)
 		if (probe_at(cli->table, i)->id == id)
 			(*ret)[(*ret_cnt)++] = i;
 	return *ret ? 0 : -ENOMEM;

@@ -142,9 +142,8 @@ static void fire_error(void *arg, const struct wire_rec *rec, const struct wire_
 	client_error(cli->client, (uint64_t[]){ sites[rec->site].probe_id, rec->clause, e->pc, e->fault, e->value });
 }
 
-void cli_remote_hooks(struct cli *cli, struct consume_opts *o)
+void cli_remote_hooks(struct consume_opts *o)
 {
-	(void)cli;
 	o->obj = NULL;
 	o->symbolize = symbolize;
 	o->proc_of = proc_of;

@@ -41,8 +41,8 @@ static int status_of(struct cli *cli, const uint64_t *v)
 {
 	const struct cli_target *t = cli_target_by_proc(cli, (uint32_t)v[1]);
 	int status = 0;
-	if (t && t->spawned)
-		waitpid(t->pid, &status, 0);
+	while (t && t->spawned && waitpid(t->pid, &status, 0) < 0 && errno == EINTR)
+		;
 	return status;
 }
 
@@ -126,18 +126,5 @@ int cli_remote_finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
-	if (cli_loop_impatient())
-		return rc;
-	if (consume_drain(cli->consume, true, &e) < 0) {
-		cli_error("%s", e.msg);
-		return CLI_ERROR;
-	}
-	putc('\n', cli->out);
-	if (consume_print_aggs(cli->consume, &e) < 0) {
-		cli_error("failed to print aggregations: %s", e.msg);
-		rc = CLI_ERROR;
-	}
-	fflush(cli->out);
-	consume_report_drops(cli->consume);
-	return rc;
+	return cli_show_rest(cli, rc);
 }

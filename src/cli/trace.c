@@ -204,16 +204,9 @@ static int begin(struct cli *cli)
 }
 
 /* Everything out, in dtrace's order: records, an empty line, aggregations, losses. */
-static int finish(struct cli *cli)
+int cli_show_rest(struct cli *cli, int rc)
 {
 	struct err e;
-	int rc = CLI_OK;
-	session_enable(cli->session, false);
-	if (session_disarm(cli->session, &e) < 0) {
-		cli_error("%s", e.msg);
-		rc = CLI_ERROR;
-	}
-	cli_fire_named(cli, "END", NULL);
 	if (cli_loop_impatient())
 		return rc;
 	if (consume_drain(cli->consume, true, &e) < 0) {
@@ -231,6 +224,19 @@ static int finish(struct cli *cli)
 	fflush(cli->out);
 	consume_report_drops(cli->consume);
 	return rc;
+}
+
+static int finish(struct cli *cli)
+{
+	struct err e;
+	int rc = CLI_OK;
+	session_enable(cli->session, false);
+	if (session_disarm(cli->session, &e) < 0) {
+		cli_error("%s", e.msg);
+		rc = CLI_ERROR;
+	}
+	cli_fire_named(cli, "END", NULL);
+	return cli_show_rest(cli, rc);
 }
 
 static int run_armed(struct cli *cli)

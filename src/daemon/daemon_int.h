@@ -103,9 +103,6 @@ struct run_target {
 	pid_t root;   /* of a followed program: the process whose probes it has */
 	struct obj_proc *obj;
 };
-struct run_match {
-	uint32_t cnt;
-};
 struct run_probe {
 	uint32_t *progs; /* owned */
 	uint32_t prog_cnt;
@@ -145,6 +142,7 @@ struct worker {
 /* Serves the client at @fd; the process ends. */
 _Noreturn void worker_main(const struct conf *, const struct peer *, int fd);
 int worker_sayf(struct worker *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+int worker_tell(struct worker *, struct err *reterr); /* io.out; -ECONNRESET: the client does not read */
 
 /* request.c: START */
 int request_start(struct worker *, struct proto_in *, struct err *reterr);
@@ -163,7 +161,7 @@ struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
 
 /* fire.c */
 void run_fire(struct worker *, const char *name, const uint64_t args[10]);
-uint64_t run_ticks_start(struct worker *);
+void run_ticks_start(struct worker *);
 uint64_t run_ticks(struct worker *, bool *ret_fired); /* ns to the next */
 
 /* told.c: messages of the client once it has a session. 0, or an error that ends it. */

@@ -5,11 +5,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-static int tell(struct worker *w, struct err *reterr)
-{
-	return io_send(&w->io, NULL, 0) ? err_setf(reterr, -ECONNRESET, "the client does not read") : 0;
-}
-
 int event_send_matched(struct worker *w, uint32_t proc)
 {
 	struct proto_matched m = { .proc = proc, .cnts = w->match_cnts, .cnt = w->req.desc_cnt, .bad = w->bad, .code = w->bad_code,
@@ -23,7 +18,7 @@ static int send_event(struct worker *w, enum proto_event what, const struct run_
 {
 	const uint64_t v[] = { what, t->proc, (uint64_t)t->pid, (uint64_t)(unsigned)status };
 	proto_words_encode(&w->io.out, PROTO_EVENT, v);
-	return tell(w, reterr);
+	return worker_tell(w, reterr);
 }
 
 static int modules_came(struct worker *w, uint32_t proc, struct err *reterr)

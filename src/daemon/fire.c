@@ -59,13 +59,12 @@ static uint64_t until_next(const struct worker *w, uint64_t now)
 	return least;
 }
 
-uint64_t run_ticks_start(struct worker *w)
+void run_ticks_start(struct worker *w)
 {
 	uint64_t now = io_now_ns();
 	for (uint32_t i = 0; i < w->probe_cnt; i++)
 		if (is_tool(w, i) && probe_at(w->table, i)->period_ns)
 			w->probes[i].due_ns = now + probe_at(w->table, i)->period_ns;
-	return until_next(w, now);
 }
 
 static uint32_t tick_due(const struct worker *w, uint64_t now)

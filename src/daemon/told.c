@@ -82,7 +82,7 @@ static int aggs_read(struct worker *w)
 static int answer(struct worker *w, enum proto_type type, const uint64_t *v, struct err *reterr)
 {
 	proto_words_encode(&w->io.out, type, v);
-	return io_send(&w->io, NULL, 0) ? err_setf(reterr, -ECONNRESET, "the client does not read") : 0;
+	return worker_tell(w, reterr);
 }
 
 static int error(struct worker *w, const uint64_t *v, struct err *reterr)
@@ -121,7 +121,7 @@ static int lookup(struct worker *w, const uint64_t *v, struct err *reterr)
 		lookup_user(w, (uint32_t)v[0], v[1], &s);
 	if (!proto_symbol_encode(&w->io.out, &s))
 		proto_symbol_encode(&w->io.out, &(struct proto_symbol){ 0 }); /* a name too long for a message */
-	return io_send(&w->io, NULL, 0) ? err_setf(reterr, -ECONNRESET, "the client does not read") : 0;
+	return worker_tell(w, reterr);
 }
 
 /* Of others than its targets only where the kernel may have recorded addresses of any. */

@@ -40,6 +40,11 @@ int worker_sayf(struct worker *w, const char *fmt, ...)
 	return io_send(&w->io, NULL, 0);
 }
 
+int worker_tell(struct worker *w, struct err *reterr)
+{
+	return io_send(&w->io, NULL, 0) ? err_setf(reterr, -ECONNRESET, "the client does not read") : 0;
+}
+
 static void enter(struct worker *w, enum worker_state s)
 {
 	w->state = s;
@@ -118,7 +123,7 @@ static int stop(struct worker *w, struct err *reterr)
 	run_fire(w, "END", NULL);
 	enter(w, WORKER_STOPPED);
 	proto_said_encode(&w->io.out, PROTO_STOPPED, rc, rc ? e.msg : "");
-	return io_send(&w->io, NULL, 0) ? err_setf(reterr, -ECONNRESET, "the client does not read") : 0;
+	return worker_tell(w, reterr);
 }
 
 static int greet(struct worker *w, struct proto_in *in, struct err *reterr)
@@ -132,7 +137,7 @@ static int greet(struct worker *w, struct proto_in *in, struct err *reterr)
 		return rc;
 	enter(w, WORKER_GREETED);
 	proto_words_encode(&w->io.out, PROTO_WELCOME, &version);
-	return io_send(&w->io, NULL, 0) ? err_setf(reterr, -ECONNRESET, "the client does not read") : 0;
+	return worker_tell(w, reterr);
 }
 
 static int obey(struct worker *w, enum proto_type type, struct proto_in *in, struct err *reterr)

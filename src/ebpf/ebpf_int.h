@@ -115,7 +115,6 @@ void gen_arg(struct gen *, const struct ebpf_arg *, uint8_t reg); /* to @reg */
 void task_offsets(struct gen *);
 void gen_check_fault(struct gen *);
 void gen_note_pc(struct gen *);
-bool gen_groups(struct gen *);
 
 /* The main program and the functions that it needs, ready to load. */
 struct code {

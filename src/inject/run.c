@@ -12,9 +12,12 @@
 static int await_trap(struct inject *in, uint64_t addr, struct err *reterr)
 {
 	struct user_regs_struct regs;
-	int status;
+	int status = 0;
 	for (;;) {
-		if (waitpid(in->pid, &status, __WALL) < 0 || !WIFSTOPPED(status)) {
+		pid_t r = waitpid(in->pid, &status, __WALL);
+		if (r < 0 && errno == EINTR)
+			continue; /* the breakpoint is still there */
+		if (r < 0 || !WIFSTOPPED(status)) {
 			in->exited = true;
 			in->status = status;
 			return inject_gone(in, reterr);

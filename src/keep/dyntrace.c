@@ -152,6 +152,8 @@ int dyntrace_add(pid_t pid, const char *place, unsigned flags, const char *name,
 int dyntrace_remove(pid_t pid, const char *name, char **ret_text, struct dyntrace_error *err)
 {
 	const char *const words[] = { "rm", name };
+	if (!name)
+		return fail(err, -EINVAL, "dyntrace_remove() wants the name of a tracepoint");
 	return ask(pid, 2, words, ret_text, err);
 }
 

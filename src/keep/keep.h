@@ -16,8 +16,6 @@ struct keep_head {
 	uint32_t bytes;      /* of words, each with a NUL; of an answer: of text for standard output */
 	uint32_t err_bytes;  /* then of text for standard error */
 };
-/* The folder of the caller's keepers, made if need be. */
-int keep_dir(char *buf, size_t cap, struct err *reterr);
 int keep_connect(pid_t pid, struct err *reterr); /* a descriptor; -ENOENT: it has no keeper */
 /* Of a new keeper: a listening socket. -EEXIST: there is one. */
 int keep_listen(pid_t pid, struct err *reterr);

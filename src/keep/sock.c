@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define ANSWER_S 60 /* an answer may take a stop of a large process */
+#define DIR_BYTES 92 /* a socket's name is short (unix(7)), and a number follows */
 
 /* Nobody else may have put it there, or be able to put anything into it. */
 static int own_dir(const char *path, struct err *reterr)
@@ -29,27 +30,25 @@ static int own_dir(const char *path, struct err *reterr)
 	return 0;
 }
 
-int keep_dir(char *buf, size_t cap, struct err *reterr)
+/* The folder of the caller's keepers, made if need be. */
+static int find_dir(char buf[DIR_BYTES], struct err *reterr)
 {
 	const char *run = getenv("XDG_RUNTIME_DIR");
-	if (run && *run == '/') {
-		snprintf(buf, cap, "%s/dyntrace", run);
-		if (!own_dir(buf, reterr))
-			return 0;
-	}
+	if (run && *run == '/' && snprintf(buf, DIR_BYTES, "%s/dyntrace", run) < DIR_BYTES && !own_dir(buf, reterr))
+		return 0;
 	if (!geteuid() && (!mkdir("/run/dyntrace", 0755) || errno == EEXIST)) {
-		snprintf(buf, cap, "/run/dyntrace/keepers");
+		snprintf(buf, DIR_BYTES, "/run/dyntrace/keepers");
 		if (!own_dir(buf, reterr))
 			return 0;
 	}
-	snprintf(buf, cap, "/tmp/dyntrace-%u", (unsigned)geteuid());
+	snprintf(buf, DIR_BYTES, "/tmp/dyntrace-%u", (unsigned)geteuid());
 	return own_dir(buf, reterr);
 }
 
 static int address(pid_t pid, struct sockaddr_un *ret, struct err *reterr)
 {
-	char dir[sizeof(ret->sun_path) - 16];
-	int r = keep_dir(dir, sizeof(dir), reterr);
+	char dir[DIR_BYTES];
+	int r = find_dir(dir, reterr);
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (!r)
 		snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%d", dir, (int)pid);
@@ -77,8 +76,8 @@ int keep_connect(pid_t pid, struct err *reterr)
 /* One at a time looks whether there is one, and makes one. */
 static int lock_dir(struct err *reterr)
 {
-	char dir[256], path[264];
-	int r = keep_dir(dir, sizeof(dir), reterr);
+	char dir[DIR_BYTES], path[DIR_BYTES + 8];
+	int r = find_dir(dir, reterr);
 	if (r)
 		return r;
 	snprintf(path, sizeof(path), "%s/lock", dir);
@@ -133,8 +132,8 @@ void keep_unlink(pid_t pid)
 
 int keep_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
 {
-	char dir[256];
-	int r = keep_dir(dir, sizeof(dir), reterr);
+	char dir[DIR_BYTES];
+	int r = find_dir(dir, reterr);
 	DIR *d = r ? NULL : opendir(dir);
 	pid_t *v = NULL;
 	uint32_t cnt = 0;

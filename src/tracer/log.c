@@ -66,7 +66,7 @@ static void put_values(const struct tracer_point *tp, const struct tracer_event 
 			fputs(" = ", fp);
 		else
 			fprintf(fp, "%s%s=", i ? ", " : "", p->fields[i].name);
-		tracer_print_value(tp, e, i, fp, false);
+		tracer_print_value(tp, e, i, fp);
 	}
 }
 

@@ -22,7 +22,6 @@
 struct tracer_out {
 	int fd;
 	bool is_socket, is_own; /* is_own: non-blocking by our own doing */
-	char *path;
 	uint64_t lost;
 	bool cut;               /* the last line went out in part */
 	FILE *stream;
@@ -30,8 +29,7 @@ struct tracer_out {
 
 static int open_path(struct tracer_out *o, const char *path, struct err *reterr)
 {
-	o->path = strdup(path);
-	o->fd = o->path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0644) : -1;
+	o->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0644);
 	if (o->fd < 0)
 		return err_setf(reterr, -errno, "cannot write to %s: %s", path, strerror(errno));
 	o->is_own = true;
@@ -79,7 +77,6 @@ void tracer_out_close(struct tracer_out *o)
 		fclose(o->stream);
 	if (o->fd >= 0)
 		close(o->fd);
-	free(o->path);
 	free(o);
 }
 
@@ -134,4 +131,3 @@ FILE *tracer_out_stream(struct tracer_out *o)
 }
 
 uint64_t tracer_out_lost(const struct tracer_out *o) { return o->lost; }
-const char *tracer_out_path(const struct tracer_out *o) { return o->path; }

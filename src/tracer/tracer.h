@@ -99,8 +99,8 @@ const struct tracer *tracer_nth(uint32_t i);        /* NULL behind the last */
 
 /* ---- for tracers ---- */
 
-/* The value of field @i, as text: 12, 0x7f00, "word"; with @json as JSON has it. */
-void tracer_print_value(const struct tracer_point *, const struct tracer_event *, uint32_t i, FILE *, bool json);
+/* The value of field @i, as text: 12, 0x7f00, "word". */
+void tracer_print_value(const struct tracer_point *, const struct tracer_event *, uint32_t i, FILE *);
 void tracer_print_text(FILE *, const uint8_t *, uint32_t bytes); /* in quotes, escaped as in C and JSON */
 
 /* Where text goes: a file, or the traced program's own standard output. */
@@ -113,6 +113,5 @@ void tracer_out_put(struct tracer_out *, const char *text, size_t bytes);
 /* A stream onto it, which hands on whole lines and, at a flush, the rest; closed with it. */
 FILE *tracer_out_stream(struct tracer_out *);
 uint64_t tracer_out_lost(const struct tracer_out *); /* lines and parts of them */
-const char *tracer_out_path(const struct tracer_out *); /* NULL: it is the program's standard output */
 
 #endif

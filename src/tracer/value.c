@@ -32,7 +32,7 @@ static void print_float(FILE *fp, int64_t bits, enum export_type type)
 	fprintf(fp, "%.*g", type == EXPORT_F32 ? 9 : 17, type == EXPORT_F32 ? (double)f : d);
 }
 
-void tracer_print_value(const struct tracer_point *tp, const struct tracer_event *e, uint32_t i, FILE *fp, bool json)
+void tracer_print_value(const struct tracer_point *tp, const struct tracer_event *e, uint32_t i, FILE *fp)
 {
 	enum export_type type = tp->at[e->at].fields[i].type;
 	const struct plan_val *v = &e->clause->acts[i].vals[0];
@@ -46,7 +46,7 @@ void tracer_print_value(const struct tracer_point *tp, const struct tracer_event
 	if (type == EXPORT_F32 || type == EXPORT_F64)
 		print_float(fp, n, type);
 	else if (type == EXPORT_HEX)
-		fprintf(fp, json ? "\"0x%" PRIx64 "\"" : "0x%" PRIx64, (uint64_t)n);
+		fprintf(fp, "0x%" PRIx64, (uint64_t)n);
 	else if (type >= EXPORT_U8 && type <= EXPORT_U64)
 		fprintf(fp, "%" PRIu64, (uint64_t)n);
 	else

@@ -68,6 +68,7 @@ def calls_from_elsewhere():
         assert point['name'] == 'mine' and sum(b['count'] for b in point['buckets']) == 10, point
         assert so.dyntrace_detach(c.pid, ctypes.byref(err)) == 0, err.message
         assert so.dyntrace_remove(c.pid, b'mine', None, ctypes.byref(err)) == -2
+        assert so.dyntrace_remove(c.pid, None, None, ctypes.byref(err)) == -22
 
 
 def only_what_is_public():

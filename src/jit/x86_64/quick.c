@@ -243,11 +243,11 @@ static void add_to(struct jit_gen *g, uint32_t val, int64_t off)
 static void gen_bucket(struct jit_gen *g, uint32_t val)
 {
 	struct x64_asm *a = &g->a;
-	uint32_t zero = x64_label(a), minus = x64_label(a), done = x64_label(a);
+	uint32_t minus = x64_label(a), done = x64_label(a);
 	jit_load(g, X64_RDX, val);
 	x64_mov_imm(a, X64_RCX, WIRE_QUANTIZE_ZERO);
 	x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
-	x64_jcc(a, X64_CC_E, zero);
+	x64_jcc(a, X64_CC_E, done);
 	x64_jcc(a, X64_CC_L, minus);
 	x64_rr(a, X64_BSR, X64_RCX, X64_RDX);
 	x64_group_imm(a, X64_G_ADD, X64_RCX, WIRE_QUANTIZE_ZERO + 1);
@@ -259,7 +259,6 @@ static void gen_bucket(struct jit_gen *g, uint32_t val)
 	x64_rr(a, X64_SUB, X64_RCX, X64_RDX);
 	x64_jcc(a, X64_CC_GE, done);
 	x64_zero(a, X64_RCX); /* the least value has one bit more than there are buckets */
-	x64_bind(a, zero);
 	x64_bind(a, done);
 }
 
