@@ -233,6 +233,7 @@ int cli_match_all(struct cli *);
 uint32_t cli_match_complain(struct cli *, bool starting);
 void cli_match_notice(struct cli *); /* once */
 bool cli_match_may_come(const struct cli *, const struct cli_match *); /* with a program that starts */
+void cli_match_why(struct cli *, const struct plan_probe_desc *, char *buf, size_t cap); /* names that are near */
 void cli_match_none(struct cli *, const struct cli_match *, const char *why); /* says so */
 const char *cli_match_tag(int rc);
 int cli_matches_make(struct cli *); /* one for each description, without probes yet; 0 or -ENOMEM */

@@ -14,6 +14,8 @@ $dyntrace -e 'BEGIN { trace(1); }'
 $dyntrace 'BEGIN { trace(1); }'
 $dyntrace atach 1
 $dyntrace zzzzzzzz
+$dyntrace -l -n BEGN
+$dyntrace -l -P pid
 $dyntrace list-functions 1234567890
 $dyntrace rm 1234
 $dyntrace add 1234 count
