@@ -8,7 +8,7 @@
 #define CLASS_CNT (CLASS_FINE + 1 + 16)
 #define CLASS_LOOK 8
 #define CHAIN_MAX 256
-#define LOCK_TRIES 32
+#define LOCK_TRIES 256 /* a few microseconds: a holder that is not held up itself needs one */
 #define TRIES 8
 
 struct dyn_head {
@@ -172,7 +172,7 @@ GLOBAL uint64_t rtk_dyn_alloc(uint64_t bytes)
 	return e;
 }
 
-/* 1: locked.  Who finds it held drops what it wanted, counted. */
+/* 1: locked.  Who finds it held for long drops what it wanted, counted; who nests in its holder at once. */
 GLOBAL uint64_t rtk_dyn_lock(uint64_t ctx)
 {
 	struct want *w = want_of(ctx);
@@ -180,6 +180,8 @@ GLOBAL uint64_t rtk_dyn_lock(uint64_t ctx)
 	if (K(DYN_CNT)) {
 		for (int i = 0; i < LOCK_TRIES; i++) {
 			uint64_t seen = ld64(lock);
+			if (seen >> 32 == me >> 32)
+				break;
 			if (!(seen >> 32) && cas64(lock, seen, me | (uint32_t)seen) == seen)
 				return 1;
 		}
