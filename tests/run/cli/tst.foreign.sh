@@ -21,4 +21,6 @@ $dyntrace rm 1234
 $dyntrace add 1234 count
 $dyntrace enable-event some --pid 1 --function f 2>&1 | head -1
 $dyntrace record -c true -o other malloc 'size=arg0'
+sleep 20 & $dyntrace -q -p $! -p $! -n 'BEGIN { printf("one process\n"); exit(0); }'
+kill $!
 exit 0
