@@ -237,7 +237,7 @@ int cli_match_all(struct cli *cli)
 }
 
 /* What the table says about names that are near. */
-static void why_none(struct cli *cli, const struct plan_probe_desc *d, char *buf, size_t cap)
+void cli_match_why(struct cli *cli, const struct plan_probe_desc *d, char *buf, size_t cap)
 {
 	struct probe_spec spec = { d->prov, d->mod, d->func, d->name };
 	struct match_procs procs = { 0 };
@@ -296,7 +296,7 @@ uint32_t cli_match_complain(struct cli *cli, bool starting)
 		bad++;
 		if (bad > 1)
 			continue; /* as a compiler that stops at the first */
-		why_none(cli, desc_of(cli, m), why, sizeof(why));
+		cli_match_why(cli, desc_of(cli, m), why, sizeof(why));
 		cli_match_none(cli, m, why);
 	}
 	return bad;

@@ -465,6 +465,8 @@ void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const ch
 void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
 	PRINTF_LIKE(5, 6); /* @hint: shown at the caret; NULL: none */
 /* near.c: "did you mean x?", or NULL where nothing is near. */
+const char *d_foreign_var(struct d_compiler *, const char *name);
+const char *d_foreign_func(struct d_compiler *, const char *name);
 const char *d_near_var(struct d_compiler *, enum d_scope, const char *name);
 const char *d_near_func(struct d_compiler *, const char *name);
 const char *d_near_agg(struct d_compiler *, const char *name);

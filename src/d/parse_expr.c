@@ -143,7 +143,8 @@ static struct d_node *parse_primary(struct d_parser *p)
 	case T_XLATE:
 		return d_parse_xlate(p);
 	default:
-		d_unexpected(p, "an expression");
+		d_unexpected(p, d_at_type(p) ? "an expression: variables are declared outside of the clauses, or made by "
+			     "assigning to them, as in this->x = 1" : "an expression");
 	}
 }
 
