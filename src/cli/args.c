@@ -120,19 +120,19 @@ static int no_memory(bool ok)
 	return ok ? CLI_OK : CLI_ERROR;
 }
 
-static int data_model(int opt, const char *arg)
+static int data_model(struct cli_args *a, int opt, const char *arg)
 {
-	if (opt == '6' && !strcmp(arg, "4"))
+	a->is_32 = opt == '3';
+	if (!strcmp(arg, a->is_32 ? "2" : "4"))
 		return CLI_OK;
-	cli_error(opt == '3' && !strcmp(arg, "2") ? "-32: programs of 32 bits cannot be traced" :
-		  "illegal option -- %c%s", opt, arg);
+	cli_error("illegal option -- %c%s", opt, arg);
 	return CLI_USAGE;
 }
 
 int cli_args_option(struct cli_args *a, int opt, const char *arg)
 {
 	switch (opt) {
-	case '3': case '6': return data_model(opt, arg);
+	case '3': case '6': return data_model(a, opt, arg);
 	case 'P': return no_memory(add_source(a, D_SRC_PROVIDER, arg));
 	case 'm': return no_memory(add_source(a, D_SRC_MODULE, arg));
 	case 'f': return no_memory(add_source(a, D_SRC_FUNCTION, arg));

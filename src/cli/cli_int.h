@@ -74,6 +74,7 @@ struct cli_args {
 	bool compile_only; /* -e */
 	bool verbose;
 	unsigned dumps;   /* enum cli_dump */
+	bool is_32;       /* -32 */
 	bool script;      /* a ready one, as a verb */
 	struct cli_record *record; /* the verb record; owned */
 	struct cli_options opts;
@@ -233,6 +234,7 @@ int cli_match_all(struct cli *);
 uint32_t cli_match_complain(struct cli *, bool starting);
 void cli_match_notice(struct cli *); /* once */
 bool cli_match_may_come(const struct cli *, const struct cli_match *); /* with a program that starts */
+void cli_match_why(struct cli *, const struct plan_probe_desc *, char *buf, size_t cap); /* names that are near */
 void cli_match_none(struct cli *, const struct cli_match *, const char *why); /* says so */
 const char *cli_match_tag(int rc);
 int cli_matches_make(struct cli *); /* one for each description, without probes yet; 0 or -ENOMEM */
@@ -314,6 +316,7 @@ int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
+void cli_usage_no_probes(const struct cli_args *); /* what may have been meant */
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);
 struct wire_shm *cli_shm(const struct cli *); /* of the session, whoever has it */

@@ -96,7 +96,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 		.has_amin = o->amin >> 24, .amin = { (uint8_t)(o->amin >> 16), (uint8_t)(o->amin >> 8), (uint8_t)o->amin },
 		.defaultargs = o->defaultargs, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
-		.types = cli_types_hook(cli), .ustackframes = (uint32_t)o->ustackframes,
+		.types = cli->args.is_32 ? (struct d_types){ 0 } : cli_types_hook(cli), .is_32 = cli->args.is_32, .ustackframes = (uint32_t)o->ustackframes,
 		.maxframes = (uint32_t)o->maxframes,
 		.this_least = cli->grows ? CLI_THIS_LEAST : 0,
 		.stackframes = (uint32_t)o->stackframes, .jstackframes = (uint32_t)o->jstackframes,

@@ -184,6 +184,8 @@ int event_main(int argc, char **argv)
 	}
 	e.name = optind + 1 == argc ? argv[optind] : NULL;
 	if (!e.name || !user || !pid || !e.place) {
+		cli_error("enable-event needs %s", !e.name ? "the name of one event" : !user ? "-u" : !pid ? "--pid PID" :
+			  "--probe PLACE or --function PLACE");
 		usage_event(stderr);
 		return CLI_USAGE;
 	}
@@ -277,10 +279,12 @@ static int run(const char *command, struct event *v, uint32_t cnt, const char *o
 		cli_error(words ? "-c needs a command" : "-c %s: a quote is not closed", command);
 		rc = CLI_ERROR;
 	}
+	if (!rc && !cnt)
+		cli_hint("nothing is recorded: there is neither --probe nor --function");
 	if (!rc)
 		rc = keeper_run(words, w, cnt, lttng && cnt ? libs : NULL);
 	if (dir && cnt && !access(dir, F_OK))
-		cli_hint("%s", dir);
+		cli_hint("the trace is in %s", dir);
 	cli_args_split_free(words);
 	for (uint32_t i = 0; i < cnt; i++)
 		free(v[i].name);

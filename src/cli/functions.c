@@ -82,7 +82,8 @@ int cli_functions_main(int argc, char **argv)
 	}
 	int fd = open(argv[1], O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		cli_error("cannot open %s: %s", argv[1], strerror(errno));
+		cli_error("cannot open %s: %s%s", argv[1], strerror(errno), argv[1][strspn(argv[1], "0123456789")] ? "" :
+			  "; list-symbols lists those of a process");
 		return CLI_ERROR;
 	}
 	elf_version(EV_CURRENT);

@@ -34,9 +34,15 @@ static int list_matches(struct cli *cli)
 		const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
 		uint32_t *found = NULL, cnt = 0;
 		rc = cli_match_probes(cli, m, &found, &cnt) ? CLI_ERROR : CLI_OK;
-		if (!rc && !cnt)
+		if (!rc && !cnt) {
+			char why[ERR_MSG_MAX] = "";
 			cli_error("failed to match %s:%s:%s:%s: No probe matches description", d->prov, d->mod, d->func,
 				  d->name);
+			if (!d->id)
+				cli_match_why(cli, d, why, sizeof(why));
+			if (*why)
+				cli_hint("%s", why);
+		}
 		list_found(cli, found, cnt);
 	}
 	return rc;

@@ -143,6 +143,23 @@ const struct probe *cli_match_first(struct cli *cli, const struct cli_match *m)
 	return p;
 }
 
+/* -32: what programs and the kernel have in memory and registers is laid out for 64 bits. */
+static int refuse_other_model(struct cli *cli, const struct cli_match *m, const uint32_t *found, uint32_t cnt)
+{
+	const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
+	for (uint32_t i = 0; i < cnt && cli->args.mode != MODE_LIST; i++) {
+		const struct probe *p = probe_at(cli->table, found[i]);
+		if (p->kind == WIRE_SITE_TOOL)
+			continue;
+		char msg[ERR_MSG_MAX];
+		snprintf(msg, sizeof(msg), "-32 is for the tool's own probes (BEGIN, END, ERROR, tick): %s:%s:%s:%s is of %s of 64 bits, so "
+			"leave -32 out", p->prov, p->mod, p->func, p->name, p->kind == WIRE_SITE_KERNEL ? "a kernel" : "a program");
+		cli_source_error(cli, m->src, "D_PDESC_INVAL", d->line, msg);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int match_one(struct cli *cli, struct cli_match *m, const struct match_procs *procs)
 {
 	uint32_t *found = NULL, cnt = 0;
@@ -150,7 +167,8 @@ static int match_one(struct cli *cli, struct cli_match *m, const struct match_pr
 	if (rc < 0)
 		return rc;
 	m->cnt = cnt;
-	rc = probes_room(cli);
+	rc = cli->args.is_32 ? refuse_other_model(cli, m, found, cnt) : 0;
+	rc = rc ? rc : probes_room(cli);
 	for (uint32_t i = 0; !rc && i < cnt; i++)
 		rc = probe_add_clause(cli, found[i], m->clause);
 	free(found);
@@ -219,7 +237,7 @@ int cli_match_all(struct cli *cli)
 }
 
 /* What the table says about names that are near. */
-static void why_none(struct cli *cli, const struct plan_probe_desc *d, char *buf, size_t cap)
+void cli_match_why(struct cli *cli, const struct plan_probe_desc *d, char *buf, size_t cap)
 {
 	struct probe_spec spec = { d->prov, d->mod, d->func, d->name };
 	struct match_procs procs = { 0 };
@@ -278,7 +296,7 @@ uint32_t cli_match_complain(struct cli *cli, bool starting)
 		bad++;
 		if (bad > 1)
 			continue; /* as a compiler that stops at the first */
-		why_none(cli, desc_of(cli, m), why, sizeof(why));
+		cli_match_why(cli, desc_of(cli, m), why, sizeof(why));
 		cli_match_none(cli, m, why);
 	}
 	return bad;

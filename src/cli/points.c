@@ -89,11 +89,11 @@ static int add(int argc, char **argv)
 		words[i] = argv[i];
 		if (i && !rest && *argv[i] != '-' && strcmp(argv[i - 1], "-n")) {
 			pid = procs_split(argv[i], &rest);
+			if (!rest)
+				break;
 			words[i] = rest;
 		}
 	}
-	if (!rest)
-		usage_add(stderr);
 	int rc = !rest ? CLI_USAGE : !pid ? CLI_ERROR : start(pid);
 	rc = rc ? rc : ask(pid, argc, words);
 	free(words);

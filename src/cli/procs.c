@@ -131,7 +131,7 @@ pid_t procs_split(const char *arg, const char **ret_rest)
 {
 	const char *colon = strchr(arg, ':');
 	if (!colon || !colon[1]) {
-		cli_error("'%s' is not PID:... or NAME:...", arg);
+		cli_error("which place or tracepoint of %.*s? write it as %.*s:NAME", (int)strcspn(arg, ":"), arg, (int)strcspn(arg, ":"), arg);
 		return 0;
 	}
 	*ret_rest = colon + 1;

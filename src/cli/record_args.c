@@ -154,6 +154,21 @@ static int name_dir(struct cli_record *r)
 	return set_dir(r, name);
 }
 
+/* What a probe records stands in its own word. */
+static int check_words(const struct cli_record *r)
+{
+	for (uint32_t i = 0; i < r->probe_cnt; i++) {
+		const char *p = r->probes[i];
+		size_t n = strcspn(p, " :*?[=");
+		if (p[n] != '=')
+			continue;
+		cli_error("'%s' has no probe: what is to be recorded stands in the probe's word, as in '%s %s'", p,
+			  i ? r->probes[i - 1] : "malloc", p);
+		return CLI_USAGE;
+	}
+	return CLI_OK;
+}
+
 static int check(const struct cli_args *a)
 {
 	if (!a->pid_cnt && !a->command_cnt)
@@ -161,8 +176,18 @@ static int check(const struct cli_args *a)
 	else if (!a->record->probe_cnt)
 		cli_error("record needs at least one PROBE, such as malloc or libc.so.6:open*:entry");
 	else
-		return CLI_OK;
+		return check_words(a->record);
 	return CLI_USAGE;
+}
+
+/* Said before a command runs. */
+static int check_dir(const struct cli_record *r)
+{
+	struct err e;
+	if (r->show_d || !export_writer_may(r->dir, &e))
+		return CLI_OK;
+	cli_error("%s", e.msg);
+	return CLI_ERROR;
 }
 
 static char no_macros[] = "record";
@@ -190,7 +215,8 @@ int cli_record_parse(struct cli_args *a, int argc, char **argv)
 		return CLI_OK;
 	}
 	rc = check(a);
-	return rc ? rc : name_dir(r);
+	rc = rc ? rc : name_dir(r);
+	return rc ? rc : check_dir(r);
 }
 
 void cli_record_free(struct cli_record *r)

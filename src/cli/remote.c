@@ -78,7 +78,7 @@ static bool is_there(void)
 bool cli_remote_wanted(struct cli *cli)
 {
 	uint64_t how = cli->args.opts.daemon;
-	if (how == DAEMON_NEVER || cli->args.compile_only || cli->args.record || cli->exe)
+	if (how == DAEMON_NEVER || cli->args.compile_only || cli->args.record || cli->exe || cli->args.is_32)
 		return false;
 	return how == DAEMON_ALWAYS || ((any_is_closed(cli) || kernel_is_closed(cli)) && is_there());
 }

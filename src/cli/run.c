@@ -195,7 +195,7 @@ static int begin(struct run *r)
 	return CLI_ERROR;
 }
 
-int keeper_run(char *const argv[], const struct keeper_wish *wishes, uint32_t wish_cnt, const char *const *preload)
+static int run_child(char *const argv[], const struct keeper_wish *wishes, uint32_t wish_cnt, const char *const *preload)
 {
 	struct run r = { .wishes = wishes, .wish_cnt = wish_cnt };
 	int rc = start_child(&r.k, argv, preload);
@@ -220,6 +220,19 @@ int keeper_run(char *const argv[], const struct keeper_wish *wishes, uint32_t wi
 	if (r.failed)
 		return CLI_ERROR;
 	return WIFSIGNALED(r.k.status) ? 128 + WTERMSIG(r.k.status) : WEXITSTATUS(r.k.status);
+}
+
+/* Standard error is gathered meanwhile; afterwards the caller has something to say, too. */
+int keeper_run(char *const argv[], const struct keeper_wish *wishes, uint32_t wish_cnt, const char *const *preload)
+{
+	int shown = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	int rc = run_child(argv, wishes, wish_cnt, preload);
+	if (shown >= 0) {
+		fflush(stderr);
+		dup2(shown, STDERR_FILENO);
+		close(shown);
+	}
+	return rc;
 }
 
 /* ---- dyntrace-run ---- */

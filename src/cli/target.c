@@ -2,6 +2,8 @@
 /* -c and -p. */
 #include "cli/cli_int.h"
 
+#include "keep/keep.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <signal.h>
@@ -9,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXEC_TRIES 5
 #define EXEC_PAUSE_NS 2000000
@@ -55,6 +58,9 @@ static int look_at_pid(struct cli *cli, pid_t pid)
 	struct cli_target *t = &cli->targets[cli->target_cnt];
 	struct obj_proc_info info;
 	struct err e;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (cli->targets[i].pid == pid)
+			return CLI_OK; /* named twice */
 	int rc = obj_proc_info(pid, &info, &e);
 	if (rc == -ESRCH) {
 		cli_error("%s", strerror(ESRCH));
@@ -201,6 +207,18 @@ bool cli_from_entry(const struct cli *cli)
 	return cli->has_kernel && !cli->has_user && when != EXEC && (when != UNSET || !strcmp(cli_name, "dtrace"));
 }
 
+/* Its tracepoints stay until somebody says otherwise. */
+static void hint_kept(pid_t pid, int rc)
+{
+	struct err e;
+	int fd = rc == -EBUSY ? keep_connect(pid, &e) : -ENOENT;
+	if (fd < 0)
+		return;
+	close(fd);
+	cli_hint("it is attached: %s detach %d ends that, %s add %d:PLACE d CLAUSE traces beside it", cli_name, (int)pid,
+		 cli_name, (int)pid);
+}
+
 /* With a session: traces them. Without: only reads their symbols. */
 int cli_targets_attach(struct cli *cli)
 {
@@ -220,6 +238,7 @@ int cli_targets_attach(struct cli *cli)
 			return CLI_ERROR;
 		if (rc < 0) {
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
+			hint_kept(t->pid, rc);
 			return CLI_ERROR;
 		}
 		t->starting = t->obj && !cli->watches && (t->spawned ? has_loader(t->obj) && !cli_from_entry(cli) : is_loading(cli, t));

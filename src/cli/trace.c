@@ -157,6 +157,8 @@ int cli_check_allowed(struct cli *cli)
 	if (!cli->prog.plan.destructive || cli->args.opts.destructive)
 		return CLI_OK;
 	cli_error("could not enable tracing: Destructive actions not allowed");
+	if (!cli_is_dtrace())
+		cli_hint("-w allows them");
 	return CLI_ERROR;
 }
 
@@ -311,6 +313,7 @@ int cli_verb_trace(struct cli *cli)
 	if (!cli->args.src_cnt) {
 		if (!cli->args.compile_only)
 			cli_error("no probes specified");
+		cli_usage_no_probes(&cli->args);
 		return cli->args.compile_only ? CLI_OK : CLI_ERROR;
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))

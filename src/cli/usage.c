@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/script.h"
 
+#include "base/near.h"
+
+#include <string.h>
+
 void cli_usage(FILE *fp)
 {
 	fprintf(fp, "Usage: %s [-CeFGhHlqSvVwZ] [-b bufsz] [-c cmd] [-d stage,...] [-D name[=def]]\n"
@@ -53,4 +57,35 @@ void cli_usage(FILE *fp)
 	      "\tadd      place a tracepoint that stays in a process; attach, rm, list-... go with it\n"
 	      "\ttrace    run a command and record events of it; enable-event does so in a process that runs\n\n", fp);
 	cli_script_list(fp);
+}
+
+static const char *near_verb(const char *word)
+{
+	static const char *const verbs[] = { "add", "attach", "biolatency", "detach", "dump", "enable-event", "execsnoop",
+		"explain", "list-functions", "list-processes", "list-symbols", "list-tracepoints", "offcpu", "opensnoop",
+		"profile", "record", "repair", "rm", "run", "runqlat", "syscalls", "trace", "verify" };
+	const char *best = NULL;
+	uint32_t max = near_max(word);
+	for (size_t i = 0; i < ARRAY_CNT(verbs); i++) {
+		uint32_t d = near_distance(verbs[i], word, max);
+		if (d > max)
+			continue;
+		best = verbs[i];
+		max = d;
+	}
+	return best;
+}
+
+void cli_usage_no_probes(const struct cli_args *a)
+{
+	const char *word = a->macros && a->macros[0] ? a->macros[1] : NULL;
+	if (!word || cli_is_dtrace())
+		return;
+	const char *verb = near_verb(word);
+	if (strchr(word, '{') || strchr(word, ':'))
+		cli_hint("a program is given with -n, or with -s in a file%s", a->compile_only ? "; -e only checks it" : "");
+	else if (verb)
+		cli_hint("there is no verb %s: did you mean %s?", word, verb);
+	else
+		cli_hint("there is no verb %s (--help names them); scripts are given with -s", word);
 }

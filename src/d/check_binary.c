@@ -2,9 +2,15 @@
 /* Binary operators and assignment. */
 #include "d/d_int.h"
 
+static const char *float_hint(const struct d_type *a, const struct d_type *b)
+{
+	bool has = d_resolve((struct d_type *)a)->kind == D_T_FLOAT || d_resolve((struct d_type *)b)->kind == D_T_FLOAT;
+	return has ? "floating-point numbers can be kept and shown, but not computed with" : NULL;
+}
+
 static void incompatible(struct d_compiler *c, const struct d_node *n)
 {
-	d_error(c, n->at, "D_OP_INCOMPAT", "operands have incompatible types: \"%s\" %s \"%s\"", d_type_str(c,
+	d_error_hint(c, n->at, "D_OP_INCOMPAT", float_hint(n->l->type, n->r->type), "operands have incompatible types: \"%s\" %s \"%s\"", d_type_str(c,
 		n->l->type),
 		d_tok_text(n->op), d_type_str(c, n->r->type));
 }
@@ -38,7 +44,7 @@ static void check_ptr_arith(struct d_compiler *c, struct d_node *n, enum d_tok_k
 		return;
 	}
 	/* A string is one again behind some of its characters. */
-	n->type = same ? c->t.long_ : is_str ? c->t.string : d_type_ptr(c, to);
+	n->type = same ? c->t.wlong : is_str ? c->t.string : d_type_ptr(c, to);
 }
 
 /* += and -= of anything but integers. */
@@ -90,7 +96,8 @@ static void shift_type(struct d_compiler *c, struct d_node *n)
 static void check_ints(struct d_compiler *c, struct d_node *n, const char *tag, const char *what)
 {
 	if (!d_is_int(n->l->type) || !d_is_int(n->r->type))
-		d_error(c, n->at, tag, "operator %s requires operands of %s type", d_tok_text(n->op), what);
+		d_error_hint(c, n->at, tag, float_hint(n->l->type, n->r->type), "operator %s requires operands of %s type",
+			d_tok_text(n->op), what);
 	else
 		arith_type(c, n);
 }
@@ -213,8 +220,9 @@ static bool has_value(struct d_compiler *c, const struct d_node *n)
 	if (kind == D_T_STACK || kind == D_T_USYM)
 		d_not_in_expr(c, r);
 	else if (kind == D_T_VOID || kind == D_T_AGG)
-		d_error(c, n->at, "D_OP_INCOMPAT", "operands have incompatible types: \"%s\" = \"%s\"",
-			d_type_str(c, r->type), d_type_str(c, r->type));
+		d_error_hint(c, n->at, "D_OP_INCOMPAT", kind == D_T_AGG && n->l->kind == N_IDENT ?
+			d_fmt(c, "did you mean @%s?", n->l->str) : NULL, "operands have incompatible types: \"%s\" = "
+			"\"%s\"", d_type_str(c, r->type), d_type_str(c, r->type));
 	else
 		return true;
 	return false;

@@ -388,7 +388,7 @@ static void check_sizeof(struct d_compiler *c, struct d_node *n)
 {
 	struct d_type *t = n->op_type;
 	uint32_t size;
-	n->type = c->t.ulong;
+	n->type = c->t.wulong;
 	/* sizeof (foo_t), where only the traced program knows the word */
 	if (n->l && n->l->kind == N_IDENT && n->l->scope == D_GLOBAL && !d_var_find(c, D_GLOBAL, n->l->str) &&
 	    (t = d_ext_named(c, n->l->str)))
@@ -413,7 +413,7 @@ static void check_offsetof(struct d_compiler *c, struct d_node *n)
 {
 	struct d_type *t = d_resolve(n->op_type);
 	uint32_t off = 0;
-	n->type = c->t.ulong;
+	n->type = c->t.wulong;
 	n->is_const = true;
 	d_complete(c, t);
 	if (!d_is_sou(t) || t->is_incomplete) {

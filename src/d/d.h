@@ -86,6 +86,7 @@ const char *d_stability_class(uint8_t);
 struct d_opts {
 	struct d_macros macros;
 	uint32_t strsize;      /* from -x strsize; 0: 256. #pragma D option overrides it */
+	bool is_32;            /* -32: long and pointers have 4 bytes; for the tool's own probes only */
 	bool zdefs;            /* -Z */
 	bool has_amin;         /* -x amin: what is less stable is an error */
 	struct d_stability amin;

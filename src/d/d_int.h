@@ -166,7 +166,8 @@ struct d_enumerator {
 
 struct d_basics {
 	struct d_type *err, *void_, *char_, *schar, *uchar, *short_, *ushort, *int_, *uint, *long_, *ulong, *llong,
-		*ullong, *float_, *double_, *ldouble, *bool_, *string, *stack, *usym, *ksym, *agg;
+		*ullong, *wlong, *wulong, /* what "long" is: 4 bytes with -32, while long_ and ulong always have 8 */
+		*float_, *double_, *ldouble, *bool_, *string, *stack, *usym, *ksym, *agg;
 };
 
 void d_types_init(struct d_compiler *);
@@ -175,6 +176,7 @@ struct d_type *d_type_ptr(struct d_compiler *, struct d_type *);
 struct d_type *d_type_array(struct d_compiler *, struct d_type *, uint64_t cnt);
 struct d_type *d_type_typedef(struct d_compiler *, const char *name, struct d_type *);
 struct d_type *d_resolve(struct d_type *); /* through typedefs */
+uint32_t d_var_bytes(struct d_type *); /* of a variable of that type; with -32 pointers take more than their size */
 const char *d_type_str(struct d_compiler *, const struct d_type *);
 bool d_type_same(struct d_type *, struct d_type *);
 bool d_is_int(struct d_type *);     /* enums too */
@@ -463,6 +465,8 @@ void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const ch
 void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
 	PRINTF_LIKE(5, 6); /* @hint: shown at the caret; NULL: none */
 /* near.c: "did you mean x?", or NULL where nothing is near. */
+const char *d_foreign_var(struct d_compiler *, const char *name);
+const char *d_foreign_func(struct d_compiler *, const char *name);
 const char *d_near_var(struct d_compiler *, enum d_scope, const char *name);
 const char *d_near_func(struct d_compiler *, const char *name);
 const char *d_near_agg(struct d_compiler *, const char *name);

@@ -29,8 +29,8 @@ static void place(struct d_compiler *c, struct d_var *v, uint32_t *bytes, uint32
 {
 	struct d_type *t = d_resolve(v->type);
 	bool is_str = t->kind == D_T_STRING;
-	uint32_t size = t->size;
-	uint64_t off = align_up(*bytes, is_str || d_is_sou(t) ? 8 : t->align);
+	uint32_t size = d_var_bytes(v->type);
+	uint64_t off = align_up(*bytes, is_str || d_is_sou(t) || t->kind == D_T_PTR ? 8 : t->align);
 	v->off = (uint32_t)off;
 	if (off + size > max) {
 		d_error(c, v->at, "D_LIMIT", "no room for variable %s: all of its kind can have at most %u bytes",
@@ -124,7 +124,7 @@ static void int_val(struct plan_val *v, struct d_type *t)
 {
 	t = d_resolve(t);
 	v->kind = t->kind == D_T_PTR ? PLAN_PTR : PLAN_INT;
-	v->size = t->size;
+	v->size = d_var_bytes(t);
 	v->is_signed = d_is_signed(t);
 }
 

@@ -271,6 +271,11 @@ static uint32_t load_str(struct lw *l, const struct lw_place *p)
 	}
 }
 
+static uint32_t scalar_bytes(const struct d_node *n)
+{
+	return n->kind == N_IDENT ? d_var_bytes(n->type) : d_resolve(n->type)->size;
+}
+
 /* The value of @n, which lies at @p.  A whole's is its address. */
 uint32_t lw_load(struct lw *l, const struct lw_place *p, struct d_node *n)
 {
@@ -281,7 +286,7 @@ uint32_t lw_load(struct lw *l, const struct lw_place *p, struct d_node *n)
 		return lw_place_addr(l, p);
 	if (n->kind == N_MEMBER && n->memb->bits)
 		return lw_load_bits(l, p, n->memb);
-	return lw_load_int(l, p, t->size, d_is_signed(t));
+	return lw_load_int(l, p, scalar_bytes(n), d_is_signed(t));
 }
 
 /* ---- writing ---- */
@@ -334,7 +339,7 @@ uint32_t lw_store(struct lw *l, const struct lw_place *p, uint32_t v, const stru
 	else if (target->kind == N_MEMBER && target->memb->bits)
 		v = lw_store_bits(l, p, target->memb, v);
 	else
-		lw_store_int(l, p, t->size, v);
+		lw_store_int(l, p, scalar_bytes(target), v);
 	lw_put_back(l, p);
 	return v;
 }

@@ -39,8 +39,9 @@ const char *d_near_var(struct d_compiler *c, enum d_scope scope, const char *nam
 {
 	static const char *const prefix[] = { [D_GLOBAL] = "", [D_SELF] = "self->", [D_THIS] = "this->" };
 	struct near n = begin(name);
-	if (!n.wanted)
-		return NULL;
+	const char *foreign = scope == D_GLOBAL ? d_foreign_var(c, name) : NULL;
+	if (foreign || !n.wanted)
+		return foreign;
 	for (const struct d_var *v = c->params; v && scope == D_GLOBAL; v = v->next_param)
 		offer(&n, v->name);
 	for (const struct d_var *v = c->var_list; v; v = v->next)
@@ -52,10 +53,11 @@ const char *d_near_var(struct d_compiler *c, enum d_scope scope, const char *nam
 const char *d_near_func(struct d_compiler *c, const char *name)
 {
 	struct near n = begin(name);
-	for (uint32_t i = 0; n.wanted && d_func_at(i); i++)
+	const char *foreign = d_foreign_func(c, name);
+	for (uint32_t i = 0; !foreign && n.wanted && d_func_at(i); i++)
 		if (d_func_at(i)->kind != D_F_UNSUP)
 			offer(&n, d_func_at(i)->name);
-	return hint(c, &n, "", "( )");
+	return foreign ? foreign : hint(c, &n, "", "( )");
 }
 
 const char *d_near_agg(struct d_compiler *c, const char *name)

@@ -70,11 +70,12 @@ static struct d_node *parse_literal(struct d_parser *p)
 		n->type = p->c->t.string;
 	} else {
 		const struct d_basics *b = &p->c->t;
-		struct d_type *try[] = { b->int_, b->uint, b->long_, b->ulong };
+		struct d_type *long_[] = { t->longs < 2 ? b->wlong : b->llong, t->longs < 2 ? b->wulong : b->ullong };
+		struct d_type *try[] = { b->int_, b->uint, long_[0], long_[1], b->long_, b->ulong };
 		n->val = (int64_t)t->val;
 		n->is_const = true;
-		n->type = b->ulong;
-		for (int i = 0; i < 4; i++) {
+		n->type = t->longs < 2 ? b->ulong : b->ullong;
+		for (size_t i = 0; i < ARRAY_CNT(try); i++) {
 			bool is_signed = try[i]->is_signed;
 			if ((t->longs && i < 2) || (t->is_unsigned && is_signed) || (t->is_decimal &&
 				!t->is_unsigned && !is_signed))
@@ -84,8 +85,6 @@ static struct d_node *parse_literal(struct d_parser *p)
 				break;
 			}
 		}
-		if (t->longs == 2)
-			n->type = n->type == b->ulong ? b->ullong : b->llong;
 	}
 	d_next(p);
 	return n;
@@ -144,7 +143,8 @@ static struct d_node *parse_primary(struct d_parser *p)
 	case T_XLATE:
 		return d_parse_xlate(p);
 	default:
-		d_unexpected(p, "an expression");
+		d_unexpected(p, d_at_type(p) ? "an expression: variables are declared outside of the clauses, or made by "
+			     "assigning to them, as in this->x = 1" : "an expression");
 	}
 }
 

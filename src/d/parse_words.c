@@ -72,7 +72,7 @@ static struct d_type *int_type(const struct d_basics *b, const struct d_words *w
 	if (w->is_short)
 		return u ? b->ushort : b->short_;
 	if (w->longs)
-		return w->longs == 1 ? (u ? b->ulong : b->long_) : u ? b->ullong : b->llong;
+		return w->longs == 1 ? (u ? b->wulong : b->wlong) : u ? b->ullong : b->llong;
 	return u ? b->uint : b->int_;
 }
 

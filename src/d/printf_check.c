@@ -76,11 +76,11 @@ static const char *parse_conv(const char *p, struct conv *cv)
 }
 
 /* Bytes of the integer or floating-point number that the size modifier is for; 0: it has none. */
-static uint32_t wanted_size(const struct conv *cv)
+static uint32_t wanted_size(const struct d_compiler *c, const struct conv *cv)
 {
 	switch (cv->size_cnt ? cv->name[0] : 0) {
 	case 'h': return 2;
-	case 'l': return cv->letter == 'c' ? 4 : 8;
+	case 'l': return cv->letter == 'c' ? 4 : cv->size_cnt > 1 ? 8 : c->t.wlong->size;
 	case 'w': return 4;
 	case 'L': return 16;
 	default: return 0;
@@ -121,15 +121,15 @@ static bool is_wide_text(struct d_type *t)
 }
 
 /* What is no constant 0, which has no size of its own, has the size that is wanted. */
-static bool takes_int(const struct conv *cv, const struct d_node *a, struct d_type *t)
+static bool takes_int(const struct d_compiler *c, const struct conv *cv, const struct d_node *a, struct d_type *t)
 {
-	uint32_t size = wanted_size(cv);
+	uint32_t size = wanted_size(c, cv);
 	if (d_is_null(a))
 		return true;
 	return d_is_int(t) && (!size || (t->kind == D_T_ENUM ? 4 : t->size) == size);
 }
 
-static bool takes(const struct conv *cv, const struct d_node *a)
+static bool takes(const struct d_compiler *c, const struct conv *cv, const struct d_node *a)
 {
 	struct d_type *t = d_resolve(a->type);
 	if (a->is_act)
@@ -144,13 +144,13 @@ static bool takes(const struct conv *cv, const struct d_node *a)
 	case 'k':
 		return t->kind == D_T_STACK;
 	case 'e': case 'E': case 'f': case 'g': case 'G':
-		return t->kind == D_T_FLOAT && (!cv->size_cnt || t->size == wanted_size(cv));
+		return t->kind == D_T_FLOAT && (!cv->size_cnt || t->size == wanted_size(c, cv));
 	case 'c': case 'C':
-		return takes_int(cv, a, t) && t->size <= 4;
+		return takes_int(c, cv, a, t) && t->size <= 4;
 	case 'T': case 'Y':
 		return d_is_null(a) || (d_is_int(t) && t->size == 8);
 	default:
-		return takes_int(cv, a, t);
+		return takes_int(c, cv, a, t);
 	}
 }
 
@@ -199,7 +199,7 @@ static bool check_conv(struct d_compiler *c, const char *fn, const struct conv *
 		return false;
 	}
 	args->used++;
-	if (!d_bad(a) && !takes(cv, a)) {
+	if (!d_bad(a) && !takes(c, cv, a)) {
 		d_error(c, d_arg_at(fmt, a), "D_PRINTF_ARG_TYPE", "%s( ) argument #%u is incompatible with conversion #%u "
 			"prototype:\n\tconversion: %%%s\n\t prototype: %s\n\t  argument: %s", fn, args->used, i,
 			cv->name, wanted(cv), a->kind == N_AGG ? "aggregation" : d_type_str(c, a->type));
@@ -252,7 +252,7 @@ static bool check_agg_conv(struct d_compiler *c, const struct conv *cv, uint32_t
 	if (!cv->agg)
 		as.type = keys->agg->keys[keys->next++].type;
 	bool is_addr = strchr("sS", cv->letter) && d_is_ptr(as.type); /* a key is kept as what it is */
-	if (takes(cv, &as) && !is_addr)
+	if (takes(c, cv, &as) && !is_addr)
 		return true;
 	const char *which = cv->agg ? "aggregating action" : d_fmt(c, "argument #%u", keys->next + 1);
 	d_error(c, fmt->at, "D_PRINTF_ARG_TYPE", "printa( ) %s is incompatible with conversion #%u "

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* C's types as the x86-64 ABI lays them out, and D's own. */
+/* C's types as the x86-64 ABI lays them out, or with -32 those of 32 bits, each aligned to its size; and D's own. */
 #include "d/d_int.h"
 
 struct d_type *d_type_new(struct d_compiler *c, enum d_type_kind kind, const char *name, uint32_t size)
@@ -39,14 +39,14 @@ static void add_typedefs(struct d_compiler *c)
 	} defs[] = {
 		{ "int8_t", b->schar }, { "int16_t", b->short_ }, { "int32_t", b->int_ }, { "int64_t", b->long_ },
 		{ "uint8_t", b->uchar }, { "uint16_t", b->ushort }, { "uint32_t", b->uint }, { "uint64_t", b->ulong },
-		{ "intptr_t", b->long_ }, { "uintptr_t", b->ulong }, { "size_t", b->ulong }, { "ssize_t", b->long_ },
-		{ "ptrdiff_t", b->long_ }, { "off_t", b->long_ }, { "time_t", b->long_ }, { "hrtime_t", b->llong },
-		{ "uchar_t", b->uchar }, { "ushort_t", b->ushort }, { "uint_t", b->uint }, { "ulong_t", b->ulong },
-		{ "u_char", b->uchar }, { "u_short", b->ushort }, { "u_int", b->uint }, { "u_long", b->ulong },
+		{ "intptr_t", b->wlong }, { "uintptr_t", b->wulong }, { "size_t", b->wulong }, { "ssize_t", b->wlong },
+		{ "ptrdiff_t", b->wlong }, { "off_t", b->wlong }, { "time_t", b->wlong }, { "hrtime_t", b->llong },
+		{ "uchar_t", b->uchar }, { "ushort_t", b->ushort }, { "uint_t", b->uint }, { "ulong_t", b->wulong },
+		{ "u_char", b->uchar }, { "u_short", b->ushort }, { "u_int", b->uint }, { "u_long", b->wulong },
 		{ "longlong_t", b->llong }, { "u_longlong_t", b->ullong }, { "pid_t", b->int_ }, { "id_t", b->int_ },
 		{ "uid_t", b->uint }, { "gid_t", b->uint }, { "mode_t", b->uint }, { "dev_t", b->uint },
 		{ "processorid_t", b->int_ }, { "caddr_t", d_type_ptr(c, b->char_) }, { "bool", b->bool_ },
-		{ "uint", b->uint }, { "ushort", b->ushort }, { "ulong", b->ulong }, { "__u8", b->uchar },
+		{ "uint", b->uint }, { "ushort", b->ushort }, { "ulong", b->wulong }, { "__u8", b->uchar },
 		{ "__u16", b->ushort }, { "__u32", b->uint }, { "__u64", b->ullong }, { "__s8", b->schar },
 		{ "__s16", b->short_ }, { "__s32", b->int_ }, { "__s64", b->llong },
 	};
@@ -66,10 +66,12 @@ void d_types_init(struct d_compiler *c)
 	b->ushort = basic(c, "unsigned short", 2, false, 2);
 	b->int_ = basic(c, "int", 4, true, 3);
 	b->uint = basic(c, "unsigned int", 4, false, 3);
-	b->long_ = basic(c, "long", 8, true, 4);
-	b->ulong = basic(c, "unsigned long", 8, false, 4);
+	b->wlong = basic(c, "long", c->opts.is_32 ? 4 : 8, true, 4);
+	b->wulong = basic(c, "unsigned long", c->opts.is_32 ? 4 : 8, false, 4);
 	b->llong = basic(c, "long long", 8, true, 5);
 	b->ullong = basic(c, "unsigned long long", 8, false, 5);
+	b->long_ = c->opts.is_32 ? b->llong : b->wlong;
+	b->ulong = c->opts.is_32 ? b->ullong : b->wulong;
 	b->bool_ = basic(c, "_Bool", 1, false, 1);
 	b->bool_->is_bool = true;
 	b->float_ = basic(c, "float", 4, true, 0);
@@ -87,7 +89,7 @@ struct d_type *d_type_ptr(struct d_compiler *c, struct d_type *base)
 {
 	if (base->ptr)
 		return base->ptr;
-	struct d_type *t = d_type_new(c, D_T_PTR, NULL, 8);
+	struct d_type *t = d_type_new(c, D_T_PTR, NULL, c->opts.is_32 ? 4 : 8);
 	t->base = base;
 	t->height = base->height == UINT8_MAX ? UINT8_MAX : (uint8_t)(base->height + 1);
 	return base->ptr = t;
@@ -232,7 +234,7 @@ struct d_type *d_usual(struct d_compiler *c, struct d_type *a, struct d_type *b)
 		return u;
 	if (d_resolve(s)->size > d_resolve(u)->size)
 		return s;
-	return d_resolve(s)->rank == 5 ? c->t.ullong : c->t.ulong;
+	return d_resolve(s)->rank == 5 ? c->t.ullong : c->t.wulong;
 }
 
 /* DTrace promotes neither operand: the larger type wins, and the unsigned one of two that are as large. */
@@ -247,6 +249,13 @@ struct d_type *d_rank(struct d_compiler *c, struct d_type *a, struct d_type *b)
 	if (x != y)
 		return x > y ? a : b;
 	return ra->rank >= rb->rank ? a : b;
+}
+
+/* A variable's own pointer is an address of the tool's memory as well, which 4 bytes do not hold. */
+uint32_t d_var_bytes(struct d_type *t)
+{
+	t = d_resolve(t);
+	return t->kind == D_T_PTR ? 8 : t->size;
 }
 
 bool d_is_whole(struct d_type *t)

@@ -285,3 +285,48 @@ GLOBAL uint64_t rtk_stop(uint64_t ctx)
 {
 	return rtk_raise(ctx, 19);
 }
+
+/* Loops inside loops, because each is bounded where it is verified: together 134 million looks at the clock, which take
+ * longer than the half second that is allowed.  1: @end_ns has been reached. */
+#define CHILL_TURNS 512
+
+GLOBAL uint64_t rtk_chill_turn(uint64_t end_ns)
+{
+	for (int i = 0; i < CHILL_TURNS; i++)
+		if (k_ktime() >= end_ns)
+			return 1;
+	return 0;
+}
+
+GLOBAL uint64_t rtk_chill_round(uint64_t end_ns)
+{
+	for (int i = 0; i < CHILL_TURNS; i++)
+		if (rtk_chill_turn(end_ns))
+			return 1;
+	return 0;
+}
+
+INLINE bool chill_allowed(struct wire_thread *thr, uint64_t now, uint64_t ns)
+{
+	if (now - thr->chill_since_ns >= WIRE_CHILL_WINDOW_NS) {
+		thr->chill_since_ns = now;
+		thr->chill_ns = 0;
+	}
+	if (ns > WIRE_CHILL_MAX_NS || thr->chill_ns > WIRE_CHILL_MAX_NS - ns)
+		return false;
+	thr->chill_ns += ns;
+	return true;
+}
+
+GLOBAL uint64_t rtk_chill(uint64_t ctx, uint64_t ns)
+{
+	uint64_t start = k_ktime();
+	if (!chill_allowed(thr_of(ctx), start, ns)) {
+		set_fault(ctx, WIRE_FAULT_ILLOP, ns);
+		return 0;
+	}
+	for (int i = 0; i < CHILL_TURNS; i++)
+		if (rtk_chill_round(start + ns))
+			break;
+	return 0;
+}

@@ -65,6 +65,8 @@ struct export_writer_opts {
 	uint64_t ring_bytes;      /* keep only the last events, as many as fit; 0: all */
 	const char *command;      /* what is recorded, for people */
 };
+/* Whether a trace can be made there, before anything is begun: -EEXIST. */
+int export_writer_may(const char *dir, struct err *reterr);
 int export_writer_create(const struct export_writer_opts *, struct export_writer **ret, struct err *reterr);
 int export_writer_class(struct export_writer *, const struct export_class *, uint32_t *ret_id, struct err *reterr);
 /* On an error what was written stays readable; the event is lost. */

@@ -100,6 +100,20 @@ static bool is_empty_dir(int fd)
 	return faccessat(fd, "metadata", F_OK, 0) && faccessat(fd, "dyntrace", F_OK, 0);
 }
 
+static int is_taken(const char *dir, struct err *reterr)
+{
+	return err_setf(reterr, -EEXIST, "there is a trace in %s already; remove it or choose another folder with -o", dir);
+}
+
+int export_writer_may(const char *dir, struct err *reterr)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool taken = fd >= 0 && !is_empty_dir(fd);
+	if (fd >= 0)
+		close(fd);
+	return taken ? is_taken(dir, reterr) : 0;
+}
+
 static int make_dir(struct export_writer *w, const struct export_writer_opts *o, struct err *reterr)
 {
 	w->made_dir = !mkdir(o->dir, 0777);
@@ -109,8 +123,7 @@ static int make_dir(struct export_writer *w, const struct export_writer_opts *o,
 	if (w->dir_fd < 0)
 		return err_setf(reterr, -errno, "cannot open the folder %s: %s", o->dir, strerror(errno));
 	if (!is_empty_dir(w->dir_fd))
-		return err_setf(reterr, -EEXIST, "there is a trace in %s already; remove it or choose another folder with -o",
-				o->dir);
+		return is_taken(o->dir, reterr);
 	if (mkdirat(w->dir_fd, "dyntrace", 0777) || mkdirat(w->dir_fd, "dyntrace/symbols", 0777))
 		return err_setf(reterr, -errno, "cannot write to the folder %s: %s", o->dir, strerror(errno));
 	w->lock_fd = openat(w->dir_fd, "dyntrace/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);

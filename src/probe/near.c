@@ -51,6 +51,11 @@ static void append(char *buf, size_t cap, const char *sep, const char *s)
 	snprintf(buf + len, cap - len, "%s%s", len ? sep : "", s);
 }
 
+static const char *lead(const struct near *n)
+{
+	return !n->cnt ? "" : n->cnt == 1 ? ": the nearest name is " : ": near names are ";
+}
+
 static void list_modules(struct obj_proc *p, char *buf, size_t cap)
 {
 	uint32_t shown = 0, more = 0;
@@ -152,7 +157,7 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 	offer_sdt(s, &n);
 	for (uint32_t i = 0; i < n.cnt; i++)
 		append(list, sizeof(list), ", ", n.name[i]);
-	err_setf(reterr, 0, "the kernel has no such probe%s%s", n.cnt ? ": near names are " : "", list);
+	err_setf(reterr, 0, "the kernel has no such probe%s%s", lead(&n), list);
 }
 
 void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pattern, struct err *reterr)
@@ -170,7 +175,7 @@ void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pat
 	if (other)
 		snprintf(list, sizeof(list), ": %s has it", other->name);
 	err_setf(reterr, 0, "no function%s of process %d matches %s%s%s%s", where, obj_proc_pid(p), pattern,
-		 n.cnt ? ": near names are " : "", list,
+		 other ? "" : lead(&n), list,
 		 n.cnt || other || obj_is_glob(pattern) ? "" : " (functions of a stripped program are called sub_ADDRESS: -l lists them)");
 }
 
@@ -207,11 +212,36 @@ static void offer_names(const char *wanted, struct near *n)
 		offer(n, rates[i], word);
 }
 
+/* The words of bpftrace; that pid names its process. */
+const char *near_meant(const struct probe_spec *s)
+{
+	static const char *const words[][2] = {
+		{ "kprobe", "fbt::FUNCTION:entry" }, { "kretprobe", "fbt::FUNCTION:return" },
+		{ "kfunc", "fbt::FUNCTION:entry" }, { "kretfunc", "fbt::FUNCTION:return" },
+		{ "fentry", "fbt::FUNCTION:entry" }, { "fexit", "fbt::FUNCTION:return" },
+		{ "uprobe", "pid$target:MODULE:FUNCTION:entry, with -p or -c" },
+		{ "uretprobe", "pid$target:MODULE:FUNCTION:return, with -p or -c" },
+		{ "tracepoint", "sdt:SYSTEM::NAME, or syscall::NAME:entry" }, { "rawtracepoint", "rawtp:::NAME" },
+		{ "interval", "tick-1s" }, { "software", "cpc:::" }, { "hardware", "cpc:::" },
+		{ "usdt", "PROVIDER$target:::NAME, with -p or -c" },
+	};
+	if (!strcmp(s->prov, "pid"))
+		return "pid$target:MODULE:FUNCTION:NAME, with -p or -c, or pid123:";
+	for (size_t i = 0; i < ARRAY_CNT(words); i++)
+		if (!strcmp(words[i][0], s->prov) || !strcmp(words[i][0], s->mod) || !strcmp(words[i][0], s->func))
+			return words[i][1];
+	return NULL;
+}
+
 void near_probes(const struct probe_spec *s, struct err *reterr)
 {
 	struct near n = { .cnt = 0 };
 	char list[512] = "";
 	bool known = is_prov(s->prov);
+	if (near_meant(s)) {
+		err_setf(reterr, 0, "no provider has such a probe: did you mean %s?", near_meant(s));
+		return;
+	}
 	if (!known)
 		offer_provs(s->prov, &n);
 	else

@@ -69,6 +69,7 @@ int pid_insn_offsets(struct obj_proc *, struct obj_module *, uint64_t addr, uint
 void near_modules(struct obj_proc *, const char *pattern, struct err *reterr);
 void near_kernel(const struct probe_spec *, struct err *reterr);
 void near_probes(const struct probe_spec *, struct err *reterr); /* providers, and names of the tool's own */
+const char *near_meant(const struct probe_spec *); /* by words of bpftrace; NULL */
 void near_functions(struct obj_proc *, const char *mod_pattern, const char *pattern, struct err *reterr);
 
 #endif

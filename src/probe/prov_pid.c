@@ -366,7 +366,7 @@ static int match(const struct probe_query *q, struct found *f)
 	bool is_glob, any = false;
 	int rc = 0;
 	if (!is_pid_provider(prov, &is_glob)) {
-		if (!*prov && *q->spec->func && !f->cnt)
+		if (!*prov && *q->spec->func && !f->cnt && !near_meant(q->spec))
 			err_setf(q->reterr, 0, "functions of a process belong to its pid provider: pid$target:%s:%s:%s", q->spec->mod,
 				 q->spec->func, q->spec->name);
 		return 0;

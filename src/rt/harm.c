@@ -7,8 +7,6 @@
 
 #define CHUNK 128
 #define SIGNAL_MAX 64
-#define CHILL_WINDOW_NS 1000000000ULL
-#define CHILL_MAX_NS 500000000ULL /* of each window */
 
 uint64_t rt_copyout(struct rt_ctx *ctx, uint64_t from, uint64_t to, uint64_t bytes, uint64_t d)
 {
@@ -73,11 +71,11 @@ void rt_signals_raise(uint64_t mask)
 /* The time that this thread may still waste in the window that runs at @now. */
 static bool chill_allowed(struct wire_thread *thr, uint64_t now, uint64_t ns)
 {
-	if (now - thr->chill_since_ns >= CHILL_WINDOW_NS) {
+	if (now - thr->chill_since_ns >= WIRE_CHILL_WINDOW_NS) {
 		thr->chill_since_ns = now;
 		thr->chill_ns = 0;
 	}
-	if (ns > CHILL_MAX_NS - thr->chill_ns)
+	if (ns > WIRE_CHILL_MAX_NS || thr->chill_ns > WIRE_CHILL_MAX_NS - ns)
 		return false;
 	thr->chill_ns += ns;
 	return true;

@@ -27,7 +27,7 @@ static uint64_t body_bytes(const struct job *j)
 	const uint32_t *progs = NULL;
 	for (uint32_t i = 0; i < j->probe_cnt; i++) {
 		const struct session_probe *sp = &j->probes[i];
-		if (sp->probe->kind == WIRE_SITE_HOOK)
+		if (sp->probe->kind == WIRE_SITE_HOOK || sp->probe->kind == WIRE_SITE_GUARD)
 			continue; /* what it runs is a function of the agent, not a program */
 		if (sp->prog_cnt == last && progs && !memcmp(progs, sp->progs, last * sizeof(*progs)))
 			continue; /* as the probe before: the usual case of a glob */

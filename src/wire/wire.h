@@ -295,7 +295,9 @@ struct wire_thread {
 	uint64_t agg_used;    /* bytes of the aggregation arena in use */
 	uint32_t own_pid;     /* the process's id as it sees it itself; 0: not asked yet */
 	uint32_t mem_pid;     /* of the tool: the process whose memory its own probes read; 0: its own */
-	uint64_t chill_since_ns; /* start of the second in which chill() has spent chill_ns */
+#define WIRE_CHILL_WINDOW_NS 1000000000ULL
+#define WIRE_CHILL_MAX_NS 500000000ULL /* of each window */
+	uint64_t chill_since_ns; /* start of the window in which chill() has spent chill_ns */
 	uint64_t chill_ns;
 	uint64_t agg_cnt;     /* entries of aggregations */
 	uint64_t agg_read;    /* the same when it was last time to read them (-x aggrate; consumer): they no longer
