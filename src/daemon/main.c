@@ -257,6 +257,8 @@ static void serve_client(struct daemon *d, int fd)
 	}
 }
 
+#define ACCEPT_PAUSE_US 100000
+
 static void accept_all(struct daemon *d)
 {
 	int fd;
@@ -264,6 +266,10 @@ static void accept_all(struct daemon *d)
 		serve_client(d, fd);
 		close(fd);
 	}
+	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+		return;
+	log_sayf(LOG_ERR, "cannot accept a client: %s", strerror(errno));
+	usleep(ACCEPT_PAUSE_US); /* it still waits: poll() would tell of it at once */
 }
 
 static void reap(struct daemon *d)

@@ -53,6 +53,7 @@ struct jit_env {
 	uint32_t proc_idx;
 	uint32_t proc_flags;             /* WIRE_PROC_* */
 	bool own_stack;                  /* bodies run on a stack of the thread's area; see below */
+	bool go_args;                    /* functions have their arguments where Go has them */
 	/* Functions of rt in that process. */
 	uint64_t helper_addr[IR_HELPER_CNT];
 	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_agg_plain, fn_env, fn_site_args, fn_child;

@@ -237,6 +237,16 @@ uint64_t rt_bcopy(struct rt_ctx *ctx, uint64_t from, uint64_t to, uint64_t bytes
 }
 
 /* Stack arguments of a function being entered: behind the return address. */
+/* What does not go into registers is somewhere on the stack. */
+static uint64_t go_arg(struct rt_ctx *ctx, uint64_t n)
+{
+	static const uint8_t regs[] = WIRE_ARGS_GO;
+	if (n < ARRAY_CNT(regs))
+		return ctx->regs[regs[n]];
+	rt_set_fault(ctx, WIRE_FAULT_ILLOP, 0);
+	return 0;
+}
+
 uint64_t rt_arg(struct rt_ctx *ctx, uint64_t n, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(b, c, d);
@@ -246,5 +256,7 @@ uint64_t rt_arg(struct rt_ctx *ctx, uint64_t n, uint64_t b, uint64_t c, uint64_t
 		return 0;
 	if (ctx->site->kind == WIRE_SITE_USDT)
 		return rt_site_arg(ctx, n);
+	if (ctx->site->go_args)
+		return go_arg(ctx, n);
 	return rt_copyin_u(ctx, ctx->regs[WIRE_RSP] + 8 * (n - 5), 8, 0, 0);
 }

@@ -184,30 +184,31 @@ void arena_release(struct arena *a)
 	free(a);
 }
 
-static uint64_t hash_of(enum wire_site_kind kind, bool own_stack, const uint32_t *progs, uint32_t cnt)
+static uint64_t hash_of(enum wire_site_kind kind, bool is_go, const uint32_t *progs, uint32_t cnt)
 {
-	uint64_t h = 0xcbf29ce484222325ULL ^ kind ^ (uint64_t)own_stack << 16;
+	uint64_t h = 0xcbf29ce484222325ULL ^ kind ^ (uint64_t)is_go << 16;
 	for (uint32_t i = 0; i < cnt; i++)
 		h = (h ^ progs[i]) * 0x100000001b3ULL;
 	return h;
 }
 
-static const struct body *find_body(const struct arena *a, uint64_t hash, enum wire_site_kind kind, bool own_stack,
+static const struct body *find_body(const struct arena *a, uint64_t hash, enum wire_site_kind kind, bool is_go,
 				    const uint32_t *progs, uint32_t cnt)
 {
 	for (uint32_t i = 0; i < a->body_cnt; i++) {
 		const struct body *b = &a->bodies[i];
-		if (b->hash == hash && b->kind == kind && b->own_stack == own_stack && b->prog_cnt == cnt &&
+		if (b->hash == hash && b->kind == kind && b->is_go == is_go && b->prog_cnt == cnt &&
 		    (!cnt || !memcmp(b->progs, progs, cnt * sizeof(*progs))))
 			return b;
 	}
 	return NULL;
 }
 
-static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, bool own_stack, const uint32_t *progs,
+static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, bool is_go, const uint32_t *progs,
 			uint32_t cnt, struct err *reterr)
 {
-	t->env.own_stack = own_stack;
+	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
+	t->env.own_stack = t->env.go_args = is_go;
 	uint8_t *at = a->code + a->used;
 	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
 	if (kind == WIRE_SITE_HOOK)
@@ -262,20 +263,20 @@ int arena_hook(struct target *t, struct arena *a, uint64_t fn, uint64_t *ret_add
 	return note_body(a, &b, (uint64_t)n, reterr);
 }
 
-int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool own_stack, const uint32_t *progs,
+int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool is_go, const uint32_t *progs,
 	       uint32_t cnt, uint64_t *ret_addr, struct err *reterr)
 {
-	uint64_t hash = hash_of(kind, own_stack, progs, cnt);
-	const struct body *have = find_body(a, hash, kind, own_stack, progs, cnt);
+	uint64_t hash = hash_of(kind, is_go, progs, cnt);
+	const struct body *have = find_body(a, hash, kind, is_go, progs, cnt);
 	if (have) {
 		*ret_addr = have->addr;
 		return 0;
 	}
 	a->used = align_up(a->used, 64);
-	int64_t n = generate(t, a, kind, own_stack, progs, cnt, reterr);
+	int64_t n = generate(t, a, kind, is_go, progs, cnt, reterr);
 	if (n < 0)
 		return (int)n;
-	struct body b = { hash, a->addr + a->used, (uint32_t *)progs, cnt, (uint8_t)kind, own_stack };
+	struct body b = { hash, a->addr + a->used, (uint32_t *)progs, cnt, (uint8_t)kind, is_go };
 	*ret_addr = b.addr;
 	return note_body(a, &b, (uint64_t)n, reterr);
 }

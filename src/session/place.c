@@ -91,9 +91,10 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 		return r;
 	if (sp->hook && a->kind != WIRE_SITE_GUARD)
 		return make_hook(j, pf, a, sp, reterr);
-	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
-	bool own_stack = obj_module_is_go(j->t->obj, pf->mod);
-	return arena_body(j->t, pf->arena, a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind, own_stack, sp->progs, sp->prog_cnt, &a->body, reterr);
+	bool is_go = obj_module_is_go(j->t->obj, pf->mod);
+	session_site(j->s, site)->go_args = is_go;
+	return arena_body(j->t, pf->arena, a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind, is_go, sp->progs,
+			  sp->prog_cnt, &a->body, reterr);
 }
 
 static int remember(struct job *j, const struct plan_func *pf, const struct patch_window *w, const struct patch_move *moves,

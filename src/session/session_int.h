@@ -22,7 +22,7 @@ struct arena {
 		uint32_t *progs;
 		uint32_t prog_cnt;
 		uint8_t kind;
-		bool own_stack;
+		bool is_go;
 	} *bodies;
 	uint32_t body_cnt;
 };
@@ -164,8 +164,8 @@ bool arena_has(const struct target *, uint64_t addr);
 /* An address for @bytes that need not be near anything; 0: anywhere. */
 uint64_t arena_far_place(const struct obj_proc *, uint64_t bytes);
 void arena_release(struct arena *);
-/* The body for @progs in @a, generated if it is new. @own_stack: as in struct jit_env. */
-int arena_body(struct target *, struct arena *, enum wire_site_kind, bool own_stack, const uint32_t *progs,
+/* The body for @progs in @a, generated if it is new. @is_go: for Go code. */
+int arena_body(struct target *, struct arena *, enum wire_site_kind, bool is_go, const uint32_t *progs,
 	       uint32_t prog_cnt, uint64_t *ret_addr, struct err *reterr);
 /* Likewise one that goes on to a library's function. */
 int arena_hook(struct target *, struct arena *, uint64_t fn, uint64_t *ret_addr, struct err *reterr);

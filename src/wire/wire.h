@@ -44,6 +44,9 @@ enum wire_reg {
 	WIRE_XMM0 = 32 /* to 47: low halves of the vector registers, which no context keeps; in uregs[] only */
 };
 #define WIRE_XMM_CNT 16
+/* Where functions have their first integer arguments: by the System V ABI, and in Go since 1.17 (its ABIInternal). */
+#define WIRE_ARGS_C { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 }
+#define WIRE_ARGS_GO { WIRE_RAX, WIRE_RBX, WIRE_RCX, WIRE_RDI, WIRE_RSI, WIRE_R8, WIRE_R9, WIRE_R10, WIRE_R11 }
 
 /* A string value at run time: tag and byte offset.  0 is D's NULL string and
  * reads as "".  Resolved and bounds-checked by rt_str(); a forged one reads
@@ -127,7 +130,7 @@ struct wire_site {
 	uint64_t sema;      /* USDT: of the counter in the target that was raised for it; 0: none.  Of a probe that calls
 	                     * a library's function: of a text in the target */
 	uint32_t leaves_by_jump; /* RETURN: a tail call, so there is no return value yet */
-	uint32_t pad;
+	uint32_t go_args;   /* ENTRY, OFFSET: arguments are where Go has them (WIRE_ARGS_GO) */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 

@@ -66,6 +66,21 @@ def go():
             assert len(refused) <= 5, r.stderr[-2000:]
 
 
+def go_args():
+    """A string is two words in Go: where it is, and its length."""
+    lib.need('gron')
+    with tempfile.TemporaryDirectory() as work:
+        path = f'{work}/a.json'
+        with open(path, 'w', encoding='ascii') as f:
+            f.write('{"a": 1}')
+        r = lib.dyntrace('-q', '-n', 'pid$target:a.out:os.OpenFile:entry { printf("opens %s, flags %d, mode %d\\n", '
+                         'stringof(copyin(arg0, arg1)), arg2, arg3); } '
+                         'pid$target:a.out:os.OpenFile:entry { trace(arg8 != arg7 || arg8 == arg7); trace(arg9); } '
+                         'ERROR { printf("fault %d\\n", arg4); }', '-c', shlex.join(['gron', path]))
+        assert f'opens {path}, flags 0, mode 0\n' in r.stdout, (r.stdout, r.stderr)
+        assert 'fault' in r.stdout, r.stdout  # arg9 is in no register
+
+
 def tight():
     """Functions of three or four bytes without padding between them: entry and return of each."""
     with tempfile.TemporaryDirectory() as work:
@@ -112,6 +127,7 @@ def first(flags, cc, wanted):
 def main():
     tap = lib.Tap()
     tap.run('a stripped Go program', go)
+    tap.run('arguments of Go functions', go_args)
     tap.run('functions close together', tight)
     tap.run('names of a place', places)
     libc = ['_start', '__libc_start_main', 'before', 'early', 'main', 'after']

@@ -68,28 +68,34 @@ static uint32_t helper_regs(enum ir_helper h)
 	}
 }
 
-static uint32_t arg_regs(enum wire_site_kind kind, int64_t arg)
+enum wire_reg jit_arg_reg(const struct jit_gen *g, int64_t arg)
 {
-	static const uint8_t regs[] = { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 };
-	if (kind == WIRE_SITE_TOOL)
+	static const uint8_t c[] = WIRE_ARGS_C, go[] = WIRE_ARGS_GO;
+	return (enum wire_reg)(g->env->go_args ? go : c)[arg];
+}
+
+static uint32_t arg_regs(const struct jit_gen *g, int64_t arg)
+{
+	if (g->kind == WIRE_SITE_TOOL)
 		return 0;
-	if (kind == WIRE_SITE_USDT)
+	if (g->kind == WIRE_SITE_USDT)
 		return REGS_STACK;
-	if (kind == WIRE_SITE_RETURN)
+	if (g->kind == WIRE_SITE_RETURN)
 		return arg == 1 ? 1u << WIRE_RAX : 0;
-	return 1u << regs[arg];
+	return 1u << jit_arg_reg(g, arg);
 }
 
 static void note_helper(struct jit_gen *g, enum ir_helper h)
 {
-	g->regs_needed |= h == IR_HELPER_arg && g->kind == WIRE_SITE_USDT ? REGS_STACK : helper_regs(h);
+	bool any_reg = h == IR_HELPER_arg && (g->kind == WIRE_SITE_USDT || g->env->go_args);
+	g->regs_needed |= any_reg ? REGS_STACK : helper_regs(h);
 	g->alloca_used |= h == IR_HELPER_alloca || h == IR_HELPER_copyin;
 	g->tsc_needed |= h == IR_HELPER_commit || h == IR_HELPER_discard;
 }
 
 static void note_arg(struct jit_gen *g, int64_t arg)
 {
-	g->regs_needed |= arg_regs(g->kind, arg);
+	g->regs_needed |= arg_regs(g, arg);
 	g->args_needed |= 1u << arg;
 }
 

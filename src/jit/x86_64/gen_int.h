@@ -100,6 +100,7 @@ void jit_gen_init(struct jit_gen *, const struct jit_env *, enum wire_site_kind,
 void jit_gen_deinit(struct jit_gen *);
 
 /* body.c, for both kinds of body */
+enum wire_reg jit_arg_reg(const struct jit_gen *, int64_t arg); /* at an entry; arg < 6 */
 int jit_saved_at(const struct jit_frame *, unsigned reg); /* index of a saved register, or -1 */
 int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);

@@ -124,7 +124,6 @@ static void gen_usdt_arg(struct jit_gen *g, uint32_t insn)
 void jit_gen_arg(struct jit_gen *g, uint32_t insn)
 {
 	const struct ir_insn *in = &g->p->insns[insn];
-	static const uint8_t regs[] = { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 };
 	if (in->op == IR_OP_UREG) {
 		gen_load_reg(g, in->dst, (enum wire_reg)in->imm);
 	} else if (g->kind == WIRE_SITE_RETURN) {
@@ -134,7 +133,7 @@ void jit_gen_arg(struct jit_gen *g, uint32_t insn)
 	} else if (g->kind == WIRE_SITE_USDT) {
 		gen_usdt_arg(g, insn);
 	} else {
-		gen_load_reg(g, in->dst, (enum wire_reg)regs[in->imm]);
+		gen_load_reg(g, in->dst, jit_arg_reg(g, in->imm));
 	}
 }
 
