@@ -7,7 +7,7 @@ traced() {
 	rm err
 }
 traced -n 'pid$target:libc.so*:puts:entry { }' -c "$triggers/answers"
-$triggers/answers 100000000 >/dev/null &
+$triggers/answers 2000000000 >/dev/null &
 pid=$!
 sleep 0.3 # until it runs its own program
 (sleep 0.5; kill $pid) &
