@@ -1,10 +1,10 @@
 # How targets end, and probes that cannot be placed: said, with the status.
 traced() {
-	$dyntrace -q "$@" >/dev/null 2>err
+	$dyntrace -q "$@" >/dev/null 2>err.$$
 	status=$?
-	sed 's/pid [0-9]*/pid N/; s/pid[0-9]*:[^ ]* at [^ ]*/PROBE/' err
+	sed 's/pid [0-9]*/pid N/; s/pid[0-9]*:[^ ]* at [^ ]*/PROBE/' err.$$
 	echo "status $status"
-	rm err
+	rm err.$$
 }
 traced -n 'pid$target:libc.so*:puts:entry { }' -c "$triggers/answers"
 $triggers/answers 2000000000 >/dev/null &
