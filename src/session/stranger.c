@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Processes that nobody named and whose user stacks the kernel was asked for: it notes their numbers, here their unwind
- * tables are made, and from then on it finds its way (ADR 21).
+ * tables are made, and from then on it finds its way (ADR 22).
  *
  * A number can come to mean another program, by exec or when it is used again: where its stack began, which is as good
  * as random, tells them apart.
