@@ -121,6 +121,17 @@ void keeper_reset(struct keeper *k)
 	k->attached = false;
 }
 
+static void end_points(struct keeper *k)
+{
+	for (uint32_t i = 0; i < k->point_cnt; i++) {
+		if (k->points[i]->tp.tracer->end)
+			k->points[i]->tp.tracer->end(&k->points[i]->tp);
+		keeper_point_free(k->points[i]);
+	}
+	k->point_cnt = 0;
+}
+
+/* What tracepoints write is complete when the answer is there. */
 int keeper_detach(struct keeper *k, FILE *out, struct err *reterr)
 {
 	int r = 0;
@@ -133,6 +144,7 @@ int keeper_detach(struct keeper *k, FILE *out, struct err *reterr)
 		fprintf(out, "%s removed\n", k->points[i]->name);
 		keeper_show_gathered(k->points[i], out);
 	}
+	end_points(k);
 	keep_unlink(k->pid);
 	k->ends = true;
 	return r;
@@ -209,12 +221,7 @@ void keeper_end(struct keeper *k)
 			cli_error("%s", e.msg);
 		keeper_drain(k, true);
 	}
-	for (uint32_t i = 0; i < k->point_cnt; i++) {
-		if (k->points[i]->tp.tracer->end)
-			k->points[i]->tp.tracer->end(&k->points[i]->tp);
-		keeper_point_free(k->points[i]);
-	}
-	k->point_cnt = 0;
+	end_points(k);
 	keeper_reset(k);
 }
 

@@ -212,9 +212,13 @@ static bool step(struct ring_reader *rd, const struct wire_rec **ret)
 	uint64_t pos = rd->pos, off = pos & (rd->ring_bytes - 1);
 	uint64_t left = rd->end - pos, to_end = rd->ring_bytes - off;
 	const struct wire_rec *rec = (const struct wire_rec *)(rd->data + off);
+	*ret = NULL;
+	if (pos % 8) { /* of a number that no producer of ours has written */
+		bad_batch(rd);
+		return true;
+	}
 	uint64_t bytes = LOAD_RELAXED(&rec->bytes);
 	uint16_t type = LOAD_RELAXED(&rec->type);
-	*ret = NULL;
 	if (was_overwritten(rd, pos)) {
 		catch_up(rd);
 		return false;
