@@ -20,6 +20,7 @@ import tempfile
 
 C_ARGS = '-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined'
 MAX_LEN = {'parse': 4096, 'consume': 4096, 'ir': 8192, 'reloc': 64, 'proto': 2048, 'trace': 8192}
+SEARCH_SECONDS = 100
 KEPT_MAX = 1024  # bytes of an input that is kept
 
 
@@ -158,6 +159,8 @@ def main():
     seeds(source, a.target, exe, seed_dir)
     args = [f'-max_total_time={a.seconds}', f'-max_len={MAX_LEN.get(a.target, 4096)}', '-timeout=25', '-rss_limit_mb=2000',
             '-len_control=20', f'-artifact_prefix={folder}/bad-{a.target}-', '-print_final_stats=1']
+    if a.seconds < SEARCH_SECONDS: # the same inputs each time: it judges a change; the long run looks for more
+        args.append('-seed=1')
     if a.target in ('parse', 'consume'):
         args.append('-dict=' + dictionary(source, folder))
     status, text = run(exe, args + [found, kept, seed_dir], a.seconds)
