@@ -209,6 +209,7 @@ static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind k
 {
 	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
 	t->env.own_stack = t->env.go_args = is_go;
+	t->env.aggs = t->s->image->aggs; /* session_grow() gives another image */
 	uint8_t *at = a->code + a->used;
 	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
 	if (kind == WIRE_SITE_HOOK)

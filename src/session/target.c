@@ -141,7 +141,6 @@ static int enter(struct target *t, struct err *reterr)
 	proc->shm_addr = t->shm_addr;
 	proc->wipe_addr = t->wipe_addr;
 	t->env.geometry = t->s->shm;
-	t->env.aggs = t->s->image->aggs;
 	t->env.shm_addr = t->shm_addr;
 	t->env.wipe_addr = t->wipe_addr;
 	t->env.proc_idx = t->proc;

@@ -194,6 +194,22 @@ def clauses():
         c.run('rm', f'{c.pid}:s', says='17400')
 
 
+def later_aggregations():
+    """What each of them does, though the image that had the first is gone."""
+    with Calls(threads=1, rounds=10) as c:
+        c.add('work', 'count')
+        for i in range(4):
+            c.add('work', '-n', f'd{i}', 'd', f'@t{i} = sum(3); @m{i} = max({i + 7}); @l{i} = min({i + 7}); @q{i} = quantize(1 << {i})')
+        c.go()
+        text = c.run('list-tracepoints', c.pid)
+        hits = c.points()['tp-0']['hits']
+        for i in range(4):
+            part = text.split(f'\nd{i} ')[1].split('\nd')[0]
+            numbers = [int(n) for n in re.findall(r'^ +(\d+)$', part, re.M)]
+            assert numbers == [3 * hits, i + 7, i + 7], (i, hits, part)
+            assert re.search(rf'^ +{1 << i} \|@+ {hits} *$', part, re.M), (i, hits, part)
+
+
 def places():
     with Calls(threads=1, rounds=10) as c:
         sym = json.loads(c.run('list-symbols', c.pid, 'work', '--json'))[0]
@@ -294,7 +310,7 @@ def usage():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, places, names,
+    for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
                  ends_with_the_process, keeper_killed, strangers, usage):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()
