@@ -42,6 +42,19 @@ static bool add_command(struct cli_args *a, const char *arg)
 	return (v[a->command_cnt++] = strdup(arg)) != NULL;
 }
 
+int cli_args_pid(struct cli_args *a, pid_t pid)
+{
+	for (uint32_t i = 0; i < a->pid_cnt; i++)
+		if (a->pids[i] == pid)
+			return CLI_OK;
+	pid_t *v = realloc(a->pids, (a->pid_cnt + 1) * sizeof(*v));
+	if (!v)
+		return CLI_ERROR;
+	a->pids = v;
+	v[a->pid_cnt++] = pid;
+	return CLI_OK;
+}
+
 static int add_pid(struct cli_args *a, const char *arg)
 {
 	char *end;
@@ -51,12 +64,7 @@ static int add_pid(struct cli_args *a, const char *arg)
 		cli_error("invalid pid: %s", arg);
 		return CLI_ERROR;
 	}
-	pid_t *v = realloc(a->pids, (a->pid_cnt + 1) * sizeof(*v));
-	if (!v)
-		return CLI_ERROR;
-	a->pids = v;
-	v[a->pid_cnt++] = (pid_t)pid;
-	return CLI_OK;
+	return cli_args_pid(a, (pid_t)pid);
 }
 
 /* As the flag was written, without what -x assigns. */

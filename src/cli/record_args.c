@@ -47,15 +47,7 @@ static int add_pid(struct cli_args *a, const char *text, size_t len)
 		cli_error("-p needs numbers of processes with commas between them, not '%.*s'", (int)len, text);
 		return CLI_USAGE;
 	}
-	for (size_t i = 0; i < a->pid_cnt; i++)
-		if (a->pids[i] == pid)
-			return CLI_OK;
-	pid_t *v = realloc(a->pids, (a->pid_cnt + 1) * sizeof(*v));
-	if (!v)
-		return CLI_ERROR;
-	a->pids = v;
-	v[a->pid_cnt++] = (pid_t)pid;
-	return CLI_OK;
+	return cli_args_pid(a, (pid_t)pid);
 }
 
 static int add_pids(struct cli_args *a, const char *list)

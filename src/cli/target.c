@@ -58,9 +58,6 @@ static int look_at_pid(struct cli *cli, pid_t pid)
 	struct cli_target *t = &cli->targets[cli->target_cnt];
 	struct obj_proc_info info;
 	struct err e;
-	for (uint32_t i = 0; i < cli->target_cnt; i++)
-		if (cli->targets[i].pid == pid)
-			return CLI_OK; /* named twice */
 	int rc = obj_proc_info(pid, &info, &e);
 	if (rc == -ESRCH) {
 		cli_error("%s", strerror(ESRCH));
