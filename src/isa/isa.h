@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * isa: instructions of the processor; bytes in, bytes out, no system calls.
- * x86-64 only so far (isa/x86_64, on Zydis).  Thread-safe; nothing is kept.
+ * x86-64 only so far (isa/x86_64, on Zydis).  Thread-safe.
  */
 #ifndef ISA_ISA_H
 #define ISA_ISA_H
