@@ -38,17 +38,9 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* call, jmp and jcc with 4 bytes of displacement: length of the opcode, or 0. */
-static uint32_t branch_opcode(const uint8_t *b)
-{
-	if (b[0] == 0xe8 || b[0] == 0xe9)
-		return 1;
-	return b[0] == 0x0f && (b[1] & 0xf0) == 0x80 ? 2 : 0;
-}
-
 /* Whether an instruction can begin at text[i].  Decoding falls into step with the real boundaries
  * within a few instructions, wherever it began; what is hit from no distance is the middle of one. */
-static bool may_begin(const uint8_t *text, size_t i)
+bool text_may_begin(const uint8_t *text, size_t bytes, size_t i)
 {
 	static const uint32_t distance[] = { 64, 48, 40 };
 	for (size_t d = 0; d < ARRAY_CNT(distance); d++) {
@@ -57,7 +49,7 @@ static bool may_begin(const uint8_t *text, size_t i)
 		size_t at = i - distance[d];
 		struct isa_insn in;
 		for (; at < i; at += in.len)
-			if (isa_decode(text + at, ISA_INSN_MAX, at, &in))
+			if (isa_decode(text + at, bytes - at, at, &in))
 				return true; /* data near: nothing is known */
 		if (at == i)
 			return true;
@@ -75,17 +67,14 @@ static uint32_t uniq(uint64_t *v, uint32_t cnt)
 }
 
 uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
-			    uint64_t *ret, uint32_t cap)
+			    patch_wanted_fn *wanted, void *arg, uint64_t *ret, uint32_t cap)
 {
-	uint32_t cnt = 0;
-	for (size_t i = 0; i + 5 <= bytes; i++) {
-		uint32_t op = branch_opcode(text + i);
-		if (!op || i + op + 4 > bytes)
-			continue;
+	uint32_t cnt = 0, op;
+	for (size_t i = isa_next_branch(text, 0, bytes, &op); i < bytes; i = isa_next_branch(text, i + 1, bytes, &op)) {
 		int32_t rel;
 		memcpy(&rel, text + i + op, 4);
 		uint64_t target = addr + i + op + 4 + (uint64_t)(int64_t)rel;
-		if (target <= lo || target >= hi || !may_begin(text, i))
+		if (target <= lo || target >= hi || (wanted && !wanted(arg, addr + i, target)) || !text_may_begin(text, bytes, i))
 			continue;
 		if (cnt < cap)
 			ret[cnt] = target;

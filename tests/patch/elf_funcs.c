@@ -226,7 +226,7 @@ int elf_funcs_open(struct elf_funcs *e, const char *path)
 	uint32_t cap = (uint32_t)((e->text_end - e->text_start) / 4 + 16);
 	e->targets = malloc(cap * sizeof(*e->targets));
 	e->target_cnt = patch_text_targets(e->image + e->text_start, e->text_end - e->text_start, e->text_start,
-					   e->text_start, e->text_end, e->targets, cap);
+					   e->text_start, e->text_end, NULL, NULL, e->targets, cap);
 	return 0;
 }
 
