@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A process to arm: loads a library, and has threads that call one small function of their own.  Each notes the longest time that
- * went by between two calls, which is how long it was stopped; a line on stdin makes it print and forget that, in ns,
- * with the calls per second since the last time.
+ * went by from one round to the next, which is 0.2 ms and how long it was stopped; a line on stdin makes it print the
+ * first one's, in ns, with the calls per second since the last time.
  *
  *	loader THREADS [LIBRARY...]
  */
@@ -34,25 +34,21 @@ __attribute__((noinline)) uint64_t probed(uint64_t x)
 	return x * 3 + 1;
 }
 
-/* One works all the time, the others wake up often: more of them than there are processors would only wait for each
- * other. */
+/* They wake up often and do little: threads that would wait for a processor would seem to be stopped. */
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	const struct timespec pause = { .tv_nsec = 1000000 };
+	const struct timespec pause = { .tv_nsec = 200000 };
 	uint64_t last = now_ns();
 	for (;;) {
 		for (int i = 0; i < 100; i++)
 			probed((uint64_t)i);
 		w->calls += 100;
+		nanosleep(&pause, NULL);
 		uint64_t now = now_ns();
 		if (now - last > w->longest_ns)
 			w->longest_ns = now - last;
 		last = now;
-		if (w != workers) {
-			nanosleep(&pause, NULL);
-			last = now_ns();
-		}
 	}
 	return NULL;
 }

@@ -268,7 +268,13 @@ static void sp_of(const ZydisDecodedInstruction *z, const uint8_t *bytes, struct
 	bool modrm = z->attributes & ZYDIS_ATTRIB_HAS_MODRM && z->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
 	bool names_rsp = modrm && (modrm_reg(z) == RSP || (z->raw.modrm.mod == 3 && modrm_rm(z) == RSP));
 	bool short_form = !modrm && (z->opcode & 7) == RSP && !z->raw.rex.B && !is_jcc(z); /* pop %rsp, xchg, mov imm */
-	if ((names_rsp || short_form) && ret->sp == ISA_SP_SAME && isa_writes_reg(bytes, z->length, RSP))
+	bool reads_only = z->mnemonic == ZYDIS_MNEMONIC_MOV && z->opcode == 0x89 && (z->raw.modrm.mod != 3 || modrm_rm(z) != RSP);
+	bool adds = (z->mnemonic == ZYDIS_MNEMONIC_ADD || z->mnemonic == ZYDIS_MNEMONIC_SUB) && (z->opcode == 0x81 || z->opcode == 0x83);
+	if (names_rsp && adds && z->raw.modrm.mod == 3 && modrm_rm(z) == RSP)
+		sp_set(z, ret);
+	else if (names_rsp && reads_only)
+		return;
+	else if ((names_rsp || short_form) && ret->sp == ISA_SP_SAME && isa_writes_reg(bytes, z->length, RSP))
 		sp_set(z, ret);
 	else if ((names_rsp || short_form) && z->mnemonic == ZYDIS_MNEMONIC_POP)
 		ret->sp = ISA_SP_LOST;

@@ -16,20 +16,19 @@
 
 enum { NEW, CLAIMED, KNOWN };
 
-struct shape {
+struct shape { /* 16 bytes: most of the time goes into fetching these */
 	const ZydisAccessedFlags *flags;
-	uint32_t attributes;
 	uint16_t mnemonic;
 	uint8_t category, operand_width;
 	uint8_t imm_bits;
-	bool imm_signed, imm_relative, has_modrm;
+	bool imm_signed : 1, imm_relative : 1, has_modrm : 1, has_rep : 1;
 	uint8_t state;
 };
 
-/* prefix, REX.W, opcode map, opcode, ModRM.reg, ModRM.mod == 3 */
+/* prefix, REX.W, opcode map, opcode, ModRM.reg where it goes on there, ModRM.mod == 3 */
 static struct shape shapes[4][2][2][256][8][2];
 
-#define ATTRIBUTES (ZYDIS_ATTRIB_HAS_MODRM | ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)
+#define REP (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)
 
 /* An instruction taken apart as far as that is the same for all. */
 struct parts {
@@ -77,6 +76,15 @@ static bool take_apart(struct parts *p)
 	return !p->has_space || (p->two_bytes && p->opcode == 0x1f);
 }
 
+/* Those that go on in ModRM's reg field (Intel SDM volume 2, table A-6), a bit for each opcode. */
+static bool is_group(const struct parts *p)
+{
+	static const uint64_t one[4] = { 0, 0, 0x800full, 0xc0c00000ff0f00c3ull };
+	static const uint64_t two[4] = { 0xff002003ull, 0x30e000000000000ull, 0x600400000000000ull, 0x8000000000000080ull };
+	const uint64_t *bits = p->two_bytes ? two : one;
+	return bits[p->opcode / 64] >> p->opcode % 64 & 1;
+}
+
 /* Opcodes of which the shape does not say all. */
 static bool depends_on_more(const struct parts *p, uint8_t reg, bool by_reg)
 {
@@ -117,7 +125,7 @@ static void learn(struct shape *s, const struct parts *p, const ZydisDecodedInst
 	if (!__atomic_compare_exchange_n(&s->state, &now, CLAIMED, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
 	s->flags = z->cpu_flags;
-	s->attributes = (uint32_t)(z->attributes & ATTRIBUTES);
+	s->has_rep = z->attributes & REP;
 	s->mnemonic = (uint16_t)z->mnemonic;
 	s->category = (uint8_t)z->meta.category;
 	s->operand_width = z->operand_width;
@@ -205,7 +213,7 @@ static bool fill(const struct shape *s, const struct parts *p, ZydisDecodedInstr
 	z->opcode_map = p->two_bytes ? ZYDIS_OPCODE_MAP_0F : ZYDIS_OPCODE_MAP_DEFAULT;
 	z->opcode = p->opcode;
 	z->mnemonic = s->mnemonic;
-	z->attributes = s->attributes;
+	z->attributes = (s->has_modrm ? ZYDIS_ATTRIB_HAS_MODRM : 0) | (s->has_rep ? REP : 0);
 	z->cpu_flags = s->flags;
 	z->operand_width = s->operand_width;
 	z->meta.category = s->category;
@@ -219,7 +227,7 @@ int isa_parts(const uint8_t *bytes, size_t cnt, ZydisDecodedInstruction *ret)
 		return isa_zydis(bytes, cnt, ret);
 	uint8_t modrm = bytes[p.at], reg = modrm >> 3 & 7;
 	bool by_reg = modrm >> 6 == 3;
-	struct shape *s = &shapes[p.prefix][p.wide][p.two_bytes][p.opcode][reg][by_reg];
+	struct shape *s = &shapes[p.prefix][p.wide][p.two_bytes][p.opcode][is_group(&p) ? reg : 0][by_reg];
 	bool known = LOAD_ACQUIRE(&s->state) == KNOWN;
 	if (known && (p.two_bytes || p.opcode != 0x90 || !(p.rex & 1)) && fill(s, &p, ret))
 		return 0;
