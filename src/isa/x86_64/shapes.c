@@ -34,8 +34,9 @@ static struct shape shapes[4][2][2][256][8][2];
 struct parts {
 	const uint8_t *bytes;
 	uint32_t cnt, at; /* at: behind the opcode */
-	uint8_t rex, prefix, opcode;
-	bool wide, two_bytes, has_space; /* has_space: a prefix that means nothing stands before it */
+	/* Words: bytes that are written one by one would be read together again, which takes long. */
+	uint32_t rex, prefix, opcode;
+	uint32_t wide, two_bytes, has_space; /* has_space: a prefix that means nothing stands before it */
 };
 
 static bool is_prefix(uint8_t b)
@@ -211,7 +212,7 @@ static bool fill(const struct shape *s, const struct parts *p, ZydisDecodedInstr
 	z->raw.rex.B = p->rex & 1;
 	z->encoding = ZYDIS_INSTRUCTION_ENCODING_LEGACY;
 	z->opcode_map = p->two_bytes ? ZYDIS_OPCODE_MAP_0F : ZYDIS_OPCODE_MAP_DEFAULT;
-	z->opcode = p->opcode;
+	z->opcode = (uint8_t)p->opcode;
 	z->mnemonic = s->mnemonic;
 	z->attributes = (s->has_modrm ? ZYDIS_ATTRIB_HAS_MODRM : 0) | (s->has_rep ? REP : 0);
 	z->cpu_flags = s->flags;
