@@ -204,9 +204,9 @@ int patch_pun_bytes(const struct patch_window *, const uint8_t behind[4], uint64
 /* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in
  * [lo, hi): for patch_func.targets.  An over-approximation without decoding it all, of
  * 32-bit branches only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out, and what @wanted (NULL: all are) does
- * not want: asked in the order of @from.  Stores at most @cap targets, sorted, each once; returns how many there are. */
+ * not want: asked in the order of @from.  Stores at most @cap targets, sorted, each once; returns how many there are, or -ENOMEM. */
 typedef bool patch_wanted_fn(void *arg, uint64_t from, uint64_t target);
-uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
-			    patch_wanted_fn *wanted, void *arg, uint64_t *ret, uint32_t cap);
+int64_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
+			   patch_wanted_fn *wanted, void *arg, uint64_t *ret, uint32_t cap);
 
 #endif

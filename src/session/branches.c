@@ -109,15 +109,17 @@ static int collect(struct branches *b, struct units *u, const uint8_t *text, uin
 			return -ENOMEM;
 		if (u)
 			u->at = 0;
-		uint32_t n = patch_text_targets(text, bytes, b->start, b->start - 1, b->start + bytes, u ? is_from_elsewhere : NULL, u, v,
+		int64_t n = patch_text_targets(text, bytes, b->start, b->start - 1, b->start + bytes, u ? is_from_elsewhere : NULL, u, v,
 						(uint32_t)cap);
-		if (n <= cap) {
+		if (n >= 0 && (uint64_t)n <= cap) {
 			b->targets = v;
-			b->cnt = n;
+			b->cnt = (uint32_t)n;
 			return 0;
 		}
 		free(v);
-		cap = n;
+		if (n < 0)
+			return (int)n;
+		cap = (uint64_t)n;
 	}
 }
 
