@@ -42,45 +42,18 @@
 
 /* ---- where a syscall instruction stands ---- */
 
-static uint64_t scan(struct inject *in, uint64_t start, uint64_t end, const uint8_t *bytes, size_t cnt)
-{
-	uint8_t buf[65536];
-	for (uint64_t at = start; at < end; at += sizeof(buf) - cnt + 1) {
-		size_t n = end - at < sizeof(buf) ? end - at : sizeof(buf);
-		if (inject_read(in, at, buf, n, NULL))
-			return 0;
-		uint8_t *p = memmem(buf, n, bytes, cnt);
-		if (p)
-			return at + (uint64_t)(p - buf);
-	}
-	return 0;
-}
-
-uint64_t inject_find_code(struct inject *in, const uint8_t *bytes, size_t cnt, bool vdso)
-{
-	char path[64], line[512];
-	uint64_t found = 0;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/maps", (int)in->pid, (int)in->threads[0].tid);
-	FILE *f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		unsigned long long start, end;
-		char perm[8];
-		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[0] != 'r' || perm[2] != 'x')
-			continue;
-		if (!strstr(line, "[vsyscall]") && !strstr(line, "/memfd:dyntrace-") && !!strstr(line, "[vdso]") == vdso)
-			found = scan(in, start, end, bytes, cnt);
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /* The vDSO's, else that of any executable mapping. */
 static uint64_t find_syscall(struct inject *in)
 {
 	static const uint8_t insn[] = { 0x0f, 0x05 };
-	uint64_t at = inject_find_code(in, insn, sizeof(insn), true);
-	return at ? at : inject_find_code(in, insn, sizeof(insn), false);
+	return inject_stands(in, in->syscall_addr, insn, sizeof(insn)) ? in->syscall_addr :
+		inject_find_code(in, insn, sizeof(insn));
+}
+
+void inject_look_ahead(struct inject *in)
+{
+	in->syscall_addr = find_syscall(in);
+	inject_abandon_look(in);
 }
 
 /* ---- the thread that does it ---- */
@@ -131,8 +104,7 @@ static int remote_begin(struct inject *in, struct err *reterr)
 	bool seccomp;
 	if (!in->stopped || !in->thread_cnt)
 		return err_setf(reterr, -EINVAL, "process %d is not stopped", (int)in->pid);
-	if (!in->syscall_addr)
-		in->syscall_addr = find_syscall(in);
+	in->syscall_addr = find_syscall(in);
 	if (!in->syscall_addr)
 		return err_setf(reterr, -ENOTSUP, "no system call instruction was found in process %d", (int)in->pid);
 	r->idx = choose_thread(in, &seccomp);

@@ -277,6 +277,7 @@ int inject_stop(struct inject *in, struct err *reterr)
 		return 0;
 	if (in->exited || in->execed || memory_gone(in))
 		return inject_gone(in, reterr);
+	inject_look_ahead(in);
 	for (;;) {
 		int r = try_stop(in, reterr);
 		if (r != -EBUSY || host_now_ns() > end)

@@ -32,13 +32,20 @@ static uint64_t auxv_of(pid_t pid, uint64_t type)
 	return 0;
 }
 
+static bool is_libc(const struct obj_module *m)
+{
+	return !strncmp(m->name, "libc.", 5) || !strncmp(m->name, "libc-", 5) || !strncmp(m->name, "libpthread", 10);
+}
+
+/* Of the C library; it may have any name. */
 static struct obj_module *find_symbol(struct target *t, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes)
 {
-	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
-		struct obj_module *m = obj_module_at(t->obj, i);
-		if (m->end && !m->is_vdso && !obj_module_find(t->obj, m, name, ret_addr, ret_bytes))
-			return m;
-	}
+	for (int others = 0; others < 2; others++)
+		for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
+			struct obj_module *m = obj_module_at(t->obj, i);
+			if (m->end && !m->is_vdso && is_libc(m) == !others && !obj_module_find(t->obj, m, name, ret_addr, ret_bytes))
+				return m;
+		}
 	return NULL;
 }
 

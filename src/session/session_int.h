@@ -51,6 +51,7 @@ struct target {
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	struct inject_ways ways;
 	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;

@@ -56,6 +56,7 @@ int target_stop(struct target *t, struct err *reterr)
 		int r = inject_attach(t->pid, &t->inj, reterr);
 		if (r)
 			return r;
+		inject_hint(t->inj, &t->ways);
 	}
 	int r = inject_stop(t->inj, reterr);
 	if (!r && !target_same_program(t))
@@ -67,6 +68,8 @@ int target_stop(struct target *t, struct err *reterr)
 
 void target_go(struct target *t)
 {
+	if (t->inj)
+		t->ways = inject_ways(t->inj);
 	inject_detach(t->inj);
 	t->inj = NULL;
 }
