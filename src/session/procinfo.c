@@ -274,6 +274,7 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->execname = intern_add(t->s->strings, comm);
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
+	proc->fs_set = 0;
 	proc->flags = (inject_has_seccomp(t->inj) ? WIRE_PROC_NO_SYSCALL : 0) |
 		      (auxv_of(t->pid, AT_HWCAP2) & FSGSBASE_HWCAP2 ? WIRE_PROC_FSGSBASE : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
