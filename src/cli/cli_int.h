@@ -260,7 +260,7 @@ bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */
 int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
 int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
-void cli_record_progress(struct cli *);
+int cli_record_progress(struct cli *); /* after each drain */
 int cli_record_finish(struct cli *, int rc);
 int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
 
