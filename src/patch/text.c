@@ -91,7 +91,7 @@ uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, ui
 			ret[cnt] = target;
 		cnt++;
 	}
-	if (cnt > cap)
+	if (cnt > cap || !cnt)
 		return cnt;
 	qsort(ret, cnt, sizeof(*ret), by_value);
 	return uniq(ret, cnt);
