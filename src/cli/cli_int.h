@@ -103,6 +103,11 @@ bool cli_testing(void);
 
 /* ---- a run ---- */
 
+/* Which program a process runs; ino 0: not known. */
+struct cli_program {
+	uint64_t dev, ino, stack;
+};
+
 struct cli_target {
 	pid_t pid;
 	uint32_t proc;   /* in the session */
@@ -115,7 +120,7 @@ struct cli_target {
 	bool of_exe;     /* of -x exe: who comes and goes is as it should be */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
-	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
+	struct cli_program program;  /* when it was attached */
 };
 
 /* What a probe description of the script found. */
