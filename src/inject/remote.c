@@ -67,7 +67,7 @@ static bool has_filter(const struct inject *in, uint32_t i)
 
 bool inject_has_seccomp(struct inject *in)
 {
-	bool any = false;
+	bool any = in->link >= 0 && offered_has_seccomp(in);
 	for (uint32_t i = 0; i < in->thread_cnt && !any; i++)
 		any = has_filter(in, i);
 	return any;
@@ -192,6 +192,8 @@ static int call_raw(struct inject *in, long nr, const uint64_t args[6], int64_t 
 
 int inject_syscall(struct inject *in, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr)
 {
+	if (in->link >= 0)
+		return offered_syscall(in, nr, args, ret_value, reterr);
 	int r = in->remote.active ? 0 : remote_begin(in, reterr);
 	if (r)
 		return r;
@@ -340,6 +342,8 @@ static int pass_fd(struct inject *in, int fd, int *ret_fd, struct inject_limit *
 int inject_pass_fd(struct inject *in, int fd, int *ret_fd, struct err *reterr)
 {
 	struct inject_limit l;
+	if (in->link >= 0)
+		return offered_pass_fd(in, fd, ret_fd, reterr);
 	int r = in->remote.active ? 0 : remote_begin(in, reterr);
 	r = r ? r : map_scratch(in, reterr);
 	if (r)

@@ -291,6 +291,8 @@ int inject_stop(struct inject *in, struct err *reterr)
 		return 0;
 	if (in->exited || in->execed || memory_gone(in))
 		return inject_gone(in, reterr);
+	if (in->link >= 0)
+		return offered_stop(in, reterr);
 	inject_look_ahead(in);
 	for (;;) {
 		int r = try_stop(in, reterr);

@@ -107,6 +107,7 @@ enum patch_refusal {
 	PATCH_UNRELOCATABLE,
 	PATCH_KEPT,          /* it is among patch_func.keep */
 	PATCH_NO_LANDING,    /* caller's: nothing can be mapped where the only possible jump (a pun) leads */
+	PATCH_NEEDS_STOP,    /* likewise: threads run on, and it would take more than one store */
 	PATCH_REFUSAL_CNT
 };
 /* Half a sentence: "something jumps into ...". */
