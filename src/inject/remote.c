@@ -103,7 +103,7 @@ static int suspend_seccomp(struct inject *in, pid_t tid, struct err *reterr)
 static int no_syscall(struct inject *in, struct err *reterr)
 {
 	const uint8_t any = 0;
-	if (inject_find_code(in, &any, 0, true) || inject_find_code(in, &any, 0, false))
+	if (inject_find_code(in, &any, 0))
 		return err_setf(reterr, -ENOTSUP, "no system call instruction was found in process %d", (int)in->pid);
 	return err_setf(reterr, -ESRCH, "process %d runs another program now", (int)in->pid);
 }
