@@ -197,7 +197,7 @@ int procs_main(int argc, char **argv)
 	struct pids attached = { 0 }, all = { 0 };
 	bool json = false, every = false;
 	struct err e;
-	for (int opt; (opt = getopt_long(argc, argv, "a", longopts, NULL)) != -1;) {
+	for (int opt; (opt = getopt_long(argc, argv, "ha", longopts, NULL)) != -1;) {
 		if (opt != 'a' && opt != 'j') {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? CLI_OK : CLI_USAGE;
