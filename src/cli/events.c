@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPT_PID = 256, OPT_PROBE, OPT_FUNCTION, OPT_CHANNEL, OPT_HELP };
+enum { OPT_PID = 256, OPT_PROBE, OPT_FUNCTION, OPT_CHANNEL };
 
 struct event {
 	char *name;
@@ -124,7 +124,7 @@ static const struct option longopts[] = {
 	{ "pid", required_argument, NULL, OPT_PID }, { "probe", required_argument, NULL, OPT_PROBE },
 	{ "function", required_argument, NULL, OPT_FUNCTION }, { "userspace", no_argument, NULL, 'u' },
 	{ "output", required_argument, NULL, 'o' },
-	{ "channel", required_argument, NULL, OPT_CHANNEL }, { "help", no_argument, NULL, OPT_HELP }, { 0 },
+	{ "channel", required_argument, NULL, OPT_CHANNEL }, { "help", no_argument, NULL, 'h' }, { 0 },
 };
 
 static int enable(pid_t pid, const char *channel, const struct event *e)
@@ -165,7 +165,7 @@ int event_main(int argc, char **argv)
 	const char *channel = NULL;
 	bool user = false;
 	pid_t pid = 0;
-	for (int opt; (opt = getopt_long(argc, argv, "uc:p:", longopts, NULL)) != -1;) {
+	for (int opt; (opt = getopt_long(argc, argv, "huc:p:", longopts, NULL)) != -1;) {
 		if (opt == 'u') {
 			user = true;
 		} else if (opt == OPT_PID || opt == 'p') {
@@ -178,8 +178,8 @@ int event_main(int argc, char **argv)
 			e.place = optarg;
 			e.function = opt == OPT_FUNCTION;
 		} else {
-			usage_event(opt == OPT_HELP ? stdout : stderr);
-			return opt == OPT_HELP ? CLI_OK : CLI_USAGE;
+			usage_event(opt == 'h' ? stdout : stderr);
+			return opt == 'h' ? CLI_OK : CLI_USAGE;
 		}
 	}
 	e.name = optind + 1 == argc ? argv[optind] : NULL;
@@ -298,7 +298,7 @@ int trace_main(int argc, char **argv)
 	const char *command = NULL, *out = NULL, *channel = NULL;
 	struct event v[EVENTS_MAX];
 	uint32_t cnt = 0;
-	for (int opt; (opt = getopt_long(argc, argv, "c:o:u", longopts, NULL)) != -1;) {
+	for (int opt; (opt = getopt_long(argc, argv, "hc:o:u", longopts, NULL)) != -1;) {
 		if (opt == 'c') {
 			command = optarg;
 		} else if (opt == 'o') {
@@ -308,8 +308,8 @@ int trace_main(int argc, char **argv)
 		} else if ((opt == OPT_PROBE || opt == OPT_FUNCTION) && cnt < EVENTS_MAX) {
 			v[cnt++] = (struct event){ .place = optarg, .function = opt == OPT_FUNCTION };
 		} else if (opt != 'u') {
-			usage_trace(opt == OPT_HELP ? stdout : stderr);
-			return opt == OPT_HELP ? CLI_OK : CLI_USAGE;
+			usage_trace(opt == 'h' ? stdout : stderr);
+			return opt == 'h' ? CLI_OK : CLI_USAGE;
 		}
 	}
 	if (!command || optind < argc) {

@@ -8,6 +8,7 @@
  *                 keeper_lib.c      libraries of tracers, in the process
  *                 keeper_arm.c      places, sites, what is armed
  *                 keeper_point.c    tracepoints
+ *                 keeper_list.c     what is told of them
  *                 keeper_req.c      requests
  *                 keeper.c          its life
  */
@@ -116,8 +117,9 @@ int keeper_lib_path(const char *name, char *buf, size_t cap, struct err *reterr)
 /* argv: [-e] [-n NAME] PLACE TRACER ARGS... */
 int keeper_add(struct keeper *, int argc, char **argv, FILE *out, struct err *reterr);
 int keeper_remove(struct keeper *, const char *name, FILE *out, struct err *reterr);
-void keeper_list(struct keeper *, FILE *out, bool all, bool json);
 void keeper_point_free(struct keeper_point *);
+/* keeper_list.c */
+void keeper_list(struct keeper *, FILE *out, bool all, bool json);
 void keeper_show_gathered(struct keeper_point *, FILE *out); /* lines, indented */
 
 /* keeper_req.c: one request of the listener's, if there is one */

@@ -50,6 +50,17 @@ static char *find_offset(char *text, uint64_t *ret)
 	return at && at > text && parse_number(at + 1, ret) ? at : NULL;
 }
 
+/* What follows a '+' is an offset, but in the names of C++'s operators. */
+static int check_offset(const char *text, struct err *reterr)
+{
+	static const char op[] = "operator";
+	const char *at = strchr(text, '+');
+	size_t before = at ? (size_t)(at - text) : 0;
+	if (!before || (before >= sizeof(op) - 1 && !strncmp(at - (sizeof(op) - 1), op, sizeof(op) - 1)))
+		return 0;
+	return err_setf(reterr, -EINVAL, "'%s' in %s is no offset: numbers are octal (017), decimal or hexadecimal (0x1f)", at + 1, text);
+}
+
 /* A colon that is none of C++. */
 static char *find_colon(char *text)
 {
@@ -81,9 +92,12 @@ int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_pla
 		mod = func;
 		func = at + 1;
 	}
+	int r = 0;
 	if ((at = find_offset(func, &off)))
 		*at = 0;
-	int r = *func ? fill(ret, mod, func, off, reterr) : err_setf(reterr, -EINVAL, "'%s' names no function", text);
+	else
+		r = check_offset(func, reterr);
+	r = r ? r : *func ? fill(ret, mod, func, off, reterr) : err_setf(reterr, -EINVAL, "'%s' names no function", text);
 	free(copy);
 	return r;
 }

@@ -84,6 +84,31 @@ static void cli_deinit(struct cli *cli)
 	cli_args_deinit(&cli->args);
 }
 
+static const struct verb {
+	const char *name;
+	int (*main)(int argc, char **argv);
+} verbs[] = {
+	{ "dump", cli_replay_main }, { "list-functions", cli_functions_main }, { "list-processes", procs_main },
+	{ "list-symbols", symbols_main }, { "enable-event", event_main }, { "trace", trace_main }, { "run", run_main },
+};
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+/* getopt() complains under the name that it finds in front. */
+static int verb_main(const struct verb *v, int argc, char **argv)
+{
+	char name[256];
+	snprintf(name, sizeof(name), "%s %s", cli_name, v->name);
+	argv[0] = name;
+	return v->main(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
@@ -99,20 +124,9 @@ int main(int argc, char **argv)
 		cli_usage_wrong();
 		return CLI_USAGE;
 	}
-	if (!strcmp(argv[1], "dump"))
-		return cli_replay_main(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "list-functions"))
-		return cli_functions_main(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "list-processes"))
-		return procs_main(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "list-symbols"))
-		return symbols_main(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "enable-event"))
-		return event_main(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "trace"))
-		return trace_main(argc - 1, argv + 1);
-	if (!strcmp(argv[1], "run"))
-		return run_main(argc - 1, argv + 1);
+	const struct verb *v = find_verb(argv[1]);
+	if (v)
+		return verb_main(v, argc - 1, argv + 1);
 	if (procs_is_verb(argv[1]))
 		return points_main(argc - 1, argv + 1);
 	int rc = cli_args_parse(&cli.args, argc, argv);

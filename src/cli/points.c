@@ -137,7 +137,7 @@ int points_main(int argc, char **argv)
 {
 	const struct verb *v = find(argv[0]);
 	static const char *const detach[] = { "detach" };
-	if (argc == 2 && !strcmp(argv[1], "--help"))
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return usage(v, true);
 	if (argc - 1 < v->least || argc - 1 > v->most)
 		return usage(v, false);

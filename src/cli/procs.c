@@ -210,7 +210,7 @@ int procs_main(int argc, char **argv)
 	struct pids attached = { 0 }, all = { 0 };
 	bool json = false, every = false, offered = false;
 	struct err e;
-	for (int opt; (opt = getopt_long(argc, argv, "ao", longopts, NULL)) != -1;) {
+	for (int opt; (opt = getopt_long(argc, argv, "hao", longopts, NULL)) != -1;) {
 		if (opt != 'a' && opt != 'j' && opt != 'o') {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? CLI_OK : CLI_USAGE;

@@ -9,13 +9,13 @@
 
 #define FOLLOW_NS 50000000 /* between two looks */
 
-enum { OPT_JSON = 256, OPT_FOLDED, OPT_CHROME, OPT_FOLLOW, OPT_HELP };
+enum { OPT_JSON = 256, OPT_FOLDED, OPT_CHROME, OPT_FOLLOW };
 static const struct option longopts[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "folded", no_argument, NULL, OPT_FOLDED },
 	{ "chrome", no_argument, NULL, OPT_CHROME },
 	{ "follow", no_argument, NULL, OPT_FOLLOW },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
 
@@ -41,13 +41,13 @@ static int parse(struct replay *r, int argc, char **argv)
 	int opt;
 	*r = (struct replay){ .form = EXPORT_TEXT };
 	argv[0] = (char *)cli_name;
-	while ((opt = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "h", longopts, NULL)) != -1) {
 		switch (opt) {
 		case OPT_JSON: r->form = EXPORT_JSON; break;
 		case OPT_FOLDED: r->form = EXPORT_FOLDED; break;
 		case OPT_CHROME: r->form = EXPORT_CHROME; break;
 		case OPT_FOLLOW: r->follow = true; break;
-		case OPT_HELP: usage(stdout); return -1;
+		case 'h': usage(stdout); return -1;
 		default: usage(stderr); return CLI_USAGE;
 		}
 	}

@@ -237,11 +237,11 @@ int keeper_run(char *const argv[], const struct keeper_wish *wishes, uint32_t wi
 
 /* ---- dyntrace-run ---- */
 
-static void usage(FILE *fp)
+static void usage(FILE *fp, const char *name)
 {
 	fprintf(fp, "Usage: %s [-t TRACER]... [--] PROGRAM [ARGS...]\n\n"
 		"\tRuns a program so that it is attached from its start; its status is the program's.\n\n"
-		"\t-t  load what this tracer needs (lttng) with the program\n", cli_name);
+		"\t-t  load what this tracer needs (lttng) with the program\n", name);
 }
 
 int run_main(int argc, char **argv)
@@ -252,10 +252,12 @@ int run_main(int argc, char **argv)
 	const char *preload[PRELOADS + 1] = { NULL };
 	uint32_t cnt = 0;
 	optind = 1;
-	for (int opt; (opt = getopt_long(argc, argv, "+t:", longopts, NULL)) != -1;) {
+	if (!strchr(argv[0], ' '))
+		argv[0] = (char *)cli_name;
+	for (int opt; (opt = getopt_long(argc, argv, "+ht:", longopts, NULL)) != -1;) {
 		const struct tracer *t = opt == 't' ? tracer_find(optarg) : NULL;
 		if (opt != 't') {
-			usage(opt == 'h' ? stdout : stderr);
+			usage(opt == 'h' ? stdout : stderr, argv[0]);
 			return opt == 'h' ? CLI_OK : CLI_USAGE;
 		}
 		if (!t) {
@@ -266,7 +268,7 @@ int run_main(int argc, char **argv)
 			preload[cnt++] = t->library;
 	}
 	if (optind >= argc) {
-		usage(stderr);
+		usage(stderr, argv[0]);
 		return CLI_USAGE;
 	}
 	return keeper_run(argv + optind, NULL, 0, preload);

@@ -77,7 +77,7 @@ int symbols_main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	struct shown s = { 0 };
-	for (int opt; (opt = getopt_long(argc, argv, "", longopts, NULL)) != -1;) {
+	for (int opt; (opt = getopt_long(argc, argv, "h", longopts, NULL)) != -1;) {
 		if (opt != 'j') {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? CLI_OK : CLI_USAGE;

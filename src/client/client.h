@@ -47,8 +47,7 @@ int client_stop(struct client *, struct err *reterr);
 void client_tail(struct client *, uint32_t slot, uint64_t pos);
 void client_tails_flush(struct client *); /* after each drain */
 void client_folded(struct client *, uint32_t slot, uint32_t incarnation);
-void client_agg_soon(struct client *); /* wakes the daemon, so that what follows is heard at once */
-void client_agg_gen(struct client *, uint32_t agg, uint32_t gen);
+void client_agg_gen(struct client *, uint32_t agg, uint32_t gen); /* done when it returns */
 void client_aggs_read(struct client *);
 void client_spec(struct client *, enum proto_spec_what, uint32_t id, uint64_t v);
 

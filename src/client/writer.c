@@ -40,8 +40,12 @@ void client_folded(struct client *c, uint32_t slot, uint32_t incarnation)
 	say(c, PROTO_FOLDED, (uint64_t[]){ slot, incarnation });
 }
 
-void client_agg_soon(struct client *c) { client_proc_of(c, 0); }
-void client_agg_gen(struct client *c, uint32_t agg, uint32_t gen) { say(c, PROTO_GEN, (uint64_t[]){ agg, gen }); }
+/* What answers the second one has done the first. */
+void client_agg_gen(struct client *c, uint32_t agg, uint32_t gen)
+{
+	say(c, PROTO_GEN, (uint64_t[]){ agg, gen });
+	client_proc_of(c, 0);
+}
 
 void client_aggs_read(struct client *c) { say(c, PROTO_AGGS_READ, NULL); }
 

@@ -2,8 +2,13 @@
 /*
  * Aggregations of all threads as one.
  *
- *   base   what threads that are gone left, and what clear() and trunc() kept
- *   snap   base and the tables of all live threads, merged: what is printed
+ *   base   what threads that are gone left
+ *   floor  what clear() and trunc() took away
+ *   snap   base and the tables of all live threads, merged, less floor: what is printed
+ *
+ * Threads only ever add, so that what clear() and trunc() take away is what was shown and nothing that came meanwhile,
+ * however busy a thread and however far its memory is.  A minimum or maximum cannot be subtracted: there threads begin
+ * anew (wire_agg.gen), and base has what was kept.
  *
  * Keys are merged as they print: addresses that show as one symbol are one
  * key, and interned strings are compared by their text.
@@ -225,6 +230,17 @@ static int merge_thread(struct consume *c, struct agg_tab *t, uint32_t slot)
 	return m.rc < 0 ? m.rc : rc < 0 ? rc : 0;
 }
 
+static int merge_threads(struct consume *c, struct agg_tab *t)
+{
+	int rc = 0;
+	for (uint32_t i = 0; !rc && i < c->geo.thread_cnt; i++) {
+		uint32_t state = LOAD_ACQUIRE(&consume_thread(c, i)->state);
+		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !consume_slot_is_folded(c, i)))
+			rc = merge_thread(c, t, i);
+	}
+	return rc;
+}
+
 static int snap_base(struct consume *c)
 {
 	consume_agg_tab_clear(&c->snap);
@@ -235,18 +251,63 @@ static int snap_base(struct consume *c)
 	return 0;
 }
 
+static void val_sub(const struct wire_agg *a, int64_t *dst, const int64_t *src)
+{
+	if (a->fn == WIRE_AGG_STDDEV) {
+		consume_stddev_sub(dst, src);
+		return;
+	}
+	for (uint32_t i = 0; i < a->val_cnt; i++)
+		dst[i] = (int64_t)((uint64_t)dst[i] - (uint64_t)src[i]);
+}
+
+static bool is_zero(const int64_t *val, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		if (val[i])
+			return false;
+	return true;
+}
+
+/* Takes out of @t what @drop says. */
+static void tab_remove(struct agg_tab *t, bool (*drop)(void *arg, struct agg_ent *), void *arg)
+{
+	for (uint32_t b = 0; b < t->bucket_cnt; b++) {
+		struct agg_ent **pe = &t->buckets[b], *e;
+		while ((e = *pe)) {
+			if (!drop(arg, e)) {
+				pe = &e->next;
+				continue;
+			}
+			*pe = e->next;
+			t->cnt--;
+			free(e);
+		}
+	}
+}
+
+/* Whether trunc() removed its key, and nothing came since. */
+static bool lower(void *arg, struct agg_ent *e)
+{
+	struct consume *c = arg;
+	const struct wire_agg *a = &c->image->aggs[e->agg];
+	struct agg_key k = { e->agg, e->proc, e->hash, e->key_bytes, e->key };
+	const struct agg_ent *f = tab_find(&c->floor, &k);
+	if (!f)
+		return false;
+	val_sub(a, e->val, f->val);
+	return f->gone && is_zero(e->val, a->val_cnt);
+}
+
 int consume_agg_snap(struct consume *c, struct err *reterr)
 {
 	if (c->snap_valid || !AGG_CNT(c))
 		return 0;
 	int rc = snap_base(c);
-	for (uint32_t i = 0; !rc && i < c->geo.thread_cnt; i++) {
-		uint32_t state = LOAD_ACQUIRE(&consume_thread(c, i)->state);
-		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !consume_slot_is_folded(c, i)))
-			rc = merge_thread(c, &c->snap, i);
-	}
+	rc = rc ? rc : merge_threads(c, &c->snap);
 	if (rc)
 		return err_setf(reterr, rc, "cannot read the aggregations: %s", strerror(-rc));
+	tab_remove(&c->snap, lower, c);
 	c->snap_valid = true;
 	return 0;
 }
@@ -257,34 +318,6 @@ int consume_agg_fold(struct consume *c, uint32_t slot, struct err *reterr)
 	if (rc)
 		return err_setf(reterr, rc, "cannot keep the aggregations of a thread that ended: %s", strerror(-rc));
 	return 0;
-}
-
-/* Threads' entries of @agg count for nothing from now on. */
-static void agg_next_gen(struct consume *c, uint32_t agg)
-{
-	struct wire_agg *desc = (struct wire_agg *)((uint8_t *)c->shm + c->geo.agg_desc_off) + agg;
-	c->gen[agg]++;
-	if (c->opts.writer.agg_gen)
-		c->opts.writer.agg_gen(c->opts.arg, agg, c->gen[agg]);
-	else
-		STORE_RELEASE(&desc->gen, c->gen[agg]);
-	c->snap_valid = false;
-}
-
-static void base_remove(struct consume *c, uint32_t agg)
-{
-	for (uint32_t b = 0; b < c->base.bucket_cnt; b++) {
-		struct agg_ent **pe = &c->base.buckets[b], *e;
-		while ((e = *pe)) {
-			if (e->agg != agg) {
-				pe = &e->next;
-				continue;
-			}
-			*pe = e->next;
-			c->base.cnt--;
-			free(e);
-		}
-	}
 }
 
 static bool want_agg(void *arg, const struct agg_ent *e) { return e->agg == *(uint32_t *)arg; }
@@ -308,51 +341,115 @@ int consume_agg_collect(struct consume *c, bool (*want)(void *arg, const struct 
 	return 0;
 }
 
-/* The base takes @keep of the entries of one aggregation, and the threads start anew. */
-static int agg_rebase(struct consume *c, uint32_t agg, struct agg_ent **ents, uint32_t keep, struct err *reterr)
+/* ---- clear() and trunc() ---- */
+
+static bool has_floor(const struct consume *c, uint32_t agg)
+{
+	return c->image->aggs[agg].fn != WIRE_AGG_MIN && c->image->aggs[agg].fn != WIRE_AGG_MAX;
+}
+
+static int floor_raise(struct consume *c, const struct agg_ent *e, bool gone)
+{
+	struct agg_key k = { e->agg, e->proc, e->hash, e->key_bytes, e->key };
+	int rc = tab_merge_ent(c, &c->floor, e);
+	struct agg_ent *f = rc ? NULL : tab_find(&c->floor, &k);
+	if (f)
+		f->gone = gone;
+	return rc;
+}
+
+static bool is_of(void *arg, struct agg_ent *e) { return e->agg == *(uint32_t *)arg; }
+
+/* An extreme that is another one than was shown came since then. */
+static int keep_later(struct consume *c, const struct agg_tab *now, uint32_t agg)
 {
 	int rc = 0;
-	base_remove(c, agg);
-	for (uint32_t i = 0; !rc && i < keep; i++)
+	for (uint32_t b = 0; b < now->bucket_cnt; b++)
+		for (const struct agg_ent *e = now->buckets[b]; e && !rc; e = e->next) {
+			struct agg_key k = { e->agg, e->proc, e->hash, e->key_bytes, e->key };
+			const struct agg_ent *shown = e->agg == agg ? tab_find(&c->snap, &k) : NULL;
+			bool is_min = c->image->aggs[agg].fn == WIRE_AGG_MIN;
+			if (e->agg == agg && (!shown || (is_min ? *e->val < *shown->val : *e->val > *shown->val)))
+				rc = tab_merge_ent(c, &c->base, e);
+		}
+	return rc;
+}
+
+/* Threads' entries of @agg count for nothing from now on, but for what came since they were shown. */
+static int next_gen(struct consume *c, uint32_t agg)
+{
+	struct wire_agg *desc = (struct wire_agg *)((uint8_t *)c->shm + c->geo.agg_desc_off) + agg;
+	struct agg_tab now = { 0 };
+	if (c->opts.writer.agg_gen)
+		c->opts.writer.agg_gen(c->opts.arg, agg, c->gen[agg] + 1);
+	else
+		STORE_RELEASE(&desc->gen, c->gen[agg] + 1);
+	int rc = merge_threads(c, &now);
+	rc = rc ? rc : keep_later(c, &now, agg);
+	c->gen[agg]++;
+	consume_agg_tab_clear(&now);
+	return rc;
+}
+
+/* Of an extreme: the base takes those that stay. */
+static int rebase(struct consume *c, uint32_t agg, struct agg_ent *const *ents, uint32_t keep, bool empty)
+{
+	tab_remove(&c->base, is_of, &agg);
+	int rc = next_gen(c, agg);
+	for (uint32_t i = 0; !rc && i < keep; i++) {
+		if (empty)
+			val_empty(&c->image->aggs[agg], ents[i]->val);
 		rc = tab_merge_ent(c, &c->base, ents[i]);
-	agg_next_gen(c, agg);
+	}
+	return rc;
+}
+
+static int no_memory(int rc, struct err *reterr)
+{
 	return rc ? err_setf(reterr, rc, "out of memory") : 0;
 }
 
-static void agg_soon(struct consume *c)
-{
-	c->snap_valid = false;
-	if (c->opts.writer.agg_soon)
-		c->opts.writer.agg_soon(c->opts.arg);
-}
-
-/* The keys stay, with empty values. */
+/* The keys stay, with empty values.  What was shown stays valid: others may be cleared along with it. */
 int consume_agg_clear(struct consume *c, uint32_t agg, struct err *reterr)
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
-	agg_soon(c);
 	int rc = consume_agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
-	for (uint32_t i = 0; i < cnt; i++)
+	for (uint32_t i = 0; !rc && i < cnt && has_floor(c, agg); i++) {
+		rc = floor_raise(c, ents[i], false);
 		val_empty(&c->image->aggs[agg], ents[i]->val);
-	rc = agg_rebase(c, agg, ents, cnt, reterr);
+	}
+	if (!has_floor(c, agg))
+		rc = rebase(c, agg, ents, cnt, true);
 	free(ents);
-	return rc;
+	return no_memory(rc, reterr);
+}
+
+static bool is_gone(void *arg, struct agg_ent *e)
+{
+	(void)arg;
+	return e->gone;
 }
 
 int consume_agg_trunc(struct consume *c, uint32_t agg, int64_t keep, struct err *reterr)
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
-	agg_soon(c);
 	int rc = consume_agg_collect(c, want_agg, &agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
 	uint64_t n = keep < 0 ? 0 - (uint64_t)keep : (uint64_t)keep;
+	uint32_t kept = n < cnt ? (uint32_t)n : cnt;
 	consume_agg_sort(c, ents, cnt, keep < 0 ? AGG_BY_VALUE : AGG_BY_VALUE_REV);
-	rc = agg_rebase(c, agg, ents, n < cnt ? (uint32_t)n : cnt, reterr);
+	if (!has_floor(c, agg))
+		rc = rebase(c, agg, ents, kept, false);
+	for (uint32_t i = kept; !rc && i < cnt; i++) {
+		rc = has_floor(c, agg) ? floor_raise(c, ents[i], true) : 0;
+		ents[i]->gone = true;
+	}
+	tab_remove(&c->snap, is_gone, NULL);
 	free(ents);
-	return rc;
+	return no_memory(rc, reterr);
 }

@@ -106,6 +106,7 @@ void consume_destroy(struct consume *c)
 	consume_spec_deinit(c);
 	consume_policy_deinit(c);
 	consume_agg_tab_clear(&c->base);
+	consume_agg_tab_clear(&c->floor);
 	consume_agg_tab_clear(&c->snap);
 	if (c->slots && c->geo.thread_cnt)
 		free(c->slots[0].drops);

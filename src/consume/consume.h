@@ -44,9 +44,7 @@ const char *consume_fault_text(uint32_t fault); /* "invalid address" */
  * one that got it from somebody else may only read.  What is NULL is stored at once. */
 struct consume_writer {
 	void (*tail)(void *arg, uint32_t slot, uint64_t pos);         /* records of area @slot below @pos were read */
-	/* A generation is about to change: what is counted between that and the look at the old one is lost. */
-	void (*agg_soon)(void *arg);
-	void (*agg_gen)(void *arg, uint32_t agg, uint32_t gen);       /* older entries of the aggregation hold nothing */
+	void (*agg_gen)(void *arg, uint32_t agg, uint32_t gen);       /* older entries of the aggregation hold nothing: done */
 	void (*aggs_read)(void *arg);                                 /* consume_aggs_read() */
 	void (*spec_bytes)(void *arg, uint32_t id, uint64_t bytes);   /* so many are kept of what it is used for now */
 	void (*spec_free)(void *arg, uint32_t id, uint32_t gen);      /* its next use has number @gen */

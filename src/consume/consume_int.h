@@ -52,6 +52,7 @@ struct agg_ent {
 	uint32_t agg, proc;
 	uint32_t hash;
 	uint32_t key_bytes;
+	bool gone;      /* trunc() removed it */
 	int64_t *val;   /* as many words as the aggregation has; behind the key */
 	uint8_t key[] __attribute__((aligned(8)));
 };
@@ -113,7 +114,7 @@ struct consume {
 	bool exited;
 	int exit_status;
 	/* aggregations */
-	struct agg_tab base, snap;
+	struct agg_tab base, floor, snap;
 	bool snap_valid;
 	uint64_t snap_tsc, next_snap_tsc; /* with an aggrate */
 	bool has_drained;           /* anything, before this drain */
@@ -320,6 +321,7 @@ void consume_pack_value(const struct pack *, struct consume *, FILE *, const str
 
 /* stddev.c */
 void consume_stddev_add(int64_t *dst, const int64_t *src); /* all four words */
+void consume_stddev_sub(int64_t *dst, const int64_t *src);
 uint64_t consume_stddev_of(const int64_t *val, int64_t normal);
 
 #endif

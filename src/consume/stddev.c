@@ -18,6 +18,15 @@ void consume_stddev_add(int64_t *dst, const int64_t *src)
 	dst[3] = (int64_t)(uint64_t)(sum >> 64);
 }
 
+void consume_stddev_sub(int64_t *dst, const int64_t *src)
+{
+	u128 rest = squares(dst) - squares(src);
+	dst[0] = (int64_t)((uint64_t)dst[0] - (uint64_t)src[0]);
+	dst[1] = (int64_t)((uint64_t)dst[1] - (uint64_t)src[1]);
+	dst[2] = (int64_t)(uint64_t)rest;
+	dst[3] = (int64_t)(uint64_t)(rest >> 64);
+}
+
 /* Largest r with r * r <= v, bit by bit. */
 static uint64_t sqrt128(u128 v)
 {

@@ -41,14 +41,30 @@ static void find_program(char *buf, size_t cap)
 	snprintf(buf, cap, "dyntrace");
 }
 
-/* All of what is said until the other end is closed. */
+/* The end of what is said until the other end is closed: who says more than fits a pipe would wait for a reader, and
+ * the reason comes last. */
 static void read_said(int fd, char *buf, size_t cap)
 {
-	size_t n = 0;
+	size_t n = 0, half = cap / 2;
 	ssize_t got;
-	while (n + 1 < cap && ((got = read(fd, buf + n, cap - 1 - n)) > 0 || (got < 0 && errno == EINTR)))
+	while ((got = read(fd, buf + n, cap - 1 - n)) > 0 || (got < 0 && errno == EINTR)) {
 		n += got > 0 ? (size_t)got : 0;
+		if (n + 1 < cap)
+			continue;
+		memmove(buf, buf + half, n - half);
+		n -= half;
+	}
 	buf[n] = 0;
+}
+
+/* The last sentence with the program's name in front. */
+static const char *last_said(const char *said)
+{
+	static const char name[] = "dyntrace: ";
+	const char *last = said;
+	for (const char *at = said; (at = strstr(at, name)); at = last)
+		last = at + sizeof(name) - 1;
+	return last;
 }
 
 static int run_attach(pid_t pid, struct dyntrace_error *err)
@@ -76,7 +92,7 @@ static int run_attach(pid_t pid, struct dyntrace_error *err)
 		;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	const char *text = strncmp(said, "dyntrace: ", 10) ? said : said + 10;
+	const char *text = last_said(said);
 	return fail(err, -EPERM, *text ? text : "the process cannot be attached");
 }
 
@@ -98,9 +114,7 @@ static int ask(pid_t pid, int argc, const char *const *argv, char **ret_out, str
 	if (r < 0)
 		return fail(err, r, e.msg);
 	/* What was said before the reason is about other tracepoints. */
-	char *last = said;
-	for (char *at = said; r && (at = strstr(at, "dyntrace: ")); at += 10)
-		last = at + 10;
+	const char *last = last_said(said);
 	if (r)
 		r = fail(err, -EINVAL, *last ? last : "the keeper refused");
 	free(said);

@@ -20,6 +20,8 @@ static int parse(struct tracer_point *tp, int argc, char *const *argv, struct er
 	struct log *l = tp->state;
 	if (argc > 1)
 		return err_setf(reterr, -EINVAL, "log takes one file, but there is '%s' too", argv[1]);
+	if (argc && *argv[0] == '-')
+		return err_setf(reterr, -EINVAL, "log has no option %s; a file of that name is ./%s", argv[0], argv[0]);
 	l->path = argc ? strdup(argv[0]) : NULL;
 	return argc && !l->path ? err_setf(reterr, -ENOMEM, "out of memory") : 0;
 }

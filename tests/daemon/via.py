@@ -12,8 +12,8 @@ import sys
 import machine
 
 # What is different by nature: who else is traced with system(), how soon a speculation is free again, what a killed client leaves,
-# when a process that ends is looked for; clear() loses what comes between printa() and the daemon's word to the process.
-NOT = ['tst.clear.sh', 'tst.system.sh', 'tst.busy.d', 'tst.usdt-sema.sh', 'tst.ending.sh']
+# when a process that ends is looked for.
+NOT = ['tst.system.sh', 'tst.busy.d', 'tst.usdt-sema.sh', 'tst.ending.sh']
 
 
 def main():
