@@ -85,6 +85,7 @@ void inject_abandon_undo(struct inject *);
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
+void inject_release_but(struct inject *, uint32_t i);  /* from all others; it is the first then */
 
 /* limits.c: where a call failed with @error because of the process's limit of descriptors, lifts it; then call again. */
 struct inject_limit {
