@@ -317,6 +317,7 @@ int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
+void cli_usage_wrong(void); /* to stderr: how it is called */
 void cli_usage_no_probes(const struct cli_args *); /* what may have been meant */
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);
