@@ -8,3 +8,4 @@ build=${1:-build}
 [ $# -gt 0 ] && shift
 "$here/bench.py" "$build" "$@"
 "$here/kernel.py" "$build"
+"$here/arm.py" "$build"

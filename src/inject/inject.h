@@ -104,5 +104,8 @@ int inject_mmap(struct inject *, uint64_t addr, uint64_t bytes, int prot, int fl
 int inject_munmap(struct inject *, uint64_t addr, uint64_t bytes, struct err *reterr);
 /* Serialises instruction fetch of all its threads after code was changed. */
 int inject_sync_core(struct inject *, struct err *reterr);
+/* Lets a stopped process go on, as inject_resume(), and has the kernel told that inject_sync_core() will be asked for: the
+ * next stop is that much shorter. */
+int inject_announce_sync(struct inject *, struct err *reterr);
 
 #endif

@@ -89,6 +89,7 @@ void inject_abandon_undo(struct inject *);
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
+void inject_release_but(struct inject *, uint32_t i);  /* from all others; it is the first then */
 
 /* offered.c, for those that have a link: what the functions of the same names do. */
 int offered_stop(struct inject *, struct err *reterr);

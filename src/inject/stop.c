@@ -347,6 +347,15 @@ int inject_resume(struct inject *in, struct err *reterr)
 	return r;
 }
 
+void inject_release_but(struct inject *in, uint32_t keep)
+{
+	struct inject_thread last = in->threads[keep];
+	in->threads[keep] = in->threads[--in->thread_cnt];
+	inject_release(in);
+	in->threads[in->thread_cnt++] = last;
+	in->stopped = true;
+}
+
 uint32_t inject_thread_cnt(const struct inject *in)
 {
 	return in->thread_cnt;

@@ -34,9 +34,9 @@ static bool same_build_id(struct obj_proc *p, const struct obj_mod *m, const str
 		if (ph->p_type != PT_NOTE || ph->p_filesz > 4096)
 			continue;
 		uint8_t a[4096], b[4096];
-		if (obj_proc_read(p, m->pub.bias + ph->p_vaddr, a, ph->p_filesz) ||
-		    obj_img_read(img, ph->p_offset, b, ph->p_filesz))
+		if (obj_img_read(img, ph->p_offset, b, ph->p_filesz))
 			continue;
+		obj_proc_code(p, m->pub.bias + ph->p_vaddr, a, ph->p_filesz);
 		if (memcmp(a, b, ph->p_filesz))
 			return false;
 	}

@@ -43,14 +43,18 @@ static bool is_files(uint64_t entry)
 	return entry & PM_PRESENT ? entry & PM_FILE : !(entry & (PM_SWAPPED | PM_GUARD));
 }
 
-/* Up to the next hole, which stays as it is. */
+/* Holes are zeroes. */
 static void read_memory(const struct obj_proc *p, uint64_t addr, uint8_t *buf, uint64_t bytes)
 {
 	for (uint64_t done = 0; done < bytes;) {
 		ssize_t n = pread(p->mem_fd, buf + done, bytes - done, (off_t)(addr + done));
 		if (n < 0 && errno == EINTR)
 			continue;
-		done = n > 0 ? done + (uint64_t)n : align_down(addr + done, PAGE) + PAGE - addr;
+		uint64_t next = n > 0 ? done + (uint64_t)n : align_down(addr + done, PAGE) + PAGE - addr;
+		next = next < bytes ? next : bytes;
+		if (n <= 0)
+			memset(buf + done, 0, next - done);
+		done = next;
 	}
 }
 
@@ -60,8 +64,10 @@ static void read_run(const struct obj_proc *p, const struct obj_map *m, int fd, 
 		ssize_t n = pread(fd, buf + done, bytes - done, (off_t)(m->off + (addr + done - m->start)));
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return; /* behind its end nothing can be read in the process either */
+		if (n <= 0) { /* behind its end nothing can be read in the process either */
+			memset(buf + done, 0, bytes - done);
+			return;
+		}
 		done += (uint64_t)n;
 	}
 	if (!file)
@@ -99,16 +105,74 @@ void obj_proc_code(struct obj_proc *p, uint64_t addr, void *buf, size_t bytes)
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", p->pid);
 	int pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	uint64_t at = addr, end = addr + bytes;
-	memset(buf, 0, bytes);
 	for (uint32_t i = 0; i < p->map_cnt && at < end; i++) {
 		const struct obj_map *m = &p->maps[i];
 		if (m->end <= at || m->start >= end)
 			continue;
-		at = m->start > at ? m->start : at;
+		if (m->start > at) {
+			memset((uint8_t *)buf + (at - addr), 0, m->start - at);
+			at = m->start;
+		}
 		uint64_t stop = m->end < end ? m->end : end;
 		read_map(p, i, pagemap, at, stop, (uint8_t *)buf + (at - addr));
 		at = stop;
 	}
+	memset((uint8_t *)buf + (at - addr), 0, end - at);
 	if (pagemap >= 0)
 		close(pagemap);
+}
+
+/* ---- comparing ---- */
+
+static bool same_pages(const struct obj_proc *p, const struct obj_map *m, int fd, uint64_t addr, uint64_t bytes)
+{
+	uint8_t now[16 * PAGE], file[16 * PAGE];
+	for (uint64_t done = 0, n; done < bytes; done += n) {
+		n = bytes - done < sizeof(now) ? bytes - done : sizeof(now);
+		read_memory(p, addr + done, now, n);
+		read_run(p, m, fd, true, addr + done, file, n);
+		if (memcmp(now, file, n))
+			return false;
+	}
+	return true;
+}
+
+static bool same_map(const struct obj_proc *p, uint32_t i, int pagemap, int fd, uint64_t addr, uint64_t end)
+{
+	uint64_t entries[BATCH];
+	for (uint64_t at = addr; at < end;) {
+		uint64_t first = at / PAGE, cnt = (end - 1) / PAGE + 1 - first;
+		ssize_t n = pread(pagemap, entries, (cnt < BATCH ? cnt : BATCH) * 8, (off_t)(first * 8));
+		if (n < 8)
+			return false;
+		cnt = (uint64_t)n / 8;
+		for (uint64_t k = 0; k < cnt; k++)
+			if (!is_files(entries[k]) && !same_pages(p, &p->maps[i], fd, (first + k) * PAGE, PAGE))
+				return false;
+		at = (first + cnt) * PAGE;
+	}
+	return true;
+}
+
+bool obj_proc_is_as_files(struct obj_proc *p, uint64_t addr, size_t bytes)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", p->pid);
+	int pagemap = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t at = addr, end = addr + bytes;
+	bool same = pagemap >= 0;
+	for (uint32_t i = 0; i < p->map_cnt && at < end && same; i++) {
+		const struct obj_map *m = &p->maps[i];
+		if (m->end <= at || m->start >= end)
+			continue;
+		uint64_t from = m->start > at ? m->start : at;
+		at = m->end < end ? m->end : end;
+		int fd = open_mapped(p, i);
+		same = fd >= 0 && same_map(p, i, pagemap, fd, align_down(from, PAGE), at);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (pagemap >= 0)
+		close(pagemap);
+	return same;
 }

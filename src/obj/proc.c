@@ -122,14 +122,18 @@ struct header {
 
 static int read_header(struct obj_proc *p, uint64_t addr, struct header *h)
 {
-	int rc = obj_proc_read(p, addr, &h->eh, sizeof(h->eh));
-	if (rc)
-		return rc;
+	uint8_t page[4096];
+	obj_proc_code(p, addr, page, sizeof(page));
+	memcpy(&h->eh, page, sizeof(h->eh));
 	if (memcmp(h->eh.e_ident, ELFMAG, SELFMAG) || h->eh.e_ident[EI_CLASS] != ELFCLASS64 ||
 	    h->eh.e_machine != EM_X86_64 || (h->eh.e_type != ET_EXEC && h->eh.e_type != ET_DYN) ||
 	    !h->eh.e_phnum || h->eh.e_phnum > PHDR_MAX || h->eh.e_phentsize != sizeof(Elf64_Phdr))
 		return -ENOEXEC;
-	return obj_proc_read(p, addr + h->eh.e_phoff, h->ph, h->eh.e_phnum * sizeof(Elf64_Phdr));
+	uint64_t bytes = h->eh.e_phnum * sizeof(Elf64_Phdr);
+	if (h->eh.e_phoff > sizeof(page) || bytes > sizeof(page) - h->eh.e_phoff)
+		return obj_proc_read(p, addr + h->eh.e_phoff, h->ph, bytes);
+	memcpy(h->ph, page + h->eh.e_phoff, bytes);
+	return 0;
 }
 
 static bool set_span(struct obj_mod *m, const struct header *h, uint64_t addr)

@@ -7,18 +7,21 @@
  */
 #include "session/session_int.h"
 
+#include "host/cache.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
+#define TAIL 64u
 #define SYNC_ROOM 64u    /* in which decoding from anywhere falls into step */
 
 struct branches {
 	const struct obj_module *mod;
 	uint64_t start;    /* of its text when it was read */
 	uint64_t bytes;
-	uint8_t *text;     /* as it was before we patched it */
+	uint8_t *text;     /* as it was before we patched it; NULL: as in its file */
 	uint64_t *targets; /* sorted */
 	uint32_t cnt;
 };
@@ -123,7 +126,106 @@ static int collect(struct branches *b, struct units *u, const uint8_t *text, uin
 	}
 }
 
-static const struct branches *branches_of(struct target *t, struct obj_module *mod)
+/* ---- what is known from last time ---- */
+
+#define CACHE_VERSION 1
+#define CACHE_WORTH (4u << 20) /* bytes of text: less is read sooner than looked up */
+
+/* Which branches are left out depends on the functions that are known, and that on more than the file. */
+static uint64_t hash_of_names(const struct obj_range *r, uint32_t rn, const struct obj_sym *s, uint32_t sn, uint64_t bias)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < rn; i++) {
+		const uint64_t v[] = { r[i].start - bias, r[i].end - bias };
+		sum = host_hash(sum, v, sizeof(v));
+	}
+	for (uint32_t i = 0; i < sn; i++) {
+		const uint64_t v[] = { s[i].addr - bias, s[i].bytes };
+		sum = host_hash(sum, v, sizeof(v));
+	}
+	return sum;
+}
+
+static bool cache_key(struct target *t, struct obj_module *mod, const struct branches *b, uint8_t id[OBJ_LINES_ID_MAX],
+		      struct host_cache_key *ret)
+{
+	const struct obj_range *r;
+	const struct obj_sym *s;
+	uint32_t rn, sn;
+	if (b->bytes < CACHE_WORTH || obj_module_ranges(t->obj, mod, &r, &rn, NULL) || obj_module_syms(t->obj, mod, &s, &sn, NULL))
+		return false;
+	*ret = (struct host_cache_key){ .id = id, .id_bytes = obj_module_build_id(t->obj, mod, id), .kind = "branches",
+					.version = CACHE_VERSION, .key = hash_of_names(r, rn, s, sn, mod->bias) ^ b->bytes };
+	return ret->id_bytes >= 8;
+}
+
+/* Offsets in the text, rising. */
+static bool targets_load(struct branches *b, const struct host_cache_key *k)
+{
+	uint64_t bytes;
+	uint32_t *v = host_cache_load(k, &bytes);
+	uint64_t cnt = v ? bytes / sizeof(*v) : 0;
+	bool ok = v && bytes == cnt * sizeof(*v) && (b->targets = malloc((cnt + 1) * sizeof(*b->targets)));
+	for (uint64_t i = 0; i < cnt && ok; i++) {
+		ok = v[i] < b->bytes && (!i || v[i] > v[i - 1]);
+		b->targets[i] = b->start + v[i];
+	}
+	free(v);
+	if (!ok) {
+		free(b->targets);
+		b->targets = NULL;
+		return false;
+	}
+	b->cnt = (uint32_t)cnt;
+	return true;
+}
+
+static void targets_store(const struct branches *b, const struct host_cache_key *k)
+{
+	uint32_t *v = b->bytes <= UINT32_MAX ? malloc((b->cnt + 1ul) * sizeof(*v)) : NULL;
+	for (uint32_t i = 0; i < b->cnt && v; i++)
+		v[i] = (uint32_t)(b->targets[i] - b->start);
+	if (v)
+		host_cache_store(k, v, b->cnt * sizeof(*v));
+	free(v);
+}
+
+/* ---- a module's ---- */
+
+static int read_text(struct target *t, struct branches *b)
+{
+	b->text = malloc(b->bytes + 1);
+	if (!b->text)
+		return -ENOMEM;
+	obj_proc_code(t->obj, b->start, b->text, b->bytes);
+	return 0;
+}
+
+static int find_targets(struct target *t, struct obj_module *mod, struct branches *b)
+{
+	struct units u;
+	bool known = units_init(&u, t, mod, b);
+	int r = collect(b, known ? &u : NULL, b->text, b->bytes);
+	if (known)
+		units_deinit(&u);
+	return r;
+}
+
+static int look(struct target *t, struct obj_module *mod, struct branches *b)
+{
+	struct host_cache_key k;
+	uint8_t id[OBJ_LINES_ID_MAX];
+	bool keeps = cache_key(t, mod, b, id, &k) && obj_proc_is_as_files(t->obj, b->start, b->bytes);
+	if (keeps && targets_load(b, &k))
+		return 0;
+	int r = read_text(t, b);
+	r = r ? r : find_targets(t, mod, b);
+	if (!r && keeps)
+		targets_store(b, &k);
+	return r;
+}
+
+static struct branches *branches_of(struct target *t, struct obj_module *mod)
 {
 	for (uint32_t i = 0; i < t->branches_cnt; i++)
 		if (t->branches[i].mod == mod && t->branches[i].start == mod->text_start)
@@ -135,21 +237,28 @@ static const struct branches *branches_of(struct target *t, struct obj_module *m
 	struct branches *b = &more[t->branches_cnt];
 	*b = (struct branches){ .mod = mod, .start = mod->text_start };
 	b->bytes = mod->text_end - mod->text_start;
-	b->text = malloc(b->bytes + 1);
-	if (!b->text)
-		return NULL;
-	obj_proc_code(t->obj, b->start, b->text, b->bytes);
-	struct units u;
-	bool known = units_init(&u, t, mod, b);
-	int r = collect(b, known ? &u : NULL, b->text, b->bytes);
-	if (known)
-		units_deinit(&u);
-	if (r) {
+	if (look(t, mod, b)) {
 		free(b->text);
 		return NULL;
 	}
 	t->branches_cnt++;
 	return b;
+}
+
+static bool has_placed(const struct target *t, const struct obj_module *mod)
+{
+	for (uint32_t i = 0; i < t->placed_cnt; i++)
+		if (t->placed[i].mod == mod || !t->placed[i].mod)
+			return true;
+	return false;
+}
+
+/* What stands there now is the file's, as it was when that was compared, only as long as nothing was placed there. */
+void branches_expect_many(struct target *t, struct obj_module *mod)
+{
+	struct branches *b = branches_of(t, mod);
+	if (b && !b->text && !has_placed(t, mod))
+		read_text(t, b);
 }
 
 void branches_free(struct target *t)
@@ -161,11 +270,25 @@ void branches_free(struct target *t)
 	free(t->branches);
 }
 
+/* What is behind the last function may be more than the file has. */
+static int read_file(struct target *t, struct obj_module *mod, uint64_t addr, uint8_t *buf, size_t bytes)
+{
+	size_t n = bytes;
+	while (n && bytes - n < TAIL && obj_module_text(t->obj, mod, addr, buf, n))
+		n--;
+	if (!n || bytes - n == TAIL)
+		return -EFAULT;
+	memset(buf + n, 0, bytes - n);
+	return 0;
+}
+
 int text_read(struct target *t, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes)
 {
 	const struct branches *b = branches_of(t, mod);
 	if (!b || addr < b->start || addr - b->start > b->bytes || bytes > b->bytes - (addr - b->start))
 		return target_read(t, addr, buf, bytes);
+	if (!b->text)
+		return read_file(t, mod, addr, buf, bytes);
 	memcpy(buf, b->text + (addr - b->start), bytes);
 	return 0;
 }
@@ -187,12 +310,14 @@ static int add_long(const struct branches *b, uint64_t lo, uint64_t hi, branches
 }
 
 /* Direct branches among the instructions of [from, to) that lead into (lo, hi). */
-static int add_near(const struct branches *b, uint64_t from, uint64_t to, uint64_t lo, uint64_t hi, branches_fn *add,
-		    void *arg)
+static int add_near(struct target *t, struct obj_module *mod, uint64_t from, uint64_t to, uint64_t lo, uint64_t hi,
+		    branches_fn *add, void *arg)
 {
-	const uint8_t *code = b->text + (from - b->start);
+	uint8_t code[2 * SHORT_REACH + SYNC_ROOM];
 	size_t n = to > from ? to - from : 0;
 	struct isa_insn in;
+	if (n > sizeof(code) || text_read(t, mod, from, code, n))
+		return 0;
 	for (size_t at = 0; at < n; at += in.len) {
 		if (isa_decode(code + at, n - at, from + at, &in)) {
 			in.len = 1; /* data or out of step */
@@ -219,6 +344,6 @@ int branches_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_
 		before = prev->start;
 	int r = add_long(b, lo, hi, add, arg);
 	if (!r)
-		r = add_near(b, before, lo, lo, hi, add, arg);
-	return r ? r : add_near(b, hi, after, lo, hi, add, arg);
+		r = add_near(t, mod, before, lo, lo, hi, add, arg);
+	return r ? r : add_near(t, mod, hi, after, lo, hi, add, arg);
 }

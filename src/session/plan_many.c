@@ -147,6 +147,7 @@ static bool learn_module(struct target *t, struct obj_module *mod)
 	if (!mod->end || obj_module_is_go(t->obj, mod) || rseq_ranges(t, mod, &keep, &cnt) ||
 	    obj_go_entered(t->obj, mod, 0, 0, &at, &cnt) || text_read(t, mod, mod->text_start, &b, 1))
 		return false;
+	branches_expect_many(t, mod);
 	obj_landing_pads(t->obj, mod, mod->text_start, &pad, 1);
 	obj_module_text(t->obj, mod, mod->text_start, &b, 1);
 	return true;

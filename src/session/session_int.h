@@ -257,6 +257,8 @@ bool calm_await(struct target *, struct obj_proc *, struct inject *);
  * memory.  Some of them may be mere numbers that look like a jump. */
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
+/* Reads all of its code at once, if that is worth it: many of its functions are going to be asked about. */
+void branches_expect_many(struct target *, struct obj_module *);
 void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);

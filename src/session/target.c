@@ -261,8 +261,10 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, b
 	STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_LIVE);
 	*ret_proc = t->proc;
 	t->loading = !is_child && target_is_loading(t);
-	if (!held)
+	if (!held) {
+		inject_announce_sync(t->inj, NULL);
 		target_go(t);
+	}
 	return 0;
 }
 

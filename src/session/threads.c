@@ -74,10 +74,21 @@ static bool restart_here(const struct places *p, struct user_regs_struct *regs)
 	return true;
 }
 
+/* Not further than the stack goes: what lies behind it may be anything, and need not be in memory. */
+static uint64_t stack_bytes(struct target *t, uint64_t from)
+{
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if (from - m->start < m->end - m->start)
+			return m->end - from < STACK_LOOK ? m->end - from : STACK_LOOK;
+	}
+	return STACK_LOOK; /* it came since */
+}
+
 static int move_frames(struct target *t, const struct places *p, uint64_t sp, uint64_t *words, struct err *reterr)
 {
 	uint64_t from = align_down(sp, 8);
-	uint64_t cnt = target_read_some(t, from, words, STACK_LOOK) / 8;
+	uint64_t cnt = target_read_some(t, from, words, stack_bytes(t, from)) / 8;
 	for (uint64_t i = 0; i + 2 < cnt; i++) {
 		/* struct sigcontext: ip, flags, cs and the other segments */
 		if ((words[i + 2] & 0xffff) != USER_CS || !window_of(p, words[i]))
