@@ -2,6 +2,8 @@
 /* Records now: events of the targets go to a trace on disk. */
 #include "cli/record_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +217,7 @@ int cli_record_begin(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	r->start_ns = cli_now_ns();
+	r->start_ns = host_now_ns();
 	r->shown = isatty(STDERR_FILENO);
 	return cli_record_modules(cli, 0);
 }
@@ -250,7 +252,7 @@ static void show(struct cli *cli, uint64_t now)
 int cli_record_progress(struct cli *cli)
 {
 	struct cli_record *r = cli->args.record;
-	uint64_t now = cli_now_ns();
+	uint64_t now = host_now_ns();
 	struct err e;
 	if (export_writer_flush(r->writer, &e)) {
 		cli_error("%s", e.msg);
