@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -35,7 +36,7 @@ class Target:
         """The median of @seconds, of @least figures at least where the machine is busy."""
         first = len(self.values) + 1
         end = time.monotonic() + seconds
-        while time.monotonic() < end or (len(self.values) - first < least and time.monotonic() < end + 10 * seconds):
+        while time.monotonic() < end or (len(self.values) - first < least and time.monotonic() < end + max(10 * seconds, 15)):
             time.sleep(0.05)
             if self.proc.poll() is not None:
                 break
@@ -51,7 +52,7 @@ class Tracer:
     """A program that traces, on the other processor; ended as somebody at a terminal would."""
 
     def __init__(self, argv, out=subprocess.DEVNULL, env=None, cpus='1'):
-        self.errs = open_unlinked()
+        self.errs = tempfile.TemporaryFile()
         self.proc = subprocess.Popen(['taskset', '-c', cpus, *argv], stdin=subprocess.DEVNULL, stdout=out,
                                      stderr=self.errs, env=env, start_new_session=True)
         self.pid = self.proc.pid
@@ -63,7 +64,7 @@ class Tracer:
         """Processor time so far, of its children, too."""
         return sum(cpu_seconds(p) for p in family(self.pid))
 
-    def end(self, patience=120):
+    def end(self, patience=60):
         for p in family(self.pid)[1:] or [self.pid]: # taskset execs; unshare and the like are in between
             quiet_kill(p, 2)
         if self.proc.poll() is None:
@@ -76,11 +77,6 @@ class Tracer:
             self.proc.wait()
         self.errs.seek(0)
         return self.errs.read().decode(errors='replace')
-
-
-def open_unlinked():
-    import tempfile
-    return tempfile.TemporaryFile()
 
 
 def tracer(argv):
@@ -105,6 +101,14 @@ def family(pid):
     except (FileNotFoundError, ProcessLookupError):
         pass
     return found
+
+
+def comm(pid):
+    try:
+        with open(f'/proc/{pid}/comm', encoding='utf-8', errors='replace') as f:
+            return f.read().strip()
+    except OSError:
+        return ''
 
 
 def cpu_seconds(pid):

@@ -4,6 +4,8 @@
  *
  *   target [KIND [TENTHS]]         prints for each tenth of a second: ns of processor time and of wall time per call
  *   target rate PER_SECOND SECONDS waits for a line, calls at that rate, prints how often it did and the seconds it took
+ *   target burst CALLS [TIMES]     so many calls at a time, then a pause; ns of processor time per call
+ *   target keys CNT                as the first, with so many different first arguments
  *   target threads CNT TENTHS      as the first, CNT threads in turn; one figure over all of them
  *
  * KINDs differ in how the function begins, which is what a uprobe's cost depends on, and in how deep it is called.
@@ -90,6 +92,22 @@ FRAME static void loop(work_fn *fn, long tenths, long keys)
 	}
 }
 
+/* Bursts, with time between them in which a consumer can read what there is. */
+static int run_bursts(work_fn *fn, long calls, long times)
+{
+	const struct timespec gap = { .tv_nsec = 40000000 };
+	for (; times; times--) {
+		double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), wall = clock_ns(CLOCK_MONOTONIC);
+		for (long i = 0; i < calls; i++)
+			work_sum += fn(i % KEYS, i);
+		cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+		printf("%.3f %.3f\n", cpu / (double)calls, (clock_ns(CLOCK_MONOTONIC) - wall) / (double)calls);
+		fflush(stdout);
+		nanosleep(&gap, NULL);
+	}
+	return 0;
+}
+
 /* What is more than a millisecond late is left out, so that a moment without a processor is no burst. */
 static int run_rate(double per_sec, double seconds)
 {
@@ -161,7 +179,9 @@ int main(int argc, char **argv)
 		return argc > 3 ? run_rate(atof(argv[2]), atof(argv[3])) : 2;
 	if (!strcmp(kind, "threads"))
 		return argc > 3 ? run_threads((unsigned)n, atol(argv[3])) : 2;
-	if (!strcmp(kind, "keys")) /* target keys CNT */
+	if (!strcmp(kind, "burst"))
+		return run_bursts(work, n, argc > 3 ? atol(argv[3]) : -1);
+	if (!strcmp(kind, "keys"))
 		return loop(work, 1L << 40, n), 0;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(kind, kinds[i].name))

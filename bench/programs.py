@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: MIT
+"""Whole programs: redis-server under load, and programs with all their functions counted."""
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+import drive
+import peers
+from hits import Row
+
+REDIS = '/usr/bin/redis-server'
+
+
+def free_port():
+    return peers.free_port()
+
+
+class Redis:
+    def __init__(self, b, wrap=()):
+        self.port = free_port()
+        self.work = tempfile.mkdtemp(dir=b.work)
+        self.requests = 20000 if b.quick else 100000
+        argv = [*wrap, REDIS, '--port', str(self.port), '--save', '', '--appendonly', 'no', '--dir', self.work]
+        self.proc = subprocess.Popen(['taskset', '-c', '0', *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL, start_new_session=True)
+        for _ in range(400):
+            try:
+                socket.create_connection(('127.0.0.1', self.port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        self.pid = next((p for p in drive.family(self.proc.pid) if 'redis' in drive.comm(p)), self.proc.pid)
+
+    def load(self):
+        """ns of the server's processor time per request."""
+        before = drive.cpu_seconds(self.pid)
+        subprocess.run(['taskset', '-c', '1', 'redis-benchmark', '-p', str(self.port), '-q', '-t', 'set,get', '-n', str(self.requests),
+                        '-r', '10000', '-c', '20'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600, check=False)
+        return (drive.cpu_seconds(self.pid) - before) * 1e9 / (2 * self.requests)
+
+    def end(self):
+        subprocess.run(['redis-cli', '-p', str(self.port), 'shutdown', 'nosave'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       check=False, timeout=60)
+        try:
+            self.proc.wait(60)
+        except subprocess.TimeoutExpired:
+            for p in drive.family(self.proc.pid):
+                drive.quiet_kill(p, 9)
+            self.proc.wait()
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def redis_more(b, argv, settle):
+    """How many % more processor time a request takes."""
+    def measure():
+        r = Redis(b)
+        try:
+            r.load()
+            base = r.load()
+            p = drive.Tracer([a.replace('PID', str(r.pid)) for a in argv])
+            try:
+                time.sleep(settle)
+                r.load()
+                if not p.runs():
+                    return None
+                traced = r.load()
+            finally:
+                p.end(300)
+            return (traced / base - 1) * 100
+        finally:
+            r.end()
+    return measure
+
+
+# Programs with all their named functions: what is run, where the functions are, and how uftrace names that.
+SQL = """create table t(a integer primary key, b text, c real);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 60000)
+insert into t select i, 'row ' || (i * 7919 % 10007), i * 0.5 from n;
+create index t_b on t(b);
+select b, count(*), sum(c) from t group by b order by 2 desc, 1 limit 10;
+select count(*) from t where b like '%99%';
+"""
+PYTHON = """import json
+words = [str(i * 7919 % 10007) for i in range(60000)]
+count = {}
+for w in words:
+    count[w] = count.get(w, 0) + 1
+rows = json.loads(json.dumps([{"w": w, "n": n} for w, n in sorted(count.items())]))
+print(sum(r["n"] for r in rows), "".join(sorted(words))[:10])
+"""
+
+
+def c_program():
+    """A source that a compiler has something to do with."""
+    body = '\tfor (int i = 0; i < n; i++) { a[i % 64] += a[(i * %d + 3) %% 64] * n; if (a[i %% 64] & %d) n -= a[i %% 7] / (i + 1); }\n'
+    return ''.join(f'int f{k}(int n, int *a)\n{{\n' + body.replace('i % 64]', 'i %% 64]') % (k, k % 31 + 1) + '\treturn a[0] + n;\n}\n'
+                   for k in range(400))
+
+
+def cc1():
+    r = subprocess.run(['gcc', '-print-prog-name=cc1'], capture_output=True, text=True, check=False)
+    return r.stdout.strip()
+
+
+def programs(work):
+    def keep(name, text):
+        path = os.path.join(work, name)
+        with open(path, 'w', encoding='ascii') as f:
+            f.write(text)
+        return path
+    yield 'sqlite3', ['/usr/bin/sqlite3', ':memory:', '.read ' + keep('load.sql', SQL)], 'libsqlite3.so.0', '.@libsqlite3.so.0'
+    yield 'python3', ['/usr/bin/python3.11', '-S', keep('load.py', PYTHON)], 'a.out', '.'
+    yield 'gcc', [cc1(), '-quiet', '-O1', '-o', '/dev/null', keep('load.c', c_program())], 'a.out', '.'
+
+
+def both(mod):
+    return f'pid$target:{mod}::entry {{ @e = count(); }} pid$target:{mod}::return {{ @r = count(); }}'
+
+
+def seconds_of(argv, program, cwd):
+    """Seconds of the processor that the process running @program took, under @argv; None: it did not end well."""
+    p = subprocess.Popen(['taskset', '-c', '0', *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL, cwd=cwd, start_new_session=True)
+    name, used, deadline = os.path.basename(program)[:15], 0.0, time.monotonic() + 300
+    while p.poll() is None and time.monotonic() < deadline:
+        used = max([used] + [drive.cpu_seconds(c) for c in drive.family(p.pid) if drive.comm(c) == name])
+        time.sleep(0.005)
+    if p.poll() is None:
+        for c in drive.family(p.pid):
+            drive.quiet_kill(c, 9)
+    return used if p.wait() == 0 and used else None
+
+
+def more_time(b, program, wrap):
+    """How many % more processor time the program takes."""
+    def measure():
+        with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work) as data:
+            base = min(x for x in (seconds_of(program, program[0], data) for _ in range(3)) if x)
+            argv = [a.replace('DATA', data) for a in wrap]
+            used = seconds_of(argv + program if wrap[-1] != '-c' else argv + [quoted(program)], program[0], data)
+            return (used / base - 1) * 100 if used else None
+    return measure
+
+
+def quoted(argv):
+    return ' '.join(f'"{a}"' if ' ' in a else a for a in argv)
+
+
+def redis_wrapped(b, wrap):
+    """The same for redis-server, which has to be started by the tracer."""
+    def measure():
+        with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work) as data:
+            plain = Redis(b)
+            try:
+                plain.load()
+                base = plain.load()
+            finally:
+                plain.end()
+            r = Redis(b, [a.replace('DATA', data) for a in wrap])
+            try:
+                if 'redis' not in drive.comm(r.pid):
+                    return None
+                r.load()
+                return (r.load() / base - 1) * 100
+            finally:
+                r.end()
+    return measure
+
+
+def rows(b):
+    if os.path.exists(REDIS) and shutil.which('redis-benchmark'):
+        redis = REDIS if os.path.islink(REDIS) is False else os.path.realpath(REDIS)
+        yield Row('redis', 'redis-server under redis-benchmark, every `dict*` function counted', [
+            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', 'pid$target:a.out:dict*:entry { @ = count(); }', '-p', 'PID', '-o', '/dev/null'], 2)),
+            ('bpftrace', redis_more(b, peers.TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', f'uprobe:{redis}:dict* {{ @ = count(); }}', '-p', 'PID'], 15)),
+        ], most=5, unit='% more processor time a request')
+        yield Row('redis-all', 'redis-server, entry and return of every named function counted', [
+            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', both('a.out'), '-p', 'PID', '-o', '/dev/null'], 4)),
+            ('uftrace -P', redis_wrapped(b, ['uftrace', 'record', '--no-libcall', '-P', '.', '-d', 'DATA/uft'])),
+        ], {'uftrace -P': 5}, unit='% more processor time a request')
+    for name, argv, mod, pattern in programs(b.work):
+        if os.path.exists(argv[0]):
+            yield Row(name, f'{name}, entry and return of every named function counted', [
+                ('dyntrace', more_time(b, argv, [b.dyn, '-q', '-o', '/dev/null', '-n', both(mod), '-c'])),
+                ('uftrace -P', more_time(b, argv, ['uftrace', 'record', '--no-libcall', '-P', pattern, '-d', 'DATA/uft'])),
+            ], {'uftrace -P': 5}, unit='% more processor time')

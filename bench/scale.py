@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+def text(b): return ''
+def keep(t, quick): pass

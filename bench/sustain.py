@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""What consumers do: processor time per record, and the highest rate at which nothing is lost for ten seconds."""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+import drive
+import peers
+from hits import ENTRY, Row
+
+
+class Paced:
+    """A target that calls at a given rate once it is told to."""
+
+    def __init__(self, argv, rate, seconds):
+        self.proc = subprocess.Popen(['taskset', '-c', '0', *argv, 'rate', str(int(rate)), str(seconds)], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.proc.stdout.readline()
+        self.pid = self.proc.pid
+
+    def go(self):
+        """(calls, seconds)"""
+        self.proc.stdin.write('\n')
+        self.proc.stdin.flush()
+        calls, seconds = self.proc.stdout.readline().split()
+        return int(calls), float(seconds)
+
+    def end(self):
+        self.proc.kill()
+        self.proc.communicate()
+
+
+def lost_of(said):
+    return sum(int(n) for m in peers.LOST.findall(said) for n in m if n)
+
+
+def ours(b, work, rate, seconds):
+    """`dyntrace record`: (calls, seconds, lost, consumer's seconds)."""
+    t = Paced([b.plain], rate, seconds)
+    p = None
+    try:
+        p = drive.Tracer([b.dyn, 'record', '-x', 'bufsize=256m', '-p', str(t.pid), '-o', os.path.join(work, 'trace'),
+                          'work:entry a=arg0 b=arg1'])
+        wait_for(os.path.join(work, 'trace', 'dyntrace', 'ready'))
+        used = p.cpu_seconds()
+        calls, took = t.go()
+        time.sleep(1)
+        used = p.cpu_seconds() - used
+    finally:
+        said = p.end() if p else ''
+        t.end()
+    m = re.search(r': (\d+) events.*, (\d+) lost', said)
+    if not m or int(m[1]) + int(m[2]) != calls:
+        raise RuntimeError(f'dyntrace record counts {said.strip()} of {calls} calls')
+    return calls, took, int(m[2]), used
+
+
+def wait_for(path):
+    for _ in range(200):
+        if os.path.exists(path):
+            return
+        time.sleep(0.05)
+
+
+def lttng(b, _work, rate, seconds):
+    l = peers.Lttng(b.work)
+    t = Paced([*l.prefix, b.static], rate, seconds)
+    try:
+        if not l.begin():
+            return None
+        time.sleep(0.5)
+        pid = l.consumer_pid()
+        used = drive.cpu_seconds(pid)
+        calls, took = t.go()
+        time.sleep(1)
+        used = drive.cpu_seconds(pid) - used
+        return calls, took, l.finish(), used
+    finally:
+        t.end()
+        l.end()
+
+
+def highest(b, run, low, high):
+    """Millions of events a second: halves the span; a rate counts as what was really reached."""
+    seconds = 2 if b.quick else 10
+    best = 0.0
+    for _ in range(4 if b.quick else 6):
+        rate = (low * high) ** 0.5
+        work = tempfile.mkdtemp(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work)
+        try:
+            got = run(b, work, rate, seconds)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        if not got:
+            return None
+        calls, took, lost, _used = got
+        drive.say(f'{rate / 1e6:.1f} million a second wanted, {calls / took / 1e6:.1f} reached, {lost} lost')
+        if lost:
+            high = rate
+        else:
+            best = max(best, calls / took / 1e6)
+            low = rate
+            if calls / took < rate * 0.8: # the target cannot be faster
+                break
+    return best or None
+
+
+def printf_ours(b, rate=200000):
+    def measure():
+        with tempfile.TemporaryDirectory(dir=b.work) as work:
+            out = os.path.join(work, 'out')
+            d = ENTRY + ' { printf("%d %d %d\\n", timestamp, arg0, arg1); }'
+            return consumer_cost(b, [b.dyn, '-q', '-x', 'bufsize=64m', '-n', d, '-p', 'PID', '-o', out], rate, out, 1.5)
+    return measure
+
+
+def printf_bpftrace(b, rate=20000):
+    def measure():
+        with tempfile.TemporaryDirectory(dir=b.work) as work:
+            out = os.path.join(work, 'out')
+            d = f'uprobe:{b.plain}:work {{ printf("%ld %ld %ld\\n", nsecs, arg0, arg1); }}'
+            return consumer_cost(b, peers.TRACEFS + ['bpftrace', '-o', out, '-e', d, '-p', 'PID'], rate, out, 3)
+    return measure
+
+
+def consumer_cost(b, argv, rate, out, settle):
+    """ns of the tracer's processor time per line that it wrote."""
+    t = Paced([b.plain], rate, 1 if b.quick else 4)
+    p = drive.Tracer([a.replace('PID', str(t.pid)) for a in argv], env=dict(os.environ, BPFTRACE_PERF_RB_PAGES='4096'))
+    try:
+        time.sleep(settle)
+        idle = p.cpu_seconds()
+        time.sleep(1)
+        idle = p.cpu_seconds() - idle # of a second without records
+        used = p.cpu_seconds()
+        calls, took = t.go()
+        time.sleep(1)
+        used = p.cpu_seconds() - used - idle * (took + 1)
+    finally:
+        said = p.end()
+        t.end()
+    with open(out, encoding='utf-8', errors='replace') as f:
+        lines = sum(1 for l in f if len(l.split()) == 3)
+    if not lines:
+        return None
+    cost = used * 1e9 / lines
+    return peers.Lost(cost) if lost_of(said) or lines < calls else cost
+
+
+def rows(b):
+    yield Row('printf', 'printf of a record to a file, three numbers', [
+        ('dyntrace', printf_ours(b)), ('bpftrace', printf_bpftrace(b)),
+    ], {'bpftrace': 20}, most=300, unit='ns of the consumer a record')
+    yield Row('sustained', 'events that the consumer keeps up with: time and two arguments, 10 s, none lost', [
+        ('dyntrace', lambda: highest(b, ours, 0.2e6, 40e6)), ('LTTng-UST', lambda: highest(b, lttng, 0.2e6, 20e6)),
+    ], {'LTTng-UST': -3}, most=-10, unit='million a second')
