@@ -3,13 +3,12 @@
 #include "session/session_int.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "rt/rt.h"
+
+/* Both clocks are read to some 10 ns, so the factor is right to a few millionths. */
+#define MEASURE_NS 5000000u
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -18,32 +17,11 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
-/* The kernel's own factor, where it tells (perf_event_open(2), cap_user_time). */
-static bool ask_kernel(struct wire_shm *shm)
-{
-	struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(attr),
-					.config = PERF_COUNT_SW_DUMMY, .exclude_kernel = 1 };
-	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		return false;
-	struct perf_event_mmap_page *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-	close(fd);
-	if (page == MAP_FAILED)
-		return false;
-	bool ok = page->cap_user_time;
-	if (ok) {
-		shm->tsc_mult = page->time_mult;
-		shm->tsc_shift = page->time_shift;
-	}
-	munmap(page, 4096);
-	return ok && shm->tsc_mult;
-}
-
 /* Both clocks at one moment: the closest of a few tries. */
 static void pair(clockid_t clock, uint64_t *ret_tsc, uint64_t *ret_ns)
 {
 	uint64_t best = UINT64_MAX;
-	for (int i = 0; i < 16; i++) {
+	for (int i = 0; i < 32; i++) {
 		uint64_t before = rt_now_tsc(), ns = now_ns(clock), after = rt_now_tsc();
 		if (after - before >= best)
 			continue;
@@ -53,22 +31,33 @@ static void pair(clockid_t clock, uint64_t *ret_tsc, uint64_t *ret_ns)
 	}
 }
 
+static uint64_t first_tsc, first_ns;
+
+/* As early as can be: what the program does until a session wants the clock is time to measure in. */
+__attribute__((constructor)) static void start(void)
+{
+	pair(CLOCK_MONOTONIC_RAW, &first_tsc, &first_ns);
+}
+
+/*
+ * perf_event_open() would tell the kernel's own factor, but the first event of a machine makes the kernel wait for all
+ * CPUs (20 ms), and virtual machines mostly do not tell it at all.
+ */
 static void measure(struct wire_shm *shm)
 {
-	uint64_t tsc0, ns0, tsc1, ns1;
-	struct timespec wait = { .tv_nsec = 20000000 };
-	pair(CLOCK_MONOTONIC_RAW, &tsc0, &ns0);
-	nanosleep(&wait, NULL);
-	pair(CLOCK_MONOTONIC_RAW, &tsc1, &ns1);
+	uint64_t tsc, ns, since = now_ns(CLOCK_MONOTONIC_RAW) - first_ns;
+	if (since < MEASURE_NS)
+		nanosleep(&(struct timespec){ .tv_nsec = (long)(MEASURE_NS - since) }, NULL);
+	pair(CLOCK_MONOTONIC_RAW, &tsc, &ns);
 	shm->tsc_shift = 32;
-	shm->tsc_mult = (uint64_t)(((unsigned __int128)(ns1 - ns0) << 32) / (tsc1 - tsc0));
+	if (tsc > first_tsc)
+		shm->tsc_mult = (uint64_t)(((unsigned __int128)(ns - first_ns) << 32) / (tsc - first_tsc));
 }
 
 int clock_calibrate(struct wire_shm *shm, struct err *reterr)
 {
 	uint64_t tsc;
-	if (!ask_kernel(shm))
-		measure(shm);
+	measure(shm);
 	if (!shm->tsc_mult)
 		return err_setf(reterr, -ENOTSUP, "the time stamp counter stands still on this machine: no clock to use");
 	pair(CLOCK_REALTIME, &tsc, &shm->wall_base);
