@@ -49,10 +49,10 @@ GLOBAL uint64_t rtk_tuple_begin(uint64_t ctx, uint64_t slot, uint64_t fixed)
 	volatile uint64_t *p = (volatile uint64_t *)t->data;
 	t->bytes = (uint32_t)fixed;
 	t->fixed_bytes = (uint32_t)fixed;
+	if (fixed > 8 * FIXED_WORDS)
+		return rtk_zero_own(tuple + sizeof(struct wire_tuple), fixed);
 	for (uint64_t i = 0; i < FIXED_WORDS && 8 * i < fixed; i++)
 		p[i] = 0;
-	if (fixed > 8 * FIXED_WORDS)
-		rtk_zero_own(tuple + sizeof(struct wire_tuple) + 8 * FIXED_WORDS, fixed - 8 * FIXED_WORDS);
 	return 0;
 }
 
