@@ -9,7 +9,7 @@
  * drains and shows need not know where a record was made.
  *
  *	struct wire_layout_in in = ...;
- *	in.thread_cnt += ebpf_slot_cnt();         // behind the others
+ *	in.thread_cnt += ebpf_slot_cnt(true);       // behind the others
  *	ebpf_layout(&in, img);
  *	wire_layout(&head, &in, reterr);
  *	ebpf_shm_create(&head, &fd, &shm, reterr); // head is copied to it
@@ -30,9 +30,9 @@
 
 struct wire_layout_in;
 
-/* Thread slots that kernel programs take: two per possible CPU (one for
- * programs that cannot be preempted, one for those that can). */
-uint32_t ebpf_slot_cnt(void);
+/* Thread slots that kernel programs take: one per possible CPU, and another one each
+ * where there may be programs that can be preempted (@uprobes). */
+uint32_t ebpf_slot_cnt(bool uprobes);
 
 /* Raises what kernel programs need more of (registers, contexts). */
 void ebpf_layout(struct wire_layout_in *, const struct ir_image *);
@@ -48,8 +48,11 @@ struct ebpf_in {
 	struct wire_shm *shm; /* borrowed; geometry and clock are filled */
 	int shm_fd;           /* borrowed */
 	uint32_t first_slot;  /* index of the first of ebpf_slot_cnt() thread slots; they become LIVE here */
+	bool uprobes;         /* as ebpf_slot_cnt() was told */
 	const struct ir_image *img; /* verified; borrowed */
 	uint32_t max_frames;  /* of a stack; 0: as many as the kernel gives */
+	/* Where the kernel keeps a member ("se.exec_start") of a structure; negative: nobody knows. NULL: nothing is known. */
+	int64_t (*offset_of)(const char *tag, const char *path);
 	/* For comparing executors only: self-> variables are those of the slot, addresses those of the tool. */
 	bool as_in_tool;
 	/* Verifier's logs of programs that it refuses, for -d verifier; NULL: none. */

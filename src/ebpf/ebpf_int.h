@@ -19,6 +19,7 @@ struct ebpf {
 	void *doorbell_data;
 	int self_prog_fd, self_link_fd; /* clears variables of threads that have ended; -1: none */
 	uint32_t failed_clause;
+	uint64_t first_ns, first_tsc; /* of the first look at both clocks */
 };
 
 /* Of the array behind head->bytes: what stands there, and its size. */
@@ -111,8 +112,9 @@ void gen_env(struct gen *, const struct ir_insn *);
 bool gen_stack(struct gen *, const struct ir_insn *);
 void gen_call_args(struct gen *, const struct ir_insn *);
 void gen_arg(struct gen *, const struct ebpf_arg *, uint8_t reg); /* to @reg */
-/* Learns what RTK_K_TASK_* are. */
+/* Learns what RTK_K_TASK_* are; and what is needed for paths. */
 void task_offsets(struct gen *);
+void path_offsets(struct gen *);
 void gen_check_fault(struct gen *);
 void gen_note_pc(struct gen *);
 

@@ -49,7 +49,7 @@ static int map_tail(struct ebpf *e, struct err *reterr)
 static void make_slots(struct ebpf *e)
 {
 	struct wire_shm *s = e->in.shm;
-	for (uint32_t i = 0; i < ebpf_slot_cnt(); i++) {
+	for (uint32_t i = 0; i < ebpf_slot_cnt(e->in.uprobes); i++) {
 		struct wire_thread *t = (struct wire_thread *)((char *)s + s->thread_off +
 							       (e->in.first_slot + i) * s->geom.stride);
 		for (unsigned l = 0; l < WIRE_LEVEL_MAX; l++)
@@ -59,6 +59,7 @@ static void make_slots(struct ebpf *e)
 }
 
 #define CLOCK_TRIES 8
+#define CLOCK_APART_NS 100000000u
 
 /* Both clocks at one time: of several tries the one that took least, for others may run between the two looks. */
 static uint64_t clock_pair(uint64_t *ret_tsc)
@@ -86,6 +87,12 @@ void ebpf_clock_update(struct ebpf *e)
 	uint64_t tsc = 0, ns = clock_pair(&tsc);
 	struct rtk_clock *c = &t->clock[next];
 	c->ratio = (uint64_t)(((unsigned __int128)1 << (28 + s->tsc_shift)) / s->tsc_mult);
+	if (!e->first_ns) {
+		e->first_ns = ns;
+		e->first_tsc = tsc;
+	} else if (ns - e->first_ns >= CLOCK_APART_NS) { /* what the kernel's clock has done since is better than its usual rate */
+		c->ratio = (uint64_t)(((unsigned __int128)(tsc - e->first_tsc) << 28) / (ns - e->first_ns));
+	}
 	/* A little before now: a program may have read the clock already. */
 	c->ns_base = ns - 1000000000ULL;
 	c->tsc_base = tsc - (uint64_t)(((unsigned __int128)1000000000ULL * c->ratio) >> 28);
@@ -277,6 +284,8 @@ static void find_culprit(struct ebpf *e, const struct ebpf_prog *p)
 int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err *reterr)
 {
 	struct code c = { 0 };
+	if (p->kind == EBPF_UPROBE && !e->in.uprobes)
+		return err_setf(reterr, -EINVAL, "%s: the session was made without room for uprobes", p->name);
 	int r = code_make(e, p, &c, reterr);
 	if (r < 0 && r != -ENOMEM && e->failed_clause == WIRE_NONE)
 		find_culprit(e, p);

@@ -247,8 +247,10 @@ static void call(struct gen *g, const struct ir_insn *in)
 		refuse(g, -EOPNOTSUPP, "%s() cannot be used in probes of the kernel", h->name);
 		return;
 	}
-	if (in->imm == IR_HELPER_progenyof || in->imm == IR_HELPER_vtimestamp || in->imm == IR_HELPER_kpath)
+	if (in->imm == IR_HELPER_progenyof || in->imm == IR_HELPER_vtimestamp)
 		task_offsets(g);
+	if (in->imm == IR_HELPER_kpath)
+		path_offsets(g);
 	if (in->imm == IR_HELPER_kpath && !(g->e->k[RTK_K_DENTRY_NAME] && g->e->k[RTK_K_MOUNT_POINT] && g->e->k[RTK_K_TASK_FS]))
 		refuse(g, -EOPNOTSUPP, "this kernel does not describe its mounts: d_path() is not known");
 	if (h->faults)

@@ -12,6 +12,7 @@ struct entry {
 };
 
 #define LOOK_MAX 128
+#define LOOK_STEPS 16 /* of one call */
 
 INLINE uint64_t agg_of(uint64_t id)
 {
@@ -144,13 +145,24 @@ GLOBAL uint64_t rtk_agg_look(uint64_t ctx, uint64_t id_hash, uint64_t key, uint6
 	return entry_is(e, (uint32_t)id, hash, key, (uint32_t)key_bytes) ? e : NOT_HERE;
 }
 
+/* Likewise of some places in a row. */
+GLOBAL uint64_t rtk_agg_looks(uint64_t ctx, uint64_t id_hash, uint64_t key, uint64_t key_bytes, uint64_t first)
+{
+	for (uint64_t i = 0; i < LOOK_STEPS; i++) {
+		uint64_t e = rtk_agg_look(ctx, id_hash, key, key_bytes, first + i);
+		if (e != NOT_HERE)
+			return e;
+	}
+	return NOT_HERE;
+}
+
 /* The entry for a key: its offset or 0. */
 GLOBAL uint64_t rtk_agg_find(uint64_t ctx, uint64_t id, uint64_t key, uint64_t key_bytes)
 {
 	uint64_t id_hash = id << 32 | (uint32_t)rtk_hash(id, key, key_bytes);
 	*cells(ctx) = 0;
-	for (uint64_t i = 0; i < LOOK_MAX && i < K(AGG_INDEX_CNT); i++) {
-		uint64_t e = rtk_agg_look(ctx, id_hash, key, key_bytes, i);
+	for (uint64_t i = 0; i < LOOK_MAX && i < K(AGG_INDEX_CNT); i += LOOK_STEPS) {
+		uint64_t e = rtk_agg_looks(ctx, id_hash, key, key_bytes, i);
 		if (e != NOT_HERE)
 			return e == FULL ? 0 : e;
 	}

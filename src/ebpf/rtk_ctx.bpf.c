@@ -160,35 +160,36 @@ INLINE void set_header(uint64_t rec, uint64_t bytes, uint16_t type)
 	r->type = type;
 }
 
-/* Position of the reservation, or NONE. */
-INLINE uint64_t take_room(uint64_t thr, uint64_t open, uint64_t bytes, uint64_t *ret_pad)
+/* 0: somebody came in between. 1: there is no room. 2: taken; position and padding are in the context's cells. */
+GLOBAL uint64_t rtk_take_room(uint64_t ctx, uint64_t open, uint64_t bytes)
 {
-	for (int i = 0; i < 8; i++) {
-		uint64_t pos = ld64(RING_AT(thr, head)), to_end = K(RING_BYTES) - (pos & (K(RING_BYTES) - 1));
-		uint64_t pad = bytes > to_end ? to_end : 0;
-		if (pos + pad + bytes - ld64(RING_AT(thr, tail)) > K(RING_BYTES))
-			return NONE;
-		st64(open, pos | TRYING);
-		if (cas64(RING_AT(thr, head), pos, pos + pad + bytes) == pos) {
-			*ret_pad = pad;
-			return pos;
-		}
-	}
-	return NONE;
+	uint64_t thr = ctx_at(ctx)->thr;
+	uint64_t pos = ld64(RING_AT(thr, head)), to_end = K(RING_BYTES) - (pos & (K(RING_BYTES) - 1));
+	uint64_t pad = bytes > to_end ? to_end : 0;
+	if (pos + pad + bytes - ld64(RING_AT(thr, tail)) > K(RING_BYTES))
+		return 1;
+	st64(open, pos | TRYING);
+	if (cas64(RING_AT(thr, head), pos, pos + pad + bytes) != pos)
+		return 0;
+	cells(ctx)[0] = pos;
+	cells(ctx)[1] = pad;
+	return 2;
 }
 
 /* A record with its header; its offset, or 0: no room. */
 GLOBAL uint64_t rtk_reserve(uint64_t ctx, uint64_t bytes, uint64_t type)
 {
 	struct rtk_ctx *c = ctx_at(ctx);
-	uint64_t thr = c->thr, data = thr + K(RING), mask = K(RING_BYTES) - 1, pad = 0;
+	uint64_t thr = c->thr, data = thr + K(RING), mask = K(RING_BYTES) - 1, took = 0;
 	uint64_t open = RING_AT(thr, open) + 8 * (c->level & 3);
-	uint64_t pos = take_room(thr, open, bytes, &pad);
-	if (pos == NONE) {
+	for (int i = 0; i < 8 && !took; i++)
+		took = rtk_take_room(ctx, open, bytes);
+	if (took != 2) {
 		close_level(thr, c->level);
 		ring_if_half_full(thr);
 		return 0;
 	}
+	uint64_t pos = cells(ctx)[0], pad = cells(ctx)[1];
 	if (pad)
 		set_header(data + (pos & mask), pad, WIRE_REC_PAD);
 	uint64_t rec = data + ((pos + pad) & mask);

@@ -116,12 +116,27 @@ GLOBAL uint64_t rtk_copyinstr(uint64_t ctx, uint64_t addr, uint64_t max, uint64_
 	return WIRE_SREF(WIRE_SREF_SCRATCH, dst);
 }
 
+#define ZERO_LINE 32u /* words that one call zeroes */
+
+GLOBAL uint64_t rtk_zero_line(uint64_t off)
+{
+	volatile uint64_t *p = at(off);
+	for (uint32_t i = 0; i < ZERO_LINE; i++)
+		p[i] = 0;
+	return 0;
+}
+
 /* Zeroes memory of alloca(), or variables. */
 GLOBAL uint64_t rtk_zero_own(uint64_t off, uint64_t bytes)
 {
+	for (uint64_t i = 0; i <= K(ZERO_WORDS) / ZERO_LINE && bytes >= 8 * ZERO_LINE; i++) {
+		rtk_zero_line(off);
+		off += 8 * ZERO_LINE;
+		bytes -= 8 * ZERO_LINE;
+	}
 	volatile uint64_t *p = at(off);
 	volatile uint8_t *rest = at(off + (bytes & ~7ULL));
-	for (uint64_t i = 0; i < K(ZERO_WORDS) && 8 * i + 8 <= bytes; i++)
+	for (uint64_t i = 0; i < ZERO_LINE && 8 * i + 8 <= bytes; i++)
 		p[i] = 0;
 	for (uint64_t i = 0; i < (bytes & 7); i++)
 		rest[i] = 0;

@@ -2,6 +2,7 @@
 /* Tuples in scratch and the open record: a fixed part of fields, then a tail. */
 #include "ebpf/rtk_bpf.h"
 
+#define FIXED_WORDS 16u
 #define SHORT_WORDS 4u /* strings of names: faster than a call of the kernel */
 
 /* Takes @bytes of a tail: @base of the fixed part, @used so far of @room, for the field at @field.  The new use;
@@ -48,7 +49,9 @@ GLOBAL uint64_t rtk_tuple_begin(uint64_t ctx, uint64_t slot, uint64_t fixed)
 	volatile uint64_t *p = (volatile uint64_t *)t->data;
 	t->bytes = (uint32_t)fixed;
 	t->fixed_bytes = (uint32_t)fixed;
-	for (uint64_t i = 0; i < K(KEY_WORDS) && 8 * i < fixed; i++)
+	if (fixed > 8 * FIXED_WORDS)
+		return rtk_zero_own(tuple + sizeof(struct wire_tuple), fixed);
+	for (uint64_t i = 0; i < FIXED_WORDS && 8 * i < fixed; i++)
 		p[i] = 0;
 	return 0;
 }

@@ -8,8 +8,9 @@
 #define W(field) (ctx + MORE(walk) + offsetof(struct rtk_walk, field))
 #define PROC(p, field) ((p) + offsetof(struct wire_proc, field))
 #define MAP_STEPS 12 /* of a search: so many mappings, */
-#define ROW_STEPS 24 /* and rows of one, as a power of two */
+#define ROW_STEPS 24 /* and rows of one, as a power of two, a multiple of 4 */
 #define PROCS 64
+#define PROC_STEPS 8 /* of one call */
 
 /* struct pt_regs */
 enum { REGS_BP = 32, REGS_BX = 40, REGS_R10 = 56, REGS_IP = 128, REGS_SP = 152 };
@@ -18,23 +19,46 @@ enum { UC_REGS = 40, UC_R10 = 2, UC_RBP = 10, UC_RBX = 11, UC_RSP = 15, UC_RIP =
 
 INLINE bool word(uint64_t to, uint64_t addr) { return !k_read_user(at(to), 8, (void *)addr); }
 
+/* Halves lo to hi; the mapping that @pc is in, if it was met. */
+GLOBAL uint64_t rtk_unw_map_step(uint64_t ctx, uint64_t maps, uint64_t pc)
+{
+	uint64_t mid = (ld64(W(lo)) + ld64(W(hi))) / 2, map = maps + mid * sizeof(struct wire_unw_map);
+	if (pc < ld64(map))
+		st64(W(hi), mid);
+	else if (pc >= ld64(map + offsetof(struct wire_unw_map, end)))
+		st64(W(lo), mid + 1);
+	else
+		return map;
+	return 0;
+}
+
 /* The mapping that @pc is in, or 0. */
 GLOBAL uint64_t rtk_unw_map(uint64_t ctx, uint64_t pc)
 {
 	uint64_t proc = ld64(W(proc)), cur = ld32(PROC(proc, unw_cur)) & 1, maps = ld64(PROC(proc, unw_off) + 8 * cur);
 	st64(W(lo), 0);
 	st64(W(hi), ld32(PROC(proc, unw_cnt) + 4 * cur));
-	for (int i = 0; i < MAP_STEPS; i++) {
-		uint64_t lo = ld64(W(lo)), hi = ld64(W(hi)), mid = (lo + hi) / 2, map = maps + mid * sizeof(struct wire_unw_map);
-		if (lo >= hi)
-			break;
-		if (pc < ld64(map))
-			st64(W(hi), mid);
-		else if (pc >= ld64(map + offsetof(struct wire_unw_map, end)))
-			st64(W(lo), mid + 1);
-		else
+	for (int i = 0; i < MAP_STEPS && ld64(W(lo)) < ld64(W(hi)); i++) {
+		uint64_t map = rtk_unw_map_step(ctx, maps, pc);
+		if (map)
 			return map;
 	}
+	return 0;
+}
+
+/* Halves lo to hi four times: all rows below lo begin at or before @want, all from hi on behind it. */
+GLOBAL uint64_t rtk_unw_row_steps(uint64_t ctx, uint64_t rows, uint64_t want)
+{
+	uint64_t lo = ld64(W(lo)), hi = ld64(W(hi));
+	for (int i = 0; i < 4 && lo < hi; i++) {
+		uint64_t mid = (lo + hi) / 2;
+		if (ld32(rows + mid * sizeof(struct wire_unw_row)) <= want)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	st64(W(lo), lo);
+	st64(W(hi), hi);
 	return 0;
 }
 
@@ -47,15 +71,8 @@ GLOBAL uint64_t rtk_unw_search(uint64_t ctx, uint64_t pc)
 	uint64_t want = pc - ld64(map), rows = ld64(map + offsetof(struct wire_unw_map, rows_off));
 	st64(W(lo), 0);
 	st64(W(hi), ld32(map + offsetof(struct wire_unw_map, row_cnt)));
-	for (int i = 0; i < ROW_STEPS; i++) {
-		uint64_t lo = ld64(W(lo)), hi = ld64(W(hi)), mid = (lo + hi) / 2;
-		if (lo >= hi)
-			break;
-		if (ld32(rows + mid * sizeof(struct wire_unw_row)) <= want)
-			st64(W(lo), mid + 1);
-		else
-			st64(W(hi), mid);
-	}
+	for (int i = 0; i < ROW_STEPS / 4 && ld64(W(lo)) < ld64(W(hi)); i++)
+		rtk_unw_row_steps(ctx, rows, want);
 	uint64_t lo = ld64(W(lo));
 	return lo ? rows + (lo - 1) * sizeof(struct wire_unw_row) : 0;
 }
@@ -158,6 +175,17 @@ INLINE uint64_t if_has_tables(uint64_t proc)
 	return ld32(PROC(proc, unw_cnt) + 4 * (ld32(PROC(proc, unw_cur)) & 1)) ? proc : 0;
 }
 
+/* Its number, of some in a row (the first one of all is the tool); 0: none of these. */
+GLOBAL uint64_t rtk_unw_proc_in(uint64_t pid, uint64_t mm, uint64_t first)
+{
+	for (uint64_t i = 0; i < PROC_STEPS; i++) {
+		uint64_t n = first + i, proc = K(PROC) + n * sizeof(struct wire_proc);
+		if (ld32(PROC(proc, pid)) == pid && same_program(proc, mm))
+			return n < K(PROC_CNT) ? n : 0;
+	}
+	return 0;
+}
+
 /* The process's tables, or 0: first where those of such a number were last time. */
 GLOBAL uint64_t rtk_unw_proc(uint64_t pid, uint64_t mm)
 {
@@ -168,12 +196,12 @@ GLOBAL uint64_t rtk_unw_proc(uint64_t pid, uint64_t mm)
 		return if_has_tables(last);
 	if (ld32(stranger) == pid)
 		return 0; /* nobody has looked since */
-	for (uint64_t i = 1; i < PROCS && i < K(PROC_CNT); i++) {
-		uint64_t proc = K(PROC) + i * sizeof(struct wire_proc);
-		if (ld32(PROC(proc, pid)) != pid || !same_program(proc, mm))
+	for (uint64_t i = 0; i < PROCS && i < K(PROC_CNT); i += PROC_STEPS) {
+		uint64_t n = rtk_unw_proc_in(pid, mm, i);
+		if (!n)
 			continue;
-		st32(hint, (uint32_t)i);
-		return if_has_tables(proc);
+		st32(hint, (uint32_t)n);
+		return if_has_tables(K(PROC) + n * sizeof(struct wire_proc));
 	}
 	st32(stranger, (uint32_t)pid);
 	return 0;

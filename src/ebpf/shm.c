@@ -26,9 +26,9 @@ static uint32_t cpu_cnt(void)
 	return n > 0 ? (uint32_t)n : 1;
 }
 
-uint32_t ebpf_slot_cnt(void)
+uint32_t ebpf_slot_cnt(bool uprobes)
 {
-	return 2 * cpu_cnt();
+	return uprobes ? 2 * cpu_cnt() : cpu_cnt();
 }
 
 void ebpf_layout(struct wire_layout_in *in, const struct ir_image *img)

@@ -67,7 +67,7 @@ static int from_symbol(void *arg, uint64_t addr, char kind, const char *name, co
 static void load(void)
 {
 	list.tried = true;
-	char *text = kern_tracefs_read("available_events");
+	char *text = kern_tracefs_events();
 	list.error = text ? 0 : errno;
 	if (text)
 		from_tracefs(text); /* kept: the names are in it */

@@ -3,9 +3,9 @@
 #include "kern/kern_int.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/btf.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,8 +14,7 @@ static int try_on(const char *function)
 	static const struct bpf_insn code[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT },
 	};
-	struct btf *b = kern_btf();
-	int32_t id = b ? btf__find_by_name_kind(b, function, BTF_KIND_FUNC) : -ENOENT;
+	int32_t id = kern_btf_id(function, BTF_KIND_FUNC);
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY, .attach_btf_id = (uint32_t)(id > 0 ? id : 0));
 	if (id < 0)
 		return id;

@@ -43,7 +43,7 @@ uint32_t kern_syscalls(const struct kern_syscall **ret)
 	if (cnt)
 		return cnt;
 	uint32_t name_cnt = 0;
-	char *text = kern_tracefs_read("available_events");
+	char *text = kern_tracefs_events();
 	const char **names = text ? names_of(text, &name_cnt) : NULL;
 	for (size_t i = 0; i < ARRAY_CNT(known); i++)
 		if (!name_cnt || bsearch(&known[i].name, names, name_cnt, sizeof(*names), by_name))

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -56,4 +57,13 @@ char *kern_tracefs_read(const char *path)
 {
 	int dir = root();
 	return dir < 0 ? NULL : kern_text_read(dir, path);
+}
+
+/* Names of tracepoints and of system calls are both in it, and the kernel takes its time to write them. */
+char *kern_tracefs_events(void)
+{
+	static char *text;
+	if (!text)
+		text = kern_tracefs_read("available_events");
+	return text ? strdup(text) : NULL;
 }

@@ -130,6 +130,18 @@ static void args_enter(struct ebpf_arg *v)
 		v[i] = reg(regs[i]);
 }
 
+static bool wants_args(const struct ebpf_group *g)
+{
+	for (uint32_t i = 0; i < g->prog_cnt; i++)
+		for (uint32_t pc = 0; pc < g->progs[i]->insn_cnt; pc++) {
+			const struct ir_insn *in = &g->progs[i]->insns[pc];
+			if (in->op == IR_OP_ARG || (in->op == IR_OP_CALL && in->imm == IR_HELPER_arg))
+				return true;
+		}
+	return false;
+}
+
+/* How many there are only the kernel's types tell, which are read where somebody wants one. */
 static void args_raw(struct ebpf_arg *v, const char *event)
 {
 	int words = kern_raw_words(event);
@@ -169,7 +181,8 @@ static void group_args(struct ebpf_group *g, const struct probe_kern_place *p)
 		g->regs = word(0);
 		break;
 	case PROBE_KERN_RAW:
-		args_raw(g->args, p->name);
+		if (wants_args(g))
+			args_raw(g->args, p->name);
 		break;
 	case PROBE_KERN_EVENT:
 		args_event(g->args, p);
@@ -466,8 +479,9 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 	struct skern *k = calloc(1, sizeof(*k));
 	if (!k)
 		return no_memory(reterr);
-	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .img = s->image, .log = s->opts.verifier_log,
-		.max_frames = s->opts.max_frames };
+	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .uprobes = s->opts.mixed,
+		.img = s->image, .log = s->opts.verifier_log,
+		.max_frames = s->opts.max_frames, .offset_of = kern_offsetof };
 	k->s = s;
 	int r = ebpf_create(&k->e, &in, reterr);
 	if (r < 0) {

@@ -18,20 +18,36 @@
 #define MIB (1ULL << 20)
 #define KERNEL_SITES 8192u
 #define KERNEL_UNW_BYTES (32 * MIB)
+#define KERNEL_DYN_LEAST (64ULL << 10)
 #define KERNEL_STR_BYTES (1ULL << 19)
 /* A hint, away from where programs and the kernel put things: an address of the
  * traced program that the tool's own probes read is not to look like one of ours. */
 #define SHM_PLACE ((void *)0x2a0000000000)
+
+/* The memory for them is also that of self-> variables in the kernel. */
+static bool uses_dynvars(const struct ir_image *img)
+{
+	for (uint32_t i = 0; i < img->prog_cnt; i++)
+		for (uint32_t pc = 0; pc < img->progs[i].insn_cnt; pc++) {
+			const struct ir_insn *in = &img->progs[i].insns[pc];
+			const char *name = in->op == IR_OP_CALL ? ir_helper((enum ir_helper)in->imm)->name : "";
+			if (!strncmp(name, "dyn_", 4))
+				return true;
+		}
+	return img->self_bytes != 0;
+}
 
 /* The kernel's memory is there in full. */
 static void layout_kernel(struct session *s, struct wire_layout_in *in)
 {
 	in->thread_cnt = s->opts.thread_cnt ? s->opts.thread_cnt : 1;
 	s->kern_slot = in->thread_cnt;
-	in->thread_cnt += ebpf_slot_cnt();
+	in->thread_cnt += ebpf_slot_cnt(s->opts.mixed);
 	in->site_cap = KERNEL_SITES;
 	in->str_cap += KERNEL_STR_BYTES - 64 * MIB;
 	in->unw_bytes = s->uses_stacks && (!s->opts.watch || s->opts.unwinds) ? KERNEL_UNW_BYTES : WIRE_PAGE;
+	if (!uses_dynvars(s->image))
+		in->dyn_bytes = KERNEL_DYN_LEAST;
 	ebpf_layout(in, s->image);
 }
 

@@ -39,6 +39,7 @@ struct session_opts {
 	bool looks_only;        /* nothing will fire: the clock is not measured */
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
+	bool mixed;             /* probes of processes besides: some may become kernel uprobes */
 	bool watch;             /* targets are only waited for and looked at */
 	bool unwinds;           /* such targets there will be: user stacks need no frame pointers */
 	bool from_entry;        /* commands run until the loader has done its work; else, where they are watched, it is seen

@@ -142,6 +142,7 @@ void session_opts_fit(struct session_opts *so, const struct session_worlds *w, u
 	if (w->kernel && so->thread_cnt > 1)
 		so->thread_cnt = KERNEL_THREADS;
 	so->kernel = w->kernel && !so->looks_only;
+	so->mixed = so->kernel && w->user;
 	so->uprobes = so->kernel && w->user && w->shares_self;
 	set_limits(so, agg_elem_bytes, dyn_elem_bytes);
 }

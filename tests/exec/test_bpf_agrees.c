@@ -12,6 +12,7 @@
 #include "gen.h"
 
 #include "ebpf/ebpf.h"
+#include "kern/kern.h"
 #include "wire/layout.h"
 
 #include "../unit/tap.h"
@@ -96,7 +97,7 @@ static void run_bpf(void *arg, struct mkshm *m, const struct wire_site *site, co
 	struct ebpf_group group = { .progs = progs, .prog_cnt = prog_cnt, .cases = &one, .case_cnt = 1,
 		.regs = { .kind = EBPF_ARG_CONST, .val = (uint64_t)(uintptr_t)in->regs } };
 	struct ebpf_prog prog = { .name = "test", .kind = EBPF_RAW_TP, .groups = &group, .group_cnt = 1 };
-	struct ebpf_in ein = { .shm = m->shm, .shm_fd = x->shm_fd, .img = x->img, .as_in_tool = true,
+	struct ebpf_in ein = { .shm = m->shm, .shm_fd = x->shm_fd, .img = x->img, .as_in_tool = true, .offset_of = kern_offsetof,
 		.log = x->verbose ? stdout : NULL };
 	int fd = -1;
 	for (unsigned i = 0; i < EBPF_ARG_MAX; i++)
@@ -125,7 +126,7 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool verbose)
 	gen_image(&o, &img);
 	struct wire_layout_in more = { 0 };
 	ebpf_layout(&more, &img);
-	struct mkshm_opts mo = { .thread_cnt = ebpf_slot_cnt(), .make = make, .make_arg = &x, .spill_bytes = more.spill_bytes };
+	struct mkshm_opts mo = { .thread_cnt = ebpf_slot_cnt(false), .make = make, .make_arg = &x, .spill_bytes = more.spill_bytes };
 	mkshm_init(&m, &img, &mo, 0);
 	x.img = &img;
 	for (uint32_t i = 0; i < img.prog_cnt; i++) {

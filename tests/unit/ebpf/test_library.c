@@ -32,7 +32,7 @@ struct fixture {
 
 static bool set_up(struct fixture *f, uint32_t key_words)
 {
-	struct wire_layout_in in = { .strsize = 256, .clause_cnt = 1, .thread_cnt = ebpf_slot_cnt(), .site_cap = 4, .str_cap = 4096,
+	struct wire_layout_in in = { .strsize = 256, .clause_cnt = 1, .thread_cnt = ebpf_slot_cnt(false), .site_cap = 4, .str_cap = 4096,
 		.dyn_bytes = 65536, .ring_bytes = 65536, .agg_bytes = 65536, .scratch_bytes = 1024, .alloca_bytes = 256, .spec_cnt = 1,
 		.global_bytes = 64, .self_bytes = 64, .this_bytes = 64, .agg_cnt = 1 };
 	struct wire_shm head;
