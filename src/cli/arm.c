@@ -8,7 +8,7 @@
 struct refusals {
 	struct cli *cli;
 	uint32_t cnt, no_return_cnt;
-	struct place { /* for which the kernel is asked (-x backend=auto) */
+	struct place { /* for which the kernel is asked */
 		const struct probe *probe;
 		uint64_t addr;
 		char *why;
@@ -28,7 +28,7 @@ static bool is_named(const struct cli *cli, const struct probe *p)
 
 static bool postpone(struct refusals *r, const struct session_refusal *why)
 {
-	if (why->has_no_return || r->cli->args.opts.backend != CLI_BACKEND_AUTO)
+	if (why->has_no_return || r->cli->args.opts.backend == CLI_BACKEND_JUMP)
 		return false;
 	struct place *v = realloc(r->places, (r->place_cnt + 1ul) * sizeof(*v));
 	char *text = v ? strdup(why->why) : NULL;
@@ -71,22 +71,31 @@ static uint32_t arm_places(struct refusals *r, const struct session_probe *v, ui
 	uint32_t done = 0;
 	for (uint32_t i = 0; i < r->place_cnt; i++) {
 		struct place *p = &r->places[i];
-		struct err e;
-		bool ok = !arm_place(r->cli, p, v, cnt, &e);
+		struct err e = { 0 };
+		bool ok = r->cli->has_kernel && !arm_place(r->cli, p, v, cnt, &e);
 		done += ok;
 		if (ok ? r->cli->args.verbose : r->cnt++ < REFUSALS_SHOWN || r->cli->args.verbose)
 			cli_error("%s:%s:%s:%s at 0x%llx %s: %s%s%s", p->probe->prov, p->probe->mod, p->probe->func, p->probe->name,
-				  (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, ok ? "" : "; ", ok ? "" : e.msg);
-		free(p->why);
+				  (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, e.msg[0] && !ok ? "; " : "",
+				  ok ? "" : e.msg);
 	}
-	free(r->places);
 	return done;
 }
 
-static void count_refusals(const struct refusals *r)
+static void free_places(struct refusals *r)
 {
-	if (r->cnt > REFUSALS_SHOWN)
-		cli_error("%u more places are not traced; -v names them", r->cnt - REFUSALS_SHOWN);
+	for (uint32_t i = 0; i < r->place_cnt; i++)
+		free(r->places[i].why);
+	free(r->places);
+}
+
+static void count_refusals(const struct refusals *r, uint32_t sites)
+{
+	const char *why = r->cnt && r->cnt <= r->place_cnt ? cli_resort_why(r->cli) : NULL;
+	const char *all = r->cnt > REFUSALS_SHOWN && !r->cli->args.verbose ? "; -v names them" : "";
+	if (r->cnt > REFUSALS_SHOWN || why)
+		cli_error("%u of %u places %s not traced%s%s%s", r->cnt, sites + r->cnt, r->cnt == 1 ? "is" : "are", all, why ? "; " : "",
+			  why ? why : "");
 }
 
 static uint32_t collect(struct cli *cli, struct session_probe *v)
@@ -117,16 +126,20 @@ int cli_arm_new(struct cli *cli)
 	uint32_t n = collect(cli, v);
 	/* Also where there is nothing yet: the session then watches for libraries. */
 	int rc = session_arm(cli->session, v, n, refused, &r, &sites, &e);
-	sites += arm_places(&r, v, rc < 0 ? 0 : n);
+	bool again = rc >= 0 && r.place_cnt && cli_resort(cli);
+	if (!again)
+		sites += arm_places(&r, v, rc < 0 ? 0 : n);
+	free_places(&r);
 	free(v);
+	if (again)
+		return CLI_ERROR;
 	if (rc < 0 && cli_should_restart(cli))
 		return CLI_ERROR;
 	if (rc < 0) {
 		cli_kernel_refused(cli, e.msg);
 		return CLI_ERROR;
 	}
-	if (!cli->args.verbose)
-		count_refusals(&r);
+	count_refusals(&r, sites);
 	if (n && !sites && !cli->armed_cnt && r.cnt + r.no_return_cnt) {
 		cli_error("none of the probes can be placed; explain shows why, and the offsets of other places (-l with an empty name)");
 		return CLI_ERROR;
