@@ -54,10 +54,17 @@ struct aim_arming {
 	void (*say)(void *arg, const char *text); /* a place that is not traced, and why */
 	void *arg;
 	bool verbose;     /* all such places, and what was armed */
-	bool may_uprobe;  /* -x backend=auto: as a last resort */
+	bool may_uprobe;  /* as a last resort */
+	/* NULL, or whether the session is to be made again so that places that were refused can be uprobes. */
+	bool (*resort)(void *arg);
+	const char *(*why_not)(void *arg); /* NULL, or why they cannot; it may return NULL */
+};
+enum {
+	AIM_NOTHING = 1, /* with a message: nothing of the program is placed, because each place was refused */
+	AIM_AGAIN,       /* the session is to be made again, as .resort said */
 };
 /* Arms what was matched and is not armed yet; the session watches for libraries from then on, also where that is
- * nothing.  1, with a message: nothing of the program is placed, because each place was refused. */
+ * nothing. */
 int aim_arm(struct aim *, struct session *, const struct aim_arming *, struct err *reterr);
 
 /* The tool's own probes of that name, in the interpreter. A clause that faults fires ERROR. */

@@ -43,7 +43,7 @@ static bool is_named(const struct aim *a, const struct probe *p)
 
 static bool postpone(struct refusals *r, const struct session_refusal *why)
 {
-	if (why->has_no_return || !r->how->may_uprobe)
+	if (why->has_no_return || !(r->how->may_uprobe || r->how->resort))
 		return false;
 	struct place *v = realloc(r->places, (r->place_cnt + 1ul) * sizeof(*v));
 	char *text = v ? strdup(why->why) : NULL;
@@ -87,16 +87,32 @@ static uint32_t arm_places(struct refusals *r, struct session *s, const struct s
 	uint32_t done = 0;
 	for (uint32_t i = 0; i < r->place_cnt; i++) {
 		const struct place *p = &r->places[i];
-		struct err e;
-		bool ok = !arm_place(r, s, p, v, cnt, &e);
+		struct err e = { 0 };
+		bool ok = r->how->may_uprobe && !arm_place(r, s, p, v, cnt, &e);
 		done += ok;
 		if (ok ? r->how->verbose : r->cnt++ < REFUSALS_SHOWN || r->how->verbose)
 			sayf(r->how, "%s:%s:%s:%s at 0x%llx %s: %s%s%s", p->probe->prov, p->probe->mod, p->probe->func, p->probe->name,
-			     (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, ok ? "" : "; ", ok ? "" : e.msg);
-		free(p->why);
+			     (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, e.msg[0] && !ok ? "; " : "",
+			     ok ? "" : e.msg);
 	}
-	free(r->places);
 	return done;
+}
+
+static void free_places(struct refusals *r)
+{
+	for (uint32_t i = 0; i < r->place_cnt; i++)
+		free(r->places[i].why);
+	free(r->places);
+}
+
+static void count_refusals(const struct refusals *r, uint32_t sites)
+{
+	const struct aim_arming *how = r->how;
+	const char *why = r->cnt && r->cnt <= r->place_cnt && how->why_not ? how->why_not(how->arg) : NULL;
+	const char *all = r->cnt > REFUSALS_SHOWN && !how->verbose ? "; -v names them" : "";
+	if (r->cnt > REFUSALS_SHOWN || why)
+		sayf(how, "%u of %u places %s not traced%s%s%s", r->cnt, sites + r->cnt, r->cnt == 1 ? "is" : "are", all, why ? "; " : "",
+		     why ? why : "");
 }
 
 static uint32_t collect(struct aim *a, struct session_probe *v)
@@ -116,12 +132,11 @@ static uint32_t collect(struct aim *a, struct session_probe *v)
 /* @cnt probes at @sites places. */
 static int armed(struct aim *a, const struct refusals *r, uint32_t cnt, uint32_t sites, struct err *reterr)
 {
-	if (!r->how->verbose && r->cnt > REFUSALS_SHOWN)
-		sayf(r->how, "%u more places are not traced; -v names them", r->cnt - REFUSALS_SHOWN);
+	count_refusals(r, sites);
 	if (cnt && !sites && !a->armed_cnt && r->cnt + r->no_return_cnt) {
 		err_setf(reterr, -ENOTSUP, "none of the probes can be placed; explain shows why, and the offsets of other places "
 			 "(-l with an empty name)");
-		return 1;
+		return AIM_NOTHING;
 	}
 	a->armed_cnt += sites;
 	if (r->how->verbose)
@@ -138,7 +153,12 @@ int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, stru
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t n = collect(a, v);
 	int rc = session_arm(s, v, n, refused, &r, &sites, reterr);
-	sites += arm_places(&r, s, v, rc < 0 ? 0 : n);
+	bool again = rc >= 0 && r.place_cnt && how->resort && how->resort(how->arg);
+	if (!again)
+		sites += arm_places(&r, s, v, rc < 0 ? 0 : n);
+	free_places(&r);
 	free(v);
+	if (again)
+		return AIM_AGAIN;
 	return rc < 0 ? rc : armed(a, &r, n, sites, reterr);
 }

@@ -7,14 +7,25 @@ static void say(void *arg, const char *text)
 	cli_error("%s", text);
 }
 
+static bool resort(void *arg)
+{
+	return cli_resort(arg);
+}
+
+static const char *why_not(void *arg)
+{
+	return cli_resort_why(arg);
+}
+
 /* Arms what was matched and is not armed yet. CLI_OK or CLI_ERROR. */
 int cli_arm_new(struct cli *cli)
 {
-	const struct aim_arming how = { .say = say, .verbose = cli->args.verbose,
-					.may_uprobe = cli->args.opts.backend == CLI_BACKEND_AUTO };
+	bool may = cli->args.opts.backend != CLI_BACKEND_JUMP;
+	const struct aim_arming how = { .say = say, .arg = cli, .verbose = cli->args.verbose, .may_uprobe = may && cli->has_kernel,
+					.resort = may ? resort : NULL, .why_not = why_not };
 	struct err e;
 	int rc = aim_arm(&cli->aim, cli->session, &how, &e);
-	if (rc > 0)
+	if (rc == AIM_NOTHING)
 		cli_error("%s", e.msg);
 	else if (rc < 0 && !cli_should_restart(cli))
 		cli_kernel_refused(cli, e.msg);

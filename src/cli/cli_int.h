@@ -154,6 +154,7 @@ struct cli {
 	bool grows;       /* clauses come while others run: a keeper's */
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
+	bool resorts; /* its memory is the kernel's because of places that cannot have jumps: resort.c */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
 #define CLI_FAULTS 64
 	uint64_t faults[CLI_FAULTS]; /* statements whose fault was shown in its line */
@@ -248,6 +249,9 @@ uint32_t cli_proc_of(void *arg, uint32_t pid);
 void cli_agg_gen(void *arg, uint32_t agg, uint32_t gen);
 /* arm.c */
 int cli_arm_new(struct cli *);
+/* resort.c: why places that were refused are no uprobes of the kernel; NULL: they could be. */
+const char *cli_resort_why(const struct cli *);
+bool cli_resort(struct cli *); /* The session is to be made again, for that. */
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
  * is at its least); then says so. CLI_ERROR after a message: it may not be lowered. */
 void cli_buffers_fit(struct cli *, struct session_opts *);

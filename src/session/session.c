@@ -17,9 +17,11 @@
 
 #define MIB (1ULL << 20)
 #define KERNEL_SITES 8192u
+#define BOTH_SITES 65536u /* where processes have theirs there, too */
 #define KERNEL_UNW_BYTES (32 * MIB)
 #define KERNEL_DYN_LEAST (64ULL << 10)
 #define KERNEL_STR_BYTES (1ULL << 19)
+#define BOTH_STR_BYTES (8 * MIB)
 /* A hint, away from where programs and the kernel put things: an address of the
  * traced program that the tool's own probes read is not to look like one of ours. */
 #define SHM_PLACE ((void *)0x2a0000000000)
@@ -43,8 +45,9 @@ static void layout_kernel(struct session *s, struct wire_layout_in *in)
 	in->thread_cnt = s->opts.thread_cnt ? s->opts.thread_cnt : 1;
 	s->kern_slot = in->thread_cnt;
 	in->thread_cnt += ebpf_slot_cnt(s->opts.mixed);
-	in->site_cap = KERNEL_SITES;
-	in->str_cap += KERNEL_STR_BYTES - 64 * MIB;
+	bool both = !s->opts.watch && s->kern_slot > 1;
+	in->site_cap = both ? BOTH_SITES : KERNEL_SITES;
+	in->str_cap += (both ? BOTH_STR_BYTES : KERNEL_STR_BYTES) - 64 * MIB;
 	in->unw_bytes = s->uses_stacks && (!s->opts.watch || s->opts.unwinds) ? KERNEL_UNW_BYTES : WIRE_PAGE;
 	if (!uses_dynvars(s->image))
 		in->dyn_bytes = KERNEL_DYN_LEAST;

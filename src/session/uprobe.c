@@ -75,7 +75,7 @@ int session_arm_uprobe(struct session *s, const struct session_probe *sp, uint64
 	struct target *t = target_at(s, sp->proc);
 	const struct obj_map *m = t ? map_at(t, addr) : NULL;
 	if (!s->kern)
-		return err_setf(reterr, -ENOTSUP, "a uprobe of the kernel could be there (as root, -x backend=auto)");
+		return err_setf(reterr, -ENOTSUP, "the session has no memory of the kernel's");
 	if (!m || p->kind == WIRE_SITE_USDT)
 		return err_setf(reterr, -ENOTSUP, "the kernel cannot watch it either: %s", m ? "it is a USDT probe" : "it is in no file");
 	if (p->kind == WIRE_SITE_RETURN && is_tail_call(t, addr))

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The last resort for places without room for a jump: uprobes of the kernel (ADR 14).
+ *
+ * Those need a session whose memory is the kernel's, which is smaller and there in full.  Nobody pays for that who has
+ * no such place: a script is armed as ever, and where places are refused that could be uprobes, before it has begun, the
+ * session is made again.
+ */
+#include "cli/cli_int.h"
+
+#include "kern/kern.h"
+
+#include <dirent.h>
+#include <stdio.h>
+
+#define THREADS_MOST 24u /* of all targets: the kernel's memory has room for 32 */
+
+static uint32_t thread_cnt(pid_t pid)
+{
+	char path[64];
+	uint32_t n = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && (e = readdir(d));)
+		n += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static bool has_self(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->prog.image.prog_cnt; i++)
+		if (session_uses_self(&cli->prog.image.progs[i]))
+			return true;
+	return false;
+}
+
+/* What runs for the first time: it stands in the middle of its start when its libraries are known. */
+static bool is_spawned(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (cli->targets[i].spawned)
+			return true;
+	return false;
+}
+
+const char *cli_resort_why(const struct cli *cli)
+{
+	struct err e;
+	uint32_t threads = 0;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		threads += cli->targets[i].gone ? 0 : thread_cnt(cli->targets[i].pid);
+	if (cli->args.opts.backend == CLI_BACKEND_JUMP)
+		return "-x backend=jump wants nothing else";
+	if (!kern_may_trace(&e))
+		return "root would have uprobes of the kernel there";
+	if (cli->has_kernel)
+		return "the kernel cannot have them either";
+	if (has_self(cli))
+		return "-x backend=uprobe would place all probes through the kernel; a clause with self-> variables is not split";
+	if (!cli->may_restart || is_spawned(cli) || cli->exe || cli->args.record || cli->args.opts.followfork)
+		return "-x backend=auto makes such places uprobes of the kernel";
+	return threads > THREADS_MOST ? "-x backend=auto makes such places uprobes of the kernel, for at most 32 threads" : NULL;
+}
+
+bool cli_resort(struct cli *cli)
+{
+	if (cli->resorts || cli_resort_why(cli))
+		return false;
+	cli->resorts = true;
+	cli->restart = true;
+	return true;
+}
