@@ -196,6 +196,7 @@ void inject_free(struct inject *in)
 		close(in->pid_fd);
 	free(in->threads);
 	free(in->loose);
+	free(in->abandon.saved);
 	free(in);
 }
 
