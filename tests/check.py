@@ -28,7 +28,7 @@ def introspect(build):
 
 def run(test, build, slow):
     """One test program, in the build's directory: (passed, failed, skipped, text to show)."""
-    env = dict(os.environ, **test['env'])
+    env = dict(os.environ, **test['env'], DYNTRACE_SLOW=str(slow))
     start = time.monotonic()
     if not os.path.exists(test['cmd'][0]):
         return 0, 1, 0, f"FAIL {test['name']}: {test['cmd'][0]} was not built", ''

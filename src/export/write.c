@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -54,9 +55,22 @@ static int is_taken(const char *dir, struct err *reterr)
 	return err_setf(reterr, -EEXIST, "there is a trace in %s already; remove it or choose another folder with -o", dir);
 }
 
+/* Where a folder that is not there would be made. */
+static int parent_may(const char *dir, struct err *reterr)
+{
+	char *copy = strdup(dir);
+	if (!copy)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	int r = access(dirname(copy), W_OK | X_OK) ? -errno : 0;
+	free(copy);
+	return r ? err_setf(reterr, r, "cannot make the folder %s for the trace: %s", dir, strerror(-r)) : 0;
+}
+
 int export_writer_may(const char *dir, struct err *reterr)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return parent_may(dir, reterr);
 	bool taken = fd >= 0 && !is_empty_dir(fd);
 	if (fd >= 0)
 		close(fd);

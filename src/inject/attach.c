@@ -198,6 +198,7 @@ void inject_free(struct inject *in)
 		close(in->link);
 	free(in->threads);
 	free(in->loose);
+	free(in->abandon.saved);
 	free(in);
 }
 

@@ -222,7 +222,9 @@ int inject_settle(struct inject *in, struct err *reterr)
 		call(in, SYS_munmap, r->scratch, INJECT_SCRATCH_BYTES, 0, 0, 0, 0, NULL);
 	r->scratch = 0;
 	r->active = r->lost = false;
-	ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
+	/* Without it we would wait for a stop that never comes.  Then it finds its way back by its frame. */
+	if (ptrace(PTRACE_INTERRUPT, t->tid, 0, 0) && ptrace(PTRACE_INTERRUPT, t->tid, 0, 0))
+		return inject_gone(in, reterr);
 	if (run_to(in, PTRACE_CONT, PTRACE_EVENT_STOP << 8))
 		return inject_gone(in, reterr);
 	ptrace(PTRACE_SETSIGMASK, t->tid, sizeof(r->sigmask), &r->sigmask);

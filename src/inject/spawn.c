@@ -89,7 +89,8 @@ static int exec_failed(struct pipes *p, const char *name, struct err *reterr)
 /* From the stop at the exec to an ordinary one. */
 static int stop_at_start(struct inject *in, struct err *reterr)
 {
-	ptrace(PTRACE_INTERRUPT, in->pid, 0, 0);
+	if (ptrace(PTRACE_INTERRUPT, in->pid, 0, 0) && ptrace(PTRACE_INTERRUPT, in->pid, 0, 0))
+		return inject_gone(in, reterr); /* it would run on */
 	ptrace(PTRACE_CONT, in->pid, 0, 0);
 	in->stopped = true;
 	int r = inject_add_thread(in, in->pid, reterr);

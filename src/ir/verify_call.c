@@ -247,6 +247,7 @@ static int check_consts(struct ir_verify *v, uint32_t insn, enum ir_helper h)
 	case IR_HELPER_hook_dl:
 	case IR_HELPER_hook_exec:
 	case IR_HELPER_hook_guard:
+	case IR_HELPER_hook_raw:
 	case IR_HELPER_hook_vfork:
 		return ir_verify_fail(v, insn, "programs cannot call %s", ir_helper(h)->name);
 	default:

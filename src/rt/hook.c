@@ -76,15 +76,28 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 	return 0;
 }
 
-/* The process counts as filtered from here on.  prctl(option, ...); syscall(number, ...): numbers of calls
- * are no options. */
+static void count_as_filtered(struct rt_ctx *ctx)
+{
+	__atomic_fetch_or(&ctx->proc->flags, WIRE_PROC_NO_SYSCALL, __ATOMIC_SEQ_CST);
+}
+
+/* prctl(option, ...); syscall(number, ...): numbers of calls are no options; Go's system call has its own registers. */
 uint64_t rt_hook_guard(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
-	uint64_t first = ctx->regs[WIRE_RDI], second = ctx->regs[WIRE_RSI];
-	if (first == PR_SET_SECCOMP || (first == SYS_prctl && second == PR_SET_SECCOMP) ||
+	bool is_go = ctx->site->go_args;
+	uint64_t first = ctx->regs[is_go ? WIRE_RAX : WIRE_RDI], second = ctx->regs[is_go ? WIRE_RBX : WIRE_RSI];
+	if ((!is_go && first == PR_SET_SECCOMP) || (first == SYS_prctl && second == PR_SET_SECCOMP) ||
 	    (first == SYS_seccomp && second <= SECCOMP_SET_MODE_FILTER))
-		__atomic_fetch_or(&ctx->proc->flags, WIRE_PROC_NO_SYSCALL, __ATOMIC_SEQ_CST);
+		count_as_filtered(ctx);
+	return 0;
+}
+
+uint64_t rt_hook_raw(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	UNUSED(a, b, c);
+	UNUSED(d, 0, 0);
+	count_as_filtered(ctx);
 	return 0;
 }

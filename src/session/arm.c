@@ -113,11 +113,37 @@ static int arm_target(struct job *j, const struct request *req, uint32_t cnt, st
 	return r;
 }
 
+#define FEW 64 /* so many are planned twice at no cost worth a word */
+
+/* Whether each place that is asked for would be refused: then nothing of ours is to be written, either.  Planning alone
+ * changes nothing. */
+static bool all_refused(const struct job *like, const struct request *req, uint32_t cnt, uint32_t asked)
+{
+	struct job j = { .s = like->s, .t = like->t, .probes = like->probes, .probe_cnt = like->probe_cnt };
+	bool any = false;
+	for (uint32_t i = 0; i < cnt && !any; i++)
+		any = req[i].probe < asked;
+	bool none = any && cnt <= FEW && !j.t->hook_addr && !job_plan(&j, req, cnt, NULL);
+	for (uint32_t i = 0; i < j.func_cnt && none; i++)
+		for (uint32_t k = 0; k < j.funcs[i].anchor_cnt && none; k++)
+			none = j.funcs[i].anchors[k].refusal || j.funcs[i].probe_of[k] >= asked;
+	job_free(&j);
+	return none;
+}
+
+static int tell_refused(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+{
+	int r = job_plan(j, req, cnt, reterr);
+	job_free(j);
+	return r;
+}
+
 /* The probes of @t, and guards with them: they may ask for the same functions. */
 static int arm_with_guards(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt,
 			   session_refused_fn *refused, void *arg, uint32_t *ret_armed, struct err *reterr)
 {
 	uint32_t first = guards_find(t), n = 0, all = cnt;
+	bool none = false;
 	struct session_probe *v = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*v));
 	struct request *req = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*req));
 	int r = v && req ? 0 : job_no_memory(reterr);
@@ -131,10 +157,11 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 	struct job j = { .s = s, .t = t, .probes = v, .probe_cnt = all, .refused = refused, .refused_arg = arg };
 	if (!r && (n || !t->hook_addr || (s->opts.follow && !s->opts.forks_only && !t->exec_addr))) {
 		qsort(req, n, sizeof(*req), job_compare_requests);
-		r = arm_target(&j, req, n, reterr);
+		none = all_refused(&j, req, n, cnt);
+		r = none ? tell_refused(&j, req, n, reterr) : arm_target(&j, req, n, reterr);
 		*ret_armed += j.armed;
 	}
-	if (r)
+	if (r || none)
 		t->guard_cnt = first;
 	free(req);
 	free(v);

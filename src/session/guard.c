@@ -14,6 +14,7 @@
 
 #define GUARDS_MAX 64
 #define VFORK "vfork"
+#define RAW "raw seccomp"
 #define LOOK_NS 100000000ull
 #define LOOK_THREADS 64
 
@@ -47,6 +48,19 @@ static uint64_t bytes_at(struct target *t, uint64_t addr)
 	return obj_symbolize(t->obj, addr, &sym, &mod) ? 0 : sym->addr + sym->bytes - addr;
 }
 
+static bool note_guard_at(struct target *t, struct obj_module *m, uint64_t addr, uint64_t bytes, const char *func, const char *what)
+{
+	if (!bytes || addr < m->text_start || addr >= m->text_end || has_guard(t, addr))
+		return false;
+	if (!t->guards && !(t->guards = calloc(GUARDS_MAX, sizeof(*t->guards))))
+		return false;
+	if (t->guard_cnt == GUARDS_MAX)
+		return false;
+	t->guards[t->guard_cnt++] = (struct probe){ .prov = "dyntrace", .mod = "", .func = func, .name = what,
+		.kind = WIRE_SITE_GUARD, .module = m, .func_addr = addr, .func_bytes = bytes };
+	return true;
+}
+
 static bool note_guard(struct target *t, struct obj_module *m, const char *name, const char *what)
 {
 	uint64_t addr, bytes;
@@ -54,16 +68,33 @@ static bool note_guard(struct target *t, struct obj_module *m, const char *name,
 		return false;
 	if (!bytes) /* of an assembler that was not told */
 		bytes = bytes_at(t, addr);
-	if (!bytes || addr < m->text_start || addr >= m->text_end ||
-	    has_guard(t, addr))
-		return false;
-	if (!t->guards && !(t->guards = calloc(GUARDS_MAX, sizeof(*t->guards))))
-		return false;
-	if (t->guard_cnt == GUARDS_MAX)
-		return false;
-	t->guards[t->guard_cnt++] = (struct probe){ .prov = "dyntrace", .mod = "", .func = name, .name = what,
-		.kind = WIRE_SITE_GUARD, .module = m, .func_addr = addr, .func_bytes = bytes };
-	return true;
+	return note_guard_at(t, m, addr, bytes, name, what);
+}
+
+static void note_raw(void *arg, struct obj_module *m, uint64_t addr, uint64_t bytes)
+{
+	note_guard_at(arg, m, addr, bytes, RAW, RAW);
+}
+
+/* Modules of others than the libc, which has names for it. */
+static void find_raw(struct target *t, bool is_static)
+{
+	static const char *const go[] = { "internal/runtime/syscall.Syscall6", "runtime/internal/syscall.Syscall6",
+					  "internal/runtime/syscall/linux.Syscall6" };
+	for (; t->guard_scanned < obj_module_cnt(t->obj); t->guard_scanned++) {
+		struct obj_module *m = obj_module_at(t->obj, t->guard_scanned);
+		if (!m->end || m->is_vdso || m->is_loader || (may_hold_libc(m, is_static) && !m->is_exe))
+			continue;
+		if (!obj_module_is_go(t->obj, m))
+			guard_scan(t, m, note_raw, t);
+		for (uint32_t i = 0; i < ARRAY_CNT(go) && obj_module_is_go(t->obj, m); i++)
+			note_guard(t, m, go[i], "seccomp");
+	}
+}
+
+bool guard_is_raw(const struct probe *p)
+{
+	return !strcmp(p->name, RAW);
 }
 
 /* Whether a program asks which process this is: then children that look like their parent matter. */
@@ -83,9 +114,10 @@ static bool asks_who(const struct ir_image *im)
 struct session_probe guard_request(const struct target *t, uint32_t i)
 {
 	static const uint32_t vfork_helper[] = { IR_HELPER_hook_vfork };
-	bool is_vfork = !strcmp(t->guards[i].name, VFORK);
-	return (struct session_probe){ .probe = &t->guards[i], .proc = t->proc, .progs = is_vfork ? vfork_helper : NULL,
-				       .prog_cnt = is_vfork };
+	static const uint32_t raw_helper[] = { IR_HELPER_hook_raw };
+	bool is_vfork = !strcmp(t->guards[i].name, VFORK), is_raw = guard_is_raw(&t->guards[i]);
+	return (struct session_probe){ .probe = &t->guards[i], .proc = t->proc, .progs = is_vfork ? vfork_helper : is_raw ? raw_helper : NULL,
+				       .prog_cnt = is_vfork || is_raw };
 }
 
 uint32_t guards_find(struct target *t)
@@ -101,6 +133,7 @@ uint32_t guards_find(struct target *t)
 		for (uint32_t k = 0; k < ARRAY_CNT(vforks) && who && m->end && !m->is_vdso && may_hold_libc(m, own); k++)
 			note_guard(t, m, vforks[k], VFORK);
 	}
+	find_raw(t, own);
 	return first;
 }
 

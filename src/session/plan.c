@@ -210,7 +210,7 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 		*pf = *what;
 	bool alone = true;
 	for (uint32_t i = 0; i < cnt; i++)
-		alone &= j->probes[probes[i]].probe->kind == WIRE_SITE_GUARD;
+		alone &= j->probes[probes[i]].probe->kind == WIRE_SITE_GUARD && !guard_is_raw(j->probes[probes[i]].probe);
 	if (!r)
 		r = pf->mod->end ? (alone ? func_init_alone : func_init)(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
 			err_setf(&why, -ENOENT, "its library was unloaded");

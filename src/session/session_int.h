@@ -78,6 +78,7 @@ struct target {
 	struct probe *guards;   /* of guard.c */
 	uint32_t guard_cnt;
 	uint64_t guard_looked_ns;
+	uint32_t guard_scanned; /* modules that were looked through for system calls of their own */
 	uint64_t early_addr;    /* likewise one that it calls once all libraries of a program are mapped; 0: none */
 	bool loaded;            /* its libraries have come */
 	bool loading;           /* it was attached while its loader worked, which has not ended yet */
@@ -269,9 +270,14 @@ void rseq_free(struct target *);
 
 /* guard.c: adds those to t->guards that have none yet; the index of the first of them. */
 uint32_t guards_find(struct target *);
+bool guard_is_raw(const struct probe *); /* its function is none of an interface */
 struct session_probe guard_request(const struct target *, uint32_t i);
 void guard_look(struct target *); /* whether it is under seccomp by now */
 void guard_look_at_times(struct target *);
+
+/* guard_scan.c: calls @found with each function of @m that makes the system calls for seccomp by itself. */
+typedef void guard_found_fn(void *arg, struct obj_module *, uint64_t addr, uint64_t bytes);
+void guard_scan(struct target *, struct obj_module *, guard_found_fn *found, void *arg);
 
 /* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has
  * made sure (owner_check) that it lives no more.  @ret may be NULL. */

@@ -9,6 +9,7 @@ import time
 
 BUILD = os.environ.get('DYNTRACE_BUILD', 'build')
 DYNTRACE = os.path.join(BUILD, 'dyntrace')
+SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for all that is waited for
 
 
 # A shell's background jobs ignore it, and so would the programs that are started here.
@@ -66,7 +67,7 @@ def clean_env(**more):
 def dyntrace(*args, timeout=120, env=None, check=True, stdin=subprocess.DEVNULL):
     """Runs dyntrace to its end; the completed process, with text output."""
     r = subprocess.run([DYNTRACE, *args], stdin=stdin, capture_output=True, text=True, errors='replace',
-                       timeout=timeout, env=env, check=False)
+                       timeout=timeout * SLOW, env=env, check=False)
     if check:
         assert r.returncode == 0, f'dyntrace {" ".join(args)}: status {r.returncode}\n{r.stderr[-3000:]}'
     return r
@@ -94,14 +95,14 @@ class Tracing:
         if self.proc.poll() is None:
             self.proc.send_signal(sig)
         try:
-            self.out, self.err = self.proc.communicate(timeout=timeout)
+            self.out, self.err = self.proc.communicate(timeout=timeout * SLOW)
         except subprocess.TimeoutExpired:
             raise AssertionError(f'dyntrace does not end:\n{stacks(self.proc.pid)}') from None
         return self.proc.returncode, self.out, self.err
 
     def wait_armed(self, pid, timeout=60):
         """Until the shared memory is mapped in the target and its probes are placed."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * SLOW
         while time.monotonic() < end:
             if self.proc.poll() is not None:
                 self.out, self.err = self.proc.communicate()
@@ -176,7 +177,7 @@ def alive(pid):
 
 
 def wait_for(condition, what, timeout=30):
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * SLOW
     while time.monotonic() < end:
         if condition():
             return
@@ -186,7 +187,7 @@ def wait_for(condition, what, timeout=30):
 
 def wait_for_value(get, timeout=30):
     """The first true value of @get()."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout * SLOW
     while time.monotonic() < end:
         v = get()
         if v:

@@ -77,7 +77,7 @@ def wrong_with(exe, tmp, script, most, wanted):
         f.write(script.encode('latin-1'))
     start = time.monotonic()
     try:
-        p = subprocess.run([exe, '-q', '-s', 'bad.d'], cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+        p = subprocess.run([exe, '-q', '-s', 'bad.d'], cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, timeout=30 * int(os.environ.get('DYNTRACE_SLOW', '1')))
     except subprocess.TimeoutExpired:
         return 'no end after 30 s'
     said = p.stderr.decode('latin-1')

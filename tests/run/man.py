@@ -67,7 +67,7 @@ class Example:
             with open(os.path.join(tmp, 'example.d'), 'w', encoding='utf-8') as f:
                 f.write('\n'.join(self.code) + '\n')
             env = dict(os.environ, LC_ALL='C', TZ='UTC', PATH=os.path.dirname(exe) + ':' + os.environ['PATH'])
-            p = subprocess.run([exe, '-q'] + self.opts + ['-s', 'example.d'] + self.args, cwd=tmp, env=env, timeout=20,
+            p = subprocess.run([exe, '-q'] + self.opts + ['-s', 'example.d'] + self.args, cwd=tmp, env=env, timeout=20 * int(os.environ.get('DYNTRACE_SLOW', '1')),
                                stdin=subprocess.DEVNULL, capture_output=True, text=True)
         return p.returncode, p.stdout, p.stderr
 

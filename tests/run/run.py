@@ -27,6 +27,8 @@ import shlex
 import subprocess
 import sys
 
+SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for each
+
 
 def options(path):
     found = {}
@@ -69,7 +71,7 @@ class Case:
         env.setdefault('triggers', os.path.join(os.path.dirname(self.exe), 'tests', 'trigger'))
         try:
             p = subprocess.run(self.command(), cwd=self.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                               timeout=float(self.opts.get('timeout', 20)))
+                               timeout=float(self.opts.get('timeout', 20)) * SLOW)
         except subprocess.TimeoutExpired as e:
             return None, plain(e.stdout or b''), plain(e.stderr or b'')
         return p.returncode, plain(p.stdout), plain(p.stderr)

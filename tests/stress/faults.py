@@ -9,6 +9,7 @@ import collections
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,7 @@ class Target:
     def __enter__(self):
         self.err = tempfile.TemporaryFile('w+')
         self.proc = subprocess.Popen(['/usr/bin/python3', '-c', WORK], env=lib.clean_env(), stdin=subprocess.DEVNULL, stderr=self.err)
-        time.sleep(0.4)
+        lib.wait_for(lambda: len(os.listdir(f'/proc/{self.proc.pid}/task')) == 4, 'its threads')
         return self
 
     def __exit__(self, *exc):
@@ -65,14 +66,21 @@ def traced(pid, inject=None, count=None):
     argv = ['strace', '-qq', '-o', count or '/dev/null', '-e', f'trace={",".join(CALLS) if count else inject.split(":")[0]}']
     if inject:
         argv += ['-e', f'inject={inject}']
-    return subprocess.run([*argv, lib.DYNTRACE, '-q', '-n', PROBES, '-p', str(pid)], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=120, check=False)
+    proc = subprocess.Popen([*argv, lib.DYNTRACE, '-q', '-n', PROBES, '-p', str(pid)], stdin=subprocess.DEVNULL, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        out, err = proc.communicate(timeout=120 * lib.SLOW)
+    except subprocess.TimeoutExpired:
+        os.killpg(proc.pid, signal.SIGKILL) # strace alone would leave the other where it hangs
+        proc.communicate()
+        raise AssertionError(f'{inject}: dyntrace does not end') from None
+    return subprocess.CompletedProcess(proc.args, proc.returncode, out, err)
 
 
 CALLS = ('ptrace', 'pwrite64', 'wait4', 'munmap', 'mmap', 'memfd_create', 'sendmsg', 'ftruncate', 'pidfd_open', 'pidfd_getfd', 'poll',
          'pread64', 'openat')
 KILLS = {'ptrace': 12, 'pwrite64': 10, 'wait4': 3, 'munmap': 2, 'pread64': 3} # steps of the short form
-ERRORS = {'ptrace': ('ESRCH', 6), 'pwrite64': ('EIO', 5), 'pread64': ('EIO', 4), 'openat': ('EMFILE', 4), 'mmap': ('ENOMEM', 3),
+ERRORS = {'ptrace': ('ESRCH', 6), 'wait4': ('ECHILD', 3), 'pwrite64': ('EIO', 5), 'pread64': ('EIO', 4), 'openat': ('EMFILE', 4), 'mmap': ('ENOMEM', 3),
           'memfd_create': ('EMFILE', 2), 'sendmsg': ('EPERM', 1), 'ftruncate': ('ENOMEM', 1), 'pidfd_open': ('EMFILE', 1),
           'pidfd_getfd': ('EPERM', 1)}
 
@@ -140,7 +148,7 @@ def main():
     for call in ERRORS:
         if counts.get(call):
             tap.run(f'{call} fails', failing, call, counts[call])
-    for call in ('ptrace', 'pwrite64'):
+    for call in ('ptrace', 'pwrite64', 'wait4'):
         if counts.get(call):
             tap.run(f'{call} fails from then on', failing_on, call, counts[call])
     tap.done()
