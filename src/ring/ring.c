@@ -33,6 +33,8 @@ static struct wire_rec *set_header(uint8_t *data, uint64_t ring_bytes, uint64_t 
 static uint64_t complete_below(const struct wire_ring *r)
 {
 	uint64_t limit = LOAD_RELAXED(&r->head);
+	if (limit & RING_QUICK)
+		return LOAD_RELAXED(&r->published);
 	for (int i = 0; i < WIRE_LEVEL_MAX; i++) {
 		uint64_t open = LOAD_RELAXED(&r->open[i]) & ~TRYING;
 		if (open < limit)
@@ -42,7 +44,7 @@ static uint64_t complete_below(const struct wire_ring *r)
 }
 
 /* A nested probe may publish more between the look and the store: never go back. */
-static void publish(struct wire_ring *r)
+void ring_publish(struct wire_ring *r)
 {
 	uint64_t old = LOAD_RELAXED(&r->published), new;
 	do {
@@ -55,13 +57,14 @@ static void publish(struct wire_ring *r)
 static void close_level(struct wire_ring *r, uint32_t level)
 {
 	STORE_RELEASE(&r->open[level], NONE);
-	publish(r);
+	ring_publish(r);
 }
 
 struct wire_rec *ring_reserve(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint32_t bytes)
 {
-	uint64_t pos = LOAD_RELAXED(&r->head), pad;
+	uint64_t head = LOAD_RELAXED(&r->head), pos, pad;
 	do {
+		pos = head & ~RING_QUICK;
 		pad = pad_before(pos, ring_bytes, bytes);
 		if (pos + pad + bytes - LOAD_ACQUIRE(&r->tail) > ring_bytes) {
 			close_level(r, level);
@@ -69,7 +72,7 @@ struct wire_rec *ring_reserve(struct wire_ring *r, uint8_t *data, uint64_t ring_
 		}
 		/* Before head moves: what a nested probe publishes must stop here. */
 		STORE_RELAXED(&r->open[level], pos | TRYING);
-	} while (!cas_local(&r->head, &pos, pos + pad + bytes));
+	} while (!cas_local(&r->head, &head, (pos + pad + bytes) | (head & RING_QUICK)));
 	if (pad)
 		set_header(data, ring_bytes, pos, pad, WIRE_REC_PAD);
 	struct wire_rec *rec = set_header(data, ring_bytes, pos + pad, bytes, WIRE_REC_DATA);
@@ -98,7 +101,7 @@ struct wire_rec *ring_reserve_over(struct wire_ring *r, uint8_t *data, uint64_t 
 				   uint32_t bytes)
 {
 	for (;;) {
-		uint64_t head = LOAD_RELAXED(&r->head), need = pad_before(head, ring_bytes, bytes) + bytes;
+		uint64_t head = ring_head(r), need = pad_before(head, ring_bytes, bytes) + bytes;
 		if (head + need - LOAD_RELAXED(&r->tail) > ring_bytes) {
 			if (forget_one(r, data, ring_bytes))
 				continue;
@@ -117,10 +120,11 @@ void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32
 	uint64_t start = LOAD_RELAXED(&r->open[level]);
 	uint64_t at = (uint64_t)((uint8_t *)rec - data);
 	uint64_t pos = start + ((at - start) & (ring_bytes - 1)); /* past the padding, if there was any */
-	uint64_t end = pos + rec->bytes, used = align_up(used_bytes, 8);
+	uint64_t used = align_up(used_bytes, 8);
 	if (used < rec->bytes) {
+		uint64_t quick = LOAD_RELAXED(&r->head) & RING_QUICK, end = (pos + rec->bytes) | quick;
 		STORE_RELAXED(&r->open[level], start | TRYING);
-		if (cas_local(&r->head, &end, pos + used))
+		if (cas_local(&r->head, &end, (pos + used) | quick))
 			rec->bytes = (uint32_t)used;
 	}
 	close_level(r, level);
@@ -129,7 +133,7 @@ void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32
 /* The first position after @start that another level has open, or head. */
 static uint64_t end_of_dead(const struct wire_ring *r, uint32_t level, uint64_t start)
 {
-	uint64_t end = LOAD_RELAXED(&r->head);
+	uint64_t end = ring_head(r);
 	for (uint32_t i = 0; i < WIRE_LEVEL_MAX; i++) {
 		uint64_t open = LOAD_RELAXED(&r->open[i]) & ~TRYING;
 		if (i != level && open >= start && open < end)
@@ -142,7 +146,9 @@ static uint64_t end_of_dead(const struct wire_ring *r, uint32_t level, uint64_t 
  * given up, so that headers follow each other again. */
 static void void_since(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint64_t start)
 {
-	uint64_t end = end_of_dead(r, level, start), bytes;
+	uint64_t end = end_of_dead(r, level, start), bytes, published = LOAD_RELAXED(&r->published);
+	if (start < published)
+		start = published; /* quick records that came before head was moved */
 	for (; start < end; start += bytes) {
 		bytes = ring_bytes - (start & (ring_bytes - 1));
 		if (bytes > end - start)
@@ -165,6 +171,15 @@ void ring_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint3
 		rec->type = WIRE_REC_VOID;
 	}
 	close_level(r, level);
+}
+
+void ring_quick_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes)
+{
+	if (!(LOAD_RELAXED(&r->head) & RING_QUICK))
+		return;
+	void_since(r, data, ring_bytes, WIRE_LEVEL_MAX, LOAD_RELAXED(&r->published));
+	add_local(&r->head, -RING_QUICK);
+	ring_publish(r);
 }
 
 /* ---- consumer ---- */

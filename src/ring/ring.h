@@ -11,6 +11,17 @@
  * longjmp left behind is closed by rt_enter().
  *
  * A record never wraps: WIRE_REC_PAD fills the ring's end.
+ *
+ * Generated code writes small records by itself and without a level (jit/x86_64/quick_rec.c):
+ *
+ *     only where published == head, so nothing is open, and where they fit without padding
+ *     compare-and-swap head to the end of the record, with bit 0 set
+ *     write the record
+ *     add its length to published; take bit 0 from head
+ *     if head is not published then, others came in between: ring_publish()
+ *
+ * While bit 0 is set published does not move but by its owner: what nests
+ * takes a level, and its records wait.
  */
 #ifndef RING_RING_H
 #define RING_RING_H
@@ -34,6 +45,17 @@ void ring_commit(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_
  * a level that was left in the middle of a reservation or a commit, the whole
  * records that nested probes wrote behind it are lost too. */
 void ring_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level);
+
+#define RING_QUICK 1ULL
+static inline uint64_t ring_head(const struct wire_ring *r)
+{
+	return LOAD_RELAXED(&r->head) & ~RING_QUICK;
+}
+/* Publishes what is complete. */
+void ring_publish(struct wire_ring *);
+/* Closes the quick record that is open, if there is one: its body will not go on.  What nested records lie behind it are
+ * lost too. */
+void ring_quick_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes);
 
 /* Consumer.  Checks every length against @ring_bytes, its own knowledge. */
 struct ring_reader {

@@ -1,46 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Aggregations of one thread: an index of 32-bit places, then an arena of
- * entries that are never moved.
- *
- *   geom.agg_off:  uint32_t index[n]   arena offset / 8 + 1; 0: empty
- *                  arena               struct entry, key, value words
- *
- * Only the thread writes.  An entry is filled before the index shows it, so
- * neither a nested probe nor the reader sees half of one.
- */
+/* Only the thread writes.  An entry is filled before the index shows it, so neither a nested probe nor the reader sees
+ * half of one. */
+#include "rt/agg.h"
 #include "rt/mem.h"
 
-struct entry {
-	uint32_t agg;
-	uint32_t gen;
-	uint32_t hash;
-	uint32_t key_bytes;
-	uint32_t val_cnt;
-	uint32_t pad;
-	uint8_t key[]; /* key_bytes, a multiple of 8; then the value */
-};
-
 #define LOOK_MAX 1024
-#define ARENA_MAX (1ULL << 35) /* places are 32-bit counts of words */
 
-struct table {
-	uint64_t index_cnt; /* 0: too little memory for one */
-	uint64_t arena_off, arena_bytes; /* from the index */
-};
-
-/* A place for 24 to 48 bytes: the arena is full of the smallest entries before the index is. */
-static struct table table_of(const struct wire_shm *shm)
-{
-	uint64_t bytes = shm->geom.agg_bytes;
-	if (bytes < 1024)
-		return (struct table){ 0, 0, 0 };
-	uint64_t cnt = 1ULL << (63 - __builtin_clzll(bytes / 24));
-	uint64_t off = align_up(cnt * sizeof(uint32_t), 8), arena = bytes - off;
-	return (struct table){ cnt, off, arena < ARENA_MAX ? arena : ARENA_MAX };
-}
-
-static uint64_t *entry_val(struct entry *e)
+static uint64_t *entry_val(struct rt_agg_entry *e)
 {
 	return (uint64_t *)(e->key + e->key_bytes);
 }
@@ -62,9 +28,9 @@ struct want {
 	uint32_t key_bytes;
 };
 
-static struct entry *entry_create(uint8_t *arena, uint64_t arena_bytes, const struct want *w)
+static struct rt_agg_entry *entry_create(uint8_t *arena, uint64_t arena_bytes, const struct want *w)
 {
-	uint64_t need = sizeof(struct entry) + w->key_bytes + 8ULL * w->agg->val_cnt;
+	uint64_t need = sizeof(struct rt_agg_entry) + w->key_bytes + 8ULL * w->agg->val_cnt;
 	uint64_t *used = &w->thr->agg_used, at = LOAD_RELAXED(used), max = w->shm->agg_max;
 	if (UNLIKELY(max && LOAD_RELAXED(&w->thr->agg_cnt) - LOAD_RELAXED(&w->thr->agg_read) >= max))
 		return NULL;
@@ -72,7 +38,7 @@ static struct entry *entry_create(uint8_t *arena, uint64_t arena_bytes, const st
 		if (at > arena_bytes || need > arena_bytes - at)
 			return NULL;
 	} while (!cas_local(used, &at, at + need));
-	struct entry *e = (struct entry *)(arena + at);
+	struct rt_agg_entry *e = (struct rt_agg_entry *)(arena + at);
 	e->agg = w->id;
 	e->gen = LOAD_RELAXED(&w->agg->gen);
 	e->hash = w->hash;
@@ -84,18 +50,18 @@ static struct entry *entry_create(uint8_t *arena, uint64_t arena_bytes, const st
 	return e;
 }
 
-static bool entry_is(const struct entry *e, const struct want *w)
+static bool entry_is(const struct rt_agg_entry *e, const struct want *w)
 {
 	return e->hash == w->hash && e->agg == w->id && e->key_bytes == w->key_bytes &&
 	       mem_equal(e->key, w->key, w->key_bytes);
 }
 
-static struct entry *entry_find(const struct want *w)
+static struct rt_agg_entry *entry_find(const struct want *w)
 {
-	struct table t = table_of(w->shm);
+	struct rt_agg_table t = rt_agg_table(&w->shm->geom);
 	uint32_t *index = (uint32_t *)((uint8_t *)w->thr + w->shm->geom.agg_off);
 	uint8_t *arena = (uint8_t *)index + t.arena_off;
-	struct entry *fresh = NULL;
+	struct rt_agg_entry *fresh = NULL;
 	for (uint64_t i = 0; i < LOOK_MAX && i < t.index_cnt; i++) {
 		uint32_t *slot = &index[(w->hash + i) & (t.index_cnt - 1)], place = LOAD_RELAXED(slot);
 		if (!place) {
@@ -107,7 +73,7 @@ static struct entry *entry_find(const struct want *w)
 			if (cas_local32(slot, &place, (uint32_t)(((uint8_t *)fresh - arena) / 8 + 1)))
 				return fresh;
 		}
-		struct entry *e = (struct entry *)(arena + (uint64_t)(place - 1) * 8);
+		struct rt_agg_entry *e = (struct rt_agg_entry *)(arena + (uint64_t)(place - 1) * 8);
 		if (entry_is(e, w))
 			return e;
 	}
@@ -221,9 +187,9 @@ static void update(const struct wire_agg *agg, uint64_t *val, uint64_t v, uint64
 }
 
 /* The entry, reset where it is of an older generation; NULL: no room, which was counted. */
-static struct entry *entry_now(const struct want *w)
+static struct rt_agg_entry *entry_now(const struct want *w)
 {
-	struct entry *e = entry_find(w);
+	struct rt_agg_entry *e = entry_find(w);
 	if (!e) {
 		add_local(&w->thr->agg_drops, 1);
 		return NULL;
@@ -253,18 +219,18 @@ void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, u
 	w.key = key->data;
 	w.key_bytes = key->bytes;
 	w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
-	struct entry *e = entry_now(&w);
+	struct rt_agg_entry *e = entry_now(&w);
 	if (e)
 		update(w.agg, entry_val(e), val, weight);
 }
 
-_Static_assert(offsetof(struct entry, key) - offsetof(struct entry, gen) == WIRE_CELL_GEN, "generated code looks there");
+_Static_assert(offsetof(struct rt_agg_entry, key) - offsetof(struct rt_agg_entry, gen) == WIRE_CELL_GEN, "generated code looks there");
 
 void rt_agg_plain(struct wire_shm *shm, struct wire_thread *thr, uint32_t id, uint64_t val, uint64_t weight)
 {
 	struct want w = want_of(shm, thr, id);
 	w.hash = (uint32_t)mem_hash(id, NULL, 0);
-	struct entry *e = entry_now(&w);
+	struct rt_agg_entry *e = entry_now(&w);
 	if (!e)
 		return;
 	uint64_t *cells = (uint64_t *)((uint8_t *)thr + shm->geom.cells_off);
@@ -272,9 +238,21 @@ void rt_agg_plain(struct wire_shm *shm, struct wire_thread *thr, uint32_t id, ui
 	update(w.agg, entry_val(e), val, weight);
 }
 
+void rt_agg_key(struct wire_shm *shm, struct wire_thread *thr, uint64_t agg_and_words, uint64_t val, uint64_t weight,
+		const uint64_t *key)
+{
+	struct want w = want_of(shm, thr, (uint32_t)agg_and_words);
+	w.key = key;
+	w.key_bytes = 8 * (uint32_t)(agg_and_words >> 32);
+	w.hash = (uint32_t)mem_hash(w.id, w.key, w.key_bytes);
+	struct rt_agg_entry *e = entry_now(&w);
+	if (e)
+		update(w.agg, entry_val(e), val, weight);
+}
+
 /* ---- the reader's side: every number is checked against the geometry ---- */
 
-static int walk_entry(const struct entry *e, uint64_t room, const struct wire_agg *aggs, uint32_t agg_cnt,
+static int walk_entry(const struct rt_agg_entry *e, uint64_t room, const struct wire_agg *aggs, uint32_t agg_cnt,
 		      rt_agg_cb *cb, void *arg)
 {
 	uint32_t id = LOAD_RELAXED(&e->agg), key_bytes = LOAD_RELAXED(&e->key_bytes);
@@ -289,7 +267,7 @@ static int walk_entry(const struct entry *e, uint64_t room, const struct wire_ag
 int rt_agg_walk(const struct wire_shm *geometry, const void *thread_area, const struct wire_agg *aggs, uint32_t agg_cnt,
 		rt_agg_cb *cb, void *arg)
 {
-	struct table t = table_of(geometry);
+	struct rt_agg_table t = rt_agg_table(&geometry->geom);
 	const struct wire_thread *thr = thread_area;
 	const uint32_t *index = (const uint32_t *)((const uint8_t *)thread_area + geometry->geom.agg_off);
 	if (!LOAD_ACQUIRE(&thr->agg_used))
@@ -300,9 +278,9 @@ int rt_agg_walk(const struct wire_shm *geometry, const void *thread_area, const 
 		if (!place)
 			continue;
 		uint64_t at = (uint64_t)(place - 1) * 8;
-		if (at > t.arena_bytes - sizeof(struct entry))
+		if (at > t.arena_bytes - sizeof(struct rt_agg_entry))
 			continue;
-		int r = walk_entry((const struct entry *)(arena + at), t.arena_bytes - at, aggs, agg_cnt, cb, arg);
+		int r = walk_entry((const struct rt_agg_entry *)(arena + at), t.arena_bytes - at, aggs, agg_cnt, cb, arg);
 		if (r)
 			return r;
 	}

@@ -111,7 +111,7 @@ void rt_leave(struct rt_ctx *ctx)
 /* A flight recorder is always full: its consumer is told of each quarter. */
 static void ring_quarter(struct rt_ctx *ctx, struct wire_ring *ring)
 {
-	uint64_t quarter = (LOAD_RELAXED(&ring->head) & ~(ctx->shm->geom.ring_bytes / 4 - 1)) + 1;
+	uint64_t quarter = (ring_head(ring) & ~(ctx->shm->geom.ring_bytes / 4 - 1)) + 1;
 	if (ring->rung == quarter)
 		return;
 	ring->rung = quarter;
@@ -126,26 +126,47 @@ static void ring_if_half_full(struct rt_ctx *ctx, struct wire_ring *ring)
 		ring_quarter(ctx, ring);
 		return;
 	}
-	if (LIKELY(LOAD_RELAXED(&ring->head) - tail < ctx->shm->geom.ring_bytes / 2) || ring->rung == tail + 1)
+	if (LIKELY(ring_head(ring) - tail < ctx->shm->geom.ring_bytes / 2) || ring->rung == tail + 1)
 		return;
 	ring->rung = tail + 1;
 	rt_ring_doorbell(ctx);
 }
 
-static struct wire_rec *reserve(struct rt_ctx *ctx, uint32_t bytes, uint16_t type)
+/* A quick record whose body was left by a longjmp holds up all others. */
+static bool quick_was_left(struct rt_ctx *ctx, bool crowded)
+{
+	struct wire_ring *ring = &ctx->thr->ring;
+	uint64_t sp = LOAD_RELAXED(&ctx->thr->level_sp[ctx->level]);
+	if (LIKELY(!(LOAD_RELAXED(&ring->head) & RING_QUICK)) ||
+	    !rt_was_left(ctx->proc, LOAD_RELAXED(&ring->quick_sp) + RT_QUICK_STACK, sp, crowded))
+		return false;
+	ring_quick_abandon(ring, ring_of(ctx->shm, ctx->thr), ctx->shm->geom.ring_bytes);
+	return true;
+}
+
+static struct wire_rec *reserve_in(struct rt_ctx *ctx, uint32_t bytes)
 {
 	struct wire_ring *ring = &ctx->thr->ring;
 	uint8_t *data = ring_of(ctx->shm, ctx->thr);
 	uint64_t ring_bytes = ctx->shm->geom.ring_bytes;
-	struct wire_rec *rec = UNLIKELY(ctx->shm->flight) ? ring_reserve_over(ring, data, ring_bytes, ctx->level, bytes) :
+	return UNLIKELY(ctx->shm->flight) ? ring_reserve_over(ring, data, ring_bytes, ctx->level, bytes) :
 		ring_reserve(ring, data, ring_bytes, ctx->level, bytes);
+}
+
+static struct wire_rec *reserve(struct rt_ctx *ctx, uint32_t bytes, uint16_t type)
+{
+	struct wire_ring *ring = &ctx->thr->ring;
+	quick_was_left(ctx, false);
+	struct wire_rec *rec = reserve_in(ctx, bytes);
+	if (UNLIKELY(!rec) && quick_was_left(ctx, true))
+		rec = reserve_in(ctx, bytes);
 	ring_if_half_full(ctx, ring);
 	if (!rec)
 		return NULL;
 	rec->type = type;
 	rec->clause = (uint16_t)ctx->clause;
 	rec->site = (uint32_t)(ctx->site - (const struct wire_site *)((uint8_t *)ctx->shm + ctx->shm->site_off));
-	rec->cpu = (uint16_t)rt_cpu();
+	rec->cpu = (uint16_t)rt_cpu(ctx->proc);
 	rec->pad = 0;
 	rec->tsc = ctx->tsc;
 	return rec;
@@ -180,6 +201,28 @@ void rt_rec_commit(struct rt_ctx *ctx)
 	ring_commit(&ctx->thr->ring, ring_of(ctx->shm, ctx->thr), ctx->shm->geom.ring_bytes, ctx->level, ctx->rec,
 		    ctx->rec_used);
 	ctx->rec = NULL;
+}
+
+void rt_rec_put(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread *thr, const struct wire_rec *rec, uint64_t sp)
+{
+	const struct wire_site *site = (const struct wire_site *)((const uint8_t *)shm + shm->site_off) + rec->site;
+	struct rt_ctx *ctx = rt_enter(shm, proc, thr, site, sp);
+	if (!ctx)
+		return;
+	uint32_t bytes = rec->bytes - (uint32_t)sizeof(*rec);
+	ctx->clause = rec->clause;
+	ctx->tsc = rec->tsc;
+	if (!rt_rec_open(ctx, bytes, 0)) {
+		mem_copy(ctx->rec->payload, rec->payload, bytes);
+		ctx->rec_used += bytes;
+		rt_rec_commit(ctx);
+	}
+	rt_leave(ctx);
+}
+
+void rt_rec_publish(struct wire_thread *thr)
+{
+	ring_publish(&thr->ring);
 }
 
 void rt_fault(struct rt_ctx *ctx)

@@ -22,10 +22,13 @@ uint64_t rt_tsc_to_ns(const struct wire_shm *shm, uint64_t tsc)
 	return shm->ns_base + scale(shm, tsc);
 }
 
-uint32_t rt_cpu(void)
+uint32_t rt_cpu(const struct wire_proc *proc)
 {
-	uint32_t v = 0x7b; /* GDT_ENTRY_CPUNODE, arch/x86/include/asm/segment.h */
-	__asm__("lsl %0, %0" : "+r"(v) : : "cc");
+	uint64_t v = RT_CPU_SEGMENT;
+	if (proc->flags & WIRE_PROC_RDPID)
+		__asm__ volatile("rdpid %0" : "=r"(v));
+	else /* a virtual machine may make this slow */
+		__asm__ volatile("lsl %k0, %k0" : "+r"(v) : : "cc");
 	return v & 0xfff;
 }
 
@@ -52,7 +55,7 @@ uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 	case WIRE_ENV_GID:
 		return proc->gid;
 	case WIRE_ENV_CPU:
-		return rt_cpu();
+		return rt_cpu(ctx->proc);
 	case WIRE_ENV_EXECNAME:
 		return interned(proc->execname);
 	case WIRE_ENV_PSARGS:

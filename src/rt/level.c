@@ -43,7 +43,7 @@ static bool same_stack(uint64_t a, uint64_t b)
 }
 
 /* The probe at @old has been left: another fires at @sp. */
-static bool was_left(const struct wire_proc *proc, uint64_t old, uint64_t sp, bool crowded)
+bool rt_was_left(const struct wire_proc *proc, uint64_t old, uint64_t sp, bool crowded)
 {
 	uint64_t above = sp + FRAME_MIN - old - 1; /* wraps where @sp is below */
 	if (above >= (crowded ? FAR_BYTES : NEAR_BYTES))
@@ -56,7 +56,7 @@ void rt_levels_reclaim(struct wire_shm *shm, const struct wire_proc *proc, struc
 {
 	for (uint32_t l = 0; l < WIRE_LEVEL_MAX; l++) {
 		uint64_t old = LOAD_RELAXED(&thr->level_sp[l]);
-		if (old && was_left(proc, old, sp, crowded))
+		if (old && rt_was_left(proc, old, sp, crowded))
 			rt_level_free(shm, thr, l);
 	}
 }

@@ -62,7 +62,7 @@ static inline bool mem_equal(const void *a, const void *b, uint64_t bytes)
 static inline uint64_t mem_hash(uint64_t seed, const void *data, uint64_t bytes)
 {
 	const uint8_t *p = data;
-	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL);
+	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL); /* generated code does the same: rt/agg.h */
 	for (; bytes >= 8; bytes -= 8, p += 8) {
 		h = (h ^ ((const struct mem_word *)p)->v) * 0xff51afd7ed558ccdULL;
 		h ^= h >> 32;
@@ -102,6 +102,8 @@ static inline void rt_set_fault(struct rt_ctx *ctx, uint32_t fault, uint64_t val
 /* Levels of a thread (rt/level.c): frees those that were left by a longjmp, as far as a probe that
  * fires at @sp shows it. @crowded: there is no free one. */
 void rt_levels_reclaim(struct wire_shm *, const struct wire_proc *, struct wire_thread *, uint64_t sp, bool crowded);
+/* Whether the probe that fired at @old has been left, since one fires at @sp. */
+bool rt_was_left(const struct wire_proc *, uint64_t old, uint64_t sp, bool crowded);
 uint32_t rt_levels_used(const struct wire_thread *);
 void rt_level_free(struct wire_shm *, struct wire_thread *, uint32_t level);
 
@@ -127,6 +129,6 @@ void rt_signals_raise(uint64_t mask);
 
 /* Tells the consumer to look now. */
 void rt_ring_doorbell(struct rt_ctx *);
-uint32_t rt_cpu(void);
+uint32_t rt_cpu(const struct wire_proc *);
 
 #endif

@@ -61,6 +61,11 @@ void rt_leave(struct rt_ctx *);
  * (drop counted).  @fixed bytes of payload are zeroed. */
 int rt_rec_open(struct rt_ctx *, uint32_t payload_max, uint32_t fixed);
 void rt_rec_commit(struct rt_ctx *);
+/* For quick bodies: the record @rec, which lies anywhere, with a context of its own; @sp: the application's rsp. */
+void rt_rec_put(struct wire_shm *, struct wire_proc *, struct wire_thread *, const struct wire_rec *rec, uint64_t sp);
+/* Publishes what came in between while a quick body wrote a record by itself. */
+void rt_rec_publish(struct wire_thread *);
+#define RT_QUICK_STACK 512 /* how far below the application's rsp that of a quick body may be, trampoline included */
 /* After a fault: voids the open record, writes an ERROR record, clears the fault. */
 void rt_fault(struct rt_ctx *);
 
@@ -70,6 +75,9 @@ void rt_fault(struct rt_ctx *);
 void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uint64_t weight);
 /* The same of an aggregation without keys, and without a context: notes where its value is. */
 void rt_agg_plain(struct wire_shm *, struct wire_thread *, uint32_t agg, uint64_t val, uint64_t weight);
+/* Likewise under a key of @words words. */
+void rt_agg_key(struct wire_shm *, struct wire_thread *, uint64_t agg_and_words /* words << 32 | agg */, uint64_t val,
+		uint64_t weight, const uint64_t *key);
 
 /* At a USDT site, with all general registers, rsp and rip known: the arguments whose bits (0 to 9) are set in @mask
  * to tool_args and args_bad.  Or one of them; where it cannot be read, a fault and 0. */
@@ -80,6 +88,8 @@ uint64_t rt_site_arg(struct rt_ctx *, uint64_t n);
 
 uint64_t rt_env(struct rt_ctx *, uint32_t env /* enum wire_env */);
 uint64_t rt_vfork_id(struct rt_ctx *, uint32_t env); /* pid, tid, ppid, also of a vfork() child */
+uint64_t rt_vfork_id_at(const struct wire_proc *, struct wire_thread *, uint32_t env, uint64_t sp /* of the application */);
+#define RT_CPU_SEGMENT 0x7b /* whose limit tells the processor: GDT_ENTRY_CPUNODE, arch/x86/include/asm/segment.h */
 uint64_t rt_now_tsc(void);
 uint64_t rt_tsc_to_ns(const struct wire_shm *, uint64_t tsc);
 

@@ -38,31 +38,35 @@ uint64_t rt_hook_vfork(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, u
 }
 
 /* Whether it is the child that runs. */
-static bool in_child(struct rt_ctx *ctx, uint32_t *ret_pid)
+static bool in_child(const struct wire_proc *proc, struct wire_thread *thr, uint64_t sp, uint32_t *ret_pid)
 {
-	struct wire_thread *thr = ctx->thr;
-	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
+	if (proc->flags & WIRE_PROC_NO_SYSCALL)
 		return false;
 	*ret_pid = ask(SYS_getpid);
 	if (*ret_pid != thr->vfork_pid) {
 		thr->vfork_left = 1;
 		return true;
 	}
-	if (thr->level_sp[ctx->level] > thr->vfork_sp || !--thr->vfork_left)
+	if (sp > thr->vfork_sp || !--thr->vfork_left)
 		STORE_RELEASE(&thr->vfork_pid, 0);
 	return false;
 }
 
-uint64_t rt_vfork_id(struct rt_ctx *ctx, uint32_t env)
+uint64_t rt_vfork_id_at(const struct wire_proc *proc, struct wire_thread *thr, uint32_t env, uint64_t sp)
 {
 	uint32_t pid;
-	bool child = UNLIKELY(LOAD_RELAXED(&ctx->thr->vfork_pid) != 0) && in_child(ctx, &pid);
+	bool child = UNLIKELY(LOAD_RELAXED(&thr->vfork_pid) != 0) && in_child(proc, thr, sp, &pid);
 	switch (env) {
 	case WIRE_ENV_PID:
-		return child ? pid : ctx->proc->pid;
+		return child ? pid : proc->pid;
 	case WIRE_ENV_TID:
-		return child ? ask(SYS_gettid) : ctx->thr->tid;
+		return child ? ask(SYS_gettid) : thr->tid;
 	default:
-		return child ? ask(SYS_getppid) : ctx->proc->ppid;
+		return child ? ask(SYS_getppid) : proc->ppid;
 	}
+}
+
+uint64_t rt_vfork_id(struct rt_ctx *ctx, uint32_t env)
+{
+	return rt_vfork_id_at(ctx->proc, ctx->thr, env, ctx->thr->level_sp[ctx->level]);
 }

@@ -2,6 +2,7 @@
 /* What generated code has to know of a process: ids, and where its libc keeps things. */
 #include "session/session_int.h"
 
+#include <cpuid.h>
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
@@ -270,6 +271,12 @@ int procinfo_check(struct target *t, struct err *reterr)
 	return check_fs_bases(t, reterr);
 }
 
+static bool has_rdpid(void)
+{
+	unsigned a, b, c, d;
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c >> 22 & 1;
+}
+
 int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 {
 	struct obj_proc_info info;
@@ -289,7 +296,7 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->errno_off = INT64_MIN;
 	proc->fs_set = 0;
 	proc->flags = (inject_has_seccomp(t->inj) ? WIRE_PROC_NO_SYSCALL : 0) |
-		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0);
+		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
 	procinfo_fill_libc(t, proc);
 	STORE_RELEASE(&proc->pid, (uint32_t)t->pid);

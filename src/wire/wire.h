@@ -257,6 +257,7 @@ struct wire_proc {
 _Static_assert(sizeof(struct wire_proc) % WIRE_PAGE == 0, "");
 #define WIRE_PROC_NO_SYSCALL 1u /* under seccomp: the probe path makes no system call */
 #define WIRE_PROC_FSGSBASE 2u   /* rdfsbase works */
+#define WIRE_PROC_RDPID 8u      /* rdpid works */
 #define WIRE_PROC_FOLLOW 4u     /* its forked children are to be traced too */
 
 /* Bit of a wire_thread.tid that no kernel gave: the thread could not ask for its own. */
@@ -272,7 +273,7 @@ enum wire_thread_state {
 /* The ring: see ring/ring.h.  Positions count bytes for ever; the byte at
  * position p is ring[p % ring_bytes]. */
 struct wire_ring {
-	uint64_t head;      /* next free position (producer) */
+	uint64_t head;      /* next free position (producer); bit 0: a quick record is open, see ring/ring.h */
 	uint64_t published; /* everything below is complete (producer) */
 	uint64_t open[WIRE_LEVEL_MAX]; /* position of the record that level i is writing; ~0: none;
 	                                * bit 0: head is being moved for it */
@@ -280,7 +281,8 @@ struct wire_ring {
 	                     * recorder, the quarter that head was in */
 	uint64_t forgotten; /* of a flight recorder: records with data below tail (producer) */
 	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
-	uint64_t pad2[7];
+	uint64_t quick_sp;  /* rsp of the body whose quick record is open */
+	uint64_t pad2[6];
 };
 
 struct wire_thread {

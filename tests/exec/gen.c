@@ -22,7 +22,8 @@ struct gen {
 	struct ir_builder *b;
 	uint32_t ints[POOL_MAX], strs[POOL_MAX]; /* registers that are set here */
 	uint32_t int_cnt, str_cnt;
-	uint32_t plain;     /* scratch that nothing but loads and stores use */
+	uint32_t plain;     /* scratch that nothing but loads and stores use; of GEN_QUICK: a key */
+	uint32_t key_words; /* GEN_QUICK: of that key */
 	uint32_t str_slots[4]; /* destinations of strings */
 	uint32_t budget;    /* statements left */
 	uint32_t rec_fixed; /* of the open record; 0: none */
@@ -31,6 +32,7 @@ struct gen {
 };
 
 #define PLAIN_BYTES 128u
+#define QUICK_THIS_BYTES 16u
 
 uint64_t gen_rnd(uint64_t *state)
 {
@@ -145,7 +147,9 @@ static void gen_div(struct gen *g)
 {
 	static const enum ir_op ops[] = { IR_OP_SDIV, IR_OP_UDIV, IR_OP_SREM, IR_OP_UREM };
 	uint32_t a = any_int(g), b, d = dst_int(g);
-	if (g->flags & GEN_FAULTS && !below(g, 6)) {
+	if (g->flags & GEN_QUICK) {
+		b = emit_const(g, 1 + below(g, 20) - 30 * (int64_t)below(g, 2));
+	} else if (g->flags & GEN_FAULTS && !below(g, 6)) {
 		b = any_int(g);
 	} else {
 		uint32_t one = emit_const(g, 1);
@@ -166,8 +170,8 @@ static int64_t place(struct gen *g, uint32_t base, uint32_t area, uint16_t *ret_
 static void gen_load(struct gen *g)
 {
 	uint16_t bytes;
-	uint32_t d = dst_int(g), kind = g->flags & GEN_QUICK ? 1 + below(g, 2) : below(g, 3);
-	int64_t at = kind == 0 ? place(g, g->plain, PLAIN_BYTES, &bytes) :
+	uint32_t d = dst_int(g), kind = below(g, 3);
+	int64_t at = kind == 0 ? g->flags & GEN_QUICK ? place(g, 0, QUICK_THIS_BYTES, &bytes) : place(g, g->plain, PLAIN_BYTES, &bytes) :
 		     kind == 1 ? place(g, 0, GLOBAL_BYTES, &bytes) : place(g, 0, SELF_BYTES, &bytes);
 	enum ir_op op = kind == 0 ? IR_OP_LDS : kind == 1 ? IR_OP_LDG : IR_OP_LDT;
 	ir_emit(g->b, op, d, WIRE_NONE, WIRE_NONE, at, (uint16_t)(bytes | (below(g, 2) ? IR_SIGNED : 0)));
@@ -177,8 +181,9 @@ static void gen_load(struct gen *g)
 static void gen_store(struct gen *g)
 {
 	uint16_t bytes;
-	uint32_t a = any_int(g), kind = g->flags & GEN_QUICK ? 2 + below(g, 2) : below(g, 4);
-	int64_t at = kind == 0 ? place(g, g->plain, PLAIN_BYTES, &bytes) : kind == 1 ? place(g, 0, THIS_BYTES, &bytes) :
+	uint32_t a = any_int(g), kind = g->flags & GEN_QUICK ? 1 + below(g, 3) : below(g, 4);
+	uint32_t this_bytes = g->flags & GEN_QUICK ? QUICK_THIS_BYTES : THIS_BYTES;
+	int64_t at = kind == 0 ? place(g, g->plain, PLAIN_BYTES, &bytes) : kind == 1 ? place(g, 0, this_bytes, &bytes) :
 		     kind == 2 ? place(g, 0, GLOBAL_BYTES, &bytes) : place(g, 0, SELF_BYTES, &bytes);
 	enum ir_op op = kind < 2 ? IR_OP_STS : kind == 2 ? IR_OP_STG : IR_OP_STT;
 	ir_emit(g->b, op, WIRE_NONE, a, WIRE_NONE, at, bytes);
@@ -189,7 +194,7 @@ static void gen_input(struct gen *g)
 	static const enum wire_env envs[] = { WIRE_ENV_PROBEID, WIRE_ENV_CLAUSE, WIRE_ENV_RET_OFFSET, WIRE_ENV_PID, WIRE_ENV_UID, WIRE_ENV_PPID };
 	static const enum wire_env strs[] = { WIRE_ENV_EXECNAME, WIRE_ENV_PSARGS, WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME };
 	uint32_t d = ir_vreg(g->b);
-	switch (g->flags & GEN_QUICK ? 4 : below(g, 4)) {
+	switch (g->flags & GEN_QUICK ? 2 + below(g, 3) : below(g, 4)) {
 	case 4:
 		ir_emit(g->b, IR_OP_ARG, d, WIRE_NONE, WIRE_NONE, 1 + below(g, 5), 0);
 		break;
@@ -428,9 +433,20 @@ static void gen_dyn(struct gen *g)
 	}
 }
 
+/* A key of numbers in the one slot. */
+static uint32_t gen_quick_tuple(struct gen *g)
+{
+	call(g, IR_HELPER_tuple_begin, g->plain, 8 * g->key_words, 0, 0);
+	for (uint32_t i = 0; i < g->key_words; i++)
+		if (below(g, 8))
+			ir_emit(g->b, IR_OP_STS, WIRE_NONE, below(g, 2) ? any_int(g) : emit_const(g, below(g, 3)), WIRE_NONE,
+				g->plain + 8 + 8 * i, 8);
+	return g->plain;
+}
+
 static void gen_agg(struct gen *g)
 {
-	uint32_t t = below(g, 4) && g->flags & GEN_CALLS ? gen_tuple(g) : IR_NO_TUPLE;
+	uint32_t t = !below(g, 4) ? IR_NO_TUPLE : g->flags & GEN_CALLS ? gen_tuple(g) : g->flags & GEN_QUICK ? gen_quick_tuple(g) : IR_NO_TUPLE;
 	uint32_t weight = below(g, 3) ? WIRE_NONE : emit_const(g, 1 + below(g, 5));
 	uint32_t v = below(g, 2) ? any_int(g) : small_int(g);
 	if (t > IR_NO_TUPLE)
@@ -482,7 +498,7 @@ static void gen_record(struct gen *g)
 {
 	if (g->rec_done || g->rec_fixed)
 		return;
-	uint32_t fixed = 8 * (1 + below(g, 5)), payload = fixed + below(g, 20) * 16;
+	uint32_t fixed = 8 * (1 + below(g, 5)), payload = g->flags & GEN_QUICK ? fixed : fixed + below(g, 20) * 16;
 	ir_set_rec_bytes(g->b, 512);
 	ir_emit(g->b, IR_OP_REC, WIRE_NONE, WIRE_NONE, WIRE_NONE, payload, (uint16_t)fixed);
 	g->rec_fixed = fixed;
@@ -508,7 +524,7 @@ static void gen_statement(struct gen *g)
 		gen_alu(g);
 	else if (kind < 32)
 		gen_unary(g);
-	else if (kind < 36 && !(g->flags & GEN_QUICK))
+	else if (kind < 36)
 		gen_div(g);
 	else if (kind < 44)
 		gen_load(g);
@@ -528,6 +544,8 @@ static void gen_statement(struct gen *g)
 		gen_spec_call(g);
 	else if (kind < 88 && g->flags & GEN_CALLS)
 		gen_dyn(g);
+	else if (kind < 80 && g->flags & GEN_QUICK && g->flags & GEN_RECORDS)
+		(g->rec_fixed ? gen_field : gen_record)(g);
 	else if ((kind < 92 || g->flags & GEN_QUICK) && g->flags & GEN_AGGS)
 		gen_agg(g);
 	else if (kind < 97 && g->rec_fixed)
@@ -556,9 +574,12 @@ static void begin_prog(struct gen *g)
 	g->rec_fixed = 0;
 	g->rec_done = false;
 	g->depth = 0;
-	ir_scratch(g->b, THIS_BYTES);
-	g->plain = ir_scratch(g->b, PLAIN_BYTES);
-	for (size_t i = 0; i < ARRAY_CNT(g->str_slots); i++)
+	ir_scratch(g->b, g->flags & GEN_QUICK ? QUICK_THIS_BYTES : THIS_BYTES);
+	g->key_words = 1 + below(g, 4);
+	g->plain = ir_scratch(g->b, g->flags & GEN_QUICK ? 8 + 8 * g->key_words : PLAIN_BYTES);
+	for (size_t i = 0; g->flags & GEN_QUICK && i < ARRAY_CNT(g->str_slots); i++)
+		g->str_slots[i] = 0; /* nothing makes strings */
+	for (size_t i = 0; !(g->flags & GEN_QUICK) && i < ARRAY_CNT(g->str_slots); i++)
 		g->str_slots[i] = ir_scratch(g->b, wire_str_bytes(g->img->strsize));
 	for (uint32_t off = 0; off < g->img->str_bytes;) {
 		uint32_t len;
@@ -614,6 +635,8 @@ void gen_image(const struct gen_opts *o, struct ir_image *ret)
 	struct gen g = { .rng = o->seed * 0xd1342543de82ef95ULL + 1, .flags = o->flags };
 	struct ir_image img = { .global_bytes = GLOBAL_BYTES, .self_bytes = SELF_BYTES, .this_bytes = THIS_BYTES,
 		.dynvar_cnt = DYNVARS + 1 };
+	if (o->flags & GEN_QUICK)
+		img.this_bytes = QUICK_THIS_BYTES;
 	g.img = &img;
 	img.strsize = 1 + below(&g, 60);
 	gen_strings(&img);

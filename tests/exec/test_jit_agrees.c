@@ -116,8 +116,8 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 			ir_prog_optimize(&img.progs[i]);
 		progs[i] = &img.progs[i];
 	}
-	char *want = exec_run(&m, run_interp, NULL, kind, progs, img.prog_cnt, 0);
-	char *got = exec_run(&m, run_jit, &x, kind, progs, img.prog_cnt, 0);
+	char *want = exec_run(&m, run_interp, NULL, kind, progs, img.prog_cnt, EXEC_NO_SCRATCH);
+	char *got = exec_run(&m, run_jit, &x, kind, progs, img.prog_cnt, EXEC_NO_SCRATCH);
 	bool differ = exec_diff(want, got, line, sizeof(line));
 	bool ok = CHECK_MSG(!differ && !x.failed, "seed %llu, flags %u, statements %u%s: %s", (unsigned long long)seed, o.flags,
 			    o.statements, optimize ? ", optimized" : "", differ ? line : "registers changed");
@@ -164,11 +164,15 @@ static void quick(void)
 {
 	enter = (uint64_t)(uintptr_t)counted_enter;
 	entered = fired = 0;
-	run(GEN_QUICK | GEN_AGGS, 12, 0, 4000);
+	run(GEN_QUICK | GEN_AGGS | GEN_RECORDS, 12, 0, 3000);
 	CHECK_MSG(entered < fired / 2, "%u of %u have a context", entered, fired);
 	enter = 0;
 }
-static void quick_alone(void) { run(GEN_QUICK, 8, 0, 2000); }
+static void quick_alone(void)
+{
+	run(GEN_QUICK, 8, 0, 2000);
+	run(GEN_QUICK | GEN_RECORDS, 20, 0, 1000);
+}
 
 static void long_programs(void) { run(GEN_ALL, 2000, 0, 40); }
 static void many_registers(void) { run(0, 3000, 0, 40); }

@@ -337,6 +337,11 @@ void x64_rdtsc(struct x64_asm *a)
 	byte(a, 0x31);
 }
 
+void x64_rdpid(struct x64_asm *a, enum x64_reg r)
+{
+	op_reg(a, X64_F3 | X64_0F | 0xc7, 7, r);
+}
+
 void x64_rdfsbase(struct x64_asm *a, enum x64_reg r)
 {
 	op_reg(a, X64_F3 | X64_W | X64_0F | 0xae, 0, r);

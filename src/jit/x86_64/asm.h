@@ -53,6 +53,7 @@ enum x64_op {
 	X64_MOVSX8 = X64_W | X64_0F | X64_BM | 0xbe, X64_MOVSX16 = X64_W | X64_0F | 0xbf, X64_MOVSX32 = X64_W | 0x63,
 	X64_STORE = X64_W | 0x89, X64_STORE32 = 0x89, X64_STORE16 = X64_66 | 0x89, X64_STORE8 = X64_B | 0x88,
 	X64_LEA = X64_W | 0x8d, X64_ADD_TO = X64_W | 0x01, X64_BSR = X64_W | X64_0F | 0xbd, X64_XADD = X64_W | X64_0F | 0xc1,
+	X64_CMPXCHG = X64_W | X64_0F | 0xb1, X64_LSL = X64_0F | 0x03,
 };
 
 /* Operations that take /digit in ModRM.reg. */
@@ -122,6 +123,7 @@ void x64_pushfq(struct x64_asm *);
 void x64_cqo(struct x64_asm *);
 void x64_shrd_cl_rdx_rax(struct x64_asm *);
 void x64_rdtsc(struct x64_asm *);
+void x64_rdpid(struct x64_asm *, enum x64_reg);
 void x64_rdfsbase(struct x64_asm *, enum x64_reg);
 void x64_load_fs0(struct x64_asm *, enum x64_reg); /* mov %fs:0, reg */
 void x64_mov_cs(struct x64_asm *, enum x64_reg);

@@ -1,114 +1,174 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Quick bodies: programs that cannot fault, write no record and call nothing
- * need neither a context nor the levels that keep contexts apart.  They run on
- * the application's registers and the thread's area.  What they change there
- * (a variable, the value of an aggregation without keys) they change with one
- * instruction, so a signal handler's probe may come in between anywhere.
+ * Quick bodies: programs that cannot fault and call nothing need neither a
+ * context nor the levels that keep contexts apart.  They run on the
+ * application's registers, the thread's area and a few words of the stack.
+ * What they change in the area (a variable, the value of an aggregation) they
+ * change with one instruction, so a signal handler's probe may come in between
+ * anywhere; for records see quick_rec.c.
  *
- *     rbx      struct wire_thread, once a program needs it
- *     rax rcx rdx rsi   temporary
- *     rdi r9 r10 r11, rbp r12 ... r15   vregs, saved where used
- *     rsp      [application's return value] [tsc], then the saved registers
- *
- * The first hit of a thread, and the first value of an aggregation after it was
- * cleared, call into rt from code behind the body.
+ * What is rare (the first hit of a thread, the first value under a key, a full
+ * ring) calls into rt from code behind the body.
  */
-#include "jit/x86_64/gen_int.h"
+#include "jit/x86_64/quick_int.h"
 
-#define COLD_MAX 64
-#define THR X64_RBX
-
-/* What is emitted behind the body. */
-struct cold {
-	enum { COLD_THREAD, COLD_AGG } kind;
-	uint32_t label, back;
-	const struct ir_insn *in;       /* COLD_AGG */
-	struct jit_thread thread;       /* COLD_THREAD */
-	const struct jit_alloc *al;
-};
-
-struct jit_quick {
-	const struct jit_frame *f;
-	struct cold colds[COLD_MAX];
-	uint32_t cold_cnt;
-	int32_t value_at, tsc_at;  /* from rsp; -1: not there */
-	int32_t saved_at;          /* the last register that was pushed */
-	bool thread_known;         /* on all paths to the next program */
-	uint32_t thread_insn;      /* of the program under way: before which it is looked up; WIRE_NONE */
-};
+_Static_assert(8 * X64_REG_CNT + 3 * 8 + SCRATCH_MAX + sizeof(struct wire_rec) + PAYLOAD_MAX + 152 < RT_QUICK_STACK, "");
 
 /* ---- which programs ---- */
 
-static bool fits_insn(const struct jit_gen *g, const struct ir_insn *in)
+static bool fits_env(int64_t env)
 {
+	switch ((enum wire_env)env) {
+	case WIRE_ENV_TIMESTAMP: case WIRE_ENV_WALLTIMESTAMP: case WIRE_ENV_PID: case WIRE_ENV_TID: case WIRE_ENV_PPID:
+	case WIRE_ENV_UID: case WIRE_ENV_GID: case WIRE_ENV_EXECNAME: case WIRE_ENV_PSARGS: case WIRE_ENV_PROBEPROV:
+	case WIRE_ENV_PROBEMOD: case WIRE_ENV_PROBEFUNC: case WIRE_ENV_PROBENAME: case WIRE_ENV_PROBEID:
+	case WIRE_ENV_RET_OFFSET: case WIRE_ENV_CLAUSE:
+		return true;
+	case WIRE_ENV_CPU: case WIRE_ENV_AT_JUMP: case WIRE_ENV_IN_KERNEL: case WIRE_ENV_CNT:
+		break;
+	}
+	return false;
+}
+
+static bool fits_ring(const struct wire_shm *geo)
+{
+	return !geo->flight && geo->geom.ring_bytes <= 1u << 30 && geo->geom.ring_off <= INT32_MAX / 2;
+}
+
+static bool fits_divisor(const struct jit_alloc *al, uint32_t vreg)
+{
+	return al->locs[vreg].kind == JIT_LOC_IMM && al->locs[vreg].imm;
+}
+
+static bool fits_insn(const struct jit_gen *g, const struct ir_prog *p, const struct jit_alloc *al, uint32_t i)
+{
+	const struct ir_insn *in = &p->insns[i];
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ARG:
-		return g->kind != WIRE_SITE_RETURN || (in->imm && !g->is_tail);
+		return g->kind != WIRE_SITE_RETURN || in->imm != 1 || !g->is_tail;
 	case IR_OP_ENV:
-		return in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP; /* tid: rt/vfork.c */
+		return fits_env(in->imm);
 	case IR_OP_AGG:
-		return g->env->aggs && in->aux == IR_NO_TUPLE;
+		return g->env->aggs && jit_quick_agg_fits(g, p, i);
 	case IR_OP_SDIV: case IR_OP_UDIV: case IR_OP_SREM: case IR_OP_UREM:
-	case IR_OP_UREG: case IR_OP_LDS: case IR_OP_STS: case IR_OP_REC: case IR_OP_STR: case IR_OP_COMMIT:
-	case IR_OP_CALL: case IR_OP_FAULT:
+		return fits_divisor(al, in->b);
+	case IR_OP_LDS: /* this-> variables; what else is there may be of an earlier firing */
+		return in->imm + (in->aux & ~IR_SIGNED) <= (int64_t)g->env->geometry->this_bytes &&
+		       g->env->geometry->this_bytes <= SCRATCH_MAX;
+	case IR_OP_STS:
+		return in->imm + (in->aux & ~IR_SIGNED) <= (int64_t)SCRATCH_MAX;
+	case IR_OP_CALL:
+		return in->imm == IR_HELPER_tuple_begin && p->args[in->a] + 8 + p->args[in->a + 1] <= SCRATCH_MAX;
+	case IR_OP_REC:
+		return fits_ring(g->env->geometry) && jit_quick_rec_fits(p, al, i);
+	case IR_OP_UREG: case IR_OP_FAULT:
 		return false;
 	default:
 		return true;
 	}
 }
 
-static bool fits_prog(const struct jit_gen *g, const struct ir_prog *p, const struct jit_alloc *al, uint32_t *aggs)
+static bool is_cold(const struct ir_insn *in)
+{
+	bool is_id = in->op == IR_OP_ENV && (in->imm == WIRE_ENV_PID || in->imm == WIRE_ENV_TID || in->imm == WIRE_ENV_PPID);
+	return in->op == IR_OP_AGG || in->op == IR_OP_REC || in->op == IR_OP_COMMIT || is_id;
+}
+
+static bool fits_prog(const struct jit_gen *g, const struct ir_prog *p, const struct jit_alloc *al, uint32_t *colds)
 {
 	if (al->slot_cnt)
 		return false;
 	for (uint32_t i = 0; i < p->insn_cnt; i++) {
 		if (!(al->insn_flags[i] & JIT_INSN_REACHED))
 			continue;
-		if (!fits_insn(g, &p->insns[i]))
+		if (!fits_insn(g, p, al, i))
 			return false;
-		*aggs += p->insns[i].op == IR_OP_AGG;
+		*colds += is_cold(&p->insns[i]);
 	}
 	return true;
 }
 
 bool jit_is_quick(const struct jit_gen *g)
 {
-	uint32_t aggs = 0;
+	uint32_t colds = 0;
 	if (g->env->own_stack)
 		return false; /* little of the application's stack is left */
 	if (g->kind != WIRE_SITE_ENTRY && g->kind != WIRE_SITE_OFFSET && g->kind != WIRE_SITE_RETURN)
 		return false;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
-		if (!fits_prog(g, g->progs[i], &g->allocs[i], &aggs))
+		if (!fits_prog(g, g->progs[i], &g->allocs[i], &colds))
 			return false;
-	return aggs + g->prog_cnt <= COLD_MAX;
+	return colds + g->prog_cnt <= COLD_MAX;
 }
 
-/* ---- the thread ---- */
+/* ---- what programs use ---- */
+
+static bool is_site_env(int64_t env)
+{
+	return (env >= WIRE_ENV_PROBEPROV && env <= WIRE_ENV_PROBEID) || env == WIRE_ENV_RET_OFFSET || env == WIRE_ENV_PID ||
+	       env == WIRE_ENV_TID || env == WIRE_ENV_PPID;
+}
+
+static void at_least(uint32_t *v, uint64_t min)
+{
+	if (*v < min)
+		*v = (uint32_t)min;
+}
+
+static void note_insn(struct jit_gen *g, const struct ir_prog *p, const struct ir_insn *in)
+{
+	struct jit_quick *q = g->quick;
+	if (in->op == IR_OP_LDS || in->op == IR_OP_STS) {
+		at_least(&q->scratch_bytes, (uint64_t)in->imm + (in->aux & ~IR_SIGNED));
+		q->this_vars |= in->op == IR_OP_LDS;
+	} else if (in->op == IR_OP_CALL) {
+		at_least(&q->scratch_bytes, p->args[in->a] + 8 + p->args[in->a + 1]);
+	} else if (in->op == IR_OP_REC) {
+		at_least(&q->rec_bytes, sizeof(struct wire_rec) + in->aux);
+		q->site = true;
+	} else if ((in->op == IR_OP_ENV && is_site_env(in->imm)) ||
+		   (in->op == IR_OP_ARG && in->imm == 0 && g->kind == WIRE_SITE_RETURN)) {
+		q->site = true;
+	}
+}
+
+static void note_needs(struct jit_gen *g)
+{
+	for (uint32_t i = 0; i < g->prog_cnt; i++)
+		for (uint32_t j = 0; j < g->progs[i]->insn_cnt; j++)
+			if (g->allocs[i].insn_flags[j] & JIT_INSN_REACHED)
+				note_insn(g, g->progs[i], &g->progs[i]->insns[j]);
+	g->quick->scratch_bytes = (uint32_t)align_up(g->quick->scratch_bytes, 8);
+}
+
+/* ---- what is found when it is wanted first: the thread, the time ---- */
 
 static bool needs_thread(const struct ir_insn *in)
 {
-	return in->op == IR_OP_AGG || in->op == IR_OP_LDT || in->op == IR_OP_STT;
+	return is_cold(in) || in->op == IR_OP_LDT || in->op == IR_OP_STT;
 }
 
-/* Before which instruction the thread is looked up, so that nothing was changed before if there is none: the first
- * that needs it, where no path leads past that one to another; else the first of all. */
-static uint32_t thread_insn(const struct ir_prog *p, const struct jit_alloc *al)
+static bool needs_tsc(const struct ir_insn *in)
+{
+	return in->op == IR_OP_REC || (in->op == IR_OP_ENV && (in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP));
+}
+
+/* Before which instruction: the first that needs it, where no path leads past that one to another, and nothing was
+ * changed before (there may be no thread); else the first of all. */
+static uint32_t first_need(const struct ir_prog *p, const struct jit_alloc *al, bool (*needs)(const struct ir_insn *))
 {
 	uint32_t first = WIRE_NONE, last = 0;
 	for (uint32_t i = 0; i < p->insn_cnt; i++) {
-		if (!(al->insn_flags[i] & JIT_INSN_REACHED) || !needs_thread(&p->insns[i]))
+		if (!(al->insn_flags[i] & JIT_INSN_REACHED) || !needs(&p->insns[i]))
 			continue;
 		first = first == WIRE_NONE ? i : first;
 		last = i;
 	}
 	for (uint32_t i = 0; first != WIRE_NONE && i < first; i++) {
 		const struct ir_insn *in = &p->insns[i];
-		bool branches = in->op == IR_OP_JMP || in->op == IR_OP_BRZ || in->op == IR_OP_BRNZ;
 		if (in->op == IR_OP_STG)
 			return 0;
-		if (branches && (al->insn_flags[i] & JIT_INSN_REACHED) && in->imm > first && in->imm <= last)
+		if (jit_quick_branches(in) && (al->insn_flags[i] & JIT_INSN_REACHED) && in->imm > first && in->imm <= last)
 			return 0;
 	}
 	return first;
@@ -117,18 +177,18 @@ static uint32_t thread_insn(const struct ir_prog *p, const struct jit_alloc *al)
 /* Whether each way through the program comes past instruction @at. */
 static bool always_passes(const struct ir_prog *p, uint32_t at)
 {
-	for (uint32_t i = 0; i < at; i++)
-		if (p->insns[i].op == IR_OP_RET || ((p->insns[i].op == IR_OP_JMP || p->insns[i].op == IR_OP_BRZ ||
-						     p->insns[i].op == IR_OP_BRNZ) && p->insns[i].imm > at))
+	for (uint32_t i = 0; at != WIRE_NONE && i < at; i++)
+		if (p->insns[i].op == IR_OP_RET || (jit_quick_branches(&p->insns[i]) && p->insns[i].imm > at))
 			return false;
-	return true;
+	return at != WIRE_NONE;
 }
 
-static struct cold *add_cold(struct jit_gen *g, struct cold c)
+struct cold *jit_quick_cold(struct jit_gen *g, struct cold c)
 {
 	struct jit_quick *q = g->quick;
 	c.label = x64_label(&g->a);
 	c.back = x64_label(&g->a);
+	c.second = x64_label(&g->a);
 	c.al = g->al;
 	q->colds[q->cold_cnt] = c;
 	return &q->colds[q->cold_cnt++];
@@ -136,12 +196,35 @@ static struct cold *add_cold(struct jit_gen *g, struct cold c)
 
 static void gen_find_thread(struct jit_gen *g)
 {
-	struct cold *slow = add_cold(g, (struct cold){ .kind = COLD_THREAD });
+	struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_THREAD });
 	slow->thread = jit_thread_init(g, THR, X64_RAX);
 	jit_gen_thread(g, &slow->thread);
 }
 
+static void gen_read_tsc(struct jit_gen *g)
+{
+	struct x64_asm *a = &g->a;
+	x64_rdtsc(a);
+	x64_shift_imm(a, X64_SHL, X64_RDX, 32);
+	x64_rr(a, X64_OR, X64_RAX, X64_RDX);
+	x64_rm(a, X64_STORE, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
+}
+
 /* ---- instructions ---- */
+
+void jit_quick_site(struct jit_gen *g, enum x64_reg reg)
+{
+	x64_mov_imm(&g->a, reg, g->env->shm_addr + g->env->geometry->site_off);
+	x64_rm(&g->a, X64_ADD, reg, x64_at(X64_RSP, g->quick->site_at));
+}
+
+void jit_quick_app_sp(struct jit_gen *g, enum x64_reg reg, int32_t pushed)
+{
+	x64_mov_imm(&g->a, reg, g->env->shm_addr + g->env->geometry->site_off);
+	x64_rm(&g->a, X64_ADD, reg, x64_at(X64_RSP, g->quick->site_at + pushed));
+	x64_rm(&g->a, X64_MOVZX16, X64_RAX, x64_at(reg, offsetof(struct wire_site, sp_adj)));
+	x64_rm(&g->a, X64_LEA, reg, x64_at_index(X64_RSP, X64_RAX, g->quick->entry_at + pushed));
+}
 
 static void gen_app_reg(struct jit_gen *g, uint32_t dst, enum x64_reg reg)
 {
@@ -155,11 +238,23 @@ static void gen_app_reg(struct jit_gen *g, uint32_t dst, enum x64_reg reg)
 	jit_dst_done(g, dst, d);
 }
 
+static void gen_offset(struct jit_gen *g, uint32_t dst)
+{
+	jit_quick_site(g, X64_RCX);
+	x64_rm(&g->a, X64_LOAD, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_site, addr)));
+	x64_rm(&g->a, X64_SUB, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_site, func_addr)));
+	jit_dst_done(g, dst, X64_RAX);
+}
+
 static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
 {
 	static const uint8_t regs[] = { X64_RDI, X64_RSI, X64_RDX, X64_RCX, X64_R8, X64_R9 };
 	if (g->kind != WIRE_SITE_RETURN) {
 		gen_app_reg(g, in->dst, (enum x64_reg)regs[in->imm]);
+		return;
+	}
+	if (!in->imm) {
+		gen_offset(g, in->dst);
 		return;
 	}
 	enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
@@ -184,116 +279,108 @@ static void gen_time(struct jit_gen *g, uint32_t dst, size_t base_off)
 	jit_dst_done(g, dst, X64_RAX);
 }
 
+/* pid, tid, ppid: at hand, but for a thread that may be in vfork(). */
+static void gen_id(struct jit_gen *g, const struct ir_insn *in)
+{
+	struct x64_asm *a = &g->a;
+	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_ID, .in = in });
+	size_t off = in->imm == WIRE_ENV_PID ? offsetof(struct wire_proc, pid) : offsetof(struct wire_proc, ppid);
+	x64_cmp32_imm(a, x64_at(THR, offsetof(struct wire_thread, vfork_pid)), 0);
+	x64_jcc(a, X64_CC_NE, slow->label);
+	struct x64_mem m = in->imm == WIRE_ENV_TID ? x64_at(THR, offsetof(struct wire_thread, tid)) :
+			   jit_abs(g, jit_proc_addr(g->env) + off, X64_RSI);
+	x64_rm(a, X64_LOAD32, X64_RAX, m);
+	x64_bind(a, slow->back);
+	jit_dst_done(g, in->dst, X64_RAX);
+}
+
+static void gen_value(struct jit_gen *g, uint32_t dst, struct x64_mem m, bool is_sref)
+{
+	enum x64_reg d = jit_dst(g, dst, X64_RAX);
+	x64_rm(&g->a, X64_LOAD32, d, m);
+	if (is_sref)
+		x64_bts(&g->a, d, WIRE_SREF_TAG_SHIFT + 1); /* WIRE_SREF_INTERN is one bit */
+	jit_dst_done(g, dst, d);
+}
+
+static void gen_of_proc(struct jit_gen *g, uint32_t dst, size_t off, bool is_sref)
+{
+	gen_value(g, dst, jit_abs(g, jit_proc_addr(g->env) + off, X64_RSI), is_sref);
+}
+
+static void gen_of_site(struct jit_gen *g, uint32_t dst, size_t off, bool is_sref)
+{
+	jit_quick_site(g, X64_RCX);
+	gen_value(g, dst, x64_at(X64_RCX, (int64_t)off), is_sref);
+}
+
 static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 {
-	gen_time(g, in->dst, in->imm == WIRE_ENV_TIMESTAMP ? offsetof(struct wire_shm, ns_base) : offsetof(struct wire_shm, wall_base));
-}
-
-/* ---- aggregations ---- */
-
-/* Adds the place of @val (or @imm) to the word at THR + rax + @off. */
-static void add_to(struct jit_gen *g, uint32_t val, int64_t off)
-{
-	struct jit_loc l = jit_loc(g, val);
-	struct x64_mem m = x64_at_index(THR, X64_RAX, off);
-	if (l.kind == JIT_LOC_IMM && x64_fits32((uint64_t)l.imm))
-		x64_group_mem_imm(&g->a, X64_G_ADD, m, (int32_t)l.imm);
-	else
-		x64_rm(&g->a, X64_ADD_TO, jit_src(g, val, X64_RDX), m);
-}
-
-/* rcx: the value's bucket. */
-static void gen_bucket(struct jit_gen *g, uint32_t val)
-{
-	struct x64_asm *a = &g->a;
-	uint32_t minus = x64_label(a), done = x64_label(a);
-	jit_load(g, X64_RDX, val);
-	x64_mov_imm(a, X64_RCX, WIRE_QUANTIZE_ZERO);
-	x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
-	x64_jcc(a, X64_CC_E, done);
-	x64_jcc(a, X64_CC_L, minus);
-	x64_rr(a, X64_BSR, X64_RCX, X64_RDX);
-	x64_group_imm(a, X64_G_ADD, X64_RCX, WIRE_QUANTIZE_ZERO + 1);
-	x64_jmp(a, done);
-	x64_bind(a, minus);
-	x64_unary(a, X64_NEG, X64_RDX);
-	x64_rr(a, X64_BSR, X64_RDX, X64_RDX);
-	x64_mov_imm(a, X64_RCX, WIRE_QUANTIZE_ZERO - 1);
-	x64_rr(a, X64_SUB, X64_RCX, X64_RDX);
-	x64_jcc(a, X64_CC_GE, done);
-	x64_zero(a, X64_RCX); /* the least value has one bit more than there are buckets */
-	x64_bind(a, done);
-}
-
-static void gen_quantize(struct jit_gen *g, const struct ir_insn *in)
-{
-	struct x64_asm *a = &g->a;
-	gen_bucket(g, in->a);
-	x64_shift_imm(a, X64_SHL, X64_RCX, 3);
-	x64_rr(a, X64_ADD, X64_RAX, X64_RCX);
-	if (in->b == WIRE_NONE)
-		x64_group_mem_imm(a, X64_G_ADD, x64_at_index(THR, X64_RAX, 0), 1);
-	else
-		add_to(g, in->b, 0);
-}
-
-static void gen_update(struct jit_gen *g, const struct ir_insn *in, enum wire_agg_fn fn)
-{
-	switch (fn) {
-	case WIRE_AGG_COUNT:
-		x64_group_mem_imm(&g->a, X64_G_ADD, x64_at_index(THR, X64_RAX, 0), 1);
+	uint32_t dst = in->dst;
+	switch ((enum wire_env)in->imm) {
+	case WIRE_ENV_TIMESTAMP:
+		gen_time(g, dst, offsetof(struct wire_shm, ns_base));
 		break;
-	case WIRE_AGG_SUM:
-		add_to(g, in->a, 0);
+	case WIRE_ENV_WALLTIMESTAMP:
+		gen_time(g, dst, offsetof(struct wire_shm, wall_base));
 		break;
-	case WIRE_AGG_AVG:
-		x64_group_mem_imm(&g->a, X64_G_ADD, x64_at_index(THR, X64_RAX, 0), 1);
-		add_to(g, in->a, 8);
+	case WIRE_ENV_PID: case WIRE_ENV_TID: case WIRE_ENV_PPID:
+		gen_id(g, in);
+		break;
+	case WIRE_ENV_UID:
+		gen_of_proc(g, dst, offsetof(struct wire_proc, uid), false);
+		break;
+	case WIRE_ENV_GID:
+		gen_of_proc(g, dst, offsetof(struct wire_proc, gid), false);
+		break;
+	case WIRE_ENV_EXECNAME:
+		gen_of_proc(g, dst, offsetof(struct wire_proc, execname), true);
+		break;
+	case WIRE_ENV_PSARGS:
+		gen_of_proc(g, dst, offsetof(struct wire_proc, psargs), true);
+		break;
+	case WIRE_ENV_PROBEPROV:
+		gen_of_site(g, dst, offsetof(struct wire_site, prov), true);
+		break;
+	case WIRE_ENV_PROBEMOD:
+		gen_of_site(g, dst, offsetof(struct wire_site, mod), true);
+		break;
+	case WIRE_ENV_PROBEFUNC:
+		gen_of_site(g, dst, offsetof(struct wire_site, func), true);
+		break;
+	case WIRE_ENV_PROBENAME:
+		gen_of_site(g, dst, offsetof(struct wire_site, name), true);
+		break;
+	case WIRE_ENV_PROBEID:
+		gen_of_site(g, dst, offsetof(struct wire_site, probe_id), false);
+		break;
+	case WIRE_ENV_RET_OFFSET:
+		gen_offset(g, dst);
 		break;
 	default:
-		gen_quantize(g, in);
+		x64_mov_imm(&g->a, X64_RAX, g->p->clause);
+		jit_dst_done(g, dst, X64_RAX);
 		break;
 	}
 }
 
-static bool is_inline(enum wire_agg_fn fn)
+static struct x64_mem place(const struct jit_gen *g, const struct ir_insn *in)
 {
-	return fn == WIRE_AGG_COUNT || fn == WIRE_AGG_SUM || fn == WIRE_AGG_AVG || fn == WIRE_AGG_QUANTIZE;
-}
-
-static void gen_agg(struct jit_gen *g, const struct ir_insn *in)
-{
-	const struct wire_shm *geo = g->env->geometry;
-	struct x64_asm *a = &g->a;
-	const struct cold *slow = add_cold(g, (struct cold){ .kind = COLD_AGG, .in = in });
-	uint64_t gen = g->env->shm_addr + geo->agg_desc_off + (uint64_t)in->imm * sizeof(struct wire_agg) +
-		       offsetof(struct wire_agg, gen);
-	enum wire_agg_fn fn = (enum wire_agg_fn)g->env->aggs[in->imm].fn;
-	if (!is_inline(fn)) {
-		x64_jmp(a, slow->label);
-		x64_bind(a, slow->back);
-		return;
-	}
-	x64_rm(a, X64_LOAD, X64_RAX, x64_at(THR, (int64_t)(geo->geom.cells_off + 8 * (uint64_t)in->imm)));
-	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
-	x64_jcc(a, X64_CC_E, slow->label);
-	x64_rm(a, X64_LOAD32, X64_RDX, jit_abs(g, gen, X64_RSI));
-	x64_rm(a, X64_CMP32, X64_RDX, x64_at_index(THR, X64_RAX, -WIRE_CELL_GEN));
-	x64_jcc(a, X64_CC_NE, slow->label);
-	gen_update(g, in, fn);
-	x64_bind(a, slow->back);
-}
-
-static struct x64_mem self_at(const struct jit_gen *g, const struct ir_insn *in)
-{
+	if (in->op == IR_OP_LDS || in->op == IR_OP_STS)
+		return x64_at(X64_RSP, g->quick->scratch_at + in->imm);
+	if (in->op == IR_OP_STR)
+		return x64_at(REC, (int64_t)offsetof(struct wire_rec, payload) + in->imm);
 	return x64_at(THR, (int64_t)g->env->geometry->geom.self_off + in->imm);
 }
 
 bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)
 {
 	const struct ir_insn *in = &g->p->insns[insn];
-	if (insn == g->quick->thread_insn && !g->quick->thread_known)
+	struct jit_quick *q = g->quick;
+	if (insn == q->thread_insn && !q->thread_known)
 		gen_find_thread(g);
+	if (insn == q->tsc_insn && !q->tsc_known)
+		gen_read_tsc(g);
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ACTION:
 		return true;
@@ -303,14 +390,23 @@ bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)
 	case IR_OP_ENV:
 		gen_env(g, in);
 		return true;
-	case IR_OP_LDT:
-		jit_gen_load(g, in, self_at(g, in));
+	case IR_OP_LDT: case IR_OP_LDS:
+		jit_gen_load(g, in, place(g, in));
 		return true;
-	case IR_OP_STT:
-		jit_gen_store(g, in, self_at(g, in));
+	case IR_OP_STT: case IR_OP_STS: case IR_OP_STR:
+		jit_gen_store(g, in, place(g, in));
 		return true;
 	case IR_OP_AGG:
-		gen_agg(g, in);
+		jit_quick_agg(g, in);
+		return true;
+	case IR_OP_CALL:
+		jit_quick_tuple_begin(g, insn);
+		return true;
+	case IR_OP_REC:
+		jit_quick_rec(g, insn);
+		return true;
+	case IR_OP_COMMIT:
+		jit_quick_commit(g, insn);
 		return true;
 	default:
 		return false;
@@ -319,8 +415,7 @@ bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)
 
 /* ---- behind the body ---- */
 
-/* Calls @fn, whose arguments are in registers; keeps all that hold vregs or the application's values. */
-static void call_out(struct jit_gen *g, uint64_t fn)
+void jit_quick_call(struct jit_gen *g, uint64_t fn)
 {
 	struct x64_asm *a = &g->a;
 	x64_mov(a, X64_RAX, X64_RSP);
@@ -332,14 +427,15 @@ static void call_out(struct jit_gen *g, uint64_t fn)
 }
 
 static const uint8_t held[] = { X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
+_Static_assert(8 * sizeof(held) == HELD_BYTES, "");
 
-static void push_held(struct jit_gen *g)
+void jit_quick_push_held(struct jit_gen *g)
 {
 	for (size_t i = 0; i < ARRAY_CNT(held); i++)
 		x64_push(&g->a, (enum x64_reg)held[i]);
 }
 
-static void pop_held(struct jit_gen *g)
+void jit_quick_pop_held(struct jit_gen *g)
 {
 	for (size_t i = ARRAY_CNT(held); i; i--)
 		x64_pop(&g->a, (enum x64_reg)held[i - 1]);
@@ -349,34 +445,50 @@ static void gen_cold_thread(struct jit_gen *g, const struct cold *c)
 {
 	struct x64_asm *a = &g->a;
 	jit_gen_thread_slow(g, &c->thread);
-	push_held(g);
+	jit_quick_push_held(g);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
-	call_out(g, g->env->fn_thread_find);
+	jit_quick_call(g, g->env->fn_thread_find);
 	x64_mov(a, THR, X64_RAX);
-	pop_held(g);
+	jit_quick_pop_held(g);
 	x64_rr(a, X64_TEST, THR, THR);
 	x64_jcc(a, X64_CC_E, g->quick->f->out);
 	x64_jmp(a, c->thread.found);
 }
 
-/* rt_agg_plain(shm, thread, aggregation, value, weight) */
-static void gen_cold_agg(struct jit_gen *g, const struct cold *c)
+/* rt_vfork_id_at(proc, thread, env, sp) */
+static void gen_cold_id(struct jit_gen *g, const struct cold *c)
 {
 	struct x64_asm *a = &g->a;
-	g->al = c->al;
 	x64_bind(a, c->label);
-	push_held(g);
-	jit_load(g, X64_RCX, c->in->a);
-	if (c->in->b == WIRE_NONE)
-		x64_mov_imm(a, X64_R8, 1);
-	else
-		jit_load(g, X64_R8, c->in->b);
-	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
+	jit_quick_push_held(g);
+	x64_mov_imm(a, X64_RDI, jit_proc_addr(g->env));
 	x64_mov(a, X64_RSI, THR);
 	x64_mov_imm(a, X64_RDX, (uint64_t)c->in->imm);
-	call_out(g, g->env->fn_agg_plain);
-	pop_held(g);
+	jit_quick_app_sp(g, X64_RCX, HELD_BYTES);
+	jit_quick_call(g, g->env->fn_vfork_id_at);
+	jit_quick_pop_held(g);
 	x64_jmp(a, c->back);
+}
+
+static void gen_cold(struct jit_gen *g, const struct cold *c)
+{
+	switch (c->kind) {
+	case COLD_THREAD:
+		gen_cold_thread(g, c);
+		break;
+	case COLD_AGG:
+		jit_quick_cold_agg(g, c);
+		break;
+	case COLD_REC:
+		jit_quick_cold_rec(g, c);
+		break;
+	case COLD_COMMIT:
+		jit_quick_cold_commit(g, c);
+		break;
+	case COLD_ID:
+		gen_cold_id(g, c);
+		break;
+	}
 }
 
 /* ---- whole bodies ---- */
@@ -389,6 +501,8 @@ static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 		used |= g->allocs[i].used;
 	for (size_t i = 0; i < ARRAY_CNT(temps); i++)
 		f->saved[f->saved_cnt++] = temps[i];
+	if (g->quick->rec_bytes)
+		f->saved[f->saved_cnt++] = REC;
 	for (unsigned r = 0; r < X64_REG_CNT; r++)
 		if (used >> r & 1)
 			f->saved[f->saved_cnt++] = (uint8_t)r;
@@ -396,37 +510,47 @@ static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 
 /* rcx + rax + @site_off is the site: above its return address the application's rax lies behind what the
  * trampoline pushed. */
-static void push_value(struct jit_gen *g, const struct jit_frame *f, int64_t site_off)
+static void push_value(struct jit_gen *g, int32_t pushed, int64_t site_off)
 {
 	struct x64_asm *a = &g->a;
 	x64_rm(a, X64_MOVZX16, X64_RAX, x64_at_index(X64_RCX, X64_RAX, site_off + (int64_t)offsetof(struct wire_site, sp_adj)));
 	x64_group_imm(a, X64_G_AND, X64_RAX, 8);
-	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSP, X64_RAX, 8 * (int64_t)f->saved_cnt + 8));
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSP, X64_RAX, pushed + 8));
 	x64_push(a, X64_RAX);
 }
 
-static void push_tsc(struct jit_gen *g)
+/* The this-> variables are what scratch begins with. */
+static void zero_this(struct jit_gen *g)
 {
-	struct x64_asm *a = &g->a;
-	x64_rdtsc(a);
-	x64_shift_imm(a, X64_SHL, X64_RDX, 32);
-	x64_rr(a, X64_OR, X64_RAX, X64_RDX);
-	x64_push(a, X64_RAX);
+	const struct jit_quick *q = g->quick;
+	for (uint64_t at = 0; q->this_vars && at < g->env->geometry->this_bytes && at < q->scratch_bytes; at += 8)
+		x64_store_imm(&g->a, 8, x64_at(X64_RSP, q->scratch_at + (int64_t)at), 0);
 }
 
-static void gen_open(struct jit_gen *g, struct jit_quick *q, const struct jit_frame *f)
+/* Returns what is below the saved registers. */
+static int32_t gen_open(struct jit_gen *g)
 {
+	struct jit_quick *q = g->quick;
+	const struct jit_frame *f = q->f;
 	int64_t site_off = jit_gen_gate(g, f);
 	bool value = g->kind == WIRE_SITE_RETURN && g->regs_needed >> WIRE_RAX & 1;
+	int32_t below = (int32_t)(q->rec_bytes + q->scratch_bytes) + (g->tsc_needed ? 8 : 0);
+	q->scratch_at = (int32_t)q->rec_bytes;
+	q->tsc_at = q->scratch_at + (int32_t)q->scratch_bytes;
+	q->value_at = below;
+	q->site_at = q->value_at + 8 * value;
+	q->saved_at = q->site_at + 8 * q->site;
+	q->entry_at = q->saved_at + 8 * (int32_t)f->saved_cnt;
 	for (unsigned i = 1; i < f->saved_cnt; i++)
 		x64_push(&g->a, (enum x64_reg)f->saved[i]);
+	if (q->site)
+		x64_push(&g->a, X64_RAX);
 	if (value)
-		push_value(g, f, site_off);
-	if (g->tsc_needed)
-		push_tsc(g);
-	q->tsc_at = 0;
-	q->value_at = g->tsc_needed ? 8 : 0;
-	q->saved_at = 8 * (value + g->tsc_needed);
+		push_value(g, q->entry_at - q->site_at, site_off);
+	if (below)
+		x64_group_imm(&g->a, X64_G_SUB, X64_RSP, below);
+	zero_this(g);
+	return q->saved_at;
 }
 
 static void gen_progs(struct jit_gen *g, struct jit_quick *q)
@@ -435,9 +559,11 @@ static void gen_progs(struct jit_gen *g, struct jit_quick *q)
 		g->p = g->progs[i];
 		g->al = &g->allocs[i];
 		g->next_label = x64_label(&g->a);
-		q->thread_insn = thread_insn(g->p, g->al);
+		q->thread_insn = first_need(g->p, g->al, needs_thread);
+		q->tsc_insn = first_need(g->p, g->al, needs_tsc);
 		jit_gen_prog(g);
-		q->thread_known |= q->thread_insn != WIRE_NONE && always_passes(g->p, q->thread_insn);
+		q->thread_known |= always_passes(g->p, q->thread_insn);
+		q->tsc_known |= always_passes(g->p, q->tsc_insn);
 		x64_bind(&g->a, g->next_label);
 	}
 }
@@ -446,19 +572,16 @@ void jit_gen_quick(struct jit_gen *g, struct jit_frame *f)
 {
 	struct jit_quick q = { .f = f };
 	g->quick = &q;
+	note_needs(g);
 	plan_frame(g, f);
-	gen_open(g, &q, f);
+	int32_t below = gen_open(g);
 	gen_progs(g, &q);
 	x64_bind(&g->a, f->out);
-	if (q.saved_at)
-		x64_group_imm(&g->a, X64_G_ADD, X64_RSP, q.saved_at);
+	if (below)
+		x64_group_imm(&g->a, X64_G_ADD, X64_RSP, below);
 	jit_gen_restore(g, f);
-	for (uint32_t i = 0; i < q.cold_cnt; i++) {
-		if (q.colds[i].kind == COLD_THREAD)
-			gen_cold_thread(g, &q.colds[i]);
-		else
-			gen_cold_agg(g, &q.colds[i]);
-	}
+	for (uint32_t i = 0; i < q.cold_cnt; i++)
+		gen_cold(g, &q.colds[i]);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
 		jit_gen_child(g, f);
 	g->quick = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "call.h"
 
+#include <cpuid.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -134,13 +135,19 @@ bool call_has_fsgsbase(void)
 	return getauxval(AT_HWCAP2) & 2; /* HWCAP2_FSGSBASE */
 }
 
+static bool has_rdpid(void)
+{
+	unsigned a, b, c, d;
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c >> 22 & 1;
+}
+
 void call_env_init(struct jit_env *env, const struct wire_shm *geometry)
 {
 	*env = (struct jit_env){
 		.geometry = geometry,
 		.aggs = (const struct wire_agg *)((const uint8_t *)geometry + geometry->agg_desc_off),
 		.shm_addr = (uint64_t)(uintptr_t)geometry,
-		.proc_flags = call_has_fsgsbase() ? WIRE_PROC_FSGSBASE : 0,
+		.proc_flags = (call_has_fsgsbase() ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0),
 		.fn_thread_find = (uint64_t)(uintptr_t)rt_thread_find,
 		.fn_enter = (uint64_t)(uintptr_t)rt_enter,
 		.fn_leave = (uint64_t)(uintptr_t)rt_leave,
@@ -149,6 +156,10 @@ void call_env_init(struct jit_env *env, const struct wire_shm *geometry)
 		.fn_fault = (uint64_t)(uintptr_t)rt_fault,
 		.fn_agg = (uint64_t)(uintptr_t)rt_agg,
 		.fn_agg_plain = (uint64_t)(uintptr_t)rt_agg_plain,
+		.fn_agg_key = (uint64_t)(uintptr_t)rt_agg_key,
+		.fn_vfork_id_at = (uint64_t)(uintptr_t)rt_vfork_id_at,
+		.fn_rec_put = (uint64_t)(uintptr_t)rt_rec_put,
+		.fn_rec_publish = (uint64_t)(uintptr_t)rt_rec_publish,
 		.fn_env = (uint64_t)(uintptr_t)rt_env,
 		.fn_site_args = (uint64_t)(uintptr_t)rt_site_args, .fn_child = (uint64_t)(uintptr_t)rt_child_enter,
 	};

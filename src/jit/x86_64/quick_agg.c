@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Aggregations of quick bodies.  A value never moves.  Where one without keys
+ * is, the thread has noted; one under a key of whole words is looked for where
+ * the index says first.  Its generation (clear(), trunc()) must be the
+ * aggregation's.  All else, and what is not worth inlining, is rt's.
+ */
+#include "jit/x86_64/quick_int.h"
+
+#include "rt/agg.h"
+
+static bool is_begin(const struct ir_insn *in)
+{
+	return in->op == IR_OP_CALL && in->imm == IR_HELPER_tuple_begin;
+}
+
+/* Bytes of the fixed part of the tuples that are made at @slot; 0: none, or of several sizes. */
+static uint64_t key_bytes(const struct ir_prog *p, uint64_t slot)
+{
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+		const struct ir_insn *in = &p->insns[i];
+		if (!is_begin(in) || p->args[in->a] != slot)
+			continue;
+		if (bytes && p->args[in->a + 1] != bytes)
+			return 0;
+		bytes = p->args[in->a + 1];
+	}
+	return bytes;
+}
+
+static int64_t arena_off(const struct wire_shm *geo)
+{
+	return (int64_t)(geo->geom.agg_off + rt_agg_table(&geo->geom).arena_off);
+}
+
+bool jit_quick_agg_fits(const struct jit_gen *g, const struct ir_prog *p, uint32_t insn)
+{
+	const struct wire_shm *geo = g->env->geometry;
+	const struct ir_insn *in = &p->insns[insn];
+	if (in->aux == IR_NO_TUPLE)
+		return true;
+	uint64_t bytes = key_bytes(p, in->aux), cnt = rt_agg_table(&geo->geom).index_cnt;
+	return bytes && bytes % 8 == 0 && bytes <= 8 * KEY_WORDS_MAX && in->aux + 8 + bytes <= SCRATCH_MAX && cnt &&
+	       cnt <= 1u << 30 && arena_off(geo) < INT32_MAX / 2;
+}
+
+/* Whether word @at of scratch is stored to before the next place where ways meet or part. */
+static bool is_stored(const struct jit_gen *g, uint32_t insn, int64_t at)
+{
+	for (uint32_t i = insn + 1; i < g->p->insn_cnt; i++) {
+		const struct ir_insn *in = &g->p->insns[i];
+		if (g->al->insn_flags[i] & JIT_INSN_TARGET || jit_quick_branches(in) || in->op == IR_OP_RET || in->op == IR_OP_AGG)
+			return false;
+		if (in->op == IR_OP_STS && in->aux == 8 && in->imm == at)
+			return true;
+	}
+	return false;
+}
+
+void jit_quick_tuple_begin(struct jit_gen *g, uint32_t insn)
+{
+	const struct ir_insn *in = &g->p->insns[insn];
+	int64_t slot = (int64_t)g->p->args[in->a] + 8, bytes = (int64_t)g->p->args[in->a + 1];
+	for (int64_t at = slot; at < slot + bytes; at += 8)
+		if (!is_stored(g, insn, at))
+			x64_store_imm(&g->a, 8, x64_at(X64_RSP, g->quick->scratch_at + at), 0);
+}
+
+/* ---- changing a value: at THR + rax + @base ---- */
+
+static struct x64_mem word(int64_t base, int64_t n)
+{
+	return x64_at_index(THR, X64_RAX, base + 8 * n);
+}
+
+static void add_to(struct jit_gen *g, uint32_t val, struct x64_mem m)
+{
+	struct jit_loc l = jit_loc(g, val);
+	if (l.kind == JIT_LOC_IMM && x64_fits32((uint64_t)l.imm))
+		x64_group_mem_imm(&g->a, X64_G_ADD, m, (int32_t)l.imm);
+	else
+		x64_rm(&g->a, X64_ADD_TO, jit_src(g, val, X64_RDX), m);
+}
+
+/* rcx: the value's bucket. */
+static void gen_bucket(struct jit_gen *g, uint32_t val)
+{
+	struct x64_asm *a = &g->a;
+	uint32_t minus = x64_label(a), done = x64_label(a);
+	jit_load(g, X64_RDX, val);
+	x64_mov_imm(a, X64_RCX, WIRE_QUANTIZE_ZERO);
+	x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
+	x64_jcc(a, X64_CC_E, done);
+	x64_jcc(a, X64_CC_L, minus);
+	x64_rr(a, X64_BSR, X64_RCX, X64_RDX);
+	x64_group_imm(a, X64_G_ADD, X64_RCX, WIRE_QUANTIZE_ZERO + 1);
+	x64_jmp(a, done);
+	x64_bind(a, minus);
+	x64_unary(a, X64_NEG, X64_RDX);
+	x64_rr(a, X64_BSR, X64_RDX, X64_RDX);
+	x64_mov_imm(a, X64_RCX, WIRE_QUANTIZE_ZERO - 1);
+	x64_rr(a, X64_SUB, X64_RCX, X64_RDX);
+	x64_jcc(a, X64_CC_GE, done);
+	x64_zero(a, X64_RCX); /* the least value has one bit more than there are buckets */
+	x64_bind(a, done);
+}
+
+static void gen_quantize(struct jit_gen *g, const struct ir_insn *in, int64_t base)
+{
+	struct x64_asm *a = &g->a;
+	gen_bucket(g, in->a);
+	x64_shift_imm(a, X64_SHL, X64_RCX, 3);
+	x64_rr(a, X64_ADD, X64_RAX, X64_RCX);
+	if (in->b == WIRE_NONE)
+		x64_group_mem_imm(a, X64_G_ADD, word(base, 0), 1);
+	else
+		add_to(g, in->b, word(base, 0));
+}
+
+static void gen_update(struct jit_gen *g, const struct ir_insn *in, enum wire_agg_fn fn, int64_t base)
+{
+	switch (fn) {
+	case WIRE_AGG_COUNT:
+		x64_group_mem_imm(&g->a, X64_G_ADD, word(base, 0), 1);
+		break;
+	case WIRE_AGG_SUM:
+		add_to(g, in->a, word(base, 0));
+		break;
+	case WIRE_AGG_AVG:
+		x64_group_mem_imm(&g->a, X64_G_ADD, word(base, 0), 1);
+		add_to(g, in->a, word(base, 1));
+		break;
+	default:
+		gen_quantize(g, in, base);
+		break;
+	}
+}
+
+static bool is_inline(enum wire_agg_fn fn)
+{
+	return fn == WIRE_AGG_COUNT || fn == WIRE_AGG_SUM || fn == WIRE_AGG_AVG || fn == WIRE_AGG_QUANTIZE;
+}
+
+/* ---- finding it ---- */
+
+/* The aggregation's generation must be that at @gen. */
+static void gen_check_gen(struct jit_gen *g, const struct ir_insn *in, struct x64_mem gen, uint32_t slow)
+{
+	uint64_t addr = g->env->shm_addr + g->env->geometry->agg_desc_off + (uint64_t)in->imm * sizeof(struct wire_agg) +
+			offsetof(struct wire_agg, gen);
+	x64_rm(&g->a, X64_LOAD32, X64_RDX, jit_abs(g, addr, X64_RSI));
+	x64_rm(&g->a, X64_CMP32, X64_RDX, gen);
+	x64_jcc(&g->a, X64_CC_NE, slow);
+}
+
+static int64_t gen_find_plain(struct jit_gen *g, const struct ir_insn *in, uint32_t slow)
+{
+	struct x64_asm *a = &g->a;
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at(THR, (int64_t)(g->env->geometry->geom.cells_off + 8 * (uint64_t)in->imm)));
+	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
+	x64_jcc(a, X64_CC_E, slow);
+	gen_check_gen(g, in, x64_at_index(THR, X64_RAX, -WIRE_CELL_GEN), slow);
+	return 0;
+}
+
+static struct x64_mem key_word(const struct jit_gen *g, const struct ir_insn *in, uint32_t n)
+{
+	return x64_at(X64_RSP, g->quick->scratch_at + in->aux + (int64_t)offsetof(struct wire_tuple, data) + 8 * (int64_t)n);
+}
+
+static void gen_fold(struct x64_asm *a, unsigned shift)
+{
+	x64_mov(a, X64_RDX, X64_RAX);
+	x64_shift_imm(a, X64_SHR, X64_RDX, shift);
+	x64_rr(a, X64_XOR, X64_RAX, X64_RDX);
+}
+
+/* rax: the key's hash, as mem_hash() has it. */
+static void gen_hash(struct jit_gen *g, const struct ir_insn *in, uint32_t words)
+{
+	struct x64_asm *a = &g->a;
+	x64_mov_imm(a, X64_RAX, rt_agg_hash_seed((uint32_t)in->imm, 8ULL * words));
+	x64_mov_imm(a, X64_RCX, RT_AGG_HASH_MULT);
+	for (uint32_t i = 0; i < words; i++) {
+		x64_rm(a, X64_XOR, X64_RAX, key_word(g, in, i));
+		x64_rr(a, X64_IMUL, X64_RAX, X64_RCX);
+		gen_fold(a, RT_AGG_HASH_WORD_SHIFT);
+	}
+	gen_fold(a, RT_AGG_HASH_END_SHIFT);
+}
+
+static int64_t gen_find_key(struct jit_gen *g, const struct ir_insn *in, uint32_t words, uint32_t slow)
+{
+	const struct wire_shm *geo = g->env->geometry;
+	struct x64_asm *a = &g->a;
+	int64_t entry = arena_off(geo) - 8, key = entry + (int64_t)offsetof(struct rt_agg_entry, key);
+	gen_hash(g, in, words);
+	x64_group_imm(a, X64_G_AND, X64_RAX, (int32_t)(rt_agg_table(&geo->geom).index_cnt - 1));
+	x64_shift_imm(a, X64_SHL, X64_RAX, 2);
+	x64_rm(a, X64_LOAD32, X64_RAX, x64_at_index(THR, X64_RAX, (int64_t)geo->geom.agg_off));
+	x64_rr(a, X64_TEST32, X64_RAX, X64_RAX);
+	x64_jcc(a, X64_CC_E, slow);
+	x64_shift_imm(a, X64_SHL, X64_RAX, 3);
+	x64_cmp32_imm(a, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, agg)), (int32_t)in->imm);
+	x64_jcc(a, X64_CC_NE, slow);
+	x64_cmp32_imm(a, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, key_bytes)), 8 * (int32_t)words);
+	x64_jcc(a, X64_CC_NE, slow);
+	for (uint32_t i = 0; i < words; i++) {
+		x64_rm(a, X64_LOAD, X64_RDX, key_word(g, in, i));
+		x64_rm(a, X64_CMP, X64_RDX, x64_at_index(THR, X64_RAX, key + 8 * (int64_t)i));
+		x64_jcc(a, X64_CC_NE, slow);
+	}
+	gen_check_gen(g, in, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, gen)), slow);
+	return key + 8 * (int64_t)words;
+}
+
+void jit_quick_agg(struct jit_gen *g, const struct ir_insn *in)
+{
+	enum wire_agg_fn fn = (enum wire_agg_fn)g->env->aggs[in->imm].fn;
+	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)key_bytes(g->p, in->aux) / 8;
+	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_AGG, .in = in, .key_words = words });
+	if (!is_inline(fn)) {
+		x64_jmp(&g->a, slow->label);
+	} else {
+		int64_t base = words ? gen_find_key(g, in, words, slow->label) : gen_find_plain(g, in, slow->label);
+		gen_update(g, in, fn, base);
+	}
+	x64_bind(&g->a, slow->back);
+}
+
+/* rt_agg_plain(shm, thread, aggregation, value, weight), rt_agg_key(..., key) */
+void jit_quick_cold_agg(struct jit_gen *g, const struct cold *c)
+{
+	struct x64_asm *a = &g->a;
+	g->al = c->al;
+	x64_bind(a, c->label);
+	jit_quick_push_held(g);
+	jit_load(g, X64_RCX, c->in->a);
+	if (c->in->b == WIRE_NONE)
+		x64_mov_imm(a, X64_R8, 1);
+	else
+		jit_load(g, X64_R8, c->in->b);
+	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
+	x64_mov(a, X64_RSI, THR);
+	x64_mov_imm(a, X64_RDX, (uint64_t)c->key_words << 32 | (uint64_t)c->in->imm);
+	if (c->key_words) {
+		struct x64_mem key = key_word(g, c->in, 0);
+		key.disp += HELD_BYTES;
+		x64_rm(a, X64_LEA, X64_R9, key);
+	}
+	jit_quick_call(g, c->key_words ? g->env->fn_agg_key : g->env->fn_agg_plain);
+	jit_quick_pop_held(g);
+	x64_jmp(a, c->back);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to quick*.c: bodies without a context.
+ *
+ *     rbx      struct wire_thread, once a program needs it
+ *     r8       the record under way: in the ring, or in the frame
+ *     rax rcx rdx rsi   temporary
+ *     rdi r9 r10 r11, rbp r12 ... r15   vregs, saved where used
+ *     rsp      [record] [scratch] [tsc], then the application's return value, the site, the saved registers
+ */
+#ifndef JIT_X86_64_QUICK_INT_H
+#define JIT_X86_64_QUICK_INT_H
+
+#include "jit/x86_64/gen_int.h"
+
+#define COLD_MAX 64
+#define THR X64_RBX
+#define REC X64_R8
+#define SCRATCH_MAX 96u
+#define KEY_WORDS_MAX 4u
+#define PAYLOAD_MAX 48u
+
+/* What is emitted behind the body. */
+struct cold {
+	enum { COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID } kind;
+	uint32_t label, back;
+	uint32_t second;          /* COLD_COMMIT: another way in, where only publishing is left to do */
+	const struct ir_insn *in;
+	const struct jit_alloc *al;
+	uint32_t key_words;       /* COLD_AGG */
+	struct jit_thread thread; /* COLD_THREAD */
+};
+
+struct jit_quick {
+	const struct jit_frame *f;
+	struct cold colds[COLD_MAX];
+	uint32_t cold_cnt;
+	/* What programs use. */
+	bool site, this_vars;
+	uint32_t rec_bytes, scratch_bytes; /* the largest record, header included */
+	/* Places from rsp. */
+	int32_t rec_at, scratch_at, tsc_at, value_at, site_at, saved_at; /* saved_at: of the last register that was pushed */
+	int32_t entry_at;          /* where rsp was at the body's first instruction */
+	bool thread_known, tsc_known;   /* on all paths to the next program */
+	uint32_t thread_insn, tsc_insn; /* of the program under way: before which they are looked up; WIRE_NONE */
+};
+
+struct cold *jit_quick_cold(struct jit_gen *, struct cold);
+/* Behind the body: around a call of @fn, all registers are kept that hold vregs, the application's values or the record. */
+#define HELD_BYTES 40
+void jit_quick_push_held(struct jit_gen *);
+void jit_quick_pop_held(struct jit_gen *);
+void jit_quick_call(struct jit_gen *, uint64_t fn);
+/* The site's address in @reg. */
+void jit_quick_site(struct jit_gen *, enum x64_reg);
+/* The application's rsp in @reg, rsp being @pushed bytes below the frame.  Changes rax. */
+void jit_quick_app_sp(struct jit_gen *, enum x64_reg, int32_t pushed);
+
+/* quick_agg.c.  Whether the key of AGG @insn, if it has one, is of whole words that are at hand; their number. */
+bool jit_quick_agg_fits(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
+void jit_quick_tuple_begin(struct jit_gen *, uint32_t insn);
+void jit_quick_agg(struct jit_gen *, const struct ir_insn *);
+void jit_quick_cold_agg(struct jit_gen *, const struct cold *);
+
+/* quick_rec.c.  Whether the record that REC @insn opens has a fixed size and is committed on all ways. */
+bool jit_quick_rec_fits(const struct ir_prog *, const struct jit_alloc *, uint32_t insn);
+void jit_quick_rec(struct jit_gen *, uint32_t insn);
+void jit_quick_commit(struct jit_gen *, uint32_t insn);
+void jit_quick_cold_rec(struct jit_gen *, const struct cold *);
+void jit_quick_cold_commit(struct jit_gen *, const struct cold *);
+
+static inline bool jit_quick_branches(const struct ir_insn *in)
+{
+	return in->op == IR_OP_JMP || in->op == IR_OP_BRZ || in->op == IR_OP_BRNZ;
+}
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records of quick bodies, as ring/ring.h says: reserved and published by the
+ * code itself, where the ring is less than half full, has nothing open, and
+ * its end is not near.  Else the record is made in the frame, and rt copies it.
+ */
+#include "jit/x86_64/quick_int.h"
+
+#include "ring/ring.h"
+
+#define RING(field) x64_at(THR, (int64_t)(offsetof(struct wire_thread, ring) + offsetof(struct wire_ring, field)))
+
+/* ---- which records ---- */
+
+static uint32_t commit_of(const struct ir_prog *p, uint32_t insn)
+{
+	for (uint32_t i = insn + 1; i < p->insn_cnt; i++)
+		if (p->insns[i].op == IR_OP_COMMIT)
+			return i;
+	return WIRE_NONE;
+}
+
+bool jit_quick_rec_fits(const struct ir_prog *p, const struct jit_alloc *al, uint32_t insn)
+{
+	const struct ir_insn *rec = &p->insns[insn];
+	uint32_t commit = commit_of(p, insn);
+	if (commit == WIRE_NONE || rec->imm != rec->aux || rec->aux % 8 || rec->aux > PAYLOAD_MAX)
+		return false;
+	for (uint32_t i = 0; i < commit; i++) {
+		const struct ir_insn *in = &p->insns[i];
+		bool inside = i > insn;
+		if (!(al->insn_flags[i] & JIT_INSN_REACHED))
+			continue;
+		if (inside && (in->op == IR_OP_RET || in->op == IR_OP_FAULT || in->op == IR_OP_REC))
+			return false;
+		if (jit_quick_branches(in) && (inside ? in->imm > commit : in->imm > insn && in->imm <= commit))
+			return false;
+	}
+	return true;
+}
+
+/* Whether word @at of the payload is stored to before ways meet or part. */
+static bool is_stored(const struct jit_gen *g, uint32_t insn, int64_t at)
+{
+	for (uint32_t i = insn + 1; i < g->p->insn_cnt; i++) {
+		const struct ir_insn *in = &g->p->insns[i];
+		if (g->al->insn_flags[i] & JIT_INSN_TARGET || jit_quick_branches(in) || in->op == IR_OP_COMMIT)
+			return false;
+		if (in->op == IR_OP_STR && in->aux == 8 && in->imm == at)
+			return true;
+	}
+	return false;
+}
+
+static uint32_t bytes_of(const struct ir_insn *rec)
+{
+	return (uint32_t)sizeof(struct wire_rec) + rec->aux;
+}
+
+/* ---- opening ---- */
+
+static void gen_reserve(struct jit_gen *g, uint32_t bytes, uint32_t slow)
+{
+	const struct wire_thread_geom *geom = &g->env->geometry->geom;
+	struct x64_asm *a = &g->a;
+	x64_rm(a, X64_LOAD, X64_RAX, RING(head));
+	x64_rm(a, X64_LEA, X64_RCX, x64_at(X64_RAX, bytes));
+	x64_rm(a, X64_SUB, X64_RCX, RING(tail));
+	x64_group_imm(a, X64_G_CMP, X64_RCX, (int32_t)(geom->ring_bytes / 2));
+	x64_jcc(a, X64_CC_A, slow);
+	x64_rm(a, X64_CMP, X64_RAX, RING(published));
+	x64_jcc(a, X64_CC_NE, slow);
+	x64_mov(a, X64_RDX, X64_RAX);
+	x64_group_imm(a, X64_G_AND, X64_RDX, (int32_t)(geom->ring_bytes - 1));
+	x64_group_imm(a, X64_G_CMP, X64_RDX, (int32_t)(geom->ring_bytes - bytes));
+	x64_jcc(a, X64_CC_A, slow);
+	x64_rm(a, X64_STORE, X64_RSP, RING(quick_sp));
+	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RDX, (int64_t)geom->ring_off));
+	x64_rm(a, X64_LEA, X64_RCX, x64_at(X64_RAX, bytes + RING_QUICK));
+	x64_rm(a, X64_CMPXCHG, X64_RCX, RING(head));
+	x64_jcc(a, X64_CC_NE, slow);
+}
+
+static struct x64_mem field(size_t off)
+{
+	return x64_at(REC, (int64_t)off);
+}
+
+/* Linux has the processor's number in the low 12 bits of IA32_TSC_AUX, and of the limit of a segment that it made for
+ * processors without rdpid. */
+static void gen_cpu(struct jit_gen *g, enum x64_reg reg)
+{
+	struct x64_asm *a = &g->a;
+	if (g->env->proc_flags & WIRE_PROC_RDPID) {
+		x64_rdpid(a, reg);
+	} else {
+		x64_mov_imm(a, reg, RT_CPU_SEGMENT);
+		x64_rr(a, X64_LSL, reg, reg);
+	}
+	x64_group_imm(a, X64_G_AND, reg, 0xfff);
+}
+
+static void gen_header(struct jit_gen *g, uint32_t bytes)
+{
+	struct x64_asm *a = &g->a;
+	x64_store_imm(a, 4, field(offsetof(struct wire_rec, bytes)), (int32_t)bytes);
+	x64_store_imm(a, 4, field(offsetof(struct wire_rec, type)), (int32_t)((uint32_t)g->p->clause << 16 | WIRE_REC_DATA));
+	x64_rm(a, X64_LOAD32, X64_RAX, x64_at(X64_RSP, g->quick->site_at));
+	x64_shift_imm(a, X64_SHR, X64_RAX, 6);
+	x64_rm(a, X64_STORE32, X64_RAX, field(offsetof(struct wire_rec, site)));
+	gen_cpu(g, X64_RCX);
+	x64_rm(a, X64_STORE32, X64_RCX, field(offsetof(struct wire_rec, cpu)));
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
+	x64_rm(a, X64_STORE, X64_RAX, field(offsetof(struct wire_rec, tsc)));
+}
+
+void jit_quick_rec(struct jit_gen *g, uint32_t insn)
+{
+	const struct ir_insn *in = &g->p->insns[insn];
+	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_REC, .in = in });
+	gen_reserve(g, bytes_of(in), slow->label);
+	x64_bind(&g->a, slow->back);
+	gen_header(g, bytes_of(in));
+	for (int64_t at = 0; at < in->aux; at += 8)
+		if (!is_stored(g, insn, at))
+			x64_store_imm(&g->a, 8, x64_at(REC, (int64_t)offsetof(struct wire_rec, payload) + at), 0);
+}
+
+void jit_quick_cold_rec(struct jit_gen *g, const struct cold *c)
+{
+	x64_bind(&g->a, c->label);
+	x64_rm(&g->a, X64_LEA, REC, x64_at(X64_RSP, g->quick->rec_at));
+	x64_jmp(&g->a, c->back);
+}
+
+/* ---- committing ---- */
+
+/* REC @insn that this COMMIT ends. */
+static const struct ir_insn *rec_of(const struct jit_gen *g, uint32_t insn)
+{
+	while (g->p->insns[insn].op != IR_OP_REC)
+		insn--;
+	return &g->p->insns[insn];
+}
+
+void jit_quick_commit(struct jit_gen *g, uint32_t insn)
+{
+	struct x64_asm *a = &g->a;
+	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_COMMIT });
+	x64_rm(a, X64_LEA, X64_RAX, x64_at(X64_RSP, g->quick->rec_at));
+	x64_rr(a, X64_CMP, REC, X64_RAX);
+	x64_jcc(a, X64_CC_E, slow->label);
+	x64_group_mem_imm(a, X64_G_ADD, RING(published), (int32_t)bytes_of(rec_of(g, insn)));
+	x64_group_mem_imm(a, X64_G_ADD, RING(head), -(int32_t)RING_QUICK);
+	x64_rm(a, X64_LOAD, X64_RAX, RING(head));
+	x64_rm(a, X64_CMP, X64_RAX, RING(published));
+	x64_jcc(a, X64_CC_NE, slow->second);
+	x64_bind(a, slow->back);
+}
+
+/* rt_rec_put(shm, proc, thread, record, sp); rt_rec_publish(thread) */
+void jit_quick_cold_commit(struct jit_gen *g, const struct cold *c)
+{
+	struct x64_asm *a = &g->a;
+	x64_bind(a, c->label);
+	jit_quick_push_held(g);
+	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
+	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
+	x64_mov(a, X64_RDX, THR);
+	x64_mov(a, X64_RCX, REC);
+	jit_quick_app_sp(g, X64_R8, HELD_BYTES);
+	jit_quick_call(g, g->env->fn_rec_put);
+	jit_quick_pop_held(g);
+	x64_jmp(a, c->back);
+	x64_bind(a, c->second);
+	jit_quick_push_held(g);
+	x64_mov(a, X64_RDI, THR);
+	jit_quick_call(g, g->env->fn_rec_publish);
+	jit_quick_pop_held(g);
+	x64_jmp(a, c->back);
+}
