@@ -17,6 +17,7 @@ from machine import ANN, BOB, ROOT, Daemon, Skip, WRITES, alive, as_user, dyntra
 import machine
 
 COUNT = WRITES + ' { @ = count(); }'
+EVERYBODYS_PYTHON = shutil.which('python3', path='/usr/bin:/bin:/usr/local/bin') or sys.executable
 AGENT = 'dyntrace-agent'  # what its thread is called
 
 
@@ -55,7 +56,7 @@ class Program:
 
     def __init__(self, d, argv=('/bin/cat',), uid=ROOT, wait=True, **env):
         self.proc = subprocess.Popen(list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd='/', env=env_for(d, **env), **as_user(uid))
-        self.pid = self.proc.pid
+        self.pid, self.daemon = self.proc.pid, d
         if wait:
             wait_for(lambda: self.pid in offers(d), 'offer')
 
@@ -129,7 +130,10 @@ def trace(d, p, script=COUNT, uid=ROOT, says=3, args=(), said='hello'):
 
 
 def clean(p):
-    wait_for(lambda: p.verify()[0], 'clean process')
+    try:
+        wait_for(lambda: p.verify()[0], 'clean process')
+    except AssertionError as e:
+        raise AssertionError(f'{e}: {p.verify()[1]}{p.daemon.log() if p.daemon else ""}') from None
 
 
 def strace_has_it():
@@ -276,7 +280,7 @@ def a_socket_of_others():
     folder = tempfile.mkdtemp(dir=machine.PLACE)
     os.chmod(folder, 0o777)
     code = f'import socket,sys; s=socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind("{folder}/offers.sock"); s.listen(); print("up", flush=True); s.settimeout(5); c, _ = s.accept(); print(c.recv(100), flush=True); sys.stdin.read()'
-    other = subprocess.Popen([sys.executable, '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **as_user(BOB))
+    other = subprocess.Popen([EVERYBODYS_PYTHON, '-c', code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, **as_user(BOB))
     try:
         other.stdout.readline()
         os.chmod(f'{folder}/offers.sock', 0o777)
@@ -349,6 +353,7 @@ def the_worker_is_killed():
             for w in d.workers():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(w, signal.SIGKILL)
+            q.kill()
             q.communicate(timeout=30)
             assert p.say('still') == 'still'
         clean(p)
@@ -442,7 +447,7 @@ def hostile_answers():
     """A process of bob's that says it has done what it was asked for; and one that offers itself in the place of another."""
     with Daemon() as d:
         for mode in ('zero', 'minus', 'any', 'noise', 'gone', 'silent'):
-            liar = subprocess.Popen([sys.executable, '-c', LIAR, mode, f'{d.dir}/offers.sock'], stdout=subprocess.PIPE, cwd='/', **as_user(BOB))
+            liar = subprocess.Popen([EVERYBODYS_PYTHON, '-c', LIAR, mode, f'{d.dir}/offers.sock'], stdout=subprocess.PIPE, cwd='/', **as_user(BOB))
             try:
                 liar.stdout.readline()
                 rc, _, err = dyntrace(d, ANN, '-q', '-x', 'inject=agent', '-n', COUNT, '-p', str(liar.pid))
@@ -480,7 +485,7 @@ os.execv('/bin/cat', ['cat'])
 def an_offer_for_another():
     """The connection is made by a process that becomes another program, and answered by another process."""
     with Daemon() as d:
-        p = subprocess.Popen([sys.executable, '-c', FIRST, f'{d.dir}/offers.sock'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd='/', **as_user(BOB))
+        p = subprocess.Popen([EVERYBODYS_PYTHON, '-c', FIRST, f'{d.dir}/offers.sock'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd='/', **as_user(BOB))
         try:
             p.stdout.readline()
             time.sleep(1.5)

@@ -2,7 +2,7 @@
 /*
  * offered WHAT: a program that is linked with libdyntrace-agent.
  *   lines   repeats what it reads, line by line, through answer()
- *   filter  likewise, once all of its threads are under a filter that kills who does more
+ *   filter  likewise, once all of its threads are under a filter that kills who does more (or waits for more)
  *   last    its first thread ends by itself, then another, and it with them
  */
 #define _GNU_SOURCE
@@ -37,7 +37,7 @@ static int filter(void)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_exit_group),
+		ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_recvmsg), ALLOW(SYS_exit_group),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 	};
 	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
