@@ -180,13 +180,11 @@ static int close_descriptors(struct target *t, uint32_t *ret_cnt, struct err *re
 }
 
 /* Where threads run on, a jump can be taken back only where one instruction stood. */
-static int check_live(const struct target *ghost, struct err *reterr)
+static int check_live(struct target *t, const struct target *ghost, struct err *reterr)
 {
 	for (uint32_t i = 0; i < ghost->placed_cnt; i++) {
 		const struct placed *p = &ghost->placed[i];
-		struct patch_window w = { .addr = p->addr, .bytes = p->bytes, .write_bytes = p->jump_bytes };
-		memcpy(w.old, p->old, p->bytes);
-		if (!live_can(&w))
+		if (!live_can_restore(t, p))
 			return err_setf(reterr, -EBUSY, "process %d still has probes of a dyntrace that was killed; to take them away its threads "
 					"have to be stopped, which needs ptrace", (int)ghost->pid);
 	}
@@ -205,7 +203,7 @@ int leftover_clean(struct target *t, struct session_repaired *ret, struct err *r
 			r = compare_text(t, &ghost, m, reterr);
 	}
 	if (!r && t->link)
-		r = check_live(&ghost, reterr);
+		r = check_live(t, &ghost, reterr);
 	if (!r)
 		semas_gather(t, &ghost);
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))

@@ -21,15 +21,29 @@
 #define WORD 8u
 #define EDIT_WORDS (PATCH_WINDOW_MAX / WORD + 2)
 
-bool live_can(const struct patch_window *w)
+/* Whether the first @n of @bytes are of one instruction, and of one word. */
+static bool is_one(const uint8_t *code, uint32_t bytes, uint64_t addr, uint32_t n)
 {
 	struct isa_insn in;
-	uint32_t n = w->write_bytes;
-	if (w->hole_inside || w->hole_borrowed || isa_decode(w->old, w->bytes, w->addr, &in) || in.len > w->bytes)
+	if (isa_decode(code, bytes, addr, &in) || in.len > bytes || !n)
 		return false;
 	/* Behind an instruction that nothing passes there is padding only. */
 	bool last = in.flow == ISA_RET || in.flow == ISA_JMP || in.flow == ISA_JMP_IND;
-	return (in.len == w->bytes || last) && w->addr / WORD == (w->addr + n - 1) / WORD;
+	return (in.len >= n || last) && addr / WORD == (addr + n - 1) / WORD;
+}
+
+bool live_can(const struct patch_window *w)
+{
+	return !w->hole_inside && !w->hole_borrowed && is_one(w->old, w->bytes, w->addr, w->write_bytes);
+}
+
+bool live_can_restore(struct target *t, const struct placed *p)
+{
+	uint8_t code[PATCH_WINDOW_MAX + ISA_INSN_MAX];
+	if (target_read(t, p->addr, code, sizeof(code)))
+		return false;
+	memcpy(code, p->old, p->bytes);
+	return is_one(code, sizeof(code), p->addr, p->jump_bytes);
 }
 
 struct text_map {

@@ -251,6 +251,7 @@ int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, c
 int live_edits(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr);
 /* Whether a window can be written and taken back there. */
 bool live_can(const struct patch_window *);
+bool live_can_restore(struct target *, const struct placed *); /* what another controller placed */
 /* calm.c: waits a while until each thread has been seen where it can neither be in our code nor return to it; false: one was not. */
 bool calm_await(struct target *, struct obj_proc *, struct inject *);
 
