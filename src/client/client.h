@@ -9,6 +9,8 @@
 #include "proto/proto.h"
 #include "wire/wire.h"
 
+#include <sys/types.h>
+
 struct client;
 
 /* Connects.  @path NULL: $DYNTRACED_SOCKET, or the usual place.  -ENOENT, -ECONNREFUSED: nobody is there; -EACCES,
@@ -37,6 +39,11 @@ int client_wait(struct client *, uint64_t timeout_ns, struct client_event *ret, 
 int client_wait_kept(struct client *, struct client_event *ret);
 /* Disarms, fires END. What is recorded stays readable until client_close(). */
 int client_stop(struct client *, struct err *reterr);
+
+/* A file of a process that only its tracers may open, for reading: a descriptor, or -errno. Over a connection of its own,
+ * which stays for the next one until client_look_end(). */
+int client_look(pid_t pid, enum proto_look, uint64_t start, uint64_t end);
+void client_look_end(void);
 
 /* ---- what struct consume_writer needs; errors show in client_wait() ---- */
 void client_tail(struct client *, uint32_t slot, uint64_t pos);

@@ -128,6 +128,7 @@ struct worker {
 	uint64_t next_reap_ns, next_limit_ns;
 	bool hot;               /* the client talks */
 	uint64_t hot_ns;
+	pid_t looked_at;        /* last, and noted */
 	uint64_t rung;          /* enum proto_rung that it has not been told yet */
 };
 /* Serves the client at @fd; the process ends. */
@@ -153,6 +154,7 @@ struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
 
 /* told.c: messages of the client once it has a session. 0, or an error that ends it. */
 int told(struct worker *, enum proto_type, struct proto_in *, struct err *reterr);
+int look(struct worker *, struct proto_in *, struct err *reterr); /* look.c */
 /* events.c */
 int event_handle(struct worker *, enum session_event, uint32_t proc, int status, struct err *reterr);
 int event_send_matched(struct worker *, uint32_t proc);

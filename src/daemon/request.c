@@ -43,7 +43,10 @@ static int check_image(struct worker *w, struct err *reterr)
 		return err_prefixf(reterr, "the program is not accepted");
 	if (w->image.prog_cnt != w->req.clause_cnt)
 		return err_setf(reterr, -EPROTO, "malformed request: %u clauses, %u programs", w->req.clause_cnt, w->image.prog_cnt);
-	if (image_is_destructive(&w->image) && !w->conf->destructive && w->peer.uid)
+	bool destructive = image_is_destructive(&w->image);
+	if (destructive && !(w->req.flags & PROTO_DESTRUCTIVE))
+		return err_setf(reterr, -EPERM, "Destructive actions not allowed (-w allows them)");
+	if (destructive && !w->conf->destructive && w->peer.uid)
 		return err_setf(reterr, -EPERM, "Destructive actions not allowed by dyntraced.conf (destructive = yes allows them)");
 	return 0;
 }

@@ -7,6 +7,8 @@
  *   client                         worker
  *   HELLO ------------------------>            version
  *         <----------------------- WELCOME     or REFUSED, at any time: the end
+ *   LOOK ------------------------->            a file of a process (proc(5)), also later
+ *         <----------------------- FILE        a descriptor for reading, or why not
  *   START ------------------------>            image, descriptions, processes, sizes
  *         <----------------------- MATCHED     how many probes each description found
  *   ARM   ------------------------>
@@ -29,7 +31,7 @@
 #include "base/base.h"
 
 #define PROTO_MAGIC 0x64656361727464ULL /* "dtraced" */
-#define PROTO_VERSION 1u
+#define PROTO_VERSION 2u
 #define PROTO_SOCKET "/run/dyntrace/dyntraced.sock"
 
 /* ORDER proto_kinds[] */
@@ -40,6 +42,8 @@ enum proto_type {
 	PROTO_WELCOME, PROTO_REFUSED, PROTO_MATCHED, PROTO_ARMED, PROTO_SAY, PROTO_RUNG, PROTO_EVENT, PROTO_FIRED,
 	PROTO_SYMBOL, PROTO_PROC, PROTO_STOPPED,
 	PROTO_AGGS_READ, /* of a client */
+	PROTO_LOOK,      /* likewise */
+	PROTO_FILE,
 	PROTO_TYPE_CNT
 };
 
@@ -144,6 +148,8 @@ uint32_t proto_word_cnt(enum proto_type); /* UINT32_MAX: it is not one of them *
 bool proto_words_encode(struct proto_out *, enum proto_type, const uint64_t *);
 int proto_words_decode(struct proto_in *, enum proto_type, uint64_t ret[PROTO_WORDS], struct err *reterr);
 
+/* LOOK: which */
+enum proto_look { PROTO_LOOK_MAPS, PROTO_LOOK_MEM, PROTO_LOOK_AUXV, PROTO_LOOK_EXE, PROTO_LOOK_MAPPED, PROTO_LOOK_WHATS };
 /* RUNG: why */
 enum proto_rung { PROTO_RUNG_TICKED = 1, PROTO_RUNG_DATA = 2 };
 /* EVENT: enum session_event and what belongs to it are these four. */
