@@ -75,6 +75,12 @@ static bool is_there(void)
 	return !is_nobody(rc);
 }
 
+bool cli_remote_is_for(const struct cli *cli, pid_t pid)
+{
+	uint64_t how = cli->args.opts.daemon;
+	return how == DAEMON_ALWAYS || (how != DAEMON_NEVER && is_closed(pid) && is_there());
+}
+
 bool cli_remote_wanted(struct cli *cli)
 {
 	uint64_t how = cli->args.opts.daemon;
@@ -165,7 +171,8 @@ static int fill_request(struct cli *cli, struct proto_start *s, uint8_t **ret_im
 		[PROTO_ALLOCA_BYTES] = o->scratchsize, [PROTO_SPEC_CNT] = o->nspec, [PROTO_SPEC_BYTES] = o->specsize,
 		[PROTO_CPU] = o->cpu, [PROTO_AGG_ELEM_BYTES] = plan->agg_elem_bytes, [PROTO_DYN_ELEM_BYTES] = plan->dyn_elem_bytes } };
 	s->flags = (o->followfork ? PROTO_FOLLOW : 0) | (o->destructive ? PROTO_DESTRUCTIVE : 0) |
-		(cli_has_addresses(cli) ? PROTO_ADDRESSES : 0) | (cli_record_is_flight(cli) ? PROTO_FLIGHT : 0);
+		(cli_has_addresses(cli) ? PROTO_ADDRESSES : 0) | (cli_record_is_flight(cli) ? PROTO_FLIGHT : 0) |
+		(cli->grows ? PROTO_GROWS : 0);
 	s->progname = (char *)cli_name;
 	s->clause_cnt = plan->clause_cnt;
 	s->targets = calloc(cli->target_cnt + 1ul, sizeof(*s->targets));
@@ -227,7 +234,7 @@ int cli_remote_matched(struct cli *cli, const struct proto_matched *m)
 	return CLI_OK;
 }
 
-static int request(struct cli *cli, struct err *reterr)
+int cli_remote_request(struct cli *cli, struct err *reterr)
 {
 	struct proto_start s;
 	struct proto_matched m;
@@ -243,7 +250,7 @@ static int request(struct cli *cli, struct err *reterr)
 	bool starting = m.starting;
 	if (!rc && !starting)
 		cli_match_notice(cli);
-	if (!rc && cli->args.record && !starting && cli_record_check(cli))
+	if (!rc && cli->args.record && !cli->grows && !starting && cli_record_check(cli))
 		rc = CLI_ERROR;
 	if (!rc && !cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
@@ -324,7 +331,7 @@ static int try(struct cli *cli, bool last, bool *ret_ended)
 		cli_error("out of memory");
 		return CLI_ERROR;
 	}
-	int rc = request(cli, &e);
+	int rc = cli_remote_request(cli, &e);
 	rc = rc ? rc : arm(cli, &e);
 	if (rc == -ESTALE && !last)
 		return rc;

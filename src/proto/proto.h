@@ -22,6 +22,8 @@
  *   PROC_OF ---------------------->            which process is that?
  *         <----------------------- PROC
  *         <----------------------- RUNG, SAY, MATCHED, EVENT as things happen
+ *   POINTS ----------------------->            of a session that grows: tracepoints that are there from now on
+ *         <----------------------- POINTED
  *   STOP  ------------------------>            disarm, fire END
  *         <----------------------- STOPPED     then the client reads what is left, and goes
  */
@@ -44,6 +46,8 @@ enum proto_type {
 	PROTO_AGGS_READ, /* of a client */
 	PROTO_LOOK,      /* likewise */
 	PROTO_FILE,
+	PROTO_POINTS,    /* of a client */
+	PROTO_POINTED,
 	PROTO_TYPE_CNT
 };
 
@@ -104,7 +108,7 @@ enum proto_size {
 	PROTO_AGG_ELEM_BYTES, PROTO_DYN_ELEM_BYTES, /* what the plan says */
 	PROTO_SIZE_CNT
 };
-enum proto_flag { PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8, PROTO_FLAGS = 15 };
+enum proto_flag { PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8, PROTO_GROWS = 16, PROTO_FLAGS = 31 };
 struct proto_desc {
 	char *part[4];   /* provider, module, function, name; owned */
 	uint32_t clause, id;
@@ -170,8 +174,46 @@ bool proto_matched_encode(struct proto_out *, const struct proto_matched *);
 int proto_matched_decode(struct proto_in *, struct proto_matched *ret, struct err *reterr);
 void proto_matched_deinit(struct proto_matched *);
 
-/* ARMED */
 #define PROTO_PAGE 4096u
+
+/* POINTS: all tracepoints, of which those with number @changed were not so before. */
+#define PROTO_POINTS_MAX (1u << 14)
+struct proto_point {
+	uint32_t id;      /* @changed, and 1 more for what is at returns */
+	uint32_t clause;  /* UINT32_MAX: none */
+	char *part[3];    /* module, function, name; owned */
+};
+struct proto_points {
+	uint32_t changed;
+	struct proto_point *v; /* owned */
+	uint32_t cnt;
+	const uint8_t *image;  /* that continues the one before; 0 bytes: it is that one */
+	size_t image_bytes;
+};
+bool proto_points_encode(struct proto_out *, const struct proto_points *);
+int proto_points_decode(struct proto_in *, struct proto_points *ret, struct err *reterr);
+void proto_points_deinit(struct proto_points *);
+
+/* POINTED: places that could not be armed, and the head of the memory as it is now. */
+#define PROTO_REFUSALS_MAX 64u
+struct proto_refusal {
+	uint32_t id;
+	uint64_t func, addr;
+	char *why; /* owned */
+};
+struct proto_pointed {
+	int32_t code;    /* 0, or -errno: nothing has changed but what @why says */
+	char *why;       /* owned */
+	uint32_t has_grown; /* the image was taken */
+	const uint8_t *page; /* PROTO_PAGE bytes, of the message */
+	struct proto_refusal *v; /* owned */
+	uint32_t cnt;
+};
+bool proto_pointed_encode(struct proto_out *, const struct proto_pointed *);
+int proto_pointed_decode(struct proto_in *, struct proto_pointed *ret, struct err *reterr);
+void proto_pointed_deinit(struct proto_pointed *);
+
+/* ARMED */
 struct proto_armed {
 	uint8_t page[PROTO_PAGE]; /* the head of the memory */
 	uint64_t bytes, own_off, own_bytes; /* of it; and what of it is in the second descriptor, at the same place */

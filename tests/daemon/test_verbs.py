@@ -15,8 +15,8 @@ SHOP = '''
 #include <stdio.h>
 #include <unistd.h>
 struct item { int price; const char *name; };
-__attribute__((noinline)) int sell(struct item *it, int n) { __asm__ volatile(""); return it->price * n; }
-__attribute__((noinline)) int round_of(int n) { struct item it = { 3, "tea" }; return sell(&it, n) + 1; }
+__attribute__((noinline, aligned(32))) int sell(struct item *it, int n) { __asm__ volatile(""); return it->price * n; }
+__attribute__((noinline, aligned(32))) int round_of(int n) { struct item it = { 3, "tea" }; return sell(&it, n) + 1; }
 int main(void)
 {
 	char line[64];
@@ -121,7 +121,95 @@ def flight_recorder():
     assert len(out.strip().splitlines()) >= 8, out
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder]
+def verb(d, uid, *args, status=0, says=None):
+    env = dict(os.environ, DYNTRACED_SOCKET=d.sock, XDG_RUNTIME_DIR=keepers(uid), HOME=ann_dir(), TZ='UTC', LC_ALL='C')
+    r = subprocess.run([f'{machine.PLACE}/dyntrace', *[str(a) for a in args]], env=env, cwd=ann_dir(), stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=60, check=False, **as_user(uid))
+    assert r.returncode == status, f'{args}: status {r.returncode}: {r.stdout}{r.stderr}{d.log()[-600:]}'
+    assert says is None or says in r.stdout + r.stderr, f'{args}: no "{says}" in {r.stdout}{r.stderr}'
+    return r.stdout
+
+
+def keepers(uid):
+    d = f'{machine.PLACE}/keepers-{uid}'
+    os.makedirs(d, mode=0o700, exist_ok=True)
+    os.chown(d, uid, uid)
+    return d
+
+
+def points(d, s):
+    return {p['name']: p for p in json.loads(verb(d, ANN, 'list-tracepoints', s.pid, '--json'))['tracepoints']}
+
+
+def tracepoints():
+    """attach, add, rm, list-tracepoints, detach: beside each other, with types, entry and exit."""
+    log = f'{ann_dir()}/sell.log'
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'attach', s.pid)
+        assert verb(d, ANN, 'add', f'{s.pid}:sell', 'count') == 'tp-0\n'
+        verb(d, ANN, 'add', f'{s.pid}:sell', '-e', '-n', 'both', 'log', log)
+        verb(d, ANN, 'add', f'{s.pid}:round_of', '-n', 'd', 'd', '-o', f'{ann_dir()}/d.log', '{ @sum = sum(arg0); printf("n %d\\n", arg0); }')
+        for i in range(1, 6):
+            s.sell(i)
+        time.sleep(0.5)
+        p = points(d, s)
+        assert p['tp-0']['hits'] == 5, p
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        assert len(lines) == 10 and 'n=5)' in lines[8] and 'returns = 15' in lines[9], lines
+        verb(d, ANN, 'rm', f'{s.pid}:tp-0', says='5 hits')
+        verb(d, ANN, 'add', f'{s.pid}:round_of', '-n', 'again', 'hist')
+        s.sell(6)
+        time.sleep(0.5)
+        with open(f'{ann_dir()}/d.log', encoding='utf-8') as f:
+            assert f.read() == ''.join(f'n {i}\n' for i in range(1, 7))
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'log', status=1, says='name a file')
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'lttng', status=1, says='own user')
+        verb(d, ANN, 'add', f'{s.pid}:sellx', 'count', status=1, says='sell')
+        assert sorted(points(d, s)) == ['again', 'both', 'd']
+        verb(d, ANN, 'detach', s.pid, says='both removed')
+        assert s.is_clean() and not d.workers()
+        verb(d, BOB, 'add', f'{os.getpid()}:main', 'count', status=1, says='not')
+        has('tracepoints of process .* places armed', d.log())
+
+
+def ends():
+    """The process ends, the daemon ends, the keeper is killed: nothing is left, and it is said."""
+    with Daemon() as d:
+        with Shop() as s:
+            verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+            s.sell(1)
+        wait_for(lambda: not d.workers(), 'end of the worker')
+        with Shop() as s:
+            verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+            os.kill(machine.children(1, 'dyntrace-keeper')[-1] if machine.children(1, 'dyntrace-keeper') else keeper_pid(), signal.SIGKILL)
+            wait_for(lambda: not d.workers(), 'end of the worker')
+            assert s.is_clean()
+            verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+            d.stop()
+            time.sleep(0.5)
+            verb(d, ANN, 'list-tracepoints', s.pid, status=1)
+            assert s.is_clean()
+
+
+def keeper_pid():
+    out = subprocess.run(['pgrep', '-u', str(ANN), '-x', 'dyntrace-keeper'], capture_output=True, text=True, check=False).stdout
+    return int(out.split()[0])
+
+
+def events():
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'enable-event', 'sale', '-u', '--pid', s.pid, '--function', 'sell', says='enabled')
+        for i in range(1, 4):
+            s.sell(i)
+        time.sleep(0.3)
+        trace = next(w for w in verb(d, ANN, 'list-tracepoints', s.pid).split() if w.startswith('/') or w.startswith('dyntrace-'))
+        verb(d, ANN, 'detach', s.pid)
+        out = verb(d, ANN, 'dump', trace.rstrip(':,'))
+        assert out.count('sale') >= 6, out
+
+
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, ends, events]
 
 if __name__ == '__main__':
     machine.main(TESTS)
