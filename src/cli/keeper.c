@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a keeper. */
 #include "cli/keeper_int.h"
+#include "cli/remote_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,27 +46,24 @@ static int make_consumer(struct keeper *k, struct err *reterr)
 	cli->out = stdout; /* /dev/null: what tracers print goes elsewhere */
 	cli_consume_opts(cli, &o);
 	o.on_event = keeper_event;
-	int r = consume_create(session_shm(cli->session), &cli->prog.plan, &cli->prog.image, &o, &cli->consume, reterr);
+	int r = consume_create(cli_shm(cli), &cli->prog.plan, &cli->prog.image, &o, &cli->consume, reterr);
 	if (r)
 		return r;
 	k->host.consume = cli->consume;
 	k->host.plan = &cli->prog.plan;
 	k->host.image = &cli->prog.image;
-	k->host.obj = session_obj(cli->session, k->proc);
+	k->host.obj = k->obj;
 	k->host.real_offset_ns = consume_real_offset_ns(cli->consume);
 	return 0;
 }
 
-static int open_session(struct keeper *k, struct err *reterr)
+static int open_own(struct keeper *k, struct err *reterr)
 {
 	struct cli *cli = &k->cli;
 	struct session_opts so = { .ring_bytes = cli->args.opts.bufsize, .agg_bytes = cli->args.opts.aggsize,
 				   .dyn_bytes = cli->args.opts.dynvarsize, .thread_cnt = (uint32_t)cli->args.opts.threads,
 				   .alloca_bytes = cli->args.opts.scratchsize, .spec_cnt = (uint32_t)cli->args.opts.nspec,
 				   .spec_bytes = cli->args.opts.specsize, .grows = true };
-	uint32_t sites;
-	if (cli_compile(cli))
-		return err_setf(reterr, -EINVAL, "an empty script cannot be compiled");
 	int r = session_create(&cli->prog.image, &so, &cli->session, reterr);
 	if (!r && k->child) {
 		struct session_child *c = k->child;
@@ -74,19 +72,45 @@ static int open_session(struct keeper *k, struct err *reterr)
 	} else if (!r) {
 		r = session_attach(cli->session, k->pid, &k->proc, reterr);
 	}
+	k->obj = r ? NULL : session_obj(cli->session, k->proc);
+	return r;
+}
+
+static int go(struct keeper *k, struct err *reterr)
+{
+	struct session *s = k->cli.session;
+	uint32_t sites;
+	int r = session_arm(s, NULL, 0, NULL, NULL, &sites, reterr);
+	if (r)
+		return r;
+	session_tool_reads(s, k->pid);
+	session_enable(s, true);
+	doorbell = &session_shm(s)->doorbell;
+	return 0;
+}
+
+static int open_session(struct keeper *k, struct err *reterr)
+{
+	struct cli *cli = &k->cli;
+	if (cli_compile(cli))
+		return err_setf(reterr, -EINVAL, "an empty script cannot be compiled");
+	k->far = !k->child && keeper_far_wanted(k);
+	int r = k->far ? keeper_far_open(k, reterr) : open_own(k, reterr);
 	if (r)
 		return r;
 	cli->targets[0].proc = k->proc;
-	cli->targets[0].obj = session_obj(cli->session, k->proc);
+	cli->targets[0].obj = k->obj;
 	k->table = probe_table_create();
 	r = k->table ? make_consumer(k, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
-	r = r ? r : session_arm(cli->session, NULL, 0, NULL, NULL, &sites, reterr);
-	if (!r) {
-		session_tool_reads(cli->session, k->pid);
-		session_enable(cli->session, true);
-		doorbell = &session_shm(cli->session)->doorbell;
-	}
-	return r;
+	return r || k->far ? r : go(k, reterr);
+}
+
+static int disarm(struct keeper *k, struct err *reterr)
+{
+	if (k->far)
+		return client_stop(k->cli.client, reterr);
+	session_enable(k->cli.session, false);
+	return session_disarm(k->cli.session, reterr);
 }
 
 int keeper_attach(struct keeper *k, struct err *reterr)
@@ -109,8 +133,14 @@ void keeper_reset(struct keeper *k)
 	cli_types_close(cli);
 	consume_destroy(cli->consume);
 	session_destroy(cli->session);
+	client_close(cli->client);
+	client_look_end();
+	if (k->far)
+		obj_proc_close(k->obj);
+	k->obj = NULL;
 	cli->consume = NULL;
 	cli->session = NULL;
+	cli->client = NULL;
 	cli->targets[0].obj = NULL;
 	probe_table_destroy(k->table);
 	k->table = NULL;
@@ -136,8 +166,7 @@ int keeper_detach(struct keeper *k, FILE *out, struct err *reterr)
 {
 	int r = 0;
 	if (k->attached) {
-		session_enable(k->cli.session, false);
-		r = session_disarm(k->cli.session, reterr);
+		r = disarm(k, reterr);
 		keeper_drain(k, true);
 	}
 	for (uint32_t i = 0; i < k->point_cnt; i++) {
@@ -171,7 +200,10 @@ int keeper_drain(struct keeper *k, bool final)
 	for (uint32_t i = 0; n && i < k->point_cnt; i++)
 		if (k->points[i]->tp.tracer->drained)
 			k->points[i]->tp.tracer->drained(&k->points[i]->tp);
-	session_reap_threads(k->cli.session, keep_thread, k);
+	if (k->far)
+		cli_remote_drained(&k->cli);
+	else
+		session_reap_threads(k->cli.session, keep_thread, k);
 	consume_report_drops(k->cli.consume);
 	return n < 0 ? (int)n : 0;
 }
@@ -205,9 +237,9 @@ static void bound_messages(void)
 
 enum session_event keeper_step(struct keeper *k, int *ret_status)
 {
-	uint32_t proc;
-	enum session_event ev = session_wait(k->cli.session, WAIT_NS, &proc, ret_status);
-	if (ev != SESSION_MODULES || !k->is_parent)
+	uint32_t proc = 0;
+	enum session_event ev = k->far ? keeper_far_wait(k, WAIT_NS) : session_wait(k->cli.session, WAIT_NS, &proc, ret_status);
+	if ((ev != SESSION_MODULES || !k->is_parent) && !(k->far && ev == SESSION_MODULES))
 		handle(k, ev, proc);
 	keeper_drain(k, false);
 	if (k->said_fd < 0)
@@ -219,8 +251,7 @@ void keeper_end(struct keeper *k)
 {
 	struct err e;
 	if (k->attached) {
-		session_enable(k->cli.session, false);
-		if (session_disarm(k->cli.session, &e))
+		if (disarm(k, &e))
 			cli_error("%s", e.msg);
 		keeper_drain(k, true);
 	}

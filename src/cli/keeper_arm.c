@@ -22,7 +22,7 @@ static int find_kind(struct keeper *k, struct keeper_point *pt, const char *name
 {
 	char prov[24];
 	uint32_t *found = NULL, cnt = 0;
-	struct obj_proc *obj = session_obj(k->cli.session, k->proc);
+	struct obj_proc *obj = k->obj;
 	struct probe_spec spec = { prov, pt->where.mod, pt->where.func, name };
 	snprintf(prov, sizeof(prov), "pid%d", (int)k->pid);
 	int r = probe_match(k->table, &spec, &obj, &k->pid, 1, &found, &cnt, reterr);
@@ -84,7 +84,7 @@ static void refused(void *arg, const struct session_refusal *why)
 /* What came to the session's list of sites. */
 static int learn_sites(struct keeper *k, struct keeper_point *pt, struct err *reterr)
 {
-	const struct wire_shm *shm = session_shm(k->cli.session);
+	const struct wire_shm *shm = cli_shm(&k->cli);
 	const struct wire_site *sites = (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
 	struct keeper_site *v = realloc(k->sites, (shm->site_cnt + 1ul) * sizeof(*v));
 	if (!v)
@@ -128,7 +128,8 @@ int keeper_arm(struct keeper *k, struct keeper_point *pt, bool with, struct err 
 		funcs[i] = pt->probes[i].p.func_addr;
 	if (!r) {
 		cnt = collect(k, with ? NULL : pt, v);
-		r = session_rearm(k->cli.session, k->proc, funcs, pt->probe_cnt, v, cnt, refused, &a, &sites, reterr);
+		r = k->far ? keeper_far_rearm(k, pt->tp.id, v, cnt, refused, &a, reterr) :
+			session_rearm(k->cli.session, k->proc, funcs, pt->probe_cnt, v, cnt, refused, &a, &sites, reterr);
 	}
 	if (!r)
 		r = learn_sites(k, pt, reterr);

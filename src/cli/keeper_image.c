@@ -34,25 +34,6 @@ static void pop_source(struct cli *cli)
 	free(s->text);
 }
 
-static bool same_prog(const struct ir_prog *a, const struct ir_prog *b)
-{
-	return a->insn_cnt == b->insn_cnt && a->arg_cnt == b->arg_cnt && a->rec_bytes == b->rec_bytes &&
-	       !memcmp(a->insns, b->insns, a->insn_cnt * sizeof(*a->insns)) &&
-	       (!a->arg_cnt || !memcmp(a->args, b->args, a->arg_cnt * sizeof(*a->args)));
-}
-
-/* Whether @now begins with all of @old. */
-static bool continues(const struct ir_image *old, const struct ir_image *now)
-{
-	bool same = old->prog_cnt <= now->prog_cnt && old->agg_cnt <= now->agg_cnt && old->str_bytes <= now->str_bytes &&
-		    old->this_bytes == now->this_bytes && old->strsize == now->strsize;
-	for (uint32_t i = 0; same && i < old->prog_cnt; i++)
-		same = same_prog(&old->progs[i], &now->progs[i]);
-	for (uint32_t i = 0; same && i < old->agg_cnt; i++)
-		same = old->aggs[i].fn == now->aggs[i].fn && old->aggs[i].val_cnt == now->aggs[i].val_cnt;
-	return same && (!old->str_bytes || !memcmp(old->strs, now->strs, old->str_bytes));
-}
-
 static const char *not_allowed(const struct d_program *p)
 {
 	const struct plan_clause *c = &p->plan.clauses[p->plan.clause_cnt - 1];
@@ -70,10 +51,11 @@ static int accept(struct keeper *k, const struct d_program *old, struct err *ret
 	const char *why = cli->prog.plan.clause_cnt != cli->args.src_cnt ? "it is more than one clause" : not_allowed(&cli->prog);
 	if (why)
 		return err_setf(reterr, -EINVAL, "%s", why);
-	if (!continues(&old->image, &cli->prog.image))
+	if (!ir_image_continues(&old->image, &cli->prog.image))
 		return err_setf(reterr, -EBUSY, "the clause would change others that run (more this-> variables, or an aggregation with "
 				"other keys): remove them first, or use other names");
-	int r = session_grow(cli->session, &cli->prog.image, reterr);
+	int r = k->far ? 0 : session_grow(cli->session, &cli->prog.image, reterr);
+	k->grew = true;
 	return r ? r : consume_grow(cli->consume, &cli->prog.plan, &cli->prog.image, reterr);
 }
 

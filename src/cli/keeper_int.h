@@ -7,6 +7,7 @@
  *                 keeper_place.c    what is written for a place
  *                 keeper_lib.c      libraries of tracers, in the process
  *                 keeper_arm.c      places, sites, what is armed
+ *                 keeper_far.c      the session, where dyntraced has it
  *                 keeper_point.c    tracepoints
  *                 keeper_list.c     what is told of them
  *                 keeper_req.c      requests
@@ -52,6 +53,9 @@ struct keeper {
 	uint32_t proc;               /* in the session */
 	int listener;
 	bool attached, ends;
+	struct obj_proc *obj;
+	bool far;                    /* dyntraced has the session (keeper_far.c) */
+	bool grew;                   /* and does not know the image as it is now */
 	struct probe_table *table;
 	struct tracer_host host;
 	struct keeper_point **points; /* by id */
@@ -107,6 +111,13 @@ int keeper_find(struct keeper *, struct keeper_point *, struct err *reterr); /* 
 /* Arms what all points want, where the functions of @pt changed; how many places of it are armed: its parts' place_cnt. */
 int keeper_arm(struct keeper *, struct keeper_point *pt, bool with, struct err *reterr);
 int keeper_event(void *keeper, const struct consume_event *, struct err *reterr);
+
+/* keeper_far.c: as what is named so of the session, with a session of dyntraced's */
+bool keeper_far_wanted(const struct keeper *);
+int keeper_far_open(struct keeper *, struct err *reterr);
+int keeper_far_rearm(struct keeper *, uint32_t changed, const struct session_probe *, uint32_t cnt, session_refused_fn *, void *arg,
+		     struct err *reterr);
+enum session_event keeper_far_wait(struct keeper *, uint64_t timeout_ns);
 
 /* keeper_lib.c: the library of the point's tracer, if it has one, into the process */
 int keeper_lib_load(struct keeper *, struct keeper_point *, struct err *reterr);

@@ -28,7 +28,7 @@ int keeper_lib_path(const char *name, char *buf, size_t cap, struct err *reterr)
 
 static struct obj_module *module_named(struct keeper *k, const char *name)
 {
-	struct obj_proc *obj = session_obj(k->cli.session, k->proc);
+	struct obj_proc *obj = k->obj;
 	for (uint32_t i = 0; i < obj_module_cnt(obj); i++)
 		if (obj_module_at(obj, i)->end && !strcmp(obj_module_at(obj, i)->name, name))
 			return obj_module_at(obj, i);
@@ -63,7 +63,7 @@ static int check_places(struct keeper *k, struct keeper_point *pt, struct err *r
 	for (uint32_t i = 0; i < pt->probe_cnt; i++) {
 		const struct probe *p = &pt->probes[i].p;
 		const char *why = why_not(&pt->probes[i]);
-		if (!why && p->module && obj_module_is_go(session_obj(k->cli.session, k->proc), p->module))
+		if (!why && p->module && obj_module_is_go(k->obj, p->module))
 			why = "Go's stacks are too small for it";
 		if (why)
 			return err_setf(reterr, -EPERM, "tracer %s cannot be at %s`%s: %s", pt->tp.tracer->name, pt->probes[i].p.mod,
@@ -79,13 +79,14 @@ int keeper_lib_load(struct keeper *k, struct keeper_point *pt, struct err *reter
 	uint64_t bytes;
 	if (!t->library)
 		return 0;
-	int r = check_places(k, pt, reterr);
+	int r = k->far ? err_setf(reterr, -EPERM, "tracer %s needs the process's own user, or root: its events are those of that user's "
+				  "sessions of LTTng; tracer ctf writes the same into a trace of yours", t->name) : check_places(k, pt, reterr);
 	/* One that came with the program is soon ready. */
 	bool came = k->is_parent && module_named(k, t->library);
 	r = r || came ? r : keeper_lib_path(t->library, path, sizeof(path), reterr);
 	r = r || came ? r : session_load(k->cli.session, k->proc, path, reterr);
 	struct obj_module *m = r ? NULL : module_named(k, t->library);
-	if (!r && (!m || obj_module_find(session_obj(k->cli.session, k->proc), m, t->hook, &pt->hook, &bytes)))
+	if (!r && (!m || obj_module_find(k->obj, m, t->hook, &pt->hook, &bytes)))
 		r = err_setf(reterr, -EINVAL, "%s is of another version than this program: install both", t->library);
 	if (!r && asprintf(&pt->hook_text, "%c%s", pt->tp.both ? 'e' : 'p', pt->name) < 0) {
 		pt->hook_text = NULL;
@@ -98,7 +99,7 @@ int keeper_lib_read(struct tracer_host *h, const char *library, const char *symb
 {
 	struct keeper *k = (struct keeper *)((char *)h - offsetof(struct keeper, host));
 	struct obj_module *m = k->attached ? module_named(k, library) : NULL;
-	struct obj_proc *obj = m ? session_obj(k->cli.session, k->proc) : NULL;
+	struct obj_proc *obj = m ? k->obj : NULL;
 	uint64_t addr, bytes;
 	if (!m || obj_module_find(obj, m, symbol, &addr, &bytes))
 		return -ENOENT;

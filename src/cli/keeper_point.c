@@ -291,7 +291,7 @@ static int arm(struct keeper *k, struct keeper_point *pt, struct err *reterr)
 static int set_up(struct keeper *k, struct keeper_point *pt, const struct request *rq, struct err *reterr)
 {
 	const struct tracer *t = pt->tp.tracer;
-	struct obj_proc *obj = session_obj(k->cli.session, k->proc);
+	struct obj_proc *obj = k->obj;
 	int r = t->parse ? t->parse(&pt->tp, rq->argc - 1, rq->argv + 1, reterr) : 0;
 	r = r ? r : keeper_place_parse(obj, rq->place, &pt->where, reterr);
 	r = r ? r : obj_proc_refresh(obj, reterr);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 static int open_output(struct cli *cli)
 {
@@ -109,12 +110,20 @@ static int verb_main(const struct verb *v, int argc, char **argv)
 	return v->main(argc, argv);
 }
 
+/* Processes of others, which members of group dyntrace may trace. */
+static int look(pid_t pid, enum obj_proc_file file, uint64_t start, uint64_t end)
+{
+	_Static_assert((int)OBJ_FILE_MAPS == PROTO_LOOK_MAPS && (int)OBJ_FILE_MAPPED == PROTO_LOOK_MAPPED, "the same numbers");
+	return geteuid() ? client_look(pid, (enum proto_look)file, start, end) : -EPERM;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
 	if (argc < 1)
 		return CLI_USAGE;
 	cli_write_signals();
+	obj_set_helper(look);
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = slash ? slash + 1 : argv[0];
 	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */

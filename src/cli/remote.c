@@ -91,10 +91,16 @@ static bool any_is_offered(const struct cli *cli)
 	return false;
 }
 
+bool cli_remote_is_for(const struct cli *cli, pid_t pid)
+{
+	uint64_t how = cli->args.opts.daemon;
+	return how == DAEMON_ALWAYS || (how != DAEMON_NEVER && is_closed(pid) && is_there());
+}
+
 bool cli_remote_wanted(struct cli *cli)
 {
 	uint64_t how = cli->args.opts.inject == INJECT_AGENT ? DAEMON_ALWAYS : cli->args.opts.daemon;
-	if (how == DAEMON_NEVER || cli->args.compile_only || cli->args.record || cli->exe || cli->args.is_32)
+	if (how == DAEMON_NEVER || cli->args.compile_only || cli->exe || cli->args.is_32)
 		return false;
 	return how == DAEMON_ALWAYS || ((any_is_closed(cli) || any_is_offered(cli) || kernel_is_closed(cli)) && is_there());
 }
@@ -181,7 +187,8 @@ static int fill_request(struct cli *cli, struct proto_start *s, uint8_t **ret_im
 		[PROTO_ALLOCA_BYTES] = o->scratchsize, [PROTO_SPEC_CNT] = o->nspec, [PROTO_SPEC_BYTES] = o->specsize,
 		[PROTO_CPU] = o->cpu, [PROTO_AGG_ELEM_BYTES] = plan->agg_elem_bytes, [PROTO_DYN_ELEM_BYTES] = plan->dyn_elem_bytes } };
 	s->flags = (o->followfork ? PROTO_FOLLOW : 0) | (o->destructive ? PROTO_DESTRUCTIVE : 0) |
-		(cli_has_addresses(cli) ? PROTO_ADDRESSES : 0) |
+		(cli_has_addresses(cli) ? PROTO_ADDRESSES : 0) | (cli_record_is_flight(cli) ? PROTO_FLIGHT : 0) |
+		(cli->grows ? PROTO_GROWS : 0) |
 		(o->inject == INJECT_AGENT ? PROTO_BY_AGENT : o->inject == INJECT_PTRACE ? PROTO_BY_PTRACE : 0);
 	s->progname = (char *)cli_name;
 	s->clause_cnt = plan->clause_cnt;
@@ -244,7 +251,7 @@ int cli_remote_matched(struct cli *cli, const struct proto_matched *m)
 	return CLI_OK;
 }
 
-static int request(struct cli *cli, struct err *reterr)
+int cli_remote_request(struct cli *cli, struct err *reterr)
 {
 	struct proto_start s;
 	struct proto_matched m;
@@ -260,6 +267,8 @@ static int request(struct cli *cli, struct err *reterr)
 	bool starting = m.starting;
 	if (!rc && !starting)
 		cli_match_notice(cli);
+	if (!rc && cli->args.record && !cli->grows && !starting && cli_record_check(cli))
+		rc = CLI_ERROR;
 	if (!rc && !cli_match_total(cli) && !starting && !cli->args.opts.zdefs) {
 		cli_error("no probes %s", cli->args.src_cnt ? "matched" : "specified");
 		rc = CLI_ERROR;
@@ -267,6 +276,20 @@ static int request(struct cli *cli, struct err *reterr)
 	cli->has_kernel = m.kernel;
 	proto_matched_deinit(&m);
 	return rc;
+}
+
+/* Modules and symbols go into the trace from here. */
+static int record(struct cli *cli)
+{
+	struct err e;
+	if (!cli->args.record)
+		return CLI_OK;
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		struct cli_target *t = &cli->targets[i];
+		if (!t->obj && obj_proc_open(t->pid, &t->obj, &e))
+			cli_error("%s", e.msg);
+	}
+	return cli_record_begin(cli) || cli_record_go(cli) ? CLI_ERROR : CLI_OK;
 }
 
 /* Those whose sizes are wrong are not to be armed; the memory comes with arming. */
@@ -280,7 +303,7 @@ static int arm(struct cli *cli, struct err *reterr)
 		for (uint32_t k = 0; k < cli->target_cnt; k++)
 			if ((uint32_t)cli->targets[k].pid == a->targets[i].pid)
 				cli->targets[k].proc = a->targets[i].proc;
-	if (cli_make_consume(cli, client_shm(cli->client)) || cli_check_sizes(cli))
+	if (cli_make_consume(cli, client_shm(cli->client)) || cli_check_sizes(cli) || record(cli))
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");
@@ -325,7 +348,7 @@ static int try(struct cli *cli, bool last, bool *ret_ended)
 		cli_error("out of memory");
 		return CLI_ERROR;
 	}
-	int rc = request(cli, &e);
+	int rc = cli_remote_request(cli, &e);
 	rc = rc ? rc : arm(cli, &e);
 	if (rc == -ESTALE && !last)
 		return rc;
@@ -344,6 +367,7 @@ int cli_remote_run(struct cli *cli)
 {
 	int rc = cli_check_allowed(cli) ? CLI_ERROR : -ESTALE;
 	bool ended = false;
+	client_look_end(); /* the compiler's; there is a limit on connections */
 	for (int i = 0; rc == -ESTALE && i < TRIES; i++) {
 		client_close(cli->client);
 		cli->client = NULL;

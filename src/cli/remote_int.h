@@ -9,6 +9,9 @@
 /* remote_loop.c: from armed to told to stop, and what comes after that; CLI_OK or CLI_ERROR after a message */
 int cli_remote_loop(struct cli *);
 int cli_remote_finish(struct cli *);
+/* remote.c: whether dyntraced is asked for process @pid; asks it for a session: CLI_ERROR after a message, or -errno */
+bool cli_remote_is_for(const struct cli *, pid_t pid);
+int cli_remote_request(struct cli *, struct err *reterr);
 /* remote.c: what the daemon found; complains as for a run of our own */
 int cli_remote_matched(struct cli *, const struct proto_matched *);
 

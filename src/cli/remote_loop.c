@@ -36,6 +36,16 @@ static int add_target(struct cli *cli, const uint64_t *v)
 	return CLI_OK;
 }
 
+/* What is loaded now goes into a trace. */
+static int record_modules(struct cli *cli, uint32_t proc)
+{
+	struct cli_target *t = cli->args.record ? cli_target_by_proc(cli, proc) : NULL;
+	struct err e;
+	if (!t || (t->obj ? obj_proc_refresh(t->obj, &e) : obj_proc_open(t->pid, &t->obj, &e)))
+		return CLI_OK; /* it has ended */
+	return cli_record_modules(cli, proc);
+}
+
 /* How a command of ours ended is for us to know. */
 static int status_of(struct cli *cli, const uint64_t *v)
 {
@@ -61,7 +71,7 @@ static int event(struct cli *cli, const uint64_t *v)
 			t->gone = true;
 			cli->live_cnt -= t->awaited;
 		}
-		return add_target(cli, v);
+		return add_target(cli, v) || record_modules(cli, (uint32_t)v[1]) ? CLI_ERROR : CLI_OK;
 	default:
 		return add_target(cli, v);
 	}
@@ -74,6 +84,8 @@ static int modules_came(struct cli *cli, const struct proto_matched *m)
 	int rc = cli_remote_matched(cli, m);
 	if (was_starting && !rc && !m->starting)
 		cli_match_notice(cli);
+	if (record_modules(cli, m->proc))
+		return CLI_ERROR;
 	return was_starting ? rc : CLI_OK;
 }
 

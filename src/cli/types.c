@@ -25,6 +25,11 @@ struct cli_types {
 	uint32_t proc_cnt;
 	struct probe_table *table; /* functions that were asked for */
 	struct cli_usdt_type *usdt;
+	struct types_file { /* that a helper opened */
+		const struct obj_module *module;
+		int fd;
+	} *files;
+	uint32_t file_cnt;
 };
 
 static void say(void *arg, const char *sentence)
@@ -36,14 +41,36 @@ static void say(void *arg, const char *sentence)
 
 /* ---- modules ---- */
 
+/* -1: there is none. */
+static int helped_file(struct cli_types *t, const struct obj_proc *p, const struct obj_module *m)
+{
+	for (uint32_t i = 0; i < t->file_cnt; i++)
+		if (t->files[i].module == m)
+			return t->files[i].fd;
+	int fd = obj_module_open(p, m);
+	struct types_file *v = fd < 0 ? NULL : realloc(t->files, (t->file_cnt + 1ul) * sizeof(*v));
+	if (!v) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	t->files = v;
+	v[t->file_cnt++] = (struct types_file){ m, fd };
+	return fd;
+}
+
 /* Through the process, because a file may have been deleted or lie in another mount namespace. */
-static bool module_file(pid_t pid, const struct obj_module *m, char *buf, size_t cap)
+static bool module_file(struct cli_types *t, pid_t pid, const struct obj_proc *p, const struct obj_module *m, char *buf, size_t cap)
 {
 	snprintf(buf, cap, "/proc/%d/root%s", (int)pid, m->path);
 	if (!access(buf, R_OK))
 		return true;
 	snprintf(buf, cap, "/proc/%d/exe", (int)pid);
-	return m->is_exe && !access(buf, R_OK);
+	if (m->is_exe && !access(buf, R_OK))
+		return true;
+	int fd = helped_file(t, p, m);
+	snprintf(buf, cap, "/proc/self/fd/%d", fd);
+	return fd >= 0 && !access(buf, R_OK);
 }
 
 static void add_modules(struct cli_types *t, pid_t pid, const struct obj_proc *p)
@@ -51,7 +78,7 @@ static void add_modules(struct cli_types *t, pid_t pid, const struct obj_proc *p
 	for (uint32_t i = 0; i < obj_module_cnt(p); i++) {
 		const struct obj_module *m = obj_module_at(p, i);
 		char file[PATH_MAX];
-		if (!m->end || m->is_vdso || !module_file(pid, m, file, sizeof(file)))
+		if (!m->end || m->is_vdso || !module_file(t, pid, p, m, file, sizeof(file)))
 			continue;
 		ctype_add_module(t->db, &(struct ctype_module){ .name = m->name, .path = m->path, .file = file,
 								.bias = m->bias, .is_exe = m->is_exe, .is_loaded = true });
@@ -131,6 +158,9 @@ void cli_types_close(struct cli *cli)
 		if (t->procs[i].owned)
 			obj_proc_close(t->procs[i].obj);
 	ctype_destroy(t->db);
+	for (uint32_t i = 0; i < t->file_cnt; i++)
+		close(t->files[i].fd);
+	free(t->files);
 	free(t->procs);
 	free(t);
 	cli->types = NULL;
@@ -177,12 +207,18 @@ static bool hook_enumerator(void *arg, const char *scope, const char *name, stru
 	return t && ctype_enumerator(t->db, scope, name, ret);
 }
 
-static const struct tdesc *usdt_proto_of(struct cli_types *t, const struct probe *p)
+static struct obj_proc *obj_of(const struct cli_types *t, pid_t pid)
 {
 	for (uint32_t i = 0; i < t->proc_cnt; i++)
-		if (t->procs[i].pid == p->pid && t->procs[i].obj)
-			return cli_usdt_proto(&t->usdt, t->db, t->procs[i].obj, p);
+		if (t->procs[i].pid == pid && t->procs[i].obj)
+			return t->procs[i].obj;
 	return NULL;
+}
+
+static const struct tdesc *usdt_proto_of(struct cli_types *t, const struct probe *p)
+{
+	struct obj_proc *obj = obj_of(t, p->pid);
+	return obj ? cli_usdt_proto(&t->usdt, t->db, obj, p) : NULL;
 }
 
 static const struct tdesc *proto_of(struct cli_types *t, const struct probe *p)
@@ -195,7 +231,7 @@ static const struct tdesc *proto_of(struct cli_types *t, const struct probe *p)
 		return usdt_proto_of(t, p);
 	/* Copies that the compiler made take other arguments than the source says. */
 	if (!p->module || strstr(p->func, ".isra.") || strstr(p->func, ".constprop.") || strstr(p->func, ".part.") ||
-	    !module_file(p->pid, p->module, file, sizeof(file)))
+	    !obj_of(t, p->pid) || !module_file(t, p->pid, obj_of(t, p->pid), p->module, file, sizeof(file)))
 		return NULL;
 	return ctype_proto(t->db, file, p->func_addr - p->module->bias);
 }

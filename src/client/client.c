@@ -159,6 +159,21 @@ int client_wait(struct client *c, uint64_t timeout_ns, struct client_event *ret,
 	return rc == -EAGAIN ? 0 : rc ? rc : decode_event(c, type, &in, ret, reterr);
 }
 
+int client_points(struct client *c, const struct proto_points *p, struct proto_pointed *ret, struct err *reterr)
+{
+	struct proto_in in;
+	if (!proto_points_encode(&c->out, p))
+		return err_setf(reterr, -E2BIG, "there are too many tracepoints for dyntraced");
+	int rc = client_send(c, reterr);
+	rc = rc ? rc : client_await(c, PROTO_POINTED, &in, reterr);
+	rc = rc ? rc : proto_pointed_decode(&in, ret, reterr);
+	if (rc)
+		return rc;
+	client_set_page(c, ret->page);
+	ret->page = NULL;
+	return 0;
+}
+
 int client_stop(struct client *c, struct err *reterr)
 {
 	struct proto_in in;

@@ -43,6 +43,14 @@ int client_wait_kept(struct client *, struct client_event *ret);
 /* Disarms, fires END. What is recorded stays readable until client_close(). */
 int client_stop(struct client *, struct err *reterr);
 
+/* Tracepoints of a session that grows (PROTO_GROWS): *ret, which is to be deinitialised, but for its page. */
+int client_points(struct client *, const struct proto_points *, struct proto_pointed *ret, struct err *reterr);
+
+/* A file of a process that only its tracers may open, for reading: a descriptor, or -errno. Over a connection of its own,
+ * which stays for the next one until client_look_end(). */
+int client_look(pid_t pid, enum proto_look, uint64_t start, uint64_t end);
+void client_look_end(void);
+
 /* ---- what struct consume_writer needs; errors show in client_wait() ---- */
 void client_tail(struct client *, uint32_t slot, uint64_t pos);
 void client_tails_flush(struct client *); /* after each drain */

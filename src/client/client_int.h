@@ -45,5 +45,6 @@ int client_recv(struct client *, int64_t timeout_ns, enum proto_type *ret_type, 
 int client_await(struct client *, enum proto_type type, struct proto_in *ret, struct err *reterr);
 /* map.c */
 int client_map(struct client *, struct err *reterr);
+void client_set_page(struct client *, const uint8_t *page); /* the head, as it is now */
 
 #endif

@@ -12,6 +12,14 @@ static int no_map(struct client *c, struct err *reterr)
 	return client_fail(c, -errno, reterr, "cannot map the session's memory: %s", strerror(errno));
 }
 
+void client_set_page(struct client *c, const uint8_t *page)
+{
+	if (mprotect(c->shm, PROTO_PAGE, PROT_READ | PROT_WRITE))
+		return;
+	memcpy(c->shm, page, PROTO_PAGE);
+	mprotect(c->shm, PROTO_PAGE, PROT_READ);
+}
+
 int client_map(struct client *c, struct err *reterr)
 {
 	const struct proto_armed *a = &c->armed;
@@ -25,8 +33,7 @@ int client_map(struct client *c, struct err *reterr)
 	if (mmap(p + a->own_off, a->own_bytes, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, c->fds[1], (off_t)a->own_off) == MAP_FAILED ||
 	    mmap(p, PROTO_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return no_map(c, reterr);
-	memcpy(p, a->page, PROTO_PAGE);
-	mprotect(p, PROTO_PAGE, PROT_READ);
+	client_set_page(c, a->page);
 	close(c->fds[0]);
 	close(c->fds[1]);
 	c->fd_cnt = 0;

@@ -132,6 +132,7 @@ struct worker {
 	bool watches;
 	struct session *session;
 	struct aim aim;
+	struct points *points;
 	struct run_target *targets;
 	uint32_t target_cnt;
 	uint32_t *match_cnts;   /* [req.desc_cnt] */
@@ -142,6 +143,7 @@ struct worker {
 	uint64_t next_reap_ns, next_limit_ns;
 	bool hot;               /* the client talks */
 	uint64_t hot_ns;
+	pid_t looked_at;        /* last, and noted */
 	uint64_t rung;          /* enum proto_rung that it has not been told yet */
 };
 /* Serves the client at @fd; the process ends. */
@@ -155,6 +157,8 @@ void request_deinit(struct worker *);
 struct session_desc *request_descs(const struct worker *); /* malloc'ed; NULL: no memory */
 /* One of those that were running is another program than when it was attached: the client should ask again. */
 bool request_is_stale(const struct worker *);
+/* Whether what @image does is permitted. */
+int request_check_rights(const struct worker *, const struct ir_image *, struct err *reterr);
 /* Whether the client may have it in the session, as things are now. 0 or -EPERM, -ESRCH. */
 int request_may(const struct worker *, pid_t pid, struct err *reterr);
 int request_note(struct worker *, pid_t pid, struct err *reterr);
@@ -167,6 +171,10 @@ struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
 
 /* told.c: messages of the client once it has a session. 0, or an error that ends it. */
 int told(struct worker *, enum proto_type, struct proto_in *, struct err *reterr);
+int look(struct worker *, struct proto_in *, struct err *reterr); /* look.c */
+/* points.c */
+int points(struct worker *, struct proto_in *, struct err *reterr);
+void points_deinit(struct worker *);
 /* events.c */
 int event_handle(struct worker *, enum session_event, uint32_t proc, int status, struct err *reterr);
 int event_send_matched(struct worker *, uint32_t proc);

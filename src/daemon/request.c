@@ -43,7 +43,15 @@ static int check_image(struct worker *w, struct err *reterr)
 		return err_prefixf(reterr, "the program is not accepted");
 	if (w->image.prog_cnt != w->req.clause_cnt)
 		return err_setf(reterr, -EPROTO, "malformed request: %u clauses, %u programs", w->req.clause_cnt, w->image.prog_cnt);
-	if (image_is_destructive(&w->image) && !w->conf->destructive && w->peer.uid)
+	return request_check_rights(w, &w->image, reterr);
+}
+
+int request_check_rights(const struct worker *w, const struct ir_image *image, struct err *reterr)
+{
+	bool destructive = image_is_destructive(image);
+	if (destructive && !(w->req.flags & PROTO_DESTRUCTIVE))
+		return err_setf(reterr, -EPERM, "Destructive actions not allowed (-w allows them)");
+	if (destructive && !w->conf->destructive && w->peer.uid)
 		return err_setf(reterr, -EPERM, "Destructive actions not allowed by dyntraced.conf (destructive = yes allows them)");
 	return 0;
 }
@@ -112,7 +120,7 @@ static int make_session(struct worker *w, struct err *reterr)
 		.thread_cnt = w->watches || !w->req.target_cnt ? 1 : (uint32_t)z[PROTO_THREADS],
 		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .unwinds = w->worlds.kernel, .shared = true, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
+		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .unwinds = w->worlds.kernel, .shared = true, .grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
 	/* The kernel's buffers are there in full: two for each CPU. */
@@ -287,6 +295,7 @@ void request_deinit(struct worker *w)
 			close(w->targets[i].pidfd);
 	free(w->targets);
 	aim_deinit(&w->aim);
+	points_deinit(w);
 	free(w->match_cnts);
 	free(w->folded);
 	proto_start_deinit(&w->req);

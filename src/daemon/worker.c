@@ -146,6 +146,10 @@ static int obey(struct worker *w, enum proto_type type, struct proto_in *in, str
 {
 	if (w->state == WORKER_NEW && type == PROTO_HELLO)
 		return greet(w, in, reterr);
+	if (w->state >= WORKER_GREETED && type == PROTO_LOOK)
+		return look(w, in, reterr);
+	if (w->state == WORKER_RUNS && type == PROTO_POINTS)
+		return points(w, in, reterr);
 	if (w->state == WORKER_GREETED && type == PROTO_START)
 		return take_start(w, in, reterr);
 	if (w->state == WORKER_MATCHED && type == PROTO_ARM)

@@ -222,6 +222,9 @@ int ir_image_verify(const struct ir_image *, struct err *reterr);
 /* Constant folding, copy propagation, dead code: in place, same results. */
 void ir_prog_optimize(struct ir_prog *);
 
+/* Whether @now begins with all that @old has: programs, aggregations, strings. */
+bool ir_image_continues(const struct ir_image *old, const struct ir_image *now);
+
 /* Wire form of an image: little-endian, versioned, self-contained. */
 int ir_image_encode(const struct ir_image *, uint8_t **ret, size_t *ret_bytes, struct err *reterr);
 /* Decodes and verifies; nothing in @bytes is trusted. */

@@ -5,6 +5,7 @@
  * with the headers in memory, and in the end the file is put together from the
  * process's segments (which have no section headers, unless it is the vDSO).
  */
+#include "obj/maps_int.h"
 #include "obj/obj_int.h"
 
 #include <errno.h>
@@ -43,11 +44,8 @@ static bool same_build_id(struct obj_proc *p, const struct obj_mod *m, const str
 	return true;
 }
 
-static int try_path(struct obj_proc *p, const struct obj_mod *m, const char *path, struct obj_img *ret)
+static int try_fd(struct obj_proc *p, const struct obj_mod *m, int fd, struct obj_img *ret)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
 	int rc = obj_img_open_fd(fd, ret);
 	if (rc)
 		return rc;
@@ -57,16 +55,42 @@ static int try_path(struct obj_proc *p, const struct obj_mod *m, const char *pat
 	return -ESTALE;
 }
 
-static int try_map_files(struct obj_proc *p, const struct obj_mod *m, struct obj_img *ret)
+static int try_path(struct obj_proc *p, const struct obj_mod *m, const char *path, struct obj_img *ret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -errno : try_fd(p, m, fd, ret);
+}
+
+/* The kernel opens these to few; who may open the process's memory knows the file by its name. */
+static int try_map(struct obj_proc *p, const struct obj_mod *m, const struct obj_map *map, struct obj_img *ret)
 {
 	char path[128];
+	bool helped;
+	if (p->is_helped) {
+		int fd = obj_procfile_open(p->pid, OBJ_FILE_MAPPED, map->start, map->end, &helped);
+		return fd < 0 ? fd : try_fd(p, m, fd, ret);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", p->pid, (unsigned long long)map->start,
+		 (unsigned long long)map->end);
+	return try_path(p, m, path, ret);
+}
+
+static int try_map_files(struct obj_proc *p, const struct obj_mod *m, struct obj_img *ret)
+{
 	for (uint32_t i = 0; i < p->map_cnt; i++) {
 		if (p->maps[i].start != m->pub.start)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", p->pid,
-			 (unsigned long long)p->maps[i].start, (unsigned long long)p->maps[i].end);
-		return try_path(p, m, path, ret);
+		return try_map(p, m, &p->maps[i], ret);
 	}
+	return -ENOENT;
+}
+
+int obj_module_open(const struct obj_proc *p, const struct obj_module *m)
+{
+	bool helped;
+	for (uint32_t i = 0; p->is_helped && i < p->map_cnt; i++)
+		if (p->maps[i].start == m->start)
+			return obj_procfile_open(p->pid, OBJ_FILE_MAPPED, m->start, p->maps[i].end, &helped);
 	return -ENOENT;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/mman.h>
 
 /* The kernel writes a newline in a name as \012 and nothing else so. */
@@ -54,11 +55,15 @@ void obj_maps_free(struct obj_map *maps, uint64_t *devs, uint32_t cnt)
 
 int obj_maps_read(pid_t pid, struct obj_map **ret, uint64_t **ret_devs, uint32_t *ret_cnt)
 {
-	char name[64];
-	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
-	FILE *f = fopen(name, "re");
-	if (!f)
-		return -errno;
+	bool helped;
+	int fd = obj_procfile_open(pid, OBJ_FILE_MAPS, 0, 0, &helped);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f) {
+		int code = fd < 0 ? fd : -errno;
+		if (fd >= 0)
+			close(fd);
+		return code;
+	}
 	struct obj_map *maps = NULL;
 	uint64_t *devs = NULL;
 	uint32_t cnt = 0, cap = 0, dev_cap = 0;

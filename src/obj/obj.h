@@ -40,6 +40,15 @@ struct obj_module {
 
 struct obj_proc;
 
+/* Files of a process that only its tracers may open (proc(5)). */
+enum obj_proc_file {
+	OBJ_FILE_MAPS, OBJ_FILE_MEM, OBJ_FILE_AUXV, OBJ_FILE_EXE,
+	OBJ_FILE_MAPPED, /* map_files/START-END */
+};
+/* Somebody who opens them, for reading, where we may not: a descriptor, or -errno. */
+typedef int obj_helper_fn(pid_t pid, enum obj_proc_file, uint64_t start, uint64_t end);
+void obj_set_helper(obj_helper_fn *); /* NULL, as at first: nobody */
+
 /* Reads the maps of @pid and finds its modules; symbols are read when asked
  * for. Files are opened through /proc/PID/root or map_files, so deleted ones
  * and other mount namespaces work. */
@@ -69,6 +78,9 @@ bool obj_proc_is_as_files(struct obj_proc *, uint64_t addr, size_t bytes);
 int obj_module_text(struct obj_proc *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);
 /* Bytes from @addr on that are in no section, if a section with code ends there; else 0. */
 uint64_t obj_module_gap(struct obj_proc *, struct obj_module *, uint64_t addr);
+
+/* The module's file, where only the helper may open it: a descriptor, which the caller closes, or -errno. */
+int obj_module_open(const struct obj_proc *, const struct obj_module *);
 
 /* Symbols of a module's code, sorted by address, aliases kept, the preferred
  * name of an address first: .symtab of the file or of its debug file (build-id,

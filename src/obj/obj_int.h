@@ -173,6 +173,7 @@ struct obj_mod {
 struct obj_proc {
 	pid_t pid;
 	int mem_fd;
+	bool is_helped; /* the helper opened that */
 	bool is_64bit;
 	uint64_t at_base, at_phdr;
 	struct obj_map *maps;

@@ -34,22 +34,10 @@ int obj_proc_read(struct obj_proc *p, uint64_t addr, void *buf, size_t bytes)
 	return 0;
 }
 
-static int open_mem(pid_t pid, int *ret)
-{
-	char name[64];
-	snprintf(name, sizeof(name), "/proc/%d/mem", pid);
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	*ret = fd;
-	return 0;
-}
-
 static void read_auxv(struct obj_proc *p)
 {
-	char name[64];
-	snprintf(name, sizeof(name), "/proc/%d/auxv", p->pid);
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	bool helped;
+	int fd = obj_procfile_open(p->pid, OBJ_FILE_AUXV, 0, 0, &helped);
 	if (fd < 0)
 		return;
 	Elf64_auxv_t v[64];
@@ -65,10 +53,9 @@ static void read_auxv(struct obj_proc *p)
 
 static void read_class(struct obj_proc *p)
 {
-	char name[64];
 	unsigned char ident[EI_NIDENT] = { 0 };
-	snprintf(name, sizeof(name), "/proc/%d/exe", p->pid);
-	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	bool helped;
+	int fd = obj_procfile_open(p->pid, OBJ_FILE_EXE, 0, 0, &helped);
 	p->is_64bit = true;
 	if (fd < 0)
 		return;
@@ -332,7 +319,7 @@ int obj_proc_refresh(struct obj_proc *p, struct err *reterr)
 	struct obj_map *maps;
 	uint64_t *devs;
 	uint32_t cnt;
-	int fd = -1, rc = obj_maps_read(p->pid, &maps, &devs, &cnt);
+	int fd, rc = obj_maps_read(p->pid, &maps, &devs, &cnt);
 	if (!rc && !cnt) {
 		obj_maps_free(maps, devs, cnt);
 		return err_setf(reterr, -ESRCH, "process %d has no memory: it has ended or is a kernel thread", p->pid);
@@ -340,11 +327,13 @@ int obj_proc_refresh(struct obj_proc *p, struct err *reterr)
 	if (rc)
 		return access_err(p->pid, rc, reterr);
 	/* Opened anew: after an exec the old descriptor shows the old memory. */
-	rc = open_mem(p->pid, &fd);
-	if (rc) {
+	bool helped;
+	fd = obj_procfile_open(p->pid, OBJ_FILE_MEM, 0, 0, &helped);
+	if (fd < 0) {
 		obj_maps_free(maps, devs, cnt);
-		return access_err(p->pid, rc, reterr);
+		return access_err(p->pid, fd, reterr);
 	}
+	p->is_helped = helped;
 	if (p->mem_fd >= 0)
 		close(p->mem_fd);
 	p->mem_fd = fd;

@@ -7,6 +7,8 @@
  *   client                         worker
  *   HELLO ------------------------>            version
  *         <----------------------- WELCOME     or REFUSED, at any time: the end
+ *   LOOK ------------------------->            a file of a process (proc(5)), also later
+ *         <----------------------- FILE        a descriptor for reading, or why not
  *   START ------------------------>            image, descriptions, processes, sizes
  *         <----------------------- MATCHED     how many probes each description found
  *   ARM   ------------------------>
@@ -20,6 +22,8 @@
  *   PROC_OF ---------------------->            which process is that?
  *         <----------------------- PROC
  *         <----------------------- RUNG, SAY, MATCHED, EVENT as things happen
+ *   POINTS ----------------------->            of a session that grows: tracepoints that are there from now on
+ *         <----------------------- POINTED
  *   STOP  ------------------------>            disarm, fire END
  *         <----------------------- STOPPED     then the client reads what is left, and goes
  */
@@ -29,7 +33,7 @@
 #include "base/base.h"
 
 #define PROTO_MAGIC 0x64656361727464ULL /* "dtraced" */
-#define PROTO_VERSION 1u
+#define PROTO_VERSION 2u
 #define PROTO_SOCKET "/run/dyntrace/dyntraced.sock"
 
 /* ORDER proto_kinds[] */
@@ -40,6 +44,10 @@ enum proto_type {
 	PROTO_WELCOME, PROTO_REFUSED, PROTO_MATCHED, PROTO_ARMED, PROTO_SAY, PROTO_RUNG, PROTO_EVENT, PROTO_FIRED,
 	PROTO_SYMBOL, PROTO_PROC, PROTO_STOPPED,
 	PROTO_AGGS_READ, /* of a client */
+	PROTO_LOOK,      /* likewise */
+	PROTO_FILE,
+	PROTO_POINTS,    /* of a client */
+	PROTO_POINTED,
 	PROTO_TYPE_CNT
 };
 
@@ -101,9 +109,9 @@ enum proto_size {
 	PROTO_SIZE_CNT
 };
 enum proto_flag {
-	PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8,
-	PROTO_BY_PTRACE = 16, PROTO_BY_AGENT = 32, /* not otherwise */
-	PROTO_FLAGS = 63
+	PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8, PROTO_GROWS = 16,
+	PROTO_BY_PTRACE = 32, PROTO_BY_AGENT = 64, /* not otherwise */
+	PROTO_FLAGS = 127
 };
 struct proto_desc {
 	char *part[4];   /* provider, module, function, name; owned */
@@ -148,6 +156,8 @@ uint32_t proto_word_cnt(enum proto_type); /* UINT32_MAX: it is not one of them *
 bool proto_words_encode(struct proto_out *, enum proto_type, const uint64_t *);
 int proto_words_decode(struct proto_in *, enum proto_type, uint64_t ret[PROTO_WORDS], struct err *reterr);
 
+/* LOOK: which */
+enum proto_look { PROTO_LOOK_MAPS, PROTO_LOOK_MEM, PROTO_LOOK_AUXV, PROTO_LOOK_EXE, PROTO_LOOK_MAPPED, PROTO_LOOK_WHATS };
 /* RUNG: why */
 enum proto_rung { PROTO_RUNG_TICKED = 1, PROTO_RUNG_DATA = 2 };
 /* EVENT: enum session_event and what belongs to it are these four. */
@@ -168,8 +178,46 @@ bool proto_matched_encode(struct proto_out *, const struct proto_matched *);
 int proto_matched_decode(struct proto_in *, struct proto_matched *ret, struct err *reterr);
 void proto_matched_deinit(struct proto_matched *);
 
-/* ARMED */
 #define PROTO_PAGE 4096u
+
+/* POINTS: all tracepoints, of which those with number @changed were not so before. */
+#define PROTO_POINTS_MAX (1u << 14)
+struct proto_point {
+	uint32_t id;      /* @changed, and 1 more for what is at returns */
+	uint32_t clause;  /* UINT32_MAX: none */
+	char *part[3];    /* module, function, name; owned */
+};
+struct proto_points {
+	uint32_t changed;
+	struct proto_point *v; /* owned */
+	uint32_t cnt;
+	const uint8_t *image;  /* that continues the one before; 0 bytes: it is that one */
+	size_t image_bytes;
+};
+bool proto_points_encode(struct proto_out *, const struct proto_points *);
+int proto_points_decode(struct proto_in *, struct proto_points *ret, struct err *reterr);
+void proto_points_deinit(struct proto_points *);
+
+/* POINTED: places that could not be armed, and the head of the memory as it is now. */
+#define PROTO_REFUSALS_MAX 64u
+struct proto_refusal {
+	uint32_t id;
+	uint64_t func, addr;
+	char *why; /* owned */
+};
+struct proto_pointed {
+	int32_t code;    /* 0, or -errno: nothing has changed but what @why says */
+	char *why;       /* owned */
+	uint32_t has_grown; /* the image was taken */
+	const uint8_t *page; /* PROTO_PAGE bytes, of the message */
+	struct proto_refusal *v; /* owned */
+	uint32_t cnt;
+};
+bool proto_pointed_encode(struct proto_out *, const struct proto_pointed *);
+int proto_pointed_decode(struct proto_in *, struct proto_pointed *ret, struct err *reterr);
+void proto_pointed_deinit(struct proto_pointed *);
+
+/* ARMED */
 struct proto_armed {
 	uint8_t page[PROTO_PAGE]; /* the head of the memory */
 	uint64_t bytes, own_off, own_bytes; /* of it; and what of it is in the second descriptor, at the same place */

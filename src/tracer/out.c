@@ -42,7 +42,8 @@ static int open_stdout(struct tracer_out *o, const struct tracer_host *h, struct
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/fd/1", (int)h->pid);
 	if (stat(path, &st))
-		return err_setf(reterr, -ENOENT, "process %d has no standard output: name a file", (int)h->pid);
+		return errno != ENOENT ? err_setf(reterr, -errno, "the standard output of process %d is for its own user and root to write to: "
+						  "name a file", (int)h->pid) : err_setf(reterr, -ENOENT, "process %d has no standard output: name a file", (int)h->pid);
 	o->is_socket = S_ISSOCK(st.st_mode);
 	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode))
 		o->fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Verbs of a member of group dyntrace on another user's process: through dyntraced, as root has them."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import machine
+from machine import ANN, BOB, Cat, Daemon, Skip, as_user, dyntrace, has, popen, wait_for
+
+SHOP = '''
+#include <stdio.h>
+#include <unistd.h>
+struct item { int price; const char *name; };
+__attribute__((noinline, aligned(32))) int sell(struct item *it, int n) { __asm__ volatile(""); return it->price * n; }
+__attribute__((noinline, aligned(32))) int round_of(int n) { struct item it = { 3, "tea" }; return sell(&it, n) + 1; }
+int main(void)
+{
+	char line[64];
+	while (fgets(line, sizeof(line), stdin)) {
+		round_of(line[0] - '0');
+		puts(line[0] == 'h' ? "hello" : "done");
+		fflush(stdout);
+	}
+	return 0;
+}
+'''
+
+
+def need(*programs):
+    for p in programs:
+        if not shutil.which(p):
+            raise Skip(f'there is no {p}')
+
+
+class Shop(Cat):
+    """bob's program; where it is private, only he may read the file."""
+
+    def __init__(self, uid=BOB, private=False):
+        need('cc')
+        exe = f'{machine.PLACE}/shop{uid if private else ""}'
+        if not os.path.exists(exe):
+            subprocess.run(['cc', '-g', '-O1', '-x', 'c', '-', '-o', exe], input=SHOP, text=True, check=True)
+            os.chown(exe, uid, uid)
+            os.chmod(exe, 0o700 if private else 0o755)
+        super().__init__(uid, exe)
+
+    def sell(self, n):
+        self.proc.stdin.write(b'%d\n' % n)
+        self.proc.stdin.flush()
+        assert self.proc.stdout.readline() == b'done\n'
+
+
+def ann_dir():
+    d = f'{machine.PLACE}/ann'
+    os.makedirs(d, exist_ok=True)
+    os.chown(d, ANN, ANN)
+    return d
+
+
+def symbols_and_lists():
+    with Daemon() as d, Shop(private=True) as s:
+        out = dyntrace(d, ANN, 'list-symbols', str(s.pid), 's*ll', status=0)[1]
+        has('sell', out)
+        out = dyntrace(d, ANN, '-l', '-n', f'pid{s.pid}:a.out:sell:entry', status=0)[1]
+        has('shop[0-9]+ +sell entry', out)
+        has('look at process .* permitted', d.log())
+        err = dyntrace(d, BOB, 'list-symbols', str(os.getpid()), status=1)[2]
+        has('not permitted', err)
+    with Daemon('processes = own\n') as d, Shop() as s:
+        has('not permitted', dyntrace(d, ANN, 'list-symbols', str(s.pid), status=1)[2])
+        has('look at process .* not permitted', d.log())
+
+
+def types_of_the_target():
+    """Arguments with their names and types: its debug information is read, too."""
+    with Daemon() as d, Shop() as s:
+        p = popen(d, ANN, '-qn', 'pid$target:a.out:sell:entry { printf("%d of %d\\n", args[1], args[0]->price); exit(0); }',
+                  '-p', str(s.pid))
+        wait_for(lambda: 'places armed' in d.log() or p.poll() is not None, 'armed probes')
+        s.sell(2)
+        out, err = p.communicate(timeout=30)
+        assert '2 of 3' in out, out + err
+
+
+def records():
+    trace = f'{ann_dir()}/trace'
+    with Daemon() as d, Shop() as s, Shop() as other:
+        p = popen(d, ANN, 'record', '-p', f'{s.pid},{other.pid}', '-g', '-o', trace, 'a.out:sell:entry', 'a.out:sell:return')
+        wait_for(lambda: 'places armed' in d.log() or p.poll() is not None, 'armed probes')
+        for i in range(1, 6):
+            s.sell(i)
+        other.sell(7)
+        time.sleep(0.2)
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=30)
+        assert p.returncode == 0, out + err
+        assert s.is_clean() and other.is_clean()
+    out = dyntrace(None, ANN, 'dump', trace, status=0)[1]
+    assert out.count('sell') >= 12 and ' n=7' in out and 'price' not in out, out
+    has('round_of', out)
+    if shutil.which('babeltrace2'):
+        r = subprocess.run(['babeltrace2', trace], capture_output=True, text=True, check=False)
+        assert r.returncode == 0 and len(r.stdout.splitlines()) == 12, r.stdout + r.stderr
+
+
+def flight_recorder():
+    trace = f'{ann_dir()}/flight'
+    with Daemon() as d, Shop() as s:
+        p = popen(d, ANN, 'record', '-p', str(s.pid), '--ring', '1M', '-o', trace, 'a.out:sell:entry')
+        wait_for(lambda: 'places armed' in d.log() or p.poll() is not None, 'armed probes')
+        for i in range(1, 9):
+            s.sell(i)
+        s.proc.kill()
+        out, err = p.communicate(timeout=30)
+        assert p.returncode == 0, out + err
+    out = dyntrace(None, ANN, 'dump', trace, status=0)[1]
+    assert len(out.strip().splitlines()) >= 8, out
+
+
+def verb(d, uid, *args, status=0, says=None):
+    env = dict(os.environ, DYNTRACED_SOCKET=d.sock, XDG_RUNTIME_DIR=keepers(uid), HOME=ann_dir(), TZ='UTC', LC_ALL='C')
+    r = subprocess.run([f'{machine.PLACE}/dyntrace', *[str(a) for a in args]], env=env, cwd=ann_dir(), stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=60, check=False, **as_user(uid))
+    assert r.returncode == status, f'{args}: status {r.returncode}: {r.stdout}{r.stderr}{d.log()[-600:]}'
+    assert says is None or says in r.stdout + r.stderr, f'{args}: no "{says}" in {r.stdout}{r.stderr}'
+    return r.stdout
+
+
+def keepers(uid):
+    d = f'{machine.PLACE}/keepers-{uid}'
+    os.makedirs(d, mode=0o700, exist_ok=True)
+    os.chown(d, uid, uid)
+    return d
+
+
+def points(d, s):
+    return {p['name']: p for p in json.loads(verb(d, ANN, 'list-tracepoints', s.pid, '--json'))['tracepoints']}
+
+
+def tracepoints():
+    """attach, add, rm, list-tracepoints, detach: beside each other, with types, entry and exit."""
+    log = f'{ann_dir()}/sell.log'
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'attach', s.pid)
+        assert verb(d, ANN, 'add', f'{s.pid}:sell', 'count') == 'tp-0\n'
+        verb(d, ANN, 'add', f'{s.pid}:sell', '-e', '-n', 'both', 'log', log)
+        verb(d, ANN, 'add', f'{s.pid}:round_of', '-n', 'd', 'd', '-o', f'{ann_dir()}/d.log', '{ @sum = sum(arg0); printf("n %d\\n", arg0); }')
+        for i in range(1, 6):
+            s.sell(i)
+        time.sleep(0.5)
+        p = points(d, s)
+        assert p['tp-0']['hits'] == 5, p
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        assert len(lines) == 10 and 'n=5)' in lines[8] and 'returns = 15' in lines[9], lines
+        verb(d, ANN, 'rm', f'{s.pid}:tp-0', says='5 hits')
+        verb(d, ANN, 'add', f'{s.pid}:round_of', '-n', 'again', 'hist')
+        s.sell(6)
+        time.sleep(0.5)
+        with open(f'{ann_dir()}/d.log', encoding='utf-8') as f:
+            assert f.read() == ''.join(f'n {i}\n' for i in range(1, 7))
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'log', status=1, says='name a file')
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'lttng', status=1, says='own user')
+        verb(d, ANN, 'add', f'{s.pid}:sellx', 'count', status=1, says='sell')
+        assert sorted(points(d, s)) == ['again', 'both', 'd']
+        verb(d, ANN, 'detach', s.pid, says='both removed')
+        assert s.is_clean() and not d.workers()
+        verb(d, BOB, 'add', f'{os.getpid()}:main', 'count', status=1, says='not')
+        has('tracepoints of process .* places armed', d.log())
+
+
+def ends():
+    """The process ends, the daemon ends, the keeper is killed: nothing is left, and it is said."""
+    with Daemon() as d:
+        with Shop() as s:
+            verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+            s.sell(1)
+        wait_for(lambda: not d.workers(), 'end of the worker')
+        with Shop() as s:
+            verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+            os.kill(machine.children(1, 'dyntrace-keeper')[-1] if machine.children(1, 'dyntrace-keeper') else keeper_pid(), signal.SIGKILL)
+            wait_for(lambda: not d.workers(), 'end of the worker')
+            assert s.is_clean()
+            verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+            d.stop()
+            time.sleep(0.5)
+            verb(d, ANN, 'list-tracepoints', s.pid, status=1)
+            assert s.is_clean()
+
+
+def keeper_pid():
+    out = subprocess.run(['pgrep', '-u', str(ANN), '-x', 'dyntrace-keeper'], capture_output=True, text=True, check=False).stdout
+    return int(out.split()[0])
+
+
+def events():
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'enable-event', 'sale', '-u', '--pid', s.pid, '--function', 'sell', says='enabled')
+        for i in range(1, 4):
+            s.sell(i)
+        time.sleep(0.3)
+        trace = next(w for w in verb(d, ANN, 'list-tracepoints', s.pid).split() if w.startswith('/') or w.startswith('dyntrace-'))
+        verb(d, ANN, 'detach', s.pid)
+        out = verb(d, ANN, 'dump', trace.rstrip(':,'))
+        assert out.count('sale') >= 6, out
+
+
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, ends, events]
+
+if __name__ == '__main__':
+    machine.main(TESTS)
