@@ -71,7 +71,7 @@ class Bench:
         subprocess.run(['gcc', '-O2', '-pthread', '-o', self.loader, os.path.join(HERE, 'loader.c'), '-ldl'], check=True)
 
     def target(self, threads=4, library=True):
-        return Target([*self.prefix, self.loader, str(threads), *([self.library] if library else [])])
+        return Target([*(['chrt', '-f', '2'] if self.prefix else []), self.loader, str(threads), *([self.library] if library else [])])
 
     def start(self, argv, **kw):
         return subprocess.Popen([*self.prefix, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

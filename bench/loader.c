@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define THREADS_MAX 1024
+#define PAUSE_NS 200000
 
 static struct worker {
 	_Alignas(64) _Atomic uint64_t longest_ns, calls;
@@ -38,7 +39,7 @@ __attribute__((noinline)) uint64_t probed(uint64_t x)
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	const struct timespec pause = { .tv_nsec = 200000 };
+	const struct timespec pause = { .tv_nsec = PAUSE_NS * (thread_cnt > 4 ? thread_cnt / 4 : 1) };
 	uint64_t last = now_ns();
 	for (;;) {
 		for (int i = 0; i < 100; i++)
