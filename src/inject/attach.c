@@ -182,7 +182,7 @@ struct inject *inject_new(pid_t pid)
 {
 	struct inject *in = calloc(1, sizeof(*in));
 	if (in)
-		*in = (struct inject){ .pid = pid, .mem_fd = -1, .pid_fd = -1 };
+		*in = (struct inject){ .pid = pid, .mem_fd = -1, .pid_fd = -1, .link = -1 };
 	return in;
 }
 
@@ -194,6 +194,8 @@ void inject_free(struct inject *in)
 		close(in->mem_fd);
 	if (in->pid_fd >= 0)
 		close(in->pid_fd);
+	if (in->link >= 0)
+		close(in->link);
 	free(in->threads);
 	free(in->loose);
 	free(in);

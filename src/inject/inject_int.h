@@ -55,6 +55,10 @@ struct inject {
 	uint32_t loose_cnt;
 	struct inject_remote remote;
 	struct inject_abandon abandon;
+	int link;              /* of one that offered itself: to its thread; else -1 */
+	pid_t link_tid;
+	uint32_t link_seq;     /* of the last request */
+	int link_error;        /* it does not answer any more, or never did */
 };
 
 int inject_gone(struct inject *, struct err *reterr);
@@ -86,6 +90,12 @@ int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
 void inject_release_but(struct inject *, uint32_t i);  /* from all others; it is the first then */
+
+/* offered.c, for those that have a link: what the functions of the same names do. */
+int offered_stop(struct inject *, struct err *reterr);
+int offered_syscall(struct inject *, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr);
+int offered_pass_fd(struct inject *, int fd, int *ret_fd, struct err *reterr);
+bool offered_has_seccomp(struct inject *);
 
 /* limits.c: where a call failed with @error because of the process's limit of descriptors, lifts it; then call again. */
 struct inject_limit {

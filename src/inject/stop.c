@@ -153,14 +153,31 @@ static bool note_status(struct inject *in, struct inject_thread *t, int status)
 	return false;
 }
 
-/* One look at all that still run; returns how many those are. */
-static uint32_t poll_threads(struct inject *in)
+static bool memory_gone(const struct inject *in)
 {
-	uint32_t running = 0;
+	char c;
+	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
+}
+
+/* waitpid knows nothing of @t, although it was seized: it has ended, or something stands between (a sandbox, strace), and
+ * to go on would be to change code that it runs. */
+static bool is_hidden(const struct inject *in, const struct inject_thread *t)
+{
+	char st = inject_task_state(in->pid, t->tid);
+	return st && st != 'Z' && st != 'X' && !memory_gone(in); /* at an exec numbers change hands */
+}
+
+/* One look at all that still run; returns how many those are, or -EIO. */
+static int poll_threads(struct inject *in, struct err *reterr)
+{
+	int running = 0;
 	for (uint32_t i = 0; i < in->thread_cnt;) {
 		struct inject_thread *t = &in->threads[i];
 		int status = 0;
 		pid_t r = t->stopped ? 0 : waitpid(t->tid, &status, __WALL | WNOHANG);
+		if (r < 0 && errno == ECHILD && is_hidden(in, t))
+			return err_setf(reterr, -EIO, "thread %d of process %d runs, but the kernel says that there is none to wait for; "
+					"something stands between (a sandbox, strace)", (int)t->tid, (int)in->pid);
 		if (!r && t->stands && !t->stopped)
 			hide_interruption(t);
 		if ((r < 0 && errno != EINTR) || (r > 0 && note_status(in, t, status))) {
@@ -198,7 +215,8 @@ static int wait_threads(struct inject *in, struct err *reterr)
 {
 	uint64_t begin = host_now_ns();
 	struct timespec nap = { 0, 20000 };
-	while (poll_threads(in)) {
+	int running;
+	while ((running = poll_threads(in, reterr)) > 0) {
 		uint64_t waited = host_now_ns() - begin;
 		int r = waited > STOP_PATIENCE_NS ? give_up(in, waited, reterr) : 0;
 		if (r)
@@ -207,6 +225,8 @@ static int wait_threads(struct inject *in, struct err *reterr)
 		if (nap.tv_nsec < 1000000)
 			nap.tv_nsec += nap.tv_nsec / 2;
 	}
+	if (running < 0)
+		return running;
 	if (!in->thread_cnt)
 		return inject_gone(in, reterr);
 	return 0;
@@ -215,12 +235,6 @@ static int wait_threads(struct inject *in, struct err *reterr)
 int inject_await(struct inject *in, struct err *reterr)
 {
 	return wait_threads(in, reterr);
-}
-
-static bool memory_gone(const struct inject *in)
-{
-	char c;
-	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
 }
 
 /* A thread that does not stop is let go when it does (inject_poll() looks), or when we end. */
@@ -277,6 +291,8 @@ int inject_stop(struct inject *in, struct err *reterr)
 		return 0;
 	if (in->exited || in->execed || memory_gone(in))
 		return inject_gone(in, reterr);
+	if (in->link >= 0)
+		return offered_stop(in, reterr);
 	inject_look_ahead(in);
 	for (;;) {
 		int r = try_stop(in, reterr);

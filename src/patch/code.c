@@ -34,6 +34,7 @@ void code_mark(struct code *c, uint64_t addr)
 	while (c->at[start] == CODE_NONE)
 		start--; /* offset 0 always begins an instruction */
 	struct code_insn *i = &c->insn[c->at[start]];
+	i->foreign |= c->own_known;
 	if (start == off)
 		i->start = true;
 	else
@@ -104,6 +105,7 @@ static void mark_branches(struct code *c)
 		if (in->target)
 			code_mark(c, in->target);
 	}
+	c->own_known = true;
 	for (uint32_t i = 0; i < c->f->target_cnt; i++)
 		if (code_at(c, c->f->targets[i]) != CODE_NONE)
 			code_mark(c, c->f->targets[i]);

@@ -17,6 +17,7 @@ const char *patch_refusal_text(enum patch_refusal r)
 		[PATCH_UNRELOCATABLE] = "an instruction there does not work anywhere else",
 		[PATCH_KEPT] = "it is in a restartable sequence (rseq), which works only where it stands",
 		[PATCH_NO_LANDING] = "too few bytes for a jump, and memory is taken where the only possible one would lead",
+		[PATCH_NEEDS_STOP] = "this place needs a stop of the program's threads, which needs ptrace",
 	};
 	return (unsigned)r < PATCH_REFUSAL_CNT ? text[r] : "unknown reason";
 }

@@ -258,7 +258,7 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.read = read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
 	};
 	/* Goroutines that the runtime has taken off their threads stand anywhere, on stacks that only it knows. */
-	fn->pf.entered_anywhere = fn->pf.asks_where && !t->is_child;
+	fn->pf.entered_anywhere = (fn->pf.asks_where && !t->is_child) || t->link;
 	uint64_t gap = fn->pf.slack < slack ? obj_module_gap(t->obj, mod, addr + bytes + fn->pf.slack) : 0;
 	slack -= fn->pf.slack;
 	fn->pf.gap = gap < slack ? (uint32_t)gap : slack;
