@@ -23,7 +23,7 @@ LIMIT = 120
 
 
 class Target:
-    """A process with threads that wake up every 0.2 ms and note how late they were."""
+    """A process with threads that wake up every millisecond and note how late they were."""
 
     def __init__(self, argv):
         self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -71,7 +71,7 @@ class Bench:
         subprocess.run(['gcc', '-O2', '-pthread', '-o', self.loader, os.path.join(HERE, 'loader.c'), '-ldl'], check=True)
 
     def target(self, threads=4, library=True):
-        return Target([*self.prefix, self.loader, str(threads), *([self.library] if library else [])])
+        return Target([*(['chrt', '-f', '2'] if self.prefix else []), self.loader, str(threads), *([self.library] if library else [])])
 
     def start(self, argv, **kw):
         return subprocess.Popen([*self.prefix, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -287,10 +287,11 @@ def scale_threads(b):
 def scale_processes(b):
     points = []
     for n in (1, 5, 20, 60, 200):
-        targets = [b.target(1, False) for _ in range(n)]
+        targets = [b.target(0, False) for _ in range(n)]
         time.sleep(0.2)
         argv = [x for t in targets for x in ('-p', str(t.pid))]
-        p = b.start([b.dyn, '-q', '-x', 'bufsize=64k', *argv, '-n', 'pid*:loader:probed:entry { @ = count(); } BEGIN { printf("armed\\n"); }'])
+        probes = ', '.join(f'pid{t.pid}:loader:probed:entry' for t in targets)
+        p = b.start([b.dyn, '-q', '-x', 'bufsize=64k', *argv, '-n', probes + ' { @ = count(); } BEGIN { printf("armed\\n"); }'])
         points.append((n, read_until(p, b'armed')[0]))
         finish(p)
         for t in targets:

@@ -11,6 +11,7 @@
 #define REACH 0x7ff00000ULL      /* of a rel32, with something to spare */
 #define LOWEST 0x10000ULL        /* vm.mmap_min_addr */
 #define HEAP_ROOM (1ULL << 30)   /* left to a heap that may grow */
+#define STACK_ROOM (16ULL << 30) /* to the main stack */
 #define HIGHEST 0x7fffffff0000ULL
 
 static bool in_reach(uint64_t addr, uint64_t bytes, uint64_t lo, uint64_t hi)
@@ -27,10 +28,13 @@ static uint64_t distance(uint64_t a, uint64_t b)
 
 /* The best address in the gap [from, to) that lies between maps @before and @after; 0: none. */
 static uint64_t place_in_gap(uint64_t from, uint64_t to, const struct obj_map *before, const struct obj_map *after,
-			     uint64_t bytes, uint64_t lo, uint64_t hi)
+			     uint64_t bytes, uint64_t lo, uint64_t hi, bool below_stack)
 {
-	if (after && !strcmp(after->path, "[stack]"))
-		return 0; /* the stack grows down into it */
+	if (after && !strcmp(after->path, "[stack]")) { /* which grows down into it */
+		if (!below_stack || to - from < STACK_ROOM)
+			return 0;
+		to -= STACK_ROOM;
+	}
 	if (before && (!strcmp(before->path, "[heap]") || before->end - 1 < hi))
 		from += HEAP_ROOM; /* a heap may begin or grow here */
 	if (from > to || to - from < bytes)
@@ -42,14 +46,14 @@ static uint64_t place_in_gap(uint64_t from, uint64_t to, const struct obj_map *b
 }
 
 /* An unmapped place for @bytes within reach of all of [lo, hi), nearest first. */
-static uint64_t find_gap(const struct obj_proc *obj, uint64_t bytes, uint64_t lo, uint64_t hi)
+static uint64_t find_gap_in(const struct obj_proc *obj, uint64_t bytes, uint64_t lo, uint64_t hi, bool below_stack)
 {
 	uint64_t best = 0, from = LOWEST;
 	const struct obj_map *before = NULL;
 	for (uint32_t i = 0; i <= obj_map_cnt(obj); i++) {
 		const struct obj_map *after = i < obj_map_cnt(obj) ? obj_map_at(obj, i) : NULL;
 		uint64_t to = after && after->start < HIGHEST ? after->start : HIGHEST;
-		uint64_t at = from < to ? place_in_gap(from, to, before, after, bytes, lo, hi) : 0;
+		uint64_t at = from < to ? place_in_gap(from, to, before, after, bytes, lo, hi, below_stack) : 0;
 		if (at && (!best || distance(at, lo) < distance(best, lo)))
 			best = at;
 		if (!after || after->end >= HIGHEST)
@@ -59,6 +63,13 @@ static uint64_t find_gap(const struct obj_proc *obj, uint64_t bytes, uint64_t lo
 		before = after;
 	}
 	return best;
+}
+
+/* The stacks of hundreds of threads fill what is below the libraries; above them is what the main one will hardly need. */
+static uint64_t find_gap(const struct obj_proc *obj, uint64_t bytes, uint64_t lo, uint64_t hi)
+{
+	uint64_t at = find_gap_in(obj, bytes, lo, hi, false);
+	return at ? at : find_gap_in(obj, bytes, lo, hi, true);
 }
 
 /* Shared memory is large and may be far: the middle of the largest gap, so that what is near code stays free. */

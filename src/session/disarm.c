@@ -192,25 +192,38 @@ static bool maps_mention(pid_t pid, const char *what)
 	return found;
 }
 
-/* Children that the process forked have copies of the patched text and our mappings. */
-static void clean_children(struct target *t)
+static bool is_target(const struct session *s, pid_t pid)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && s->targets[i]->pid == pid && !s->targets[i]->gone)
+			return true;
+	return false;
+}
+
+/* It has the memory where the target has it. */
+static bool is_child_of(const struct target *t, pid_t pid)
+{
+	char at[32];
+	snprintf(at, sizeof(at), "%08llx-", (unsigned long long)t->shm_addr);
+	return t->shm_addr && maps_mention(pid, at);
+}
+
+/* Children that the processes forked have copies of the patched text and our mappings. */
+static void clean_children(struct session *s)
 {
 	struct stat st;
 	char what[96];
-	if (fstat(t->s->shm_fd, &st))
+	if (fstat(s->shm_fd, &st))
 		return;
 	snprintf(what, sizeof(what), " %llu ", (unsigned long long)st.st_ino);
 	DIR *d = opendir("/proc");
 	for (struct dirent *e; d && (e = readdir(d));) {
 		pid_t pid = (pid_t)atoi(e->d_name);
-		if (pid <= 0 || pid == t->pid || pid == getpid())
+		if (pid <= 0 || pid == getpid() || is_target(s, pid) || !maps_mention(pid, what) || !maps_mention(pid, "dyntrace-shm"))
 			continue;
-		bool other = false;
-		for (uint32_t i = 1; i < t->s->target_cnt; i++)
-			other |= t->s->targets[i] && t->s->targets[i]->pid == pid && !t->s->targets[i]->gone;
-		if (other || !maps_mention(pid, what) || !maps_mention(pid, "dyntrace-shm"))
-			continue;
-		clean_process(t, pid, NULL);
+		for (uint32_t i = 1; i < s->target_cnt; i++)
+			if (s->targets[i] && s->targets[i]->disarming && is_child_of(s->targets[i], pid) && !clean_process(s->targets[i], pid, NULL))
+				break;
 	}
 	if (d)
 		closedir(d);
@@ -236,11 +249,16 @@ static int disarm_target(struct target *t, struct err *reterr)
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile */
 	}
-	clean_children(t);
+	t->disarming = true;
+	return r;
+}
+
+static void forget(struct target *t)
+{
+	t->disarming = false;
 	t->gone = true;
 	t->placed_cnt = 0;
 	t->move_cnt = 0;
-	return r;
 }
 
 /* Records that a probe had open when it was left for good (a longjmp out of a signal handler). */
@@ -269,6 +287,10 @@ int session_disarm(struct session *s, struct err *reterr)
 		if (r)
 			ret = r;
 	}
+	clean_children(s);
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && s->targets[i]->disarming)
+			forget(s->targets[i]);
 	close_rings(s);
 	return ret;
 }

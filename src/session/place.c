@@ -97,20 +97,29 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 			  sp->prog_cnt, &a->body, reterr);
 }
 
-static int remember(struct job *j, const struct plan_func *pf, const struct patch_window *w, const struct patch_move *moves,
-		    uint32_t move_cnt)
+/* For all that remember() will be told; an instruction has a byte at least. */
+static int reserve(struct job *j)
+{
+	struct target *t = j->t;
+	uint64_t wins = 0, moves = 0;
+	for (uint32_t i = 0; i < j->func_cnt; i++)
+		for (uint32_t w = 0; plan_has_windows(&j->funcs[i]) && w < j->funcs[i].win_cnt; w++, wins++)
+			moves += j->funcs[i].wins[w].bytes + 2ul;
+	struct placed *p = realloc(t->placed, (t->placed_cnt + wins + 1) * sizeof(*p));
+	t->placed = p ? p : t->placed;
+	struct patch_move *m = realloc(t->moves, (t->move_cnt + moves + 1) * sizeof(*m));
+	t->moves = m ? m : t->moves;
+	return p && m ? 0 : -ENOMEM;
+}
+
+static void remember(struct job *j, const struct plan_func *pf, const struct patch_window *w, const struct patch_move *moves,
+		     uint32_t move_cnt)
 {
 	struct target *t = j->t;
 	const struct write *jump = jumps_at(j, w->addr);
-	struct placed *p = realloc(t->placed, (t->placed_cnt + 1) * sizeof(*p));
-	t->placed = p ? p : t->placed;
-	struct patch_move *m = realloc(t->moves, (t->move_cnt + move_cnt) * sizeof(*m));
-	t->moves = m ? m : t->moves;
-	if (!p || !m)
-		return -ENOMEM;
-	memcpy(m + t->move_cnt, moves, move_cnt * sizeof(*m));
+	memcpy(t->moves + t->move_cnt, moves, move_cnt * sizeof(*moves));
 	t->move_cnt += move_cnt;
-	p += t->placed_cnt++;
+	struct placed *p = &t->placed[t->placed_cnt++];
 	*p = (struct placed){ .addr = w->addr, .func = pf->whole ? pf->whole : pf->addr, .bytes = w->bytes, .claim = w->form == PATCH_PUN ? JUMP_BYTES : w->bytes,
 			      .mod = pf->mod, .jump_bytes = (uint8_t)jump->cnt };
 	memcpy(p->old, w->old, w->bytes);
@@ -120,7 +129,6 @@ static int remember(struct job *j, const struct plan_func *pf, const struct patc
 		memcpy(p->hole_old, w->hole_old, sizeof(p->hole_old));
 		memcpy(p->hole_new, jumps_at(j, w->hole_addr)->bytes, sizeof(p->hole_new));
 	}
-	return 0;
 }
 
 static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct err *reterr)
@@ -137,7 +145,8 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 		moves[move_cnt++] = (struct patch_move){ win->addr, win->landing };
 	else if (win->form == PATCH_HOLE)
 		moves[move_cnt++] = (struct patch_move){ win->addr, win->hole_addr };
-	return remember(j, pf, win, moves, move_cnt) ? job_no_memory(reterr) : 0;
+	remember(j, pf, win, moves, move_cnt);
+	return 0;
 }
 
 static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
@@ -225,6 +234,8 @@ int job_place(struct job *j, struct err *reterr)
 		r = jumps_make(j, reterr);
 	if (!r)
 		r = was_stopped ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
+	if (!r && reserve(j))
+		r = job_no_memory(reterr);
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (plan_has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);

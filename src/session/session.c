@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define MIB (1ULL << 20)
+#define PROC_CNT 512u
 #define KERNEL_SITES 8192u
 #define BOTH_SITES 65536u /* where processes have theirs there, too */
 #define KERNEL_UNW_BYTES (32 * MIB)
@@ -71,7 +72,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.dyn_max = s->opts.dyn_max;
 	in.alloca_bytes = s->opts.alloca_bytes;
 	in.spec_cnt = s->opts.spec_cnt;
-	in.proc_cnt = s->opts.follow && !s->opts.kernel ? WIRE_PROC_MAX : 0;
+	in.proc_cnt = s->opts.kernel ? 0 : s->opts.follow ? WIRE_PROC_MAX : PROC_CNT; /* what is not used is not there */
 	if (s->opts.grows)
 		grow_layout(&in);
 	if (s->opts.kernel)

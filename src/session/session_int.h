@@ -47,6 +47,7 @@ struct target {
 	pid_t pid;
 	bool is_child;          /* ours: waitpid tells its end */
 	bool gone;
+	bool disarming;         /* its text is restored; children of it may yet have copies */
 	bool is_watched;        /* nothing of ours is in it */
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
