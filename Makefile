@@ -21,8 +21,9 @@ demo: deps
 check: build
 	@tests/check.py $(BUILD)
 
+# All of it takes an hour; ROWS=KEY,... measures some rows (ROWS=list prints the keys), QUICK=1 in one short round.
 bench: build
-	@bench/run.sh $(BUILD)
+	@bench/run.sh $(BUILD) $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick)
 
 stress: build
 	@tests/check.py $(BUILD) --suite stress

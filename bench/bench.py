@@ -6,8 +6,7 @@ usage: bench.py BUILD [--rounds N] [--quick] [--rows KEY,...] [--section NAME,..
 """
 import argparse
 import os
-import platform
-import shutil
+import signal
 import sys
 import tempfile
 
@@ -51,6 +50,7 @@ def main():
     ap.add_argument('--section', default='', help='only these: hits, sustain, programs, scale')
     ap.add_argument('--out', default='', help='usually results/hit.md; not kept where only some rows are measured')
     args = ap.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # what was started is ended
     if args.quick:
         args.rounds, args.seconds = 1, min(args.seconds, 0.4)
     chosen, sections = [set(filter(None, x.split(','))) for x in (args.rows, args.section)]
@@ -73,9 +73,10 @@ def main():
         print(' ' * 78, end='\r', file=sys.stderr)
         print(text)
         if (not chosen and not sections) or 'scale' in sections:
-            curves = scale.text(b)
-            print(curves)
-            scale.keep(curves, args.quick)
+            curves = scale.measure(b)
+            print(scale.text(curves))
+            if curves and not args.quick:
+                scale.keep(curves)
     out = args.out or ('' if chosen or sections or args.quick else os.path.join(HERE, 'results', 'hit.md'))
     if out:
         os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)

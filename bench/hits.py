@@ -8,7 +8,7 @@ RETURN = 'pid$target::work:return'
 
 
 class Row:
-    """@limit: (name of a sequence in micro/, ns that we may cost more); @bars: who: how many times as much they must cost."""
+    """@limit: (what micro/body_cost calls it, ns that we may cost more); @bars: who: how many times as much they must cost."""
 
     def __init__(self, key, what, measures, bars=None, limit=None, most=None, unit='ns a hit', note=''):
         self.key, self.what, self.measures, self.bars = key, what, measures, bars or {}
@@ -31,32 +31,32 @@ def rows(b):
         bpf('uprobe:TARGET:work { @ = count(); }', 'plain', ', at what is single-stepped'),
         ('gdb fast tracepoint', peers.gdb_fast(b, 'work_nop5', 'nop5')),
         ('ltrace -x', peers.ltrace(b, 'work')),
-    ], {'bpftrace, at a nop of five bytes': 400}, ('count', 2))
+    ], {'bpftrace, at a nop of five bytes': 400}, ('@ = count()', 2))
     yield Row('key', 'count by key, `@[arg0] = count()`, 1,000 keys', [
         ours(ENTRY + ' { @[arg0] = count(); }'),
         bpf(nop5 + ' { @[arg0] = count(); }'),
-    ], {'bpftrace': 40}, ('key', 20))
+    ], {'bpftrace': 40}, ('@[arg0] = count()', 20))
     yield Row('func', 'count by key, `@[probefunc] = count()`', [
         ours(ENTRY + ' { @[probefunc] = count(); }'),
         bpf(nop5 + ' { @[probe] = count(); }'),
-    ], {'bpftrace': 40}, ('count', 3))
+    ], {'bpftrace': 40}, ('@[probefunc] = count()', 3))
     yield Row('predicate', 'predicate false, `/arg0 == -1/`', [
         ours(ENTRY + '/arg0 == -1/ { @ = count(); }'),
         bpf(nop5 + ' /arg0 == -1/ { @ = count(); }'),
-    ], {'bpftrace': 500}, ('predicate', 1))
+    ], {'bpftrace': 500}, ('/arg0 == -1/', 1))
     yield Row('record', 'record: time and two arguments', [
         ours(ENTRY + ' { trace(timestamp); trace(arg0); trace(arg1); }', BURST, None, '-x', 'bufsize=32m'),
         ('LTTng-UST, static tracepoint', peers.lttng(b, BURST)),
         bpf(nop5 + ' { printf("%ld %ld %ld\\n", nsecs, arg0, arg1); }'),
-    ], {'LTTng-UST, static tracepoint': 8}, ('record', 5))
+    ], {'LTTng-UST, static tracepoint': 8}, ('record: time, 2 args', 5))
     yield Row('both', 'entry and return recorded', [
         ours(ENTRY + ' { trace(timestamp); } ' + RETURN + ' { trace(timestamp); }', BURST, None, '-x', 'bufsize=32m'),
         ('uftrace, recompiled', peers.uftrace(b, BURST + ' 60')),
-    ], {'uftrace, recompiled': 5}, ('entry and return', 8))
+    ], {'uftrace, recompiled': 5}, ('entry and return recorded', 8))
     yield Row('quantize', 'entry to return as `quantize`', [
         ours(ENTRY + ' { self->t = timestamp; } ' + RETURN + '/self->t/ { @ = quantize(timestamp - self->t); self->t = 0; }'),
         bpf(nop5 + ' { @s[tid] = nsecs; } uretprobe:TARGET:work_nop5 /@s[tid]/ { @ = hist(nsecs - @s[tid]); delete(@s[tid]); }'),
-    ], {'bpftrace': 60}, ('quantize', 10))
+    ], {'bpftrace': 60}, ('entry to return, quantize', 10))
     leaf = 'pid$target::leaf:entry { @[ustack(12)] = count(); }'
     yield Row('ustack', '`@[ustack(12)] = count()`, 12 frames, frame pointers', [
         ours(leaf, 'deep', b.frames),

@@ -120,8 +120,9 @@ def gdb_fast(b, func, kind):
                 f.write(f'set confirm off\ntarget remote :{port}\ntvariable $n = 0\nftrace *{func}\nactions\n'
                         'teval $n = $n + 1\nend\ntstart\ncontinue\n')
             tools.append(drive.Tracer(['gdb', '-q', '-nx', '-batch', '-x', script, b.fixed]))
-            time.sleep(3)
-            t.sample(b.seconds / 2)
+            seen, end = len(t.values), time.monotonic() + 30
+            while len(t.values) < seen + 3 and time.monotonic() < end: # gdb reads symbols while the process is stopped
+                time.sleep(0.1)
             cost = t.sample(b.seconds) - base
             return cost if all(x.runs() for x in tools) else None
         finally:

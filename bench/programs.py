@@ -22,7 +22,7 @@ class Redis:
     def __init__(self, b, wrap=()):
         self.port = free_port()
         self.work = tempfile.mkdtemp(dir=b.work)
-        self.requests = 20000 if b.quick else 100000
+        self.requests = 4000 if b.quick else 100000
         argv = [*wrap, REDIS, '--port', str(self.port), '--save', '', '--appendonly', 'no', '--dir', self.work]
         self.proc = subprocess.Popen(['taskset', '-c', '0', *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL, start_new_session=True)

@@ -231,9 +231,14 @@ int cli_loop_drain(struct cli *cli, bool ticked, bool rang)
 	uint64_t now = host_now_ns();
 	bool soon = rang || (ticked && !switch_gap(cli)), cleans = must_clean(cli, now);
 	int rc = CLI_OK;
+	/* Who rang too soon does not ring again. */
+	if (soon && !cli->early_drain_ns)
+		cli->early_drain_ns = larger(now, cli->last_drain_ns + DRAIN_GAP_NS);
 	if (now >= cli->next_drain_ns) {
 		rc = drain_on_schedule(cli, now);
-	} else if (cleans || (soon && now >= cli->last_drain_ns + DRAIN_GAP_NS)) {
+		cli->early_drain_ns = 0;
+	} else if (cleans || (cli->early_drain_ns && now >= cli->early_drain_ns)) {
+		cli->early_drain_ns = 0;
 		cli->last_drain_ns = now;
 		rc = drain(cli);
 	}
@@ -269,6 +274,8 @@ uint64_t cli_loop_idle_ns(const struct cli *cli)
 		next = smaller(next, cli->next_clean_ns);
 	if (reads_aggs(cli))
 		next = smaller(next, cli->next_aggs_ns);
+	if (cli->early_drain_ns)
+		next = smaller(next, cli->early_drain_ns);
 	return next > now ? next - now : 0;
 }
 

@@ -12,8 +12,8 @@
  *     symbols/ID        functions of a module
  *     frames            functions, files and lines of the addresses in stacks
  *
- * A trace is whole at any moment: events are stored in mapped files, and a
- * packet's header counts them after they are there.
+ * A trace is whole at any moment: events are written in batches, and a packet's
+ * header, which is mapped, counts them after they are there.
  */
 #ifndef EXPORT_EXPORT_H
 #define EXPORT_EXPORT_H

@@ -98,6 +98,33 @@ static void integers(void)
 	fx_deinit(&fx);
 }
 
+/* Numbers of all lengths, in what goes through stdio and in what does not. */
+static void as_printf_has_them(void)
+{
+	static const char *const shapes[] = { "", "3", "-3", "03", "24", "-24", "024", "+", " ", "#", "#24", "+24", ".3", "24.7" };
+	static const char convs[] = "dioxXu";
+	setup();
+	for (size_t s = 0; s < ARRAY_CNT(shapes); s++) {
+		for (size_t k = 0; convs[k]; k++) {
+			char ours[16], theirs[16], want[64];
+			snprintf(ours, sizeof(ours), "%%%s%c", shapes[s], convs[k]);
+			snprintf(theirs, sizeof(theirs), "%%%sll%c", shapes[s], convs[k]);
+			for (uint32_t n = 0; n < 64; n++) {
+				int64_t v = (int64_t)(0x9e3779b97f4a7c15ULL >> n) * (n % 3 == 1 ? -1 : 1);
+				v = n == 1 ? INT64_MIN : n == 2 ? 0 : n == 3 ? 99 : n == 4 ? 100 : v;
+				snprintf(want, sizeof(want), theirs, (long long)v);
+				CHECK_STR(show_int(ours, 8, true, v), want);
+			}
+		}
+	}
+	CHECK_STR(show_str("[%5s]", "abc"), "[  abc]");
+	CHECK_STR(show_str("[%-5s]", "abc"), "[abc  ]");
+	CHECK_STR(show_str("[%2s]", "abc"), "[abc]");
+	CHECK_STR(show_str("[%.2s]", "abc"), "[ab]");
+	CHECK_STR(show_str("100%% [%1s]", ""), "100% [ ]");
+	fx_deinit(&fx);
+}
+
 static void characters(void)
 {
 	setup();
@@ -155,4 +182,5 @@ static void bad_formats(void)
 	consume_fmt_deinit(&f);
 }
 
-TAP_MAIN(TEST(floating_point), TEST(wide_text), TEST(integers), TEST(characters), TEST(stars), TEST(times), TEST(addresses), TEST(bad_formats))
+TAP_MAIN(TEST(floating_point), TEST(wide_text), TEST(integers), TEST(as_printf_has_them),
+	 TEST(characters), TEST(stars), TEST(times), TEST(addresses), TEST(bad_formats))
