@@ -17,7 +17,7 @@
 
 #define MIB (1ULL << 20)
 #define KERNEL_SITES 8192u
-#define KERNEL_UNW_BYTES (32 * MIB)
+#define KERNEL_UNW_BYTES (16 * MIB)
 #define KERNEL_DYN_LEAST (64ULL << 10)
 #define KERNEL_STR_BYTES (1ULL << 19)
 /* A hint, away from where programs and the kernel put things: an address of the
