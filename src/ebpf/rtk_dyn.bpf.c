@@ -8,9 +8,11 @@
 #define CLASS_CNT (CLASS_FINE + 1 + 16)
 #define CLASS_LOOK 8
 #define CHAIN_MAX 256
-/* A holder needs a microsecond, but an interrupt, or the machine below a virtual one, may hold it up for some 100. */
+/* A holder needs a microsecond, but an interrupt, or the machine below a virtual one, may hold it up: so many tries, by so
+ * many by so many, take a millisecond. */
 #define LOCK_TRIES 64
-#define LOCK_ROUNDS 256
+#define LOCK_SPELL 32
+#define LOCK_SPELLS 64
 #define CHAIN_STEPS 16
 #define TRIES 8
 
@@ -191,12 +193,20 @@ GLOBAL uint64_t rtk_dyn_try(uint64_t ctx)
 	return LOCK_BUSY;
 }
 
+GLOBAL uint64_t rtk_dyn_wait(uint64_t ctx)
+{
+	uint64_t r = LOCK_BUSY;
+	for (int i = 0; i < LOCK_SPELL && r == LOCK_BUSY; i++)
+		r = rtk_dyn_try(ctx);
+	return r;
+}
+
 /* 1: locked.  Who finds it held for long drops what it wanted, counted; who nests in its holder at once. */
 GLOBAL uint64_t rtk_dyn_lock(uint64_t ctx)
 {
 	uint64_t r = LOCK_BUSY;
-	for (int i = 0; i < LOCK_ROUNDS && K(DYN_CNT) && r == LOCK_BUSY; i++)
-		r = rtk_dyn_try(ctx);
+	for (int i = 0; i < LOCK_SPELLS && K(DYN_CNT) && r == LOCK_BUSY; i++)
+		r = rtk_dyn_wait(ctx);
 	if (r == LOCK_TAKEN)
 		return 1;
 	add_here(ctx_at(ctx)->thr + offsetof(struct wire_thread, dyn_drops), 1);
