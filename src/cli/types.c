@@ -184,9 +184,10 @@ static void hook_load(void *arg, const struct tdesc *d)
 static int kernel_var(struct cli_types *t, const char *name, struct tdesc_var *ret, struct err *reterr)
 {
 	uint64_t addr = kern_symbol(name);
+	const char *near = addr ? NULL : kern_symbol_near(name);
 	if (!addr)
 		return err_setf(reterr, -ENOENT, "there is no program whose variable it could be (use -c or -p), and the running kernel "
-				"shows no symbol of that name");
+				"shows no symbol of that name%s%s%s", near ? " (did you mean `" : "", near ? near : "", near ? "?)" : "");
 	*ret = (struct tdesc_var){ .type = cli_type_named(&t->usdt, t->db, "vmlinux", "unsigned long"), .addr = addr };
 	return ret->type ? 0 : err_setf(reterr, -ENOENT, "the kernel does not describe its types (/sys/kernel/btf/vmlinux)");
 }

@@ -42,10 +42,17 @@ static void fault_value(const struct wire_rec_error *e, char *buf, size_t cap)
 	}
 }
 
+/* Scripts that read the messages of dtrace know these words; nobody else knows what they mean. */
+static bool as_dtrace(const struct consume *c)
+{
+	return c->opts.progname && !strcmp(c->opts.progname, "dtrace");
+}
+
 static void probe_text(struct consume *c, const struct wire_rec *rec, char *buf, size_t cap)
 {
 	const struct wire_site *s = consume_site_at(c, rec->site);
-	snprintf(buf, cap, "error in dt_clause_%u for probe ID %u (%s:%s:%s:%s)", rec->clause, s->probe_id,
+	snprintf(buf, cap, "error in %s%u for probe ID %u (%s:%s:%s:%s)", as_dtrace(c) ? "dt_clause_" : "clause ",
+		 rec->clause + !as_dtrace(c), s->probe_id,
 		 consume_site_str(c, s->prov, NULL), consume_site_str(c, s->mod, NULL),
 		 consume_site_str(c, s->func, NULL), consume_site_str(c, s->name, NULL));
 }
@@ -56,6 +63,15 @@ static bool in_error_probe(const struct consume *c, const struct wire_rec *rec)
 	const struct wire_site *s = consume_site_at(c, rec->site);
 	return !strcmp(consume_site_str(c, s->prov, NULL), "dtrace") &&
 	       !strcmp(consume_site_str(c, s->name, NULL), "ERROR");
+}
+
+/* What to do about it, where that is known. */
+static const char *advice(struct consume *c, const struct wire_rec *rec, const struct wire_rec_error *e)
+{
+	bool kernel_addr = e->fault == WIRE_FAULT_BADADDR && e->value >> 63;
+	if (as_dtrace(c) || !kernel_addr || consume_site_at(c, rec->site)->kind == WIRE_SITE_KERNEL)
+		return "";
+	return ": the kernel's memory is read by probes of the kernel, such as profile-1hz";
 }
 
 void consume_fault_report(struct consume *c, const struct wire_rec *rec)
@@ -71,8 +87,10 @@ void consume_fault_report(struct consume *c, const struct wire_rec *rec)
 	memcpy(&e, rec->payload, sizeof(e));
 	probe_text(c, rec, where, sizeof(where));
 	fault_value(&e, value, sizeof(value));
-	consume_complain(c, "%s: %s%s at BPF pc %u", where,
-			 fault_text[e.fault < WIRE_FAULT_CNT ? e.fault : 0], value, e.pc);
+	char pc[32] = "";
+	if (as_dtrace(c))
+		snprintf(pc, sizeof(pc), " at BPF pc %u", e.pc);
+	consume_complain(c, "%s: %s%s%s%s", where, fault_text[e.fault < WIRE_FAULT_CNT ? e.fault : 0], value, pc, advice(c, rec, &e));
 	if (c->opts.on_error) {
 		c->opts.on_error(c->opts.arg, rec, &e);
 		c->snap_valid = false;

@@ -35,11 +35,22 @@ static bool is_usual(const struct d_var *v)
 	return v->name[0] != '_' && !strchr(v->name, '(') && !strchr(v->name, '['); /* not ours alone */
 }
 
+/* Where a script has no probe of the kernel, they are not there either. */
+static const char *only_in_kernel(const char *name)
+{
+	static const char *const v[] = { "fds", "cwd", "root", "curlwpsinfo", "chip", "lgrp", "pset" };
+	for (size_t i = 0; i < ARRAY_CNT(v); i++)
+		if (!strcmp(v[i], name))
+			return "it is known in scripts that have a probe of the kernel (syscall, sched, profile and others)";
+	return NULL;
+}
+
 const char *d_near_var(struct d_compiler *c, enum d_scope scope, const char *name)
 {
 	static const char *const prefix[] = { [D_GLOBAL] = "", [D_SELF] = "self->", [D_THIS] = "this->" };
 	struct near n = begin(name);
 	const char *foreign = scope == D_GLOBAL ? d_foreign_var(c, name) : NULL;
+	foreign = foreign || scope != D_GLOBAL ? foreign : only_in_kernel(name);
 	if (foreign || !n.wanted)
 		return foreign;
 	for (const struct d_var *v = c->params; v && scope == D_GLOBAL; v = v->next_param)

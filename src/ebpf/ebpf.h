@@ -146,7 +146,4 @@ int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *r
 /* To an open perf event (tracepoint, software clock, uprobe), which is enabled. */
 int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr);
 
-/* One line per instruction of what would be loaded, for -d bpf and tests. */
-int ebpf_print(struct ebpf *, FILE *, const struct ebpf_prog *, struct err *reterr);
-
 #endif

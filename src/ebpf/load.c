@@ -308,25 +308,6 @@ int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err
 	return fd < 0 ? fd : 0;
 }
 
-int ebpf_print(struct ebpf *e, FILE *f, const struct ebpf_prog *p, struct err *reterr)
-{
-	struct code c = { 0 };
-	int r = code_make(e, p, &c, reterr);
-	if (r < 0)
-		return r;
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < c.cnt; i++) {
-		const struct bpf_insn *in = &c.insns[i];
-		if (n < c.func_cnt && c.funcs[n].insn_off == i) {
-			fprintf(f, "%s:\n", n ? rtk_funcs[c.ids[n]].name : "main");
-			n++;
-		}
-		fprintf(f, "%6u  %02x r%u r%u %d %d\n", i, in->code, in->dst_reg, in->src_reg, in->off, in->imm);
-	}
-	ebpf_code_deinit(&c);
-	return 0;
-}
-
 int ebpf_run(int prog_fd, const uint64_t *words, uint32_t cnt, uint32_t cpu, struct err *reterr)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = words, .ctx_size_in = cnt * 8, .cpu = cpu,

@@ -74,9 +74,10 @@ struct rtk_tail {
 #define RTK_STRANGERS 32u
 	uint32_t strangers[RTK_STRANGERS]; /* by their numbers: processes without unwind tables that needed some; 0: none */
 	uint32_t procs[RTK_STRANGERS];     /* likewise: index of a struct wire_proc */
-#define RTK_FOUND 256u
+#define RTK_FOUND 2048u
 	uint64_t found[RTK_FOUND];         /* rows of unwind tables: see rtk_unwind.bpf.c */
 };
+_Static_assert(offsetof(struct rtk_tail, found) <= WIRE_PAGE, "the tool has one page of it");
 /* A thread's self-> variables, self_bytes of them behind it; a table with open addressing. */
 struct rtk_self {
 	uint64_t task;   /* address of its struct task_struct; 0: never used, RTK_SELF_FREED: free again */

@@ -8,7 +8,12 @@
 #define CLASS_CNT (CLASS_FINE + 1 + 16)
 #define CLASS_LOOK 8
 #define CHAIN_MAX 256
-#define LOCK_TRIES 256 /* a few microseconds: a holder that is not held up itself needs one */
+/* A holder needs a microsecond, but an interrupt, or the machine below a virtual one, may hold it up: so many tries, by so
+ * many by so many, take a millisecond. */
+#define LOCK_TRIES 64
+#define LOCK_SPELL 32
+#define LOCK_SPELLS 64
+#define CHAIN_STEPS 16
 #define TRIES 8
 
 struct dyn_head {
@@ -172,20 +177,38 @@ GLOBAL uint64_t rtk_dyn_alloc(uint64_t bytes)
 	return e;
 }
 
+enum lock { LOCK_BUSY, LOCK_TAKEN, LOCK_OWN };
+
+/* Tries for a while; LOCK_OWN: this thread holds it, further down. */
+GLOBAL uint64_t rtk_dyn_try(uint64_t ctx)
+{
+	uint64_t lock = want_of(ctx)->bucket + offsetof(struct bucket, lock), me = thread_number(ctx) << 32;
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		uint64_t seen = ld64(lock);
+		if (seen >> 32 == me >> 32)
+			return LOCK_OWN;
+		if (!(seen >> 32) && cas64(lock, seen, me | (uint32_t)seen) == seen)
+			return LOCK_TAKEN;
+	}
+	return LOCK_BUSY;
+}
+
+GLOBAL uint64_t rtk_dyn_wait(uint64_t ctx)
+{
+	uint64_t r = LOCK_BUSY;
+	for (int i = 0; i < LOCK_SPELL && r == LOCK_BUSY; i++)
+		r = rtk_dyn_try(ctx);
+	return r;
+}
+
 /* 1: locked.  Who finds it held for long drops what it wanted, counted; who nests in its holder at once. */
 GLOBAL uint64_t rtk_dyn_lock(uint64_t ctx)
 {
-	struct want *w = want_of(ctx);
-	uint64_t lock = w->bucket + offsetof(struct bucket, lock), me = thread_number(ctx) << 32;
-	if (K(DYN_CNT)) {
-		for (int i = 0; i < LOCK_TRIES; i++) {
-			uint64_t seen = ld64(lock);
-			if (seen >> 32 == me >> 32)
-				break;
-			if (!(seen >> 32) && cas64(lock, seen, me | (uint32_t)seen) == seen)
-				return 1;
-		}
-	}
+	uint64_t r = LOCK_BUSY;
+	for (int i = 0; i < LOCK_SPELLS && K(DYN_CNT) && r == LOCK_BUSY; i++)
+		r = rtk_dyn_wait(ctx);
+	if (r == LOCK_TAKEN)
+		return 1;
 	add_here(ctx_at(ctx)->thr + offsetof(struct wire_thread, dyn_drops), 1);
 	return 0;
 }
@@ -206,17 +229,33 @@ GLOBAL uint64_t rtk_dyn_is(uint64_t ctx, uint64_t e)
 	       rtk_same(e + sizeof(struct dyn), w->key, w->key_bytes);
 }
 
-/* The offset of the link that leads to the element; 0: there is none. */
-GLOBAL uint64_t rtk_dyn_find(uint64_t ctx)
+/* Some elements of a chain, from the one that @link leads to: the link to the wanted one; 0: the chain has ended, and
+ * the context's cell is 0; or it goes on at the link in that cell. */
+GLOBAL uint64_t rtk_dyn_chain(uint64_t ctx, uint64_t link)
 {
-	uint64_t link = want_of(ctx)->bucket + offsetof(struct bucket, first);
-	for (int i = 0; i < CHAIN_MAX; i++) {
+	volatile uint64_t *more = cells(ctx);
+	*more = 0;
+	for (int i = 0; i < CHAIN_STEPS; i++) {
 		uint64_t e = dyn_at(ld32(link), sizeof(struct dyn));
 		if (!e)
 			return 0;
 		if (rtk_dyn_is(ctx, e))
 			return link;
 		link = FIELD(e, next);
+	}
+	*more = link;
+	return 0;
+}
+
+/* The offset of the link that leads to the element; 0: there is none. */
+GLOBAL uint64_t rtk_dyn_find(uint64_t ctx)
+{
+	uint64_t link = want_of(ctx)->bucket + offsetof(struct bucket, first);
+	for (int i = 0; i < CHAIN_MAX / CHAIN_STEPS; i++) {
+		uint64_t found = rtk_dyn_chain(ctx, link);
+		link = *cells(ctx);
+		if (found || !link)
+			return found;
 	}
 	return 0;
 }

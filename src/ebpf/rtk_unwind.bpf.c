@@ -69,8 +69,10 @@ GLOBAL uint64_t rtk_unw_search(uint64_t ctx, uint64_t pc)
 	if (!map)
 		return 0;
 	uint64_t want = pc - ld64(map), rows = ld64(map + offsetof(struct wire_unw_map, rows_off));
-	st64(W(lo), 0);
-	st64(W(hi), ld32(map + offsetof(struct wire_unw_map, row_cnt)));
+	uint64_t cnt = ld32(map + offsetof(struct wire_unw_map, row_cnt)), shift = ld32(map + offsetof(struct wire_unw_map, index_shift));
+	uint64_t index = rows + cnt * sizeof(struct wire_unw_row) + 4 * (want >> (shift & 31));
+	st64(W(lo), shift ? ld32(index) : 0);
+	st64(W(hi), shift ? ld32(index + 4) : cnt);
 	for (int i = 0; i < ROW_STEPS / 4 && ld64(W(lo)) < ld64(W(hi)); i++)
 		rtk_unw_row_steps(ctx, rows, want);
 	uint64_t lo = ld64(W(lo));

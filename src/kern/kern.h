@@ -51,6 +51,8 @@ const struct kern_field *kern_syscall_args(const char *name, uint32_t *ret_cnt);
 
 /* A symbol of the kernel. 0 where there is none, or addresses are hidden. */
 uint64_t kern_symbol(const char *name);
+/* One whose name is nearly that; NULL: none. Kept by the room. */
+const char *kern_symbol_near(const char *name);
 /* The function (or, with @any, object) that @addr is in: its name and start, and its module
  * ("vmlinux" for the kernel itself). NULL: none, or addresses are hidden. Kept by the room. */
 const char *kern_symbolize(uint64_t addr, uint64_t *ret_start, const char **ret_module);

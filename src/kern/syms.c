@@ -2,6 +2,8 @@
 /* /proc/kallsyms: "ffffffff81000000 T name\t[module]". */
 #include "kern/kern_int.h"
 
+#include "base/near.h"
+
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +156,22 @@ uint64_t kern_symbol(const char *name)
 		if (!strcmp(table.names + table.v[i].name, name))
 			return table.v[i].addr;
 	return 0;
+}
+
+const char *kern_symbol_near(const char *name)
+{
+	const char *best = NULL;
+	uint32_t max = near_max(name);
+	load();
+	for (uint32_t i = 0; i < table.cnt && (!best || max); i++) {
+		const char *s = table.names + table.v[i].name;
+		uint32_t d = near_distance(s, name, best ? max - 1 : max);
+		if (d > (best ? max - 1 : max))
+			continue;
+		best = s;
+		max = d;
+	}
+	return best;
 }
 
 uint64_t kern_module_start(const char *module)

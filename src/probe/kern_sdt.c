@@ -92,6 +92,20 @@ static const struct probe_kern udp[] = {
 	{ "udp", "send", TO_DEVICE(UDP_SENT), UDP_ARGS },
 };
 
-const struct probe_kern *const probe_kern_sdt[] = { proc, sched, io, ip, tcp, udp };
-const uint32_t probe_kern_sdt_cnt[] = { ARRAY_CNT(proc), ARRAY_CNT(sched), ARRAY_CNT(io), ARRAY_CNT(ip), ARRAY_CNT(tcp), ARRAY_CNT(udp) };
+/* Linux tells who begins to wait for a lock (5.19), nothing of locks that are free when they are taken: there are no probes
+ * of acquiring and releasing. */
+#define WAIT(r) { RAW("lock", "contention_begin", r) }
+#define LOCK(type) { type, NULL, 0 }, { "uint64_t", NULL, 1 }
+
+static const struct probe_kern lockstat[] = {
+	{ "lockstat", "adaptive-block", WAIT(MUTEX_BLOCKS), { LOCK("struct mutex *") } },
+	{ "lockstat", "adaptive-spin", WAIT(MUTEX_SPINS), { LOCK("struct mutex *") } },
+	{ "lockstat", "rw-block", WAIT(RW_BLOCKS), { LOCK("struct rw_semaphore *"), { "int", NULL, 2 } } },
+	{ "lockstat", "rw-spin", WAIT(RW_SPINS), { LOCK("rwlock_t *"), { "int", NULL, 2 } } },
+	{ "lockstat", "spin-spin", WAIT(SPINS), { LOCK("spinlock_t *") } },
+};
+
+const struct probe_kern *const probe_kern_sdt[] = { proc, sched, io, ip, tcp, udp, lockstat };
+const uint32_t probe_kern_sdt_cnt[] = { ARRAY_CNT(proc), ARRAY_CNT(sched), ARRAY_CNT(io), ARRAY_CNT(ip), ARRAY_CNT(tcp), ARRAY_CNT(udp),
+	ARRAY_CNT(lockstat) };
 const uint32_t probe_kern_sdt_provs = ARRAY_CNT(probe_kern_sdt);

@@ -55,6 +55,8 @@ enum probe_kern_recipe {
 	PROBE_KERN_TCP_REFUSED,    /* by the other side */
 	PROBE_KERN_TCP_REFUSES,
 	PROBE_KERN_NONE_LEFT,      /* no arguments */
+	/* arg0 is a lock that somebody begins to wait for, arg1 what kind it is: of that kind; arg1 = 0, and arg2: reads */
+	PROBE_KERN_MUTEX_BLOCKS, PROBE_KERN_MUTEX_SPINS, PROBE_KERN_SPINS, PROBE_KERN_RW_BLOCKS, PROBE_KERN_RW_SPINS,
 	PROBE_KERN_RECIPE_CNT
 };
 /* A place in the kernel. */

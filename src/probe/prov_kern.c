@@ -16,7 +16,7 @@
 #define ID_FIRST 1001u /* behind the tool's own, before those of processes */
 #define MODULE "vmlinux"
 
-static const char *const provs[] = { "syscall", "sdt", "rawtp", "proc", "sched", "io", "ip", "tcp", "udp" };
+static const char *const provs[] = { "syscall", "sdt", "rawtp", "proc", "sched", "io", "ip", "tcp", "udp", "lockstat" };
 
 static bool may_be_listed(const struct probe_spec *s)
 {

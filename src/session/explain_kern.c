@@ -14,6 +14,9 @@ static const char *const recipes[PROBE_KERN_RECIPE_CNT] = {
 	[PROBE_KERN_LEADER_EXIT] = ", in the first thread of a process",
 	[PROBE_KERN_SIGNAL_SENT] = ", where the signal was delivered", [PROBE_KERN_SIGNAL_DROPPED] = ", where the signal was ignored",
 	[PROBE_KERN_SENT] = ", for packets of IP", [PROBE_KERN_RECEIVED] = ", for packets of IP",
+	[PROBE_KERN_MUTEX_BLOCKS] = ", where a mutex is waited for asleep", [PROBE_KERN_MUTEX_SPINS] = ", where a mutex is waited for awake",
+	[PROBE_KERN_SPINS] = ", where it is a spin lock", [PROBE_KERN_RW_BLOCKS] = ", where a lock of readers and writers is waited for asleep",
+	[PROBE_KERN_RW_SPINS] = ", where a lock of readers and writers is waited for awake",
 	[PROBE_KERN_IF_SLEEPS] = ", where the thread sleeps", [PROBE_KERN_SWITCH_OUT] = ", where the thread sleeps",
 };
 

@@ -5,6 +5,8 @@
 
 #include "session/session_int.h"
 
+#include "ebpf/ebpf.h"
+
 /* recipe.c: a clause for one kind of place. */
 struct recipe_in {
 	enum probe_kern_recipe recipe;
@@ -25,6 +27,20 @@ int skern_doorbell(const struct skern *); /* becomes readable where the consumer
 void skern_doorbell_clear(struct skern *);
 void skern_tick(struct skern *);          /* about once a second */
 uint32_t skern_failed_clause(const struct skern *);
+
+/* kern_args.c */
+void skern_args(struct ebpf_group *, const struct probe_kern_place *);
+enum ebpf_kind skern_kind(enum probe_kern_at);
+struct ebpf_arg skern_key(enum probe_kern_at); /* what tells apart the probes of one program */
+
+/* kern_attach.c: descriptors that are closed, the last first, when the probes are lifted. */
+struct skern_fds {
+	int *v;
+	uint32_t cnt, cap;
+};
+int skern_fds_keep(struct skern_fds *, int fd, struct err *reterr); /* takes it over, also where it fails */
+void skern_fds_deinit(struct skern_fds *);
+int skern_attach(struct skern_fds *, const struct session_opts *, int prog_fd, const struct probe_kern_place *, struct err *reterr);
 
 /* watch.c: takes over @inj, a child that waits for its start; NULL: it runs. */
 int watch_create(struct session *, pid_t, struct inject *inj, uint32_t *ret_proc, struct err *reterr);

@@ -322,6 +322,41 @@ static void apply_net(struct make *m, enum probe_kern_recipe recipe)
 	}
 }
 
+/* Kinds of locks, as contention_begin has them (include/trace/events/lock.h of the kernel). */
+enum { LOCK_SPIN = 1, LOCK_READ = 2, LOCK_WRITE = 4, LOCK_PERCPU = 16, LOCK_MUTEX = 32 };
+
+/* Fires where of the kinds in @mask exactly those of @kind are told; @rw: and that one reads or writes. */
+static void lock_wait(struct make *m, int64_t mask, int64_t kind, bool rw)
+{
+	uint32_t flags = arg(m, 1);
+	only_if(m, op2(m, IR_OP_SEQ, op2(m, IR_OP_AND, flags, konst(m, mask)), konst(m, kind)));
+	if (rw)
+		only_if(m, op2(m, IR_OP_AND, flags, konst(m, LOCK_READ | LOCK_WRITE)));
+	m->val[1] = zero(m); /* how long it takes nobody knows yet */
+	m->val[2] = op2(m, IR_OP_SNE, op2(m, IR_OP_AND, flags, konst(m, LOCK_READ)), zero(m));
+}
+
+static void apply_lock(struct make *m, enum probe_kern_recipe recipe)
+{
+	const int64_t any = LOCK_SPIN | LOCK_READ | LOCK_WRITE | LOCK_PERCPU | LOCK_MUTEX;
+	switch (recipe) {
+	case PROBE_KERN_MUTEX_BLOCKS:
+		lock_wait(m, LOCK_MUTEX | LOCK_SPIN, LOCK_MUTEX, false);
+		break;
+	case PROBE_KERN_MUTEX_SPINS:
+		lock_wait(m, LOCK_MUTEX | LOCK_SPIN, LOCK_MUTEX | LOCK_SPIN, false);
+		break;
+	case PROBE_KERN_RW_BLOCKS:
+		lock_wait(m, LOCK_PERCPU | LOCK_SPIN, 0, true);
+		break;
+	case PROBE_KERN_RW_SPINS:
+		lock_wait(m, LOCK_PERCPU | LOCK_SPIN, LOCK_SPIN, true);
+		break;
+	default:
+		lock_wait(m, any, LOCK_SPIN, false);
+	}
+}
+
 static void apply(struct make *m, enum probe_kern_recipe recipe)
 {
 	switch (recipe) {
@@ -391,6 +426,10 @@ static void apply(struct make *m, enum probe_kern_recipe recipe)
 		break;
 	case PROBE_KERN_NONE_LEFT:
 		no_args(m);
+		break;
+	case PROBE_KERN_MUTEX_BLOCKS: case PROBE_KERN_MUTEX_SPINS: case PROBE_KERN_SPINS:
+	case PROBE_KERN_RW_BLOCKS: case PROBE_KERN_RW_SPINS:
+		apply_lock(m, recipe);
 		break;
 	case PROBE_KERN_AS_IS:
 	case PROBE_KERN_RECIPE_CNT:

@@ -19,7 +19,7 @@
 #define PROC_CNT 512u
 #define KERNEL_SITES 8192u
 #define BOTH_SITES 65536u /* where processes have theirs there, too */
-#define KERNEL_UNW_BYTES (32 * MIB)
+#define KERNEL_UNW_BYTES (16 * MIB)
 #define KERNEL_DYN_LEAST (64ULL << 10)
 #define KERNEL_STR_BYTES (1ULL << 19)
 #define BOTH_STR_BYTES (8 * MIB)

@@ -63,6 +63,24 @@ static void file_add(struct session *s, struct unw_file f, const struct wire_unw
 	v[s->unw_file_cnt++] = f;
 }
 
+#define INDEX_SHIFT 10 /* some three rows of usual code */
+
+static uint64_t index_cnt(const struct obj_map *m)
+{
+	return ((m->end - m->start) >> INDEX_SHIFT) + 2;
+}
+
+/* A search through a large program's rows meets a cold line of memory at each step: with this it has two steps left. */
+static void make_index(uint32_t *index, uint64_t cnt, const struct wire_unw_row *rows, uint32_t row_cnt)
+{
+	uint32_t row = 0;
+	for (uint64_t i = 0; i < cnt; i++) {
+		while (row < row_cnt && rows[row].pc < i << INDEX_SHIFT)
+			row++;
+		index[i] = row;
+	}
+}
+
 /* Rows of one executable mapping.  Without any the walker follows frame pointers. */
 static void add_rows(struct target *t, const struct obj_map *m, struct wire_unw_map *ret)
 {
@@ -75,14 +93,18 @@ static void add_rows(struct target *t, const struct obj_map *m, struct wire_unw_
 	if (have) {
 		ret->rows_off = have->rows_off;
 		ret->row_cnt = have->row_cnt;
+		ret->index_shift = INDEX_SHIFT;
 		return;
 	}
 	if (!mod || obj_unwind_rows(t->obj, mod, m->start, m->end, &rows, &cnt, NULL))
 		return;
-	void *to = unw_alloc(t->s, cnt * sizeof(*rows), &ret->rows_off);
+	uint64_t bytes = cnt * sizeof(*rows), entries = index_cnt(m);
+	uint8_t *to = unw_alloc(t->s, bytes + entries * sizeof(uint32_t), &ret->rows_off);
 	if (to) {
-		memcpy(to, rows, cnt * sizeof(*rows));
+		memcpy(to, rows, bytes);
+		make_index((uint32_t *)(to + bytes), entries, rows, cnt);
 		ret->row_cnt = cnt;
+		ret->index_shift = INDEX_SHIFT;
 		file_add(t->s, file, ret);
 	}
 	free(rows);

@@ -193,7 +193,8 @@ struct wire_unw_map {
 	uint64_t start, end; /* addresses in the target */
 	uint64_t rows_off;   /* in the shared memory: struct wire_unw_row[row_cnt], sorted by pc */
 	uint32_t row_cnt;
-	uint32_t pad;
+	uint32_t index_shift; /* 0: there is no index; else behind the rows uint32_t[((end - start) >> index_shift) + 2]:
+			       * how many rows begin before each multiple of 1 << index_shift */
 };
 
 /* ---- processes and threads ---- */

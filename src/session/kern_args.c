@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* What programs in the kernel get from the place that they are attached to. */
+#include "session/kern_int.h"
+
+#include "kern/kern.h"
+
+#include <asm/ptrace.h>
+#include <string.h>
+
+static struct ebpf_arg word(uint32_t n)
+{
+	return (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = 8 * n };
+}
+
+static struct ebpf_arg reg(uint64_t off)
+{
+	return (struct ebpf_arg){ .kind = EBPF_ARG_DEREF, .bytes = 8, .off = 0, .val = off };
+}
+
+static void args_enter(struct ebpf_arg *v)
+{
+	static const uint8_t regs[] = { offsetof(struct pt_regs, rdi), offsetof(struct pt_regs, rsi), offsetof(struct pt_regs, rdx),
+					offsetof(struct pt_regs, r10), offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9) };
+	for (size_t i = 0; i < ARRAY_CNT(regs); i++)
+		v[i] = reg(regs[i]);
+}
+
+static bool wants_args(const struct ebpf_group *g)
+{
+	for (uint32_t i = 0; i < g->prog_cnt; i++)
+		for (uint32_t pc = 0; pc < g->progs[i]->insn_cnt; pc++) {
+			const struct ir_insn *in = &g->progs[i]->insns[pc];
+			if (in->op == IR_OP_ARG || (in->op == IR_OP_CALL && in->imm == IR_HELPER_arg))
+				return true;
+		}
+	return false;
+}
+
+/* How many there are only the kernel's types tell, which are read where somebody wants one. */
+static void args_raw(struct ebpf_arg *v, const char *event)
+{
+	int words = kern_raw_words(event);
+	for (int i = 0; i < words && i < EBPF_ARG_MAX; i++)
+		v[i] = word((uint32_t)i);
+}
+
+/* An array is where it lies. */
+static void args_event(struct ebpf_arg *v, const struct probe_kern_place *p)
+{
+	uint32_t cnt;
+	const struct kern_field *f = kern_event_fields(p->group, p->name, &cnt);
+	for (uint32_t i = 0; f && i < cnt && i < EBPF_ARG_MAX; i++) {
+		bool in_word = !strchr(f[i].type, '[') && !f[i].is_loc && (f[i].bytes == 1 || f[i].bytes == 2 || f[i].bytes == 4 || f[i].bytes == 8);
+		v[i] = (struct ebpf_arg){ .kind = in_word ? EBPF_ARG_CTX : EBPF_ARG_CTX_ADDR, .bytes = in_word ? (uint8_t)f[i].bytes : 8,
+					  .is_signed = f[i].is_signed, .off = f[i].off, .val = f[i].is_loc };
+	}
+}
+
+static void args_user(struct ebpf_arg *v)
+{
+	static const uint8_t regs[] = { offsetof(struct pt_regs, rdi), offsetof(struct pt_regs, rsi), offsetof(struct pt_regs, rdx),
+					offsetof(struct pt_regs, rcx), offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9) };
+	for (size_t i = 0; i < ARRAY_CNT(regs); i++)
+		v[i] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = regs[i] };
+}
+
+void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
+{
+	switch (p->at) {
+	case PROBE_KERN_ENTER:
+		args_enter(g->args);
+		g->regs = word(0);
+		break;
+	case PROBE_KERN_EXIT:
+		g->args[0] = g->args[1] = word(1);
+		g->regs = word(0);
+		break;
+	case PROBE_KERN_RAW:
+		if (wants_args(g))
+			args_raw(g->args, p->name);
+		break;
+	case PROBE_KERN_EVENT:
+		args_event(g->args, p);
+		break;
+	case PROBE_KERN_CLOCK:
+	case PROBE_KERN_COUNTER:
+		g->args[0].kind = EBPF_ARG_KPC;
+		g->args[1].kind = EBPF_ARG_UPC;
+		break;
+	case PROBE_KERN_UPROBE:
+		args_user(g->args);
+		break;
+	case PROBE_KERN_UPROBE_RET:
+		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = p->period };
+		/* fall through */
+	case PROBE_KERN_URETPROBE:
+		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
+		break;
+	case PROBE_KERN_NONE:
+		break;
+	}
+}
+
+enum ebpf_kind skern_kind(enum probe_kern_at at)
+{
+	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE || at == PROBE_KERN_UPROBE_RET)
+		return EBPF_UPROBE;
+	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :
+		EBPF_RAW_TP;
+}
+
+struct ebpf_arg skern_key(enum probe_kern_at at)
+{
+	return at == PROBE_KERN_ENTER ? word(1) : at == PROBE_KERN_EXIT ? reg(offsetof(struct pt_regs, orig_rax)) :
+		(struct ebpf_arg){ .kind = EBPF_ARG_NONE };
+}

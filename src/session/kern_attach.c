@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Programs in the kernel and the places that they are attached to: until the descriptors are closed. */
+#include "session/kern_int.h"
+
+#include "kern/kern.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int skern_fds_keep(struct skern_fds *f, int fd, struct err *reterr)
+{
+	if (f->cnt == f->cap) {
+		uint32_t cap = f->cap ? f->cap * 2 : 16;
+		int *v = realloc(f->v, cap * sizeof(*v));
+		if (!v) {
+			close(fd);
+			return err_setf(reterr, -ENOMEM, "out of memory");
+		}
+		f->v = v;
+		f->cap = cap;
+	}
+	f->v[f->cnt++] = fd;
+	return 0;
+}
+
+void skern_fds_deinit(struct skern_fds *f)
+{
+	/* Links and events before the programs. */
+	while (f->cnt)
+		close(f->v[--f->cnt]);
+	free(f->v);
+	*f = (struct skern_fds){ 0 };
+}
+
+static int event_open(const struct perf_event_attr *attr, uint32_t cpu)
+{
+	int fd = (int)syscall(SYS_perf_event_open, attr, -1, (int)cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int attach_event(struct skern_fds *f, int prog_fd, const struct perf_event_attr *attr, uint32_t cpu, struct err *reterr)
+{
+	int fd = event_open(attr, cpu);
+	if (fd < 0)
+		return err_setf(reterr, fd, "cannot open the event on CPU %u: %s", cpu, strerror(-fd));
+	int r = ebpf_attach_perf(prog_fd, fd, reterr);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return skern_fds_keep(f, fd, reterr);
+}
+
+/* Its clock or counter on every CPU that is there, or on the one that is asked for. */
+static int attach_everywhere(struct skern_fds *f, const struct session_opts *opts, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
+{
+	struct perf_event_attr attr = { .size = sizeof(attr), .type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_CPU_CLOCK,
+					.sample_period = p->period };
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	uint32_t done = 0;
+	int r = 0;
+	if (p->at == PROBE_KERN_COUNTER) {
+		attr.type = p->counter_type;
+		attr.config = p->counter;
+		attr.exclude_user = p->not_user;
+		attr.exclude_kernel = p->not_kernel;
+	}
+	for (uint32_t cpu = 0; cpu < (uint32_t)cpus; cpu++) {
+		if (opts->one_cpu && opts->cpu != cpu)
+			continue;
+		r = attach_event(f, prog_fd, &attr, cpu, reterr);
+		if (r == -ENODEV)
+			continue; /* it is off */
+		if (r < 0)
+			return r;
+		done++;
+	}
+	return done ? 0 : r;
+}
+
+static int attach_tracepoint(struct skern_fds *f, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
+{
+	int64_t id = kern_event_id(p->group, p->name);
+	if (id < 0)
+		return err_setf(reterr, (int)id, "cannot read the tracepoint %s:%s: %s", p->group, p->name, strerror((int)-id));
+	struct perf_event_attr attr = { .size = sizeof(attr), .type = PERF_TYPE_TRACEPOINT, .config = (uint64_t)id, .sample_period = 1 };
+	return attach_event(f, prog_fd, &attr, 0, reterr);
+}
+
+static int read_number(const char *path, const char *fmt)
+{
+	FILE *f = fopen(path, "re");
+	int v = -1;
+	if (f && fscanf(f, fmt, &v) != 1)
+		v = -1;
+	if (f)
+		fclose(f);
+	return v;
+}
+
+/* Of one process's memory: its threads, and children that vfork() gave the same memory. */
+static int attach_uprobe(struct skern_fds *f, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
+{
+	int type = read_number("/sys/bus/event_source/devices/uprobe/type", "%d");
+	int bit = read_number("/sys/bus/event_source/devices/uprobe/format/retprobe", "config:%d");
+	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name,
+					.config2 = p->counter };
+	if (type < 0 || bit < 0)
+		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which these probes would be");
+	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
+	int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)p->nr, -1, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return err_setf(reterr, -errno, "cannot place a uprobe in process %u: %s", p->nr, strerror(errno));
+	int r = ebpf_attach_perf(prog_fd, fd, reterr);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return skern_fds_keep(f, fd, reterr);
+}
+
+int skern_attach(struct skern_fds *f, const struct session_opts *opts, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
+{
+	int fd, r;
+	switch (p->at) {
+	case PROBE_KERN_UPROBE:
+	case PROBE_KERN_URETPROBE:
+	case PROBE_KERN_UPROBE_RET:
+		return attach_uprobe(f, prog_fd, p, reterr);
+	case PROBE_KERN_EVENT:
+		return attach_tracepoint(f, prog_fd, p, reterr);
+	case PROBE_KERN_CLOCK:
+	case PROBE_KERN_COUNTER:
+		return attach_everywhere(f, opts, prog_fd, p, reterr);
+	default:
+		r = ebpf_attach_raw_tp(prog_fd, p->at == PROBE_KERN_ENTER ? "sys_enter" : p->at == PROBE_KERN_EXIT ? "sys_exit" : p->name,
+				       &fd, reterr);
+		return r < 0 ? r : skern_fds_keep(f, fd, reterr);
+	}
+}
