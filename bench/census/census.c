@@ -246,7 +246,8 @@ static double percent(const struct tally *t)
 
 static void print_tally(enum what what, const struct tally *t)
 {
-	static const char *const why[] = { "", "boundary", "undecodable", "short", "target", "unknown", "unmovable", "rseq", "no-landing" };
+	static const char *const why[] = { "", "boundary", "undecodable", "short", "target", "unknown", "unmovable", "rseq", "no-landing",
+		"needs-stop" };
 	_Static_assert(ARRAY_CNT(why) == PATCH_REFUSAL_CNT, "a word for each");
 	printf("  %-12s %8u  placed %7.3f %%%s  jmp5 %u  hole in padding %u  in a host %u  by sources %u  pun %u  refused:", whats[what].name,
 	       t->total, percent(t), percent(t) < whats[what].bar ? " (below the bar)" : "", t->jmp5, t->pad, t->host, t->sources, t->pun);

@@ -69,6 +69,7 @@ struct patch_func {
 	                       * a red zone where none is seen */
 	bool entered_anywhere; /* somebody whom nobody can find may go on at any of its instructions */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
+	bool knows_near;      /* @targets has what code nearby jumps to with 8 bits */
 	/* Further addresses inside it that something may jump to and that its own
 	 * direct branches do not show: landing pads, other symbols, branches from
 	 * elsewhere (patch_text_targets).  Sorted; those inside an instruction are ignored. */
@@ -106,6 +107,7 @@ enum patch_refusal {
 	PATCH_UNRELOCATABLE,
 	PATCH_KEPT,          /* it is among patch_func.keep */
 	PATCH_NO_LANDING,    /* caller's: nothing can be mapped where the only possible jump (a pun) leads */
+	PATCH_NEEDS_STOP,    /* likewise: threads run on, and it would take more than one store */
 	PATCH_REFUSAL_CNT
 };
 /* Half a sentence: "something jumps into ...". */
@@ -208,9 +210,10 @@ int patch_pun_bytes(const struct patch_window *, const uint8_t behind[4], uint64
 
 /* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in
  * [lo, hi): for patch_func.targets.  An over-approximation without decoding it all, of
- * 32-bit branches only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out.  Stores at most @cap
- * targets, sorted, each once; returns how many there are. */
-uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
-			    uint64_t *ret, uint32_t cap);
+ * 32-bit branches only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out, and what @wanted (NULL: all are) does
+ * not want: asked in the order of @from.  Stores at most @cap targets, sorted, each once; returns how many there are, or -ENOMEM. */
+typedef bool patch_wanted_fn(void *arg, uint64_t from, uint64_t target);
+int64_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
+			   patch_wanted_fn *wanted, void *arg, uint64_t *ret, uint32_t cap);
 
 #endif

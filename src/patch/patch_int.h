@@ -59,6 +59,9 @@ static inline const uint8_t *code_bytes(const struct code *c, uint32_t i)
 	return c->f->code + c->insn[i].off;
 }
 
+/* text.c: whether an instruction may begin at text[i], of which what is before is text too. */
+bool text_may_begin(const uint8_t *text, size_t bytes, size_t i);
+
 /* tables.c: jump tables that the function and its frags refer to; marks what they point to. */
 int tables_find(struct code *);
 /* Whether an indirect jump stays in the function (a switch or a computed goto). */

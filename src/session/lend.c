@@ -234,6 +234,8 @@ int job_lend(struct job *j, struct err *reterr)
 {
 	int r = 0;
 	bool fresh = false;
+	if (j->t->link)
+		return 0; /* a host is more than one instruction */
 	for (uint32_t i = 0, cnt = j->func_cnt; i < cnt && !r; i++) {
 		if (!may_need(&j->funcs[i]))
 			continue;

@@ -264,8 +264,9 @@ int elf_funcs_open(struct elf_funcs *e, const char *path)
 	sort_funcs(e);
 	uint32_t cap = (uint32_t)((e->text_end - e->text_start) / 4 + 16);
 	e->targets = malloc(cap * sizeof(*e->targets));
-	e->target_cnt = patch_text_targets(e->image + e->text_start, e->text_end - e->text_start, e->text_start,
-					   e->text_start, e->text_end, e->targets, cap);
+	int64_t found = patch_text_targets(e->image + e->text_start, e->text_end - e->text_start, e->text_start,
+					   e->text_start, e->text_end, NULL, NULL, e->targets, cap);
+	e->target_cnt = found < 0 ? 0 : found < cap ? (uint32_t)found : cap;
 	return 0;
 }
 
