@@ -54,14 +54,14 @@ struct aim_arming {
 	void (*say)(void *arg, const char *text); /* a place that is not traced, and why */
 	void *arg;
 	bool verbose;     /* all such places, and what was armed */
-	bool may_uprobe;  /* as a last resort */
-	/* NULL, or whether the session is to be made again so that places that were refused can be uprobes. */
-	bool (*resort)(void *arg);
-	const char *(*why_not)(void *arg); /* NULL, or why they cannot; it may return NULL */
+	bool may_uprobe;  /* as a last resort: the session's memory is the kernel's */
+	/* Of @places in all some were refused: whether the session is to be made again so that they may; NULL: no. */
+	bool (*again)(void *arg, uint32_t places);
+	const char *(*why_not)(void *arg); /* why those that are not traced are no uprobes; NULL, or NULL of it: it is said elsewhere */
 };
 enum {
 	AIM_NOTHING = 1, /* with a message: nothing of the program is placed, because each place was refused */
-	AIM_AGAIN,       /* the session is to be made again, as .resort said */
+	AIM_AGAIN,       /* the session is to be made again, as .again said */
 };
 /* Arms what was matched and is not armed yet; the session watches for libraries from then on, also where that is
  * nothing. */

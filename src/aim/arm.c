@@ -43,7 +43,7 @@ static bool is_named(const struct aim *a, const struct probe *p)
 
 static bool postpone(struct refusals *r, const struct session_refusal *why)
 {
-	if (why->has_no_return || !(r->how->may_uprobe || r->how->resort))
+	if (why->has_no_return || (!r->how->may_uprobe && !r->how->again))
 		return false;
 	struct place *v = realloc(r->places, (r->place_cnt + 1ul) * sizeof(*v));
 	char *text = v ? strdup(why->why) : NULL;
@@ -92,8 +92,7 @@ static uint32_t arm_places(struct refusals *r, struct session *s, const struct s
 		done += ok;
 		if (ok ? r->how->verbose : r->cnt++ < REFUSALS_SHOWN || r->how->verbose)
 			sayf(r->how, "%s:%s:%s:%s at 0x%llx %s: %s%s%s", p->probe->prov, p->probe->mod, p->probe->func, p->probe->name,
-			     (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, e.msg[0] && !ok ? "; " : "",
-			     ok ? "" : e.msg);
+			     (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, !ok && e.msg[0] ? "; " : "", ok ? "" : e.msg);
 	}
 	return done;
 }
@@ -105,14 +104,13 @@ static void free_places(struct refusals *r)
 	free(r->places);
 }
 
-static void count_refusals(const struct refusals *r, uint32_t sites)
+static void say_cnt(const struct refusals *r, uint32_t sites)
 {
-	const struct aim_arming *how = r->how;
-	const char *why = r->cnt && r->cnt <= r->place_cnt && how->why_not ? how->why_not(how->arg) : NULL;
-	const char *all = r->cnt > REFUSALS_SHOWN && !how->verbose ? "; -v names them" : "";
-	if (r->cnt > REFUSALS_SHOWN || why)
-		sayf(how, "%u of %u places %s not traced%s%s%s", r->cnt, sites + r->cnt, r->cnt == 1 ? "is" : "are", all, why ? "; " : "",
-		     why ? why : "");
+	const char *why = r->cnt && r->how->why_not ? r->how->why_not(r->how->arg) : NULL;
+	bool more = r->cnt > REFUSALS_SHOWN && !r->how->verbose;
+	if (more || why)
+		sayf(r->how, "%u of %u places %s not traced%s%s%s", r->cnt, sites + r->cnt, r->cnt == 1 ? "is" : "are",
+		     more ? "; -v names them" : "", why ? "; " : "", why ? why : "");
 }
 
 static uint32_t collect(struct aim *a, struct session_probe *v)
@@ -132,7 +130,7 @@ static uint32_t collect(struct aim *a, struct session_probe *v)
 /* @cnt probes at @sites places. */
 static int armed(struct aim *a, const struct refusals *r, uint32_t cnt, uint32_t sites, struct err *reterr)
 {
-	count_refusals(r, sites);
+	say_cnt(r, sites);
 	if (cnt && !sites && !a->armed_cnt && r->cnt + r->no_return_cnt) {
 		err_setf(reterr, -ENOTSUP, "none of the probes can be placed; explain shows why, and the offsets of other places "
 			 "(-l with an empty name)");
@@ -153,7 +151,7 @@ int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, stru
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t n = collect(a, v);
 	int rc = session_arm(s, v, n, refused, &r, &sites, reterr);
-	bool again = rc >= 0 && r.place_cnt && how->resort && how->resort(how->arg);
+	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, sites + r.place_cnt);
 	if (!again)
 		sites += arm_places(&r, s, v, rc < 0 ? 0 : n);
 	free_places(&r);

@@ -7,9 +7,9 @@ static void say(void *arg, const char *text)
 	cli_error("%s", text);
 }
 
-static bool resort(void *arg)
+static bool again(void *arg, uint32_t places)
 {
-	return cli_resort(arg);
+	return cli_resort(arg, places);
 }
 
 static const char *why_not(void *arg)
@@ -20,9 +20,9 @@ static const char *why_not(void *arg)
 /* Arms what was matched and is not armed yet. CLI_OK or CLI_ERROR. */
 int cli_arm_new(struct cli *cli)
 {
-	bool may = cli->args.opts.backend != CLI_BACKEND_JUMP;
-	const struct aim_arming how = { .say = say, .arg = cli, .verbose = cli->args.verbose, .may_uprobe = may && cli->has_kernel,
-					.resort = may ? resort : NULL, .why_not = why_not };
+	const struct aim_arming how = { .say = say, .verbose = cli->args.verbose,
+					.arg = cli, .again = again, .why_not = why_not,
+					.may_uprobe = cli->has_kernel && cli->args.opts.backend != CLI_BACKEND_JUMP };
 	struct err e;
 	int rc = aim_arm(&cli->aim, cli->session, &how, &e);
 	if (rc == AIM_NOTHING)

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
+#define PLACES_MOST 20000u /* who asks for more waits long enough for once */
 #define THREADS_MOST 24u /* of all targets: the kernel's memory has room for 32 */
 
 static uint32_t thread_cnt(pid_t pid)
@@ -64,9 +65,9 @@ const char *cli_resort_why(const struct cli *cli)
 	return threads > THREADS_MOST ? "-x backend=auto makes such places uprobes of the kernel, for at most 32 threads" : NULL;
 }
 
-bool cli_resort(struct cli *cli)
+bool cli_resort(struct cli *cli, uint32_t places)
 {
-	if (cli->resorts || cli_resort_why(cli))
+	if (cli->resorts || places > PLACES_MOST || cli_resort_why(cli))
 		return false;
 	cli->resorts = true;
 	cli->restart = true;

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GO_TRIES 3
+
 /*
  * The loader's own notice of a change is our first probe in every process that has a loader.  In a program that we
  * start, glibc's gives that notice when its libraries have run already a little (__libc_early_init); this is
@@ -96,17 +98,68 @@ static int add_exec_hook(struct target *t, struct err *reterr)
 	return r;
 }
 
+/* Requests for what the job has postponed. */
+static uint32_t postponed(const struct job *j, const struct request *req, uint32_t cnt, struct request *ret)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < j->func_cnt && j->postponed_cnt; i++) {
+		const struct plan_func *pf = &j->funcs[i];
+		for (uint32_t k = 0; k < cnt && pf->postponed; k++)
+			if (req[k].func == (pf->whole ? pf->whole : pf->addr))
+				ret[n++] = req[k];
+	}
+	if (n)
+		qsort(ret, n, sizeof(*ret), job_compare_requests);
+	return n;
+}
+
+static int plan_and_place(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+{
+	const struct job empty = *j;
+	j->first_placed = j->t->placed_cnt;
+	j->first_move = j->t->move_cnt;
+	int r = job_plan(j, req, cnt, reterr);
+	if (!r)
+		r = job_place(j, reterr);
+	if (r != -EAGAIN || !j->again)
+		return r;
+	/* As if they might be anywhere. */
+	job_free(j);
+	*j = empty;
+	j->first_placed = j->t->placed_cnt;
+	j->first_move = j->t->move_cnt;
+	r = job_plan(j, req, cnt, reterr);
+	return r ? r : job_place(j, reterr);
+}
+
+/* Functions in which goroutines stood, with what is known of them now; at last as if they might be anywhere in them. */
+static int place_postponed(struct job *j, const struct request *req, uint32_t cnt, int tries, struct err *reterr)
+{
+	struct request *left = malloc((cnt + 1ul) * sizeof(*left));
+	uint32_t n = left ? postponed(j, req, cnt, left) : 0;
+	struct job next = { .s = j->s, .t = j->t, .probes = j->probes, .probe_cnt = j->probe_cnt, .refused = j->refused,
+			    .refused_arg = j->refused_arg, .told = tries < GO_TRIES };
+	j->t->go_known &= tries < GO_TRIES;
+	int r = left ? plan_and_place(&next, left, n, reterr) : job_no_memory(reterr);
+	if (!r && next.postponed_cnt)
+		r = place_postponed(&next, left, n, tries + 1, reterr);
+	j->armed += next.armed;
+	job_free(&next);
+	free(left);
+	return r;
+}
+
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	int r = add_hook(j, reterr);
 	if (!r && j->s->opts.follow && !j->s->opts.forks_only)
 		r = add_exec_hook(j->t, reterr);
-	j->first_placed = j->t->placed_cnt;
-	j->first_move = j->t->move_cnt;
 	if (!r)
-		r = job_plan(j, req, cnt, reterr);
+		goscan_begin(j->t);
 	if (!r)
-		r = job_place(j, reterr);
+		r = plan_and_place(j, req, cnt, reterr);
+	if (!r && j->postponed_cnt)
+		r = place_postponed(j, req, cnt, 0, reterr);
 	if (!r && j->s->uses_stacks)
 		r = unwind_update(j->t, reterr);
 	job_free(j);

@@ -19,6 +19,7 @@ struct plan_func {
 	uint32_t win_cnt;
 	struct arena *arena;
 	bool dropped, is_frag;
+	bool postponed; /* dropped, but not refused: goroutines stand in it */
 	/* Holes that this function lends, and those that it has of others (lend.c). */
 	struct patch_lend *lends, *borrowed;
 	uint32_t lend_cnt, borrowed_cnt;
@@ -46,6 +47,9 @@ struct job {
 	uint32_t first_placed;
 	uint64_t first_move;
 	uint32_t first_sema;
+	bool told;  /* refusals have been told of an earlier plan: those that are known to have come since are due */
+	bool again; /* out: where goroutines stand is not known any more; it is to be planned once more */
+	uint32_t postponed_cnt; /* functions */
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)
@@ -89,6 +93,10 @@ bool lend_is_void(const struct job *, const struct plan_func *);
 
 /* place.c: all of the plan, or nothing. */
 int job_place(struct job *, struct err *reterr);
+
+/* goscan.c: all threads stand, what is new in t->placed is about to be written: takes functions out in which goroutines
+ * stand.  -EAGAIN with j->again. */
+int goscan_check(struct job *, struct err *reterr);
 
 /* jumps.c: decides where trampolines stand and what is written to the code. The target is stopped and
  * its memory for code is mapped; puns that have no place to lead to are refused. */

@@ -84,7 +84,7 @@ static void print_anchor(FILE *out, const struct func *fn, const struct patch_wi
 {
 	fprintf(out, "  0x%llx (+0x%x): ", (unsigned long long)(fn->pf.addr + a->offset), a->offset);
 	if (a->refusal) {
-		fprintf(out, "refused: %s (as root, -x backend=auto makes it a uprobe)\n", patch_refusal_text(a->refusal));
+		fprintf(out, "refused: %s (as root it is a uprobe: in a process that runs, or with -x backend=auto)\n", patch_refusal_text(a->refusal));
 		return;
 	}
 	if (a->by_sources) {

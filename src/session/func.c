@@ -232,6 +232,9 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 	for (uint32_t i = 0; i < t->retired_cnt && !r; i++)
 		if (t->retired[i] - addr < bytes && !push(&targets, t->retired[i]))
 			r = err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = goscan_first(t, addr + 1); i < t->go_pc_cnt && t->go_pcs[i] < addr + bytes && !r; i++)
+		if (!push(&targets, t->go_pcs[i]))
+			r = err_setf(reterr, -ENOMEM, "out of memory");
 	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
 		r = err_setf(reterr, -ENOMEM, "out of memory");
 	uint64_t room = next - (addr + bytes);
@@ -257,8 +260,8 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.targets = targets.v, .target_cnt = targets.cnt,
 		.read = read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
 	};
-	/* Goroutines that the runtime has taken off their threads stand anywhere, on stacks that only it knows. */
-	fn->pf.entered_anywhere = (fn->pf.asks_where && !t->is_child) || t->link;
+	/* Goroutines that the runtime has taken off their threads stand anywhere; threads that are not stopped, too. */
+	fn->pf.entered_anywhere = (fn->pf.asks_where && !t->is_child && !t->go_known) || t->link;
 	uint64_t gap = fn->pf.slack < slack ? obj_module_gap(t->obj, mod, addr + bytes + fn->pf.slack) : 0;
 	slack -= fn->pf.slack;
 	fn->pf.gap = gap < slack ? (uint32_t)gap : slack;

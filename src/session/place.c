@@ -241,6 +241,8 @@ int job_place(struct job *j, struct err *reterr)
 			r = make_func(j, &j->funcs[i], reterr);
 	if (!r && !was_stopped)
 		r = inject_stop(t->inj, reterr);
+	if (!r)
+		r = goscan_check(j, reterr);
 	bool planned = !r;
 	if (!r)
 		r = commit(j, reterr);

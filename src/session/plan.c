@@ -8,8 +8,12 @@
 
 void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
-	if (j->probes[probe].probe->kind == WIRE_SITE_GUARD)
+	const struct probe *p = j->probes[probe].probe;
+	if (p->kind == WIRE_SITE_GUARD)
 		return; /* not asked for */
+	uint32_t pc = j->told ? goscan_first(j->t, p->func_addr) : 0;
+	if (j->told && (pc == j->t->go_pc_cnt || j->t->go_pcs[pc] >= p->func_addr + p->func_bytes))
+		return;
 	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
 				     .has_no_return = !why };
 	if (j->refused)

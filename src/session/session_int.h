@@ -67,6 +67,9 @@ struct target {
 	uint32_t placed_cnt;
 	struct patch_move *moves; /* of all trampolines */
 	uint64_t move_cnt;
+	uint64_t *go_pcs;         /* sorted: where goroutines may go on (goscan.c) */
+	uint32_t go_pc_cnt;
+	bool go_known;            /* those are all there were */
 	uint64_t *retired;        /* where trampolines lead back to whose windows went (rearm.c) */
 	uint32_t retired_cnt;
 	struct sema {
@@ -143,6 +146,11 @@ int clock_calibrate(struct wire_shm *, struct err *reterr);
 int32_t gothreads_tid_off(struct target *);
 /* Whether the function at @addr runs in threads that cannot be told from their parents yet. */
 bool gothreads_begin_at(struct target *, uint64_t addr);
+
+/* goscan.c: where goroutines of a process that runs may go on: t->go_pcs, t->go_known. */
+void goscan_begin(struct target *);
+void goscan_free(struct target *);
+uint32_t goscan_first(const struct target *, uint64_t lo); /* index of the first at or behind @lo */
 
 /* procinfo.c: whether a stopped target is one that can be traced. */
 int procinfo_check(struct target *, struct err *reterr);
