@@ -48,15 +48,21 @@ static int check_image(struct worker *w, struct err *reterr)
 	return 0;
 }
 
-static int look_at_worlds(struct worker *w, struct err *reterr)
+struct session_desc *request_descs(const struct worker *w)
 {
 	struct session_desc *v = calloc(w->req.desc_cnt + 1ul, sizeof(*v));
-	if (!v)
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < w->req.desc_cnt; i++) {
+	for (uint32_t i = 0; v && i < w->req.desc_cnt; i++) {
 		const struct proto_desc *d = &w->req.descs[i];
 		v[i] = (struct session_desc){ { d->part[0], d->part[1], d->part[2], d->part[3] }, d->clause, d->id };
 	}
+	return v;
+}
+
+static int look_at_worlds(struct worker *w, struct err *reterr)
+{
+	struct session_desc *v = request_descs(w);
+	if (!v)
+		return err_setf(reterr, -ENOMEM, "out of memory");
 	session_worlds_of(&w->image, v, w->req.desc_cnt, &w->worlds);
 	free(v);
 	if (!w->worlds.kernel)
@@ -285,12 +291,9 @@ void request_deinit(struct worker *w)
 		if (w->targets[i].pidfd >= 0)
 			close(w->targets[i].pidfd);
 	free(w->targets);
-	for (uint32_t i = 0; i < w->probe_cnt; i++)
-		free(w->probes[i].progs);
-	free(w->probes);
+	aim_deinit(&w->aim);
 	free(w->match_cnts);
 	free(w->folded);
-	probe_table_destroy(w->table);
 	proto_start_deinit(&w->req);
 	ir_image_deinit(&w->image);
 }

@@ -51,6 +51,12 @@ int inject_store(struct inject *, const struct inject_word *, uint32_t cnt, uint
 /* Lets it run, frees.  NULL is fine. */
 void inject_detach(struct inject *);
 pid_t inject_pid(const struct inject *);
+/* What was found in the process's code: the next who attaches to it need not search again.  0: nothing. */
+struct inject_ways {
+	uint64_t syscall_addr, syscall_ret, sigreturn;
+};
+struct inject_ways inject_ways(const struct inject *);
+void inject_hint(struct inject *, const struct inject_ways *);
 
 /* Stops all threads, those that come meanwhile too.  Between two stops nobody
  * traces the process.  -EBUSY: a thread does not stop, or a debugger is there. */

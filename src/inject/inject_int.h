@@ -67,12 +67,17 @@ int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr); /* -EBUSY: so
 int inject_open_files(struct inject *, struct err *reterr);
 struct inject *inject_new(pid_t pid);
 void inject_free(struct inject *);
+pid_t inject_live_task(pid_t pid); /* the first may have ended, and the process lives on; 0: all have */
 char inject_task_state(pid_t pid, pid_t tid);
 /* The number after "Key:" in /proc/PID/task/TID/status, or -1. */
 long inject_status_field(pid_t pid, pid_t tid, const char *key);
 
-/* remote.c: @bytes in the vDSO, or in other executable mappings but ours, which may go; its address or 0. */
-uint64_t inject_find_code(struct inject *, const uint8_t *bytes, size_t cnt, bool vdso);
+/* ways.c: @bytes in the vDSO, or in other executable mappings but ours, which may go; its address or 0. */
+uint64_t inject_find_code(struct inject *, const uint8_t *bytes, size_t cnt);
+bool inject_stands(struct inject *, uint64_t addr, const uint8_t *bytes, size_t cnt); /* at most 16 */
+/* remote.c: what remote calls will need of the process's code, looked for while it still runs. */
+void inject_look_ahead(struct inject *);
+void inject_abandon_look(struct inject *);
 
 /* abandon.c: puts the thread of in->remote on its way back, from which it may be sent to system calls:
  * abandon.syscall_ret with rsp at abandon.frame. false: it stands as before. */

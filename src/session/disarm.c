@@ -58,7 +58,7 @@ static uint32_t move_back(struct target *t, struct inject *inj)
 		if (inject_get_regs(inj, i, &regs, NULL))
 			continue;
 		struct patch_move key = { .to = regs.rip }; /* a displaced instruction, or the jump in a hole */
-		const struct patch_move *m = bsearch(&key, t->moves, t->move_cnt, sizeof(key), compare_to);
+		const struct patch_move *m = t->move_cnt ? bsearch(&key, t->moves, t->move_cnt, sizeof(key), compare_to) : NULL;
 		if (m) {
 			regs.rip = m->from;
 			inject_set_regs(inj, i, &regs, NULL);
@@ -220,7 +220,8 @@ static int disarm_target(struct target *t, struct err *reterr)
 {
 	int r = 0;
 	release_hook(t);
-	qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
+	if (t->move_cnt)
+		qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
 	if (!t->gone && t->pidfd >= 0 && target_same_program(t)) {
 		r = -EBUSY;
 		for (int i = 0; i < STOP_TRIES && r == -EBUSY; i++) {

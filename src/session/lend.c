@@ -44,7 +44,7 @@ static bool is_bad(const struct func *fn, const struct patch_anchor *a, const st
 {
 	if (a->refusal)
 		return a->refusal == PATCH_TOO_SHORT || a->refusal == PATCH_TARGET_INSIDE;
-	return wins[a->window].form == PATCH_PUN && !pun_can_land(fn, &wins[a->window]);
+	return !a->by_sources && wins[a->window].form == PATCH_PUN && !pun_can_land(fn, &wins[a->window]);
 }
 
 static uint32_t count_bad(const struct func *fn, const struct patch_anchor *a, uint32_t cnt, const struct patch_window *wins,

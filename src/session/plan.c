@@ -308,7 +308,7 @@ static void drop_borrowers(struct job *j)
 	}
 }
 
-int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+int job_plan_requests(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	uint32_t *list = malloc((cnt ? cnt : 1) * sizeof(*list));
 	int r = list ? 0 : job_no_memory(reterr);
@@ -324,6 +324,12 @@ int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err 
 		r = job_plan_func(j, &pf, list, n, reterr);
 	}
 	free(list);
+	return r;
+}
+
+int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+{
+	int r = job_plan_many(j, req, cnt, reterr);
 	if (!r)
 		r = job_lend(j, reterr);
 	tell_refusals(j);

@@ -134,6 +134,8 @@ uint32_t session_proc_of(struct session *, uint32_t pid);
 uint32_t session_failed_clause(const struct session *);
 pid_t session_pid(const struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
+/* Stops a target until session_go(), or until the session ends. */
+int session_hold(struct session *, uint32_t proc, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */
 struct session_probe {

@@ -51,6 +51,7 @@ struct target {
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	struct inject_ways ways;
 	struct inject *link;    /* of one that offered itself: @inj, whenever that is not NULL.  Its threads run on. */
 	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
@@ -141,7 +142,9 @@ int32_t gothreads_tid_off(struct target *);
 /* Whether the function at @addr runs in threads that cannot be told from their parents yet. */
 bool gothreads_begin_at(struct target *, uint64_t addr);
 
-/* procinfo.c: facts for the wire_proc. The target is stopped. */
+/* procinfo.c: whether a stopped target is one that can be traced. */
+int procinfo_check(struct target *, struct err *reterr);
+/* Facts for the wire_proc. The target is stopped. */
 int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 /* What can be told only when the libc is mapped; again after its loader has run. */
 void procinfo_fill_libc(struct target *, struct wire_proc *);
@@ -151,8 +154,12 @@ uint32_t procinfo_args(pid_t pid, struct intern *); /* the command line, interne
 /* @tid: as the process itself knows it (it may live in a pid namespace of its own). */
 bool procinfo_has_thread(struct target *, uint32_t tid);
 
-/* agent_load.c: maps the agent into a stopped target, fills t->env. */
-int agent_load(struct target *, struct err *reterr);
+/* agent_load.c: the agent's file (@path, or NULL: where it is installed), which is of this version. */
+struct agent_file;
+int agent_open(const char *path, struct agent_file **ret, struct err *reterr);
+void agent_close(struct agent_file *);
+/* Maps it into a stopped target, fills t->env. */
+int agent_load(struct target *, const struct agent_file *, struct err *reterr);
 
 /* arena.c: room for @bytes of code within reach of [lo, hi); the target is stopped. */
 int arena_get(struct target *, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr);
