@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DO_NS 1500000000ull   /* in which a request has to be begun */
-#define WAIT_NS 2500000000ull /* for its answer */
+#define DO_NS 4000000000ull   /* in which a request has to be begun */
+#define WAIT_NS 5000000000ull /* for its answer */
 
 struct question {
 	struct wire_offer_req req;
