@@ -11,5 +11,7 @@ int cli_remote_loop(struct cli *);
 int cli_remote_finish(struct cli *);
 /* remote.c: what the daemon found; complains as for a run of our own */
 int cli_remote_matched(struct cli *, const struct proto_matched *);
+/* What the daemon said while something else was waited for. */
+void cli_remote_said(struct cli *);
 
 #endif
