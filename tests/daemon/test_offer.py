@@ -298,6 +298,38 @@ def nginx_with_workers():
         assert p.proc.wait(20) == 0
 
 
+def postgres_with_a_session():
+    tools = [shutil.which(t) for t in ('initdb', 'postgres', 'psql')]
+    if not all(tools):
+        raise Skip('no initdb, postgres, psql')
+    initdb, postgres, psql = tools
+    folder = tempfile.mkdtemp(dir=machine.PLACE)
+    os.chown(folder, BOB, BOB)
+    try:
+        made = subprocess.run([initdb, '-D', f'{folder}/db', '-N', '-A', 'trust'], capture_output=True, check=False, cwd='/', timeout=100, **as_user(BOB))
+    except subprocess.TimeoutExpired:
+        raise Skip('initdb takes too long') from None
+    if made.returncode:
+        raise Skip(f'initdb: {made.stderr.decode()[-200:]}')
+
+    def ask(sql):
+        p = subprocess.run([psql, '-h', folder, '-U', 'bob', '-At', '-c', sql, 'postgres'], capture_output=True, text=True, check=False, cwd='/', **as_user(BOB))
+        return p.stdout.strip()
+    with Daemon() as d, Program(d, (postgres, '-D', f'{folder}/db', '-k', folder, '-h', '', '-F'), uid=BOB) as p:
+        wait_for(lambda: ask('select 6 * 7') == '42', 'postgres')
+        before = d.log().count('places armed')
+        q = popen(d, ROOT, '-q', '-x', 'inject=agent', '-n', 'pid$target:libc.so.6:accept*:entry,pid$target:libc.so.6:malloc:entry { @ = count(); }', '-p', str(p.pid))
+        wait_for(lambda: d.log().count('places armed') > before or q.poll() is not None, 'armed probes')
+        for _ in range(3):
+            assert ask('select sum(x) from generate_series(1, 100000) x') == '5000050000'
+        q.send_signal(signal.SIGINT)
+        out, err = q.communicate(timeout=60)
+        assert q.returncode == 0 and int(out) >= 3, (out, err)
+        assert ask('select 6 * 7') == '42'
+        p.proc.send_signal(signal.SIGINT)
+        assert p.proc.wait(30) == 0
+
+
 def a_linked_program():
     prog = os.environ['DYNTRACE_BUILD'] + '/tests/trigger/offered'
     with Daemon() as d, Program(d, (prog, 'lines')) as p, strace(p.pid):
@@ -620,7 +652,7 @@ def threads_at_work():
 
 
 TESTS = [strace_has_it, a_member_traces_another_user, as_asked, gdb_holds_it, descriptors_are_its_own, the_user_changes, it_execs,
-          it_forks, it_forks_while_it_is_traced, nginx_with_workers, a_linked_program, a_filter_that_kills, nobody_is_there, a_socket_of_others, set_uid_programs, the_daemon_is_killed, the_worker_is_killed,
+          it_forks, it_forks_while_it_is_traced, nginx_with_workers, postgres_with_a_session, a_linked_program, a_filter_that_kills, nobody_is_there, a_socket_of_others, set_uid_programs, the_daemon_is_killed, the_worker_is_killed,
           the_program_vanishes, it_is_listed, hostile_greetings, hostile_answers, an_offer_for_another, programs_do_what_they_do,
           redis_with_load, threads_at_work]
 if __name__ == '__main__':
