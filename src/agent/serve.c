@@ -12,17 +12,13 @@ struct packet {
 	struct wire_offer_req req;
 	uint8_t data[WIRE_OFFER_DATA];
 };
-struct answer {
-	struct wire_offer_reply reply;
-	uint8_t data[WIRE_OFFER_DATA];
-};
 /* What it works with; on its stack. */
 struct server {
 	int fd;
 	uint64_t data_bytes; /* of p.data */
 	int got_fd;
 	struct packet p;
-	struct answer a;
+	struct wire_offer_reply reply;
 };
 
 static bool is_late(const struct server *s)
@@ -91,17 +87,9 @@ static int64_t store(struct server *s)
 	uint64_t cnt = s->p.req.args[0], done = 0;
 	if (cnt > WIRE_OFFER_WORDS || s->data_bytes != cnt * sizeof(*w))
 		return -EINVAL;
-	while (done < cnt && !s->a.reply.error)
-		done += store_page(w + done, cnt - done, &s->a.reply.error);
+	while (done < cnt && !s->reply.error)
+		done += store_page(w + done, cnt - done, &s->reply.error);
 	return (int64_t)done;
-}
-
-/* By the kernel, which bears with what is not there. */
-static int64_t copy(const struct server *s, long nr, const void *here)
-{
-	struct iovec local = { (void *)here, s->p.req.args[1] }, remote = { (void *)s->p.req.args[0], s->p.req.args[1] };
-	int64_t pid = sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
-	return sys6(nr, (uint64_t)pid, (uint64_t)&local, 1, (uint64_t)&remote, 1, 0);
 }
 
 static int64_t obey(struct server *s)
@@ -115,13 +103,6 @@ static int64_t obey(struct server *s)
 		return s->got_fd;
 	case WIRE_OFFER_STORE:
 		return store(s);
-	case WIRE_OFFER_READ: {
-		int64_t n = a[1] > sizeof(s->a.data) ? -EINVAL : copy(s, SYS_process_vm_readv, s->a.data);
-		s->a.reply.bytes = n > 0 ? (uint32_t)n : 0;
-		return n;
-	}
-	case WIRE_OFFER_WRITE:
-		return a[1] != s->data_bytes ? -EINVAL : copy(s, SYS_process_vm_writev, s->p.data);
 	default:
 		return -ENOSYS;
 	}
@@ -130,12 +111,11 @@ static int64_t obey(struct server *s)
 static bool answer(struct server *s)
 {
 	bool late = is_late(s);
-	s->a.reply = (struct wire_offer_reply){ .seq = s->p.req.seq };
-	s->a.reply.value = late ? -ETIMEDOUT : obey(s);
+	s->reply = (struct wire_offer_reply){ .seq = s->p.req.seq };
+	s->reply.value = late ? -ETIMEDOUT : obey(s);
 	if (s->got_fd >= 0 && (late || s->p.req.op != WIRE_OFFER_FD))
 		sys6(SYS_close, (uint64_t)s->got_fd, 0, 0, 0, 0, 0);
-	uint64_t n = sizeof(s->a.reply) + s->a.reply.bytes;
-	return sys6(SYS_sendto, (uint64_t)s->fd, (uint64_t)&s->a, n, MSG_NOSIGNAL, 0, 0) == (int64_t)n;
+	return sys6(SYS_sendto, (uint64_t)s->fd, (uint64_t)&s->reply, sizeof(s->reply), MSG_NOSIGNAL, 0, 0) == sizeof(s->reply);
 }
 
 void offer_serve(int fd)

@@ -323,16 +323,21 @@ static int connect_to(struct cli *cli)
 	return CLI_ERROR;
 }
 
-/* What was said before comes first. */
-static void complain(struct cli *cli, int rc, const struct err *e)
+void cli_remote_said(struct cli *cli)
 {
-	static const char grab[] = "failed to grab";
 	struct client_event ev;
 	while (!client_wait_kept(cli->client, &ev)) {
 		if (ev.type == PROTO_SAY)
 			cli_error("%s", ev.said.text);
 		client_event_deinit(&ev);
 	}
+}
+
+/* What was said before comes first. */
+static void complain(struct cli *cli, int rc, const struct err *e)
+{
+	static const char grab[] = "failed to grab";
+	cli_remote_said(cli);
 	if (!strncmp(e->msg, grab, sizeof(grab) - 1) || rc == -ENOTSUP)
 		cli_error("%s", e->msg);
 	else

@@ -14,5 +14,7 @@ bool cli_remote_is_for(const struct cli *, pid_t pid);
 int cli_remote_request(struct cli *, struct err *reterr);
 /* remote.c: what the daemon found; complains as for a run of our own */
 int cli_remote_matched(struct cli *, const struct proto_matched *);
+/* What the daemon said while something else was waited for. */
+void cli_remote_said(struct cli *);
 
 #endif

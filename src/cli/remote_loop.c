@@ -138,5 +138,6 @@ int cli_remote_finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
+	cli_remote_said(cli);
 	return cli_show_rest(cli, rc);
 }

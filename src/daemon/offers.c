@@ -24,11 +24,14 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OFFERS_MAX 4096u
 #define OFFERS_MAX_EACH 512u /* of a user who is not root */
 #define ANSWER_MS 3000
+#define BUSY_TRIES 100
+#define BUSY_PAUSE_NS 10000000
 
 enum end_kind { END_LISTEN, END_PROGRAM, END_CHILD };
 struct end {
@@ -256,7 +259,7 @@ static int take_fd(struct msghdr *m)
 	return fd;
 }
 
-int offers_borrow(pid_t pid, struct session_offer *ret, struct err *reterr)
+static int borrow(pid_t pid, struct session_offer *ret, struct err *reterr)
 {
 	union {
 		struct cmsghdr h;
@@ -276,6 +279,18 @@ int offers_borrow(pid_t pid, struct session_offer *ret, struct err *reterr)
 	ret->tid = a.tid;
 	return ret->sock >= 0 ? 0 : err_setf(reterr, -ESRCH, "process %d has not offered itself: it was not started with libdyntrace-agent.so, "
 					     "or is a forked child", (int)pid);
+}
+
+/* Who had it last may be about to end. */
+int offers_borrow(pid_t pid, struct session_offer *ret, struct err *reterr)
+{
+	int rc = -EBUSY;
+	for (int i = 0; rc == -EBUSY && i < BUSY_TRIES; i++) {
+		if (i)
+			nanosleep(&(struct timespec){ .tv_nsec = BUSY_PAUSE_NS }, NULL);
+		rc = borrow(pid, ret, reterr);
+	}
+	return rc;
 }
 
 /* ---- the socket ---- */

@@ -179,8 +179,13 @@ static int attach_either(struct worker *w, struct run_target *t, struct err *ret
 	if (w->req.flags & PROTO_BY_AGENT)
 		return attach_offered(w, t, reterr);
 	int rc = session_attach(w->session, t->pid, &t->proc, reterr);
-	if (!is_refused(rc) || w->req.flags & PROTO_BY_PTRACE || attach_offered(w, t, &why))
+	if (!is_refused(rc) || w->req.flags & PROTO_BY_PTRACE)
 		return rc;
+	int by_agent = attach_offered(w, t, &why);
+	if (by_agent == -ESRCH)
+		return rc;
+	if (by_agent)
+		return err_prefixf(reterr, "by the agent in it: %s; by ptrace", why.msg);
 	log_sayf(LOG_INFO, "%s (pid %d): process %d is traced by the agent in it: %s", w->peer.name, (int)w->peer.pid, (int)t->pid,
 		 reterr->msg);
 	return worker_sayf(w, "process %d is traced by the agent in it, which reaches fewer places: %s", (int)t->pid, reterr->msg);

@@ -10,6 +10,7 @@
 #include "host/host.h"
 #include "wire/offer.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,15 +23,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DO_NS 1500000000ull   /* in which a request has to be begun */
-#define WAIT_NS 2500000000ull /* for its answer */
+#define DO_NS 4000000000ull   /* in which a request has to be begun */
+#define WAIT_NS 5000000000ull /* for its answer */
 
 struct question {
 	struct wire_offer_req req;
-	uint8_t data[WIRE_OFFER_DATA];
-};
-struct reply {
-	struct wire_offer_reply head;
 	uint8_t data[WIRE_OFFER_DATA];
 };
 
@@ -90,7 +87,7 @@ static int send_to(struct inject *in, const struct question *q, size_t data_byte
 }
 
 /* The answer to the last request; what is left of earlier ones is dropped. */
-static int receive(struct inject *in, struct reply *r)
+static int receive(struct inject *in, struct wire_offer_reply *r)
 {
 	uint64_t end = host_now_ns() + WAIT_NS;
 	for (uint64_t now; (now = host_now_ns()) < end;) {
@@ -100,13 +97,13 @@ static int receive(struct inject *in, struct reply *r)
 		ssize_t n = recv(in->link, r, sizeof(*r), MSG_DONTWAIT);
 		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return -ECONNRESET;
-		if (n >= (ssize_t)sizeof(r->head) && r->head.seq == in->link_seq)
-			return (size_t)n == sizeof(r->head) + r->head.bytes ? 0 : -ETIMEDOUT;
+		if (n == (ssize_t)sizeof(*r) && r->seq == in->link_seq)
+			return 0;
 	}
 	return -ETIMEDOUT;
 }
 
-static int ask(struct inject *in, struct question *q, size_t data_bytes, int fd, struct reply *r, struct err *reterr)
+static int ask(struct inject *in, struct question *q, size_t data_bytes, int fd, struct wire_offer_reply *r, struct err *reterr)
 {
 	struct timespec now;
 	int e = check(in, reterr);
@@ -117,7 +114,7 @@ static int ask(struct inject *in, struct question *q, size_t data_bytes, int fd,
 	q->req.seq = ++in->link_seq;
 	e = send_to(in, q, data_bytes, fd);
 	e = e ? e : receive(in, r);
-	if (!e && r->head.value == -ETIMEDOUT)
+	if (!e && r->value == -ETIMEDOUT)
 		e = -ETIMEDOUT;
 	return e ? silent(in, e, reterr) : 0;
 }
@@ -125,31 +122,31 @@ static int ask(struct inject *in, struct question *q, size_t data_bytes, int fd,
 int offered_syscall(struct inject *in, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr)
 {
 	struct question q = { .req = { .op = WIRE_OFFER_SYSCALL, .args = { (uint64_t)nr } } };
-	struct reply r;
+	struct wire_offer_reply r;
 	memcpy(q.req.args + 1, args, 6 * sizeof(args[0]));
 	int e = ask(in, &q, 0, -1, &r, reterr);
 	if (!e)
-		*ret_value = r.head.value;
+		*ret_value = r.value;
 	return e;
 }
 
 int offered_pass_fd(struct inject *in, int fd, int *ret_fd, struct err *reterr)
 {
 	struct question q = { .req = { .op = WIRE_OFFER_FD } };
-	struct reply r;
+	struct wire_offer_reply r;
 	int e = ask(in, &q, 0, fd, &r, reterr);
-	if (!e && (r.head.value < 0 || r.head.value > INT32_MAX))
+	if (!e && (r.value < 0 || r.value > INT32_MAX))
 		e = err_setf(reterr, -EMFILE, "process %d cannot receive a descriptor; raise its limit of open files (prlimit --nofile)",
 			     (int)in->pid);
 	if (!e)
-		*ret_fd = (int)r.head.value;
+		*ret_fd = (int)r.value;
 	return e;
 }
 
 static int store_some(struct inject *in, const struct inject_word *w, uint32_t cnt, uint32_t *ret_done, struct err *reterr)
 {
 	struct question q = { .req = { .op = WIRE_OFFER_STORE, .args = { cnt } } };
-	struct reply r;
+	struct wire_offer_reply r;
 	for (uint32_t i = 0; i < cnt; i++) {
 		struct wire_offer_word v = { w[i].addr, w[i].was, w[i].is, (uint64_t)w[i].prot };
 		memcpy(q.data + i * sizeof(v), &v, sizeof(v));
@@ -158,10 +155,10 @@ static int store_some(struct inject *in, const struct inject_word *w, uint32_t c
 	int e = ask(in, &q, cnt * sizeof(struct wire_offer_word), -1, &r, reterr);
 	if (e)
 		return e;
-	*ret_done = r.head.value < 0 ? 0 : r.head.value > cnt ? cnt : (uint32_t)r.head.value;
-	if (*ret_done == cnt && !r.head.error)
+	*ret_done = r.value < 0 ? 0 : r.value > cnt ? cnt : (uint32_t)r.value;
+	if (*ret_done == cnt && !r.error)
 		return 0;
-	e = r.head.error < 0 && r.head.error > -4096 ? (int)r.head.error : -EIO;
+	e = r.error < 0 && r.error > -4096 ? (int)r.error : -EIO;
 	if (e == -EAGAIN)
 		return err_setf(reterr, e, "the code of process %d changed meanwhile", (int)in->pid);
 	return err_setf(reterr, e, "process %d may not write to its own code: %s (SELinux, or a rule of its own?)", (int)in->pid, strerror(-e));
@@ -230,6 +227,28 @@ static int prove(struct inject *in, struct err *reterr)
 	return e;
 }
 
+/* The number here of the thread that its own pid namespace calls @tid; -1: there is none. */
+static pid_t outer_tid(pid_t pid, pid_t tid)
+{
+	char path[64], line[256];
+	pid_t found = -1;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && found < 0 && (e = readdir(d));) {
+		char name[sizeof(path) + sizeof(e->d_name) + 8];
+		snprintf(name, sizeof(name), "%s/%s/status", path, e->d_name);
+		FILE *f = e->d_name[0] == '.' ? NULL : fopen(name, "re");
+		while (f && fgets(line, sizeof(line), f))
+			if (!strncmp(line, "NSpid:", 6) && atoi(strrchr(line, '\t') + 1) == tid)
+				found = (pid_t)atoi(e->d_name);
+		if (f)
+			fclose(f);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
 int inject_offered(pid_t pid, pid_t tid, int sock, struct inject **ret, struct err *reterr)
 {
 	struct inject *in;
@@ -237,7 +256,7 @@ int inject_offered(pid_t pid, pid_t tid, int sock, struct inject **ret, struct e
 	if (e)
 		return e;
 	in->link = fcntl(sock, F_DUPFD_CLOEXEC, 3);
-	in->link_tid = tid;
+	in->link_tid = outer_tid(pid, tid);
 	in->link_seq = (uint32_t)host_now_ns();
 	if (in->link < 0)
 		e = err_setf(reterr, -errno, "cannot open a descriptor: %s", strerror(errno));

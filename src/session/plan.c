@@ -203,6 +203,12 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 	return r;
 }
 
+/* What programs have that offer themselves. */
+static bool is_own(const struct obj_module *m)
+{
+	return !strncmp(m->name, "libdyntrace-agent.so", 20);
+}
+
 int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *probes, uint32_t cnt, struct err *reterr)
 {
 	struct func fn;
@@ -215,7 +221,9 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 	bool alone = true;
 	for (uint32_t i = 0; i < cnt; i++)
 		alone &= j->probes[probes[i]].probe->kind == WIRE_SITE_GUARD && !guard_is_raw(j->probes[probes[i]].probe);
-	if (!r)
+	if (!r && is_own(pf->mod))
+		r = err_setf(&why, -EINVAL, "it is part of dyntrace");
+	else if (!r)
 		r = pf->mod->end ? (alone ? func_init_alone : func_init)(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
 			err_setf(&why, -ENOENT, "its library was unloaded");
 	if (r && r != -ENOMEM) {

@@ -18,7 +18,7 @@
 #define WIRE_OFFER_SOCKET "/run/dyntrace/offers.sock"
 #define WIRE_OFFER_NAME "offers.sock" /* beside the clients' socket */
 #define WIRE_OFFER_FOLDER "offers"    /* likewise: a file for each process, by its number */
-#define WIRE_OFFER_DATA 4096u         /* at most behind a req or a reply */
+#define WIRE_OFFER_DATA 4096u         /* at most behind a req */
 #define WIRE_OFFER_WORDS (WIRE_OFFER_DATA / sizeof(struct wire_offer_word))
 
 struct wire_offer_hello {
@@ -31,8 +31,6 @@ enum wire_offer_op {
 	WIRE_OFFER_SYSCALL, /* args[0] is its number, args[1..6] what it is given; value: what the kernel says */
 	WIRE_OFFER_FD,      /* value: the number of the descriptor that came */
 	WIRE_OFFER_STORE,   /* args[0] struct wire_offer_word behind; value: how many were stored, from the first on */
-	WIRE_OFFER_READ,    /* args[1] bytes from args[0]; they are behind the reply */
-	WIRE_OFFER_WRITE,   /* args[1] bytes, which are behind, to args[0] */
 	WIRE_OFFER_OPS
 };
 struct wire_offer_req {
@@ -47,7 +45,7 @@ struct wire_offer_word {
 	uint64_t prot;    /* of its page, PROT_* */
 };
 struct wire_offer_reply {
-	uint32_t seq, bytes; /* bytes: that follow */
+	uint32_t seq, zero;
 	int64_t value;       /* or -errno */
 	int64_t error;       /* of WIRE_OFFER_STORE: why it ended early: -EAGAIN: something else stands there */
 };

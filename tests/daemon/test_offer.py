@@ -240,6 +240,96 @@ def it_forks():
         assert p.say('subprocess.run(["true"]).returncode, subprocess.run("exit 3", shell=True, close_fds=False).returncode') == '(0, 3)'
 
 
+def it_forks_while_it_is_traced():
+    """The child has the jumps, and nobody may stop it; it goes on, silent, and ends as it should."""
+    child = '(lambda t: t or (__import__("time").sleep(3), [__import__("os").write(2, b"") for i in range(100)], __import__("os")._exit(7)))(__import__("os").fork())'
+    with Daemon() as d, Program(d, PYTHON) as p, strace(p.pid):
+        before = d.log().count('places armed')
+        q = popen(d, ROOT, '-q', '-n', COUNT, '-p', str(p.pid))
+        wait_for(lambda: d.log().count('places armed') > before, 'armed probes')
+        pid = int(p.say(child))
+        q.send_signal(signal.SIGINT)
+        out, err = q.communicate(timeout=60)
+        assert (q.returncode, out.strip()) == (0, '1'), (out, err)
+        assert p.say(f'__import__("os").waitpid({pid}, 0)[1] >> 8') == '7'
+        clean(p)
+        assert p.end() == 0
+
+
+def nginx_with_workers():
+    if not shutil.which('nginx'):
+        raise Skip('no nginx')
+    folder = tempfile.mkdtemp(dir=machine.PLACE)
+    os.chmod(folder, 0o755)
+    sock = f'{folder}/http'
+    with open(f'{folder}/index.html', 'w', encoding='utf-8') as f:
+        f.write('it works')
+    with open(f'{folder}/conf', 'w', encoding='utf-8') as f:
+        f.write(f'daemon off; worker_processes 2; pid {folder}/pid; error_log stderr; user bob bob; events {{}}\n'
+                f'http {{ access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; '
+                f'scgi_temp_path {folder}; server {{ listen unix:{sock}; root {folder}; }} }}\n')
+
+    def get():
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(sock)
+            except (FileNotFoundError, ConnectionRefusedError):
+                return ''
+            s.send(b'GET / HTTP/1.0\r\n\r\n')
+            text = b''
+            while (more := s.recv(4096)):
+                text += more
+            return text.decode()
+    with Daemon() as d, Program(d, ('nginx', '-p', folder, '-c', f'{folder}/conf'), DYNTRACE_OFFER='forks') as p:
+        wait_for(lambda: 'it works' in get(), 'answer')
+        workers = machine.children(p.pid)
+        wait_for(lambda: workers and all(w in offers(d) for w in workers), 'offers of the workers')
+        before = d.log().count('places armed')
+        q = popen(d, ROOT, '-q', '-x', 'inject=agent', '-n', 'pid$target:nginx:ngx_http_*:entry { @ = count(); }', '-p', str(workers[0]))
+        wait_for(lambda: d.log().count('places armed') > before, 'armed probes')
+        for _ in range(20):
+            assert 'it works' in get()
+        q.send_signal(signal.SIGINT)
+        assert q.communicate(timeout=30)[0].strip() and q.returncode == 0
+        os.kill(p.pid, signal.SIGHUP)
+        wait_for(lambda: not any(alive(w) for w in workers), 'end of the workers')
+        wait_for(lambda: 'it works' in get(), 'answer')
+        p.proc.send_signal(signal.SIGQUIT)
+        assert p.proc.wait(20) == 0
+
+
+def postgres_with_a_session():
+    tools = [shutil.which(t) for t in ('initdb', 'postgres', 'psql')]
+    if not all(tools):
+        raise Skip('no initdb, postgres, psql')
+    initdb, postgres, psql = tools
+    folder = tempfile.mkdtemp(dir=machine.PLACE)
+    os.chown(folder, BOB, BOB)
+    try:
+        made = subprocess.run([initdb, '-D', f'{folder}/db', '-N', '-A', 'trust'], capture_output=True, check=False, cwd='/', timeout=100, **as_user(BOB))
+    except subprocess.TimeoutExpired:
+        raise Skip('initdb takes too long') from None
+    if made.returncode:
+        raise Skip(f'initdb: {made.stderr.decode()[-200:]}')
+
+    def ask(sql):
+        p = subprocess.run([psql, '-h', folder, '-U', 'bob', '-At', '-c', sql, 'postgres'], capture_output=True, text=True, check=False, cwd='/', **as_user(BOB))
+        return p.stdout.strip()
+    with Daemon() as d, Program(d, (postgres, '-D', f'{folder}/db', '-k', folder, '-h', '', '-F'), uid=BOB) as p:
+        wait_for(lambda: ask('select 6 * 7') == '42', 'postgres')
+        before = d.log().count('places armed')
+        q = popen(d, ROOT, '-q', '-x', 'inject=agent', '-n', 'pid$target:libc.so.6:accept*:entry,pid$target:libc.so.6:malloc:entry { @ = count(); }', '-p', str(p.pid))
+        wait_for(lambda: d.log().count('places armed') > before or q.poll() is not None, 'armed probes')
+        for _ in range(3):
+            assert ask('select sum(x) from generate_series(1, 100000) x') == '5000050000'
+        q.send_signal(signal.SIGINT)
+        out, err = q.communicate(timeout=60)
+        assert q.returncode == 0 and int(out) >= 3, (out, err)
+        assert ask('select 6 * 7') == '42'
+        p.proc.send_signal(signal.SIGINT)
+        assert p.proc.wait(30) == 0
+
+
 def a_linked_program():
     prog = os.environ['DYNTRACE_BUILD'] + '/tests/trigger/offered'
     with Daemon() as d, Program(d, (prog, 'lines')) as p, strace(p.pid):
@@ -468,6 +558,7 @@ s.send(struct.pack('<QII', 0x726566666f746479, 1, os.getpid()))
 if not os.fork():
     import array, mmap
     print('up', flush=True)
+    s.settimeout(8)
     while True:
         msg, fds, flags, addr = socket.recv_fds(s, 10000, 4)
         if not msg: break
@@ -547,9 +638,10 @@ def redis_with_load():
 
 def threads_at_work():
     """Code is changed under eight threads that compute, and check what they get."""
-    prog = os.environ['DYNTRACE_BUILD'] + '/tests/stress/crowd'
-    if not os.path.exists(prog):
-        raise Skip('no tests/stress/crowd')
+    prog, source = f'{machine.PLACE}/crowd', os.path.join(os.path.dirname(__file__), '..', 'stress', 'crowd.c')
+    if not shutil.which('gcc'):
+        raise Skip('no gcc')
+    subprocess.run(['gcc', '-O1', '-pthread', '-o', prog, source], check=True)
     with Daemon() as d, Program(d, (prog, '100')) as p:
         for what in ('crowd::', 'libc.so.6:mem*:', 'libc.so.6::entry', 'crowd::,pid$target:libc.so.6:*alloc*:'):
             rc, _, err = dyntrace(d, ROOT, '-q', '-x', 'inject=agent', '-n', f'pid$target:{what} {{ @ = count(); }} tick-500ms {{ exit(0); }}', '-p', str(p.pid), timeout=100)
@@ -560,7 +652,7 @@ def threads_at_work():
 
 
 TESTS = [strace_has_it, a_member_traces_another_user, as_asked, gdb_holds_it, descriptors_are_its_own, the_user_changes, it_execs,
-          it_forks, a_linked_program, a_filter_that_kills, nobody_is_there, a_socket_of_others, set_uid_programs, the_daemon_is_killed, the_worker_is_killed,
+          it_forks, it_forks_while_it_is_traced, nginx_with_workers, postgres_with_a_session, a_linked_program, a_filter_that_kills, nobody_is_there, a_socket_of_others, set_uid_programs, the_daemon_is_killed, the_worker_is_killed,
           the_program_vanishes, it_is_listed, hostile_greetings, hostile_answers, an_offer_for_another, programs_do_what_they_do,
           redis_with_load, threads_at_work]
 if __name__ == '__main__':
