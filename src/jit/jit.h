@@ -24,8 +24,8 @@
  * one that calls exit() is the last.  Bodies
  * - assume that DF is 0 (pushfq; cld where it may not be);
  * - never touch xmm, mask or x87 registers, nor the red zone;
- * - take at most 160 bytes of the application's stack, and what the called
- *   functions of rt take below that; vregs that fit no register lie behind the
+ * - take at most 160 bytes of the application's stack (without a context 380),
+ *   and what the called functions of rt take below that; vregs that fit no register lie behind the
  *   context's scratch memory (wire_layout_in.spill_bytes);
  * - use no %fs: relative word but tid_off, and with WIRE_PROC_FSGSBASE not even
  *   that while the fs base is 0.  Without the flag they read %fs:0 at once, so

@@ -17,7 +17,7 @@ struct walk {
 #define DEPTH_MAX 4096u /* frames that ustackdepth counts */
 #define FRAME_MAX (64u << 10) /* larger ones are read with a system call each time */
 
-static bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
+static inline bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
 {
 	const struct wire_thread *thr = w->ctx->thr;
 	if (LIKELY(!w->guessed && addr >= thr->stack_lo && addr < thr->stack_hi && thr->stack_hi - addr >= 8)) {
@@ -29,14 +29,20 @@ static bool read_word(struct walk *w, uint64_t addr, uint64_t *ret)
 
 /* The tables say that [sp, end) is one frame: pages that the stack has for as
  * long as its thread runs on it.  Each is read once to be sure. */
-static void know_frame(struct walk *w, uint64_t end)
+static void learn_frame(struct walk *w, uint64_t end)
 {
 	struct wire_thread *thr = w->ctx->thr;
 	uint64_t sp = w->f.sp, v;
-	if (LIKELY(end <= thr->stack_hi) || w->guessed || sp < thr->stack_lo || sp > thr->stack_hi || end - sp > FRAME_MAX)
+	if (w->guessed || sp < thr->stack_lo || sp > thr->stack_hi || end - sp > FRAME_MAX)
 		return;
 	while (thr->stack_hi < end && !rt_mem_read(w->ctx, &v, thr->stack_hi, sizeof(v)))
 		thr->stack_hi += MEM_PAGE;
+}
+
+static inline void know_frame(struct walk *w, uint64_t end)
+{
+	if (UNLIKELY(end > w->ctx->thr->stack_hi))
+		learn_frame(w, end);
 }
 
 /* Everything in the shared memory that a table names is checked: the target
@@ -84,6 +90,56 @@ static const struct wire_unw_row *find_row(struct rt_ctx *ctx, uint64_t pc)
 	return lo ? &rows[lo - 1] : NULL;
 }
 
+/* ---- rows that were looked up before ---- */
+
+/* A row but for its pc, in a word; 0: it does not fit.  Its kind makes it differ from 0. */
+#define CFA_BITS 28
+static uint64_t pack(const struct wire_unw_row *row)
+{
+	int64_t cfa = row->cfa_off;
+	if (row->kind >= 15 || cfa < -(1 << (CFA_BITS - 1)) || cfa >= 1 << (CFA_BITS - 1))
+		return 0;
+	return (uint64_t)(row->kind + 1u) | ((uint64_t)cfa & ((1u << CFA_BITS) - 1)) << 4 |
+	       (uint64_t)(uint16_t)row->rbp_off << 32 | (uint64_t)(uint16_t)row->rbx_off << 48;
+}
+
+/* As struct wire_unw_row, but words that are written and read at one width: the processor passes no others on. */
+struct row {
+	uint32_t kind;
+	int32_t cfa_off, rbp_off, rbx_off;
+};
+
+static inline void unpack(struct row *r, uint64_t v)
+{
+	r->kind = (uint32_t)(v & 15) - 1;
+	r->cfa_off = (int32_t)(uint32_t)v >> 4;
+	r->rbp_off = (int16_t)(v >> 32);
+	r->rbx_off = (int16_t)(v >> 48);
+}
+
+/* The row for @pc; false: there is none. */
+static inline bool row_for(struct rt_ctx *ctx, uint64_t pc, struct row *ret)
+{
+	uint64_t mult = WIRE_HASH_MULT, tag = pc + LOAD_ACQUIRE(&ctx->proc->unw_cur) * mult;
+	struct wire_unw_seen *seen = &ctx->thr->unw_seen[pc * mult >> 32 & (WIRE_UNW_SEEN - 1)];
+	uint64_t packed = LOAD_RELAXED(&seen->packed);
+	if (LIKELY(packed && (LOAD_RELAXED(&seen->check) ^ packed) == tag)) {
+		unpack(ret, packed);
+		return true;
+	}
+	const struct wire_unw_row *row = find_row(ctx, pc);
+	if (!row)
+		return false;
+	ret->kind = row->kind;
+	ret->cfa_off = row->cfa_off;
+	ret->rbp_off = row->rbp_off;
+	ret->rbx_off = row->rbx_off;
+	packed = pack(row);
+	STORE_RELAXED(&seen->packed, packed);
+	STORE_RELAXED(&seen->check, tag ^ packed);
+	return true;
+}
+
 /* rt_sigreturn's frame: a ucontext at rsp; its registers begin at 40 (uc_flags, uc_link, uc_stack),
  * r8 first (struct sigcontext, arch/x86/include/uapi/asm/sigcontext.h). */
 #define UC_REGS 40
@@ -116,7 +172,7 @@ static bool step_fp(struct walk *w)
 	return true;
 }
 
-static bool cfa_of(struct walk *w, const struct wire_unw_row *row, uint64_t *ret)
+static inline bool cfa_of(struct walk *w, const struct row *row, uint64_t *ret)
 {
 	const struct frame *f = &w->f;
 	uint64_t off = (uint64_t)(int64_t)row->cfa_off;
@@ -144,12 +200,12 @@ static bool cfa_of(struct walk *w, const struct wire_unw_row *row, uint64_t *ret
 }
 
 /* A register that the frame saved @off from @base; 0: it did not. */
-static bool saved_reg(struct walk *w, uint64_t base, int16_t off, uint64_t *reg)
+static inline bool saved_reg(struct walk *w, uint64_t base, int32_t off, uint64_t *reg)
 {
 	return !off || read_word(w, base + (uint64_t)(int64_t)off, reg);
 }
 
-static bool step_cfa(struct walk *w, const struct wire_unw_row *row, uint64_t cfa)
+static inline bool step_cfa(struct walk *w, const struct row *row, uint64_t cfa)
 {
 	struct frame f = w->f;
 	if (cfa <= f.sp || !read_word(w, cfa - 8, &f.pc))
@@ -171,7 +227,7 @@ static bool step_cfa(struct walk *w, const struct wire_unw_row *row, uint64_t cf
 /* To the caller. */
 static bool step(struct walk *w)
 {
-	const struct wire_unw_row *row = find_row(w->ctx, w->f.pc - w->after_call);
+	struct row found, *row = row_for(w->ctx, w->f.pc - w->after_call, &found) ? &found : NULL;
 	uint64_t cfa;
 	bool signal = row && row->kind == WIRE_UNW_SIGFRAME;
 	w->after_call = !signal;

@@ -21,8 +21,8 @@ static void *unw_alloc(struct session *s, uint64_t bytes, uint64_t *ret_off)
 static const struct wire_unw_map *find_old(struct target *t, uint64_t start, uint64_t end)
 {
 	struct wire_proc *proc = target_proc(t);
-	const struct wire_unw_map *maps = (const struct wire_unw_map *)((uint8_t *)t->s->shm + proc->unw_off[proc->unw_cur]);
-	for (uint32_t i = 0; i < proc->unw_cnt[proc->unw_cur]; i++)
+	const struct wire_unw_map *maps = (const struct wire_unw_map *)((uint8_t *)t->s->shm + proc->unw_off[proc->unw_cur & 1]);
+	for (uint32_t i = 0; i < proc->unw_cnt[proc->unw_cur & 1]; i++)
 		if (maps[i].start == start && maps[i].end == end)
 			return &maps[i];
 	return NULL;
@@ -124,13 +124,13 @@ bool unwind_is_current(struct target *t)
 			return false;
 		cnt++;
 	}
-	return cnt == proc->unw_cnt[proc->unw_cur];
+	return cnt == proc->unw_cnt[proc->unw_cur & 1];
 }
 
 int unwind_update(struct target *t, struct err *reterr)
 {
 	struct wire_proc *proc = target_proc(t);
-	uint32_t next = !proc->unw_cur, cnt = 0;
+	uint32_t next = !(proc->unw_cur & 1), cnt = 0;
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++)
 		cnt += !!(obj_map_at(t->obj, i)->prot & PROT_EXEC);
 	uint64_t off;
@@ -151,6 +151,6 @@ int unwind_update(struct target *t, struct err *reterr)
 	}
 	proc->unw_off[next] = off;
 	proc->unw_cnt[next] = n;
-	STORE_RELEASE(&proc->unw_cur, next);
+	STORE_RELEASE(&proc->unw_cur, proc->unw_cur + 1);
 	return 0;
 }

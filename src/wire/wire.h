@@ -199,6 +199,7 @@ struct wire_unw_map {
 
 /* ---- processes and threads ---- */
 
+#define WIRE_UNW_SEEN 256u /* a power of two */
 #define WIRE_HASH_CNT 4096 /* power of two; thread lookup, open addressing */
 
 struct wire_hash_ent {
@@ -240,7 +241,7 @@ struct wire_proc {
 			/* Unwind tables: the controller writes one of the two, then flips. */
 			uint64_t unw_off[2]; /* struct wire_unw_map[unw_cnt[i]] */
 			uint32_t unw_cnt[2];
-			uint32_t unw_cur;
+			uint32_t unw_cur;   /* bit 0: which; it counts the times */
 			uint32_t lost_threads; /* hits on threads for which no slot was free */
 			uint32_t ancestors[WIRE_ANCESTOR_MAX]; /* parent, its parent, ...; 0 behind the last */
 			uint32_t state;     /* enum wire_proc_state */
@@ -318,6 +319,11 @@ struct wire_thread {
 	 * first own_used bytes. */
 	uint64_t own_used;
 	uint8_t own_stack[WIRE_LEVEL_MAX][WIRE_OWN_STACK] __attribute__((aligned(64)));
+	/* Rows of the unwind tables that were looked up last (rt/stack.c). */
+	struct wire_unw_seen {
+		uint64_t check; /* of pc, packed and the tables' unw_cur: a nested probe may leave two halves of two */
+		uint64_t packed;
+	} unw_seen[WIRE_UNW_SEEN];
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the
