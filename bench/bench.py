@@ -50,7 +50,7 @@ def main():
     ap.add_argument('--section', default='', help='only these: hits, sustain, programs, scale')
     ap.add_argument('--out', default='', help='usually results/hit.md; not kept where only some rows are measured')
     args = ap.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1)) # what was started is ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler) # what was started is ended, what was measured is shown
     if args.quick:
         args.rounds, args.seconds = 1, min(args.seconds, 0.4)
     chosen, sections = [set(filter(None, x.split(','))) for x in (args.rows, args.section)]
@@ -64,8 +64,12 @@ def main():
                 continue
             rows = [r for r in rows if not chosen or r.key in chosen]
             if rows:
-                measure(b, rows, args, costs)
                 parts.append((title, rows))
+                try:
+                    measure(b, rows, args, costs)
+                except KeyboardInterrupt:
+                    print('interrupted: what was measured until now', file=sys.stderr)
+                    break
         if args.rows == 'list':
             return
         limit = limits.measure(b) if any(r.limit for _t, rows in parts for r in rows) else {}

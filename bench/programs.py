@@ -97,7 +97,7 @@ def c_program():
     """A source that a compiler has something to do with."""
     body = '\tfor (int i = 0; i < n; i++) { a[i % 64] += a[(i * %d + 3) %% 64] * n; if (a[i %% 64] & %d) n -= a[i %% 7] / (i + 1); }\n'
     return ''.join(f'int f{k}(int n, int *a)\n{{\n' + body.replace('i % 64]', 'i %% 64]') % (k, k % 31 + 1) + '\treturn a[0] + n;\n}\n'
-                   for k in range(400))
+                   for k in range(100))
 
 
 def cc1():
