@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/cli_int.h"
 
+#include "host/host.h"
+
 static void say(void *arg, const char *text)
 {
 	(void)arg;
@@ -24,6 +26,7 @@ int cli_arm_new(struct cli *cli)
 					.arg = cli, .again = again, .why_not = why_not,
 					.may_uprobe = cli->has_kernel && cli->args.opts.backend != CLI_BACKEND_JUMP };
 	struct err e;
+	cli->arm_ns = host_now_ns();
 	int rc = aim_arm(&cli->aim, cli->session, &how, &e);
 	if (rc == AIM_NOTHING)
 		cli_error("%s", e.msg);

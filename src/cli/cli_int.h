@@ -154,6 +154,7 @@ struct cli {
 	bool grows;       /* clauses come while others run: a keeper's */
 	bool shares_self; /* between the two */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
+	uint64_t arm_ns; /* when arming began */
 	bool resorts; /* its memory is the kernel's because of places that cannot have jumps: resort.c */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */
 #define CLI_FAULTS 64

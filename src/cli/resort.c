@@ -8,12 +8,14 @@
  */
 #include "cli/cli_int.h"
 
+#include "host/host.h"
 #include "kern/kern.h"
 
 #include <dirent.h>
 #include <stdio.h>
 
-#define PLACES_MOST 20000u /* who asks for more waits long enough for once */
+#define PLACES_MOST 20000u /* the kernel's memory has room for some more */
+#define LONG_NS 1000000000ull /* who waits for that does not want to wait twice, and his process may be short-lived */
 #define THREADS_MOST 24u /* of all targets: the kernel's memory has room for 32 */
 
 static uint32_t thread_cnt(pid_t pid)
@@ -62,12 +64,14 @@ const char *cli_resort_why(const struct cli *cli)
 		return "-x backend=uprobe would place all probes through the kernel; a clause with self-> variables is not split";
 	if (!cli->may_restart || is_spawned(cli) || cli->exe || cli->args.record || cli->args.opts.followfork)
 		return "-x backend=auto makes such places uprobes of the kernel";
+	if (!cli->resorts && host_now_ns() - cli->arm_ns > LONG_NS)
+		return "-x backend=auto makes such places uprobes of the kernel, which takes as long once more";
 	return threads > THREADS_MOST ? "-x backend=auto makes such places uprobes of the kernel, for at most 32 threads" : NULL;
 }
 
 bool cli_resort(struct cli *cli, uint32_t places)
 {
-	if (cli->resorts || places > PLACES_MOST || cli_resort_why(cli))
+	if (cli->resorts || places > PLACES_MOST || host_now_ns() - cli->arm_ns > LONG_NS || cli_resort_why(cli))
 		return false;
 	cli->resorts = true;
 	cli->restart = true;

@@ -177,6 +177,8 @@ def go_attached():
             out, err = proc.communicate(timeout=300)
             assert proc.returncode == 0 and out == want, (proc.returncode, out, err[-1500:])
             assert r.returncode == 0, r.stderr[-1000:]
+            left = re.search(r'(\d+) of (\d+) places', r.stderr)
+            assert not left or int(left[1]) <= int(left[2]) / 20, left[0]
 
 
 def restartable():
