@@ -32,10 +32,11 @@ sanitize: deps
 	@[ -f $(BUILD)-sanitize/build.ninja ] || \
 		meson setup --buildtype debugoptimized -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-sanitize
 	@ninja -C $(BUILD)-sanitize
-	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/check.py $(BUILD)-sanitize $(or $(TESTS),unit exec run real)
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/check.py --slow 5 $(BUILD)-sanitize $(or $(TESTS),unit exec run real)
 
+# With DESTDIR=FOLDER nobody else's rights are needed, and sudo would forget it.
 install: build
-	@$(SUDO) meson install -C $(BUILD)
+	@$(if $(DESTDIR),,$(SUDO)) meson install -C $(BUILD) $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
 
 clean:
 	@rm -rf $(BUILD)

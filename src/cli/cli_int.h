@@ -103,6 +103,11 @@ bool cli_testing(void);
 
 /* ---- a run ---- */
 
+/* Which program a process runs; ino 0: not known. */
+struct cli_program {
+	uint64_t dev, ino, stack;
+};
+
 struct cli_target {
 	pid_t pid;
 	uint32_t proc;   /* in the session */
@@ -115,7 +120,7 @@ struct cli_target {
 	bool of_exe;     /* of -x exe: who comes and goes is as it should be */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
-	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
+	struct cli_program program;  /* when it was attached */
 };
 
 /* What a probe description of the script found. */
@@ -260,7 +265,7 @@ bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */
 int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
 int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
-void cli_record_progress(struct cli *);
+int cli_record_progress(struct cli *); /* after each drain */
 int cli_record_finish(struct cli *, int rc);
 int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
 
@@ -303,6 +308,7 @@ int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
+void cli_usage_wrong(void); /* to stderr: how it is called */
 void cli_usage_no_probes(const struct cli_args *); /* what may have been meant */
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);

@@ -197,6 +197,9 @@ int keeper_drain(struct keeper *k, bool final)
 	int64_t n = consume_drain(k->cli.consume, final, &e);
 	if (n < 0)
 		cli_error("%s", e.msg);
+	for (uint32_t i = 0; n && i < k->point_cnt; i++)
+		if (k->points[i]->tp.tracer->drained)
+			k->points[i]->tp.tracer->drained(&k->points[i]->tp);
 	if (k->far)
 		cli_remote_drained(&k->cli);
 	else

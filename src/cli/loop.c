@@ -167,8 +167,8 @@ static int drain(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->session)
 		session_reap_threads(cli->session, keep_thread, cli);
-	if (cli->args.record)
-		cli_record_progress(cli);
+	if (cli->args.record && cli_record_progress(cli))
+		return CLI_ERROR;
 	if (fflush(cli->out) == EOF && errno == EPIPE)
 		interrupts = 2;
 	return CLI_OK;

@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 	if (!strcmp(cli_name, "dyntrace-run"))
 		return run_main(argc, argv);
 	if (argc == 1) {
-		cli_usage(stderr);
+		cli_usage_wrong();
 		return CLI_USAGE;
 	}
 	const struct verb *v = find_verb(argv[1]);

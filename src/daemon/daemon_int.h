@@ -69,6 +69,20 @@ void notes_remove(pid_t worker, pid_t target);
 uint32_t notes_repair(pid_t worker);
 bool notes_any(pid_t worker);
 
+/* ---- offers.c: programs that offered themselves ---- */
+
+int offers_open(const char *run_dir, struct err *reterr); /* the socket, and a folder with a file for each */
+void offers_close(void);
+int offers_poll_fd(void); /* becomes readable when offers_hear() has something to do, which never waits */
+void offers_hear(void);
+/* Around a fork: a pair before it, then one of these in each of the two. */
+void offers_pair(int ret[2]);
+void offers_parent(int pair[2], pid_t child);
+void offers_child(int pair[2]);
+/* In a child: the connection to process @pid, for as long as the child lives; the caller closes ret->sock.
+ * -ESRCH: it has not offered itself; -EBUSY: another has it. */
+int offers_borrow(pid_t pid, struct session_offer *ret, struct err *reterr);
+
 /* ---- notify.c: systemd's protocols (sd_notify(3), sd_listen_fds(3)) ---- */
 
 void notify_say(const char *state);

@@ -88,6 +88,8 @@ struct tracer {
 	int (*begin)(struct tracer_point *, struct err *reterr);
 	/* A record. 0; CONSUME_PERFORM: let the consumer do what the clause says; or an error. NULL: they are ignored. */
 	int (*on_event)(struct tracer_point *, const struct tracer_event *, struct err *reterr);
+	/* All records that there are for now have been given. NULL: nothing to do. */
+	void (*drained)(struct tracer_point *);
 	/* What was gathered so far: lines, each with "\n", or with @json members of an object, each with "," before it. */
 	void (*show)(struct tracer_point *, FILE *out, bool json);
 	/* The tracepoint is gone, or parse or begin failed; frees what state has, not state itself. */
@@ -95,6 +97,8 @@ struct tracer {
 };
 
 const struct tracer *tracer_find(const char *name); /* NULL: there is none */
+/* One that others wrote (include/dyntrace/tracer.h), from the folder of tracers; it stays. NULL, with a message. */
+const struct tracer *tracer_load(const char *name, struct err *reterr);
 const struct tracer *tracer_nth(uint32_t i);        /* NULL behind the last */
 
 /* ---- for tracers ---- */
