@@ -58,7 +58,7 @@ def the_manual_s_example():
         with open(out, encoding='utf-8') as f:
             lines = f.read().splitlines()
         assert len(lines) == 6, lines
-        assert all(re.match(r'\d+,work,return,-?\d+$' if i % 2 else r'\d+,work,entry,\d+,\d+$', s) for i, s in enumerate(lines)), lines
+        assert all(re.match(r'\d+,work,return,0,-?\d+$' if i % 2 else r'\d+,work,entry,\d+,\d+$', s) for i, s in enumerate(lines)), lines
         c.run('rm', f'{c.pid}:w', says='^6 lines$')
         c.run('detach', c.pid)
         c.run('verify', c.pid)
