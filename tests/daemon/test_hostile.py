@@ -147,7 +147,7 @@ def capture(d, *args):
     def serve():
         c, _ = listen.accept()
         c.recv(1 << 16)
-        c.sendall(words(WELCOME, 1))
+        c.sendall(words(WELCOME, 2))
         data = b''
         while len(data) < 8 or len(data) < 8 + struct.unpack('<I', data[:4])[0]:
             data += c.recv(1 << 16)
