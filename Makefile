@@ -35,8 +35,9 @@ sanitize: deps
 	@ninja -C $(BUILD)-sanitize
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/check.py --slow 5 $(BUILD)-sanitize $(or $(TESTS),unit exec run real)
 
+# With DESTDIR=FOLDER nobody else's rights are needed, and sudo would forget it.
 install: build
-	@$(SUDO) meson install -C $(BUILD)
+	@$(if $(DESTDIR),,$(SUDO)) meson install -C $(BUILD) $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
 
 clean:
 	@rm -rf $(BUILD)

@@ -226,6 +226,9 @@ static const struct tracer *tracer_named(const char *name, struct err *reterr)
 {
 	const struct tracer *t = tracer_find(name);
 	char known[256] = "";
+	t = t ? t : tracer_load(name, reterr);
+	if (!t && reterr->code != -ENOENT)
+		return NULL;
 	for (uint32_t i = 0; !t && tracer_nth(i); i++)
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i ? ", " : "", tracer_nth(i)->name);
 	if (!t)

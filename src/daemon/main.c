@@ -424,7 +424,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	start_repair(&d, 0);
-	log_sayf(LOG_INFO, "ready, for root and group %s", d.conf.group);
+	bool has_group = d.group != (gid_t)-1;
+	log_sayf(LOG_INFO, "ready, for root%s%s", has_group ? " and group " : "", has_group ? d.conf.group : "");
 	if (ready >= 0)
 		leave_terminal(ready);
 	notify_say("READY=1");

@@ -109,8 +109,9 @@ enum proto_size {
 	PROTO_SIZE_CNT
 };
 enum proto_flag {
-	PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8, PROTO_GROWS = 16,
-	PROTO_BY_PTRACE = 32, PROTO_BY_AGENT = 64, /* not otherwise */
+	PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8,
+	PROTO_BY_PTRACE = 16, PROTO_BY_AGENT = 32, /* not otherwise */
+	PROTO_GROWS = 64,                          /* POINTS will come */
 	PROTO_FLAGS = 127
 };
 struct proto_desc {

@@ -97,6 +97,8 @@ struct tracer {
 };
 
 const struct tracer *tracer_find(const char *name); /* NULL: there is none */
+/* One that others wrote (include/dyntrace/tracer.h), from the folder of tracers; it stays. NULL, with a message. */
+const struct tracer *tracer_load(const char *name, struct err *reterr);
 const struct tracer *tracer_nth(uint32_t i);        /* NULL behind the last */
 
 /* ---- for tracers ---- */

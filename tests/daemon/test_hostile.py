@@ -17,6 +17,7 @@ import machine
 
 HELLO, START, ARM, TAIL, FOLDED, GEN, SPEC, ERROR, LOOKUP, PROC_OF, STOP = range(1, 12)
 WELCOME, REFUSED, MATCHED, ARMED = 12, 13, 14, 15
+LOOK, FILE, POINTS = 24, 25, 26
 MAGIC = 0x64656361727464
 
 
@@ -28,7 +29,7 @@ def words(kind, *v):
     return message(kind, struct.pack(f'<{len(v)}Q', *v))
 
 
-def hello(version=1):
+def hello(version=2):
     return words(HELLO, MAGIC, version)
 
 
@@ -146,7 +147,7 @@ def capture(d, *args):
     def serve():
         c, _ = listen.accept()
         c.recv(1 << 16)
-        c.sendall(words(WELCOME, 1))
+        c.sendall(words(WELCOME, 2))
         data = b''
         while len(data) < 8 or len(data) < 8 + struct.unpack('<I', data[:4])[0]:
             data += c.recv(1 << 16)
@@ -174,7 +175,7 @@ def strange_greetings():
     with Daemon() as d, Honest(d):
         before = fd_cnt(d.pid)
         for data in (b'', b'x', b'GET / HTTP/1.0\r\n\r\n', b'\0' * 8, b'\xff' * 8, b'\xff' * 4096, message(HELLO, b'x'), words(HELLO, 1, 1),
-                     hello(2), hello(0), message(99), message(WELCOME, b'\0' * 8), struct.pack('<IHH', 1 << 31, START, 0),
+                     hello(1), hello(0), message(99), message(WELCOME, b'\0' * 8), struct.pack('<IHH', 1 << 31, START, 0),
                      struct.pack('<IHH', 16, HELLO, 7) + b'\0' * 16, message(ARM), message(STOP), words(LOOKUP, 0, 0)):
             with Raw(d) as r:
                 r.send(data)
@@ -186,7 +187,7 @@ def strange_greetings():
 def wrong_version_is_said():
     with Daemon() as d, Raw(d) as r:
         r.send(hello(77))
-        has('version 1 of the protocol', r.refused())
+        has('version 2 of the protocol', r.refused())
 
 
 def out_of_order_and_replayed():
@@ -373,7 +374,55 @@ def the_memory_is_only_for_reading():
         wait_for(cat.is_clean, 'clean process')
 
 
+def looks():
+    """Files of processes: only those that there are, of those that one may trace, and for reading."""
+    with Daemon() as d, Cat(BOB) as cat:
+        for bad in (words(LOOK, cat.pid, 5, 0, 0), words(LOOK, 0, 0, 0, 0), words(LOOK, 1 << 40, 0, 0, 0), words(LOOK, 2**64 - 1, 1, 0, 0),
+                    message(LOOK, b'x'), message(LOOK)):
+            with Raw(d) as r:
+                r.send(hello())
+                r.send(bad)
+                assert r.until(REFUSED)[0] in (REFUSED, None)
+        with Raw(d) as r:
+            r.send(words(LOOK, cat.pid, 0, 0, 0))
+            has('wrong time', r.refused())
+        with Raw(d) as r:
+            r.send(hello())
+            for what, start in ((0, 0), (1, 0), (2, 0), (3, 0), (4, 4096)):
+                r.send(words(LOOK, cat.pid, what, start, start + 4096))
+                kind, body = r.until(FILE)
+                assert kind == FILE and (struct.unpack('<Q', body)[0] == 0) == (what < 4), (what, body)
+            assert len(r.fds) == 4
+            for fd in r.fds:
+                try:
+                    os.write(fd, b'x')
+                    raise AssertionError('it can be written to')
+                except OSError:
+                    pass
+    with Daemon('processes = own\n') as d, Cat(BOB) as cat:
+        with Raw(d) as r:
+            r.send(hello())
+            r.send(words(LOOK, cat.pid, 1, 0, 0))
+            assert struct.unpack('<Q', r.until(FILE)[1])[0] == 0, 'root may'
+
+
+def tracepoints_at_the_wrong_time():
+    with Daemon() as d, Cat(BOB) as cat, Honest(d):
+        start = start_for(d, cat)
+        points = message(POINTS, struct.pack('<III', 2, 0, 0))
+        with Raw(d) as r:
+            r.begun(start)
+            r.send(points)
+            has('wrong time', r.refused())
+        for data in (points, message(POINTS), message(POINTS, b'\xff' * 64)):
+            with Raw(d) as r:
+                r.armed(start)
+                r.send(data)
+                r.refused()
+        wait_for(cat.is_clean, 'clean process')
+
+
 if __name__ == '__main__':
     main([strange_greetings, wrong_version_is_said, out_of_order_and_replayed, truncated_and_vanishing, a_changed_request,
           lies_about_the_memory, slow_ones_are_dropped, those_who_do_not_read_are_dropped, a_few_hundred_at_once,
-          descriptors_that_it_sends_are_closed, the_memory_is_only_for_reading])
+          descriptors_that_it_sends_are_closed, looks, tracepoints_at_the_wrong_time, the_memory_is_only_for_reading])

@@ -87,14 +87,28 @@ static void tails(struct proto_in *in, const uint8_t *p, size_t cnt)
 		same(&o, proto_tails_encode(&o, v, n), p, cnt);
 }
 
+static void tracepoints(struct proto_in *in, const uint8_t *p, size_t cnt)
+{
+	struct proto_points v;
+	struct proto_out o = { 0 };
+	if (proto_points_decode(in, &v, NULL))
+		return;
+	same(&o, proto_points_encode(&o, &v), p, cnt);
+	proto_points_deinit(&v);
+}
+
 static void answer(enum proto_type type, struct proto_in *in, const uint8_t *p, size_t cnt)
 {
 	static struct proto_armed armed;
 	struct proto_matched m;
 	struct proto_symbol sym;
 	struct proto_said said;
+	struct proto_pointed pointed;
 	struct proto_out o = { 0 };
-	if (type == PROTO_MATCHED && !proto_matched_decode(in, &m, NULL)) {
+	if (type == PROTO_POINTED && !proto_pointed_decode(in, &pointed, NULL)) {
+		same(&o, proto_pointed_encode(&o, &pointed), p, cnt);
+		proto_pointed_deinit(&pointed);
+	} else if (type == PROTO_MATCHED && !proto_matched_decode(in, &m, NULL)) {
 		same(&o, proto_matched_encode(&o, &m), p, cnt);
 		proto_matched_deinit(&m);
 	} else if (type == PROTO_ARMED && !proto_armed_decode(in, &armed, NULL)) {
@@ -135,6 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		start(&in, data, cnt);
 	else if (h.type == PROTO_TAIL)
 		tails(&in, data, cnt);
+	else if (h.type == PROTO_POINTS)
+		tracepoints(&in, data, cnt);
 	else if (proto_word_cnt((enum proto_type)h.type) != UINT32_MAX)
 		few_words((enum proto_type)h.type, &in, data, cnt);
 	else

@@ -96,4 +96,44 @@ static void wrong_requests(void)
 	proto_out_deinit(&o);
 }
 
-TAP_MAIN(TEST(heads), TEST(strings_and_counts), TEST(requests), TEST(wrong_requests))
+static void tracepoints(void)
+{
+	struct proto_point v[] = { { 2, 0, { (char *)"a.out", (char *)"f", (char *)"entry" } },
+				   { 3, UINT32_MAX, { (char *)"a.out", (char *)"f", (char *)"return" } } };
+	struct proto_points p = { .changed = 2, .v = v, .cnt = 2, .image = (const uint8_t *)"image", .image_bytes = 5 }, got;
+	struct proto_out o = { 0 };
+	struct err e;
+	CHECK(proto_points_encode(&o, &p));
+	struct proto_in in = content(&o);
+	CHECK_EQ(proto_points_decode(&in, &got, &e), 0);
+	CHECK(got.changed == 2 && got.cnt == 2 && got.v[1].clause == UINT32_MAX && got.image_bytes == 5);
+	CHECK_STR(got.v[1].part[2], "return");
+	proto_points_deinit(&got);
+	for (size_t cut = PROTO_HEAD_BYTES; cut < o.cnt; cut++) {
+		in = (struct proto_in){ .p = o.p + PROTO_HEAD_BYTES, .left = cut - PROTO_HEAD_BYTES };
+		CHECK_MSG(proto_points_decode(&in, &got, &e) == -EPROTO, "cut at %zu", cut);
+	}
+	proto_out_deinit(&o);
+}
+
+static void what_became_of_them(void)
+{
+	static const uint8_t page[PROTO_PAGE] = { 7 };
+	struct proto_refusal v[] = { { 2, 0x1000, 0x1004, (char *)"too short" } };
+	struct proto_pointed p = { .code = -ENOENT, .why = (char *)"no", .has_grown = 1, .page = page, .v = v, .cnt = 1 }, got;
+	struct proto_out o = { 0 };
+	struct err e;
+	CHECK(proto_pointed_encode(&o, &p));
+	struct proto_in in = content(&o);
+	CHECK_EQ(proto_pointed_decode(&in, &got, &e), 0);
+	CHECK(got.code == -ENOENT && got.has_grown == 1 && got.page[0] == 7 && got.cnt == 1 && got.v[0].addr == 0x1004);
+	CHECK_STR(got.v[0].why, "too short");
+	proto_pointed_deinit(&got);
+	for (size_t cut = PROTO_HEAD_BYTES; cut < o.cnt; cut += cut < 40 ? 1 : 97) {
+		in = (struct proto_in){ .p = o.p + PROTO_HEAD_BYTES, .left = cut - PROTO_HEAD_BYTES };
+		CHECK_MSG(proto_pointed_decode(&in, &got, &e) == -EPROTO, "cut at %zu", cut);
+	}
+	proto_out_deinit(&o);
+}
+
+TAP_MAIN(TEST(heads), TEST(strings_and_counts), TEST(requests), TEST(wrong_requests), TEST(tracepoints), TEST(what_became_of_them))
