@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What generated code has to know of a process: ids, and where its libc keeps things. */
 #include "session/session_int.h"
+#include "rt/rt.h"
 
 #include <dirent.h>
 #include <elf.h>
@@ -280,7 +281,9 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->execname = intern_add(t->s->strings, comm);
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
-	proc->flags = (inject_has_seccomp(t->inj) ? WIRE_PROC_NO_SYSCALL : 0) |
+	bool filtered = inject_has_seccomp(t->inj);
+	proc->coarse_tsc = rt_now_tsc();
+	proc->flags = (filtered ? WIRE_PROC_NO_SYSCALL : 0) | (filtered && inject_is_strict(t->inj) ? WIRE_PROC_NO_TSC : 0) |
 		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
 	procinfo_fill_libc(t, proc);

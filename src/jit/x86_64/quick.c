@@ -451,11 +451,8 @@ static void push_value(struct jit_gen *g, const struct jit_frame *f, int64_t sit
 
 static void push_tsc(struct jit_gen *g)
 {
-	struct x64_asm *a = &g->a;
-	x64_rdtsc(a);
-	x64_shift_imm(a, X64_SHL, X64_RDX, 32);
-	x64_rr(a, X64_OR, X64_RAX, X64_RDX);
-	x64_push(a, X64_RAX);
+	jit_gen_read_tsc(g);
+	x64_push(&g->a, X64_RAX);
 }
 
 static void gen_open(struct jit_gen *g, struct jit_quick *q, const struct jit_frame *f)
