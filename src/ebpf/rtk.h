@@ -8,7 +8,7 @@
 /* One running probe: at the start of a context of the thread area, in place of struct rt_ctx.  Offsets count
  * from the shared memory's start. */
 struct rtk_ctx {
-	uint64_t tsc;         /* of the firing */
+	uint64_t tsc;         /* of the firing; 0: not asked for yet */
 	uint64_t thr;         /* offset of the struct wire_thread */
 	uint64_t rec;         /* of the open record; 0: none */
 	uint32_t rec_max, rec_used;
@@ -37,6 +37,7 @@ struct rtk_walk {
 	uint64_t after_call; /* pc is a return address: the row of the call before it counts */
 	uint64_t proc;       /* offset of the struct wire_proc */
 	uint64_t lo, hi;     /* of a search */
+	uint64_t regs[20];   /* struct pt_regs, as far as needed */
 };
 
 /* What does not fit there: behind the registers that are behind the scratch memory. */
@@ -72,6 +73,9 @@ struct rtk_tail {
 	uint64_t serial; /* of the last thread with self-> variables */
 #define RTK_STRANGERS 32u
 	uint32_t strangers[RTK_STRANGERS]; /* by their numbers: processes without unwind tables that needed some; 0: none */
+	uint32_t procs[RTK_STRANGERS];     /* likewise: index of a struct wire_proc */
+#define RTK_FOUND 256u
+	uint64_t found[RTK_FOUND];         /* rows of unwind tables: see rtk_unwind.bpf.c */
 };
 /* A thread's self-> variables, self_bytes of them behind it; a table with open addressing. */
 struct rtk_self {

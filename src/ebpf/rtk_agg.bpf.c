@@ -19,23 +19,56 @@ INLINE uint64_t agg_of(uint64_t id)
 }
 #define DESC(id, field) (agg_of(id) + offsetof(struct wire_agg, field))
 
+/*
+ * Keys go by lines of eight words, each a call of a function that is verified once, then by what is left: a loop over
+ * all words of a long key would be followed word by word.
+ */
+#define LINE_WORDS 8u
+#define LINE (8 * LINE_WORDS)
+
+INLINE uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * 0xff51afd7ed558ccdULL;
+	return h ^ h >> 32;
+}
+
+GLOBAL uint64_t rtk_hash_line(uint64_t h, uint64_t key)
+{
+	volatile uint64_t *p = at(key);
+	for (uint32_t i = 0; i < LINE_WORDS; i++)
+		h = mix(h, p[i]);
+	return h;
+}
+
 /* As mem_hash() of rt: whole words only. */
 GLOBAL uint64_t rtk_hash(uint64_t seed, uint64_t key, uint64_t bytes)
 {
-	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL);
+	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL), left = bytes;
+	for (uint64_t i = 0; i < K(KEY_WORDS) / LINE_WORDS && left >= LINE; i++, left -= LINE, key += LINE)
+		h = rtk_hash_line(h, key);
 	volatile uint64_t *p = at(key);
-	for (uint64_t i = 0; i < K(KEY_WORDS) && 8 * i < bytes; i++) {
-		h = (h ^ p[i]) * 0xff51afd7ed558ccdULL;
-		h ^= h >> 32;
-	}
+	for (uint64_t i = 0; i < LINE_WORDS - 1 && 8 * i < left; i++)
+		h = mix(h, p[i]);
 	return h ^ (h >> 29);
+}
+
+GLOBAL uint64_t rtk_same_line(uint64_t a, uint64_t b)
+{
+	volatile uint64_t *p = at(a), *q = at(b);
+	uint64_t differs = 0;
+	for (uint32_t i = 0; i < LINE_WORDS; i++)
+		differs |= p[i] ^ q[i];
+	return !differs;
 }
 
 /* Whether two keys are the same. */
 GLOBAL uint64_t rtk_same(uint64_t a, uint64_t b, uint64_t bytes)
 {
+	for (uint64_t i = 0; i < K(KEY_WORDS) / LINE_WORDS && bytes >= LINE; i++, bytes -= LINE, a += LINE, b += LINE)
+		if (!rtk_same_line(a, b))
+			return 0;
 	volatile uint64_t *p = at(a), *q = at(b);
-	for (uint64_t i = 0; i < K(KEY_WORDS) && 8 * i < bytes; i++)
+	for (uint64_t i = 0; i < LINE_WORDS - 1 && 8 * i < bytes; i++)
 		if (p[i] != q[i])
 			return 0;
 	return 1;

@@ -190,6 +190,7 @@ INLINE uint64_t str_put(uint64_t ctx, uint64_t dst, uint64_t s, uint64_t len)
 /* Functions of the library that call each other. */
 uint64_t rtk_doorbell(void);
 uint64_t rtk_tsc(void);
+uint64_t rtk_fired(uint64_t ctx);
 uint64_t rtk_hash(uint64_t seed, uint64_t key, uint64_t bytes);
 uint64_t rtk_same(uint64_t a, uint64_t b, uint64_t bytes);
 uint64_t rtk_self(uint64_t ctx, uint64_t create);

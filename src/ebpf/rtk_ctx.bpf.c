@@ -37,6 +37,15 @@ GLOBAL uint64_t rtk_tsc(void)
 	return to_tsc(k_ktime());
 }
 
+/* When it fired: of that many firings nobody wants to know. */
+GLOBAL uint64_t rtk_fired(uint64_t ctx)
+{
+	struct rtk_ctx *c = ctx_at(ctx);
+	if (!c->tsc)
+		c->tsc = rtk_tsc();
+	return c->tsc;
+}
+
 /* The level, or WIRE_LEVEL_MAX.  Taken by compare-and-swap: an NMI may come at any time. */
 INLINE uint32_t take_level(uint64_t thr)
 {
@@ -94,7 +103,7 @@ GLOBAL uint64_t rtk_enter(uint64_t site, uint64_t preemptible)
 	}
 	uint64_t ctx = thr + K(CTX) + level * K(CTX_STRIDE);
 	struct rtk_ctx *c = ctx_at(ctx);
-	c->tsc = to_tsc(k_ktime());
+	c->tsc = 0;
 	c->thr = thr;
 	c->rec = 0;
 	c->fault = 0;
@@ -190,7 +199,7 @@ GLOBAL uint64_t rtk_reserve(uint64_t ctx, uint64_t bytes, uint64_t type)
 	r->site = c->site;
 	r->cpu = (uint16_t)k_cpu();
 	r->pad = 0;
-	r->tsc = c->tsc;
+	r->tsc = rtk_fired(ctx);
 	st64(open, pos);
 	ring_if_half_full(thr);
 	return rec;

@@ -13,12 +13,12 @@ INLINE uint64_t scale(uint64_t tsc)
 
 GLOBAL uint64_t rtk_env_timestamp(uint64_t ctx)
 {
-	return K(NS_BASE) + scale(ctx_at(ctx)->tsc);
+	return K(NS_BASE) + scale(rtk_fired(ctx));
 }
 
 GLOBAL uint64_t rtk_env_walltimestamp(uint64_t ctx)
 {
-	return K(WALL_BASE) + scale(ctx_at(ctx)->tsc);
+	return K(WALL_BASE) + scale(rtk_fired(ctx));
 }
 
 GLOBAL uint64_t rtk_env_execname(uint64_t ctx)

@@ -62,7 +62,7 @@ INLINE uint64_t spec_end(uint64_t ctx, uint64_t id, uint32_t state)
 	if (!spec_there(id) || !spec_change(id, WIRE_SPEC_ACTIVE, WIRE_SPEC_ENDING))
 		return 0;
 	uint64_t token = WIRE_SPEC_TOKEN(id, ld32(SPEC(id, gen)));
-	st64(SPEC(id, end_tsc), ctx_at(ctx)->tsc);
+	st64(SPEC(id, end_tsc), rtk_fired(ctx));
 	st32(SPEC(id, state), state);
 	return token;
 }

@@ -6,20 +6,41 @@
 #define USER_END 0x7ffffffff000ULL     /* nor between here and the kernel's half */
 #define KERNEL_START 0xffff800000000000ULL
 
-/* Frames that are there, at most @max.  Of a program without frame pointers the kernel takes whatever the register
- * holds for one: where an address is none, the rest is no stack. */
+/* Frames that are there, at most @max. */
 GLOBAL uint64_t rtk_frames(uint64_t ctx, uint64_t max)
 {
 	int32_t bytes = (int32_t)ld32(ctx + MORE(frame_bytes));
 	uint64_t n = bytes < 0 ? 0 : (uint64_t)bytes / 8;
-	if (n > max)
-		n = max;
-	for (uint64_t i = 0; i < RTK_FRAMES && i < n; i++) {
-		uint64_t pc = ld64(ctx + MORE(frames) + 8 * i);
-		if (pc < LOWEST || (pc >= USER_END && pc < KERNEL_START))
-			return i;
-	}
+	n = n < max ? n : max;
 	return n < RTK_FRAMES ? n : RTK_FRAMES;
+}
+
+#define LOOK 8u /* frames of one call */
+
+/* Which of the frames from @first on is the first that no code can be at; LOOK: none. */
+GLOBAL uint64_t rtk_bad_frame(uint64_t ctx, uint64_t first)
+{
+	volatile uint64_t *pc = at(ctx + MORE(frames) + 8 * first);
+	for (uint64_t i = 0; i < LOOK; i++)
+		if (pc[i] - LOWEST >= USER_END - LOWEST && pc[i] < KERNEL_START)
+			return i;
+	return LOOK;
+}
+
+/* Of a program without frame pointers the kernel takes whatever the register holds for one: where an address is none,
+ * the rest is no stack. */
+GLOBAL uint64_t rtk_cut_frames(uint64_t ctx)
+{
+	uint64_t cnt = rtk_frames(ctx, RTK_FRAMES);
+	for (uint64_t n = 0; n < RTK_FRAMES && n < cnt; n += LOOK) {
+		uint64_t bad = rtk_bad_frame(ctx, n);
+		if (bad >= LOOK)
+			continue;
+		if (n + bad < cnt)
+			st32(ctx + MORE(frame_bytes), (uint32_t)(8 * (n + bad)));
+		break;
+	}
+	return 0;
 }
 
 INLINE uint64_t tail_frames(uint64_t ctx, uint64_t base, uint64_t used, uint64_t room, uint64_t field, uint64_t max)

@@ -39,7 +39,7 @@ GLOBAL uint64_t rtk_unw_map(uint64_t ctx, uint64_t pc)
 }
 
 /* Its row, or 0. */
-GLOBAL uint64_t rtk_unw_row(uint64_t ctx, uint64_t pc)
+GLOBAL uint64_t rtk_unw_search(uint64_t ctx, uint64_t pc)
 {
 	uint64_t map = rtk_unw_map(ctx, pc);
 	if (!map)
@@ -58,6 +58,24 @@ GLOBAL uint64_t rtk_unw_row(uint64_t ctx, uint64_t pc)
 	}
 	uint64_t lo = ld64(W(lo));
 	return lo ? rows + (lo - 1) * sizeof(struct wire_unw_row) : 0;
+}
+
+/*
+ * Rows that were found, by what was looked for: a word holds 35 bits of that and where the row is.  A list of mappings
+ * has an address of its own whenever it changes, so nothing is ever wrong in here.
+ */
+#define ROW_BITS 29 /* as many as an offset has (VALUE_MAX in shm.c) */
+#define FOUND(n) (K(TAIL) + offsetof(struct rtk_tail, found) + 8 * (n))
+
+GLOBAL uint64_t rtk_unw_row(uint64_t ctx, uint64_t pc)
+{
+	uint64_t proc = ld64(W(proc)), maps = ld64(PROC(proc, unw_off) + 8 * (ld32(PROC(proc, unw_cur)) & 1));
+	uint64_t key = mix(mix(1, maps), pc), place = FOUND(key % RTK_FOUND), had = ld64(place), row;
+	if (had >> ROW_BITS == key >> ROW_BITS)
+		return had & ((1ULL << ROW_BITS) - 1);
+	row = rtk_unw_search(ctx, pc);
+	st64(place, key >> ROW_BITS << ROW_BITS | row);
+	return row;
 }
 
 GLOBAL uint64_t rtk_unw_signal(uint64_t ctx)
@@ -135,45 +153,67 @@ INLINE bool same_program(uint64_t proc, uint64_t mm)
 	return is == want || !K(MM_STACK);
 }
 
-/* The process's tables, or 0. */
+INLINE uint64_t if_has_tables(uint64_t proc)
+{
+	return ld32(PROC(proc, unw_cnt) + 4 * (ld32(PROC(proc, unw_cur)) & 1)) ? proc : 0;
+}
+
+/* The process's tables, or 0: first where those of such a number were last time. */
 GLOBAL uint64_t rtk_unw_proc(uint64_t pid, uint64_t mm)
 {
+	uint64_t hint = K(TAIL) + offsetof(struct rtk_tail, procs) + 4 * (pid % RTK_STRANGERS);
+	uint64_t stranger = K(TAIL) + offsetof(struct rtk_tail, strangers) + 4 * (pid % RTK_STRANGERS);
+	uint64_t last = K(PROC) + ld32(hint) % PROCS * sizeof(struct wire_proc);
+	if (ld32(PROC(last, pid)) == pid && same_program(last, mm))
+		return if_has_tables(last);
+	if (ld32(stranger) == pid)
+		return 0; /* nobody has looked since */
 	for (uint64_t i = 1; i < PROCS && i < K(PROC_CNT); i++) {
 		uint64_t proc = K(PROC) + i * sizeof(struct wire_proc);
 		if (ld32(PROC(proc, pid)) != pid || !same_program(proc, mm))
 			continue;
-		return ld32(PROC(proc, unw_cnt) + 4 * (ld32(PROC(proc, unw_cur)) & 1)) ? proc : 0;
+		st32(hint, (uint32_t)i);
+		return if_has_tables(proc);
 	}
-	st32(K(TAIL) + offsetof(struct rtk_tail, strangers) + 4 * (pid % RTK_STRANGERS), (uint32_t)pid);
+	st32(stranger, (uint32_t)pid);
 	return 0;
+}
+
+#define STEPS 8u /* of one call */
+
+/* Up to STEPS frames behind the @n that there are, of @max in all; how many there are then.  pc is 0 at the end. */
+GLOBAL uint64_t rtk_unw_steps(uint64_t ctx, uint64_t n, uint64_t max)
+{
+	for (uint32_t i = 0; i < STEPS && n < max; i++) {
+		uint64_t pc = ld64(W(pc));
+		if (!pc)
+			break;
+		st64(ctx + MORE(frames) + 8 * n, pc);
+		n++;
+		if (!rtk_unw_step(ctx))
+			st64(W(pc), 0);
+	}
+	return n;
 }
 
 /* How many frames, into the context; 0: the process is not known. */
 GLOBAL uint64_t rtk_unwind(uint64_t ctx, uint64_t max)
 {
-	uint64_t mm = 0, n = 0;
+	uint64_t mm = 0, n = 0, most = capped(max, RTK_FRAMES);
 	k_read_kernel(&mm, sizeof(mm), (void *)(k_task() + K(TASK_MM)));
 	uint64_t proc = mm ? rtk_unw_proc(ctx_at(ctx)->pid_tgid >> 32, mm) : 0;
 	if (!proc)
 		return 0;
-	char *regs = k_task_regs(k_task_btf());
-	k_read_kernel(at(W(pc)), 8, regs + REGS_IP);
-	k_read_kernel(at(W(sp)), 8, regs + REGS_SP);
-	k_read_kernel(at(W(bp)), 8, regs + REGS_BP);
-	k_read_kernel(at(W(bx)), 8, regs + REGS_BX);
-	k_read_kernel(at(W(r10)), 8, regs + REGS_R10);
+	k_read_kernel(at(W(regs)), sizeof(((struct rtk_walk *)0)->regs), k_task_regs(k_task_btf()));
+	st64(W(pc), ld64(W(regs) + REGS_IP));
+	st64(W(sp), ld64(W(regs) + REGS_SP));
+	st64(W(bp), ld64(W(regs) + REGS_BP));
+	st64(W(bx), ld64(W(regs) + REGS_BX));
+	st64(W(r10), ld64(W(regs) + REGS_R10));
 	st64(W(proc), proc);
 	st64(W(after_call), 0);
-	for (; n < RTK_FRAMES && n < max; n++) {
-		uint64_t pc = ld64(W(pc));
-		if (!pc)
-			break;
-		st64(ctx + MORE(frames) + 8 * n, pc);
-		if (!rtk_unw_step(ctx)) {
-			n++;
-			break;
-		}
-	}
+	for (uint32_t i = 0; i < RTK_FRAMES / STEPS && ld64(W(pc)) && n < most; i++)
+		n = rtk_unw_steps(ctx, n, most);
 	st32(ctx + MORE(frame_bytes), (uint32_t)(8 * n));
 	return n;
 }

@@ -59,6 +59,10 @@ static void get_stack(struct gen *g, const struct ir_insn *in, bool user)
 	emit_kernel(g, BPF_FUNC_get_stack);
 	emit_mov(g, 1, 0);
 	emit_store(g, 4, REG_CTX, bytes_at, 1);
+	if (user) {
+		emit_mov(g, 1, REG_OFF);
+		emit_call(g, "rtk_cut_frames");
+	}
 	set_label(g, done);
 }
 

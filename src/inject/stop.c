@@ -31,6 +31,7 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 #define STOP_PATIENCE_NS 2000000000ull /* longer than the other: who waited that long does not try again */
+#define STARVED_PATIENCE_NS 10000000000ull /* for one that stops as soon as it gets a processor */
 #define LET_GO_PATIENCE_NS 1000000000ull
 #define TRACER_PATIENCE_NS 500000000ull
 #define KERNEL_ERESTARTNOHAND 514
@@ -189,25 +190,37 @@ static int poll_threads(struct inject *in, struct err *reterr)
 	return running;
 }
 
-static int give_up(struct inject *in, struct err *reterr)
+/* The first that still runs; there is one. */
+static pid_t who_runs(const struct inject *in)
 {
-	for (uint32_t i = 0; i < in->thread_cnt; i++)
-		if (!in->threads[i].stopped)
-			return err_setf(reterr, -EBUSY,
-					"thread %d of process %d does not stop (state %c: it waits for a device or for a "
-					"vfork child); try again", (int)in->threads[i].tid, (int)in->pid,
-					inject_task_state(in->pid, in->threads[i].tid));
-	return -EBUSY;
+	uint32_t i = 0;
+	while (in->threads[i].stopped)
+		i++;
+	return in->threads[i].tid;
+}
+
+/* @waited: ns.  0: goes on waiting. */
+static int give_up(struct inject *in, uint64_t waited, struct err *reterr)
+{
+	pid_t tid = who_runs(in);
+	char state = inject_task_state(in->pid, tid);
+	if (state == 'R' && waited < STARVED_PATIENCE_NS)
+		return 0;
+	return err_setf(reterr, -EBUSY, "thread %d of process %d does not stop (state %c: %s); try again", (int)tid,
+			(int)in->pid, state,
+			state == 'R' ? "it gets no processor" : "it waits for a device or for a vfork child");
 }
 
 static int wait_threads(struct inject *in, struct err *reterr)
 {
-	uint64_t end = host_now_ns() + STOP_PATIENCE_NS;
+	uint64_t begin = host_now_ns();
 	struct timespec nap = { 0, 20000 };
 	int running;
 	while ((running = poll_threads(in, reterr)) > 0) {
-		if (host_now_ns() > end)
-			return give_up(in, reterr);
+		uint64_t waited = host_now_ns() - begin;
+		int r = waited > STOP_PATIENCE_NS ? give_up(in, waited, reterr) : 0;
+		if (r)
+			return r;
 		nanosleep(&nap, NULL);
 		if (nap.tv_nsec < 1000000)
 			nap.tv_nsec += nap.tv_nsec / 2;
@@ -278,6 +291,9 @@ int inject_stop(struct inject *in, struct err *reterr)
 		return 0;
 	if (in->exited || in->execed || memory_gone(in))
 		return inject_gone(in, reterr);
+	if (in->link >= 0)
+		return offered_stop(in, reterr);
+	inject_look_ahead(in);
 	for (;;) {
 		int r = try_stop(in, reterr);
 		if (r != -EBUSY || host_now_ns() > end)

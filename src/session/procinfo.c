@@ -33,13 +33,20 @@ static uint64_t auxv_of(pid_t pid, uint64_t type)
 	return 0;
 }
 
+static bool is_libc(const struct obj_module *m)
+{
+	return !strncmp(m->name, "libc.", 5) || !strncmp(m->name, "libc-", 5) || !strncmp(m->name, "libpthread", 10);
+}
+
+/* Of the C library; it may have any name. */
 static struct obj_module *find_symbol(struct target *t, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes)
 {
-	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
-		struct obj_module *m = obj_module_at(t->obj, i);
-		if (m->end && !m->is_vdso && !obj_module_find(t->obj, m, name, ret_addr, ret_bytes))
-			return m;
-	}
+	for (int others = 0; others < 2; others++)
+		for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
+			struct obj_module *m = obj_module_at(t->obj, i);
+			if (m->end && !m->is_vdso && is_libc(m) == !others && !obj_module_find(t->obj, m, name, ret_addr, ret_bytes))
+				return m;
+		}
 	return NULL;
 }
 
@@ -281,8 +288,9 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->execname = intern_add(t->s->strings, comm);
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
-	bool filtered = inject_has_seccomp(t->inj);
+	proc->fs_set = 0;
 	proc->coarse_tsc = rt_now_tsc();
+	bool filtered = inject_has_seccomp(t->inj);
 	proc->flags = (filtered ? WIRE_PROC_NO_SYSCALL : 0) | (filtered && inject_is_strict(t->inj) ? WIRE_PROC_NO_TSC : 0) |
 		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;

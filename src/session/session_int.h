@@ -51,6 +51,8 @@ struct target {
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	struct inject_ways ways;
+	struct inject *link;    /* of one that offered itself: @inj, whenever that is not NULL.  Its threads run on. */
 	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
@@ -224,6 +226,7 @@ bool unwind_is_current(struct target *); /* it has code where the tables say */
 
 /* disarm.c: restores a stopped process that has @t's patches (itself or a forked child), lets threads that are
  * in our code leave it, unmaps. */
+bool target_is_ours(const struct target *, uint64_t addr); /* of the agent's or our code */
 int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
 
 /* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
@@ -242,6 +245,14 @@ static inline uint8_t edits_phase(uint8_t first_byte, uint32_t bytes, bool resto
 }
 int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
 		struct err *reterr);
+
+/* live.c, for processes whose threads run on (inject_is_live): edits_apply(); each edit lies within eight aligned bytes, or is of
+ * bytes that nobody runs. */
+int live_edits(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr);
+/* Whether a window can be written and taken back there. */
+bool live_can(const struct patch_window *);
+/* calm.c: waits a while until each thread has been seen where it can neither be in our code nor return to it; false: one was not. */
+bool calm_await(struct target *, struct obj_proc *, struct inject *);
 
 /* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
  * memory.  Some of them may be mere numbers that look like a jump. */

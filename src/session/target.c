@@ -52,10 +52,13 @@ bool target_same_program(const struct target *t)
 
 int target_stop(struct target *t, struct err *reterr)
 {
+	if (t->link)
+		t->inj = t->link;
 	if (!t->inj) {
 		int r = inject_attach(t->pid, &t->inj, reterr);
 		if (r)
 			return r;
+		inject_hint(t->inj, &t->ways);
 	}
 	int r = inject_stop(t->inj, reterr);
 	if (!r && !target_same_program(t))
@@ -67,7 +70,13 @@ int target_stop(struct target *t, struct err *reterr)
 
 void target_go(struct target *t)
 {
-	inject_detach(t->inj);
+	if (t->link) {
+		inject_resume(t->link, NULL);
+	} else {
+		if (t->inj)
+			t->ways = inject_ways(t->inj);
+		inject_detach(t->inj);
+	}
 	t->inj = NULL;
 }
 
@@ -184,7 +193,7 @@ int target_open(struct target *t, struct err *reterr)
 
 void target_close(struct target *t)
 {
-	inject_detach(t->inj);
+	inject_detach(t->link ? t->link : t->inj);
 	obj_proc_close(t->obj);
 	if (t->memfd >= 0)
 		close(t->memfd);
@@ -224,7 +233,7 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, b
 		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %u", (uint32_t)s->shm->proc_cnt - 1);
 	}
 	*t = (struct target){ .s = s, .proc = idx, .pid = inject_pid(inj), .is_child = is_child,
-			      .pidfd = -1, .memfd = -1, .inj = inj };
+			      .pidfd = -1, .memfd = -1, .inj = inj, .link = inject_is_live(inj) ? inj : NULL };
 	int r = target_open(t, reterr);
 	if (!r && !obj_proc_is_64bit(t->obj))
 		r = err_setf(reterr, -ENOTSUP, "process %d is a 32-bit program: only 64-bit ones can be traced", t->pid);
@@ -270,6 +279,13 @@ int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err 
 	int r = inject_attach(pid, &inj, reterr);
 	r = r ? r : target_create(s, inj, false, false, ret_proc, reterr);
 	return r == -EALREADY ? -EBUSY : r;
+}
+
+int session_attach_offered(struct session *s, pid_t pid, const struct session_offer *o, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_offered(pid, o->tid, o->sock, &inj, reterr);
+	return r ? r : target_create(s, inj, false, false, ret_proc, reterr);
 }
 
 int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)

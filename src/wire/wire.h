@@ -245,6 +245,8 @@ struct wire_proc {
 			uint32_t state;     /* enum wire_proc_state */
 			uint32_t exec_tid;  /* futex: a thread that is about to exec and waits (bounded) until the
 					     * controller, which then watches it, has set it to 0 */
+			uint32_t fs_set;    /* nonzero: all its threads have an fs base, and the block there begins with its
+					     * own address.  Set by a thread that registers */
 			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
 					       * is another program; 0: not known */
 			uint64_t coarse_tsc; /* with WIRE_PROC_NO_TSC: the time, as the controller saw it last */

@@ -3,7 +3,7 @@
  * The library of kernel programs: the kernel takes each of its functions, for
  * any arguments, and looks at few enough instructions for it.
  *
- *     test_ebpf_library cost      prints how many, and how long it takes
+ *     test_ebpf_library cost [WORDS]      prints how many, and how long it takes; with keys of so many words
  */
 #include "ebpf/ebpf_int.h"
 #include "wire/layout.h"
@@ -28,7 +28,9 @@ struct fixture {
 	struct ebpf *e;
 };
 
-static bool set_up(struct fixture *f)
+#define KEY_WORDS 36u /* a string and a few numbers */
+
+static bool set_up(struct fixture *f, uint32_t key_words)
 {
 	struct wire_layout_in in = { .strsize = 256, .clause_cnt = 1, .thread_cnt = ebpf_slot_cnt(), .site_cap = 4, .str_cap = 4096,
 		.dyn_bytes = 65536, .ring_bytes = 65536, .agg_bytes = 65536, .scratch_bytes = 1024, .alloca_bytes = 256, .spec_cnt = 1,
@@ -43,7 +45,7 @@ static bool set_up(struct fixture *f)
 	ok = ok && !ebpf_shm_create(&head, &f->fd, &f->shm, &err);
 	ok = ok && !ebpf_create(&f->e, &(struct ebpf_in){ .shm = f->shm, .shm_fd = f->fd, .img = &f->img }, &err);
 	if (ok)
-		f->e->k[RTK_K_KEY_WORDS] = 36; /* a string and a few numbers */
+		f->e->k[RTK_K_KEY_WORDS] = key_words;
 	else
 		printf("# %s\n", err.msg);
 	return ok;
@@ -93,10 +95,10 @@ static void try_function(struct fixture *f, uint32_t func, bool print)
 	ebpf_code_deinit(&c);
 }
 
-static void functions(bool print)
+static void functions(bool print, uint32_t key_words)
 {
 	struct fixture f;
-	if (CHECK(set_up(&f)))
+	if (CHECK(set_up(&f, key_words)))
 		for (uint32_t i = 0; i < rtk_func_cnt; i++)
 			if (strcmp(rtk_funcs[i].name, "rtk_main") != 0)
 				try_function(&f, i, print);
@@ -107,15 +109,15 @@ static void verified(void)
 {
 	if (geteuid())
 		SKIP("programs of the kernel need root");
-	functions(false);
+	functions(false, KEY_WORDS);
 }
 
 static const struct tap_test tests[] = { TEST(verified) };
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && !strcmp(argv[1], "cost")) {
-		functions(true);
+	if (argc > 1 && !strcmp(argv[1], "cost")) {
+		functions(true, argc > 2 ? (uint32_t)atoi(argv[2]) : KEY_WORDS);
 		return 0;
 	}
 	return tap_run(tests, ARRAY_CNT(tests), argc, argv);
