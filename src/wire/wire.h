@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 6
+#define WIRE_VERSION 7
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
