@@ -76,6 +76,8 @@ int inject_set_regs(struct inject *, uint32_t i, const struct user_regs_struct *
 
 /* Whether any thread of a stopped process runs under seccomp: a filter may be one thread's alone. */
 bool inject_has_seccomp(struct inject *);
+/* And in strict mode, which takes rdtsc away as well. */
+bool inject_is_strict(struct inject *);
 
 /* Memory, through /proc/PID/mem: read-only text can be written too. All or nothing is
  * not promised on error. */

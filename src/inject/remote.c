@@ -73,6 +73,14 @@ bool inject_has_seccomp(struct inject *in)
 	return any;
 }
 
+bool inject_is_strict(struct inject *in)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < in->thread_cnt && !any; i++)
+		any = inject_status_field(in->pid, in->threads[i].tid, "Seccomp") == 1;
+	return any;
+}
+
 /* Better one inside a system call: it is in no restartable sequence. */
 static uint32_t choose_thread(struct inject *in, bool *ret_seccomp)
 {

@@ -202,10 +202,10 @@ static bool lock_cas(struct want *w, uint64_t seen, uint64_t new)
 }
 
 /* @seen is still held after a while: takes it over if it is the same that somebody saw long ago. */
-static bool lock_take_over(struct want *w, uint64_t me, uint64_t seen)
+static bool lock_take_over(struct want *w, const struct rt_ctx *ctx, uint64_t me, uint64_t seen)
 {
 	struct dyn_head *h = w->t.head;
-	uint64_t now = rt_now_tsc(), bucket = (uint64_t)(w->bucket - w->t.buckets);
+	uint64_t now = rt_tsc(ctx), bucket = (uint64_t)(w->bucket - w->t.buckets);
 	if (LOAD_RELAXED(&h->stuck_lock) == seen && LOAD_RELAXED(&h->stuck_bucket) == bucket)
 		return now - LOAD_RELAXED(&h->stuck_tsc) > STUCK_TSC && lock_cas(w, seen, me | (uint32_t)(seen + 1));
 	STORE_RELAXED(&h->stuck_tsc, now);
@@ -228,7 +228,7 @@ static bool lock_try(struct want *w, struct rt_ctx *ctx)
 			return rt_levels_used(ctx->thr) <= 1 && lock_cas(w, seen, me | (uint32_t)(seen + 1));
 		__asm__ volatile("pause");
 	}
-	return seen >> 32 && lock_take_over(w, me, seen);
+	return seen >> 32 && lock_take_over(w, ctx, me, seen);
 }
 
 static bool lock(struct want *w, struct rt_ctx *ctx)

@@ -100,7 +100,7 @@ uint64_t rt_walltimestamp(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
-	return ctx->shm->wall_base + scale(ctx->shm, rt_now_tsc());
+	return ctx->shm->wall_base + scale(ctx->shm, rt_tsc(ctx));
 }
 
 /* One value for all of a firing: what probes do is not the thread's own work. */

@@ -84,8 +84,8 @@ static bool chill_allowed(struct wire_thread *thr, uint64_t now, uint64_t ns)
 uint64_t rt_chill(struct rt_ctx *ctx, uint64_t ns, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(b, c, d);
-	uint64_t start = rt_tsc_to_ns(ctx->shm, rt_now_tsc());
-	if (!chill_allowed(ctx->thr, start, ns)) {
+	uint64_t start = rt_tsc_to_ns(ctx->shm, rt_tsc(ctx));
+	if (LOAD_RELAXED(&ctx->proc->flags) & WIRE_PROC_NO_TSC || !chill_allowed(ctx->thr, start, ns)) {
 		rt_set_fault(ctx, WIRE_FAULT_ILLOP, ns);
 		return 0;
 	}

@@ -76,9 +76,32 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 	return 0;
 }
 
-static void count_as_filtered(struct rt_ctx *ctx)
+static void forbid(struct rt_ctx *ctx, uint32_t what)
 {
-	__atomic_fetch_or(&ctx->proc->flags, WIRE_PROC_NO_SYSCALL, __ATOMIC_SEQ_CST);
+	if (!what)
+		return;
+	if (what & WIRE_PROC_NO_TSC && !(LOAD_RELAXED(&ctx->proc->flags) & WIRE_PROC_NO_TSC))
+		STORE_RELAXED(&ctx->proc->coarse_tsc, rt_now_tsc());
+	__atomic_fetch_or(&ctx->proc->flags, what, __ATOMIC_SEQ_CST);
+}
+
+/* Strict mode takes the time stamp counter away, too. */
+static uint32_t forbidden_by_prctl(uint64_t option, uint64_t mode)
+{
+	if (option == PR_SET_TSC && mode == PR_TSC_SIGSEGV)
+		return WIRE_PROC_NO_TSC;
+	if (option != PR_SET_SECCOMP)
+		return 0;
+	return mode == SECCOMP_MODE_STRICT ? WIRE_PROC_NO_SYSCALL | WIRE_PROC_NO_TSC : WIRE_PROC_NO_SYSCALL;
+}
+
+static uint32_t forbidden_by_call(uint64_t nr, uint64_t first, uint64_t second)
+{
+	if (nr == SYS_prctl)
+		return forbidden_by_prctl(first, second);
+	if (nr == SYS_seccomp && first == SECCOMP_SET_MODE_STRICT)
+		return WIRE_PROC_NO_SYSCALL | WIRE_PROC_NO_TSC;
+	return nr == SYS_seccomp && first == SECCOMP_SET_MODE_FILTER ? WIRE_PROC_NO_SYSCALL : 0;
 }
 
 /* prctl(option, ...); syscall(number, ...): numbers of calls are no options; Go's system call has its own registers. */
@@ -86,18 +109,19 @@ uint64_t rt_hook_guard(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, u
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
-	bool is_go = ctx->site->go_args;
-	uint64_t first = ctx->regs[is_go ? WIRE_RAX : WIRE_RDI], second = ctx->regs[is_go ? WIRE_RBX : WIRE_RSI];
-	if ((!is_go && first == PR_SET_SECCOMP) || (first == SYS_prctl && second == PR_SET_SECCOMP) ||
-	    (first == SYS_seccomp && second <= SECCOMP_SET_MODE_FILTER))
-		count_as_filtered(ctx);
+	const uint64_t *r = ctx->regs;
+	if (ctx->site->go_args)
+		forbid(ctx, forbidden_by_call(r[WIRE_RAX], r[WIRE_RBX], r[WIRE_RCX]));
+	else
+		forbid(ctx, forbidden_by_prctl(r[WIRE_RDI], r[WIRE_RSI]) | forbidden_by_call(r[WIRE_RDI], r[WIRE_RSI], r[WIRE_RDX]));
 	return 0;
 }
 
+/* Nobody knows what it asks for: the most. */
 uint64_t rt_hook_raw(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
-	count_as_filtered(ctx);
+	forbid(ctx, WIRE_PROC_NO_SYSCALL | WIRE_PROC_NO_TSC);
 	return 0;
 }

@@ -89,6 +89,12 @@ static inline int64_t sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t
 	return ret;
 }
 
+/* What the time is in the process that runs. */
+static inline uint64_t rt_tsc(const struct rt_ctx *ctx)
+{
+	return UNLIKELY(LOAD_RELAXED(&ctx->proc->flags) & WIRE_PROC_NO_TSC) ? LOAD_RELAXED(&ctx->proc->coarse_tsc) : rt_now_tsc();
+}
+
 static inline void rt_set_fault(struct rt_ctx *ctx, uint32_t fault, uint64_t value)
 {
 	if (ctx->fault)

@@ -7,6 +7,7 @@
  * Others stand where a libc begins a child that looks like its parent (rt/vfork.c).
  */
 #include "session/arm_int.h"
+#include "rt/rt.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -137,29 +138,31 @@ uint32_t guards_find(struct target *t)
 	return first;
 }
 
-static bool thread_is_filtered(pid_t pid, const char *tid)
+/* What a thread may not do: WIRE_PROC_*. */
+static uint32_t thread_is_filtered(pid_t pid, const char *tid)
 {
 	char path[320], *line = NULL;
 	size_t cap = 0;
-	bool yes = false;
+	int mode = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", pid, tid);
 	FILE *f = fopen(path, "re");
 	while (f && getline(&line, &cap, f) > 0)
 		if (!strncmp(line, "Seccomp:", 8)) {
-			yes = atoi(line + 8) > 0;
+			mode = atoi(line + 8);
 			break;
 		}
 	free(line);
 	if (f)
 		fclose(f);
-	return yes;
+	return !mode ? 0 : mode == 1 ? WIRE_PROC_NO_SYSCALL | WIRE_PROC_NO_TSC : WIRE_PROC_NO_SYSCALL;
 }
 
 void guard_look(struct target *t)
 {
 	struct wire_proc *proc = target_proc(t);
 	char path[64];
-	uint32_t n = 0;
+	uint32_t n = 0, forbidden = 0;
+	STORE_RELAXED(&proc->coarse_tsc, rt_now_tsc());
 	if (LOAD_RELAXED(&proc->flags) & WIRE_PROC_NO_SYSCALL)
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/task", t->pid);
@@ -168,11 +171,10 @@ void guard_look(struct target *t)
 		if (e->d_name[0] == '.')
 			continue;
 		n++;
-		if (!thread_is_filtered(t->pid, e->d_name))
-			continue;
-		__atomic_fetch_or(&proc->flags, WIRE_PROC_NO_SYSCALL, __ATOMIC_SEQ_CST);
-		break;
+		forbidden |= thread_is_filtered(t->pid, e->d_name);
 	}
+	if (forbidden)
+		__atomic_fetch_or(&proc->flags, forbidden, __ATOMIC_SEQ_CST);
 	if (d)
 		closedir(d);
 }
@@ -180,6 +182,8 @@ void guard_look(struct target *t)
 void guard_look_at_times(struct target *t)
 {
 	uint64_t now = host_now_ns();
+	if (LOAD_RELAXED(&target_proc(t)->flags) & WIRE_PROC_NO_TSC)
+		STORE_RELAXED(&target_proc(t)->coarse_tsc, rt_now_tsc());
 	if (now - t->guard_looked_ns < LOOK_NS)
 		return;
 	t->guard_looked_ns = now;

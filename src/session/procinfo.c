@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What generated code has to know of a process: ids, and where its libc keeps things. */
 #include "session/session_int.h"
+#include "rt/rt.h"
 
 #include <cpuid.h>
 #include <dirent.h>
@@ -295,7 +296,9 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
 	proc->fs_set = 0;
-	proc->flags = (inject_has_seccomp(t->inj) ? WIRE_PROC_NO_SYSCALL : 0) |
+	proc->coarse_tsc = rt_now_tsc();
+	bool filtered = inject_has_seccomp(t->inj);
+	proc->flags = (filtered ? WIRE_PROC_NO_SYSCALL : 0) | (filtered && inject_is_strict(t->inj) ? WIRE_PROC_NO_TSC : 0) |
 		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
 	procinfo_fill_libc(t, proc);

@@ -149,6 +149,7 @@ void jit_gen_env(struct jit_gen *, const struct ir_insn *);
 void jit_gen_arg(struct jit_gen *, uint32_t insn);
 /* tsc into the context; changes rax and rdx. */
 void jit_gen_tsc(struct jit_gen *);
+void jit_gen_read_tsc(struct jit_gen *); /* into rax; rdx is lost */
 
 /* ---- operands ---- */
 

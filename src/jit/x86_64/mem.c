@@ -139,11 +139,24 @@ void jit_gen_arg(struct jit_gen *g, uint32_t insn)
 
 /* ---- ENV ---- */
 
+void jit_gen_read_tsc(struct jit_gen *g)
+{
+	struct x64_asm *a = &g->a;
+	uint32_t coarse = x64_label(a);
+	x64_mov_imm(a, X64_RAX, jit_proc_addr(g->env));
+	x64_rm(a, X64_LOAD32, X64_RDX, x64_at(X64_RAX, offsetof(struct wire_proc, flags)));
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RAX, offsetof(struct wire_proc, coarse_tsc)));
+	x64_group_imm(a, X64_G_AND, X64_RDX, WIRE_PROC_NO_TSC);
+	x64_jcc(a, X64_CC_NE, coarse);
+	x64_rdtsc(a);
+	x64_shift_imm(a, X64_SHL, X64_RDX, 32);
+	x64_rr(a, X64_OR, X64_RAX, X64_RDX);
+	x64_bind(a, coarse);
+}
+
 void jit_gen_tsc(struct jit_gen *g)
 {
-	x64_rdtsc(&g->a);
-	x64_shift_imm(&g->a, X64_SHL, X64_RDX, 32);
-	x64_rr(&g->a, X64_OR, X64_RAX, X64_RDX);
+	jit_gen_read_tsc(g);
 	x64_rm(&g->a, X64_STORE, X64_RAX, JIT_CTX_AT(tsc));
 }
 

@@ -203,11 +203,8 @@ static void gen_find_thread(struct jit_gen *g)
 
 static void gen_read_tsc(struct jit_gen *g)
 {
-	struct x64_asm *a = &g->a;
-	x64_rdtsc(a);
-	x64_shift_imm(a, X64_SHL, X64_RDX, 32);
-	x64_rr(a, X64_OR, X64_RAX, X64_RDX);
-	x64_rm(a, X64_STORE, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
+	jit_gen_read_tsc(g);
+	x64_rm(&g->a, X64_STORE, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
 }
 
 /* ---- instructions ---- */
