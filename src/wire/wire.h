@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 7
+#define WIRE_VERSION 8
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -262,7 +262,7 @@ _Static_assert(sizeof(struct wire_proc) % WIRE_PAGE == 0, "");
 #define WIRE_PROC_FSGSBASE 2u   /* rdfsbase works */
 #define WIRE_PROC_RDPID 8u      /* rdpid works */
 #define WIRE_PROC_FOLLOW 4u     /* its forked children are to be traced too */
-#define WIRE_PROC_NO_TSC 8u     /* rdtsc is forbidden there (strict seccomp, PR_SET_TSC), and would be SIGSEGV */
+#define WIRE_PROC_NO_TSC 16u    /* rdtsc is forbidden there (strict seccomp, PR_SET_TSC), and would be SIGSEGV */
 
 /* Bit of a wire_thread.tid that no kernel gave: the thread could not ask for its own. */
 #define WIRE_TID_MADE_UP 0x80000000u
