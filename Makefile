@@ -32,7 +32,7 @@ sanitize: deps
 	@[ -f $(BUILD)-sanitize/build.ninja ] || \
 		meson setup --buildtype debugoptimized -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-sanitize
 	@ninja -C $(BUILD)-sanitize
-	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/check.py $(BUILD)-sanitize $(or $(TESTS),unit exec run real)
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/check.py --slow 5 $(BUILD)-sanitize $(or $(TESTS),unit exec run real)
 
 install: build
 	@$(SUDO) meson install -C $(BUILD)

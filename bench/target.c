@@ -1,40 +1,171 @@
 /* SPDX-License-Identifier: MIT */
-/* A hot function in a loop: prints the ns per call of each tenth of a second.  usage: target [TENTHS] */
+/*
+ * A hot function in a loop.
+ *
+ *   target [KIND [TENTHS]]         prints for each tenth of a second: ns of processor time and of wall time per call
+ *   target rate PER_SECOND SECONDS waits for a line, calls at that rate, prints how often it did and the seconds it took
+ *   target threads CNT TENTHS      as the first, CNT threads in turn; one figure over all of them
+ *
+ * KINDs differ in how the function begins, which is what a uprobe's cost depends on, and in how deep it is called.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-long work(long a, long b);
+#ifdef LTTNG
+#define LTTNG_UST_TRACEPOINT_CREATE_PROBES
+#define LTTNG_UST_TRACEPOINT_DEFINE
+#include "lttng_tp.h"
+#define STATIC_TRACEPOINT(a, b) lttng_ust_tracepoint(bench, work, a, b)
+#else
+#define STATIC_TRACEPOINT(a, b) (void)0
+#endif
+
+#define KEYS 1000
+#define BATCH KEYS
+
+typedef long work_fn(long, long);
 volatile long work_sum;
 
+#define HIDE __asm__ volatile("" ::: "memory")
+#define FRAME __attribute__((noinline, noclone))
+
 /* As compilers make them: no frame pointer, a first instruction that uprobes have to single-step. */
-__attribute__((noinline, noclone)) long work(long a, long b)
+FRAME long work(long a, long b)
 {
-	__asm__ volatile("" ::: "memory");
+	HIDE;
+	STATIC_TRACEPOINT(a, b);
 	return (a ^ b) + (a >> 3);
 }
 
-static double now_ns(void)
+/* Begins with a push, which the kernel emulates, and with a nop of five bytes, which it may optimise. */
+long work_push(long a, long b);
+long work_nop5(long a, long b);
+__asm__(".pushsection .text\n"
+	".globl work_push\n.type work_push, @function\nwork_push:\n.cfi_startproc\n"
+	"push %rbx\n.cfi_adjust_cfa_offset 8\nlea (%rdi,%rsi),%rax\nlea 3(%rax,%rdi),%rax\npop %rbx\n.cfi_adjust_cfa_offset -8\nret\n"
+	".cfi_endproc\n.size work_push, .-work_push\n"
+	".p2align 5\n.globl work_nop5\n.type work_nop5, @function\nwork_nop5:\n.cfi_startproc\n"
+	".byte 0x0f, 0x1f, 0x44, 0x00, 0x00\nlea (%rdi,%rsi),%rax\nlea 3(%rax,%rdi),%rax\nret\n"
+	".cfi_endproc\n.size work_nop5, .-work_nop5\n"
+	".popsection");
+
+/* main, loop, deep_9 to deep_1, leaf: twelve frames. */
+FRAME long leaf(long a, long b)
+{
+	HIDE;
+	return (a ^ b) + (a >> 3);
+}
+#define DEEP(n, next) FRAME long deep_##n(long a, long b) { long r = next(a, b); HIDE; return r + a; }
+DEEP(1, leaf) DEEP(2, deep_1) DEEP(3, deep_2) DEEP(4, deep_3) DEEP(5, deep_4)
+DEEP(6, deep_5) DEEP(7, deep_6) DEEP(8, deep_7) DEEP(9, deep_8)
+
+static double clock_ns(clockid_t id)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(id, &t);
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+/* @keys: how many different first arguments. */
+FRAME static void loop(work_fn *fn, long tenths, long keys)
+{
+	long key = 0;
+	for (long n = 0; n < tenths; n++) {
+		double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), wall = clock_ns(CLOCK_MONOTONIC), now;
+		long calls = 0;
+		do {
+			for (int i = 0; i < BATCH; i++) {
+				work_sum += fn(key, calls);
+				key = key + 1 < keys ? key + 1 : 0;
+			}
+			calls += BATCH;
+			now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		} while (now - cpu < 1e8 && clock_ns(CLOCK_MONOTONIC) - wall < 1e9);
+		printf("%.3f %.3f\n", (now - cpu) / (double)calls, (clock_ns(CLOCK_MONOTONIC) - wall) / (double)calls);
+		fflush(stdout);
+	}
+}
+
+/* What is more than a millisecond late is left out, so that a moment without a processor is no burst. */
+static int run_rate(double per_sec, double seconds)
+{
+	char line[16];
+	long done = 0;
+	printf("ready\n");
+	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin))
+		return 1;
+	double start = clock_ns(CLOCK_MONOTONIC), last = start, now, due = 0;
+	while ((now = clock_ns(CLOCK_MONOTONIC)) < start + seconds * 1e9) {
+		due += (now - last) * per_sec / 1e9;
+		last = now;
+		if (due > per_sec / 1000)
+			due = per_sec / 1000;
+		for (; due >= 1; due--, done++)
+			work_sum += work(done % KEYS, done);
+	}
+	printf("%ld %.3f\n", done, (now - start) / 1e9);
+	fflush(stdout);
+	return fgets(line, sizeof(line), stdin) ? 0 : 1; /* stays until the tracer has left */
+}
+
+static pthread_barrier_t turn;
+static long calls_each;
+
+static void *thread_main(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		pthread_barrier_wait(&turn);
+		for (long i = 0; i < calls_each; i++)
+			work_sum += work(i % KEYS, i);
+		pthread_barrier_wait(&turn);
+	}
+	return NULL;
+}
+
+static int run_threads(unsigned cnt, long tenths)
+{
+	pthread_attr_t attr;
+	pthread_t id;
+	calls_each = 4000000 / cnt;
+	pthread_barrier_init(&turn, NULL, cnt + 1);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 64 << 10);
+	for (unsigned i = 0; i < cnt; i++)
+		if (pthread_create(&id, &attr, thread_main, NULL))
+			return 1;
+	for (long n = 0; n < tenths; n++) {
+		double cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID), wall = clock_ns(CLOCK_MONOTONIC);
+		pthread_barrier_wait(&turn);
+		pthread_barrier_wait(&turn);
+		double calls = (double)calls_each * cnt;
+		printf("%.3f %.3f\n", (clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu) / calls, (clock_ns(CLOCK_MONOTONIC) - wall) / calls);
+		fflush(stdout);
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	long tenths = argc > 1 ? atol(argv[1]) : 1L << 40;
-	for (long n = 0; n < tenths; n++) {
-		double start = now_ns(), end;
-		long calls = 0;
-		do {
-			for (int i = 0; i < 2000; i++)
-				work_sum += work(i, calls);
-			calls += 2000;
-			end = now_ns();
-		} while (end - start < 1e8);
-		printf("%.3f\n", (end - start) / (double)calls);
-		fflush(stdout);
-	}
-	return 0;
+	static const struct { const char *name; work_fn *fn; } kinds[] = {
+		{ "plain", work }, { "push", work_push }, { "nop5", work_nop5 }, { "deep", deep_9 },
+	};
+	const char *kind = argc > 1 ? argv[1] : "plain";
+	long n = argc > 2 ? atol(argv[2]) : 1L << 40;
+	if (!strcmp(kind, "rate"))
+		return argc > 3 ? run_rate(atof(argv[2]), atof(argv[3])) : 2;
+	if (!strcmp(kind, "threads"))
+		return argc > 3 ? run_threads((unsigned)n, atol(argv[3])) : 2;
+	if (!strcmp(kind, "keys")) /* target keys CNT */
+		return loop(work, 1L << 40, n), 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kind, kinds[i].name))
+			return loop(kinds[i].fn, n, KEYS), 0;
+	fprintf(stderr, "target: unknown kind %s\n", kind);
+	return 2;
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs the tests that the build knows, two at a time, and counts what they say in TAP.
 
-usage: check.py BUILD [--suite NAME] [-v] [PATTERN...]
+usage: check.py BUILD [--suite NAME] [--slow N] [-v] [PATTERN...]
 
 A program that dies, hangs or says fewer results than it planned counts as a
 failure.  The last line is `N passed, N failed, N skipped`.
@@ -26,7 +26,7 @@ def introspect(build):
     return json.loads(out.stdout)
 
 
-def run(test, build):
+def run(test, build, slow):
     """One test program, in the build's directory: (passed, failed, skipped, text to show)."""
     env = dict(os.environ, **test['env'])
     start = time.monotonic()
@@ -36,11 +36,11 @@ def run(test, build):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     died = None
     try:
-        out, _ = proc.communicate(timeout=test['timeout'] or 120)
+        out, _ = proc.communicate(timeout=(test['timeout'] or 120) * slow)
     except subprocess.TimeoutExpired:
         os.killpg(proc.pid, signal.SIGKILL)
         out, _ = proc.communicate()
-        died = f"no end after {test['timeout']} s"
+        died = f"no end after {test['timeout'] * slow} s"
     text = out.decode('utf-8', 'replace')
     passed = failed = skipped = 0
     plan, notes, skips = None, [], []
@@ -87,6 +87,7 @@ def main():
     ap.add_argument('--suite', help='only this suite (default: all but stress)')
     ap.add_argument('-v', action='store_true', help='show the output of every test')
     ap.add_argument('-j', type=int, default=2)
+    ap.add_argument('--slow', type=int, default=1, help='times as much time for each (sanitizers)')
     args = ap.parse_args()
     # A shell's background jobs ignore it, and tests send it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -108,11 +109,11 @@ def main():
             print(result[4], flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
-        for f in concurrent.futures.as_completed([pool.submit(run, t, args.build) for t in tests if t['is_parallel']]):
+        for f in concurrent.futures.as_completed([pool.submit(run, t, args.build, args.slow) for t in tests if t['is_parallel']]):
             account(f.result())
     for t in tests:
         if not t['is_parallel']:
-            account(run(t, args.build))
+            account(run(t, args.build, args.slow))
     print(f'{total[0]} passed, {total[1]} failed, {total[2]} skipped')
     return 1 if total[1] or not sum(total) else 0
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { NEIGHBOURS = 8, LOANS = 4 };
 enum what { ENTRIES, RETURNS, INSNS, WHAT_CNT };
 static const struct {
 	const char *name;
@@ -22,7 +23,7 @@ static const struct {
 } whats[] = { { "entries", 99.9 }, { "returns", 99.0 }, { "instructions", 99.0 } };
 
 struct tally {
-	uint32_t total, jmp5, pad, host, pun, refused[PATCH_REFUSAL_CNT];
+	uint32_t total, jmp5, pad, host, sources, pun, refused[PATCH_REFUSAL_CNT];
 };
 
 struct census {
@@ -30,6 +31,7 @@ struct census {
 	uint32_t sample;
 	const struct elf_funcs *elf;
 	struct space space;
+	uint32_t index; /* of the function at hand */
 	uint32_t funcs, frags, entry_loops;
 	struct tally tally[WHAT_CNT];
 };
@@ -57,6 +59,8 @@ static void count(struct tally *t, const struct patch_anchor *an, const struct p
 	t->total++;
 	if (an->refusal)
 		t->refused[an->refusal]++;
+	else if (an->by_sources)
+		t->sources++;
 	else if (w[an->window].form == PATCH_JMP5)
 		t->jmp5++;
 	else if (w[an->window].form == PATCH_PUN)
@@ -72,15 +76,78 @@ static void refuse_puns(const struct census *c, const struct patch_func *f, stru
 			const struct patch_window *w)
 {
 	for (uint32_t i = 0; i < cnt; i++)
-		if (!an[i].refusal && w[an[i].window].form == PATCH_PUN && !space_can_land(&c->space, f, &w[an[i].window]))
+		if (!an[i].refusal && !an[i].by_sources && w[an[i].window].form == PATCH_PUN && !space_can_land(&c->space, f, &w[an[i].window]))
 			an[i].refusal = PATCH_NO_LANDING;
 }
 
-static void plan(struct census *c, const struct patch_func *f, const struct elf_func *ef, struct patch_anchor *an, uint32_t cnt)
+/* The caller frees it. */
+static struct patch_window *plan_once(const struct census *c, const struct patch_func *f, struct patch_anchor *an, uint32_t cnt)
 {
-	struct patch_window *w = calloc(PATCH_WINDOW_CNT((size_t)cnt) + 1, sizeof(*w));
+	struct patch_window *w = calloc(PATCH_WINDOW_CNT((size_t)cnt) + f->lend_cnt + 1, sizeof(*w));
 	patch_plan(f, an, cnt, w);
 	refuse_puns(c, f, an, cnt, w);
+	return w;
+}
+
+static uint32_t refused_cnt(const struct patch_anchor *an, uint32_t cnt, uint32_t *ret_first)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cnt; i++)
+		if (an[i].refusal && !n++)
+			*ret_first = i;
+	return n;
+}
+
+static uint32_t all_anchors(const struct patch_func *f, struct patch_anchor **ret);
+
+/* Whether function @n, with its own probes, can lend what is asked for. */
+static bool lends(const struct census *c, uint32_t n, struct patch_lend *want)
+{
+	struct patch_func g;
+	struct patch_anchor *an;
+	uint32_t before, after, first;
+	elf_funcs_get(c->elf, n, &g);
+	uint32_t cnt = all_anchors(&g, &an);
+	free(plan_once(c, &g, an, cnt));
+	before = refused_cnt(an, cnt, &first);
+	g.lends = want;
+	g.lend_cnt = 1;
+	free(plan_once(c, &g, an, cnt));
+	after = refused_cnt(an, cnt, &first);
+	free(an);
+	free((void *)g.targets);
+	return want->hole && after <= before;
+}
+
+/* As src/session/lend.c: room in neighbours for what has none. */
+static struct patch_window *borrow(const struct census *c, struct patch_func *f, struct patch_anchor *an, uint32_t cnt,
+				   struct patch_window *w, struct patch_lend *room)
+{
+	uint32_t self = (uint32_t)(c->index), first = 0, bad = refused_cnt(an, cnt, &first);
+	for (uint32_t n = self > NEIGHBOURS ? self - NEIGHBOURS : 0; bad && n < c->elf->cnt && n <= self + NEIGHBOURS && f->borrowed_cnt < LOANS; n++) {
+		uint64_t addr = f->addr + an[first].offset;
+		const struct elf_func *g = &c->elf->func[n];
+		struct patch_lend *want = &room[f->borrowed_cnt];
+		*want = (struct patch_lend){ PATCH_REACH_LO(addr), PATCH_REACH_HI(addr) - ISA_INSN_MAX, 0 };
+		bool apart = g->end <= f->addr || g->start >= f->addr + f->bytes;
+		if (!apart || g->is_frag || g->start >= want->hi + 5 || g->end <= want->lo || !lends(c, n, want))
+			continue;
+		f->borrowed = room;
+		f->borrowed_cnt++;
+		free(w);
+		w = plan_once(c, f, an, cnt);
+		bad = refused_cnt(an, cnt, &first);
+	}
+	return w;
+}
+
+static void plan(struct census *c, struct patch_func *f, const struct elf_func *ef, struct patch_anchor *an, uint32_t cnt)
+{
+	struct patch_lend room[LOANS];
+	struct patch_window *w = plan_once(c, f, an, cnt);
+	if (!f->is_frag && !f->asks_where)
+		w = borrow(c, f, an, cnt, w, room);
+	f->borrowed_cnt = 0;
 	for (uint32_t k = 0; k < cnt; k++) {
 		enum what what = an[k].kind == WIRE_SITE_ENTRY ? ENTRIES : an[k].kind == WIRE_SITE_RETURN ? RETURNS : INSNS;
 		count(&c->tally[what], &an[k], w);
@@ -97,7 +164,7 @@ static int compare_anchors(const void *a, const void *b)
 }
 
 /* All of a function together, as a glob asks for them. */
-static void entry_and_returns(struct census *c, const struct patch_func *f, const struct elf_func *ef)
+static uint32_t all_anchors(const struct patch_func *f, struct patch_anchor **ret)
 {
 	int n = patch_find_returns(f, NULL, 0, NULL);
 	uint32_t *offs = calloc((size_t)n + 1, sizeof(*offs)), cnt = 0;
@@ -108,8 +175,16 @@ static void entry_and_returns(struct census *c, const struct patch_func *f, cons
 	for (int k = 0; k < n; k++)
 		an[cnt++] = (struct patch_anchor){ .offset = offs[k], .kind = WIRE_SITE_RETURN };
 	qsort(an, cnt, sizeof(*an), compare_anchors);
-	plan(c, f, ef, an, cnt);
 	free(offs);
+	*ret = an;
+	return cnt;
+}
+
+static void entry_and_returns(struct census *c, struct patch_func *f, const struct elf_func *ef)
+{
+	struct patch_anchor *an;
+	uint32_t cnt = all_anchors(f, &an);
+	plan(c, f, ef, an, cnt);
 	free(an);
 }
 
@@ -131,7 +206,7 @@ static uint32_t insn_offsets(const struct patch_func *f, uint32_t *ret, bool *re
 	return n;
 }
 
-static void insns(struct census *c, const struct patch_func *f, const struct elf_func *ef)
+static void insns(struct census *c, struct patch_func *f, const struct elf_func *ef)
 {
 	uint32_t *offs = calloc(f->bytes + 1ul, sizeof(*offs));
 	bool loops;
@@ -147,6 +222,7 @@ static void insns(struct census *c, const struct patch_func *f, const struct elf
 static void one(struct census *c, uint32_t i)
 {
 	struct patch_func f;
+	c->index = i;
 	elf_funcs_get(c->elf, i, &f);
 	entry_and_returns(c, &f, &c->elf->func[i]);
 	insns(c, &f, &c->elf->func[i]);
@@ -155,17 +231,26 @@ static void one(struct census *c, uint32_t i)
 	free((void *)f.targets);
 }
 
+static uint32_t refused(const struct tally *t)
+{
+	uint32_t n = 0;
+	for (int i = 1; i < PATCH_REFUSAL_CNT; i++)
+		n += t->refused[i];
+	return n;
+}
+
 static double percent(const struct tally *t)
 {
-	return t->total ? 100.0 * (t->jmp5 + t->pad + t->host + t->pun) / t->total : 100.0;
+	return t->total ? 100.0 * (t->total - refused(t)) / t->total : 100.0;
 }
 
 static void print_tally(enum what what, const struct tally *t)
 {
-	static const char *const why[] = { "", "boundary", "undecodable", "short", "target", "unknown", "unmovable", "rseq", "no-landing" };
+	static const char *const why[] = { "", "boundary", "undecodable", "short", "target", "unknown", "unmovable", "rseq", "no-landing",
+		"needs-stop" };
 	_Static_assert(ARRAY_CNT(why) == PATCH_REFUSAL_CNT, "a word for each");
-	printf("  %-12s %8u  placed %7.3f %%%s  jmp5 %u  hole in padding %u  in a host %u  pun %u  refused:", whats[what].name,
-	       t->total, percent(t), percent(t) < whats[what].bar ? " (below the bar)" : "", t->jmp5, t->pad, t->host, t->pun);
+	printf("  %-12s %8u  placed %7.3f %%%s  jmp5 %u  hole in padding %u  in a host %u  by sources %u  pun %u  refused:", whats[what].name,
+	       t->total, percent(t), percent(t) < whats[what].bar ? " (below the bar)" : "", t->jmp5, t->pad, t->host, t->sources, t->pun);
 	for (int i = 1; i < PATCH_REFUSAL_CNT; i++)
 		if (t->refused[i])
 			printf(" %s %u", why[i], t->refused[i]);

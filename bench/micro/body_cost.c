@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a body costs, in this process: ns over the same untraced call.
+ * What a hit costs, in this process: ns over the same untraced call.
  *
- *   f:  lea (%rdi,%rsi),%rax      traced: jmp trampoline; nop...
- *       imul $3,%rax,%rax
+ *   f:  lea (%rdi,%rsi),%rax      traced: jmp trampoline; ...
+ *       lea (%rax,%rax,2),%rax            [jmp trampoline of the return]
  *       ret
  *
- * "limit" is the least that a probe can be: jump, count in memory, the
- * displaced instruction, jump back.  All variants run in turn in each round;
- * the median of the rounds is shown, and the smallest and largest.
+ * Beside each, its limit (limits.S).  All variants run in turn in each round.
+ * Of a round counts the fastest of its batches, since other programs run on
+ * the machine; the median of the rounds is shown, and the smallest and largest.
  */
 #include "../../tests/exec/mkshm.h"
 #include "../../tests/unit/ir/make.h"
@@ -17,15 +17,14 @@
 #include <time.h>
 
 #define ROUNDS 9
-#define BATCH 5000u /* calls between two looks of the "consumer" */
-#define CALLS 2000000u
+#define BATCH 2000u /* calls between two looks of the "consumer" */
+#define CALLS 400000u
 #define CODE_BYTES (1u << 20)
 #define KEYS 1000
 
 typedef long work_fn(long, long);
 
 struct variant {
-	const char *name;
 	work_fn *fn;
 	double ns[ROUNDS];
 	int64_t bytes;
@@ -35,7 +34,6 @@ static struct mkshm m;
 static struct jit_env env;
 static uint8_t *code;
 static size_t used;
-static uint64_t limit_counter;
 static struct ir_image img;
 
 /* ---- code by hand ---- */
@@ -58,41 +56,52 @@ static void align(void)
 		code[used++] = 0xcc;
 }
 
-static const uint8_t lea[] = { 0x48, 0x8d, 0x04, 0x37 }, tail[] = { 0x48, 0x6b, 0xc0, 0x03, 0xc3 };
+static const uint8_t lea[] = { 0x48, 0x8d, 0x04, 0x37 }, lea3[] = { 0x48, 0x8d, 0x04, 0x40 };
 
 static work_fn *plain_function(void)
 {
 	align();
 	uint8_t *at = code + used;
 	put(lea, sizeof(lea));
-	put(tail, sizeof(tail));
+	put(lea3, sizeof(lea3));
+	put("\xc3", 1);
 	return (work_fn *)(uintptr_t)at;
 }
 
-/* A function whose first instruction was replaced by a jump, and its trampoline.  @body NULL: the limit. */
-static work_fn *traced_function(const uint8_t *body, uint32_t site)
+static void put_call(const uint8_t *body, uint32_t site)
+{
+	put("\x50\xb8", 2);
+	put(&site, 4);
+	put("\xe8", 1);
+	put_rel32(body);
+	put("\x58", 1);
+}
+
+/* The function with jumps to trampolines: at its entry, and at its return where @leave is not NULL. */
+static work_fn *traced_function(const uint8_t *enter, uint32_t site, const uint8_t *leave)
 {
 	align();
 	uint8_t *at = code + used, *rest = at + 5;
 	put("\xe9", 1);
 	put_rel32(at + 64);
-	put(tail, sizeof(tail));
-	align();
-	if (body) {
-		put("\x50\xb8", 2);
-		put(&site, 4);
-		put("\xe8", 1);
-		put_rel32(body);
-		put("\x58", 1);
-	} else { /* inc counter(%rip) by a register that is free at an entry */
-		uint64_t addr = (uint64_t)(uintptr_t)&limit_counter;
-		put("\x48\xb8", 2);
-		put(&addr, 8);
-		put("\x48\xff\x00", 3);
+	if (leave) {
+		put("\xe9", 1);
+		put_rel32(at + 128);
+	} else {
+		put(lea3, sizeof(lea3));
+		put("\xc3", 1);
 	}
+	align();
+	put_call(enter, site);
 	put(lea, sizeof(lea));
 	put("\xe9", 1);
 	put_rel32(rest);
+	align();
+	if (!leave)
+		return (work_fn *)(uintptr_t)at;
+	put(lea3, sizeof(lea3));
+	put_call(leave, WIRE_SITE_RETURN);
+	put("\xc3", 1);
 	return (work_fn *)(uintptr_t)at;
 }
 
@@ -119,26 +128,76 @@ static void make_predicate(void)
 	land(&mk, br);
 }
 
-static void make_key(void)
+static void key(uint32_t value)
 {
 	uint32_t t = ir_scratch(mk.b, ir_tuple_bytes(8, 0, 0, 20));
 	ir_emit_call(mk.b, IR_HELPER_tuple_begin, NO, (const uint64_t[]){ t, 8 }, 2);
-	ir_emit(mk.b, IR_OP_STS, NO, arg(0), NO, t + 8, 8);
+	ir_emit(mk.b, IR_OP_STS, NO, value, NO, t + 8, 8);
 	ir_emit(mk.b, IR_OP_AGG, NO, konst(&mk, 1), NO, 0, (uint16_t)t);
 }
 
+static uint32_t env_value(enum wire_env e)
+{
+	uint32_t v = ir_vreg(mk.b);
+	ir_emit(mk.b, IR_OP_ENV, v, NO, NO, e, 0);
+	return v;
+}
+
+static void make_key(void) { key(arg(0)); }
+static void make_func(void) { key(env_value(WIRE_ENV_PROBEFUNC)); }
+
+/* printf("%d %d %d", timestamp, arg0, arg1) */
 static void make_record(void)
 {
-	ir_set_rec_bytes(mk.b, 16);
-	ir_emit(mk.b, IR_OP_REC, NO, NO, NO, 16, 16);
-	ir_emit(mk.b, IR_OP_STR, NO, arg(0), NO, 0, 8);
-	ir_emit(mk.b, IR_OP_STR, NO, arg(1), NO, 8, 8);
+	ir_set_rec_bytes(mk.b, 24);
+	ir_emit(mk.b, IR_OP_REC, NO, NO, NO, 24, 24);
+	ir_emit(mk.b, IR_OP_STR, NO, env_value(WIRE_ENV_TIMESTAMP), NO, 0, 8);
+	ir_emit(mk.b, IR_OP_STR, NO, arg(0), NO, 8, 8);
+	ir_emit(mk.b, IR_OP_STR, NO, arg(1), NO, 16, 8);
 	ir_emit(mk.b, IR_OP_COMMIT, NO, NO, NO, 0, 0);
 }
 
-static void (*const makers[])(void) = { make_nothing, make_count, make_sum, make_predicate, make_quantize, make_key, make_record };
-static const char *const names[] = { "no program", "count()", "sum(arg0)", "/arg0 == -1/", "quantize(arg0)", "[arg0] = count()",
-	"record: time, 2 args" };
+static void make_since(void) { ir_emit(mk.b, IR_OP_STT, NO, env_value(WIRE_ENV_TIMESTAMP), NO, 0, 8); }
+
+/* /self->t/{ @ = quantize(timestamp - self->t); self->t = 0; } */
+static void make_span(void)
+{
+	uint32_t t = ir_vreg(mk.b);
+	ir_emit(mk.b, IR_OP_LDT, t, NO, NO, 0, 8);
+	uint32_t br = branch(&mk, IR_OP_BRZ, t);
+	uint32_t now = env_value(WIRE_ENV_TIMESTAMP), since = ir_vreg(mk.b);
+	ir_emit(mk.b, IR_OP_LDT, since, NO, NO, 0, 8);
+	ir_emit(mk.b, IR_OP_AGG, NO, op2(&mk, IR_OP_SUB, now, since), NO, 2, IR_NO_TUPLE);
+	ir_emit(mk.b, IR_OP_STT, NO, konst(&mk, 0), NO, 0, 8);
+	land(&mk, br);
+}
+
+#define LIMIT(name) long limit_##name(long, long)
+LIMIT(count);
+LIMIT(sum);
+LIMIT(predicate);
+LIMIT(bucket);
+LIMIT(key);
+LIMIT(record);
+LIMIT(both);
+LIMIT(span);
+
+static const struct row {
+	const char *name;
+	work_fn *limit;
+	void (*enter)(void), (*leave)(void);
+} rows[] = {
+	{ "no program", NULL, make_nothing, NULL },
+	{ "@ = count()", limit_count, make_count, NULL },
+	{ "@ = sum(arg0)", limit_sum, make_sum, NULL },
+	{ "/arg0 == -1/", limit_predicate, make_predicate, NULL },
+	{ "@ = quantize(arg0)", limit_bucket, make_quantize, NULL },
+	{ "@[arg0] = count()", limit_key, make_key, NULL },
+	{ "@[probefunc] = count()", limit_count, make_func, NULL },
+	{ "record: time, 2 args", limit_record, make_record, NULL },
+	{ "entry and return recorded", limit_both, make_record, make_record },
+	{ "entry to return, quantize", limit_span, make_since, make_span },
+};
 
 static struct ir_prog make_prog(void (*maker)(void))
 {
@@ -154,26 +213,28 @@ static void make_image(void)
 {
 	static struct wire_agg aggs[] = { { .fn = WIRE_AGG_COUNT, .val_cnt = 1 }, { .fn = WIRE_AGG_SUM, .val_cnt = 1 },
 		{ .fn = WIRE_AGG_QUANTIZE, .val_cnt = WIRE_QUANTIZE_CNT } };
-	static struct ir_prog progs[ARRAY_CNT(makers)];
-	for (unsigned i = 0; i < ARRAY_CNT(makers); i++)
-		progs[i] = make_prog(makers[i]);
+	static struct ir_prog progs[2 * ARRAY_CNT(rows)];
+	for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
+		progs[2 * i] = make_prog(rows[i].enter);
+		progs[2 * i + 1] = make_prog(rows[i].leave ? rows[i].leave : make_nothing);
+	}
 	img = (struct ir_image){ .progs = progs, .prog_cnt = ARRAY_CNT(progs), .aggs = aggs, .agg_cnt = ARRAY_CNT(aggs),
-		.this_bytes = 16, .strsize = 20 };
+		.self_bytes = 16, .this_bytes = 16, .strsize = 20 };
 }
 
-static int64_t add_body(const struct ir_prog *prog, const uint8_t **ret)
+static const uint8_t *add_body(enum wire_site_kind kind, const struct ir_prog *prog, int64_t *bytes)
 {
 	struct err err;
 	align();
-	*ret = code + used;
-	int64_t n = jit_body(&env, WIRE_SITE_ENTRY, &prog, prog ? 1 : 0, (uint64_t)(uintptr_t)*ret, code + used, CODE_BYTES - used,
-			     &err);
+	uint8_t *at = code + used;
+	int64_t n = jit_body(&env, kind, &prog, 1, (uint64_t)(uintptr_t)at, at, CODE_BYTES - used, &err);
 	if (n < 0) {
 		fprintf(stderr, "body_cost: %s\n", err.msg);
 		exit(1);
 	}
 	used += (size_t)n;
-	return n;
+	*bytes += n;
+	return at;
 }
 
 /* ---- timing ---- */
@@ -195,16 +256,17 @@ static void consume(void)
 
 __attribute__((noinline)) static double time_calls(work_fn *fn)
 {
-	double t = 0;
+	double best = 1e9;
 	volatile long sink = 0;
 	for (uint32_t done = 0; done < CALLS; done += BATCH) {
 		double start = now_ns();
 		for (uint32_t i = 0; i < BATCH; i++)
 			sink = fn(i % KEYS, sink);
-		t += now_ns() - start;
+		double t = now_ns() - start;
+		best = t < best ? t : best;
 		consume();
 	}
-	return t / CALLS;
+	return best / BATCH;
 }
 
 static int by_value(const void *a, const void *b)
@@ -213,38 +275,67 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Less what the untraced call took in the same round. */
+static void sort_over(struct variant *v, const struct variant *untraced)
+{
+	for (unsigned r = 0; r < ROUNDS; r++)
+		v->ns[r] -= untraced->ns[r];
+	qsort(v->ns, ROUNDS, sizeof(v->ns[0]), by_value);
+}
+
+static struct variant untraced, disabled, limits[ARRAY_CNT(rows)], hits[ARRAY_CNT(rows)];
+
+static void make_variants(void)
+{
+	const uint8_t *enter = NULL;
+	untraced.fn = plain_function();
+	for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
+		enter = add_body(WIRE_SITE_ENTRY, &img.progs[2 * i], &hits[i].bytes);
+		const uint8_t *leave = rows[i].leave ? add_body(WIRE_SITE_RETURN, &img.progs[2 * i + 1], &hits[i].bytes) : NULL;
+		hits[i].fn = traced_function(enter, WIRE_SITE_ENTRY, leave);
+		limits[i].fn = rows[i].limit ? rows[i].limit : untraced.fn;
+	}
+	disabled.fn = traced_function(enter, WIRE_SITE_OFFSET, NULL);
+}
+
+static void run(void)
+{
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		untraced.ns[r] = time_calls(untraced.fn);
+		disabled.ns[r] = time_calls(disabled.fn);
+		for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
+			limits[i].ns[r] = time_calls(limits[i].fn);
+			hits[i].ns[r] = time_calls(hits[i].fn);
+		}
+	}
+}
+
+static void show(const char *name, const struct variant *limit, const struct variant *hit)
+{
+	double l = limit ? limit->ns[ROUNDS / 2] : 0, h = hit->ns[ROUNDS / 2];
+	printf("%-26s %8.2f %8.2f %8.2f %8.2f %8.2f %6lld\n", name, l, h, h - l, hit->ns[0], hit->ns[ROUNDS - 1], (long long)hit->bytes);
+}
+
 int main(void)
 {
-	enum { UNTRACED, LIMIT, DISABLED, FIRST, CNT = FIRST + ARRAY_CNT(makers) };
-	static struct variant v[CNT];
-	const uint8_t *body;
 	make_image();
 	mkshm_init(&m, &img, &(struct mkshm_opts){ .ring_bytes = 1 << 20 }, 0);
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
 	call_env_init(&env, m.shm);
-	mkshm_site(&m, WIRE_SITE_ENTRY)->sp_adj = 16;
+	for (unsigned kind = WIRE_SITE_ENTRY; kind <= WIRE_SITE_OFFSET; kind++)
+		mkshm_site(&m, (enum wire_site_kind)kind)->sp_adj = 16;
 	mkshm_proc(&m, 0)->tid_off = 0x10;
-	mkshm_site(&m, WIRE_SITE_RETURN)->enabled = 0;
-	v[UNTRACED] = (struct variant){ .name = "untraced", .fn = plain_function() };
-	v[LIMIT] = (struct variant){ .name = "limit", .fn = traced_function(NULL, 0) };
-	for (unsigned i = 0; i < ARRAY_CNT(makers); i++) {
-		int64_t n = add_body(&img.progs[i], &body);
-		v[FIRST + i] = (struct variant){ .name = names[i], .fn = traced_function(body, WIRE_SITE_ENTRY), .bytes = n };
-	}
-	v[DISABLED] = (struct variant){ .name = "disabled", .fn = traced_function(body, WIRE_SITE_RETURN) };
-	for (unsigned r = 0; r < ROUNDS; r++)
-		for (unsigned i = 0; i < CNT; i++)
-			v[i].ns[r] = time_calls(v[i].fn);
-	printf("%-22s %8s %8s %8s %6s\n", "ns over untraced", "median", "min", "max", "bytes");
-	for (unsigned i = 0; i < CNT; i++) {
-		if (i != UNTRACED)
-			for (unsigned r = 0; r < ROUNDS; r++)
-				v[i].ns[r] -= v[UNTRACED].ns[r];
-	}
-	for (unsigned i = 0; i < CNT; i++) {
-		qsort(v[i].ns, ROUNDS, sizeof(v[i].ns[0]), by_value);
-		printf("%-22s %8.2f %8.2f %8.2f %6lld\n", v[i].name, v[i].ns[ROUNDS / 2], v[i].ns[0], v[i].ns[ROUNDS - 1],
-		       (long long)v[i].bytes);
+	mkshm_proc(&m, 0)->flags = env.proc_flags;
+	mkshm_site(&m, WIRE_SITE_OFFSET)->enabled = 0;
+	make_variants();
+	run();
+	sort_over(&disabled, &untraced);
+	printf("%-26s %8s %8s %8s %8s %8s %6s\n", "ns over untraced", "limit", "hit", "over", "min", "max", "bytes");
+	show("disabled", NULL, &disabled);
+	for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
+		sort_over(&limits[i], &untraced);
+		sort_over(&hits[i], &untraced);
+		show(rows[i].name, rows[i].limit ? &limits[i] : NULL, &hits[i]);
 	}
 	return 0;
 }

@@ -176,7 +176,7 @@ int cli_args_option(struct cli_args *a, int opt, const char *arg)
 	case 'G': return set_mode(a, MODE_LINK);
 	case OPT_HELP: return set_mode(a, MODE_HELP);
 	default:
-		cli_usage(stderr);
+		cli_usage_wrong();
 		return CLI_USAGE;
 	}
 }

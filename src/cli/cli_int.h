@@ -7,6 +7,7 @@
 #ifndef CLI_CLI_INT_H
 #define CLI_CLI_INT_H
 
+#include "aim/aim.h"
 #include "consume/consume.h"
 #include "d/d.h"
 #include "probe/probe.h"
@@ -102,6 +103,11 @@ bool cli_testing(void);
 
 /* ---- a run ---- */
 
+/* Which program a process runs; ino 0: not known. */
+struct cli_program {
+	uint64_t dev, ino, stack;
+};
+
 struct cli_target {
 	pid_t pid;
 	uint32_t proc;   /* in the session */
@@ -114,7 +120,7 @@ struct cli_target {
 	bool of_exe;     /* of -x exe: who comes and goes is as it should be */
 	struct obj_proc *obj; /* listing without a session: owned; else the session's */
 	struct session_child *child; /* spawned, not yet the session's */
-	uint64_t exe_dev, exe_ino;   /* of its program when it was attached; 0: not known */
+	struct cli_program program;  /* when it was attached */
 };
 
 /* What a probe description of the script found. */
@@ -122,14 +128,6 @@ struct cli_match {
 	uint32_t clause, desc;
 	uint32_t src;     /* index of its source */
 	uint32_t cnt;     /* probes */
-};
-
-struct cli_probe {
-	uint32_t *progs;  /* clauses in the order of the script; owned */
-	uint32_t prog_cnt;
-	uint32_t proc;    /* 0: the tool's own */
-	bool armed;
-	uint64_t due_ns;  /* tick and profile: when next */
 };
 
 struct cli_types;
@@ -143,12 +141,9 @@ struct cli {
 	struct cli_target *targets;
 	uint32_t target_cnt, live_cnt;
 	struct cli_exe *exe; /* -x exe; NULL: none */
-	uint32_t armed_cnt; /* places */
-	struct probe_table *table;
-	struct cli_match *matches;
+	struct aim aim; /* of a session of our own */
+	struct cli_match *matches; /* as aim.descs */
 	uint32_t match_cnt;
-	struct cli_probe *probes; /* [index in table] */
-	uint32_t probe_cnt;
 	struct session *session;
 	struct client *client; /* dyntraced has the session; else NULL */
 	struct consume *consume;
@@ -235,13 +230,13 @@ int cli_match_all(struct cli *);
 uint32_t cli_match_complain(struct cli *, bool starting);
 void cli_match_notice(struct cli *); /* once */
 bool cli_match_may_come(const struct cli *, const struct cli_match *); /* with a program that starts */
-void cli_match_why(struct cli *, const struct plan_probe_desc *, char *buf, size_t cap); /* names that are near */
+void cli_match_why(struct cli *, uint32_t match, char *buf, size_t cap); /* names that are near */
 void cli_match_none(struct cli *, const struct cli_match *, const char *why); /* says so */
 const char *cli_match_tag(int rc);
 int cli_matches_make(struct cli *); /* one for each description, without probes yet; 0 or -ENOMEM */
 /* The probes of one description; *ret is malloc'ed, also where there are none. 0 or an error after a message. */
-int cli_match_probes(struct cli *, const struct cli_match *, uint32_t **ret, uint32_t *ret_cnt);
-const struct probe *cli_match_first(struct cli *, const struct cli_match *); /* NULL: none */
+int cli_match_probes(struct cli *, uint32_t match, uint32_t **ret, uint32_t *ret_cnt);
+const struct probe *cli_match_first(struct cli *, uint32_t match); /* NULL: none */
 /* report.c: -v, on cli->out */
 void cli_report_source(struct cli *, uint32_t src);
 void cli_report_probe(struct cli *, const struct probe *);
@@ -263,10 +258,6 @@ int cli_buffers_tell(const struct cli *);
 void cli_fire_named(struct cli *, const char *name, const uint64_t args[10]);
 void cli_fire_show(struct cli *, uint32_t clause, uint64_t action); /* the line of a statement that failed */
 void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);
-uint64_t cli_ticks_start(struct cli *);           /* ns to the first, or UINT64_MAX */
-/* Those that are due; sets *ret_fired if any; ns to the next. */
-uint64_t cli_ticks_fire(struct cli *, bool *ret_fired);
-uint64_t cli_now_ns(void);
 
 /* record.c: where what is traced goes into a trace on disk (cli->args.record) */
 int cli_record_begin(struct cli *);   /* armed, not yet running */
@@ -274,7 +265,7 @@ bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */
 int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
 int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
-void cli_record_progress(struct cli *);
+int cli_record_progress(struct cli *); /* after each drain */
 int cli_record_finish(struct cli *, int rc);
 int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
 
@@ -317,6 +308,7 @@ int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
+void cli_usage_wrong(void); /* to stderr: how it is called */
 void cli_usage_no_probes(const struct cli_args *); /* what may have been meant */
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);

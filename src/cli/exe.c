@@ -6,6 +6,8 @@
  */
 #include "cli/cli_int.h"
 
+#include "host/host.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -213,7 +215,7 @@ int cli_exe_look(struct cli *cli)
 	/* It may have forked before it was traced. */
 	lost |= x->came;
 	x->came = false;
-	uint64_t now = cli_now_ns();
+	uint64_t now = host_now_ns();
 	if (rc || !lost || (!x->execs && now - x->looked_ns < LOOK_NS))
 		return rc;
 	x->looked_ns = now;

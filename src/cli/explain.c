@@ -5,9 +5,9 @@
 static int explain_probes(struct cli *cli)
 {
 	struct err e;
-	for (uint32_t i = 0; i < cli->probe_cnt; i++) {
-		const struct probe *p = probe_at(cli->table, i);
-		if (!cli->probes[i].prog_cnt)
+	for (uint32_t i = 0; i < cli->aim.probe_cnt; i++) {
+		const struct probe *p = probe_at(cli->aim.table, i);
+		if (!cli->aim.probes[i].prog_cnt)
 			continue;
 		if (p->kind == WIRE_SITE_TOOL)
 			fprintf(cli->out, "%s:%s:%s:%s\n  fired by the tool itself, in the interpreter\n", p->prov, p->mod,
@@ -16,7 +16,7 @@ static int explain_probes(struct cli *cli)
 			fprintf(cli->out, "%s:%s:%s:%s\n  a uprobe of the kernel, a trap for each hit: %s\n", p->prov, p->mod, p->func, p->name,
 				cli->args.opts.backend == CLI_BACKEND_UPROBE ? "-x backend=uprobe asks for it" :
 				"the script's self-> variables are shared with clauses that the kernel runs");
-		else if (session_explain(cli->session, cli->probes[i].proc, p, cli->out, &e) < 0)
+		else if (session_explain(cli->session, cli->aim.probes[i].proc, p, cli->out, &e) < 0)
 			cli_error("%s:%s:%s:%s: %s", p->prov, p->mod, p->func, p->name, e.msg);
 	}
 	return CLI_OK;

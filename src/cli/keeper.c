@@ -168,6 +168,9 @@ int keeper_drain(struct keeper *k, bool final)
 	int64_t n = consume_drain(k->cli.consume, final, &e);
 	if (n < 0)
 		cli_error("%s", e.msg);
+	for (uint32_t i = 0; n && i < k->point_cnt; i++)
+		if (k->points[i]->tp.tracer->drained)
+			k->points[i]->tp.tracer->drained(&k->points[i]->tp);
 	session_reap_threads(k->cli.session, keep_thread, k);
 	consume_report_drops(k->cli.consume);
 	return n < 0 ? (int)n : 0;

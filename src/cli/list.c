@@ -21,7 +21,7 @@ static void list_probe(struct cli *cli, const struct probe *p)
 static void list_found(struct cli *cli, uint32_t *found, uint32_t cnt)
 {
 	for (uint32_t i = 0; i < cnt; i++)
-		list_probe(cli, probe_at(cli->table, found[i]));
+		list_probe(cli, probe_at(cli->aim.table, found[i]));
 	free(found);
 }
 
@@ -33,13 +33,13 @@ static int list_matches(struct cli *cli)
 		const struct cli_match *m = &cli->matches[i];
 		const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
 		uint32_t *found = NULL, cnt = 0;
-		rc = cli_match_probes(cli, m, &found, &cnt) ? CLI_ERROR : CLI_OK;
+		rc = cli_match_probes(cli, i, &found, &cnt) ? CLI_ERROR : CLI_OK;
 		if (!rc && !cnt) {
 			char why[ERR_MSG_MAX] = "";
 			cli_error("failed to match %s:%s:%s:%s: No probe matches description", d->prov, d->mod, d->func,
 				  d->name);
 			if (!d->id)
-				cli_match_why(cli, d, why, sizeof(why));
+				cli_match_why(cli, i, why, sizeof(why));
 			if (*why)
 				cli_hint("%s", why);
 		}
@@ -53,8 +53,8 @@ static int list_all(struct cli *cli)
 	struct probe_spec any = { "", "", "", "" };
 	uint32_t *found = NULL, cnt = 0;
 	struct err e;
-	cli->table = probe_table_create();
-	if (!cli->table || probe_match(cli->table, &any, NULL, NULL, 0, &found, &cnt, &e) < 0)
+	cli->aim.table = probe_table_create();
+	if (!cli->aim.table || probe_match(cli->aim.table, &any, NULL, NULL, 0, &found, &cnt, &e) < 0)
 		return CLI_ERROR;
 	list_head(cli->out);
 	list_found(cli, found, cnt);

@@ -2,6 +2,7 @@
 /* From armed to told to stop: drain, tick, follow the targets. */
 #include "cli/cli_int.h"
 #include "client/client.h"
+#include "host/host.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -166,8 +167,8 @@ static int drain(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->session)
 		session_reap_threads(cli->session, keep_thread, cli);
-	if (cli->args.record)
-		cli_record_progress(cli);
+	if (cli->args.record && cli_record_progress(cli))
+		return CLI_ERROR;
 	if (fflush(cli->out) == EOF && errno == EPIPE)
 		interrupts = 2;
 	return CLI_OK;
@@ -225,7 +226,7 @@ static uint64_t clean_gap(const struct cli *cli)
  * is due now, unless it was said when that is. */
 int cli_loop_drain(struct cli *cli, bool ticked, bool rang)
 {
-	uint64_t now = cli_now_ns();
+	uint64_t now = host_now_ns();
 	bool soon = rang || (ticked && !switch_gap(cli)), cleans = must_clean(cli, now);
 	int rc = CLI_OK;
 	if (now >= cli->next_drain_ns) {
@@ -251,7 +252,7 @@ static bool reads_aggs(const struct cli *cli)
 
 void cli_loop_aggs(struct cli *cli)
 {
-	uint64_t now = cli_now_ns();
+	uint64_t now = host_now_ns();
 	if (!reads_aggs(cli) || now < cli->next_aggs_ns)
 		return;
 	cli->next_aggs_ns = now + larger(cli->args.opts.aggrate, DRAIN_GAP_NS);
@@ -261,7 +262,7 @@ void cli_loop_aggs(struct cli *cli)
 /* How long nothing is due but ticks. */
 uint64_t cli_loop_idle_ns(const struct cli *cli)
 {
-	uint64_t now = cli_now_ns(), next = smaller(cli->next_drain_ns, cli->next_status_ns);
+	uint64_t now = host_now_ns(), next = smaller(cli->next_drain_ns, cli->next_status_ns);
 	if (consume_speculates(cli->consume))
 		next = smaller(next, cli->next_clean_ns);
 	if (reads_aggs(cli))
@@ -271,7 +272,7 @@ uint64_t cli_loop_idle_ns(const struct cli *cli)
 
 int cli_loop_run(struct cli *cli)
 {
-	uint64_t tick = cli_ticks_start(cli);
+	uint64_t tick = aim_ticks_start(&cli->aim);
 	int rc = cli_loop_drain(cli, false, false);
 	while (rc == CLI_OK && !cli_loop_done(cli)) {
 		uint32_t proc = 0;
@@ -281,7 +282,7 @@ int cli_loop_run(struct cli *cli)
 		enum session_event ev = session_wait(cli->session, smaller(tick, gap), &proc, &status);
 		rc = cli_loop_handle(cli, ev, proc, status);
 		rc = rc ? rc : cli_exe_look(cli);
-		tick = cli_ticks_fire(cli, &ticked);
+		tick = aim_ticks_fire(&cli->aim, cli->session, &ticked);
 		cli_loop_aggs(cli);
 		rc = rc ? rc : cli_loop_drain(cli, ticked, ev == SESSION_DATA);
 	}

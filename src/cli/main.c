@@ -75,11 +75,8 @@ static void cli_deinit(struct cli *cli)
 	client_close(cli->client);
 	cli_targets_close(cli);
 	session_destroy(cli->session);
-	for (uint32_t i = 0; i < cli->probe_cnt; i++)
-		free(cli->probes[i].progs);
-	free(cli->probes);
+	aim_deinit(&cli->aim);
 	free(cli->matches);
-	probe_table_destroy(cli->table);
 	if (cli->compiled)
 		d_program_deinit(&cli->prog);
 	d_destroy(cli->d);
@@ -99,7 +96,7 @@ int main(int argc, char **argv)
 	if (!strcmp(cli_name, "dyntrace-run"))
 		return run_main(argc, argv);
 	if (argc == 1) {
-		cli_usage(stderr);
+		cli_usage_wrong();
 		return CLI_USAGE;
 	}
 	if (!strcmp(argv[1], "dump"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* PID|NAME, and list-processes. */
 #include "cli/keeper_int.h"
+#include "client/client.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -140,6 +141,12 @@ pid_t procs_split(const char *arg, const char **ret_rest)
 
 /* ---- list-processes ---- */
 
+static bool has_offer(pid_t pid, const char *unused)
+{
+	(void)unused;
+	return client_has_offer(pid);
+}
+
 static bool may_trace(pid_t pid, const char *unused)
 {
 	struct obj_proc_info info;
@@ -157,10 +164,14 @@ static bool has(const struct pids *p, pid_t pid)
 	return false;
 }
 
-static void show(const struct pids *list, const struct pids *attached, bool json)
+static const char *mark_of(const struct pids *attached, pid_t pid)
+{
+	return has(attached, pid) ? "* " : client_has_offer(pid) ? "+ " : "  ";
+}
+
+static void show(const struct pids *list, const struct pids *attached, bool marks, bool json)
 {
 	char line[4096];
-	bool marks = list != attached;
 	if (json)
 		fputs("[", stdout);
 	for (uint32_t i = 0; i < list->cnt; i++) {
@@ -168,14 +179,15 @@ static void show(const struct pids *list, const struct pids *attached, bool json
 		obj_proc_info(list->v[i], &info, NULL);
 		command_line(list->v[i], line, sizeof(line));
 		if (!json) {
-			printf("%7d %s%s\n", (int)list->v[i], !marks ? "" : has(attached, list->v[i]) ? "* " : "  ", line);
+			printf("%7d %s%s\n", (int)list->v[i], marks ? mark_of(attached, list->v[i]) : "", line);
 			continue;
 		}
 		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", (int)list->v[i]);
 		tracer_print_text(stdout, (const uint8_t *)info.comm, (uint32_t)strlen(info.comm));
 		fputs(",\"command\":", stdout);
 		tracer_print_text(stdout, (const uint8_t *)line, (uint32_t)strlen(line));
-		printf(",\"attached\":%s}", has(attached, list->v[i]) ? "true" : "false");
+		printf(",\"attached\":%s,\"offered\":%s}", has(attached, list->v[i]) ? "true" : "false",
+		       client_has_offer(list->v[i]) ? "true" : "false");
 	}
 	if (json)
 		fputs("]\n", stdout);
@@ -183,27 +195,29 @@ static void show(const struct pids *list, const struct pids *attached, bool json
 
 static void usage(FILE *fp)
 {
-	fprintf(fp, "Usage: %s list-processes [-a] [--json]\n\n"
+	fprintf(fp, "Usage: %s list-processes [-a] [-o] [--json]\n\n"
 		"\tProcesses that are attached (dyntrace attach, add).\n\n"
-		"\t-a      all that could be traced, attached ones with a *\n"
+		"\t-a      all that could be traced, attached ones with a *, those that offered themselves with a +\n"
+		"\t-o      those that offered themselves to dyntraced (LD_PRELOAD=libdyntrace-agent.so)\n"
 		"\t--json  for scripts\n", cli_name);
 }
 
 int procs_main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
-		{ "json", no_argument, NULL, 'j' }, { "all", no_argument, NULL, 'a' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "json", no_argument, NULL, 'j' }, { "all", no_argument, NULL, 'a' }, { "offered", no_argument, NULL, 'o' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	struct pids attached = { 0 }, all = { 0 };
-	bool json = false, every = false;
+	bool json = false, every = false, offered = false;
 	struct err e;
-	for (int opt; (opt = getopt_long(argc, argv, "a", longopts, NULL)) != -1;) {
-		if (opt != 'a' && opt != 'j') {
+	for (int opt; (opt = getopt_long(argc, argv, "ao", longopts, NULL)) != -1;) {
+		if (opt != 'a' && opt != 'j' && opt != 'o') {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? CLI_OK : CLI_USAGE;
 		}
 		json |= opt == 'j';
 		every |= opt == 'a';
+		offered |= opt == 'o';
 	}
 	if (optind < argc) {
 		usage(stderr);
@@ -215,9 +229,9 @@ int procs_main(int argc, char **argv)
 	}
 	if (attached.cnt)
 		qsort(attached.v, attached.cnt, sizeof(*attached.v), compare);
-	if (every)
-		collect(&all, may_trace, NULL);
-	show(every ? &all : &attached, &attached, json);
+	if (every || offered)
+		collect(&all, every ? may_trace : has_offer, NULL);
+	show(every || offered ? &all : &attached, &attached, every, json);
 	free(all.v);
 	free(attached.v);
 	return fflush(stdout) ? CLI_ERROR : CLI_OK;

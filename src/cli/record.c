@@ -2,6 +2,8 @@
 /* Records now: events of the targets go to a trace on disk. */
 #include "cli/record_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +55,8 @@ static size_t provider_len(const char *prov)
 	return n;
 }
 
-static int make_class(struct cli_record *r, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
+static int make_class(struct cli_record *r, const struct consume_event *ev, const struct consume_probe *of, bool fault,
+		      uint32_t *ret, struct err *reterr)
 {
 	static const struct export_field fault_fields[] = { { "fault", EXPORT_STR }, { "address", EXPORT_HEX } };
 	const struct record_clause *rc = &r->clauses[ev->clause];
@@ -63,26 +66,29 @@ static int make_class(struct cli_record *r, const struct consume_event *ev, bool
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < rc->cnt; i++)
 		fields[i] = (struct export_field){ rc->fields[i].name, rc->fields[i].type };
-	snprintf(prov, sizeof(prov), "%.*s", (int)provider_len(ev->prov), ev->prov);
-	struct export_class c = { prov, ev->mod, ev->func, ev->name, fault ? fault_fields : fields, fault ? 2 : rc->cnt };
+	snprintf(prov, sizeof(prov), "%.*s", (int)provider_len(of->prov), of->prov);
+	struct export_class c = { prov, of->mod, of->func, of->name, fault ? fault_fields : fields, fault ? 2 : rc->cnt };
 	int res = export_writer_class(r->writer, &c, ret, reterr);
 	free(fields);
 	return res;
 }
 
 /* Sites of one probe in several processes share a class. */
-static int named_class(struct cli_record *r, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
+static int named_class(struct cli *cli, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
 {
+	struct cli_record *r = cli->args.record;
+	struct consume_probe of;
 	char *key;
-	if (asprintf(&key, "%d %u %.*s:%s:%s:%s", fault, ev->clause, (int)provider_len(ev->prov), ev->prov, ev->mod, ev->func,
-		     ev->name) < 0)
+	consume_event_probe(cli->consume, ev, &of);
+	if (asprintf(&key, "%d %u %.*s:%s:%s:%s", fault, ev->clause, (int)provider_len(of.prov), of.prov, of.mod, of.func,
+		     of.name) < 0)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	struct host_str *n = host_strmap_get(&r->names, key); /* the class's number and 1 */
 	free(key);
 	if (!n)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t id = (uint32_t)n->val - 1;
-	int rc = n->val ? 0 : make_class(r, ev, fault, &id, reterr);
+	int rc = n->val ? 0 : make_class(r, ev, &of, fault, &id, reterr);
 	if (rc) {
 		host_strmap_drop(&r->names, n);
 		return rc;
@@ -92,16 +98,17 @@ static int named_class(struct cli_record *r, const struct consume_event *ev, boo
 	return 0;
 }
 
-static int class_of(struct cli_record *r, const struct consume_event *ev, uint32_t *ret, struct err *reterr)
+static int class_of(struct cli *cli, const struct consume_event *ev, uint32_t *ret, struct err *reterr)
 {
+	struct cli_record *r = cli->args.record;
 	struct record_hit *h = &r->hits[(ev->site * 7 + ev->clause) & (RECORD_HITS - 1)];
 	if (ev->fault)
-		return named_class(r, ev, true, ret, reterr);
+		return named_class(cli, ev, true, ret, reterr);
 	if (h->used && h->site == ev->site && h->clause == ev->clause) {
 		*ret = h->id;
 		return 0;
 	}
-	int rc = named_class(r, ev, false, ret, reterr);
+	int rc = named_class(cli, ev, false, ret, reterr);
 	if (!rc)
 		*h = (struct record_hit){ ev->site, ev->clause, *ret, true };
 	return rc;
@@ -152,7 +159,7 @@ int cli_record_event(void *arg, const struct consume_event *ev, struct err *rete
 	uint32_t id = 0;
 	if (ev->clause >= r->clause_cnt)
 		return 0;
-	int rc = class_of(r, ev, &id, reterr);
+	int rc = class_of(cli, ev, &id, reterr);
 	const struct record_clause *c = &r->clauses[ev->clause];
 	if (ev->fault)
 		fill_fault(r, ev);
@@ -210,7 +217,7 @@ int cli_record_begin(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	r->start_ns = cli_now_ns();
+	r->start_ns = host_now_ns();
 	r->shown = isatty(STDERR_FILENO);
 	return cli_record_modules(cli, 0);
 }
@@ -242,13 +249,19 @@ static void show(struct cli *cli, uint64_t now)
 	r->shown_ns = now;
 }
 
-void cli_record_progress(struct cli *cli)
+int cli_record_progress(struct cli *cli)
 {
 	struct cli_record *r = cli->args.record;
-	uint64_t now = cli_now_ns();
+	uint64_t now = host_now_ns();
+	struct err e;
+	if (export_writer_flush(r->writer, &e)) {
+		cli_error("%s", e.msg);
+		return CLI_ERROR;
+	}
 	export_writer_lost(r->writer, consume_lost(cli->consume));
 	if (r->shown && now >= r->shown_ns + SHOW_NS)
 		show(cli, now);
+	return CLI_OK;
 }
 
 int cli_record_finish(struct cli *cli, int rc)
@@ -259,6 +272,10 @@ int cli_record_finish(struct cli *cli, int rc)
 		export_writer_discard(r->writer);
 		r->writer = NULL;
 		return rc;
+	}
+	if (export_writer_flush(r->writer, &e) && !rc) {
+		cli_error("%s", e.msg);
+		rc = CLI_ERROR;
 	}
 	consume_report_drops(cli->consume);
 	export_writer_lost(r->writer, consume_lost(cli->consume));

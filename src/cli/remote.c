@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { DAEMON_AUTO, DAEMON_ALWAYS = 2, DAEMON_NEVER = 3 }; /* of -x daemon: 1 is auto too */
+enum { INJECT_PTRACE = 2, INJECT_AGENT = 3 }; /* likewise of -x inject */
 
 static bool is_nobody(int rc)
 {
@@ -75,12 +76,27 @@ static bool is_there(void)
 	return !is_nobody(rc);
 }
 
+/* Another tracer has it, but it offered itself to the daemon. */
+static bool is_offered(pid_t pid)
+{
+	struct obj_proc_info info;
+	return !obj_proc_info(pid, &info, NULL) && info.tracer && client_has_offer(pid);
+}
+
+static bool any_is_offered(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt && cli->args.opts.inject != INJECT_PTRACE; i++)
+		if (!cli->targets[i].spawned && is_offered(cli->targets[i].pid))
+			return true;
+	return false;
+}
+
 bool cli_remote_wanted(struct cli *cli)
 {
-	uint64_t how = cli->args.opts.daemon;
+	uint64_t how = cli->args.opts.inject == INJECT_AGENT ? DAEMON_ALWAYS : cli->args.opts.daemon;
 	if (how == DAEMON_NEVER || cli->args.compile_only || cli->args.record || cli->exe || cli->args.is_32)
 		return false;
-	return how == DAEMON_ALWAYS || ((any_is_closed(cli) || kernel_is_closed(cli)) && is_there());
+	return how == DAEMON_ALWAYS || ((any_is_closed(cli) || any_is_offered(cli) || kernel_is_closed(cli)) && is_there());
 }
 
 /* ---- what consume asks for ---- */
@@ -167,7 +183,8 @@ static int fill_request(struct cli *cli, struct proto_start *s, uint8_t **ret_im
 		[PROTO_ALLOCA_BYTES] = o->scratchsize, [PROTO_SPEC_CNT] = o->nspec, [PROTO_SPEC_BYTES] = o->specsize,
 		[PROTO_CPU] = o->cpu, [PROTO_AGG_ELEM_BYTES] = plan->agg_elem_bytes, [PROTO_DYN_ELEM_BYTES] = plan->dyn_elem_bytes } };
 	s->flags = (o->followfork ? PROTO_FOLLOW : 0) | (o->destructive ? PROTO_DESTRUCTIVE : 0) |
-		(cli_has_addresses(cli) ? PROTO_ADDRESSES : 0);
+		(cli_has_addresses(cli) ? PROTO_ADDRESSES : 0) |
+		(o->inject == INJECT_AGENT ? PROTO_BY_AGENT : o->inject == INJECT_PTRACE ? PROTO_BY_PTRACE : 0);
 	s->progname = (char *)cli_name;
 	s->clause_cnt = plan->clause_cnt;
 	s->targets = calloc(cli->target_cnt + 1ul, sizeof(*s->targets));

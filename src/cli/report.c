@@ -34,7 +34,7 @@ static void report_matches(struct cli *cli, uint32_t src)
 			continue;
 		fprintf(cli->out, "\n%s:%s:%s:%s\n", d->prov, d->mod, d->func, d->name);
 		report_desc(cli->out, d);
-		const struct probe *p = cli_match_first(cli, m);
+		const struct probe *p = cli_match_first(cli, i);
 		if (p)
 			cli_types_args(cli, p, cli->out);
 		else

@@ -172,22 +172,45 @@ static int attach_one(struct cli *cli, struct cli_target *t, struct err *reterr)
 	return 0;
 }
 
-static bool exe_of(const struct cli_target *t, struct stat *ret)
+/* Where its stack begins, which is random: another number for the same executable is another program. */
+static unsigned long stack_of(pid_t pid)
+{
+	char path[64], line[1024] = "";
+	unsigned long start = 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	FILE *fp = fopen(path, "re");
+	size_t n = fp ? fread(line, 1, sizeof(line) - 1, fp) : 0;
+	if (fp)
+		fclose(fp);
+	line[n] = 0;
+	char *p = strrchr(line, ')'); /* the name may hold anything */
+	for (int field = 2; p && field < 28; field++)
+		p = strchr(p + 1, ' ');
+	return p && sscanf(p, "%lu", &start) == 1 ? start : 0;
+}
+
+/* Which program it runs; false: that cannot be seen. */
+static bool program_of(const struct cli_target *t, struct cli_program *ret)
 {
 	char path[64];
+	struct stat st;
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)t->pid);
-	return !stat(path, ret);
+	if (stat(path, &st))
+		return false;
+	*ret = (struct cli_program){ .dev = st.st_dev, .ino = st.st_ino, .stack = stack_of(t->pid) };
+	return true;
 }
 
 bool cli_targets_changed(const struct cli *cli)
 {
 	bool changed = false;
-	struct stat st;
+	struct cli_program now;
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
 		const struct cli_target *t = &cli->targets[i];
 		if (t->spawned)
 			return false;
-		changed |= t->exe_ino && exe_of(t, &st) && (st.st_dev != t->exe_dev || st.st_ino != t->exe_ino);
+		changed |= t->program.ino && program_of(t, &now) && (now.dev != t->program.dev || now.ino != t->program.ino ||
+			(now.stack && t->program.stack && now.stack != t->program.stack));
 	}
 	return changed;
 }
@@ -221,11 +244,9 @@ int cli_targets_attach(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
 		struct cli_target *t = &cli->targets[i];
-		struct stat st;
 		struct err e;
-		bool known = exe_of(t, &st);
-		t->exe_dev = known ? st.st_dev : 0;
-		t->exe_ino = known ? st.st_ino : 0;
+		if (!program_of(t, &t->program))
+			t->program = (struct cli_program){ .ino = 0 };
 		int rc = attach_one(cli, t, &e);
 		if (rc == -ESRCH && t->of_exe) {
 			t->gone = true;
@@ -243,15 +264,21 @@ int cli_targets_attach(struct cli *cli)
 	return CLI_OK;
 }
 
-/* Watches for the libraries of commands, arming nothing. */
+/* Watches for the libraries of commands, arming nothing.  What has all of its code stays where it is: once it has run
+ * to its end there is nothing left to look at. */
 static int run_to_loaded(struct cli *cli, struct err *reterr)
 {
 	uint32_t waiting = 0, sites, proc = 0;
-	int rc = session_arm(cli->session, NULL, 0, NULL, NULL, &sites, reterr), status;
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		waiting += cli->targets[i].starting;
+	if (!waiting)
+		return 0;
+	int rc = session_arm(cli->session, NULL, 0, NULL, NULL, &sites, reterr), status;
 	session_enable(cli->session, true); /* the loader tells through a probe */
 	rc = rc < 0 ? rc : session_go(cli->session, reterr);
+	for (uint32_t i = 0; !rc && i < cli->target_cnt; i++)
+		if (cli->targets[i].spawned && !cli->targets[i].starting)
+			session_hold(cli->session, cli->targets[i].proc, NULL);
 	while (!rc && waiting && !cli_loop_interrupted()) {
 		enum session_event ev = session_wait(cli->session, 1000000000, &proc, &status);
 		struct cli_target *t = cli_target_by_proc(cli, proc);
@@ -259,6 +286,8 @@ static int run_to_loaded(struct cli *cli, struct err *reterr)
 			continue;
 		t->starting = false;
 		t->gone = ev != SESSION_MODULES;
+		if (!t->gone)
+			session_hold(cli->session, proc, NULL);
 		waiting--;
 	}
 	return rc;

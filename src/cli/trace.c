@@ -272,17 +272,12 @@ static void forget(struct cli *cli)
 {
 	consume_destroy(cli->consume);
 	session_destroy(cli->session);
-	for (uint32_t i = 0; i < cli->probe_cnt; i++)
-		free(cli->probes[i].progs);
-	free(cli->probes);
+	aim_deinit(&cli->aim);
 	free(cli->matches);
-	probe_table_destroy(cli->table);
 	cli->consume = NULL;
 	cli->session = NULL;
-	cli->probes = NULL;
 	cli->matches = NULL;
-	cli->table = NULL;
-	cli->probe_cnt = cli->match_cnt = cli->armed_cnt = 0;
+	cli->match_cnt = 0;
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		cli->targets[i].obj = NULL;
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-void cli_usage(FILE *fp)
+static void synopsis(FILE *fp)
 {
 	fprintf(fp, "Usage: %s [-CeFGhHlqSvVwZ] [-b bufsz] [-c cmd] [-d stage,...] [-D name[=def]]\n"
 		"\t[-I path] [-L path] [-o output] [-p pid] [-s script] [-U name] [-x opt[=val]]\n"
@@ -18,9 +18,22 @@ void cli_usage(FILE *fp)
 		"       %s attach | detach | add | rm | run | list-tracepoints | list-processes | list-symbols --help\n"
 		"       %s enable-event | trace --help\n"
 		"       %s SCRIPT --help\n\n"
-		"\tACTION: [/predicate/] [{ statements }]\n\n", cli_name, cli_name, cli_name, cli_name, cli_name, cli_name,
+		"\tACTION: [/predicate/] [{ statements }]\n", cli_name, cli_name, cli_name, cli_name, cli_name, cli_name,
 		cli_name);
-	fputs("\t-b  size of a thread's buffer of records\n"
+}
+
+void cli_usage_wrong(void)
+{
+	synopsis(stderr);
+	if (!cli_is_dtrace())
+		cli_hint("%s --help says what each is", cli_name);
+}
+
+void cli_usage(FILE *fp)
+{
+	synopsis(fp);
+	fputs("\n"
+	      "\t-b  size of a thread's buffer of records\n"
 	      "\t-c  run a command, trace it, end when it ends\n"
 	      "\t-C  run the C preprocessor on scripts\n"
 	      "\t-d  show what the compiler makes: ast, types, ir, jit; then end\n"

@@ -9,6 +9,8 @@
 #include "proto/proto.h"
 #include "wire/wire.h"
 
+#include <sys/types.h>
+
 struct client;
 
 /* Connects.  @path NULL: $DYNTRACED_SOCKET, or the usual place.  -ENOENT, -ECONNREFUSED: nobody is there; -EACCES,
@@ -16,6 +18,9 @@ struct client;
 int client_open(const char *path, struct client **ret, struct err *reterr);
 /* The daemon disarms, if it has not yet. NULL is fine. */
 void client_close(struct client *);
+
+/* Whether process @pid has offered itself to the daemon, as far as that says. */
+bool client_has_offer(pid_t pid);
 
 /* Asks for a session: *ret says what the descriptions found; nothing is armed. proto_matched_deinit() it. */
 int client_start(struct client *, const struct proto_start *, struct proto_matched *ret, struct err *reterr);

@@ -22,12 +22,16 @@ struct consume_event {
 	uint32_t site;       /* index; equal ones have equal names */
 	uint32_t proc, pid, tid, cpu;
 	const char *execname;
-	const char *prov, *mod, *func, *name; /* of the probe */
 	uint32_t fault;      /* enum wire_fault: the clause ended in it, there are no values */
 	uint64_t fault_value;
 	const uint8_t *payload;
 	uint32_t bytes;      /* of it */
 };
+struct consume_probe {
+	const char *prov, *mod, *func, *name;
+};
+/* The probe that it came from. */
+void consume_event_probe(const struct consume *, const struct consume_event *, struct consume_probe *ret);
 /* Values of it, as the plan describes them. */
 int64_t consume_event_int(const struct consume_event *, const struct plan_val *);
 /* Bytes of a string, byte array or stack; never NULL. */

@@ -195,6 +195,27 @@ struct fmt_aggs {
 int consume_fmt_print(struct consume *, FILE *, const struct fmt *, const struct plan_val *vals, uint32_t val_cnt,
 	      const struct datum_src *, const struct fmt_aggs *aggs);
 
+/* ---- text.c: text on its way to a stream ---- */
+
+#define TEXT_BYTES 1024
+struct text {
+	FILE *fp;
+	uint32_t cnt;
+	char buf[TEXT_BYTES];
+};
+/* To be ended before anything else is written to @fp. */
+static inline void consume_text_begin(struct text *t, FILE *fp)
+{
+	t->fp = fp;
+	t->cnt = 0;
+}
+void consume_text_end(struct text *);
+void consume_text_add(struct text *, const void *, size_t bytes);
+/* As printf has them: @width columns, to the left where it is negative; @zeros: filled with zeros. */
+void consume_text_str(struct text *, const char *, size_t bytes, int width);
+void consume_text_signed(struct text *, int64_t, int width, bool zeros);
+void consume_text_unsigned(struct text *, uint64_t, char conv /* o u x X */, int width, bool zeros);
+
 /* line.c */
 void consume_line_begin(struct consume *, const struct wire_rec *, const struct wire_site *);
 void consume_line_end(struct consume *);

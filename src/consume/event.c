@@ -44,8 +44,6 @@ bool consume_event_give(struct consume *c, uint32_t slot, const struct wire_rec 
 		return false;
 	struct consume_event ev = {
 		.ns = tsc_to_ns(c, rec->tsc), .clause = rec->clause, .site = rec->site, .cpu = rec->cpu,
-		.prov = consume_site_str(c, site->prov, NULL), .mod = consume_site_str(c, site->mod, NULL),
-		.func = consume_site_str(c, site->func, NULL), .name = consume_site_str(c, site->name, NULL),
 		.payload = rec->payload, .bytes = rec->bytes - (uint32_t)sizeof(*rec),
 	};
 	fill_proc(c, slot, &ev);
@@ -53,6 +51,16 @@ bool consume_event_give(struct consume *c, uint32_t slot, const struct wire_rec 
 		fill_fault(&ev, rec);
 	*ret_rc = c->opts.on_event(c->opts.arg, &ev, reterr);
 	return *ret_rc != CONSUME_PERFORM;
+}
+
+/* Few who get events ask for each. */
+void consume_event_probe(const struct consume *c, const struct consume_event *ev, struct consume_probe *ret)
+{
+	const struct wire_site *site = consume_site_at(c, ev->site);
+	*ret = (struct consume_probe){
+		.prov = consume_site_str(c, site->prov, NULL), .mod = consume_site_str(c, site->mod, NULL),
+		.func = consume_site_str(c, site->func, NULL), .name = consume_site_str(c, site->name, NULL),
+	};
 }
 
 int64_t consume_event_int(const struct consume_event *ev, const struct plan_val *v)

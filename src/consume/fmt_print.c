@@ -257,19 +257,64 @@ static bool take_int(const struct plan_val *vals, uint32_t cnt, uint32_t *next, 
 	return true;
 }
 
+/* The flags that the short way knows. */
+#define QUICK_FLAGS ((uint32_t)(FMT_ZERO | FMT_LEFT | FMT_DYNWIDTH))
+
+static bool quick_int(const struct fmt_run *r, struct text *t)
+{
+	int64_t i = consume_val_int(r->v, r->src);
+	bool zeros = r->cv->flags & FMT_ZERO;
+	int width = r->cv->flags & FMT_LEFT ? -abs(r->width) : r->width;
+	char conv = r->cv->conv == 'p' ? 'x' : r->cv->conv;
+	if (conv == 'd' || conv == 'i') {
+		if (r->v->is_signed || r->cv->size[0])
+			consume_text_signed(t, i, width, zeros);
+		else
+			consume_text_unsigned(t, (uint64_t)i, 'u', width, zeros);
+		return true;
+	}
+	if (r->v->size && r->v->size < 8)
+		i &= (int64_t)((1ULL << r->v->size * 8) - 1);
+	consume_text_unsigned(t, (uint64_t)i, conv, width, zeros);
+	return true;
+}
+
+static bool quick_str(const struct fmt_run *r, struct text *t)
+{
+	uint32_t cnt;
+	if (r->cv->size[0] || r->cv->flags & FMT_ZERO)
+		return false;
+	const uint8_t *p = consume_val_bytes(r->c, r->v, r->src, &cnt);
+	consume_text_str(t, (const char *)p, strnlen((const char *)p, cnt), r->cv->flags & FMT_LEFT ? -abs(r->width) : r->width);
+	return true;
+}
+
+/* What nearly all conversions are; false: it is another one. */
+static bool quick_value(const struct fmt_run *r, struct text *t)
+{
+	if (r->v->kind == PLAN_USTACK || r->cv->flags & ~QUICK_FLAGS || r->prec > 0)
+		return false;
+	switch (r->cv->conv) {
+	case 'd': case 'i': case 'u': case 'o': case 'x': case 'X': case 'p': return quick_int(r, t);
+	case 's': return !consume_val_is_symbol(r->v) && quick_str(r, t);
+	default: return false;
+	}
+}
+
 /* 0, or -EINVAL where the format wants more than there is. */
-int consume_fmt_print(struct consume *c, FILE *fp, const struct fmt *f, const struct plan_val *vals, uint32_t val_cnt,
-	      const struct datum_src *src, const struct fmt_aggs *aggs)
+static int print(struct text *t, struct consume *c, const struct fmt *f, const struct plan_val *vals, uint32_t val_cnt,
+		 const struct datum_src *src, const struct fmt_aggs *aggs)
 {
 	uint32_t next = 0, agg = 0;
+	struct fmt_run r;
 	for (uint32_t i = 0; i < f->cnt; i++) {
 		const struct fmt_conv *cv = &f->convs[i];
-		struct fmt_run r = { .c = c, .fp = fp, .cv = cv, .width = cv->width, .prec = cv->prec, .src = src };
-		fwrite(cv->text, 1, cv->text_len, fp);
+		r.c = c, r.fp = t->fp, r.cv = cv, r.width = cv->width, r.prec = cv->prec, r.src = src;
+		consume_text_add(t, cv->text, cv->text_len);
 		if (!cv->conv)
 			continue;
 		if (cv->conv == '%') {
-			putc('%', fp);
+			consume_text_add(t, "%", 1);
 			continue;
 		}
 		if (cv->flags & FMT_DYNWIDTH && !take_int(vals, val_cnt, &next, src, &r.width))
@@ -279,6 +324,7 @@ int consume_fmt_print(struct consume *c, FILE *fp, const struct fmt *f, const st
 		if (cv->flags & FMT_AGG) {
 			if (!aggs || !aggs->cnt)
 				return -EINVAL;
+			consume_text_end(t);
 			/* What is too many shows the last one again. */
 			run_agg(&r, aggs->ents[agg]);
 			agg += agg + 1 < aggs->cnt;
@@ -287,7 +333,20 @@ int consume_fmt_print(struct consume *c, FILE *fp, const struct fmt *f, const st
 		r.v = take(vals, val_cnt, &next);
 		if (!r.v)
 			return -EINVAL;
+		if (quick_value(&r, t))
+			continue;
+		consume_text_end(t);
 		run_value(&r);
 	}
 	return 0;
+}
+
+int consume_fmt_print(struct consume *c, FILE *fp, const struct fmt *f, const struct plan_val *vals, uint32_t val_cnt,
+	      const struct datum_src *src, const struct fmt_aggs *aggs)
+{
+	struct text t;
+	consume_text_begin(&t, fp);
+	int rc = print(&t, c, f, vals, val_cnt, src, aggs);
+	consume_text_end(&t);
+	return rc;
 }

@@ -66,18 +66,33 @@ static void flow_line(struct consume *c, const struct wire_rec *rec, const struc
 		c->indent += FLOW_STEP;
 }
 
+/* "%3d %6u %32s " */
+static void probe_line(const struct consume *c, const struct wire_rec *rec, const struct wire_site *site)
+{
+	uint32_t func_len, name_len;
+	const char *func = consume_site_str(c, site->func, &func_len), *name = consume_site_str(c, site->name, &name_len);
+	struct text t;
+	consume_text_begin(&t, c->opts.out);
+	if (!c->opts.no_ids) {
+		consume_text_unsigned(&t, rec->cpu, 'u', 3, false);
+		consume_text_add(&t, " ", 1);
+		consume_text_unsigned(&t, LOAD_RELAXED(&site->probe_id), 'u', 6, false);
+		consume_text_add(&t, " ", 1);
+	}
+	consume_text_str(&t, func, func_len, name_len < 31 ? 31 - (int)name_len : 0);
+	consume_text_add(&t, ":", 1);
+	consume_text_add(&t, name, name_len);
+	consume_text_add(&t, " ", 1);
+	consume_text_end(&t);
+}
+
 void consume_line_begin(struct consume *c, const struct wire_rec *rec, const struct wire_site *site)
 {
 	heading(c);
 	if (c->opts.flowindent) {
 		flow_line(c, rec, site);
 	} else if (!c->opts.quiet) {
-		char text[1024];
-		snprintf(text, sizeof(text), "%s:%s", consume_site_str(c, site->func, NULL),
-			 consume_site_str(c, site->name, NULL));
-		if (!c->opts.no_ids)
-			fprintf(c->opts.out, "%3d %6u ", rec->cpu, site->probe_id);
-		fprintf(c->opts.out, "%32s ", text);
+		probe_line(c, rec, site);
 	}
 	c->last_site = rec->site;
 	c->last_clause = rec->clause;
@@ -86,5 +101,5 @@ void consume_line_begin(struct consume *c, const struct wire_rec *rec, const str
 void consume_line_end(struct consume *c)
 {
 	if (!c->opts.quiet)
-		putc('\n', c->opts.out);
+		putc_unlocked('\n', c->opts.out);
 }

@@ -153,10 +153,15 @@ static void print_string(FILE *fp, const uint8_t *s, uint32_t len, int width)
 static void print_int(FILE *fp, const struct plan_val *v, int64_t i, bool quiet)
 {
 	int s = v->size == 1 ? 3 : v->size == 2 ? 5 : v->size == 4 ? 10 : v->is_signed ? 19 : 20;
-	if (quiet)
-		fprintf(fp, v->is_signed ? "%lld" : "%llu", (long long)i);
+	struct text t;
+	consume_text_begin(&t, fp);
+	if (!quiet)
+		consume_text_add(&t, " ", 1);
+	if (v->is_signed)
+		consume_text_signed(&t, i, quiet ? 0 : s, false);
 	else
-		fprintf(fp, v->is_signed ? " %*lld" : " %*llu", s, (long long)i);
+		consume_text_unsigned(&t, (uint64_t)i, 'u', quiet ? 0 : s, false);
+	consume_text_end(&t);
 }
 
 /* What is in common to trace() and keys; false: not one of them. */

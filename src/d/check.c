@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Names and types: clauses, statements and declarations. */
-#include "d/d_int.h"
+#include "d/check_int.h"
+#include "d/parse_int.h"
 
 bool d_bad(const struct d_node *n)
 {

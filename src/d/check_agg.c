@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Aggregations: one function and one signature of keys for each name. */
-#include "d/d_int.h"
+#include "d/check_int.h"
+#include "d/layout_int.h"
 
 struct d_agg *d_agg_get(struct d_compiler *c, const char *name, struct d_place at)
 {

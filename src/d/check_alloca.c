@@ -4,7 +4,7 @@
  * that do so would not run on other implementations of DTrace, where such
  * pointers are offsets.
  */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 enum kind { OTHER, ALLOCA, MIXED };
 

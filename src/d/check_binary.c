@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Binary operators and assignment. */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 static const char *float_hint(const struct d_type *a, const struct d_type *b)
 {

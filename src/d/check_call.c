@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls of subroutines; what calls of actions have in common with them. */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 #include <ctype.h>
 

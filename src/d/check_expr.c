@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Types of expressions: C's rules, with D's strings. */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 bool d_is_null(const struct d_node *n)
 {

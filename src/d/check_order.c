@@ -5,7 +5,7 @@
  * follow it; a commit() shows what was recorded before the clause, so nothing
  * that the clause records comes before it.
  */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 enum {
 	DID_RECORD = 1, DID_AGG = 2, DID_SPECULATE = 4, DID_COMMIT = 8,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Variables: what a name is, and what its first assignment makes of it. */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 static const char *prefix(enum d_scope s)
 {

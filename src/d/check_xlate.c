@@ -7,7 +7,7 @@
  * Parameters of translators and inlines are variables (D_VAR_PARAM) that are
  * seen only where the body is checked.
  */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 #include <ctype.h>
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The passes, in order. */
-#include "d/d_int.h"
+#include "d/check_int.h"
+#include "d/layout_int.h"
+#include "d/parse_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

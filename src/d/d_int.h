@@ -7,11 +7,11 @@
  * longjmp, so no other function sees it.
  *
  *   lex.c token.c macro.c pragma.c    text to tokens
- *   parse*.c                          tokens to tree; types are made here
+ *   parse*.c         (parse_int.h)    tokens to tree; types are made here (decl_int.h)
  *   type.c sym.c func.c               what names mean
- *   check*.c printf_check.c           names and types into the tree
- *   layout.c                          variables, records, keys: offsets; makes the plan
- *   lower*.c                          tree to IR
+ *   check*.c printf_check.c (check_int.h)  names and types into the tree
+ *   layout.c         (layout_int.h)   variables, records, keys: offsets; makes the plan
+ *   lower*.c         (lower_int.h)    tree to IR
  */
 #ifndef D_D_INT_H
 #define D_D_INT_H
@@ -460,9 +460,6 @@ struct d_compiler {
 
 void d_error(struct d_compiler *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
-	PRINTF_LIKE(5, 6);
-
-void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
 	PRINTF_LIKE(5, 6); /* @hint: shown at the caret; NULL: none */
 /* near.c: "did you mean x?", or NULL where nothing is near. */
 const char *d_foreign_var(struct d_compiler *, const char *name);
@@ -474,195 +471,5 @@ const char *d_near_member(struct d_compiler *, const struct d_type *sou, const c
 const char *d_near_converted(struct d_compiler *, const struct d_xlator *, const char *name);
 /* The place of an argument, in the line of its call, which DTrace names. */
 struct d_place d_arg_at(const struct d_node *call, const struct d_node *arg);
-
-/* ---- lexing and parsing ---- */
-
-struct d_parser {
-	struct d_compiler *c;
-	uint32_t src;
-	const char *text;
-	size_t len, pos;
-	uint32_t line;
-	size_t line_start;
-	struct d_tok tok;     /* the current one */
-	bool in_pred;         /* a slash may end the predicate */
-	uint32_t opens[2];    /* ( and [ that are open */
-	bool in_typedef;
-	uint32_t close_line;  /* of what closed the last list of arguments */
-	uint32_t braces;      /* open at the token */
-	uint32_t nest;
-	jmp_buf *recover;
-	struct d_node **desc_tail; /* where the next probe description of the clause belongs */
-};
-
-/* The same, with what would be right, shown at the caret. */
-_Noreturn void d_fail_hint(struct d_parser *, struct d_place, const char *tag, const char *hint, const char *fmt, ...)
-	PRINTF_LIKE(5, 6);
-_Noreturn void d_fail(struct d_parser *, struct d_place, const char *tag, const char *fmt, ...) PRINTF_LIKE(4, 5);
-struct d_place d_here(const struct d_parser *, size_t pos);
-void d_next(struct d_parser *);                 /* to the next token */
-bool d_lex_top(struct d_parser *);              /* a description's text into tok, or false: it is a declaration */
-void d_skip_space(struct d_parser *);           /* comments and # lines too */
-void d_skip_to_stmt(struct d_parser *);
-void d_skip_to_top(struct d_parser *);          /* out of all braces */
-void d_lex_macro(struct d_parser *, struct d_tok *);
-/* Text of the macro at pos ('$' there) for a description; moves pos. */
-const char *d_macro_text(struct d_parser *);
-void d_macros_done(struct d_compiler *);        /* complains of arguments that nothing used */
-void d_lex_number(struct d_parser *, struct d_tok *);
-void d_lex_string(struct d_parser *, struct d_tok *);
-const char *d_unescape(struct d_parser *, const char *, size_t len); /* backslashes to what they mean */
-bool d_in_header(const struct d_compiler *, struct d_place); /* a file that the preprocessor included */
-void d_file_begin(struct d_parser *, const char *name); /* what follows pos is of this file */
-void d_directive(struct d_parser *);            /* a # line; moves pos behind it */
-_Noreturn void d_unexpected(struct d_parser *, const char *expected); /* NULL: say no more than where */
-uint32_t d_seen(const struct d_parser *);          /* the line that DTrace's parser would be at */
-bool d_accept(struct d_parser *, enum d_tok_kind);
-void d_expect(struct d_parser *, enum d_tok_kind, const char *where);
-void d_enter(struct d_parser *);
-void d_leave(struct d_parser *);
-
-/* Words that D does not know, as types of the traced program. */
-bool d_ext_at_type(struct d_parser *);
-struct d_type *d_ext_type_word(struct d_parser *, bool has_storage);
-bool d_ext_at_decl(struct d_parser *, size_t end);
-size_t d_ext_word_end(const char *text, size_t start, size_t end); /* of a.out`x, ns::y */
-
-void d_parse_source(struct d_compiler *, uint32_t src);
-struct d_node *d_node_new(struct d_parser *, enum d_node_kind, struct d_place);
-struct d_node *d_node_done(struct d_parser *, struct d_node *); /* its children are there: bounds its height */
-const char *d_parse_name(struct d_parser *, const char *what);
-struct d_node *d_parse_expr(struct d_parser *);        /* with commas */
-struct d_node *d_parse_asgn(struct d_parser *);        /* one argument */
-struct d_node *d_parse_args(struct d_parser *, enum d_tok_kind close);
-bool d_at_type(struct d_parser *);                     /* the current token begins a type */
-struct d_type *d_parse_type_name(struct d_parser *);   /* of a cast or sizeof */
-void d_parse_decl(struct d_parser *);                  /* at the top; to its semicolon */
-/* parse_words.c: unsigned, long, int, ...; or another type. */
-struct d_words {
-	bool is_signed, is_unsigned, is_short, any;
-	uint32_t longs;
-	enum d_tok_kind base; /* T_CHAR, T_INT_T, ...; 0: none */
-	struct d_type *type;  /* what is no word of these: void, string, a tag's, a typedef */
-};
-enum d_words_kind { D_WORDS_NONE, D_WORDS_INT, D_WORDS_FLOAT, D_WORDS_TYPE };
-enum d_words_kind d_words_kind(const struct d_words *);
-bool d_words_add(struct d_parser *, struct d_words *); /* the current token, if it is one */
-void d_words_check(struct d_parser *, const struct d_words *, struct d_place);
-struct d_type *d_words_type(struct d_parser *, const struct d_words *, struct d_place);
-/* A parameter with or without a name; false: it is "...". */
-bool d_parse_param(struct d_parser *, struct d_key *ret);
-/* parse_params.c: a list up to its closing token; @form: the prototype whose names it has to use, or NULL. */
-#define D_PARAMS_MAX 255
-enum { D_PARAMS_VARARGS = 1, D_PARAMS_VOID = 2, D_PARAMS_ANON = 4 };
-struct d_params {
-	struct d_key *keys; /* none if it is (void) */
-	uint32_t cnt;
-};
-void d_parse_params(struct d_parser *, struct d_params *ret, enum d_tok_kind close, const char *kind, unsigned flags,
-		    const struct d_params *form);
-/* parse_xlate.c */
-void d_parse_translator(struct d_parser *);
-void d_parse_provider(struct d_parser *);
-struct d_node *d_parse_xlate(struct d_parser *);       /* the operator */
-int64_t d_parse_const(struct d_parser *, const char *tag, const char *what);
-void d_parse_pdesc(struct d_parser *, struct d_node *);
-void d_add_top(struct d_parser *, struct d_node *);
-
-/* ---- checking ---- */
-
-void d_check_top(struct d_compiler *, struct d_node *);
-void d_check_expr(struct d_compiler *, struct d_node *);
-void d_check_call(struct d_compiler *, struct d_node *);
-void d_check_args(struct d_compiler *, struct d_node *, const struct d_func *, const char *args);
-void d_check_action(struct d_compiler *, struct d_node *);
-/* A plain assignment, whose sides were checked. */
-void d_check_alloca(struct d_compiler *, const struct d_node *);
-bool d_check_alloca_arg(struct d_compiler *, const struct d_node *call, const struct d_node *arg, uint32_t i);
-bool d_points_to_alloca(const struct d_node *);
-bool d_mixes_alloca(const struct d_node *, const struct d_node *); /* one points to such memory, the other not */
-/* A call of @f comes next in the clause. */
-void d_check_order(struct d_compiler *, const struct d_node *, const struct d_func *f);
-const char *d_strtok_var(struct d_compiler *); /* the hidden self-> variable that strtok() keeps its string in */
-bool d_is_destructive(const struct d_func *);
-void d_check_ident(struct d_compiler *, struct d_node *);
-void d_check_index(struct d_compiler *, struct d_node *);
-void d_check_keys(struct d_compiler *, struct d_node *, struct d_key **keys, uint32_t *cnt, bool *known, bool is_agg);
-bool d_key_fits(struct d_type *want, struct d_type *have);
-void d_check_agg_ref(struct d_compiler *, struct d_node *);
-void d_check_agg_stmt(struct d_compiler *, struct d_node *);
-void d_check_format(struct d_compiler *, struct d_node *call, const char *fmt, struct d_node *fmt_node,
-		    struct d_node *args, bool aggs);
-/* stability.c */
-struct d_stability d_stability_of(const struct d_node *); /* checked */
-void d_check_stability(struct d_compiler *);
-/* check_xlate.c */
-void d_check_translator(struct d_compiler *, struct d_node *);
-void d_check_provider(struct d_compiler *, struct d_node *);
-void d_check_xlate(struct d_compiler *, struct d_node *);
-void d_check_xlated_member(struct d_compiler *, struct d_node *);
-bool d_can_xlate(struct d_compiler *, struct d_type *to, struct d_node *from);
-struct d_node *d_xlate_of(struct d_node *); /* the N_XLATE that a node of type D_T_XLATED stands for */
-const char *d_var_kind_name(const struct d_var *);
-void d_check_inline(struct d_compiler *, struct d_node *);
-bool d_check_object(struct d_compiler *, struct d_node *, struct d_type *); /* can be a variable */
-struct d_var *d_param_push(struct d_compiler *, const struct d_key *); /* seen before other names, until popped */
-void d_param_pop(struct d_compiler *, uint32_t cnt);
-void d_check_assign(struct d_compiler *, struct d_node *);
-void d_check_binary(struct d_compiler *, struct d_node *);
-/* Defines what is assigned to for the first time. */
-void d_define(struct d_compiler *, struct d_node *target, struct d_type *);
-bool d_assignable(struct d_compiler *, struct d_type *to, struct d_node *from);
-bool d_is_dynamic(const struct d_node *);     /* an aggregation, what a translator gives: no value */
-bool d_is_action_call(const struct d_node *); /* aggregating functions too */
-void d_not_in_expr(struct d_compiler *, const struct d_node *call); /* the error */
-bool d_check_writable(struct d_compiler *, const struct d_node *, const char *op);
-bool d_ptr_compat(const struct d_node *, const struct d_node *);
-bool d_is_lvalue(const struct d_node *);
-bool d_is_null(const struct d_node *);
-bool d_is_memory(const struct d_node *); /* lies in memory of the traced process: it has an address */
-void d_fold(struct d_compiler *, struct d_node *);
-struct d_agg *d_agg_get(struct d_compiler *, const char *name, struct d_place);
-bool d_bad(const struct d_node *); /* its type is unknown: reported already */
-
-/* ext_args.c: become what they stand for */
-void d_check_args_index(struct d_compiler *, struct d_node *);
-bool d_ext_ident(struct d_compiler *, struct d_node *); /* false: it names no variable of a program */
-
-/* print.c */
-void d_check_print(struct d_compiler *, struct d_node *);
-uint32_t d_print_bytes(const struct d_node *call);
-uint32_t d_print_type(struct d_compiler *, const struct d_node *call); /* index in the plan */
-
-/* ---- layout and lowering ---- */
-
-void d_layout_vars(struct d_compiler *);
-/* std.c: names and a source that every script may use; NULL: none, or it is not wanted. */
-struct d_var *d_std_name(struct d_compiler *, const char *name);
-extern const char d_std_kernel[], d_std_kernel_net[];  /* std_kern.c */
-const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt);
-void d_count_self(struct d_compiler *); /* after it: which self-> variables dynvarsize can be too small for */
-void d_layout_sizes(struct d_compiler *); /* sizes.c */
-void d_layout_aggs(struct d_compiler *);
-struct d_rec_layout {
-	struct d_compiler *c;
-	struct plan_clause *pc;
-	uint32_t fixed, tail; /* bytes */
-	int guard, guard_cnt;
-	bool speculates;
-	uint64_t nominal; /* bytes as DTrace would count them: strings have their full length */
-	bool has_data;
-	bool has_addrs; /* of a process */
-	bool failed;
-};
-void d_layout_clause(struct d_rec_layout *, struct d_node *clause);
-bool d_is_action(const struct d_node *stmt);
-uint32_t d_stack_frames(const struct d_compiler *, const struct d_node *call);
-bool d_is_interned(const struct d_compiler *, const struct d_node *); /* its string is always an interned one */
-void d_lower_program(struct d_compiler *);
-
-/* ---- dumps ---- */
-
-void d_dump_tops(struct d_compiler *, FILE *, bool types);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <stdarg.h>
 

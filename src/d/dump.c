@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The tree as text: a node a line, its children indented under it. */
-#include "d/d_int.h"
+#include "d/layout_int.h"
 
 #include <ctype.h>
 #include <inttypes.h>

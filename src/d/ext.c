@@ -4,7 +4,7 @@
  * (d_opts.types), into types of ours.  A structure's members come when they are
  * first looked at, because one structure of a large program leads to all others.
  */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <ctype.h>
 

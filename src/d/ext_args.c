@@ -4,7 +4,7 @@
  * a script could have written without them: (T)arg0, *(T *)arg1,
  * *(T *)ADDRESS; so nothing behind the check knows of them.
  */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 #include <ctype.h>
 #include <errno.h>

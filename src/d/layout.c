@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Where variables, keys and records' fields lie; what the consumer is told. */
-#include "d/d_int.h"
+#include "d/check_int.h"
+#include "d/layout_int.h"
 
 #include <stdlib.h>
 

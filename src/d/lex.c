@@ -4,7 +4,7 @@
  * parser stands.  At the top the parser asks for a probe description first
  * (d_lex_top), everywhere else for a token (d_next).
  */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <ctype.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Clauses to programs. */
+#include "d/layout_int.h"
 #include "d/lower_int.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Subroutines, actions and aggregations. */
+#include "d/check_int.h"
 #include "d/lower_int.h"
 
 /* What an argument that was left out is. */

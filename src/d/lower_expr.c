@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Expressions. */
+#include "d/check_int.h"
 #include "d/lower_int.h"
 
 static uint32_t move(struct lw *l, uint32_t dst, uint32_t v)

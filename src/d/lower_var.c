@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Variables and memory. */
+#include "d/layout_int.h"
 #include "d/lower_int.h"
 
 static uint32_t read_reg(struct lw *l, enum ir_op op, int64_t imm)

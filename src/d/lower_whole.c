@@ -5,6 +5,7 @@
  * variables.  An element of an associative array that is one is copied to a
  * place among the this-> variables first, and back when it changes.
  */
+#include "d/check_int.h"
 #include "d/lower_int.h"
 
 uint32_t lw_place_addr(struct lw *l, const struct lw_place *p)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Translated members, and inlines with parameters: their expressions in place, with what is given in registers. */
+#include "d/check_int.h"
 #include "d/lower_int.h"
 
 #define EXPAND_MAX 64 /* inside each other: a translator can use itself */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Macro variables: $1, $$1, $target, $pid and the like. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -27,7 +27,8 @@ static const char *arg_text(struct d_parser *p, struct d_place at, const char *d
 	if (n < s->arg_cnt)
 		return d_strndup(p->c, s->src->macro_args[n], strlen(s->src->macro_args[n]));
 	if (!p->c->opts.defaultargs)
-		d_fail(p, at, "D_MACRO_UNDEF", "macro argument $%s is not defined", digits);
+		d_fail_hint(p, at, "D_MACRO_UNDEF", "its value comes behind the options; -x defaultargs: 0 or \"\" without one",
+			    "macro argument $%s is not defined", digits);
 	return NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs, clauses, descriptions and statements. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <ctype.h>
 #include <stdlib.h>

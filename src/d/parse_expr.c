@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Expressions, by precedence climbing. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 static struct d_node *parse_unary(struct d_parser *p);
 

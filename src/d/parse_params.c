@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Parameters of functions, arrays and probes: what each kind of them may have. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 static _Noreturn void fail_type(struct d_parser *p, const struct d_key *k, const char *kind, uint32_t i)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The words that basic types are made of, in any order: unsigned long int. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 enum d_words_kind d_words_kind(const struct d_words *w)
 {

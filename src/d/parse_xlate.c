@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Translators and providers. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 static const char *parse_ident(struct d_parser *p, const char *what)
 {

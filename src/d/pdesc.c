@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Probe descriptions: names in up to four parts, or a number. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines that begin with '#': options, positions from a preprocessor, pragmas. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* print(): its check, and the type that the consumer shows the bytes by. */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* printf() formats against their arguments. */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 #include <ctype.h>
 

@@ -4,7 +4,8 @@
  * counts, from which aggsize and dynvarsize say how many there can be: keys
  * at their full size, all elements as large as the largest.
  */
-#include "d/d_int.h"
+#include "d/check_int.h"
+#include "d/layout_int.h"
 
 #include <string.h>
 

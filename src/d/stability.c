@@ -5,7 +5,7 @@
  * scripts that rely on less.  An expression is as stable as the least stable
  * thing in it.
  */
-#include "d/d_int.h"
+#include "d/check_int.h"
 
 #include <strings.h>
 

@@ -4,7 +4,7 @@
  * names of errors and signals, and what tells about the process, the thread
  * and the processor in structures.
  */
-#include "d/d_int.h"
+#include "d/layout_int.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
  * are filled from the kernel's own, through BTF.  Clauses of such a script that
  * run in a process have what a process can know.
  */
-#include "d/d_int.h"
+#include "d/layout_int.h"
 
 #define IN(kernel, process) "__in_kernel ? " kernel " : " process
 

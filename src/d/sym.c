@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Variables: the built-in ones, and those that scripts make. */
-#include "d/d_int.h"
+#include "d/layout_int.h"
 
 struct d_type *d_typename(struct d_compiler *c, const char *name)
 {

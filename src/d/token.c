@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Names of tokens; numbers, strings and characters. */
-#include "d/d_int.h"
+#include "d/parse_int.h"
 
 #include <ctype.h>
 

@@ -9,6 +9,7 @@
 #ifndef DAEMON_INT_H
 #define DAEMON_INT_H
 
+#include "aim/aim.h"
 #include "ir/ir.h"
 #include "probe/probe.h"
 #include "proto/proto.h"
@@ -68,6 +69,20 @@ void notes_remove(pid_t worker, pid_t target);
 uint32_t notes_repair(pid_t worker);
 bool notes_any(pid_t worker);
 
+/* ---- offers.c: programs that offered themselves ---- */
+
+int offers_open(const char *run_dir, struct err *reterr); /* the socket, and a folder with a file for each */
+void offers_close(void);
+int offers_poll_fd(void); /* becomes readable when offers_hear() has something to do, which never waits */
+void offers_hear(void);
+/* Around a fork: a pair before it, then one of these in each of the two. */
+void offers_pair(int ret[2]);
+void offers_parent(int pair[2], pid_t child);
+void offers_child(int pair[2]);
+/* In a child: the connection to process @pid, for as long as the child lives; the caller closes ret->sock.
+ * -ESRCH: it has not offered itself; -EBUSY: another has it. */
+int offers_borrow(pid_t pid, struct session_offer *ret, struct err *reterr);
+
 /* ---- notify.c: systemd's protocols (sd_notify(3), sd_listen_fds(3)) ---- */
 
 void notify_say(const char *state);
@@ -83,7 +98,6 @@ struct io {
 	uint64_t since_ns; /* when an incomplete message began to come; 0: there is none */
 	struct proto_out out;
 };
-uint64_t io_now_ns(void);
 void io_deinit(struct io *);
 /* The next message: 1; 0: none yet; -EPROTO, -ETIMEDOUT (it comes too slowly), -ECONNRESET (the client is gone), -ENOMEM. */
 int io_next(struct io *, enum proto_type *ret_type, struct proto_in *ret, struct err *reterr);
@@ -103,13 +117,6 @@ struct run_target {
 	pid_t root;   /* of a followed program: the process whose probes it has */
 	struct obj_proc *obj;
 };
-struct run_probe {
-	uint32_t *progs; /* owned */
-	uint32_t prog_cnt;
-	uint32_t proc;
-	bool armed;
-	uint64_t due_ns;
-};
 enum worker_state { WORKER_NEW, WORKER_GREETED, WORKER_MATCHED, WORKER_RUNS, WORKER_STOPPED };
 struct worker {
 	const struct conf *conf;
@@ -124,15 +131,13 @@ struct worker {
 	struct session_worlds worlds;
 	bool watches;
 	struct session *session;
-	struct probe_table *table;
+	struct aim aim;
 	struct run_target *targets;
 	uint32_t target_cnt;
 	uint32_t *match_cnts;   /* [req.desc_cnt] */
 	uint32_t bad;           /* description */
 	int bad_code;
 	char bad_why[ERR_MSG_MAX];
-	struct run_probe *probes;
-	uint32_t probe_cnt, armed_cnt;
 	uint64_t *folded;       /* [thread_cnt] incarnation + 1 of what the client has folded */
 	uint64_t next_reap_ns, next_limit_ns;
 	bool hot;               /* the client talks */
@@ -147,6 +152,7 @@ int worker_tell(struct worker *, struct err *reterr); /* io.out; -ECONNRESET: th
 /* request.c: START */
 int request_start(struct worker *, struct proto_in *, struct err *reterr);
 void request_deinit(struct worker *);
+struct session_desc *request_descs(const struct worker *); /* malloc'ed; NULL: no memory */
 /* One of those that were running is another program than when it was attached: the client should ask again. */
 bool request_is_stale(const struct worker *);
 /* Whether the client may have it in the session, as things are now. 0 or -EPERM, -ESRCH. */
@@ -158,11 +164,6 @@ int run_match_all(struct worker *, struct err *reterr);
 int run_arm_new(struct worker *, struct err *reterr);
 struct run_target *run_target_by_proc(struct worker *, uint32_t proc);
 struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
-
-/* fire.c */
-void run_fire(struct worker *, const char *name, const uint64_t args[10]);
-void run_ticks_start(struct worker *);
-uint64_t run_ticks(struct worker *, bool *ret_fired); /* ns to the next */
 
 /* told.c: messages of the client once it has a session. 0, or an error that ends it. */
 int told(struct worker *, enum proto_type, struct proto_in *, struct err *reterr);

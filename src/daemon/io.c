@@ -2,6 +2,8 @@
 /* Messages of one client.  Nothing here waits for it for long. */
 #include "daemon/daemon_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
@@ -15,13 +17,6 @@
 #define SEND_NS 5000000000ULL
 #define CHUNK 65536u
 #define FDS_MAX 2u
-
-uint64_t io_now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 void io_deinit(struct io *io)
 {
@@ -59,7 +54,7 @@ static int fill(struct io *io, size_t bytes, struct err *reterr)
 			return 0;
 		io->cnt += (size_t)n;
 		if (!io->since_ns)
-			io->since_ns = io_now_ns();
+			io->since_ns = host_now_ns();
 	}
 	return 1;
 }
@@ -79,7 +74,7 @@ int io_next(struct io *io, enum proto_type *ret_type, struct proto_in *ret, stru
 		h.bytes = 0;
 	if (!rc && io->cnt >= PROTO_HEAD_BYTES)
 		rc = fill(io, PROTO_HEAD_BYTES + h.bytes, reterr);
-	if (!rc && io->since_ns && io_now_ns() - io->since_ns > SLOW_NS)
+	if (!rc && io->since_ns && host_now_ns() - io->since_ns > SLOW_NS)
 		return err_setf(reterr, -ETIMEDOUT, "a message comes too slowly");
 	if (rc != 1)
 		return rc;
@@ -109,7 +104,7 @@ static ssize_t send_some(struct io *io, size_t from, const int *fds, uint32_t fd
 
 int io_send(struct io *io, const int *fds, uint32_t fd_cnt)
 {
-	uint64_t end = io_now_ns() + SEND_NS;
+	uint64_t end = host_now_ns() + SEND_NS;
 	if (io->out.bad)
 		return -ENOMEM;
 	for (size_t done = 0; done < io->out.cnt;) {
@@ -122,7 +117,7 @@ int io_send(struct io *io, const int *fds, uint32_t fd_cnt)
 			return -errno;
 		struct pollfd p = { .fd = io->fd, .events = POLLOUT };
 		poll(&p, 1, 100);
-		if (io_now_ns() > end)
+		if (host_now_ns() > end)
 			return -ETIMEDOUT;
 	}
 	return 0;

@@ -165,9 +165,10 @@ static int catch_signals(struct daemon *d, struct err *reterr)
 
 /* ---- processes of ours ---- */
 
-static void become_child(struct daemon *d)
+static void become_child(struct daemon *d, int pair[2])
 {
 	sigset_t none;
+	offers_child(pair);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(d->listen_fd);
@@ -187,13 +188,18 @@ static bool add_served(struct daemon *d, const struct served *s)
 
 static void start_repair(struct daemon *d, pid_t worker)
 {
-	pid_t pid = notes_any(worker) ? fork() : -1;
+	if (!notes_any(worker))
+		return;
+	int pair[2];
+	offers_pair(pair);
+	pid_t pid = fork();
 	if (!pid) {
-		become_child(d);
+		become_child(d, pair);
 		prctl(PR_SET_NAME, "dyntraced-fix");
 		notes_repair(worker);
 		_exit(0);
 	}
+	offers_parent(pair, pid);
 	if (pid > 0)
 		add_served(d, &(struct served){ .pid = pid, .repairs = true, .of = worker });
 }
@@ -246,11 +252,14 @@ static void serve_client(struct daemon *d, int fd)
 		refuse(fd, why);
 		return;
 	}
+	int pair[2];
+	offers_pair(pair);
 	pid_t pid = fork();
 	if (!pid) {
-		become_child(d);
+		become_child(d, pair);
 		worker_main(&d->conf, &p, fd);
 	}
+	offers_parent(pair, pid);
 	if (pid < 0 || !add_served(d, &(struct served){ .pid = pid, .uid = p.uid })) {
 		log_sayf(LOG_ERR, "cannot start a worker: %s", strerror(errno));
 		refuse(fd, "dyntraced cannot start another process");
@@ -317,10 +326,13 @@ static bool hear_signals(struct daemon *d)
 
 static void loop(struct daemon *d)
 {
-	struct pollfd p[2] = { { .fd = d->listen_fd, .events = POLLIN }, { .fd = d->signal_fd, .events = POLLIN } };
+	struct pollfd p[] = { { .fd = d->listen_fd, .events = POLLIN }, { .fd = d->signal_fd, .events = POLLIN },
+			      { .fd = offers_poll_fd(), .events = POLLIN } };
 	bool end = false;
 	while (!end) {
-		poll(p, 2, -1);
+		poll(p, ARRAY_CNT(p), -1);
+		if (p[2].revents)
+			offers_hear();
 		if (p[1].revents)
 			end = hear_signals(d);
 		if (!end && p[0].revents)
@@ -393,6 +405,7 @@ static int start(struct daemon *d, int *ret_ready, struct err *reterr)
 	find_group(d);
 	rc = notes_init(d->run_dir, reterr);
 	rc = rc ? rc : catch_signals(d, reterr);
+	rc = rc ? rc : offers_open(d->run_dir, reterr);
 	return rc ? rc : make_socket(d, reterr);
 }
 
@@ -420,6 +433,7 @@ int main(int argc, char **argv)
 	if (d.own_socket)
 		unlink(d.socket_path);
 	end_workers(&d);
+	offers_close();
 	log_sayf(LOG_INFO, "ended");
 	free(d.served);
 	return 0;

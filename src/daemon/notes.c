@@ -70,6 +70,18 @@ static uint32_t each(pid_t worker, void (*fn)(pid_t worker, pid_t target))
 	return cnt;
 }
 
+/* By ptrace, or where that is refused, by its own thread. */
+static int try_repair(pid_t target, struct session_repaired *ret, struct err *reterr)
+{
+	struct session_offer o;
+	int rc = session_repair(target, ret, reterr);
+	if ((rc != -EBUSY && rc != -EPERM && rc != -EACCES) || offers_borrow(target, &o, NULL))
+		return rc;
+	rc = session_repair_offered(target, &o, ret, reterr);
+	close(o.sock);
+	return rc;
+}
+
 /* Threads may stand in generated code for a while. */
 static void repair(pid_t worker, pid_t target)
 {
@@ -79,7 +91,7 @@ static void repair(pid_t worker, pid_t target)
 	for (int i = 0; rc == -EBUSY && i < REPAIR_TRIES; i++) {
 		if (i)
 			nanosleep(&(struct timespec){ .tv_nsec = REPAIR_PAUSE_NS }, NULL);
-		rc = session_repair(target, &done, &e);
+		rc = try_repair(target, &done, &e);
 	}
 	if (rc && rc != -ESRCH)
 		log_sayf(LOG_ERR, "process %d was traced by worker %d, which died, and could not be repaired: %s", (int)target,

@@ -48,15 +48,21 @@ static int check_image(struct worker *w, struct err *reterr)
 	return 0;
 }
 
-static int look_at_worlds(struct worker *w, struct err *reterr)
+struct session_desc *request_descs(const struct worker *w)
 {
 	struct session_desc *v = calloc(w->req.desc_cnt + 1ul, sizeof(*v));
-	if (!v)
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < w->req.desc_cnt; i++) {
+	for (uint32_t i = 0; v && i < w->req.desc_cnt; i++) {
 		const struct proto_desc *d = &w->req.descs[i];
 		v[i] = (struct session_desc){ { d->part[0], d->part[1], d->part[2], d->part[3] }, d->clause, d->id };
 	}
+	return v;
+}
+
+static int look_at_worlds(struct worker *w, struct err *reterr)
+{
+	struct session_desc *v = request_descs(w);
+	if (!v)
+		return err_setf(reterr, -ENOMEM, "out of memory");
 	session_worlds_of(&w->image, v, w->req.desc_cnt, &w->worlds);
 	free(v);
 	if (!w->worlds.kernel)
@@ -142,6 +148,36 @@ int request_note(struct worker *w, pid_t pid, struct err *reterr)
 #define EXEC_TRIES 5
 #define EXEC_PAUSE_NS 2000000
 
+static bool is_refused(int rc)
+{
+	return rc == -EPERM || rc == -EACCES || rc == -EBUSY;
+}
+
+static int attach_offered(struct worker *w, struct run_target *t, struct err *reterr)
+{
+	struct session_offer o;
+	int rc = offers_borrow(t->pid, &o, reterr);
+	if (rc)
+		return rc;
+	rc = session_attach_offered(w->session, t->pid, &o, &t->proc, reterr);
+	close(o.sock);
+	return rc;
+}
+
+/* By ptrace, which reaches more places, or by the thread of a program that offered itself. */
+static int attach_either(struct worker *w, struct run_target *t, struct err *reterr)
+{
+	struct err why;
+	if (w->req.flags & PROTO_BY_AGENT)
+		return attach_offered(w, t, reterr);
+	int rc = session_attach(w->session, t->pid, &t->proc, reterr);
+	if (!is_refused(rc) || w->req.flags & PROTO_BY_PTRACE || attach_offered(w, t, &why))
+		return rc;
+	log_sayf(LOG_INFO, "%s (pid %d): process %d is traced by the agent in it: %s", w->peer.name, (int)w->peer.pid, (int)t->pid,
+		 reterr->msg);
+	return worker_sayf(w, "process %d is traced by the agent in it, which reaches fewer places: %s", (int)t->pid, reterr->msg);
+}
+
 /* Between fork and exec there is no program for a moment. */
 static int attach_running(struct worker *w, struct run_target *t, struct err *reterr)
 {
@@ -150,7 +186,7 @@ static int attach_running(struct worker *w, struct run_target *t, struct err *re
 	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES && poll(&p, 1, 0) <= 0; i++) {
 		if (i)
 			nanosleep(&(struct timespec){ .tv_nsec = EXEC_PAUSE_NS }, NULL);
-		rc = session_attach(w->session, t->pid, &t->proc, reterr);
+		rc = attach_either(w, t, reterr);
 	}
 	return rc;
 }
@@ -250,12 +286,9 @@ void request_deinit(struct worker *w)
 		if (w->targets[i].pidfd >= 0)
 			close(w->targets[i].pidfd);
 	free(w->targets);
-	for (uint32_t i = 0; i < w->probe_cnt; i++)
-		free(w->probes[i].progs);
-	free(w->probes);
+	aim_deinit(&w->aim);
 	free(w->match_cnts);
 	free(w->folded);
-	probe_table_destroy(w->table);
 	proto_start_deinit(&w->req);
 	ir_image_deinit(&w->image);
 }

@@ -88,7 +88,7 @@ static int answer(struct worker *w, enum proto_type type, const uint64_t *v, str
 static int error(struct worker *w, const uint64_t *v, struct err *reterr)
 {
 	const uint64_t args[10] = { 0, v[0], v[1], v[2], v[3], v[4] };
-	run_fire(w, "ERROR", args);
+	aim_fire(&w->aim, w->session, "ERROR", args);
 	return answer(w, PROTO_FIRED, NULL, reterr);
 }
 

@@ -2,6 +2,8 @@
 /* One client, from its greeting to its end. */
 #include "daemon/daemon_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -48,7 +50,7 @@ int worker_tell(struct worker *w, struct err *reterr)
 static void enter(struct worker *w, enum worker_state s)
 {
 	w->state = s;
-	w->since_ns = io_now_ns();
+	w->since_ns = host_now_ns();
 }
 
 /* The message's memory is used again by the next one, and the request points into it. */
@@ -81,7 +83,7 @@ static int send_armed(struct worker *w, struct err *reterr)
 		a->bytes = session_shm(w->session)->bytes;
 		a->own_off = sh.own_off;
 		a->own_bytes = sh.own_bytes;
-		a->sites = w->armed_cnt;
+		a->sites = w->aim.armed_cnt;
 		for (uint32_t i = 0; i < w->req.target_cnt; i++, a->target_cnt++) {
 			a->targets[i].proc = w->targets[i].proc;
 			a->targets[i].pid = (uint32_t)w->targets[i].pid;
@@ -102,16 +104,16 @@ static int arm(struct worker *w, struct err *reterr)
 	int rc = run_arm_new(w, reterr);
 	if (rc)
 		return request_is_stale(w) ? err_setf(reterr, -ESTALE, "the process runs another program now") : rc;
-	run_fire(w, "BEGIN", NULL);
+	aim_fire(&w->aim, w->session, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(w->session)->exiting))
 		session_enable(w->session, true);
 	rc = session_go(w->session, reterr);
 	/* Commands that the client has stopped may go on from then on. */
 	rc = rc ? rc : send_armed(w, reterr);
-	run_ticks_start(w);
+	aim_ticks_start(&w->aim);
 	enter(w, WORKER_RUNS);
 	w->rung = PROTO_RUNG_DATA;
-	log_sayf(LOG_INFO, "%s (pid %d): %u places armed", w->peer.name, (int)w->peer.pid, w->armed_cnt);
+	log_sayf(LOG_INFO, "%s (pid %d): %u places armed", w->peer.name, (int)w->peer.pid, w->aim.armed_cnt);
 	return rc;
 }
 
@@ -120,7 +122,7 @@ static int stop(struct worker *w, struct err *reterr)
 	struct err e = { 0 };
 	session_enable(w->session, false);
 	int rc = session_disarm(w->session, &e);
-	run_fire(w, "END", NULL);
+	aim_fire(&w->aim, w->session, "END", NULL);
 	enter(w, WORKER_STOPPED);
 	proto_said_encode(&w->io.out, PROTO_STOPPED, rc, rc ? e.msg : "");
 	return worker_tell(w, reterr);
@@ -161,7 +163,7 @@ static int hear(struct worker *w, struct err *reterr)
 	struct proto_in in;
 	int rc;
 	while ((rc = io_next(&w->io, &type, &in, reterr)) == 1) {
-		w->hot_ns = io_now_ns() + HOT_NS;
+		w->hot_ns = host_now_ns() + HOT_NS;
 		rc = obey(w, type, &in, reterr);
 		if (rc)
 			return rc;
@@ -195,9 +197,9 @@ static int keep_limits(struct worker *w, uint64_t now, struct err *reterr)
 /* One turn while probes fire. */
 static int run(struct worker *w, struct err *reterr)
 {
-	uint64_t now = io_now_ns();
+	uint64_t now = host_now_ns();
 	bool hot = now < w->hot_ns, fired = false;
-	uint64_t tick = run_ticks(w, &fired), wait = hot ? 0 : tick < WAIT_NS ? tick : WAIT_NS;
+	uint64_t tick = aim_ticks_fire(&w->aim, w->session, &fired), wait = hot ? 0 : tick < WAIT_NS ? tick : WAIT_NS;
 	uint32_t proc = 0;
 	int status = 0;
 	w->rung |= fired ? PROTO_RUNG_TICKED : 0;
@@ -215,7 +217,7 @@ static int run(struct worker *w, struct err *reterr)
 /* Who has been asked what it wants does not have all the time of the world. */
 static bool is_overdue(const struct worker *w)
 {
-	uint64_t age = io_now_ns() - w->since_ns;
+	uint64_t age = host_now_ns() - w->since_ns;
 	return (w->state <= WORKER_GREETED && age > GREET_NS) || (w->state == WORKER_MATCHED && age > DECIDE_NS);
 }
 
@@ -225,7 +227,7 @@ static int serve(struct worker *w, struct err *reterr)
 	while (!rc && !told_to_end) {
 		bool runs = w->state == WORKER_RUNS;
 		struct pollfd p = { .fd = w->io.fd, .events = POLLIN };
-		poll(&p, 1, !runs ? 1000 : io_now_ns() < w->hot_ns ? 1 : 0);
+		poll(&p, 1, !runs ? 1000 : host_now_ns() < w->hot_ns ? 1 : 0);
 		rc = hear(w, reterr);
 		if (!rc && w->state == WORKER_RUNS)
 			rc = run(w, reterr);

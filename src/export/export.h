@@ -69,8 +69,10 @@ struct export_writer_opts {
 int export_writer_may(const char *dir, struct err *reterr);
 int export_writer_create(const struct export_writer_opts *, struct export_writer **ret, struct err *reterr);
 int export_writer_class(struct export_writer *, const struct export_class *, uint32_t *ret_id, struct err *reterr);
-/* On an error what was written stays readable; the event is lost. */
+/* On an error what was written stays readable; the event is lost, with those that waited for the disk. */
 int export_writer_event(struct export_writer *, const struct export_event *, struct err *reterr);
+/* Readers see all events until now, even if this process is killed. */
+int export_writer_flush(struct export_writer *, struct err *reterr);
 /* What is to be recorded is in place: DIR/dyntrace/ready appears. */
 int export_writer_ready(struct export_writer *, struct err *reterr);
 /* How many events were lost so far. */

@@ -1,19 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Packets of CTF in mapped files.
- *
- *   cpu0:  [packet, full][packet, full][packet: header, events, room]
- *                                        content_bits ^     packet_bits ^
- *
- * An event is copied behind the last one; then the header's ts_end, then its
- * content_bits say so.  Whoever looks, and whenever this process is killed:
- * each packet is whole, with the last event that was stored.  Room is taken
- * from the disk before a packet begins, so that a store never meets a full one.
- *
- * Where only the last events are kept, each packet is a file of its own, and the
- * oldest file goes when all together are too large.
- */
-#include "export/export_int.h"
+/* The folder, and what events look like in packets (packet.c). */
+#include "export/write_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,47 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct stream {
-	uint32_t cpu;
-	int fd;              /* -1: no packet yet */
-	struct ctf_packet *pkt; /* mapped; NULL: none */
-	uint64_t bytes;      /* of the packet */
-	uint64_t off;        /* of it in the file */
-	uint64_t used;
-	uint64_t seq, last_ns, discarded;
-};
-/* A packet that is a file, for its end. */
-struct kept {
-	uint32_t cpu;
-	uint64_t seq, bytes;
-};
-struct writer_class {
-	enum export_type *types;
-	uint32_t cnt;
-};
-struct export_writer {
-	char *dir;
-	bool made_dir;
-	int dir_fd, lock_fd, meta_fd;
-	uint8_t uuid[16];
-	uint64_t ring_bytes, packet_bytes;
-	struct stream *streams;
-	uint32_t stream_cnt;
-	struct kept *kept;
-	uint32_t kept_cnt;
-	struct writer_class *classes;
-	uint32_t class_cnt;
-	struct notes *notes;
-	uint8_t *buf; /* of an event under construction */
-	uint64_t buf_cap, buf_used;
-	uint64_t events, bytes, lost;
-	struct stream *last;
-};
 
 /* ---- the folder ---- */
 
@@ -178,8 +127,12 @@ int export_writer_class(struct export_writer *w, const struct export_class *c, u
 	v->types = calloc(c->field_cnt + 1ul, sizeof(*v->types));
 	if (!v->types)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < c->field_cnt; i++)
+	v->is_flat = true;
+	for (uint32_t i = 0; i < c->field_cnt; i++) {
 		v->types[i] = c->fields[i].type;
+		v->bytes += ctf_type_bytes[v->types[i]];
+		v->is_flat &= v->types[i] != EXPORT_STR && v->types[i] != EXPORT_STACK;
+	}
 	int rc = meta_append(w, c, w->class_cnt, NULL);
 	if (rc) {
 		free(v->types);
@@ -187,177 +140,6 @@ int export_writer_class(struct export_writer *w, const struct export_class *c, u
 	}
 	*ret_id = w->class_cnt++;
 	return 0;
-}
-
-/* ---- packets ---- */
-
-static void packet_name(const struct export_writer *w, const struct stream *s, uint64_t seq, char buf[64])
-{
-	if (w->ring_bytes)
-		snprintf(buf, 64, "cpu%u_%llu", s->cpu, (unsigned long long)seq);
-	else
-		snprintf(buf, 64, "cpu%u", s->cpu);
-}
-
-/* In the order of time for who reads meanwhile. The numbers are aligned, although the struct is packed. */
-#define HEAD_STORE(s, field, v) \
-	STORE_RELEASE((uint64_t *)((uint8_t *)(s)->pkt + offsetof(struct ctf_packet, field)), (uint64_t)(v))
-_Static_assert(offsetof(struct ctf_packet, ts_end) % 8 == 0 && offsetof(struct ctf_packet, content_bits) % 8 == 0 &&
-	       offsetof(struct ctf_packet, packet_bits) % 8 == 0 && offsetof(struct ctf_packet, discarded) % 8 == 0, "");
-
-static void packet_end(struct stream *s)
-{
-	if (s->pkt)
-		munmap(s->pkt, s->bytes);
-	s->pkt = NULL;
-}
-
-/* The room behind the last event of the last packet goes back. */
-static void packet_trim(struct export_writer *w, struct stream *s)
-{
-	if (!s->pkt)
-		return;
-	HEAD_STORE(s, packet_bits, s->used * 8);
-	if (!ftruncate(s->fd, (off_t)(s->off + s->used)))
-		w->bytes -= s->bytes - s->used;
-}
-
-static int take_room(int fd, uint64_t off, uint64_t bytes)
-{
-	static const uint8_t zeros[4096];
-	int rc;
-	do /* a signal ends it on tmpfs */
-		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)bytes) ? -errno : 0;
-	while (rc == -EINTR);
-	if (!rc)
-		return ftruncate(fd, (off_t)(off + bytes)) ? -errno : 0;
-	if (rc != -EOPNOTSUPP)
-		return rc;
-	for (uint64_t at = 0; at < bytes; at += sizeof(zeros)) {
-		ssize_t n = pwrite(fd, zeros, sizeof(zeros), (off_t)(off + at));
-		if (n != sizeof(zeros))
-			return n < 0 ? -errno : -ENOSPC;
-	}
-	return 0;
-}
-
-/* Gives back files until a packet of @bytes more has room; those that are written to stay. */
-static void ring_make_room(struct export_writer *w, uint64_t bytes)
-{
-	for (uint32_t i = 0; i < w->kept_cnt && w->bytes + bytes > w->ring_bytes;) {
-		struct kept k = w->kept[i];
-		bool open = false;
-		char name[64];
-		for (uint32_t n = 0; n < w->stream_cnt; n++)
-			open |= w->streams[n].pkt && w->streams[n].cpu == k.cpu && w->streams[n].seq == k.seq + 1;
-		if (open) {
-			i++;
-			continue;
-		}
-		packet_name(w, &(struct stream){ .cpu = k.cpu }, k.seq, name);
-		unlinkat(w->dir_fd, name, 0);
-		w->bytes -= k.bytes;
-		memmove(&w->kept[i], &w->kept[i + 1], (--w->kept_cnt - i) * sizeof(k));
-	}
-}
-
-static int ring_keep(struct export_writer *w, const struct stream *s)
-{
-	struct kept *v = realloc(w->kept, (w->kept_cnt + 1ul) * sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	w->kept = v;
-	v[w->kept_cnt++] = (struct kept){ s->cpu, s->seq, s->bytes };
-	return 0;
-}
-
-/* A file appears under its name with a packet in it. */
-#define NEW_FILE "dyntrace/new"
-static int file_new(struct export_writer *w, struct stream *s)
-{
-	if (s->fd >= 0)
-		close(s->fd);
-	s->fd = openat(w->dir_fd, NEW_FILE, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	s->off = 0;
-	return s->fd < 0 ? -errno : 0;
-}
-
-static void packet_header(struct export_writer *w, struct stream *s, uint64_t ns)
-{
-	struct ctf_packet head = {
-		.magic = CTF_MAGIC, .stream_instance_id = s->cpu, .ts_begin = ns, .ts_end = ns,
-		.content_bits = sizeof(head) * 8, .packet_bits = s->bytes * 8, .seq = s->seq,
-		.discarded = s->discarded, .cpu = s->cpu,
-	};
-	memcpy(head.uuid, w->uuid, sizeof(head.uuid));
-	memcpy(s->pkt, &head, sizeof(head));
-	s->used = sizeof(head);
-}
-
-static int packet_map(struct export_writer *w, struct stream *s, uint64_t bytes, uint64_t ns)
-{
-	int rc = take_room(s->fd, s->off, bytes);
-	if (rc) {
-		if (ftruncate(s->fd, (off_t)s->off))
-			return -errno;
-		return rc;
-	}
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, (off_t)s->off);
-	if (p == MAP_FAILED) {
-		rc = -errno;
-		return ftruncate(s->fd, (off_t)s->off) ? -errno : rc;
-	}
-	s->pkt = p;
-	s->bytes = bytes;
-	packet_header(w, s, ns);
-	w->bytes += bytes;
-	return 0;
-}
-
-static int packet_begin(struct export_writer *w, struct stream *s, uint64_t need, uint64_t ns)
-{
-	uint64_t bytes = align_up(need + sizeof(struct ctf_packet), 4096);
-	bool fresh = s->fd < 0 || w->ring_bytes;
-	char name[64];
-	bytes = bytes < w->packet_bytes ? w->packet_bytes : bytes;
-	if (s->pkt)
-		s->off += s->bytes;
-	packet_end(s);
-	if (w->ring_bytes)
-		ring_make_room(w, bytes);
-	int rc = fresh ? file_new(w, s) : 0;
-	rc = rc ? rc : packet_map(w, s, bytes, ns);
-	if (!rc && w->ring_bytes)
-		rc = ring_keep(w, s);
-	packet_name(w, s, s->seq, name);
-	if (!rc && fresh && renameat(w->dir_fd, NEW_FILE, w->dir_fd, name))
-		rc = -errno;
-	if (!rc) {
-		s->seq++;
-		return 0;
-	}
-	packet_end(s);
-	if (fresh && s->fd >= 0) { /* it has no name of its own */
-		close(s->fd);
-		s->fd = -1;
-	}
-	return rc;
-}
-
-static struct stream *stream_of(struct export_writer *w, uint32_t cpu)
-{
-	if (w->last && w->last->cpu == cpu)
-		return w->last;
-	for (uint32_t i = 0; i < w->stream_cnt; i++)
-		if (w->streams[i].cpu == cpu)
-			return &w->streams[i];
-	struct stream *v = realloc(w->streams, (w->stream_cnt + 1ul) * sizeof(*v));
-	if (!v)
-		return NULL;
-	w->streams = v;
-	w->last = NULL;
-	v[w->stream_cnt] = (struct stream){ .cpu = cpu, .fd = -1 };
-	return &v[w->stream_cnt++];
 }
 
 /* ---- events ---- */
@@ -424,19 +206,61 @@ static int build(struct export_writer *w, const struct export_event *e, uint64_t
 	return ok ? 0 : -ENOMEM;
 }
 
+static void stored(struct stream *s, uint64_t bytes, uint64_t ns)
+{
+	s->used += bytes;
+	s->wait_cnt++;
+	s->last_ns = ns;
+}
+
 static int store(struct export_writer *w, struct stream *s, uint64_t ns)
 {
-	int rc = 0;
-	if (!s->pkt || s->bytes - s->used < w->buf_used)
-		rc = packet_begin(w, s, w->buf_used, ns);
+	uint8_t *at;
+	int rc = stream_room(w, s, w->buf_used, ns, &at);
 	if (rc)
 		return rc;
-	memcpy((uint8_t *)s->pkt + s->used, w->buf, w->buf_used);
-	s->used += w->buf_used;
-	s->last_ns = ns;
-	HEAD_STORE(s, ts_end, ns);
-	HEAD_STORE(s, content_bits, s->used * 8);
+	memcpy(at, w->buf, w->buf_used);
+	stored(s, w->buf_used, ns);
 	return 0;
+}
+
+static uint8_t *put_flat(uint8_t *at, enum export_type t, const struct export_value *v)
+{
+	float f;
+	switch (ctf_type_bytes[t]) {
+	case 1: memcpy(at, &v->i, 1); return at + 1;
+	case 2: memcpy(at, &v->i, 2); return at + 2;
+	case 8: memcpy(at, &v->i, 8); return at + 8;
+	default:
+		f = (float)v->d;
+		memcpy(at, t == EXPORT_F32 ? (void *)&f : (void *)&v->i, 4);
+		return at + 4;
+	}
+}
+
+/* Into its place at once: its length is known before. */
+static int store_flat(struct export_writer *w, struct stream *s, const struct export_event *e, uint64_t ns)
+{
+	const struct writer_class *c = &w->classes[e->class_id];
+	struct ctf_event head = { .id = e->class_id, .ns = ns, .pid = e->pid, .tid = e->tid };
+	uint64_t comm = strlen(e->comm) + 1, bytes = sizeof(head) + comm + c->bytes;
+	uint8_t *at;
+	int rc = stream_room(w, s, bytes, ns, &at);
+	if (rc)
+		return rc;
+	memcpy(at, &head, sizeof(head));
+	memcpy(at + sizeof(head), e->comm, comm);
+	at += sizeof(head) + comm;
+	at[-1] = 0; /* a process may write its own name meanwhile */
+	for (uint32_t i = 0; i < c->cnt; i++)
+		at = put_flat(at, c->types[i], &e->vals[i]);
+	stored(s, bytes, ns);
+	return 0;
+}
+
+static int cannot_write(int rc, struct err *reterr)
+{
+	return err_setf(reterr, rc, "cannot write to the trace: %s; what was written until now can be read", strerror(-rc));
 }
 
 int export_writer_event(struct export_writer *w, const struct export_event *e, struct err *reterr)
@@ -446,13 +270,28 @@ int export_writer_event(struct export_writer *w, const struct export_event *e, s
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	/* A thread's probe that a signal's probe interrupted is older than what it stands behind. */
 	uint64_t ns = e->ns > s->last_ns ? e->ns : s->last_ns;
-	int rc = build(w, e, ns);
-	rc = rc ? rc : store(w, s, ns);
+	int rc = 0;
+	if (w->classes[e->class_id].is_flat) {
+		rc = store_flat(w, s, e, ns);
+	} else {
+		rc = build(w, e, ns);
+		rc = rc ? rc : store(w, s, ns);
+	}
 	w->last = s;
 	if (rc)
-		return err_setf(reterr, rc, "cannot write to the trace: %s; what was written until now can be read", strerror(-rc));
+		return cannot_write(rc, reterr);
 	w->events++;
 	return 0;
+}
+
+int export_writer_flush(struct export_writer *w, struct err *reterr)
+{
+	int rc = 0;
+	for (uint32_t i = 0; i < w->stream_cnt; i++) {
+		int r = stream_flush(w, &w->streams[i]);
+		rc = rc ? rc : r;
+	}
+	return rc ? cannot_write(rc, reterr) : 0;
 }
 
 int export_writer_ready(struct export_writer *w, struct err *reterr)
@@ -489,6 +328,7 @@ void export_writer_close(struct export_writer *w)
 	if (!w)
 		return;
 	for (uint32_t i = 0; i < w->stream_cnt; i++) {
+		stream_flush(w, &w->streams[i]);
 		packet_trim(w, &w->streams[i]);
 		packet_end(&w->streams[i]);
 		if (w->streams[i].fd >= 0)
@@ -504,6 +344,8 @@ void export_writer_close(struct export_writer *w)
 			close(fds[i]);
 	notes_destroy(w->notes);
 	free(w->dir);
+	for (uint32_t i = 0; i < w->stream_cnt; i++)
+		free(w->streams[i].wait);
 	free(w->streams);
 	free(w->kept);
 	free(w->classes);

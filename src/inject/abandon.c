@@ -63,34 +63,27 @@ static const uint8_t syscall_ret[] = { 0x0f, 0x05, 0xc3 };
 static const uint8_t sigreturn_libc[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 static const uint8_t sigreturn_short[] = { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
-static uint64_t find(struct inject *in, const uint8_t *bytes, size_t cnt)
-{
-	uint64_t at = inject_find_code(in, bytes, cnt, true);
-	return at ? at : inject_find_code(in, bytes, cnt, false);
-}
-
 /* Probes may have come over what was found before. */
-static bool stands(struct inject *in, uint64_t addr, const uint8_t *bytes, size_t cnt)
-{
-	uint8_t now[16];
-	return addr && !inject_read(in, addr, now, cnt, NULL) && !memcmp(now, bytes, cnt);
-}
-
 static bool find_gadgets(struct inject *in)
 {
 	struct inject_abandon *a = &in->abandon;
 	if (a->none)
 		return false;
-	if (!stands(in, a->syscall_ret, syscall_ret, sizeof(syscall_ret)))
-		a->syscall_ret = find(in, syscall_ret, sizeof(syscall_ret));
-	if (!stands(in, a->sigreturn, sigreturn_libc, sizeof(sigreturn_libc)) &&
-	    !stands(in, a->sigreturn, sigreturn_short, sizeof(sigreturn_short))) {
-		a->sigreturn = find(in, sigreturn_libc, sizeof(sigreturn_libc));
+	if (!inject_stands(in, a->syscall_ret, syscall_ret, sizeof(syscall_ret)))
+		a->syscall_ret = inject_find_code(in, syscall_ret, sizeof(syscall_ret));
+	if (!inject_stands(in, a->sigreturn, sigreturn_libc, sizeof(sigreturn_libc)) &&
+	    !inject_stands(in, a->sigreturn, sigreturn_short, sizeof(sigreturn_short))) {
+		a->sigreturn = inject_find_code(in, sigreturn_libc, sizeof(sigreturn_libc));
 		if (!a->sigreturn)
-			a->sigreturn = find(in, sigreturn_short, sizeof(sigreturn_short));
+			a->sigreturn = inject_find_code(in, sigreturn_short, sizeof(sigreturn_short));
 	}
 	a->none = !a->syscall_ret || !a->sigreturn;
 	return !a->none;
+}
+
+void inject_abandon_look(struct inject *in)
+{
+	find_gadgets(in);
 }
 
 /* ---- the frame ---- */

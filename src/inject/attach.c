@@ -53,7 +53,7 @@ char inject_task_state(pid_t pid, pid_t tid)
 }
 
 /* A thread that still has its memory: the leader of a process may have ended before the others. */
-static pid_t live_task(pid_t pid)
+pid_t inject_live_task(pid_t pid)
 {
 	char path[64];
 	pid_t ret = 0;
@@ -130,7 +130,7 @@ int inject_check_target(pid_t pid, struct err *reterr)
 		return err_setf(reterr, -ESRCH, "there is no process %d", (int)pid);
 	if (pid == getpid())
 		return err_setf(reterr, -EINVAL, "process %d is this program; it cannot trace itself", (int)pid);
-	pid_t tid = live_task(pid);
+	pid_t tid = inject_live_task(pid);
 	if (!tid)
 		return err_setf(reterr, -ESRCH, "process %d has ended (it is a zombie that waits for its parent)", (int)pid);
 	int r = check_class(pid, tid, reterr);
@@ -145,7 +145,7 @@ static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
 	if (in->mem_fd >= 0)
 		return 0;
 	if (errno == ENOENT || errno == ESRCH) { /* the thread has ended meanwhile, or all have */
-		pid_t other = live_task(in->pid);
+		pid_t other = inject_live_task(in->pid);
 		return other && other != tid ? open_mem(in, other, reterr) :
 			err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
 	}
@@ -167,7 +167,7 @@ static uint64_t first_mapping(pid_t pid, pid_t tid)
 
 int inject_open_files(struct inject *in, struct err *reterr)
 {
-	pid_t tid = live_task(in->pid);
+	pid_t tid = inject_live_task(in->pid);
 	int r = open_mem(in, tid, reterr);
 	if (r)
 		return r;
@@ -182,7 +182,7 @@ struct inject *inject_new(pid_t pid)
 {
 	struct inject *in = calloc(1, sizeof(*in));
 	if (in)
-		*in = (struct inject){ .pid = pid, .mem_fd = -1, .pid_fd = -1 };
+		*in = (struct inject){ .pid = pid, .mem_fd = -1, .pid_fd = -1, .link = -1 };
 	return in;
 }
 
@@ -194,6 +194,8 @@ void inject_free(struct inject *in)
 		close(in->mem_fd);
 	if (in->pid_fd >= 0)
 		close(in->pid_fd);
+	if (in->link >= 0)
+		close(in->link);
 	free(in->threads);
 	free(in->loose);
 	free(in);

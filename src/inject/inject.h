@@ -34,9 +34,29 @@ int inject_watch_exec(pid_t tid, struct err *reterr);
 /* Thread @tid of process @pid; looks without blocking. 1: it stands at its exec; *ret: the new program, stopped before its first instruction.
  * 0: not yet.  -ESRCH: it has ended, or its exec failed; it is not watched any more. */
 int inject_await_exec(pid_t tid, pid_t pid, bool give_up, struct inject **ret, struct err *reterr);
+/* A process that offered itself (ADR 26): @sock is the connection to its thread @tid, as it says; duplicated.  Proves that this
+ * thread is of @pid.  Then all below works, but that its other threads never stop: between inject_stop() and
+ * inject_resume() it has no threads that could be looked at.  -ENOTSUP: it may not be asked (seccomp); -ETIMEDOUT: it does not
+ * answer; -EPERM: it is not of @pid. */
+int inject_offered(pid_t pid, pid_t tid, int sock, struct inject **ret, struct err *reterr);
+bool inject_is_live(const struct inject *); /* it is such a one */
+pid_t inject_offered_tid(const struct inject *);
+/* Eight aligned bytes of a live process's code, each stored at once, and where @was stands only; in this order.
+ * *ret_done: how many were.  -EAGAIN: something else stood there. */
+struct inject_word {
+	uint64_t addr, was, is;
+	int prot; /* of the page */
+};
+int inject_store(struct inject *, const struct inject_word *, uint32_t cnt, uint32_t *ret_done, struct err *reterr);
 /* Lets it run, frees.  NULL is fine. */
 void inject_detach(struct inject *);
 pid_t inject_pid(const struct inject *);
+/* What was found in the process's code: the next who attaches to it need not search again.  0: nothing. */
+struct inject_ways {
+	uint64_t syscall_addr, syscall_ret, sigreturn;
+};
+struct inject_ways inject_ways(const struct inject *);
+void inject_hint(struct inject *, const struct inject_ways *);
 
 /* Stops all threads, those that come meanwhile too.  Between two stops nobody
  * traces the process.  -EBUSY: a thread does not stop, or a debugger is there. */

@@ -55,6 +55,10 @@ struct inject {
 	uint32_t loose_cnt;
 	struct inject_remote remote;
 	struct inject_abandon abandon;
+	int link;              /* of one that offered itself: to its thread; else -1 */
+	pid_t link_tid;
+	uint32_t link_seq;     /* of the last request */
+	int link_error;        /* it does not answer any more, or never did */
 };
 
 int inject_gone(struct inject *, struct err *reterr);
@@ -63,12 +67,17 @@ int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr); /* -EBUSY: so
 int inject_open_files(struct inject *, struct err *reterr);
 struct inject *inject_new(pid_t pid);
 void inject_free(struct inject *);
+pid_t inject_live_task(pid_t pid); /* the first may have ended, and the process lives on; 0: all have */
 char inject_task_state(pid_t pid, pid_t tid);
 /* The number after "Key:" in /proc/PID/task/TID/status, or -1. */
 long inject_status_field(pid_t pid, pid_t tid, const char *key);
 
-/* remote.c: @bytes in the vDSO, or in other executable mappings but ours, which may go; its address or 0. */
-uint64_t inject_find_code(struct inject *, const uint8_t *bytes, size_t cnt, bool vdso);
+/* ways.c: @bytes in the vDSO, or in other executable mappings but ours, which may go; its address or 0. */
+uint64_t inject_find_code(struct inject *, const uint8_t *bytes, size_t cnt);
+bool inject_stands(struct inject *, uint64_t addr, const uint8_t *bytes, size_t cnt); /* at most 16 */
+/* remote.c: what remote calls will need of the process's code, looked for while it still runs. */
+void inject_look_ahead(struct inject *);
+void inject_abandon_look(struct inject *);
 
 /* abandon.c: puts the thread of in->remote on its way back, from which it may be sent to system calls:
  * abandon.syscall_ret with rsp at abandon.frame. false: it stands as before. */
@@ -80,6 +89,12 @@ void inject_abandon_undo(struct inject *);
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
+
+/* offered.c, for those that have a link: what the functions of the same names do. */
+int offered_stop(struct inject *, struct err *reterr);
+int offered_syscall(struct inject *, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr);
+int offered_pass_fd(struct inject *, int fd, int *ret_fd, struct err *reterr);
+bool offered_has_seccomp(struct inject *);
 
 /* limits.c: where a call failed with @error because of the process's limit of descriptors, lifts it; then call again. */
 struct inject_limit {

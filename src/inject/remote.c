@@ -39,48 +39,23 @@
 #define PTRACE_SETSIGMASK 0x420b
 #endif
 #define SYSCALL_STOP (SIGTRAP | 0x80)
+/* A hint, far from libraries: below them the kernel would take the very place that was found free for code. */
+#define SCRATCH_PLACE (1ull << 40)
 
 /* ---- where a syscall instruction stands ---- */
-
-static uint64_t scan(struct inject *in, uint64_t start, uint64_t end, const uint8_t *bytes, size_t cnt)
-{
-	uint8_t buf[65536];
-	for (uint64_t at = start; at < end; at += sizeof(buf) - cnt + 1) {
-		size_t n = end - at < sizeof(buf) ? end - at : sizeof(buf);
-		if (inject_read(in, at, buf, n, NULL))
-			return 0;
-		uint8_t *p = memmem(buf, n, bytes, cnt);
-		if (p)
-			return at + (uint64_t)(p - buf);
-	}
-	return 0;
-}
-
-uint64_t inject_find_code(struct inject *in, const uint8_t *bytes, size_t cnt, bool vdso)
-{
-	char path[64], line[512];
-	uint64_t found = 0;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/maps", (int)in->pid, (int)in->threads[0].tid);
-	FILE *f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		unsigned long long start, end;
-		char perm[8];
-		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[0] != 'r' || perm[2] != 'x')
-			continue;
-		if (!strstr(line, "[vsyscall]") && !strstr(line, "/memfd:dyntrace-") && !!strstr(line, "[vdso]") == vdso)
-			found = scan(in, start, end, bytes, cnt);
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
 
 /* The vDSO's, else that of any executable mapping. */
 static uint64_t find_syscall(struct inject *in)
 {
 	static const uint8_t insn[] = { 0x0f, 0x05 };
-	uint64_t at = inject_find_code(in, insn, sizeof(insn), true);
-	return at ? at : inject_find_code(in, insn, sizeof(insn), false);
+	return inject_stands(in, in->syscall_addr, insn, sizeof(insn)) ? in->syscall_addr :
+		inject_find_code(in, insn, sizeof(insn));
+}
+
+void inject_look_ahead(struct inject *in)
+{
+	in->syscall_addr = find_syscall(in);
+	inject_abandon_look(in);
 }
 
 /* ---- the thread that does it ---- */
@@ -92,7 +67,7 @@ static bool has_filter(const struct inject *in, uint32_t i)
 
 bool inject_has_seccomp(struct inject *in)
 {
-	bool any = false;
+	bool any = in->link >= 0 && offered_has_seccomp(in);
 	for (uint32_t i = 0; i < in->thread_cnt && !any; i++)
 		any = has_filter(in, i);
 	return any;
@@ -124,6 +99,15 @@ static int suspend_seccomp(struct inject *in, pid_t tid, struct err *reterr)
 			(int)in->pid, strerror(errno));
 }
 
+/* A program that has no code at all is only being made: it was between two of them. */
+static int no_syscall(struct inject *in, struct err *reterr)
+{
+	const uint8_t any = 0;
+	if (inject_find_code(in, &any, 0))
+		return err_setf(reterr, -ENOTSUP, "no system call instruction was found in process %d", (int)in->pid);
+	return err_setf(reterr, -ESRCH, "process %d runs another program now", (int)in->pid);
+}
+
 static int remote_begin(struct inject *in, struct err *reterr)
 {
 	struct inject_remote *r = &in->remote;
@@ -131,10 +115,9 @@ static int remote_begin(struct inject *in, struct err *reterr)
 	bool seccomp;
 	if (!in->stopped || !in->thread_cnt)
 		return err_setf(reterr, -EINVAL, "process %d is not stopped", (int)in->pid);
+	in->syscall_addr = find_syscall(in);
 	if (!in->syscall_addr)
-		in->syscall_addr = find_syscall(in);
-	if (!in->syscall_addr)
-		return err_setf(reterr, -ENOTSUP, "no system call instruction was found in process %d", (int)in->pid);
+		return no_syscall(in, reterr);
 	r->idx = choose_thread(in, &seccomp);
 	pid_t tid = in->threads[r->idx].tid;
 	if (seccomp) {
@@ -209,6 +192,8 @@ static int call_raw(struct inject *in, long nr, const uint64_t args[6], int64_t 
 
 int inject_syscall(struct inject *in, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr)
 {
+	if (in->link >= 0)
+		return offered_syscall(in, nr, args, ret_value, reterr);
 	int r = in->remote.active ? 0 : remote_begin(in, reterr);
 	if (r)
 		return r;
@@ -275,7 +260,7 @@ static int map_scratch(struct inject *in, struct err *reterr)
 {
 	if (in->remote.scratch)
 		return 0;
-	int64_t v = call(in, SYS_mmap, 0, INJECT_SCRATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	int64_t v = call(in, SYS_mmap, SCRATCH_PLACE, INJECT_SCRATCH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 (uint64_t)-1, 0, reterr);
 	if (v < 0)
 		return failed(in, "map memory", v, reterr);
@@ -357,6 +342,8 @@ static int pass_fd(struct inject *in, int fd, int *ret_fd, struct inject_limit *
 int inject_pass_fd(struct inject *in, int fd, int *ret_fd, struct err *reterr)
 {
 	struct inject_limit l;
+	if (in->link >= 0)
+		return offered_pass_fd(in, fd, ret_fd, reterr);
 	int r = in->remote.active ? 0 : remote_begin(in, reterr);
 	r = r ? r : map_scratch(in, reterr);
 	if (r)

@@ -146,6 +146,9 @@ static int start(struct inject *in, struct pipes *p, const char *name, struct er
 {
 	if (ptrace(PTRACE_SEIZE, in->pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD))
 		return err_setf(reterr, -errno, "not permitted to trace a program of our own: %s", strerror(errno));
+	if (inject_status_field(in->pid, in->pid, "TracerPid") == 0)
+		return err_setf(reterr, -EPERM, "cannot run %s: the kernel says that we trace it, but we do not; something stands between "
+				"(a sandbox, strace)", name);
 	if (write(p->go[1], "", 1) != 1)
 		return err_setf(reterr, -errno, "cannot run %s: %s", name, strerror(errno));
 	int r = await_exec(in->pid);

@@ -31,6 +31,7 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 #define STOP_PATIENCE_NS 2000000000ull /* longer than the other: who waited that long does not try again */
+#define STARVED_PATIENCE_NS 10000000000ull /* for one that stops as soon as it gets a processor */
 #define LET_GO_PATIENCE_NS 1000000000ull
 #define TRACER_PATIENCE_NS 500000000ull
 #define KERNEL_ERESTARTNOHAND 514
@@ -152,14 +153,31 @@ static bool note_status(struct inject *in, struct inject_thread *t, int status)
 	return false;
 }
 
-/* One look at all that still run; returns how many those are. */
-static uint32_t poll_threads(struct inject *in)
+static bool memory_gone(const struct inject *in)
 {
-	uint32_t running = 0;
+	char c;
+	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
+}
+
+/* waitpid knows nothing of @t, although it was seized: it has ended, or something stands between (a sandbox, strace), and
+ * to go on would be to change code that it runs. */
+static bool is_hidden(const struct inject *in, const struct inject_thread *t)
+{
+	char st = inject_task_state(in->pid, t->tid);
+	return st && st != 'Z' && st != 'X' && !memory_gone(in); /* at an exec numbers change hands */
+}
+
+/* One look at all that still run; returns how many those are, or -EIO. */
+static int poll_threads(struct inject *in, struct err *reterr)
+{
+	int running = 0;
 	for (uint32_t i = 0; i < in->thread_cnt;) {
 		struct inject_thread *t = &in->threads[i];
 		int status = 0;
 		pid_t r = t->stopped ? 0 : waitpid(t->tid, &status, __WALL | WNOHANG);
+		if (r < 0 && errno == ECHILD && is_hidden(in, t))
+			return err_setf(reterr, -EIO, "thread %d of process %d runs, but the kernel says that there is none to wait for; "
+					"something stands between (a sandbox, strace)", (int)t->tid, (int)in->pid);
 		if (!r && t->stands && !t->stopped)
 			hide_interruption(t);
 		if ((r < 0 && errno != EINTR) || (r > 0 && note_status(in, t, status))) {
@@ -172,28 +190,43 @@ static uint32_t poll_threads(struct inject *in)
 	return running;
 }
 
-static int give_up(struct inject *in, struct err *reterr)
+/* The first that still runs; there is one. */
+static pid_t who_runs(const struct inject *in)
 {
-	for (uint32_t i = 0; i < in->thread_cnt; i++)
-		if (!in->threads[i].stopped)
-			return err_setf(reterr, -EBUSY,
-					"thread %d of process %d does not stop (state %c: it waits for a device or for a "
-					"vfork child); try again", (int)in->threads[i].tid, (int)in->pid,
-					inject_task_state(in->pid, in->threads[i].tid));
-	return -EBUSY;
+	uint32_t i = 0;
+	while (in->threads[i].stopped)
+		i++;
+	return in->threads[i].tid;
+}
+
+/* @waited: ns.  0: goes on waiting. */
+static int give_up(struct inject *in, uint64_t waited, struct err *reterr)
+{
+	pid_t tid = who_runs(in);
+	char state = inject_task_state(in->pid, tid);
+	if (state == 'R' && waited < STARVED_PATIENCE_NS)
+		return 0;
+	return err_setf(reterr, -EBUSY, "thread %d of process %d does not stop (state %c: %s); try again", (int)tid,
+			(int)in->pid, state,
+			state == 'R' ? "it gets no processor" : "it waits for a device or for a vfork child");
 }
 
 static int wait_threads(struct inject *in, struct err *reterr)
 {
-	uint64_t end = host_now_ns() + STOP_PATIENCE_NS;
+	uint64_t begin = host_now_ns();
 	struct timespec nap = { 0, 20000 };
-	while (poll_threads(in)) {
-		if (host_now_ns() > end)
-			return give_up(in, reterr);
+	int running;
+	while ((running = poll_threads(in, reterr)) > 0) {
+		uint64_t waited = host_now_ns() - begin;
+		int r = waited > STOP_PATIENCE_NS ? give_up(in, waited, reterr) : 0;
+		if (r)
+			return r;
 		nanosleep(&nap, NULL);
 		if (nap.tv_nsec < 1000000)
 			nap.tv_nsec += nap.tv_nsec / 2;
 	}
+	if (running < 0)
+		return running;
 	if (!in->thread_cnt)
 		return inject_gone(in, reterr);
 	return 0;
@@ -202,12 +235,6 @@ static int wait_threads(struct inject *in, struct err *reterr)
 int inject_await(struct inject *in, struct err *reterr)
 {
 	return wait_threads(in, reterr);
-}
-
-static bool memory_gone(const struct inject *in)
-{
-	char c;
-	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
 }
 
 /* A thread that does not stop is let go when it does (inject_poll() looks), or when we end. */
@@ -264,6 +291,9 @@ int inject_stop(struct inject *in, struct err *reterr)
 		return 0;
 	if (in->exited || in->execed || memory_gone(in))
 		return inject_gone(in, reterr);
+	if (in->link >= 0)
+		return offered_stop(in, reterr);
+	inject_look_ahead(in);
 	for (;;) {
 		int r = try_stop(in, reterr);
 		if (r != -EBUSY || host_now_ns() > end)

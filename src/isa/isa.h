@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * isa: instructions of the processor; bytes in, bytes out, no system calls.
- * x86-64 only so far (isa/x86_64, on Zydis).  Thread-safe; nothing is kept.
+ * x86-64 only so far (isa/x86_64, on Zydis).  Thread-safe.
  */
 #ifndef ISA_ISA_H
 #define ISA_ISA_H
@@ -73,6 +73,11 @@ int isa_decode(const uint8_t *bytes, size_t cnt, uint64_t addr, struct isa_insn 
 
 /* Whether the instruction at @bytes (one that isa_decode knows) may write general register @reg. */
 bool isa_writes_reg(const uint8_t *bytes, size_t cnt, uint8_t reg);
+
+/* The first place at or behind text[@from] where a call, jump or conditional jump with a displacement of 4 bytes might
+ * begin (nobody has decoded up to there), all of it within @bytes; @bytes: there is none.  Its displacement is behind
+ * *ret_opcode_bytes. */
+size_t isa_next_branch(const uint8_t *text, size_t from, size_t bytes, uint32_t *ret_opcode_bytes);
 
 /* Re-encodes the instruction for @new_addr with the same effect: rip-relative
  * operands and branches are retargeted (widened where needed), a call pushes

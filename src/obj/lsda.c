@@ -55,7 +55,8 @@ static int parse(struct obj_cur *c, uint64_t vaddr, uint64_t base, uint64_t bias
 		if (pad)
 			cnt = add_pad(ret, cap, cnt, base + pad + bias);
 	}
-	qsort(ret, cnt < cap ? cnt : cap, sizeof(*ret), by_value);
+	if (cap)
+		qsort(ret, cnt < cap ? cnt : cap, sizeof(*ret), by_value);
 	return (int)cnt;
 }
 

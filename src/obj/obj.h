@@ -59,6 +59,9 @@ bool obj_proc_is_64bit(const struct obj_proc *);
 pid_t obj_proc_pid(const struct obj_proc *);
 /* Memory as it is now, patched code included. 0, or -errno with *buf undefined. */
 int obj_proc_read(struct obj_proc *, uint64_t addr, void *buf, size_t bytes);
+/* Mapped code as it is now; no page comes into the process's memory for that, as far as files have it.  0 where there
+ * is nothing. */
+void obj_proc_code(struct obj_proc *, uint64_t addr, void *buf, size_t bytes);
 /* Bytes at @addr as the module's file has them: what stood there before anybody patched it
  * (and before relocations). 0, or -EFAULT outside what the file holds. */
 int obj_module_text(struct obj_proc *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);

@@ -58,6 +58,8 @@ struct obj_symtab {
 /* 0, -ENOENT: there is none. */
 int obj_symtab_load(const struct obj_img *, uint32_t type /* SHT_SYMTAB, SHT_DYNSYM */, uint64_t bias,
 		    struct obj_symtab *ret);
+/* The dynamic symbol of that name by the file's own hash table.  0; -ENOENT: there is none; -ENOTSUP: there is no such table. */
+int obj_symtab_lookup(const struct obj_img *, uint64_t bias, const char *name, Elf64_Sym *ret);
 void obj_symtab_deinit(struct obj_symtab *);
 const char *obj_symtab_name(const struct obj_symtab *, const Elf64_Sym *);
 

@@ -286,6 +286,12 @@ static const Elf64_Sym *find_in(const struct obj_symtab *t, const char *name)
 	return NULL;
 }
 
+static void found_sym(const struct obj_mod *m, const Elf64_Sym *s, uint64_t *ret_addr, uint64_t *ret_bytes)
+{
+	*ret_addr = s->st_value + (s->st_shndx == SHN_ABS ? 0 : m->pub.bias);
+	*ret_bytes = s->st_size;
+}
+
 static int find_from(const struct obj_img *img, uint32_t type, const struct obj_mod *m, const char *name,
 		     uint64_t *ret_addr, uint64_t *ret_bytes)
 {
@@ -294,10 +300,8 @@ static int find_from(const struct obj_img *img, uint32_t type, const struct obj_
 	if (rc)
 		return rc;
 	const Elf64_Sym *s = find_in(&t, name);
-	if (s) {
-		*ret_addr = s->st_value + (s->st_shndx == SHN_ABS ? 0 : m->pub.bias);
-		*ret_bytes = s->st_size;
-	}
+	if (s)
+		found_sym(m, s, ret_addr, ret_bytes);
 	obj_symtab_deinit(&t);
 	return s ? 0 : -ENOENT;
 }
@@ -312,7 +316,12 @@ int obj_module_find(struct obj_proc *p, struct obj_module *mod, const char *name
 	if (rc)
 		return rc;
 	ret_bytes = ret_bytes ? ret_bytes : &bytes;
-	rc = find_from(&img, SHT_DYNSYM, m, name, ret_addr, ret_bytes);
+	Elf64_Sym sym;
+	rc = obj_symtab_lookup(&img, m->pub.bias, name, &sym);
+	if (!rc && ELF64_ST_TYPE(sym.st_info) != STT_TLS)
+		found_sym(m, &sym, ret_addr, ret_bytes);
+	else
+		rc = rc == -ENOENT ? rc : find_from(&img, SHT_DYNSYM, m, name, ret_addr, ret_bytes);
 	if (rc)
 		rc = find_from(&img, SHT_SYMTAB, m, name, ret_addr, ret_bytes);
 	if (rc && !obj_img_section_type(&img, SHT_SYMTAB) && !obj_debug_image(p, m, &img, &dbg)) {

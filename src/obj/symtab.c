@@ -58,6 +58,74 @@ static uint64_t dynsym_cnt(const struct obj_img *img, uint64_t bias)
 	return 0;
 }
 
+/* ---- one by its name ---- */
+
+/* The section or segment that @tag of the dynamic table means, and what is there from its start on. */
+static int dynamic_part(const struct obj_img *img, uint64_t bias, int64_t tag, uint64_t *ret_off)
+{
+	uint64_t vaddr, left;
+	return obj_img_dyn(img, tag, bias, &vaddr) ? -ENOENT : obj_img_off(img, vaddr, ret_off, &left);
+}
+
+struct gnu_hash {
+	uint64_t bloom, buckets, chains, syms, strs;
+	uint32_t bucket_cnt, first, bloom_cnt, shift;
+};
+
+static int gnu_hash_open(const struct obj_img *img, uint64_t bias, struct gnu_hash *ret)
+{
+	uint64_t off;
+	uint32_t h[4];
+	if (dynamic_part(img, bias, DT_GNU_HASH, &off) || dynamic_part(img, bias, DT_SYMTAB, &ret->syms) ||
+	    dynamic_part(img, bias, DT_STRTAB, &ret->strs) || obj_img_read(img, off, h, sizeof(h)) || !h[0] || !h[2])
+		return -ENOTSUP;
+	ret->bucket_cnt = h[0];
+	ret->first = h[1];
+	ret->bloom_cnt = h[2];
+	ret->shift = h[3] & 31;
+	ret->bloom = off + sizeof(h);
+	ret->buckets = ret->bloom + h[2] * 8ull;
+	ret->chains = ret->buckets + h[0] * 4ull;
+	return 0;
+}
+
+static bool is_named(const struct obj_img *img, uint64_t off, const char *name)
+{
+	char have[256];
+	size_t len = strlen(name) + 1;
+	return len <= sizeof(have) && !obj_img_read(img, off, have, len) && !memcmp(have, name, len);
+}
+
+#define CHAIN_MAX 65536
+
+int obj_symtab_lookup(const struct obj_img *img, uint64_t bias, const char *name, Elf64_Sym *ret)
+{
+	struct gnu_hash g;
+	uint32_t hash = 5381, i, v;
+	uint64_t word;
+	if (gnu_hash_open(img, bias, &g))
+		return -ENOTSUP;
+	for (const char *c = name; *c; c++)
+		hash = hash * 33 + (unsigned char)*c;
+	if (obj_img_read(img, g.bloom + hash / 64 % g.bloom_cnt * 8ull, &word, sizeof(word)) ||
+	    obj_img_read(img, g.buckets + hash % g.bucket_cnt * 4ull, &i, sizeof(i)))
+		return -ENOTSUP;
+	if (!(word >> hash % 64 & 1) || !(word >> (hash >> g.shift) % 64 & 1) || !i)
+		return -ENOENT;
+	for (uint32_t n = 0; n < CHAIN_MAX && i >= g.first; n++, i++) {
+		if (obj_img_read(img, g.chains + (i - g.first) * 4ull, &v, sizeof(v)))
+			return -ENOTSUP;
+		if ((v | 1) == (hash | 1) && !obj_img_read(img, g.syms + i * sizeof(*ret), ret, sizeof(*ret)) &&
+		    ret->st_shndx != SHN_UNDEF && is_named(img, g.strs + ret->st_name, name))
+			return 0;
+		if (v & 1)
+			return -ENOENT;
+	}
+	return -ENOTSUP;
+}
+
+/* ---- all ---- */
+
 static int load_dynamic(const struct obj_img *img, uint64_t bias, struct obj_symtab *ret)
 {
 	uint64_t sym, str, str_bytes, sym_off, str_off, left;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define STD 0xfd /* Intel SDM volume 2, "STD" */
 #define POPF 0x9d /* "POPF" */
@@ -33,6 +34,7 @@ void code_mark(struct code *c, uint64_t addr)
 	while (c->at[start] == CODE_NONE)
 		start--; /* offset 0 always begins an instruction */
 	struct code_insn *i = &c->insn[c->at[start]];
+	i->foreign |= c->own_known;
 	if (start == off)
 		i->start = true;
 	else
@@ -80,6 +82,21 @@ static void decode_slack(struct code *c)
 							.in = { .len = 1, .flow = ISA_TRAP, .op = ISA_OP_INT3 } };
 }
 
+/* Branches that data among the code has hidden. */
+static void mark_hidden(struct code *c)
+{
+	const struct patch_func *f = c->f;
+	uint32_t op;
+	for (size_t i = isa_next_branch(f->code, 0, f->bytes, &op); i < f->bytes; i = isa_next_branch(f->code, i + 1, f->bytes, &op)) {
+		int32_t rel;
+		memcpy(&rel, f->code + i + op, sizeof(rel));
+		uint64_t target = f->addr + i + op + 4 + (uint64_t)(int64_t)rel;
+		if (c->at[i] == CODE_NONE && target != f->addr && code_at(c, target) != CODE_NONE &&
+		    !c->insn[code_at(c, target)].start && text_may_begin(f->code, f->bytes, i))
+			code_mark(c, target);
+	}
+}
+
 static void mark_branches(struct code *c)
 {
 	for (uint32_t i = 0; i < c->func_cnt; i++) {
@@ -88,6 +105,7 @@ static void mark_branches(struct code *c)
 		if (in->target)
 			code_mark(c, in->target);
 	}
+	c->own_known = true;
 	for (uint32_t i = 0; i < c->f->target_cnt; i++)
 		if (code_at(c, c->f->targets[i]) != CODE_NONE)
 			code_mark(c, c->f->targets[i]);
@@ -114,7 +132,7 @@ static void mark_from(struct code *c, uint64_t lo, uint64_t hi)
 static void mark_neighbours(struct code *c)
 {
 	const struct patch_func *f = c->f;
-	if (!f->read)
+	if (!f->read || f->knows_near)
 		return;
 	if (f->addr > NEAR + SYNC)
 		mark_from(c, f->addr - NEAR - SYNC, f->addr);
@@ -155,6 +173,7 @@ int code_init(struct code *c, const struct patch_func *f)
 	}
 	decode_all(c);
 	mark_branches(c);
+	mark_hidden(c);
 	mark_neighbours(c);
 	int rc = tables_find(c);
 	if (rc) {

@@ -10,6 +10,8 @@
  * is turned round:
  *
  *	jcc elsewhere   -->   jncc 1f; (probe); jmp elsewhere; 1:
+ *
+ * and one that leads to a ret whose probe stands with what leads there (sources.c) likewise, with a ret for the jmp.
  */
 #include "patch/patch_int.h"
 
@@ -17,6 +19,7 @@
 #include <string.h>
 
 enum {
+	LEFT_BYTES = 6 + 1, /* a branch around a probe, and its ret */
 	PROBE_MAX = 8 + 1 + 2 + 5 + ISA_FAR_MAX + 1 + 1 + 8,
 	/* A displaced instruction: its own length where nothing is rewritten. */
 	BOUND_CALL = 13 + 14, BOUND_JCC = 6 + ISA_FAR_MAX, BOUND_JMP = 14, BOUND_RIP = 20,
@@ -118,6 +121,34 @@ static void note_move(struct emit *e, uint32_t off)
 	e->moves[e->move_cnt++] = (struct patch_move){ e->w->addr + off, e->o.addr + e->o.len };
 }
 
+/* Whether @addr is a ret that is left as it is. */
+static bool is_left(const struct emit *e, uint64_t addr)
+{
+	for (uint32_t i = 0; i < e->anchor_cnt && addr; i++)
+		if (!e->anchors[i].refusal && e->anchors[i].by_sources && e->func_addr + e->anchors[i].offset == addr)
+			return true;
+	return false;
+}
+
+/* What it does, and its probes, here. */
+static int put_left(struct emit *e, uint64_t addr)
+{
+	int rc = 0;
+	for (int returns = 0; returns < 2; returns++)
+		for (uint32_t i = 0; i < e->anchor_cnt && !rc; i++) {
+			const struct patch_anchor *an = &e->anchors[i];
+			if (!an->refusal && e->func_addr + an->offset == addr && (an->kind == WIRE_SITE_RETURN) == returns)
+				rc = put_probe(&e->o, an);
+		}
+	if (!rc && !room(&e->o, 1))
+		rc = -ENOSPC;
+	if (rc)
+		return rc;
+	e->moves[e->move_cnt++] = (struct patch_move){ addr, e->o.addr + e->o.len };
+	put(&e->o, "\xc3", 1);
+	return 0;
+}
+
 static int put_leaving_jcc(struct emit *e, uint32_t off, const struct isa_insn *in)
 {
 	struct out *o = &e->o;
@@ -128,8 +159,8 @@ static int put_leaving_jcc(struct emit *e, uint32_t off, const struct isa_insn *
 	if (!isa_put_jcc_inverse(at, e->w->old + off, in, 0))
 		return -EINVAL;
 	o->len += 6;
-	int rc = put_probes(e, off, true);
-	if (!rc)
+	int rc = is_left(e, in->target) ? put_left(e, in->target) : put_probes(e, off, true);
+	if (!rc && !is_left(e, in->target))
 		rc = put_jmp(o, in->target);
 	isa_put_jcc_inverse(at, e->w->old + off, in, (uint32_t)(o->len - start));
 	return rc;
@@ -144,8 +175,10 @@ static int put_insn(struct emit *e, uint32_t off, const struct isa_insn *in, str
 	if (rc)
 		return rc;
 	note_move(e, off);
-	if (leaving_jcc)
+	if (leaving_jcc || (in->flow == ISA_JCC && is_left(e, in->target)))
 		return put_leaving_jcc(e, off, in);
+	if (in->flow == ISA_JMP && is_left(e, in->target))
+		return put_left(e, in->target);
 	return put_displaced(&e->o, e->w->old + off, in, e->w->addr + off, reterr);
 }
 
@@ -164,6 +197,8 @@ static int put_all(struct emit *e, struct err *reterr)
 			return 0; /* it returns to the original place */
 	}
 	note_move(e, w->bytes);
+	if (is_left(e, w->addr + w->bytes))
+		return put_left(e, w->addr + w->bytes);
 	return put_jmp(&e->o, w->addr + w->bytes);
 }
 
@@ -196,9 +231,9 @@ static uint32_t insn_bound(const struct isa_insn *in)
 	}
 }
 
-uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t anchor_cnt)
+uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt)
 {
-	uint32_t sum = anchor_cnt * PROBE_MAX + ISA_FAR_MAX;
+	uint32_t sum = anchor_cnt * PROBE_MAX + source_cnt * (PROBE_MAX + LEFT_BYTES) + ISA_FAR_MAX;
 	for (uint32_t i = first; i < end; i++)
 		sum += insn_bound(&c->insn[i].in);
 	return sum;

@@ -37,6 +37,9 @@
  *	r + 5 + 0x5bd88948: jmp trampoline
  *
  * What is behind it has to stay as long as the jump does.
+ *
+ * A ret that has no room, and at which branches of its function end, can be left as it is: then the windows are those of the
+ * branches, whose trampolines hold the probe and a ret of their own.
  */
 #ifndef PATCH_PATCH_H
 #define PATCH_PATCH_H
@@ -66,6 +69,7 @@ struct patch_func {
 	                       * a red zone where none is seen */
 	bool entered_anywhere; /* somebody whom nobody can find may go on at any of its instructions */
 	bool is_frag;         /* not entered by a call: a .cold part, of which the returns are wanted */
+	bool knows_near;      /* @targets has what code nearby jumps to with 8 bits */
 	/* Further addresses inside it that something may jump to and that its own
 	 * direct branches do not show: landing pads, other symbols, branches from
 	 * elsewhere (patch_text_targets).  Sorted; those inside an instruction are ignored. */
@@ -103,6 +107,7 @@ enum patch_refusal {
 	PATCH_UNRELOCATABLE,
 	PATCH_KEPT,          /* it is among patch_func.keep */
 	PATCH_NO_LANDING,    /* caller's: nothing can be mapped where the only possible jump (a pun) leads */
+	PATCH_NEEDS_STOP,    /* likewise: threads run on, and it would take more than one store */
 	PATCH_REFUSAL_CNT
 };
 /* Half a sentence: "something jumps into ...". */
@@ -113,7 +118,8 @@ struct patch_anchor {
 	uint8_t kind;    /* enum wire_site_kind: ENTRY, RETURN, OFFSET, HOOK */
 	uint8_t refusal; /* out: enum patch_refusal */
 	uint16_t sp_adj; /* out: for wire_site.sp_adj */
-	uint32_t window; /* out: index of its window; PATCH_NO_WINDOW where refused */
+	uint32_t window; /* out: index of its window; PATCH_NO_WINDOW where refused, or by_sources */
+	bool by_sources; /* out: a ret whose probe stands in the windows of what leads to it */
 	uint32_t site;   /* caller's: index of its wire_site */
 	uint64_t body;   /* caller's: address of the body; set before patch_emit */
 	bool save_flags, skip_redzone; /* out */
@@ -141,8 +147,10 @@ struct patch_window {
 	uint64_t tramp;      /* caller's: where it stands */
 	uint64_t landing;    /* caller's: of a pun */
 };
-/* Upper bound of patch_plan's result: each anchor may need a window and a host. (A hole that is lent: a host.) */
-#define PATCH_WINDOW_CNT(anchor_cnt) (2 * (anchor_cnt))
+#define PATCH_SOURCES 4 /* most that lead to a ret that is left as it is */
+/* Upper bound of patch_plan's result: each anchor may need a window and a host, or one for each of its sources. (A hole
+ * that is lent: a host.) */
+#define PATCH_WINDOW_CNT(anchor_cnt) (2 * PATCH_SOURCES * (anchor_cnt))
 /* Where a short jump at @addr can find its hole. */
 #define PATCH_REACH_LO(addr) ((addr) + 2 - 128)
 #define PATCH_REACH_HI(addr) ((addr) + 2 + 127)
@@ -202,9 +210,10 @@ int patch_pun_bytes(const struct patch_window *, const uint8_t behind[4], uint64
 
 /* Direct branches anywhere in @text (a module's code that stands at @addr) whose target is in
  * [lo, hi): for patch_func.targets.  An over-approximation without decoding it all, of
- * 32-bit branches only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out.  Stores at most @cap
- * targets, sorted, each once; returns how many there are. */
-uint32_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
-			    uint64_t *ret, uint32_t cap);
+ * 32-bit branches only (8-bit ones stay within 128 bytes).  Calls of @lo itself are left out, and what @wanted (NULL: all are) does
+ * not want: asked in the order of @from.  Stores at most @cap targets, sorted, each once; returns how many there are, or -ENOMEM. */
+typedef bool patch_wanted_fn(void *arg, uint64_t from, uint64_t target);
+int64_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
+			   patch_wanted_fn *wanted, void *arg, uint64_t *ret, uint32_t cap);
 
 #endif

@@ -14,6 +14,7 @@ struct code_insn {
 	bool bad;    /* bytes that are no instruction: one byte of them */
 	bool start;  /* something jumps here */
 	bool split;  /* something jumps into its middle */
+	bool foreign; /* something else than a direct branch of the function's own jumps here, or might */
 	bool pad;    /* nothing gets here: padding */
 	struct isa_insn in;
 };
@@ -31,6 +32,7 @@ struct code {
 	bool has_std;       /* the direction flag may be set inside */
 	bool has_below;     /* something in it lies below the stack pointer: there is a red zone in use */
 	bool has_popf;      /* it gives flags back that it saved: its caller wants them */
+	bool own_known;     /* what is marked from now on is of others */
 	bool unknown_jumps; /* a dispatch, and no table that it could use */
 };
 
@@ -57,6 +59,9 @@ static inline const uint8_t *code_bytes(const struct code *c, uint32_t i)
 	return c->f->code + c->insn[i].off;
 }
 
+/* text.c: whether an instruction may begin at text[i], of which what is before is text too. */
+bool text_may_begin(const uint8_t *text, size_t bytes, size_t i);
+
 /* tables.c: jump tables that the function and its frags refer to; marks what they point to. */
 int tables_find(struct code *);
 /* Whether an indirect jump stays in the function (a switch or a computed goto). */
@@ -72,7 +77,7 @@ int depth_find(struct code *);
 bool growth_restarts(const struct code *, uint32_t i);
 
 /* emit.c: upper bound of what the instructions and their probes need. */
-uint32_t emit_bound(const struct code *, uint32_t first, uint32_t end, uint32_t anchor_cnt);
+uint32_t emit_bound(const struct code *, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt);
 
 /* plan.c and holes.c: windows as ranges of instructions [a, b). */
 struct span {
@@ -105,6 +110,12 @@ bool plan_overlaps(const struct plan *, uint32_t a, uint32_t b);
 uint32_t holes_place(struct plan *, uint32_t k);
 /* Makes the host for @l. */
 void holes_lend(struct plan *, struct patch_lend *l);
+/* A window of 5 bytes over instruction @k that does not begin behind it. */
+enum patch_refusal plan_forward(struct plan *, uint32_t k);
+/* Windows for all that leads to the ret @k, or none: false. */
+bool sources_place(struct plan *, uint32_t k);
+/* How often probes of anchors that are reached so stand in the window. */
+uint32_t sources_in(const struct plan *, const struct span *, const struct patch_anchor *, uint32_t cnt);
 /* Adds a pun in the place of instruction @k. Its index, or CODE_NONE. */
 uint32_t puns_place(struct plan *, uint32_t k);
 

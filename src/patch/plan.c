@@ -2,7 +2,8 @@
 /*
  * The planner.  First every anchor gets a window of 5 bytes, on its own or
  * merged with those it would overlap; then those that found none get a short
- * window and a hole (holes.c), and at last a pun (puns.c).
+ * window and a hole (holes.c), a ret those of what leads to it (sources.c), and
+ * at last a pun (puns.c).
  */
 #include "patch/patch_int.h"
 
@@ -134,7 +135,7 @@ static void keep_reason(enum patch_refusal why, enum patch_refusal *ret)
 }
 
 /* Forward from the instruction; then beginning ever earlier. */
-static enum patch_refusal place_forward(struct plan *p, uint32_t k)
+enum patch_refusal plan_forward(struct plan *p, uint32_t k)
 {
 	enum patch_refusal first = PATCH_OK;
 	for (uint32_t a = k;; a--) {
@@ -172,7 +173,7 @@ static enum patch_refusal place(struct plan *p, const struct patch_anchor *an, u
 		return PATCH_OK;
 	if (an->kind == WIRE_SITE_RETURN && !place_backward(p, k))
 		return PATCH_OK;
-	return place_forward(p, k);
+	return plan_forward(p, k);
 }
 
 static void place_all(struct plan *p, struct patch_anchor *anchors, uint32_t cnt, bool entries)
@@ -198,6 +199,18 @@ static void place_otherwise(struct plan *p, struct patch_anchor *anchors, uint32
 		uint32_t k = p->code.at[an->offset];
 		if (covered(p, k) || place_at(p, k) != CODE_NONE)
 			an->refusal = PATCH_OK;
+	}
+}
+
+static void place_by_sources(struct plan *p, struct patch_anchor *anchors, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct patch_anchor *an = &anchors[i];
+		if (!an->refusal || an->refusal == PATCH_NOT_BOUNDARY || an->refusal == PATCH_UNDECODABLE)
+			continue;
+		bool as_before = i && anchors[i - 1].offset == an->offset && anchors[i - 1].by_sources;
+		an->by_sources = as_before || sources_place(p, p->code.at[an->offset]);
+		an->refusal = an->by_sources ? PATCH_OK : an->refusal;
 	}
 }
 
@@ -251,6 +264,7 @@ static void finish_anchor(const struct plan *p, struct patch_anchor *an)
 	if (an->refusal)
 		return;
 	uint32_t k = p->code.at[an->offset];
+	an->by_sources &= !covered(p, k); /* a window of another came to be over it */
 	for (uint32_t i = 0; i < p->cnt; i++)
 		if (k >= p->span[i].a && k < p->span[i].b)
 			an->window = i;
@@ -265,7 +279,8 @@ static uint32_t anchors_in(const struct patch_anchor *anchors, uint32_t cnt, uin
 	return n;
 }
 
-static void finish_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt, struct patch_window *ret)
+static void finish_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt, uint32_t source_cnt,
+			  struct patch_window *ret)
 {
 	const struct patch_func *f = p->code.f;
 	uint32_t start = span_start(p, s);
@@ -273,7 +288,7 @@ static void finish_window(const struct plan *p, const struct span *s, uint32_t a
 	ret->bytes = span_end(p, s) - start;
 	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : s->form == PATCH_PUN ? (uint8_t)ret->bytes : JMP_BYTES;
 	memcpy(ret->old, f->code + start, ret->bytes);
-	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt);
+	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt, source_cnt);
 	if (s->form != PATCH_HOLE)
 		return;
 	if (s->borrowed) {
@@ -307,17 +322,21 @@ int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_
 	int rc = plan_init(&p, f, anchor_cnt);
 	if (rc)
 		return rc;
+	for (uint32_t i = 0; i < anchor_cnt; i++)
+		anchors[i].by_sources = false;
 	place_all(&p, anchors, anchor_cnt, true);
 	place_all(&p, anchors, anchor_cnt, false);
 	if (!f->asks_where)
 		place_otherwise(&p, anchors, anchor_cnt, holes_place);
 	for (uint32_t i = 0; i < f->lend_cnt; i++)
 		holes_lend(&p, &f->lends[i]);
+	place_by_sources(&p, anchors, anchor_cnt);
 	place_otherwise(&p, anchors, anchor_cnt, puns_place);
 	for (uint32_t i = 0; i < anchor_cnt; i++)
 		finish_anchor(&p, &anchors[i]);
 	for (uint32_t i = 0; i < p.cnt; i++)
-		finish_window(&p, &p.span[i], anchors_in(anchors, anchor_cnt, i), &ret_windows[i]);
+		finish_window(&p, &p.span[i], anchors_in(anchors, anchor_cnt, i), sources_in(&p, &p.span[i], anchors, anchor_cnt),
+			      &ret_windows[i]);
 	rc = (int)p.cnt;
 	code_deinit(&p.code);
 	free(p.span);

@@ -100,7 +100,11 @@ enum proto_size {
 	PROTO_AGG_ELEM_BYTES, PROTO_DYN_ELEM_BYTES, /* what the plan says */
 	PROTO_SIZE_CNT
 };
-enum proto_flag { PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8, PROTO_FLAGS = 15 };
+enum proto_flag {
+	PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8,
+	PROTO_BY_PTRACE = 16, PROTO_BY_AGENT = 32, /* not otherwise */
+	PROTO_FLAGS = 63
+};
 struct proto_desc {
 	char *part[4];   /* provider, module, function, name; owned */
 	uint32_t clause, id;

@@ -35,6 +35,7 @@ static void describe(struct wire_proc *child, const struct wire_proc *parent)
 	child->tid_off = parent->tid_off;
 	child->flags = parent->flags;
 	child->errno_off = parent->errno_off;
+	child->fs_set = parent->fs_set;
 	child->uid = parent->uid;
 	child->gid = parent->gid;
 	child->execname = parent->execname;

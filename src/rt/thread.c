@@ -78,6 +78,14 @@ static uint32_t own_tid(const struct wire_proc *proc, uint64_t key, uint32_t che
 	return (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
+/* A thread block that begins with its own address was made by a libc, which had then made those of all threads.  From
+ * here on generated code reads that word, which is cheaper than the fs base. */
+static void note_block(struct wire_proc *proc, uint64_t key)
+{
+	if (key && proc->flags & WIRE_PROC_FSGSBASE && !LOAD_RELAXED(&proc->fs_set) && *(const uint64_t *)key == key)
+		STORE_RELAXED(&proc->fs_set, 1);
+}
+
 struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc, uint64_t key, uint32_t check)
 {
 	if (proc->wipe_addr && !LOAD_RELAXED((uint64_t *)proc->wipe_addr))
@@ -104,6 +112,7 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 		__atomic_fetch_add(&proc->lost_threads, 1, __ATOMIC_RELAXED);
 		return NULL;
 	}
+	note_block(proc, key);
 	thr->key = key;
 	thr->check = check;
 	STORE_RELEASE(&thr->state, WIRE_THREAD_LIVE);

@@ -56,8 +56,6 @@ static int read_agent(const char *path, struct agent_file *ret, struct err *rete
 		r = 0;
 	}
 	close(fd);
-	if (r)
-		free(ret->bytes);
 	return r ? err_setf(reterr, r, "cannot read %s", name) : 0;
 }
 
@@ -98,6 +96,8 @@ static const struct agent_info *build_image(const struct agent_file *f, uint8_t 
 	}
 	for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= rela_bytes; at += sizeof(Elf64_Rela)) {
 		const Elf64_Rela *r = (const Elf64_Rela *)(image + rela + at);
+		if (ELF64_R_TYPE(r->r_info) == R_X86_64_GLOB_DAT)
+			continue; /* a weak name of offer.c, which does not run here */
 		if (ELF64_R_TYPE(r->r_info) != R_X86_64_RELATIVE)
 			return NULL;
 		*(uint64_t *)(image + r->r_offset) = base + (uint64_t)r->r_addend;
@@ -135,13 +135,54 @@ static bool is_elf(const struct agent_file *f)
 	       eh->e_phoff + (uint64_t)eh->e_phnum * sizeof(Elf64_Phdr) <= f->cnt;
 }
 
-static int map_image(struct target *t, const struct agent_file *f, struct err *reterr)
+static bool is_ours(const struct agent_info *info)
+{
+	return info && info->magic == AGENT_MAGIC && info->version == WIRE_VERSION && info->helper_cnt == IR_HELPER_CNT;
+}
+
+/* Whether it is an agent of this version, before anything is done with it. */
+static int check_agent(const struct agent_file *f, struct err *reterr)
+{
+	if (!is_elf(f))
+		return err_setf(reterr, -EINVAL, "libdyntrace-agent.so is no x86-64 library");
+	uint8_t *image = calloc(1, span_of(f));
+	if (!image)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	bool ours = is_ours(build_image(f, image, 0));
+	free(image);
+	return ours ? 0 : err_setf(reterr, -EINVAL, "libdyntrace-agent.so is of another version than this program: install both");
+}
+
+int agent_open(const char *path, struct agent_file **ret, struct err *reterr)
+{
+	struct agent_file *f = calloc(1, sizeof(*f));
+	if (!f)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	int r = read_agent(path, f, reterr);
+	r = r ? r : check_agent(f, reterr);
+	if (r) {
+		agent_close(f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void agent_close(struct agent_file *f)
+{
+	if (f)
+		free(f->bytes);
+	free(f);
+}
+
+int agent_load(struct target *t, const struct agent_file *f, struct err *reterr)
 {
 	uint64_t span = span_of(f);
 	int fd = memfd_create("dyntrace-agent", MFD_CLOEXEC), remote = -1;
 	if (fd < 0 || ftruncate(fd, (off_t)span)) {
 		int e = errno;
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return err_setf(reterr, -e, "cannot make memory for the agent: %s", strerror(e));
 	}
 	uint8_t *image = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -154,25 +195,10 @@ static int map_image(struct target *t, const struct agent_file *f, struct err *r
 		inject_close_fd(t->inj, remote, NULL);
 	if (!r) {
 		t->agent_bytes = span;
-		const struct agent_info *info = build_image(f, image, t->agent_addr);
-		if (!info || info->magic != AGENT_MAGIC || info->version != WIRE_VERSION || info->helper_cnt != IR_HELPER_CNT)
-			r = err_setf(reterr, -EINVAL, "libdyntrace-agent.so is of another version than this program: install both");
-		else
-			fill_env(&t->env, info);
+		fill_env(&t->env, build_image(f, image, t->agent_addr));
 	}
 	if (image != MAP_FAILED)
 		munmap(image, span);
 	close(fd);
-	return r;
-}
-
-int agent_load(struct target *t, struct err *reterr)
-{
-	struct agent_file f;
-	int r = read_agent(t->s->opts.agent_path, &f, reterr);
-	if (r)
-		return r;
-	r = is_elf(&f) ? map_image(t, &f, reterr) : err_setf(reterr, -EINVAL, "libdyntrace-agent.so is no x86-64 library");
-	free(f.bytes);
 	return r;
 }

@@ -69,6 +69,9 @@ static inline int job_no_memory(struct err *reterr)
 
 /* plan.c: sorted requests to j->funcs. */
 int job_plan(struct job *, const struct request *, uint32_t cnt, struct err *reterr);
+int job_plan_requests(struct job *, const struct request *, uint32_t cnt, struct err *reterr); /* each by itself */
+/* plan_many.c: the same, on more than one processor. */
+int job_plan_many(struct job *, const struct request *, uint32_t cnt, struct err *reterr);
 /* One function and its probes (indexes into the job's). */
 int job_plan_func(struct job *, const struct plan_func *what, const uint32_t *probes, uint32_t cnt, struct err *reterr);
 void job_free(struct job *);

@@ -23,32 +23,103 @@ struct branches {
 	uint32_t cnt;
 };
 
-static uint8_t *read_text(struct target *t, uint64_t start, uint64_t end)
+/* What one function can hardly jump to: its own code is known to whoever takes it apart, and the starts of others are
+ * in their tables.  That leaves next to nothing of a module's branches. */
+struct units {
+	uint64_t *edge;   /* where functions, symbols, cold parts begin or end; sorted */
+	uint32_t cnt, at; /* at: the unit that is asked about */
+	uint64_t *starts; /* a bit for each byte of the text */
+	uint64_t text, bytes;
+};
+
+static void note_edge(struct units *u, uint64_t *edges, uint64_t start, uint64_t end)
 {
-	uint8_t *text = calloc(1, end - start);
-	for (uint64_t at = start; text && at < end;) {
-		size_t n = target_read_some(t, at, text + (at - start), end - at);
-		at = n ? at + n : align_down(at, 4096) + 4096;
+	uint64_t at = start - u->text;
+	if (at < u->bytes) {
+		u->starts[at / 64] |= 1ull << at % 64;
+		edges[at / 64] |= 1ull << at % 64;
 	}
-	return text;
+	at = end - u->text;
+	if (at < u->bytes)
+		edges[at / 64] |= 1ull << at % 64;
 }
 
-/* All of @text is read, so a first guess of the number of branches is enough for most. */
-static int collect(struct branches *b, const uint8_t *text, uint64_t bytes)
+static bool list_edges(struct units *u, const uint64_t *edges)
 {
-	uint64_t cap = bytes / 16 + 1024;
+	uint64_t words = u->bytes / 64 + 1, n = 2;
+	for (uint64_t i = 0; i < words; i++)
+		n += (uint64_t)__builtin_popcountll(edges[i]);
+	u->edge = malloc(n * sizeof(*u->edge));
+	if (!u->edge)
+		return false;
+	u->edge[u->cnt++] = u->text;
+	for (uint64_t i = 0; i < words; i++)
+		for (uint64_t w = edges[i]; w; w &= w - 1)
+			u->edge[u->cnt++] = u->text + i * 64 + (uint64_t)__builtin_ctzll(w);
+	u->edge[u->cnt++] = u->text + u->bytes;
+	return true;
+}
+
+static void units_deinit(struct units *u)
+{
+	free(u->edge);
+	free(u->starts);
+}
+
+/* False: nothing is known, so all branches count. */
+static bool units_init(struct units *u, struct target *t, struct obj_module *mod, const struct branches *b)
+{
+	const struct obj_range *r;
+	const struct obj_sym *s;
+	uint32_t rn, sn;
+	*u = (struct units){ .text = b->start, .bytes = b->bytes };
+	if (obj_module_ranges(t->obj, mod, &r, &rn, NULL) || obj_module_syms(t->obj, mod, &s, &sn, NULL))
+		return false;
+	uint64_t *edges = calloc(b->bytes / 64 + 1, sizeof(*edges));
+	u->starts = calloc(b->bytes / 64 + 1, sizeof(*u->starts));
+	bool ok = edges && u->starts;
+	for (uint32_t i = 0; i < rn && ok; i++)
+		note_edge(u, edges, r[i].start, r[i].end);
+	for (uint32_t i = 0; i < sn && ok; i++)
+		note_edge(u, edges, s[i].addr, s[i].addr + s[i].bytes);
+	ok = ok && list_edges(u, edges);
+	free(edges);
+	if (!ok)
+		units_deinit(u);
+	return ok;
+}
+
+static bool is_from_elsewhere(void *arg, uint64_t from, uint64_t target)
+{
+	struct units *u = arg;
+	while (u->at + 2 < u->cnt && u->edge[u->at + 1] <= from)
+		u->at++;
+	uint64_t at = target - u->text;
+	if (target >= u->edge[u->at] && target < u->edge[u->at + 1])
+		return false;
+	return at >= u->bytes || !(u->starts[at / 64] >> at % 64 & 1);
+}
+
+static int collect(struct branches *b, struct units *u, const uint8_t *text, uint64_t bytes)
+{
+	uint64_t cap = u ? 65536 : bytes / 16 + 1024;
 	for (;;) {
 		uint64_t *v = malloc(cap * sizeof(*v));
 		if (!v)
 			return -ENOMEM;
-		uint32_t n = patch_text_targets(text, bytes, b->start, b->start - 1, b->start + bytes, v, (uint32_t)cap);
-		if (n <= cap) {
+		if (u)
+			u->at = 0;
+		int64_t n = patch_text_targets(text, bytes, b->start, b->start - 1, b->start + bytes, u ? is_from_elsewhere : NULL, u, v,
+						(uint32_t)cap);
+		if (n >= 0 && (uint64_t)n <= cap) {
 			b->targets = v;
-			b->cnt = n;
+			b->cnt = (uint32_t)n;
 			return 0;
 		}
 		free(v);
-		cap = n;
+		if (n < 0)
+			return (int)n;
+		cap = (uint64_t)n;
 	}
 }
 
@@ -64,8 +135,16 @@ static const struct branches *branches_of(struct target *t, struct obj_module *m
 	struct branches *b = &more[t->branches_cnt];
 	*b = (struct branches){ .mod = mod, .start = mod->text_start };
 	b->bytes = mod->text_end - mod->text_start;
-	b->text = read_text(t, mod->text_start, mod->text_end);
-	if (!b->text || collect(b, b->text, b->bytes)) {
+	b->text = malloc(b->bytes + 1);
+	if (!b->text)
+		return NULL;
+	obj_proc_code(t->obj, b->start, b->text, b->bytes);
+	struct units u;
+	bool known = units_init(&u, t, mod, b);
+	int r = collect(b, known ? &u : NULL, b->text, b->bytes);
+	if (known)
+		units_deinit(&u);
+	if (r) {
 		free(b->text);
 		return NULL;
 	}

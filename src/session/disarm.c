@@ -18,7 +18,7 @@
 #define STOP_TRIES 3 /* a thread may wait for a disk */
 #define SCAN_MAX (1ULL << 20) /* bytes of each stack that are searched */
 
-static bool is_ours(const struct target *t, uint64_t addr)
+bool target_is_ours(const struct target *t, uint64_t addr)
 {
 	return arena_has(t, addr) || addr - t->agent_addr < t->agent_bytes;
 }
@@ -58,12 +58,12 @@ static uint32_t move_back(struct target *t, struct inject *inj)
 		if (inject_get_regs(inj, i, &regs, NULL))
 			continue;
 		struct patch_move key = { .to = regs.rip }; /* a displaced instruction, or the jump in a hole */
-		const struct patch_move *m = bsearch(&key, t->moves, t->move_cnt, sizeof(key), compare_to);
+		const struct patch_move *m = t->move_cnt ? bsearch(&key, t->moves, t->move_cnt, sizeof(key), compare_to) : NULL;
 		if (m) {
 			regs.rip = m->from;
 			inject_set_regs(inj, i, &regs, NULL);
 		} else {
-			left += is_ours(t, regs.rip);
+			left += target_is_ours(t, regs.rip);
 		}
 	}
 	return left;
@@ -89,7 +89,7 @@ static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject
 	uint64_t *words = malloc(bytes);
 	bool found = !words || inject_read(inj, from, words, bytes, NULL) != 0;
 	for (uint64_t i = 0; i < bytes / 8 && !found; i++)
-		found = is_ours(t, words[i]);
+		found = target_is_ours(t, words[i]);
 	free(words);
 	return found;
 }
@@ -101,7 +101,7 @@ static bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *i
 		return true;
 	for (uint32_t i = 0; i < inject_thread_cnt(inj); i++) {
 		struct user_regs_struct regs;
-		if (inject_get_regs(inj, i, &regs, NULL) || is_ours(t, regs.rip))
+		if (inject_get_regs(inj, i, &regs, NULL) || target_is_ours(t, regs.rip))
 			return true;
 		/* What is mentioned may be left from calls long ago. */
 		if (stack_mentions(t, obj, inj, regs.rsp) && !quiet_has_none_of_ours(t, obj, inj, &regs))
@@ -135,13 +135,16 @@ static void release_hook(struct target *t)
 int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
+	bool live = inject_is_live(inj);
 	semas_lower(t, inj);
 	int r = text_restore(t, inj, reterr);
 	if (!r)
 		r = inject_sync_core(inj, reterr);
 	if (!r)
 		r = inject_settle(inj, reterr);
-	for (int i = 0; i < TRIES && !r; i++) {
+	if (!r && live && calm_await(t, obj, inj))
+		unmap(t, inj);
+	for (int i = 0; i < TRIES && !r && !live; i++) {
 		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);
 			return 0;
@@ -217,7 +220,8 @@ static int disarm_target(struct target *t, struct err *reterr)
 {
 	int r = 0;
 	release_hook(t);
-	qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
+	if (t->move_cnt)
+		qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
 	if (!t->gone && t->pidfd >= 0 && target_same_program(t)) {
 		r = -EBUSY;
 		for (int i = 0; i < STOP_TRIES && r == -EBUSY; i++) {

@@ -114,6 +114,8 @@ static bool is_open(const struct open_maps *o, uint64_t start, uint64_t end)
 
 int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr)
 {
+	if (inject_is_live(inj))
+		return live_edits(inj, e, cnt, write, ret_miss, reterr);
 	uint8_t *buf = malloc(GROUP_MAX + 4 * PAGE);
 	struct open_maps open = { 0 };
 	int r = buf ? 0 : err_setf(reterr, -ENOMEM, "out of memory");

@@ -87,6 +87,10 @@ static void print_anchor(FILE *out, const struct func *fn, const struct patch_wi
 		fprintf(out, "refused: %s (as root, -x backend=auto makes it a uprobe)\n", patch_refusal_text(a->refusal));
 		return;
 	}
+	if (a->by_sources) {
+		fprintf(out, "in the jumps of what leads there, no trap; the instruction stays; %s a hit\n", cost_text(a));
+		return;
+	}
 	fprintf(out, "%s, no trap; %u bytes displaced at 0x%llx; saves%s%s rax; %s a hit\n", form_text(&wins[a->window]),
 		wins[a->window].bytes, (unsigned long long)wins[a->window].addr, a->save_flags ? " flags," : "",
 		a->skip_redzone ? " the red zone," : "", cost_text(a));
@@ -138,7 +142,7 @@ int session_explain(struct session *s, uint32_t proc, const struct probe *p, FIL
 	if (r)
 		return r;
 	int n = anchors_of(&fn, p, &anchors, reterr);
-	struct patch_window *wins = calloc(2 * (size_t)(n > 0 ? n : 0) + 1, sizeof(*wins));
+	struct patch_window *wins = calloc(PATCH_WINDOW_CNT((size_t)(n > 0 ? n : 0)) + 1, sizeof(*wins));
 	if (n >= 0 && wins && patch_plan(&fn.pf, anchors, (uint32_t)n, wins) >= 0) {
 		for (int i = 0; i < n; i++)
 			print_anchor(out, &fn, wins, &anchors[i]);

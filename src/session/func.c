@@ -142,10 +142,48 @@ static bool has_frag(const struct func *fn, uint64_t start)
 	return false;
 }
 
+static bool is_cold(struct func *fn, uint64_t addr)
+{
+	const struct obj_range *r = obj_range_at(fn->t->obj, fn->mod, addr);
+	return r && r->kind == OBJ_RANGE_COLD;
+}
+
+#define SHORT_REACH 130u
+
+static bool short_to_cold(struct func *fn, uint64_t addr, uint64_t bytes, uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from; i < to && i + 1 < bytes; i++) {
+		uint8_t op = fn->code[i];
+		uint64_t target = addr + i + 2 + (uint64_t)(int64_t)(int8_t)fn->code[i + 1];
+		bool branches = (op & 0xf0) == 0x70 || op == 0xeb || (op & 0xfc) == 0xe0; /* jcc, jmp, loop and jrcxz */
+		if (branches && target - addr >= bytes && is_cold(fn, target))
+			return true;
+	}
+	return false;
+}
+
+/* Whether there are bytes in it that would be a jump to cold code, so that it is worth a look. */
+static bool may_have_frags(struct func *fn, uint64_t addr, uint64_t bytes)
+{
+	uint32_t op;
+	for (size_t i = isa_next_branch(fn->code, 0, bytes, &op); i < bytes; i = isa_next_branch(fn->code, i + 1, bytes, &op)) {
+		int32_t rel;
+		memcpy(&rel, fn->code + i + op, sizeof(rel));
+		uint64_t target = addr + i + op + 4 + (uint64_t)(int64_t)rel;
+		if (fn->code[i] != 0xe8 && target - addr >= bytes && is_cold(fn, target))
+			return true;
+	}
+	uint64_t last = bytes > SHORT_REACH ? bytes - SHORT_REACH : 0;
+	return short_to_cold(fn, addr, bytes, 0, bytes < SHORT_REACH ? bytes : SHORT_REACH) ||
+	       short_to_cold(fn, addr, bytes, last, bytes);
+}
+
 /* Parts that the compiler moved away: cold code that the function jumps to. */
 static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 {
 	struct isa_insn in;
+	if (!may_have_frags(fn, addr, bytes))
+		return 0;
 	for (uint64_t at = 0; at < bytes; at += in.len) {
 		if (isa_decode(fn->code + at, bytes - at, addr + at, &in))
 			break;
@@ -217,10 +255,10 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
 		.targets = targets.v, .target_cnt = targets.cnt,
-		.read = read_code, .read_arg = fn, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
+		.read = read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
 	};
 	/* Goroutines that the runtime has taken off their threads stand anywhere, on stacks that only it knows. */
-	fn->pf.entered_anywhere = fn->pf.asks_where && !t->is_child;
+	fn->pf.entered_anywhere = (fn->pf.asks_where && !t->is_child) || t->link;
 	uint64_t gap = fn->pf.slack < slack ? obj_module_gap(t->obj, mod, addr + bytes + fn->pf.slack) : 0;
 	slack -= fn->pf.slack;
 	fn->pf.gap = gap < slack ? (uint32_t)gap : slack;

@@ -191,7 +191,7 @@ static int put_prefix(struct job *j, const struct patch_window *w, uint8_t behin
 	uint32_t i = first_write(j, at);
 	struct write *v = i < j->sorted_cnt && j->writes[i].addr == at ? &j->writes[i] : NULL;
 	bool is_host = i + 1 < j->sorted_cnt && j->writes[i + 1].addr == at + JUMP_BYTES;
-	if (!v || v->fixed || v->cnt != JUMP_BYTES || v->room <= JUMP_BYTES || is_host)
+	if (!v || v->fixed || j->t->link || v->cnt != JUMP_BYTES || v->room <= JUMP_BYTES || is_host)
 		return -ENOSPC;
 	for (uint32_t k = 0; k < ARRAY_CNT(prefixes); k++) {
 		behind[JUMP_BYTES - 1 - w->bytes] = prefixes[k];

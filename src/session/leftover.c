@@ -179,17 +179,33 @@ static int close_descriptors(struct target *t, uint32_t *ret_cnt, struct err *re
 	return r;
 }
 
+/* Where threads run on, a jump can be taken back only where one instruction stood. */
+static int check_live(const struct target *ghost, struct err *reterr)
+{
+	for (uint32_t i = 0; i < ghost->placed_cnt; i++) {
+		const struct placed *p = &ghost->placed[i];
+		struct patch_window w = { .addr = p->addr, .bytes = p->bytes, .write_bytes = p->jump_bytes };
+		memcpy(w.old, p->old, p->bytes);
+		if (!live_can(&w))
+			return err_setf(reterr, -EBUSY, "process %d still has probes of a dyntrace that was killed; to take them away its threads "
+					"have to be stopped, which needs ptrace", (int)ghost->pid);
+	}
+	return 0;
+}
+
 int leftover_clean(struct target *t, struct session_repaired *ret, struct err *reterr)
 {
 	struct target ghost = { .s = t->s, .pid = t->pid, .inj = t->inj };
 	uint32_t fds = 0;
-	int r = close_descriptors(t, &fds, reterr);
+	int r = t->link ? 0 : close_descriptors(t, &fds, reterr); /* its thread has a table of its own */
 	r = r ? r : gather(t, &ghost, reterr);
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r && ghost.arena_cnt; i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
 		if ((m->prot & PROT_EXEC) && !m->shared)
 			r = compare_text(t, &ghost, m, reterr);
 	}
+	if (!r && t->link)
+		r = check_live(&ghost, reterr);
 	if (!r)
 		semas_gather(t, &ghost);
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))

@@ -44,7 +44,7 @@ static bool is_bad(const struct func *fn, const struct patch_anchor *a, const st
 {
 	if (a->refusal)
 		return a->refusal == PATCH_TOO_SHORT || a->refusal == PATCH_TARGET_INSIDE;
-	return wins[a->window].form == PATCH_PUN && !pun_can_land(fn, &wins[a->window]);
+	return !a->by_sources && wins[a->window].form == PATCH_PUN && !pun_can_land(fn, &wins[a->window]);
 }
 
 static uint32_t count_bad(const struct func *fn, const struct patch_anchor *a, uint32_t cnt, const struct patch_window *wins,
@@ -234,6 +234,8 @@ int job_lend(struct job *j, struct err *reterr)
 {
 	int r = 0;
 	bool fresh = false;
+	if (j->t->link)
+		return 0; /* a host is more than one instruction */
 	for (uint32_t i = 0, cnt = j->func_cnt; i < cnt && !r; i++) {
 		if (!may_need(&j->funcs[i]))
 			continue;

@@ -85,6 +85,28 @@ static int add_usdt(struct job *j, struct plan_func *pf, uint32_t *cap, uint32_t
 	return r;
 }
 
+/* Where threads run on: what would take more than one store goes, and what has no window has none for that reason. */
+static void drop_windows(struct plan_func *pf)
+{
+	for (uint32_t w = 0; w < pf->win_cnt; w++) {
+		if (live_can(&pf->wins[w]))
+			continue;
+		memmove(&pf->wins[w], &pf->wins[w + 1], (pf->win_cnt - w - 1) * sizeof(*pf->wins));
+		pf->win_cnt--;
+		for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
+			struct patch_anchor *a = &pf->anchors[i];
+			if (!a->refusal && a->window == w)
+				a->refusal = PATCH_NEEDS_STOP;
+			else if (!a->refusal && a->window > w)
+				a->window--;
+		}
+		w--;
+	}
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
+		if (pf->anchors[i].refusal == PATCH_TOO_SHORT || pf->anchors[i].refusal == PATCH_TARGET_INSIDE)
+			pf->anchors[i].refusal = PATCH_NEEDS_STOP;
+}
+
 /* Windows for the anchors that were added. */
 static int plan_windows(struct plan_func *pf, const struct func *fn)
 {
@@ -95,6 +117,8 @@ static int plan_windows(struct plan_func *pf, const struct func *fn)
 	if (n < 0)
 		return n;
 	pf->win_cnt = (uint32_t)n;
+	if (fn->t->link)
+		drop_windows(pf);
 	return 0;
 }
 
@@ -276,7 +300,7 @@ static void drop_borrowers(struct job *j)
 	}
 }
 
-int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+int job_plan_requests(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
 	uint32_t *list = malloc((cnt ? cnt : 1) * sizeof(*list));
 	int r = list ? 0 : job_no_memory(reterr);
@@ -292,6 +316,12 @@ int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err 
 		r = job_plan_func(j, &pf, list, n, reterr);
 	}
 	free(list);
+	return r;
+}
+
+int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+{
+	int r = job_plan_many(j, req, cnt, reterr);
 	if (!r)
 		r = job_lend(j, reterr);
 	tell_refusals(j);

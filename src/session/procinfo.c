@@ -32,13 +32,20 @@ static uint64_t auxv_of(pid_t pid, uint64_t type)
 	return 0;
 }
 
+static bool is_libc(const struct obj_module *m)
+{
+	return !strncmp(m->name, "libc.", 5) || !strncmp(m->name, "libc-", 5) || !strncmp(m->name, "libpthread", 10);
+}
+
+/* Of the C library; it may have any name. */
 static struct obj_module *find_symbol(struct target *t, const char *name, uint64_t *ret_addr, uint64_t *ret_bytes)
 {
-	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
-		struct obj_module *m = obj_module_at(t->obj, i);
-		if (m->end && !m->is_vdso && !obj_module_find(t->obj, m, name, ret_addr, ret_bytes))
-			return m;
-	}
+	for (int others = 0; others < 2; others++)
+		for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
+			struct obj_module *m = obj_module_at(t->obj, i);
+			if (m->end && !m->is_vdso && is_libc(m) == !others && !obj_module_find(t->obj, m, name, ret_addr, ret_bytes))
+				return m;
+		}
 	return NULL;
 }
 
@@ -249,12 +256,25 @@ void procinfo_ancestors(pid_t pid, struct wire_proc *proc)
 		proc->ancestors[i] = (uint32_t)(pid = info.ppid);
 }
 
+static bool has_fsgsbase(const struct target *t)
+{
+	return auxv_of(t->pid, AT_HWCAP2) & FSGSBASE_HWCAP2;
+}
+
+int procinfo_check(struct target *t, struct err *reterr)
+{
+	/* Bodies would read %fs:0 before the loader has given fs a base. */
+	if (t->is_child && !has_fsgsbase(t))
+		return err_setf(reterr, -ENOTSUP, "this kernel or processor does not let programs read their fs base (FSGSBASE), so "
+				"none can be traced from its start; start it, then attach with -p");
+	return check_fs_bases(t, reterr);
+}
+
 int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 {
 	struct obj_proc_info info;
 	char comm[64];
-	int r = check_fs_bases(t, reterr);
-	r = r ? r : obj_proc_info(t->pid, &info, reterr);
+	int r = obj_proc_info(t->pid, &info, reterr);
 	if (r)
 		return r;
 	name_of(t->pid, comm, sizeof(comm));
@@ -267,8 +287,9 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->execname = intern_add(t->s->strings, comm);
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
+	proc->fs_set = 0;
 	proc->flags = (inject_has_seccomp(t->inj) ? WIRE_PROC_NO_SYSCALL : 0) |
-		      (auxv_of(t->pid, AT_HWCAP2) & FSGSBASE_HWCAP2 ? WIRE_PROC_FSGSBASE : 0);
+		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
 	procinfo_fill_libc(t, proc);
 	STORE_RELEASE(&proc->pid, (uint32_t)t->pid);

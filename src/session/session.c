@@ -277,7 +277,7 @@ void target_free(struct target *t)
 {
 	if (!t)
 		return;
-	inject_detach(t->inj);
+	inject_detach(t->link ? t->link : t->inj);
 	for (uint32_t i = 0; i < t->arena_cnt; i++)
 		arena_release(t->arenas[i]);
 	free(t->arenas);

@@ -94,6 +94,12 @@ int session_attach(struct session *, pid_t pid, uint32_t *ret_proc, struct err *
 /* The same for one that runs, which then waits for session_go().  -EALREADY: it is a child of one that is traced, and has
  * its probes. */
 int session_attach_held(struct session *, pid_t pid, uint32_t *ret_proc, struct err *reterr);
+/* One that offered itself (ADR 26): nothing of it stops.  What there is of it is in inject_offered(). */
+struct session_offer {
+	int sock; /* the caller's */
+	pid_t tid;
+};
+int session_attach_offered(struct session *, pid_t pid, const struct session_offer *, uint32_t *ret_proc, struct err *reterr);
 int session_spawn(struct session *, char *const argv[], uint32_t *ret_proc, struct err *reterr);
 /* A program that somebody else started and stopped before its first instruction: like session_spawn(), but its status
  * is its parent's to ask for.  It stays stopped until session_go(), and then until who stopped it lets it go. */
@@ -129,6 +135,8 @@ uint32_t session_proc_of(struct session *, uint32_t pid);
 uint32_t session_failed_clause(const struct session *);
 pid_t session_pid(const struct session *, uint32_t proc);
 int session_go(struct session *, struct err *reterr);
+/* Stops a target until session_go(), or until the session ends. */
+int session_hold(struct session *, uint32_t proc, struct err *reterr);
 
 /* A probe and the clauses (program numbers, in order) that it runs. */
 struct session_probe {
@@ -240,5 +248,6 @@ struct session_repaired {
 /* Takes away what a controller that was killed left in @pid. -EBUSY: it lives, or threads still stand in
  * its code. */
 int session_repair(pid_t pid, struct session_repaired *ret, struct err *reterr);
+int session_repair_offered(pid_t pid, const struct session_offer *, struct session_repaired *ret, struct err *reterr);
 
 #endif

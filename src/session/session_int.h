@@ -51,6 +51,8 @@ struct target {
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
+	struct inject_ways ways;
+	struct inject *link;    /* of one that offered itself: @inj, whenever that is not NULL.  Its threads run on. */
 	bool is_fork;           /* a followed child: its modules are its parent's, what comes later is not armed */
 	struct obj_proc *obj;
 	uint64_t shm_addr, shm_bytes, agent_addr, agent_bytes, wipe_addr;
@@ -140,7 +142,9 @@ int32_t gothreads_tid_off(struct target *);
 /* Whether the function at @addr runs in threads that cannot be told from their parents yet. */
 bool gothreads_begin_at(struct target *, uint64_t addr);
 
-/* procinfo.c: facts for the wire_proc. The target is stopped. */
+/* procinfo.c: whether a stopped target is one that can be traced. */
+int procinfo_check(struct target *, struct err *reterr);
+/* Facts for the wire_proc. The target is stopped. */
 int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 /* What can be told only when the libc is mapped; again after its loader has run. */
 void procinfo_fill_libc(struct target *, struct wire_proc *);
@@ -150,8 +154,12 @@ uint32_t procinfo_args(pid_t pid, struct intern *); /* the command line, interne
 /* @tid: as the process itself knows it (it may live in a pid namespace of its own). */
 bool procinfo_has_thread(struct target *, uint32_t tid);
 
-/* agent_load.c: maps the agent into a stopped target, fills t->env. */
-int agent_load(struct target *, struct err *reterr);
+/* agent_load.c: the agent's file (@path, or NULL: where it is installed), which is of this version. */
+struct agent_file;
+int agent_open(const char *path, struct agent_file **ret, struct err *reterr);
+void agent_close(struct agent_file *);
+/* Maps it into a stopped target, fills t->env. */
+int agent_load(struct target *, const struct agent_file *, struct err *reterr);
 
 /* arena.c: room for @bytes of code within reach of [lo, hi); the target is stopped. */
 int arena_get(struct target *, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr);
@@ -217,6 +225,7 @@ bool unwind_is_current(struct target *); /* it has code where the tables say */
 
 /* disarm.c: restores a stopped process that has @t's patches (itself or a forked child), lets threads that are
  * in our code leave it, unmaps. */
+bool target_is_ours(const struct target *, uint64_t addr); /* of the agent's or our code */
 int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
 
 /* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
@@ -235,6 +244,14 @@ static inline uint8_t edits_phase(uint8_t first_byte, uint32_t bytes, bool resto
 }
 int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
 		struct err *reterr);
+
+/* live.c, for processes whose threads run on (inject_is_live): edits_apply(); each edit lies within eight aligned bytes, or is of
+ * bytes that nobody runs. */
+int live_edits(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr);
+/* Whether a window can be written and taken back there. */
+bool live_can(const struct patch_window *);
+/* calm.c: waits a while until each thread has been seen where it can neither be in our code nor return to it; false: one was not. */
+bool calm_await(struct target *, struct obj_proc *, struct inject *);
 
 /* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
  * memory.  Some of them may be mere numbers that look like a jump. */

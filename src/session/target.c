@@ -52,10 +52,13 @@ bool target_same_program(const struct target *t)
 
 int target_stop(struct target *t, struct err *reterr)
 {
+	if (t->link)
+		t->inj = t->link;
 	if (!t->inj) {
 		int r = inject_attach(t->pid, &t->inj, reterr);
 		if (r)
 			return r;
+		inject_hint(t->inj, &t->ways);
 	}
 	int r = inject_stop(t->inj, reterr);
 	if (!r && !target_same_program(t))
@@ -67,7 +70,13 @@ int target_stop(struct target *t, struct err *reterr)
 
 void target_go(struct target *t)
 {
-	inject_detach(t->inj);
+	if (t->link) {
+		inject_resume(t->link, NULL);
+	} else {
+		if (t->inj)
+			t->ways = inject_ways(t->inj);
+		inject_detach(t->inj);
+	}
 	t->inj = NULL;
 }
 
@@ -118,24 +127,32 @@ static int map_shm_there(struct target *t, struct err *reterr)
 	return r ? r : remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 }
 
-static int enter(struct target *t, struct err *reterr)
+static int map_all(struct target *t, const struct agent_file *agent, struct err *reterr)
 {
 	int r = map_shm_there(t, reterr);
 	if (!r)
 		r = map_wipe_page(t, reterr);
 	if (!r)
-		r = agent_load(t, reterr);
+		r = agent_load(t, agent, reterr);
 	if (!r)
 		r = inject_settle(t->inj, reterr);
+	return r ? r : procinfo_fill(t, target_proc(t), reterr);
+}
+
+/* What can be refused is refused before anything is mapped. */
+static int enter(struct target *t, struct err *reterr)
+{
+	struct agent_file *agent;
+	int r = procinfo_check(t, reterr);
 	if (!r)
-		r = procinfo_fill(t, target_proc(t), reterr);
+		r = agent_open(t->s->opts.agent_path, &agent, reterr);
+	if (r)
+		return r;
+	r = map_all(t, agent, reterr);
+	agent_close(agent);
 	if (r)
 		return r;
 	struct wire_proc *proc = target_proc(t);
-	/* Bodies would read %fs:0 before the loader has given fs a base. */
-	if (t->is_child && !(proc->flags & WIRE_PROC_FSGSBASE))
-		return err_setf(reterr, -ENOTSUP, "this kernel or processor does not let programs read their fs base (FSGSBASE), so "
-				"none can be traced from its start; start it, then attach with -p");
 	if (t->s->opts.follow && !(proc->flags & WIRE_PROC_NO_SYSCALL))
 		proc->flags |= WIRE_PROC_FOLLOW;
 	proc->shm_addr = t->shm_addr;
@@ -176,7 +193,7 @@ int target_open(struct target *t, struct err *reterr)
 
 void target_close(struct target *t)
 {
-	inject_detach(t->inj);
+	inject_detach(t->link ? t->link : t->inj);
 	obj_proc_close(t->obj);
 	if (t->memfd >= 0)
 		close(t->memfd);
@@ -216,7 +233,7 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, b
 		return err_setf(reterr, -E2BIG, "too many processes in one session: at most %u", (uint32_t)s->shm->proc_cnt - 1);
 	}
 	*t = (struct target){ .s = s, .proc = idx, .pid = inject_pid(inj), .is_child = is_child,
-			      .pidfd = -1, .memfd = -1, .inj = inj };
+			      .pidfd = -1, .memfd = -1, .inj = inj, .link = inject_is_live(inj) ? inj : NULL };
 	int r = target_open(t, reterr);
 	if (!r && !obj_proc_is_64bit(t->obj))
 		r = err_setf(reterr, -ENOTSUP, "process %d is a 32-bit program: only 64-bit ones can be traced", t->pid);
@@ -262,6 +279,13 @@ int session_attach(struct session *s, pid_t pid, uint32_t *ret_proc, struct err 
 	int r = inject_attach(pid, &inj, reterr);
 	r = r ? r : target_create(s, inj, false, false, ret_proc, reterr);
 	return r == -EALREADY ? -EBUSY : r;
+}
+
+int session_attach_offered(struct session *s, pid_t pid, const struct session_offer *o, uint32_t *ret_proc, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_offered(pid, o->tid, o->sock, &inj, reterr);
+	return r ? r : target_create(s, inj, false, false, ret_proc, reterr);
 }
 
 int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
@@ -384,4 +408,10 @@ int session_go(struct session *s, struct err *reterr)
 			target_go(t);
 	}
 	return r;
+}
+
+int session_hold(struct session *s, uint32_t proc, struct err *reterr)
+{
+	struct target *t = target_at(s, proc);
+	return t && !t->gone && !t->is_watched ? target_stop(t, reterr) : 0;
 }

@@ -210,13 +210,12 @@ static int check_gone(struct target *t, struct err *reterr)
 	return r;
 }
 
-int session_repair(pid_t pid, struct session_repaired *ret, struct err *reterr)
+/* Takes over @inj. */
+static int repair(struct inject *inj, struct session_repaired *ret, struct err *reterr)
 {
-	struct target t = { .pid = pid, .memfd = -1, .pidfd = -1 };
+	struct target t = { .pid = inject_pid(inj), .memfd = -1, .pidfd = -1, .inj = inj, .link = inject_is_live(inj) ? inj : NULL };
 	struct session_repaired did = { 0 };
-	int r = inject_attach(pid, &t.inj, reterr);
-	if (!r)
-		r = target_open(&t, reterr);
+	int r = target_open(&t, reterr);
 	if (!r)
 		r = owner_check(&t, reterr);
 	if (!r)
@@ -233,4 +232,18 @@ int session_repair(pid_t pid, struct session_repaired *ret, struct err *reterr)
 	if (!r)
 		*ret = did;
 	return r;
+}
+
+int session_repair(pid_t pid, struct session_repaired *ret, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_attach(pid, &inj, reterr);
+	return r ? r : repair(inj, ret, reterr);
+}
+
+int session_repair_offered(pid_t pid, const struct session_offer *o, struct session_repaired *ret, struct err *reterr)
+{
+	struct inject *inj;
+	int r = inject_offered(pid, o->tid, o->sock, &inj, reterr);
+	return r ? r : repair(inj, ret, reterr);
 }

@@ -7,11 +7,14 @@
 #include <link.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#define LINK_MAPS_MAX 4096
+#define DYNS_MAX 1024
 #define BELL_NS 2000000ULL /* how late a process that rings may be heard */
 #define KERN_TICK_NS 1000000000ULL
 #define SLICE_NS 20000000ULL /* how late the end of a process may be noticed */
@@ -29,15 +32,23 @@ static bool has_ended(struct target *t, int *ret_status)
 	return true;
 }
 
-/* What the loader tells debuggers (link.h); false: there is none, or it does not. */
+/* What the loader tells debuggers (link.h); false: there is none, or it does not.  musl's is private, with a pointer to
+ * it, which is a number without meaning until the loader has relocated itself. */
 static bool read_r_debug(struct target *t, struct r_debug *ret)
 {
-	uint64_t addr, bytes;
+	uint64_t addr, at, bytes;
 	bool found = false;
 	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
 		struct obj_module *m = obj_module_at(t->obj, i);
-		if (m->is_loader && !m->is_exe && !obj_module_find(t->obj, m, "_r_debug", &addr, &bytes))
+		if (!m->is_loader || m->is_exe || !m->end)
+			continue;
+		if (!obj_module_find(t->obj, m, "_r_debug", &addr, &bytes)) {
 			found |= !target_read(t, addr, ret, sizeof(*ret));
+		} else if (!obj_module_find(t->obj, m, "_dl_debug_addr", &addr, &bytes) && !target_read(t, addr, &at, sizeof(at))) {
+			found = true;
+			if (at < m->start || at >= m->end || target_read(t, at, ret, sizeof(*ret)))
+				*ret = (struct r_debug){ .r_map = NULL };
+		}
 	}
 	return found;
 }
@@ -49,11 +60,43 @@ static bool loader_is_busy(struct target *t)
 	return read_r_debug(t, &d) && d.r_state != RT_CONSISTENT;
 }
 
+/* A dynamic section at @at asks for a library that is not the loader. */
+static bool needs_libraries(struct target *t, uint64_t at, uint64_t bias)
+{
+	uint64_t strings = 0, names[8];
+	uint32_t cnt = 0;
+	Elf64_Dyn dyn;
+	for (int i = 0; i < DYNS_MAX && !target_read(t, at, &dyn, sizeof(dyn)) && dyn.d_tag != DT_NULL; i++, at += sizeof(dyn)) {
+		if (dyn.d_tag == DT_NEEDED && cnt < ARRAY_CNT(names))
+			names[cnt++] = dyn.d_un.d_val;
+		if (dyn.d_tag == DT_STRTAB)
+			strings = dyn.d_un.d_ptr + (dyn.d_un.d_ptr < bias ? bias : 0); /* relocated in place, mostly */
+	}
+	char name[3];
+	while (cnt && (target_read(t, strings + names[cnt - 1], name, sizeof(name)) || !memcmp(name, "ld-", sizeof(name))))
+		cnt--;
+	return cnt > 0;
+}
+
+/* The program asks for libraries, of which its list has none yet: that the list is in order means nothing then. */
+static bool lacks_libraries(struct target *t, const struct r_debug *d)
+{
+	struct link_map m, exe = { .l_ld = NULL };
+	uint64_t at = (uint64_t)d->r_map;
+	for (int i = 0; at && i < LINK_MAPS_MAX && !target_read(t, at, &m, sizeof(m)); i++, at = (uint64_t)m.l_next) {
+		const struct obj_module *mod = obj_module_by_addr(t->obj, (uint64_t)m.l_ld);
+		if (!mod || !(mod->is_exe || mod->is_loader || mod->is_vdso))
+			return false;
+		exe = mod->is_exe ? m : exe;
+	}
+	return exe.l_ld && needs_libraries(t, (uint64_t)exe.l_ld, exe.l_addr);
+}
+
 /* Until it begins with the program's libraries there is nothing in it at all. */
 bool target_is_loading(struct target *t)
 {
 	struct r_debug d;
-	return read_r_debug(t, &d) && (!d.r_map || d.r_state != RT_CONSISTENT);
+	return read_r_debug(t, &d) && (!d.r_map || d.r_state != RT_CONSISTENT || lacks_libraries(t, &d));
 }
 
 bool session_is_loading(struct session *s, uint32_t proc)

@@ -177,9 +177,21 @@ static int on_event(struct tracer_point *tp, const struct tracer_event *e, struc
 		(e->ev->fault ? fill_none : fill)(tp, e, i, &c->vals[i + 1]);
 	struct export_event out = { .ns = e->ev->ns, .class_id = c->class_id[e->at], .cpu = e->ev->cpu, .pid = e->ev->pid, .tid = e->ev->tid,
 				    .comm = e->ev->execname, .vals = c->vals };
-	if (export_writer_event(c->trace->writer, &out, reterr))
-		c->lost++; /* a disk that is full may not be so for long */
+	uint64_t kept = export_writer_events(c->trace->writer);
+	if (export_writer_event(c->trace->writer, &out, reterr)) /* a disk that is full may not be so for long */
+		c->lost += 1 + kept - export_writer_events(c->trace->writer);
 	return 0;
+}
+
+static void drained(struct tracer_point *tp)
+{
+	struct ctf *c = tp->state;
+	struct err e;
+	if (!c->trace)
+		return;
+	uint64_t kept = export_writer_events(c->trace->writer);
+	if (export_writer_flush(c->trace->writer, &e))
+		c->lost += kept - export_writer_events(c->trace->writer);
 }
 
 static void show(struct tracer_point *tp, FILE *out, bool json)
@@ -222,5 +234,5 @@ static void end(struct tracer_point *tp)
 const struct tracer tracer_ctf = {
 	.name = "ctf", .args = "[DIR]",
 	.help = "events in a CTF trace, for dyntrace dump and babeltrace2; without DIR in ~/dyntrace-traces",
-	.state_bytes = sizeof(struct ctf), .parse = parse, .text = text, .begin = begin, .on_event = on_event, .show = show, .end = end,
+	.state_bytes = sizeof(struct ctf), .parse = parse, .text = text, .begin = begin, .on_event = on_event, .drained = drained, .show = show, .end = end,
 };

@@ -74,12 +74,14 @@ static int on_event(struct tracer_point *tp, const struct tracer_event *e, struc
 {
 	struct log *l = tp->state;
 	const struct consume_event *ev = e->ev;
+	struct consume_probe of;
 	(void)reterr;
+	consume_event_probe(tp->host->consume, ev, &of);
 	rewind(l->fp);
 	put_time(l->fp, ev->ns + (uint64_t)tp->host->real_offset_ns);
-	fprintf(l->fp, " %u %s %s", ev->tid, tp->name, ev->func);
+	fprintf(l->fp, " %u %s %s", ev->tid, tp->name, of.func);
 	if (e->at == TRACER_POINT)
-		fprintf(l->fp, "+0x%s", ev->name);
+		fprintf(l->fp, "+0x%s", of.name);
 	fputs(e->at == TRACER_ENTRY ? "(" : e->at == TRACER_RETURN ? " returns" : "", l->fp);
 	put_values(tp, e, l->fp);
 	fputs(e->at == TRACER_ENTRY ? ")\n" : "\n", l->fp);

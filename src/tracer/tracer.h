@@ -88,6 +88,8 @@ struct tracer {
 	int (*begin)(struct tracer_point *, struct err *reterr);
 	/* A record. 0; CONSUME_PERFORM: let the consumer do what the clause says; or an error. NULL: they are ignored. */
 	int (*on_event)(struct tracer_point *, const struct tracer_event *, struct err *reterr);
+	/* All records that there are for now have been given. NULL: nothing to do. */
+	void (*drained)(struct tracer_point *);
 	/* What was gathered so far: lines, each with "\n", or with @json members of an object, each with "," before it. */
 	void (*show)(struct tracer_point *, FILE *out, bool json);
 	/* The tracepoint is gone, or parse or begin failed; frees what state has, not state itself. */

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 5
+#define WIRE_VERSION 6
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -246,6 +246,8 @@ struct wire_proc {
 			uint32_t state;     /* enum wire_proc_state */
 			uint32_t exec_tid;  /* futex: a thread that is about to exec and waits (bounded) until the
 					     * controller, which then watches it, has set it to 0 */
+			uint32_t fs_set;    /* nonzero: all its threads have an fs base, and the block there begins with its
+					     * own address.  Set by a thread that registers */
 			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
 					       * is another program; 0: not known */
 		};

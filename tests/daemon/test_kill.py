@@ -139,8 +139,8 @@ def the_target_at_any_moment():
                 p = popen(d, ANN, '-q', '-n', COUNT, '-p', str(cat.pid))
                 time.sleep(ms / 1000)
                 cat.proc.kill()
-                p.communicate(timeout=30)
-                assert p.returncode in (0, 1)
+                said = p.communicate(timeout=30)
+                assert p.returncode in (0, 1), (ms, p.returncode, said)
         wait_for(lambda: not d.workers(), 'end of the workers')
         assert not d.notes()
 

@@ -122,7 +122,7 @@ def a_program_with_other_rights_is_not_followed():
         _, out, _ = dyntrace(d, ANN, '-x', 'daemon=always', '-x', 'followfork', '-qn', script, '-c',
                              f'/bin/sh -c "/bin/echo one; {bob} two; /bin/echo three"')
         has('two', out)
-        assert out.count('\necho\n') == 2 and 'bobs-echo' not in out.replace(bob, ''), out
+        assert out.split('\n').count('echo') == 2 and 'bobs-echo' not in out.replace(bob, ''), out
         has('follow process .* belongs to another user', d.log())
 
 

@@ -172,7 +172,9 @@ static void report(FILE *out, struct kase *k)
 		struct patch_anchor *a = &k->anchor[i];
 		a->body = k->tramp + 0x10000;
 		fprintf(out, "%s +%u: %s", kinds[a->kind], a->offset, patch_refusal_text(a->refusal));
-		if (!a->refusal)
+		if (a->by_sources)
+			fprintf(out, ", with what leads there, sp_adj %u", a->sp_adj);
+		else if (!a->refusal)
 			fprintf(out, ", window %u, sp_adj %u", a->window, a->sp_adj);
 		fprintf(out, "\n");
 	}

@@ -188,6 +188,19 @@ static void read_sections(struct elf_funcs *e)
 	}
 }
 
+static struct elf_func *func_at(const struct elf_funcs *e, uint64_t start)
+{
+	uint32_t lo = 0, hi = e->cnt;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (e->func[mid].start < start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < e->cnt && e->func[lo].start == start ? &e->func[lo] : NULL;
+}
+
 /* Named ones first where several begin together, then the longer ones. */
 static int by_start(const void *a, const void *b)
 {
@@ -197,6 +210,31 @@ static int by_start(const void *a, const void *b)
 	if (!*x->name != !*y->name)
 		return !*x->name - !*y->name;
 	return x->end > y->end ? -1 : x->end < y->end;
+}
+
+/*
+ * Cold parts of which nothing tells: only .eh_frame knows them, they are not aligned as functions are, and a conditional
+ * jump leads there, or there are fewer bytes than a jump has.  As src/obj/fragment.c.
+ */
+static bool is_suspect(const struct elf_func *f)
+{
+	return !f->is_frag && !*f->name && f->start % 16;
+}
+
+static void mark_fragments(struct elf_funcs *e)
+{
+	for (uint32_t i = 0; i < e->cnt; i++)
+		e->func[i].is_frag |= is_suspect(&e->func[i]) && e->func[i].end - e->func[i].start < 5;
+	for (uint64_t at = e->text_start; at + 6 <= e->text_end; at++) {
+		const uint8_t *p = e->image + at;
+		int32_t rel;
+		if (p[0] != 0x0f || (p[1] & 0xf0) != 0x80)
+			continue;
+		memcpy(&rel, p + 2, sizeof(rel));
+		struct elf_func *f = func_at(e, at + 6 + (uint64_t)(int64_t)rel);
+		if (f && is_suspect(f))
+			f->is_frag = true;
+	}
 }
 
 static void sort_funcs(struct elf_funcs *e)
@@ -209,6 +247,7 @@ static void sort_funcs(struct elf_funcs *e)
 		else
 			e->func[n - 1].is_frag |= e->func[i].is_frag;
 	e->cnt = n;
+	mark_fragments(e);
 }
 
 int elf_funcs_open(struct elf_funcs *e, const char *path)
@@ -225,8 +264,9 @@ int elf_funcs_open(struct elf_funcs *e, const char *path)
 	sort_funcs(e);
 	uint32_t cap = (uint32_t)((e->text_end - e->text_start) / 4 + 16);
 	e->targets = malloc(cap * sizeof(*e->targets));
-	e->target_cnt = patch_text_targets(e->image + e->text_start, e->text_end - e->text_start, e->text_start,
-					   e->text_start, e->text_end, e->targets, cap);
+	int64_t found = patch_text_targets(e->image + e->text_start, e->text_end - e->text_start, e->text_start,
+					   e->text_start, e->text_end, NULL, NULL, e->targets, cap);
+	e->target_cnt = found < 0 ? 0 : found < cap ? (uint32_t)found : cap;
 	return 0;
 }
 

@@ -112,7 +112,7 @@ static void place(struct module *m, struct patch_func *f, struct func *fn, struc
 		bool entry = an[i].kind == WIRE_SITE_ENTRY;
 		an[i].body = (uint64_t)(uintptr_t)patch_count_body;
 		an[i].site = entry ? fn->entry : fn->ret;
-		fn->refused += an[i].refusal || w[an[i].window].form == PATCH_PUN; /* those are session's to place */
+		fn->refused += an[i].refusal || (!an[i].by_sources && w[an[i].window].form == PATCH_PUN); /* those are session's to place */
 	}
 	uint64_t sum = 0;
 	for (int i = 0; i < n; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Decoding.  Operands are read from the raw ModRM and SIB bytes: that is three
- * times as fast as having Zydis list them, and whole modules are decoded.
+ * times as fast as having Zydis list them, and whole modules are decoded.  Most
+ * instructions do not even get to Zydis (shapes.c).
  */
 #include "isa/x86_64/x86_64_int.h"
 
@@ -266,32 +267,43 @@ static void sp_of(const ZydisDecodedInstruction *z, const uint8_t *bytes, struct
 		ret->sp = ISA_SP_LOST;
 	bool modrm = z->attributes & ZYDIS_ATTRIB_HAS_MODRM && z->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY;
 	bool names_rsp = modrm && (modrm_reg(z) == RSP || (z->raw.modrm.mod == 3 && modrm_rm(z) == RSP));
-	bool short_form = !modrm && (z->opcode & 7) == RSP && !z->raw.rex.B; /* pop %rsp, xchg, mov imm */
-	if ((names_rsp || short_form) && ret->sp == ISA_SP_SAME && isa_writes_reg(bytes, z->length, RSP))
+	bool short_form = !modrm && (z->opcode & 7) == RSP && !z->raw.rex.B && !is_jcc(z); /* pop %rsp, xchg, mov imm */
+	bool reads_only = z->mnemonic == ZYDIS_MNEMONIC_MOV && z->opcode == 0x89 && (z->raw.modrm.mod != 3 || modrm_rm(z) != RSP);
+	bool adds = (z->mnemonic == ZYDIS_MNEMONIC_ADD || z->mnemonic == ZYDIS_MNEMONIC_SUB) && (z->opcode == 0x81 || z->opcode == 0x83);
+	if (names_rsp && adds && z->raw.modrm.mod == 3 && modrm_rm(z) == RSP)
+		sp_set(z, ret);
+	else if (names_rsp && reads_only)
+		return;
+	else if ((names_rsp || short_form) && ret->sp == ISA_SP_SAME && isa_writes_reg(bytes, z->length, RSP))
 		sp_set(z, ret);
 	else if ((names_rsp || short_form) && z->mnemonic == ZYDIS_MNEMONIC_POP)
 		ret->sp = ISA_SP_LOST;
 }
 
+void isa_decode_as(const ZydisDecodedInstruction *z, const uint8_t *bytes, uint64_t addr, struct isa_insn *ret)
+{
+	*ret = (struct isa_insn){ .len = z->length, .base = ISA_REG_NONE, .index = ISA_REG_NONE,
+				  .reg = ISA_REG_NONE };
+	ret->flow = flow_of(z);
+	ret->is_nop = z->mnemonic == ZYDIS_MNEMONIC_NOP;
+	ret->is_endbr = z->mnemonic == ZYDIS_MNEMONIC_ENDBR64;
+	ret->notrack = z->attributes & ZYDIS_ATTRIB_HAS_NOTRACK;
+	flags_of(z, ret);
+	mem_of(z, addr, ret);
+	ret->op = op_of(z, ret);
+	sp_of(z, bytes, ret);
+	if (z->raw.imm[0].is_relative)
+		ret->target = addr + z->length + (uint64_t)z->raw.imm[0].value.s;
+	else if (z->raw.imm[0].size >= 32 && !ret->abs_ref)
+		ret->abs_ref = z->raw.imm[0].value.u;
+}
+
 int isa_decode(const uint8_t *bytes, size_t cnt, uint64_t addr, struct isa_insn *ret)
 {
 	ZydisDecodedInstruction z;
-	if (isa_zydis(bytes, cnt, &z))
+	if (isa_parts(bytes, cnt, &z))
 		return -EINVAL;
-	*ret = (struct isa_insn){ .len = z.length, .base = ISA_REG_NONE, .index = ISA_REG_NONE,
-				  .reg = ISA_REG_NONE };
-	ret->flow = flow_of(&z);
-	ret->is_nop = z.mnemonic == ZYDIS_MNEMONIC_NOP;
-	ret->is_endbr = z.mnemonic == ZYDIS_MNEMONIC_ENDBR64;
-	ret->notrack = z.attributes & ZYDIS_ATTRIB_HAS_NOTRACK;
-	flags_of(&z, ret);
-	mem_of(&z, addr, ret);
-	ret->op = op_of(&z, ret);
-	sp_of(&z, bytes, ret);
-	if (z.raw.imm[0].is_relative)
-		ret->target = addr + z.length + (uint64_t)z.raw.imm[0].value.s;
-	else if (z.raw.imm[0].size >= 32 && !ret->abs_ref)
-		ret->abs_ref = z.raw.imm[0].value.u;
+	isa_decode_as(&z, bytes, addr, ret);
 	return 0;
 }
 

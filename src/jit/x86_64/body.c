@@ -142,6 +142,7 @@ static void plan_frame(struct jit_gen *g, struct jit_frame *f)
 	frame_init(g, f);
 	f->flags = g->regs_needed >> WIRE_EFLAGS & 1;
 	f->early = g->env->own_stack ? x64_label(&g->a) : f->out;
+	f->crowded = g->env->own_stack ? x64_label(&g->a) : 0;
 	for (size_t i = 0; g->env->own_stack && i < NEAR_CNT; i++)
 		f->saved[f->saved_cnt++] = near_regs[i];
 	for (size_t i = 0; i < ARRAY_CNT(clobbered); i++)
@@ -218,22 +219,17 @@ static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
 	x64_push(a, X64_RAX);
 }
 
-struct thread_labels {
-	uint32_t found, slow, no_tls;
-	uint32_t crowded; /* no stack of our own is free */
-};
-
 #define OWN_USED ((int64_t)offsetof(struct wire_thread, own_used))
 
 /* From the application's stack to the thread's own.  One instruction takes a part of it, so that a signal finds it
  * taken or not. */
-static void gen_own_stack(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
+static void gen_own_stack(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_mov_imm(a, X64_RCX, WIRE_OWN_STACK);
 	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
 	x64_group_imm(a, X64_G_CMP, X64_RCX, (int32_t)(WIRE_LEVEL_MAX * WIRE_OWN_STACK));
-	x64_jcc(a, X64_CC_AE, l->crowded);
+	x64_jcc(a, X64_CC_AE, f->crowded);
 	x64_mov(a, X64_RDX, X64_RSP);
 	x64_rm(a, X64_LEA, X64_RSP,
 	       x64_at_index(X64_RCX, X64_RAX, (int64_t)offsetof(struct wire_thread, own_stack) + WIRE_OWN_STACK));
@@ -250,52 +246,12 @@ static void gen_own_stack(struct jit_gen *g, const struct thread_labels *l, cons
 	x64_push(a, X64_RCX);
 }
 
-/* The calling thread's area in rax, the process's in rsi, the shared memory in r8. */
-static void gen_thread(struct jit_gen *g, struct thread_labels *l)
-{
-	struct x64_asm *a = &g->a;
-	*l = (struct thread_labels){ x64_label(a), x64_label(a), x64_label(a), x64_label(a) };
-	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
-	x64_mov_imm(a, X64_R8, g->env->shm_addr);
-	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
-		x64_rdfsbase(a, X64_RDX);
-		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
-		x64_jcc(a, X64_CC_E, l->no_tls);
-	} else {
-		x64_load_fs0(a, X64_RDX);
-	}
-	x64_rm(a, X64_MOVSX32, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_proc, tid_off)));
-	x64_rm(a, X64_LOAD32, X64_RCX, x64_at_index(X64_RDX, X64_RAX, 0));
-	x64_mov_imm(a, X64_RDI, WIRE_HASH_MULT);
-	x64_rr(a, X64_IMUL, X64_RDI, X64_RDX);
-	x64_shift_imm(a, X64_SHR, X64_RDI, WIRE_HASH_SHIFT);
-	x64_shift_imm(a, X64_SHL, X64_RDI, 4);
-	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
-	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSI, X64_RDI, offsetof(struct wire_proc, hash) + 8));
-	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
-	x64_jcc(a, X64_CC_E, l->slow);
-	x64_rr(a, X64_ADD, X64_RAX, X64_R8);
-	/* The hash may still name the slot of a thread that is gone, which is another's by now. */
-	x64_rm(a, X64_CMP, X64_RDX, x64_at(X64_RAX, offsetof(struct wire_thread, key)));
-	x64_jcc(a, X64_CC_NE, l->slow);
-	x64_rm(a, X64_CMP32, X64_RCX, x64_at(X64_RAX, offsetof(struct wire_thread, check)));
-	x64_jcc(a, X64_CC_NE, l->slow);
-	x64_cmp32_imm(a, x64_at(X64_RAX, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);
-	x64_jcc(a, X64_CC_NE, l->slow);
-	x64_bind(a, l->found);
-}
-
 /* Behind the body: no fs base yet; a thread that the hash does not know. */
-static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, const struct jit_frame *f)
+static void gen_thread_slow(struct jit_gen *g, const struct jit_thread *t, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
-	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
-		x64_bind(a, l->no_tls);
-		x64_zero(a, X64_RCX);
-		x64_jmp(a, l->slow);
-	}
-	x64_bind(a, l->slow);
-	x64_mov(a, X64_RDI, X64_R8);
+	jit_gen_thread_slow(g, t);
+	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	static const uint8_t unsaved[] = { X64_R9, X64_R10, X64_R11 };
 	for (size_t i = 0; g->env->own_stack && i < ARRAY_CNT(unsaved); i++)
 		x64_push(a, (enum x64_reg)unsaved[i]);
@@ -305,11 +261,10 @@ static void gen_thread_slow(struct jit_gen *g, const struct thread_labels *l, co
 	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
 	x64_jcc(a, X64_CC_E, f->early);
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
-	x64_mov_imm(a, X64_R8, g->env->shm_addr);
-	x64_jmp(a, l->found);
+	x64_jmp(a, t->found);
 	if (!g->env->own_stack)
 		return;
-	x64_bind(a, l->crowded);
+	x64_bind(a, f->crowded);
 	x64_mov_imm(a, X64_RCX, (uint64_t)-(int64_t)WIRE_OWN_STACK);
 	x64_rm(a, X64_XADD, X64_RCX, x64_at(X64_RAX, OWN_USED));
 	x64_mov_imm(a, X64_RCX, 1);
@@ -343,7 +298,7 @@ void jit_gen_child(struct jit_gen *g, const struct jit_frame *f)
 static void gen_enter(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
-	x64_mov(a, X64_RDI, X64_R8);
+	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	x64_mov(a, X64_RDX, X64_RAX);
 	x64_mov(a, X64_RCX, X64_RBX);
 	x64_rm(a, X64_LOAD, X64_R9, x64_at(X64_RSP, entry_word(g)));
@@ -547,7 +502,6 @@ static int alloc_progs(struct jit_gen *g, struct err *reterr)
 int jit_gen_body(struct jit_gen *g, struct err *reterr)
 {
 	struct jit_frame f;
-	struct thread_labels l;
 	int r = alloc_progs(g, reterr);
 	if (r < 0)
 		return r;
@@ -558,9 +512,10 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	}
 	plan_frame(g, &f);
 	gen_begin(g, &f);
-	gen_thread(g, &l);
+	struct jit_thread t = jit_thread_init(g, X64_RAX, X64_RDI);
+	jit_gen_thread(g, &t);
 	if (g->env->own_stack)
-		gen_own_stack(g, &l, &f);
+		gen_own_stack(g, &f);
 	gen_enter(g, &f);
 	gen_regs(g, &f);
 	gen_site_args(g);
@@ -568,7 +523,7 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 		jit_gen_tsc(g);
 	gen_progs(g, &f);
 	gen_end(g, &f);
-	gen_thread_slow(g, &l, &f);
+	gen_thread_slow(g, &t, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
 		jit_gen_child(g, &f);
 	jit_gen_faults(g);
@@ -578,13 +533,13 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 {
 	struct jit_frame f;
-	struct thread_labels l;
 	g->regs_needed = helper_regs(helper);
 	plan_frame(g, &f);
 	gen_begin(g, &f);
-	gen_thread(g, &l);
+	struct jit_thread t = jit_thread_init(g, X64_RAX, X64_RDI);
+	jit_gen_thread(g, &t);
 	if (g->env->own_stack)
-		gen_own_stack(g, &l, &f);
+		gen_own_stack(g, &f);
 	gen_enter(g, &f);
 	gen_regs(g, &f);
 	x64_mov(&g->a, X64_RDI, JIT_CTX);
@@ -594,7 +549,7 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	x64_zero(&g->a, X64_R8);
 	x64_call(&g->a, g->env->helper_addr[helper]);
 	gen_end(g, &f);
-	gen_thread_slow(g, &l, &f);
+	gen_thread_slow(g, &t, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
 		jit_gen_child(g, &f);
 }

@@ -7,6 +7,7 @@
  *   prog.c   one program: control flow, records, calls
  *   alu.c    operations on registers
  *   mem.c    loads, stores, ENV, ARG
+ *   thread.c which thread it is
  *
  * Registers while programs run:
  *
@@ -55,6 +56,7 @@ struct jit_frame {
 	uint32_t leave, quick; /* behind the programs; behind the first push */
 	uint32_t out;          /* the frame is there, the context is not */
 	uint32_t early;        /* with a stack of our own: that is not in use yet. Else the same as out. */
+	uint32_t crowded;      /* no stack of our own is free */
 	uint32_t alive, child; /* the process is no forked child; it is one */
 };
 
@@ -105,6 +107,17 @@ int jit_saved_at(const struct jit_frame *, unsigned reg); /* index of a saved re
 int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);
 void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */
+
+/* thread.c.  jit_gen_thread: the calling thread's area in @result, the process's in rsi; changes rcx, rdx and @temp.
+ * jit_gen_thread_slow, behind the body: the second to fourth argument of fn_thread_find, which is to be called then, and
+ * @found to be reached with the same registers as on the quick way.  Changes rax besides. */
+struct jit_thread {
+	enum x64_reg result, temp;
+	uint32_t found, slow, raw, based;
+};
+struct jit_thread jit_thread_init(struct jit_gen *, enum x64_reg result, enum x64_reg temp);
+void jit_gen_thread(struct jit_gen *, const struct jit_thread *);
+void jit_gen_thread_slow(struct jit_gen *, const struct jit_thread *);
 
 /* quick.c: bodies without a context */
 bool jit_is_quick(const struct jit_gen *);

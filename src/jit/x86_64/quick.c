@@ -24,6 +24,7 @@ struct cold {
 	enum { COLD_THREAD, COLD_AGG } kind;
 	uint32_t label, back;
 	const struct ir_insn *in;       /* COLD_AGG */
+	struct jit_thread thread;       /* COLD_THREAD */
 	const struct jit_alloc *al;
 };
 
@@ -133,49 +134,11 @@ static struct cold *add_cold(struct jit_gen *g, struct cold c)
 	return &q->colds[q->cold_cnt++];
 }
 
-/* rdx: the thread's fs base. */
-static void gen_fs_base(struct jit_gen *g)
-{
-	if (g->env->proc_flags & WIRE_PROC_FSGSBASE)
-		x64_rdfsbase(&g->a, X64_RDX);
-	else
-		x64_load_fs0(&g->a, X64_RDX);
-}
-
-/* ecx: the word that tells one thread on a TLS block from the next. */
-static void gen_check_word(struct jit_gen *g)
-{
-	x64_rm(&g->a, X64_MOVSX32, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_proc, tid_off)));
-	x64_rm(&g->a, X64_LOAD32, X64_RCX, x64_at_index(X64_RDX, X64_RAX, 0));
-}
-
 static void gen_find_thread(struct jit_gen *g)
 {
-	struct x64_asm *a = &g->a;
-	const struct cold *slow = add_cold(g, (struct cold){ .kind = COLD_THREAD });
-	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
-	gen_fs_base(g);
-	x64_mov_imm(a, X64_RAX, WIRE_HASH_MULT);
-	x64_rr(a, X64_IMUL, X64_RAX, X64_RDX);
-	x64_shift_imm(a, X64_SHR, X64_RAX, WIRE_HASH_SHIFT);
-	x64_shift_imm(a, X64_SHL, X64_RAX, 4);
-	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
-		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
-		x64_jcc(a, X64_CC_E, slow->label);
-	}
-	x64_rm(a, X64_LOAD, THR, x64_at_index(X64_RSI, X64_RAX, offsetof(struct wire_proc, hash) + 8));
-	x64_rr(a, X64_TEST, THR, THR);
-	x64_jcc(a, X64_CC_E, slow->label);
-	gen_check_word(g);
-	x64_mov_imm(a, X64_RAX, g->env->shm_addr);
-	x64_rr(a, X64_ADD, THR, X64_RAX);
-	x64_rm(a, X64_CMP, X64_RDX, x64_at(THR, offsetof(struct wire_thread, key))); /* as in body.c */
-	x64_jcc(a, X64_CC_NE, slow->label);
-	x64_rm(a, X64_CMP32, X64_RCX, x64_at(THR, offsetof(struct wire_thread, check)));
-	x64_jcc(a, X64_CC_NE, slow->label);
-	x64_cmp32_imm(a, x64_at(THR, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);
-	x64_jcc(a, X64_CC_NE, slow->label);
-	x64_bind(a, slow->back);
+	struct cold *slow = add_cold(g, (struct cold){ .kind = COLD_THREAD });
+	slow->thread = jit_thread_init(g, THR, X64_RAX);
+	jit_gen_thread(g, &slow->thread);
 }
 
 /* ---- instructions ---- */
@@ -385,22 +348,15 @@ static void pop_held(struct jit_gen *g)
 static void gen_cold_thread(struct jit_gen *g, const struct cold *c)
 {
 	struct x64_asm *a = &g->a;
-	uint32_t no_tls = x64_label(a);
-	x64_bind(a, c->label);
+	jit_gen_thread_slow(g, &c->thread);
 	push_held(g);
-	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
-	x64_zero(a, X64_RCX);
-	x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
-	x64_jcc(a, X64_CC_E, no_tls);
-	gen_check_word(g);
-	x64_bind(a, no_tls);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	call_out(g, g->env->fn_thread_find);
 	x64_mov(a, THR, X64_RAX);
 	pop_held(g);
 	x64_rr(a, X64_TEST, THR, THR);
 	x64_jcc(a, X64_CC_E, g->quick->f->out);
-	x64_jmp(a, c->back);
+	x64_jmp(a, c->thread.found);
 }
 
 /* rt_agg_plain(shm, thread, aggregation, value, weight) */

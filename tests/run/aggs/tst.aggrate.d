@@ -20,8 +20,5 @@ tick-100ms
 END
 {
 	@a[20] = sum(20);
-	@a[21] = sum(21);
-	@a[22] = sum(22);
-	@a[23] = sum(23);
 	printa("%d %@d\n", @a);
 }

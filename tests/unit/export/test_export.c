@@ -83,6 +83,7 @@ static void many_packets_of_several_cpus(void)
 	uint32_t other = new_class("g", number, 1);
 	for (uint64_t i = 0; i < 20000; i++)
 		CHECK_EQ(put(i % 2 ? id : other, 50000 + i, 0, &(struct export_value){ .i = (int64_t)i }), 0);
+	CHECK_EQ(export_writer_flush(writer, &err), 0);
 	CHECK_EQ(export_trace_refresh(t, &err), 0);
 	CHECK_EQ(read_all(t, &last), 20000);
 	stop_writing();
@@ -93,6 +94,26 @@ static void many_packets_of_several_cpus(void)
 	t = open_trace();
 	CHECK_EQ(read_all(t, &last), 70000);
 	CHECK_EQ(export_trace_damaged(t), 0);
+	export_trace_close(t);
+	stop();
+}
+
+static void events_wait_for_the_disk(void)
+{
+	uint64_t last = 0;
+	start(0);
+	uint32_t id = new_class("f", number, 1);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(put(id, 1, 0, &(struct export_value){ .i = 7 }), 0);
+	CHECK_EQ(export_writer_events(writer), 1);
+	CHECK_EQ(export_writer_flush(writer, &err), 0);
+	CHECK_EQ(export_trace_refresh(t, &err), 0);
+	CHECK_EQ(read_all(t, &last), 1);
+	CHECK_EQ(put(id, 2, 0, &(struct export_value){ .i = 8 }), 0);
+	stop_writing(); /* writes them, too */
+	CHECK_EQ(export_trace_refresh(t, &err), 0);
+	CHECK_EQ(read_all(t, &last), 1);
+	CHECK_EQ(last, 8);
 	export_trace_close(t);
 	stop();
 }
@@ -234,6 +255,7 @@ static void names_of_any_kind(void)
 	stop();
 }
 
-TAP_MAIN(TEST(all_types_come_back), TEST(many_packets_of_several_cpus), TEST(older_ones_get_the_time_before),
+TAP_MAIN(TEST(all_types_come_back), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),
+	 TEST(older_ones_get_the_time_before),
 	 TEST(ring_keeps_the_last), TEST(an_event_larger_than_a_packet), TEST(losses_are_noted),
 	 TEST(zeros_behind_the_end), TEST(a_folder_with_a_trace_is_refused), TEST(names_of_any_kind))

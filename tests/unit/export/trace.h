@@ -61,6 +61,8 @@ static inline int put(uint32_t id, uint64_t ns, uint32_t cpu, const struct expor
 static inline struct export_trace *open_trace(void)
 {
 	struct export_trace *t = NULL;
+	if (writer)
+		CHECK_EQ(export_writer_flush(writer, &err), 0);
 	CHECK_EQ(export_trace_open(dir, &t, &err), 0);
 	return t;
 }

@@ -143,7 +143,7 @@ static void form(const uint8_t *bytes, uint32_t cnt, bool far_too)
 		int32_t d = (int32_t)(PAGE + 64 - cnt);
 		memcpy(disp, &d, 4);
 	}
-	if (!CHECK_MSG(!isa_decode(home, cnt, HOME, &in) && in.len == cnt, "%02x %02x %02x...", bytes[0], bytes[1], bytes[2]))
+	if (!CHECK_MSG(!isa_decode(home, cnt, HOME, &in) && in.len == cnt, "%02x %02x %02x...", home[0], home[1], home[2]))
 		return;
 	if (in.target) {
 		int32_t d = (int32_t)(64 - cnt);

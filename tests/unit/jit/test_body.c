@@ -339,6 +339,37 @@ static void finds_the_thread_itself_in(bool context)
 	body_end(&b);
 }
 
+/* Once the process has such blocks, what the block says of itself is looked up; where that is wrong, the fs base. */
+static void asks_the_block_in(bool context)
+{
+	struct body b;
+	thread_body(&b, context);
+	struct wire_proc *proc = mkshm_proc(&b.m, 0);
+	proc->flags = b.env.proc_flags;
+	fire(&b, CALL_PLAIN);
+	CHECK_EQ(proc->fs_set, call_has_fsgsbase());
+	fire(&b, CALL_PLAIN);
+	CHECK_EQ(finder.calls, 1);
+	uint64_t *block = (uint64_t *)call_fs_base(), own = *block;
+	*block = (uint64_t)(uintptr_t)stack2;
+	struct call c = call_of(&b, CALL_PLAIN);
+	call_run(&c);
+	*block = own;
+	check_preserved(&c);
+	CHECK_EQ(finder.calls, 2);
+	CHECK_EQ(finder.key, (uint64_t)(uintptr_t)block);
+	CHECK_EQ(global(&b, 0), 3);
+	body_end(&b);
+}
+
+static void asks_the_block(void)
+{
+	if (!call_has_fsgsbase())
+		SKIP("this processor or kernel has no rdfsbase");
+	asks_the_block_in(false);
+	asks_the_block_in(true);
+}
+
 static void no_fs_base_yet_in(bool context)
 {
 	struct body b;
@@ -658,7 +689,7 @@ static void its_own_stack_leaves_the_other_alone(void)
 }
 
 TAP_MAIN(TEST(preserves_registers), TEST(keeps_the_stack), TEST(takes_little_stack), TEST(touches_no_vector_registers),
-	 TEST(flags_stop_it), TEST(levels_nest), TEST(hook_body), TEST(finds_the_thread_itself), TEST(no_fs_base_yet),
+	 TEST(flags_stop_it), TEST(levels_nest), TEST(hook_body), TEST(finds_the_thread_itself), TEST(asks_the_block), TEST(no_fs_base_yet),
 	 TEST(without_rdfsbase), TEST(a_forked_child_is_noticed), TEST(entry_arguments), TEST(return_arguments),
 	 TEST(registers_of_the_application), TEST(helpers_see_registers), TEST(time_passes),
 	 TEST(a_fault_ends_its_program_only), TEST(exit_stops_the_programs_behind), TEST(room), TEST(printing),

@@ -6,13 +6,13 @@
 #include "shm.h"
 
 #include <alloca.h>
-#include <execinfo.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #define FRAMES 64
 #define NOINLINE __attribute__((noinline, noclone))
@@ -72,6 +72,30 @@ static uint32_t walk(const ucontext_t *uc, uint64_t *pcs)
 	return n;
 }
 
+struct unwound {
+	void **pcs;
+	int cnt, max;
+};
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *c, void *arg)
+{
+	struct unwound *u = arg;
+	if (u->cnt == u->max)
+		return _URC_END_OF_STACK;
+	if (u->cnt >= 0) /* the first is our own */
+		u->pcs[u->cnt] = (void *)_Unwind_GetIP(c);
+	u->cnt++;
+	return _URC_NO_REASON;
+}
+
+/* As backtrace(), which a sanitizer puts a frame of its own below. */
+static NOINLINE int unwind(void **pcs, int max)
+{
+	struct unwound u = { pcs, -1, max };
+	_Unwind_Backtrace(add_frame, &u);
+	return u.cnt > 1 && !pcs[u.cnt - 1] ? u.cnt - 1 : u.cnt;
+}
+
 /* Both unwinders from here: the same but for where in this function each began. */
 static NOINLINE void compare(void)
 {
@@ -80,7 +104,7 @@ static NOINLINE void compare(void)
 	void *theirs[FRAMES];
 	getcontext(&uc);
 	uint32_t n = walk(&uc, ours);
-	int want = backtrace(theirs, FRAMES);
+	int want = unwind(theirs, FRAMES);
 	/* once more without system calls: all that was read is known now */
 	shm_proc(shm, 0)->flags = WIRE_PROC_NO_SYSCALL;
 	system_calls += walk(&uc, again) != n;
@@ -231,7 +255,7 @@ static void on_timer(int sig, siginfo_t *info, void *arg)
 	uint64_t ours[FRAMES];
 	void *theirs[FRAMES];
 	uint32_t n = walk(uc, ours);
-	int want = backtrace(theirs, FRAMES), skip = 0;
+	int want = unwind(theirs, FRAMES), skip = 0;
 	while (skip < want && (uint64_t)theirs[skip] != ours[0])
 		skip++; /* this handler and its frame */
 	bool same = n == (uint32_t)(want - skip);
@@ -248,7 +272,7 @@ static void wherever_a_timer_strikes(void)
 	struct itimerspec every = { { 0, 100000 }, { 0, 100000 } };
 	timer_t timer;
 	void *dummy[1];
-	backtrace(dummy, 1); /* loads libgcc */
+	unwind(dummy, 1); /* loads libgcc */
 	compared = differed = 0;
 	sigaction(SIGUSR2, &sa, NULL);
 	timer_create(CLOCK_MONOTONIC, &(struct sigevent){ .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 }, &timer);

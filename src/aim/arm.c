@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* What was matched, armed, and what is to be said of places that could not be. */
+#include "aim/aim.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REFUSALS_SHOWN 20
+
+struct refusals {
+	const struct aim *aim;
+	const struct aim_arming *how;
+	uint32_t cnt, no_return_cnt;
+	struct place { /* for which the kernel is asked */
+		const struct probe *probe;
+		uint64_t addr;
+		char *why; /* owned */
+	} *places;
+	uint32_t place_cnt;
+};
+
+static void PRINTF_LIKE(2, 3) sayf(const struct aim_arming *how, const char *fmt, ...)
+{
+	char text[ERR_MSG_MAX + 600];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	how->say(how->arg, text);
+}
+
+/* By a description, without globs. */
+static bool is_named(const struct aim *a, const struct probe *p)
+{
+	for (uint32_t i = 0; i < a->desc_cnt; i++)
+		if (!strcmp(a->descs[i].spec.func, p->func))
+			return true;
+	return false;
+}
+
+static bool postpone(struct refusals *r, const struct session_refusal *why)
+{
+	if (why->has_no_return || !r->how->may_uprobe)
+		return false;
+	struct place *v = realloc(r->places, (r->place_cnt + 1ul) * sizeof(*v));
+	char *text = v ? strdup(why->why) : NULL;
+	r->places = v ? v : r->places;
+	if (text)
+		v[r->place_cnt++] = (struct place){ why->probe, why->addr, text };
+	return text != NULL;
+}
+
+static void refused(void *arg, const struct session_refusal *why)
+{
+	struct refusals *r = arg;
+	if (postpone(r, why))
+		return;
+	const struct probe *p = why->probe;
+	/* Nothing is lost where nothing returns: who asks for one such function gets to know, who asks for all does not. */
+	bool shown = why->has_no_return ? !r->no_return_cnt++ && is_named(r->aim, p) : r->cnt++ < REFUSALS_SHOWN;
+	if (shown || r->how->verbose)
+		sayf(r->how, "%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
+		     (unsigned long long)why->addr, why->why);
+}
+
+static int arm_place(struct refusals *r, struct session *s, const struct place *p, const struct session_probe *v, uint32_t cnt,
+		     struct err *reterr)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (v[i].probe != p->probe)
+			continue;
+		for (uint32_t k = 0; k < v[i].prog_cnt; k++)
+			if (session_uses_self(&r->aim->image->progs[v[i].progs[k]]))
+				return err_setf(reterr, -ENOTSUP, "a uprobe of the kernel there would have self-> variables of its own; "
+						"-x backend=uprobe places all of them so");
+		return session_arm_uprobe(s, &v[i], p->addr, reterr);
+	}
+	return err_setf(reterr, -ENOENT, "it is no more");
+}
+
+/* The last resort for what was refused; how many places it could have. */
+static uint32_t arm_places(struct refusals *r, struct session *s, const struct session_probe *v, uint32_t cnt)
+{
+	uint32_t done = 0;
+	for (uint32_t i = 0; i < r->place_cnt; i++) {
+		const struct place *p = &r->places[i];
+		struct err e;
+		bool ok = !arm_place(r, s, p, v, cnt, &e);
+		done += ok;
+		if (ok ? r->how->verbose : r->cnt++ < REFUSALS_SHOWN || r->how->verbose)
+			sayf(r->how, "%s:%s:%s:%s at 0x%llx %s: %s%s%s", p->probe->prov, p->probe->mod, p->probe->func, p->probe->name,
+			     (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, ok ? "" : "; ", ok ? "" : e.msg);
+		free(p->why);
+	}
+	free(r->places);
+	return done;
+}
+
+static uint32_t collect(struct aim *a, struct session_probe *v)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < a->probe_cnt; i++) {
+		struct aim_probe *p = &a->probes[i];
+		if (p->armed || !p->prog_cnt)
+			continue;
+		p->armed = true;
+		v[n++] = (struct session_probe){ .probe = probe_at(a->table, i), .proc = p->proc, .progs = p->progs,
+						 .prog_cnt = p->prog_cnt };
+	}
+	return n;
+}
+
+/* @cnt probes at @sites places. */
+static int armed(struct aim *a, const struct refusals *r, uint32_t cnt, uint32_t sites, struct err *reterr)
+{
+	if (!r->how->verbose && r->cnt > REFUSALS_SHOWN)
+		sayf(r->how, "%u more places are not traced; -v names them", r->cnt - REFUSALS_SHOWN);
+	if (cnt && !sites && !a->armed_cnt && r->cnt + r->no_return_cnt) {
+		err_setf(reterr, -ENOTSUP, "none of the probes can be placed; explain shows why, and the offsets of other places "
+			 "(-l with an empty name)");
+		return 1;
+	}
+	a->armed_cnt += sites;
+	if (r->how->verbose)
+		sayf(r->how, "%u probes armed at %u places", cnt, sites);
+	return 0;
+}
+
+int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, struct err *reterr)
+{
+	struct session_probe *v = calloc(a->probe_cnt + 1ul, sizeof(*v));
+	struct refusals r = { .aim = a, .how = how };
+	uint32_t sites = 0;
+	if (!v)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	uint32_t n = collect(a, v);
+	int rc = session_arm(s, v, n, refused, &r, &sites, reterr);
+	sites += arm_places(&r, s, v, rc < 0 ? 0 : n);
+	free(v);
+	return rc < 0 ? rc : armed(a, &r, n, sites, reterr);
+}

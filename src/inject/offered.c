@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process without stops: its own thread does what we ask for (agent/serve.c).
+ *
+ * Each request has a time after which the thread refuses it; we wait longer.  So a request that was not answered will
+ * not be done either, however long a debugger holds that thread: nothing is changed behind our back.
+ */
+#include "inject/inject_int.h"
+
+#include "host/host.h"
+#include "wire/offer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DO_NS 1500000000ull   /* in which a request has to be begun */
+#define WAIT_NS 2500000000ull /* for its answer */
+
+struct question {
+	struct wire_offer_req req;
+	uint8_t data[WIRE_OFFER_DATA];
+};
+struct reply {
+	struct wire_offer_reply head;
+	uint8_t data[WIRE_OFFER_DATA];
+};
+
+bool inject_is_live(const struct inject *in)
+{
+	return in->link >= 0;
+}
+
+pid_t inject_offered_tid(const struct inject *in)
+{
+	return in->link_tid;
+}
+
+bool offered_has_seccomp(struct inject *in)
+{
+	return inject_status_field(in->pid, in->link_tid, "Seccomp") > 0;
+}
+
+static int silent(struct inject *in, int code, struct err *reterr)
+{
+	in->link_error = code;
+	if (code == -ECONNRESET)
+		return inject_gone(in, reterr);
+	return err_setf(reterr, code, "process %d does not answer, which offered itself: does a debugger hold it?", (int)in->pid);
+}
+
+/* It would be killed, or worse, do only a part. */
+static int check(struct inject *in, struct err *reterr)
+{
+	if (in->link_error)
+		return silent(in, in->link_error, reterr);
+	if (inject_status_field(in->pid, in->link_tid, "Seccomp") == 0)
+		return 0;
+	if (inject_status_field(in->pid, in->link_tid, "Seccomp") < 0)
+		return silent(in, -ECONNRESET, reterr);
+	return err_setf(reterr, -ENOTSUP, "process %d put itself under a seccomp filter after it offered itself: what it may do for us cannot "
+			"be told", (int)in->pid);
+}
+
+static int send_to(struct inject *in, const struct question *q, size_t data_bytes, int fd)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)q, sizeof(q->req) + data_bytes };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (fd >= 0) {
+		m.msg_control = &control;
+		m.msg_controllen = sizeof(control);
+		control.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
+	}
+	if (sendmsg(in->link, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+		return 0;
+	return errno == EPIPE || errno == ECONNRESET ? -ECONNRESET : -ETIMEDOUT;
+}
+
+/* The answer to the last request; what is left of earlier ones is dropped. */
+static int receive(struct inject *in, struct reply *r)
+{
+	uint64_t end = host_now_ns() + WAIT_NS;
+	for (uint64_t now; (now = host_now_ns()) < end;) {
+		struct pollfd p = { .fd = in->link, .events = POLLIN };
+		if (poll(&p, 1, (int)((end - now) / 1000000) + 1) <= 0)
+			continue;
+		ssize_t n = recv(in->link, r, sizeof(*r), MSG_DONTWAIT);
+		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
+			return -ECONNRESET;
+		if (n >= (ssize_t)sizeof(r->head) && r->head.seq == in->link_seq)
+			return (size_t)n == sizeof(r->head) + r->head.bytes ? 0 : -ETIMEDOUT;
+	}
+	return -ETIMEDOUT;
+}
+
+static int ask(struct inject *in, struct question *q, size_t data_bytes, int fd, struct reply *r, struct err *reterr)
+{
+	struct timespec now;
+	int e = check(in, reterr);
+	if (e)
+		return e;
+	clock_gettime(CLOCK_REALTIME, &now);
+	q->req.until_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + DO_NS;
+	q->req.seq = ++in->link_seq;
+	e = send_to(in, q, data_bytes, fd);
+	e = e ? e : receive(in, r);
+	if (!e && r->head.value == -ETIMEDOUT)
+		e = -ETIMEDOUT;
+	return e ? silent(in, e, reterr) : 0;
+}
+
+int offered_syscall(struct inject *in, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr)
+{
+	struct question q = { .req = { .op = WIRE_OFFER_SYSCALL, .args = { (uint64_t)nr } } };
+	struct reply r;
+	memcpy(q.req.args + 1, args, 6 * sizeof(args[0]));
+	int e = ask(in, &q, 0, -1, &r, reterr);
+	if (!e)
+		*ret_value = r.head.value;
+	return e;
+}
+
+int offered_pass_fd(struct inject *in, int fd, int *ret_fd, struct err *reterr)
+{
+	struct question q = { .req = { .op = WIRE_OFFER_FD } };
+	struct reply r;
+	int e = ask(in, &q, 0, fd, &r, reterr);
+	if (!e && (r.head.value < 0 || r.head.value > INT32_MAX))
+		e = err_setf(reterr, -EMFILE, "process %d cannot receive a descriptor; raise its limit of open files (prlimit --nofile)",
+			     (int)in->pid);
+	if (!e)
+		*ret_fd = (int)r.head.value;
+	return e;
+}
+
+static int store_some(struct inject *in, const struct inject_word *w, uint32_t cnt, uint32_t *ret_done, struct err *reterr)
+{
+	struct question q = { .req = { .op = WIRE_OFFER_STORE, .args = { cnt } } };
+	struct reply r;
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct wire_offer_word v = { w[i].addr, w[i].was, w[i].is, (uint64_t)w[i].prot };
+		memcpy(q.data + i * sizeof(v), &v, sizeof(v));
+	}
+	*ret_done = 0;
+	int e = ask(in, &q, cnt * sizeof(struct wire_offer_word), -1, &r, reterr);
+	if (e)
+		return e;
+	*ret_done = r.head.value < 0 ? 0 : r.head.value > cnt ? cnt : (uint32_t)r.head.value;
+	if (*ret_done == cnt && !r.head.error)
+		return 0;
+	e = r.head.error < 0 && r.head.error > -4096 ? (int)r.head.error : -EIO;
+	if (e == -EAGAIN)
+		return err_setf(reterr, e, "the code of process %d changed meanwhile", (int)in->pid);
+	return err_setf(reterr, e, "process %d may not write to its own code: %s (SELinux, or a rule of its own?)", (int)in->pid, strerror(-e));
+}
+
+int inject_store(struct inject *in, const struct inject_word *w, uint32_t cnt, uint32_t *ret_done, struct err *reterr)
+{
+	int e = 0;
+	uint32_t n = 0;
+	*ret_done = 0;
+	for (; *ret_done < cnt && !e; *ret_done += n) {
+		uint32_t left = cnt - *ret_done;
+		e = store_some(in, w + *ret_done, left < WIRE_OFFER_WORDS ? left : WIRE_OFFER_WORDS, &n, reterr);
+	}
+	return e;
+}
+
+int offered_stop(struct inject *in, struct err *reterr)
+{
+	int e = check(in, reterr);
+	in->stopped = !e;
+	return e;
+}
+
+/* ---- is it the one? ---- */
+
+/* Whether process @pid has mapped the file. */
+static bool has_mapped(pid_t pid, const struct stat *st)
+{
+	char path[64], *line = NULL;
+	size_t cap = 0;
+	bool found = false;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	FILE *f = fopen(path, "re");
+	while (f && !found && getline(&line, &cap, f) > 0) {
+		unsigned long long ino;
+		found = sscanf(line, "%*x-%*x %*s %*x %*s %llu", &ino) == 1 && ino == st->st_ino && strstr(line, "/memfd:dyntrace-proof");
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* A connection can be in other hands than those that made it.  What only its other end could map is looked for in @pid. */
+static int prove(struct inject *in, struct err *reterr)
+{
+	struct stat st;
+	uint64_t addr = 0;
+	int there = -1, fd = memfd_create("dyntrace-proof", MFD_CLOEXEC), e = -EIO;
+	if (fd >= 0 && !ftruncate(fd, 4096) && !fstat(fd, &st))
+		e = offered_pass_fd(in, fd, &there, reterr);
+	else
+		err_setf(reterr, e, "cannot make memory: %s", strerror(errno));
+	if (!e)
+		e = inject_mmap(in, 0, 4096, PROT_NONE, MAP_SHARED, there, 0, &addr, reterr);
+	if (there >= 0)
+		inject_close_fd(in, there, NULL);
+	bool proven = !e && has_mapped(in->pid, &st);
+	if (!e)
+		inject_munmap(in, addr, 4096, NULL);
+	if (fd >= 0)
+		close(fd);
+	if (!e && !proven)
+		e = err_setf(reterr, -EPERM, "who offered itself as process %d is another", (int)in->pid);
+	return e;
+}
+
+int inject_offered(pid_t pid, pid_t tid, int sock, struct inject **ret, struct err *reterr)
+{
+	struct inject *in;
+	int e = inject_look(pid, &in, reterr);
+	if (e)
+		return e;
+	in->link = fcntl(sock, F_DUPFD_CLOEXEC, 3);
+	in->link_tid = tid;
+	in->link_seq = (uint32_t)host_now_ns();
+	if (in->link < 0)
+		e = err_setf(reterr, -errno, "cannot open a descriptor: %s", strerror(errno));
+	e = e ? e : prove(in, reterr);
+	if (e)
+		inject_free(in);
+	else
+		*ret = in;
+	return e;
+}

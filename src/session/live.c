@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Jumps in code that threads run meanwhile (ADR 26).
+ *
+ * A window is one instruction, and what changes of it lies within eight aligned bytes: each thread runs what was there
+ * or what is.  What a jump needs is there before it, in the eyes of all processors, and goes after it:
+ *
+ *   arming     long jumps, those in holes of padding among them | barrier | short jumps and puns, from the last to the first
+ *   disarming  short jumps and puns, from the first to the last | barrier | long jumps
+ *
+ * for a pun depends on what stands behind it, and that may be a pun.
+ */
+#include "session/arm_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define WORD 8u
+#define EDIT_WORDS (PATCH_WINDOW_MAX / WORD + 2)
+
+bool live_can(const struct patch_window *w)
+{
+	struct isa_insn in;
+	uint32_t n = w->write_bytes;
+	if (w->hole_inside || w->hole_borrowed || isa_decode(w->old, w->bytes, w->addr, &in) || in.len > w->bytes)
+		return false;
+	/* Behind an instruction that nothing passes there is padding only. */
+	bool last = in.flow == ISA_RET || in.flow == ISA_JMP || in.flow == ISA_JMP_IND;
+	return (in.len == w->bytes || last) && w->addr / WORD == (w->addr + n - 1) / WORD;
+}
+
+struct text_map {
+	uint64_t start, end;
+	int prot;
+	bool shared;
+};
+struct text_maps {
+	struct text_map *v;
+	uint32_t cnt;
+};
+
+static void maps_read(struct inject *inj, struct text_maps *ret)
+{
+	char path[64], *line = NULL;
+	size_t cap = 0;
+	snprintf(path, sizeof(path), "/proc/%d/maps", inject_pid(inj));
+	FILE *f = fopen(path, "re");
+	while (f && getline(&line, &cap, f) > 0) {
+		unsigned long long start, end;
+		char perm[8];
+		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[2] != 'x')
+			continue;
+		struct text_map *more = realloc(ret->v, (ret->cnt + 1ul) * sizeof(*more));
+		if (!more)
+			break;
+		ret->v = more;
+		int prot = PROT_EXEC | (perm[0] == 'r' ? PROT_READ : 0) | (perm[1] == 'w' ? PROT_WRITE : 0);
+		more[ret->cnt++] = (struct text_map){ start, end, prot, perm[3] != 'p' };
+	}
+	free(line);
+	if (f)
+		fclose(f);
+}
+
+static const struct text_map *map_at(const struct text_maps *m, uint64_t addr)
+{
+	for (uint32_t i = 0; i < m->cnt; i++)
+		if (addr - m->v[i].start < m->v[i].end - m->v[i].start)
+			return &m->v[i];
+	return NULL;
+}
+
+/* The words that @e changes, in *ret; their number.  -ENOENT: something else stands there than it wants. */
+static int words_of(struct inject *inj, const struct text_maps *maps, const struct edit *e, struct inject_word ret[EDIT_WORDS])
+{
+	uint8_t now[PATCH_WINDOW_MAX + 2 * WORD], then[sizeof(now)];
+	uint64_t start = align_down(e->addr, WORD), bytes = align_up(e->addr + e->cnt, WORD) - start;
+	const struct text_map *m = map_at(maps, e->addr);
+	int n = 0;
+	if (!m || m->shared || bytes > sizeof(now) || inject_read(inj, start, now, bytes, NULL) ||
+	    memcmp(now + (e->addr - start), e->want, e->want_cnt))
+		return -ENOENT;
+	memcpy(then, now, bytes);
+	memcpy(then + (e->addr - start), e->bytes, e->cnt);
+	for (uint64_t at = 0; at < bytes; at += WORD) {
+		if (!memcmp(now + at, then + at, WORD))
+			continue;
+		ret[n] = (struct inject_word){ .addr = start + at, .prot = m->prot };
+		memcpy(&ret[n].was, now + at, WORD);
+		memcpy(&ret[n++].is, then + at, WORD);
+	}
+	return n;
+}
+
+/* Those of phase 1 are short ones that are made, or long ones that go, which do not depend on each other. */
+static int compare_live(const void *a, const void *b)
+{
+	const struct edit *x = a, *y = b;
+	int up = x->addr < y->addr ? -1 : x->addr > y->addr;
+	if (x->phase != y->phase)
+		return x->phase < y->phase ? -1 : 1;
+	return x->phase ? -up : up;
+}
+
+/* Two edits may share a word; then what was read before the first is not what the second finds: one by one, but for
+ * words that lie apart. */
+static int apply(struct inject *inj, const struct text_maps *maps, const struct edit *e, uint32_t cnt, const struct edit **ret_miss,
+		 struct err *reterr)
+{
+	struct inject_word w[64 + EDIT_WORDS];
+	uint32_t n = 0, done;
+	int r = 0;
+	for (uint32_t i = 0; i <= cnt && !r; i++) {
+		int k = i < cnt ? words_of(inj, maps, &e[i], w + n) : 0;
+		bool shares = false;
+		for (uint32_t a = 0; k > 0 && a < n; a++)
+			for (int b = 0; b < k; b++)
+				shares |= w[a].addr == w[n + (uint32_t)b].addr;
+		if (n && (i == cnt || shares || n + (uint32_t)(k > 0 ? k : 0) > 64)) {
+			r = inject_store(inj, w, n, &done, reterr);
+			k = i < cnt && !r ? words_of(inj, maps, &e[i], w) : 0;
+			n = 0;
+		}
+		if (k == -ENOENT)
+			*ret_miss = *ret_miss ? *ret_miss : &e[i];
+		n += k > 0 ? (uint32_t)k : 0;
+	}
+	return r;
+}
+
+int live_edits(struct inject *inj, struct edit *e, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr)
+{
+	struct text_maps maps = { 0 };
+	struct inject_word w[EDIT_WORDS];
+	uint32_t first = 0;
+	int r = 0;
+	*ret_miss = NULL;
+	maps_read(inj, &maps);
+	qsort(e, cnt, sizeof(*e), compare_live);
+	while (first < cnt && e[first].phase == e[0].phase)
+		first++;
+	for (uint32_t i = 0; i < cnt && !write; i++)
+		if (words_of(inj, &maps, &e[i], w) < 0 && !*ret_miss)
+			*ret_miss = &e[i];
+	if (write) {
+		r = apply(inj, &maps, e, first, ret_miss, reterr);
+		r = r ? r : inject_sync_core(inj, reterr);
+		r = r ? r : apply(inj, &maps, e + first, cnt - first, ret_miss, reterr);
+	}
+	free(maps.v);
+	return r;
+}

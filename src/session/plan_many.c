@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plans of many functions at a time, on all processors that we have.  A function's plan needs nothing of another's; what
+ * they share is what is known of their modules, and that is read before.  Each piece of the requests has a job of its
+ * own; their results are put together in the order of the pieces, so that nobody can tell how many threads there were.
+ */
+#include "session/arm_int.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MANY 512u        /* fewer are not worth a thread */
+#define PIECE 256u
+#define THREADS_MAX 16
+
+struct refusal {
+	struct session_refusal what;
+	char *why;
+};
+
+struct piece {
+	struct job job;
+	const struct request *req;
+	uint32_t cnt, refusal_cnt;
+	struct refusal *refusals;
+	int rc;
+	struct err err;
+};
+
+struct crew {
+	struct piece *pieces;
+	uint32_t cnt, next;
+};
+
+static void keep_refusal(void *arg, const struct session_refusal *what)
+{
+	struct piece *p = arg;
+	struct refusal *more = realloc(p->refusals, (p->refusal_cnt + 1ul) * sizeof(*more));
+	char *why = strdup(what->why);
+	p->refusals = more ? more : p->refusals;
+	if (!more || !why) {
+		p->rc = -ENOMEM;
+		free(why);
+		return;
+	}
+	more[p->refusal_cnt++] = (struct refusal){ *what, why };
+}
+
+static void *work(void *arg)
+{
+	struct crew *c = arg;
+	uint32_t i;
+	while ((i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED)) < c->cnt) {
+		struct piece *p = &c->pieces[i];
+		int r = job_plan_requests(&p->job, p->req, p->cnt, &p->err);
+		p->rc = r ? r : p->rc;
+	}
+	return NULL;
+}
+
+/* Signals are the first thread's to take. */
+static uint32_t start_threads(struct crew *c, pthread_t *threads, uint32_t cnt)
+{
+	sigset_t all, old;
+	uint32_t n = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	while (n < cnt && !pthread_create(&threads[n], NULL, work, c))
+		n++;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return n;
+}
+
+static uint32_t processor_cnt(void)
+{
+	cpu_set_t set;
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (uint32_t)CPU_COUNT(&set);
+}
+
+static void run(struct crew *c)
+{
+	pthread_t threads[THREADS_MAX];
+	uint32_t cnt = processor_cnt() - 1;
+	cnt = start_threads(c, threads, cnt < THREADS_MAX ? cnt : THREADS_MAX);
+	work(c);
+	for (uint32_t i = 0; i < cnt; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Pieces end where a function does. */
+static uint32_t cut(struct job *j, const struct request *req, uint32_t cnt, struct piece *ret)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0, end; i < cnt; i = end) {
+		end = cnt - i < PIECE ? cnt : i + PIECE;
+		while (end < cnt && req[end].func == req[end - 1].func)
+			end++;
+		struct piece *p = &ret[n++];
+		*p = (struct piece){ .req = req + i, .cnt = end - i };
+		p->job = (struct job){ .s = j->s, .t = j->t, .probes = j->probes, .probe_cnt = j->probe_cnt, .refused = keep_refusal,
+				       .refused_arg = p };
+	}
+	return n;
+}
+
+static int take_funcs(struct job *j, struct piece *p)
+{
+	for (uint32_t i = 0; i < p->job.func_cnt; i++) {
+		struct plan_func *pf = job_push_func(j);
+		if (!pf)
+			return -ENOMEM;
+		*pf = p->job.funcs[i];
+		p->job.funcs[i] = (struct plan_func){ 0 };
+	}
+	return 0;
+}
+
+static int take(struct job *j, struct piece *p, int rc, struct err *reterr)
+{
+	rc = rc ? rc : p->rc;
+	for (uint32_t i = 0; i < p->refusal_cnt; i++) {
+		p->refusals[i].what.why = p->refusals[i].why;
+		if (!rc && j->refused)
+			j->refused(j->refused_arg, &p->refusals[i].what);
+		free(p->refusals[i].why);
+	}
+	free(p->refusals);
+	if (rc && rc == p->rc && p->err.msg[0] && reterr)
+		*reterr = p->err;
+	if (!rc && take_funcs(j, p))
+		rc = job_no_memory(reterr);
+	job_free(&p->job);
+	return rc;
+}
+
+/* What is read when it is first asked for. False: of such modules more is read than is known here. */
+static bool learn_module(struct target *t, struct obj_module *mod)
+{
+	const struct patch_range *keep;
+	const uint64_t *at;
+	uint64_t pad;
+	uint32_t cnt;
+	uint8_t b;
+	if (!mod->end || obj_module_is_go(t->obj, mod) || rseq_ranges(t, mod, &keep, &cnt) ||
+	    obj_go_entered(t->obj, mod, 0, 0, &at, &cnt) || text_read(t, mod, mod->text_start, &b, 1))
+		return false;
+	obj_landing_pads(t->obj, mod, mod->text_start, &pad, 1);
+	obj_module_text(t->obj, mod, mod->text_start, &b, 1);
+	return true;
+}
+
+static bool is_simple(struct job *j, const struct request *req, uint32_t cnt)
+{
+	struct obj_module *last = NULL;
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct probe *p = j->probes[req[i].probe].probe;
+		if (p->kind == WIRE_SITE_USDT || (p->module != last && !learn_module(j->t, p->module)))
+			return false;
+		last = p->module;
+	}
+	return true;
+}
+
+int job_plan_many(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+{
+	if (cnt < MANY || processor_cnt() < 2 || !is_simple(j, req, cnt))
+		return job_plan_requests(j, req, cnt, reterr);
+	struct crew c = { .pieces = calloc(cnt / PIECE + 1, sizeof(*c.pieces)) };
+	int rc = 0;
+	if (!c.pieces)
+		return job_no_memory(reterr);
+	c.cnt = cut(j, req, cnt, c.pieces);
+	run(&c);
+	for (uint32_t i = 0; i < c.cnt; i++)
+		rc = take(j, &c.pieces[i], rc, reterr);
+	free(c.pieces);
+	return rc;
+}
