@@ -7,9 +7,6 @@
 
 #include "rt/rt.h"
 
-/* Both clocks are read to some 10 ns, so the factor is right to a few millionths. */
-#define MEASURE_NS 5000000u
-
 static uint64_t now_ns(clockid_t clock)
 {
 	struct timespec t;
@@ -17,7 +14,13 @@ static uint64_t now_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
-#define TRIES 64
+/*
+ * The kernel has a factor of its own (perf_event_open(2), cap_user_time), but to be told takes longer than to measure
+ * one (the first event of a system changes its code), and guests are not told.  Pairs are good to some nanoseconds, so
+ * that this is right to about 1 in 10^6: less than what a clock is slewed by.
+ */
+#define MEASURE_NS 6000000
+#define TRIES 256
 
 /* Both clocks at one moment: the closest of some tries. */
 static void pair(clockid_t clock, uint64_t *ret_tsc, uint64_t *ret_ns)
@@ -35,16 +38,12 @@ static void pair(clockid_t clock, uint64_t *ret_tsc, uint64_t *ret_ns)
 
 static uint64_t first_tsc, first_ns;
 
-/* As early as can be: what the program does until a session wants the clock is time to measure in. */
+/* What the program does until a session wants the clock is time to measure in. */
 __attribute__((constructor)) static void start(void)
 {
 	pair(CLOCK_MONOTONIC_RAW, &first_tsc, &first_ns);
 }
 
-/*
- * perf_event_open() would tell the kernel's own factor, but the first event of a machine makes the kernel wait for all
- * CPUs (20 ms), and virtual machines mostly do not tell it at all.
- */
 static void measure(struct wire_shm *shm)
 {
 	uint64_t tsc, ns, since = now_ns(CLOCK_MONOTONIC_RAW) - first_ns;
@@ -52,8 +51,7 @@ static void measure(struct wire_shm *shm)
 		nanosleep(&(struct timespec){ .tv_nsec = (long)(MEASURE_NS - since) }, NULL);
 	pair(CLOCK_MONOTONIC_RAW, &tsc, &ns);
 	shm->tsc_shift = 32;
-	if (tsc > first_tsc)
-		shm->tsc_mult = (uint64_t)(((unsigned __int128)(ns - first_ns) << 32) / (tsc - first_tsc));
+	shm->tsc_mult = tsc > first_tsc ? (uint64_t)(((unsigned __int128)(ns - first_ns) << 32) / (tsc - first_tsc)) : 0;
 }
 
 int clock_calibrate(struct wire_shm *shm, struct err *reterr)
