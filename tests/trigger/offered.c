@@ -5,7 +5,6 @@
  *   filter  likewise, once all of its threads are under a filter that kills who does more (or waits for more)
  *   last    its first thread ends by itself, then another, and it with them
  */
-#define _GNU_SOURCE
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -15,6 +14,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+long answer(const char *line, size_t n); /* traced by its name */
 
 __attribute__((noinline)) long answer(const char *line, size_t n)
 {
