@@ -181,7 +181,7 @@ def strange_greetings():
                 r.send(data)
                 r.sock.shutdown(socket.SHUT_WR)
                 r.refused()
-        assert fd_cnt(d.pid) == before
+        wait_for(lambda: fd_cnt(d.pid) == before, 'descriptors of clients that went')
 
 
 def wrong_version_is_said():
