@@ -177,8 +177,10 @@ void ring_quick_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes)
 {
 	if (!(LOAD_RELAXED(&r->head) & RING_QUICK))
 		return;
-	void_since(r, data, ring_bytes, WIRE_LEVEL_MAX, LOAD_RELAXED(&r->published));
-	add_local(&r->head, -RING_QUICK);
+	uint64_t start = LOAD_RELAXED(&r->published), end = LOAD_RELAXED(&r->quick_end) & ~RING_QUICK;
+	if (start < end) /* else it is published already */
+		set_header(data, ring_bytes, start & ~7ULL, end - start, WIRE_REC_VOID);
+	ring_quick_end(r);
 	ring_publish(r);
 }
 

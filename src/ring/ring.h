@@ -15,9 +15,10 @@
  * Generated code writes small records by itself and without a level (jit/x86_64/quick_rec.c):
  *
  *     only where published == head, so nothing is open, and where they fit without padding
- *     compare-and-swap head to the end of the record, with bit 0 set
+ *     note rsp, and the end of the record with bit 0 set (quick_end)
+ *     compare-and-swap head to that
  *     write the record
- *     add its length to published; take bit 0 from head
+ *     add its length to published; clear bit 0 of head
  *     if head is not published then, others came in between: ring_publish()
  *
  * While bit 0 is set published does not move but by its owner: what nests
@@ -51,10 +52,14 @@ static inline uint64_t ring_head(const struct wire_ring *r)
 {
 	return LOAD_RELAXED(&r->head) & ~RING_QUICK;
 }
+/* One instruction; once more does no harm: a body that a forked child has too, or two that give the same one up. */
+static inline void ring_quick_end(struct wire_ring *r)
+{
+	__asm__ volatile("andq %1, %0" : "+m"(r->head) : "e"(~RING_QUICK) : "memory", "cc");
+}
 /* Publishes what is complete. */
 void ring_publish(struct wire_ring *);
-/* Closes the quick record that is open, if there is one: its body will not go on.  What nested records lie behind it are
- * lost too. */
+/* Closes the quick record that is open, if there is one: its body will not go on.  What lies behind it is kept. */
 void ring_quick_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes);
 
 /* Consumer.  Checks every length against @ring_bytes, its own knowledge. */

@@ -263,6 +263,7 @@ _Static_assert(sizeof(struct wire_proc) % WIRE_PAGE == 0, "");
 #define WIRE_PROC_RDPID 8u      /* rdpid works */
 #define WIRE_PROC_FOLLOW 4u     /* its forked children are to be traced too */
 #define WIRE_PROC_NO_TSC 16u    /* rdtsc is forbidden there (strict seccomp, PR_SET_TSC), and would be SIGSEGV */
+#define WIRE_PROC_BASELESS 32u  /* some of its threads have no fs base: fs_set stays as it is */
 
 /* Bit of a wire_thread.tid that no kernel gave: the thread could not ask for its own. */
 #define WIRE_TID_MADE_UP 0x80000000u
@@ -286,7 +287,8 @@ struct wire_ring {
 	uint64_t forgotten; /* of a flight recorder: records with data below tail (producer) */
 	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
 	uint64_t quick_sp;  /* rsp of the body whose quick record is open */
-	uint64_t pad2[6];
+	uint64_t quick_end; /* and what head became for it */
+	uint64_t pad2[5];
 };
 
 struct wire_thread {

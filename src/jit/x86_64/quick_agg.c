@@ -45,25 +45,12 @@ bool jit_quick_agg_fits(const struct jit_gen *g, const struct ir_prog *p, uint32
 	       cnt <= 1u << 30 && arena_off(geo) < INT32_MAX / 2;
 }
 
-/* Whether word @at of scratch is stored to before the next place where ways meet or part. */
-static bool is_stored(const struct jit_gen *g, uint32_t insn, int64_t at)
-{
-	for (uint32_t i = insn + 1; i < g->p->insn_cnt; i++) {
-		const struct ir_insn *in = &g->p->insns[i];
-		if (g->al->insn_flags[i] & JIT_INSN_TARGET || jit_quick_branches(in) || in->op == IR_OP_RET || in->op == IR_OP_AGG)
-			return false;
-		if (in->op == IR_OP_STS && in->aux == 8 && in->imm == at)
-			return true;
-	}
-	return false;
-}
-
 void jit_quick_tuple_begin(struct jit_gen *g, uint32_t insn)
 {
 	const struct ir_insn *in = &g->p->insns[insn];
 	int64_t slot = (int64_t)g->p->args[in->a] + 8, bytes = (int64_t)g->p->args[in->a + 1];
 	for (int64_t at = slot; at < slot + bytes; at += 8)
-		if (!is_stored(g, insn, at))
+		if (!jit_quick_is_stored(g, insn, IR_OP_STS, at))
 			x64_store_imm(&g->a, 8, x64_at(X64_RSP, g->quick->scratch_at + at), 0);
 }
 

@@ -38,8 +38,8 @@ struct jit_quick {
 	/* What programs use. */
 	bool site, this_vars;
 	uint32_t rec_bytes, scratch_bytes; /* the largest record, header included */
-	/* Places from rsp. */
-	int32_t rec_at, scratch_at, tsc_at, value_at, site_at, saved_at; /* saved_at: of the last register that was pushed */
+	/* Places from rsp, where the record is. */
+	int32_t scratch_at, tsc_at, value_at, site_at, saved_at; /* saved_at: of the last register that was pushed */
 	int32_t entry_at;          /* where rsp was at the body's first instruction */
 	bool thread_known, tsc_known;   /* on all paths to the next program */
 	uint32_t thread_insn, tsc_insn; /* of the program under way: before which they are looked up; WIRE_NONE */
@@ -72,6 +72,21 @@ void jit_quick_cold_commit(struct jit_gen *, const struct cold *);
 static inline bool jit_quick_branches(const struct ir_insn *in)
 {
 	return in->op == IR_OP_JMP || in->op == IR_OP_BRZ || in->op == IR_OP_BRNZ;
+}
+
+/* Whether the word at @at is stored to (STR, STS) behind @insn, before ways meet or part and before it is used. */
+static inline bool jit_quick_is_stored(const struct jit_gen *g, uint32_t insn, enum ir_op store, int64_t at)
+{
+	for (uint32_t i = insn + 1; i < g->p->insn_cnt; i++) {
+		const struct ir_insn *in = &g->p->insns[i];
+		if (g->al->insn_flags[i] & JIT_INSN_TARGET || jit_quick_branches(in) || in->op == IR_OP_RET)
+			return false;
+		if (in->op == (store == IR_OP_STR ? IR_OP_COMMIT : IR_OP_AGG))
+			return false;
+		if (in->op == store && in->aux == 8 && in->imm == at)
+			return true;
+	}
+	return false;
 }
 
 #endif

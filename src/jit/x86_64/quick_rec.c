@@ -39,19 +39,6 @@ bool jit_quick_rec_fits(const struct ir_prog *p, const struct jit_alloc *al, uin
 	return true;
 }
 
-/* Whether word @at of the payload is stored to before ways meet or part. */
-static bool is_stored(const struct jit_gen *g, uint32_t insn, int64_t at)
-{
-	for (uint32_t i = insn + 1; i < g->p->insn_cnt; i++) {
-		const struct ir_insn *in = &g->p->insns[i];
-		if (g->al->insn_flags[i] & JIT_INSN_TARGET || jit_quick_branches(in) || in->op == IR_OP_COMMIT)
-			return false;
-		if (in->op == IR_OP_STR && in->aux == 8 && in->imm == at)
-			return true;
-	}
-	return false;
-}
-
 static uint32_t bytes_of(const struct ir_insn *rec)
 {
 	return (uint32_t)sizeof(struct wire_rec) + rec->aux;
@@ -77,6 +64,7 @@ static void gen_reserve(struct jit_gen *g, uint32_t bytes, uint32_t slow)
 	x64_rm(a, X64_STORE, X64_RSP, RING(quick_sp));
 	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RDX, (int64_t)geom->ring_off));
 	x64_rm(a, X64_LEA, X64_RCX, x64_at(X64_RAX, bytes + RING_QUICK));
+	x64_rm(a, X64_STORE, X64_RCX, RING(quick_end));
 	x64_rm(a, X64_CMPXCHG, X64_RCX, RING(head));
 	x64_jcc(a, X64_CC_NE, slow);
 }
@@ -122,14 +110,14 @@ void jit_quick_rec(struct jit_gen *g, uint32_t insn)
 	x64_bind(&g->a, slow->back);
 	gen_header(g, bytes_of(in));
 	for (int64_t at = 0; at < in->aux; at += 8)
-		if (!is_stored(g, insn, at))
+		if (!jit_quick_is_stored(g, insn, IR_OP_STR, at))
 			x64_store_imm(&g->a, 8, x64_at(REC, (int64_t)offsetof(struct wire_rec, payload) + at), 0);
 }
 
 void jit_quick_cold_rec(struct jit_gen *g, const struct cold *c)
 {
 	x64_bind(&g->a, c->label);
-	x64_rm(&g->a, X64_LEA, REC, x64_at(X64_RSP, g->quick->rec_at));
+	x64_mov(&g->a, REC, X64_RSP); /* in the frame */
 	x64_jmp(&g->a, c->back);
 }
 
@@ -147,11 +135,10 @@ void jit_quick_commit(struct jit_gen *g, uint32_t insn)
 {
 	struct x64_asm *a = &g->a;
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_COMMIT });
-	x64_rm(a, X64_LEA, X64_RAX, x64_at(X64_RSP, g->quick->rec_at));
-	x64_rr(a, X64_CMP, REC, X64_RAX);
+	x64_rr(a, X64_CMP, REC, X64_RSP);
 	x64_jcc(a, X64_CC_E, slow->label);
 	x64_group_mem_imm(a, X64_G_ADD, RING(published), (int32_t)bytes_of(rec_of(g, insn)));
-	x64_group_mem_imm(a, X64_G_ADD, RING(head), -(int32_t)RING_QUICK);
+	x64_group_mem_imm(a, X64_G_AND, RING(head), ~(int32_t)RING_QUICK);
 	x64_rm(a, X64_LOAD, X64_RAX, RING(head));
 	x64_rm(a, X64_CMP, X64_RAX, RING(published));
 	x64_jcc(a, X64_CC_NE, slow->second);

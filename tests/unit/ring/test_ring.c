@@ -248,6 +248,7 @@ static struct wire_rec *quick_reserve(uint32_t bytes)
 	uint64_t pos = ring.head, to_end = BYTES - (pos & (BYTES - 1));
 	if (pos != ring.published || bytes > to_end || pos + bytes - ring.tail > BYTES / 2)
 		return NULL;
+	ring.quick_end = pos + bytes + RING_QUICK;
 	CHECK(cas_local(&ring.head, &pos, pos + bytes + RING_QUICK));
 	return (struct wire_rec *)(data + (pos & (BYTES - 1)));
 }
@@ -255,7 +256,7 @@ static struct wire_rec *quick_reserve(uint32_t bytes)
 static void quick_commit(struct wire_rec *rec)
 {
 	add_local(&ring.published, rec->bytes);
-	add_local(&ring.head, -RING_QUICK);
+	ring_quick_end(&ring);
 	if (ring.head != ring.published)
 		ring_publish(&ring);
 }
@@ -272,7 +273,7 @@ static bool nest_quick(struct model *m, uint32_t level)
 	for (uint32_t n = below(3); n && m->cnt < 4000; n--)
 		nest(m, level);
 	if (below(8) == 0) {
-		memset(m->tags + at, 0, (m->cnt - at) * sizeof(m->tags[0]));
+		m->tags[at] = 0;
 		ring_quick_abandon(&ring, data, BYTES);
 		return true;
 	}
@@ -354,8 +355,17 @@ static void quick_holds_back_nested(void)
 	rec = quick_reserve(HEAD + 8);
 	CHECK(put(4, 8));
 	ring_quick_abandon(&ring, data, BYTES);
+	ring_quick_end(&ring); /* once more: the body of a forked child, or another that gives it up */
 	CHECK(put(5, 8));
+	CHECK_EQ(get(), 4);
 	CHECK_EQ(get(), 5);
+	rec = quick_reserve(HEAD);
+	*rec = (struct wire_rec){ .bytes = HEAD, .type = WIRE_REC_DATA, .tsc = 6 };
+	CHECK(put(7, 8));
+	add_local(&ring.published, HEAD);
+	ring_quick_abandon(&ring, data, BYTES); /* left when it was published, and head not yet given back */
+	CHECK_EQ(get(), 6);
+	CHECK_EQ(get(), 7);
 	CHECK_EQ(reader.bad, 0);
 	CHECK_EQ(ring.head, ring.published);
 }
