@@ -36,6 +36,7 @@ static void describe(struct wire_proc *child, const struct wire_proc *parent)
 	child->flags = parent->flags;
 	child->errno_off = parent->errno_off;
 	child->fs_set = parent->fs_set;
+	child->coarse_tsc = parent->coarse_tsc;
 	child->uid = parent->uid;
 	child->gid = parent->gid;
 	child->execname = parent->execname;

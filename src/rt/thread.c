@@ -78,11 +78,12 @@ static uint32_t own_tid(const struct wire_proc *proc, uint64_t key, uint32_t che
 	return (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 }
 
-/* A thread block that begins with its own address was made by a libc, which had then made those of all threads.  From
- * here on generated code reads that word, which is cheaper than the fs base. */
+/* A thread block that begins with its own address was made by a libc, which had then made those of all threads (but for
+ * WIRE_PROC_BASELESS).  From here on generated code reads that word, which is cheaper than the fs base. */
 static void note_block(struct wire_proc *proc, uint64_t key)
 {
-	if (key && proc->flags & WIRE_PROC_FSGSBASE && !LOAD_RELAXED(&proc->fs_set) && *(const uint64_t *)key == key)
+	bool may = (proc->flags & (WIRE_PROC_FSGSBASE | WIRE_PROC_BASELESS)) == WIRE_PROC_FSGSBASE;
+	if (key && may && !LOAD_RELAXED(&proc->fs_set) && *(const uint64_t *)key == key)
 		STORE_RELAXED(&proc->fs_set, 1);
 }
 

@@ -272,6 +272,16 @@ int procinfo_check(struct target *t, struct err *reterr)
 	return check_fs_bases(t, reterr);
 }
 
+/* A raw clone() may begin threads without one.  Of programs that we begin, the loader is yet to give the first its own. */
+static bool has_baseless(const struct target *t)
+{
+	struct user_regs_struct regs;
+	for (uint32_t i = 0; !t->is_child && i < inject_thread_cnt(t->inj); i++)
+		if (!inject_get_regs(t->inj, i, &regs, NULL) && !regs.fs_base && regs.rsp)
+			return true;
+	return false;
+}
+
 static bool has_rdpid(void)
 {
 	unsigned a, b, c, d;
@@ -299,7 +309,8 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->coarse_tsc = rt_now_tsc();
 	bool filtered = inject_has_seccomp(t->inj);
 	proc->flags = (filtered ? WIRE_PROC_NO_SYSCALL : 0) | (filtered && inject_is_strict(t->inj) ? WIRE_PROC_NO_TSC : 0) |
-		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0);
+		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0) |
+		      (has_baseless(t) ? WIRE_PROC_BASELESS : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
 	procinfo_fill_libc(t, proc);
 	STORE_RELEASE(&proc->pid, (uint32_t)t->pid);

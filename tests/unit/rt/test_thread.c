@@ -83,6 +83,19 @@ static void without_system_calls(void)
 	shm_destroy(shm);
 }
 
+/* A block that names itself says what all threads have, unless some are known to have none. */
+static void blocks_are_noted(void)
+{
+	uint64_t block = (uint64_t)(uintptr_t)&block;
+	for (uint32_t none = 0; none < 2; none++) {
+		begin(8);
+		proc->flags = WIRE_PROC_FSGSBASE | (none ? WIRE_PROC_BASELESS : 0);
+		CHECK(find(block, 5) != NULL);
+		CHECK_EQ(proc->fs_set, !none);
+		shm_destroy(shm);
+	}
+}
+
 static void freed_slot_is_taken_with_a_new_incarnation(void)
 {
 	begin(3);
@@ -179,5 +192,5 @@ static void many_at_once(void)
 }
 
 TAP_MAIN(TEST(registers_and_finds_again), TEST(block_used_again_is_a_new_thread), TEST(same_thread_under_another_key),
-	 TEST(without_system_calls), TEST(freed_slot_is_taken_with_a_new_incarnation), TEST(slots_of_other_processes_are_theirs),
-	 TEST(crowded_table_goes_on), TEST(forked_child_is_silent), TEST(many_at_once))
+	 TEST(without_system_calls), TEST(blocks_are_noted), TEST(freed_slot_is_taken_with_a_new_incarnation),
+	 TEST(slots_of_other_processes_are_theirs), TEST(crowded_table_goes_on), TEST(forked_child_is_silent), TEST(many_at_once))
