@@ -44,9 +44,16 @@ __attribute__((constructor)) static void start(void)
 	pair(CLOCK_MONOTONIC_RAW, &first_tsc, &first_ns);
 }
 
+/* The first pair of a daemon's worker may be of days ago, with a suspend in between that only one of the clocks saw. */
+#define STALE_NS 1000000000
+
 static void measure(struct wire_shm *shm)
 {
 	uint64_t tsc, ns, since = now_ns(CLOCK_MONOTONIC_RAW) - first_ns;
+	if (since > STALE_NS) {
+		start();
+		since = 0;
+	}
 	if (since < MEASURE_NS)
 		nanosleep(&(struct timespec){ .tv_nsec = (long)(MEASURE_NS - since) }, NULL);
 	pair(CLOCK_MONOTONIC_RAW, &tsc, &ns);
