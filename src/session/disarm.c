@@ -261,15 +261,22 @@ static void forget(struct target *t)
 	t->move_cnt = 0;
 }
 
-/* Records that a probe had open when it was left for good (a longjmp out of a signal handler). */
+void session_close_ring(struct session *s, struct wire_thread *thr)
+{
+	uint8_t *data = (uint8_t *)thr + s->shm->geom.ring_off;
+	for (uint32_t l = 0; l < WIRE_LEVEL_MAX; l++)
+		ring_abandon(&thr->ring, data, s->shm->geom.ring_bytes, l);
+	ring_quick_abandon(&thr->ring, data, s->shm->geom.ring_bytes);
+}
+
 static void close_rings(struct session *s)
 {
 	for (uint32_t i = 0; i < s->shm->thread_cnt; i++) {
 		struct wire_thread *thr = (struct wire_thread *)((uint8_t *)s->shm + s->shm->thread_off + i * s->shm->geom.stride);
 		if (i && thr->state == WIRE_THREAD_FREE && !thr->incarnation)
 			break;
-		for (uint32_t l = 0; i && l < WIRE_LEVEL_MAX; l++)
-			ring_abandon(&thr->ring, (uint8_t *)thr + s->shm->geom.ring_off, s->shm->geom.ring_bytes, l);
+		if (i)
+			session_close_ring(s, thr);
 	}
 }
 

@@ -397,7 +397,10 @@ void session_reap_threads(struct session *s, session_drained_fn *drained, void *
 		uint32_t state = LOAD_ACQUIRE(&t->state);
 		if (state == WIRE_THREAD_FREE && !t->incarnation)
 			break; /* slots are taken in order */
-		if (state == WIRE_THREAD_LIVE && has_ended(s, t))
+		bool has_died = state == WIRE_THREAD_LIVE && has_ended(s, t);
+		if (has_died || state == WIRE_THREAD_DEAD)
+			session_close_ring(s, t);
+		if (has_died)
 			STORE_RELEASE(&t->state, WIRE_THREAD_DEAD);
 		else if (state == WIRE_THREAD_DEAD && drained(arg, i))
 			slot_free(s, t);

@@ -233,6 +233,9 @@ int arm_hook(struct target *, struct err *reterr);
 int unwind_update(struct target *, struct err *reterr);
 bool unwind_is_current(struct target *); /* it has code where the tables say */
 
+/* disarm.c: of a thread that has ended, records that a probe had open when it was left for good (a longjmp or exit() in a
+ * signal handler). */
+void session_close_ring(struct session *, struct wire_thread *);
 /* disarm.c: restores a stopped process that has @t's patches (itself or a forked child), lets threads that are
  * in our code leave it, unmaps. */
 bool target_is_ours(const struct target *, uint64_t addr); /* of the agent's or our code */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
+#include "ring/ring.h"
+
 #include <errno.h>
 
 static bool start_calls(struct target *t, const char *how, const char *threads, const char *round)
@@ -342,8 +344,32 @@ static void spawns_and_sees_the_end(void)
 	fixture_deinit(&f);
 }
 
+/* A handler that left a body by exit(): its own record is lost, those behind it are not. */
+static void closes_what_threads_left(void)
+{
+	struct fixture f;
+	struct err e;
+	if (!fixture_init(&f))
+		return;
+	struct wire_shm *shm = session_shm(f.s);
+	struct wire_thread *thr = (struct wire_thread *)((uint8_t *)shm + shm->thread_off + shm->geom.stride);
+	struct wire_rec *rec = (struct wire_rec *)((uint8_t *)thr + shm->geom.ring_off);
+	uint64_t bytes = sizeof(*rec) + 8;
+	thr->state = WIRE_THREAD_LIVE;
+	thr->incarnation = 1;
+	thr->ring.quick_end = bytes + RING_QUICK;
+	thr->ring.head = 2 * bytes + RING_QUICK;
+	struct wire_rec *nested = (struct wire_rec *)((uint8_t *)rec + bytes);
+	*nested = (struct wire_rec){ .bytes = (uint32_t)bytes, .type = WIRE_REC_DATA };
+	CHECK(!session_disarm(f.s, &e));
+	CHECK_EQ(thr->ring.head, 2 * bytes);
+	CHECK_EQ(thr->ring.published, 2 * bytes);
+	CHECK(rec->type == WIRE_REC_VOID && rec->bytes == bytes && nested->type == WIRE_REC_DATA);
+	fixture_deinit(&f);
+}
+
 TAP_MAIN(TEST(counts_calls), TEST(counts_calls_of_threads), TEST(counts_in_static_glibc), TEST(counts_in_static_musl),
 	 TEST(entry_and_return_agree), TEST(several_probes_at_one_place), TEST(counts_malloc_of_python),
 	 TEST(many_cycles_under_load), TEST(restores_forked_children), TEST(outlives_its_controller), TEST(refuses_a_second_controller), TEST(works_under_seccomp),
 	
-	 TEST(arms_what_is_loaded_later), TEST(spawns_and_sees_the_end))
+	 TEST(arms_what_is_loaded_later), TEST(spawns_and_sees_the_end), TEST(closes_what_threads_left))
