@@ -144,6 +144,22 @@ static uint64_t running_since(const struct consume *c, const struct wire_thread 
 	return tsc < now ? tsc : now;
 }
 
+/* A quick record's time is read while it is open: not before the last look at which it was not.  published is where it
+ * begins. */
+static uint64_t quick_since(const struct consume *c, uint32_t slot, uint64_t now)
+{
+	struct consume_slot *s = &c->slots[slot];
+	const struct wire_ring *ring = &consume_thread(c, slot)->ring;
+	uint64_t looked = s->looked, at = LOAD_ACQUIRE(&ring->published);
+	s->looked = now;
+	if (!(LOAD_ACQUIRE(&ring->head) & RING_QUICK))
+		return now;
+	if (s->quick_at != at)
+		s->quick_since = looked;
+	s->quick_at = at;
+	return s->quick_since;
+}
+
 static uint64_t watermark(const struct consume *c)
 {
 	uint64_t now = rt_now_tsc(), mark = now, oldest = now - ns_to_tsc(c, DRAIN_STUCK_NS);
@@ -151,9 +167,11 @@ static uint64_t watermark(const struct consume *c)
 		const struct wire_thread *thr = consume_thread(c, i);
 		if (LOAD_ACQUIRE(&thr->state) != WIRE_THREAD_LIVE)
 			continue;
-		uint64_t since = running_since(c, thr, now);
+		uint64_t since = running_since(c, thr, now), quick = quick_since(c, i, now);
 		if (since < mark)
 			mark = since;
+		if (quick < mark)
+			mark = quick;
 	}
 	return mark < oldest ? oldest : mark;
 }

@@ -51,6 +51,8 @@ struct cold *jit_quick_cold(struct jit_gen *, struct cold);
 void jit_quick_push_held(struct jit_gen *);
 void jit_quick_pop_held(struct jit_gen *);
 void jit_quick_call(struct jit_gen *, uint64_t fn);
+/* The firing's time, kept in the frame.  Changes rax and rdx. */
+void jit_quick_read_tsc(struct jit_gen *);
 /* The site's address in @reg. */
 void jit_quick_site(struct jit_gen *, enum x64_reg);
 /* The application's rsp in @reg, rsp being @pushed bytes below the frame.  Changes rax. */

@@ -108,6 +108,9 @@ void jit_quick_rec(struct jit_gen *g, uint32_t insn)
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_REC, .in = in });
 	gen_reserve(g, bytes_of(in), slow->label);
 	x64_bind(&g->a, slow->back);
+	/* Not before: a drain may pass the time of a record that it cannot see yet. */
+	if (insn == g->quick->tsc_insn && !g->quick->tsc_known)
+		jit_quick_read_tsc(g);
 	gen_header(g, bytes_of(in));
 	for (int64_t at = 0; at < in->aux; at += 8)
 		if (!jit_quick_is_stored(g, insn, IR_OP_STR, at))

@@ -138,6 +138,33 @@ static void watermark_holds_back(void)
 	fx_deinit(&fx);
 }
 
+/* So is what a quick record may become that is open: no older than the last look at which it was not. */
+static void watermark_sees_quick_records(void)
+{
+	struct plan_val v[] = { int8b };
+	struct plan_act a = act(PLAN_PRINTF, v, 1);
+	a.fmt = (char *)"%d ";
+	struct plan_clause cl = clause(&a, 1);
+	struct fx fx;
+	struct err e;
+	fx_init(&fx, &cl, 1, NULL, NULL, 0);
+	fx.c->opts.quiet = true;
+	uint64_t one = 1, two = 2, three = 3;
+	struct wire_thread *t1 = fx_thread(&fx, 1);
+	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &one, 8);
+	CHECK_EQ(consume_drain(fx.c, false, &e), 1);
+	t1->ring.head |= RING_QUICK;
+	uint64_t then = rt_now_tsc();
+	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &three, 8);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(consume_drain(fx.c, false, &e), 0);
+	t1->ring.head &= ~RING_QUICK;
+	fx_rec(&fx, 1, WIRE_REC_DATA, 0, 0, then, &two, 8);
+	CHECK_EQ(consume_drain(fx.c, false, &e), 2);
+	CHECK_STR(fx_out(&fx), "1 2 3 ");
+	fx_deinit(&fx);
+}
+
 static void branches(void)
 {
 	struct plan_val v[] = { { .kind = PLAN_INT, .off = 8, .size = 8 } };
@@ -269,4 +296,4 @@ static void slot_reused(void)
 }
 
 TAP_MAIN(TEST(heading_and_prefix), TEST(trace_forms), TEST(trace_string), TEST(merged_by_time),
-	 TEST(watermark_holds_back), TEST(branches), TEST(flow), TEST(faults), TEST(losses), TEST(slot_reused))
+	 TEST(watermark_holds_back), TEST(watermark_sees_quick_records), TEST(branches), TEST(flow), TEST(faults), TEST(losses), TEST(slot_reused))
