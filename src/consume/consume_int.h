@@ -74,7 +74,8 @@ struct consume_slot {
 	uint64_t head_tsc;
 	uint32_t tid;
 	uint16_t cpu;    /* of its last record */
-	/* Of the watermark: when it was last looked at; the quick record that was open, and since when it may have been. */
+	/* Of the watermark: when it was last looked at; where the quick record that was under way goes, and since when it
+	 * may have been. */
 	uint64_t looked, quick_at, quick_since;
 	/* counts already reported */
 	uint64_t *drops; /* [clause_cnt] ring full, then [clause_cnt] errors */

@@ -144,15 +144,15 @@ static uint64_t running_since(const struct consume *c, const struct wire_thread 
 	return tsc < now ? tsc : now;
 }
 
-/* A quick record's time is read while it is open: not before the last look at which it was not.  published is where it
- * begins. */
+/* A quick record that is under way (wire_ring.timed) is no older than the last look at which it was not.  Meanwhile
+ * published stays, but for nested ones. */
 static uint64_t quick_since(const struct consume *c, uint32_t slot, uint64_t now)
 {
 	struct consume_slot *s = &c->slots[slot];
 	const struct wire_ring *ring = &consume_thread(c, slot)->ring;
 	uint64_t looked = s->looked, at = LOAD_ACQUIRE(&ring->published);
 	s->looked = now;
-	if (!(LOAD_ACQUIRE(&ring->head) & RING_QUICK))
+	if (!LOAD_ACQUIRE(&ring->timed))
 		return now;
 	if (s->quick_at != at)
 		s->quick_since = looked;

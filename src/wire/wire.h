@@ -288,7 +288,9 @@ struct wire_ring {
 	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
 	uint64_t quick_sp;  /* rsp of the body whose quick record is open */
 	uint64_t quick_end; /* and what head became for it */
-	uint64_t pad2[5];
+	uint32_t timed;     /* nonzero: a quick body has read the time of a record that it has not published */
+	uint32_t pad1;
+	uint64_t pad2[4];
 };
 
 struct wire_thread {

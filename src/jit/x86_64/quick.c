@@ -201,7 +201,7 @@ static void gen_find_thread(struct jit_gen *g)
 	jit_gen_thread(g, &slow->thread);
 }
 
-void jit_quick_read_tsc(struct jit_gen *g)
+static void gen_read_tsc(struct jit_gen *g)
 {
 	jit_gen_read_tsc(g);
 	x64_rm(&g->a, X64_STORE, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
@@ -376,8 +376,11 @@ bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)
 	struct jit_quick *q = g->quick;
 	if (insn == q->thread_insn && !q->thread_known)
 		gen_find_thread(g);
-	if (insn == q->tsc_insn && !q->tsc_known && in->op != IR_OP_REC)
-		jit_quick_read_tsc(g);
+	if (insn == q->tsc_insn && !q->tsc_known) {
+		if (in->op == IR_OP_REC)
+			jit_quick_timed(g, insn, true);
+		gen_read_tsc(g);
+	}
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ACTION:
 		return true;

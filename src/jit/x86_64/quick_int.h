@@ -51,8 +51,6 @@ struct cold *jit_quick_cold(struct jit_gen *, struct cold);
 void jit_quick_push_held(struct jit_gen *);
 void jit_quick_pop_held(struct jit_gen *);
 void jit_quick_call(struct jit_gen *, uint64_t fn);
-/* The firing's time, kept in the frame.  Changes rax and rdx. */
-void jit_quick_read_tsc(struct jit_gen *);
 /* The site's address in @reg. */
 void jit_quick_site(struct jit_gen *, enum x64_reg);
 /* The application's rsp in @reg, rsp being @pushed bytes below the frame.  Changes rax. */
@@ -68,6 +66,9 @@ void jit_quick_cold_agg(struct jit_gen *, const struct cold *);
 bool jit_quick_rec_fits(const struct ir_prog *, const struct jit_alloc *, uint32_t insn);
 void jit_quick_rec(struct jit_gen *, uint32_t insn);
 void jit_quick_commit(struct jit_gen *, uint32_t insn);
+/* Notes that the time of the record that REC @insn opens is being read, where that is the first to want it; or that it is
+ * published. */
+void jit_quick_timed(struct jit_gen *, uint32_t insn, bool on);
 void jit_quick_cold_rec(struct jit_gen *, const struct cold *);
 void jit_quick_cold_commit(struct jit_gen *, const struct cold *);
 

@@ -39,6 +39,14 @@ bool jit_quick_rec_fits(const struct ir_prog *p, const struct jit_alloc *al, uin
 	return true;
 }
 
+/* A drain must not pass the time of a record that it cannot see yet.  A nested body may take the note away: then only the
+ * order suffers. */
+void jit_quick_timed(struct jit_gen *g, uint32_t insn, bool on)
+{
+	if (insn == g->quick->tsc_insn && !g->quick->tsc_known)
+		x64_store_imm(&g->a, 4, RING(timed), on);
+}
+
 static uint32_t bytes_of(const struct ir_insn *rec)
 {
 	return (uint32_t)sizeof(struct wire_rec) + rec->aux;
@@ -108,9 +116,6 @@ void jit_quick_rec(struct jit_gen *g, uint32_t insn)
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_REC, .in = in });
 	gen_reserve(g, bytes_of(in), slow->label);
 	x64_bind(&g->a, slow->back);
-	/* Not before: a drain may pass the time of a record that it cannot see yet. */
-	if (insn == g->quick->tsc_insn && !g->quick->tsc_known)
-		jit_quick_read_tsc(g);
 	gen_header(g, bytes_of(in));
 	for (int64_t at = 0; at < in->aux; at += 8)
 		if (!jit_quick_is_stored(g, insn, IR_OP_STR, at))
@@ -127,25 +132,27 @@ void jit_quick_cold_rec(struct jit_gen *g, const struct cold *c)
 /* ---- committing ---- */
 
 /* REC @insn that this COMMIT ends. */
-static const struct ir_insn *rec_of(const struct jit_gen *g, uint32_t insn)
+static uint32_t rec_of(const struct jit_gen *g, uint32_t insn)
 {
 	while (g->p->insns[insn].op != IR_OP_REC)
 		insn--;
-	return &g->p->insns[insn];
+	return insn;
 }
 
 void jit_quick_commit(struct jit_gen *g, uint32_t insn)
 {
 	struct x64_asm *a = &g->a;
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_COMMIT });
+	uint32_t rec = rec_of(g, insn);
 	x64_rr(a, X64_CMP, REC, X64_RSP);
 	x64_jcc(a, X64_CC_E, slow->label);
-	x64_group_mem_imm(a, X64_G_ADD, RING(published), (int32_t)bytes_of(rec_of(g, insn)));
+	x64_group_mem_imm(a, X64_G_ADD, RING(published), (int32_t)bytes_of(&g->p->insns[rec]));
 	x64_group_mem_imm(a, X64_G_AND, RING(head), ~(int32_t)RING_QUICK);
 	x64_rm(a, X64_LOAD, X64_RAX, RING(head));
 	x64_rm(a, X64_CMP, X64_RAX, RING(published));
 	x64_jcc(a, X64_CC_NE, slow->second);
 	x64_bind(a, slow->back);
+	jit_quick_timed(g, rec, false);
 }
 
 /* rt_rec_put(shm, proc, thread, record, sp); rt_rec_publish(thread) */

@@ -153,12 +153,12 @@ static void watermark_sees_quick_records(void)
 	struct wire_thread *t1 = fx_thread(&fx, 1);
 	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &one, 8);
 	CHECK_EQ(consume_drain(fx.c, false, &e), 1);
-	t1->ring.head |= RING_QUICK;
+	t1->ring.timed = 1;
 	uint64_t then = rt_now_tsc();
 	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &three, 8);
 	for (int i = 0; i < 3; i++)
 		CHECK_EQ(consume_drain(fx.c, false, &e), 0);
-	t1->ring.head &= ~RING_QUICK;
+	t1->ring.timed = 0;
 	fx_rec(&fx, 1, WIRE_REC_DATA, 0, 0, then, &two, 8);
 	CHECK_EQ(consume_drain(fx.c, false, &e), 2);
 	CHECK_STR(fx_out(&fx), "1 2 3 ");
