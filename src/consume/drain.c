@@ -287,6 +287,7 @@ int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 	s->folded = true;
 	s->folded_tid = consume_thread(c, slot)->tid;
 	s->folded_incarnation = consume_thread(c, slot)->incarnation;
+	consume_agg_prune(c);
 	return 0;
 }
 
