@@ -158,7 +158,9 @@ static int work(struct worker *w, const struct proto_points *m, struct proto_poi
 		rc = grow(w, m, reterr);
 		r->has_grown = !rc;
 	}
-	rc = rc ? rc : obj_proc_refresh(w->targets[0].obj, reterr);
+	if (rc || m->changed == PROTO_UNCHANGED)
+		return rc;
+	rc = obj_proc_refresh(w->targets[0].obj, reterr);
 	if (rc)
 		return rc;
 	p->want_cnt = 0;

@@ -188,8 +188,9 @@ struct proto_point {
 	uint32_t clause;  /* UINT32_MAX: none */
 	char *part[3];    /* module, function, name; owned */
 };
+#define PROTO_UNCHANGED 0u
 struct proto_points {
-	uint32_t changed;
+	uint32_t changed;      /* PROTO_UNCHANGED: none, only the image */
 	struct proto_point *v; /* owned */
 	uint32_t cnt;
 	const uint8_t *image;  /* that continues the one before; 0 bytes: it is that one */
