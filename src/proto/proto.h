@@ -33,7 +33,7 @@
 #include "base/base.h"
 
 #define PROTO_MAGIC 0x64656361727464ULL /* "dtraced" */
-#define PROTO_VERSION 2u
+#define PROTO_VERSION 3u
 #define PROTO_SOCKET "/run/dyntrace/dyntraced.sock"
 
 /* ORDER proto_kinds[] */
@@ -210,7 +210,6 @@ struct proto_refusal {
 struct proto_pointed {
 	int32_t code;    /* 0, or -errno: nothing has changed but what @why says */
 	char *why;       /* owned */
-	uint32_t has_grown; /* the image was taken */
 	const uint8_t *page; /* PROTO_PAGE bytes, of the message */
 	struct proto_refusal *v; /* owned */
 	uint32_t cnt;
