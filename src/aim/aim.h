@@ -20,6 +20,11 @@ struct aim_target {
 	uint32_t proc;        /* in the session */
 	struct obj_proc *obj; /* not NULL */
 };
+/* Process @i of the caller's; false: it is gone. */
+typedef bool aim_target_fn(const void *arg, uint32_t i, struct aim_target *ret);
+/* Those of @cnt that are there, malloc'ed; NULL: no memory. */
+struct aim_target *aim_targets(aim_target_fn *get, const void *arg, uint32_t cnt, uint32_t *ret_cnt);
+
 struct aim_probe {
 	uint32_t *progs;      /* clauses in the order of the script; owned */
 	uint32_t prog_cnt;

@@ -44,6 +44,16 @@ void aim_deinit(struct aim *a)
 	*a = (struct aim){ 0 };
 }
 
+struct aim_target *aim_targets(aim_target_fn *get, const void *arg, uint32_t cnt, uint32_t *ret_cnt)
+{
+	struct aim_target *v = calloc(cnt + 1ul, sizeof(*v));
+	*ret_cnt = 0;
+	for (uint32_t i = 0; v && i < cnt; i++)
+		if (get(arg, i, &v[*ret_cnt]) && v[*ret_cnt].obj)
+			(*ret_cnt)++;
+	return v;
+}
+
 /* As probe_match() wants them. */
 struct procs {
 	struct obj_proc **procs;

@@ -55,25 +55,35 @@ static void tell_refusals(const struct proto_pointed *r, const struct session_pr
 			}
 }
 
+int keeper_far_grow(struct keeper *k, struct err *reterr)
+{
+	struct proto_points p = { .changed = PROTO_UNCHANGED };
+	struct proto_pointed r = { 0 };
+	uint8_t *image = NULL;
+	int rc = ir_image_encode(&k->cli.prog.image, &image, &p.image_bytes, reterr);
+	p.image = image;
+	rc = rc ? rc : client_points(k->cli.client, &p, &r, reterr);
+	free(image);
+	if (rc)
+		return rc;
+	rc = r.code ? err_setf(reterr, r.code, "%s", r.why) : 0;
+	proto_pointed_deinit(&r);
+	return rc;
+}
+
 int keeper_far_rearm(struct keeper *k, uint32_t changed, const struct session_probe *v, uint32_t cnt, session_refused_fn *refused, void *arg,
 		     struct err *reterr)
 {
 	struct proto_points p = { .changed = changed };
 	struct proto_pointed r = { 0 };
-	uint8_t *image = NULL;
 	p.v = calloc(k->point_cnt * (size_t)TRACER_AT_CNT + 1, sizeof(*p.v));
-	if (!p.v || (k->grew && ir_image_encode(&k->cli.prog.image, &image, &p.image_bytes, reterr))) {
-		free(p.v);
+	if (!p.v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	}
-	p.image = image;
 	p.cnt = describe(v, cnt, k, p.v);
 	int rc = client_points(k->cli.client, &p, &r, reterr);
 	free(p.v);
-	free(image);
 	if (rc)
 		return rc;
-	k->grew &= !r.has_grown;
 	tell_refusals(&r, v, cnt, refused, arg);
 	rc = r.code ? err_setf(reterr, r.code, "%s", r.why) : 0;
 	proto_pointed_deinit(&r);

@@ -54,8 +54,7 @@ static int accept(struct keeper *k, const struct d_program *old, struct err *ret
 	if (!ir_image_continues(&old->image, &cli->prog.image))
 		return err_setf(reterr, -EBUSY, "the clause would change others that run (more this-> variables, or an aggregation with "
 				"other keys): remove them first, or use other names");
-	int r = k->far ? 0 : session_grow(cli->session, &cli->prog.image, reterr);
-	k->grew = true;
+	int r = k->far ? keeper_far_grow(k, reterr) : session_grow(cli->session, &cli->prog.image, reterr);
 	return r ? r : consume_grow(cli->consume, &cli->prog.plan, &cli->prog.image, reterr);
 }
 

@@ -55,7 +55,6 @@ struct keeper {
 	bool attached, ends;
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (keeper_far.c) */
-	bool grew;                   /* and does not know the image as it is now */
 	struct probe_table *table;
 	struct tracer_host host;
 	struct keeper_point **points; /* by id */
@@ -115,6 +114,7 @@ int keeper_event(void *keeper, const struct consume_event *, struct err *reterr)
 /* keeper_far.c: as what is named so of the session, with a session of dyntraced's */
 bool keeper_far_wanted(const struct keeper *);
 int keeper_far_open(struct keeper *, struct err *reterr);
+int keeper_far_grow(struct keeper *, struct err *reterr); /* the image is another one */
 int keeper_far_rearm(struct keeper *, uint32_t changed, const struct session_probe *, uint32_t cnt, session_refused_fn *, void *arg,
 		     struct err *reterr);
 enum session_event keeper_far_wait(struct keeper *, uint64_t timeout_ns);

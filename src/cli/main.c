@@ -11,24 +11,21 @@
 #define OUT_BYTES 65536
 
 /* Each drain ends with a flush, so that nothing waits for the rest of a buffer. */
-static int buffer_output(FILE *out)
+static void buffer_output(FILE *out)
 {
 	if (!isatty(fileno(out)))
 		setvbuf(out, NULL, _IOFBF, OUT_BYTES);
-	return CLI_OK;
 }
 
 static int open_output(struct cli *cli)
 {
-	cli->out = stdout;
-	if (!cli->args.out)
-		return buffer_output(stdout);
-	cli->out = fopen(cli->args.out, "ae");
-	if (cli->out)
-		return buffer_output(cli->out);
-	cli_error("failed to open output file '%s': %s", cli->args.out, strerror(errno));
-	cli->out = stdout;
-	return CLI_ERROR;
+	FILE *out = cli->args.out ? fopen(cli->args.out, "ae") : stdout;
+	cli->out = out ? out : stdout;
+	if (out)
+		buffer_output(out);
+	else
+		cli_error("failed to open output file '%s': %s", cli->args.out, strerror(errno));
+	return out ? CLI_OK : CLI_ERROR;
 }
 
 static int run(struct cli *cli)

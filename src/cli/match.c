@@ -7,17 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Those that are there; NULL: no memory. */
-static struct aim_target *live_targets(const struct cli *cli, uint32_t *ret_cnt)
+static bool target_at(const void *arg, uint32_t i, struct aim_target *ret)
 {
-	struct aim_target *v = calloc(cli->target_cnt + 1ul, sizeof(*v));
-	*ret_cnt = 0;
-	for (uint32_t i = 0; v && i < cli->target_cnt; i++) {
-		const struct cli_target *t = &cli->targets[i];
-		if (!t->gone && t->obj)
-			v[(*ret_cnt)++] = (struct aim_target){ t->pid, t->root, t->proc, t->obj };
-	}
-	return v;
+	const struct cli *cli = arg;
+	const struct cli_target *t = &cli->targets[i];
+	*ret = (struct aim_target){ t->pid, t->root, t->proc, t->obj };
+	return !t->gone;
 }
 
 const char *cli_match_tag(int rc)
@@ -39,7 +34,7 @@ int cli_match_probes(struct cli *cli, uint32_t match, uint32_t **ret, uint32_t *
 {
 	struct err e = { 0 };
 	uint32_t cnt;
-	struct aim_target *v = live_targets(cli, &cnt);
+	struct aim_target *v = aim_targets(target_at, cli, cli->target_cnt, &cnt);
 	int rc = v ? aim_find(&cli->aim, &cli->aim.descs[match], v, cnt, ret, ret_cnt, &e) : err_setf(&e, -ENOMEM, "out of memory");
 	free(v);
 	if (rc) {
@@ -115,7 +110,7 @@ static int matches_make(struct cli *cli)
 int cli_match_all(struct cli *cli)
 {
 	uint32_t cnt;
-	struct aim_target *v = live_targets(cli, &cnt);
+	struct aim_target *v = aim_targets(target_at, cli, cli->target_cnt, &cnt);
 	int rc = !v ? -ENOMEM : cli->matches ? 0 : matches_make(cli);
 	rc = rc ? rc : aim_match(&cli->aim, v, cnt, on_found, cli);
 	free(v);
@@ -129,7 +124,7 @@ void cli_match_why(struct cli *cli, uint32_t match, char *buf, size_t cap)
 {
 	uint32_t *found = NULL, cnt = 0, target_cnt;
 	struct err e = { 0 };
-	struct aim_target *v = live_targets(cli, &target_cnt);
+	struct aim_target *v = aim_targets(target_at, cli, cli->target_cnt, &target_cnt);
 	buf[0] = 0;
 	if (v && !aim_find(&cli->aim, &cli->aim.descs[match], v, target_cnt, &found, &cnt, &e) && e.msg[0])
 		snprintf(buf, cap, "%s", e.msg);

@@ -7,7 +7,8 @@
  *   snap   base and the tables of all live threads, merged, less floor: what is printed
  *
  * Threads only ever add, so that what clear() and trunc() take away is what was shown and nothing that came meanwhile,
- * however busy a thread and however far its memory is.  A minimum or maximum cannot be subtracted: there threads begin
+ * however busy a thread and however far its memory is.  Where a key is in base and floor only, and they are equal, it is
+ * forgotten.  A minimum or maximum cannot be subtracted: there threads begin
  * anew (wire_agg.gen), and base has what was kept.
  *
  * Keys are merged as they print: addresses that show as one symbol are one
@@ -318,6 +319,46 @@ int consume_agg_fold(struct consume *c, uint32_t slot, struct err *reterr)
 	if (rc)
 		return err_setf(reterr, rc, "cannot keep the aggregations of a thread that ended: %s", strerror(-rc));
 	return 0;
+}
+
+/* ---- forgetting ---- */
+
+#define PRUNE_AT 64u /* and when the floor has doubled: all tables are looked through for it */
+
+struct prune {
+	struct consume *c;
+	struct agg_tab now; /* what threads that are not folded have */
+};
+
+/* Whether the floor takes away all that there is of a key, and nobody else has it: sums that are 0 would show again. */
+static bool cancels(void *arg, struct agg_ent *e)
+{
+	const struct prune *p = arg;
+	struct agg_key k = { e->agg, e->proc, e->hash, e->key_bytes, e->key };
+	struct agg_ent *f = tab_find(&p->c->floor, &k);
+	if (!f || !f->gone || memcmp(f->val, e->val, p->c->image->aggs[e->agg].val_cnt * sizeof(*e->val)) || tab_find(&p->now, &k))
+		return false;
+	f->is_over = true;
+	return true;
+}
+
+static bool is_over(void *arg, struct agg_ent *e)
+{
+	(void)arg;
+	return e->is_over;
+}
+
+void consume_agg_prune(struct consume *c)
+{
+	struct prune p = { .c = c };
+	if (c->floor.cnt < PRUNE_AT || c->floor.cnt / 2 < c->floor_pruned)
+		return;
+	if (!merge_threads(c, &p.now)) {
+		tab_remove(&c->base, cancels, &p);
+		tab_remove(&c->floor, is_over, NULL);
+	}
+	consume_agg_tab_clear(&p.now);
+	c->floor_pruned = c->floor.cnt;
 }
 
 static bool want_agg(void *arg, const struct agg_ent *e) { return e->agg == *(uint32_t *)arg; }

@@ -53,6 +53,7 @@ struct agg_ent {
 	uint32_t hash;
 	uint32_t key_bytes;
 	bool gone;      /* trunc() removed it */
+	bool is_over;   /* while tables are pruned */
 	int64_t *val;   /* as many words as the aggregation has; behind the key */
 	uint8_t key[] __attribute__((aligned(8)));
 };
@@ -118,6 +119,7 @@ struct consume {
 	int exit_status;
 	/* aggregations */
 	struct agg_tab base, floor, snap;
+	uint32_t floor_pruned; /* how many were left of the floor */
 	bool snap_valid;
 	uint64_t snap_tsc, next_snap_tsc; /* with an aggrate */
 	bool has_drained;           /* anything, before this drain */
@@ -258,6 +260,7 @@ bool consume_slot_is_folded(const struct consume *, uint32_t slot);
 void consume_agg_tab_clear(struct agg_tab *);
 int consume_agg_snap(struct consume *, struct err *reterr);
 int consume_agg_fold(struct consume *, uint32_t slot, struct err *reterr);
+void consume_agg_prune(struct consume *); /* when the slot counts as folded: forgets what trunc() removed for good */
 int consume_agg_clear(struct consume *, uint32_t agg, struct err *reterr);
 /* @keep 0: none; < 0: the lowest */
 int consume_agg_trunc(struct consume *, uint32_t agg, int64_t keep, struct err *reterr);

@@ -133,7 +133,8 @@ static uint64_t ns_to_tsc(const struct consume *c, uint64_t ns)
 	return mult ? (uint64_t)((long double)ns * scale / (long double)mult) : ns;
 }
 
-/* The firing's tsc of the outermost probe that runs on this thread; @now if none. */
+/* The firing's tsc of the outermost probe that runs on this thread; @now if none.  A probe of the kernel has 0 until it asks
+ * for the time (struct rtk_ctx): what it records is later than now. */
 static uint64_t running_since(const struct consume *c, const struct wire_thread *thr, uint64_t now)
 {
 	uint32_t level = LOAD_ACQUIRE(&thr->level);
@@ -141,7 +142,7 @@ static uint64_t running_since(const struct consume *c, const struct wire_thread 
 		return now;
 	const struct rt_ctx *ctx = (const struct rt_ctx *)((const uint8_t *)thr + c->geo.geom.ctx_off);
 	uint64_t tsc = LOAD_RELAXED(&ctx->tsc);
-	return tsc < now ? tsc : now;
+	return tsc && tsc < now ? tsc : now;
 }
 
 /* A quick record that is under way (wire_ring.timed) is no older than the last look at which it was not.  Meanwhile
@@ -304,6 +305,7 @@ int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 	s->folded = true;
 	s->folded_tid = consume_thread(c, slot)->tid;
 	s->folded_incarnation = consume_thread(c, slot)->incarnation;
+	consume_agg_prune(c);
 	return 0;
 }
 

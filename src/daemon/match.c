@@ -27,16 +27,12 @@ struct run_target *run_target_by_proc(struct worker *w, uint32_t proc)
 	return NULL;
 }
 
-static struct aim_target *live_targets(const struct worker *w, uint32_t *ret_cnt)
+static bool target_at(const void *arg, uint32_t i, struct aim_target *ret)
 {
-	struct aim_target *v = calloc(w->target_cnt + 1ul, sizeof(*v));
-	*ret_cnt = 0;
-	for (uint32_t i = 0; v && i < w->target_cnt; i++) {
-		const struct run_target *t = &w->targets[i];
-		if (!t->gone && t->obj)
-			v[(*ret_cnt)++] = (struct aim_target){ t->pid, t->root, t->proc, t->obj };
-	}
-	return v;
+	const struct worker *w = arg;
+	const struct run_target *t = &w->targets[i];
+	*ret = (struct aim_target){ t->pid, t->root, t->proc, t->obj };
+	return !t->gone;
 }
 
 static void note_bad(struct worker *w, uint32_t desc, int code, const char *why)
@@ -68,7 +64,7 @@ static int make_aim(struct worker *w)
 int run_match_all(struct worker *w, struct err *reterr)
 {
 	uint32_t cnt;
-	struct aim_target *v = live_targets(w, &cnt);
+	struct aim_target *v = aim_targets(target_at, w, w->target_cnt, &cnt);
 	int rc = !v ? -ENOMEM : w->match_cnts ? 0 : make_aim(w);
 	w->bad = UINT32_MAX;
 	w->bad_code = 0;

@@ -154,11 +154,11 @@ static int work(struct worker *w, const struct proto_points *m, struct proto_poi
 {
 	struct points *p = points_make(w);
 	int rc = p ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
-	if (!rc && m->image_bytes) {
+	if (!rc && m->image_bytes)
 		rc = grow(w, m, reterr);
-		r->has_grown = !rc;
-	}
-	rc = rc ? rc : obj_proc_refresh(w->targets[0].obj, reterr);
+	if (rc || m->changed == PROTO_UNCHANGED)
+		return rc;
+	rc = obj_proc_refresh(w->targets[0].obj, reterr);
 	if (rc)
 		return rc;
 	p->want_cnt = 0;

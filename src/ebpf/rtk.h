@@ -8,13 +8,13 @@
 /* One running probe: at the start of a context of the thread area, in place of struct rt_ctx.  Offsets count
  * from the shared memory's start. */
 struct rtk_ctx {
-	uint64_t tsc;         /* of the firing; 0: not asked for yet */
 	uint64_t thr;         /* offset of the struct wire_thread */
 	uint64_t rec;         /* of the open record; 0: none */
 	uint32_t rec_max, rec_used;
 	uint32_t fault;       /* enum wire_fault */
 	uint32_t clause;
 	uint64_t fault_value;
+	uint64_t tsc;         /* of the firing; 0: not asked for yet.  Where struct rt_ctx has it: who drains looks at it */
 	uint32_t pc, action;
 	uint32_t level;
 	uint32_t alloca_used;

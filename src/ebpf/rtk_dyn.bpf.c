@@ -9,10 +9,10 @@
 #define CLASS_LOOK 8
 #define CHAIN_MAX 256
 /* A holder needs a microsecond, but an interrupt, or the machine below a virtual one, may hold it up: so many tries, by so
- * many by so many, take a millisecond. */
+ * many by so many, take a millisecond.  One that may be preempted is waited for by a spell only. */
 #define LOCK_TRIES 64
-#define LOCK_SPELL 32
-#define LOCK_SPELLS 64
+#define LOCK_SPELL 8
+#define LOCK_SPELLS 256
 #define CHAIN_STEPS 16
 #define TRIES 8
 
@@ -201,12 +201,22 @@ GLOBAL uint64_t rtk_dyn_wait(uint64_t ctx)
 	return r;
 }
 
+/* It may be held by who waits for the very CPU that would wait for it: by a uprobe's program, or in a process. */
+INLINE uint64_t may_be_preempted(uint64_t holder)
+{
+	uint64_t slot = ((holder - 1) << 12) - K(THREAD);
+	return holder && slot >= K(CPU_CNT) * K(STRIDE);
+}
+
 /* 1: locked.  Who finds it held for long drops what it wanted, counted; who nests in its holder at once. */
 GLOBAL uint64_t rtk_dyn_lock(uint64_t ctx)
 {
-	uint64_t r = LOCK_BUSY;
-	for (int i = 0; i < LOCK_SPELLS && K(DYN_CNT) && r == LOCK_BUSY; i++)
+	uint64_t lock = want_of(ctx)->bucket + offsetof(struct bucket, lock), r = LOCK_BUSY;
+	for (int i = 0; i < LOCK_SPELLS && K(DYN_CNT) && r == LOCK_BUSY; i++) {
 		r = rtk_dyn_wait(ctx);
+		if (r == LOCK_BUSY && may_be_preempted(ld64(lock) >> 32))
+			break;
+	}
 	if (r == LOCK_TAKEN)
 		return 1;
 	add_here(ctx_at(ctx)->thr + offsetof(struct wire_thread, dyn_drops), 1);

@@ -19,6 +19,7 @@
 #define SELFS_MAX 65536ULL
 
 _Static_assert(sizeof(struct rtk_ctx) <= offsetof(struct rt_ctx, scratch), "one layout for both");
+_Static_assert(offsetof(struct rtk_ctx, tsc) == offsetof(struct rt_ctx, tsc), "consumers read it of either");
 
 static uint32_t cpu_cnt(void)
 {

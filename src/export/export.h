@@ -52,7 +52,7 @@ struct export_event {
 	uint64_t ns;     /* CLOCK_MONOTONIC */
 	uint32_t class_id;
 	uint32_t cpu, pid, tid;
-	const char *comm;
+	const char *comm; /* 15 characters of it; may change meanwhile */
 	const struct export_value *vals; /* as many as the class has fields */
 };
 

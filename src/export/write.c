@@ -209,12 +209,25 @@ static bool put_value(struct export_writer *w, uint32_t pid, enum export_type t,
 	}
 }
 
+#define COMM_BYTES 16 /* as the kernel has it */
+
+/* Looked at once: the process may write its own name meanwhile.  Bytes with the NUL. */
+static uint32_t copy_comm(char ret[COMM_BYTES], const char *comm)
+{
+	uint32_t n = 0;
+	while (n < COMM_BYTES - 1 && (ret[n] = LOAD_RELAXED(&comm[n])))
+		n++;
+	ret[n] = 0;
+	return n + 1;
+}
+
 static int build(struct export_writer *w, const struct export_event *e, uint64_t ns)
 {
 	const struct writer_class *c = &w->classes[e->class_id];
 	struct ctf_event head = { .id = e->class_id, .ns = ns, .pid = e->pid, .tid = e->tid };
+	char comm[COMM_BYTES];
 	w->buf_used = 0;
-	bool ok = put_bytes(w, &head, sizeof(head)) && put_bytes(w, e->comm, strlen(e->comm) + 1);
+	bool ok = put_bytes(w, &head, sizeof(head)) && put_bytes(w, comm, copy_comm(comm, e->comm));
 	for (uint32_t i = 0; ok && i < c->cnt; i++)
 		ok = put_value(w, e->pid, c->types[i], &e->vals[i]);
 	return ok ? 0 : -ENOMEM;
@@ -257,15 +270,16 @@ static int store_flat(struct export_writer *w, struct stream *s, const struct ex
 {
 	const struct writer_class *c = &w->classes[e->class_id];
 	struct ctf_event head = { .id = e->class_id, .ns = ns, .pid = e->pid, .tid = e->tid };
-	uint64_t comm = strlen(e->comm) + 1, bytes = sizeof(head) + comm + c->bytes;
+	char comm[COMM_BYTES];
+	uint32_t comm_bytes = copy_comm(comm, e->comm);
+	uint64_t bytes = sizeof(head) + comm_bytes + c->bytes;
 	uint8_t *at;
 	int rc = stream_room(w, s, bytes, ns, &at);
 	if (rc)
 		return rc;
 	memcpy(at, &head, sizeof(head));
-	memcpy(at + sizeof(head), e->comm, comm);
-	at += sizeof(head) + comm;
-	at[-1] = 0; /* a process may write its own name meanwhile */
+	memcpy(at + sizeof(head), comm, comm_bytes);
+	at += sizeof(head) + comm_bytes;
 	for (uint32_t i = 0; i < c->cnt; i++)
 		at = put_flat(at, c->types[i], &e->vals[i]);
 	stored(s, bytes, ns);

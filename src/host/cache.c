@@ -26,7 +26,18 @@
 struct head {
 	uint64_t magic, key, bytes, sum;
 	uint32_t version, pad;
+	struct host_cache_file file;
 };
+
+bool host_cache_file(const struct stat *st, struct host_cache_file *ret)
+{
+	*ret = (struct host_cache_file){
+		.dev = st->st_dev, .ino = st->st_ino, .bytes = (uint64_t)st->st_size,
+		.mtime_s = st->st_mtim.tv_sec, .mtime_ns = st->st_mtim.tv_nsec,
+		.ctime_s = st->st_ctim.tv_sec, .ctime_ns = st->st_ctim.tv_nsec,
+	};
+	return S_ISREG(st->st_mode) && (!st->st_uid || st->st_uid == geteuid()) && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
 
 uint64_t host_hash(uint64_t sum, const void *data, uint64_t bytes)
 {
@@ -133,7 +144,8 @@ static void touch(int fd)
 static void *load(int fd, const struct host_cache_key *k, uint64_t *ret_bytes)
 {
 	struct head h;
-	if (!read_all(fd, &h, sizeof(h)) || h.magic != MAGIC || h.version != k->version || h.key != k->key || h.bytes > ENTRY_MAX)
+	if (!read_all(fd, &h, sizeof(h)) || h.magic != MAGIC || h.version != k->version || h.key != k->key ||
+	    memcmp(&h.file, &k->file, sizeof(h.file)) || h.bytes > ENTRY_MAX)
 		return NULL;
 	uint8_t *data = malloc(h.bytes + 1);
 	if (!data || !read_all(fd, data, h.bytes) || host_hash(k->key, data, h.bytes) != h.sum) {
@@ -216,7 +228,8 @@ static void make_room(int dir, uint64_t bytes)
 
 static void store(int dir, const char *name, const struct host_cache_key *k, const void *data, uint64_t bytes)
 {
-	struct head h = { .magic = MAGIC, .key = k->key, .bytes = bytes, .sum = host_hash(k->key, data, bytes), .version = k->version };
+	struct head h = { .magic = MAGIC, .key = k->key, .bytes = bytes, .sum = host_hash(k->key, data, bytes), .version = k->version,
+			  .file = k->file };
 	char tmp[64];
 	snprintf(tmp, sizeof(tmp), "new.%ld", (long)getpid());
 	unlinkat(dir, tmp, 0); /* of one who was killed */

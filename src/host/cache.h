@@ -9,9 +9,20 @@
 
 #include "base/base.h"
 
-/* What an entry is of: @id is the file's (its build-id), @kind what is kept of it, @version changes with its form, @key
- * with all else that it depends on. */
+#include <sys/stat.h>
+
+/* The very file: who makes a copy of one, with its build-id and other code, makes another. */
+struct host_cache_file {
+	uint64_t dev, ino, bytes;
+	int64_t mtime_s, mtime_ns, ctime_s, ctime_ns;
+};
+/* False: nothing of it is to be kept, since others than root and the caller may change it. */
+bool host_cache_file(const struct stat *, struct host_cache_file *ret);
+
+/* What an entry is of: @id and @file are the file's (id: its build-id), @kind what is kept of it, @version changes with its
+ * form, @key with all else that it depends on. */
 struct host_cache_key {
+	struct host_cache_file file;
 	const uint8_t *id;
 	uint32_t id_bytes;
 	const char *kind;

@@ -154,13 +154,24 @@ static bool same_map(const struct obj_proc *p, uint32_t i, int pagemap, int fd, 
 	return true;
 }
 
-bool obj_proc_is_as_files(struct obj_proc *p, uint64_t addr, size_t bytes)
+/* *@ret is that of the map before, or has no inode. */
+static bool same_file(int fd, struct stat *ret)
+{
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) || (ret->st_ino && (st.st_ino != ret->st_ino || st.st_dev != ret->st_dev)))
+		return false;
+	*ret = st;
+	return true;
+}
+
+bool obj_proc_is_as_file(struct obj_proc *p, uint64_t addr, size_t bytes, struct stat *ret)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", p->pid);
 	int pagemap = open(path, O_RDONLY | O_CLOEXEC);
 	uint64_t at = addr, end = addr + bytes;
 	bool same = pagemap >= 0;
+	*ret = (struct stat){ 0 };
 	for (uint32_t i = 0; i < p->map_cnt && at < end && same; i++) {
 		const struct obj_map *m = &p->maps[i];
 		if (m->end <= at || m->start >= end)
@@ -168,11 +179,11 @@ bool obj_proc_is_as_files(struct obj_proc *p, uint64_t addr, size_t bytes)
 		uint64_t from = m->start > at ? m->start : at;
 		at = m->end < end ? m->end : end;
 		int fd = open_mapped(p, i);
-		same = fd >= 0 && same_map(p, i, pagemap, fd, align_down(from, PAGE), at);
+		same = same_file(fd, ret) && same_map(p, i, pagemap, fd, align_down(from, PAGE), at);
 		if (fd >= 0)
 			close(fd);
 	}
 	if (pagemap >= 0)
 		close(pagemap);
-	return same;
+	return same && ret->st_ino;
 }

@@ -71,8 +71,9 @@ int obj_proc_read(struct obj_proc *, uint64_t addr, void *buf, size_t bytes);
 /* Mapped code as it is now; no page comes into the process's memory for that, as far as files have it.  0 where there
  * is nothing. */
 void obj_proc_code(struct obj_proc *, uint64_t addr, void *buf, size_t bytes);
-/* Whether nothing there differs from the files that are mapped. */
-bool obj_proc_is_as_files(struct obj_proc *, uint64_t addr, size_t bytes);
+struct stat;
+/* Whether nothing there differs from the file that is mapped there, and it is one: *ret is what fstat() says of it. */
+bool obj_proc_is_as_file(struct obj_proc *, uint64_t addr, size_t bytes, struct stat *ret);
 /* Bytes at @addr as the module's file has them: what stood there before anybody patched it
  * (and before relocations). 0, or -EFAULT outside what the file holds. */
 int obj_module_text(struct obj_proc *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);

@@ -55,7 +55,6 @@ bool proto_pointed_encode(struct proto_out *o, const struct proto_pointed *p)
 	proto_begin(o, PROTO_POINTED);
 	proto_u32(o, (uint32_t)p->code);
 	proto_str(o, p->why ? p->why : "");
-	proto_u32(o, p->has_grown);
 	proto_bytes(o, p->page, PROTO_PAGE);
 	proto_u32(o, p->cnt);
 	for (uint32_t i = 0; i < p->cnt; i++) {
@@ -72,7 +71,6 @@ int proto_pointed_decode(struct proto_in *in, struct proto_pointed *ret, struct 
 	struct proto_pointed p = { .code = (int32_t)proto_get_u32(in) };
 	size_t bytes;
 	p.why = proto_get_str(in, ERR_MSG_MAX);
-	p.has_grown = proto_get_u32(in);
 	p.page = proto_get_bytes(in, &bytes);
 	uint32_t cnt = proto_get_u32(in);
 	p.v = !in->bad && bytes == PROTO_PAGE && cnt <= PROTO_REFUSALS_MAX ? calloc(cnt + 1ul, sizeof(*p.v)) : NULL;

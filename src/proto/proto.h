@@ -33,7 +33,7 @@
 #include "base/base.h"
 
 #define PROTO_MAGIC 0x64656361727464ULL /* "dtraced" */
-#define PROTO_VERSION 2u
+#define PROTO_VERSION 3u
 #define PROTO_SOCKET "/run/dyntrace/dyntraced.sock"
 
 /* ORDER proto_kinds[] */
@@ -188,8 +188,9 @@ struct proto_point {
 	uint32_t clause;  /* UINT32_MAX: none */
 	char *part[3];    /* module, function, name; owned */
 };
+#define PROTO_UNCHANGED 0u
 struct proto_points {
-	uint32_t changed;
+	uint32_t changed;      /* PROTO_UNCHANGED: none, only the image */
 	struct proto_point *v; /* owned */
 	uint32_t cnt;
 	const uint8_t *image;  /* that continues the one before; 0 bytes: it is that one */
@@ -209,7 +210,6 @@ struct proto_refusal {
 struct proto_pointed {
 	int32_t code;    /* 0, or -errno: nothing has changed but what @why says */
 	char *why;       /* owned */
-	uint32_t has_grown; /* the image was taken */
 	const uint8_t *page; /* PROTO_PAGE bytes, of the message */
 	struct proto_refusal *v; /* owned */
 	uint32_t cnt;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
 #define TAIL 64u
@@ -128,7 +129,7 @@ static int collect(struct branches *b, struct units *u, const uint8_t *text, uin
 
 /* ---- what is known from last time ---- */
 
-#define CACHE_VERSION 1
+#define CACHE_VERSION 2
 #define CACHE_WORTH (4u << 20) /* bytes of text: less is read sooner than looked up */
 
 /* Which branches are left out depends on the functions that are known, and that on more than the file. */
@@ -157,6 +158,14 @@ static bool cache_key(struct target *t, struct obj_module *mod, const struct bra
 	*ret = (struct host_cache_key){ .id = id, .id_bytes = obj_module_build_id(t->obj, mod, id), .kind = "branches",
 					.version = CACHE_VERSION, .key = hash_of_names(r, rn, s, sn, mod->bias) ^ b->bytes };
 	return ret->id_bytes >= 8;
+}
+
+/* Who wrote the file, and whoever may write to it, says what is kept of it: that must be nobody whom the next one to
+ * read it would not believe.  What dyntraced looks at is others'; it keeps nothing. */
+static bool may_keep(struct target *t, const struct branches *b, struct host_cache_key *k)
+{
+	struct stat st;
+	return !t->s->opts.shared && obj_proc_is_as_file(t->obj, b->start, b->bytes, &st) && host_cache_file(&st, &k->file);
 }
 
 /* Offsets in the text, rising. */
@@ -215,7 +224,7 @@ static int look(struct target *t, struct obj_module *mod, struct branches *b)
 {
 	struct host_cache_key k;
 	uint8_t id[OBJ_LINES_ID_MAX];
-	bool keeps = cache_key(t, mod, b, id, &k) && obj_proc_is_as_files(t->obj, b->start, b->bytes);
+	bool keeps = cache_key(t, mod, b, id, &k) && may_keep(t, b, &k);
 	if (keeps && targets_load(b, &k))
 		return 0;
 	int r = read_text(t, b);

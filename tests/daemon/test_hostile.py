@@ -18,7 +18,7 @@ import machine
 HELLO, START, ARM, TAIL, FOLDED, GEN, SPEC, ERROR, LOOKUP, PROC_OF, STOP = range(1, 12)
 WELCOME, REFUSED, MATCHED, ARMED = 12, 13, 14, 15
 LOOK, FILE, POINTS = 24, 25, 26
-MAGIC = 0x64656361727464
+MAGIC, VERSION = 0x64656361727464, 3
 
 
 def message(kind, body=b''):
@@ -29,7 +29,7 @@ def words(kind, *v):
     return message(kind, struct.pack(f'<{len(v)}Q', *v))
 
 
-def hello(version=2):
+def hello(version=VERSION):
     return words(HELLO, MAGIC, version)
 
 
@@ -147,7 +147,7 @@ def capture(d, *args):
     def serve():
         c, _ = listen.accept()
         c.recv(1 << 16)
-        c.sendall(words(WELCOME, 2))
+        c.sendall(words(WELCOME, VERSION))
         data = b''
         while len(data) < 8 or len(data) < 8 + struct.unpack('<I', data[:4])[0]:
             data += c.recv(1 << 16)
@@ -187,7 +187,7 @@ def strange_greetings():
 def wrong_version_is_said():
     with Daemon() as d, Raw(d) as r:
         r.send(hello(77))
-        has('version 2 of the protocol', r.refused())
+        has(f'version {VERSION} of the protocol', r.refused())
 
 
 def out_of_order_and_replayed():

@@ -168,9 +168,29 @@ def tracepoints():
         verb(d, ANN, 'add', f'{s.pid}:sellx', 'count', status=1, says='sell')
         assert sorted(points(d, s)) == ['again', 'both', 'd']
         verb(d, ANN, 'detach', s.pid, says='both removed')
-        assert s.is_clean() and not d.workers()
+        assert s.is_clean()
+        wait_for(lambda: not d.workers(), 'end of the worker')
         verb(d, BOB, 'add', f'{os.getpid()}:main', 'count', status=1, says='not')
         has('tracepoints of process .* places armed', d.log())
+
+
+def refused_clause():
+    """What the daemon has no room for is refused, and that is all: others can be removed and added."""
+    many = ' '.join(f'@a{i} = count();' for i in range(300))
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'add', f'{s.pid}:sell', '-n', 'one', 'count')
+        verb(d, ANN, 'add', f'{s.pid}:sell', '-n', 'big', 'd', '-o', f'{ann_dir()}/big.log', '{ ' + many + ' }', status=1,
+             says='no room for more aggregations')
+        assert sorted(points(d, s)) == ['one']
+        s.sell(1)
+        verb(d, ANN, 'rm', f'{s.pid}:one', says='1 hit')
+        verb(d, ANN, 'add', f'{s.pid}:sell', '-n', 'two', 'd', '-o', f'{ann_dir()}/two.log', '{ printf("n %d\\n", arg1); }')
+        s.sell(2)
+        time.sleep(0.5)
+        verb(d, ANN, 'rm', f'{s.pid}:two')
+        with open(f'{ann_dir()}/two.log', encoding='utf-8') as f:
+            assert f.read() == 'n 2\n'
+        assert s.is_clean()
 
 
 def ends():
@@ -209,7 +229,7 @@ def events():
         assert out.count('sale') >= 6, out
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, ends, events]
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events]
 
 if __name__ == '__main__':
     machine.main(TESTS)

@@ -193,5 +193,52 @@ static void thread_that_ends(void)
 	fx_deinit(&fx);
 }
 
+/* Another thread in the same slot, which has ended. */
+static void short_thread(struct fx *fx, uint32_t nr, int64_t key)
+{
+	struct err e;
+	memset(fx_thread(fx, 1), 0, fx->shm->geom.stride);
+	fx_thread_start(fx, 1);
+	fx_thread(fx, 1)->incarnation = nr;
+	add_int(fx, 1, 0, key, 1);
+	add_str(fx, 1, 1, "zero", 0);
+	fx_thread(fx, 1)->state = WIRE_THREAD_DEAD;
+	CHECK_EQ(consume_fold_thread(fx->c, 1, &e), 0);
+}
+
+static void truncate_all(struct fx *fx)
+{
+	struct err e;
+	fx->c->snap_valid = false;
+	CHECK_EQ(consume_agg_trunc(fx->c, 0, 0, &e), 0);
+	fx->c->snap_valid = false;
+	CHECK_EQ(consume_agg_trunc(fx->c, 1, 0, &e), 0);
+}
+
+/* What was shown and truncated of threads that ended takes no memory for ever. */
+static void many_short_threads(void)
+{
+	struct fx fx;
+	setup(&fx);
+	add_int(&fx, 0, 0, 7000, 1);
+	add_str(&fx, 0, 1, "zero", 0);
+	for (uint32_t i = 1; i <= 2000; i++) {
+		char want[64];
+		short_thread(&fx, i, i);
+		if (i == 1000)
+			add_int(&fx, 0, 0, 7000, 1);
+		snprintf(want, sizeof(want), i == 1 || i == 1000 ? "\n %8u                1\n     7000                1\n" :
+			 "\n %8u                1\n", i);
+		CHECK_STR(shown(&fx, 0), want);
+		truncate_all(&fx);
+		CHECK_STR(shown(&fx, 0), "\n");
+		CHECK_STR(shown(&fx, 1), "\n");
+	}
+	CHECK(fx.c->base.cnt < 200 && fx.c->floor.cnt < 200);
+	short_thread(&fx, 2001, 5); /* a key that was there before */
+	CHECK_STR(shown(&fx, 0), "\n        5                1\n");
+	fx_deinit(&fx);
+}
+
 TAP_MAIN(TEST(at_end), TEST(sorting), TEST(clear_keeps_keys), TEST(trunc_keeps_the_top), TEST(normalized), TEST(joined),
-	 TEST(thread_that_ends))
+	 TEST(thread_that_ends), TEST(many_short_threads))

@@ -135,6 +135,12 @@ static void watermark_holds_back(void)
 	CHECK_EQ(consume_drain(fx.c, false, &e), 2);
 	CHECK_STR(fx_out(&fx), "1 2 3 ");
 	CHECK(consume_thread_drained(fx.c, 0));
+	/* A probe of the kernel that has not asked for the time. */
+	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, now - 5, &one, 8);
+	ctx->tsc = 0;
+	t1->level = 1;
+	CHECK_EQ(consume_drain(fx.c, false, &e), 1);
+	CHECK_STR(fx_out(&fx), "1 2 3 1 ");
 	fx_deinit(&fx);
 }
 

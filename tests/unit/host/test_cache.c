@@ -121,4 +121,40 @@ static void of_others(void)
 	end();
 }
 
-TAP_MAIN(TEST(kept), TEST(damaged), TEST(of_others))
+/* A file with the same build-id, but not the same one. */
+static void of_a_copy(void)
+{
+	begin();
+	struct host_cache_key other = key;
+	uint64_t words[sizeof(other.file) / 8];
+	for (size_t i = 0; i < ARRAY_CNT(words); i++) {
+		memcpy(words, &key.file, sizeof(words));
+		words[i]++;
+		memcpy(&other.file, words, sizeof(words));
+		CHECK(!is_there(&other));
+	}
+	CHECK(is_there(&key));
+	end();
+}
+
+static void who_may_change_it(void)
+{
+	struct host_cache_file f;
+	struct stat st = { .st_mode = S_IFREG | 0755, .st_dev = 1, .st_ino = 2, .st_size = 3, .st_mtim = { 4, 5 }, .st_ctim = { 6, 7 } };
+	const struct host_cache_file want = { 1, 2, 3, 4, 5, 6, 7 };
+	CHECK(host_cache_file(&st, &f));
+	CHECK(!memcmp(&f, &want, sizeof(f)));
+	st.st_uid = geteuid();
+	CHECK(host_cache_file(&st, &f));
+	st.st_uid = geteuid() + 1;
+	CHECK(!host_cache_file(&st, &f));
+	st.st_uid = 0;
+	st.st_mode = S_IFREG | 0775;
+	CHECK(!host_cache_file(&st, &f));
+	st.st_mode = S_IFREG | 0757;
+	CHECK(!host_cache_file(&st, &f));
+	st.st_mode = S_IFCHR | 0644;
+	CHECK(!host_cache_file(&st, &f));
+}
+
+TAP_MAIN(TEST(kept), TEST(damaged), TEST(of_others), TEST(of_a_copy), TEST(who_may_change_it))

@@ -120,13 +120,13 @@ static void what_became_of_them(void)
 {
 	static const uint8_t page[PROTO_PAGE] = { 7 };
 	struct proto_refusal v[] = { { 2, 0x1000, 0x1004, (char *)"too short" } };
-	struct proto_pointed p = { .code = -ENOENT, .why = (char *)"no", .has_grown = 1, .page = page, .v = v, .cnt = 1 }, got;
+	struct proto_pointed p = { .code = -ENOENT, .why = (char *)"no", .page = page, .v = v, .cnt = 1 }, got;
 	struct proto_out o = { 0 };
 	struct err e;
 	CHECK(proto_pointed_encode(&o, &p));
 	struct proto_in in = content(&o);
 	CHECK_EQ(proto_pointed_decode(&in, &got, &e), 0);
-	CHECK(got.code == -ENOENT && got.has_grown == 1 && got.page[0] == 7 && got.cnt == 1 && got.v[0].addr == 0x1004);
+	CHECK(got.code == -ENOENT && got.page[0] == 7 && got.cnt == 1 && got.v[0].addr == 0x1004);
 	CHECK_STR(got.v[0].why, "too short");
 	proto_pointed_deinit(&got);
 	for (size_t cut = PROTO_HEAD_BYTES; cut < o.cnt; cut += cut < 40 ? 1 : 97) {
