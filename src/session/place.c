@@ -97,14 +97,14 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 			  sp->prog_cnt, &a->body, reterr);
 }
 
-/* For all that remember() will be told; an instruction has a byte at least. */
+/* For all that remember() will be told: what patch_emit says, and the way to the trampoline. */
 static int reserve(struct job *j)
 {
 	struct target *t = j->t;
 	uint64_t wins = 0, moves = 0;
 	for (uint32_t i = 0; i < j->func_cnt; i++)
 		for (uint32_t w = 0; plan_has_windows(&j->funcs[i]) && w < j->funcs[i].win_cnt; w++, wins++)
-			moves += j->funcs[i].wins[w].bytes + 2ul;
+			moves += PATCH_MOVES(j->funcs[i].wins[w].bytes) + 1ul;
 	struct placed *p = realloc(t->placed, (t->placed_cnt + wins + 1) * sizeof(*p));
 	t->placed = p ? p : t->placed;
 	struct patch_move *m = realloc(t->moves, (t->move_cnt + moves + 1) * sizeof(*m));
@@ -135,7 +135,7 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 {
 	struct arena *a = pf->arena;
 	const struct patch_window *win = &pf->wins[w];
-	struct patch_move moves[PATCH_WINDOW_MAX + 1];
+	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX) + 1];
 	uint32_t move_cnt;
 	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, win->tramp, a->code + (win->tramp - a->addr),
 			   win->tramp_max, moves, &move_cnt, reterr);

@@ -158,7 +158,7 @@ static int arm_again(struct exchange *x, const struct session_probe *probes, uin
 			v[all++] = probes[i];
 	for (uint32_t i = 0; i < t->guard_cnt && !r; i++)
 		if (has(x->funcs, x->func_cnt, t->guards[i].func_addr))
-			v[all++] = (struct session_probe){ .probe = &t->guards[i], .proc = t->proc };
+			v[all++] = guard_request(t, i);
 	for (; n < all; n++)
 		req[n] = (struct request){ v[n].probe->func_addr, n };
 	struct job j = { .s = x->s, .t = t, .probes = v, .probe_cnt = all, .refused = x->refused, .refused_arg = x->arg,
