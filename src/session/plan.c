@@ -118,11 +118,11 @@ static void drop_unused(struct plan_func *pf)
 
 /* Where threads run on: what would take more than one store goes, and what has no window has none for that reason.  So do
  * returns with what leads there, if any window went: it may have been one of theirs, and their hits would be lost unseen. */
-static void drop_windows(struct plan_func *pf)
+static void drop_windows(const struct target *t, struct plan_func *pf)
 {
 	uint32_t was = pf->win_cnt;
 	for (uint32_t w = pf->win_cnt; w--;)
-		if (!live_can(&pf->wins[w]))
+		if (!live_can(&pf->wins[w]) || !holes_can(t, &pf->wins[w]))
 			drop_window(pf, w);
 	for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
 		struct patch_anchor *a = &pf->anchors[i];
@@ -144,7 +144,7 @@ static int plan_windows(struct plan_func *pf, const struct func *fn)
 		return n;
 	pf->win_cnt = (uint32_t)n;
 	if (fn->t->link)
-		drop_windows(pf);
+		drop_windows(fn->t, pf);
 	return 0;
 }
 
