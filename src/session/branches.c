@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
 #define TAIL 64u
 #define SYNC_ROOM 64u    /* in which decoding from anywhere falls into step */
 

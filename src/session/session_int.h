@@ -281,6 +281,7 @@ struct patch_range *holes_list(const struct target *, uint32_t *ret_cnt);
 
 /* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
  * memory.  Some of them may be mere numbers that look like a jump. */
+#define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
 /* Reads all of its code at once, if that is worth it: many of its functions are going to be asked about. */
