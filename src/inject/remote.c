@@ -394,7 +394,6 @@ int inject_munmap(struct inject *in, uint64_t addr, uint64_t bytes, struct err *
 #define MEMBARRIER_SYNC_CORE (1 << 5)
 #define MEMBARRIER_REGISTER_SYNC_CORE (1 << 6)
 
-/* All threads stand in the kernel; the barrier is for those whose way back is no serialising one. */
 /* For a process with threads that takes some ten milliseconds (the kernel waits until every processor has been through its
  * scheduler), in which only one of them need stand. */
 int inject_announce_sync(struct inject *in, struct err *reterr)
@@ -408,6 +407,7 @@ int inject_announce_sync(struct inject *in, struct err *reterr)
 	return inject_resume(in, reterr);
 }
 
+/* All threads stand in the kernel; the barrier is for those whose way back is no serialising one. */
 int inject_sync_core(struct inject *in, struct err *reterr)
 {
 	int64_t v = call(in, SYS_membarrier, MEMBARRIER_REGISTER_SYNC_CORE, 0, 0, 0, 0, 0, reterr);

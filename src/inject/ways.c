@@ -6,7 +6,6 @@
  */
 #include "inject/inject_int.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -31,17 +30,20 @@ struct search {
 	size_t cnt;
 };
 
-static int read_memory(const struct search *s, const struct map *m, int fd, uint64_t at, void *buf, size_t n)
+/* How many bytes there are. */
+static size_t read_memory(const struct search *s, const struct map *m, int fd, uint64_t at, void *buf, size_t n)
 {
 	(void)fd;
 	(void)m;
-	return inject_read(s->in, at, buf, n, NULL);
+	return inject_read(s->in, at, buf, n, NULL) ? 0 : n;
 }
 
-static int read_block(const struct search *s, const struct map *m, int fd, uint64_t at, void *buf, size_t n)
+/* Likewise: the last page of a file is seldom full. */
+static size_t read_block(const struct search *s, const struct map *m, int fd, uint64_t at, void *buf, size_t n)
 {
 	(void)s;
-	return pread(fd, buf, n, (off_t)(m->off + (at - m->start))) == (ssize_t)n ? 0 : -EIO;
+	ssize_t got = pread(fd, buf, n, (off_t)(m->off + (at - m->start)));
+	return got > 0 ? (size_t)got : 0;
 }
 
 bool inject_stands(struct inject *in, uint64_t addr, const uint8_t *bytes, size_t cnt)
@@ -50,14 +52,15 @@ bool inject_stands(struct inject *in, uint64_t addr, const uint8_t *bytes, size_
 	return addr && cnt <= sizeof(now) && !inject_read(in, addr, now, cnt, NULL) && !memcmp(now, bytes, cnt);
 }
 
-typedef int reader(const struct search *, const struct map *, int fd, uint64_t at, void *buf, size_t n);
+typedef size_t reader(const struct search *, const struct map *, int fd, uint64_t at, void *buf, size_t n);
 
 static uint64_t scan(const struct search *s, const struct map *m, int fd, reader *read_at)
 {
 	uint8_t buf[BLOCK];
 	for (uint64_t at = m->start; at < m->end; at += sizeof(buf) - s->cnt + 1) {
 		size_t n = m->end - at < sizeof(buf) ? m->end - at : sizeof(buf);
-		if (read_at(s, m, fd, at, buf, n))
+		n = read_at(s, m, fd, at, buf, n);
+		if (!n)
 			return 0;
 		uint8_t *p = buf;
 		while ((p = memmem(p, n - (size_t)(p - buf), s->bytes, s->cnt))) {

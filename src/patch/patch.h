@@ -183,11 +183,13 @@ int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t
 struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */
 };
+#define PATCH_MOVES(window_bytes) ((window_bytes) + 2u) /* upper bound of patch_emit's */
 /* Writes the trampoline of window number @w of the function at @func_addr, to
  * stand at @tramp_addr, to @buf.  Returns its length or -errno.
  *
- * @moves (room for PATCH_WINDOW_MAX) gets an entry for each displaced instruction,
- * and for the jump back, where there is one (from: the window's end).  Arming: a
+ * @moves (room for PATCH_MOVES(@w->bytes)) gets an entry for each displaced instruction, for the jump back, where there is
+ * one (from: the window's end), and for each ret of its own that stands for one that is left as it is: behind a branch of two
+ * bytes or more, and at the end.  Arming: a
  * thread at `from` goes to `to`, so that it is not probed; at the window's first
  * byte (moves[0]) and past its end it can stay.  Disarming: a thread at `to` goes
  * to `from`; all moves count.  A thread elsewhere in the trampoline has to be

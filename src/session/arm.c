@@ -151,6 +151,7 @@ static int place_postponed(struct job *j, const struct request *req, uint32_t cn
 
 static int arm_target(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
+	j->t->go_known = false; /* what all_refused() saw may be of long ago */
 	int r = add_hook(j, reterr);
 	if (!r && j->s->opts.follow && !j->s->opts.forks_only)
 		r = add_exec_hook(j->t, reterr);
@@ -176,7 +177,10 @@ static bool all_refused(const struct job *like, const struct request *req, uint3
 	bool any = false;
 	for (uint32_t i = 0; i < cnt && !any; i++)
 		any = req[i].probe < asked;
-	bool none = any && cnt <= FEW && !j.t->hook_addr && !job_plan(&j, req, cnt, NULL);
+	bool none = any && cnt <= FEW && !j.t->hook_addr;
+	if (none)
+		goscan_begin(j.t);
+	none = none && !job_plan(&j, req, cnt, NULL);
 	for (uint32_t i = 0; i < j.func_cnt && none; i++)
 		for (uint32_t k = 0; k < j.funcs[i].anchor_cnt && none; k++)
 			none = j.funcs[i].anchors[k].refusal || j.funcs[i].probe_of[k] >= asked;
@@ -195,7 +199,7 @@ static int tell_refused(struct job *j, const struct request *req, uint32_t cnt, 
 static int arm_with_guards(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt,
 			   session_refused_fn *refused, void *arg, uint32_t *ret_armed, struct err *reterr)
 {
-	uint32_t first = guards_find(t), n = 0, all = cnt;
+	uint32_t scanned = t->guard_scanned, first = guards_find(t), n = 0, all = cnt;
 	bool none = false;
 	struct session_probe *v = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*v));
 	struct request *req = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*req));
@@ -214,8 +218,10 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 		r = none ? tell_refused(&j, req, n, reterr) : arm_target(&j, req, n, reterr);
 		*ret_armed += j.armed;
 	}
-	if (r || none)
+	if (r || none) { /* they are looked for again */
 		t->guard_cnt = first;
+		t->guard_scanned = scanned;
+	}
 	free(req);
 	free(v);
 	return r;

@@ -41,6 +41,7 @@ struct job {
 		uint32_t cnt, room; /* of them it could be as many */
 		uint8_t bytes[PATCH_WINDOW_MAX], old[PATCH_WINDOW_MAX];
 		bool fixed; /* a pun depends on its bytes */
+		bool is_hole; /* of the long jump of a short one */
 	} *writes;
 	uint32_t write_cnt, write_cap;
 	uint32_t sorted_cnt; /* of them: in the order of addresses; behind them puns, backwards */
@@ -48,6 +49,7 @@ struct job {
 	uint64_t first_move;
 	uint32_t first_sema;
 	bool told;  /* refusals have been told of an earlier plan: those that are known to have come since are due */
+	bool written; /* so that what was placed may be there even where arming failed */
 	bool again; /* out: where goroutines stand is not known any more; it is to be planned once more */
 	uint32_t postponed_cnt; /* functions */
 };

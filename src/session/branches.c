@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
 #define TAIL 64u
 #define SYNC_ROOM 64u    /* in which decoding from anywhere falls into step */
 
@@ -325,8 +324,11 @@ static int add_near(struct target *t, struct obj_module *mod, uint64_t from, uin
 	uint8_t code[2 * SHORT_REACH + SYNC_ROOM];
 	size_t n = to > from ? to - from : 0;
 	struct isa_insn in;
-	if (n > sizeof(code) || text_read(t, mod, from, code, n))
+	if (n > sizeof(code))
 		return 0;
+	/* A file's last page may end anywhere: what it has counts.  read_file() forgives less than TAIL bytes. */
+	while (n && text_read(t, mod, from, code, n))
+		n -= n < TAIL ? n : TAIL - 1;
 	for (size_t at = 0; at < n; at += in.len) {
 		if (isa_decode(code + at, n - at, from + at, &in)) {
 			in.len = 1; /* data or out of step */

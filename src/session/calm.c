@@ -61,7 +61,26 @@ static bool asleep(pid_t pid, pid_t tid, struct sleeper *ret)
 	return ret->switches != 0;
 }
 
-static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject *inj, uint64_t sp)
+struct calm {
+	struct target *t;
+	struct patch_range *holes; /* jumps of ours that are not in our memory; sorted */
+	uint32_t hole_cnt;
+};
+
+static bool is_ours(const struct calm *c, uint64_t addr)
+{
+	uint32_t lo = 0, hi = c->hole_cnt;
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2;
+		if (c->holes[mid].end > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return (lo < c->hole_cnt && addr >= c->holes[lo].start) || target_is_ours(c->t, addr);
+}
+
+static bool stack_mentions(const struct calm *c, struct obj_proc *obj, struct inject *inj, uint64_t sp)
 {
 	uint64_t from = align_down(sp, 8), bytes = 0;
 	for (uint32_t i = 0; i < obj_map_cnt(obj); i++) {
@@ -73,15 +92,15 @@ static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject
 	uint64_t *words = malloc(bytes + 1);
 	bool found = !bytes || !words || inject_read(inj, from, words, bytes, NULL);
 	for (uint64_t i = 0; i < bytes / 8 && !found; i++)
-		found = target_is_ours(t, words[i]);
+		found = is_ours(c, words[i]);
 	free(words);
 	return found;
 }
 
-static bool is_out(struct target *t, struct obj_proc *obj, struct inject *inj, pid_t tid)
+static bool is_out(const struct calm *c, struct obj_proc *obj, struct inject *inj, pid_t tid)
 {
 	struct sleeper before, after;
-	return asleep(inject_pid(inj), tid, &before) && !target_is_ours(t, before.pc) && !stack_mentions(t, obj, inj, before.sp) &&
+	return asleep(inject_pid(inj), tid, &before) && !is_ours(c, before.pc) && !stack_mentions(c, obj, inj, before.sp) &&
 	       asleep(inject_pid(inj), tid, &after) && !memcmp(&before, &after, sizeof(before));
 }
 
@@ -108,7 +127,7 @@ static void add(struct tids *s, pid_t tid)
 }
 
 /* Looks at those that were not seen out yet; how many of them still were not. */
-static uint32_t look(struct target *t, struct obj_proc *obj, struct inject *inj, struct tids *out)
+static uint32_t look(const struct calm *c, struct obj_proc *obj, struct inject *inj, struct tids *out)
 {
 	char path[64];
 	uint32_t left = 0;
@@ -118,7 +137,7 @@ static uint32_t look(struct target *t, struct obj_proc *obj, struct inject *inj,
 		pid_t tid = (pid_t)atoi(e->d_name);
 		if (tid <= 0 || tid == inject_offered_tid(inj) || has(out, tid))
 			continue;
-		if (is_out(t, obj, inj, tid))
+		if (is_out(c, obj, inj, tid))
 			add(out, tid);
 		else
 			left++;
@@ -133,9 +152,12 @@ bool calm_await(struct target *t, struct obj_proc *obj, struct inject *inj)
 {
 	uint64_t end = host_now_ns() + PATIENCE_NS;
 	struct tids out = { 0 };
-	uint32_t left;
-	while ((left = look(t, obj, inj, &out)) && host_now_ns() < end)
+	struct calm c = { .t = t };
+	uint32_t left = 1;
+	c.holes = holes_list(t, &c.hole_cnt);
+	while (c.holes && (left = look(&c, obj, inj, &out)) && host_now_ns() < end)
 		nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+	free(c.holes);
 	free(out.v);
 	return !left;
 }

@@ -29,9 +29,11 @@ static int compare_to(const void *a, const void *b)
 	return x->to < y->to ? -1 : x->to > y->to;
 }
 
-/* Only where our jump still stands: a library may be gone, and another be in its place. */
+/* Only where our jump still stands: a library may be gone, and another be in its place.  Where threads run on, holes come
+ * later. */
 static int text_restore(struct target *t, struct inject *inj, struct err *reterr)
 {
+	bool live = inject_is_live(inj);
 	static const uint8_t jump[] = { 0xe9 };
 	struct edit *e = malloc((2ul * t->placed_cnt + 1) * sizeof(*e));
 	const struct edit *miss;
@@ -41,7 +43,7 @@ static int text_restore(struct target *t, struct inject *inj, struct err *reterr
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		const struct placed *p = &t->placed[i];
 		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old, edits_phase(p->jump[0], p->bytes, true) };
-		if (p->hole_addr)
+		if (p->hole_addr && !live)
 			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old, 1 };
 	}
 	int r = edits_apply(inj, e, n, true, &miss, reterr);
@@ -138,12 +140,17 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 	bool live = inject_is_live(inj);
 	semas_lower(t, inj);
 	int r = text_restore(t, inj, reterr);
+	if (!r && !live && t->hole_cnt)
+		r = holes_restore(t, inj, reterr); /* in a child of one that offered itself */
 	if (!r)
 		r = inject_sync_core(inj, reterr);
 	if (!r)
 		r = inject_settle(inj, reterr);
-	if (!r && live && calm_await(t, obj, inj))
-		unmap(t, inj);
+	if (!r && live && calm_await(t, obj, inj)) {
+		r = holes_restore(t, inj, reterr);
+		if (!r)
+			unmap(t, inj);
+	}
 	for (int i = 0; i < TRIES && !r && !live; i++) {
 		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);

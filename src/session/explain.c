@@ -59,7 +59,7 @@ static int jump_at(const struct func *fn, const struct patch_window *w, uint64_t
 static void print_tramp(FILE *out, const struct func *fn, const struct patch_window *wins, struct patch_anchor *a)
 {
 	uint8_t code[1024], bytes[PATCH_WINDOW_MAX];
-	struct patch_move moves[PATCH_WINDOW_MAX];
+	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX)];
 	const struct patch_window *w = &wins[a->window];
 	uint64_t at = align_down(fn->pf.addr, 1u << 20) - (1u << 20);
 	uint32_t move_cnt;

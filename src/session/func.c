@@ -148,8 +148,6 @@ static bool is_cold(struct func *fn, uint64_t addr)
 	return r && r->kind == OBJ_RANGE_COLD;
 }
 
-#define SHORT_REACH 130u
-
 static bool short_to_cold(struct func *fn, uint64_t addr, uint64_t bytes, uint64_t from, uint64_t to)
 {
 	for (uint64_t i = from; i < to && i + 1 < bytes; i++) {

@@ -163,7 +163,7 @@ void guard_look(struct target *t)
 	char path[64];
 	uint32_t n = 0, forbidden = 0;
 	STORE_RELAXED(&proc->coarse_tsc, rt_now_tsc());
-	if (LOAD_RELAXED(&proc->flags) & WIRE_PROC_NO_SYSCALL)
+	if ((~LOAD_RELAXED(&proc->flags) & (WIRE_PROC_NO_SYSCALL | WIRE_PROC_NO_TSC)) == 0)
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/task", t->pid);
 	DIR *d = opendir(path);

@@ -47,7 +47,8 @@ void guard_scan(struct target *t, struct obj_module *m, guard_found_fn *found, v
 	uint8_t *buf = end - m->text_start <= TEXT_MAX ? malloc(CHUNK + NEAR) : NULL;
 	for (uint64_t at = m->text_start; buf && at < end; at += CHUNK) {
 		size_t n = end - at < CHUNK + NEAR ? end - at : CHUNK + NEAR;
-		scan(t, m, at, buf, target_read_some(t, at, buf, n), found, arg);
+		obj_proc_code(t->obj, at, buf, n);
+		scan(t, m, at, buf, n, found, arg);
 	}
 	free(buf);
 }

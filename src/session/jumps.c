@@ -25,7 +25,7 @@ static int add_write(struct job *j, uint64_t addr, const uint8_t *bytes, const u
 	w->addr = addr;
 	w->cnt = cnt;
 	w->room = room;
-	w->fixed = false;
+	w->fixed = w->is_hole = false;
 	memcpy(w->bytes, bytes, room);
 	memcpy(w->old, old, room);
 	return 0;
@@ -40,12 +40,21 @@ static void assign_trampolines(struct plan_func *pf)
 	}
 }
 
+static int add_hole(struct job *j, const struct patch_window *w, const uint8_t hole[JUMP_BYTES])
+{
+	const struct hole *h = holes_at(j->t, w->hole_addr);
+	int r = add_write(j, w->hole_addr, hole, h ? h->now : w->hole_old, JUMP_BYTES, JUMP_BYTES);
+	if (!r)
+		j->writes[j->write_cnt - 1].is_hole = true;
+	return r;
+}
+
 static int add_jump(struct job *j, const struct patch_window *w, struct err *reterr)
 {
 	uint8_t bytes[PATCH_WINDOW_MAX], hole[5];
 	int r = patch_jump_bytes(w, w->tramp, bytes, hole, reterr);
 	if (!r && w->form == PATCH_HOLE)
-		r = add_write(j, w->hole_addr, hole, w->hole_old, sizeof(hole), sizeof(hole));
+		r = add_hole(j, w, hole);
 	if (!r)
 		r = add_write(j, w->addr, bytes, w->old, w->write_bytes, w->form == PATCH_JMP5 ? w->bytes : w->write_bytes);
 	return r == -ENOMEM ? job_no_memory(reterr) : r;

@@ -179,6 +179,59 @@ static int close_descriptors(struct target *t, uint32_t *ret_cnt, struct err *re
 	return r;
 }
 
+#define PADDING_MAX 32 /* bytes behind a function in which a hole may be */
+
+/* Whether nothing but padding stood from a function's end to behind the long jump. */
+static bool is_in_padding(struct target *t, const struct placed *p)
+{
+	struct obj_module *mod = obj_module_by_addr(t->obj, p->addr);
+	uint8_t code[PADDING_MAX + 5 + ISA_INSN_MAX];
+	const struct obj_range *r = NULL;
+	uint64_t from = p->addr;
+	if (p->bytes != 5 || p->jump[0] != JMP5)
+		return false;
+	while (mod && p->addr - from < PADDING_MAX && !(r = obj_range_at(t->obj, mod, from - 1)))
+		from--;
+	uint64_t bytes = p->addr + 5 - from;
+	return r && r->kind == OBJ_RANGE_FUNC && r->end == from && !obj_range_at(t->obj, mod, p->addr) &&
+	       !obj_module_text(t->obj, mod, from, code, bytes + ISA_INSN_MAX) &&
+	       patch_padding(code, (uint32_t)bytes + ISA_INSN_MAX, from) >= bytes;
+}
+
+/* Where threads run on, what is in padding waits until all have been seen elsewhere (holes.c). */
+static int fold_holes(struct target *t, struct target *ghost, struct err *reterr)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < ghost->placed_cnt; i++) {
+		struct placed p = ghost->placed[i];
+		bool is_hole = is_in_padding(t, &p) && !target_read(t, p.addr, p.hole_new, sizeof(p.hole_new));
+		if (!is_hole) {
+			ghost->placed[n++] = p;
+			continue;
+		}
+		p.hole_addr = p.addr;
+		p.mod = obj_module_by_addr(t->obj, p.addr);
+		memcpy(p.hole_old, p.old, sizeof(p.hole_old));
+		if (holes_keep(ghost, &p))
+			return err_setf(reterr, -ENOMEM, "out of memory");
+	}
+	ghost->placed_cnt = n;
+	return 0;
+}
+
+/* Those that had to stay are @t's from now on. */
+static void take_holes(struct target *t, struct target *ghost)
+{
+	uint8_t now[5];
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < ghost->hole_cnt; i++)
+		if (!target_read(t, ghost->holes[i].addr, now, sizeof(now)) && !memcmp(now, ghost->holes[i].now, sizeof(now)))
+			ghost->holes[n++] = ghost->holes[i];
+	free(t->holes);
+	t->holes = ghost->holes;
+	t->hole_cnt = n;
+}
+
 /* Where threads run on, a jump can be taken back only where one instruction stood. */
 static int check_live(struct target *t, const struct target *ghost, struct err *reterr)
 {
@@ -203,14 +256,18 @@ int leftover_clean(struct target *t, struct session_repaired *ret, struct err *r
 			r = compare_text(t, &ghost, m, reterr);
 	}
 	if (!r && t->link)
+		r = fold_holes(t, &ghost, reterr);
+	uint32_t jump_cnt = ghost.placed_cnt + ghost.hole_cnt;
+	if (!r && t->link)
 		r = check_live(t, &ghost, reterr);
 	if (!r)
 		semas_gather(t, &ghost);
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))
 		r = target_clean(&ghost, t->obj, t->inj, reterr);
 	if (!r && ret)
-		*ret = (struct session_repaired){ ghost.placed_cnt, ghost.sema_cnt, ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr,
+		*ret = (struct session_repaired){ jump_cnt, ghost.sema_cnt, ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr,
 						   fds };
+	take_holes(t, &ghost);
 	for (uint32_t i = 0; i < ghost.arena_cnt; i++)
 		arena_release(ghost.arenas[i]);
 	free(ghost.arenas);

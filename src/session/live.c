@@ -6,7 +6,7 @@
  * or what is.  What a jump needs is there before it, in the eyes of all processors, and goes after it:
  *
  *   arming     long jumps, those in holes of padding among them | barrier | short jumps and puns, from the last to the first
- *   disarming  short jumps and puns, from the first to the last | barrier | long jumps
+ *   disarming  short jumps and puns, from the first to the last | barrier | long jumps, but for those in holes (holes.c)
  *
  * for a pun depends on what stands behind it, and that may be a pun.
  */
@@ -145,6 +145,16 @@ static int apply(struct inject *inj, const struct text_maps *maps, const struct 
 	return r;
 }
 
+/* Where all or nothing is wanted, what depends on an edit that was missed is not to be written. */
+static int apply_all(struct inject *inj, const struct text_maps *maps, const struct edit *e, uint32_t cnt, const struct edit **ret_miss,
+		     struct err *reterr)
+{
+	int r = apply(inj, maps, e, cnt, ret_miss, reterr);
+	if (!r && *ret_miss && (*ret_miss)->strict)
+		r = err_setf(reterr, -EAGAIN, "the code at %#llx changed meanwhile: nothing was armed", (unsigned long long)(*ret_miss)->addr);
+	return r;
+}
+
 int live_edits(struct inject *inj, struct edit *e, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr)
 {
 	struct text_maps maps = { 0 };
@@ -160,9 +170,9 @@ int live_edits(struct inject *inj, struct edit *e, uint32_t cnt, bool write, con
 		if (words_of(inj, &maps, &e[i], w) < 0 && !*ret_miss)
 			*ret_miss = &e[i];
 	if (write) {
-		r = apply(inj, &maps, e, first, ret_miss, reterr);
+		r = apply_all(inj, &maps, e, first, ret_miss, reterr);
 		r = r ? r : inject_sync_core(inj, reterr);
-		r = r ? r : apply(inj, &maps, e + first, cnt - first, ret_miss, reterr);
+		r = r ? r : apply_all(inj, &maps, e + first, cnt - first, ret_miss, reterr);
 	}
 	free(maps.v);
 	return r;

@@ -97,14 +97,14 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 			  sp->prog_cnt, &a->body, reterr);
 }
 
-/* For all that remember() will be told; an instruction has a byte at least. */
+/* For all that remember() will be told: what patch_emit says, and the way to the trampoline. */
 static int reserve(struct job *j)
 {
 	struct target *t = j->t;
 	uint64_t wins = 0, moves = 0;
 	for (uint32_t i = 0; i < j->func_cnt; i++)
 		for (uint32_t w = 0; plan_has_windows(&j->funcs[i]) && w < j->funcs[i].win_cnt; w++, wins++)
-			moves += j->funcs[i].wins[w].bytes + 2ul;
+			moves += PATCH_MOVES(j->funcs[i].wins[w].bytes) + 1ul;
 	struct placed *p = realloc(t->placed, (t->placed_cnt + wins + 1) * sizeof(*p));
 	t->placed = p ? p : t->placed;
 	struct patch_move *m = realloc(t->moves, (t->move_cnt + moves + 1) * sizeof(*m));
@@ -126,7 +126,8 @@ static void remember(struct job *j, const struct plan_func *pf, const struct pat
 	memcpy(p->jump, jump->bytes, jump->cnt);
 	if (w->form == PATCH_HOLE && !w->hole_inside) {
 		p->hole_addr = w->hole_addr;
-		memcpy(p->hole_old, w->hole_old, sizeof(p->hole_old));
+		const struct hole *h = holes_at(t, w->hole_addr);
+		memcpy(p->hole_old, h ? h->old : w->hole_old, sizeof(p->hole_old));
 		memcpy(p->hole_new, jumps_at(j, w->hole_addr)->bytes, sizeof(p->hole_new));
 	}
 }
@@ -135,7 +136,7 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 {
 	struct arena *a = pf->arena;
 	const struct patch_window *win = &pf->wins[w];
-	struct patch_move moves[PATCH_WINDOW_MAX + 1];
+	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX) + 1];
 	uint32_t move_cnt;
 	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, win->tramp, a->code + (win->tramp - a->addr),
 			   win->tramp_max, moves, &move_cnt, reterr);
@@ -163,16 +164,19 @@ static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
 
 /* ---- commit ---- */
 
-/* @back: from the jumps to what stood there. */
-static struct edit *make_edits(const struct job *j, bool back, struct err *reterr)
+/* @back: from the jumps to what stood there; but where threads run on, one may stand in a hole. */
+static struct edit *make_edits(const struct job *j, bool back, uint32_t *ret_cnt, struct err *reterr)
 {
+	bool live = inject_is_live(j->t->inj);
 	struct edit *e = malloc((j->write_cnt + 1ul) * sizeof(*e));
 	if (!e)
 		job_no_memory(reterr);
+	*ret_cnt = 0;
 	for (uint32_t i = 0; e && i < j->write_cnt; i++) {
 		const struct write *w = &j->writes[i];
-		e[i] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes,
-				       edits_phase(w->bytes[0], w->cnt, back) };
+		if (!back || !live || !w->is_hole)
+			e[(*ret_cnt)++] = (struct edit){ w->addr, w->cnt, w->cnt, back ? w->bytes : w->old, back ? w->old : w->bytes,
+							  edits_phase(w->bytes[0], w->cnt, back), !back };
 	}
 	return e;
 }
@@ -181,26 +185,30 @@ static struct edit *make_edits(const struct job *j, bool back, struct err *reter
 static void roll_back(struct job *j)
 {
 	const struct edit *miss;
-	struct edit *e = make_edits(j, true, NULL);
+	uint32_t cnt;
+	struct edit *e = make_edits(j, true, &cnt, NULL);
 	if (e)
-		edits_apply(j->t->inj, e, j->write_cnt, true, &miss, NULL);
+		edits_apply(j->t->inj, e, cnt, true, &miss, NULL);
 	free(e);
+	j->t->sema_cnt = j->first_sema; /* none of them was raised */
 }
 
 static int commit(struct job *j, struct err *reterr)
 {
 	const struct edit *miss = NULL;
-	struct edit *e = make_edits(j, false, reterr);
+	uint32_t cnt;
+	struct edit *e = make_edits(j, false, &cnt, reterr);
 	if (!e)
 		return -ENOMEM;
-	int r = edits_apply(j->t->inj, e, j->write_cnt, false, &miss, reterr);
+	int r = edits_apply(j->t->inj, e, cnt, false, &miss, reterr);
 	if (!r && miss)
 		r = err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or another tool "
 			     "patches it): nothing was armed", (unsigned long long)miss->addr);
 	if (!r)
 		r = threads_move_in(j->t, j->first_placed, j->first_move, reterr);
 	if (!r) {
-		r = edits_apply(j->t->inj, e, j->write_cnt, true, &miss, reterr);
+		j->written = true;
+		r = edits_apply(j->t->inj, e, cnt, true, &miss, reterr);
 		if (r)
 			roll_back(j);
 		else
@@ -246,7 +254,7 @@ int job_place(struct job *j, struct err *reterr)
 	bool planned = !r;
 	if (!r)
 		r = commit(j, reterr);
-	if (!planned || r == -EAGAIN)
+	if (!planned || (r == -EAGAIN && !j->written))
 		forget(j);
 	if (!was_stopped)
 		target_go(t);

@@ -89,26 +89,48 @@ static int add_usdt(struct job *j, struct plan_func *pf, uint32_t *cap, uint32_t
 	return r;
 }
 
-/* Where threads run on: what would take more than one store goes, and what has no window has none for that reason. */
-static void drop_windows(struct plan_func *pf)
+static void drop_window(struct plan_func *pf, uint32_t w)
 {
-	for (uint32_t w = 0; w < pf->win_cnt; w++) {
-		if (live_can(&pf->wins[w]))
+	memmove(&pf->wins[w], &pf->wins[w + 1], (pf->win_cnt - w - 1) * sizeof(*pf->wins));
+	pf->win_cnt--;
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
+		struct patch_anchor *a = &pf->anchors[i];
+		if (a->refusal || a->window == PATCH_NO_WINDOW)
 			continue;
-		memmove(&pf->wins[w], &pf->wins[w + 1], (pf->win_cnt - w - 1) * sizeof(*pf->wins));
-		pf->win_cnt--;
-		for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
-			struct patch_anchor *a = &pf->anchors[i];
-			if (!a->refusal && a->window == w)
-				a->refusal = PATCH_NEEDS_STOP;
-			else if (!a->refusal && a->window > w)
-				a->window--;
-		}
-		w--;
+		if (a->window == w)
+			a->refusal = PATCH_NEEDS_STOP;
+		else if (a->window > w)
+			a->window--;
 	}
-	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
-		if (pf->anchors[i].refusal == PATCH_TOO_SHORT || pf->anchors[i].refusal == PATCH_TARGET_INSIDE)
-			pf->anchors[i].refusal = PATCH_NEEDS_STOP;
+}
+
+/* Those that hold nothing but another's source. */
+static void drop_unused(struct plan_func *pf)
+{
+	for (uint32_t w = pf->win_cnt; w--;) {
+		bool used = false;
+		for (uint32_t i = 0; i < pf->anchor_cnt; i++)
+			used |= !pf->anchors[i].refusal && pf->anchors[i].window == w;
+		if (!used)
+			drop_window(pf, w);
+	}
+}
+
+/* Where threads run on: what would take more than one store goes, and what has no window has none for that reason.  So do
+ * returns with what leads there, if any window went: it may have been one of theirs, and their hits would be lost unseen. */
+static void drop_windows(const struct target *t, struct plan_func *pf)
+{
+	uint32_t was = pf->win_cnt;
+	for (uint32_t w = pf->win_cnt; w--;)
+		if (!live_can(&pf->wins[w]) || !holes_can(t, &pf->wins[w]))
+			drop_window(pf, w);
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
+		struct patch_anchor *a = &pf->anchors[i];
+		if (a->refusal == PATCH_TOO_SHORT || a->refusal == PATCH_TARGET_INSIDE || (a->by_sources && !a->refusal && pf->win_cnt < was))
+			a->refusal = PATCH_NEEDS_STOP;
+	}
+	if (pf->win_cnt < was)
+		drop_unused(pf);
 }
 
 /* Windows for the anchors that were added. */
@@ -122,7 +144,7 @@ static int plan_windows(struct plan_func *pf, const struct func *fn)
 		return n;
 	pf->win_cnt = (uint32_t)n;
 	if (fn->t->link)
-		drop_windows(pf);
+		drop_windows(fn->t, pf);
 	return 0;
 }
 

@@ -94,7 +94,7 @@ static int restore(struct target *t, const bool *goes, struct err *reterr)
 		if (!goes[i])
 			continue;
 		e[n++] = (struct edit){ p->addr, p->bytes, p->jump_bytes, p->jump, p->old, edits_phase(p->jump[0], p->bytes, true) };
-		if (p->hole_addr)
+		if (p->hole_addr && !t->link)
 			e[n++] = (struct edit){ p->hole_addr, sizeof(p->hole_old), sizeof(jump), jump, p->hole_old, 1 };
 	}
 	int r = edits_apply(t->inj, e, n, true, &miss, reterr);
@@ -126,6 +126,9 @@ static int retire(struct target *t, const bool *goes, struct err *reterr)
 	if (!more)
 		return job_no_memory(reterr);
 	t->retired = more;
+	for (uint32_t i = 0; i < t->placed_cnt && t->link; i++)
+		if (goes[i] && t->placed[i].hole_addr && holes_keep(t, &t->placed[i]))
+			return job_no_memory(reterr);
 	for (uint32_t i = 0; i < t->placed_cnt; i++) {
 		uint64_t end = t->placed[i].addr + t->placed[i].bytes;
 		if (!goes[i])
@@ -158,7 +161,7 @@ static int arm_again(struct exchange *x, const struct session_probe *probes, uin
 			v[all++] = probes[i];
 	for (uint32_t i = 0; i < t->guard_cnt && !r; i++)
 		if (has(x->funcs, x->func_cnt, t->guards[i].func_addr))
-			v[all++] = (struct session_probe){ .probe = &t->guards[i], .proc = t->proc };
+			v[all++] = guard_request(t, i);
 	for (; n < all; n++)
 		req[n] = (struct request){ v[n].probe->func_addr, n };
 	struct job j = { .s = x->s, .t = t, .probes = v, .probe_cnt = all, .refused = x->refused, .refused_arg = x->arg,

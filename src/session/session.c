@@ -290,6 +290,7 @@ void target_free(struct target *t)
 	free(t->placed);
 	free(t->moves);
 	free(t->retired);
+	free(t->holes);
 	goscan_free(t);
 	free(t->semas);
 	free(t->guards);

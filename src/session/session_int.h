@@ -72,6 +72,12 @@ struct target {
 	bool go_known;            /* those are all there were */
 	uint64_t *retired;        /* where trampolines lead back to whose windows went (rearm.c) */
 	uint32_t retired_cnt;
+	struct hole {
+		uint64_t addr;
+		uint8_t old[5], now[5];
+		const struct obj_module *mod;
+	} *holes;                 /* of a link: long jumps in padding to which no short one leads any more (holes.c) */
+	uint32_t hole_cnt;
 	struct sema {
 		uint64_t addr;  /* of a count in its data */
 		uint64_t site;  /* of a place for which it is raised */
@@ -248,6 +254,7 @@ struct edit {
 	uint32_t cnt, want_cnt; /* want_cnt <= cnt */
 	const uint8_t *want, *bytes;
 	uint8_t phase;          /* those of 0 are all written before those of 1: edits_phase() */
+	bool strict;            /* where threads run on: if one is missed, -EAGAIN, and those of later phases are not written */
 };
 /* A jump that needs others (a short one, the long one in its hole; a pun, what is behind it) comes after them and
  * goes before them, so that whoever is killed in between leaves code that works. */
@@ -267,8 +274,17 @@ bool live_can_restore(struct target *, const struct placed *); /* what another c
 /* calm.c: waits a while until each thread has been seen where it can neither be in our code nor return to it; false: one was not. */
 bool calm_await(struct target *, struct obj_proc *, struct inject *);
 
+/* holes.c: long jumps in padding, where threads run on. */
+bool holes_can(const struct target *, const struct patch_window *); /* whether it meets none that has to stay as it is */
+const struct hole *holes_at(const struct target *, uint64_t addr);  /* one that begins there, or NULL */
+int holes_keep(struct target *, const struct placed *);             /* its short jump has gone; 0 or -ENOMEM */
+int holes_restore(struct target *, struct inject *, struct err *reterr); /* all of them; nobody is in one */
+/* Where they are, sorted; to be freed.  NULL: no memory. */
+struct patch_range *holes_list(const struct target *, uint32_t *ret_cnt);
+
 /* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
  * memory.  Some of them may be mere numbers that look like a jump. */
+#define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
 /* Reads all of its code at once, if that is worth it: many of its functions are going to be asked about. */

@@ -199,6 +199,7 @@ void target_close(struct target *t)
 		close(t->memfd);
 	if (t->pidfd >= 0)
 		close(t->pidfd);
+	free(t->holes);
 }
 
 static void target_abort(struct target *t)

@@ -132,7 +132,7 @@ static int pun_bytes(const struct kase *k, const struct patch_window *w, uint64_
 
 static void dump_window(FILE *out, struct kase *k, const struct patch_window *w, uint32_t i)
 {
-	struct patch_move moves[PATCH_WINDOW_MAX];
+	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX)];
 	uint8_t buf[1024], bytes[PATCH_WINDOW_MAX], hole[5];
 	uint32_t move_cnt = 0;
 	struct err err;

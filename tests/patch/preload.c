@@ -88,7 +88,7 @@ static void add_write(uint64_t addr, const uint8_t *bytes, uint32_t cnt)
 static void emit(struct module *m, const struct patch_func *f, const struct patch_window *w, uint32_t i,
 		 const struct patch_anchor *an, uint32_t cnt)
 {
-	struct patch_move moves[PATCH_WINDOW_MAX];
+	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX)];
 	uint8_t bytes[PATCH_WINDOW_MAX], hole[5];
 	uint32_t move_cnt;
 	struct err err;
