@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 MESON_FLAGS ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: build deps demo check bench stress sanitize install clean
+.PHONY: build deps demo check bench stress sanitize install prefix clean
 
 build: deps
 	@[ -f $(BUILD)/build.ninja ] || meson setup --prefix $(PREFIX) $(MESON_FLAGS) $(BUILD)
@@ -36,8 +36,11 @@ sanitize: deps
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tests/check.py --slow 5 $(BUILD)-sanitize $(or $(TESTS),unit exec run real)
 
 # With DESTDIR=FOLDER nobody else's rights are needed, and sudo would forget it.
-install: build
+install: prefix build
 	@$(if $(DESTDIR),,$(SUDO)) meson install -C $(BUILD) $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+
+prefix:
+	@[ ! -f $(BUILD)/build.ninja ] || [ "$(origin PREFIX)" = file ] || meson configure $(BUILD) --prefix $(PREFIX)
 
 clean:
 	@rm -rf $(BUILD)

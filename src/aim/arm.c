@@ -88,7 +88,7 @@ static uint32_t arm_places(struct refusals *r, struct session *s, const struct s
 	for (uint32_t i = 0; i < r->place_cnt; i++) {
 		const struct place *p = &r->places[i];
 		struct err e = { 0 };
-		bool ok = r->how->may_uprobe && !arm_place(r, s, p, v, cnt, &e);
+		bool ok = r->how->may_uprobe && done < r->how->uprobe_max && !arm_place(r, s, p, v, cnt, &e);
 		done += ok;
 		if (ok ? r->how->verbose : r->cnt++ < REFUSALS_SHOWN || r->how->verbose)
 			sayf(r->how, "%s:%s:%s:%s at 0x%llx %s: %s%s%s", p->probe->prov, p->probe->mod, p->probe->func, p->probe->name,
@@ -106,7 +106,7 @@ static void free_places(struct refusals *r)
 
 static void say_cnt(const struct refusals *r, uint32_t sites)
 {
-	const char *why = r->cnt && r->how->why_not ? r->how->why_not(r->how->arg) : NULL;
+	const char *why = r->cnt && r->how->why_not ? r->how->why_not(r->how->arg, r->cnt) : NULL;
 	bool more = r->cnt > REFUSALS_SHOWN && !r->how->verbose;
 	if (more || why)
 		sayf(r->how, "%u of %u places %s not traced%s%s%s", r->cnt, sites + r->cnt, r->cnt == 1 ? "is" : "are",
@@ -151,7 +151,7 @@ int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, stru
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t n = collect(a, v);
 	int rc = session_arm(s, v, n, refused, &r, &sites, reterr);
-	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, sites + r.place_cnt);
+	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, r.place_cnt, sites + r.place_cnt);
 	if (!again)
 		sites += arm_places(&r, s, v, rc < 0 ? 0 : n);
 	free_places(&r);

@@ -252,8 +252,10 @@ void cli_agg_gen(void *arg, uint32_t agg, uint32_t gen);
 /* arm.c */
 int cli_arm_new(struct cli *);
 /* resort.c: why places that were refused are no uprobes of the kernel; NULL: they could be. */
-const char *cli_resort_why(const struct cli *);
-bool cli_resort(struct cli *, uint32_t places); /* The session is to be made again, for that. */
+const char *cli_resort_why(const struct cli *, uint32_t refused);
+/* Uprobes that nobody asked for: a program is loaded for each, and 10 to 100 ms pass when it is removed. */
+#define CLI_RESORT_MAX 32
+bool cli_resort(struct cli *, uint32_t refused, uint32_t places); /* The session is to be made again, for that. */
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
  * is at its least); then says so. CLI_ERROR after a message: it may not be lowered. */
 void cli_buffers_fit(struct cli *, struct session_opts *);

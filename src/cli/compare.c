@@ -52,14 +52,15 @@ static _Noreturn void run_child(char *const *args, const char *backend, int out)
 	size_t n = 0;
 	while (args[n])
 		n++;
-	char **argv = calloc(n + 4, sizeof(*argv));
+	char **argv = calloc(n + 5, sizeof(*argv));
 	personality(ADDR_NO_RANDOMIZE); /* addresses are the same in both runs */
 	if (!argv || dup2(out, STDOUT_FILENO) < 0)
 		_exit(CLI_ERROR);
 	argv[0] = args[0];
 	argv[1] = (char *)"-x";
 	argv[2] = (char *)backend;
-	memcpy(argv + 3, args + 1, (n - 1) * sizeof(*argv));
+	argv[3] = (char *)"-q"; /* which CPU it was may differ */
+	memcpy(argv + 4, args + 1, (n - 1) * sizeof(*argv));
 	execv("/proc/self/exe", argv);
 	_exit(CLI_ERROR);
 }

@@ -51,7 +51,8 @@ int cli_kernel_look(struct cli *cli)
 	cli->has_kernel |= w.kernel;
 	cli->has_user |= w.user;
 	cli->shares_self = w.shares_self;
-	if (cli->has_user && (cli->args.opts.backend >= CLI_BACKEND_AUTO || cli->resorts))
+	bool may_resort = cli->args.opts.backend == CLI_BACKEND_AUTO && kern_may_trace(&e);
+	if (cli->has_user && (cli->args.opts.backend == CLI_BACKEND_UPROBE || may_resort || cli->resorts))
 		cli->has_kernel = true;
 	cli->shares_self |= cli->has_user && cli->args.opts.backend == CLI_BACKEND_UPROBE;
 	/* Who starts a program and wants names for its addresses has to hear of its libraries before it is gone. */

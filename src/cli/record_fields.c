@@ -127,7 +127,7 @@ static bool put_param(struct fields *f, uint32_t i)
 	return !*expr || put(f, name, p->type, expr);
 }
 
-static bool put_result(struct fields *f)
+static bool put_result(struct fields *f, const char *name)
 {
 	const struct tdesc *t = f->proto ? tdesc_resolve(f->proto->base) : NULL;
 	char expr[24];
@@ -138,10 +138,10 @@ static bool put_result(struct fields *f)
 		return true;
 	if (!f->proto) {
 		fputs("\ttrace((int64_t)arg1);\n", f->d);
-		return add(f, "ret", EXPORT_I64) != NULL;
+		return add(f, name, EXPORT_I64) != NULL;
 	}
 	place(f->proto->where, f->proto->slots[0], f->proto->slots[0], true, expr);
-	return !*expr || put(f, "ret", t, expr);
+	return !*expr || put(f, name, t, expr);
 }
 
 static bool put_raw(struct fields *f)
@@ -210,11 +210,13 @@ static bool put_asked(struct fields *f, const char *field)
 	size_t len = strcspn(field, "=");
 	const char *expr = field[len] ? field + len + 1 : NULL;
 	char name[160];
-	if (!strcmp(field, "$retval") || (expr && !strcmp(expr, "$retval")))
-		return put_result(f);
+	if (!strcmp(field, "$retval"))
+		return put_result(f, "ret");
 	if (!expr)
 		return put_named(f, field);
 	snprintf(name, sizeof(name), "%.*s", (int)len, field);
+	if (!strcmp(expr, "$retval"))
+		return put_result(f, name);
 	if (*expr == '%')
 		return put_reg(f, name, expr + 1);
 	fprintf(f->d, "\ttrace(%s);\n", expr);
@@ -285,7 +287,7 @@ int cli_record_fields(struct cli *cli, const struct record_probe *r, const char 
 		for (uint32_t i = 0; i < r->field_cnt && ok; i++)
 			ok = put_asked(&f, r->fields[i]);
 	} else if (f.is_return) {
-		ok = put_result(&f);
+		ok = put_result(&f, "ret");
 	} else if (strcmp(name, "entry") && of_pid) {
 		ok = true; /* in the middle of a function: registers are anything */
 	} else if (f.proto) {

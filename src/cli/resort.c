@@ -48,7 +48,19 @@ static bool is_spawned(const struct cli *cli)
 	return false;
 }
 
-const char *cli_resort_why(const struct cli *cli)
+/* Where goroutines may still be in what the first session made, that stays, and the second finds less room. */
+static bool is_go(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++) {
+		struct obj_proc *p = cli->targets[i].obj;
+		for (uint32_t k = 0; p && k < obj_module_cnt(p); k++)
+			if (obj_module_at(p, k)->is_exe && obj_module_is_go(p, obj_module_at(p, k)))
+				return true;
+	}
+	return false;
+}
+
+const char *cli_resort_why(const struct cli *cli, uint32_t refused)
 {
 	struct err e;
 	uint32_t threads = 0;
@@ -62,16 +74,18 @@ const char *cli_resort_why(const struct cli *cli)
 		return "the kernel cannot have them either";
 	if (has_self(cli))
 		return "-x backend=uprobe would place all probes through the kernel; a clause with self-> variables is not split";
-	if (!cli->may_restart || is_spawned(cli) || cli->exe || cli->args.record || cli->args.opts.followfork)
+	if (!cli->may_restart || is_go(cli) || is_spawned(cli) || cli->exe || cli->args.record || cli->args.opts.followfork)
 		return "-x backend=auto makes such places uprobes of the kernel";
+	if (!cli->resorts && refused > CLI_RESORT_MAX)
+		return "-x backend=auto makes such places uprobes of the kernel, which takes a while for so many";
 	if (!cli->resorts && host_now_ns() - cli->arm_ns > LONG_NS)
 		return "-x backend=auto makes such places uprobes of the kernel, which takes as long once more";
 	return threads > THREADS_MOST ? "-x backend=auto makes such places uprobes of the kernel, for at most 32 threads" : NULL;
 }
 
-bool cli_resort(struct cli *cli, uint32_t places)
+bool cli_resort(struct cli *cli, uint32_t refused, uint32_t places)
 {
-	if (cli->resorts || places > PLACES_MOST || host_now_ns() - cli->arm_ns > LONG_NS || cli_resort_why(cli))
+	if (cli->resorts || places > PLACES_MOST || host_now_ns() - cli->arm_ns > LONG_NS || cli_resort_why(cli, refused))
 		return false;
 	cli->resorts = true;
 	cli->restart = true;

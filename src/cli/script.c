@@ -157,6 +157,15 @@ static int add_source(struct cli_args *a, const struct request *q, char *text)
 	return CLI_OK;
 }
 
+/* As it runs: with the value that stands for $1. */
+static void show_d(const struct cli_args *a)
+{
+	const char *p = a->srcs[0].text, *end;
+	for (; a->macros[1] && (end = strstr(p, "$1")); p = end + 2)
+		printf("%.*s%s", (int)(end - p), p, a->macros[1]);
+	fputs(p, stdout);
+}
+
 int cli_script_parse(struct cli_args *a, int argc, char **argv)
 {
 	struct request q = { .script = find(argv[0]), .hz = HZ_DEFAULT };
@@ -177,7 +186,7 @@ int cli_script_parse(struct cli_args *a, int argc, char **argv)
 	}
 	rc = add_source(a, &q, whole_text(a, &q));
 	if (rc == CLI_OK && q.show_d) {
-		fputs(a->srcs[0].text, stdout);
+		show_d(a);
 		a->mode = MODE_NOTHING;
 	}
 	return rc;

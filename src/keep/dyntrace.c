@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,10 +33,11 @@ static void find_program(char *buf, size_t cap)
 {
 	static const char *const places[] = { "dyntrace", "../bin/dyntrace", "../../bin/dyntrace", "../../dyntrace" };
 	Dl_info info;
+	struct stat st;
 	const char *slash = dladdr((void *)dyntrace_attach, &info) ? strrchr(info.dli_fname, '/') : NULL;
 	for (size_t i = 0; slash && i < ARRAY_CNT(places); i++) {
 		snprintf(buf, cap, "%.*s/%s", (int)(slash - info.dli_fname), info.dli_fname, places[i]);
-		if (!access(buf, X_OK))
+		if (!stat(buf, &st) && S_ISREG(st.st_mode) && !access(buf, X_OK))
 			return;
 	}
 	snprintf(buf, cap, "dyntrace");

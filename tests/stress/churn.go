@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"runtime"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -130,6 +131,9 @@ func main() {
 	var mu sync.Mutex
 	var total uint64
 	rounds, each := 6, 24
+	if len(os.Args) > 1 {
+		rounds, _ = strconv.Atoi(os.Args[1])
+	}
 	out := make(chan uint64)
 	go func() {
 		for i := 0; i < 100; i++ {
