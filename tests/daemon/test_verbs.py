@@ -168,7 +168,8 @@ def tracepoints():
         verb(d, ANN, 'add', f'{s.pid}:sellx', 'count', status=1, says='sell')
         assert sorted(points(d, s)) == ['again', 'both', 'd']
         verb(d, ANN, 'detach', s.pid, says='both removed')
-        assert s.is_clean() and not d.workers()
+        assert s.is_clean()
+        wait_for(lambda: not d.workers(), 'end of the worker')
         verb(d, BOB, 'add', f'{os.getpid()}:main', 'count', status=1, says='not')
         has('tracepoints of process .* places armed', d.log())
 
