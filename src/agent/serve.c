@@ -67,6 +67,7 @@ static uint64_t store_page(const struct wire_offer_word *w, uint64_t cnt, int64_
 	uint64_t page = align_down(w->addr, MEM_PAGE), done = 0;
 	bool open = w->prot & PROT_WRITE;
 	*ret_error = open ? 0 : set_prot(page, w->prot | PROT_WRITE);
+	bool changed = !open && !*ret_error;
 	for (; done < cnt && !*ret_error && align_down(w[done].addr, MEM_PAGE) == page; done++) {
 		uint64_t was = w[done].was;
 		if (w[done].addr % 8)
@@ -76,7 +77,7 @@ static uint64_t store_page(const struct wire_offer_word *w, uint64_t cnt, int64_
 		if (*ret_error)
 			break;
 	}
-	int64_t back = open || (*ret_error && !done && *ret_error != -EAGAIN) ? 0 : set_prot(page, w->prot);
+	int64_t back = changed ? set_prot(page, w->prot) : 0;
 	*ret_error = *ret_error ? *ret_error : back;
 	return done;
 }

@@ -65,7 +65,7 @@ int peer_may_trace(const struct peer *, const struct conf *, pid_t pid, struct e
 int notes_init(const char *run_dir, struct err *reterr); /* the folder */
 int notes_add(pid_t worker, pid_t target, struct err *reterr);
 void notes_remove(pid_t worker, pid_t target);
-/* Repairs what notes of @worker (0: of all) name, then removes them; takes time. Returns how many processes. */
+/* Repairs what notes of @worker (0: of all) name, and removes those that are settled; takes time. Returns how many processes. */
 uint32_t notes_repair(pid_t worker);
 bool notes_any(pid_t worker);
 
@@ -73,7 +73,10 @@ bool notes_any(pid_t worker);
 
 int offers_open(const char *run_dir, struct err *reterr); /* the socket, and a folder with a file for each */
 void offers_close(void);
-int offers_poll_fd(void); /* becomes readable when offers_hear() has something to do, which never waits */
+/* Becomes readable when offers_hear() has something to do, which never waits, and leaves a flood for the next time.
+ * It wants to be called after offers_wait_ms() (-1: never), too. */
+int offers_poll_fd(void);
+int offers_wait_ms(void);
 void offers_hear(void);
 /* Around a fork: a pair before it, then one of these in each of the two. */
 void offers_pair(int ret[2]);
@@ -143,7 +146,14 @@ struct worker {
 	uint64_t next_reap_ns, next_limit_ns;
 	bool hot;               /* the client talks */
 	uint64_t hot_ns;
-	pid_t looked_at;        /* last, and noted */
+	struct looks {
+		struct looked_at {
+			pid_t pid;
+			bool refused;
+		} at[64];       /* noted, the last ones */
+		uint32_t next;
+		uint64_t note_ns, look_ns; /* look.c: pace() */
+	} looks;
 	uint64_t rung;          /* enum proto_rung that it has not been told yet */
 };
 /* Serves the client at @fd; the process ends. */

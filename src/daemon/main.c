@@ -2,6 +2,8 @@
 /* dyntraced: arguments, the lock, the socket, and a worker for each client. */
 #include "daemon/daemon_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -267,15 +269,16 @@ static void serve_client(struct daemon *d, int fd)
 }
 
 #define ACCEPT_PAUSE_US 100000
+#define ACCEPTS_MAX 64u /* before signals are looked at again */
 
-static void accept_all(struct daemon *d)
+static void accept_some(struct daemon *d)
 {
-	int fd;
-	while ((fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+	int fd = 0;
+	for (uint32_t i = 0; i < ACCEPTS_MAX && (fd = accept4(d->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0; i++) {
 		serve_client(d, fd);
 		close(fd);
 	}
-	if (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS)
+	if (fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS))
 		return;
 	log_sayf(LOG_ERR, "cannot accept a client: %s", strerror(errno));
 	usleep(ACCEPT_PAUSE_US); /* it still waits: poll() would tell of it at once */
@@ -330,13 +333,23 @@ static void loop(struct daemon *d)
 			      { .fd = offers_poll_fd(), .events = POLLIN } };
 	bool end = false;
 	while (!end) {
-		poll(p, ARRAY_CNT(p), -1);
-		if (p[2].revents)
-			offers_hear();
+		poll(p, ARRAY_CNT(p), offers_wait_ms());
 		if (p[1].revents)
 			end = hear_signals(d);
 		if (!end && p[0].revents)
-			accept_all(d);
+			accept_some(d);
+		offers_hear();
+	}
+}
+
+/* They ask for offers still: for repairs. */
+static void wait_for_served(struct daemon *d)
+{
+	for (uint64_t end = host_now_ns() + END_MS * 1000000ull; d->served_cnt && host_now_ns() < end;) {
+		struct pollfd p[] = { { .fd = d->signal_fd, .events = POLLIN }, { .fd = offers_poll_fd(), .events = POLLIN } };
+		poll(p, ARRAY_CNT(p), 50);
+		hear_signals(d);
+		offers_hear();
 	}
 }
 
@@ -344,17 +357,16 @@ static void end_workers(struct daemon *d)
 {
 	for (uint32_t i = 0; i < d->served_cnt; i++)
 		kill(d->served[i].pid, SIGTERM);
-	for (int ms = 0; d->served_cnt && ms < END_MS; ms += 50) {
-		struct pollfd p = { .fd = d->signal_fd, .events = POLLIN };
-		poll(&p, 1, 50);
-		hear_signals(d);
+	wait_for_served(d);
+	if (!d->served_cnt) {
+		start_repair(d, 0);
+		wait_for_served(d);
 	}
 	for (uint32_t i = 0; i < d->served_cnt; i++) {
 		log_sayf(LOG_ERR, "process %d does not end; killed", (int)d->served[i].pid);
 		kill(d->served[i].pid, SIGKILL);
 		waitpid(d->served[i].pid, NULL, 0);
 	}
-	notes_repair(0);
 }
 
 /* The parent waits until the child says that clients can connect. */

@@ -93,13 +93,15 @@ static void repair(pid_t worker, pid_t target)
 			nanosleep(&(struct timespec){ .tv_nsec = REPAIR_PAUSE_NS }, NULL);
 		rc = try_repair(target, &done, &e);
 	}
-	if (rc && rc != -ESRCH)
+	bool is_left = rc && rc != -ESRCH; /* the next dyntraced tries again */
+	if (is_left)
 		log_sayf(LOG_ERR, "process %d was traced by worker %d, which died, and could not be repaired: %s", (int)target,
 			 (int)worker, e.msg);
 	else if (!rc && done.place_cnt + done.map_cnt)
 		log_sayf(LOG_NOTICE, "process %d repaired after worker %d died: %u places, %u mappings", (int)target, (int)worker,
 			 done.place_cnt, done.map_cnt);
-	notes_remove(worker, target);
+	if (!is_left)
+		notes_remove(worker, target);
 }
 
 uint32_t notes_repair(pid_t worker) { return each(worker, repair); }

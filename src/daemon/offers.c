@@ -9,6 +9,7 @@
  */
 #include "daemon/daemon_int.h"
 
+#include "host/host.h"
 #include "wire/offer.h"
 
 #include <dirent.h>
@@ -30,6 +31,11 @@
 #define OFFERS_MAX 4096u
 #define OFFERS_MAX_EACH 512u /* of a user who is not root */
 #define ANSWER_MS 3000
+/* Anybody may connect, as often as he can; what is done for that at a time, before signals and clients are looked at: */
+#define ACCEPTS_MAX 64u
+#define EVENTS_MAX 256u
+#define GREET_NS 10000000000ull /* in which a program has to say hello */
+#define PAUSE_NS 100000000ull   /* of the listener after what it could not accept */
 #define BUSY_TRIES 100
 #define BUSY_PAUSE_NS 10000000
 
@@ -41,6 +47,7 @@ struct end {
 	uid_t uid;
 	pid_t tid;        /* 0: it has not said it yet */
 	pid_t lent_to;    /* a child; 0: nobody */
+	uint64_t due_ns;  /* when its hello must have come; when a listener goes on; 0: never */
 	struct end *next;
 };
 struct answer {
@@ -51,6 +58,7 @@ struct answer {
 static struct end *ends;
 static int epoll_fd = -1, folder = -1, own_end = -1; /* own_end: of a child, to the main process */
 static char socket_path[108];
+static uint32_t offers_max = OFFERS_MAX;
 
 static void name_file(pid_t pid, char buf[16]) { snprintf(buf, 16, "%d", (int)pid); }
 
@@ -110,22 +118,40 @@ static bool has_room(uid_t uid)
 		all += e->kind == END_PROGRAM;
 		his += e->kind == END_PROGRAM && e->uid == uid;
 	}
-	return all < OFFERS_MAX && (!uid || his < OFFERS_MAX_EACH);
+	return all < offers_max && (!uid || his < OFFERS_MAX_EACH);
 }
 
-static void accept_programs(int listen_fd)
+static void hear_listener(struct end *e, bool yes)
 {
-	int fd;
-	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-		struct ucred c;
-		socklen_t len = sizeof(c);
-		/* One from a pid namespace that is not ours has no number here. */
-		bool known = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) && c.pid > 0;
-		struct end *e = known && has_room(c.uid) ? add_end(END_PROGRAM, fd, c.pid) : NULL;
-		if (e)
-			e->uid = c.uid;
-		else
-			close(fd);
+	struct epoll_event ev = { .events = yes ? EPOLLIN : 0, .data.ptr = e };
+	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, e->fd, &ev);
+	e->due_ns = yes ? 0 : host_now_ns() + PAUSE_NS;
+}
+
+static void add_program(int fd)
+{
+	struct ucred c;
+	socklen_t len = sizeof(c);
+	/* One from a pid namespace that is not ours has no number here. */
+	bool known = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &len) && c.pid > 0;
+	struct end *e = known && has_room(c.uid) ? add_end(END_PROGRAM, fd, c.pid) : NULL;
+	if (!e) {
+		close(fd);
+		return;
+	}
+	e->uid = c.uid;
+	e->due_ns = host_now_ns() + GREET_NS;
+}
+
+static void accept_programs(struct end *listener, uint32_t *left)
+{
+	for (; *left; --*left) {
+		int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0 && errno != EAGAIN)
+			hear_listener(listener, false); /* they still wait: epoll would tell of it at once */
+		if (fd < 0)
+			return;
+		add_program(fd);
 	}
 }
 
@@ -142,6 +168,7 @@ static void hear_program(struct end *e, uint32_t events)
 		return;
 	}
 	e->tid = (pid_t)h.tid;
+	e->due_ns = 0;
 	name_file(e->pid, name);
 	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (fd >= 0)
@@ -196,13 +223,37 @@ static void hear_child(struct end *e)
 		drop_end(e);
 }
 
+static void end_waits(void)
+{
+	uint64_t now = host_now_ns();
+	for (struct end *e = ends, *next; e; e = next) {
+		next = e->next;
+		if (!e->due_ns || now < e->due_ns)
+			continue;
+		if (e->kind == END_LISTEN)
+			hear_listener(e, true);
+		else
+			drop_end(e);
+	}
+}
+
+int offers_wait_ms(void)
+{
+	uint64_t now = host_now_ns(), due = UINT64_MAX;
+	for (const struct end *e = ends; e; e = e->next)
+		due = e->due_ns && e->due_ns < due ? e->due_ns : due;
+	return due == UINT64_MAX ? -1 : due <= now ? 0 : (int)((due - now) / 1000000) + 1;
+}
+
 void offers_hear(void)
 {
 	struct epoll_event ev; /* one at a time: what one does may end another */
-	while (epoll_wait(epoll_fd, &ev, 1, 0) == 1) {
+	uint32_t accepts = ACCEPTS_MAX;
+	end_waits();
+	for (uint32_t i = 0; i < EVENTS_MAX && epoll_wait(epoll_fd, &ev, 1, 0) == 1; i++) {
 		struct end *e = ev.data.ptr;
 		if (e->kind == END_LISTEN)
-			accept_programs(e->fd);
+			accept_programs(e, &accepts);
 		else if (e->kind == END_PROGRAM)
 			hear_program(e, ev.events);
 		else
@@ -346,7 +397,8 @@ static void more_files(void)
 	struct rlimit lim;
 	getrlimit(RLIMIT_NOFILE, &lim);
 	lim.rlim_cur = lim.rlim_max < 4 * OFFERS_MAX ? lim.rlim_max : 4 * OFFERS_MAX;
-	setrlimit(RLIMIT_NOFILE, &lim);
+	if (!setrlimit(RLIMIT_NOFILE, &lim) || !getrlimit(RLIMIT_NOFILE, &lim))
+		offers_max = lim.rlim_cur / 2 < OFFERS_MAX ? (uint32_t)(lim.rlim_cur / 2) : OFFERS_MAX;
 }
 
 int offers_open(const char *run_dir, struct err *reterr)

@@ -120,7 +120,9 @@ static int make_session(struct worker *w, struct err *reterr)
 		.thread_cnt = w->watches || !w->req.target_cnt ? 1 : (uint32_t)z[PROTO_THREADS],
 		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .unwinds = w->worlds.kernel, .shared = true, .grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid, .site_max = w->conf->probe_max };
+		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .unwinds = w->worlds.kernel, .shared = true,
+		.grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid,
+		.site_max = w->conf->probe_max };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
 	/* The kernel's buffers are there in full: two for each CPU. */

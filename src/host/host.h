@@ -8,6 +8,9 @@
 /* CLOCK_MONOTONIC. */
 uint64_t host_now_ns(void);
 
+/* For reading: nothing but a regular file is ever opened, whoever chose @path. -errno; -EINVAL: it is another kind. */
+int host_open_regular(const char *path);
+
 /* Strings, each with a number. Starts as zeroes. */
 struct host_strmap {
 	struct host_str {

@@ -58,6 +58,7 @@ struct inject {
 	int link;              /* of one that offered itself: to its thread; else -1 */
 	pid_t link_tid;
 	uint32_t link_seq;     /* of the last request */
+	uint64_t link_slow_ns; /* waited for answers that were not prompt */
 	int link_error;        /* it does not answer any more, or never did */
 };
 

@@ -6,7 +6,8 @@
  */
 #include "inject/inject_int.h"
 
-#include <fcntl.h>
+#include "host/host.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,8 +79,8 @@ static int open_file(const struct inject *in, const struct map *m)
 	char path[PATH_MAX + 64];
 	struct stat st;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/root%s", (int)in->pid, (int)inject_live_task(in->pid), m->path);
-	int fd = m->path[0] == '/' ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
-	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == m->inode && major(st.st_dev) == m->major &&
+	int fd = m->path[0] == '/' ? host_open_regular(path) : -1;
+	if (fd >= 0 && !fstat(fd, &st) && st.st_ino == m->inode && major(st.st_dev) == m->major &&
 	    minor(st.st_dev) == m->minor)
 		return fd;
 	if (fd >= 0)

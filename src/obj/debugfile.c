@@ -6,8 +6,9 @@
  */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <lzma.h>
 #include <stdio.h>
@@ -18,9 +19,9 @@
 
 static int open_img(const char *path, struct obj_img *ret)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = host_open_regular(path);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	return obj_img_open_fd(fd, ret);
 }
 

@@ -8,8 +8,9 @@
 #include "obj/maps_int.h"
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,8 +58,8 @@ static int try_fd(struct obj_proc *p, const struct obj_mod *m, int fd, struct ob
 
 static int try_path(struct obj_proc *p, const struct obj_mod *m, const char *path, struct obj_img *ret)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return fd < 0 ? -errno : try_fd(p, m, fd, ret);
+	int fd = host_open_regular(path);
+	return fd < 0 ? fd : try_fd(p, m, fd, ret);
 }
 
 /* The kernel opens these to few; who may open the process's memory knows the file by its name. */

@@ -2,11 +2,12 @@
 /* Source files and lines of a file's code, inlined calls too; by libdw, which finds separate debug files. */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ int obj_lines_open(const char *path, struct obj_lines **ret)
 	struct obj_lines *l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = host_open_regular(path);
 	l->dwfl = fd >= 0 ? dwfl_begin(&callbacks) : NULL;
 	if (l->dwfl) {
 		dwfl_report_begin(l->dwfl);

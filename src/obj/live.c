@@ -6,6 +6,8 @@
  */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -29,8 +31,8 @@ static int open_mapped(const struct obj_proc *p, uint32_t i)
 	char path[PATH_MAX + 64];
 	struct stat st;
 	snprintf(path, sizeof(path), "/proc/%d/root%s", p->pid, m->path);
-	int fd = m->path[0] == '/' ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
-	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == m->inode &&
+	int fd = m->path[0] == '/' ? host_open_regular(path) : -1;
+	if (fd >= 0 && !fstat(fd, &st) && st.st_ino == m->inode &&
 	    p->devs[i] == ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev)))
 		return fd;
 	if (fd >= 0)

@@ -2,6 +2,8 @@
 /* Files of processes, by ourselves or by a helper. */
 #include "obj/maps_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,7 +24,9 @@ int obj_procfile_open(pid_t pid, enum obj_proc_file file, uint64_t start, uint64
 			 (unsigned long long)end);
 	else
 		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, names[file]);
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), code = errno;
+	bool is_any = file != OBJ_FILE_MAPPED && file != OBJ_FILE_EXE;
+	int fd = is_any ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : host_open_regular(path);
+	int code = is_any ? errno : -fd;
 	*ret_helped = false;
 	if (fd >= 0 || !helper || (code != EACCES && code != EPERM))
 		return fd >= 0 ? fd : -code;

@@ -182,13 +182,9 @@ void agent_close(struct agent_file *f)
 int agent_load(struct target *t, const struct agent_file *f, struct err *reterr)
 {
 	uint64_t span = span_of(f);
-	int fd = memfd_create("dyntrace-agent", MFD_CLOEXEC), remote = -1;
-	if (fd < 0 || ftruncate(fd, (off_t)span)) {
-		int e = errno;
-		if (fd >= 0)
-			close(fd);
-		return err_setf(reterr, -e, "cannot make memory for the agent: %s", strerror(e));
-	}
+	int fd = session_memfd("dyntrace-agent", span), remote = -1;
+	if (fd < 0)
+		return err_setf(reterr, fd, "cannot make memory for the agent: %s", strerror(-fd));
 	uint8_t *image = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	int r = image == MAP_FAILED ? err_setf(reterr, -errno, "cannot map the agent: %s", strerror(errno)) : 0;
 	if (!r)

@@ -91,12 +91,9 @@ uint64_t arena_far_place(const struct obj_proc *obj, uint64_t bytes)
 
 static int map_arena(struct target *t, struct arena *a, uint64_t addr, uint64_t bytes, struct err *reterr)
 {
-	int fd = memfd_create("dyntrace-code", MFD_CLOEXEC), remote = -1;
-	if (fd < 0 || ftruncate(fd, (off_t)bytes)) {
-		int e = errno;
-		close(fd);
-		return err_setf(reterr, -e, "cannot make memory for code: %s", strerror(e));
-	}
+	int fd = session_memfd("dyntrace-code", bytes), remote = -1;
+	if (fd < 0)
+		return err_setf(reterr, fd, "cannot make memory for code: %s", strerror(-fd));
 	a->code = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	int r = a->code == MAP_FAILED ? err_setf(reterr, -errno, "cannot map memory for code: %s", strerror(errno)) : 0;
 	if (!r)

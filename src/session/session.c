@@ -80,6 +80,17 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	return wire_layout(out, &in, reterr);
 }
 
+int session_memfd(const char *name, uint64_t bytes)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r = fd < 0 ? -errno : session_set_size(fd, bytes);
+	if (!r && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		r = -errno;
+	if (r && fd >= 0)
+		close(fd);
+	return r ? r : fd;
+}
+
 /* A limit on file sizes counts for it, too, though it is sparse; the caller survives SIGXFSZ. */
 int session_set_size(int fd, uint64_t bytes)
 {
@@ -140,13 +151,10 @@ static int map_shm(struct session *s, const struct wire_shm *layout, struct err 
 {
 	if (s->opts.kernel)
 		return map_kernel(s, layout, reterr);
-	s->shm_fd = memfd_create("dyntrace-shm", MFD_CLOEXEC);
+	s->shm_fd = session_memfd("dyntrace-shm", layout->bytes);
 	if (s->shm_fd < 0)
-		return err_setf(reterr, -errno, "cannot make shared memory: %s", strerror(errno));
-	int r = session_set_size(s->shm_fd, layout->bytes);
-	if (r)
-		return err_setf(reterr, r, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
-				(unsigned long long)(layout->bytes / MIB), strerror(-r));
+		return err_setf(reterr, s->shm_fd, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
+				(unsigned long long)(layout->bytes / MIB), strerror(-s->shm_fd));
 	s->shm = mmap(SHM_PLACE, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
 	if (s->shm == MAP_FAILED) {
 		s->shm = NULL;

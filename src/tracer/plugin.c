@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <dyntrace/tracer.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,13 +126,44 @@ static void end(struct tracer_point *tp)
 /* ---- finding them ---- */
 
 /* Code that runs with the rights of whoever uses it: nobody but root may have written it. */
-static bool is_roots(const char *path)
+static bool is_roots(int fd, mode_t type, bool sticky)
 {
 	struct stat st;
-	return !stat(path, &st) && !st.st_uid && !(st.st_mode & 022);
+	return !fstat(fd, &st) && !st.st_uid && (st.st_mode & S_IFMT) == type && (!(st.st_mode & 022) || (sticky && st.st_mode & S_ISVTX));
 }
 
-static bool find(const char *name, char path[PATH_MAX], struct err *reterr)
+/* Each folder down to it, and no link: what was looked at is what is used.  In a sticky one nobody can move what is root's.
+ * -1: not root's alone. */
+static int open_folder(char *path)
+{
+	char *rest = path;
+	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (const char *name; fd >= 0 && (name = strtok_r(rest, "/", &rest));) {
+		int next = is_roots(fd, S_IFDIR, true) ? openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+		close(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+static int open_in(char *dir, const char *name)
+{
+	char file[NAME_MAX + 1];
+	struct stat st;
+	int fd = -1, folder = open_folder(dir);
+	snprintf(file, sizeof(file), "%s.so", name);
+	if (folder >= 0 && is_roots(folder, S_IFDIR, false) && !fstatat(folder, file, &st, AT_SYMLINK_NOFOLLOW) && S_ISREG(st.st_mode))
+		fd = openat(folder, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (folder >= 0)
+		close(folder);
+	if (fd < 0 || is_roots(fd, S_IFREG, false))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Opened. */
+static int find(const char *name, char path[PATH_MAX], struct err *reterr)
 {
 	static const char *const places[] = { "", "../lib/dyntrace/", "../lib/x86_64-linux-gnu/dyntrace/", "../lib64/dyntrace/" };
 	char self[PATH_MAX], dir[PATH_MAX + 64];
@@ -144,13 +176,11 @@ static bool find(const char *name, char path[PATH_MAX], struct err *reterr)
 		snprintf(dir, sizeof(dir), "%s/%stracers", self, places[i]);
 		if (snprintf(path, PATH_MAX, "%s/%s.so", dir, name) >= PATH_MAX || access(path, F_OK))
 			continue;
-		if (is_roots(dir) && is_roots(path))
-			return true;
-		err_setf(reterr, -EPERM, "%s is not loaded: it and its folder must be root's, and nobody else's to write to", path);
-		return false;
+		int fd = open_in(dir, name);
+		return fd >= 0 ? fd : err_setf(reterr, -EPERM, "%s is not loaded: it and its folders must be root's, nobody else's to write to, "
+					       "and no links", path);
 	}
-	err_setf(reterr, -ENOENT, "there is no tracer %s", name);
-	return false;
+	return err_setf(reterr, -ENOENT, "there is no tracer %s", name);
 }
 
 static const struct tracer *make(const char *name, const struct dyntrace_tracer *theirs)
@@ -172,7 +202,7 @@ static const struct tracer *make(const char *name, const struct dyntrace_tracer 
 
 const struct tracer *tracer_load(const char *name, struct err *reterr)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], opened[32];
 	reterr->msg[0] = 0;
 	for (const struct plugin *p = loaded; p; p = p->next)
 		if (!strcmp(p->tracer.name, name))
@@ -181,8 +211,11 @@ const struct tracer *tracer_load(const char *name, struct err *reterr)
 		err_setf(reterr, -ENOENT, "there is no tracer %s", name);
 		return NULL;
 	}
-	void *lib = find(name, path, reterr) ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+	int fd = find(name, path, reterr);
+	snprintf(opened, sizeof(opened), "/proc/self/fd/%d", fd);
+	void *lib = fd >= 0 ? dlopen(opened, RTLD_NOW | RTLD_LOCAL) : NULL;
 	const struct dyntrace_tracer *theirs = lib ? dlsym(lib, "dyntrace_tracer") : NULL;
+	/* It stays open: the loader knows libraries by these names. */
 	if (theirs && theirs->version == DYNTRACE_TRACER_VERSION && theirs->bytes >= sizeof(*theirs) && theirs->hit)
 		return make(name, theirs);
 	if (lib) {
@@ -192,5 +225,7 @@ const struct tracer *tracer_load(const char *name, struct err *reterr)
 	} else if (!reterr->msg[0]) {
 		err_setf(reterr, -EINVAL, "%s cannot be loaded: %s", path, dlerror());
 	}
+	if (fd >= 0)
+		close(fd);
 	return NULL;
 }

@@ -3,6 +3,7 @@
 """Clients that lie: malformed, truncated, oversized, replayed, slow, vanishing.  Each is refused or dropped; nothing leaks,
 and an honest client, which counts all the while, does not notice."""
 import array
+import fcntl
 import mmap
 import os
 import random
@@ -358,6 +359,7 @@ def the_memory_is_only_for_reading():
             with Raw(d) as r:
                 r.armed(start)
                 bad |= len(r.fds) != 2
+                bad |= 4 * (fcntl.fcntl(r.fds[0], fcntl.F_GET_SEALS) != fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
                 for fd in r.fds:
                     mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ).close()
                     for attempt in (lambda: mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE),
@@ -406,6 +408,33 @@ def looks():
             assert struct.unpack('<Q', r.until(FILE)[1])[0] == 0, 'root may'
 
 
+def programs_are_lent_and_nothing_else():
+    here = os.getpid()
+    with open('/etc/passwd', 'rb') as f, Daemon() as d, mmap.mmap(f.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ):
+        with open('/proc/self/maps', encoding='utf-8') as m:
+            maps = [line.split() for line in m]
+        with Raw(d) as r:
+            r.send(hello())
+            for name, code in (('/passwd', 8), ('python', 0)):
+                start, end = [int(a, 16) for a in next(v[0] for v in maps if len(v) > 5 and name in v[5]).split('-')]
+                r.send(words(LOOK, here, 4, start, end))
+                assert struct.unpack('<Q', r.until(FILE)[1])[0] == code, name
+
+
+def each_is_noted_once():
+    with Daemon() as d, Cat(BOB) as a, Cat(BOB) as b, Raw(d) as r:
+        r.send(hello())
+        for _ in range(100):
+            for cat in (a, b):
+                r.send(words(LOOK, cat.pid, 0, 0, 0))
+                r.until(FILE)
+            for fd in r.fds:
+                os.close(fd)
+            r.fds = []
+        for cat in (a, b):
+            assert d.log().count(f'look at process {cat.pid}: permitted') == 1
+
+
 def tracepoints_at_the_wrong_time():
     with Daemon() as d, Cat(BOB) as cat, Honest(d):
         start = start_for(d, cat)
@@ -425,4 +454,5 @@ def tracepoints_at_the_wrong_time():
 if __name__ == '__main__':
     main([strange_greetings, wrong_version_is_said, out_of_order_and_replayed, truncated_and_vanishing, a_changed_request,
           lies_about_the_memory, slow_ones_are_dropped, those_who_do_not_read_are_dropped, a_few_hundred_at_once,
-          descriptors_that_it_sends_are_closed, looks, tracepoints_at_the_wrong_time, the_memory_is_only_for_reading])
+          descriptors_that_it_sends_are_closed, looks, programs_are_lent_and_nothing_else, each_is_noted_once,
+          tracepoints_at_the_wrong_time, the_memory_is_only_for_reading])

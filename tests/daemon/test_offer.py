@@ -510,6 +510,91 @@ def hostile_greetings():
         assert trace(d, p, args=('-x', 'inject=agent'))[:2] == (0, '3')
 
 
+FLOOD = '''
+import contextlib, socket, sys
+print('up', flush=True)
+while True:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.setblocking(False)
+    with contextlib.suppress(OSError):
+        s.connect(sys.argv[1])
+    s.close()
+'''
+
+
+def a_flood_of_connections():
+    """Programs that connect and go, over and over: clients are served all the same, and the daemon ends when it is told to."""
+    with Daemon() as d, machine.Cat(ROOT) as cat:
+        flood = [subprocess.Popen([EVERYBODYS_PYTHON, '-c', FLOOD, f'{d.dir}/offers.sock'], stdout=subprocess.PIPE, cwd='/', **as_user(BOB))
+                 for _ in range(4)]
+        try:
+            for f in flood:
+                f.stdout.readline()
+            begun = time.monotonic()
+            for _ in range(3):
+                rc, _, err = dyntrace(d, ANN, '-q', '-n', 'BEGIN { exit(0); } ' + COUNT, '-p', str(cat.pid))
+                assert rc == 0, err
+            assert time.monotonic() - begun < 60
+            with Program(d) as p:
+                assert p.say('on') == 'on'
+            assert all(f.poll() is None for f in flood)
+            d.proc.terminate()
+            assert d.proc.wait(20) == 0
+        finally:
+            for f in flood:
+                f.kill()
+                f.communicate()
+
+
+def those_who_say_nothing():
+    """Connections without a greeting are dropped after a while; a program's stays."""
+    with Daemon() as d, Program(d) as p:
+        socks = [connect(d) for _ in range(5)]
+        for s in socks:
+            s.settimeout(20)
+            assert s.recv(100) == b''
+            s.close()
+        assert offers(d) == [p.pid]
+
+
+def an_answer(c, op, args=(), data=b'', seq=7):
+    c.send(struct.pack('<IIQ7Q', op, seq, (1 << 63) - 1, *args, *[0] * (7 - len(args))) + data)
+    return struct.unpack('<IIqq', c.recv(100))
+
+
+def a_word_across_words():
+    """What cannot be stored leaves the page as it was."""
+    folder = tempfile.mkdtemp(dir=machine.PLACE)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.bind(f'{folder}/offers.sock')
+        s.listen()
+        s.settimeout(20)
+        p = subprocess.Popen(['/bin/cat'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(env_for(None), DYNTRACED_SOCKET=f'{folder}/dyntraced.sock'))
+        try:
+            s.accept()[0].close()  # is there a daemon?
+            c = s.accept()[0]
+            assert len(c.recv(100)) == 16
+
+            def code():
+                with open(f'/proc/{p.pid}/maps', encoding='utf-8') as f:
+                    return [line.split()[:2] for line in f if line.rstrip().endswith('/cat')]
+
+            def writable_code():
+                return [v for v in code() if 'wx' in v[1]]
+            addr = next(int(v[0].split('-')[0], 16) for v in code() if 'x' in v[1])
+            with open(f'/proc/{p.pid}/mem', 'rb') as f:
+                f.seek(addr)
+                word = struct.unpack('<Q', f.read(8))[0]
+            for at, was, error in ((addr + 1, 0, -22), (addr, word + 1, -11), (addr, word, 0)):
+                _, _, value, got = an_answer(c, 2, (1,), struct.pack('<QQQQ', at, was, was, 5))
+                assert (value, got) == (not error, error), (value, got, error)
+                assert not writable_code(), code()
+            c.close()
+        finally:
+            p.kill()
+            p.communicate()
+
+
 LIAR = '''
 import array, os, random, socket, struct, sys
 mode, path = sys.argv[1:]
@@ -653,7 +738,8 @@ def threads_at_work():
 
 TESTS = [strace_has_it, a_member_traces_another_user, as_asked, gdb_holds_it, descriptors_are_its_own, the_user_changes, it_execs,
           it_forks, it_forks_while_it_is_traced, nginx_with_workers, postgres_with_a_session, a_linked_program, a_filter_that_kills, nobody_is_there, a_socket_of_others, set_uid_programs, the_daemon_is_killed, the_worker_is_killed,
-          the_program_vanishes, it_is_listed, hostile_greetings, hostile_answers, an_offer_for_another, programs_do_what_they_do,
+          the_program_vanishes, it_is_listed, hostile_greetings, a_flood_of_connections,
+          those_who_say_nothing, a_word_across_words, hostile_answers, an_offer_for_another, programs_do_what_they_do,
           redis_with_load, threads_at_work]
 if __name__ == '__main__':
     main([t for t in TESTS if len(sys.argv) == 1 or t.__name__ in sys.argv[1:]])
