@@ -65,6 +65,7 @@ void ebpf_destroy(struct ebpf *);
 void ebpf_clock_update(struct ebpf *);
 
 /* Processes whose user stacks were wanted and for which there are no unwind tables: takes at most @cap of them off. */
+#define EBPF_UNWINDS 64u /* only that many processes, from the first on, have unwind tables that the kernel finds */
 uint32_t ebpf_strangers(struct ebpf *, uint32_t *ret_pids, uint32_t cap);
 
 /* Becomes readable (poll, epoll) when the consumer should look soon: exit(),

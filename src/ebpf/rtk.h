@@ -74,6 +74,7 @@ struct rtk_tail {
 #define RTK_STRANGERS 32u
 	uint32_t strangers[RTK_STRANGERS]; /* by their numbers: processes without unwind tables that needed some; 0: none */
 	uint32_t procs[RTK_STRANGERS];     /* likewise: index of a struct wire_proc */
+#define RTK_PROCS 64u /* processes from the first on whose unwind tables are looked for */
 #define RTK_FOUND 2048u
 	uint64_t found[RTK_FOUND];         /* rows of unwind tables: see rtk_unwind.bpf.c */
 };

@@ -9,7 +9,6 @@
 #define PROC(p, field) ((p) + offsetof(struct wire_proc, field))
 #define MAP_STEPS 12 /* of a search: so many mappings, */
 #define ROW_STEPS 24 /* and rows of one, as a power of two, a multiple of 4 */
-#define PROCS 64
 #define PROC_STEPS 8 /* of one call */
 
 /* struct pt_regs */
@@ -81,19 +80,20 @@ GLOBAL uint64_t rtk_unw_search(uint64_t ctx, uint64_t pc)
 
 /*
  * Rows that were found, by what was looked for: a word holds 35 bits of that and where the row is.  A list of mappings
- * has an address of its own whenever it changes, so nothing is ever wrong in here.
+ * has an address or a number of its own whenever it changes, so nothing is ever wrong in here.
  */
 #define ROW_BITS 29 /* as many as an offset has (VALUE_MAX in shm.c) */
 #define FOUND(n) (K(TAIL) + offsetof(struct rtk_tail, found) + 8 * (n))
 
 GLOBAL uint64_t rtk_unw_row(uint64_t ctx, uint64_t pc)
 {
-	uint64_t proc = ld64(W(proc)), maps = ld64(PROC(proc, unw_off) + 8 * (ld32(PROC(proc, unw_cur)) & 1));
-	uint64_t key = mix(mix(1, maps), pc), place = FOUND(key % RTK_FOUND), had = ld64(place), row;
+	uint64_t proc = ld64(W(proc)), cur = ld32(PROC(proc, unw_cur)), maps = ld64(PROC(proc, unw_off) + 8 * (cur & 1));
+	uint64_t key = mix(mix(mix(1, maps), cur), pc), place = FOUND(key % RTK_FOUND), had = ld64(place), row;
 	if (had >> ROW_BITS == key >> ROW_BITS)
 		return had & ((1ULL << ROW_BITS) - 1);
 	row = rtk_unw_search(ctx, pc);
-	st64(place, key >> ROW_BITS << ROW_BITS | row);
+	if (row)
+		st64(place, key >> ROW_BITS << ROW_BITS | row);
 	return row;
 }
 
@@ -193,12 +193,12 @@ GLOBAL uint64_t rtk_unw_proc(uint64_t pid, uint64_t mm)
 {
 	uint64_t hint = K(TAIL) + offsetof(struct rtk_tail, procs) + 4 * (pid % RTK_STRANGERS);
 	uint64_t stranger = K(TAIL) + offsetof(struct rtk_tail, strangers) + 4 * (pid % RTK_STRANGERS);
-	uint64_t last = K(PROC) + ld32(hint) % PROCS * sizeof(struct wire_proc);
+	uint64_t last = K(PROC) + ld32(hint) % RTK_PROCS * sizeof(struct wire_proc);
 	if (ld32(PROC(last, pid)) == pid && same_program(last, mm))
 		return if_has_tables(last);
 	if (ld32(stranger) == pid)
 		return 0; /* nobody has looked since */
-	for (uint64_t i = 0; i < PROCS && i < K(PROC_CNT); i += PROC_STEPS) {
+	for (uint64_t i = 0; i < RTK_PROCS && i < K(PROC_CNT); i += PROC_STEPS) {
 		uint64_t n = rtk_unw_proc_in(pid, mm, i);
 		if (!n)
 			continue;

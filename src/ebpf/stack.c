@@ -8,6 +8,8 @@ static int64_t own_frames(enum ebpf_kind kind)
 	return kind == EBPF_RAW_TP ? 3 : kind == EBPF_TRACEPOINT ? 1 : 0;
 }
 
+_Static_assert(EBPF_UNWINDS == RTK_PROCS, "");
+
 uint32_t ebpf_strangers(struct ebpf *e, uint32_t *ret_pids, uint32_t cap)
 {
 	uint32_t cnt = 0;

@@ -44,7 +44,7 @@ static struct seen *seen_of(struct session *s, uint32_t pid)
 
 static struct target *known_create(struct session *s, struct seen *seen)
 {
-	uint32_t slot = (uint32_t)s->shm->proc_cnt - 1 - s->known_cnt;
+	uint32_t cnt = s->shm->proc_cnt < EBPF_UNWINDS ? s->shm->proc_cnt : EBPF_UNWINDS, slot = cnt - 1 - s->known_cnt;
 	struct target *t = s->known_cnt < KNOWN_MAX && slot > s->target_cnt ? calloc(1, sizeof(*t)) : NULL;
 	if (!t)
 		return NULL;
@@ -81,6 +81,9 @@ void stranger_look(struct session *s)
 	uint32_t pids[AT_ONCE], cnt = s->opts.unwinds && s->uses_stacks ? skern_strangers(s->kern, pids, AT_ONCE) : 0;
 	for (uint32_t i = 0; i < cnt; i++)
 		look_at(s, pids[i]);
+	/* Who asked while we looked was told no, and would be until the next look. */
+	if (cnt)
+		skern_strangers(s->kern, pids, AT_ONCE);
 }
 
 void stranger_deinit(struct session *s)

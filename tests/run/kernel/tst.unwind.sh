@@ -3,7 +3,7 @@
 names() { sed -n 's/^ *deep`\([a-z_]*\).*/\1/p' | grep -v '^_' | tr '\n' ' '; }
 "$dyntrace" -qn 'syscall::getppid:entry /pid == $target/ { ustack(); exit(0); }' -c "$triggers/deep" | names
 echo
-"$triggers/deep" 1000000 &
+"$triggers/deep" 1000000000 &
 deep=$!
 sleep 0.2
 "$dyntrace" -qn 'syscall::getppid:entry /pid == $target/ { @[ustack()] = count(); n++; } syscall::getppid:entry /n > 20/ { exit(0); }
