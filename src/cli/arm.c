@@ -24,7 +24,6 @@ int cli_arm_new(struct cli *cli)
 {
 	const struct aim_arming how = { .say = say, .verbose = cli->args.verbose,
 					.arg = cli, .again = again, .why_not = why_not,
-					.uprobe_max = cli->resorts ? CLI_RESORT_MAX : UINT32_MAX,
 					.may_uprobe = cli->has_kernel && cli->args.opts.backend != CLI_BACKEND_JUMP };
 	struct err e;
 	cli->arm_ns = host_now_ns();
