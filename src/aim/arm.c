@@ -69,14 +69,6 @@ static void refused(void *arg, const struct session_refusal *why)
 		     (unsigned long long)why->addr, why->why);
 }
 
-static bool has_self(const struct refusals *r, const struct session_probe *sp)
-{
-	for (uint32_t k = 0; k < sp->prog_cnt; k++)
-		if (session_uses_self(&r->aim->image->progs[sp->progs[k]]))
-			return true;
-	return false;
-}
-
 /* @u NULL: the kernel was not asked. */
 static void tell_place(struct refusals *r, const struct place *p, const struct session_uprobe *u, const char *why)
 {
@@ -94,15 +86,12 @@ static uint32_t arm_places(struct refusals *r, struct session *s, const struct s
 	struct err e = { 0 };
 	for (uint32_t i = 0; i < r->place_cnt; i++) {
 		const struct place *p = &r->places[i];
-		if (!r->how->may_uprobe || !u || !of)
+		if (!r->how->may_uprobe || !u || !of) {
 			tell_place(r, p, NULL, "");
-		else if (has_self(r, &v[p->index]))
-			tell_place(r, p, NULL, "a uprobe of the kernel there would have self-> variables of its own; -x backend=uprobe places all "
-				   "of them so");
-		else {
-			of[n] = i;
-			u[n++] = (struct session_uprobe){ .probe = &v[p->index], .addr = p->addr };
+			continue;
 		}
+		of[n] = i;
+		u[n++] = (struct session_uprobe){ .probe = &v[p->index], .addr = p->addr };
 	}
 	int rc = n ? session_arm_uprobes(s, u, n, &e) : 0;
 	for (uint32_t i = 0; i < n; i++) {
@@ -123,7 +112,7 @@ static void free_places(struct refusals *r)
 
 static void say_cnt(const struct refusals *r, uint32_t sites)
 {
-	const char *why = r->cnt && r->how->why_not ? r->how->why_not(r->how->arg, r->cnt) : NULL;
+	const char *why = r->cnt && r->how->why_not ? r->how->why_not(r->how->arg) : NULL;
 	bool more = r->cnt > REFUSALS_SHOWN && !r->how->verbose;
 	if (more || why)
 		sayf(r->how, "%u of %u places %s not traced%s%s%s", r->cnt, sites + r->cnt, r->cnt == 1 ? "is" : "are",
@@ -168,7 +157,7 @@ int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, stru
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t n = collect(a, v);
 	int rc = session_arm(s, v, n, refused, &r, &sites, reterr);
-	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, r.place_cnt, sites + r.place_cnt);
+	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, sites + r.place_cnt);
 	if (!again)
 		sites += rc < 0 ? 0 : arm_places(&r, s, v);
 	free_places(&r);

@@ -9,14 +9,14 @@ static void say(void *arg, const char *text)
 	cli_error("%s", text);
 }
 
-static bool again(void *arg, uint32_t refused, uint32_t places)
+static bool again(void *arg, uint32_t places)
 {
-	return cli_resort(arg, refused, places);
+	return cli_resort(arg, places);
 }
 
-static const char *why_not(void *arg, uint32_t refused)
+static const char *why_not(void *arg)
 {
-	return cli_resort_why(arg, refused);
+	return cli_resort_why(arg);
 }
 
 /* Arms what was matched and is not armed yet. CLI_OK or CLI_ERROR. */

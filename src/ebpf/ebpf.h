@@ -50,6 +50,7 @@ struct ebpf_in {
 	int shm_fd;           /* borrowed */
 	uint32_t first_slot;  /* index of the first of ebpf_slot_cnt() thread slots; they become LIVE here */
 	bool uprobes;         /* as ebpf_slot_cnt() was told */
+	bool shares_self;     /* threads of traced processes have their self-> variables in their slots, which are those before first_slot */
 	const struct ir_image *img; /* verified; borrowed */
 	uint32_t max_frames;  /* of a stack; 0: as many as the kernel gives */
 	/* Where the kernel keeps a member ("se.exec_start") of a structure; negative: nobody knows. NULL: nothing is known. */

@@ -120,6 +120,7 @@ bool ebpf_has_uprobe_multi(void);
 /* Learns what RTK_K_TASK_* are; and what is needed for paths. */
 void task_offsets(struct gen *);
 void path_offsets(struct gen *);
+void pid_offsets(struct ebpf *); /* RTK_K_TASK_PID and its fellows */
 void gen_check_fault(struct gen *);
 void gen_note_pc(struct gen *);
 

@@ -232,6 +232,7 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 	if (!k)
 		return no_memory(reterr);
 	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .uprobes = s->opts.mixed,
+		.shares_self = s->opts.mixed && !s->opts.uprobes,
 		.img = s->image, .log = s->opts.verifier_log,
 		.max_frames = s->opts.max_frames, .offset_of = kern_offsetof };
 	k->s = s;

@@ -19,11 +19,10 @@ struct session_desc {
 };
 struct session_worlds {
 	bool kernel, user;  /* it has probes of the kernel, of processes */
-	bool shares_self;   /* and self-> variables in clauses of both */
+	bool uprobes;       /* those of processes are to be the kernel's, too */
+	uint32_t threads;   /* that the processes have now; 0: nobody knows */
 };
-struct ir_image;
-bool session_uses_self(const struct ir_prog *); /* self-> variables */
-void session_worlds_of(const struct ir_image *, const struct session_desc *, uint32_t cnt, struct session_worlds *ret);
+void session_worlds_of(const struct session_desc *, uint32_t cnt, struct session_worlds *ret);
 
 struct session_opts {
 	uint64_t ring_bytes;    /* per thread; rounded up to a power of two; 0: 4 MiB */
