@@ -54,6 +54,9 @@ int cli_kernel_look(struct cli *cli)
 	if (cli->has_user && (cli->args.opts.backend == CLI_BACKEND_UPROBE || may_resort || cli->resorts))
 		cli->has_kernel = true;
 	cli->uprobes = cli->has_user && cli->args.opts.backend == CLI_BACKEND_UPROBE;
+	if (cli->args.opts.followfork && cli->has_user && (cli->uprobes || may_resort))
+		cli_error("places that are uprobes of the kernel fire in the processes named and in programs that their children run, not "
+			  "in forked children (-x backend)");
 	/* Who starts a program and wants names for its addresses has to hear of its libraries before it is gone. */
 	cli->watches = cli->has_kernel && !cli->has_user && !(cli->args.command_cnt && cli_has_addresses(cli));
 	if (!cli->has_kernel || kern_may_trace(&e))

@@ -111,6 +111,22 @@ def namespace():
         assert re.search(r'^kernel 1 1 x \d+\nuser 1 1 y \d+\n*$', r.stdout.lstrip()), r.stdout + r.stderr
 
 
+def forked():
+    """Children that are followed, where the memory is the kernel's: they have probes, and variables of their own."""
+    if os.geteuid():
+        raise lib.Skip('needs root')
+    with tempfile.TemporaryDirectory() as work:
+        script = os.path.join(work, 'forks.sh')
+        with open(script, 'w', encoding='ascii') as f:
+            f.write('for i in 1 2 3; do (read x < /etc/passwd); done; read x < /etc/passwd\n')
+        text = ('pid$target:libc*:read:entry { self->n = arg2; @u[pid == $target] = count(); } syscall::read:entry /self->n/ '
+                '{ @k[pid == $target, self->n == arg2] = count(); self->n = 0; } END { printa("user %d %@d\\n", @u); printa("kernel %d %d %@d\\n", @k); }')
+        out = trace(text, f'sh {script}', '-x', 'followfork')
+        n = dict(re.findall(r'^user (\d) (\d+)$', out, re.M))
+        assert int(n['0']) > 3 * 5 and int(n['1']) > 5, out
+        assert f"kernel 0 1 {n['0']}\n" in out and f"kernel 1 1 {n['1']}\n" in out, out
+
+
 def main():
     tap = lib.Tap()
     tap.run('threads', threads, 10, 4)
@@ -118,6 +134,7 @@ def main():
     tap.run('all through the kernel', threads, 10, 4, '-x', 'backend=uprobe')
     tap.run('the kernel comes first', kernel_first)
     tap.run('another PID namespace', namespace)
+    tap.run('followed children', forked)
     tap.done()
 
 
