@@ -80,11 +80,35 @@ static void refuse_puns(const struct census *c, const struct patch_func *f, stru
 			an[i].refusal = PATCH_NO_LANDING;
 }
 
+#define JUMP_BYTES 5
+
+static bool meet(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
+{
+	return a < b + b_bytes && b < a + a_bytes;
+}
+
+/* Whether two windows would write the same bytes: a mistake of the planner, and the end of all that is told here. */
+static void check_writes(const struct patch_func *f, const struct patch_window *w, int cnt)
+{
+	for (int i = 0; i < cnt; i++)
+		for (int k = 0; k < cnt; k++) {
+			bool hole = w[i].form == PATCH_HOLE && !w[i].hole_borrowed;
+			bool bad = i < k && meet(w[i].addr, w[i].write_bytes, w[k].addr, w[k].write_bytes);
+			bad |= hole && meet(w[i].hole_addr, JUMP_BYTES, w[k].addr, w[k].write_bytes);
+			bad |= hole && i < k && w[k].form == PATCH_HOLE && meet(w[i].hole_addr, JUMP_BYTES, w[k].hole_addr, JUMP_BYTES);
+			if (!bad)
+				continue;
+			fprintf(stderr, "census: function 0x%llx: windows at 0x%llx and 0x%llx write the same bytes\n",
+				(unsigned long long)f->addr, (unsigned long long)w[i].addr, (unsigned long long)w[k].addr);
+			exit(1);
+		}
+}
+
 /* The caller frees it. */
 static struct patch_window *plan_once(const struct census *c, const struct patch_func *f, struct patch_anchor *an, uint32_t cnt)
 {
 	struct patch_window *w = calloc(PATCH_WINDOW_CNT((size_t)cnt) + f->lend_cnt + 1, sizeof(*w));
-	patch_plan(f, an, cnt, w);
+	check_writes(f, w, patch_plan(f, an, cnt, w));
 	refuse_puns(c, f, an, cnt, w);
 	return w;
 }

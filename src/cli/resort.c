@@ -11,7 +11,7 @@
 #include "host/host.h"
 #include "kern/kern.h"
 
-#define PLACES_MOST 60000u /* the kernel's memory has room for some more */
+#define PLACES_MOST 250000u /* the kernel's memory has room for some more */
 #define LONG_NS 1000000000ull /* who waits for that does not want to wait twice, and his process may be short-lived */
 #define THREADS_MOST 120u /* of all targets: the kernel's memory is there in full for each of twice as many */
 

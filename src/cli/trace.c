@@ -45,8 +45,11 @@ static uint32_t max_frames(const struct cli *cli)
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
+#define UPROBE_SITES (1u << 18) /* memory of the kernel's, so only where all of a large program may be asked for */
+
 static struct session_opts session_options(const struct cli *cli)
 {
+	bool all = cli->resorts || cli->args.opts.backend == CLI_BACKEND_AUTO || cli->args.opts.backend == CLI_BACKEND_UPROBE;
 	const struct cli_options *o = &cli->args.opts;
 	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->uprobes, cli->has_kernel ? cli_thread_cnt(cli) : 0 };
 	struct session_opts so = {
@@ -55,7 +58,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.forks_only = cli->exe && !o->followfork, .unwinds = cli->has_kernel, .alloca_bytes = o->scratchsize,
 		.flight = cli_record_is_flight(cli),
 		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.watch = cli->watches, .one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
+		.watch = cli->watches, .site_cap = cli->has_kernel && cli->has_user && all ? UPROBE_SITES : 0, .one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 		/* The tool itself is one of them. */
 		.thread_cnt = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches ? 1 : (uint32_t)o->threads };

@@ -34,6 +34,15 @@ static void use(struct plan *p, uint32_t off)
 		p->pad_used[i / 64] |= 1ULL << (i % 64);
 }
 
+bool holes_in(const struct plan *p, uint32_t a, uint32_t b)
+{
+	for (uint32_t k = a; k < b; k++)
+		for (uint32_t n = 0; p->code.insn[k].pad && n < p->code.insn[k].in.len; n++)
+			if (used(p, p->code.insn[k].off + n))
+				return true;
+	return false;
+}
+
 /* Finds five bytes of padding that no window covers; [a, b) is the window that wants them. */
 static uint32_t padding_hole(struct plan *p, struct reach r, uint32_t a, uint32_t b)
 {
@@ -83,11 +92,7 @@ static bool free_but(const struct plan *p, uint32_t a, uint32_t b, uint32_t self
 	for (uint32_t i = 0; i < p->cnt; i++)
 		if (i != self && a < p->span[i].b && p->span[i].a < b)
 			return false;
-	for (uint32_t k = a; k < b; k++)
-		for (uint32_t n = 0; p->code.insn[k].pad && n < p->code.insn[k].in.len; n++)
-			if (used(p, p->code.insn[k].off + n))
-				return false;
-	return true;
+	return !holes_in(p, a, b);
 }
 
 static bool extend_forward(struct plan *p, uint32_t i, struct reach r, bool calls)

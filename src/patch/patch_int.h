@@ -108,6 +108,8 @@ uint32_t window_bytes(const struct code *, uint32_t a, uint32_t b);
 bool plan_overlaps(const struct plan *, uint32_t a, uint32_t b);
 /* Adds a short window for instruction @k with a hole within reach. Its index, or CODE_NONE. */
 uint32_t holes_place(struct plan *, uint32_t k);
+/* Whether padding in [a, b) is a hole already. */
+bool holes_in(const struct plan *, uint32_t a, uint32_t b);
 /* Makes the host for @l. */
 void holes_lend(struct plan *, struct patch_lend *l);
 /* A window of 5 bytes over instruction @k that does not begin behind it. */

@@ -110,10 +110,19 @@ static void put_span(struct plan *p, uint32_t a, uint32_t b)
 	p->cnt = n + 1;
 }
 
+/* Whether there is a hole in [a, b), or a window that has one: those that come after holes keep off them. */
+static bool has_holes(const struct plan *p, uint32_t a, uint32_t b)
+{
+	for (uint32_t i = 0; i < p->cnt; i++)
+		if (a < p->span[i].b && p->span[i].a < b && (p->span[i].holes || p->span[i].form != PATCH_JMP5))
+			return true;
+	return holes_in(p, a, b);
+}
+
 static enum patch_refusal try_span(struct plan *p, uint32_t a, uint32_t b)
 {
 	grow_over(p, &a, &b);
-	enum patch_refusal why = window_check(&p->code, a, b);
+	enum patch_refusal why = has_holes(p, a, b) ? PATCH_TOO_SHORT : window_check(&p->code, a, b);
 	if (!why)
 		put_span(p, a, b);
 	return why;

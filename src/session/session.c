@@ -22,7 +22,7 @@
 #define KERNEL_UNW_BYTES (16 * MIB)
 #define KERNEL_DYN_LEAST (64ULL << 10)
 #define KERNEL_STR_BYTES (1ULL << 19)
-#define BOTH_STR_BYTES (8 * MIB)
+#define BOTH_STR_PER_SITE 128u
 /* A hint, away from where programs and the kernel put things: an address of the
  * traced program that the tool's own probes read is not to look like one of ours. */
 #define SHM_PLACE ((void *)0x2a0000000000)
@@ -47,8 +47,8 @@ static void layout_kernel(struct session *s, struct wire_layout_in *in)
 	s->kern_slot = in->thread_cnt;
 	in->thread_cnt += ebpf_slot_cnt(s->opts.mixed);
 	bool both = !s->opts.watch && s->kern_slot > 1;
-	in->site_cap = both ? BOTH_SITES : KERNEL_SITES;
-	in->str_cap += (both ? BOTH_STR_BYTES : KERNEL_STR_BYTES) - 64 * MIB;
+	in->site_cap = s->opts.site_cap ? s->opts.site_cap : both ? BOTH_SITES : KERNEL_SITES;
+	in->str_cap += (both ? (uint64_t)in->site_cap * BOTH_STR_PER_SITE : KERNEL_STR_BYTES) - 64 * MIB;
 	in->unw_bytes = s->uses_stacks && (!s->opts.watch || s->opts.unwinds) ? KERNEL_UNW_BYTES : WIRE_PAGE;
 	if (!uses_dynvars(s->image))
 		in->dyn_bytes = KERNEL_DYN_LEAST;
