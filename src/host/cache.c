@@ -71,7 +71,26 @@ static bool folder_name(char *ret, size_t cap)
 	if (!by_xdg && (!home || *home != '/'))
 		return false;
 	int n = by_xdg ? snprintf(ret, cap, "%s", xdg) : snprintf(ret, cap, "%s/.cache", home);
-	return n > 0 && (size_t)n < cap;
+	if (n <= 0 || (size_t)n >= cap)
+		return false;
+	while (n > 1 && ret[n - 1] == '/')
+		ret[--n] = 0;
+	return true;
+}
+
+/* Root, with the home of a user, makes nothing there: only in a folder of ours is one made. */
+static void make_folder(const char *path)
+{
+	char above[PATH_MAX];
+	char *name;
+	snprintf(above, sizeof(above), "%s", path);
+	name = strrchr(above, '/');
+	*name++ = 0;
+	int fd = open(*above ? above : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (is_ours(fd, S_IFDIR))
+		mkdirat(fd, name, 0700);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* The folder, or -1. */
@@ -80,15 +99,18 @@ static int open_folder(bool make)
 	char path[PATH_MAX];
 	if (!folder_name(path, sizeof(path)))
 		return -1;
-	if (make)
-		mkdir(path, 0700);
-	int above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (above < 0)
-		return -1;
-	if (make)
-		mkdirat(above, "dyntrace", 0700);
-	int fd = is_ours(above, S_IFDIR) ? openat(above, "dyntrace", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-	close(above);
+	int above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	if (above < 0 && make && errno == ENOENT) {
+		make_folder(path);
+		above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (is_ours(above, S_IFDIR)) {
+		if (make)
+			mkdirat(above, "dyntrace", 0700);
+		fd = openat(above, "dyntrace", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (above >= 0)
+		close(above);
 	if (fd >= 0 && !is_ours(fd, S_IFDIR)) {
 		close(fd);
 		fd = -1;
