@@ -191,12 +191,6 @@ bool procinfo_has_thread(struct target *t, uint32_t tid)
 	return access(path, F_OK) == 0;
 }
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return x < y ? -1 : x > y;
-}
-
 /* Threads made by a raw clone() without a thread block of their own: each would run in the other's contexts. */
 static int check_fs_bases(struct target *t, struct err *reterr)
 {
@@ -209,7 +203,7 @@ static int check_fs_bases(struct target *t, struct err *reterr)
 	for (uint32_t i = 0; i < cnt; i++)
 		if (!inject_get_regs(t->inj, i, &regs, NULL) && regs.fs_base && regs.rsp) /* io_uring's workers have no stack */
 			bases[n++] = regs.fs_base;
-	qsort(bases, n, sizeof(*bases), compare_u64);
+	qsort(bases, n, sizeof(*bases), host_compare_u64);
 	for (uint32_t i = 1; i < n; i++)
 		shared |= bases[i] == bases[i - 1];
 	free(bases);
