@@ -8,7 +8,8 @@
  *	1:	ret
  *
  * All ways to it have to be known: direct branches of the function, and what stands before it.  A way that is not would
- * be a hit that nobody sees, no harm.
+ * be a hit that nobody sees; so a function that jumps through registers or memory, or a ret that other code jumps to, is
+ * left alone.
  */
 #include "patch/patch_int.h"
 
