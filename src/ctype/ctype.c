@@ -2,6 +2,8 @@
 /* The data base: memory, modules, and look-ups over all of them. */
 #include "ctype/ctype_int.h"
 
+#include "base/near.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -319,6 +321,19 @@ static int var_place(struct ctype_mod *m, Dwarf_Die *die, uint64_t *ret)
 		return 0;
 	}
 	return -ENODATA;
+}
+
+const char *ctype_near_var(struct ctype_db *db, const char *scope, const char *name)
+{
+	const char *best = NULL;
+	uint32_t max = near_max(name) + 1;
+	begin_lookup(db);
+	for (uint32_t i = 0; i < db->mod_cnt; i++) {
+		struct ctype_mod *m = db->mods[i];
+		const char *near = ctype_mod_rank(m, scope) && ctype_mod_open(db, m) ? ctype_index_near(db, m, CTYPE_VAR, name, &max) : NULL;
+		best = near ? near : best;
+	}
+	return best;
 }
 
 int ctype_var(struct ctype_db *db, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr)

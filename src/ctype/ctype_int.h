@@ -95,6 +95,8 @@ uint32_t ctype_hash(const char *s);
 /* index.c */
 const struct ctype_ent *ctype_index_find(struct ctype_db *, struct ctype_mod *, unsigned kind, const char *name,
 					 bool inner);
+/* The nearest name that is less than *max away, which becomes its distance; NULL: none in what could be read soon. */
+const char *ctype_index_near(struct ctype_db *, struct ctype_mod *, unsigned kind, const char *name, uint32_t *max);
 
 /* die.c */
 const struct tdesc *ctype_of_die(struct ctype_db *, struct ctype_mod *, Dwarf_Die *, uint32_t depth);

@@ -9,10 +9,14 @@
  */
 #include "ctype/ctype_int.h"
 
+#include "base/near.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define NEAR_NS 300000000ull /* what may be read for a name that is only like another */
 
 static uint64_t now_ns(void)
 {
@@ -296,4 +300,20 @@ const struct ctype_ent *ctype_index_find(struct ctype_db *db, struct ctype_mod *
 		e = look(m, kind, name, inner);
 	}
 	return e;
+}
+
+const char *ctype_index_near(struct ctype_db *db, struct ctype_mod *m, unsigned kind, const char *name, uint32_t *max)
+{
+	const char *best = NULL;
+	while (!m->is_scanned && db->busy_ns < NEAR_NS)
+		m->is_scanned = !scan_unit(db, m);
+	for (uint32_t i = 0; i < m->bucket_cnt; i++)
+		for (const struct ctype_ent *e = m->buckets[i]; e && *max; e = e->next) {
+			uint32_t d = e->kind == kind && !e->is_inner ? near_distance(e->name, name, *max - 1) : *max;
+			if (d >= *max)
+				continue;
+			best = e->name;
+			*max = d;
+		}
+	return best;
 }

@@ -96,9 +96,10 @@ int owner_check(struct target *t, struct err *reterr)
 		if (!pid)
 			continue;
 		owner_command(pid, command, sizeof(command));
-		return err_setf(reterr, pid == getpid() ? -EALREADY : -EBUSY, unsure ? "process %d is traced by dyntrace already (process %d%s%s%s, which you may "
-				"not look into); end that first, or run as root" : "process %d is traced by dyntrace already "
-				"(process %d%s%s%s); end that first", t->pid, pid, *command ? " \"" : "", command, *command ? "\"" : "");
+		const char *quote = *command ? "\"" : "";
+		return err_setf(reterr, pid == getpid() ? -EALREADY : -EBUSY, "process %d is traced by dyntrace already (process %d%s%s%s%s%s); "
+				"end that first: kill %d%s", t->pid, pid, *command ? " " : "", quote, command, quote,
+				unsure ? ", which you may not look into" : "", pid, unsure ? ", or run as root" : "");
 	}
 	return 0;
 }
