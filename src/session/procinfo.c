@@ -299,12 +299,11 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->execname = intern_add(t->s->strings, comm);
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
-	proc->fs_set = 0;
+	proc->fs_set = has_baseless(t) ? WIRE_FS_NEVER : WIRE_FS_UNKNOWN;
 	proc->coarse_tsc = rt_now_tsc();
 	bool filtered = inject_has_seccomp(t->inj);
 	proc->flags = (filtered ? WIRE_PROC_NO_SYSCALL : 0) | (filtered && inject_is_strict(t->inj) ? WIRE_PROC_NO_TSC : 0) |
-		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0) |
-		      (has_baseless(t) ? WIRE_PROC_BASELESS : 0);
+		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
 	procinfo_fill_libc(t, proc);
 	STORE_RELEASE(&proc->pid, (uint32_t)t->pid);

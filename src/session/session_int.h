@@ -317,8 +317,9 @@ struct session_probe guard_request(const struct target *, uint32_t i);
 void guard_look(struct target *); /* whether it is under seccomp by now */
 void guard_look_at_times(struct target *);
 
-/* guard_scan.c: calls @found with each function of @m that makes the system calls for seccomp by itself. */
-typedef void guard_found_fn(void *arg, struct obj_module *, uint64_t addr, uint64_t bytes);
+/* guard_scan.c: calls @found with each function of @m that makes the system calls for seccomp by itself, or (@is_thread) those that
+ * begin threads or set the fs base. */
+typedef void guard_found_fn(void *arg, struct obj_module *, uint64_t addr, uint64_t bytes, bool is_thread);
 void guard_scan(struct target *, struct obj_module *, guard_found_fn *found, void *arg);
 
 /* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has

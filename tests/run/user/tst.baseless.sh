@@ -1,0 +1,7 @@
+# Threads without a thread block that come after the first hits: the process lives, and all hits count.
+# @@timeout: 60
+for how in clone syscall clone3 inline moved; do
+	echo "$how"
+	$dyntrace -qn 'pid$target:a.out:work:entry { @ = sum(arg0); @n["entered"] = count(); }
+	pid$target:a.out:work:return { self->n++; } END { printa(@); printa(@n); }' -c "$triggers/baseless $how"
+done
