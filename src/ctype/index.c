@@ -211,6 +211,12 @@ static bool has_tags_as_types(int lang)
 		lang != DW_LANG_Mips_Assembler;
 }
 
+/* libdw opens what such a unit names, which may be anything: not for a stranger's file. */
+Dwarf_Die *ctype_split_of(const struct ctype_mod *m, Dwarf_Die *sub)
+{
+	return m->debuginfo.is_trusted ? sub : NULL;
+}
+
 /* One unit more; false: that was all. */
 static bool scan_unit(struct ctype_db *db, struct ctype_mod *m)
 {
@@ -219,7 +225,8 @@ static bool scan_unit(struct ctype_db *db, struct ctype_mod *m)
 	if (m->dw_at >= m->dw_cnt)
 		return false;
 	uint64_t start = now_ns();
-	if (dwarf_get_units(m->dw[m->dw_at], m->cursor, &m->cursor, NULL, &type, &cu, &sub)) {
+	sub.addr = NULL;
+	if (dwarf_get_units(m->dw[m->dw_at], m->cursor, &m->cursor, NULL, &type, &cu, ctype_split_of(m, &sub))) {
 		m->dw_at++;
 		m->cursor = NULL;
 		return true;
@@ -271,9 +278,9 @@ static bool holds(Dwarf *dw, const char *name)
 static bool first_is_split(Dwarf *dw)
 {
 	Dwarf_CU *cu = NULL;
-	Dwarf_Die die, sub;
+	Dwarf_Die die;
 	uint8_t type;
-	return !dwarf_get_units(dw, NULL, &cu, NULL, &type, &die, &sub) && type == DW_UT_skeleton;
+	return !dwarf_get_units(dw, NULL, &cu, NULL, &type, &die, NULL) && type == DW_UT_skeleton;
 }
 
 static bool may_have(struct ctype_mod *m, const char *name)
