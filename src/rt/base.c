@@ -4,6 +4,9 @@
  * at %fs:0 (wire_proc.fs_set); with an fs base of 0 that is address 0.  So whoever begins a thread with a block that is none, or
  * moves the fs base, is seen before: at the libc's clone(), syscall() and arch_prctl().  A libc makes its own threads there,
  * too, or past it, and its blocks begin with their own address.
+ *
+ * A thread that keeps the fs base of who begins it cannot be told from him: they would share a context, and crash.  Such a
+ * process's probes fall silent, as those of a forked child that nobody follows.
  */
 #include "rt/helpers.h"
 
@@ -23,8 +26,21 @@ static bool is_block(struct rt_ctx *ctx, uint64_t addr)
 	return addr && !rt_mem_read(ctx, &word, addr, sizeof(word)) && word == addr;
 }
 
+static void fall_silent(struct rt_ctx *ctx)
+{
+	uint64_t *wipe = (uint64_t *)ctx->proc->wipe_addr;
+	if (!wipe || ctx->proc->shares)
+		return;
+	ctx->proc->shares = 1;
+	__atomic_fetch_add(&ctx->proc->lost_threads, 1, __ATOMIC_RELAXED);
+	wipe[1] = 1; /* no followed child either (rt/child.c) */
+	__atomic_store_n(&wipe[0], 0, __ATOMIC_SEQ_CST);
+}
+
 static void begins_thread(struct rt_ctx *ctx, uint64_t flags, uint64_t tls)
 {
+	if (flags & CLONE_VM && !(flags & (CLONE_SETTLS | CLONE_VFORK)))
+		fall_silent(ctx);
 	if (flags & CLONE_VM && flags & CLONE_SETTLS && !is_block(ctx, tls))
 		ask_always(ctx->proc);
 }

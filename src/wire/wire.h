@@ -252,6 +252,7 @@ struct wire_proc {
 			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
 					       * is another program; 0: not known */
 			uint64_t coarse_tsc; /* with WIRE_PROC_NO_TSC: the time, as the controller saw it last */
+			uint32_t shares;    /* nonzero: it began a thread that has another's block, and no probe fires any more */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

@@ -7,6 +7,7 @@
  *   baseless clone3    by syscall(SYS_clone3)
  *   baseless inline    by a system call of its own
  *   baseless moved     the first thread takes its own block away for a while
+ *   baseless shared    it has the block of who begins it
  */
 #include <asm/prctl.h>
 #include <linux/sched.h>
@@ -89,6 +90,8 @@ int main(int argc, char **argv)
 	run();
 	if (!strcmp(how, "clone"))
 		r = clone(other, stack + STACK, (int)flags, NULL, NULL, NULL, NULL);
+	else if (!strcmp(how, "shared"))
+		r = clone(other, stack + STACK, (int)(flags & ~CLONE_SETTLS), NULL);
 	else if (!strcmp(how, "syscall"))
 		r = syscall(SYS_clone, flags, begin(), 0, 0, 0);
 	else if (!strcmp(how, "clone3") && begin())
