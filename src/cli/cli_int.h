@@ -46,6 +46,8 @@ bool cli_optvalue_flag(const char *s, uint64_t *ret);
 bool cli_optvalue_size(const char *s, uint64_t *ret);
 bool cli_optvalue_rate(const char *s, uint64_t *ret); /* to ns */
 bool cli_optvalue_count(const char *s, uint64_t dflt, uint64_t *ret);
+/* What is said of a value that option @name does not take; @form: what it does; NULL: its words, where it has some. */
+int cli_optvalue_invalid(const char *name, const char *form, struct err *reterr);
 /* Whether the value has the form that dtrace wants; of words, *ret is the number from 1. */
 int cli_optvalue_check(const char *name, const char *value, uint64_t *ret, struct err *reterr);
 

@@ -58,6 +58,15 @@ static int accept(struct keeper *k, const struct d_program *old, struct err *ret
 	return r ? r : consume_grow(cli->consume, &cli->prog.plan, &cli->prog.image, reterr);
 }
 
+static int cannot_compile(const struct cli *cli, struct err *reterr)
+{
+	bool taken = false;
+	for (uint32_t i = 0; cli->d && i < d_diag_cnt(cli->d); i++)
+		taken |= !strcmp(d_diag_at(cli->d, i)->tag, "D_AGG_REDEF") || !strcmp(d_diag_at(cli->d, i)->tag, "D_PROTO_LEN");
+	return err_setf(reterr, -EINVAL, "the clause cannot be compiled%s", taken && cli->args.src_cnt > 1 ?
+			": it shares its names with the other clauses of the process (list-tracepoints shows them); use another, such as @other" : "");
+}
+
 static int compile(struct keeper *k, struct err *reterr)
 {
 	struct cli *cli = &k->cli;
@@ -65,7 +74,7 @@ static int compile(struct keeper *k, struct err *reterr)
 	d_destroy(cli->d);
 	cli->d = NULL;
 	cli->prog = (struct d_program){ 0 };
-	int r = cli_compile(cli) ? err_setf(reterr, -EINVAL, "the clause cannot be compiled") : accept(k, &old, reterr);
+	int r = cli_compile(cli) ? cannot_compile(cli, reterr) : accept(k, &old, reterr);
 	cli_types_close(cli);
 	if (r) {
 		d_program_deinit(&cli->prog);

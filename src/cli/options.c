@@ -152,6 +152,14 @@ static int check_when(const struct opt *opt, enum cli_from from, struct err *ret
 	return 0;
 }
 
+static const char *form_of(const struct opt *opt)
+{
+	/* ORDER enum opt_kind */
+	static const char *const forms[] = { "on or off", "no value", "a size (512k, 4m)", "a rate or a time (10hz, 100ms)",
+		"a number", "a text", "a stability (Stable/Stable/Common)", "a text", NULL };
+	return !strcmp(opt->name, "stdc") ? "a, c, s or t" : !strcmp(opt->name, "strsize") ? "a size from 2 on" : forms[opt->kind];
+}
+
 static int set_one(struct cli_options *o, const struct opt *opt, const char *value, enum cli_from from,
 		   struct err *reterr)
 {
@@ -163,13 +171,13 @@ static int set_one(struct cli_options *o, const struct opt *opt, const char *val
 		return rc;
 	if (!parse_value(opt, value, &v) || (!strcmp(opt->name, "strsize") && v < 2) ||
 	    (opt->kind == OPT_CPP && !value && opt->dflt != 'H'))
-		return err_setf(reterr, -EINVAL, "Invalid value for specified option");
+		return cli_optvalue_invalid(opt->name, form_of(opt), reterr);
 	rc = check_when(opt, from, reterr);
 	if (rc)
 		return rc;
 	if ((opt->kind == OPT_CPP && !cpp_set(o, (char)opt->dflt, value)) ||
 	    (opt->kind == OPT_TEXT && !set_text(o, opt->name, value)))
-		return err_setf(reterr, -EINVAL, "Invalid value for specified option");
+		return cli_optvalue_invalid(opt->name, form_of(opt), reterr);
 	*opt_field(o, opt) = opt->kind == OPT_VALUE ? word : v;
 	return 0;
 }

@@ -147,6 +147,42 @@ static bool check_form(const char *name, const char *value, uint64_t *ret)
 	return true;
 }
 
+/* "a, b or c" */
+static void list_words(const char *words, char *buf, size_t cap)
+{
+	size_t len = 0;
+	for (const char *w = words; *w && len < cap;) {
+		int n = (int)strcspn(w, " ");
+		const char *next = w + n + strspn(w + n, " ");
+		len += (size_t)snprintf(buf + len, cap - len, "%s%.*s", w == words ? "" : *next ? ", " : " or ", n, w);
+		w = next;
+	}
+}
+
+static bool is_listed(const char *name, char *buf, size_t cap)
+{
+	for (size_t i = 0; i < ARRAY_CNT(values); i++) {
+		if (strcmp(name, values[i].name))
+			continue;
+		if (!values[i].words)
+			snprintf(buf, cap, values[i].most == INT32_MAX ? "a number from %ld on" : "a number from %ld to %ld", values[i].least,
+				 values[i].most);
+		else
+			list_words(values[i].words, buf, cap);
+		return true;
+	}
+	return false;
+}
+
+/* The tests of dtrace compare messages. */
+int cli_optvalue_invalid(const char *name, const char *form, struct err *reterr)
+{
+	char buf[128] = "";
+	if (!cli_testing() && (form || is_listed(name, buf, sizeof(buf))))
+		return err_setf(reterr, -EINVAL, "%s: %s takes %s", invalid, name, form ? form : buf);
+	return err_setf(reterr, -EINVAL, "%s", invalid);
+}
+
 int cli_optvalue_check(const char *name, const char *value, uint64_t *ret, struct err *reterr)
 {
 	uint64_t v;
@@ -155,12 +191,13 @@ int cli_optvalue_check(const char *name, const char *value, uint64_t *ret, struc
 		return 0;
 	if (!value || (!strcmp(name, "lockmem") && check_lockmem(value)) ||
 	    (!strcmp(name, "preallocate") && !cli_optvalue_size(value, &v)))
-		return err_setf(reterr, -EINVAL, "%s", invalid);
+		return cli_optvalue_invalid(name, !strcmp(name, "lockmem") ? "a size (4m) or unlimited" :
+					    !strcmp(name, "preallocate") ? "a size (4m)" : NULL, reterr);
 	if (!strcmp(name, "version"))
 		return check_version(value, reterr);
 	if (!strcmp(name, "iregs") && atoi(value) > 0 && atoi(value) < 8)
 		return err_setf(reterr, -EINVAL, "Insufficient registers to generate code");
 	if (!strcmp(name, "iregs") ? atoi(value) != 8 : !check_form(name, value, ret))
-		return err_setf(reterr, -EINVAL, "%s", invalid);
+		return cli_optvalue_invalid(name, !strcmp(name, "iregs") ? "8" : NULL, reterr);
 	return 0;
 }

@@ -192,6 +192,15 @@ static int kernel_var(struct cli_types *t, const char *name, struct tdesc_var *r
 	return ret->type ? 0 : err_setf(reterr, -ENOENT, "the kernel does not describe its types (/sys/kernel/btf/vmlinux)");
 }
 
+static int program_var(const struct cli_types *t, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr)
+{
+	int rc = ctype_var(t->db, scope, name, ret, reterr);
+	const char *near = rc == -ENOENT && reterr && !cli_testing() ? ctype_near_var(t->db, scope, name) : NULL;
+	if (near)
+		err_setf(reterr, rc, "no debug information of the program has a variable %s (did you mean `%s?)", name, near);
+	return rc;
+}
+
 static int hook_var(void *arg, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr)
 {
 	struct cli *cli = arg;
@@ -199,7 +208,7 @@ static int hook_var(void *arg, const char *scope, const char *name, struct tdesc
 	bool is_kernel = scope && (!strcmp(scope, "vmlinux") || !strcmp(scope, "kernel"));
 	if (t && (!t->proc_cnt || is_kernel))
 		return kernel_var(t, name, ret, reterr);
-	return t ? ctype_var(t->db, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
+	return t ? program_var(t, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
 }
 
 static bool hook_enumerator(void *arg, const char *scope, const char *name, struct tdesc_const *ret)

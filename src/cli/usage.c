@@ -72,6 +72,16 @@ void cli_usage(FILE *fp)
 	cli_script_list(fp);
 }
 
+/* Some of its letters, in their order: list-procs. */
+static bool is_short_for(const char *word, const char *verb)
+{
+	if (strlen(word) < 3 || *word != *verb)
+		return false;
+	for (; *word && *verb; verb++)
+		word += *word == *verb;
+	return !*word;
+}
+
 static const char *near_verb(const char *word)
 {
 	static const char *const verbs[] = { "add", "attach", "biolatency", "detach", "dump", "enable-event", "execsnoop",
@@ -86,6 +96,8 @@ static const char *near_verb(const char *word)
 		best = verbs[i];
 		max = d;
 	}
+	for (size_t i = 0; i < ARRAY_CNT(verbs) && !best; i++)
+		best = is_short_for(word, verbs[i]) ? verbs[i] : NULL;
 	return best;
 }
 

@@ -2,6 +2,8 @@
 /* Messages to and from the daemon. */
 #include "client/client_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -52,39 +54,15 @@ int client_send(struct client *c, struct err *reterr)
 	return 0;
 }
 
-static void take_fds(struct client *c, struct msghdr *m)
-{
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
-		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
-			continue;
-		size_t cnt = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < cnt; i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(fd));
-			if (c->fd_cnt < ARRAY_CNT(c->fds))
-				c->fds[c->fd_cnt++] = fd;
-			else
-				close(fd);
-		}
-	}
-}
-
 /* All of @bytes; a message that began to come does come. */
 static int read_all(struct client *c, uint8_t *p, size_t bytes, struct err *reterr)
 {
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(2 * sizeof(int))];
-	} control;
 	for (size_t done = 0; done < bytes;) {
-		struct iovec iov = { p + done, bytes - done };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-		ssize_t n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC);
+		ssize_t n = host_recv_fds(c->fd, p + done, bytes - done, c->fds, ARRAY_CNT(c->fds), &c->fd_cnt, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return client_fail(c, -ECONNRESET, reterr, "dyntraced has ended");
-		take_fds(c, &m);
 		done += (size_t)n;
 	}
 	return 0;

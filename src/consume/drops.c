@@ -103,8 +103,9 @@ static void report_procs(struct consume *c)
 		uint64_t d = n >= c->lost_seen[i] ? n - c->lost_seen[i] : n;
 		char where[160];
 		c->lost_seen[i] = n;
-		snprintf(where, sizeof(where), " in process %u (more threads than areas: raise -x threads)",
-			 procs[i].pid);
+		snprintf(where, sizeof(where), LOAD_RELAXED(&procs[i].shares) ?
+			 " in process %u (it began a thread that shares another's thread block: its probes fire no more)" :
+			 " in process %u (more threads than areas: raise -x threads)", procs[i].pid);
 		if (d)
 			say(c, d, "PRINCIPAL", "drop", where);
 	}

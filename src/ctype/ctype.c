@@ -2,6 +2,8 @@
 /* The data base: memory, modules, and look-ups over all of them. */
 #include "ctype/ctype_int.h"
 
+#include "base/near.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,15 +45,6 @@ uint32_t ctype_hash(const char *s)
 	return h;
 }
 
-/* Beside the file, in .debug, in the usual tree, and in the target's own such tree. */
-static char *debug_path(const char *root)
-{
-	char *s = NULL;
-	if (asprintf(&s, root ? "+:.debug:/usr/lib/debug:%s/usr/lib/debug" : "+:.debug:/usr/lib/debug", root) < 0)
-		return NULL;
-	return s;
-}
-
 struct ctype_db *ctype_create(const struct ctype_opts *opts)
 {
 	struct ctype_db *db = calloc(1, sizeof(*db));
@@ -60,10 +53,10 @@ struct ctype_db *ctype_create(const struct ctype_opts *opts)
 	db->opts = *opts;
 	if (!db->opts.note_ns)
 		db->opts.note_ns = 1000000000;
-	db->debug_path = debug_path(opts->root);
+	db->root = ctype_strdup(db, opts->root ? opts->root : "");
 	db->opts.btf_path = ctype_strdup(db, opts->btf_path ? opts->btf_path : "/sys/kernel/btf/vmlinux");
 	db->void_ = ctype_alloc(db, sizeof(struct ctype_desc));
-	if (!db->debug_path || !db->opts.btf_path || !db->void_) {
+	if (!db->root || !db->opts.btf_path || !db->void_) {
 		ctype_destroy(db);
 		return NULL;
 	}
@@ -91,7 +84,6 @@ void ctype_destroy(struct ctype_db *db)
 	ctype_btf_deinit(db);
 	free(db->mods);
 	free(db->descs);
-	free(db->debug_path);
 	for (struct ctype_block *b = db->blocks, *next; b; b = next) {
 		next = b->next;
 		free(b);
@@ -147,21 +139,12 @@ int ctype_add_module(struct ctype_db *db, const struct ctype_module *pub)
 
 Dwfl_Module *ctype_mod_elf(struct ctype_db *db, struct ctype_mod *m)
 {
-	static const Dwfl_Callbacks base = { .find_elf = dwfl_build_id_find_elf,
-					     .find_debuginfo = dwfl_standard_find_debuginfo,
-					     .section_address = dwfl_offline_section_address };
 	if (m->dwfl)
 		return m->dwfl_mod;
-	Dwfl_Callbacks *cb = ctype_alloc(db, sizeof(*cb));
-	if (!cb)
-		return NULL;
-	*cb = base;
-	cb->debuginfo_path = &db->debug_path;
-	m->dwfl = dwfl_begin(cb);
-	if (!m->dwfl)
-		return NULL;
-	m->dwfl_mod = dwfl_report_elf(m->dwfl, m->pub.name, m->pub.file, -1, 0, true);
-	dwfl_report_end(m->dwfl, NULL, NULL);
+	m->dwfl = dwfl_begin(host_debuginfo_callbacks());
+	m->debuginfo.root = db->root;
+	if (m->dwfl)
+		m->dwfl_mod = host_debuginfo_report(m->dwfl, m->pub.name, m->pub.file, &m->debuginfo);
 	return m->dwfl_mod;
 }
 
@@ -185,7 +168,7 @@ bool ctype_mod_open(struct ctype_db *db, struct ctype_mod *m)
 	m->is_open = true;
 	if (!ctype_mod_elf(db, m))
 		return false;
-	m->dw[0] = dwfl_module_getdwarf(m->dwfl_mod, &m->dw_bias);
+	m->dw[0] = host_debuginfo_dwarf(m->dwfl_mod, &m->debuginfo, &m->dw_bias);
 	if (!m->dw[0])
 		return false;
 	m->dw_cnt = 1;
@@ -319,6 +302,19 @@ static int var_place(struct ctype_mod *m, Dwarf_Die *die, uint64_t *ret)
 		return 0;
 	}
 	return -ENODATA;
+}
+
+const char *ctype_near_var(struct ctype_db *db, const char *scope, const char *name)
+{
+	const char *best = NULL;
+	uint32_t max = near_max(name) + 1;
+	begin_lookup(db);
+	for (uint32_t i = 0; i < db->mod_cnt; i++) {
+		struct ctype_mod *m = db->mods[i];
+		const char *near = ctype_mod_rank(m, scope) && ctype_mod_open(db, m) ? ctype_index_near(db, m, CTYPE_VAR, name, &max) : NULL;
+		best = near ? near : best;
+	}
+	return best;
 }
 
 int ctype_var(struct ctype_db *db, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr)

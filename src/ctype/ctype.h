@@ -57,6 +57,8 @@ void ctype_load(struct ctype_db *, const struct tdesc *);
 /* A variable. 0; -ENOENT: no such name; -ENODATA: its module is not loaded yet, or it has no
  * fixed place (thread-local). */
 int ctype_var(struct ctype_db *, const char *scope, const char *name, struct tdesc_var *ret, struct err *reterr);
+/* The variable whose name is nearest, or NULL; valid as long as the data base. */
+const char *ctype_near_var(struct ctype_db *, const char *scope, const char *name);
 /* An enumerator of an enum that needs no scope. */
 bool ctype_enumerator(struct ctype_db *, const char *scope, const char *name, struct tdesc_const *ret);
 /* The function at @vaddr (as its file says it) of the module at @file: TDESC_FUNC,

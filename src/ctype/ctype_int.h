@@ -14,6 +14,8 @@
 
 #include "ctype/ctype.h"
 
+#include "host/debuginfo.h"
+
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
@@ -37,6 +39,7 @@ struct ctype_mod {
 	struct ctype_module pub;
 	Dwfl *dwfl;
 	Dwfl_Module *dwfl_mod;
+	struct host_debuginfo debuginfo;
 	Dwarf *dw[2]; /* its own, and the one that dwz made common */
 	Dwarf_Addr dw_bias; /* what dw[0] says plus it is what the file says */
 	uint32_t dw_cnt, dw_at; /* all; being scanned */
@@ -75,7 +78,7 @@ struct ctype_db {
 	struct ctype_desc **descs; /* by key */
 	uint32_t desc_buckets, desc_cnt;
 	struct tdesc *void_;
-	char *debug_path;
+	char *root; /* of the target; "": this one */
 	struct btf *btf;
 	bool btf_tried;
 	struct ctype_desc **btf_descs; /* [id] */
@@ -93,8 +96,12 @@ uint32_t ctype_mod_rank(const struct ctype_mod *, const char *scope); /* 0: it i
 uint32_t ctype_hash(const char *s);
 
 /* index.c */
+/* For libdw: @sub, where a unit's other file may be opened; else NULL. */
+Dwarf_Die *ctype_split_of(const struct ctype_mod *, Dwarf_Die *sub);
 const struct ctype_ent *ctype_index_find(struct ctype_db *, struct ctype_mod *, unsigned kind, const char *name,
 					 bool inner);
+/* The nearest name that is less than *max away, which becomes its distance; NULL: none in what could be read soon. */
+const char *ctype_index_near(struct ctype_db *, struct ctype_mod *, unsigned kind, const char *name, uint32_t *max);
 
 /* die.c */
 const struct tdesc *ctype_of_die(struct ctype_db *, struct ctype_mod *, Dwarf_Die *, uint32_t depth);

@@ -9,10 +9,14 @@
  */
 #include "ctype/ctype_int.h"
 
+#include "base/near.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define NEAR_NS 300000000ull /* what may be read for a name that is only like another */
 
 static uint64_t now_ns(void)
 {
@@ -207,6 +211,12 @@ static bool has_tags_as_types(int lang)
 		lang != DW_LANG_Mips_Assembler;
 }
 
+/* libdw opens what such a unit names, which may be anything: not for a stranger's file. */
+Dwarf_Die *ctype_split_of(const struct ctype_mod *m, Dwarf_Die *sub)
+{
+	return m->debuginfo.is_trusted ? sub : NULL;
+}
+
 /* One unit more; false: that was all. */
 static bool scan_unit(struct ctype_db *db, struct ctype_mod *m)
 {
@@ -215,7 +225,8 @@ static bool scan_unit(struct ctype_db *db, struct ctype_mod *m)
 	if (m->dw_at >= m->dw_cnt)
 		return false;
 	uint64_t start = now_ns();
-	if (dwarf_get_units(m->dw[m->dw_at], m->cursor, &m->cursor, NULL, &type, &cu, &sub)) {
+	sub.addr = NULL;
+	if (dwarf_get_units(m->dw[m->dw_at], m->cursor, &m->cursor, NULL, &type, &cu, ctype_split_of(m, &sub))) {
 		m->dw_at++;
 		m->cursor = NULL;
 		return true;
@@ -267,9 +278,9 @@ static bool holds(Dwarf *dw, const char *name)
 static bool first_is_split(Dwarf *dw)
 {
 	Dwarf_CU *cu = NULL;
-	Dwarf_Die die, sub;
+	Dwarf_Die die;
 	uint8_t type;
-	return !dwarf_get_units(dw, NULL, &cu, NULL, &type, &die, &sub) && type == DW_UT_skeleton;
+	return !dwarf_get_units(dw, NULL, &cu, NULL, &type, &die, NULL) && type == DW_UT_skeleton;
 }
 
 static bool may_have(struct ctype_mod *m, const char *name)
@@ -296,4 +307,20 @@ const struct ctype_ent *ctype_index_find(struct ctype_db *db, struct ctype_mod *
 		e = look(m, kind, name, inner);
 	}
 	return e;
+}
+
+const char *ctype_index_near(struct ctype_db *db, struct ctype_mod *m, unsigned kind, const char *name, uint32_t *max)
+{
+	const char *best = NULL;
+	while (!m->is_scanned && db->busy_ns < NEAR_NS)
+		m->is_scanned = !scan_unit(db, m);
+	for (uint32_t i = 0; i < m->bucket_cnt; i++)
+		for (const struct ctype_ent *e = m->buckets[i]; e && *max; e = e->next) {
+			uint32_t d = e->kind == kind && !e->is_inner ? near_distance(e->name, name, *max - 1) : *max;
+			if (d >= *max)
+				continue;
+			best = e->name;
+			*max = d;
+		}
+	return best;
 }

@@ -240,11 +240,11 @@ static bool func_in(Dwarf_Die *parent, Dwarf_Addr pc, Dwarf_Die *ret, uint32_t d
 static bool unit_of(struct ctype_mod *m, Dwarf_Addr pc, Dwarf_Die *ret)
 {
 	Dwarf_CU *cu = NULL;
-	Dwarf_Die die, sub;
+	Dwarf_Die die;
 	uint8_t type;
 	if (dwarf_addrdie(m->dw[0], pc, ret))
 		return true;
-	while (!dwarf_get_units(m->dw[0], cu, &cu, NULL, &type, &die, &sub)) {
+	while (!dwarf_get_units(m->dw[0], cu, &cu, NULL, &type, &die, NULL)) {
 		if (dwarf_haspc(&die, pc) == 1) {
 			*ret = die;
 			return true;
@@ -255,12 +255,12 @@ static bool unit_of(struct ctype_mod *m, Dwarf_Addr pc, Dwarf_Die *ret)
 
 static const struct tdesc *proto_in(struct ctype_db *db, struct ctype_mod *m, uint64_t vaddr)
 {
-	Dwarf_Die cu, split, func;
+	Dwarf_Die cu, split = { 0 }, func;
 	uint8_t type;
 	Dwarf_Addr pc = vaddr - m->dw_bias;
 	if (!ctype_mod_open(db, m) || !unit_of(m, pc, &cu))
 		return NULL;
-	if (!dwarf_cu_info(cu.cu, NULL, &type, NULL, &split, NULL, NULL, NULL) && type == DW_UT_skeleton && split.addr)
+	if (!dwarf_cu_info(cu.cu, NULL, &type, NULL, ctype_split_of(m, &split), NULL, NULL, NULL) && type == DW_UT_skeleton && split.addr)
 		cu = split;
 	if (!func_in(&cu, pc, &func, 0))
 		return NULL;

@@ -204,7 +204,7 @@ static bool check_fn(struct d_compiler *c, struct d_node *n, struct d_agg *agg, 
 	if (f->what == WIRE_AGG_LLQUANTIZE && !llquantize_ok(c, n->r, vals))
 		return false;
 	if (agg->fn && agg->fn != f) {
-		d_error(c, n->at, "D_AGG_REDEF", "aggregation redefined: @%s\n\t current: @%s = %s( "
+		d_error_hint(c, n->at, "D_AGG_REDEF", D_OTHER_AGG, "aggregation redefined: @%s\n\t current: @%s = %s( "
 			")\n\tprevious: @%s = %s( ) : line %u",
 			agg->name, agg->name, f->name, agg->name, agg->fn->name, agg->at.line);
 		return false;

@@ -120,8 +120,8 @@ void d_check_args(struct d_compiler *c, struct d_node *n, const struct d_func *f
 				a->type = d_type_ptr(c, c->t.char_);
 			continue;
 		}
-		d_error(c, d_arg_at(n, a), "D_PROTO_ARG", "%s( ) argument #%zu is incompatible with "
-			"prototype:\n\tprototype: %s\n\t argument: %s",
+		d_error_hint(c, d_arg_at(n, a), "D_PROTO_ARG", d_meant_arg(c, a, l == 's' || l == 'S'), "%s( ) argument #%zu is "
+			"incompatible with prototype:\n\tprototype: %s\n\t argument: %s",
 			f->name, i + 1, proto_type(c, f, i, l), d_type_str(c, a->type));
 		n->type = c->t.err;
 	}
@@ -226,7 +226,7 @@ static void check_trace(struct d_compiler *c, struct d_node *n)
 	if (t->kind == D_T_VOID)
 		d_error(c, a->at, "D_TRACE_VOID", "trace( ) may not be applied to a void expression");
 	else if (d_is_dynamic(a))
-		d_error(c, a->at, "D_TRACE_DYN", "trace( ) may not be applied to a dynamic expression");
+		d_error_hint(c, a->at, "D_TRACE_DYN", d_meant_arg(c, a, false), "trace( ) may not be applied to a dynamic expression");
 	else if (t->kind == D_T_FUNC || t->is_incomplete)
 		d_error(c, a->at, "D_PROTO_ARG", "trace( ) argument #1 is incompatible with "
 			"prototype:\n\tprototype: scalar or string\n"
@@ -255,8 +255,8 @@ static void check_printf(struct d_compiler *c, struct d_node *n)
 	bool any = n->func->what != D_A_PRINTF; /* the prototypes of the others leave it open */
 	if (f->kind != N_STR) {
 		if (!d_bad(f))
-			d_error(c, d_arg_at(n, f), any || d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG", "%s( ) "
-				"argument #1 is incompatible with prototype:\n\tprototype: %s\n\t argument: %s", n->str,
+			d_error_hint(c, d_arg_at(n, f), any || d_is_strlike(f->type) ? "D_PRINTF_ARG_FMT" : "D_PROTO_ARG",
+				d_meant_arg(c, f, true), "%s( ) argument #1 is incompatible with prototype:\n\tprototype: %s\n\t argument: %s", n->str,
 				any || d_is_strlike(f->type) ? "string constant" : "string", d_type_str(c, f->type));
 		return;
 	}

@@ -84,10 +84,12 @@ bool d_check_writable(struct d_compiler *c, const struct d_node *n, const char *
 {
 	struct d_type *t = d_resolve(n->type);
 	bool is_object = n->is_target || d_is_lvalue(n) || is_read_only(n);
+	bool in_pred = c->region && !strcmp(c->region, "predicate");
+	const char *meant = in_pred && !strcmp(op, "=") ? "did you mean ==?" : NULL;
 	if (!is_object)
-		d_error(c, n->at, "D_OP_LVAL", "operator %s requires modifiable lvalue as an operand", op);
+		d_error_hint(c, n->at, "D_OP_LVAL", meant, "operator %s requires modifiable lvalue as an operand", op);
 	else if (n->is_target || is_read_only(n) || !is_writable(n))
-		d_error(c, n->at, "D_OP_WRITE", "operator %s can only be applied to a writable variable", op);
+		d_error_hint(c, n->at, "D_OP_WRITE", meant, "operator %s can only be applied to a writable variable", op);
 	else if (t->kind == D_T_ARRAY)
 		d_error(c, n->at, "D_OP_ARRFUN", "operator %s may not be applied to operand of type \"%s\"", op,
 			d_type_str(c, n->type));

@@ -23,6 +23,7 @@ void d_check_ident(struct d_compiler *, struct d_node *);
 void d_check_index(struct d_compiler *, struct d_node *);
 void d_check_keys(struct d_compiler *, struct d_node *, struct d_key **keys, uint32_t *cnt, bool *known, bool is_agg);
 bool d_key_fits(struct d_type *want, struct d_type *have);
+#define D_OTHER_AGG "an aggregation has one function and one number of keys: call this one @other, or the like"
 void d_check_agg_ref(struct d_compiler *, struct d_node *);
 void d_check_agg_stmt(struct d_compiler *, struct d_node *);
 void d_check_format(struct d_compiler *, struct d_node *call, const char *fmt, struct d_node *fmt_node,

@@ -168,9 +168,8 @@ void d_check_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, u
 	const char *name = n->kind == N_AGG ? d_fmt(c, "@%s", n->str) : d_fmt(c, "%s%s", prefix(n->l->scope),
 		n->l->str);
 	if (i != *cnt) {
-		d_error(c, d_arg_at(id, n), "D_PROTO_LEN", "%s[ ] prototype mismatch: %u key%s passed, %u expected", name, i,
-			i == 1 ? "" : "s",
-			*cnt);
+		d_error_hint(c, d_arg_at(id, n), "D_PROTO_LEN", is_agg ? D_OTHER_AGG : NULL, "%s[ ] prototype mismatch: %u key%s passed, "
+			"%u expected", name, i, i == 1 ? "" : "s", *cnt);
 		return;
 	}
 	i = 0;

@@ -465,6 +465,8 @@ void d_error_hint(struct d_compiler *, struct d_place, const char *tag, const ch
 const char *d_foreign_var(struct d_compiler *, const char *name);
 const char *d_foreign_func(struct d_compiler *, const char *name);
 const char *d_near_var(struct d_compiler *, enum d_scope, const char *name);
+/* Of an argument that does not fit: what is usual instead; NULL: nothing. */
+const char *d_meant_arg(const struct d_compiler *, const struct d_node *arg, bool wants_str);
 const char *d_near_func(struct d_compiler *, const char *name);
 const char *d_near_agg(struct d_compiler *, const char *name);
 const char *d_near_member(struct d_compiler *, const struct d_type *sou, const char *name);

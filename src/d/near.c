@@ -47,7 +47,7 @@ static const char *only_in_kernel(const char *name)
 
 const char *d_near_var(struct d_compiler *c, enum d_scope scope, const char *name)
 {
-	static const char *const prefix[] = { [D_GLOBAL] = "", [D_SELF] = "self->", [D_THIS] = "this->" };
+	static const char *const prefix[] = { [D_GLOBAL] = "", [D_SELF] = "self->", [D_THIS] = "this->" }, *const words[] = { "self", "this" };
 	struct near n = begin(name);
 	const char *foreign = scope == D_GLOBAL ? d_foreign_var(c, name) : NULL;
 	foreign = foreign || scope != D_GLOBAL ? foreign : only_in_kernel(name);
@@ -55,10 +55,25 @@ const char *d_near_var(struct d_compiler *c, enum d_scope scope, const char *nam
 		return foreign;
 	for (const struct d_var *v = c->params; v && scope == D_GLOBAL; v = v->next_param)
 		offer(&n, v->name);
+	for (size_t i = 0; scope == D_GLOBAL && i < ARRAY_CNT(words); i++)
+		offer(&n, words[i]);
 	for (const struct d_var *v = c->var_list; v; v = v->next)
 		if (v->scope == scope && v->type->kind != D_T_ERR && is_usual(v))
 			offer(&n, v->name);
 	return hint(c, &n, prefix[scope], "");
+}
+
+static bool is_char(const struct d_compiler *c, const struct d_node *n)
+{
+	const struct d_src *s = &c->srcs[n->at.src];
+	return n->kind == N_INT && n->at.off < s->len && s->text[n->at.off] == '\'';
+}
+
+const char *d_meant_arg(const struct d_compiler *c, const struct d_node *arg, bool wants_str)
+{
+	if (arg->kind == N_AGG)
+		return "printa( ) shows aggregations";
+	return wants_str && is_char(c, arg) ? "\"strings\" have double quotes; single ones make a number of a character" : NULL;
 }
 
 const char *d_near_func(struct d_compiler *c, const char *name)

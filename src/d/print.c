@@ -26,7 +26,7 @@ void d_check_print(struct d_compiler *c, struct d_node *n)
 	struct d_node *a = n->args;
 	struct d_type *to = d_pointee(a->type);
 	if (!to) {
-		d_error(c, a->at, "D_PROTO_ARG", "print( ) argument #1 is incompatible with "
+		d_error_hint(c, a->at, "D_PROTO_ARG", d_meant_arg(c, a, false), "print( ) argument #1 is incompatible with "
 			"prototype:\n\tprototype: void *\n\t argument: %s", d_type_str(c, a->type));
 		return;
 	}

@@ -200,8 +200,8 @@ static bool check_conv(struct d_compiler *c, const char *fn, const struct conv *
 	}
 	args->used++;
 	if (!d_bad(a) && !takes(c, cv, a)) {
-		d_error(c, d_arg_at(fmt, a), "D_PRINTF_ARG_TYPE", "%s( ) argument #%u is incompatible with conversion #%u "
-			"prototype:\n\tconversion: %%%s\n\t prototype: %s\n\t  argument: %s", fn, args->used, i,
+		d_error_hint(c, d_arg_at(fmt, a), "D_PRINTF_ARG_TYPE", d_meant_arg(c, a, cv->letter == 's'), "%s( ) argument #%u is "
+			"incompatible with conversion #%u prototype:\n\tconversion: %%%s\n\t prototype: %s\n\t  argument: %s", fn, args->used, i,
 			cv->name, wanted(cv), a->kind == N_AGG ? "aggregation" : d_type_str(c, a->type));
 		return false;
 	}

@@ -65,9 +65,11 @@ int peer_may_trace(const struct peer *, const struct conf *, pid_t pid, struct e
 int notes_init(const char *run_dir, struct err *reterr); /* the folder */
 int notes_add(pid_t worker, pid_t target, struct err *reterr);
 void notes_remove(pid_t worker, pid_t target);
-/* Repairs what notes of @worker (0: of all) name, and removes those that are settled; takes time. Returns how many processes. */
-uint32_t notes_repair(pid_t worker);
-bool notes_any(pid_t worker);
+/* Repairs what notes of the workers that @which says name, and removes those that are settled; takes time. @again: that was
+ * tried before, so that it goes on failing is not worth a word. */
+typedef bool notes_which_fn(const void *arg, pid_t worker);
+void notes_repair(notes_which_fn *which, const void *arg, bool again);
+bool notes_any(notes_which_fn *which, const void *arg);
 
 /* ---- offers.c: programs that offered themselves ---- */
 

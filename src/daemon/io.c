@@ -16,7 +16,6 @@
 #define SLOW_NS 10000000000ULL /* in which a message has to come, once it began */
 #define SEND_NS 5000000000ULL
 #define CHUNK 65536u
-#define FDS_MAX 2u
 
 void io_deinit(struct io *io)
 {
@@ -85,30 +84,13 @@ int io_next(struct io *io, enum proto_type *ret_type, struct proto_in *ret, stru
 	return 1;
 }
 
-static ssize_t send_some(struct io *io, size_t from, const int *fds, uint32_t fd_cnt)
-{
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { io->out.p + from, io->out.cnt - from };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	if (fd_cnt && !from) {
-		m.msg_control = &control;
-		m.msg_controllen = CMSG_SPACE(fd_cnt * sizeof(int));
-		control.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(fd_cnt * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.h), fds, fd_cnt * sizeof(int));
-	}
-	return sendmsg(io->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 int io_send(struct io *io, const int *fds, uint32_t fd_cnt)
 {
 	uint64_t end = host_now_ns() + SEND_NS;
 	if (io->out.bad)
 		return -ENOMEM;
 	for (size_t done = 0; done < io->out.cnt;) {
-		ssize_t n = send_some(io, done, fds, fd_cnt);
+		ssize_t n = host_send_fds(io->fd, io->out.p + done, io->out.cnt - done, fds, done ? 0 : fd_cnt, MSG_DONTWAIT);
 		if (n >= 0) {
 			done += (size_t)n;
 			continue;

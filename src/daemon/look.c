@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LOOK: who may trace a process may read its symbols, as its own user can.  What is given is a descriptor that the kernel
- * ties to the program that was looked at: when the process becomes another one, it reads nothing of that.
+ * LOOK: who may trace a process may read its symbols, as its own user can.  Maps, mem and auxv are tied by the kernel to the
+ * program that was looked at: when the process becomes another one, they read nothing of that.  The program and what it has
+ * mapped are the files themselves: whole, also what no process has mapped, and for as long as the descriptor is kept.
  */
 #include "daemon/daemon_int.h"
 

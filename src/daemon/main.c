@@ -24,6 +24,8 @@
 
 #define END_MS 10000 /* that workers get to disarm */
 #define WORKERS_MAX 4096u
+#define AGAIN_NS 3000000000ull /* until what could not be repaired is tried again; twice that each time, up to: */
+#define AGAIN_MAX_NS 600000000000ull
 
 struct daemon {
 	struct conf conf;
@@ -40,6 +42,7 @@ struct daemon {
 		pid_t of;
 	} *served;
 	uint32_t served_cnt;
+	uint64_t again_ns, again_step_ns; /* when repairs are tried again; 0: there are none */
 };
 
 static int usage(FILE *f, int rc)
@@ -188,9 +191,24 @@ static bool add_served(struct daemon *d, const struct served *s)
 	return true;
 }
 
-static void start_repair(struct daemon *d, pid_t worker)
+static bool is_his(const void *worker, pid_t w) { return w == *(const pid_t *)worker; }
+
+/* Nobody is at work on what @worker left. */
+static bool is_left(const void *arg, pid_t worker)
 {
-	if (!notes_any(worker))
+	const struct daemon *d = arg;
+	for (uint32_t i = 0; i < d->served_cnt; i++)
+		if (worker == (d->served[i].repairs ? d->served[i].of : d->served[i].pid))
+			return false;
+	return true;
+}
+
+/* What @worker left; 0: all that dead ones did. */
+static void start_repair(struct daemon *d, pid_t worker, bool again)
+{
+	notes_which_fn *which = worker ? is_his : is_left;
+	const void *arg = worker ? (const void *)&worker : d;
+	if (!notes_any(which, arg))
 		return;
 	int pair[2];
 	offers_pair(pair);
@@ -198,12 +216,39 @@ static void start_repair(struct daemon *d, pid_t worker)
 	if (!pid) {
 		become_child(d, pair);
 		prctl(PR_SET_NAME, "dyntraced-fix");
-		notes_repair(worker);
+		notes_repair(which, arg, again);
 		_exit(0);
 	}
 	offers_parent(pair, pid);
 	if (pid > 0)
 		add_served(d, &(struct served){ .pid = pid, .repairs = true, .of = worker });
+}
+
+/* A debugger held the process, a thread stood in our code: both end some day. */
+static void repair_later(struct daemon *d, bool again)
+{
+	if (!notes_any(is_left, d)) {
+		d->again_ns = 0;
+		return;
+	}
+	uint64_t step = again && d->again_step_ns ? d->again_step_ns * 2 : AGAIN_NS;
+	d->again_step_ns = step < AGAIN_MAX_NS ? step : AGAIN_MAX_NS;
+	d->again_ns = host_now_ns() + d->again_step_ns;
+}
+
+static void repair_again(struct daemon *d)
+{
+	if (!d->again_ns || host_now_ns() < d->again_ns)
+		return;
+	d->again_ns = 0;
+	start_repair(d, 0, true);
+}
+
+static int wait_ms(const struct daemon *d)
+{
+	uint64_t now = host_now_ns();
+	int ms = offers_wait_ms(), own = d->again_ns > now ? (int)((d->again_ns - now) / 1000000) + 1 : d->again_ns ? 0 : -1;
+	return ms < 0 || (own >= 0 && own < ms) ? own : ms;
 }
 
 static void refuse(int fd, const char *text)
@@ -292,13 +337,15 @@ static void reap(struct daemon *d)
 		for (uint32_t i = 0; i < d->served_cnt; i++) {
 			if (d->served[i].pid != pid)
 				continue;
-			bool repairs = d->served[i].repairs;
+			bool repairs = d->served[i].repairs, again = !d->served[i].of;
 			d->served[i] = d->served[--d->served_cnt];
-			if (repairs)
+			if (repairs) {
+				repair_later(d, again);
 				break;
+			}
 			if (WIFSIGNALED(status))
 				log_sayf(LOG_ERR, "worker %d died: %s", (int)pid, strsignal(WTERMSIG(status)));
-			start_repair(d, pid);
+			start_repair(d, pid, false);
 			break;
 		}
 	}
@@ -333,7 +380,8 @@ static void loop(struct daemon *d)
 			      { .fd = offers_poll_fd(), .events = POLLIN } };
 	bool end = false;
 	while (!end) {
-		poll(p, ARRAY_CNT(p), offers_wait_ms());
+		poll(p, ARRAY_CNT(p), wait_ms(d));
+		repair_again(d);
 		if (p[1].revents)
 			end = hear_signals(d);
 		if (!end && p[0].revents)
@@ -359,7 +407,7 @@ static void end_workers(struct daemon *d)
 		kill(d->served[i].pid, SIGTERM);
 	wait_for_served(d);
 	if (!d->served_cnt) {
-		start_repair(d, 0);
+		start_repair(d, 0, false);
 		wait_for_served(d);
 	}
 	for (uint32_t i = 0; i < d->served_cnt; i++) {
@@ -435,7 +483,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dyntraced: %s\n", e.msg);
 		return 1;
 	}
-	start_repair(&d, 0);
+	start_repair(&d, 0, false);
 	bool has_group = d.group != (gid_t)-1;
 	log_sayf(LOG_INFO, "ready, for root%s%s", has_group ? " and group " : "", has_group ? d.conf.group : "");
 	if (ready >= 0)

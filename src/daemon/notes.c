@@ -52,18 +52,18 @@ void notes_remove(pid_t worker, pid_t target)
 	unlinkat(folder, name, 0);
 }
 
-static uint32_t each(pid_t worker, void (*fn)(pid_t worker, pid_t target))
+static uint32_t each(notes_which_fn *which, const void *arg, void (*fn)(pid_t worker, pid_t target, bool again), bool again)
 {
 	int dup = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = dup >= 0 ? fdopendir(dup) : NULL;
 	uint32_t cnt = 0;
 	for (struct dirent *e; d && (e = readdir(d));) {
 		int w, t;
-		if (sscanf(e->d_name, "%d.%d", &w, &t) != 2 || (worker && w != worker))
+		if (sscanf(e->d_name, "%d.%d", &w, &t) != 2 || !which(arg, w))
 			continue;
 		cnt++;
 		if (fn)
-			fn(w, t);
+			fn(w, t, again);
 	}
 	if (d)
 		closedir(d);
@@ -83,18 +83,18 @@ static int try_repair(pid_t target, struct session_repaired *ret, struct err *re
 }
 
 /* Threads may stand in generated code for a while. */
-static void repair(pid_t worker, pid_t target)
+static void repair(pid_t worker, pid_t target, bool again)
 {
 	struct session_repaired done = { 0 };
 	struct err e = { 0 };
 	int rc = -EBUSY;
-	for (int i = 0; rc == -EBUSY && i < REPAIR_TRIES; i++) {
+	for (int i = 0; rc == -EBUSY && i < (again ? 1 : REPAIR_TRIES); i++) {
 		if (i)
 			nanosleep(&(struct timespec){ .tv_nsec = REPAIR_PAUSE_NS }, NULL);
 		rc = try_repair(target, &done, &e);
 	}
-	bool is_left = rc && rc != -ESRCH; /* the next dyntraced tries again */
-	if (is_left)
+	bool is_left = rc && rc != -ESRCH; /* it is tried again */
+	if (is_left && !again)
 		log_sayf(LOG_ERR, "process %d was traced by worker %d, which died, and could not be repaired: %s", (int)target,
 			 (int)worker, e.msg);
 	else if (!rc && done.place_cnt + done.map_cnt)
@@ -104,5 +104,5 @@ static void repair(pid_t worker, pid_t target)
 		notes_remove(worker, target);
 }
 
-uint32_t notes_repair(pid_t worker) { return each(worker, repair); }
-bool notes_any(pid_t worker) { return each(worker, NULL) > 0; }
+void notes_repair(notes_which_fn *which, const void *arg, bool again) { each(which, arg, repair, again); }
+bool notes_any(notes_which_fn *which, const void *arg) { return each(which, arg, NULL, false) > 0; }

@@ -179,19 +179,7 @@ static void hear_program(struct end *e, uint32_t events)
 
 static void answer(const struct end *child, const struct answer *a, int fd)
 {
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { (void *)a, sizeof(*a) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
-		control.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
-	}
-	if (sendmsg(child->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (host_send_fds(child->fd, a, sizeof(*a), &fd, fd >= 0, MSG_DONTWAIT) < 0)
 		log_sayf(LOG_ERR, "cannot lend a connection: %s", strerror(errno));
 }
 
@@ -301,32 +289,19 @@ void offers_child(int pair[2])
 
 /* ---- in a child ---- */
 
-static int take_fd(struct msghdr *m)
-{
-	int fd = -1;
-	struct cmsghdr *h = CMSG_FIRSTHDR(m);
-	if (h && h->cmsg_type == SCM_RIGHTS && h->cmsg_len == CMSG_LEN(sizeof(fd)))
-		memcpy(&fd, CMSG_DATA(h), sizeof(fd));
-	return fd;
-}
-
 static int borrow(pid_t pid, struct session_offer *ret, struct err *reterr)
 {
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
 	struct answer a = { -ESRCH, 0 };
-	struct iovec iov = { &a, sizeof(a) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
 	struct pollfd p = { .fd = own_end, .events = POLLIN };
 	int32_t number = (int32_t)pid;
+	int fd = -1;
+	uint32_t fds = 0;
 	if (own_end < 0 || send(own_end, &number, sizeof(number), MSG_NOSIGNAL) != sizeof(number) || poll(&p, 1, ANSWER_MS) != 1 ||
-	    recvmsg(own_end, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != sizeof(a))
+	    host_recv_fds(own_end, &a, sizeof(a), &fd, 1, &fds, MSG_DONTWAIT) != sizeof(a))
 		return err_setf(reterr, -EIO, "dyntraced cannot be asked for the offer of process %d", (int)pid);
 	if (a.code == -EBUSY)
 		return err_setf(reterr, -EBUSY, "process %d is traced through its agent already", (int)pid);
-	ret->sock = a.code ? -1 : take_fd(&m);
+	ret->sock = a.code ? -1 : fd;
 	ret->tid = a.tid;
 	return ret->sock >= 0 ? 0 : err_setf(reterr, -ESRCH, "process %d has not offered itself: it was not started with libdyntrace-agent.so, "
 					     "or is a forked child", (int)pid);

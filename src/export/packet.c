@@ -42,28 +42,13 @@ void packet_end(struct stream *s)
 	s->pkt = NULL;
 }
 
-static int write_at(int fd, const uint8_t *data, uint64_t bytes, uint64_t off)
-{
-	while (bytes) {
-		ssize_t n = pwrite(fd, data, bytes, (off_t)off);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -ENOSPC;
-		data += n;
-		off += (uint64_t)n;
-		bytes -= (uint64_t)n;
-	}
-	return 0;
-}
-
 /* What cannot be written is given up. */
 int stream_flush(struct export_writer *w, struct stream *s)
 {
 	uint64_t bytes = s->used - s->written;
 	if (!s->pkt || !bytes)
 		return 0;
-	int rc = write_at(s->fd, s->wait, bytes, s->off + s->written);
+	int rc = host_write_at(s->fd, s->wait, bytes, s->off + s->written);
 	if (rc) {
 		s->used = s->written;
 		w->events -= s->wait_cnt;

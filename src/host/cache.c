@@ -6,6 +6,8 @@
  */
 #include "host/cache.h"
 
+#include "host/host.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -71,7 +73,26 @@ static bool folder_name(char *ret, size_t cap)
 	if (!by_xdg && (!home || *home != '/'))
 		return false;
 	int n = by_xdg ? snprintf(ret, cap, "%s", xdg) : snprintf(ret, cap, "%s/.cache", home);
-	return n > 0 && (size_t)n < cap;
+	if (n <= 0 || (size_t)n >= cap)
+		return false;
+	while (n > 1 && ret[n - 1] == '/')
+		ret[--n] = 0;
+	return true;
+}
+
+/* Root, with the home of a user, makes nothing there: only in a folder of ours is one made. */
+static void make_folder(const char *path)
+{
+	char above[PATH_MAX];
+	char *name;
+	snprintf(above, sizeof(above), "%s", path);
+	name = strrchr(above, '/');
+	*name++ = 0;
+	int fd = open(*above ? above : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (is_ours(fd, S_IFDIR))
+		mkdirat(fd, name, 0700);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* The folder, or -1. */
@@ -80,15 +101,18 @@ static int open_folder(bool make)
 	char path[PATH_MAX];
 	if (!folder_name(path, sizeof(path)))
 		return -1;
-	if (make)
-		mkdir(path, 0700);
-	int above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (above < 0)
-		return -1;
-	if (make)
-		mkdirat(above, "dyntrace", 0700);
-	int fd = is_ours(above, S_IFDIR) ? openat(above, "dyntrace", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-	close(above);
+	int above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	if (above < 0 && make && errno == ENOENT) {
+		make_folder(path);
+		above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (is_ours(above, S_IFDIR)) {
+		if (make)
+			mkdirat(above, "dyntrace", 0700);
+		fd = openat(above, "dyntrace", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (above >= 0)
+		close(above);
 	if (fd >= 0 && !is_ours(fd, S_IFDIR)) {
 		close(fd);
 		fd = -1;
@@ -107,32 +131,6 @@ static bool entry_name(const struct host_cache_key *k, char *ret)
 	return true;
 }
 
-static bool read_all(int fd, void *buf, uint64_t bytes)
-{
-	for (uint64_t done = 0; done < bytes;) {
-		ssize_t n = read(fd, (uint8_t *)buf + done, bytes - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (uint64_t)n;
-	}
-	return true;
-}
-
-static bool write_all(int fd, const void *buf, uint64_t bytes)
-{
-	for (uint64_t done = 0; done < bytes;) {
-		ssize_t n = write(fd, (const uint8_t *)buf + done, bytes - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		done += (uint64_t)n;
-	}
-	return true;
-}
-
 /* What was used lately stays. */
 static void touch(int fd)
 {
@@ -144,11 +142,11 @@ static void touch(int fd)
 static void *load(int fd, const struct host_cache_key *k, uint64_t *ret_bytes)
 {
 	struct head h;
-	if (!read_all(fd, &h, sizeof(h)) || h.magic != MAGIC || h.version != k->version || h.key != k->key ||
+	if (host_read_at(fd, &h, sizeof(h), 0) || h.magic != MAGIC || h.version != k->version || h.key != k->key ||
 	    memcmp(&h.file, &k->file, sizeof(h.file)) || h.bytes > ENTRY_MAX)
 		return NULL;
 	uint8_t *data = malloc(h.bytes + 1);
-	if (!data || !read_all(fd, data, h.bytes) || host_hash(k->key, data, h.bytes) != h.sum) {
+	if (!data || host_read_at(fd, data, h.bytes, sizeof(h)) || host_hash(k->key, data, h.bytes) != h.sum) {
 		free(data);
 		return NULL;
 	}
@@ -236,7 +234,7 @@ static void store(int dir, const char *name, const struct host_cache_key *k, con
 	int fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	bool ok = write_all(fd, &h, sizeof(h)) && write_all(fd, data, bytes);
+	bool ok = !host_write_at(fd, &h, sizeof(h), 0) && !host_write_at(fd, data, bytes, sizeof(h));
 	ok &= !close(fd);
 	if (!ok || renameat(dir, tmp, dir, name))
 		unlinkat(dir, tmp, 0);

@@ -24,3 +24,29 @@ int host_open_regular(const char *path)
 	close(at);
 	return fd;
 }
+
+int host_read_at(int fd, void *buf, uint64_t bytes, uint64_t off)
+{
+	for (uint64_t done = 0; done < bytes;) {
+		ssize_t n = pread(fd, (uint8_t *)buf + done, bytes - done, (off_t)(off + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENODATA;
+		done += (uint64_t)n;
+	}
+	return 0;
+}
+
+int host_write_at(int fd, const void *buf, uint64_t bytes, uint64_t off)
+{
+	for (uint64_t done = 0; done < bytes;) {
+		ssize_t n = pwrite(fd, (const uint8_t *)buf + done, bytes - done, (off_t)(off + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENOSPC;
+		done += (uint64_t)n;
+	}
+	return 0;
+}

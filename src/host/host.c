@@ -12,6 +12,25 @@ uint64_t host_now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+int host_compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+uint32_t host_first_u64(const uint64_t *v, uint32_t cnt, uint64_t least)
+{
+	uint32_t lo = 0, hi = cnt;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (v[mid] < least)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /* ---- strings with numbers ---- */
 
 static uint32_t hash(const char *s)

@@ -5,11 +5,27 @@
 
 #include "base/base.h"
 
+#include <sys/types.h>
+
 /* CLOCK_MONOTONIC. */
 uint64_t host_now_ns(void);
 
+/* For qsort() and bsearch() of uint64_t. */
+int host_compare_u64(const void *a, const void *b);
+/* In what is sorted so: the index of the first that is not less than @least, or @cnt. */
+uint32_t host_first_u64(const uint64_t *v, uint32_t cnt, uint64_t least);
+
 /* For reading: nothing but a regular file is ever opened, whoever chose @path. -errno; -EINVAL: it is another kind. */
 int host_open_regular(const char *path);
+/* All of @bytes at @off, or -errno; -ENODATA: the file is too short, -ENOSPC: it does not take them. */
+int host_read_at(int fd, void *buf, uint64_t bytes, uint64_t off);
+int host_write_at(int fd, const void *buf, uint64_t bytes, uint64_t off);
+
+/* As send(), along with @cnt descriptors. */
+#define HOST_FDS_MAX 2u
+ssize_t host_send_fds(int sock, const void *data, size_t bytes, const int *fds, uint32_t cnt, int flags);
+/* As recv(). Descriptors that came along are put behind the *cnt that are in @fds (close on exec); for which there is no room, they are closed. */
+ssize_t host_recv_fds(int sock, void *data, size_t bytes, int *fds, uint32_t cap, uint32_t *cnt, int flags);
 
 /* Strings, each with a number. Starts as zeroes. */
 struct host_strmap {

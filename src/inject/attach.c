@@ -109,6 +109,16 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	return 0;
 }
 
+/* They let go at a word; a signal could take the process along. */
+static bool is_debugger(const char *name)
+{
+	static const char *const names[] = { "gdb", "lldb", "rr", "dlv" };
+	for (size_t i = 0; i < ARRAY_CNT(names); i++)
+		if (!strncmp(name, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
 int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr)
 {
 	long tracer = inject_status_field(pid, tid, "TracerPid");
@@ -118,8 +128,12 @@ int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr)
 	snprintf(path, sizeof(path), "/proc/%ld/comm", tracer);
 	int n = read_file(path, name, sizeof(name));
 	name[n > 0 ? n - 1 : 0] = 0;
-	return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already%s%s%s; end that first", (int)pid, tracer,
-			n > 0 ? " (" : "", name, n > 0 ? ")" : "");
+	const char *who = n > 0 ? name : "whose name cannot be read";
+	if (is_debugger(name))
+		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (%s); end that first: type \"detach\" in it",
+				(int)pid, tracer, who);
+	return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (%s); end that first: Ctrl-C in it, or kill %ld",
+			(int)pid, tracer, who, tracer);
 }
 
 int inject_check_target(pid_t pid, struct err *reterr)

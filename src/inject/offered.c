@@ -8,6 +8,7 @@
 #include "inject/inject_int.h"
 
 #include "host/host.h"
+#include "host/maps.h"
 #include "wire/offer.h"
 
 #include <dirent.h>
@@ -73,19 +74,7 @@ static int check(struct inject *in, struct err *reterr)
 
 static int send_to(struct inject *in, const struct question *q, size_t data_bytes, int fd)
 {
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec iov = { (void *)q, sizeof(q->req) + data_bytes };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		m.msg_control = &control;
-		m.msg_controllen = sizeof(control);
-		control.h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.h), &fd, sizeof(fd));
-	}
-	if (sendmsg(in->link, &m, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+	if (host_send_fds(in->link, q, sizeof(q->req) + data_bytes, &fd, fd >= 0, MSG_DONTWAIT) >= 0)
 		return 0;
 	return errno == EPIPE || errno == ECONNRESET ? -ECONNRESET : -ETIMEDOUT;
 }
@@ -202,21 +191,13 @@ int offered_stop(struct inject *in, struct err *reterr)
 /* Whether process @pid has mapped the file. */
 static bool has_mapped(pid_t pid, const struct stat *st)
 {
-	char path[64], *line = NULL;
-	size_t cap = 0;
+	struct host_maps all;
+	struct host_map m;
 	bool found = false;
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-	FILE *f = fopen(path, "re");
-	while (f && !found && getline(&line, &cap, f) > 0) {
-		unsigned long long ino;
-		unsigned maj, min;
-		int at = 0;
-		found = sscanf(line, "%*x-%*x %*s %*x %x:%x %llu %n", &maj, &min, &ino, &at) == 3 && ino == st->st_ino &&
-			maj == major(st->st_dev) && min == minor(st->st_dev) && !strncmp(line + at, PROOF, sizeof(PROOF) - 1);
-	}
-	free(line);
-	if (f)
-		fclose(f);
+	host_maps_open(&all, pid, 0);
+	while (!found && host_maps_next(&all, &m) > 0)
+		found = m.inode == st->st_ino && m.dev == st->st_dev && !strncmp(m.path, PROOF, sizeof(PROOF) - 1);
+	host_maps_close(&all);
 	return found;
 }
 

@@ -16,6 +16,8 @@
  */
 #include "inject/inject_int.h"
 
+#include "host/host.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -278,19 +280,6 @@ static int map_scratch(struct inject *in, struct err *reterr)
 	return 0;
 }
 
-static int send_fd(int sock, int fd)
-{
-	char c = 0, control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
-	struct iovec iov = { &c, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
-	struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
-	cm->cmsg_level = SOL_SOCKET;
-	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &fd, sizeof(int));
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 /* The target receives what was sent to its socket @sock. */
 static int receive_fd(struct inject *in, int sock, int *ret_fd, struct err *reterr)
 {
@@ -324,7 +313,7 @@ static int pass_through(struct inject *in, const int32_t sv[2], int fd, int *ret
 	if (sock < 0)
 		return err_setf(reterr, -errno, "cannot reach a socket of process %d: %s (Linux 5.6 is needed)", (int)in->pid,
 				strerror(errno));
-	int r = send_fd(sock, fd);
+	int r = host_send_fds(sock, "", 1, &fd, 1, 0) < 0 ? -errno : 0;
 	close(sock);
 	if (r < 0)
 		return failed(in, "be sent a descriptor", r, reterr);

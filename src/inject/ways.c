@@ -7,23 +7,17 @@
 #include "inject/inject_int.h"
 
 #include "host/host.h"
+#include "host/maps.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define BLOCK 65536u
-
-struct map {
-	uint64_t start, end, off;
-	unsigned major, minor;
-	uint64_t inode;
-	char path[PATH_MAX];
-};
 
 struct search {
 	struct inject *in;
@@ -32,7 +26,7 @@ struct search {
 };
 
 /* How many bytes there are. */
-static size_t read_memory(const struct search *s, const struct map *m, int fd, uint64_t at, void *buf, size_t n)
+static size_t read_memory(const struct search *s, const struct host_map *m, int fd, uint64_t at, void *buf, size_t n)
 {
 	(void)fd;
 	(void)m;
@@ -40,7 +34,7 @@ static size_t read_memory(const struct search *s, const struct map *m, int fd, u
 }
 
 /* Likewise: the last page of a file is seldom full. */
-static size_t read_block(const struct search *s, const struct map *m, int fd, uint64_t at, void *buf, size_t n)
+static size_t read_block(const struct search *s, const struct host_map *m, int fd, uint64_t at, void *buf, size_t n)
 {
 	(void)s;
 	ssize_t got = pread(fd, buf, n, (off_t)(m->off + (at - m->start)));
@@ -53,9 +47,9 @@ bool inject_stands(struct inject *in, uint64_t addr, const uint8_t *bytes, size_
 	return addr && cnt <= sizeof(now) && !inject_read(in, addr, now, cnt, NULL) && !memcmp(now, bytes, cnt);
 }
 
-typedef size_t reader(const struct search *, const struct map *, int fd, uint64_t at, void *buf, size_t n);
+typedef size_t reader(const struct search *, const struct host_map *, int fd, uint64_t at, void *buf, size_t n);
 
-static uint64_t scan(const struct search *s, const struct map *m, int fd, reader *read_at)
+static uint64_t scan(const struct search *s, const struct host_map *m, int fd, reader *read_at)
 {
 	uint8_t buf[BLOCK];
 	for (uint64_t at = m->start; at < m->end; at += sizeof(buf) - s->cnt + 1) {
@@ -74,21 +68,20 @@ static uint64_t scan(const struct search *s, const struct map *m, int fd, reader
 }
 
 /* The file that is mapped there, whatever has its name by now; or -1. */
-static int open_file(const struct inject *in, const struct map *m)
+static int open_file(const struct inject *in, const struct host_map *m)
 {
 	char path[PATH_MAX + 64];
 	struct stat st;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/root%s", (int)in->pid, (int)inject_live_task(in->pid), m->path);
 	int fd = m->path[0] == '/' ? host_open_regular(path) : -1;
-	if (fd >= 0 && !fstat(fd, &st) && st.st_ino == m->inode && major(st.st_dev) == m->major &&
-	    minor(st.st_dev) == m->minor)
+	if (fd >= 0 && !fstat(fd, &st) && st.st_ino == m->inode && st.st_dev == m->dev)
 		return fd;
 	if (fd >= 0)
 		close(fd);
 	return -1;
 }
 
-static uint64_t scan_map(const struct search *s, const struct map *m)
+static uint64_t scan_map(const struct search *s, const struct host_map *m)
 {
 	int fd = open_file(s->in, m);
 	uint64_t found = fd >= 0 ? scan(s, m, fd, read_block) : scan(s, m, fd, read_memory);
@@ -97,26 +90,9 @@ static uint64_t scan_map(const struct search *s, const struct map *m)
 	return found;
 }
 
-static bool parse_map(const char *line, struct map *ret)
-{
-	unsigned long long start, end, off, inode;
-	char perm[8];
-	int at = 0;
-	if (sscanf(line, "%llx-%llx %7s %llx %x:%x %llu %n", &start, &end, perm, &off, &ret->major, &ret->minor, &inode, &at) < 7 ||
-	    perm[0] != 'r' || perm[2] != 'x' || !at)
-		return false;
-	ret->start = start;
-	ret->end = end;
-	ret->off = off;
-	ret->inode = inode;
-	snprintf(ret->path, sizeof(ret->path), "%s", line + at);
-	ret->path[strcspn(ret->path, "\n")] = 0;
-	return true;
-}
-
 enum kind { VDSO, LIBC, OTHER, NEVER };
 
-static enum kind kind_of(const struct map *m)
+static enum kind kind_of(const struct host_map *m)
 {
 	if (strstr(m->path, "[vsyscall]") || strstr(m->path, "/memfd:dyntrace-"))
 		return NEVER; /* ours may go */
@@ -128,18 +104,14 @@ static enum kind kind_of(const struct map *m)
 
 static uint64_t search_kind(const struct search *s, enum kind kind)
 {
-	char path[64], *line = NULL;
-	size_t cap = 0;
+	struct host_maps all;
+	struct host_map m;
 	uint64_t found = 0;
-	struct map m;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/maps", (int)s->in->pid, (int)inject_live_task(s->in->pid));
-	FILE *f = fopen(path, "re");
-	while (f && !found && getline(&line, &cap, f) > 0)
-		if (parse_map(line, &m) && kind_of(&m) == kind)
+	host_maps_open(&all, s->in->pid, inject_live_task(s->in->pid));
+	while (!found && host_maps_next(&all, &m) > 0)
+		if (m.prot & PROT_READ && m.prot & PROT_EXEC && kind_of(&m) == kind)
 			found = scan_map(s, &m);
-	free(line);
-	if (f)
-		fclose(f);
+	host_maps_close(&all);
 	return found;
 }
 

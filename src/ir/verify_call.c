@@ -249,6 +249,7 @@ static int check_consts(struct ir_verify *v, uint32_t insn, enum ir_helper h)
 	case IR_HELPER_hook_guard:
 	case IR_HELPER_hook_raw:
 	case IR_HELPER_hook_vfork:
+	case IR_HELPER_hook_clone:
 		return ir_verify_fail(v, insn, "programs cannot call %s", ir_helper(h)->name);
 	default:
 		return 0;

@@ -7,6 +7,8 @@
  */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,12 +188,6 @@ int obj_go_syms(struct obj_mod *m, const struct obj_img *img, uint32_t *cap)
 
 /* ---- what the runtime enters in the middle ---- */
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return x < y ? -1 : x > y;
-}
-
 /* The record's `deferreturn`: a call where a function goes on whose deferred function has recovered from a panic.
  * runtime.goexit: the return address at a goroutine's very first frame is the one behind its first byte, a nop. */
 static uint64_t entered_in(const struct gotab *g, uint64_t record, uint64_t bytes)
@@ -219,7 +215,7 @@ static int collect_entered(struct obj_mod *m, const struct gotab *g)
 		m->go_entered[m->go_entered_cnt++] = addr + off + m->pub.bias;
 	}
 	if (m->go_entered_cnt)
-		qsort(m->go_entered, m->go_entered_cnt, sizeof(*m->go_entered), compare_u64);
+		qsort(m->go_entered, m->go_entered_cnt, sizeof(*m->go_entered), host_compare_u64);
 	return 0;
 }
 
@@ -249,14 +245,7 @@ int obj_go_entered(struct obj_proc *p, struct obj_module *mod, uint64_t lo, uint
 		}
 		m->has_go_entered = true;
 	}
-	uint32_t a = 0, b = m->go_entered_cnt;
-	while (a < b) {
-		uint32_t mid = (a + b) / 2;
-		if (m->go_entered[mid] < lo)
-			a = mid + 1;
-		else
-			b = mid;
-	}
+	uint32_t a = host_first_u64(m->go_entered, m->go_entered_cnt, lo), b;
 	for (b = a; b < m->go_entered_cnt && m->go_entered[b] < hi;)
 		b++;
 	*ret = m->go_entered + a;

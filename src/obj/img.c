@@ -7,6 +7,8 @@
  */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,16 +44,7 @@ int obj_img_read(const struct obj_img *img, uint64_t off, void *buf, uint64_t by
 		memcpy(buf, img->mem + off, bytes);
 		return 0;
 	}
-	uint64_t done = 0;
-	while (done < bytes) {
-		ssize_t n = pread(img->fd, (char *)buf + done, bytes - done, (off_t)(off + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -EIO;
-		done += (uint64_t)n;
-	}
-	return 0;
+	return host_read_at(img->fd, buf, bytes, off) ? -EIO : 0;
 }
 
 void *obj_img_load(const struct obj_img *img, uint64_t off, uint64_t bytes)

@@ -2,7 +2,7 @@
 /* Source files and lines of a file's code, inlined calls too; by libdw, which finds separate debug files. */
 #include "obj/obj_int.h"
 
-#include "host/host.h"
+#include "host/debuginfo.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -15,34 +15,23 @@
 struct obj_lines {
 	Dwfl *dwfl;
 	Dwfl_Module *mod;
+	struct host_debuginfo debuginfo;
 	char **names; /* demangled, handed out */
 	uint32_t name_cnt;
-};
-
-static char *no_debuginfo_path;
-static const Dwfl_Callbacks callbacks = {
-	.find_elf = dwfl_build_id_find_elf, .find_debuginfo = dwfl_standard_find_debuginfo,
-	.section_address = dwfl_offline_section_address, .debuginfo_path = &no_debuginfo_path,
 };
 
 int obj_lines_open(const char *path, struct obj_lines **ret)
 {
 	struct obj_lines *l = calloc(1, sizeof(*l));
+	Dwarf_Addr bias;
 	if (!l)
 		return -ENOMEM;
-	int fd = host_open_regular(path);
-	l->dwfl = fd >= 0 ? dwfl_begin(&callbacks) : NULL;
-	if (l->dwfl) {
-		dwfl_report_begin(l->dwfl);
-		l->mod = dwfl_report_elf(l->dwfl, "m", path, fd, 0, true);
-		dwfl_report_end(l->dwfl, NULL, NULL);
-	}
-	if (l->mod) {
+	l->dwfl = dwfl_begin(host_debuginfo_callbacks());
+	l->mod = l->dwfl ? host_debuginfo_report(l->dwfl, "m", path, &l->debuginfo) : NULL;
+	if (l->mod && (host_debuginfo_dwarf(l->mod, &l->debuginfo, &bias) || !dwfl_module_getdwarf(l->mod, &bias))) {
 		*ret = l;
 		return 0;
 	}
-	if (fd >= 0)
-		close(fd);
 	obj_lines_close(l);
 	return -ENOENT;
 }

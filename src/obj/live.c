@@ -33,7 +33,7 @@ static int open_mapped(const struct obj_proc *p, uint32_t i)
 	snprintf(path, sizeof(path), "/proc/%d/root%s", p->pid, m->path);
 	int fd = m->path[0] == '/' ? host_open_regular(path) : -1;
 	if (fd >= 0 && !fstat(fd, &st) && st.st_ino == m->inode &&
-	    p->devs[i] == ((uint64_t)major(st.st_dev) << 32 | minor(st.st_dev)))
+	    p->devs[i] == st.st_dev)
 		return fd;
 	if (fd >= 0)
 		close(fd);

@@ -7,9 +7,7 @@
  *		pop %rbx    -->   trampoline:  pop %rbx; (probe); ret
  *	1:	ret
  *
- * All ways to it have to be known: direct branches of the function, and what stands before it; where they
- * are not (indirect jumps that no table explains, jumps from other functions), the function's ret is left alone.
- */
+theirs */
 #include "patch/patch_int.h"
 
 #include <stdlib.h>

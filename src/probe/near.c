@@ -64,9 +64,10 @@ static void list_modules(struct obj_proc *p, char *buf, size_t cap)
 		const struct obj_module *m = obj_module_at(p, i);
 		if (!m->end)
 			continue;
-		if (shown < LIST_CNT)
+		if (shown < LIST_CNT) {
 			append(buf, cap, ", ", m->name);
-		else
+			snprintf(buf + strlen(buf), cap - strlen(buf), "%s", m->is_exe ? " (or a.out)" : "");
+		} else
 			more++;
 		shown++;
 	}
@@ -74,12 +75,44 @@ static void list_modules(struct obj_proc *p, char *buf, size_t cap)
 		snprintf(buf + strlen(buf), cap - strlen(buf), " and %u more", more);
 }
 
+/* "redis*d" has "redis", which is in redis-server. */
+static bool has_part(const char *name, const char *pattern)
+{
+	char part[64];
+	size_t len = strcspn(pattern, "*?[");
+	if (!len && (*pattern == '*' || *pattern == '?'))
+		len = strcspn(++pattern, "*?[");
+	snprintf(part, sizeof(part), "%.*s", (int)len, pattern);
+	return len > 2 && len < sizeof(part) && strcasestr(name, part);
+}
+
+static void offer_modules(struct obj_proc *p, const char *pattern, struct near *n)
+{
+	for (uint32_t i = 0; i < obj_module_cnt(p); i++) {
+		const struct obj_module *m = obj_module_at(p, i);
+		char stem[NEAR_NAME_MAX];
+		if (!m->end)
+			continue;
+		offer(n, m->name, pattern);
+		snprintf(stem, sizeof(stem), "%.*s", (int)strcspn(m->name, "."), m->name);
+		if (!has(n, m->name) && n->cnt < NEAR_CNT &&
+		    (near_distance(stem, pattern, near_max(pattern)) <= near_max(pattern) || has_part(m->name, pattern))) {
+			n->dist[n->cnt] = near_max(pattern);
+			n->name[n->cnt++] = m->name;
+		}
+	}
+}
+
 void near_modules(struct obj_proc *p, const char *pattern, struct err *reterr)
 {
-	char list[512];
+	struct near n = { .cnt = 0 };
+	char list[512], names[300] = "";
 	list_modules(p, list, sizeof(list));
-	err_setf(reterr, 0, "no module of process %d matches %s (with -Z dyntrace waits for it to be loaded): loaded are %s",
-		 obj_proc_pid(p), pattern, list);
+	offer_modules(p, pattern, &n);
+	for (uint32_t i = 0; i < n.cnt; i++)
+		append(names, sizeof(names), i + 1 < n.cnt ? ", " : " or ", n.name[i]);
+	err_setf(reterr, 0, "no module of process %d matches %s%s%s%s (with -Z dyntrace waits for it to be loaded): loaded are %s",
+		 obj_proc_pid(p), pattern, n.cnt ? "; did you mean " : "", names, n.cnt ? "?" : "", list);
 }
 
 static void offer_module(struct obj_proc *p, struct obj_module *m, const char *pattern, struct near *n)
@@ -157,6 +190,10 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 	offer_sdt(s, &n);
 	for (uint32_t i = 0; i < n.cnt; i++)
 		append(list, sizeof(list), ", ", n.name[i]);
+	if (n.cnt && is_call && !strcmp(n.name[0], s->func) && *s->name) {
+		err_setf(reterr, 0, "a system call's probes are entry and return, not %s", s->name);
+		return;
+	}
 	err_setf(reterr, 0, "the kernel has no such probe%s%s", lead(&n), list);
 }
 

@@ -6,6 +6,8 @@
  */
 #include "probe/probe_int.h"
 
+#include "base/near.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -145,6 +147,13 @@ static void list_add(char *buf, size_t cap, uint32_t *cnt, const char *word)
 		snprintf(buf + len, cap - len, "%s", key);
 }
 
+static bool is_near_pid(const char *prov)
+{
+	char word[8];
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(prov, "0123456789"), prov);
+	return near_distance(word, "pid", 1) <= 1;
+}
+
 /* Providers of the process, or, where the provider is right, the names of its probes. */
 static void explain(const struct usdt_search *s)
 {
@@ -168,7 +177,9 @@ static void explain(const struct usdt_search *s)
 	}
 	if (cnt)
 		list[strlen(list) - 1] = 0;
-	if (s->probes)
+	if (!s->probes && is_near_pid(s->q->spec->prov))
+		err_setf(s->q->reterr, 0, "process %d declares no probes of %s; did you mean pid%d?", (int)s->pid, s->q->spec->prov, (int)s->pid);
+	else if (s->probes)
 		err_setf(s->q->reterr, 0, "%s has other probes:%s (-l shows the functions that they are in)", s->q->spec->prov, list);
 	else
 		err_setf(s->q->reterr, 0, "process %d declares no probes of %s%s%s", (int)s->pid, s->q->spec->prov,

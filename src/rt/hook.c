@@ -104,13 +104,19 @@ static uint32_t forbidden_by_call(uint64_t nr, uint64_t first, uint64_t second)
 	return nr == SYS_seccomp && first == SECCOMP_SET_MODE_FILTER ? WIRE_PROC_NO_SYSCALL : 0;
 }
 
-/* prctl(option, ...); syscall(number, ...): numbers of calls are no options; Go's system call has its own registers. */
+/* prctl(option, ...), arch_prctl(code, ...); syscall(number, ...): numbers of calls are no options or codes; Go's system call has
+ * its own registers. */
 uint64_t rt_hook_guard(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
 	const uint64_t *r = ctx->regs;
-	if (ctx->site->go_args)
+	bool go = ctx->site->go_args;
+	uint64_t args[RT_BASE_ARGS] = { r[go ? WIRE_RBX : WIRE_RSI], r[go ? WIRE_RCX : WIRE_RDX], 0, 0, r[go ? WIRE_R8 : WIRE_R9] };
+	rt_base_call(ctx, r[go ? WIRE_RAX : WIRE_RDI], args);
+	if (!go)
+		rt_base_moves(ctx, r[WIRE_RDI], r[WIRE_RSI]);
+	if (go)
 		forbid(ctx, forbidden_by_call(r[WIRE_RAX], r[WIRE_RBX], r[WIRE_RCX]));
 	else
 		forbid(ctx, forbidden_by_prctl(r[WIRE_RDI], r[WIRE_RSI]) | forbidden_by_call(r[WIRE_RDI], r[WIRE_RSI], r[WIRE_RDX]));

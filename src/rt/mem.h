@@ -137,6 +137,11 @@ uint64_t rt_str_put(struct rt_ctx *, uint64_t dst, const char *s, uint64_t len);
 /* Writes to the process's memory where the process itself could. 0 or -1. */
 int rt_mem_write(struct rt_ctx *, uint64_t addr, const void *src, uint64_t bytes);
 
+/* The system call @nr of the process may begin a thread without a thread block, or take this one's away (base.c). */
+#define RT_BASE_ARGS 5
+void rt_base_call(struct rt_ctx *, uint64_t nr, const uint64_t args[RT_BASE_ARGS]);
+void rt_base_moves(struct rt_ctx *, uint64_t code, uint64_t addr); /* arch_prctl() */
+
 /* Raises the signals of the mask (bit n - 1: signal n) in this thread; SIGSTOP stops the process. */
 void rt_signals_raise(uint64_t mask);
 

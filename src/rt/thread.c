@@ -79,12 +79,12 @@ static uint32_t own_tid(const struct wire_proc *proc, uint64_t key, uint32_t che
 }
 
 /* A thread block that begins with its own address was made by a libc, which had then made those of all threads (but for
- * WIRE_PROC_BASELESS).  From here on generated code reads that word, which is cheaper than the fs base. */
+ * rt/base.c).  From here on generated code reads that word, which is cheaper than the fs base. */
 static void note_block(struct wire_proc *proc, uint64_t key)
 {
-	bool may = (proc->flags & (WIRE_PROC_FSGSBASE | WIRE_PROC_BASELESS)) == WIRE_PROC_FSGSBASE;
-	if (key && may && !LOAD_RELAXED(&proc->fs_set) && *(const uint64_t *)key == key)
-		STORE_RELAXED(&proc->fs_set, 1);
+	uint32_t was = WIRE_FS_UNKNOWN;
+	if (key && proc->flags & WIRE_PROC_FSGSBASE && LOAD_RELAXED(&proc->fs_set) == was && *(const uint64_t *)key == key)
+		__atomic_compare_exchange_n(&proc->fs_set, &was, WIRE_FS_SET, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc, uint64_t key, uint32_t check)

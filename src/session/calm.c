@@ -67,8 +67,9 @@ struct calm {
 	uint32_t hole_cnt;
 };
 
-static bool is_ours(const struct calm *c, uint64_t addr)
+static bool is_ours(const void *arg, uint64_t addr)
 {
+	const struct calm *c = arg;
 	uint32_t lo = 0, hi = c->hole_cnt;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
@@ -80,7 +81,7 @@ static bool is_ours(const struct calm *c, uint64_t addr)
 	return (lo < c->hole_cnt && addr >= c->holes[lo].start) || target_is_ours(c->t, addr);
 }
 
-static bool stack_mentions(const struct calm *c, struct obj_proc *obj, struct inject *inj, uint64_t sp)
+int calm_stack_has(struct obj_proc *obj, struct inject *inj, uint64_t sp, calm_ours_fn *ours, const void *arg)
 {
 	uint64_t from = align_down(sp, 8), bytes = 0;
 	for (uint32_t i = 0; i < obj_map_cnt(obj); i++) {
@@ -88,11 +89,13 @@ static bool stack_mentions(const struct calm *c, struct obj_proc *obj, struct in
 		if (from >= m->start && from < m->end)
 			bytes = m->end - from;
 	}
+	if (!bytes)
+		return -1;
 	bytes = bytes < SCAN_MAX ? bytes : SCAN_MAX;
-	uint64_t *words = malloc(bytes + 1);
-	bool found = !bytes || !words || inject_read(inj, from, words, bytes, NULL);
+	uint64_t *words = malloc(bytes);
+	bool found = !words || inject_read(inj, from, words, bytes, NULL);
 	for (uint64_t i = 0; i < bytes / 8 && !found; i++)
-		found = is_ours(c, words[i]);
+		found = ours(arg, words[i]);
 	free(words);
 	return found;
 }
@@ -100,7 +103,7 @@ static bool stack_mentions(const struct calm *c, struct obj_proc *obj, struct in
 static bool is_out(const struct calm *c, struct obj_proc *obj, struct inject *inj, pid_t tid)
 {
 	struct sleeper before, after;
-	return asleep(inject_pid(inj), tid, &before) && !is_ours(c, before.pc) && !stack_mentions(c, obj, inj, before.sp) &&
+	return asleep(inject_pid(inj), tid, &before) && !is_ours(c, before.pc) && !calm_stack_has(obj, inj, before.sp, is_ours, c) &&
 	       asleep(inject_pid(inj), tid, &after) && !memcmp(&before, &after, sizeof(before));
 }
 

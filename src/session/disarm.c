@@ -16,7 +16,6 @@
 
 #define TRIES 200
 #define STOP_TRIES 3 /* a thread may wait for a disk */
-#define SCAN_MAX (1ULL << 20) /* bytes of each stack that are searched */
 
 bool target_is_ours(const struct target *t, uint64_t addr)
 {
@@ -71,29 +70,9 @@ static uint32_t move_back(struct target *t, struct inject *inj)
 	return left;
 }
 
-static const struct obj_map *map_of(const struct obj_proc *obj, uint64_t addr)
+static bool is_ours(const void *t, uint64_t addr)
 {
-	for (uint32_t i = 0; i < obj_map_cnt(obj); i++)
-		if (addr - obj_map_at(obj, i)->start < obj_map_at(obj, i)->end - obj_map_at(obj, i)->start)
-			return obj_map_at(obj, i);
-	return NULL;
-}
-
-/* A signal frame may hold an address of ours: look at every word of the stack. */
-static bool stack_mentions(struct target *t, struct obj_proc *obj, struct inject *inj, uint64_t sp)
-{
-	const struct obj_map *m = map_of(obj, sp);
-	if (!m)
-		return false;
-	uint64_t from = align_down(sp, 8), bytes = m->end - from;
-	if (bytes > SCAN_MAX)
-		bytes = SCAN_MAX;
-	uint64_t *words = malloc(bytes);
-	bool found = !words || inject_read(inj, from, words, bytes, NULL) != 0;
-	for (uint64_t i = 0; i < bytes / 8 && !found; i++)
-		found = target_is_ours(t, words[i]);
-	free(words);
-	return found;
+	return target_is_ours(t, addr);
 }
 
 /* Whether any stopped thread could still run or return into our code. */
@@ -105,8 +84,8 @@ static bool code_in_use(struct target *t, struct obj_proc *obj, struct inject *i
 		struct user_regs_struct regs;
 		if (inject_get_regs(inj, i, &regs, NULL) || target_is_ours(t, regs.rip))
 			return true;
-		/* What is mentioned may be left from calls long ago. */
-		if (stack_mentions(t, obj, inj, regs.rsp) && !quiet_has_none_of_ours(t, obj, inj, &regs))
+		/* A signal frame may hold an address of ours, in any word of the stack; one may also be left from calls long ago. */
+		if (calm_stack_has(obj, inj, regs.rsp, is_ours, t) > 0 && !quiet_has_none_of_ours(t, obj, inj, &regs))
 			return true;
 	}
 	return false;

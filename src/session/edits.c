@@ -6,9 +6,9 @@
 #include "session/session_int.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define PAGE 4096u
 #define GROUP_MAX (256u << 10)
@@ -75,39 +75,38 @@ static int do_singly(struct inject *inj, const struct edit *e, uint32_t cnt, boo
 	return 0;
 }
 
-/* Memory that the process or others may write to meanwhile (another process that shares it, a device): then what is
- * not ours is not written back. */
-struct open_maps {
-	struct patch_range *v;
-	uint32_t cnt;
-};
-
-static void find_open(struct inject *inj, struct open_maps *o)
+void text_maps_read(struct text_maps *ret, pid_t pid)
 {
-	char path[64], *line = NULL;
-	size_t cap = 0;
-	snprintf(path, sizeof(path), "/proc/%d/maps", inject_pid(inj));
-	FILE *f = fopen(path, "re");
-	while (f && getline(&line, &cap, f) > 0) {
-		unsigned long long start, end;
-		char perm[8];
-		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[2] != 'x' || (perm[1] != 'w' && perm[3] == 'p'))
+	struct host_maps all;
+	struct host_map m;
+	host_maps_open(&all, pid, 0);
+	while (host_maps_next(&all, &m) > 0) {
+		if (!(m.prot & PROT_EXEC))
 			continue;
-		struct patch_range *more = realloc(o->v, (o->cnt + 1) * sizeof(*more));
+		struct host_map *more = realloc(ret->v, (ret->cnt + 1ul) * sizeof(*more));
 		if (!more)
 			break;
-		o->v = more;
-		more[o->cnt++] = (struct patch_range){ start, end };
+		ret->v = more;
+		m.path = NULL;
+		more[ret->cnt++] = m;
 	}
-	free(line);
-	if (f)
-		fclose(f);
+	host_maps_close(&all);
 }
 
-static bool is_open(const struct open_maps *o, uint64_t start, uint64_t end)
+const struct host_map *text_map_at(const struct text_maps *t, uint64_t start, uint64_t end)
 {
-	for (uint32_t i = 0; i < o->cnt; i++)
-		if (start < o->v[i].end && o->v[i].start < end)
+	for (uint32_t i = 0; i < t->cnt; i++)
+		if (start < t->v[i].end && t->v[i].start < end)
+			return &t->v[i];
+	return NULL;
+}
+
+/* Memory that the process or others may write to meanwhile (another process that shares it, a device): then what is
+ * not ours is not written back. */
+static bool is_open(const struct text_maps *t, uint64_t start, uint64_t end)
+{
+	for (uint32_t i = 0; i < t->cnt; i++)
+		if (start < t->v[i].end && t->v[i].start < end && (t->v[i].shared || t->v[i].prot & PROT_WRITE))
 			return true;
 	return false;
 }
@@ -117,20 +116,20 @@ int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, co
 	if (inject_is_live(inj))
 		return live_edits(inj, e, cnt, write, ret_miss, reterr);
 	uint8_t *buf = malloc(GROUP_MAX + 4 * PAGE);
-	struct open_maps open = { 0 };
+	struct text_maps maps = { 0 };
 	int r = buf ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
 	*ret_miss = NULL;
 	qsort(e, cnt, sizeof(*e), compare_edits);
 	if (write)
-		find_open(inj, &open);
+		text_maps_read(&maps, inject_pid(inj));
 	for (uint32_t i = 0, n; i < cnt && !r; i += n) {
 		uint64_t end;
 		n = group_of(e + i, cnt - i, &end);
-		r = is_open(&open, e[i].addr, end) ? -EAGAIN : do_group(inj, e + i, n, end, buf, write, ret_miss, reterr);
+		r = is_open(&maps, e[i].addr, end) ? -EAGAIN : do_group(inj, e + i, n, end, buf, write, ret_miss, reterr);
 		if (r && r != -ESRCH)
 			r = do_singly(inj, e + i, n, write, ret_miss, reterr);
 	}
 	free(buf);
-	free(open.v);
+	free(maps.v);
 	return r;
 }

@@ -9,12 +9,6 @@
 #define SLACK_MAX 32u
 #define PADS_MAX 65536
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return x < y ? -1 : x > y;
-}
-
 struct list {
 	uint64_t *v;
 	uint32_t cnt, cap;
@@ -251,7 +245,7 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		return r;
 	}
 	if (targets.cnt)
-		qsort(targets.v, targets.cnt, sizeof(*targets.v), compare_u64);
+		qsort(targets.v, targets.cnt, sizeof(*targets.v), host_compare_u64);
 	fn->pf = (struct patch_func){
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),

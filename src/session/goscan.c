@@ -165,15 +165,7 @@ void goscan_free(struct target *t)
 
 uint32_t goscan_first(const struct target *t, uint64_t lo)
 {
-	uint32_t from = 0, to = t->go_pc_cnt;
-	while (from < to) {
-		uint32_t mid = (from + to) / 2;
-		if (t->go_pcs[mid] < lo)
-			from = mid + 1;
-		else
-			to = mid;
-	}
-	return from;
+	return host_first_u64(t->go_pcs, t->go_pc_cnt, lo);
 }
 
 /* ---- before the jumps are written ---- */

@@ -15,6 +15,7 @@
 
 #define GUARDS_MAX 64
 #define VFORK "vfork"
+#define CLONE "clone"
 #define RAW "raw seccomp"
 #define LOOK_NS 100000000ull
 #define LOOK_THREADS 64
@@ -72,9 +73,17 @@ static bool note_guard(struct target *t, struct obj_module *m, const char *name,
 	return note_guard_at(t, m, addr, bytes, name, what);
 }
 
-static void note_raw(void *arg, struct obj_module *m, uint64_t addr, uint64_t bytes)
+/* What begins threads by itself may have begun to, and be entered no more: then the fs base is always asked for (rt/base.c).  Not
+ * what has a libc in it, which does so, too. */
+static void note_raw(void *arg, struct obj_module *m, uint64_t addr, uint64_t bytes, bool is_thread)
 {
-	note_guard_at(arg, m, addr, bytes, RAW, RAW);
+	struct target *t = arg;
+	if (!is_thread)
+		note_guard_at(t, m, addr, bytes, RAW, RAW);
+	else if (!obj_module_find(t->obj, m, "clone", &addr, &bytes) || !strncmp(m->name, "libpthread", 10))
+		return;
+	else
+		STORE_RELEASE(&target_proc(t)->fs_set, WIRE_FS_NEVER);
 }
 
 /* Modules of others than the libc, which has names for it. */
@@ -115,15 +124,17 @@ static bool asks_who(const struct ir_image *im)
 struct session_probe guard_request(const struct target *t, uint32_t i)
 {
 	static const uint32_t vfork_helper[] = { IR_HELPER_hook_vfork };
+	static const uint32_t clone_helper[] = { IR_HELPER_hook_clone };
 	static const uint32_t raw_helper[] = { IR_HELPER_hook_raw };
-	bool is_vfork = !strcmp(t->guards[i].name, VFORK), is_raw = guard_is_raw(&t->guards[i]);
-	return (struct session_probe){ .probe = &t->guards[i], .proc = t->proc, .progs = is_vfork ? vfork_helper : is_raw ? raw_helper : NULL,
-				       .prog_cnt = is_vfork || is_raw };
+	const char *name = t->guards[i].name;
+	const uint32_t *helper = !strcmp(name, VFORK) ? vfork_helper : !strcmp(name, CLONE) ? clone_helper :
+				 guard_is_raw(&t->guards[i]) ? raw_helper : NULL;
+	return (struct session_probe){ .probe = &t->guards[i], .proc = t->proc, .progs = helper, .prog_cnt = helper != NULL };
 }
 
 uint32_t guards_find(struct target *t)
 {
-	static const char *const names[] = { "prctl", "syscall" }, *const vforks[] = { "vfork", "posix_spawn", "posix_spawnp", "clone" };
+	static const char *const names[] = { "prctl", "syscall", "arch_prctl" }, *const vforks[] = { "vfork", "posix_spawn", "posix_spawnp" };
 	bool who = asks_who(t->s->image);
 	uint32_t first = t->guard_cnt;
 	bool own = is_static(t);
@@ -131,6 +142,8 @@ uint32_t guards_find(struct target *t)
 		struct obj_module *m = obj_module_at(t->obj, i);
 		for (uint32_t k = 0; k < ARRAY_CNT(names) && m->end && !m->is_vdso && may_hold_libc(m, own); k++)
 			note_guard(t, m, names[k], "seccomp");
+		if (m->end && !m->is_vdso && may_hold_libc(m, own))
+			note_guard(t, m, "clone", CLONE);
 		for (uint32_t k = 0; k < ARRAY_CNT(vforks) && who && m->end && !m->is_vdso && may_hold_libc(m, own); k++)
 			note_guard(t, m, vforks[k], VFORK);
 	}

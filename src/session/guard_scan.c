@@ -5,7 +5,13 @@
  *	mov $317,%eax                     seccomp()
  *	mov $157,%eax; mov $22,%edi       prctl(PR_SET_SECCOMP)
  *
- * in either order.  Whoever passes the number in a variable is not found here.
+ * in either order.  Likewise code that begins a thread, or moves its fs base:
+ *
+ *	mov $56,%eax                      clone()
+ *	mov $435,%eax                     clone3()
+ *	mov $158,%eax; mov $0x1002,%edi   arch_prctl(ARCH_SET_FS)
+ *
+ * Whoever passes the number in a variable is not found here.
  */
 #include "session/session_int.h"
 
@@ -18,6 +24,8 @@
 
 static const uint8_t syscall_insn[] = { 0x0f, 0x05 };
 static const uint8_t seccomp_nr[] = { 0xb8, 0x3d, 0x01, 0, 0 }, prctl_nr[] = { 0xb8, 0x9d, 0, 0, 0 }, set_seccomp[] = { 0xbf, 0x16, 0, 0, 0 };
+static const uint8_t clone_nr[] = { 0xb8, 0x38, 0, 0, 0 }, clone3_nr[] = { 0xb8, 0xb3, 0x01, 0, 0 };
+static const uint8_t arch_nr[] = { 0xb8, 0x9e, 0, 0, 0 }, set_fs[] = { 0xbf, 0x02, 0x10, 0, 0 };
 
 static bool has(const uint8_t *code, size_t bytes, const uint8_t insn[5])
 {
@@ -29,14 +37,23 @@ static bool asks(const uint8_t *before, size_t bytes)
 	return has(before, bytes, seccomp_nr) || (has(before, bytes, prctl_nr) && has(before, bytes, set_seccomp));
 }
 
+static bool begins(const uint8_t *before, size_t bytes)
+{
+	return has(before, bytes, clone_nr) || has(before, bytes, clone3_nr) || (has(before, bytes, arch_nr) && has(before, bytes, set_fs));
+}
+
 static void scan(struct target *t, struct obj_module *m, uint64_t addr, const uint8_t *code, size_t bytes, guard_found_fn *found, void *arg)
 {
 	const uint8_t *at = code, *end = code + bytes;
 	while ((at = memmem(at, (size_t)(end - at), syscall_insn, sizeof(syscall_insn)))) {
 		size_t before = (size_t)(at - code) < NEAR ? (size_t)(at - code) : NEAR;
-		const struct obj_range *r = asks(at - before, before) ? obj_range_at(t->obj, m, addr + (uint64_t)(at - code)) : NULL;
-		if (r && r->kind == OBJ_RANGE_FUNC)
-			found(arg, m, r->start, r->end - r->start);
+		bool is_filter = asks(at - before, before), is_thread = begins(at - before, before);
+		const struct obj_range *r = is_filter || is_thread ? obj_range_at(t->obj, m, addr + (uint64_t)(at - code)) : NULL;
+		bool is_func = r && r->kind == OBJ_RANGE_FUNC;
+		if (is_func && is_filter)
+			found(arg, m, r->start, r->end - r->start, false);
+		if (is_func && is_thread)
+			found(arg, m, r->start, r->end - r->start, true);
 		at += sizeof(syscall_insn);
 	}
 }

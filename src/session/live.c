@@ -46,53 +46,12 @@ bool live_can_restore(struct target *t, const struct placed *p)
 	return is_one(code, sizeof(code), p->addr, p->jump_bytes);
 }
 
-struct text_map {
-	uint64_t start, end;
-	int prot;
-	bool shared;
-};
-struct text_maps {
-	struct text_map *v;
-	uint32_t cnt;
-};
-
-static void maps_read(struct inject *inj, struct text_maps *ret)
-{
-	char path[64], *line = NULL;
-	size_t cap = 0;
-	snprintf(path, sizeof(path), "/proc/%d/maps", inject_pid(inj));
-	FILE *f = fopen(path, "re");
-	while (f && getline(&line, &cap, f) > 0) {
-		unsigned long long start, end;
-		char perm[8];
-		if (sscanf(line, "%llx-%llx %7s", &start, &end, perm) != 3 || perm[2] != 'x')
-			continue;
-		struct text_map *more = realloc(ret->v, (ret->cnt + 1ul) * sizeof(*more));
-		if (!more)
-			break;
-		ret->v = more;
-		int prot = PROT_EXEC | (perm[0] == 'r' ? PROT_READ : 0) | (perm[1] == 'w' ? PROT_WRITE : 0);
-		more[ret->cnt++] = (struct text_map){ start, end, prot, perm[3] != 'p' };
-	}
-	free(line);
-	if (f)
-		fclose(f);
-}
-
-static const struct text_map *map_at(const struct text_maps *m, uint64_t addr)
-{
-	for (uint32_t i = 0; i < m->cnt; i++)
-		if (addr - m->v[i].start < m->v[i].end - m->v[i].start)
-			return &m->v[i];
-	return NULL;
-}
-
 /* The words that @e changes, in *ret; their number.  -ENOENT: something else stands there than it wants. */
 static int words_of(struct inject *inj, const struct text_maps *maps, const struct edit *e, struct inject_word ret[EDIT_WORDS])
 {
 	uint8_t now[PATCH_WINDOW_MAX + 2 * WORD], then[sizeof(now)];
 	uint64_t start = align_down(e->addr, WORD), bytes = align_up(e->addr + e->cnt, WORD) - start;
-	const struct text_map *m = map_at(maps, e->addr);
+	const struct host_map *m = text_map_at(maps, e->addr, e->addr + 1);
 	int n = 0;
 	if (!m || m->shared || bytes > sizeof(now) || inject_read(inj, start, now, bytes, NULL) ||
 	    memcmp(now + (e->addr - start), e->want, e->want_cnt))
@@ -162,7 +121,7 @@ int live_edits(struct inject *inj, struct edit *e, uint32_t cnt, bool write, con
 	uint32_t first = 0;
 	int r = 0;
 	*ret_miss = NULL;
-	maps_read(inj, &maps);
+	text_maps_read(&maps, inject_pid(inj));
 	qsort(e, cnt, sizeof(*e), compare_live);
 	while (first < cnt && e[first].phase == e[0].phase)
 		first++;

@@ -23,23 +23,16 @@ enum answer { NO, YES, UNKNOWN };
 /* Whether process @pid has mapped parts of the shared memory with @inode for itself alone. */
 static enum answer holds(pid_t pid, uint64_t inode)
 {
-	char path[64], *line = NULL;
-	size_t cap = 0;
+	struct host_maps all;
+	struct host_map m;
 	enum answer found = NO;
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return errno == ENOENT || errno == ESRCH ? NO : UNKNOWN;
-	while (found != YES && getline(&line, &cap, f) > 0) {
-		char perm[8];
-		unsigned long long ino;
-		int at = 0;
-		if (sscanf(line, "%*x-%*x %7s %*x %*s %llu %n", perm, &ino, &at) == 2 && perm[3] == 'p' && ino == inode && at &&
-		    owner_is_memfd(line + at, "dyntrace-shm"))
+	int code = host_maps_open(&all, pid, 0);
+	if (code)
+		return code == -ENOENT || code == -ESRCH ? NO : UNKNOWN;
+	while (found != YES && host_maps_next(&all, &m) > 0)
+		if (!m.shared && m.inode == inode && owner_is_memfd(m.path, "dyntrace-shm"))
 			found = YES;
-	}
-	free(line);
-	fclose(f);
+	host_maps_close(&all);
 	return found;
 }
 
@@ -103,9 +96,10 @@ int owner_check(struct target *t, struct err *reterr)
 		if (!pid)
 			continue;
 		owner_command(pid, command, sizeof(command));
-		return err_setf(reterr, pid == getpid() ? -EALREADY : -EBUSY, unsure ? "process %d is traced by dyntrace already (process %d%s%s%s, which you may "
-				"not look into); end that first, or run as root" : "process %d is traced by dyntrace already "
-				"(process %d%s%s%s); end that first", t->pid, pid, *command ? " \"" : "", command, *command ? "\"" : "");
+		const char *quote = *command ? "\"" : "";
+		return err_setf(reterr, pid == getpid() ? -EALREADY : -EBUSY, "process %d is traced by dyntrace already (process %d%s%s%s%s%s); "
+				"end that first: kill %d%s", t->pid, pid, *command ? " " : "", quote, command, quote,
+				unsure ? ", which you may not look into" : "", pid, unsure ? ", or run as root" : "");
 	}
 	return 0;
 }

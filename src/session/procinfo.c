@@ -191,12 +191,6 @@ bool procinfo_has_thread(struct target *t, uint32_t tid)
 	return access(path, F_OK) == 0;
 }
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return x < y ? -1 : x > y;
-}
-
 /* Threads made by a raw clone() without a thread block of their own: each would run in the other's contexts. */
 static int check_fs_bases(struct target *t, struct err *reterr)
 {
@@ -209,7 +203,7 @@ static int check_fs_bases(struct target *t, struct err *reterr)
 	for (uint32_t i = 0; i < cnt; i++)
 		if (!inject_get_regs(t->inj, i, &regs, NULL) && regs.fs_base && regs.rsp) /* io_uring's workers have no stack */
 			bases[n++] = regs.fs_base;
-	qsort(bases, n, sizeof(*bases), compare_u64);
+	qsort(bases, n, sizeof(*bases), host_compare_u64);
 	for (uint32_t i = 1; i < n; i++)
 		shared |= bases[i] == bases[i - 1];
 	free(bases);
@@ -305,12 +299,11 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->execname = intern_add(t->s->strings, comm);
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
 	proc->errno_off = INT64_MIN;
-	proc->fs_set = 0;
+	proc->fs_set = has_baseless(t) ? WIRE_FS_NEVER : WIRE_FS_UNKNOWN;
 	proc->coarse_tsc = rt_now_tsc();
 	bool filtered = inject_has_seccomp(t->inj);
 	proc->flags = (filtered ? WIRE_PROC_NO_SYSCALL : 0) | (filtered && inject_is_strict(t->inj) ? WIRE_PROC_NO_TSC : 0) |
-		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0) |
-		      (has_baseless(t) ? WIRE_PROC_BASELESS : 0);
+		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0);
 	proc->unw_off[0] = proc->unw_off[1] = t->s->shm->unw_off;
 	procinfo_fill_libc(t, proc);
 	STORE_RELEASE(&proc->pid, (uint32_t)t->pid);

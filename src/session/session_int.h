@@ -3,6 +3,7 @@
 #define SESSION_INT_H
 
 #include "host/host.h"
+#include "host/maps.h"
 #include "inject/inject.h"
 #include "jit/jit.h"
 #include "patch/patch.h"
@@ -265,6 +266,14 @@ static inline uint8_t edits_phase(uint8_t first_byte, uint32_t bytes, bool resto
 }
 int edits_apply(struct inject *, struct edit *edits, uint32_t cnt, bool write, const struct edit **ret_miss,
 		struct err *reterr);
+/* What a process has mapped to run, as far as it can be read; malloc'ed, without paths. Starts as zeroes. */
+struct text_maps {
+	struct host_map *v;
+	uint32_t cnt;
+};
+void text_maps_read(struct text_maps *, pid_t);
+/* The first that has a byte of [start, end), or NULL. */
+const struct host_map *text_map_at(const struct text_maps *, uint64_t start, uint64_t end);
 
 /* live.c, for processes whose threads run on (inject_is_live): edits_apply(); each edit lies within eight aligned bytes, or is of
  * bytes that nobody runs. */
@@ -274,6 +283,9 @@ bool live_can(const struct patch_window *);
 bool live_can_restore(struct target *, const struct placed *); /* what another controller placed */
 /* calm.c: waits a while until each thread has been seen where it can neither be in our code nor return to it; false: one was not. */
 bool calm_await(struct target *, struct obj_proc *, struct inject *);
+/* Whether a word of the stack from @sp up is an address of ours: 1 also where it cannot be read, -1: no stack is there. */
+typedef bool calm_ours_fn(const void *arg, uint64_t addr);
+int calm_stack_has(struct obj_proc *, struct inject *, uint64_t sp, calm_ours_fn *, const void *arg);
 
 /* holes.c: long jumps in padding, where threads run on. */
 bool holes_can(const struct target *, const struct patch_window *); /* whether it meets none that has to stay as it is */
@@ -305,8 +317,9 @@ struct session_probe guard_request(const struct target *, uint32_t i);
 void guard_look(struct target *); /* whether it is under seccomp by now */
 void guard_look_at_times(struct target *);
 
-/* guard_scan.c: calls @found with each function of @m that makes the system calls for seccomp by itself. */
-typedef void guard_found_fn(void *arg, struct obj_module *, uint64_t addr, uint64_t bytes);
+/* guard_scan.c: calls @found with each function of @m that makes the system calls for seccomp by itself, or (@is_thread) those that
+ * begin threads or set the fs base. */
+typedef void guard_found_fn(void *arg, struct obj_module *, uint64_t addr, uint64_t bytes, bool is_thread);
 void guard_scan(struct target *, struct obj_module *, guard_found_fn *found, void *arg);
 
 /* leftover.c: takes away what a controller that was killed left in a stopped process; the caller has

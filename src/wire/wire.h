@@ -247,11 +247,12 @@ struct wire_proc {
 			uint32_t state;     /* enum wire_proc_state */
 			uint32_t exec_tid;  /* futex: a thread that is about to exec and waits (bounded) until the
 					     * controller, which then watches it, has set it to 0 */
-			uint32_t fs_set;    /* nonzero: all its threads have an fs base, and the block there begins with its
-					     * own address.  Set by a thread that registers */
+			uint32_t fs_set;    /* enum wire_fs: from UNKNOWN by a thread that registers, from any by one that is about
+					     * to begin a thread without a block */
 			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
 					       * is another program; 0: not known */
 			uint64_t coarse_tsc; /* with WIRE_PROC_NO_TSC: the time, as the controller saw it last */
+			uint32_t shares;    /* nonzero: it began a thread that has another's block, and no probe fires any more */
 		};
 		uint8_t page[WIRE_PAGE];
 	};
@@ -263,7 +264,12 @@ _Static_assert(sizeof(struct wire_proc) % WIRE_PAGE == 0, "");
 #define WIRE_PROC_RDPID 8u      /* rdpid works */
 #define WIRE_PROC_FOLLOW 4u     /* its forked children are to be traced too */
 #define WIRE_PROC_NO_TSC 16u    /* rdtsc is forbidden there (strict seccomp, PR_SET_TSC), and would be SIGSEGV */
-#define WIRE_PROC_BASELESS 32u  /* some of its threads have no fs base: fs_set stays as it is */
+
+enum wire_fs {
+	WIRE_FS_UNKNOWN,
+	WIRE_FS_SET,   /* all its threads have an fs base, and the block there begins with its own address */
+	WIRE_FS_NEVER, /* some have none, or may get none: that is for good */
+};
 
 /* Bit of a wire_thread.tid that no kernel gave: the thread could not ask for its own. */
 #define WIRE_TID_MADE_UP 0x80000000u

@@ -2,14 +2,20 @@
 # SPDX-License-Identifier: MIT
 """kill -9 of the client, the worker, the daemon and the target, at every stage: nothing stays behind, others go on."""
 import os
+import shutil
 import signal
 import subprocess
 import time
 
-from machine import ANN, BOB, ROOT, Cat, Daemon, WRITES, alive, armed, dyntrace, has, main, popen, trace_cat, wait_for
+from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, WRITES, alive, armed, dyntrace, has, main, popen, trace_cat, wait_for
 import machine
 
 COUNT = WRITES + ' { @ = count(); }'
+
+
+def status_of(pid):
+    with open(f'/proc/{pid}/status', encoding='utf-8') as f:
+        return f.read()
 
 
 def is_well(cat, seconds=15):
@@ -72,6 +78,31 @@ def the_worker():
         has(f'process {cat.pid} repaired', d.log())
         other.say()
         assert finish(q)[1].split() == ['2']
+
+
+def while_a_debugger_has_it():
+    """What cannot be repaired at once is tried again, without a word each time, and nobody has to ask for it."""
+    if not shutil.which('strace'):
+        raise Skip('strace is needed')
+    with Daemon() as d, Cat(BOB) as cat:
+        p = start(d, cat)
+        with open('/dev/null', 'w', encoding='utf-8') as null:
+            debugger = subprocess.Popen(['strace', '-f', '-q', '-e', 'trace=none', '-p', str(cat.pid)], stderr=null)
+        try:
+            wait_for(lambda: f'TracerPid:\t{debugger.pid}\n' in status_of(cat.pid), 'strace to attach')
+            os.kill(d.workers()[0], signal.SIGKILL)
+            p.communicate(timeout=30)
+            wait_for(lambda: 'could not be repaired' in d.log(), 'a repair that fails')
+            cat.say()
+            assert not cat.is_clean() and d.notes()
+            time.sleep(4) # it is tried again, and fails again
+            assert d.log().count('could not be repaired') == 1, d.log()
+        finally:
+            debugger.terminate()
+            debugger.wait()
+        is_well(cat, 20)
+        wait_for(lambda: not d.notes(), 'notes to go')
+        assert trace_cat(d, ANN, cat, COUNT)[1].split() == ['3']
 
 
 def the_worker_at_any_moment():
@@ -184,5 +215,5 @@ def a_command_whose_client_is_killed():
 
 
 if __name__ == '__main__':
-    main([the_client, the_client_at_any_moment, the_worker, the_worker_at_any_moment, the_daemon_alone, the_daemon_and_its_workers,
+    main([the_client, the_client_at_any_moment, the_worker, while_a_debugger_has_it, the_worker_at_any_moment, the_daemon_alone, the_daemon_and_its_workers,
           the_target, the_target_at_any_moment, sigterm_disarms, a_stopped_client_hurts_nobody, a_command_whose_client_is_killed])

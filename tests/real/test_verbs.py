@@ -189,7 +189,8 @@ def clauses():
         c.add('leaf', 'd', 'trace(nosuch)', status=1, says='nosuch')
         c.add('leaf', 'd', 'exit(1)', status=1, says='rm removes one')
         c.add('leaf', 'd', 'raise(9)', status=1, says='destructive')
-        c.add('leaf', 'd', '@["leaf", 1] = sum(1)', status=1)
+        c.add('leaf', 'd', '@["leaf", 1] = sum(1)', status=1, says='shares its names with the other clauses')
+        c.add('leaf', 'd', '@b = count()', status=1, says='call this one @other')
         c.go()
         c.run('rm', f'{c.pid}:s', says='17400')
 

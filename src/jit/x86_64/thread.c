@@ -19,8 +19,8 @@ static void gen_key(struct jit_gen *g, const struct jit_thread *t)
 {
 	struct x64_asm *a = &g->a;
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
-		x64_cmp32_imm(a, x64_at(X64_RSI, offsetof(struct wire_proc, fs_set)), 0);
-		x64_jcc(a, X64_CC_E, t->raw);
+		x64_cmp32_imm(a, x64_at(X64_RSI, offsetof(struct wire_proc, fs_set)), WIRE_FS_SET);
+		x64_jcc(a, X64_CC_NE, t->raw);
 	}
 	x64_load_fs0(a, X64_RDX);
 	x64_bind(a, t->based);

@@ -93,82 +93,85 @@ static void trace_string(void)
 	fx_deinit(&fx);
 }
 
+/* One clause that prints "%d " of an int64_t, and nothing else. */
+struct numbers {
+	struct fx fx;
+	struct plan_val v[1];
+	struct plan_act a;
+	struct plan_clause cl;
+};
+
+static void numbers_init(struct numbers *n)
+{
+	n->v[0] = int8b;
+	n->a = act(PLAN_PRINTF, n->v, 1);
+	n->a.fmt = (char *)"%d ";
+	n->cl = clause(&n->a, 1);
+	fx_init(&n->fx, &n->cl, 1, NULL, NULL, 0);
+	n->fx.c->opts.quiet = true;
+}
+
 static void merged_by_time(void)
 {
-	struct plan_val v[] = { int8b };
-	struct plan_act a = act(PLAN_PRINTF, v, 1);
-	a.fmt = (char *)"%d ";
-	struct plan_clause cl = clause(&a, 1);
-	struct fx fx;
-	fx_init(&fx, &cl, 1, NULL, NULL, 0);
-	fx.c->opts.quiet = true;
+	struct numbers n;
+	numbers_init(&n);
 	for (uint64_t i = 0; i < 9; i++)
-		fx_rec(&fx, i % 3 == 1, WIRE_REC_DATA, 0, 0, 100 + i, &i, 8);
-	fx_drain(&fx);
-	CHECK_STR(fx_out(&fx), "0 1 2 3 4 5 6 7 8 ");
-	fx_deinit(&fx);
+		fx_rec(&n.fx, i % 3 == 1, WIRE_REC_DATA, 0, 0, 100 + i, &i, 8);
+	fx_drain(&n.fx);
+	CHECK_STR(fx_out(&n.fx), "0 1 2 3 4 5 6 7 8 ");
+	fx_deinit(&n.fx);
 }
 
 /* What a running probe may still write is waited for, and what is younger with it. */
 static void watermark_holds_back(void)
 {
-	struct plan_val v[] = { int8b };
-	struct plan_act a = act(PLAN_PRINTF, v, 1);
-	a.fmt = (char *)"%d ";
-	struct plan_clause cl = clause(&a, 1);
-	struct fx fx;
+	struct numbers n;
 	struct err e;
-	fx_init(&fx, &cl, 1, NULL, NULL, 0);
-	fx.c->opts.quiet = true;
+	numbers_init(&n);
 	uint64_t now = rt_now_tsc(), one = 1, two = 2, three = 3;
-	struct wire_thread *t1 = fx_thread(&fx, 1);
-	struct rt_ctx *ctx = (struct rt_ctx *)((uint8_t *)t1 + fx.shm->geom.ctx_off);
-	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, now - 100, &one, 8);
-	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, now - 10, &three, 8);
+	struct wire_thread *t1 = fx_thread(&n.fx, 1);
+	struct rt_ctx *ctx = (struct rt_ctx *)((uint8_t *)t1 + n.fx.shm->geom.ctx_off);
+	fx_rec(&n.fx, 0, WIRE_REC_DATA, 0, 0, now - 100, &one, 8);
+	fx_rec(&n.fx, 0, WIRE_REC_DATA, 0, 0, now - 10, &three, 8);
 	ctx->tsc = now - 50;
 	t1->level = 1;
-	CHECK_EQ(consume_drain(fx.c, false, &e), 1);
-	CHECK_STR(fx_out(&fx), "1 ");
-	CHECK(!consume_thread_drained(fx.c, 0));
-	fx_rec(&fx, 1, WIRE_REC_DATA, 0, 0, now - 50, &two, 8);
+	CHECK_EQ(consume_drain(n.fx.c, false, &e), 1);
+	CHECK_STR(fx_out(&n.fx), "1 ");
+	CHECK(!consume_thread_drained(n.fx.c, 0));
+	fx_rec(&n.fx, 1, WIRE_REC_DATA, 0, 0, now - 50, &two, 8);
 	t1->level = 0;
-	CHECK_EQ(consume_drain(fx.c, false, &e), 2);
-	CHECK_STR(fx_out(&fx), "1 2 3 ");
-	CHECK(consume_thread_drained(fx.c, 0));
+	CHECK_EQ(consume_drain(n.fx.c, false, &e), 2);
+	CHECK_STR(fx_out(&n.fx), "1 2 3 ");
+	CHECK(consume_thread_drained(n.fx.c, 0));
 	/* A probe of the kernel that has not asked for the time. */
-	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, now - 5, &one, 8);
+	fx_rec(&n.fx, 0, WIRE_REC_DATA, 0, 0, now - 5, &one, 8);
 	ctx->tsc = 0;
 	t1->level = 1;
-	CHECK_EQ(consume_drain(fx.c, false, &e), 1);
-	CHECK_STR(fx_out(&fx), "1 2 3 1 ");
-	fx_deinit(&fx);
+	CHECK_EQ(consume_drain(n.fx.c, false, &e), 1);
+	CHECK_STR(fx_out(&n.fx), "1 2 3 1 ");
+	fx_deinit(&n.fx);
 }
 
 /* So is what a quick record may become that is open: no older than the last look at which it was not. */
 static void watermark_sees_quick_records(void)
 {
-	struct plan_val v[] = { int8b };
-	struct plan_act a = act(PLAN_PRINTF, v, 1);
-	a.fmt = (char *)"%d ";
-	struct plan_clause cl = clause(&a, 1);
-	struct fx fx;
+	struct numbers n;
 	struct err e;
-	fx_init(&fx, &cl, 1, NULL, NULL, 0);
-	fx.c->opts.quiet = true;
+	numbers_init(&n);
 	uint64_t one = 1, two = 2, three = 3;
-	struct wire_thread *t1 = fx_thread(&fx, 1);
-	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &one, 8);
-	CHECK_EQ(consume_drain(fx.c, false, &e), 1);
+	struct wire_thread *t1 = fx_thread(&n.fx, 1);
+	fx_rec(&n.fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &one, 8);
+	CHECK_EQ(consume_drain(n.fx.c, false, &e), 1);
 	t1->ring.timed = 1;
 	uint64_t then = rt_now_tsc();
-	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &three, 8);
+	fx_rec(&n.fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &three, 8);
 	for (int i = 0; i < 3; i++)
-		CHECK_EQ(consume_drain(fx.c, false, &e), 0);
+		CHECK_EQ(consume_drain(n.fx.c, false, &e), 0);
 	t1->ring.timed = 0;
-	fx_rec(&fx, 1, WIRE_REC_DATA, 0, 0, then, &two, 8);
-	CHECK_EQ(consume_drain(fx.c, false, &e), 2);
-	CHECK_STR(fx_out(&fx), "1 2 3 ");
-	fx_deinit(&fx);
+	fx_rec(&n.fx, 1, WIRE_REC_DATA, 0, 0, then, &two, 8);
+	CHECK_EQ(consume_drain(n.fx.c, false, &e), 2);
+	CHECK_STR(fx_out(&n.fx), "1 2 3 ");
+	fx_deinit(&n.fx);
 }
 
 static void branches(void)
@@ -277,28 +280,22 @@ static void losses(void)
 /* A slot that changes hands: the next thread's records are read from its start. */
 static void slot_reused(void)
 {
-	struct plan_val v[] = { int8b };
-	struct plan_act a = act(PLAN_PRINTF, v, 1);
-	a.fmt = (char *)"%d ";
-	struct plan_clause cl = clause(&a, 1);
-	struct fx fx;
+	struct numbers n;
 	struct err e;
-	fx_init(&fx, &cl, 1, NULL, NULL, 0);
-	fx.c->opts.quiet = true;
-	uint64_t n = 1;
-	for (; n <= 3; n++) {
-		fx_rec(&fx, 1, WIRE_REC_DATA, 0, 0, n, &n, 8);
-		fx_thread(&fx, 1)->state = WIRE_THREAD_DEAD;
-		fx_drain(&fx);
-		CHECK(consume_thread_drained(fx.c, 1));
-		CHECK_EQ(consume_fold_thread(fx.c, 1, &e), 0);
-		fx_drain(&fx);
-		memset(fx_thread(&fx, 1), 0, sizeof(struct wire_thread));
-		fx_thread_start(&fx, 1);
-		fx_thread(&fx, 1)->incarnation = (uint32_t)n;
+	numbers_init(&n);
+	for (uint64_t i = 1; i <= 3; i++) {
+		fx_rec(&n.fx, 1, WIRE_REC_DATA, 0, 0, i, &i, 8);
+		fx_thread(&n.fx, 1)->state = WIRE_THREAD_DEAD;
+		fx_drain(&n.fx);
+		CHECK(consume_thread_drained(n.fx.c, 1));
+		CHECK_EQ(consume_fold_thread(n.fx.c, 1, &e), 0);
+		fx_drain(&n.fx);
+		memset(fx_thread(&n.fx, 1), 0, sizeof(struct wire_thread));
+		fx_thread_start(&n.fx, 1);
+		fx_thread(&n.fx, 1)->incarnation = (uint32_t)i;
 	}
-	CHECK_STR(fx_out(&fx), "1 2 3 ");
-	fx_deinit(&fx);
+	CHECK_STR(fx_out(&n.fx), "1 2 3 ");
+	fx_deinit(&n.fx);
 }
 
 TAP_MAIN(TEST(heading_and_prefix), TEST(trace_forms), TEST(trace_string), TEST(merged_by_time),

@@ -136,6 +136,9 @@ static void check_vars(struct ctype_db *db)
 	name_is(v.type, "struct list *");
 	IN_EQ(ctype_var(db, NULL, "per_thread", &v, &e), -ENODATA);
 	IN_EQ(ctype_var(db, NULL, "no_such_variable", &v, &e), -ENOENT);
+	const char *near = ctype_near_var(db, NULL, "contuer");
+	CHECK(near && !strcmp(near, "counter"));
+	CHECK(!ctype_near_var(db, NULL, "no_such_variable"));
 }
 
 static bool same(const char *pattern, const char *name)

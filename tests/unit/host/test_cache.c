@@ -121,6 +121,38 @@ static void of_others(void)
 	end();
 }
 
+/* Folders are made in what is ours, and nowhere else: root may have the HOME of a user. */
+static void made_in_ours(void)
+{
+	char cache[96], mine[160];
+	begin();
+	unlink(entry);
+	snprintf(mine, sizeof(mine), "%s/dyntrace", folder);
+	CHECK_EQ(rmdir(mine), 0);
+	chmod(folder, 0777);
+	host_cache_store(&key, data, sizeof(data));
+	CHECK(access(mine, F_OK));
+	snprintf(cache, sizeof(cache), "%s/cache//", folder);
+	setenv("XDG_CACHE_HOME", cache, 1);
+	host_cache_store(&key, data, sizeof(data));
+	CHECK(access(cache, F_OK));
+	chmod(folder, 0700);
+	if (!geteuid()) {
+		CHECK_EQ(chown(folder, 1, 1), 0);
+		host_cache_store(&key, data, sizeof(data));
+		CHECK(access(cache, F_OK));
+		CHECK_EQ(chown(folder, 0, 0), 0);
+	}
+	host_cache_store(&key, data, sizeof(data));
+	CHECK(is_there(&key));
+	snprintf(mine, sizeof(mine), "%s/cache/dyntrace/ab01020300000000000000000000000000000000.test", folder);
+	CHECK_EQ(unlink(mine), 0);
+	*strrchr(mine, '/') = 0;
+	CHECK_EQ(rmdir(mine), 0);
+	CHECK_EQ(rmdir(cache), 0);
+	end();
+}
+
 /* A file with the same build-id, but not the same one. */
 static void of_a_copy(void)
 {
@@ -157,4 +189,4 @@ static void who_may_change_it(void)
 	CHECK(!host_cache_file(&st, &f));
 }
 
-TAP_MAIN(TEST(kept), TEST(damaged), TEST(of_others), TEST(of_a_copy), TEST(who_may_change_it))
+TAP_MAIN(TEST(kept), TEST(damaged), TEST(of_others), TEST(made_in_ours), TEST(of_a_copy), TEST(who_may_change_it))

@@ -66,12 +66,31 @@ static void others(void)
 	}
 }
 
+static void whole(void)
+{
+	char buf[8] = "";
+	int fd = open(in_folder("file"), O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK_EQ(host_write_at(fd, "abcd", 4, 2), 0);
+	CHECK_EQ(host_read_at(fd, buf, 3, 3), 0);
+	CHECK(!strcmp(buf, "bcd"));
+	CHECK_EQ(host_read_at(fd, buf, 4, 3), -ENODATA);
+	CHECK_EQ(host_read_at(fd, buf, 0, 100), 0);
+	close(fd);
+	CHECK_EQ(host_read_at(fd, buf, 1, 0), -EBADF);
+	unlink(in_folder("file"));
+	fd = open("/dev/full", O_WRONLY);
+	if (fd >= 0)
+		CHECK_EQ(host_write_at(fd, buf, 1, 0), -ENOSPC);
+	close(fd);
+}
+
 static void begin_and_end(void)
 {
 	snprintf(folder, sizeof(folder), "/tmp/dyntrace-file.XXXXXX");
 	CHECK(mkdtemp(folder) != NULL);
 	regular();
 	others();
+	whole();
 	CHECK_EQ(rmdir(folder), 0);
 }
 

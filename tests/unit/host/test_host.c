@@ -2,6 +2,8 @@
 #include "../tap.h"
 #include "host/host.h"
 
+#include <stdlib.h>
+
 static void strings_keep_their_numbers(void)
 {
 	struct host_strmap m = { 0 };
@@ -32,4 +34,17 @@ static void the_last_one_can_go(void)
 	host_strmap_deinit(&m);
 }
 
-TAP_MAIN(TEST(strings_keep_their_numbers), TEST(the_last_one_can_go))
+static void sorted_numbers(void)
+{
+	uint64_t v[] = { UINT64_MAX, 3, 1ull << 63, 3, 0 };
+	qsort(v, ARRAY_CNT(v), sizeof(*v), host_compare_u64);
+	CHECK(v[0] == 0 && v[1] == 3 && v[2] == 3 && v[3] == 1ull << 63 && v[4] == UINT64_MAX);
+	CHECK_EQ(host_first_u64(v, 5, 0), 0);
+	CHECK_EQ(host_first_u64(v, 5, 1), 1);
+	CHECK_EQ(host_first_u64(v, 5, 3), 1);
+	CHECK_EQ(host_first_u64(v, 5, 4), 3);
+	CHECK_EQ(host_first_u64(v, 4, UINT64_MAX), 4);
+	CHECK_EQ(host_first_u64(NULL, 0, 0), 0);
+}
+
+TAP_MAIN(TEST(strings_keep_their_numbers), TEST(the_last_one_can_go), TEST(sorted_numbers))

@@ -87,11 +87,12 @@ static void without_system_calls(void)
 static void blocks_are_noted(void)
 {
 	uint64_t block = (uint64_t)(uintptr_t)&block;
-	for (uint32_t none = 0; none < 2; none++) {
+	for (uint32_t was = WIRE_FS_UNKNOWN; was <= WIRE_FS_NEVER; was++) {
 		begin(8);
-		proc->flags = WIRE_PROC_FSGSBASE | (none ? WIRE_PROC_BASELESS : 0);
+		proc->flags = WIRE_PROC_FSGSBASE;
+		proc->fs_set = was;
 		CHECK(find(block, 5) != NULL);
-		CHECK_EQ(proc->fs_set, !none);
+		CHECK_EQ(proc->fs_set, was == WIRE_FS_NEVER ? WIRE_FS_NEVER : WIRE_FS_SET);
 		shm_destroy(shm);
 	}
 }
