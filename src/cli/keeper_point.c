@@ -225,14 +225,15 @@ static char *join(int argc, char **argv)
 static const struct tracer *tracer_named(const char *name, struct err *reterr)
 {
 	const struct tracer *t = tracer_find(name);
-	char known[256] = "";
+	char known[256] = "", why[ERR_MSG_MAX];
 	t = t ? t : tracer_load(name, reterr);
 	if (!t && reterr->code != -ENOENT)
 		return NULL;
+	snprintf(why, sizeof(why), "%s", t ? "" : reterr->msg);
 	for (uint32_t i = 0; !t && tracer_nth(i); i++)
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i ? ", " : "", tracer_nth(i)->name);
 	if (!t)
-		err_setf(reterr, -ENOENT, "there is no tracer %s; there are %s", name, known);
+		err_setf(reterr, -ENOENT, "there is no tracer %s; there are %s, and others where they are installed (%s)", name, known, why);
 	return t;
 }
 
