@@ -67,6 +67,7 @@ struct keeper {
 	/* In the foreground: the program is a child, and what is said goes to standard error at once. */
 	struct session_child *child;
 	bool is_parent, was_execed;
+	bool begins;                 /* it has not come to its own code */
 	int said_fd;                 /* that; -1: it waits for the next request */
 	int status;                  /* of the child: as of waitpid() */
 };
