@@ -302,7 +302,7 @@ static int show_d(const struct cli *cli)
 /* A description must be found in one of the processes, not in all of them. */
 int cli_record_check(struct cli *cli)
 {
-	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {
+	for (uint32_t s = 0; s < cli->args.src_cnt && !cli->args.record->waits; s++) {
 		uint64_t cnt = 0;
 		for (uint32_t i = 0; i < cli->match_cnt; i++)
 			cnt += cli->matches[i].src == s ? cli->matches[i].cnt : 0;
@@ -320,6 +320,7 @@ int cli_verb_record(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->args.record->show_d)
 		return show_d(cli);
+	cli->args.record->waits = cli->args.opts.zdefs;
 	/* Not every process has every function. */
 	if (cli->target_cnt > 1)
 		cli->args.opts.zdefs = 1;

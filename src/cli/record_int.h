@@ -33,6 +33,7 @@ struct cli_record {
 	uint64_t duration_ns;    /* 0: until it is ended */
 	uint64_t ring_bytes;
 	bool stacks, show_d;
+	bool waits;              /* -Z: for what is loaded later */
 	/* as built */
 	struct record_clause *clauses;
 	uint32_t clause_cnt;
