@@ -175,14 +175,9 @@ int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32
  * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
  * there.  -EBUSY: there was no such thread for some seconds. */
 int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
-<<<<<<< HEAD
 /* Calls dyntrace_library_tell(@text) of such a library, by its base name, in the same way; its uint64_t dyntrace_library_told counts
  * the calls that are through. */
 int session_tell(struct session *, uint32_t proc, const char *library, const char *text, struct err *reterr);
-/* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
- * it runs shares all but self-> variables with what runs in the process. */
-int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);
-=======
 /* Places that session_arm() refused, as uprobes of the kernel: of a session that has probes of the kernel.  What
  * they run shares all but self-> variables with what runs in the process.  An error where the kernel takes no program for them: then
  * some may be armed. */
@@ -193,7 +188,6 @@ struct session_uprobe {
 	struct err why; /* out: why not */
 };
 int session_arm_uprobes(struct session *, struct session_uprobe *, uint32_t cnt, struct err *reterr);
->>>>>>> main
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 
