@@ -30,6 +30,8 @@ class Lttng:
         if os.geteuid() == 0 and os.environ.get('DYNTRACE_LTTNG_APART') != '1':
             raise lib.Skip("root's lttng-sessiond needs mounts of its own (unshare -m)")
         self.dir = tempfile.mkdtemp(prefix='dyntrace-lttng-')
+        # Programs that are started find it there, too; root's are found without.
+        os.environ['LTTNG_HOME'] = self.dir
         self.env = dict(os.environ, LTTNG_HOME=self.dir, HOME=self.dir, LC_ALL='C', XDG_RUNTIME_DIR=self.dir)
         self.daemon = subprocess.Popen(['lttng-sessiond', '--no-kernel'], env=self.env, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -44,6 +46,7 @@ class Lttng:
     def __exit__(self, *exc):
         self.daemon.terminate()
         self.daemon.wait()
+        os.environ.pop('LTTNG_HOME', None)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def run(self, *args):
