@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,12 +56,25 @@ static int ask(pid_t pid, int n, const char *const words[], bool quiet)
 	return rc;
 }
 
+/* Its events are those of its user's sessions, or root's: not of a member's who has dyntraced trace it. */
+static bool is_anothers(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return geteuid() && !stat(path, &st) && st.st_uid != geteuid();
+}
+
 /* First the place, which may not be there: a rule of LTTng's would stay. */
 static int enable(pid_t pid, const char *channel, const struct event *e)
 {
 	char session[256];
 	struct err err;
 	event_session(session, sizeof(session));
+	if (*session && is_anothers(pid)) {
+		cli_hint("process %d is another user's, whose LTTng has its events: these go to a trace of yours", (int)pid);
+		*session = 0;
+	}
 	const char *words[8] = { "add" }, *const undo[] = { "rm", e->name };
 	int n = 1;
 	if (e->function)

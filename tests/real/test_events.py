@@ -137,6 +137,28 @@ def again_after_rm():
         assert names(lines) == {'again': 20, 'again_entry': 10, 'again_exit': 10}, names(lines)
 
 
+def many_while_threads_work():
+    """A thread is sent to LTTng each time; what it was at goes on."""
+    with Lttng() as l:
+        ready(l)
+        with Calls(l, threads=4, rounds=30000000) as c:
+            enable(c, 'first', '--probe', 'floating')
+            c.begin()
+            for i in range(40):
+                enable(c, f'name{i}', *(('--function', 'branchy') if i % 3 == 0 else ('--probe', 'floating')))
+                if i % 2:
+                    c.run('rm', f'{c.pid}:name{i}')
+                if i % 10 == 9:
+                    l.run('list', '-u')
+            assert c.proc.poll() is None
+            c.run('detach', c.pid)
+            assert c.proc.stdout.readline() == 'done\n'
+            c.run('verify', c.pid)
+            c.proc.stdin.close()
+            assert c.proc.wait(60) == 0 # its sums are right
+            c.proc.stdin = None
+
+
 def the_same_name_in_two_processes():
     with Lttng() as l, Calls(l, threads=1, rounds=10) as c, Calls(l, threads=1, rounds=5) as d:
         ready(l)
@@ -303,7 +325,7 @@ int main(void) { pthread_t t; for (int i = 0; i < 3; i++) pthread_create(&t, NUL
             assert r.returncode == 5, (i, r)
 
 
-TESTS = (a_session_that_is_stopped, shown_by_lttng, again_after_rm, the_same_name_in_two_processes, several_sessions, several_channels,
+TESTS = (a_session_that_is_stopped, shown_by_lttng, again_after_rm, many_while_threads_work, the_same_name_in_two_processes, several_sessions, several_channels,
          a_session_that_is_gone, the_daemon_is_killed, a_refused_place_leaves_no_rule, numbers, forked_children, another_users_process, commands,
          threads_at_the_end)
 
