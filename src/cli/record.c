@@ -218,7 +218,7 @@ int cli_record_begin(struct cli *cli)
 		return CLI_ERROR;
 	}
 	r->start_ns = host_now_ns();
-	r->shown = isatty(STDERR_FILENO);
+	r->shown = isatty(STDERR_FILENO) && !r->follow;
 	return cli_record_modules(cli, 0);
 }
 
@@ -232,7 +232,7 @@ int cli_record_go(struct cli *cli)
 {
 	struct err e;
 	if (!export_writer_ready(cli->args.record->writer, &e))
-		return CLI_OK;
+		return cli_record_live(cli->args.record);
 	cli_error("%s", e.msg);
 	return CLI_ERROR;
 }
@@ -271,6 +271,7 @@ int cli_record_finish(struct cli *cli, int rc)
 	if (rc && (!r->writer || !export_writer_events(r->writer))) {
 		export_writer_discard(r->writer);
 		r->writer = NULL;
+		cli_record_live_end(r);
 		return rc;
 	}
 	if (export_writer_flush(r->writer, &e) && !rc) {
@@ -289,6 +290,7 @@ int cli_record_finish(struct cli *cli, int rc)
 		 r->ring_bytes ? " seen, the last of them kept" : "", (unsigned long long)consume_lost(cli->consume));
 	export_writer_close(r->writer);
 	r->writer = NULL;
+	cli_record_live_end(r);
 	return rc;
 }
 

@@ -217,6 +217,24 @@ def followed():
             assert d.proc.returncode == 0 and len(out.splitlines()) == 5, (end, out, err)
 
 
+def live():
+    """record --follow prints it itself, and all of it."""
+    for end in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with Program() as p, Recording(p, args=['--follow', '-g']) as r:
+            p.go(3)
+            lines = [r.proc.stdout.readline() for _ in range(3)]
+            assert 'stride:entry n=0 ' in lines[0] and 'stride+0x0' in lines[1], lines
+            p.go(5)
+            time.sleep(0.5)
+            r.proc.send_signal(end)
+            text = ''.join(lines) + r.proc.stdout.read()
+            r.wait()
+            assert text.count('stride:entry') == 8, text
+            assert text == lib.dyntrace('dump', r.trace).stdout or end == signal.SIGKILL
+    r = lib.dyntrace('record', '-c', f'{FOLDER}/steps', '--follow', '-o', f'{FOLDER}/live', 'stride:entry', check=False, stdin=None)
+    assert r.returncode == 0, r
+
+
 def replaced():
     """The file has another build now: names and lines are those of the one that ran."""
     with Program() as p:
@@ -254,7 +272,7 @@ def usage():
 
 
 TESTS = (signals, signals_while_it_begins, killed, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
-         followed, replaced, usage)
+         followed, live, replaced, usage)
 
 if __name__ == '__main__':
     tap = lib.Tap()
