@@ -94,6 +94,17 @@ _dt_probe()
 	echo "${path##*/}:$place$rest"
 }
 
+# Whether one of the processes has the file mapped; yes, where that cannot be seen.
+_dt_is_used()
+{
+	local pid
+	for pid in ${1//,/ }; do
+		[ -r "/proc/$pid/maps" ] || return 0
+		! grep -qF " $2" "/proc/$pid/maps" 2> /dev/null || return 0
+	done
+	return 1
+}
+
 trace.available_extern_functions()
 {
 	if [ $# -lt 1 ]; then
@@ -130,8 +141,8 @@ trace.list_probes()
 
 trace.trace_pids()
 {
-	local pids seconds id probe name log recorder waited=0
-	local -a probes=()
+	local pids seconds id probe line file name log recorder waited=0
+	local -a probes=() later=()
 	if [ $# -lt 3 ]; then
 		_dt_error "PIDs (with commas between them), a number of seconds and at least one trace-point" \
 			"are necessary." || return 1
@@ -142,6 +153,12 @@ trace.trace_pids()
 	for id in "$@"; do
 		probe=$(_dt_probe "$id") || return 1
 		probes+=("$probe")
+		line=$(_dt_lookup "$id") || return 1
+		IFS=$'\t' read -r _ file _ <<< "$line"
+		if ! _dt_is_used "$pids" "$file"; then
+			echo "WARNING: '$file' is not used by PIDs $pids yet: it is waited for." >&2
+			later=(-x zdefs -x followfork)
+		fi
 	done
 	name=perf.data.$(date +%s).$RANDOM
 	while [ -e "$name" ]; do
@@ -149,7 +166,9 @@ trace.trace_pids()
 	done
 	log=$(mktemp "$name.XXXXXX") || return 1
 	echo "Creating new trace file: '$name'."
-	"${DYNTRACE:-dyntrace}" record -p "$pids" -d "$seconds" -g -o "$name" "${probes[@]}" < /dev/null > /dev/null 2> "$log" &
+	# Nothing of the caller's stays open with it: somebody may wait for the end of a pipe (bats does).
+	"${DYNTRACE:-dyntrace}" record -p "$pids" -d "$seconds" -g -o "$name" ${later[@]+"${later[@]}"} \
+		"${probes[@]}" < /dev/null > /dev/null 2> "$log" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 	recorder=$!
 	# What is done from now on is to be in the trace: wait until all is in place.
 	while [ ! -e "$name/dyntrace/ready" ]; do

@@ -3,103 +3,17 @@
  * enable-event and trace, as LTTng's proposal for dynamic instrumentation has them.  Events go to the current session of
  * LTTng where there is one (tracer lttng; it is told to record them), else to a trace of our own (tracer ctf).
  */
+#include "cli/events_int.h"
 #include "cli/keeper_int.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { OPT_PID = 256, OPT_PROBE, OPT_FUNCTION, OPT_CHANNEL };
-
-struct event {
-	char *name;
-	char *place;
-	bool function;
-};
-
-/* ---- LTTng ---- */
-
-static const char *lttng_home(void)
-{
-	const char *h = getenv("LTTNG_HOME");
-	return h && *h ? h : getenv("HOME");
-}
-
-static bool connects(const char *path)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool ok = fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof(a));
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-static bool daemon_runs(void)
-{
-	char path[256];
-	const char *home = lttng_home();
-	if (connects("/var/run/lttng/client-lttng-sessiond"))
-		return true;
-	snprintf(path, sizeof(path), "%s/.lttng/client-lttng-sessiond", home ? home : "");
-	return home && connects(path);
-}
-
-/* The name that `lttng create` or `lttng set-session` left; "" where there is none, or nobody would record it. */
-static void current_session(char *buf, size_t cap)
-{
-	char path[4096], line[512];
-	const char *home = lttng_home();
-	buf[0] = 0;
-	snprintf(path, sizeof(path), "%s/.lttngrc", home ? home : "");
-	FILE *fp = home ? fopen(path, "re") : NULL;
-	while (fp && !*buf && fgets(line, sizeof(line), fp))
-		if (!strncmp(line, "session=", 8))
-			snprintf(buf, cap, "%.*s", (int)strcspn(line + 8, "\r\n"), line + 8);
-	if (fp)
-		fclose(fp);
-	if (*buf && !daemon_runs())
-		buf[0] = 0;
-}
-
-static int run_lttng(const char *const argv[])
-{
-	int status = -1;
-	pid_t pid = fork();
-	if (!pid) {
-		/* What went well is for us to say. */
-		if (freopen("/dev/null", "w", stdout))
-			execvp(argv[0], (char *const *)argv);
-		_exit(127);
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* Events of that name, of the kinds that it can have. */
-static int record_in(const char *session, const char *channel, const struct event *e)
-{
-	static const char *const kinds[] = { "dyntrace_lttng:tracepoint_hit", "dyntrace_lttng:function_entry", "dyntrace_lttng:function_exit" };
-	char *filter = NULL;
-	int rc = asprintf(&filter, "name == \"%s\"", e->name) < 0 ? -1 : 0;
-	for (int i = e->function; i < (e->function ? 3 : 1) && !rc; i++) {
-		const char *const argv[] = { "lttng", "enable-event", "-u", kinds[i], "-s", session, "--filter", filter,
-					     channel ? "-c" : NULL, channel, NULL };
-		rc = run_lttng(argv);
-	}
-	free(filter);
-	if (rc)
-		cli_error("lttng could not enable event %s in session %s", e->name, session);
-	return rc ? CLI_ERROR : CLI_OK;
-}
 
 /* ---- enable-event ---- */
 
@@ -117,7 +31,7 @@ static void usage_event(FILE *fp)
 static bool name_ok(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
-	return n && !name[n];
+	return n && n <= EVENT_NAME_MAX && !name[n];
 }
 
 static const struct option longopts[] = {
@@ -127,12 +41,41 @@ static const struct option longopts[] = {
 	{ "channel", required_argument, NULL, OPT_CHANNEL }, { "help", no_argument, NULL, 'h' }, { 0 },
 };
 
+/* A request of the keeper's; what it has to say besides goes to standard error. */
+static int ask(pid_t pid, int n, const char *const words[], bool quiet)
+{
+	char *out = NULL, *said = NULL;
+	struct err err;
+	int rc = keep_ask(pid, n, words, &out, &said, &err);
+	if (rc < 0 && !quiet)
+		cli_error("%s", err.msg);
+	if (said && !quiet)
+		fputs(said, stderr);
+	free(out);
+	free(said);
+	return rc;
+}
+
+/* Its events are those of its user's sessions, or root's: not of a member's who has dyntraced trace it. */
+static bool is_anothers(pid_t pid)
+{
+	char path[32];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return geteuid() && !stat(path, &st) && st.st_uid != geteuid();
+}
+
+/* First the place, which may not be there: a rule of LTTng's would stay. */
 static int enable(pid_t pid, const char *channel, const struct event *e)
 {
-	char session[256], *out = NULL, *said = NULL;
+	char session[256];
 	struct err err;
-	current_session(session, sizeof(session));
-	const char *words[8] = { "add" };
+	event_session(session, sizeof(session));
+	if (*session && is_anothers(pid)) {
+		cli_hint("process %d is another user's, whose LTTng has its events: these go to a trace of yours", (int)pid);
+		*session = 0;
+	}
+	const char *words[8] = { "add" }, *const undo[] = { "rm", e->name };
 	int n = 1;
 	if (e->function)
 		words[n++] = "-e";
@@ -140,18 +83,17 @@ static int enable(pid_t pid, const char *channel, const struct event *e)
 	words[n++] = e->name;
 	words[n++] = e->place;
 	words[n++] = *session ? "lttng" : "ctf";
-	if (*session && record_in(session, channel, e))
-		return CLI_ERROR;
+	if (*session)
+		words[n++] = "named";
 	int rc = keeper_start(pid, &err);
-	rc = rc ? rc : keep_ask(pid, n, words, &out, &said, &err);
 	if (rc < 0)
 		cli_error("%s", err.msg);
-	if (said)
-		fputs(said, stderr);
-	free(out);
-	free(said);
-	if (rc)
+	if (rc || ask(pid, n, words, false))
 		return CLI_ERROR;
+	if (*session && event_record(session, channel, e)) {
+		ask(pid, 2, undo, true);
+		return CLI_ERROR;
+	}
 	if (*session)
 		printf("event %s enabled in LTTng session %s\n", e->name, session);
 	else
@@ -190,7 +132,7 @@ int event_main(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	if (!name_ok(e.name)) {
-		cli_error("'%s' is no name of an event: letters, digits, _, - and . only", e.name);
+		cli_error("'%s' is no name of an event: letters, digits, _, - and . only, at most %d of them", e.name, EVENT_NAME_MAX);
 		return CLI_USAGE;
 	}
 	return enable(pid, channel, &e);
@@ -214,7 +156,7 @@ static void usage_trace(FILE *fp)
 /* What CTF and LTTng can call it. */
 static char *event_name(const char *place)
 {
-	char *name = strdup(place);
+	char *name = strndup(place, EVENT_NAME_MAX - 12);
 	for (char *c = name; c && *c; c++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *c))
 			*c = '_';
@@ -224,7 +166,7 @@ static char *event_name(const char *place)
 /* Names are told apart. */
 static int make_wishes(struct event *v, uint32_t cnt, const char *tracer, char *dir, struct keeper_wish *w)
 {
-	static char add_e[] = "-e", add_n[] = "-n";
+	static char add_e[] = "-e", add_n[] = "-n", named[] = "named";
 	for (uint32_t i = 0; i < cnt; i++) {
 		v[i].name = event_name(v[i].place);
 		for (uint32_t k = 0, n = 2; v[i].name && k < i; k++) {
@@ -246,8 +188,7 @@ static int make_wishes(struct event *v, uint32_t cnt, const char *tracer, char *
 		w[i].argv[w[i].argc++] = v[i].name;
 		w[i].argv[w[i].argc++] = v[i].place;
 		w[i].argv[w[i].argc++] = (char *)tracer;
-		if (dir)
-			w[i].argv[w[i].argc++] = dir;
+		w[i].argv[w[i].argc++] = dir ? dir : named;
 	}
 	return CLI_OK;
 }
@@ -263,18 +204,33 @@ static char *usual_dir(void)
 	return strdup(name);
 }
 
+/* Its library is there before its own code is, and makes the events then. */
+static int name_in_environment(const struct event *v, uint32_t cnt)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *fp = open_memstream(&text, &bytes);
+	for (uint32_t i = 0; i < cnt && fp; i++)
+		fprintf(fp, "%c%s ", v[i].function ? 'E' : 'P', v[i].name);
+	int rc = fp && !fclose(fp) && !setenv("DYNTRACE_LTTNG_EVENTS", text, 1) ? CLI_OK : CLI_ERROR;
+	free(text);
+	return rc;
+}
+
 static int run(const char *command, struct event *v, uint32_t cnt, const char *out, const char *channel)
 {
 	static const char *const libs[] = { "libdyntrace-lttng.so", NULL };
 	struct keeper_wish *w = calloc(cnt + 1ul, sizeof(*w));
 	char session[256], **words = cli_args_split(command), *dir = NULL;
-	current_session(session, sizeof(session));
+	event_session(session, sizeof(session));
 	if (!*session || out)
 		dir = out ? strdup(out) : usual_dir();
 	bool lttng = !dir;
 	int rc = w ? make_wishes(v, cnt, lttng ? "lttng" : "ctf", dir, w) : CLI_ERROR;
 	for (uint32_t i = 0; i < cnt && lttng && !rc; i++)
-		rc = record_in(session, channel, &v[i]);
+		rc = event_record(session, channel, &v[i]);
+	if (lttng && cnt && !rc)
+		rc = name_in_environment(v, cnt);
 	if (!words || !words[0]) {
 		cli_error(words ? "-c needs a command" : "-c %s: a quote is not closed", command);
 		rc = CLI_ERROR;

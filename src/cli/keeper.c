@@ -162,14 +162,16 @@ static void end_points(struct keeper *k)
 }
 
 /* What tracepoints write is complete when the answer is there. */
-int keeper_detach(struct keeper *k, FILE *out, struct err *reterr)
+int keeper_detach(struct keeper *k, FILE *out, bool json, struct err *reterr)
 {
 	int r = 0;
 	if (k->attached) {
 		r = disarm(k, reterr);
 		keeper_drain(k, true);
 	}
-	for (uint32_t i = 0; i < k->point_cnt; i++) {
+	if (json)
+		keeper_list(k, out, true, true);
+	for (uint32_t i = 0; i < k->point_cnt && !json; i++) {
 		fprintf(out, "%s removed\n", k->points[i]->name);
 		keeper_show_gathered(k->points[i], out);
 	}

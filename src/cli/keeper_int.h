@@ -67,6 +67,7 @@ struct keeper {
 	/* In the foreground: the program is a child, and what is said goes to standard error at once. */
 	struct session_child *child;
 	bool is_parent, was_execed;
+	bool begins;                 /* it has not come to its own code */
 	int said_fd;                 /* that; -1: it waits for the next request */
 	int status;                  /* of the child: as of waitpid() */
 };
@@ -96,7 +97,7 @@ void keeper_catch_knocks(int fd);     /* of the listener: they end a wait */
 /* Attaches to the process, if it is not yet (again after all was disarmed). */
 int keeper_attach(struct keeper *, struct err *reterr);
 /* The process is as it was; what tracers gathered goes to @out, and the keeper's life ends. */
-int keeper_detach(struct keeper *, FILE *out, struct err *reterr);
+int keeper_detach(struct keeper *, FILE *out, bool json, struct err *reterr);
 /* Nothing is armed any more; programs and what they recorded are forgotten. */
 void keeper_reset(struct keeper *);
 int keeper_drain(struct keeper *, bool final);
@@ -125,13 +126,14 @@ int keeper_lib_read(struct tracer_host *, const char *library, const char *symbo
 int keeper_lib_path(const char *name, char *buf, size_t cap, struct err *reterr);
 
 /* keeper_point.c */
-/* argv: [-e] [-n NAME] PLACE TRACER ARGS... */
+/* argv: [-e] [-n NAME] [--json] PLACE TRACER ARGS... */
 int keeper_add(struct keeper *, int argc, char **argv, FILE *out, struct err *reterr);
-int keeper_remove(struct keeper *, const char *name, FILE *out, struct err *reterr);
+int keeper_remove(struct keeper *, const char *name, FILE *out, bool json, struct err *reterr);
 void keeper_point_free(struct keeper_point *);
 /* keeper_list.c */
 void keeper_list(struct keeper *, FILE *out, bool all, bool json);
 void keeper_show_gathered(struct keeper_point *, FILE *out); /* lines, indented */
+void keeper_show_json(const struct keeper *, struct keeper_point *, FILE *out); /* as a list of it alone */
 
 /* keeper_req.c: one request of the listener's, if there is one */
 void keeper_serve(struct keeper *);

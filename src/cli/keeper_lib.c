@@ -88,11 +88,14 @@ int keeper_lib_load(struct keeper *k, struct keeper_point *pt, struct err *reter
 	struct obj_module *m = r ? NULL : module_named(k, t->library);
 	if (!r && (!m || obj_module_find(k->obj, m, t->hook, &pt->hook, &bytes)))
 		r = err_setf(reterr, -EINVAL, "%s is of another version than this program: install both", t->library);
-	if (!r && asprintf(&pt->hook_text, "%c%s", pt->tp.both ? 'e' : 'p', pt->name) < 0) {
+	bool tell = t->tells && t->tells(&pt->tp);
+	char kind = pt->tp.both ? 'e' : 'p';
+	if (!r && asprintf(&pt->hook_text, "%c%s", tell ? kind - 32 : kind, pt->name) < 0) {
 		pt->hook_text = NULL;
 		r = err_setf(reterr, -ENOMEM, "out of memory");
 	}
-	return r;
+	/* Who starts it has told the library in its environment. */
+	return r || !tell || k->begins ? r : session_tell(k->cli.session, k->proc, t->library, pt->hook_text, reterr);
 }
 
 int keeper_lib_read(struct tracer_host *h, const char *library, const char *symbol, void *buf, size_t cnt)

@@ -69,6 +69,13 @@ static void show_json(struct keeper_point *pt, FILE *out)
 		pt->tp.tracer->show(&pt->tp, out, true);
 }
 
+void keeper_show_json(const struct keeper *k, struct keeper_point *pt, FILE *out)
+{
+	fprintf(out, "{\"pid\":%d,\"tracepoints\":[{", (int)k->pid);
+	show_json(pt, out);
+	fputs("}]}\n", out);
+}
+
 void keeper_list(struct keeper *k, FILE *out, bool all, bool json)
 {
 	if (k->attached)

@@ -159,7 +159,7 @@ static int make_parts(struct keeper *k, struct keeper_point *pt, struct err *ret
 /* ---- add ---- */
 
 struct request {
-	bool both;
+	bool both, json;
 	const char *name, *place;
 	int argc;   /* the tracer and its arguments */
 	char **argv;
@@ -173,6 +173,8 @@ static int parse(int argc, char **argv, struct request *ret, struct err *reterr)
 	for (; i < argc; i++) {
 		if (!strcmp(argv[i], "-e"))
 			ret->both = true;
+		else if (!strcmp(argv[i], "--json"))
+			ret->json = true;
 		else if (!strcmp(argv[i], "-n") && i + 1 < argc)
 			ret->name = argv[++i];
 		else if (!strncmp(argv[i], "-n", 2) && argv[i][2])
@@ -225,14 +227,15 @@ static char *join(int argc, char **argv)
 static const struct tracer *tracer_named(const char *name, struct err *reterr)
 {
 	const struct tracer *t = tracer_find(name);
-	char known[256] = "";
+	char known[256] = "", why[ERR_MSG_MAX];
 	t = t ? t : tracer_load(name, reterr);
 	if (!t && reterr->code != -ENOENT)
 		return NULL;
+	snprintf(why, sizeof(why), "%s", t ? "" : reterr->msg);
 	for (uint32_t i = 0; !t && tracer_nth(i); i++)
 		snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s", i ? ", " : "", tracer_nth(i)->name);
 	if (!t)
-		err_setf(reterr, -ENOENT, "there is no tracer %s; there are %s", name, known);
+		err_setf(reterr, -ENOENT, "there is no tracer %s; there are %s, and others where they are installed (%s)", name, known, why);
 	return t;
 }
 
@@ -335,14 +338,17 @@ int keeper_add(struct keeper *k, int argc, char **argv, FILE *out, struct err *r
 		return r;
 	}
 	k->next_id += 2;
-	fprintf(out, "%s\n", pt->name);
+	if (rq.json)
+		keeper_show_json(k, pt, out);
+	else
+		fprintf(out, "%s\n", pt->name);
 	tell_refused(pt);
 	return 0;
 }
 
 /* ---- rm ---- */
 
-int keeper_remove(struct keeper *k, const char *name, FILE *out, struct err *reterr)
+int keeper_remove(struct keeper *k, const char *name, FILE *out, bool json, struct err *reterr)
 {
 	struct keeper_point *pt = find(k, name);
 	uint32_t i = 0;
@@ -353,7 +359,9 @@ int keeper_remove(struct keeper *k, const char *name, FILE *out, struct err *ret
 		return r;
 	keeper_drain(k, false);
 	keeper_drain(k, true);
-	if (pt->tp.tracer->show)
+	if (json)
+		keeper_show_json(k, pt, out);
+	else if (pt->tp.tracer->show)
 		pt->tp.tracer->show(&pt->tp, out, false);
 	while (k->points[i] != pt)
 		i++;

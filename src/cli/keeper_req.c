@@ -49,19 +49,28 @@ static int list(struct keeper *k, const struct request *rq, FILE *out)
 	return 0;
 }
 
+static int attach(struct keeper *k, bool json, FILE *out, struct err *reterr)
+{
+	int r = keeper_attach(k, reterr);
+	if (!r && json)
+		keeper_list(k, out, true, true);
+	return r;
+}
+
 static int perform(struct keeper *k, const struct request *rq, FILE *out, struct err *reterr)
 {
 	const char *verb = rq->argv[0];
+	bool json = !strcmp(rq->argv[rq->argc - 1], "--json");
 	if (!strcmp(verb, "attach"))
-		return keeper_attach(k, reterr);
+		return attach(k, json, out, reterr);
 	if (!strcmp(verb, "add"))
 		return keeper_add(k, rq->argc - 1, (char **)rq->argv + 1, out, reterr);
-	if (!strcmp(verb, "rm") && rq->argc == 2)
-		return keeper_remove(k, rq->argv[1], out, reterr);
+	if (!strcmp(verb, "rm") && rq->argc == 2 + json)
+		return keeper_remove(k, rq->argv[1], out, json, reterr);
 	if (!strcmp(verb, "list-tracepoints"))
 		return list(k, rq, out);
 	if (!strcmp(verb, "detach"))
-		return keeper_detach(k, out, reterr);
+		return keeper_detach(k, out, json, reterr);
 	return err_setf(reterr, -EINVAL, "the keeper knows no %s", verb);
 }
 

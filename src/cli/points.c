@@ -16,21 +16,24 @@ static void list_tracers(FILE *fp)
 
 static void usage_add(FILE *fp)
 {
-	fprintf(fp, "Usage: %s add PID|NAME:PLACE [-e] [-n NAME] TRACER [ARGS...]\n\n"
+	fprintf(fp, "Usage: %s add PID|NAME:PLACE [-e] [-n NAME] [--json] TRACER [ARGS...]\n\n"
 		"\tPLACE: [MODULE:]SYMBOL[+OFFSET], SYMBOL@MODULE or ADDRESS; numbers are octal, decimal or hexadecimal\n\n"
 		"\t-e  entry and exit of the function\n"
-		"\t-n  the tracepoint's name; without it one is made up. It is printed\n", cli_name);
+		"\t-n  the tracepoint's name; without it one is made up. It is printed\n"
+		"\t--json  all of it is, for scripts\n", cli_name);
 	list_tracers(fp);
 }
+
+#define JSON "\n\n\t--json  for scripts"
 
 static const struct verb {
 	const char *name, *args, *help;
 	int least, most; /* words behind the verb, without options */
 } verbs[] = {
-	{ "attach", "PID|NAME", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends.", 1, 1 },
-	{ "detach", "PID|NAME", "Removes all tracepoints of a process, shows what they gathered; the keeper ends.", 1, 1 },
+	{ "attach", "PID|NAME [--json]", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends." JSON, 1, 2 },
+	{ "detach", "PID|NAME [--json]", "Removes all tracepoints of a process, shows what they gathered; the keeper ends." JSON, 1, 2 },
 	{ "add", NULL, NULL, 2, 255 },
-	{ "rm", "PID|NAME:TRACEPOINT", "Removes a tracepoint, and shows what it gathered.", 1, 1 },
+	{ "rm", "PID|NAME:TRACEPOINT [--json]", "Removes a tracepoint, and shows what it gathered." JSON, 1, 2 },
 	{ "list-tracepoints", "PID|NAME [-a] [--json]", "Tracepoints of a process and what they gathered so far.\n\n"
 	  "\t-a      their places too, also those that could not be traced\n\t--json  for scripts", 1, 3 },
 };
@@ -100,18 +103,20 @@ static int add(int argc, char **argv)
 	return rc;
 }
 
-static int rm(char **argv)
+static int rm(const char *who, bool json)
 {
 	const char *rest;
-	pid_t pid = procs_split(argv[1], &rest);
-	const char *const words[] = { "rm", rest };
-	return pid ? ask(pid, 2, words) : CLI_ERROR;
+	pid_t pid = procs_split(who, &rest);
+	const char *const words[] = { "rm", rest, "--json" };
+	return pid ? ask(pid, 2 + json, words) : CLI_ERROR;
 }
 
-static int attach(pid_t pid)
+/* attach and detach */
+static int ask_of(const char *verb, const char *who, bool json)
 {
-	static const char *const words[] = { "attach" };
-	return start(pid) ? CLI_ERROR : ask(pid, 1, words);
+	const char *const words[] = { verb, "--json" };
+	pid_t pid = procs_one(who, strlen(who));
+	return !pid || (!strcmp(verb, "attach") && start(pid)) ? CLI_ERROR : ask(pid, 1 + json, words);
 }
 
 static int list(int argc, char **argv)
@@ -136,21 +141,20 @@ static int list(int argc, char **argv)
 int points_main(int argc, char **argv)
 {
 	const struct verb *v = find(argv[0]);
-	static const char *const detach[] = { "detach" };
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return usage(v, true);
 	if (argc - 1 < v->least || argc - 1 > v->most)
 		return usage(v, false);
 	if (!strcmp(v->name, "add"))
 		return add(argc, argv);
-	if (!strcmp(v->name, "rm"))
-		return rm(argv);
 	if (!strcmp(v->name, "list-tracepoints"))
 		return list(argc, argv);
-	pid_t pid = procs_one(argv[1], strlen(argv[1]));
-	if (!pid)
-		return CLI_ERROR;
-	return !strcmp(v->name, "attach") ? attach(pid) : ask(pid, 1, detach);
+	/* One word, and perhaps --json, before it or behind. */
+	bool first = !strcmp(argv[1], "--json"), json = argc == 3 && (first || !strcmp(argv[2], "--json"));
+	const char *who = argv[1 + (json && first)];
+	if (argc - 1 - json != 1 || *who == '-')
+		return usage(v, false);
+	return !strcmp(v->name, "rm") ? rm(who, json) : ask_of(v->name, who, json);
 }
 
 bool procs_is_verb(const char *word) { return find(word) != NULL; }

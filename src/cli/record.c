@@ -218,7 +218,7 @@ int cli_record_begin(struct cli *cli)
 		return CLI_ERROR;
 	}
 	r->start_ns = host_now_ns();
-	r->shown = isatty(STDERR_FILENO);
+	r->shown = isatty(STDERR_FILENO) && !r->follow;
 	return cli_record_modules(cli, 0);
 }
 
@@ -232,7 +232,7 @@ int cli_record_go(struct cli *cli)
 {
 	struct err e;
 	if (!export_writer_ready(cli->args.record->writer, &e))
-		return CLI_OK;
+		return cli_record_live(cli->args.record);
 	cli_error("%s", e.msg);
 	return CLI_ERROR;
 }
@@ -271,6 +271,7 @@ int cli_record_finish(struct cli *cli, int rc)
 	if (rc && (!r->writer || !export_writer_events(r->writer))) {
 		export_writer_discard(r->writer);
 		r->writer = NULL;
+		cli_record_live_end(r);
 		return rc;
 	}
 	if (export_writer_flush(r->writer, &e) && !rc) {
@@ -289,6 +290,7 @@ int cli_record_finish(struct cli *cli, int rc)
 		 r->ring_bytes ? " seen, the last of them kept" : "", (unsigned long long)consume_lost(cli->consume));
 	export_writer_close(r->writer);
 	r->writer = NULL;
+	cli_record_live_end(r);
 	return rc;
 }
 
@@ -302,7 +304,7 @@ static int show_d(const struct cli *cli)
 /* A description must be found in one of the processes, not in all of them. */
 int cli_record_check(struct cli *cli)
 {
-	for (uint32_t s = 0; s < cli->args.src_cnt; s++) {
+	for (uint32_t s = 0; s < cli->args.src_cnt && !cli->args.record->waits; s++) {
 		uint64_t cnt = 0;
 		for (uint32_t i = 0; i < cli->match_cnt; i++)
 			cnt += cli->matches[i].src == s ? cli->matches[i].cnt : 0;
@@ -320,6 +322,7 @@ int cli_verb_record(struct cli *cli)
 		return CLI_ERROR;
 	if (cli->args.record->show_d)
 		return show_d(cli);
+	cli->args.record->waits = cli->args.opts.zdefs;
 	/* Not every process has every function. */
 	if (cli->target_cnt > 1)
 		cli->args.opts.zdefs = 1;

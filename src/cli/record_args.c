@@ -10,10 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPT_RING = 256, OPT_SHOW_D, OPT_HELP };
+enum { OPT_RING = 256, OPT_SHOW_D, OPT_FOLLOW, OPT_HELP };
 static const struct option longopts[] = {
 	{ "ring", required_argument, NULL, OPT_RING },
 	{ "show-d", no_argument, NULL, OPT_SHOW_D },
+	{ "follow", no_argument, NULL, OPT_FOLLOW },
 	{ "duration", required_argument, NULL, 'd' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "pid", required_argument, NULL, 'p' },
@@ -24,7 +25,7 @@ static const struct option longopts[] = {
 static void usage(FILE *fp)
 {
 	fprintf(fp, "Usage: %s record (-p PID[,PID...] | -c COMMAND) [-d SECONDS] [-o DIR] [-g] [--ring SIZE]\n"
-		"\t[--show-d] [-b SIZE] [-x OPT[=VAL]] PROBE...\n\n"
+		"\t[--follow] [--show-d] [-b SIZE] [-x OPT[=VAL]] PROBE...\n\n"
 		"\tPROBE: FUNC, [[[PROVIDER:]MODULE:]FUNC:]NAME, FUNC%%return or FUNC+OFFSET,\n"
 		"\tin the same word: [NAME=EXPRESSION...] for what is to be recorded there\n\n"
 		"\t-b  size of a thread's buffer of records\n"
@@ -35,6 +36,7 @@ static void usage(FILE *fp)
 		"\t-p  record these processes\n"
 		"\t-x  set an option; dyntrace -x help lists them\n"
 		"\t--ring    keep only the last events, as many as fit into SIZE\n"
+		"\t--follow  print what is recorded, too, as dump does\n"
 		"\t--show-d  print the D program that does it, and end\n", cli_name);
 }
 
@@ -127,6 +129,7 @@ static int one_option(struct cli_args *a, int opt, const char *arg)
 	case 'x': return set_x(a, arg);
 	case OPT_RING: return set_ring(r, arg);
 	case OPT_SHOW_D: r->show_d = true; return CLI_OK;
+	case OPT_FOLLOW: r->follow = true; return CLI_OK;
 	case OPT_HELP: a->mode = MODE_HELP; usage(stdout); return CLI_OK;
 	default: usage(stderr); return CLI_USAGE;
 	}

@@ -33,6 +33,8 @@ struct cli_record {
 	uint64_t duration_ns;    /* 0: until it is ended */
 	uint64_t ring_bytes;
 	bool stacks, show_d;
+	bool follow;             /* --follow: prints what comes */
+	bool waits;              /* -Z: for what is loaded later */
 	/* as built */
 	struct record_clause *clauses;
 	uint32_t clause_cnt;
@@ -46,12 +48,16 @@ struct cli_record {
 	} hits[RECORD_HITS];
 	struct export_value *vals;
 	uint64_t start_ns, shown_ns;
+	pid_t follower;          /* who prints it; 0: nobody */
 	bool shown;
 };
 
 /* record_args.c: CLI_OK, or a status after a message */
 int cli_record_parse(struct cli_args *, int argc, char **argv);
 void cli_record_free(struct cli_record *); /* NULL is fine */
+/* record_live.c: begins when the trace has, and ends after it was closed */
+int cli_record_live(struct cli_record *);
+void cli_record_live_end(struct cli_record *);
 /* record_d.c: adds the sources of all PROBEs */
 int cli_record_build(struct cli *);
 /* record_probe.c: "DESC [NAME=EXPR...]" */

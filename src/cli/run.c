@@ -90,11 +90,13 @@ static int fulfil(struct keeper *k, const struct keeper_wish *w, uint32_t cnt)
 	struct err e;
 	FILE *null = fopen("/dev/null", "we");
 	int r = null ? 0 : -errno;
+	k->begins = true;
 	for (uint32_t i = 0; i < cnt && !r; i++) {
 		r = keeper_add(k, w[i].argc, (char **)w[i].argv, null, &e);
 		if (r)
 			cli_error("%s", e.msg);
 	}
+	k->begins = false;
 	if (null)
 		fclose(null);
 	return r;

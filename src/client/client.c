@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -53,12 +54,27 @@ int client_open(const char *path, struct client **ret, struct err *reterr)
 	return rc;
 }
 
+#define END_S 5
+
+/* Its worker disarms when we go: who comes next, with the same process, is not to find it there. */
+static void await_end(int fd)
+{
+	char junk[4096];
+	struct timeval patience = { .tv_sec = END_S };
+	if (shutdown(fd, SHUT_WR) || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
+		return;
+	for (ssize_t n = 1; n > 0 || (n < 0 && errno == EINTR);)
+		n = recv(fd, junk, sizeof(junk), 0);
+}
+
 void client_close(struct client *c)
 {
 	if (!c)
 		return;
-	if (c->fd >= 0)
+	if (c->fd >= 0) {
+		await_end(c->fd);
 		close(c->fd);
+	}
 	for (uint32_t i = 0; i < c->fd_cnt; i++)
 		close(c->fds[i]);
 	for (struct client_msg *m = c->first, *next; m; m = next) {

@@ -3,14 +3,26 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 static bool to_terminal;
 
+/* Of a service, it leads to where syslog's lines go anyway: each would stand there twice. */
+static bool stderr_is_journal(void)
+{
+	const char *said = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+	return said && sscanf(said, "%llu:%llu", &dev, &ino) == 2 && !fstat(STDERR_FILENO, &st) && st.st_dev == dev && st.st_ino == ino;
+}
+
 void log_open(bool terminal)
 {
-	to_terminal = terminal;
+	to_terminal = terminal && !stderr_is_journal();
 	openlog("dyntraced", LOG_PID, LOG_DAEMON);
 }
 

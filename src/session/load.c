@@ -35,7 +35,8 @@ static int find_dlopen(struct target *t, uint64_t *ret, struct err *reterr)
 	return err_setf(reterr, -ENOTSUP, "process %d has no dlopen(): it is static, or its libc is not glibc", (int)t->pid);
 }
 
-static int send(struct target *t, uint64_t fn, uint64_t path, bool patient, struct err *reterr)
+/* A thread goes to @fn(@text, flags of dlopen()). */
+static int send(struct target *t, uint64_t fn, uint64_t text, bool patient, struct err *reterr)
 {
 	int r = target_stop(t, reterr);
 	if (r)
@@ -44,7 +45,7 @@ static int send(struct target *t, uint64_t fn, uint64_t path, bool patient, stru
 	int i = r ? -1 : quiet_thread(t, patient);
 	if (!r && i < 0)
 		r = -EAGAIN;
-	const uint64_t args[3] = { path, RTLD_NOW | RTLD_GLOBAL };
+	const uint64_t args[3] = { text, RTLD_NOW | RTLD_GLOBAL };
 	if (!r)
 		r = inject_call(t->inj, (uint32_t)i, fn, args, reterr);
 	target_go(t);
@@ -94,29 +95,69 @@ static int await(struct target *t, const char *path, struct err *reterr)
 	return err_setf(reterr, -ENOENT, "process %d could not load %s: is what it needs installed where that process sees it?", (int)t->pid, path);
 }
 
+static int place_text(struct target *t, const char *text, uint64_t *ret, struct err *reterr)
+{
+	struct session *s = t->s;
+	uint32_t off = intern_add(s->strings, text);
+	if (off == WIRE_NONE)
+		return err_setf(reterr, -ENOSPC, "no room for %s in the session's strings", text);
+	*ret = t->shm_addr + s->shm->str_off + off + offsetof(struct wire_str, s);
+	return 0;
+}
+
+static int send_soon(struct target *t, uint64_t fn, uint64_t text, struct err *reterr)
+{
+	int r = -EAGAIN;
+	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
+		r = send(t, fn, text, i < PATIENT_TRIES, reterr);
+		answer_loader(t);
+		if (r == -EAGAIN)
+			nap();
+	}
+	return r != -EAGAIN ? r : err_setf(reterr, -EBUSY, "no thread of process %d could be shown to hold neither the loader's nor malloc's lock; "
+					   "try again, or start it with dyntrace-run", (int)t->pid);
+}
+
 int session_load(struct session *s, uint32_t proc, const char *path, struct err *reterr)
 {
 	struct target *t = target_at(s, proc);
-	uint64_t fn = 0;
+	uint64_t fn = 0, there = 0;
 	if (!t || t->gone)
 		return err_setf(reterr, -ESRCH, "the process has ended");
 	struct obj_module *m = module_of(t, path);
 	if (m && is_ready(t, m))
 		return 0;
-	uint32_t off = intern_add(s->strings, path);
-	int r = off == WIRE_NONE ? err_setf(reterr, -ENOSPC, "no room for the library's name") : find_dlopen(t, &fn, reterr);
-	if (r)
-		return r;
-	uint64_t there = t->shm_addr + s->shm->str_off + off + offsetof(struct wire_str, s);
-	r = -EAGAIN;
-	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
-		r = send(t, fn, there, i < PATIENT_TRIES, reterr);
-		answer_loader(t);
-		if (r == -EAGAIN)
-			nap();
-	}
-	if (r == -EAGAIN)
-		return err_setf(reterr, -EBUSY, "no thread of process %d could be shown to hold neither the loader's nor malloc's lock; try again, "
-				"or start it with dyntrace-run", (int)t->pid);
+	int r = place_text(t, path, &there, reterr);
+	r = r ? r : find_dlopen(t, &fn, reterr);
+	r = r ? r : send_soon(t, fn, there, reterr);
 	return r ? r : await(t, path, reterr);
+}
+
+static int await_told(struct target *t, uint64_t told, uint64_t before, struct err *reterr)
+{
+	for (int i = 0; i < LOAD_TRIES; i++) {
+		uint64_t now = 0;
+		answer_loader(t);
+		if (!target_same_program(t) || target_read(t, told, &now, sizeof(now)))
+			return err_setf(reterr, -ESRCH, "process %d ended, or runs another program now", (int)t->pid);
+		if (now != before)
+			return 0;
+		nap();
+	}
+	return err_setf(reterr, -ETIMEDOUT, "the library in process %d does not answer: is the process stopped?", (int)t->pid);
+}
+
+int session_tell(struct session *s, uint32_t proc, const char *library, const char *text, struct err *reterr)
+{
+	struct target *t = target_at(s, proc);
+	uint64_t fn = 0, told = 0, there = 0, before = 0, bytes;
+	struct obj_module *m = t && !t->gone ? module_of(t, library) : NULL;
+	if (!m)
+		return err_setf(reterr, -ESRCH, "the process has ended, or has not loaded %s", library);
+	if (obj_module_find(t->obj, m, "dyntrace_library_tell", &fn, &bytes) || obj_module_find(t->obj, m, "dyntrace_library_told", &told, &bytes))
+		return err_setf(reterr, -EINVAL, "%s in process %d is of another version: start the process again", library, (int)t->pid);
+	int r = target_read(t, told, &before, sizeof(before)) ? err_setf(reterr, -ESRCH, "the process has ended") : 0;
+	r = r ? r : place_text(t, text, &there, reterr);
+	r = r ? r : send_soon(t, fn, there, reterr);
+	return r ? r : await_told(t, told, before, reterr);
 }

@@ -46,6 +46,12 @@ static bool is_libc(const struct obj_module *m)
 	return !strncmp(m->name, "libc.so", 7) || !strncmp(m->name, "libc-", 5) || !strncmp(m->name, "libpthread", 10);
 }
 
+/* LTTng's own locks: what is called there may want them, too. */
+static bool is_lttng(const struct obj_module *m)
+{
+	return !strncmp(m->name, "liblttng-ust", 12) || !strncmp(m->name, "libdyntrace-lttng", 17);
+}
+
 static bool has_lock(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_CNT(with_locks); i++)
@@ -129,7 +135,7 @@ static enum verdict judge(struct quiet *q, uint64_t pc, const struct obj_module 
 {
 	const struct obj_sym *sym = NULL;
 	struct obj_module *m;
-	if (!mod || arena_has(q->t, pc) || (q->locks && mod->is_loader))
+	if (!mod || arena_has(q->t, pc) || (q->locks && (mod->is_loader || is_lttng(mod))))
 		return HOLDS;
 	if (mod->is_vdso || !q->locks)
 		return CLEAR;

@@ -175,6 +175,9 @@ int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32
  * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
  * there.  -EBUSY: there was no such thread for some seconds. */
 int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
+/* Calls dyntrace_library_tell(@text) of such a library, by its base name, in the same way; its uint64_t dyntrace_library_told counts
+ * the calls that are through. */
+int session_tell(struct session *, uint32_t proc, const char *library, const char *text, struct err *reterr);
 /* Places that session_arm() refused, as uprobes of the kernel: of a session that has probes of the kernel.  What
  * they run shares all but self-> variables with what runs in the process.  An error where the kernel takes no program for them: then
  * some may be armed. */

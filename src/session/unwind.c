@@ -110,7 +110,7 @@ static void add_rows(struct target *t, const struct obj_map *m, struct wire_unw_
 	free(rows);
 }
 
-static bool is_code(const struct obj_map *m) { return m->prot & PROT_EXEC && !strstr(m->path, "dyntrace-"); }
+static bool is_code(const struct obj_map *m) { return m->prot & PROT_EXEC && !owner_is_memfd(m->path, "dyntrace-"); }
 
 bool unwind_is_current(struct target *t)
 {

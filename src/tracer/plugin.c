@@ -162,25 +162,44 @@ static int open_in(char *dir, const char *name)
 	return -1;
 }
 
+/* Folders of tracers: beside the program, and in the libraries of where it is installed. False behind the last. */
+static bool folder_nth(size_t i, char *buf, size_t cap)
+{
+	static const char *const places[] = { "tracers", "lib/dyntrace/tracers", "lib/x86_64-linux-gnu/dyntrace/tracers", "lib64/dyntrace/tracers" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n <= 0 || i >= ARRAY_CNT(places))
+		return false;
+	self[n] = 0;
+	for (size_t up = 0; up < (i ? 2 : 1); up++)
+		*(strrchr(self, '/') ?: self) = 0;
+	return snprintf(buf, cap, "%s/%s", self, places[i]) < (int)cap;
+}
+
+static int not_found(const char *name, struct err *reterr)
+{
+	char *list = NULL, dir[PATH_MAX];
+	size_t bytes;
+	FILE *fp = open_memstream(&list, &bytes);
+	for (size_t i = 0; fp && folder_nth(i, dir, sizeof(dir)); i++)
+		fprintf(fp, "%s%s", i ? ", " : "", dir);
+	int r = err_setf(reterr, -ENOENT, "%s.so is not in %s", name, fp && !fclose(fp) ? list : "its folders");
+	free(list);
+	return r;
+}
+
 /* Opened. */
 static int find(const char *name, char path[PATH_MAX], struct err *reterr)
 {
-	static const char *const places[] = { "", "../lib/dyntrace/", "../lib/x86_64-linux-gnu/dyntrace/", "../lib64/dyntrace/" };
-	char self[PATH_MAX], dir[PATH_MAX + 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	self[n > 0 ? n : 0] = 0;
-	char *slash = strrchr(self, '/');
-	if (slash)
-		*slash = 0;
-	for (size_t i = 0; i < ARRAY_CNT(places); i++) {
-		snprintf(dir, sizeof(dir), "%s/%stracers", self, places[i]);
+	char dir[PATH_MAX];
+	for (size_t i = 0; folder_nth(i, dir, sizeof(dir)); i++) {
 		if (snprintf(path, PATH_MAX, "%s/%s.so", dir, name) >= PATH_MAX || access(path, F_OK))
 			continue;
 		int fd = open_in(dir, name);
 		return fd >= 0 ? fd : err_setf(reterr, -EPERM, "%s is not loaded: it and its folders must be root's, nobody else's to write to, "
 					       "and no links", path);
 	}
-	return err_setf(reterr, -ENOENT, "there is no tracer %s", name);
+	return not_found(name, reterr);
 }
 
 static const struct tracer *make(const char *name, const struct dyntrace_tracer *theirs)
@@ -208,7 +227,7 @@ const struct tracer *tracer_load(const char *name, struct err *reterr)
 		if (!strcmp(p->tracer.name, name))
 			return &p->tracer;
 	if (!*name || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")]) {
-		err_setf(reterr, -ENOENT, "there is no tracer %s", name);
+		err_setf(reterr, -ENOENT, "no name of one");
 		return NULL;
 	}
 	int fd = find(name, path, reterr);

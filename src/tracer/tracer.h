@@ -77,6 +77,9 @@ struct tracer {
 	 * of a string, 'e' where the tracepoint has entry and exit, else 'p', then its name. Its data has a uint32_t
 	 * dyntrace_library_ready, set when it may be called. NULL: none is wanted. */
 	const char *library, *hook;
+	/* The library is to be told of the tracepoint before it is hit (session_tell()); the first letter is a capital then.
+	 * NULL: none is. */
+	bool (*tells)(const struct tracer_point *);
 	/* The text is about its very probe (args[] with types); else it is compiled once for all tracepoints that give
 	 * the same. */
 	bool of_probe;

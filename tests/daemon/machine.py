@@ -204,7 +204,13 @@ def trace_cat(daemon, uid, cat, script, says=3, args=(), end=signal.SIGINT):
     return p.returncode, out, err
 
 
-def main(tests):
+def end():
+    for name in 'passwd', 'group':
+        subprocess.run(['umount', f'/etc/{name}'], check=False)
+    shutil.rmtree(PLACE, ignore_errors=True)
+
+
+def main(tests, begin=begin, end=end):
     begin()
     print(f'1..{len(tests)}')
     bad = False
@@ -219,9 +225,7 @@ def main(tests):
             bad = True
             print(f'not ok {i} - {name}')
             print('\n'.join('# ' + line for line in traceback.format_exc().rstrip().split('\n')), flush=True)
-    for name in 'passwd', 'group':
-        subprocess.run(['umount', f'/etc/{name}'], check=False)
-    shutil.rmtree(PLACE, ignore_errors=True)
+    end()
     sys.exit(bad)
 
 

@@ -229,7 +229,24 @@ def events():
         assert out.count('sale') >= 6, out
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events]
+def events_beside_lttng():
+    """Her session of LTTng cannot have bob's events: they go to a trace of hers."""
+    need('lttng', 'lttng-sessiond')
+    env = dict(os.environ, HOME=ann_dir(), LTTNG_HOME=ann_dir(), LC_ALL='C')
+    lttngd = subprocess.Popen(['lttng-sessiond', '--no-kernel'], env=env, cwd='/', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user(ANN))
+    try:
+        wait_for(lambda: subprocess.run(['lttng', 'create', 'hers', '--output', ann_dir() + '/hers'], env=env, cwd='/', capture_output=True,
+                                        check=False, **as_user(ANN)).returncode == 0, 'lttng-sessiond')
+        with Daemon() as d, Shop() as s:
+            verb(d, ANN, 'enable-event', 'sale', '-u', '--pid', s.pid, '--probe', 'sell', says="another user's")
+            s.sell(1)
+            verb(d, ANN, 'detach', s.pid)
+    finally:
+        lttngd.terminate()
+        lttngd.wait()
+
+
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, events_beside_lttng]
 
 if __name__ == '__main__':
     machine.main(TESTS)

@@ -47,6 +47,32 @@ def the_manual_s_example():
         assert r.returncode == 1 and 'process' in r.stderr, r
 
 
+def as_installed():
+    """What `meson install` puts where: pkg-config alone finds header and library, and the program beside it does the work."""
+    lib.need('cc', 'meson', 'pkg-config')
+    with test_verbs.Calls(threads=1, rounds=1000) as c:
+        top = c.path('top')
+        subprocess.run(['meson', 'install', '-C', lib.BUILD, '--no-rebuild', '--destdir', top], check=True, capture_output=True)
+        find = subprocess.run(['find', top, '-name', 'dyntrace.pc', '-o', '-name', 'libdyntrace.so', '-o', '-path', '*/bin/dyntrace'], capture_output=True,
+                              text=True, check=True).stdout.split()
+        where = {os.path.basename(p): os.path.dirname(p) for p in find}
+        prefix = os.path.dirname(where['dyntrace'])
+        with open(f'{where["dyntrace.pc"]}/dyntrace.pc', encoding='utf-8') as f:
+            text = re.sub(r'^prefix=.*', 'prefix=' + prefix, f.read(), flags=re.M)
+        with open(f'{where["dyntrace.pc"]}/dyntrace.pc', 'w', encoding='utf-8') as f:
+            f.write(text)
+        env = dict(c.env, PKG_CONFIG_PATH=where['dyntrace.pc'], LD_LIBRARY_PATH=where['libdyntrace.so'], PATH=f'{where["dyntrace"]}:{c.env["PATH"]}')
+        flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'dyntrace'], env=env, capture_output=True, text=True, check=True).stdout.split()
+        subprocess.run(['cc', '-x', 'c', '-', '-o', c.path('example'), *flags], input=example(), text=True, check=True)
+        p = subprocess.Popen([c.path('example'), str(c.pid), 'work'], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        lib.wait_for(lambda: 'tp-0' in subprocess.run([lib.DYNTRACE, 'list-tracepoints', str(c.pid)], env=c.env, capture_output=True, text=True,
+                                                      check=False).stdout, 'tracepoint')
+        c.go()
+        out, err = p.communicate(timeout=30)
+        assert (p.returncode, out, err) == (0, 'work: 1000 entered, 1000 returned\n', ''), (p.returncode, out, err)
+        c.run('verify', c.pid)
+
+
 class Error(ctypes.Structure):
     _fields_ = [('code', ctypes.c_int), ('message', ctypes.c_char * 1024)]
 
@@ -80,6 +106,6 @@ def only_what_is_public():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (the_manual_s_example, calls_from_elsewhere, only_what_is_public):
+    for test in (the_manual_s_example, as_installed, calls_from_elsewhere, only_what_is_public):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

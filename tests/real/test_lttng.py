@@ -17,7 +17,7 @@ if os.environ.get('DYNTRACE_LTTNG_APART') != '1' and os.geteuid() == 0 and shuti
     script = 'mkdir -p /run/lttng && mount -t tmpfs none /run/lttng && exec "$@"'
     if subprocess.run(['unshare', '-m', 'sh', '-c', script, 'sh', 'true'], capture_output=True, check=False).returncode == 0:
         os.environ['DYNTRACE_LTTNG_APART'] = '1'
-        os.execvp('unshare', ['unshare', '-m', 'sh', '-c', script, 'sh', sys.executable, os.path.abspath(__file__), *sys.argv[1:]])
+        os.execvp('unshare', ['unshare', '-m', 'sh', '-c', script, 'sh', sys.executable, os.path.abspath(sys.argv[0]), *sys.argv[1:]])
 
 
 class Lttng:
@@ -30,6 +30,8 @@ class Lttng:
         if os.geteuid() == 0 and os.environ.get('DYNTRACE_LTTNG_APART') != '1':
             raise lib.Skip("root's lttng-sessiond needs mounts of its own (unshare -m)")
         self.dir = tempfile.mkdtemp(prefix='dyntrace-lttng-')
+        # Programs that are started find it there, too; root's are found without.
+        os.environ['LTTNG_HOME'] = self.dir
         self.env = dict(os.environ, LTTNG_HOME=self.dir, HOME=self.dir, LC_ALL='C', XDG_RUNTIME_DIR=self.dir)
         self.daemon = subprocess.Popen(['lttng-sessiond', '--no-kernel'], env=self.env, stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -44,6 +46,7 @@ class Lttng:
     def __exit__(self, *exc):
         self.daemon.terminate()
         self.daemon.wait()
+        os.environ.pop('LTTNG_HOME', None)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def run(self, *args):
@@ -116,7 +119,7 @@ def refusals():
     with Lttng() as l, Calls(l) as c:
         c.add('_int_malloc', 'lttng', status=1)
         c.add('_dl_catch_error', 'lttng', status=1)
-        c.add('work', 'lttng', 'x', status=1, says='no arguments')
+        c.add('work', 'lttng', 'x', status=1, says="no arguments but 'named'")
 
 
 def current_session():
@@ -130,9 +133,9 @@ def current_session():
         c.add('leaf', '-n', 'unasked', 'lttng')
         c.go()
         lines = l.events()
-        assert sum('function_entry' in s and '"my_event"' in s for s in lines) == 10, lines
-        assert sum('function_exit' in s and '"my_event"' in s for s in lines) == 10, lines
-        assert sum('tracepoint_hit' in s and '"other"' in s for s in lines) == 10 and len(lines) == 30, lines
+        assert sum('dyntrace_lttng:my_event_entry:' in s and '"my_event"' in s for s in lines) == 10, lines
+        assert sum('dyntrace_lttng:my_event_exit:' in s and 'ret = 0x' in s for s in lines) == 10, lines
+        assert sum('dyntrace_lttng:other:' in s and '"other"' in s and 'args = [' in s for s in lines) == 10 and len(lines) == 30, lines
 
 
 def a_command():
@@ -144,8 +147,13 @@ def a_command():
         r = subprocess.run([lib.DYNTRACE, 'trace', '-c', f'{exe} 1 10', '--function', 'work'], env=l.env, input='go\n', text=True,
                            capture_output=True, timeout=60, check=False)
         assert r.returncode == 0 and r.stdout == 'ready\ndone\n', r
+        for _ in range(2): # the rules are there already
+            r = subprocess.run([lib.DYNTRACE, 'trace', '-c', f'{exe} 1 10', '--function', 'work', '--probe', 'leaf'], env=l.env, input='go\n',
+                               text=True, capture_output=True, timeout=60, check=False)
+            assert r.returncode == 0 and r.stdout == 'ready\ndone\n' and not r.stderr, r
         lines = l.events()
-        assert sum('function_entry' in s for s in lines) == sum('function_exit' in s for s in lines) == 10, lines
+        assert sum(':work_entry:' in s for s in lines) == sum(':work_exit:' in s for s in lines) == 30, lines
+        assert sum(':leaf:' in s for s in lines) == 34, lines
 
 
 def started_with_it():

@@ -64,12 +64,41 @@ def the_manual_s_example():
         c.run('verify', c.pid)
 
 
+def installed():
+    """As `meson install` puts it: the folder is there, pkg-config names it, the program looks there."""
+    lib.need('cc', 'meson', 'pkg-config')
+    if os.getuid():
+        raise lib.Skip('files of root are needed')
+    with Calls(threads=1, rounds=3) as c:
+        top = c.path('top')
+        subprocess.run(['meson', 'install', '-C', lib.BUILD, '--no-rebuild', '--destdir', top], check=True, capture_output=True)
+        pc = subprocess.run(['find', top, '-name', 'dyntrace.pc'], capture_output=True, text=True, check=True).stdout.strip()
+        env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(pc), PKG_CONFIG_SYSROOT_DIR='')
+        folder = top + subprocess.run(['pkg-config', '--variable=tracersdir', 'dyntrace'], env=env, capture_output=True, text=True, check=True).stdout.strip()
+        assert os.path.isdir(folder), folder
+        headers = os.path.dirname(subprocess.run(['find', top, '-name', 'tracer.h'], capture_output=True, text=True, check=True).stdout.strip())
+        subprocess.run(['cc', '-shared', '-fPIC', '-I', os.path.dirname(headers), '-x', 'c', '-', '-o', f'{folder}/csv.so'], input=example(),
+                       text=True, check=True)
+        saved, lib.DYNTRACE = lib.DYNTRACE, subprocess.run(['find', top, '-path', '*/bin/dyntrace'], capture_output=True, text=True, check=True).stdout.strip()
+        try:
+            out = c.path('out.csv')
+            c.add('work', '-n', 'w', 'csv', out)
+            c.go()
+            time.sleep(0.4)
+            assert c.points()['w']['lines'] == 3
+            c.run('detach', c.pid)
+        finally:
+            lib.DYNTRACE = saved
+
+
 def not_loaded():
     lib.need('cc')
     if os.getuid():
         raise lib.Skip('files of root are needed')
     with Calls(threads=1, rounds=1) as c, Place(c) as place:
         c.run('add', f'{c.pid}:work', 'nosuch', status=1, says='there is no tracer nosuch; there are log')
+        said = f'nosuch.so is not in {place.tracers}, {c.dir}/lib/dyntrace/tracers, {c.dir}/lib/x86_64-linux-gnu/dyntrace/tracers'
+        c.run('add', f'{c.pid}:work', 'nosuch', status=1, says=said)
         c.run('add', f'{c.pid}:work', '../csv', status=1, says='there is no tracer')
         path = place.compile('open', example())
         os.chmod(path, 0o777)
@@ -96,6 +125,6 @@ def not_loaded():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (the_manual_s_example, not_loaded):
+    for test in (the_manual_s_example, installed, not_loaded):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

@@ -7,19 +7,24 @@
  */
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
 #define LTTNG_UST_TRACEPOINT_DEFINE
+#include "tracer/lttng/named.h"
 #include "tracer/lttng/tp.h"
 #include "wire/wire.h"
 
 #include <cpuid.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
 /* x87, SSE, AVX and AVX-512: what compilers use unasked. */
 #define XSTATES 0xe7u
 #define XSAVE_HEAD 576u
 
-uint32_t lttng_hit_mask, lttng_hit_bytes;
+uint32_t lttng_hit_mask, lttng_hit_bytes; /* never change once hits are let in: each is read before the call and after it */
+uint32_t lttng_hit_open;
 EXPORT uint32_t dyntrace_library_ready;
+EXPORT uint64_t dyntrace_library_told; /* how often dyntrace_library_tell() is through */
 EXPORT uint64_t dyntrace_lttng_nested; /* hits within LTTng's own work on the same thread: they give no event */
 
 static __thread int busy __attribute__((tls_model("initial-exec")));
@@ -37,11 +42,16 @@ static uint64_t result_of(const struct wire_site *site, const struct hit_regs *r
 
 static void emit(const struct wire_site *site, const struct hit_regs *r)
 {
-	const char *name = (const char *)(uintptr_t)site->sema; /* 'e': of an entry and exit; then the name */
+	/* 'e': of an entry and exit; as a capital letter, an event of its own; then the name */
+	const char *name = (const char *)(uintptr_t)site->sema;
 	const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->rcx, r->r8, r->r9 };
-	if (site->kind == WIRE_SITE_RETURN)
+	bool leaves = site->kind == WIRE_SITE_RETURN;
+	struct lttng_ust_tracepoint *own = *name < 'a' ? named_find(name, leaves) : NULL;
+	if (own)
+		named_emit(own, leaves ? site->func_addr : site->addr, name + 1, leaves ? NULL : args, leaves ? result_of(site, r) : 0);
+	else if (leaves)
 		lttng_ust_tracepoint(dyntrace_lttng, function_exit, site->func_addr, name + 1, result_of(site, r));
-	else if (*name == 'e')
+	else if ((*name | 32) == 'e')
 		lttng_ust_tracepoint(dyntrace_lttng, function_entry, site->addr, name + 1, args);
 	else
 		lttng_ust_tracepoint(dyntrace_lttng, tracepoint_hit, site->addr, name + 1, args);
@@ -61,13 +71,36 @@ void lttng_hit(const struct wire_site *site, const struct hit_regs *r)
 	errno = saved;
 }
 
+EXPORT void dyntrace_library_tell(const char *);
+
+/* On a thread of the program's own, which holds none of the locks that this takes. What it hits meanwhile gives no event. */
+void dyntrace_library_tell(const char *text)
+{
+	int saved = errno;
+	busy = 1;
+	named_make(text);
+	busy = 0;
+	errno = saved;
+	__atomic_add_fetch(&dyntrace_library_told, 1, __ATOMIC_RELEASE);
+}
+
+/* Of a program that is started for them: texts with blanks in between. */
+static void make_asked_for(void)
+{
+	const char *asked = getenv("DYNTRACE_LTTNG_EVENTS");
+	char *copy = asked ? strdup(asked) : NULL, *rest = copy;
+	for (char *text; copy && (text = strtok_r(rest, " ", &rest));)
+		named_make(text);
+	free(copy);
+}
+
 /* rax: the site; all but rax and flags come back. */
 __asm__(
 	".text\n"
 	".globl dyntrace_lttng_hit\n"
 	".type dyntrace_lttng_hit, @function\n"
 	"dyntrace_lttng_hit:\n"
-	"	cmpl $0, lttng_hit_mask(%rip)\n" /* the constructor has not run yet */
+	"	cmpl $0, lttng_hit_open(%rip)\n" /* the constructor has not run yet, or the destructor has */
 	"	je 1f\n"
 	"	push %rbp\n"
 	"	mov %rsp, %rbp\n"
@@ -125,6 +158,14 @@ __attribute__((constructor)) static void begin(void)
 		end = a + b > end ? a + b : end;
 	}
 	lttng_hit_bytes = end;
-	__atomic_store_n(&lttng_hit_mask, mask, __ATOMIC_RELEASE);
+	make_asked_for();
+	lttng_hit_mask = mask;
+	__atomic_store_n(&lttng_hit_open, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&dyntrace_library_ready, 1, __ATOMIC_RELEASE);
+}
+
+/* Before LTTng's own: what the program does after that gives no events. */
+__attribute__((destructor)) static void end(void)
+{
+	__atomic_store_n(&lttng_hit_open, 0, __ATOMIC_RELEASE);
 }

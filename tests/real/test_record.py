@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""record to whatever end: signals of all kinds, processes that crash, end or run another program; what was written is whole."""
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import lib
+
+CODE = r'''
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+__attribute__((noinline)) int stride(int n, const char *what) { __asm__ volatile("" : : "r"(what)); return n + 1; }
+int main(int argc, char **argv)
+{
+	char line[64];
+	int n = argc - 1;
+	(void)argv;
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		int rounds = atoi(line);
+		for (int i = 0; i < rounds; i++)
+			n = stride(n, "some text");
+		if (strstr(line, "segv"))
+			*(volatile int *)8 = stride(n, "last");
+		if (strstr(line, "abort"))
+			stride(n, "last"), abort();
+		if (strstr(line, "exit"))
+			stride(n, "last"), _exit(3);
+		if (strstr(line, "exec"))
+			stride(n, "last"), execl("/bin/cat", "cat", NULL);
+		if (strstr(line, "kill"))
+			stride(n, "last"), raise(SIGKILL);
+		puts("done");
+		fflush(stdout);
+	}
+	return 0;
+}
+'''
+FOLDER = None
+
+
+class Program:
+    def __init__(self):
+        self.proc = subprocess.Popen([f'{FOLDER}/steps'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.proc.pid
+        assert self.proc.stdout.readline() == 'ready\n'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.proc.kill()
+        self.proc.communicate()
+
+    def say(self, text):
+        self.proc.stdin.write(f'{text}\n')
+        self.proc.stdin.flush()
+
+    def go(self, rounds):
+        self.say(rounds)
+        assert self.proc.stdout.readline() == 'done\n'
+
+
+class Recording(lib.Tracing):
+    def __init__(self, *procs, args=(), probe='stride:entry'):
+        self.trace = tempfile.mkdtemp(prefix='trace-', dir=FOLDER) + '/t'
+        super().__init__('record', '-p', ','.join(str(p.pid) for p in procs), '-o', self.trace, *args, probe)
+        lib.wait_for(lambda: os.path.exists(f'{self.trace}/dyntrace/ready') or self.proc.poll() is not None, 'recording')
+
+    def wait(self):
+        try:
+            self.out, self.err = self.proc.communicate(timeout=60 * lib.SLOW)
+        except subprocess.TimeoutExpired:
+            raise AssertionError('record does not end') from None
+        return self.proc.returncode
+
+    def events(self, gaps=False):
+        """As dump and babeltrace2 both count them, the last one as dump has it."""
+        text = lib.dyntrace('dump', self.trace).stdout.splitlines()
+        babel = subprocess.run(['babeltrace2', self.trace], capture_output=True, text=True, check=False)
+        # A gap, which is true, is told.
+        said = [s for s in babel.stderr.splitlines() if s and not (gaps and 'Tracer discarded' in s)]
+        assert babel.returncode == 0 and not said, said
+        assert len(babel.stdout.splitlines()) == len(text), (len(babel.stdout.splitlines()), len(text))
+        return text
+
+
+def signals():
+    for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        with Program() as p, Recording(p) as r:
+            p.go(1000)
+            status, _, err = r.stop(sig)
+            assert status == 0 and '1000 events, 0 lost' in err, (sig, status, err)
+            assert len(r.events()) == 1000, sig
+            p.go(10)
+            lib.assert_untouched(p.pid)
+
+
+def signals_while_it_begins():
+    with Program() as p:
+        for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for ms in range(0, 60, 6):
+                trace = f'{FOLDER}/early-{sig}-{ms}'
+                r = subprocess.Popen([lib.DYNTRACE, 'record', '-p', str(p.pid), '-o', trace, 'stride'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                time.sleep(ms / 1000)
+                r.send_signal(sig)
+                r.communicate(timeout=60)
+                if os.path.exists(f'{trace}/metadata'):
+                    babel = subprocess.run(['babeltrace2', trace], capture_output=True, text=True, check=False)
+                    assert babel.returncode == 0 and not babel.stderr or not any(n.startswith('cpu') for n in os.listdir(trace)), (ms, babel.stderr)
+                lib.wait_for(lambda: not lib.changed_text(p.pid) or subprocess.run([lib.DYNTRACE, 'repair', str(p.pid)], capture_output=True, check=False), 'code')
+        p.go(10)
+        lib.dyntrace('repair', str(p.pid), check=False)
+        lib.assert_untouched(p.pid)
+
+
+def killed():
+    """What was read until then is there, and is whole; the program goes on."""
+    for args in ((), ('--ring', '1M')):
+        with Program() as p, Recording(p, args=args) as r:
+            p.go(2000)
+            time.sleep(0.6)
+            r.proc.kill()
+            r.wait()
+            assert len(r.events()) == 2000, args
+            p.go(1000)
+            lib.dyntrace('repair', str(p.pid))
+            lib.assert_untouched(p.pid)
+
+
+def nobody_reads_what_it_says():
+    with Program() as p, Recording(p) as r:
+        r.proc.stderr.close()
+        r.proc.stdout.close()
+        p.go(500)
+        r.proc.send_signal(signal.SIGINT)
+        r.proc.wait(60)
+        r.proc.stderr = r.proc.stdout = None
+        assert len(r.events()) == 500
+        lib.assert_untouched(p.pid)
+
+
+def crashes():
+    """The last event before the end, in a full recording and in a flight recorder."""
+    small = ('--ring', '256k', '-b', '64k')
+    for args in ((), ('--ring', '64M'), small):
+        for how in ('segv', 'abort', 'kill', 'exit'):
+            with Program() as p, Recording(p, args=args) as r:
+                p.go(100)
+                p.say(f'20000 {how}')
+                assert r.wait() == 0, (how, r.err)
+                events = r.events(gaps=args == small)
+                assert 'what="last"' in events[-1], (args, how, events[-1])
+                assert 'n=20100 ' in events[-1], (args, how, events[-1])
+                if args != small:
+                    assert len(events) == 20101 or 'lost' in r.err, (args, how, len(events), r.err)
+
+
+def one_of_several_ends():
+    with Program() as p, Program() as q, Recording(p, q, args=['-g']) as r:
+        p.go(10)
+        p.say('5 segv')
+        p.proc.wait()
+        time.sleep(0.3)
+        q.go(20)
+        q.say('0 exit')
+        assert r.wait() == 0, r.err
+        events = [s for s in lib.dyntrace('dump', r.trace).stdout.splitlines() if 'stride:entry' in s]
+        assert sum(f' {p.pid}/' in s for s in events) == 16 and sum(f' {q.pid}/' in s for s in events) == 21, len(events)
+
+
+def another_program():
+    with Program() as p, Program() as q, Recording(p, q) as r:
+        p.say('7 exec')
+        time.sleep(0.5)
+        q.go(5)
+        status, _, err = r.stop()
+        assert len(r.events()) == 13, err
+        p.proc.stdin.write('cat says\n')
+        p.proc.stdin.flush()
+        assert p.proc.stdout.readline() == 'cat says\n'
+
+
+def ring_is_small():
+    with Program() as p, Recording(p, args=['--ring', '1M', '-b', '4m']) as r:
+        for _ in range(10):
+            p.go(30000)
+            time.sleep(0.15)
+        p.say('0 segv')
+        assert r.wait() == 0
+        files = [f for f in os.listdir(r.trace) if f.startswith('cpu')]
+        assert sum(os.path.getsize(f'{r.trace}/{f}') for f in files) <= 1.6e6, files
+        events = r.events(gaps=True)
+        assert 2000 < len(events) < 300000 and 'what="last"' in events[-1], len(events)
+
+
+def followed():
+    """dump --follow sees events as they come, and ends when the recording does, whatever ends it."""
+    for end in (signal.SIGINT, signal.SIGKILL):
+        with Program() as p, Recording(p) as r, lib.Tracing('dump', '--follow', r.trace) as d:
+            p.go(10)
+            for _ in range(10):
+                assert 'stride:entry' in d.proc.stdout.readline()
+            p.go(5)
+            time.sleep(0.5)
+            r.proc.send_signal(end)
+            r.wait()
+            out, err = d.proc.communicate(timeout=30)
+            assert d.proc.returncode == 0 and len(out.splitlines()) == 5, (end, out, err)
+
+
+def live():
+    """record --follow prints it itself, and all of it."""
+    for end in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with Program() as p, Recording(p, args=['--follow', '-g']) as r:
+            p.go(3)
+            lines = [r.proc.stdout.readline() for _ in range(3)]
+            assert 'stride:entry n=0 ' in lines[0] and 'stride+0x0' in lines[1], lines
+            p.go(5)
+            time.sleep(0.5)
+            r.proc.send_signal(end)
+            text = ''.join(lines) + r.proc.stdout.read()
+            r.wait()
+            assert text.count('stride:entry') == 8, text
+            assert text == lib.dyntrace('dump', r.trace).stdout or end == signal.SIGKILL
+    r = lib.dyntrace('record', '-c', f'{FOLDER}/steps', '--follow', '-o', f'{FOLDER}/live', 'stride:entry', check=False, stdin=None)
+    assert r.returncode == 0, r
+
+
+def replaced():
+    """The file has another build now: names and lines are those of the one that ran."""
+    with Program() as p:
+        shutil.copy(f'{FOLDER}/steps', f'{FOLDER}/kept')
+        with Recording(p, args=['-g']) as r:
+            p.go(3)
+            assert r.stop()[0] == 0
+        before = lib.dyntrace('dump', r.trace).stdout
+        assert 'stride+0x0' in before and '<stdin>:' in before, before
+        os.unlink(f'{FOLDER}/steps')
+        subprocess.run(['cc', '-g', '-O1', '-x', 'c', '-', '-o', f'{FOLDER}/steps'], input='int pad[999];\nint other(void) { return 1; }\n' + CODE.replace('stride(', 'strode('),
+                       text=True, check=True)
+    try:
+        assert lib.dyntrace('dump', r.trace).stdout == before
+        os.unlink(f'{FOLDER}/steps')
+        assert lib.dyntrace('dump', r.trace).stdout == before
+    finally:
+        shutil.move(f'{FOLDER}/kept', f'{FOLDER}/steps')
+
+
+def usage():
+    with Program() as p:
+        taken = f'{FOLDER}/taken'
+        os.mkdir(taken)
+        with open(f'{taken}/metadata', 'w', encoding='ascii') as f:
+            f.write('x')
+        for args, status, says in ((['-p', f'{p.pid},{p.pid}', '-d', '0.1', '-o', f'{FOLDER}/u1', 'stride'], 0, 'events'),
+                                   (['-p', str(p.pid), '-o', taken, 'stride'], 1, 'taken'),
+                                   (['-p', str(p.pid), '-o', '/proc/nosuch', 'stride'], 1, '/proc/nosuch'),
+                                   (['-p', str(p.pid), '-d', 'x', 'stride'], 2, 'seconds'), (['-p', str(p.pid), '--ring', '1', 'stride'], 2, 'ring'),
+                                   (['-p', '999999999', 'stride'], 1, '999999999')):
+            r = lib.dyntrace('record', *args, check=False)
+            assert r.returncode == status and says in r.stderr, (args, r)
+        lib.assert_untouched(p.pid)
+
+
+TESTS = (signals, signals_while_it_begins, killed, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
+         followed, live, replaced, usage)
+
+if __name__ == '__main__':
+    tap = lib.Tap()
+    with tempfile.TemporaryDirectory(prefix='record-test-') as FOLDER:
+        have = shutil.which('cc') and shutil.which('babeltrace2')
+        if have:
+            subprocess.run(['cc', '-g', '-O1', '-x', 'c', '-', '-o', f'{FOLDER}/steps'], input=CODE, text=True, check=True)
+        for test in TESTS if have else ():
+            tap.run(test.__name__.replace('_', ' '), test)
+    tap.done()
