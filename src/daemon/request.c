@@ -77,8 +77,10 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 		return 0;
 	if (w->peer.uid && !conf_kernel(w->conf))
 		return err_setf(reterr, -EPERM, "not permitted to trace the kernel: dyntraced.conf says so (kernel = yes allows it)");
+	/* A process could read what the kernel records there, and change what its programs look at; and its client could
+	 * write to a memory that the code in the process runs by (ADR 33).  So all of it runs in the kernel. */
 	if (w->peer.uid && w->worlds.user)
-		return err_setf(reterr, -EPERM, "probes of the kernel and of processes in one script need root");
+		w->worlds.shares_self = true;
 	return kern_may_trace(reterr) ? 0 : -EPERM;
 }
 
@@ -108,21 +110,23 @@ static bool may_follow(void *arg, pid_t pid)
 	return !rc;
 }
 
+#define UPROBES_MOST 128u /* of a member's script of both worlds: to take them away keeps root's process for 10 s */
+
 static int make_session(struct worker *w, struct err *reterr)
 {
 	const uint64_t *z = w->req.sizes;
 	bool spawned = false;
 	for (uint32_t i = 0; i < w->req.target_cnt; i++)
 		spawned |= w->req.targets[i].is_new;
-	w->watches = w->worlds.kernel && !w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES);
+	w->watches = w->worlds.kernel && (w->peer.uid || (!w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES)));
 	struct session_opts so = {
 		.ring_bytes = z[PROTO_RING_BYTES], .agg_bytes = z[PROTO_AGG_BYTES], .dyn_bytes = z[PROTO_DYN_BYTES],
 		.thread_cnt = w->watches || !w->req.target_cnt ? 1 : (uint32_t)z[PROTO_THREADS],
 		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .unwinds = w->worlds.kernel, .shared = true,
+		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .from_entry = w->watches && w->worlds.user, .unwinds = w->worlds.kernel, .shared = true,
 		.grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid,
-		.site_max = w->conf->probe_max };
+		.site_max = w->conf->probe_max, .uprobe_max = w->peer.uid ? UPROBES_MOST : 0 };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
 	/* The kernel's buffers are there in full: two for each CPU. */
@@ -283,6 +287,8 @@ int request_start(struct worker *w, struct proto_in *in, struct err *reterr)
 		log_sayf(LOG_INFO, "%s (pid %d): trace %s: permitted", w->peer.name, (int)w->peer.pid,
 			 w->worlds.kernel ? "the kernel" : "no process");
 	rc = rc ? rc : make_session(w, reterr);
+	if (!rc && w->watches && w->worlds.user && w->req.flags & PROTO_FOLLOW)
+		worker_sayf(w, "children are not followed by a script that has probes of the kernel, too: they have no probes");
 	return rc ? rc : attach_all(w, reterr);
 }
 

@@ -41,6 +41,7 @@ struct skern {
 	struct ebpf *e;
 	struct made *made;
 	struct skern_fds fds; /* links, events, programs: closing them detaches */
+	uint32_t uprobe_cnt;  /* of skern_arm_target() */
 };
 
 static int no_memory(struct err *reterr)
@@ -271,6 +272,11 @@ void skern_disarm(struct skern *k)
 	skern_fds_deinit(&k->fds);
 }
 
+void skern_drop(struct skern *k, uint32_t proc)
+{
+	skern_fds_drop(&k->fds, proc);
+}
+
 int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr)
 {
 	struct instances all = { 0 };
@@ -284,11 +290,23 @@ int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cn
 	return r;
 }
 
+/* Each takes the kernel some 100 ms when it goes. */
+static int check_uprobes(struct skern *k, const struct target *t, const struct session_probe *probes, uint32_t cnt, struct err *reterr)
+{
+	uint32_t max = k->s->opts.uprobe_max;
+	for (uint32_t i = 0; i < cnt; i++)
+		k->uprobe_cnt += probes[i].proc == t->proc;
+	return !max || k->uprobe_cnt <= max ? 0 :
+		err_setf(reterr, -E2BIG, "%u probes of processes are too many for a script that has probes of the kernel, too: through dyntraced "
+			 "they are the kernel's uprobes, of which one may have %u; name fewer functions, or trace the two apart",
+			 k->uprobe_cnt, max);
+}
+
 int skern_arm_target(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt,
 		     struct err *reterr)
 {
 	struct instances all = { 0 };
-	int r = 0;
+	int r = check_uprobes(s->kern, t, probes, cnt, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++) {
 		struct probe_kern_place place;
 		uint32_t site;
@@ -304,7 +322,9 @@ int skern_arm_target(struct session *s, struct target *t, const struct session_p
 		if (all.cnt == had)
 			free((char *)place.name);
 	}
+	s->kern->fds.proc = t->proc;
 	r = r ? r : serve_all(s->kern, &all, reterr);
+	s->kern->fds.proc = 0;
 	*ret_cnt += r ? 0 : all.cnt;
 	for (uint32_t i = 0; i < all.cnt; i++)
 		free((char *)all.v[i].place.name);

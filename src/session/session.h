@@ -45,6 +45,7 @@ struct session_opts {
 	bool from_entry;        /* commands run until the loader has done its work; else, where they are watched, it is seen
 				 * how they come out of their exec */
 	bool uprobes;           /* probes of processes through the kernel */
+	uint32_t uprobe_max;    /* so many at most; 0: any number */
 	uint32_t max_frames;    /* of their stacks; 0: as many as the kernel gives */
 	bool one_cpu;           /* probes of the kernel fire on @cpu only */
 	uint32_t cpu;

@@ -49,6 +49,8 @@ struct target {
 	bool gone;
 	bool disarming;         /* its text is restored; children of it may yet have copies */
 	bool is_watched;        /* nothing of ours is in it */
+	uint32_t module_cnt;    /* of such a one, whose probes are the kernel's: when somebody looked */
+	uint64_t known_addr;    /* likewise, something of its program; 0: not known */
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */

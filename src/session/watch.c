@@ -3,11 +3,34 @@
 #include "session/kern_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define FRESH_NS 20000000ULL /* how old what is known of its libraries may be */
+
+/* Probes of the kernel's in a process are of this program and its libraries. */
+static void watch_program(struct target *t)
+{
+	char path[64];
+	t->module_cnt = obj_module_cnt(t->obj);
+	if (!t->s->opts.uprobes || !t->module_cnt)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)t->pid);
+	t->memfd = open(path, O_RDONLY | O_CLOEXEC);
+	if (t->memfd >= 0)
+		t->known_addr = obj_module_at(t->obj, 0)->start;
+}
+
+bool watch_modules_came(struct target *t)
+{
+	uint32_t cnt = obj_module_cnt(t->obj);
+	bool more = t->s->opts.uprobes && cnt != t->module_cnt;
+	t->module_cnt = cnt;
+	return more;
+}
 
 int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
@@ -30,6 +53,7 @@ int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret
 		return r;
 	}
 	s->targets[s->target_cnt++] = t;
+	watch_program(t);
 	watch_unwind(t);
 	*ret_proc = t->proc;
 	return 0;

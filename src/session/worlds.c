@@ -133,7 +133,7 @@ static void set_limits(struct session_opts *so, uint64_t agg_elem_bytes, uint64_
 void session_opts_fit(struct session_opts *so, const struct session_worlds *w, uint64_t agg_elem_bytes, uint64_t dyn_elem_bytes)
 {
 	/* What the kernel shares with processes is there in full for each of their threads. */
-	uint64_t most = w->kernel && w->user ? KERNEL_THREAD_BYTES : UINT64_MAX;
+	uint64_t most = w->kernel && w->user && so->thread_cnt != 1 ? KERNEL_THREAD_BYTES : UINT64_MAX;
 	/* Nobody asked for the default: it takes time to make. */
 	if (w->kernel && so->ring_bytes == DEFAULT_BYTES && so->agg_bytes == DEFAULT_BYTES)
 		most = at_most(most, kernel_cpu_bytes());
