@@ -58,6 +58,9 @@ void obj_proc_close(struct obj_proc *);
  * index; new ones are appended; those that went have start == end == 0, until they come back to where they
  * were. */
 int obj_proc_refresh(struct obj_proc *, struct err *reterr);
+/* A descriptor of its memory, for reading, of the program that it ran when it was opened or refreshed last; the caller closes
+ * it. -errno. */
+int obj_proc_mem(const struct obj_proc *);
 
 uint32_t obj_map_cnt(const struct obj_proc *);
 const struct obj_map *obj_map_at(const struct obj_proc *, uint32_t i);

@@ -237,6 +237,7 @@ struct session_verdict {
 	uint32_t place_cnt[SESSION_WHOSE_UNKNOWN + 1];
 	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
 	pid_t owner;          /* the dyntrace that lives; 0: none does */
+	bool owner_unsure;    /* or it is one that we may not look into */
 	char owner_command[128];
 };
 typedef void session_diff_fn(void *arg, const struct session_diff *);

@@ -321,7 +321,8 @@ void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t 
 bool owner_is_memfd(const char *path, const char *name);
 /* -EBUSY: a controller that lives traces this process; -EALREADY: we do. */
 int owner_check(struct target *, struct err *reterr);
-/* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be asked. */
+/* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be
+ * asked, or all that may be are not. */
 pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);
 uint32_t owner_told(struct target *, const struct obj_map *m);
 void owner_command(pid_t pid, char *buf, size_t cap);

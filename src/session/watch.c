@@ -3,23 +3,19 @@
 #include "session/kern_int.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define FRESH_NS 20000000ULL /* how old what is known of its libraries may be */
 
-/* Probes of the kernel's in a process are of this program and its libraries. */
+/* Probes of the kernel's in a process are of this program and its libraries; who only looks wants to see their code. */
 static void watch_program(struct target *t)
 {
-	char path[64];
 	t->module_cnt = obj_module_cnt(t->obj);
-	if (!t->s->opts.uprobes || !t->module_cnt)
+	if (!t->module_cnt || (!t->s->opts.uprobes && !t->s->opts.looks_only))
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)t->pid);
-	t->memfd = open(path, O_RDONLY | O_CLOEXEC);
+	t->memfd = obj_proc_mem(t->obj);
 	if (t->memfd >= 0)
 		t->known_addr = obj_module_at(t->obj, 0)->start;
 }

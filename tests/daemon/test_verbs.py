@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import machine
-from machine import ANN, BOB, Cat, Daemon, Skip, as_user, dyntrace, has, popen, wait_for
+from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, as_user, dyntrace, has, popen, wait_for
 
 SHOP = '''
 #include <stdio.h>
@@ -229,7 +229,28 @@ def events():
         assert out.count('sale') >= 6, out
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events]
+def how_it_would_be_placed():
+    """explain and verify read what the daemon lends; root sees the same."""
+    with Daemon() as d, Shop(private=True) as s:
+        args = ['explain', '-n', f'pid{s.pid}:a.out:sell:entry, pid{s.pid}:a.out:sell:return {{ }}']
+        out, err = dyntrace(d, ANN, *args, status=0)[1:]
+        assert out == dyntrace(d, ROOT, *args, status=0)[1] and 'jump' in out, out + err
+        assert 'its code is as in its files' in dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=0)[1]
+        has('look at process .* permitted', d.log())
+        p = popen(d, ANN, '-qn', 'pid$target:a.out:sell:entry { }', '-p', str(s.pid))
+        wait_for(lambda: 'places armed' in d.log() or p.poll() is not None, 'armed probes')
+        out = dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=1)[1]
+        has(r'shop\d+`sell: e9 .*\(dyntrace\).*differs.*of dyntrace, of a process that you may not look into', out)
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=30)
+        assert 'its code is as in its files' in dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=0)[1]
+        for verb_args in args, ['verify', '-p', str(os.getpid())]:
+            has('not permitted', dyntrace(d, BOB, *[a.replace(str(s.pid), str(os.getpid())) for a in verb_args])[2])
+    with Daemon('processes = own\n') as d, Shop() as s:
+        has('not permitted', dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=2)[2])
+
+
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, how_it_would_be_placed]
 
 if __name__ == '__main__':
     machine.main(TESTS)
