@@ -243,6 +243,9 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, b
 		r = owner_check(t, reterr); /* before anything is disturbed */
 	if (!r)
 		r = inject_stop(inj, reterr);
+	/* As what it stands there as. */
+	if (!r && held && !is_child && s->opts.may_follow && !s->opts.may_follow(s->opts.may_arg, t->pid))
+		r = err_setf(reterr, -EPERM, "not permitted to trace process %d: it belongs to another user than others of this script", t->pid);
 	if (!r)
 		r = obj_proc_refresh(t->obj, reterr);
 	if (!r)

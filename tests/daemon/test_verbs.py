@@ -229,6 +229,24 @@ def events():
         assert out.count('sale') >= 6, out
 
 
+def list_processes():
+    """All that could be traced, by whomever; what is attached is among them."""
+    def all_of(d, uid):
+        return {p['pid']: p['attached'] for p in json.loads(verb(d, uid, 'list-processes', '-a', '--json'))}
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'attach', s.pid)
+        assert [p['pid'] for p in json.loads(verb(d, ANN, 'list-processes', '--json'))] == [s.pid]
+        seen = all_of(d, ANN)
+        assert seen[s.pid] and seen[os.getpid()] is False, seen
+        assert {s.pid, os.getpid()} <= set(all_of(d, ROOT))
+        bobs = all_of(d, BOB)
+        assert s.pid in bobs and os.getpid() not in bobs, bobs
+        verb(d, ANN, 'detach', s.pid)
+    with Daemon('processes = own\n') as d, Shop() as s:
+        seen = all_of(d, ANN)
+        assert s.pid not in seen, seen
+
+
 def how_it_would_be_placed():
     """explain and verify read what the daemon lends; root sees the same."""
     with Daemon() as d, Shop(private=True) as s:
@@ -250,7 +268,7 @@ def how_it_would_be_placed():
         has('not permitted', dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=2)[2])
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, how_it_would_be_placed]
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, list_processes, how_it_would_be_placed]
 
 if __name__ == '__main__':
     machine.main(TESTS)

@@ -308,9 +308,33 @@ def usage():
         c.run('detach', c.pid, status=1, says='not attached')
 
 
+GO = '''package main
+
+import "fmt"
+
+//go:noinline
+func answer(n int) int { return n + 1 }
+
+func main() { fmt.Println(answer(41)) }
+'''
+
+
+def functions_of_go():
+    """Go's own table names them in a program without symbols, too."""
+    lib.need('go')
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f'{folder}/g.go', 'w', encoding='ascii') as f:
+            f.write(GO)
+        for flags in '', '-s -w':
+            subprocess.run(['go', 'build', '-ldflags', flags, '-o', f'{folder}/g', f'{folder}/g.go'], check=True, capture_output=True,
+                           env=lib.clean_env(CGO_ENABLED='0', GOCACHE=f'{folder}/cache', HOME=folder))
+            r = subprocess.run([lib.DYNTRACE, 'list-functions', f'{folder}/g', 'main.*'], capture_output=True, text=True, check=False)
+            assert r.returncode == 0 and {'main.answer', 'main.main'} <= set(r.stdout.split()), (flags, r)
+
+
 if __name__ == '__main__':
     tap = lib.Tap()
     for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
-                 ends_with_the_process, keeper_killed, strangers, usage):
+                 ends_with_the_process, keeper_killed, strangers, usage, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()
