@@ -127,8 +127,12 @@ int keeper_attach(struct keeper *k, struct err *reterr)
 void keeper_reset(struct keeper *k)
 {
 	struct cli *cli = &k->cli;
+	struct err e;
 	if (!k->attached)
 		return;
+	/* Who is told that all is gone finds nothing left. */
+	if (k->far && cli->client && client_stop(cli->client, &e))
+		cli_error("%s", e.msg);
 	doorbell = NULL;
 	cli_types_close(cli);
 	consume_destroy(cli->consume);
@@ -254,6 +258,8 @@ void keeper_end(struct keeper *k)
 		if (disarm(k, &e))
 			cli_error("%s", e.msg);
 		keeper_drain(k, true);
+		client_close(k->cli.client);
+		k->cli.client = NULL;
 	}
 	end_points(k);
 	keeper_reset(k);

@@ -53,6 +53,7 @@ struct keeper {
 	uint32_t proc;               /* in the session */
 	int listener;
 	bool attached, ends;
+	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (keeper_far.c) */
 	struct probe_table *table;

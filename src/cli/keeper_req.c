@@ -52,8 +52,10 @@ static int list(struct keeper *k, const struct request *rq, FILE *out)
 static int perform(struct keeper *k, const struct request *rq, FILE *out, struct err *reterr)
 {
 	const char *verb = rq->argv[0];
-	if (!strcmp(verb, "attach"))
+	if (!strcmp(verb, "attach")) {
+		k->stays = true;
 		return keeper_attach(k, reterr);
+	}
 	if (!strcmp(verb, "add"))
 		return keeper_add(k, rq->argc - 1, (char **)rq->argv + 1, out, reterr);
 	if (!strcmp(verb, "rm") && rq->argc == 2)

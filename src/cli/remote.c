@@ -94,7 +94,7 @@ static bool any_is_offered(const struct cli *cli)
 bool cli_remote_is_for(const struct cli *cli, pid_t pid)
 {
 	uint64_t how = cli->args.opts.daemon;
-	return how == DAEMON_ALWAYS || (how != DAEMON_NEVER && is_closed(pid) && is_there());
+	return how == DAEMON_ALWAYS || (how != DAEMON_NEVER && (is_closed(pid) || is_offered(pid)) && is_there());
 }
 
 /* Others see processes of their own only; but better those than none. */

@@ -166,7 +166,9 @@ int session_arm(struct session *, const struct session_probe *probes, uint32_t c
  * The functions that begin at @funcs have those of @probes that are in them, and no others, from now on: they
  * are exchanged under one stop, in which nothing fires and nobody runs.  Others whose jumps need the same
  * bytes are planned again with what @probes has of them; so @probes are all that the process is to have.
- * Nothing of @funcs is armed: as session_arm().  On an error the functions' code is as in their files.
+ * Nothing of @funcs is armed: as session_arm().  Where a place that is armed would be lost by it, nothing changes: -EBUSY,
+ * or, where some are to go, their jumps stay and lead to nothing.  On other errors nothing changes either, or the functions' code is
+ * as in their files.
  */
 int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32_t func_cnt, const struct session_probe *probes,
 		  uint32_t cnt, session_refused_fn *, void *arg, uint32_t *ret_site_cnt, struct err *reterr);

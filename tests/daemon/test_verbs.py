@@ -229,6 +229,24 @@ def events():
         assert out.count('sale') >= 6, out
 
 
+def an_add_that_failed_leaves_nothing():
+    with Daemon() as d, Shop() as s:
+        listed = lambda: [p['pid'] for p in json.loads(verb(d, ANN, 'list-processes', '--json'))]
+        for words in ([f'{s.pid}:no_such_function', 'count'], [f'{s.pid}:sell', 'no_such_tracer'], [f'{s.pid}:sell', 'log'],
+                      [f'{s.pid}:sell', 'd', '-o', f'{ann_dir()}/x', '{ no syntax']):
+            verb(d, ANN, 'add', *words, status=1)
+            assert not listed() and s.is_clean(), words
+            wait_for(lambda: not d.workers(), 'end of the worker')
+        verb(d, ANN, 'attach', s.pid)
+        verb(d, ANN, 'add', f'{s.pid}:no_such_function', 'count', status=1)
+        assert listed() == [s.pid]
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+        verb(d, ANN, 'rm', f'{s.pid}:tp-0')
+        assert listed() == [s.pid] and s.is_clean()
+        verb(d, ANN, 'detach', s.pid)
+        assert not listed()
+
+
 def list_processes():
     """All that could be traced, by whomever; what is attached is among them."""
     def all_of(d, uid):
@@ -268,7 +286,7 @@ def how_it_would_be_placed():
         has('not permitted', dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=2)[2])
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, list_processes, how_it_would_be_placed]
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, an_add_that_failed_leaves_nothing, list_processes, how_it_would_be_placed]
 
 if __name__ == '__main__':
     machine.main(TESTS)
