@@ -20,14 +20,15 @@ static bool add_probe(struct keeper_point *pt, const struct probe *p, enum trace
 
 static int find_kind(struct keeper *k, struct keeper_point *pt, const char *name, enum tracer_at at, struct err *reterr)
 {
-	char prov[24];
+	char prov[256];
 	uint32_t *found = NULL, cnt = 0;
 	struct obj_proc *obj = k->obj;
 	struct probe_spec spec = { prov, pt->where.mod, pt->where.func, name };
-	snprintf(prov, sizeof(prov), "pid%d", (int)k->pid);
+	snprintf(prov, sizeof(prov), "%s%d", pt->where.prov ? pt->where.prov : "pid", (int)k->pid);
 	int r = probe_match(k->table, &spec, &obj, &k->pid, 1, &found, &cnt, reterr);
 	if (!r && !cnt)
-		r = *reterr->msg ? -ENOENT : err_setf(reterr, -ENOENT, "process %d has no function %s", (int)k->pid, pt->where.func);
+		r = *reterr->msg ? -ENOENT : err_setf(reterr, -ENOENT, "process %d has no %s %s", (int)k->pid, pt->where.prov ? "probe" : "function",
+						      pt->where.prov ? pt->place : pt->where.func);
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (!add_probe(pt, probe_at(k->table, found[i]), at))
 			r = err_setf(reterr, -ENOMEM, "out of memory");
@@ -37,7 +38,7 @@ static int find_kind(struct keeper *k, struct keeper_point *pt, const char *name
 
 int keeper_find(struct keeper *k, struct keeper_point *pt, struct err *reterr)
 {
-	bool entry = !strcmp(pt->where.name, "entry");
+	bool entry = !pt->where.prov && !strcmp(pt->where.name, "entry");
 	if (pt->tp.both && !entry)
 		return err_setf(reterr, -EINVAL, "-e is for the entry and exit of a function, and %s is inside of one", pt->place);
 	reterr->msg[0] = 0;

@@ -30,7 +30,7 @@ int keeper_far_open(struct keeper *k, struct err *reterr)
 /* One for each description of a tracepoint: places of it are found there as they were here. */
 static uint32_t describe(const struct session_probe *v, uint32_t cnt, const struct keeper *k, struct proto_point *ret)
 {
-	static char at_return[] = "return";
+	static char at_return[] = "return", none[] = "";
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < k->point_cnt; i++) {
 		const struct keeper_point *pt = k->points[i];
@@ -40,7 +40,8 @@ static uint32_t describe(const struct session_probe *v, uint32_t cnt, const stru
 		for (uint32_t at = 0; at < TRACER_AT_CNT && is_wanted; at++)
 			if (pt->tp.at[at].used)
 				ret[n++] = (struct proto_point){ .id = pt->tp.id + (at == TRACER_RETURN), .clause = pt->tp.at[at].clause,
-					.part = { pt->where.mod, pt->where.func, at == TRACER_RETURN ? at_return : pt->where.name } };
+					.part = { pt->where.mod, pt->where.func, at == TRACER_RETURN ? at_return : pt->where.name,
+						  pt->where.prov ? pt->where.prov : none } };
 	}
 	return n;
 }

@@ -22,8 +22,10 @@
 
 /* ---- places (keeper_place.c) ---- */
 
-/* MODULE:SYMBOL, SYMBOL@MODULE, SYMBOL+OFFSET, ADDRESS: as a probe of provider pid. */
+/* MODULE:SYMBOL, SYMBOL@MODULE, SYMBOL+OFFSET, ADDRESS: as a probe of provider pid.  PROVIDER:MODULE:FUNCTION:NAME: one that
+ * the program declares (USDT). */
 struct keeper_place {
+	char *prov; /* without the process's number; NULL: pid; owned */
 	char *mod, *func, *name; /* owned; name: "entry", or an offset in hexadecimal */
 };
 int keeper_place_parse(struct obj_proc *, const char *text, struct keeper_place *ret, struct err *reterr);

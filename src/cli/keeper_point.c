@@ -53,6 +53,8 @@ static const char *kind_name(const struct keeper_point *pt, enum tracer_at at)
 	return at == TRACER_ENTRY ? "entry" : at == TRACER_RETURN ? "return" : pt->where.name;
 }
 
+static const char *prov_of(const struct keeper_point *pt) { return pt->where.prov ? pt->where.prov : "pid"; }
+
 /* All places are of one function. */
 static bool is_one(const struct keeper_point *pt)
 {
@@ -76,9 +78,11 @@ static int guard_result(struct tracer_part *p)
 /* Statements that record what debug information knows of its arguments. */
 static int make_fields(struct keeper *k, struct keeper_point *pt, enum tracer_at at, struct err *reterr)
 {
-	static char prov[] = "pid$target", any[] = "";
+	static char any[] = "";
+	char prov[256];
 	struct tracer_part *p = &pt->tp.at[at];
 	struct record_clause c = { 0 };
+	snprintf(prov, sizeof(prov), "%s$target", prov_of(pt));
 	struct record_probe r = { .prov = prov, .mod = pt->where.mod, .func = pt->where.func, .name = any };
 	size_t bytes;
 	if (is_one(pt)) {
@@ -105,7 +109,7 @@ static int make_fields(struct keeper *k, struct keeper_point *pt, enum tracer_at
 static void put_desc(const struct keeper_point *pt, const struct keeper_probe *p, FILE *fp)
 {
 	const char *quote = strpbrk(p->p.func, ":() <>,") ? "\"" : ""; /* C++ */
-	fprintf(fp, "pid$target:%s:%s%s%s:%s", p->p.mod, quote, p->p.func, quote, kind_name(pt, p->at));
+	fprintf(fp, "%s$target:%s:%s%s%s:%s", prov_of(pt), p->p.mod, quote, p->p.func, quote, kind_name(pt, p->at));
 }
 
 /* Which probes the text is about; one that is about none in particular serves all. */

@@ -69,10 +69,10 @@ static int want(struct points *p, const struct probe *probe, const struct worker
 static int find(struct worker *w, struct points *p, const struct proto_point *pt, struct err *reterr)
 {
 	struct run_target *t = &w->targets[0];
-	char prov[24];
+	char prov[PROTO_PART_MAX + 16];
 	const struct probe_spec spec = { prov, pt->part[0], pt->part[1], pt->part[2] };
 	uint32_t *found = NULL, cnt = 0;
-	snprintf(prov, sizeof(prov), "pid%d", (int)t->pid);
+	snprintf(prov, sizeof(prov), "%s%d", *pt->part[3] ? pt->part[3] : "pid", (int)t->pid);
 	if (pt->clause != UINT32_MAX && pt->clause >= w->image.prog_cnt)
 		return err_setf(reterr, -EPROTO, "message POINTS is about a clause that is not there");
 	int rc = probe_match(p->table, &spec, &t->obj, &t->pid, 1, &found, &cnt, reterr);

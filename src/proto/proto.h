@@ -204,7 +204,7 @@ void proto_matched_deinit(struct proto_matched *);
 struct proto_point {
 	uint32_t id;      /* @changed, and 1 more for what is at returns */
 	uint32_t clause;  /* UINT32_MAX: none */
-	char *part[3];    /* module, function, name; owned */
+	char *part[4];    /* module, function, name, provider (without the number; "": pid); owned */
 };
 #define PROTO_UNCHANGED 0u
 struct proto_points {

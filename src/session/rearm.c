@@ -267,6 +267,7 @@ static int remember(const struct target *t, const bool *goes, struct were *ret, 
 
 static int take_out(struct target *t, const bool *goes, struct err *reterr)
 {
+	semas_leave(t, goes);
 	int r = restore(t, goes, reterr);
 	if (r)
 		return r;
@@ -317,6 +318,8 @@ static int put_back(struct exchange *x, const struct were *w, uint32_t kept, str
 	for (uint32_t i = 0; i < w->cnt && !r; i++) {
 		more[t->placed_cnt++] = w->v[i];
 		r = t->link && w->v[i].hole_addr && holes_keep(t, &w->v[i]) ? job_no_memory(reterr) : 0;
+		if (semas_return(t, &w->v[i], x->first_site))
+			r = job_no_memory(reterr);
 	}
 	for (uint32_t i = x->first_site; i < x->s->shm->site_cnt; i++) {
 		struct wire_site *site = session_site(x->s, i);

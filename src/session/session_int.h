@@ -350,6 +350,9 @@ int usdt_site(struct target *, const struct probe *p, struct wire_site *, struct
 /* Semaphores of a stopped target: those from number @first on; those of places in a window that was written again. */
 void semas_raise(struct target *, uint32_t first);
 void semas_raise_in(struct target *, const struct placed *);
+/* Of windows that go, while their jumps still stand; and of one that is back, with sites of the first @site_cnt: 0 or -ENOMEM. */
+void semas_leave(struct target *, const bool *goes);
+int semas_return(struct target *, const struct placed *, uint32_t site_cnt);
 /* Of the process behind @inj, before its text is restored. */
 void semas_lower(struct target *, struct inject *inj);
 /* Those that a killed tool raised; @ghost's windows are known. */

@@ -308,6 +308,92 @@ def usage():
         c.run('detach', c.pid, status=1, says='not attached')
 
 
+SHOP = r'''
+#include <stdio.h>
+#include "shop.h"
+__attribute__((noinline)) void sell(int n) { SHOP_SALE(n, "tea"); SHOP_DONE(); }
+__attribute__((noinline)) void give(int n) { SHOP_SALE(-n, "salt"); }
+int main(void)
+{
+	char line[64];
+	int n = 0;
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		sell(++n);
+		give(n);
+		printf("done %d %d\n", _dyntrace_shop___sale, _dyntrace_shop___done);
+		fflush(stdout);
+	}
+	return 0;
+}
+'''
+
+
+class Shop(Calls):
+    """A program that declares probes; it says what their semaphores are."""
+
+    def __init__(self):
+        lib.need('cc')
+        self.dir = tempfile.mkdtemp(prefix='dyntrace-verbs-')
+        self.env = lib.clean_env(XDG_RUNTIME_DIR=self.dir, TZ='UTC')
+        with open(f'{self.dir}/shop.d', 'w', encoding='ascii') as f:
+            f.write('provider shop { probe sale(int n, char *what); probe done(); };\n')
+        with open(f'{self.dir}/shop.c', 'w', encoding='ascii') as f:
+            f.write(SHOP)
+        subprocess.run([lib.DYNTRACE, '-h', '-s', 'shop.d'], cwd=self.dir, check=True)
+        self.exe = f'{self.dir}/shop'
+        subprocess.run(['cc', '-O1', '-o', 'shop', 'shop.c'], cwd=self.dir, check=True)
+        self.proc = subprocess.Popen([self.exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.proc.pid
+        assert self.proc.stdout.readline() == 'ready\n'
+
+    def semas(self):
+        self.proc.stdin.write('go\n')
+        self.proc.stdin.flush()
+        return self.proc.stdout.readline().split()[1:]
+
+
+def probes_of_the_program():
+    """USDT: by provider and name, their arguments, their semaphores; beside tracepoints of the same function."""
+    with Shop() as c:
+        log = f'{c.dir}/log'
+        assert c.semas() == ['0', '0']
+        assert sorted(c.run('list-symbols', c.pid, '-u').split()) == ['shop:shop:give:sale', 'shop:shop:sell:done', 'shop:shop:sell:sale']
+        assert [p['function'] for p in json.loads(c.run('list-symbols', c.pid, 'done', '-u', '--json'))] == ['sell']
+        c.run('add', f'{c.pid}:shop:::sale', '-n', 'sales', 'count')
+        assert c.semas() == ['1', '0']
+        c.run('add', f'{c.pid}:sell', '-n', 'calls', '-e', 'count')
+        c.run('add', f'{c.pid}:shop::sell:sale', '-n', 'log', 'log', log)
+        c.run('add', f'{c.pid}:shop:::done', '-n', 'd', 'd', '-o', f'{c.dir}/d', '{ n++; printf("%d done\\n", n); }')
+        c.run('add', f'{c.pid}:shop:a.out:give:sale', '-n', 'typed', 'd', '-o', f'{c.dir}/typed', '{ printf("%d %s\\n", args[0], copyinstr(arg1)); }')
+        assert c.semas() == ['1', '1']
+        hits = {n: p['hits'] for n, p in c.points().items() if 'hits' in p}
+        assert hits['sales'] == 4, hits
+        c.run('rm', f'{c.pid}:sales', says='4 hits')
+        assert c.semas() == ['1', '1']
+        c.run('rm', f'{c.pid}:d')
+        assert c.semas() == ['1', '0']
+        c.run('rm', f'{c.pid}:log')
+        assert c.semas() == ['1', '0']
+        c.run('rm', f'{c.pid}:typed')
+        assert c.semas() == ['0', '0']
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        assert len(lines) == 3 and '3' in lines[0] and 'sale' in lines[0], lines
+        with open(f'{c.dir}/typed', encoding='utf-8') as f:
+            assert f.read().splitlines()[:2] == ['-3 salt', '-4 salt']
+        c.run('add', f'{c.pid}:shop:::sold', 'count', status=1, says='has other probes')
+        c.run('add', f'{c.pid}:shap:::sale', 'count', status=1, says='declares no probes of shap')
+        c.run('add', f'{c.pid}:shop:::sale', '-e', 'count', status=1, says='-e is for')
+        c.run('add', f'{c.pid}:shop:::sale', '-n', 'again', 'count')
+        assert c.semas() == ['1', '0']
+        c.run('detach', c.pid)
+        assert c.semas() == ['0', '0']
+        r = subprocess.run([lib.DYNTRACE, 'verify', '-p', str(c.pid)], capture_output=True, text=True, check=False)
+        assert r.returncode == 0, r.stdout
+
+
 GO = '''package main
 
 import "fmt"
@@ -335,6 +421,6 @@ def functions_of_go():
 if __name__ == '__main__':
     tap = lib.Tap()
     for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
-                 ends_with_the_process, keeper_killed, strangers, usage, functions_of_go):
+                 ends_with_the_process, keeper_killed, strangers, usage, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

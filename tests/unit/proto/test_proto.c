@@ -104,8 +104,8 @@ static void wrong_requests(void)
 
 static void tracepoints(void)
 {
-	struct proto_point v[] = { { 2, 0, { (char *)"a.out", (char *)"f", (char *)"entry" } },
-				   { 3, UINT32_MAX, { (char *)"a.out", (char *)"f", (char *)"return" } } };
+	struct proto_point v[] = { { 2, 0, { (char *)"a.out", (char *)"f", (char *)"entry", (char *)"" } },
+				   { 3, UINT32_MAX, { (char *)"", (char *)"", (char *)"done", (char *)"myapp" } } };
 	struct proto_points p = { .changed = 2, .v = v, .cnt = 2, .image = (const uint8_t *)"image", .image_bytes = 5 }, got;
 	struct proto_out o = { 0 };
 	struct err e;
@@ -113,7 +113,8 @@ static void tracepoints(void)
 	struct proto_in in = content(&o);
 	CHECK_EQ(proto_points_decode(&in, &got, &e), 0);
 	CHECK(got.changed == 2 && got.cnt == 2 && got.v[1].clause == UINT32_MAX && got.image_bytes == 5);
-	CHECK_STR(got.v[1].part[2], "return");
+	CHECK_STR(got.v[1].part[2], "done");
+	CHECK_STR(got.v[1].part[3], "myapp");
 	proto_points_deinit(&got);
 	for (size_t cut = PROTO_HEAD_BYTES; cut < o.cnt; cut++) {
 		in = (struct proto_in){ .p = o.p + PROTO_HEAD_BYTES, .left = cut - PROTO_HEAD_BYTES };
