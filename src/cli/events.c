@@ -142,7 +142,7 @@ static int enable(pid_t pid, const char *channel, const struct event *e)
 	words[n++] = *session ? "lttng" : "ctf";
 	if (*session && record_in(session, channel, e))
 		return CLI_ERROR;
-	int rc = keeper_start(pid, &err);
+	int rc = keeper_start(pid, NULL, &err);
 	rc = rc ? rc : keep_ask(pid, n, words, &out, &said, &err);
 	if (rc < 0)
 		cli_error("%s", err.msg);

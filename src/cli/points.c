@@ -27,7 +27,8 @@ static const struct verb {
 	const char *name, *args, *help;
 	int least, most; /* words behind the verb, without options */
 } verbs[] = {
-	{ "attach", "PID|NAME", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends.", 1, 1 },
+	{ "attach", "PID|NAME [-x OPTION[=VALUE]]...", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends.\n\n"
+	  "\t-x followfork  its children, and the programs that they run, too\n\t-x OPTION      as when a script is run: bufsize, inject, ...", 1, 255 },
 	{ "detach", "PID|NAME", "Removes all tracepoints of a process, shows what they gathered; the keeper ends.", 1, 1 },
 	{ "add", NULL, NULL, 2, 255 },
 	{ "rm", "PID|NAME:TRACEPOINT", "Removes a tracepoint, and shows what it gathered.", 1, 1 },
@@ -69,10 +70,10 @@ static int ask(pid_t pid, int argc, const char *const *argv)
 	return fflush(stdout) ? CLI_ERROR : r;
 }
 
-static int start(pid_t pid)
+static int start(pid_t pid, const char *const *options)
 {
 	struct err e;
-	int r = keeper_start(pid, &e);
+	int r = keeper_start(pid, options, &e);
 	if (r)
 		cli_error("%s", e.msg);
 	return r ? CLI_ERROR : CLI_OK;
@@ -94,7 +95,7 @@ static int add(int argc, char **argv)
 			words[i] = rest;
 		}
 	}
-	int rc = !rest ? CLI_USAGE : !pid ? CLI_ERROR : start(pid);
+	int rc = !rest ? CLI_USAGE : !pid ? CLI_ERROR : start(pid, NULL);
 	rc = rc ? rc : ask(pid, argc, words);
 	free(words);
 	return rc;
@@ -108,10 +109,27 @@ static int rm(char **argv)
 	return pid ? ask(pid, 2, words) : CLI_ERROR;
 }
 
-static int attach(pid_t pid)
+static int attach(int argc, char **argv)
 {
 	static const char *const words[] = { "attach" };
-	return start(pid) ? CLI_ERROR : ask(pid, 1, words);
+	const char **options = calloc((size_t)argc + 1, sizeof(*options)), *who = NULL;
+	int n = 0, rc = options ? CLI_OK : CLI_ERROR;
+	for (int i = 1; i < argc && !rc; i++) {
+		if (!strcmp(argv[i], "-x") && i + 1 < argc)
+			options[n++] = argv[++i];
+		else if (!strncmp(argv[i], "-x", 2) && argv[i][2])
+			options[n++] = argv[i] + 2;
+		else if (*argv[i] == '-' || who)
+			rc = usage(find("attach"), false);
+		else
+			who = argv[i];
+	}
+	rc = rc || who ? rc : usage(find("attach"), false);
+	pid_t pid = rc ? 0 : procs_one(who, strlen(who));
+	rc = rc || pid ? rc : CLI_ERROR;
+	rc = rc ? rc : start(pid, options);
+	free(options);
+	return rc ? rc : ask(pid, 1, words);
 }
 
 static int list(int argc, char **argv)
@@ -147,10 +165,10 @@ int points_main(int argc, char **argv)
 		return rm(argv);
 	if (!strcmp(v->name, "list-tracepoints"))
 		return list(argc, argv);
+	if (!strcmp(v->name, "attach"))
+		return attach(argc, argv);
 	pid_t pid = procs_one(argv[1], strlen(argv[1]));
-	if (!pid)
-		return CLI_ERROR;
-	return !strcmp(v->name, "attach") ? attach(pid) : ask(pid, 1, detach);
+	return pid ? ask(pid, 1, detach) : CLI_ERROR;
 }
 
 bool procs_is_verb(const char *word) { return find(word) != NULL; }

@@ -93,7 +93,7 @@ static bool any_is_offered(const struct cli *cli)
 
 bool cli_remote_is_for(const struct cli *cli, pid_t pid)
 {
-	uint64_t how = cli->args.opts.daemon;
+	uint64_t how = cli->args.opts.inject == INJECT_AGENT ? DAEMON_ALWAYS : cli->args.opts.daemon;
 	return how == DAEMON_ALWAYS || (how != DAEMON_NEVER && (is_closed(pid) || is_offered(pid)) && is_there());
 }
 

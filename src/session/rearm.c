@@ -335,6 +335,8 @@ static int settle(struct exchange *x, const struct were *w, uint32_t kept, const
 {
 	struct err e;
 	if (!r && !any_lost(x)) {
+		if (x->s->opts.follow) /* children have the jumps yet */
+			silence(x, probes, cnt);
 		tell_noted(x, false);
 		return 0;
 	}

@@ -308,6 +308,128 @@ def usage():
         c.run('detach', c.pid, status=1, says='not attached')
 
 
+FAMILY = r'''
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((noinline, aligned(32))) int work(int n) { __asm__ volatile(""); return n + 1; }
+__attribute__((noinline, aligned(32))) int other(int n) { __asm__ volatile(""); return n + 2; }
+int main(int argc, char **argv)
+{
+	char line[64];
+	if (argc > 1 && argv[1][0] == 'w') {
+		work(other(1));
+		return 0;
+	}
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		if (line[0] == 'c')
+			work(other(0));
+		if (line[0] == 'f' && !fork()) {
+			work(0);
+			work(0);
+			_exit(0);
+		}
+		if (line[0] == 'x' && !fork())
+			execl(argv[0], argv[0], "w", NULL);
+		if (line[0] == 'e')
+			execl(argv[0], argv[0], NULL);
+		while (wait(NULL) > 0)
+			;
+		puts("done");
+		fflush(stdout);
+	}
+	return 0;
+}
+'''
+
+
+class Family(Calls):
+    def __init__(self):
+        lib.need('cc')
+        self.dir = tempfile.mkdtemp(prefix='dyntrace-verbs-')
+        self.env = lib.clean_env(XDG_RUNTIME_DIR=self.dir, TZ='UTC')
+        self.exe = f'{self.dir}/family'
+        subprocess.run(['cc', '-O1', '-x', 'c', '-', '-o', self.exe], input=FAMILY, text=True, check=True)
+        self.proc = subprocess.Popen([self.exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.proc.pid
+        assert self.proc.stdout.readline() == 'ready\n'
+
+    def say(self, what, answer='done'):
+        self.proc.stdin.write(what + '\n')
+        self.proc.stdin.flush()
+        assert self.proc.stdout.readline() == answer + '\n'
+
+    def hits(self):
+        return {n: p['hits'] for n, p in self.points().items() if 'hits' in p}
+
+
+def children_are_followed():
+    """Forked ones, programs that they run, and what the process itself becomes."""
+    with Family() as c:
+        c.run('attach', c.pid, '-x', 'followfork')
+        c.run('attach', c.pid, '-x', 'followfork', status=1, says='attached already')
+        c.run('add', f'{c.pid}:work', '-n', 'work', 'count')
+        log = f'{c.dir}/log'
+        c.run('add', f'{c.pid}:work', '-n', 'log', '-e', 'log', log)
+        c.say('c')
+        assert c.hits()['work'] == 1
+        c.say('f')
+        wait(lambda: c.hits()['work'] == 3)
+        c.say('x')
+        wait(lambda: c.hits()['work'] == 4)
+        c.run('add', f'{c.pid}:other', '-n', 'other', 'count')
+        c.say('x')
+        wait(lambda: c.hits().get('other') == 1 and c.hits()['work'] == 5)
+        c.run('rm', f'{c.pid}:other', says='1 hits?')
+        c.say('f')
+        wait(lambda: c.hits()['work'] == 7)
+        c.say('e', 'ready')
+        c.run('list-tracepoints', c.pid, says='runs another program now; its tracepoints are where')
+        c.say('c')
+        wait(lambda: c.hits()['work'] == 8)
+        c.run('add', f'{c.pid}:other', '-n', 'again', 'count')
+        c.say('c')
+        c.say('x')
+        wait(lambda: c.hits()['work'] == 10 and c.hits()['again'] == 2)
+        places = c.points()['work']['places']
+        assert len(places) == 1 and places[0]['function'] == 'work', places
+        c.run('rm', f'{c.pid}:work', says='10 hits')
+        c.run('detach', c.pid)
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        assert len(lines) == 20 and len({re.search(r'\b(\d+)\b', l[20:]).group(1) for l in lines}) >= 5, lines
+        c.say('c')
+        r = subprocess.run([lib.DYNTRACE, 'verify', '-p', str(c.pid)], capture_output=True, text=True, check=False)
+        assert r.returncode == 0, r.stdout
+
+
+def children_are_not_followed_unasked():
+    with Family() as c:
+        c.run('add', f'{c.pid}:work', '-n', 'work', 'count')
+        c.say('c')
+        c.say('f')
+        c.say('x')
+        time.sleep(0.3)
+        assert c.hits()['work'] == 1
+        c.say('e', 'ready')
+        time.sleep(0.5)
+        c.run('list-tracepoints', c.pid, says=r'(?s)runs another program now: its tracepoints are gone.*work\n  1 hits')
+        c.run('add', f'{c.pid}:work', '-n', 'new', 'count')
+        c.say('c')
+        assert c.hits() == {'new': 1}
+        c.run('detach', c.pid, says='1 hits')
+
+
+def wait(what, seconds=10):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, 'it does not come about'
+        time.sleep(0.05)
+
+
 SHOP = r'''
 #include <stdio.h>
 #include "shop.h"
@@ -421,6 +543,6 @@ def functions_of_go():
 if __name__ == '__main__':
     tap = lib.Tap()
     for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
-                 ends_with_the_process, keeper_killed, strangers, usage, probes_of_the_program, functions_of_go):
+                 ends_with_the_process, keeper_killed, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()
