@@ -107,15 +107,15 @@ static void refused(void *arg, const struct session_refusal *why)
 }
 
 /* What came to the session's list of sites. */
-static int learn_sites(struct keeper *k, struct keeper_point *pt, struct err *reterr)
+static int learn_upto(struct keeper *k, struct keeper_point *pt, uint32_t cnt, struct err *reterr)
 {
 	const struct wire_shm *shm = cli_shm(&k->cli);
 	const struct wire_site *sites = (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
-	struct keeper_site *v = realloc(k->sites, (shm->site_cnt + 1ul) * sizeof(*v));
+	struct keeper_site *v = realloc(k->sites, (cnt + 1ul) * sizeof(*v));
 	if (!v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	k->sites = v;
-	for (; k->site_cnt < shm->site_cnt; k->site_cnt++) {
+	for (; k->site_cnt < cnt; k->site_cnt++) {
 		const struct wire_site *s = &sites[k->site_cnt];
 		bool ours = s->kind != WIRE_SITE_HOOK && s->kind != WIRE_SITE_GUARD && s->kind != WIRE_SITE_TOOL;
 		v[k->site_cnt] = (struct keeper_site){ ours ? s->probe_id : 0, s->kind == WIRE_SITE_RETURN ? s->func_addr : s->addr };
@@ -123,6 +123,19 @@ static int learn_sites(struct keeper *k, struct keeper_point *pt, struct err *re
 			pt->tp.at[at_of(pt, s->probe_id)].place_cnt++;
 	}
 	return 0;
+}
+
+static int learn_sites(struct keeper *k, struct keeper_point *pt, struct err *reterr)
+{
+	return learn_upto(k, pt, cli_shm(&k->cli)->site_cnt, reterr);
+}
+
+/* From afar nobody tells how many there are, when a followed program has new ones. */
+static uint32_t id_of(struct keeper *k, uint32_t site)
+{
+	if (site >= k->site_cnt && k->far && site < cli_shm(&k->cli)->site_cap)
+		learn_upto(k, NULL, site + 1, NULL);
+	return site < k->site_cnt ? k->sites[site].id : 0;
 }
 
 static struct session_probe wanted(const struct keeper_point *pt, const struct keeper_probe *p)
@@ -218,7 +231,7 @@ int keeper_arm_came(struct keeper *k, uint32_t proc, struct err *reterr)
 int keeper_event(void *arg, const struct consume_event *ev, struct err *reterr)
 {
 	struct keeper *k = arg;
-	uint32_t id = ev->site < k->site_cnt ? k->sites[ev->site].id : 0;
+	uint32_t id = id_of(k, ev->site);
 	struct keeper_point *pt = id ? point_by_id(k, id) : NULL;
 	if (!pt || ev->clause >= k->cli.prog.plan.clause_cnt)
 		return 0; /* of one that went */

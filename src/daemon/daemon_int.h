@@ -198,6 +198,7 @@ void look_pace(uint64_t *due, uint64_t step_ns, uint32_t at_once);
 /* points.c */
 int points(struct worker *, struct proto_in *, struct err *reterr);
 void points_deinit(struct worker *);
+void points_followed(struct worker *, struct run_target *); /* a program that is followed, or more of its modules */
 /* events.c */
 int event_handle(struct worker *, enum session_event, uint32_t proc, int status, struct err *reterr);
 int event_send_matched(struct worker *, uint32_t proc);

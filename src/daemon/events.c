@@ -29,6 +29,8 @@ static int modules_came(struct worker *w, uint32_t proc, struct err *reterr)
 	if (t)
 		t->starting = false;
 	rc = rc ? rc : run_arm_new(w, reterr);
+	if (!rc && t && t->root)
+		points_followed(w, t);
 	if (session_modules_done(w->session, proc, &e) < 0)
 		worker_sayf(w, "%s", e.msg);
 	if (!rc && event_send_matched(w, proc))
@@ -78,6 +80,8 @@ static int started(struct worker *w, uint32_t proc, struct err *reterr)
 	int rc = request_note(w, pid, reterr);
 	rc = rc ? rc : run_match_all(w, reterr);
 	rc = rc ? rc : run_arm_new(w, reterr);
+	if (!rc)
+		points_followed(w, run_target_by_proc(w, proc));
 	if (session_go(w->session, &e) < 0)
 		worker_sayf(w, "%s", e.msg);
 	return rc ? rc : event_send(w, PROTO_EV_STARTED, run_target_by_proc(w, proc), 0, reterr);

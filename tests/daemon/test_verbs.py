@@ -229,6 +229,112 @@ def events():
         assert out.count('sale') >= 6, out
 
 
+FAMILY = r'''
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((noinline, aligned(32))) int work(int n) { __asm__ volatile(""); return n + 1; }
+__attribute__((noinline, aligned(32))) int other(int n) { __asm__ volatile(""); return n + 2; }
+int main(int argc, char **argv)
+{
+	char line[64];
+	if (argc > 1) {
+		work(other(1));
+		return 0;
+	}
+	while (fgets(line, sizeof(line), stdin)) {
+		if (line[0] == 'c')
+			work(other(0));
+		if (line[0] == 'f' && !fork()) {
+			work(0);
+			_exit(0);
+		}
+		if (line[0] == 'x' && !fork())
+			execl(argv[0], argv[0], "w", NULL);
+		while (wait(NULL) > 0)
+			;
+		fputs(line, stdout);
+		fflush(stdout);
+		if (line[0] == 'e')
+			execl(argv[0], argv[0], NULL);
+	}
+	return 0;
+}
+'''
+
+
+def family():
+    need('cc')
+    exe = f'{machine.PLACE}/family'
+    if not os.path.exists(exe):
+        subprocess.run(['cc', '-O1', '-x', 'c', '-', '-o', exe], input=FAMILY, text=True, check=True)
+        os.chmod(exe, 0o755)
+    return exe
+
+
+def children_are_followed():
+    """Forked ones, programs that they run, what the process itself becomes: of another user, as of one's own."""
+    with Daemon() as d, Cat(BOB, family()) as s:
+        verb(d, ANN, 'attach', s.pid, '-x', 'followfork')
+        verb(d, ANN, 'add', f'{s.pid}:work', '-n', 'work', 'count')
+        log = f'{ann_dir()}/family.log'
+        verb(d, ANN, 'add', f'{s.pid}:work', '-n', 'log', '-e', 'log', log)
+        hits = lambda: {n: p['hits'] for n, p in points(d, s).items() if 'hits' in p}
+        for what, cnt in (b'c\n', 1), (b'f\n', 2), (b'x\n', 3), (b'x\n', 4):
+            s.say(what)
+            wait_for(lambda: hits()['work'] == cnt, f'{cnt} hits')
+        verb(d, ANN, 'add', f'{s.pid}:other', '-n', 'other', 'count')
+        s.say(b'x\n')
+        wait_for(lambda: hits() == {'work': 5, 'other': 1}, '5 hits')
+        verb(d, ANN, 'rm', f'{s.pid}:other', says='1 hit')
+        s.say(b'e\n')
+        s.say(b'c\n')
+        wait_for(lambda: hits() == {'work': 6}, '6 hits')
+        verb(d, ANN, 'add', f'{s.pid}:other', '-n', 'other', 'count')
+        s.say(b'c\n')
+        s.say(b'x\n')
+        wait_for(lambda: hits() == {'work': 8, 'other': 2}, '8 hits')
+        verb(d, ANN, 'detach', s.pid, says='8 hits')
+        with open(log, encoding='utf-8') as f:
+            assert len(f.read().splitlines()) == 16
+        assert s.is_clean()
+        wait_for(lambda: not d.workers() and not d.notes(), 'end of the worker')
+        # Unasked they are not.
+        verb(d, ANN, 'add', f'{s.pid}:work', 'count')
+        for what in b'c\n', b'f\n', b'x\n', b'e\n':
+            s.say(what)
+        s.say(b'c\n')
+        time.sleep(0.3)
+        verb(d, ANN, 'list-tracepoints', s.pid, says='its tracepoints are gone')
+        verb(d, ANN, 'add', f'{s.pid}:work', 'count')
+        s.say(b'c\n')
+        verb(d, ANN, 'detach', s.pid, says='1 hits')
+
+
+def probes_of_the_program():
+    """USDT through the daemon."""
+    need('cc')
+    with open(f'{machine.PLACE}/sale.d', 'w', encoding='ascii') as f:
+        f.write('provider sale { probe tea(int n); };\n')
+    with open(f'{machine.PLACE}/sale.c', 'w', encoding='ascii') as f:
+        f.write('#include <stdio.h>\n#include "sale.h"\nint main(void) { char l[64]; int n = 0; while (fgets(l, sizeof(l), stdin)) {'
+                ' SALE_TEA(++n); fputs(l, stdout); fflush(stdout); } return 0; }\n')
+    subprocess.run([f'{machine.PLACE}/dyntrace', '-h', '-s', 'sale.d'], cwd=machine.PLACE, check=True)
+    subprocess.run(['cc', '-O1', '-o', 'sale', 'sale.c'], cwd=machine.PLACE, check=True)
+    os.chmod(f'{machine.PLACE}/sale', 0o755)
+    with Daemon() as d, Cat(BOB, f'{machine.PLACE}/sale') as s:
+        assert 'sale:sale:main:tea' in verb(d, ANN, 'list-symbols', s.pid, '-u')
+        out = f'{ann_dir()}/tea'
+        verb(d, ANN, 'add', f'{s.pid}:sale:::tea', '-n', 'tea', 'd', '-o', out, '{ printf("tea %d\\n", args[0]); }')
+        s.say()
+        s.say()
+        verb(d, ANN, 'detach', s.pid)
+        with open(out, encoding='ascii') as f:
+            assert f.read() == 'tea 2\ntea 3\n'
+        assert s.is_clean()
+
+
 def an_add_that_failed_leaves_nothing():
     with Daemon() as d, Shop() as s:
         listed = lambda: [p['pid'] for p in json.loads(verb(d, ANN, 'list-processes', '--json'))]
@@ -286,7 +392,7 @@ def how_it_would_be_placed():
         has('not permitted', dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=2)[2])
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, an_add_that_failed_leaves_nothing, list_processes, how_it_would_be_placed]
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, children_are_followed, probes_of_the_program, an_add_that_failed_leaves_nothing, list_processes, how_it_would_be_placed]
 
 if __name__ == '__main__':
     machine.main(TESTS)
