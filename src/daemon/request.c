@@ -71,7 +71,7 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 	struct session_desc *v = request_descs(w);
 	if (!v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	session_worlds_of(&w->image, v, w->req.desc_cnt, &w->worlds);
+	session_worlds_of(v, w->req.desc_cnt, &w->worlds);
 	free(v);
 	if (!w->worlds.kernel)
 		return 0;
@@ -82,7 +82,7 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 	/* A process could read what the kernel records there, and change what its programs look at; and its client could
 	 * write to a memory that the code in the process runs by (ADR 33).  So all of it runs in the kernel. */
 	if (w->peer.uid && w->worlds.user)
-		w->worlds.shares_self = true;
+		w->worlds.uprobes = true;
 	return kern_may_trace(reterr) ? 0 : -EPERM;
 }
 
@@ -114,8 +114,6 @@ static bool may_follow(void *arg, pid_t pid)
 	return !rc;
 }
 
-#define UPROBES_MOST 128u /* of a member's script of both worlds: to take them away keeps root's process for 10 s */
-
 static int make_session(struct worker *w, struct err *reterr)
 {
 	const uint64_t *z = w->req.sizes;
@@ -130,7 +128,7 @@ static int make_session(struct worker *w, struct err *reterr)
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
 		.follow = w->req.exe_ino || w->req.flags & PROTO_FOLLOW, .forks_only = w->req.exe_ino && !(w->req.flags & PROTO_FOLLOW), .watch = w->watches, .from_entry = w->watches && w->worlds.user, .unwinds = w->worlds.kernel, .shared = true,
 		.grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid,
-		.site_max = w->conf->probe_max, .uprobe_max = w->peer.uid ? UPROBES_MOST : 0 };
+		.site_max = w->conf->probe_max };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
 	/* The kernel's buffers are there in full: two for each CPU. */
