@@ -80,4 +80,25 @@ uint64_t aim_ticks_start(struct aim *); /* ns to the first, or UINT64_MAX */
 /* Those that are due; sets *ret_fired if any; ns to the next. */
 uint64_t aim_ticks_fire(struct aim *, struct session *, bool *ret_fired);
 
+/* ---- exe.c: all processes of an executable, those that run and those that come ---- */
+
+struct aim_exe {
+	uint64_t dev, ino;           /* which file it is */
+	struct session_execs *execs; /* NULL: nobody tells */
+	pid_t *seen;                 /* those with this program at the last look; owned */
+	uint32_t seen_cnt;
+	uint64_t looked_ns;
+	bool came;
+};
+/* @hears: the kernel is to tell of others, if it does.  0 or -errno; those that run are in seen[]. */
+int aim_exe_open(struct aim_exe *, uint64_t dev, uint64_t ino, bool hears);
+void aim_exe_close(struct aim_exe *); /* as zeroes again */
+bool aim_exe_runs(const struct aim_exe *, pid_t);
+void aim_exe_execed(struct aim_exe *, pid_t); /* it runs another program: when it runs this one again, it comes */
+uint64_t aim_exe_gap_ns(const struct aim_exe *); /* how soon to look again */
+/* One that may have come: who takes it sets *ret_came.  What is not 0 ends the look. */
+typedef int aim_exe_take_fn(void *arg, pid_t pid, bool *ret_came);
+/* Those that came since the last time, some of them perhaps twice. 0, or what @take returned. */
+int aim_exe_look(struct aim_exe *, aim_exe_take_fn *take, void *arg);
+
 #endif

@@ -198,6 +198,8 @@ int cli_exe_look(struct cli *);   /* those that came meanwhile are traced */
 uint64_t cli_exe_gap_ns(const struct cli *); /* how long nobody need look; UINT64_MAX: ever */
 pid_t cli_exe_root(const struct cli *);      /* whose number $target is; all others have their probes under it */
 bool cli_exe_pending(const struct cli *);    /* there is none now */
+bool cli_exe_is_far(const struct cli *);     /* dyntraced looks for them */
+void cli_exe_file(const struct cli *, uint64_t *ret_dev, uint64_t *ret_ino); /* 0: none */
 void cli_exe_execed(struct cli *, pid_t);    /* a target runs another program now: it may come again */
 
 /* target.c */

@@ -85,7 +85,7 @@ static int enable(pid_t pid, const char *channel, const struct event *e)
 	words[n++] = *session ? "lttng" : "ctf";
 	if (*session)
 		words[n++] = "named";
-	int rc = keeper_start(pid, &err);
+	int rc = keeper_start(pid, NULL, &err);
 	if (rc < 0)
 		cli_error("%s", err.msg);
 	if (rc || ask(pid, n, words, false))

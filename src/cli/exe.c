@@ -5,69 +5,39 @@
  * they fork are followed; programs that they run are theirs no longer.
  */
 #include "cli/cli_int.h"
+#include "cli/remote_int.h"
 
-#include "host/host.h"
-
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOOK_NS 100000000ULL /* for who looks through /proc */
-#define HEAR_NS 10000000ULL  /* for who is told */
 #define NOBODY 4194304       /* PID_MAX_LIMIT: no process ever has this number */
 
 struct cli_exe {
-	uint64_t dev, ino;
-	struct session_execs *execs; /* NULL: nobody tells */
-	pid_t *seen;                 /* those with this program at the last look */
-	uint32_t seen_cnt;
-	uint64_t looked_ns;
-	pid_t root;                  /* what $target is */
-	bool full, came;
+	struct aim_exe x;
+	pid_t root;   /* what $target is */
+	bool full;
+	bool is_far;  /* dyntraced looks for them */
 };
 
-static bool runs_it(const struct cli_exe *x, pid_t pid)
+/* Those that run now. */
+static int begin(struct cli *cli, struct cli_exe *x, const struct stat *st)
 {
-	char path[64];
-	struct stat st;
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	return !stat(path, &st) && st.st_dev == x->dev && st.st_ino == x->ino;
-}
-
-/* Their pids, malloc'ed, in the order of their numbers. */
-static int scan(const struct cli_exe *x, pid_t **ret, uint32_t *ret_cnt)
-{
-	DIR *d = opendir("/proc");
-	pid_t *v = NULL;
-	uint32_t cnt = 0, cap = 0;
-	for (struct dirent *e; d && (e = readdir(d));) {
-		pid_t pid = (pid_t)atoi(e->d_name);
-		if (pid <= 0 || pid == getpid() || !runs_it(x, pid))
-			continue;
-		if (cnt == cap) {
-			pid_t *more = realloc(v, (cap = cap * 2 + 16) * sizeof(*v));
-			if (!more)
-				break;
-			v = more;
-		}
-		v[cnt++] = pid;
+	struct err e;
+	x->is_far = cli_remote_takes_exe(cli);
+	if (!x->is_far) {
+		int rc = aim_exe_open(&x->x, st->st_dev, st->st_ino, true);
+		if (rc)
+			cli_error("cannot look for processes of %s: %s", cli->args.opts.exe_path, strerror(-rc));
+		return rc;
 	}
-	if (d)
-		closedir(d);
-	*ret = v;
-	*ret_cnt = cnt;
-	return d ? 0 : -errno;
-}
-
-static bool was_seen(const struct cli_exe *x, pid_t pid)
-{
-	for (uint32_t i = 0; i < x->seen_cnt; i++)
-		if (x->seen[i] == pid)
-			return true;
-	return false;
+	x->x = (struct aim_exe){ .dev = st->st_dev, .ino = st->st_ino };
+	int rc = client_running(st->st_dev, st->st_ino, &x->x.seen, &x->x.seen_cnt, &e);
+	if (rc)
+		cli_error("%s", e.msg);
+	return rc;
 }
 
 int cli_exe_open(struct cli *cli)
@@ -87,19 +57,19 @@ int cli_exe_open(struct cli *cli)
 		free(x);
 		return CLI_ERROR;
 	}
-	*x = (struct cli_exe){ .dev = st.st_dev, .ino = st.st_ino, .execs = session_execs_open(NULL) };
 	cli->exe = x;
-	int rc = scan(x, &x->seen, &x->seen_cnt);
-	struct cli_target *more = realloc(cli->targets, (cli->target_cnt + x->seen_cnt + 1ul) * sizeof(*more));
-	if (rc || !more) {
-		cli_error("cannot look for processes of %s", path);
+	if (begin(cli, x, &st))
+		return CLI_ERROR;
+	struct cli_target *more = realloc(cli->targets, (cli->target_cnt + x->x.seen_cnt + 1ul) * sizeof(*more));
+	if (!more) {
+		cli_error("out of memory");
 		return CLI_ERROR;
 	}
 	cli->targets = more;
-	x->root = cli->target_cnt ? more[0].pid : x->seen_cnt ? x->seen[0] : NOBODY;
-	for (uint32_t i = 0; i < x->seen_cnt; i++)
-		more[cli->target_cnt++] = (struct cli_target){ .pid = x->seen[i], .followed = true, .of_exe = true,
-							       .root = x->seen[i] == x->root ? 0 : x->root };
+	x->root = cli->target_cnt ? more[0].pid : x->x.seen_cnt ? x->x.seen[0] : NOBODY;
+	for (uint32_t i = 0; i < x->x.seen_cnt; i++)
+		more[cli->target_cnt++] = (struct cli_target){ .pid = x->x.seen[i], .followed = true, .of_exe = true,
+							       .root = x->x.seen[i] == x->root ? 0 : x->root };
 	return CLI_OK;
 }
 
@@ -118,7 +88,7 @@ bool cli_exe_pending(const struct cli *cli)
 
 uint64_t cli_exe_gap_ns(const struct cli *cli)
 {
-	return !cli->exe ? UINT64_MAX : cli->exe->execs ? HEAR_NS : LOOK_NS;
+	return cli->exe ? aim_exe_gap_ns(&cli->exe->x) : UINT64_MAX;
 }
 
 /* Probes for the one that came. */
@@ -156,18 +126,20 @@ static bool is_traced(const struct cli *cli, pid_t pid)
 	return false;
 }
 
-static int take(struct cli *cli, pid_t pid)
+static int take(void *arg, pid_t pid, bool *ret_came)
 {
+	struct cli *cli = arg;
 	struct cli_exe *x = cli->exe;
 	uint32_t proc;
 	struct err e;
-	if (is_traced(cli, pid) || !runs_it(x, pid))
+	if (is_traced(cli, pid))
 		return CLI_OK;
 	/* Held: what it forks before its probes are there would have none. */
 	int rc = session_attach_held(cli->session, pid, &proc, &e);
-	x->came |= !rc;
-	if (!rc)
+	if (!rc) {
+		*ret_came = true;
 		return arm(cli, proc);
+	}
 	/* It has ended; or it is a child of one of them, which enters itself at its first probe. */
 	if (rc == -ESRCH || rc == -EALREADY)
 		return CLI_OK;
@@ -177,57 +149,27 @@ static int take(struct cli *cli, pid_t pid)
 	return CLI_OK;
 }
 
-static int look(struct cli *cli)
-{
-	struct cli_exe *x = cli->exe;
-	pid_t *v;
-	uint32_t cnt;
-	int rc = CLI_OK;
-	if (scan(x, &v, &cnt))
-		return CLI_OK;
-	for (uint32_t i = 0; i < cnt && !rc; i++)
-		if (!was_seen(x, v[i]))
-			rc = take(cli, v[i]);
-	free(x->seen);
-	x->seen = v;
-	x->seen_cnt = cnt;
-	return rc;
-}
-
 void cli_exe_execed(struct cli *cli, pid_t pid)
 {
-	struct cli_exe *x = cli->exe;
-	for (uint32_t i = 0; x && i < x->seen_cnt; i++)
-		if (x->seen[i] == pid)
-			x->seen[i] = 0;
+	if (cli->exe)
+		aim_exe_execed(&cli->exe->x, pid);
 }
 
-int cli_exe_look(struct cli *cli)
+int cli_exe_look(struct cli *cli) { return cli->exe ? aim_exe_look(&cli->exe->x, take, cli) : CLI_OK; }
+
+bool cli_exe_is_far(const struct cli *cli) { return cli->exe && cli->exe->is_far; }
+
+void cli_exe_file(const struct cli *cli, uint64_t *ret_dev, uint64_t *ret_ino)
 {
-	struct cli_exe *x = cli->exe;
-	int rc = CLI_OK;
-	bool lost = !x || !x->execs;
-	pid_t pid = 0;
-	if (!x)
-		return CLI_OK;
-	while (x->execs && !rc && !lost && (pid = session_execs_next(x->execs, &lost)))
-		rc = take(cli, pid);
-	/* It may have forked before it was traced. */
-	lost |= x->came;
-	x->came = false;
-	uint64_t now = host_now_ns();
-	if (rc || !lost || (!x->execs && now - x->looked_ns < LOOK_NS))
-		return rc;
-	x->looked_ns = now;
-	return look(cli);
+	*ret_dev = cli->exe ? cli->exe->x.dev : 0;
+	*ret_ino = cli->exe ? cli->exe->x.ino : 0;
 }
 
 void cli_exe_close(struct cli *cli)
 {
 	if (!cli->exe)
 		return;
-	session_execs_close(cli->exe->execs);
-	free(cli->exe->seen);
+	aim_exe_close(&cli->exe->x);
 	free(cli->exe);
 	cli->exe = NULL;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* explain: how each probe would be placed. */
 #include "cli/cli_int.h"
+#include "cli/remote_int.h"
+
+#include <unistd.h>
 
 static int explain_probes(struct cli *cli)
 {
@@ -21,8 +24,18 @@ static int explain_probes(struct cli *cli)
 	return CLI_OK;
 }
 
+/* What dyntraced lends us to read is enough. */
+static bool any_is_lent(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt && !cli->args.command_cnt; i++)
+		if (cli_remote_is_for(cli, cli->targets[i].pid))
+			return geteuid() != 0;
+	return false;
+}
+
 int cli_verb_explain(struct cli *cli)
 {
+	struct session_opts so = { 0 };
 	struct err e;
 	if (!cli->args.src_cnt) {
 		cli_error("explain needs probes: -n or -s");
@@ -32,7 +45,8 @@ int cli_verb_explain(struct cli *cli)
 		return CLI_ERROR;
 	if (cli_kernel_look(cli))
 		return CLI_ERROR;
-	if (session_create(&cli->prog.image, &(struct session_opts){ 0 }, &cli->session, &e)) {
+	so.watch = so.looks_only = any_is_lent(cli);
+	if (session_create(&cli->prog.image, &so, &cli->session, &e)) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}

@@ -55,6 +55,8 @@ static bool read_names(Elf *elf, struct names *n)
 	return ok;
 }
 
+static bool add_go(void *names, const char *name) { return add(names, name); }
+
 static int cmp_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static void show(struct names *n, const char *glob)
@@ -90,6 +92,8 @@ int cli_functions_main(int argc, char **argv)
 	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
 	bool is_elf = elf && elf_kind(elf) == ELF_K_ELF, ok = is_elf && read_names(elf, &n);
 	elf_end(elf);
+	if (ok) /* Go's, also of a program without symbols */
+		obj_file_go_names(fd, add_go, &n);
 	close(fd);
 	if (!is_elf)
 		cli_error("%s is neither a program nor a library", argv[1]);

@@ -63,7 +63,8 @@ static int open_own(struct keeper *k, struct err *reterr)
 	struct session_opts so = { .ring_bytes = cli->args.opts.bufsize, .agg_bytes = cli->args.opts.aggsize,
 				   .dyn_bytes = cli->args.opts.dynvarsize, .thread_cnt = (uint32_t)cli->args.opts.threads,
 				   .alloca_bytes = cli->args.opts.scratchsize, .spec_cnt = (uint32_t)cli->args.opts.nspec,
-				   .spec_bytes = cli->args.opts.specsize, .grows = true };
+				   .spec_bytes = cli->args.opts.specsize, .grows = true,
+				   .follow = cli->args.opts.followfork && !k->child };
 	int r = session_create(&cli->prog.image, &so, &cli->session, reterr);
 	if (!r && k->child) {
 		struct session_child *c = k->child;
@@ -127,8 +128,12 @@ int keeper_attach(struct keeper *k, struct err *reterr)
 void keeper_reset(struct keeper *k)
 {
 	struct cli *cli = &k->cli;
+	struct err e;
 	if (!k->attached)
 		return;
+	/* Who is told that all is gone finds nothing left. */
+	if (k->far && cli->client && client_stop(cli->client, &e))
+		cli_error("%s", e.msg);
 	doorbell = NULL;
 	cli_types_close(cli);
 	consume_destroy(cli->consume);
@@ -148,10 +153,13 @@ void keeper_reset(struct keeper *k)
 	free(k->sites);
 	k->sites = NULL;
 	k->site_cnt = 0;
+	free(k->kids);
+	k->kids = NULL;
+	k->kid_cnt = 0;
 	k->attached = false;
 }
 
-static void end_points(struct keeper *k)
+void keeper_end_points(struct keeper *k)
 {
 	for (uint32_t i = 0; i < k->point_cnt; i++) {
 		if (k->points[i]->tp.tracer->end)
@@ -175,7 +183,7 @@ int keeper_detach(struct keeper *k, FILE *out, bool json, struct err *reterr)
 		fprintf(out, "%s removed\n", k->points[i]->name);
 		keeper_show_gathered(k->points[i], out);
 	}
-	end_points(k);
+	keeper_end_points(k);
 	keep_unlink(k->pid);
 	k->ends = true;
 	return r;
@@ -212,17 +220,30 @@ int keeper_drain(struct keeper *k, bool final)
 
 static void handle(struct keeper *k, enum session_event ev, uint32_t proc)
 {
-	uint32_t sites;
-	struct err e;
-	k->ends |= ev == SESSION_EXITED || (ev == SESSION_EXECED && !k->is_parent);
-	if (ev == SESSION_EXECED && k->is_parent) {
-		cli_error("pid %d runs another program now; its tracepoints are gone", (int)k->pid);
-		k->was_execed = true;
+	switch (ev) {
+	case SESSION_EXITED:
+		k->ends |= proc == k->proc;
+		keeper_left(k, proc);
+		break;
+	case SESSION_EXECED:
+		if (proc != k->proc) {
+			keeper_left(k, proc);
+		} else if (k->is_parent) {
+			cli_error("pid %d runs another program now; its tracepoints are gone", (int)k->pid);
+			k->was_execed = true;
+		} else {
+			keeper_execed(k);
+		}
+		break;
+	case SESSION_STARTED:
+		keeper_followed(k, proc);
+		break;
+	case SESSION_MODULES:
+		keeper_modules_came(k, proc);
+		break;
+	default:
+		break;
 	}
-	if (ev != SESSION_MODULES)
-		return;
-	if (session_arm(k->cli.session, NULL, 0, NULL, NULL, &sites, &e) || session_modules_done(k->cli.session, proc, &e))
-		cli_error("%s", e.msg);
 }
 
 /* Nobody asks for days, perhaps: the first of what was said is kept. */
@@ -239,10 +260,12 @@ static void bound_messages(void)
 
 enum session_event keeper_step(struct keeper *k, int *ret_status)
 {
-	uint32_t proc = 0;
+	uint32_t proc = k->proc; /* of others nobody tells from afar */
 	enum session_event ev = k->far ? keeper_far_wait(k, WAIT_NS) : session_wait(k->cli.session, WAIT_NS, &proc, ret_status);
 	if ((ev != SESSION_MODULES || !k->is_parent) && !(k->far && ev == SESSION_MODULES))
 		handle(k, ev, proc);
+	if (!k->attached)
+		return ev;
 	keeper_drain(k, false);
 	if (k->said_fd < 0)
 		bound_messages();
@@ -256,8 +279,10 @@ void keeper_end(struct keeper *k)
 		if (disarm(k, &e))
 			cli_error("%s", e.msg);
 		keeper_drain(k, true);
+		client_close(k->cli.client);
+		k->cli.client = NULL;
 	}
-	end_points(k);
+	keeper_end_points(k);
 	keeper_reset(k);
 }
 
@@ -365,11 +390,25 @@ static void tell(int fd, int code, const struct err *e)
 	close(fd);
 }
 
-static void run(pid_t pid, int tell_fd)
+static int set_options(struct keeper *k, const char *const *options, struct err *reterr)
+{
+	int r = 0;
+	for (; options && *options && !r; options++) {
+		char *name = strdup(*options), *value = name ? strchr(name, '=') : NULL;
+		if (value)
+			*value++ = 0;
+		r = name ? cli_options_set(&k->cli.args.opts, name, value, FROM_ARGS, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
+		free(name);
+	}
+	return r;
+}
+
+static void run(pid_t pid, const char *const *options, int tell_fd)
 {
 	struct keeper k;
 	struct err e = { .msg = "out of memory" };
 	int r = keeper_init(&k, pid);
+	r = r ? r : set_options(&k, options, &e);
 	r = r ? r : (k.listener = keep_listen(pid, &e)) < 0 ? k.listener : 0;
 	r = r ? r : leave_terminal(tell_fd, k.listener);
 	if (r == 0 && k.host.pidfd >= 0)
@@ -390,14 +429,15 @@ static void run(pid_t pid, int tell_fd)
 	_exit(CLI_OK);
 }
 
-int keeper_start(pid_t pid, struct err *reterr)
+int keeper_start(pid_t pid, const char *const *options, struct err *reterr)
 {
 	int p[2];
 	struct news n = { .code = -EPIPE, .msg = "the keeper ended at once" };
 	int fd = keep_connect(pid, NULL);
 	if (fd >= 0) {
 		close(fd);
-		return 0;
+		return options && *options ? err_setf(reterr, -EEXIST, "process %d is attached already, without %s: detach it first", (int)pid,
+						      *options) : 0;
 	}
 	if (pipe2(p, O_CLOEXEC))
 		return err_setf(reterr, -errno, "cannot make a pipe: %s", strerror(errno));
@@ -405,7 +445,7 @@ int keeper_start(pid_t pid, struct err *reterr)
 	pid_t child = fork();
 	if (!child) {
 		close(p[0]);
-		run(pid, p[1]);
+		run(pid, options, p[1]);
 	}
 	close(p[1]);
 	int r = child < 0 ? err_setf(reterr, -errno, "cannot fork: %s", strerror(errno)) : 0;

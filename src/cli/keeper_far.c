@@ -30,7 +30,7 @@ int keeper_far_open(struct keeper *k, struct err *reterr)
 /* One for each description of a tracepoint: places of it are found there as they were here. */
 static uint32_t describe(const struct session_probe *v, uint32_t cnt, const struct keeper *k, struct proto_point *ret)
 {
-	static char at_return[] = "return";
+	static char at_return[] = "return", none[] = "";
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < k->point_cnt; i++) {
 		const struct keeper_point *pt = k->points[i];
@@ -40,7 +40,8 @@ static uint32_t describe(const struct session_probe *v, uint32_t cnt, const stru
 		for (uint32_t at = 0; at < TRACER_AT_CNT && is_wanted; at++)
 			if (pt->tp.at[at].used)
 				ret[n++] = (struct proto_point){ .id = pt->tp.id + (at == TRACER_RETURN), .clause = pt->tp.at[at].clause,
-					.part = { pt->where.mod, pt->where.func, at == TRACER_RETURN ? at_return : pt->where.name } };
+					.part = { pt->where.mod, pt->where.func, at == TRACER_RETURN ? at_return : pt->where.name,
+						  pt->where.prov ? pt->where.prov : none } };
 	}
 	return n;
 }
@@ -90,6 +91,20 @@ int keeper_far_rearm(struct keeper *k, uint32_t changed, const struct session_pr
 	return rc;
 }
 
+/* The process runs another program, which the daemon follows; addresses are of that from now on. */
+static void become(struct keeper *k, uint32_t proc)
+{
+	struct err e;
+	k->proc = proc;
+	k->cli.targets[0].proc = proc;
+	if (obj_proc_refresh(k->obj, &e))
+		cli_error("%s", e.msg);
+	for (uint32_t i = 0; i < k->point_cnt; i++)
+		for (uint32_t p = 0; p < k->points[i]->probe_cnt; p++)
+			k->points[i]->probes[p].proc = proc;
+	cli_error("process %d runs another program now; its tracepoints are where that has such places", (int)k->pid);
+}
+
 static enum session_event event_of(struct keeper *k, const struct client_event *ev)
 {
 	switch (ev->type) {
@@ -97,6 +112,8 @@ static enum session_event event_of(struct keeper *k, const struct client_event *
 		cli_error("%s", ev->said.text);
 		return SESSION_NOTHING;
 	case PROTO_EVENT:
+		if (ev->words[0] == PROTO_EV_STARTED && (pid_t)ev->words[2] == k->pid)
+			become(k, (uint32_t)ev->words[1]);
 		return (uint32_t)ev->words[1] != k->proc ? SESSION_NOTHING : ev->words[0] == PROTO_EV_EXITED ? SESSION_EXITED :
 		       ev->words[0] == PROTO_EV_EXECED ? SESSION_EXECED : SESSION_NOTHING;
 	case PROTO_RUNG:

@@ -8,6 +8,7 @@
  *                 keeper_lib.c      libraries of tracers, in the process
  *                 keeper_arm.c      places, sites, what is armed
  *                 keeper_far.c      the session, where dyntraced has it
+ *                 keeper_follow.c   programs that the process and its children run
  *                 keeper_point.c    tracepoints
  *                 keeper_list.c     what is told of them
  *                 keeper_req.c      requests
@@ -22,8 +23,10 @@
 
 /* ---- places (keeper_place.c) ---- */
 
-/* MODULE:SYMBOL, SYMBOL@MODULE, SYMBOL+OFFSET, ADDRESS: as a probe of provider pid. */
+/* MODULE:SYMBOL, SYMBOL@MODULE, SYMBOL+OFFSET, ADDRESS: as a probe of provider pid.  PROVIDER:MODULE:FUNCTION:NAME: one that
+ * the program declares (USDT). */
 struct keeper_place {
+	char *prov; /* without the process's number; NULL: pid; owned */
 	char *mod, *func, *name; /* owned; name: "entry", or an offset in hexadecimal */
 };
 int keeper_place_parse(struct obj_proc *, const char *text, struct keeper_place *ret, struct err *reterr);
@@ -39,6 +42,8 @@ struct keeper_point {
 		struct probe p;      /* a copy with its own id */
 		enum tracer_at at;
 		const char *why;     /* NULL: it is armed, or else why not; owned */
+		uint32_t proc;       /* whose; of the session */
+		bool came;           /* with a followed program, and it is not armed yet */
 	} *probes;
 	uint32_t probe_cnt;
 	char *source[TRACER_AT_CNT]; /* D; owned */
@@ -53,10 +58,12 @@ struct keeper {
 	uint32_t proc;               /* in the session */
 	int listener;
 	bool attached, ends;
+	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (keeper_far.c) */
 	struct probe_table *table;
 	struct tracer_host host;
+	uint32_t *kids, kid_cnt;     /* followed programs: of the session; owned */
 	struct keeper_point **points; /* by id */
 	uint32_t point_cnt, next_id, next_nr;
 	struct keeper_site {
@@ -73,7 +80,7 @@ struct keeper {
 };
 
 /* keeper.c: forks one for @pid, unless there is one. 0, or an error. */
-int keeper_start(pid_t pid, struct err *reterr);
+int keeper_start(pid_t pid, const char *const *options, struct err *reterr); /* "NAME[=VALUE]", as -x has them; NULL-terminated, or NULL */
 /* run.c: starts @argv with tracepoints (words of add, without a process), keeps it until it ends. The command's status, or an
  * error's after a message. @preload: libraries of tracers, each once; NULL-terminated. */
 struct keeper_wish {
@@ -101,12 +108,23 @@ int keeper_detach(struct keeper *, FILE *out, bool json, struct err *reterr);
 /* Nothing is armed any more; programs and what they recorded are forgotten. */
 void keeper_reset(struct keeper *);
 int keeper_drain(struct keeper *, bool final);
+void keeper_end_points(struct keeper *); /* frees them; their files are complete */
 
 /* keeper_image.c: the number of the clause with this text (taken over); messages may be on stderr. */
 int keeper_clause(struct keeper *, char *text, uint32_t *ret, struct err *reterr);
 void keeper_image_reset(struct keeper *);
 
+/* keeper_follow.c (attach -x followfork) */
+void keeper_followed(struct keeper *, uint32_t proc);  /* it runs a new program, and stands before its first instruction */
+void keeper_modules_came(struct keeper *, uint32_t proc); /* to any; its loader waits */
+void keeper_left(struct keeper *, uint32_t proc);      /* a followed program ended, or runs another one */
+void keeper_execed(struct keeper *);                   /* the process runs another program, and is not followed */
+
 /* keeper_arm.c */
+/* Places of @pt in a followed program, as far as they are not known; 0 or -ENOMEM. */
+int keeper_find_in(struct keeper *, struct keeper_point *pt, uint32_t proc);
+/* Arms what keeper_find_in() found since. */
+int keeper_arm_came(struct keeper *, uint32_t proc, struct err *reterr);
 int keeper_find(struct keeper *, struct keeper_point *, struct err *reterr); /* fills its probes */
 /* Arms what all points want, where the functions of @pt changed; how many places of it are armed: its parts' place_cnt. */
 int keeper_arm(struct keeper *, struct keeper_point *pt, bool with, struct err *reterr);

@@ -5,10 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the process that is attached. */
+static uint32_t proc_of(const struct keeper_point *pt)
+{
+	return ((const struct keeper *)((const char *)pt->tp.host - offsetof(struct keeper, host)))->proc;
+}
+
 static void show_places(const struct keeper_point *pt, FILE *out)
 {
 	for (uint32_t i = 0; i < pt->probe_cnt; i++) {
 		const struct keeper_probe *p = &pt->probes[i];
+		if (p->proc != proc_of(pt))
+			continue; /* of followed programs: what they are changes */
 		fprintf(out, "  0x%llx %s`%s %s%s%s\n", (unsigned long long)(p->p.func_addr + p->p.offset), p->p.mod, p->p.func, p->p.name,
 			p->why ? ": not traced: " : "", p->why ? p->why : "");
 	}
@@ -54,9 +62,11 @@ static void show_json(struct keeper_point *pt, FILE *out)
 	putc(',', out);
 	put_member(out, "arguments", pt->words + strcspn(pt->words, " ") + (strchr(pt->words, ' ') != NULL));
 	fprintf(out, ",\"faults\":%llu,\"places\":[", (unsigned long long)pt->faults);
-	for (uint32_t i = 0; i < pt->probe_cnt; i++) {
+	for (uint32_t i = 0, n = 0; i < pt->probe_cnt; i++) {
 		const struct keeper_probe *p = &pt->probes[i];
-		fprintf(out, "%s{\"address\":\"0x%llx\",", i ? "," : "", (unsigned long long)(p->p.func_addr + p->p.offset));
+		if (p->proc != proc_of(pt))
+			continue;
+		fprintf(out, "%s{\"address\":\"0x%llx\",", n++ ? "," : "", (unsigned long long)(p->p.func_addr + p->p.offset));
 		put_member(out, "module", p->p.mod);
 		putc(',', out);
 		put_member(out, "function", p->p.func);

@@ -25,7 +25,7 @@ static int fill(struct keeper_place *ret, const char *mod, const char *func, uin
 {
 	char name[24];
 	snprintf(name, sizeof(name), "%llx", (unsigned long long)off);
-	*ret = (struct keeper_place){ strdup(mod), strdup(func), strdup(off ? name : "entry") };
+	*ret = (struct keeper_place){ NULL, strdup(mod), strdup(func), strdup(off ? name : "entry") };
 	return ret->mod && ret->func && ret->name ? 0 : no_memory(reterr);
 }
 
@@ -70,6 +70,40 @@ static char *find_colon(char *text)
 	return NULL;
 }
 
+static bool has_provider(struct obj_proc *obj, const char *name)
+{
+	const struct obj_usdt *u;
+	uint32_t cnt;
+	for (uint32_t i = 0; i < obj_module_cnt(obj); i++) {
+		struct obj_module *m = obj_module_at(obj, i);
+		if (!m->end || m->is_vdso || obj_module_usdt(obj, m, &u, &cnt, NULL))
+			continue;
+		for (uint32_t k = 0; k < cnt; k++)
+			if (!strcmp(u[k].prov, name))
+				return true;
+	}
+	return false;
+}
+
+/* Four parts, as D has them; but MODULE:SPACE::SYMBOL looks so, too.  1: it is one; 0: it is not. */
+static int parse_usdt(struct obj_proc *obj, const char *text, struct keeper_place *ret, struct err *reterr)
+{
+	char *copy = strdup(text), *parts[4] = { copy }, *at = copy;
+	uint32_t n = 1;
+	if (!copy)
+		return no_memory(reterr);
+	for (; (at = strchr(at, ':')); *at++ = 0, n++)
+		if (n < ARRAY_CNT(parts))
+			parts[n] = at + 1;
+	int r = n == ARRAY_CNT(parts) && *parts[0] && *parts[3] && (strstr(text, ":::") || has_provider(obj, parts[0]));
+	if (r) {
+		*ret = (struct keeper_place){ strdup(parts[0]), strdup(parts[1]), strdup(parts[2]), strdup(parts[3]) };
+		r = ret->prov && ret->mod && ret->func && ret->name ? 1 : no_memory(reterr);
+	}
+	free(copy);
+	return r;
+}
+
 int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_place *ret, struct err *reterr)
 {
 	uint64_t off = 0;
@@ -81,6 +115,9 @@ int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_pla
 		return err_setf(reterr, -EINVAL, "'%s' is neither an address nor a symbol; numbers are octal (017), decimal or hexadecimal (0x1f)",
 				text);
 	}
+	int r = parse_usdt(obj, text, ret, reterr);
+	if (r)
+		return r < 0 ? r : 0;
 	char *copy = strdup(text), *func = copy, *mod = any, *at;
 	if (!copy)
 		return no_memory(reterr);
@@ -92,7 +129,6 @@ int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_pla
 		mod = func;
 		func = at + 1;
 	}
-	int r = 0;
 	if ((at = find_offset(func, &off)))
 		*at = 0;
 	else
@@ -104,6 +140,7 @@ int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_pla
 
 void keeper_place_deinit(struct keeper_place *p)
 {
+	free(p->prov);
 	free(p->mod);
 	free(p->func);
 	free(p->name);

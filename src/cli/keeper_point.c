@@ -53,6 +53,8 @@ static const char *kind_name(const struct keeper_point *pt, enum tracer_at at)
 	return at == TRACER_ENTRY ? "entry" : at == TRACER_RETURN ? "return" : pt->where.name;
 }
 
+static const char *prov_of(const struct keeper_point *pt) { return pt->where.prov ? pt->where.prov : "pid"; }
+
 /* All places are of one function. */
 static bool is_one(const struct keeper_point *pt)
 {
@@ -76,9 +78,11 @@ static int guard_result(struct tracer_part *p)
 /* Statements that record what debug information knows of its arguments. */
 static int make_fields(struct keeper *k, struct keeper_point *pt, enum tracer_at at, struct err *reterr)
 {
-	static char prov[] = "pid$target", any[] = "";
+	static char any[] = "";
+	char prov[256];
 	struct tracer_part *p = &pt->tp.at[at];
 	struct record_clause c = { 0 };
+	snprintf(prov, sizeof(prov), "%s$target", prov_of(pt));
 	struct record_probe r = { .prov = prov, .mod = pt->where.mod, .func = pt->where.func, .name = any };
 	size_t bytes;
 	if (is_one(pt)) {
@@ -105,7 +109,7 @@ static int make_fields(struct keeper *k, struct keeper_point *pt, enum tracer_at
 static void put_desc(const struct keeper_point *pt, const struct keeper_probe *p, FILE *fp)
 {
 	const char *quote = strpbrk(p->p.func, ":() <>,") ? "\"" : ""; /* C++ */
-	fprintf(fp, "pid$target:%s:%s%s%s:%s", p->p.mod, quote, p->p.func, quote, kind_name(pt, p->at));
+	fprintf(fp, "%s$target:%s:%s%s%s:%s", prov_of(pt), p->p.mod, quote, p->p.func, quote, kind_name(pt, p->at));
 }
 
 /* Which probes the text is about; one that is about none in particular serves all. */
@@ -272,11 +276,10 @@ static void end_point(struct keeper_point *pt)
 	keeper_point_free(pt);
 }
 
-/* Part of the list, so that its places can be armed; out of it again if they cannot. */
+/* Part of the list, so that its places can be armed; out of it again if they cannot: then nothing of it is. */
 static int arm(struct keeper *k, struct keeper_point *pt, struct err *reterr)
 {
 	struct keeper_point **v = realloc(k->points, (k->point_cnt + 1ul) * sizeof(*v));
-	struct err e;
 	if (!v)
 		return no_memory(reterr);
 	k->points = v;
@@ -285,12 +288,7 @@ static int arm(struct keeper *k, struct keeper_point *pt, struct err *reterr)
 	uint32_t places = pt->tp.at[TRACER_ENTRY].place_cnt + pt->tp.at[TRACER_POINT].place_cnt;
 	if (!r && !places)
 		r = err_setf(reterr, -ENOTSUP, "%s cannot be traced: %s", pt->place, pt->probe_cnt && pt->probes[0].why ? pt->probes[0].why : "no place");
-	if (!r)
-		return 0;
-	/* The others are as they were. */
-	if (keeper_arm(k, pt, false, &e))
-		cli_error("tracepoints of the same function are gone: %s", e.msg);
-	k->point_cnt--;
+	k->point_cnt -= r != 0;
 	return r;
 }
 
@@ -320,23 +318,46 @@ static void tell_refused(const struct keeper_point *pt)
 		cli_error("%u more places are not traced; list-tracepoints -a names them", n - PLACES_SHOWN);
 }
 
+/* An add that did nothing leaves nothing: a keeper that was begun for it ends. */
+static void leave(struct keeper *k)
+{
+	if (k->point_cnt || k->is_parent)
+		return;
+	keeper_reset(k);
+	if (k->stays)
+		return;
+	keep_unlink(k->pid);
+	k->ends = true;
+}
+
+static int add(struct keeper *k, const struct request *rq, struct keeper_point **ret, struct err *reterr)
+{
+	struct keeper_point *pt = NULL;
+	int r = keeper_attach(k, reterr);
+	r = r ? r : make_point(k, rq, &pt, reterr);
+	if (r)
+		return r;
+	r = set_up(k, pt, rq, reterr);
+	if (r) {
+		k->next_nr -= !rq->name;
+		end_point(pt);
+		return r;
+	}
+	*ret = pt;
+	return 0;
+}
+
 int keeper_add(struct keeper *k, int argc, char **argv, FILE *out, struct err *reterr)
 {
 	struct request rq;
 	struct keeper_point *pt = NULL;
 	int r = parse(argc, argv, &rq, reterr);
-	r = r ? r : keeper_attach(k, reterr);
-	r = r ? r : make_point(k, &rq, &pt, reterr);
-	if (r)
-		return r;
-	r = set_up(k, pt, &rq, reterr);
+	r = r ? r : add(k, &rq, &pt, reterr);
 	if (r) {
-		k->next_nr -= !rq.name;
-		end_point(pt);
-		if (!k->point_cnt && !k->is_parent)
-			keeper_reset(k);
+		leave(k);
 		return r;
 	}
+	k->stays = true;
 	k->next_id += 2;
 	if (rq.json)
 		keeper_show_json(k, pt, out);

@@ -61,8 +61,10 @@ static int perform(struct keeper *k, const struct request *rq, FILE *out, struct
 {
 	const char *verb = rq->argv[0];
 	bool json = !strcmp(rq->argv[rq->argc - 1], "--json");
-	if (!strcmp(verb, "attach"))
+	if (!strcmp(verb, "attach")) {
+		k->stays = true;
 		return attach(k, json, out, reterr);
+	}
 	if (!strcmp(verb, "add"))
 		return keeper_add(k, rq->argc - 1, (char **)rq->argv + 1, out, reterr);
 	if (!strcmp(verb, "rm") && rq->argc == 2 + json)

@@ -30,7 +30,8 @@ static const struct verb {
 	const char *name, *args, *help;
 	int least, most; /* words behind the verb, without options */
 } verbs[] = {
-	{ "attach", "PID|NAME [--json]", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends." JSON, 1, 2 },
+	{ "attach", "PID|NAME [-x OPTION[=VALUE]]... [--json]", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends.\n\n"
+	  "\t-x followfork  its children, and the programs that they run, too\n\t-x OPTION      as when a script is run: bufsize, inject, ..." JSON, 1, 255 },
 	{ "detach", "PID|NAME [--json]", "Removes all tracepoints of a process, shows what they gathered; the keeper ends." JSON, 1, 2 },
 	{ "add", NULL, NULL, 2, 255 },
 	{ "rm", "PID|NAME:TRACEPOINT [--json]", "Removes a tracepoint, and shows what it gathered." JSON, 1, 2 },
@@ -72,10 +73,10 @@ static int ask(pid_t pid, int argc, const char *const *argv)
 	return fflush(stdout) ? CLI_ERROR : r;
 }
 
-static int start(pid_t pid)
+static int start(pid_t pid, const char *const *options)
 {
 	struct err e;
-	int r = keeper_start(pid, &e);
+	int r = keeper_start(pid, options, &e);
 	if (r)
 		cli_error("%s", e.msg);
 	return r ? CLI_ERROR : CLI_OK;
@@ -97,7 +98,7 @@ static int add(int argc, char **argv)
 			words[i] = rest;
 		}
 	}
-	int rc = !rest ? CLI_USAGE : !pid ? CLI_ERROR : start(pid);
+	int rc = !rest ? CLI_USAGE : !pid ? CLI_ERROR : start(pid, NULL);
 	rc = rc ? rc : ask(pid, argc, words);
 	free(words);
 	return rc;
@@ -111,12 +112,37 @@ static int rm(const char *who, bool json)
 	return pid ? ask(pid, 2 + json, words) : CLI_ERROR;
 }
 
-/* attach and detach */
-static int ask_of(const char *verb, const char *who, bool json)
+static int attach(int argc, char **argv)
 {
-	const char *const words[] = { verb, "--json" };
+	static const char *const words[] = { "attach", "--json" };
+	const char **options = calloc((size_t)argc + 1, sizeof(*options)), *who = NULL;
+	int n = 0, rc = options ? CLI_OK : CLI_ERROR;
+	bool json = false;
+	for (int i = 1; i < argc && !rc; i++) {
+		if (!strcmp(argv[i], "-x") && i + 1 < argc)
+			options[n++] = argv[++i];
+		else if (!strncmp(argv[i], "-x", 2) && argv[i][2])
+			options[n++] = argv[i] + 2;
+		else if (!strcmp(argv[i], "--json"))
+			json = true;
+		else if (*argv[i] == '-' || who)
+			rc = usage(find("attach"), false);
+		else
+			who = argv[i];
+	}
+	rc = rc || who ? rc : usage(find("attach"), false);
+	pid_t pid = rc ? 0 : procs_one(who, strlen(who));
+	rc = rc || pid ? rc : CLI_ERROR;
+	rc = rc ? rc : start(pid, options);
+	free(options);
+	return rc ? rc : ask(pid, 1 + json, words);
+}
+
+static int detach(const char *who, bool json)
+{
+	static const char *const words[] = { "detach", "--json" };
 	pid_t pid = procs_one(who, strlen(who));
-	return !pid || (!strcmp(verb, "attach") && start(pid)) ? CLI_ERROR : ask(pid, 1 + json, words);
+	return pid ? ask(pid, 1 + json, words) : CLI_ERROR;
 }
 
 static int list(int argc, char **argv)
@@ -149,12 +175,14 @@ int points_main(int argc, char **argv)
 		return add(argc, argv);
 	if (!strcmp(v->name, "list-tracepoints"))
 		return list(argc, argv);
+	if (!strcmp(v->name, "attach"))
+		return attach(argc, argv);
 	/* One word, and perhaps --json, before it or behind. */
 	bool first = !strcmp(argv[1], "--json"), json = argc == 3 && (first || !strcmp(argv[2], "--json"));
 	const char *who = argv[1 + (json && first)];
 	if (argc - 1 - json != 1 || *who == '-')
 		return usage(v, false);
-	return !strcmp(v->name, "rm") ? rm(who, json) : ask_of(v->name, who, json);
+	return !strcmp(v->name, "rm") ? rm(who, json) : detach(who, json);
 }
 
 bool procs_is_verb(const char *word) { return find(word) != NULL; }

@@ -147,13 +147,22 @@ static bool has_offer(pid_t pid, const char *unused)
 	return client_has_offer(pid);
 }
 
-static bool may_trace(pid_t pid, const char *unused)
+/* Whether dyntraced traces any process for us. */
+static bool may_any(void)
+{
+	struct client *c = NULL;
+	bool may = geteuid() && !client_open(NULL, &c, NULL) && client_rights(c) & PROTO_RIGHT_ANY;
+	client_close(c);
+	return may;
+}
+
+/* @arg: not NULL: those of others, too. */
+static bool may_trace(pid_t pid, const char *arg)
 {
 	struct obj_proc_info info;
 	char line[8];
-	(void)unused;
 	command_line(pid, line, sizeof(line));
-	return *line && !obj_proc_info(pid, &info, NULL) && info.state != 'Z' && (!geteuid() || info.uid == geteuid());
+	return *line && !obj_proc_info(pid, &info, NULL) && info.state != 'Z' && (arg || !geteuid() || info.uid == geteuid());
 }
 
 static bool has(const struct pids *p, pid_t pid)
@@ -229,8 +238,13 @@ int procs_main(int argc, char **argv)
 	}
 	if (attached.cnt)
 		qsort(attached.v, attached.cnt, sizeof(*attached.v), compare);
-	if (every || offered)
-		collect(&all, every ? may_trace : has_offer, NULL);
+	if (every || offered) /* of both, all */
+		collect(&all, every ? may_trace : has_offer, every && may_any() ? "" : NULL);
+	for (uint32_t i = 0; every && i < attached.cnt; i++)
+		if (!has(&all, attached.v[i]))
+			add(&all, attached.v[i]);
+	if (every && all.cnt)
+		qsort(all.v, all.cnt, sizeof(*all.v), compare);
 	show(every || offered ? &all : &attached, &attached, every, json);
 	free(all.v);
 	free(attached.v);

@@ -93,15 +93,29 @@ static bool any_is_offered(const struct cli *cli)
 
 bool cli_remote_is_for(const struct cli *cli, pid_t pid)
 {
+	uint64_t how = cli->args.opts.inject == INJECT_AGENT ? DAEMON_ALWAYS : cli->args.opts.daemon;
+	return how == DAEMON_ALWAYS || (how != DAEMON_NEVER && (is_closed(pid) || is_offered(pid)) && is_there());
+}
+
+/* Others see processes of their own only; but better those than none. */
+bool cli_remote_takes_exe(const struct cli *cli)
+{
 	uint64_t how = cli->args.opts.daemon;
-	return how == DAEMON_ALWAYS || (how != DAEMON_NEVER && is_closed(pid) && is_there());
+	struct client *c = NULL;
+	if (how == DAEMON_ALWAYS || how == DAEMON_NEVER || !geteuid() || cli->args.compile_only)
+		return how == DAEMON_ALWAYS;
+	bool takes = !client_open(NULL, &c, NULL) && client_rights(c) & PROTO_RIGHT_ANY;
+	client_close(c);
+	return takes;
 }
 
 bool cli_remote_wanted(struct cli *cli)
 {
 	uint64_t how = cli->args.opts.inject == INJECT_AGENT ? DAEMON_ALWAYS : cli->args.opts.daemon;
-	if (how == DAEMON_NEVER || cli->args.compile_only || cli->exe || cli->args.is_32)
+	if (how == DAEMON_NEVER || cli->args.compile_only || cli->args.is_32)
 		return false;
+	if (cli->exe)
+		return cli_exe_is_far(cli);
 	return how == DAEMON_ALWAYS || ((any_is_closed(cli) || any_is_offered(cli) || kernel_is_closed(cli)) && is_there());
 }
 
@@ -199,7 +213,9 @@ static int fill_request(struct cli *cli, struct proto_start *s, uint8_t **ret_im
 		return -ENOMEM;
 	}
 	s->image = *ret_image;
-	for (; s->target_cnt < cli->target_cnt; s->target_cnt++)
+	cli_exe_file(cli, &s->exe_dev, &s->exe_ino);
+	s->exe_root = s->exe_ino ? (uint32_t)cli_exe_root(cli) : 0;
+	for (; s->target_cnt < cli->target_cnt && s->target_cnt < PROTO_TARGETS_MAX; s->target_cnt++)
 		s->targets[s->target_cnt] = (struct proto_target){ (uint32_t)cli->targets[s->target_cnt].pid,
 								   cli->targets[s->target_cnt].spawned };
 	for (; n < cnt; n++) {
@@ -234,7 +250,8 @@ int cli_remote_matched(struct cli *cli, const struct proto_matched *m)
 	for (uint32_t i = 0; i < cli->match_cnt && i < m->cnt; i++)
 		cli->matches[i].cnt = m->cnts[i];
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
-		cli->targets[i].starting = cli->targets[i].spawned && m->starting && !cli->targets[i].gone;
+		cli->targets[i].starting = (cli->targets[i].spawned || (cli->targets[i].of_exe && !cli->noticed)) && m->starting &&
+			!cli->targets[i].gone;
 	if (m->bad >= cli->match_cnt)
 		return CLI_OK;
 	const struct cli_match *bad = &cli->matches[m->bad];
@@ -264,7 +281,7 @@ int cli_remote_request(struct cli *cli, struct err *reterr)
 	if (rc)
 		return rc;
 	rc = cli_remote_matched(cli, &m);
-	bool starting = m.starting;
+	bool starting = m.starting || cli_exe_pending(cli);
 	if (!rc && !starting)
 		cli_match_notice(cli);
 	if (!rc && cli->args.record && !cli->grows && !starting && cli_record_check(cli))
@@ -292,17 +309,25 @@ static int record(struct cli *cli)
 	return cli_record_begin(cli) || cli_record_go(cli) ? CLI_ERROR : CLI_OK;
 }
 
+/* Those of -x exe that had gone before they were traced are no more. */
+static void take_numbers(struct cli *cli, const struct proto_armed *a)
+{
+	for (uint32_t k = 0; k < cli->target_cnt; k++) {
+		struct cli_target *t = &cli->targets[k];
+		for (uint32_t i = 0; i < a->target_cnt; i++)
+			if ((uint32_t)t->pid == a->targets[i].pid)
+				t->proc = a->targets[i].proc;
+		t->gone |= t->of_exe && !t->proc;
+	}
+}
+
 /* Those whose sizes are wrong are not to be armed; the memory comes with arming. */
 static int arm(struct cli *cli, struct err *reterr)
 {
 	int rc = client_arm(cli->client, reterr);
 	if (rc)
 		return rc;
-	const struct proto_armed *a = client_armed(cli->client);
-	for (uint32_t i = 0; i < a->target_cnt; i++)
-		for (uint32_t k = 0; k < cli->target_cnt; k++)
-			if ((uint32_t)cli->targets[k].pid == a->targets[i].pid)
-				cli->targets[k].proc = a->targets[i].proc;
+	take_numbers(cli, client_armed(cli->client));
 	if (cli_make_consume(cli, client_shm(cli->client)) || cli_check_sizes(cli) || record(cli))
 		return CLI_ERROR;
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)

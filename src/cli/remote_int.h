@@ -11,6 +11,7 @@ int cli_remote_loop(struct cli *);
 int cli_remote_finish(struct cli *);
 /* remote.c: whether dyntraced is asked for process @pid; asks it for a session: CLI_ERROR after a message, or -errno */
 bool cli_remote_is_for(const struct cli *, pid_t pid);
+bool cli_remote_takes_exe(const struct cli *); /* and for -x exe */
 int cli_remote_request(struct cli *, struct err *reterr);
 /* remote.c: what the daemon found; complains as for a run of our own */
 int cli_remote_matched(struct cli *, const struct proto_matched *);

@@ -31,8 +31,10 @@ static int add_target(struct cli *cli, const uint64_t *v)
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		if (more[i].proc == v[1] && more[i].gone)
 			more[i].proc = 0;
-	more[cli->target_cnt++] = (struct cli_target){ .pid = (pid_t)v[2], .proc = (uint32_t)v[1], .awaited = true, .followed = true };
-	cli->live_cnt++;
+	bool of_exe = cli->exe != NULL;
+	more[cli->target_cnt++] = (struct cli_target){ .pid = (pid_t)v[2], .proc = (uint32_t)v[1], .awaited = !of_exe, .followed = true,
+						       .of_exe = of_exe, .starting = of_exe && !cli->noticed };
+	cli->live_cnt += !of_exe;
 	return CLI_OK;
 }
 

@@ -8,16 +8,85 @@
 
 static void usage(FILE *fp)
 {
-	fprintf(fp, "Usage: %s list-symbols PID|NAME [GLOB] [--json]\n\n"
+	fprintf(fp, "Usage: %s list-symbols PID|NAME [GLOB] [-u] [--json]\n\n"
 		"\tFunctions of a process that runs: address, module, name; those that GLOB matches, or all.\n\n"
+		"\t-u      instead of them the probes that it declares itself (USDT), as add takes them; those whose name GLOB matches\n"
 		"\t--json  for scripts\n", cli_name);
 }
 
 struct shown {
 	const char *glob;
-	bool json;
+	bool json, usdt;
 	uint64_t cnt;
 };
+
+static void member(const char *name, const char *text)
+{
+	printf("%s\"%s\":", strcmp(name, "module") ? "," : "", name);
+	tracer_print_text(stdout, (const uint8_t *)text, (uint32_t)strlen(text));
+}
+
+static void show_usdt_one(struct shown *s, const struct probe *p, int prov_len)
+{
+	char prov[256];
+	snprintf(prov, sizeof(prov), "%.*s", prov_len, p->prov);
+	if (!s->json) {
+		printf("%s:%s:%s:%s\n", prov, p->mod, p->func, p->name);
+	} else {
+		fputs(s->cnt ? ",\n{" : "{", stdout);
+		member("module", p->mod);
+		member("provider", prov);
+		member("function", p->func);
+		member("name", p->name);
+		putchar('}');
+	}
+	s->cnt++;
+}
+
+/* Those of one provider: their names as D has them. */
+static void show_provider(struct shown *s, struct obj_proc *obj, struct probe_table *table, const char *name)
+{
+	char prov[256];
+	pid_t pid = obj_proc_pid(obj);
+	uint32_t *found = NULL, cnt = 0;
+	snprintf(prov, sizeof(prov), "%.200s%d", name, (int)pid);
+	const struct probe_spec spec = { prov, "", "", s->glob ? s->glob : "" };
+	if (!probe_match(table, &spec, &obj, &pid, 1, &found, &cnt, NULL))
+		for (uint32_t i = 0; i < cnt; i++)
+			show_usdt_one(s, probe_at(table, found[i]), (int)strlen(name));
+	free(found);
+}
+
+static bool is_first(struct obj_proc *obj, uint32_t mod, uint32_t nr, const char *name)
+{
+	const struct obj_usdt *u;
+	uint32_t cnt;
+	for (uint32_t i = 0; i <= mod; i++) {
+		struct obj_module *m = obj_module_at(obj, i);
+		if (!m->end || m->is_vdso || obj_module_usdt(obj, m, &u, &cnt, NULL))
+			continue;
+		for (uint32_t k = 0; k < (i == mod ? nr : cnt); k++)
+			if (!strcmp(u[k].prov, name))
+				return false;
+	}
+	return true;
+}
+
+static void show_usdt(struct shown *s, struct obj_proc *obj)
+{
+	struct probe_table *table = probe_table_create();
+	const struct obj_usdt *u;
+	uint32_t cnt;
+	for (uint32_t i = 0; table && i < obj_module_cnt(obj); i++) {
+		struct obj_module *m = obj_module_at(obj, i);
+		if (!m->end || m->is_vdso || obj_module_usdt(obj, m, &u, &cnt, NULL))
+			continue;
+		for (uint32_t k = 0; k < cnt; k++)
+			if (is_first(obj, i, k, u[k].prov))
+				show_provider(s, obj, table, u[k].prov);
+	}
+	probe_table_destroy(table);
+}
 
 static void show_one(struct shown *s, const struct obj_module *mod, const struct obj_sym *sym)
 {
@@ -60,14 +129,17 @@ static int list(pid_t pid, struct shown *s)
 	}
 	if (s->json)
 		putchar('[');
-	for (uint32_t i = 0; i < obj_module_cnt(obj); i++)
+	for (uint32_t i = 0; i < obj_module_cnt(obj) && !s->usdt; i++)
 		show_module(s, obj, obj_module_at(obj, i));
+	if (s->usdt)
+		show_usdt(s, obj);
 	if (s->json)
 		puts("]");
 	obj_proc_close(obj);
 	if (s->cnt)
 		return fflush(stdout) ? CLI_ERROR : CLI_OK;
-	cli_error(s->glob ? "process %d has no function that %s matches" : "process %d has no symbols of functions", (int)pid, s->glob);
+	const char *what = s->usdt ? "probe of its own" : s->glob ? "function" : "symbols of functions";
+	cli_error(s->glob ? "process %d has no %s that %s matches" : "process %d has no %s", (int)pid, what, s->glob);
 	return CLI_ERROR;
 }
 
@@ -77,12 +149,13 @@ int symbols_main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	struct shown s = { 0 };
-	for (int opt; (opt = getopt_long(argc, argv, "h", longopts, NULL)) != -1;) {
-		if (opt != 'j') {
+	for (int opt; (opt = getopt_long(argc, argv, "hu", longopts, NULL)) != -1;) {
+		if (opt != 'j' && opt != 'u') {
 			usage(opt == 'h' ? stdout : stderr);
 			return opt == 'h' ? CLI_OK : CLI_USAGE;
 		}
-		s.json = true;
+		s.json |= opt == 'j';
+		s.usdt |= opt == 'u';
 	}
 	if (optind >= argc || argc - optind > 2) {
 		usage(stderr);

@@ -62,6 +62,8 @@ static void show_owner(FILE *out, const struct session_verdict *v)
 		fprintf(out, "traced by process %d \"%s\"", v->owner, v->owner_command);
 	else if (v->owner)
 		fprintf(out, "traced by process %d", v->owner);
+	else if (v->owner_unsure)
+		fputs("of a process that you may not look into, or left by a dyntrace that was killed", out);
 	else
 		fputs("left by a dyntrace that was killed", out);
 }

@@ -31,6 +31,7 @@ static int greet(struct client *c, struct err *reterr)
 	rc = rc ? rc : proto_words_decode(&in, PROTO_WELCOME, v, reterr);
 	if (!rc && v[0] != PROTO_VERSION)
 		rc = client_fail(c, -EPROTO, reterr, "dyntraced speaks another version of the protocol: install the same version of both");
+	c->rights = rc ? 0 : (uint32_t)v[1];
 	return rc;
 }
 
@@ -94,6 +95,7 @@ void client_close(struct client *c)
 	free(c);
 }
 
+uint32_t client_rights(const struct client *c) { return c->rights; }
 struct wire_shm *client_shm(struct client *c) { return c->shm; }
 const struct proto_armed *client_armed(const struct client *c) { return &c->armed; }
 

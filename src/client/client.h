@@ -19,6 +19,8 @@ int client_open(const char *path, struct client **ret, struct err *reterr);
 /* The daemon disarms, if it has not yet. NULL is fine. */
 void client_close(struct client *);
 
+uint32_t client_rights(const struct client *); /* enum proto_right: what the daemon does for us */
+
 /* Whether process @pid has offered itself to the daemon, as far as that says. */
 bool client_has_offer(pid_t pid);
 
@@ -49,6 +51,8 @@ int client_points(struct client *, const struct proto_points *, struct proto_poi
 /* A file of a process that only its tracers may open, for reading: a descriptor, or -errno. Over a connection of its own,
  * which stays for the next one until client_look_end(). */
 int client_look(pid_t pid, enum proto_look, uint64_t start, uint64_t end);
+/* Processes that run a file, of those that the daemon would trace for us; over that connection, too.  *ret: malloc'ed. */
+int client_running(uint64_t dev, uint64_t ino, pid_t **ret, uint32_t *ret_cnt, struct err *reterr);
 void client_look_end(void);
 
 /* ---- what struct consume_writer needs; errors show in client_wait() ---- */

@@ -26,6 +26,7 @@ struct client {
 	int fds[2];            /* that came with it */
 	uint32_t fd_cnt;
 	struct client_msg *first, **end;
+	uint32_t rights;       /* enum proto_right */
 	int broken;            /* 0, or what ended it */
 	char why[ERR_MSG_MAX];
 	struct proto_armed armed;

@@ -47,3 +47,18 @@ int client_look(pid_t pid, enum proto_look what, uint64_t start, uint64_t end)
 	}
 	return fd;
 }
+
+int client_running(uint64_t dev, uint64_t ino, pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
+{
+	struct proto_in in;
+	client_look_end(); /* a connection that was let go of would have to be told from one that is refused */
+	int rc = client_open(NULL, &looker, reterr);
+	if (rc) {
+		looker = NULL;
+		return rc;
+	}
+	proto_words_encode(&looker->out, PROTO_RUNNING, (uint64_t[]){ dev, ino });
+	rc = client_send(looker, reterr);
+	rc = rc ? rc : client_await(looker, PROTO_RUN, &in, reterr);
+	return rc ? rc : proto_run_decode(&in, ret, ret_cnt, reterr);
+}

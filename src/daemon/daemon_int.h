@@ -133,6 +133,9 @@ struct worker {
 	struct proto_start req;
 	struct ir_image image;
 	struct owner owner;     /* of all processes of the session, where the client is not root */
+	bool has_owner;
+	struct aim_exe exe;     /* whose processes are traced as they come; its inode 0: none */
+	uint32_t exe_said;      /* that one is not traced */
 	struct session_worlds worlds;
 	bool watches;
 	struct session *session;
@@ -154,7 +157,8 @@ struct worker {
 			bool refused;
 		} at[64];       /* noted, the last ones */
 		uint32_t next;
-		uint64_t note_ns, look_ns; /* look.c: pace() */
+		uint64_t note_ns, look_ns; /* look_pace() */
+		uint64_t running_ns;
 	} looks;
 	uint64_t rung;          /* enum proto_rung that it has not been told yet */
 };
@@ -174,6 +178,13 @@ int request_check_rights(const struct worker *, const struct ir_image *, struct 
 /* Whether the client may have it in the session, as things are now. 0 or -EPERM, -ESRCH. */
 int request_may(const struct worker *, pid_t pid, struct err *reterr);
 int request_note(struct worker *, pid_t pid, struct err *reterr);
+void request_log(const struct worker *, pid_t pid, int rc, const struct err *);
+
+/* exe.c: processes of an executable */
+int exe_running(struct worker *, struct proto_in *, struct err *reterr);
+int exe_look(struct worker *, struct err *reterr); /* those that came are traced */
+/* One of them that cannot be traced: the client hears of the first few. */
+void exe_skipped(struct worker *, pid_t pid, const struct err *why);
 
 /* match.c */
 int run_match_all(struct worker *, struct err *reterr);
@@ -184,11 +195,16 @@ struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
 /* told.c: messages of the client once it has a session. 0, or an error that ends it. */
 int told(struct worker *, enum proto_type, struct proto_in *, struct err *reterr);
 int look(struct worker *, struct proto_in *, struct err *reterr); /* look.c */
+/* Who goes on faster has to wait, but for the first few; *@due is when the next one would come at the pace of @step_ns. */
+void look_pace(uint64_t *due, uint64_t step_ns, uint32_t at_once);
 /* points.c */
 int points(struct worker *, struct proto_in *, struct err *reterr);
 void points_deinit(struct worker *);
+void points_followed(struct worker *, struct run_target *); /* a program that is followed, or more of its modules */
 /* events.c */
 int event_handle(struct worker *, enum session_event, uint32_t proc, int status, struct err *reterr);
 int event_send_matched(struct worker *, uint32_t proc);
+int event_send(struct worker *, enum proto_event, const struct run_target *, int status, struct err *reterr);
+int event_send(struct worker *, enum proto_event, const struct run_target *, int status, struct err *reterr);
 
 #endif

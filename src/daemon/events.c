@@ -14,7 +14,7 @@ int event_send_matched(struct worker *w, uint32_t proc)
 	return proto_matched_encode(&w->io.out, &m) ? io_send(&w->io, NULL, 0) : -ENOMEM;
 }
 
-static int send_event(struct worker *w, enum proto_event what, const struct run_target *t, int status, struct err *reterr)
+int event_send(struct worker *w, enum proto_event what, const struct run_target *t, int status, struct err *reterr)
 {
 	const uint64_t v[] = { what, t->proc, (uint64_t)t->pid, (uint64_t)(unsigned)status };
 	proto_words_encode(&w->io.out, PROTO_EVENT, v);
@@ -29,6 +29,8 @@ static int modules_came(struct worker *w, uint32_t proc, struct err *reterr)
 	if (t)
 		t->starting = false;
 	rc = rc ? rc : run_arm_new(w, reterr);
+	if (!rc && t && t->root)
+		points_followed(w, t);
 	if (session_modules_done(w->session, proc, &e) < 0)
 		worker_sayf(w, "%s", e.msg);
 	if (!rc && event_send_matched(w, proc))
@@ -43,12 +45,14 @@ static int gone(struct worker *w, uint32_t proc, enum proto_event what, int stat
 		return 0;
 	t->gone = true;
 	t->starting = false;
+	if (what == PROTO_EV_EXECED)
+		aim_exe_execed(&w->exe, t->pid);
 	if (what == PROTO_EV_EXITED)
 		notes_remove(getpid(), t->pid);
 	/* What its number stands for now is not what was permitted. */
 	if (w->target_cnt && t == &w->targets[0])
 		session_tool_reads(w->session, SESSION_READS_NOTHING);
-	return send_event(w, what, t, status, reterr);
+	return event_send(w, what, t, status, reterr);
 }
 
 static int forked(struct worker *w, uint32_t proc, struct err *reterr)
@@ -57,7 +61,7 @@ static int forked(struct worker *w, uint32_t proc, struct err *reterr)
 	if (!t)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	int rc = request_note(w, t->pid, reterr);
-	return rc ? rc : send_event(w, PROTO_EV_FORKED, t, 0, reterr);
+	return rc ? rc : event_send(w, PROTO_EV_FORKED, t, 0, reterr);
 }
 
 /* It stands before its first instruction; the client may trace it (request.c). */
@@ -76,9 +80,11 @@ static int started(struct worker *w, uint32_t proc, struct err *reterr)
 	int rc = request_note(w, pid, reterr);
 	rc = rc ? rc : run_match_all(w, reterr);
 	rc = rc ? rc : run_arm_new(w, reterr);
+	if (!rc)
+		points_followed(w, run_target_by_proc(w, proc));
 	if (session_go(w->session, &e) < 0)
 		worker_sayf(w, "%s", e.msg);
-	return rc ? rc : send_event(w, PROTO_EV_STARTED, run_target_by_proc(w, proc), 0, reterr);
+	return rc ? rc : event_send(w, PROTO_EV_STARTED, run_target_by_proc(w, proc), 0, reterr);
 }
 
 int event_handle(struct worker *w, enum session_event ev, uint32_t proc, int status, struct err *reterr)

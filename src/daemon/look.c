@@ -54,8 +54,7 @@ static int open_file(const uint64_t *v)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Who goes on faster has to wait; *@due is when the next one would come at the pace of @step. */
-static void pace(uint64_t *due, uint64_t step, uint32_t at_once)
+void look_pace(uint64_t *due, uint64_t step, uint32_t at_once)
 {
 	uint64_t now = host_now_ns();
 	if (*due < now)
@@ -72,7 +71,7 @@ static void note(struct worker *w, pid_t pid, int rc, const struct err *e)
 		if (l->at[i].pid == pid && l->at[i].refused == (rc != 0))
 			return;
 	l->at[l->next++ % ARRAY_CNT(l->at)] = (struct looked_at){ pid, rc != 0 };
-	pace(&l->note_ns, NOTE_NS, NOTES); /* nothing that was done goes unsaid, or drowns in the rest */
+	look_pace(&l->note_ns, NOTE_NS, NOTES); /* nothing that was done goes unsaid, or drowns in the rest */
 	log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): look at process %d: %s", w->peer.name, (int)w->peer.pid, (int)pid,
 		 rc ? e->msg : "permitted");
 }
@@ -86,7 +85,7 @@ int look(struct worker *w, struct proto_in *in, struct err *reterr)
 		return rc;
 	if (!v[0] || v[0] > INT32_MAX || v[1] >= PROTO_LOOK_WHATS)
 		return err_setf(reterr, -EPROTO, "message LOOK is about something that is not there");
-	pace(&w->looks.look_ns, LOOK_NS, LOOKS);
+	look_pace(&w->looks.look_ns, LOOK_NS, LOOKS);
 	rc = peer_may_trace(&w->peer, w->conf, (pid_t)v[0], &e);
 	note(w, (pid_t)v[0], rc, &e);
 	int fd = rc ? rc : open_file(v);

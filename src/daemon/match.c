@@ -49,8 +49,9 @@ static int on_found(void *arg, uint32_t desc, int rc, const uint32_t *found, uin
 {
 	struct worker *w = arg;
 	(void)found;
+	bool may_come = rc == -ESRCH && w->exe.ino;
 	if (!cnt)
-		note_bad(w, desc, rc, why);
+		note_bad(w, desc, may_come ? 0 : rc, may_come ? "" : why);
 	w->match_cnts[desc] = cnt;
 	return 0;
 }

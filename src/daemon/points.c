@@ -10,10 +10,14 @@
 /* Copies, each with its tracepoint's number; the session refers to them, so they stay. */
 struct points {
 	struct probe_table *table;
-	struct probe **v;
+	struct copied {
+		struct probe p;
+		uint32_t proc;
+	} **v;
 	uint32_t cnt;
 	struct session_probe *want; /* while a message is worked on */
 	uint32_t want_cnt, *clauses;
+	struct proto_points now;    /* what is wanted of programs that are followed; its image is not kept */
 };
 
 void points_deinit(struct worker *w)
@@ -24,6 +28,7 @@ void points_deinit(struct worker *w)
 	for (uint32_t i = 0; i < p->cnt; i++)
 		free(p->v[i]);
 	free(p->v);
+	proto_points_deinit(&p->now);
 	free(p->want);
 	free(p->clauses);
 	probe_table_destroy(p->table);
@@ -41,41 +46,56 @@ static struct points *points_make(struct worker *w)
 	return w->points;
 }
 
-static const struct probe *copy_of(struct points *p, const struct probe *probe, uint32_t id)
+static const struct probe *copy_of(struct points *p, const struct probe *probe, uint32_t id, uint32_t proc)
 {
-	for (uint32_t i = 0; i < p->cnt; i++)
-		if (p->v[i]->id == id && p->v[i]->func_addr == probe->func_addr && p->v[i]->offset == probe->offset &&
-		    p->v[i]->kind == probe->kind && p->v[i]->module == probe->module)
-			return p->v[i];
-	struct probe **more = realloc(p->v, (p->cnt + 1ul) * sizeof(struct probe *)), *c = more ? malloc(sizeof(*c)) : NULL;
+	for (uint32_t i = 0; i < p->cnt; i++) {
+		const struct probe *o = &p->v[i]->p;
+		if (o->id == id && o->func_addr == probe->func_addr && o->offset == probe->offset && o->kind == probe->kind &&
+		    o->module == probe->module && p->v[i]->proc == proc)
+			return o;
+	}
+	struct copied **more = realloc(p->v, (p->cnt + 1ul) * sizeof(struct copied *)), *c = more ? malloc(sizeof(*c)) : NULL;
 	p->v = more ? more : p->v;
 	if (!c)
 		return NULL;
-	*c = *probe;
-	c->id = id;
-	return p->v[p->cnt++] = c;
+	*c = (struct copied){ *probe, proc };
+	c->p.id = id;
+	p->v[p->cnt++] = c;
+	return &c->p;
 }
 
-static int want(struct points *p, const struct probe *probe, const struct worker *w, uint32_t clause)
+static int want(struct points *p, const struct probe *probe, uint32_t proc, uint32_t clause)
 {
 	struct session_probe *v = realloc(p->want, (p->want_cnt + 1ul) * sizeof(*v));
 	if (!v || !probe)
 		return -ENOMEM;
 	p->want = v;
-	v[p->want_cnt++] = (struct session_probe){ .probe = probe, .proc = w->targets[0].proc, .prog_cnt = clause != UINT32_MAX };
+	v[p->want_cnt++] = (struct session_probe){ .probe = probe, .proc = proc, .prog_cnt = clause != UINT32_MAX };
 	return 0;
 }
 
-static int find(struct worker *w, struct points *p, const struct proto_point *pt, struct err *reterr)
+/* That was attached, or its followed program: it has probes of its own.  All have them by the number of the first. */
+static bool is_searched(const struct run_target *t) { return t->obj && !t->gone; }
+
+/* That what is asked for is of: the process, or the program that it has become. */
+static struct run_target *main_target(struct worker *w)
 {
-	struct run_target *t = &w->targets[0];
-	char prov[24];
+	for (uint32_t i = w->target_cnt; i--;)
+		if (w->targets[i].pid == w->targets[0].pid && is_searched(&w->targets[i]))
+			return &w->targets[i];
+	return NULL;
+}
+
+static int find(struct worker *w, struct points *p, struct run_target *t, const struct proto_point *pt, struct err *reterr)
+{
+	const pid_t pid = w->targets[0].pid;
+	char prov[PROTO_PART_MAX + 16];
 	const struct probe_spec spec = { prov, pt->part[0], pt->part[1], pt->part[2] };
 	uint32_t *found = NULL, cnt = 0;
-	snprintf(prov, sizeof(prov), "pid%d", (int)t->pid);
+	snprintf(prov, sizeof(prov), "%s%d", *pt->part[3] ? pt->part[3] : "pid", (int)pid);
 	if (pt->clause != UINT32_MAX && pt->clause >= w->image.prog_cnt)
 		return err_setf(reterr, -EPROTO, "message POINTS is about a clause that is not there");
-	int rc = probe_match(p->table, &spec, &t->obj, &t->pid, 1, &found, &cnt, reterr);
+	int rc = probe_match(p->table, &spec, &t->obj, &pid, 1, &found, &cnt, reterr);
 	uint32_t *clauses = rc ? NULL : realloc(p->clauses, (p->want_cnt + cnt + 1ul) * sizeof(*clauses));
 	p->clauses = clauses ? clauses : p->clauses;
 	for (uint32_t i = 0; i < cnt && clauses && !rc; i++) {
@@ -83,7 +103,7 @@ static int find(struct worker *w, struct points *p, const struct proto_point *pt
 		if (probe->kind == WIRE_SITE_TOOL || probe->kind == WIRE_SITE_KERNEL || !probe->module)
 			continue;
 		clauses[p->want_cnt] = pt->clause;
-		rc = want(p, copy_of(p, probe, pt->id), w, pt->clause);
+		rc = want(p, copy_of(p, probe, pt->id, t->proc), t->proc, pt->clause);
 	}
 	free(found);
 	return rc || clauses ? rc : err_setf(reterr, -ENOMEM, "out of memory");
@@ -97,34 +117,85 @@ static void refused(void *arg, const struct session_refusal *why)
 		r->v[r->cnt++] = (struct proto_refusal){ why->probe->id, why->probe->func_addr, why->addr, text };
 }
 
-/* The functions in which something was or is to be. */
-static uint64_t *changed_funcs(const struct points *p, uint32_t changed, uint32_t *ret_cnt)
+/* The functions of process @proc in which something was or is to be. */
+static uint64_t *changed_funcs(const struct points *p, uint32_t proc, uint32_t changed, uint32_t *ret_cnt)
 {
 	uint64_t *v = calloc(p->cnt + 1ul, sizeof(*v));
 	*ret_cnt = 0;
 	for (uint32_t i = 0; v && i < p->cnt; i++) {
 		uint32_t k = 0;
-		while (k < *ret_cnt && v[k] != p->v[i]->func_addr)
+		while (k < *ret_cnt && v[k] != p->v[i]->p.func_addr)
 			k++;
-		if ((p->v[i]->id & ~1u) == (changed & ~1u) && k == *ret_cnt)
-			v[(*ret_cnt)++] = p->v[i]->func_addr;
+		if (p->v[i]->proc == proc && (p->v[i]->p.id & ~1u) == (changed & ~1u) && k == *ret_cnt)
+			v[(*ret_cnt)++] = p->v[i]->p.func_addr;
 	}
 	return v;
 }
 
-static int rearm(struct worker *w, struct points *p, uint32_t changed, struct proto_pointed *r, struct err *reterr)
+static void say_armed(const struct worker *w, pid_t pid, uint32_t sites, int rc, const struct err *e)
 {
-	uint32_t cnt, sites = 0;
-	uint64_t *funcs = changed_funcs(p, changed, &cnt);
-	if (!funcs)
-		return err_setf(reterr, -ENOMEM, "out of memory");
+	log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): tracepoints of process %d: %u places armed%s%s", w->peer.name,
+		 (int)w->peer.pid, (int)pid, sites, rc ? ": " : "", rc ? e->msg : "");
+}
+
+static void point_at_clauses(struct points *p)
+{
 	for (uint32_t i = 0; i < p->want_cnt; i++)
 		p->want[i].progs = &p->clauses[i];
-	int rc = session_rearm(w->session, w->targets[0].proc, funcs, cnt, p->want, p->want_cnt, refused, r, &sites, reterr);
+}
+
+static int rearm(struct worker *w, struct points *p, const struct run_target *t, uint32_t changed, struct proto_pointed *r, struct err *reterr)
+{
+	uint32_t cnt, sites = 0;
+	uint64_t *funcs = changed_funcs(p, t->proc, changed, &cnt);
+	if (!funcs)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	int rc = session_rearm(w->session, t->proc, funcs, cnt, p->want, p->want_cnt, refused, r, &sites, reterr);
 	free(funcs);
-	log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): tracepoints of process %d: %u places armed%s%s", w->peer.name,
-		 (int)w->peer.pid, (int)w->targets[0].pid, sites, rc ? ": " : "", rc ? reterr->msg : "");
+	say_armed(w, t->pid, sites, rc, reterr);
 	return rc;
+}
+
+/* Programs that are followed have what they have room for. */
+static void rearm_followed(struct worker *w, struct points *p, const struct run_target *first, uint32_t changed)
+{
+	struct err e;
+	for (uint32_t i = 0; i < w->target_cnt; i++) {
+		struct proto_refusal none[PROTO_REFUSALS_MAX];
+		struct proto_pointed r = { .v = none };
+		if (is_searched(&w->targets[i]) && &w->targets[i] != first)
+			rearm(w, p, &w->targets[i], changed, &r, &e);
+		while (r.cnt)
+			free(none[--r.cnt].why);
+	}
+}
+
+static int find_all(struct worker *w, struct points *p, struct run_target *t, const struct proto_points *m, struct err *reterr)
+{
+	int rc = 0;
+	for (uint32_t i = 0; i < m->cnt && !rc; i++)
+		rc = find(w, p, t, &m->v[i], reterr);
+	return rc;
+}
+
+void points_followed(struct worker *w, struct run_target *t)
+{
+	struct points *p = w->points;
+	struct err e;
+	uint32_t sites = 0, n = 0;
+	if (!p || !t->obj)
+		return;
+	const uint32_t known = p->cnt;
+	p->want_cnt = 0;
+	int rc = find_all(w, p, t, &p->now, &e);
+	point_at_clauses(p);
+	/* Those that were found before are armed. */
+	for (uint32_t i = 0; i < p->want_cnt && !rc; i++)
+		for (uint32_t k = known; k < p->cnt; k++)
+			if (p->want[i].probe == &p->v[k]->p)
+				p->want[n++] = p->want[i];
+	rc = rc ? rc : session_arm(w->session, p->want, n, NULL, NULL, &sites, &e);
+	say_armed(w, t->pid, sites, rc, &e);
 }
 
 /* The session keeps a reference to the image where it stands. */
@@ -158,13 +229,28 @@ static int work(struct worker *w, const struct proto_points *m, struct proto_poi
 		rc = grow(w, m, reterr);
 	if (rc || m->changed == PROTO_UNCHANGED)
 		return rc;
-	rc = obj_proc_refresh(w->targets[0].obj, reterr);
+	struct run_target *first = main_target(w);
+	rc = first ? obj_proc_refresh(first->obj, reterr) : err_setf(reterr, -ESRCH, "the process has ended");
+	p->want_cnt = 0;
+	for (uint32_t i = 0; i < w->target_cnt && !rc; i++)
+		if (is_searched(&w->targets[i]))
+			rc = find_all(w, p, &w->targets[i], m, reterr);
 	if (rc)
 		return rc;
-	p->want_cnt = 0;
-	for (uint32_t i = 0; i < m->cnt && !rc; i++)
-		rc = find(w, p, &m->v[i], reterr);
-	return rc ? rc : rearm(w, p, m->changed, r, reterr);
+	point_at_clauses(p);
+	rc = rearm(w, p, first, m->changed, r, reterr);
+	if (!rc)
+		rearm_followed(w, p, first, m->changed);
+	return rc;
+}
+
+/* What is wanted of programs that come. */
+static void keep(struct points *p, struct proto_points *m)
+{
+	proto_points_deinit(&p->now);
+	p->now = *m;
+	p->now.image = NULL;
+	*m = (struct proto_points){ 0 };
 }
 
 int points(struct worker *w, struct proto_in *in, struct err *reterr)
@@ -176,10 +262,12 @@ int points(struct worker *w, struct proto_in *in, struct err *reterr)
 	int rc = proto_points_decode(in, &m, reterr);
 	if (rc)
 		return rc;
-	if (!(w->req.flags & PROTO_GROWS) || w->target_cnt != 1 || !w->targets[0].obj || w->targets[0].gone)
+	if (!(w->req.flags & PROTO_GROWS) || w->req.target_cnt != 1 || !main_target(w))
 		rc = err_setf(reterr, -EPROTO, "message POINTS comes at the wrong time");
 	else
 		r.code = work(w, &m, &r, &e);
+	if (!rc && !r.code && m.changed != PROTO_UNCHANGED)
+		keep(w->points, &m);
 	r.why = e.msg;
 	r.page = (const uint8_t *)session_shm(w->session);
 	if (!rc && proto_pointed_encode(&w->io.out, &r))

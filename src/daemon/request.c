@@ -75,10 +75,14 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 	free(v);
 	if (!w->worlds.kernel)
 		return 0;
+	if (w->req.exe_ino)
+		return err_setf(reterr, -ENOTSUP, "-x exe is for probes of processes alone through dyntraced: leave those of the kernel out");
 	if (w->peer.uid && !conf_kernel(w->conf))
 		return err_setf(reterr, -EPERM, "not permitted to trace the kernel: dyntraced.conf says so (kernel = yes allows it)");
+	/* A process could read what the kernel records there, and change what its programs look at; and its client could
+	 * write to a memory that the code in the process runs by (ADR 33).  So all of it runs in the kernel. */
 	if (w->peer.uid && w->worlds.user)
-		return err_setf(reterr, -EPERM, "probes of the kernel and of processes in one script need root");
+		w->worlds.uprobes = true;
 	return kern_may_trace(reterr) ? 0 : -EPERM;
 }
 
@@ -88,7 +92,7 @@ int request_may(const struct worker *w, pid_t pid, struct err *reterr)
 {
 	struct owner o;
 	int rc = peer_may_trace(&w->peer, w->conf, pid, reterr);
-	if (rc || !w->peer.uid || w->watches)
+	if (rc || !w->peer.uid || w->watches || !w->has_owner)
 		return rc;
 	if (!peer_owner(pid, &o))
 		return err_setf(reterr, -ESRCH, "process %d does not exist", (int)pid);
@@ -102,6 +106,8 @@ static bool may_follow(void *arg, pid_t pid)
 {
 	struct worker *w = arg;
 	struct err e = { 0 };
+	if (!w->has_owner)
+		peer_owner(pid, &w->owner);
 	int rc = request_may(w, pid, &e);
 	log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): follow process %d: %s", w->peer.name, (int)w->peer.pid, (int)pid,
 		 rc ? e.msg : "permitted");
@@ -114,13 +120,13 @@ static int make_session(struct worker *w, struct err *reterr)
 	bool spawned = false;
 	for (uint32_t i = 0; i < w->req.target_cnt; i++)
 		spawned |= w->req.targets[i].is_new;
-	w->watches = w->worlds.kernel && !w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES);
+	w->watches = w->worlds.kernel && (w->peer.uid || (!w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES)));
 	struct session_opts so = {
 		.ring_bytes = z[PROTO_RING_BYTES], .agg_bytes = z[PROTO_AGG_BYTES], .dyn_bytes = z[PROTO_DYN_BYTES],
-		.thread_cnt = w->watches || !w->req.target_cnt ? 1 : (uint32_t)z[PROTO_THREADS],
+		.thread_cnt = w->watches || (!w->req.target_cnt && !w->req.exe_ino) ? 1 : (uint32_t)z[PROTO_THREADS],
 		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
 		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.flags & PROTO_FOLLOW, .watch = w->watches, .unwinds = w->worlds.kernel, .shared = true,
+		.follow = w->req.exe_ino || w->req.flags & PROTO_FOLLOW, .forks_only = w->req.exe_ino && !(w->req.flags & PROTO_FOLLOW), .watch = w->watches, .from_entry = w->watches && w->worlds.user, .unwinds = w->worlds.kernel, .shared = true,
 		.grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid,
 		.site_max = w->conf->probe_max };
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
@@ -238,8 +244,9 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 	if (t->pidfd < 0)
 		return err_setf(reterr, errno == EINVAL ? -EINVAL : -ESRCH, "process %d: %s", (int)t->pid,
 				errno == EINVAL ? "this is the number of a thread" : "there is none");
-	if (w->target_cnt == 1)
+	if (!w->has_owner)
 		peer_owner(t->pid, &w->owner);
+	w->has_owner = true;
 	int rc = request_may(w, t->pid, reterr);
 	rc = rc ? rc : request_note(w, t->pid, reterr);
 	if (rc)
@@ -252,6 +259,28 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 	return rc ? rc : request_may(w, t->pid, reterr);
 }
 
+void request_log(const struct worker *w, pid_t pid, int rc, const struct err *e)
+{
+	log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): trace process %d: %s", w->peer.name, (int)w->peer.pid, (int)pid,
+		 rc ? e->msg : "permitted");
+}
+
+/* Who is not traced is not what was asked for: it has gone, runs something else now, or is another user's. */
+static int attach_of_exe(struct worker *w, struct run_target *t)
+{
+	bool had_owner = w->has_owner;
+	struct err e = { .msg = "it runs another program now" };
+	int rc = aim_exe_runs(&w->exe, t->pid) ? attach_checked(w, t, &e) : -ESRCH;
+	if (rc != -ESRCH)
+		request_log(w, t->pid, rc, &e);
+	if (rc && rc != -ESRCH && rc != -EALREADY)
+		exe_skipped(w, t->pid, &e);
+	w->has_owner = had_owner || !rc;
+	t->gone = rc != 0;
+	t->root = (pid_t)w->req.exe_root == t->pid ? 0 : (pid_t)w->req.exe_root;
+	return rc;
+}
+
 static int attach_all(struct worker *w, struct err *reterr)
 {
 	for (uint32_t i = 0; i < w->req.target_cnt; i++) {
@@ -259,15 +288,17 @@ static int attach_all(struct worker *w, struct err *reterr)
 		if (!t)
 			return err_setf(reterr, -ENOMEM, "out of memory");
 		t->is_new = w->req.targets[i].is_new;
-		int rc = attach_checked(w, t, reterr);
-		log_sayf(rc ? LOG_WARNING : LOG_INFO, "%s (pid %d): trace process %d: %s", w->peer.name, (int)w->peer.pid, (int)t->pid,
-			 rc ? reterr->msg : "permitted");
+		int rc = w->exe.ino ? attach_of_exe(w, t) : attach_checked(w, t, reterr);
+		if (!w->exe.ino)
+			request_log(w, t->pid, rc, reterr);
+		if (t->gone)
+			continue;
 		if (rc)
 			return err_prefixf(reterr, "failed to grab pid %d", (int)t->pid);
 		t->obj = session_obj(w->session, t->proc);
 		t->starting = t->is_new && has_loader(t->obj) && !w->watches;
 	}
-	if (w->req.target_cnt == 1 && (!w->peer.uid || !w->conf->own_only))
+	if (w->req.target_cnt == 1 && !w->exe.ino && (!w->peer.uid || !w->conf->own_only))
 		session_tool_reads(w->session, w->targets[0].pid);
 	return 0;
 }
@@ -282,7 +313,11 @@ int request_start(struct worker *w, struct proto_in *in, struct err *reterr)
 	else if (w->worlds.kernel || !w->req.target_cnt)
 		log_sayf(LOG_INFO, "%s (pid %d): trace %s: permitted", w->peer.name, (int)w->peer.pid,
 			 w->worlds.kernel ? "the kernel" : "no process");
+	if (!rc && w->req.exe_ino && aim_exe_open(&w->exe, w->req.exe_dev, w->req.exe_ino, true))
+		rc = err_setf(reterr, -EIO, "cannot look for processes");
 	rc = rc ? rc : make_session(w, reterr);
+	if (!rc && w->watches && w->worlds.user && w->req.flags & PROTO_FOLLOW)
+		worker_sayf(w, "children are not followed by a script that has probes of the kernel, too: they have no probes");
 	return rc ? rc : attach_all(w, reterr);
 }
 
@@ -301,6 +336,7 @@ void request_deinit(struct worker *w)
 		if (w->targets[i].pidfd >= 0)
 			close(w->targets[i].pidfd);
 	free(w->targets);
+	aim_exe_close(&w->exe);
 	aim_deinit(&w->aim);
 	points_deinit(w);
 	free(w->match_cnts);

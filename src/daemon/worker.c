@@ -84,9 +84,11 @@ static int send_armed(struct worker *w, struct err *reterr)
 		a->own_off = sh.own_off;
 		a->own_bytes = sh.own_bytes;
 		a->sites = w->aim.armed_cnt;
-		for (uint32_t i = 0; i < w->req.target_cnt; i++, a->target_cnt++) {
-			a->targets[i].proc = w->targets[i].proc;
-			a->targets[i].pid = (uint32_t)w->targets[i].pid;
+		for (uint32_t i = 0; i < w->req.target_cnt; i++) {
+			if (w->targets[i].gone)
+				continue;
+			a->targets[a->target_cnt].proc = w->targets[i].proc;
+			a->targets[a->target_cnt++].pid = (uint32_t)w->targets[i].pid;
 		}
 		proto_armed_encode(&w->io.out, a);
 		if (io_send(&w->io, (int[]){ sh.shm_fd, sh.own_fd }, 2))
@@ -128,9 +130,15 @@ static int stop(struct worker *w, struct err *reterr)
 	return worker_tell(w, reterr);
 }
 
+static uint64_t rights(const struct worker *w)
+{
+	bool root = !w->peer.uid;
+	return (root || !w->conf->own_only ? PROTO_RIGHT_ANY : 0) | (root || conf_kernel(w->conf) ? PROTO_RIGHT_KERNEL : 0);
+}
+
 static int greet(struct worker *w, struct proto_in *in, struct err *reterr)
 {
-	uint64_t v[PROTO_WORDS], version = PROTO_VERSION;
+	uint64_t v[PROTO_WORDS], welcome[] = { PROTO_VERSION, rights(w) };
 	int rc = proto_words_decode(in, PROTO_HELLO, v, reterr);
 	if (!rc && (v[0] != PROTO_MAGIC || v[1] != PROTO_VERSION))
 		rc = err_setf(reterr, -EPROTO, "this dyntraced speaks version %u of the protocol: install the same version of both",
@@ -138,7 +146,7 @@ static int greet(struct worker *w, struct proto_in *in, struct err *reterr)
 	if (rc)
 		return rc;
 	enter(w, WORKER_GREETED);
-	proto_words_encode(&w->io.out, PROTO_WELCOME, &version);
+	proto_words_encode(&w->io.out, PROTO_WELCOME, welcome);
 	return worker_tell(w, reterr);
 }
 
@@ -148,6 +156,8 @@ static int obey(struct worker *w, enum proto_type type, struct proto_in *in, str
 		return greet(w, in, reterr);
 	if (w->state >= WORKER_GREETED && type == PROTO_LOOK)
 		return look(w, in, reterr);
+	if (w->state >= WORKER_GREETED && type == PROTO_RUNNING)
+		return exe_running(w, in, reterr);
 	if (w->state == WORKER_RUNS && type == PROTO_POINTS)
 		return points(w, in, reterr);
 	if (w->state == WORKER_GREETED && type == PROTO_START)
@@ -209,6 +219,7 @@ static int run(struct worker *w, struct err *reterr)
 	w->rung |= fired ? PROTO_RUNG_TICKED : 0;
 	enum session_event ev = session_wait(w->session, wait, &proc, &status);
 	int rc = event_handle(w, ev, proc, status, reterr);
+	rc = rc ? rc : exe_look(w, reterr);
 	rc = rc ? rc : keep_limits(w, now, reterr);
 	if (!rc && w->rung && io_is_idle(&w->io)) {
 		proto_words_encode(&w->io.out, PROTO_RUNG, &w->rung);

@@ -10,6 +10,7 @@
 #include "host/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +185,26 @@ int obj_go_syms(struct obj_mod *m, const struct obj_img *img, uint32_t *cap)
 	}
 	m->strs[m->str_cnt++] = (char *)g.data;
 	return 0;
+}
+
+int obj_file_go_names(int fd, bool (*fn)(void *arg, const char *name), void *arg)
+{
+	struct obj_img img;
+	struct gotab g;
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* an image closes its own */
+	int rc = copy < 0 ? -ENOENT : obj_img_open_fd(copy, &img);
+	if (rc)
+		return rc == -ENOMEM ? rc : -ENOENT;
+	rc = open_table(&img, &g);
+	for (uint64_t i = 0, addr, record, end; !rc && i < g.cnt && entry_at(&g, i, &addr, &record); i++) {
+		const char *name = name_of(&g, record);
+		if (*name && strcmp(name, "go.buildid") && strcmp(name, "go:buildid") && obj_img_is_code(&img, addr, &end) && !fn(arg, name))
+			break;
+	}
+	if (!rc)
+		free(g.data);
+	obj_img_deinit(&img);
+	return rc;
 }
 
 /* ---- what the runtime enters in the middle ---- */

@@ -58,6 +58,9 @@ void obj_proc_close(struct obj_proc *);
  * index; new ones are appended; those that went have start == end == 0, until they come back to where they
  * were. */
 int obj_proc_refresh(struct obj_proc *, struct err *reterr);
+/* A descriptor of its memory, for reading, of the program that it ran when it was opened or refreshed last; the caller closes
+ * it. -errno. */
+int obj_proc_mem(const struct obj_proc *);
 
 uint32_t obj_map_cnt(const struct obj_proc *);
 const struct obj_map *obj_map_at(const struct obj_proc *, uint32_t i);
@@ -116,6 +119,9 @@ const struct obj_range *obj_range_at(struct obj_proc *, struct obj_module *, uin
 int obj_ifunc_target(struct obj_proc *, struct obj_module *, const struct obj_sym *sym, uint64_t *ret_addr);
 /* Whether it was compiled from Go, or has parts that were. */
 bool obj_module_is_go(struct obj_proc *, struct obj_module *);
+/* Names of the functions that Go's own table has in file @fd, which is there in a stripped program, too.  Ends where @fn says
+ * false. 0, -ENOENT: there is none; -ENOMEM. */
+int obj_file_go_names(int fd, bool (*fn)(void *arg, const char *name), void *arg);
 /* Addresses inside functions that Go's runtime jumps or returns to without a call or a branch that would show it:
  * where a panic that was recovered from goes on, where a goroutine ends.  Those in [lo, hi), sorted, live as long as the
  * module; none in what is not Go. 0 or -ENOMEM. */

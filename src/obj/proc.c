@@ -347,6 +347,12 @@ int obj_proc_refresh(struct obj_proc *p, struct err *reterr)
 	return rc ? err_setf(reterr, rc, "cannot find the modules of process %d: %s", p->pid, strerror(-rc)) : 0;
 }
 
+int obj_proc_mem(const struct obj_proc *p)
+{
+	int fd = fcntl(p->mem_fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
 int obj_proc_open(pid_t pid, struct obj_proc **ret, struct err *reterr)
 {
 	struct obj_proc *p = calloc(1, sizeof(*p));

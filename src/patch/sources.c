@@ -7,7 +7,10 @@
  *		pop %rbx    -->   trampoline:  pop %rbx; (probe); ret
  *	1:	ret
  *
-theirs */
+ * All ways to it have to be known: direct branches of the function, and what stands before it.  A way that is not would
+ * be a hit that nobody sees; so a function that jumps through registers or memory, or a ret that other code jumps to, is
+ * left alone.
+ */
 #include "patch/patch_int.h"
 
 #include <stdlib.h>

@@ -29,7 +29,9 @@ static const struct kind {
 	[PROTO_FILE] = { "FILE", false, 8, 1 },      /* 0 and a descriptor, or errno */
 	[PROTO_POINTS] = { "POINTS", true, PROTO_START_MAX, UINT32_MAX },
 	[PROTO_POINTED] = { "POINTED", false, PROTO_MATCHED_MAX, UINT32_MAX },
-	[PROTO_WELCOME] = { "WELCOME", false, 8, 1 }, /* version */
+	[PROTO_RUNNING] = { "RUNNING", true, 16, 2 }, /* device, inode */
+	[PROTO_RUN] = { "RUN", false, PROTO_SMALL_MAX, UINT32_MAX },
+	[PROTO_WELCOME] = { "WELCOME", false, 16, 2 }, /* version, enum proto_right */
 	[PROTO_REFUSED] = { "REFUSED", false, PROTO_SMALL_MAX, UINT32_MAX },
 	[PROTO_MATCHED] = { "MATCHED", false, PROTO_MATCHED_MAX, UINT32_MAX },
 	[PROTO_ARMED] = { "ARMED", false, PROTO_SMALL_MAX, UINT32_MAX },

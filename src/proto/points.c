@@ -13,7 +13,7 @@ bool proto_points_encode(struct proto_out *o, const struct proto_points *p)
 	for (uint32_t i = 0; i < p->cnt; i++) {
 		proto_u32(o, p->v[i].id);
 		proto_u32(o, p->v[i].clause);
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < 4; k++)
 			proto_str(o, p->v[i].part[k]);
 	}
 	proto_bytes(o, p->image, p->image_bytes);
@@ -24,12 +24,12 @@ int proto_points_decode(struct proto_in *in, struct proto_points *ret, struct er
 {
 	struct proto_points p = { .changed = proto_get_u32(in) };
 	uint32_t cnt = proto_get_u32(in);
-	p.v = !in->bad && cnt <= PROTO_POINTS_MAX && cnt <= in->left / 20 ? calloc(cnt + 1ul, sizeof(*p.v)) : NULL;
+	p.v = !in->bad && cnt <= PROTO_POINTS_MAX && cnt <= in->left / 24 ? calloc(cnt + 1ul, sizeof(*p.v)) : NULL;
 	for (; p.v && p.cnt < cnt && !in->bad; p.cnt++) {
 		struct proto_point *v = &p.v[p.cnt];
 		v->id = proto_get_u32(in);
 		v->clause = proto_get_u32(in);
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < 4; k++)
 			v->part[k] = proto_get_str(in, PROTO_PART_MAX);
 	}
 	p.image = proto_get_bytes(in, &p.image_bytes);
@@ -44,7 +44,7 @@ int proto_points_decode(struct proto_in *in, struct proto_points *ret, struct er
 void proto_points_deinit(struct proto_points *p)
 {
 	for (uint32_t i = 0; p->v && i < p->cnt; i++)
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < 4; k++)
 			free(p->v[i].part[k]);
 	free(p->v);
 	*p = (struct proto_points){ 0 };

@@ -9,6 +9,8 @@
  *         <----------------------- WELCOME     or REFUSED, at any time: the end
  *   LOOK ------------------------->            a file of a process (proc(5)), also later
  *         <----------------------- FILE        a descriptor for reading, or why not
+ *   RUNNING ---------------------->            which processes run this file? also later
+ *         <----------------------- RUN         those that the client may trace
  *   START ------------------------>            image, descriptions, processes, sizes
  *         <----------------------- MATCHED     how many probes each description found
  *   ARM   ------------------------>
@@ -32,8 +34,10 @@
 
 #include "base/base.h"
 
+#include <sys/types.h>
+
 #define PROTO_MAGIC 0x64656361727464ULL /* "dtraced" */
-#define PROTO_VERSION 3u
+#define PROTO_VERSION 4u
 #define PROTO_SOCKET "/run/dyntrace/dyntraced.sock"
 
 /* ORDER proto_kinds[] */
@@ -48,6 +52,8 @@ enum proto_type {
 	PROTO_FILE,
 	PROTO_POINTS,    /* of a client */
 	PROTO_POINTED,
+	PROTO_RUNNING,   /* of a client */
+	PROTO_RUN,
 	PROTO_TYPE_CNT
 };
 
@@ -131,6 +137,10 @@ struct proto_start {
 	struct proto_desc *descs;     /* in the order of the clauses; owned */
 	uint32_t desc_cnt;
 	uint32_t clause_cnt;
+	/* Processes that run this file, and children that they fork, are traced too, when they come; 0: none are.  They have the
+	 * probes of process @exe_root. */
+	uint64_t exe_dev, exe_ino;
+	uint32_t exe_root;
 	const uint8_t *image;         /* encoded (ir_image_encode); of the caller, or of the message */
 	size_t image_bytes;
 };
@@ -157,12 +167,20 @@ uint32_t proto_word_cnt(enum proto_type); /* UINT32_MAX: it is not one of them *
 bool proto_words_encode(struct proto_out *, enum proto_type, const uint64_t *);
 int proto_words_decode(struct proto_in *, enum proto_type, uint64_t ret[PROTO_WORDS], struct err *reterr);
 
+/* WELCOME: what the client may, besides its own processes. */
+enum proto_right { PROTO_RIGHT_ANY = 1, PROTO_RIGHT_KERNEL = 2 };
 /* LOOK: which */
 enum proto_look { PROTO_LOOK_MAPS, PROTO_LOOK_MEM, PROTO_LOOK_AUXV, PROTO_LOOK_EXE, PROTO_LOOK_MAPPED, PROTO_LOOK_WHATS };
 /* RUNG: why */
 enum proto_rung { PROTO_RUNG_TICKED = 1, PROTO_RUNG_DATA = 2 };
 /* EVENT: enum session_event and what belongs to it are these four. */
 enum proto_event { PROTO_EV_EXITED, PROTO_EV_EXECED, PROTO_EV_FORKED, PROTO_EV_STARTED };
+
+/* RUN */
+#define PROTO_RUN_MAX 8192u
+bool proto_run_encode(struct proto_out *, const pid_t *, uint32_t cnt); /* at most PROTO_RUN_MAX */
+/* *ret: malloc'ed. */
+int proto_run_decode(struct proto_in *, pid_t **ret, uint32_t *ret_cnt, struct err *reterr);
 
 /* MATCHED */
 struct proto_matched {
@@ -186,7 +204,7 @@ void proto_matched_deinit(struct proto_matched *);
 struct proto_point {
 	uint32_t id;      /* @changed, and 1 more for what is at returns */
 	uint32_t clause;  /* UINT32_MAX: none */
-	char *part[3];    /* module, function, name; owned */
+	char *part[4];    /* module, function, name, provider (without the number; "": pid); owned */
 };
 #define PROTO_UNCHANGED 0u
 struct proto_points {

@@ -39,6 +39,34 @@ int proto_tails_decode(struct proto_in *in, struct proto_tail ret[PROTO_TAILS], 
 	return 0;
 }
 
+/* ---- RUN ---- */
+
+bool proto_run_encode(struct proto_out *o, const pid_t *v, uint32_t cnt)
+{
+	proto_begin(o, PROTO_RUN);
+	proto_u32(o, cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		proto_u32(o, (uint32_t)v[i]);
+	return proto_end(o);
+}
+
+int proto_run_decode(struct proto_in *in, pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
+{
+	uint32_t cnt = proto_get_u32(in);
+	pid_t *v = !in->bad && cnt <= PROTO_RUN_MAX && cnt <= in->left / 4 ? calloc(cnt + 1ul, sizeof(*v)) : NULL;
+	for (uint32_t i = 0; v && i < cnt; i++) {
+		v[i] = (pid_t)proto_get_u32(in);
+		in->bad |= v[i] <= 0;
+	}
+	if (!v || !proto_get_end(in)) {
+		free(v);
+		return malformed(PROTO_RUN, reterr);
+	}
+	*ret = v;
+	*ret_cnt = cnt;
+	return 0;
+}
+
 /* ---- MATCHED ---- */
 
 bool proto_matched_encode(struct proto_out *o, const struct proto_matched *m)

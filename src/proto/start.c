@@ -28,6 +28,9 @@ bool proto_start_encode(struct proto_out *o, const struct proto_start *s)
 		proto_u32(o, s->targets[i].pid);
 		proto_u32(o, s->targets[i].is_new);
 	}
+	proto_u64(o, s->exe_dev);
+	proto_u64(o, s->exe_ino);
+	proto_u32(o, s->exe_root);
 	proto_u32(o, s->clause_cnt);
 	proto_u32(o, s->desc_cnt);
 	for (uint32_t i = 0; i < s->desc_cnt; i++) {
@@ -79,6 +82,11 @@ static int get_targets(struct proto_in *in, struct proto_start *s, struct err *r
 		for (uint32_t k = 0; k < i; k++)
 			in->bad |= s->targets[k].pid == t->pid;
 	}
+	s->exe_dev = proto_get_u64(in);
+	s->exe_ino = proto_get_u64(in);
+	s->exe_root = proto_get_u32(in);
+	if (s->exe_root > INT32_MAX || (s->exe_ino && !s->exe_root))
+		in->bad = true;
 	return in->bad ? err_setf(reterr, -EPROTO, "malformed request: processes") : 0;
 }
 

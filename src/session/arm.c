@@ -245,10 +245,11 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		r = skern_arm(s, probes, cnt, &armed, reterr);
 	for (uint32_t p = 1; p < s->target_cnt && !r; p++) {
 		struct target *t = s->targets[p];
-		if (!t || t->gone || t->is_watched || t->is_fork)
+		if (!t || t->gone || t->is_fork || (t->is_watched && !s->opts.uprobes))
 			continue;
-		/* The loader's probe stays a jump. */
-		r = arm_with_guards(s, t, probes, s->opts.uprobes ? 0 : cnt, refused, arg, &armed, reterr);
+		/* The loader's probe stays a jump, where anything of ours is in the process. */
+		if (!t->is_watched)
+			r = arm_with_guards(s, t, probes, s->opts.uprobes ? 0 : cnt, refused, arg, &armed, reterr);
 		if (!r && s->opts.uprobes)
 			r = uprobes_arm(s, t, probes, cnt, refused, arg, &armed, reterr);
 		if (r == -ESRCH)

@@ -265,6 +265,11 @@ void skern_disarm(struct skern *k)
 	skern_fds_deinit(&k->fds);
 }
 
+void skern_drop(struct skern *k, uint32_t proc)
+{
+	skern_fds_drop(&k->fds, proc);
+}
+
 int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr)
 {
 	struct instances all = { 0 };

@@ -17,7 +17,7 @@ int skern_fds_keep(struct skern_fds *f, int fd, struct err *reterr)
 {
 	if (f->cnt == f->cap) {
 		uint32_t cap = f->cap ? f->cap * 2 : 16;
-		int *v = realloc(f->v, cap * sizeof(*v));
+		struct skern_fd *v = realloc(f->v, cap * sizeof(*v));
 		if (!v) {
 			close(fd);
 			return err_setf(reterr, -ENOMEM, "out of memory");
@@ -25,7 +25,7 @@ int skern_fds_keep(struct skern_fds *f, int fd, struct err *reterr)
 		f->v = v;
 		f->cap = cap;
 	}
-	f->v[f->cnt++] = fd;
+	f->v[f->cnt++] = (struct skern_fd){ fd, f->proc };
 	return 0;
 }
 
@@ -33,9 +33,21 @@ void skern_fds_deinit(struct skern_fds *f)
 {
 	/* Links and events before the programs. */
 	while (f->cnt)
-		close(f->v[--f->cnt]);
+		close(f->v[--f->cnt].fd);
 	free(f->v);
 	*f = (struct skern_fds){ 0 };
+}
+
+void skern_fds_drop(struct skern_fds *f, uint32_t proc)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = f->cnt; i--;)
+		if (f->v[i].proc == proc)
+			close(f->v[i].fd);
+	for (uint32_t i = 0; i < f->cnt; i++)
+		if (f->v[i].proc != proc)
+			f->v[kept++] = f->v[i];
+	f->cnt = kept;
 }
 
 static int event_open(const struct perf_event_attr *attr, uint32_t cpu)

@@ -20,8 +20,11 @@ int recipe_make(const struct ir_image *, const struct ir_prog *src, const struct
 /* kern.c: what the kernel runs of a session. */
 struct made;
 struct skern_fds { /* kern_attach.c: descriptors that are closed, the last first, when the probes are lifted */
-	int *v;
-	uint32_t cnt, cap;
+	struct skern_fd {
+		int fd;
+		uint32_t proc; /* whose probe it is; 0: nobody's */
+	} *v;
+	uint32_t cnt, cap, proc; /* proc: of those that come */
 };
 struct skern {
 	struct session *s;
@@ -33,6 +36,7 @@ int skern_create(struct session *, uint32_t first_slot, struct err *reterr); /* 
 void skern_destroy(struct skern *);
 int skern_arm(struct session *, const struct session_probe *, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr);
 void skern_disarm(struct skern *);
+void skern_drop(struct skern *, uint32_t proc); /* uprobes of one process */
 int skern_doorbell(const struct skern *); /* becomes readable where the consumer should look */
 void skern_doorbell_clear(struct skern *);
 void skern_tick(struct skern *);          /* about once a second */
@@ -48,11 +52,13 @@ struct ebpf_arg skern_key(enum probe_kern_at); /* what tells apart the probes of
 /* kern_attach.c */
 int skern_fds_keep(struct skern_fds *, int fd, struct err *reterr); /* takes it over, also where it fails */
 void skern_fds_deinit(struct skern_fds *);
+void skern_fds_drop(struct skern_fds *, uint32_t proc); /* those of one process */
 int skern_attach(struct skern_fds *, const struct session_opts *, int prog_fd, const struct probe_kern_place *, struct err *reterr);
 
 /* watch.c: takes over @inj, a child that waits for its start; NULL: it runs. */
 int watch_create(struct session *, pid_t, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
 void watch_refresh(struct session *);
+bool watch_modules_came(struct target *); /* since somebody asked, where it has probes of the kernel's */
 void watch_unwind(struct target *); /* its tables, as it is now */
 struct obj_proc *watch_obj(struct session *, uint32_t proc);
 void watch_deinit(struct session *);

@@ -116,10 +116,12 @@ static int link_places(struct skern *k, int prog_fd, const struct uplace *v, uin
 		places[i] = v[i].at;
 	if (!r)
 		r = ebpf_attach_uprobes(prog_fd, v->path, v->pid, places, cnt, fds, &fd_cnt, reterr);
+	k->fds.proc = v->sp->proc;
 	for (uint32_t i = 0; i < fd_cnt; i++) {
 		int kept = skern_fds_keep(&k->fds, fds[i], reterr);
 		r = r ? r : kept;
 	}
+	k->fds.proc = 0;
 	free(places);
 	free(fds);
 	return r;

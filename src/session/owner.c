@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,25 +38,34 @@ static enum answer holds(pid_t pid, uint64_t inode)
 }
 
 /* One that lives in another pid namespace gave a number that means nothing here. */
-static pid_t look_everywhere(uint64_t inode)
+static pid_t look_everywhere(uint64_t inode, bool *ret_blind)
 {
 	pid_t found = 0;
 	DIR *d = opendir("/proc");
 	for (struct dirent *e; d && !found && (e = readdir(d));) {
 		pid_t pid = (pid_t)atoi(e->d_name);
-		if (pid > 0 && pid != getpid() && holds(pid, inode) == YES)
-			found = pid;
+		enum answer a = pid > 0 && pid != getpid() ? holds(pid, inode) : NO;
+		found = a == YES ? pid : 0;
+		*ret_blind |= a == UNKNOWN;
 	}
 	if (d)
 		closedir(d);
 	return found;
 }
 
+/* A worker of dyntraced tells its client's number. */
+static bool is_alive(uint32_t pid)
+{
+	return pid && (!kill((pid_t)pid, 0) || errno == EPERM);
+}
+
 pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure)
 {
+	bool blind = false;
 	enum answer a = told ? holds((pid_t)told, m->inode) : NO;
-	*ret_unsure = a == UNKNOWN;
-	return a != NO ? (pid_t)told : look_everywhere(m->inode);
+	pid_t found = a != NO ? (pid_t)told : look_everywhere(m->inode, &blind);
+	*ret_unsure = a == UNKNOWN || (!found && blind && is_alive(told));
+	return found;
 }
 
 void owner_command(pid_t pid, char *buf, size_t cap)

@@ -5,6 +5,9 @@
  *   windows of the functions, and of those whose jumps share bytes with them, go
  *   what is to be there is planned, made and written as ever
  *
+ * Where somebody else's place would be lost by that (a landing of its is still taken by the trampoline that went, say), all is put back as
+ * it stood.
+ *
  * Trampolines that went stay mapped: a thread in one runs it to its end, and from there jumps behind the window that
  * was.  So that address counts as one that may be jumped to for as long as the session lasts.
  */
@@ -147,7 +150,76 @@ struct exchange {
 	uint32_t func_cnt;
 	session_refused_fn *refused;
 	void *arg;
+	uint32_t first_site; /* of what comes */
+	struct noted {       /* refusals, until it is known whether it stays so */
+		struct session_refusal what;
+		char *why; /* owned */
+	} *noted;
+	uint32_t noted_cnt;
 };
+
+/* ---- what is lost by it ---- */
+
+static void note(void *arg, const struct session_refusal *what)
+{
+	struct exchange *x = arg;
+	struct noted *v = realloc(x->noted, (x->noted_cnt + 1ul) * sizeof(*v));
+	if (!v)
+		return;
+	x->noted = v;
+	v[x->noted_cnt++] = (struct noted){ *what, strdup(what->why) };
+}
+
+static bool is_asked_for(const struct wire_site *site)
+{
+	return site->enabled && site->kind != WIRE_SITE_HOOK && site->kind != WIRE_SITE_GUARD && site->kind != WIRE_SITE_TOOL;
+}
+
+static bool was_armed(const struct exchange *x, const struct session_refusal *r)
+{
+	for (uint32_t i = 0; i < x->first_site; i++) {
+		const struct wire_site *site = session_site(x->s, i);
+		if (site->probe_id == r->probe->id && site->addr == r->addr && is_asked_for(site))
+			return true;
+	}
+	return false;
+}
+
+static bool any_lost(const struct exchange *x)
+{
+	for (uint32_t i = 0; i < x->noted_cnt; i++)
+		if (!x->noted[i].what.has_no_return && was_armed(x, &x->noted[i].what))
+			return true;
+	return false;
+}
+
+/* @undone: what was armed is so again. */
+static void tell_noted(struct exchange *x, bool undone)
+{
+	for (uint32_t i = 0; i < x->noted_cnt; i++) {
+		struct session_refusal *r = &x->noted[i].what;
+		r->why = x->noted[i].why ? x->noted[i].why : "out of memory";
+		if (x->refused && !(undone && was_armed(x, r)))
+			x->refused(x->arg, r);
+	}
+}
+
+/* Sites of probes that are wanted no more fire no more, though their jumps stay: how many. */
+static uint32_t silence(struct exchange *x, const struct session_probe *probes, uint32_t cnt)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < x->first_site; i++) {
+		struct wire_site *site = session_site(x->s, i);
+		bool wanted = !is_asked_for(site) || !has(x->funcs, x->func_cnt, site->func_addr);
+		for (uint32_t k = 0; k < cnt && !wanted; k++)
+			wanted = probes[k].probe->id == site->probe_id;
+		if (!wanted) {
+			STORE_RELEASE(&site->enabled, 0);
+			n++;
+		}
+	}
+	return n;
+}
 
 static int arm_again(struct exchange *x, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_armed, struct err *reterr)
 {
@@ -164,7 +236,7 @@ static int arm_again(struct exchange *x, const struct session_probe *probes, uin
 			v[all++] = guard_request(t, i);
 	for (; n < all; n++)
 		req[n] = (struct request){ v[n].probe->func_addr, n };
-	struct job j = { .s = x->s, .t = t, .probes = v, .probe_cnt = all, .refused = x->refused, .refused_arg = x->arg,
+	struct job j = { .s = x->s, .t = t, .probes = v, .probe_cnt = all, .refused = note, .refused_arg = x,
 			 .first_placed = t->placed_cnt, .first_move = t->move_cnt };
 	if (!r && n)
 		qsort(req, n, sizeof(*req), job_compare_requests);
@@ -177,19 +249,128 @@ static int arm_again(struct exchange *x, const struct session_probe *probes, uin
 	return r;
 }
 
+/* ---- and put back ---- */
+
+struct were {
+	struct placed *v; /* windows that went */
+	uint32_t cnt;
+};
+
+static int remember(const struct target *t, const bool *goes, struct were *ret, struct err *reterr)
+{
+	*ret = (struct were){ malloc((t->placed_cnt + 1ul) * sizeof(*ret->v)), 0 };
+	for (uint32_t i = 0; ret->v && i < t->placed_cnt; i++)
+		if (goes[i])
+			ret->v[ret->cnt++] = t->placed[i];
+	return ret->v ? 0 : job_no_memory(reterr);
+}
+
+static int take_out(struct target *t, const bool *goes, struct err *reterr)
+{
+	semas_leave(t, goes);
+	int r = restore(t, goes, reterr);
+	if (r)
+		return r;
+	leave_holes(t);
+	return retire(t, goes, reterr);
+}
+
+/* Behind the first @kept windows are those that came. */
+static int take_new_out(struct target *t, uint32_t kept, struct err *reterr)
+{
+	bool *goes = calloc(t->placed_cnt + 1ul, sizeof(*goes));
+	for (uint32_t i = kept; goes && i < t->placed_cnt; i++)
+		goes[i] = true;
+	int r = !goes ? job_no_memory(reterr) : kept < t->placed_cnt ? take_out(t, goes, reterr) : 0;
+	free(goes);
+	return r;
+}
+
+static int write_again(struct target *t, const struct were *w, struct err *reterr)
+{
+	struct edit *e = malloc((2ul * w->cnt + 1) * sizeof(*e));
+	const struct edit *miss;
+	uint32_t n = 0;
+	if (!e)
+		return job_no_memory(reterr);
+	for (uint32_t i = 0; i < w->cnt; i++) {
+		const struct placed *p = &w->v[i];
+		const struct hole *h = t->link && p->hole_addr ? holes_at(t, p->hole_addr) : NULL;
+		e[n++] = (struct edit){ p->addr, p->jump_bytes, p->jump_bytes, p->old, p->jump, edits_phase(p->jump[0], p->bytes, false), true };
+		if (p->hole_addr)
+			e[n++] = (struct edit){ p->hole_addr, JUMP_BYTES, JUMP_BYTES, h ? h->now : p->hole_old, p->hole_new, 0, true };
+	}
+	int r = edits_apply(t->inj, e, n, true, &miss, reterr);
+	free(e);
+	return r;
+}
+
+/* Their trampolines never went. */
+static int put_back(struct exchange *x, const struct were *w, uint32_t kept, struct err *reterr)
+{
+	struct target *t = x->t;
+	int r = take_new_out(t, kept, reterr);
+	r = r ? r : write_again(t, w, reterr);
+	struct placed *more = r ? NULL : realloc(t->placed, (t->placed_cnt + w->cnt + 1ul) * sizeof(*more));
+	if (!more)
+		return r ? r : job_no_memory(reterr);
+	t->placed = more;
+	for (uint32_t i = 0; i < w->cnt && !r; i++) {
+		more[t->placed_cnt++] = w->v[i];
+		r = t->link && w->v[i].hole_addr && holes_keep(t, &w->v[i]) ? job_no_memory(reterr) : 0;
+		if (semas_return(t, &w->v[i], x->first_site))
+			r = job_no_memory(reterr);
+	}
+	for (uint32_t i = x->first_site; i < x->s->shm->site_cnt; i++) {
+		struct wire_site *site = session_site(x->s, i);
+		STORE_RELEASE(&site->enabled, 0);
+		site->probe_id = 0;
+	}
+	return r;
+}
+
+/* 0: it stays as it is; or nothing of it does. */
+static int settle(struct exchange *x, const struct were *w, uint32_t kept, const struct session_probe *probes, uint32_t cnt, int r,
+		  uint32_t *ret_armed, struct err *reterr)
+{
+	struct err e;
+	if (!r && !any_lost(x)) {
+		if (x->s->opts.follow) /* children have the jumps yet */
+			silence(x, probes, cnt);
+		tell_noted(x, false);
+		return 0;
+	}
+	if (r == -ESRCH)
+		return r;
+	int back = put_back(x, w, kept, &e);
+	if (back)
+		return r ? r : err_setf(reterr, back, "%s", e.msg);
+	tell_noted(x, true);
+	*ret_armed = 0;
+	if (r || silence(x, probes, cnt))
+		return r;
+	return err_setf(reterr, -EBUSY, "another place in the same function could not be traced any more then: nothing was changed");
+}
+
 static int exchange(struct exchange *x, const bool *goes, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_armed,
 		    struct err *reterr)
 {
 	struct target *t = x->t;
-	int r = target_stop(t, reterr);
-	if (r)
+	struct were w;
+	x->first_site = x->s->shm->site_cnt;
+	int r = remember(t, goes, &w, reterr);
+	r = r ? r : target_stop(t, reterr);
+	if (r) {
+		free(w.v);
 		return r;
-	r = restore(t, goes, reterr);
-	if (!r) {
-		leave_holes(t);
-		r = retire(t, goes, reterr);
 	}
-	r = r ? r : arm_again(x, probes, cnt, ret_armed, reterr);
+	r = take_out(t, goes, reterr);
+	if (!r) {
+		uint32_t kept = t->placed_cnt;
+		r = arm_again(x, probes, cnt, ret_armed, reterr);
+		r = settle(x, &w, kept, probes, cnt, r, ret_armed, reterr);
+	}
+	free(w.v);
 	/* The old text is back in any case. */
 	if (r && t->inj)
 		inject_sync_core(t->inj, NULL);
@@ -242,6 +423,9 @@ int session_rearm(struct session *s, uint32_t proc, const uint64_t *funcs, uint3
 		r = unwind_update(t, reterr);
 	if (!r)
 		*ret_site_cnt = armed;
+	for (uint32_t i = 0; i < x.noted_cnt; i++)
+		free(x.noted[i].why);
+	free(x.noted);
 	free(x.funcs);
 	free(goes);
 	return r;

@@ -167,7 +167,9 @@ int session_arm(struct session *, const struct session_probe *probes, uint32_t c
  * The functions that begin at @funcs have those of @probes that are in them, and no others, from now on: they
  * are exchanged under one stop, in which nothing fires and nobody runs.  Others whose jumps need the same
  * bytes are planned again with what @probes has of them; so @probes are all that the process is to have.
- * Nothing of @funcs is armed: as session_arm().  On an error the functions' code is as in their files.
+ * Nothing of @funcs is armed: as session_arm().  Where a place that is armed would be lost by it, nothing changes: -EBUSY,
+ * or, where some are to go, their jumps stay and lead to nothing.  On other errors nothing changes either, or the functions' code is
+ * as in their files.
  */
 int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32_t func_cnt, const struct session_probe *probes,
 		  uint32_t cnt, session_refused_fn *, void *arg, uint32_t *ret_site_cnt, struct err *reterr);
@@ -248,6 +250,7 @@ struct session_verdict {
 	uint32_t place_cnt[SESSION_WHOSE_UNKNOWN + 1];
 	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
 	pid_t owner;          /* the dyntrace that lives; 0: none does */
+	bool owner_unsure;    /* or it is one that we may not look into */
 	char owner_command[128];
 };
 typedef void session_diff_fn(void *arg, const struct session_diff *);

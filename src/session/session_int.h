@@ -50,6 +50,8 @@ struct target {
 	bool gone;
 	bool disarming;         /* its text is restored; children of it may yet have copies */
 	bool is_watched;        /* nothing of ours is in it */
+	uint32_t module_cnt;    /* of such a one, whose probes are the kernel's: when somebody looked */
+	uint64_t known_addr;    /* likewise, something of its program; 0: not known */
 	bool other_ns;          /* in another pid namespace than we are */
 	int pidfd, memfd;       /* pidfd; /proc/PID/mem of the program that was attached */
 	struct inject *inj;     /* while it is attached */
@@ -332,7 +334,8 @@ void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t 
 bool owner_is_memfd(const char *path, const char *name);
 /* -EBUSY: a controller that lives traces this process; -EALREADY: we do. */
 int owner_check(struct target *, struct err *reterr);
-/* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be asked. */
+/* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be
+ * asked, or all that may be are not. */
 pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);
 uint32_t owner_told(struct target *, const struct obj_map *m);
 void owner_command(pid_t pid, char *buf, size_t cap);
@@ -361,6 +364,9 @@ int usdt_site(struct target *, const struct probe *p, struct wire_site *, struct
 /* Semaphores of a stopped target: those from number @first on; those of places in a window that was written again. */
 void semas_raise(struct target *, uint32_t first);
 void semas_raise_in(struct target *, const struct placed *);
+/* Of windows that go, while their jumps still stand; and of one that is back, with sites of the first @site_cnt: 0 or -ENOMEM. */
+void semas_leave(struct target *, const bool *goes);
+int semas_return(struct target *, const struct placed *, uint32_t site_cnt);
 /* Of the process behind @inj, before its text is restored. */
 void semas_lower(struct target *, struct inject *inj);
 /* Those that a killed tool raised; @ghost's windows are known. */

@@ -44,7 +44,7 @@ static int reopen_map(struct session *s, int *ret, struct err *reterr)
 {
 	for (uint32_t i = 1; i < s->target_cnt; i++)
 		if (s->targets[i] && !s->targets[i]->is_watched && !s->opts.may_write)
-			return err_setf(reterr, -EPERM, "probes of the kernel and of processes in one script need root");
+			return err_setf(reterr, -EPERM, "the kernel's buffers are not lent to who could write to a process through them");
 	*ret = fcntl(s->shm_fd, F_DUPFD_CLOEXEC, 0);
 	return *ret < 0 ? err_setf(reterr, -errno, "cannot share the kernel's buffers: %s", strerror(errno)) : 0;
 }

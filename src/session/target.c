@@ -47,7 +47,8 @@ size_t target_read_some(struct target *t, uint64_t addr, void *buf, size_t bytes
 bool target_same_program(const struct target *t)
 {
 	char c;
-	return t->shm_addr ? pread(t->memfd, &c, 1, (off_t)t->shm_addr) == 1 : true;
+	uint64_t addr = t->shm_addr ? t->shm_addr : t->known_addr;
+	return addr ? pread(t->memfd, &c, 1, (off_t)addr) == 1 : true;
 }
 
 int target_stop(struct target *t, struct err *reterr)
@@ -242,6 +243,9 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, b
 		r = owner_check(t, reterr); /* before anything is disturbed */
 	if (!r)
 		r = inject_stop(inj, reterr);
+	/* As what it stands there as. */
+	if (!r && held && !is_child && s->opts.may_follow && !s->opts.may_follow(s->opts.may_arg, t->pid))
+		r = err_setf(reterr, -EPERM, "not permitted to trace process %d: it belongs to another user than others of this script", t->pid);
 	if (!r)
 		r = obj_proc_refresh(t->obj, reterr);
 	if (!r)
@@ -298,11 +302,43 @@ int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct
 	return r ? r : target_create(s, inj, false, true, ret_proc, reterr);
 }
 
+/* Where its program begins, as the kernel tells the loader; 0: it has no loader. */
+static uint64_t entry_of(pid_t pid)
+{
+	uint64_t v[2], entry = 0, loader = 0;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	FILE *fp = fopen(path, "re");
+	while (fp && fread(v, sizeof(v), 1, fp) == 1) {
+		entry = v[0] == AT_ENTRY ? v[1] : entry;
+		loader = v[0] == AT_BASE ? v[1] : loader;
+	}
+	if (fp)
+		fclose(fp);
+	return loader ? entry : 0;
+}
+
+/* It stays stopped by whoever stopped it: when we let go of it, it stops again. */
+static int run_stopped(pid_t pid, struct err *reterr)
+{
+	uint64_t entry = entry_of(pid);
+	struct inject *inj;
+	int r = entry ? inject_attach(pid, &inj, reterr) : 0;
+	if (r || !entry)
+		return r;
+	r = inject_stop(inj, reterr);
+	r = r ? r : inject_run_to(inj, entry, reterr);
+	inject_detach(inj);
+	return r;
+}
+
 int session_attach_new(struct session *s, pid_t pid, uint32_t *ret_proc, struct err *reterr)
 {
 	struct inject *inj;
-	if (s->opts.watch)
-		return watch_create(s, pid, NULL, ret_proc, reterr);
+	if (s->opts.watch) {
+		int r = s->opts.from_entry ? run_stopped(pid, reterr) : 0;
+		return r ? r : watch_create(s, pid, NULL, ret_proc, reterr);
+	}
 	int r = inject_attach(pid, &inj, reterr);
 	return r ? r : target_create(s, inj, true, true, ret_proc, reterr);
 }
@@ -333,22 +369,6 @@ int session_child_start(char *const argv[], struct session_child **ret, struct e
 pid_t session_child_pid(const struct session_child *c)
 {
 	return inject_pid(c->inj);
-}
-
-/* Where its program begins, as the kernel tells the loader; 0: it has no loader. */
-static uint64_t entry_of(pid_t pid)
-{
-	uint64_t v[2], entry = 0, loader = 0;
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
-	FILE *fp = fopen(path, "re");
-	while (fp && fread(v, sizeof(v), 1, fp) == 1) {
-		entry = v[0] == AT_ENTRY ? v[1] : entry;
-		loader = v[0] == AT_BASE ? v[1] : loader;
-	}
-	if (fp)
-		fclose(fp);
-	return loader ? entry : 0;
 }
 
 static int child_begin(const struct session *s, struct inject *inj, struct err *reterr)

@@ -102,6 +102,50 @@ void semas_lower(struct target *t, struct inject *inj)
 	}
 }
 
+/* Another place that relies on it, and stays; NULL: there is none. */
+static const struct wire_site *other_place(struct target *t, const bool *goes, uint64_t sema)
+{
+	for (uint32_t i = 0; i < t->s->shm->site_cnt; i++) {
+		const struct wire_site *site = session_site(t->s, i);
+		const struct placed *p = site->kind == WIRE_SITE_USDT && site->sema == sema && site->enabled ? placed_over(t, site->addr) : NULL;
+		if (p && !goes[p - t->placed])
+			return site;
+	}
+	return NULL;
+}
+
+void semas_leave(struct target *t, const bool *goes)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < t->sema_cnt; i++) {
+		struct sema s = t->semas[i];
+		const struct placed *p = placed_over(t, s.site);
+		const struct wire_site *other = p && goes[p - t->placed] ? other_place(t, goes, s.addr) : NULL;
+		if (other)
+			s.site = other->addr;
+		else if (p && goes[p - t->placed]) {
+			if (jump_stands(t->inj, p))
+				count(t->inj, s.addr, -1);
+			continue;
+		}
+		t->semas[n++] = s;
+	}
+	t->sema_cnt = n;
+}
+
+int semas_return(struct target *t, const struct placed *p, uint32_t site_cnt)
+{
+	uint32_t first = t->sema_cnt;
+	int r = 0;
+	for (uint32_t i = 0; i < site_cnt && !r; i++) {
+		const struct wire_site *site = session_site(t->s, i);
+		if (site->kind == WIRE_SITE_USDT && site->sema && site->enabled && site->addr - p->addr < p->bytes)
+			r = sema_note(t, site->sema, site->addr);
+	}
+	semas_raise(t, first);
+	return r;
+}
+
 /* ---- sites ---- */
 
 int usdt_site_args(struct target *t, const struct probe *p, struct wire_site *site, struct err *reterr)

@@ -168,6 +168,13 @@ static bool runs_another_program(struct target *t)
 	return has_memory;
 }
 
+/* They are places in files, which its next program may have, too. */
+static void drop_uprobes(struct target *t)
+{
+	if (t->s->opts.uprobes && t->s->kern)
+		skern_drop(t->s->kern, t->proc);
+}
+
 /* One event of one target, if there is any. */
 static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_status)
 {
@@ -182,14 +189,16 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 		*ret_proc = i;
 		if (!t || t->gone || t->inj)
 			continue;
-		if (modules_came(t))
+		if (t->is_watched ? watch_modules_came(t) : modules_came(t))
 			return SESSION_MODULES;
 		if (has_ended(t, ret_status)) {
 			t->gone = true;
+			drop_uprobes(t);
 			return SESSION_EXITED;
 		}
 		if (!children_is_watched(s, t->pid) && runs_another_program(t)) {
 			t->gone = true;
+			drop_uprobes(t);
 			if (t->is_watched) /* its tables are of another program */
 				STORE_RELEASE(&target_proc(t)->pid, 0);
 			return SESSION_EXECED;
@@ -273,6 +282,8 @@ int session_modules_done(struct session *s, uint32_t proc, struct err *reterr)
 {
 	struct target *t = s->targets[proc];
 	int r = 0;
+	if (t->is_watched)
+		return 0;
 	procinfo_fill_libc(t, target_proc(t));
 	if (s->uses_stacks)
 		r = unwind_update(t, reterr);

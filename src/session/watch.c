@@ -9,6 +9,25 @@
 
 #define FRESH_NS 20000000ULL /* how old what is known of its libraries may be */
 
+/* Probes of the kernel's in a process are of this program and its libraries; who only looks wants to see their code. */
+static void watch_program(struct target *t)
+{
+	t->module_cnt = obj_module_cnt(t->obj);
+	if (!t->module_cnt || (!t->s->opts.uprobes && !t->s->opts.looks_only))
+		return;
+	t->memfd = obj_proc_mem(t->obj);
+	if (t->memfd >= 0)
+		t->known_addr = obj_module_at(t->obj, 0)->start;
+}
+
+bool watch_modules_came(struct target *t)
+{
+	uint32_t cnt = obj_module_cnt(t->obj);
+	bool more = t->s->opts.uprobes && cnt != t->module_cnt;
+	t->module_cnt = cnt;
+	return more;
+}
+
 int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret_proc, struct err *reterr)
 {
 	struct target *t = calloc(1, sizeof(*t));
@@ -30,6 +49,7 @@ int watch_create(struct session *s, pid_t pid, struct inject *inj, uint32_t *ret
 		return r;
 	}
 	s->targets[s->target_cnt++] = t;
+	watch_program(t);
 	watch_unwind(t);
 	*ret_proc = t->proc;
 	return 0;

@@ -110,7 +110,7 @@ void session_opts_fit(struct session_opts *so, const struct session_worlds *w, u
 {
 	uint32_t threads = kernel_threads(w->threads);
 	/* What the kernel shares with processes is there in full for each of their threads. */
-	uint64_t most = w->kernel && w->user ? kernel_thread_bytes(threads) : UINT64_MAX;
+	uint64_t most = w->kernel && w->user && so->thread_cnt != 1 ? kernel_thread_bytes(threads) : UINT64_MAX;
 	/* Nobody asked for the default: it takes time to make. */
 	if (w->kernel && so->ring_bytes == DEFAULT_BYTES && so->agg_bytes == DEFAULT_BYTES)
 		most = at_most(most, kernel_cpu_bytes());

@@ -19,7 +19,8 @@ import machine
 HELLO, START, ARM, TAIL, FOLDED, GEN, SPEC, ERROR, LOOKUP, PROC_OF, STOP = range(1, 12)
 WELCOME, REFUSED, MATCHED, ARMED = 12, 13, 14, 15
 LOOK, FILE, POINTS = 24, 25, 26
-MAGIC, VERSION = 0x64656361727464, 3
+RUNNING, RUN = 28, 29
+MAGIC, VERSION = 0x64656361727464, 4
 
 
 def message(kind, body=b''):
@@ -148,7 +149,7 @@ def capture(d, *args):
     def serve():
         c, _ = listen.accept()
         c.recv(1 << 16)
-        c.sendall(words(WELCOME, VERSION))
+        c.sendall(words(WELCOME, VERSION, 3))
         data = b''
         while len(data) < 8 or len(data) < 8 + struct.unpack('<I', data[:4])[0]:
             data += c.recv(1 << 16)
@@ -401,6 +402,20 @@ def looks():
                     raise AssertionError('it can be written to')
                 except OSError:
                     pass
+    # Who runs a file: of those that one may trace.
+    exe = os.stat('/bin/cat')
+    with Daemon() as d, Cat(BOB) as cat:
+        for bad in message(RUNNING, b'x'), message(RUNNING), message(RUN, b'\0' * 4):
+            with Raw(d) as r:
+                r.send(hello() + bad)
+                assert r.until(REFUSED)[0] in (REFUSED, None)
+        with Raw(d) as r:
+            r.send(words(RUNNING, exe.st_dev, exe.st_ino))
+            has('wrong time', r.refused())
+        with Raw(d) as r:
+            r.send(hello() + words(RUNNING, exe.st_dev, exe.st_ino))
+            kind, body = r.until(RUN)
+            assert kind == RUN and cat.pid in struct.unpack(f'<{len(body) // 4}I', body)[1:]
     with Daemon('processes = own\n') as d, Cat(BOB) as cat:
         with Raw(d) as r:
             r.send(hello())

@@ -3,6 +3,7 @@
 """Programs that offer themselves (LD_PRELOAD, -ldyntrace-agent): traced while strace or gdb has them, through fork, exec, changes
 of user, closed descriptors, the daemon's end; and without a daemon, or where they may not, as if nothing were there."""
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -465,6 +466,95 @@ def the_program_vanishes():
 LIST = 'list-processes'
 
 
+TIGHT = r'''
+#include <stdio.h>
+__asm__(".text\n.globl tight\n.type tight,@function\ntight:\n push %rbx\n push %rcx\n xor %eax,%eax\n pop %rcx\n pop %rbx\n ret\n"
+	".size tight,.-tight\n.globl behind\n.type behind,@function\nbehind:\n mov $1,%eax\n ret\n.size behind,.-behind\n");
+int tight(void), behind(void);
+int main(void)
+{
+	char line[64];
+	while (fgets(line, sizeof(line), stdin)) {
+		tight();
+		behind();
+		fputs(line, stdout);
+		fflush(stdout);
+	}
+	return 0;
+}
+'''
+
+
+def tight():
+    exe = f'{machine.PLACE}/tight'
+    if not os.path.exists(exe):
+        if not shutil.which('cc'):
+            raise Skip('no cc')
+        subprocess.run(['cc', '-O1', '-x', 'c', '-', '-o', exe], input=TIGHT, text=True, check=True)
+        os.chmod(exe, 0o755)
+    return exe
+
+
+def verb(d, uid, *args, status=0):
+    keep = f'{machine.PLACE}/keep-{uid}'
+    os.makedirs(keep, mode=0o700, exist_ok=True)
+    os.chown(keep, uid, uid)
+    env = dict(os.environ, DYNTRACED_SOCKET=d.sock, XDG_RUNTIME_DIR=keep, LC_ALL='C')
+    r = subprocess.run([f'{machine.PLACE}/dyntrace', *[str(a) for a in args]], env=env, cwd='/', stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=60, check=False, **as_user(uid))
+    assert status is None or r.returncode == status, f'{args}: {r.returncode}: {r.stdout}{r.stderr}{d.log()[-600:]}'
+    return r.stdout + r.stderr
+
+
+def hits(d, uid, p):
+    out = verb(d, uid, 'list-tracepoints', p.pid, '--json')
+    return {t['name']: t['hits'] for t in json.loads(out)['tracepoints']}
+
+
+def tracepoints_while_strace_has_it():
+    """For root as for members: by the agent, where ptrace is refused."""
+    for uid in ANN, ROOT:
+        with Daemon() as d, Program(d, uid=BOB) as p, strace(p.pid):
+            has('by the agent in it', verb(d, uid, 'add', f'{p.pid}:write@libc.so.6', '-n', 'one', 'count'))
+            p.say()
+            verb(d, uid, 'add', f'{p.pid}:write@libc.so.6', '-e', '-n', 'two', 'count')
+            p.say()
+            seen = hits(d, uid, p)
+            assert seen['one'] == 2, seen
+            verb(d, uid, 'detach', p.pid)
+            clean(p)
+
+
+def a_refused_one_costs_no_other():
+    """What cannot be placed beside another one is refused, and that is all; nor does one that goes take another along."""
+    tried = 0
+    with Daemon() as d:
+        for _ in range(8): # where a jump may lead is chance
+            with Program(d, argv=(tight(),), uid=BOB) as p, strace(p.pid):
+                add = lambda name, place: verb(d, ANN, 'add', f'{p.pid}:{place}', '-n', name, 'count', status=None)
+                if 'cannot be traced' in add('first', 'tight'):
+                    continue
+                p.say()
+                n = 1
+                for name, off in ('a', 6), ('b', 2), ('c', 1), ('d', 5), ('e', 4):
+                    add(name, f'tight+{off}')
+                    p.say()
+                    n += 1
+                    assert hits(d, ANN, p)['first'] == n, (name, hits(d, ANN, p))
+                tried += 1
+                for name in list(hits(d, ANN, p)):
+                    if name != 'first':
+                        verb(d, ANN, 'rm', f'{p.pid}:{name}')
+                        p.say()
+                        n += 1
+                        assert hits(d, ANN, p).items() >= {'first': n}.items(), hits(d, ANN, p)
+                assert hits(d, ANN, p) == {'first': n}
+                has(f'{n} hits', verb(d, ANN, 'rm', f'{p.pid}:first'))
+                clean(p)
+    if not tried:
+        raise Skip('the place could not be traced at all')
+
+
 def it_is_listed():
     with Daemon() as d, Program(d) as p:
         has(f'^ *{p.pid} /bin/cat\n$', dyntrace(d, ROOT, LIST, '-o', status=0)[1])
@@ -738,7 +828,7 @@ def threads_at_work():
 
 TESTS = [strace_has_it, a_member_traces_another_user, as_asked, gdb_holds_it, descriptors_are_its_own, the_user_changes, it_execs,
           it_forks, it_forks_while_it_is_traced, nginx_with_workers, postgres_with_a_session, a_linked_program, a_filter_that_kills, nobody_is_there, a_socket_of_others, set_uid_programs, the_daemon_is_killed, the_worker_is_killed,
-          the_program_vanishes, it_is_listed, hostile_greetings, a_flood_of_connections,
+          the_program_vanishes, tracepoints_while_strace_has_it, a_refused_one_costs_no_other, it_is_listed, hostile_greetings, a_flood_of_connections,
           those_who_say_nothing, a_word_across_words, hostile_answers, an_offer_for_another, programs_do_what_they_do,
           redis_with_load, threads_at_work]
 if __name__ == '__main__':

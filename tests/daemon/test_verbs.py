@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import machine
-from machine import ANN, BOB, Cat, Daemon, Skip, as_user, dyntrace, has, popen, wait_for
+from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, as_user, dyntrace, has, popen, wait_for
 
 SHOP = '''
 #include <stdio.h>
@@ -246,7 +246,171 @@ def events_beside_lttng():
         lttngd.wait()
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, events_beside_lttng]
+FAMILY = r'''
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((noinline, aligned(32))) int work(int n) { __asm__ volatile(""); return n + 1; }
+__attribute__((noinline, aligned(32))) int other(int n) { __asm__ volatile(""); return n + 2; }
+int main(int argc, char **argv)
+{
+	char line[64];
+	if (argc > 1) {
+		work(other(1));
+		return 0;
+	}
+	while (fgets(line, sizeof(line), stdin)) {
+		if (line[0] == 'c')
+			work(other(0));
+		if (line[0] == 'f' && !fork()) {
+			work(0);
+			_exit(0);
+		}
+		if (line[0] == 'x' && !fork())
+			execl(argv[0], argv[0], "w", NULL);
+		while (wait(NULL) > 0)
+			;
+		fputs(line, stdout);
+		fflush(stdout);
+		if (line[0] == 'e')
+			execl(argv[0], argv[0], NULL);
+	}
+	return 0;
+}
+'''
+
+
+def family():
+    need('cc')
+    exe = f'{machine.PLACE}/family'
+    if not os.path.exists(exe):
+        subprocess.run(['cc', '-O1', '-x', 'c', '-', '-o', exe], input=FAMILY, text=True, check=True)
+        os.chmod(exe, 0o755)
+    return exe
+
+
+def children_are_followed():
+    """Forked ones, programs that they run, what the process itself becomes: of another user, as of one's own."""
+    with Daemon() as d, Cat(BOB, family()) as s:
+        verb(d, ANN, 'attach', s.pid, '-x', 'followfork')
+        verb(d, ANN, 'add', f'{s.pid}:work', '-n', 'work', 'count')
+        log = f'{ann_dir()}/family.log'
+        verb(d, ANN, 'add', f'{s.pid}:work', '-n', 'log', '-e', 'log', log)
+        hits = lambda: {n: p['hits'] for n, p in points(d, s).items() if 'hits' in p}
+        for what, cnt in (b'c\n', 1), (b'f\n', 2), (b'x\n', 3), (b'x\n', 4):
+            s.say(what)
+            wait_for(lambda: hits()['work'] == cnt, f'{cnt} hits')
+        verb(d, ANN, 'add', f'{s.pid}:other', '-n', 'other', 'count')
+        s.say(b'x\n')
+        wait_for(lambda: hits() == {'work': 5, 'other': 1}, '5 hits')
+        verb(d, ANN, 'rm', f'{s.pid}:other', says='1 hit')
+        s.say(b'e\n')
+        s.say(b'c\n')
+        wait_for(lambda: hits() == {'work': 6}, '6 hits')
+        verb(d, ANN, 'add', f'{s.pid}:other', '-n', 'other', 'count')
+        s.say(b'c\n')
+        s.say(b'x\n')
+        wait_for(lambda: hits() == {'work': 8, 'other': 2}, '8 hits')
+        verb(d, ANN, 'detach', s.pid, says='8 hits')
+        with open(log, encoding='utf-8') as f:
+            assert len(f.read().splitlines()) == 16
+        assert s.is_clean()
+        wait_for(lambda: not d.workers() and not d.notes(), 'end of the worker')
+        # Unasked they are not.
+        verb(d, ANN, 'add', f'{s.pid}:work', 'count')
+        for what in b'c\n', b'f\n', b'x\n', b'e\n':
+            s.say(what)
+        s.say(b'c\n')
+        time.sleep(0.3)
+        verb(d, ANN, 'list-tracepoints', s.pid, says='its tracepoints are gone')
+        verb(d, ANN, 'add', f'{s.pid}:work', 'count')
+        s.say(b'c\n')
+        verb(d, ANN, 'detach', s.pid, says='1 hits')
+
+
+def probes_of_the_program():
+    """USDT through the daemon."""
+    need('cc')
+    with open(f'{machine.PLACE}/sale.d', 'w', encoding='ascii') as f:
+        f.write('provider sale { probe tea(int n); };\n')
+    with open(f'{machine.PLACE}/sale.c', 'w', encoding='ascii') as f:
+        f.write('#include <stdio.h>\n#include "sale.h"\nint main(void) { char l[64]; int n = 0; while (fgets(l, sizeof(l), stdin)) {'
+                ' SALE_TEA(++n); fputs(l, stdout); fflush(stdout); } return 0; }\n')
+    subprocess.run([f'{machine.PLACE}/dyntrace', '-h', '-s', 'sale.d'], cwd=machine.PLACE, check=True)
+    subprocess.run(['cc', '-O1', '-o', 'sale', 'sale.c'], cwd=machine.PLACE, check=True)
+    os.chmod(f'{machine.PLACE}/sale', 0o755)
+    with Daemon() as d, Cat(BOB, f'{machine.PLACE}/sale') as s:
+        assert 'sale:sale:main:tea' in verb(d, ANN, 'list-symbols', s.pid, '-u')
+        out = f'{ann_dir()}/tea'
+        verb(d, ANN, 'add', f'{s.pid}:sale:::tea', '-n', 'tea', 'd', '-o', out, '{ printf("tea %d\\n", args[0]); }')
+        s.say()
+        s.say()
+        verb(d, ANN, 'detach', s.pid)
+        with open(out, encoding='ascii') as f:
+            assert f.read() == 'tea 2\ntea 3\n'
+        assert s.is_clean()
+
+
+def an_add_that_failed_leaves_nothing():
+    with Daemon() as d, Shop() as s:
+        listed = lambda: [p['pid'] for p in json.loads(verb(d, ANN, 'list-processes', '--json'))]
+        for words in ([f'{s.pid}:no_such_function', 'count'], [f'{s.pid}:sell', 'no_such_tracer'], [f'{s.pid}:sell', 'log'],
+                      [f'{s.pid}:sell', 'd', '-o', f'{ann_dir()}/x', '{ no syntax']):
+            verb(d, ANN, 'add', *words, status=1)
+            assert not listed() and s.is_clean(), words
+            wait_for(lambda: not d.workers(), 'end of the worker')
+        verb(d, ANN, 'attach', s.pid)
+        verb(d, ANN, 'add', f'{s.pid}:no_such_function', 'count', status=1)
+        assert listed() == [s.pid]
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+        verb(d, ANN, 'rm', f'{s.pid}:tp-0')
+        assert listed() == [s.pid] and s.is_clean()
+        verb(d, ANN, 'detach', s.pid)
+        assert not listed()
+
+
+def list_processes():
+    """All that could be traced, by whomever; what is attached is among them."""
+    def all_of(d, uid):
+        return {p['pid']: p['attached'] for p in json.loads(verb(d, uid, 'list-processes', '-a', '--json'))}
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'attach', s.pid)
+        assert [p['pid'] for p in json.loads(verb(d, ANN, 'list-processes', '--json'))] == [s.pid]
+        seen = all_of(d, ANN)
+        assert seen[s.pid] and seen[os.getpid()] is False, seen
+        assert {s.pid, os.getpid()} <= set(all_of(d, ROOT))
+        bobs = all_of(d, BOB)
+        assert s.pid in bobs and os.getpid() not in bobs, bobs
+        verb(d, ANN, 'detach', s.pid)
+    with Daemon('processes = own\n') as d, Shop() as s:
+        seen = all_of(d, ANN)
+        assert s.pid not in seen, seen
+
+
+def how_it_would_be_placed():
+    """explain and verify read what the daemon lends; root sees the same."""
+    with Daemon() as d, Shop(private=True) as s:
+        args = ['explain', '-n', f'pid{s.pid}:a.out:sell:entry, pid{s.pid}:a.out:sell:return {{ }}']
+        out, err = dyntrace(d, ANN, *args, status=0)[1:]
+        assert out == dyntrace(d, ROOT, *args, status=0)[1] and 'jump' in out, out + err
+        assert 'its code is as in its files' in dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=0)[1]
+        has('look at process .* permitted', d.log())
+        p = popen(d, ANN, '-qn', 'pid$target:a.out:sell:entry { }', '-p', str(s.pid))
+        wait_for(lambda: 'places armed' in d.log() or p.poll() is not None, 'armed probes')
+        out = dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=1)[1]
+        has(r'shop\d+`sell: e9 .*\(dyntrace\).*differs.*of dyntrace, of a process that you may not look into', out)
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=30)
+        assert 'its code is as in its files' in dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=0)[1]
+        for verb_args in args, ['verify', '-p', str(os.getpid())]:
+            has('not permitted', dyntrace(d, BOB, *[a.replace(str(s.pid), str(os.getpid())) for a in verb_args])[2])
+    with Daemon('processes = own\n') as d, Shop() as s:
+        has('not permitted', dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=2)[2])
+
+
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, events_beside_lttng,
+         children_are_followed, probes_of_the_program, an_add_that_failed_leaves_nothing, list_processes, how_it_would_be_placed]
 
 if __name__ == '__main__':
     machine.main(TESTS)

@@ -105,6 +105,12 @@ static void answer(enum proto_type type, struct proto_in *in, const uint8_t *p, 
 	struct proto_said said;
 	struct proto_pointed pointed;
 	struct proto_out o = { 0 };
+	pid_t *pids;
+	uint32_t cnt_pids;
+	if (type == PROTO_RUN && !proto_run_decode(in, &pids, &cnt_pids, NULL)) {
+		same(&o, proto_run_encode(&o, pids, cnt_pids), p, cnt);
+		free(pids);
+	}
 	if (type == PROTO_POINTED && !proto_pointed_decode(in, &pointed, NULL)) {
 		same(&o, proto_pointed_encode(&o, &pointed), p, cnt);
 		proto_pointed_deinit(&pointed);

@@ -309,9 +309,241 @@ def usage():
         c.run('detach', c.pid, status=1, says='not attached')
 
 
+FAMILY = r'''
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+__attribute__((noinline, aligned(32))) int work(int n) { __asm__ volatile(""); return n + 1; }
+__attribute__((noinline, aligned(32))) int other(int n) { __asm__ volatile(""); return n + 2; }
+int main(int argc, char **argv)
+{
+	char line[64];
+	if (argc > 1 && argv[1][0] == 'w') {
+		work(other(1));
+		return 0;
+	}
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		if (line[0] == 'c')
+			work(other(0));
+		if (line[0] == 'f' && !fork()) {
+			work(0);
+			work(0);
+			_exit(0);
+		}
+		if (line[0] == 'x' && !fork())
+			execl(argv[0], argv[0], "w", NULL);
+		if (line[0] == 'e')
+			execl(argv[0], argv[0], NULL);
+		while (wait(NULL) > 0)
+			;
+		puts("done");
+		fflush(stdout);
+	}
+	return 0;
+}
+'''
+
+
+class Family(Calls):
+    def __init__(self):
+        lib.need('cc')
+        self.dir = tempfile.mkdtemp(prefix='dyntrace-verbs-')
+        self.env = lib.clean_env(XDG_RUNTIME_DIR=self.dir, TZ='UTC')
+        self.exe = f'{self.dir}/family'
+        subprocess.run(['cc', '-O1', '-x', 'c', '-', '-o', self.exe], input=FAMILY, text=True, check=True)
+        self.proc = subprocess.Popen([self.exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.proc.pid
+        assert self.proc.stdout.readline() == 'ready\n'
+
+    def say(self, what, answer='done'):
+        self.proc.stdin.write(what + '\n')
+        self.proc.stdin.flush()
+        assert self.proc.stdout.readline() == answer + '\n'
+
+    def hits(self):
+        return {n: p['hits'] for n, p in self.points().items() if 'hits' in p}
+
+
+def children_are_followed():
+    """Forked ones, programs that they run, and what the process itself becomes."""
+    with Family() as c:
+        c.run('attach', c.pid, '-x', 'followfork')
+        c.run('attach', c.pid, '-x', 'followfork', status=1, says='attached already')
+        c.run('add', f'{c.pid}:work', '-n', 'work', 'count')
+        log = f'{c.dir}/log'
+        c.run('add', f'{c.pid}:work', '-n', 'log', '-e', 'log', log)
+        c.say('c')
+        assert c.hits()['work'] == 1
+        c.say('f')
+        wait(lambda: c.hits()['work'] == 3)
+        c.say('x')
+        wait(lambda: c.hits()['work'] == 4)
+        c.run('add', f'{c.pid}:other', '-n', 'other', 'count')
+        c.say('x')
+        wait(lambda: c.hits().get('other') == 1 and c.hits()['work'] == 5)
+        c.run('rm', f'{c.pid}:other', says='1 hits?')
+        c.say('f')
+        wait(lambda: c.hits()['work'] == 7)
+        c.say('e', 'ready')
+        c.run('list-tracepoints', c.pid, says='runs another program now; its tracepoints are where')
+        c.say('c')
+        wait(lambda: c.hits()['work'] == 8)
+        c.run('add', f'{c.pid}:other', '-n', 'again', 'count')
+        c.say('c')
+        c.say('x')
+        wait(lambda: c.hits()['work'] == 10 and c.hits()['again'] == 2)
+        places = c.points()['work']['places']
+        assert len(places) == 1 and places[0]['function'] == 'work', places
+        c.run('rm', f'{c.pid}:work', says='10 hits')
+        c.run('detach', c.pid)
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        assert len(lines) == 20 and len({re.search(r'\b(\d+)\b', l[20:]).group(1) for l in lines}) >= 5, lines
+        c.say('c')
+        r = subprocess.run([lib.DYNTRACE, 'verify', '-p', str(c.pid)], capture_output=True, text=True, check=False)
+        assert r.returncode == 0, r.stdout
+
+
+def children_are_not_followed_unasked():
+    with Family() as c:
+        c.run('add', f'{c.pid}:work', '-n', 'work', 'count')
+        c.say('c')
+        c.say('f')
+        c.say('x')
+        time.sleep(0.3)
+        assert c.hits()['work'] == 1
+        c.say('e', 'ready')
+        time.sleep(0.5)
+        c.run('list-tracepoints', c.pid, says=r'(?s)runs another program now: its tracepoints are gone.*work\n  1 hits')
+        c.run('add', f'{c.pid}:work', '-n', 'new', 'count')
+        c.say('c')
+        assert c.hits() == {'new': 1}
+        c.run('detach', c.pid, says='1 hits')
+
+
+def wait(what, seconds=10):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, 'it does not come about'
+        time.sleep(0.05)
+
+
+SHOP = r'''
+#include <stdio.h>
+#include "shop.h"
+__attribute__((noinline)) void sell(int n) { SHOP_SALE(n, "tea"); SHOP_DONE(); }
+__attribute__((noinline)) void give(int n) { SHOP_SALE(-n, "salt"); }
+int main(void)
+{
+	char line[64];
+	int n = 0;
+	puts("ready");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		sell(++n);
+		give(n);
+		printf("done %d %d\n", _dyntrace_shop___sale, _dyntrace_shop___done);
+		fflush(stdout);
+	}
+	return 0;
+}
+'''
+
+
+class Shop(Calls):
+    """A program that declares probes; it says what their semaphores are."""
+
+    def __init__(self):
+        lib.need('cc')
+        self.dir = tempfile.mkdtemp(prefix='dyntrace-verbs-')
+        self.env = lib.clean_env(XDG_RUNTIME_DIR=self.dir, TZ='UTC')
+        with open(f'{self.dir}/shop.d', 'w', encoding='ascii') as f:
+            f.write('provider shop { probe sale(int n, char *what); probe done(); };\n')
+        with open(f'{self.dir}/shop.c', 'w', encoding='ascii') as f:
+            f.write(SHOP)
+        subprocess.run([lib.DYNTRACE, '-h', '-s', 'shop.d'], cwd=self.dir, check=True)
+        self.exe = f'{self.dir}/shop'
+        subprocess.run(['cc', '-O1', '-o', 'shop', 'shop.c'], cwd=self.dir, check=True)
+        self.proc = subprocess.Popen([self.exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.proc.pid
+        assert self.proc.stdout.readline() == 'ready\n'
+
+    def semas(self):
+        self.proc.stdin.write('go\n')
+        self.proc.stdin.flush()
+        return self.proc.stdout.readline().split()[1:]
+
+
+def probes_of_the_program():
+    """USDT: by provider and name, their arguments, their semaphores; beside tracepoints of the same function."""
+    with Shop() as c:
+        log = f'{c.dir}/log'
+        assert c.semas() == ['0', '0']
+        assert sorted(c.run('list-symbols', c.pid, '-u').split()) == ['shop:shop:give:sale', 'shop:shop:sell:done', 'shop:shop:sell:sale']
+        assert [p['function'] for p in json.loads(c.run('list-symbols', c.pid, 'done', '-u', '--json'))] == ['sell']
+        c.run('add', f'{c.pid}:shop:::sale', '-n', 'sales', 'count')
+        assert c.semas() == ['1', '0']
+        c.run('add', f'{c.pid}:sell', '-n', 'calls', '-e', 'count')
+        c.run('add', f'{c.pid}:shop::sell:sale', '-n', 'log', 'log', log)
+        c.run('add', f'{c.pid}:shop:::done', '-n', 'd', 'd', '-o', f'{c.dir}/d', '{ n++; printf("%d done\\n", n); }')
+        c.run('add', f'{c.pid}:shop:a.out:give:sale', '-n', 'typed', 'd', '-o', f'{c.dir}/typed', '{ printf("%d %s\\n", args[0], copyinstr(arg1)); }')
+        assert c.semas() == ['1', '1']
+        hits = {n: p['hits'] for n, p in c.points().items() if 'hits' in p}
+        assert hits['sales'] == 4, hits
+        c.run('rm', f'{c.pid}:sales', says='4 hits')
+        assert c.semas() == ['1', '1']
+        c.run('rm', f'{c.pid}:d')
+        assert c.semas() == ['1', '0']
+        c.run('rm', f'{c.pid}:log')
+        assert c.semas() == ['1', '0']
+        c.run('rm', f'{c.pid}:typed')
+        assert c.semas() == ['0', '0']
+        with open(log, encoding='utf-8') as f:
+            lines = f.read().splitlines()
+        assert len(lines) == 3 and '3' in lines[0] and 'sale' in lines[0], lines
+        with open(f'{c.dir}/typed', encoding='utf-8') as f:
+            assert f.read().splitlines()[:2] == ['-3 salt', '-4 salt']
+        c.run('add', f'{c.pid}:shop:::sold', 'count', status=1, says='has other probes')
+        c.run('add', f'{c.pid}:shap:::sale', 'count', status=1, says='declares no probes of shap')
+        c.run('add', f'{c.pid}:shop:::sale', '-e', 'count', status=1, says='-e is for')
+        c.run('add', f'{c.pid}:shop:::sale', '-n', 'again', 'count')
+        assert c.semas() == ['1', '0']
+        c.run('detach', c.pid)
+        assert c.semas() == ['0', '0']
+        r = subprocess.run([lib.DYNTRACE, 'verify', '-p', str(c.pid)], capture_output=True, text=True, check=False)
+        assert r.returncode == 0, r.stdout
+
+
+GO = '''package main
+
+import "fmt"
+
+//go:noinline
+func answer(n int) int { return n + 1 }
+
+func main() { fmt.Println(answer(41)) }
+'''
+
+
+def functions_of_go():
+    """Go's own table names them in a program without symbols, too."""
+    lib.need('go')
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f'{folder}/g.go', 'w', encoding='ascii') as f:
+            f.write(GO)
+        for flags in '', '-s -w':
+            subprocess.run(['go', 'build', '-ldflags', flags, '-o', f'{folder}/g', f'{folder}/g.go'], check=True, capture_output=True,
+                           env=lib.clean_env(CGO_ENABLED='0', GOCACHE=f'{folder}/cache', HOME=folder))
+            r = subprocess.run([lib.DYNTRACE, 'list-functions', f'{folder}/g', 'main.*'], capture_output=True, text=True, check=False)
+            assert r.returncode == 0 and {'main.answer', 'main.main'} <= set(r.stdout.split()), (flags, r)
+
+
 if __name__ == '__main__':
     tap = lib.Tap()
     for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
-                 ends_with_the_process, keeper_killed, strangers, usage):
+                 ends_with_the_process, keeper_killed, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

@@ -60,11 +60,15 @@ static void requests(void)
 	struct proto_start s = request(targets, descs), got;
 	struct proto_out o = { 0 };
 	struct err e;
+	s.exe_dev = 66;
+	s.exe_ino = 1ull << 40;
+	s.exe_root = 5;
 	CHECK(proto_start_encode(&o, &s));
 	struct proto_in in = content(&o);
 	CHECK_EQ(proto_start_decode(&in, &got, &e), 0);
 	CHECK_EQ(got.target_cnt, 2);
 	CHECK_EQ(got.targets[1].is_new, 1);
+	CHECK(got.exe_dev == 66 && got.exe_ino == 1ull << 40 && got.exe_root == 5);
 	CHECK_STR(got.descs[1].part[3], "END");
 	CHECK(got.image_bytes == 5 && !memcmp(got.image, "image", 5));
 	proto_start_deinit(&got);
@@ -79,7 +83,7 @@ static void wrong_requests(void)
 {
 	struct proto_out o = { 0 };
 	struct err e;
-	for (int i = 0; i < 7; i++) {
+	for (int i = 0; i < 9; i++) {
 		struct proto_target targets[] = { { 5, 0 }, { 6, 1 } };
 		struct proto_desc descs[] = { { { (char *)"", (char *)"", (char *)"", (char *)"" }, 0, 0 },
 					      { { (char *)"", (char *)"", (char *)"", (char *)"" }, 1, 0 } };
@@ -89,6 +93,8 @@ static void wrong_requests(void)
 		descs[0].clause = i == 4 ? 1 : 0;
 		descs[1].clause = i == 4 ? 0 : i == 5 ? 2 : 1;
 		s.flags = i == 6 ? PROTO_FLAGS + 1 : 0;
+		s.exe_ino = i == 7;
+		s.exe_root = i == 8 ? 1u << 31 : 0;
 		CHECK(proto_start_encode(&o, &s));
 		struct proto_in in = content(&o);
 		CHECK_MSG(proto_start_decode(&in, &got, &e) == -EPROTO, "request %d", i);
@@ -98,8 +104,8 @@ static void wrong_requests(void)
 
 static void tracepoints(void)
 {
-	struct proto_point v[] = { { 2, 0, { (char *)"a.out", (char *)"f", (char *)"entry" } },
-				   { 3, UINT32_MAX, { (char *)"a.out", (char *)"f", (char *)"return" } } };
+	struct proto_point v[] = { { 2, 0, { (char *)"a.out", (char *)"f", (char *)"entry", (char *)"" } },
+				   { 3, UINT32_MAX, { (char *)"", (char *)"", (char *)"done", (char *)"myapp" } } };
 	struct proto_points p = { .changed = 2, .v = v, .cnt = 2, .image = (const uint8_t *)"image", .image_bytes = 5 }, got;
 	struct proto_out o = { 0 };
 	struct err e;
@@ -107,7 +113,8 @@ static void tracepoints(void)
 	struct proto_in in = content(&o);
 	CHECK_EQ(proto_points_decode(&in, &got, &e), 0);
 	CHECK(got.changed == 2 && got.cnt == 2 && got.v[1].clause == UINT32_MAX && got.image_bytes == 5);
-	CHECK_STR(got.v[1].part[2], "return");
+	CHECK_STR(got.v[1].part[2], "done");
+	CHECK_STR(got.v[1].part[3], "myapp");
 	proto_points_deinit(&got);
 	for (size_t cut = PROTO_HEAD_BYTES; cut < o.cnt; cut++) {
 		in = (struct proto_in){ .p = o.p + PROTO_HEAD_BYTES, .left = cut - PROTO_HEAD_BYTES };
@@ -136,4 +143,27 @@ static void what_became_of_them(void)
 	proto_out_deinit(&o);
 }
 
-TAP_MAIN(TEST(heads), TEST(strings_and_counts), TEST(requests), TEST(wrong_requests), TEST(tracepoints), TEST(what_became_of_them))
+static void processes_that_run(void)
+{
+	const pid_t v[] = { 1, 4711, INT32_MAX };
+	pid_t *got;
+	uint32_t cnt;
+	struct proto_out o = { 0 };
+	struct err e;
+	CHECK(proto_run_encode(&o, v, 3));
+	struct proto_in in = content(&o);
+	CHECK_EQ(proto_run_decode(&in, &got, &cnt, &e), 0);
+	CHECK(cnt == 3 && got[1] == 4711 && got[2] == INT32_MAX);
+	free(got);
+	for (size_t cut = PROTO_HEAD_BYTES; cut < o.cnt; cut++) {
+		in = (struct proto_in){ .p = o.p + PROTO_HEAD_BYTES, .left = cut - PROTO_HEAD_BYTES };
+		CHECK_MSG(proto_run_decode(&in, &got, &cnt, &e) == -EPROTO, "cut at %zu", cut);
+	}
+	CHECK(proto_run_encode(&o, (const pid_t[]){ 0 }, 1));
+	in = content(&o);
+	CHECK_EQ(proto_run_decode(&in, &got, &cnt, &e), -EPROTO);
+	proto_out_deinit(&o);
+}
+
+TAP_MAIN(TEST(heads), TEST(strings_and_counts), TEST(requests), TEST(wrong_requests), TEST(tracepoints), TEST(what_became_of_them),
+	 TEST(processes_that_run))
