@@ -89,8 +89,8 @@ class Waiting:
     input, or the end of it, is for it."""
 
     def __init__(self, *args, **more):
-        self.proc = subprocess.Popen([str(a) for a in args], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                     stderr=subprocess.DEVNULL, **more)
+        more = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL, **more}
+        self.proc = subprocess.Popen([str(a) for a in args], stdin=subprocess.PIPE, **more)
         self.pid = self.proc.pid
 
     def __enter__(self):
@@ -202,3 +202,21 @@ def have_perf():
     lib.need('perf', 'unshare')
     if not shutil.which('perf') or perf('--version', check=False).returncode:
         raise lib.Skip('perf does not run here')
+
+
+def tests(those):
+    """Runs them, by name; where this machine lets nobody trace the kernel each is a skip that says so."""
+    tap = lib.Tap()
+    why = []
+    try:
+        need_kernel()
+    except lib.Skip as e:
+        why.append(str(e))
+
+    def body(fn):
+        if why:
+            raise lib.Skip(why[0])
+        fn()
+    for name, fn in those.items():
+        tap.run(name, body, fn)
+    tap.done()

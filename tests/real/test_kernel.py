@@ -202,23 +202,11 @@ def sdt_tracefs():
 
 
 def main():
-    tap = lib.Tap()
-    try:
-        kernlib.need_kernel()
-        why = None
-    except lib.Skip as e:
-        why = e
-
-    def test(name, fn):
-        def body():
-            if why:
-                raise lib.Skip(why)
-            fn()
-        tap.run(name, body)
-    test('profile beside perf record', profile_perf)
-    test('sched beside perf sched', sched_perf)
-    test('tracepoints beside tracefs', sdt_tracefs)
-    tap.done()
+    kernlib.tests({
+        'profile beside perf record': profile_perf,
+        'sched beside perf sched': sched_perf,
+        'tracepoints beside tracefs': sdt_tracefs,
+    })
 
 
 if __name__ == '__main__':
