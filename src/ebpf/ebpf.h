@@ -81,6 +81,7 @@ enum ebpf_kind {
 	EBPF_TRACEPOINT, /* the bytes of the event, as its format file has them */
 	EBPF_PERF_EVENT, /* struct bpf_perf_event_data */
 	EBPF_UPROBE,     /* struct pt_regs */
+	EBPF_KPROBE,     /* struct pt_regs, the kernel's */
 };
 
 /* Where a value comes from. */

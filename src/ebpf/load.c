@@ -172,6 +172,7 @@ static enum bpf_prog_type prog_type(enum ebpf_kind kind)
 	case EBPF_PERF_EVENT:
 		return BPF_PROG_TYPE_PERF_EVENT;
 	case EBPF_UPROBE:
+	case EBPF_KPROBE:
 		return BPF_PROG_TYPE_KPROBE;
 	default:
 		return BPF_PROG_TYPE_RAW_TRACEPOINT;

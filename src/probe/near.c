@@ -122,6 +122,9 @@ static void offer_syscalls(const char *wanted, struct near *n)
 	const struct kern_syscall *v;
 	uint32_t cnt = kern_syscalls(&v);
 	for (uint32_t i = 0; i < cnt; i++)
+		if (probe_glob(wanted, v[i].name))
+			return; /* it is not that which is wrong */
+	for (uint32_t i = 0; i < cnt; i++)
 		offer(n, v[i].name, wanted);
 }
 
@@ -141,6 +144,19 @@ static void offer_sdt(const struct probe_spec *s, struct near *n)
 				offer(n, probe_kern_sdt[i][k].name, s->name);
 }
 
+/* Other tools' words for the two ends of a call. */
+static void offer_ends(const char *wanted, struct near *n)
+{
+	static const char *const words[][2] = { { "enter", "entry" }, { "start", "entry" }, { "exit", "return" }, { "ret", "return" } };
+	if (!strcmp(wanted, "entry") || !strcmp(wanted, "return"))
+		return;
+	for (size_t i = 0; i < ARRAY_CNT(words); i++)
+		if (!strcmp(wanted, words[i][0]))
+			offer(n, words[i][1], words[i][1]);
+	offer(n, "entry", wanted);
+	offer(n, "return", wanted);
+}
+
 /* What is asked for in the part that counts with that provider. */
 void near_kernel(const struct probe_spec *s, struct err *reterr)
 {
@@ -152,12 +168,28 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 		return;
 	if (is_call && *s->func)
 		offer_syscalls(s->func, &n);
+	if (is_call && *s->name)
+		offer_ends(s->name, &n);
 	if (is_event)
 		offer_events(s->name, &n);
 	offer_sdt(s, &n);
 	for (uint32_t i = 0; i < n.cnt; i++)
 		append(list, sizeof(list), ", ", n.name[i]);
 	err_setf(reterr, 0, "the kernel has no such probe%s%s", lead(&n), list);
+}
+
+void near_kernel_functions(const struct probe_spec *s, struct err *reterr)
+{
+	struct near n = { .cnt = 0 };
+	char list[512] = "";
+	const struct kern_func *v;
+	uint32_t cnt = kern_funcs(&v);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (probe_glob(s->mod, v[i].module))
+			offer(&n, v[i].name, s->func);
+	for (uint32_t i = 0; i < n.cnt; i++)
+		append(list, sizeof(list), ", ", n.name[i]);
+	err_setf(reterr, 0, "no function of the kernel that can be traced matches %s%s%s", s->func, lead(&n), list);
 }
 
 void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pattern, struct err *reterr)

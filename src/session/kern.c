@@ -190,7 +190,7 @@ static int instances_of(struct skern *k, struct instances *all, const struct ses
 	if (!p->kern)
 		return instance_add(k, all, sp, p->place, site, reterr);
 	for (uint32_t i = 0; i < PROBE_KERN_PLACES && !r; i++)
-		if (probe_kern_place_exists(&p->kern->places[i]))
+		if (probe_kern_place_counts(p->kern, i))
 			r = instance_add(k, all, sp, p->kern->places[i], site, reterr);
 	return r;
 }
@@ -271,10 +271,22 @@ void skern_disarm(struct skern *k)
 	skern_fds_deinit(&k->fds);
 }
 
+#define FUNCS_MAX 256u
+
+/* Each function has a program and an event of its own, which take the kernel milliseconds to make and longer to end. */
+static int not_too_many(const struct session_probe *probes, uint32_t cnt, struct err *reterr)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cnt; i++)
+		n += !probes[i].probe->kern && (probes[i].probe->place.at == PROBE_KERN_KPROBE || probes[i].probe->place.at == PROBE_KERN_KRETPROBE);
+	return n <= FUNCS_MAX ? 0 : err_setf(reterr, -E2BIG, "%u probes of functions of the kernel (fbt) are too many: name fewer, "
+					     "%u at most", n, FUNCS_MAX);
+}
+
 int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr)
 {
 	struct instances all = { 0 };
-	int r = 0;
+	int r = not_too_many(probes, cnt, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (probes[i].probe->kind == WIRE_SITE_KERNEL)
 			r = instances_of(s->kern, &all, &probes[i], reterr);
