@@ -71,7 +71,7 @@ static const char *advice(struct consume *c, const struct wire_rec *rec, const s
 	bool kernel_addr = e->fault == WIRE_FAULT_BADADDR && e->value >> 63;
 	if (as_dtrace(c) || !kernel_addr || consume_site_at(c, rec->site)->kind == WIRE_SITE_KERNEL)
 		return "";
-	return ": the kernel's memory is read by probes of the kernel, such as profile-1hz";
+	return ": the kernel's memory is read by probes of the kernel, such as profile-1hz, or by others in a script that has some";
 }
 
 void consume_fault_report(struct consume *c, const struct wire_rec *rec)

@@ -14,6 +14,7 @@
 
 #include "ebpf/ebpf.h"
 #include "kern/kern.h"
+#include "rt/rt.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct skern {
 	struct session *s;
 	struct ebpf *e;
 	struct made *made;
+	struct ebpf_peek *peek;
 	struct skern_fds fds; /* links, events, programs: closing them detaches */
 };
 
@@ -231,6 +233,24 @@ static int serve_all(struct skern *k, struct instances *all, struct err *reterr)
 	return r;
 }
 
+/* ---- the tool's own probes ---- */
+
+static int peek_read(void *arg, void *dst, uint64_t addr, uint64_t bytes) { return ebpf_peek_read(arg, dst, addr, bytes); }
+static uint64_t peek_task(void *arg) { return ebpf_peek_task(arg); }
+
+static void peek_begin(struct skern *k)
+{
+	k->peek = ebpf_peek_create();
+	if (k->peek)
+		rt_peek_set(&(struct rt_peek){ peek_read, peek_task, k->peek });
+}
+
+static void peek_end(struct skern *k)
+{
+	rt_peek_set(NULL);
+	ebpf_peek_destroy(k->peek);
+}
+
 /* ---- from outside ---- */
 
 int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
@@ -247,6 +267,7 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 		free(k);
 		return r;
 	}
+	peek_begin(k);
 	s->kern = k;
 	return 0;
 }
@@ -256,6 +277,7 @@ void skern_destroy(struct skern *k)
 	if (!k)
 		return;
 	skern_disarm(k);
+	peek_end(k);
 	ebpf_destroy(k->e);
 	while (k->made) {
 		struct made *next = k->made->next;

@@ -23,7 +23,7 @@ def need_kernel():
 
 def need_probe(*probes):
     for p in probes:
-        if lib.dyntrace('-ln', p, check=False).returncode:
+        if 'No probe matches' in lib.dyntrace('-ln', p, check=False).stderr:
             raise lib.Skip(f'this kernel has no {p}')
 
 

@@ -1,7 +1,8 @@
 # Functions of the kernel: arguments, results, types, stacks, names that there are not; on-cpu where it is made of one.
 . ./need.sh
 unset _DTRACE_TESTING
-why=$($dyntrace -ln fbt::vfs_read: 2>&1 >/dev/null) || { echo "SKIP: $why" | tail -1; exit 0; }
+why=$($dyntrace -ln fbt::vfs_read: 2>&1 >/dev/null | tail -1)
+[ -z "$why" ] || { echo "SKIP: $why"; exit 0; }
 $dyntrace -qn '
 fbt::vfs_read:entry /pid == $target && stringof(args[0]->f_path.dentry->d_name.name) == "need.sh"/
 {
