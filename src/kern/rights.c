@@ -28,7 +28,7 @@ bool kern_may_trace(struct err *reterr)
 	errno = 0;
 	if (!has(caps, CAP_BPF) || !has(caps, CAP_PERFMON)) {
 		err_setf(reterr, -EPERM, "probes of the kernel need the capabilities CAP_BPF and CAP_PERFMON (%s%s%s missing): "
-			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon,cap_sys_resource+ep",
+			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon+ep",
 			 has(caps, CAP_BPF) ? "" : "CAP_BPF", has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",
 			 has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
 		return false;

@@ -157,6 +157,20 @@ static void offer_ends(const char *wanted, struct near *n)
 	offer(n, "return", wanted);
 }
 
+/* A tracepoint of that name in another group. */
+static bool elsewhere_event(const struct probe_spec *s, struct err *reterr)
+{
+	const struct kern_event *v;
+	uint32_t cnt = kern_events(&v, NULL);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (!strcmp(v[i].name, s->name) && !probe_glob(s->mod, v[i].group)) {
+			err_setf(reterr, 0, "the kernel has that tracepoint as %s:%s::%s%s", s->prov, v[i].group, v[i].name,
+				 strcmp(v[i].group, "vmlinux") ? "" : " here, because names of groups cannot be read (tracefs)");
+			return true;
+		}
+	return false;
+}
+
 /* What is asked for in the part that counts with that provider. */
 void near_kernel(const struct probe_spec *s, struct err *reterr)
 {
@@ -165,6 +179,8 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 	bool is_call = probe_glob(s->prov, "syscall"), is_event = probe_glob(s->prov, "sdt") || probe_glob(s->prov, "rawtp");
 	const struct kern_event *v;
 	if (is_event && !kern_events(&v, reterr))
+		return;
+	if (is_event && elsewhere_event(s, reterr))
 		return;
 	if (is_call && *s->func)
 		offer_syscalls(s->func, &n);

@@ -238,16 +238,20 @@ static int serve_all(struct skern *k, struct instances *all, struct err *reterr)
 static int peek_read(void *arg, void *dst, uint64_t addr, uint64_t bytes) { return ebpf_peek_read(arg, dst, addr, bytes); }
 static uint64_t peek_task(void *arg) { return ebpf_peek_task(arg); }
 
+static struct ebpf_peek *peek_in_use; /* of the session that was made last */
+
 static void peek_begin(struct skern *k)
 {
 	k->peek = ebpf_peek_create();
 	if (k->peek)
 		rt_peek_set(&(struct rt_peek){ peek_read, peek_task, k->peek });
+	peek_in_use = k->peek;
 }
 
 static void peek_end(struct skern *k)
 {
-	rt_peek_set(NULL);
+	if (peek_in_use == k->peek)
+		rt_peek_set(NULL);
 	ebpf_peek_destroy(k->peek);
 }
 

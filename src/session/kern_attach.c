@@ -116,7 +116,9 @@ static int attach_uprobe(struct skern_fds *f, int prog_fd, const struct probe_ke
 	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
 	int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)p->nr, -1, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
-		return err_setf(reterr, -errno, "cannot place a uprobe in process %u: %s", p->nr, strerror(errno));
+		return err_setf(reterr, -errno, "cannot place a uprobe in process %u: %s%s", p->nr, strerror(errno),
+				errno == EACCES ? " (this kernel wants CAP_SYS_ADMIN for that; probes that share no self-> variables with the kernel's "
+				"need none)" : "");
 	int r = ebpf_attach_perf(prog_fd, fd, reterr);
 	if (r < 0) {
 		close(fd);
