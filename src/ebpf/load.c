@@ -4,10 +4,8 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,13 +22,16 @@ static int load_btf(struct ebpf *e, struct err *reterr)
 	e->btf_fd = bpf_btf_load(rtk_btf, rtk_btf_bytes, NULL);
 	if (e->btf_fd >= 0)
 		return 0;
-	return err_setf(reterr, e->btf_fd, "the kernel does not take the types of its run-time library: %s%s", strerror(-e->btf_fd),
-			e->btf_fd == -EPERM ? "; probes of the kernel need CAP_BPF and CAP_PERFMON: run it as root" : "");
+	if (e->btf_fd == -EPERM)
+		return ebpf_not_permitted(e->btf_fd, reterr);
+	return err_setf(reterr, e->btf_fd, "the kernel does not take the types of its run-time library: %s", strerror(-e->btf_fd));
 }
 
 static int make_doorbell(struct ebpf *e, struct err *reterr)
 {
 	e->doorbell_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "dyntrace_bell", 0, 0, DOORBELL_BYTES, NULL);
+	if (e->doorbell_fd == -EPERM)
+		return ebpf_not_permitted(e->doorbell_fd, reterr);
 	if (e->doorbell_fd < 0)
 		return err_setf(reterr, e->doorbell_fd, "the kernel has no BPF ring buffers (Linux 5.8): no probes of the kernel");
 	e->doorbell = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, e->doorbell_fd, 0);
@@ -186,6 +187,8 @@ static int try_load(struct ebpf *e, const struct ebpf_prog *p, const struct code
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_btf_fd = (uint32_t)e->btf_fd, .func_info = c->funcs,
 		    .func_info_cnt = c->func_cnt, .func_info_rec_size = sizeof(*c->funcs), .attempts = 5);
 	char name[16] = "dt_";
+	if (p->kind == EBPF_UPROBE && ebpf_has_uprobe_multi())
+		opts.expected_attach_type = (enum bpf_attach_type)EBPF_UPROBE_MULTI;
 	for (unsigned i = 0; p->name[i] && i + 4 < sizeof(name); i++)
 		name[3 + i] = p->name[i] >= '0' && p->name[i] != ':' && p->name[i] != '-' ? p->name[i] : '_';
 	if (log) {
@@ -214,8 +217,8 @@ static int refused(struct ebpf *e, const struct ebpf_prog *p, const struct code 
 		fprintf(e->in.log, "%s\n", log);
 		free(log);
 	}
-	if (r == -EPERM)
-		return err_setf(reterr, r, "probes of the kernel need CAP_BPF and CAP_PERFMON: run it as root");
+	if (r == -EPERM || (r == -EINVAL && ebpf_locked_down()))
+		return ebpf_not_permitted(r, reterr);
 	if (r == -EINVAL && calls_kernel(c, BPF_FUNC_probe_write_user))
 		return err_setf(reterr, -EOPNOTSUPP, "%s: this kernel lets nobody write the memory of processes from its probes: "
 				"copyout() and copyoutstr() cannot be used there", p->name);
@@ -315,23 +318,4 @@ int ebpf_run(int prog_fd, const uint64_t *words, uint32_t cnt, uint32_t cpu, str
 		    .flags = BPF_F_TEST_RUN_ON_CPU);
 	int r = bpf_prog_test_run_opts(prog_fd, &opts);
 	return r < 0 ? err_setf(reterr, r, "the program cannot be run in place: %s", strerror(-r)) : 0;
-}
-
-/* ---- attaching ---- */
-
-int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr)
-{
-	int fd = bpf_raw_tracepoint_open(name, prog_fd);
-	if (fd < 0)
-		return err_setf(reterr, fd, "cannot attach to the kernel's tracepoint %s: %s", name,
-				fd == -ENOENT ? "there is no such tracepoint" : strerror(-fd));
-	*ret_fd = fd;
-	return 0;
-}
-
-int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr)
-{
-	if (!ioctl(perf_fd, PERF_EVENT_IOC_SET_BPF, prog_fd) && !ioctl(perf_fd, PERF_EVENT_IOC_ENABLE, 0))
-		return 0;
-	return err_setf(reterr, -errno, "cannot attach to the event: %s", strerror(errno));
 }

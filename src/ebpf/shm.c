@@ -74,7 +74,7 @@ void ebpf_extra(const struct wire_shm *head, struct ebpf_extra *x)
 static int no_map(int r, uint64_t bytes, struct err *reterr)
 {
 	if (r == -EPERM)
-		return err_setf(reterr, r, "probes of the kernel need CAP_BPF and CAP_PERFMON: run it as root");
+		return ebpf_not_permitted(r, reterr);
 	if (r == -ENOSYS)
 		return err_setf(reterr, r, "this kernel has no BPF: no probes of the kernel");
 	return err_setf(reterr, r, "the kernel gives no %llu KiB of memory for buffers: %s; lower bufsize, aggsize or dynvarsize",
@@ -252,6 +252,9 @@ void ebpf_numbers(struct ebpf *e)
 	k[RTK_K_OWN] = e->in.as_in_tool ? (uint64_t)(uintptr_t)s : RTK_ADDR;
 	k[RTK_K_THREAD] = s->thread_off + e->in.first_slot * s->geom.stride;
 	k[RTK_K_CPU_CNT] = cpu_cnt();
+	k[RTK_K_USERS] = e->in.shares_self ? e->in.first_slot : 0;
+	if (e->in.shares_self)
+		pid_offsets(e);
 	geometry(s, k);
 	areas(s, k);
 	dyn_table(s, k);

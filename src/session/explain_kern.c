@@ -48,9 +48,6 @@ static void explain_place(const struct probe_kern_place *p, FILE *out)
 		fprintf(out, "  BPF program in a kprobe at the %s of the kernel's function %s\n",
 			p->at == PROBE_KERN_KPROBE ? "entry" : "return", p->name);
 		break;
-	case PROBE_KERN_UPROBE:
-	case PROBE_KERN_URETPROBE:
-	case PROBE_KERN_UPROBE_RET:
 	case PROBE_KERN_NONE:
 		break;
 	}

@@ -88,17 +88,11 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 		g->args[0].kind = EBPF_ARG_KPC;
 		g->args[1].kind = EBPF_ARG_UPC;
 		break;
-	case PROBE_KERN_UPROBE:
 	case PROBE_KERN_KPROBE:
 		args_c(g->args);
 		break;
-	case PROBE_KERN_UPROBE_RET:
-		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = p->period };
-		/* fall through */
-	case PROBE_KERN_URETPROBE:
-	case PROBE_KERN_KRETPROBE:
-		if (p->at == PROBE_KERN_KRETPROBE) /* where the function returns is not known */
-			g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = UINT64_MAX };
+	case PROBE_KERN_KRETPROBE: /* where it returns is not known */
+		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = UINT64_MAX };
 		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
 		break;
 	case PROBE_KERN_NONE:
@@ -108,8 +102,6 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 
 enum ebpf_kind skern_kind(enum probe_kern_at at)
 {
-	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE || at == PROBE_KERN_UPROBE_RET)
-		return EBPF_UPROBE;
 	if (at == PROBE_KERN_KPROBE || at == PROBE_KERN_KRETPROBE)
 		return EBPF_KPROBE;
 	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :

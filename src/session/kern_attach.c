@@ -104,29 +104,6 @@ static int read_number(const char *path, const char *fmt)
 	return v;
 }
 
-/* Of one process's memory: its threads, and children that vfork() gave the same memory. */
-static int attach_uprobe(struct skern_fds *f, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
-{
-	int type = read_number("/sys/bus/event_source/devices/uprobe/type", "%d");
-	int bit = read_number("/sys/bus/event_source/devices/uprobe/format/retprobe", "config:%d");
-	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name,
-					.config2 = p->counter };
-	if (type < 0 || bit < 0)
-		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which these probes would be");
-	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
-	int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)p->nr, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		return err_setf(reterr, -errno, "cannot place a uprobe in process %u: %s%s", p->nr, strerror(errno),
-				errno == EACCES ? " (this kernel wants CAP_SYS_ADMIN for that; probes that share no self-> variables with the kernel's "
-				"need none)" : "");
-	int r = ebpf_attach_perf(prog_fd, fd, reterr);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return skern_fds_keep(f, fd, reterr);
-}
-
 /* On all processors: an event of this kind is opened on one, and is not tied to it. */
 static int attach_kprobe(struct skern_fds *f, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
 {
@@ -155,10 +132,6 @@ int skern_attach(struct skern_fds *f, const struct session_opts *opts, int prog_
 {
 	int fd, r;
 	switch (p->at) {
-	case PROBE_KERN_UPROBE:
-	case PROBE_KERN_URETPROBE:
-	case PROBE_KERN_UPROBE_RET:
-		return attach_uprobe(f, prog_fd, p, reterr);
 	case PROBE_KERN_KPROBE:
 	case PROBE_KERN_KRETPROBE:
 		return attach_kprobe(f, prog_fd, p, reterr);
