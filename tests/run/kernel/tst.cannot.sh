@@ -13,6 +13,5 @@ without() { # CALL=ERROR
 strace -o /dev/null true 2>/dev/null || { echo "SKIP: strace may not trace here"; exit 0; }
 without bpf=ENOSYS "$script" | said
 without bpf=EPERM "$script" | said
-without bpf=E2BIG:when=9+ "$script" | said
 without perf_event_open=EACCES 'profile-97 { exit(0); }' | sed 's/on CPU [0-9]*/on CPU N/' | said
 unshare -m sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$@"' sh "$dyntrace" -x daemon=never -qn "$script" 2>&1 | said
