@@ -91,6 +91,15 @@ int cli_ended_status(const struct cli *cli)
 	return cli->args.record || cli_is_dtrace() ? CLI_OK : CLI_ERROR;
 }
 
+static void say_signal(char *buf, size_t cap, int sig)
+{
+	const char *name = sigabbrev_np(sig); /* none: of those for real time */
+	if (name)
+		snprintf(buf, cap, "terminated by SIG%s", name);
+	else
+		snprintf(buf, cap, "terminated by SIGRTMIN+%d", sig - SIGRTMIN);
+}
+
 /* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
 static void exited(struct cli *cli, uint32_t proc, int status)
 {
@@ -99,7 +108,7 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 	/* The kernel has seen all of it. */
 	bool watched = cli->has_kernel && !cli->has_user;
 	if (WIFSIGNALED(status))
-		snprintf(why, sizeof(why), "terminated by SIG%s", sigabbrev_np(WTERMSIG(status)));
+		say_signal(why, sizeof(why), WTERMSIG(status));
 	else if (t && !t->spawned && !t->followed && !watched && (t->awaited || !cli->args.opts.quiet))
 		snprintf(why, sizeof(why), "has ended");
 	target_gone(cli, proc, *why ? why : NULL);

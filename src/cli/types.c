@@ -208,7 +208,9 @@ static int hook_var(void *arg, const char *scope, const char *name, struct tdesc
 	bool is_kernel = scope && (!strcmp(scope, "vmlinux") || !strcmp(scope, "kernel"));
 	if (t && (!t->proc_cnt || is_kernel))
 		return kernel_var(t, name, ret, reterr);
-	return t ? program_var(t, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
+	int r = t ? program_var(t, scope, name, ret, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
+	/* What no program has may be the kernel's. */
+	return r == -ENOENT && !scope && kern_symbol(name) ? kernel_var(t, name, ret, reterr) : r;
 }
 
 static bool hook_enumerator(void *arg, const char *scope, const char *name, struct tdesc_const *ret)

@@ -32,6 +32,33 @@ static const struct tdesc *raw_proto(struct cli_usdt_type **list, struct ctype_d
 	return p;
 }
 
+/* args[] of a function; of its return: where it returned, and what, if it is not void. */
+static const struct tdesc *func_proto(struct cli_usdt_type **list, struct ctype_db *db, const struct probe *p, bool *ret_known)
+{
+	struct tdesc_param *to;
+	uint32_t cap;
+	const struct tdesc *f = ctype_find(db, KERNEL, TDESC_FUNC, p->place.name);
+	struct tdesc *proto = f && f->kind == TDESC_FUNC ? cli_proto_new(list, &to, &cap) : NULL;
+	*ret_known = proto != NULL;
+	if (!proto)
+		return NULL;
+	ctype_load(db, f);
+	if (p->place.at == PROBE_KERN_KRETPROBE) {
+		const struct tdesc *of = tdesc_resolve(f->base);
+		to[0] = (struct tdesc_param){ .type = cli_type_named(list, db, KERNEL, "int"), .where = TDESC_ARG };
+		to[1] = (struct tdesc_param){ .type = f->base, .where = TDESC_ARG, .slot = 1 };
+		proto->part_cnt = of && of->kind != TDESC_VOID ? 2 : 1;
+		return proto;
+	}
+	for (uint32_t i = 0; i < f->part_cnt && i < cap; i++) {
+		to[i] = f->params[i];
+		to[i].slot = i;
+		to[i].where = TDESC_ARG;
+		proto->part_cnt = i + 1;
+	}
+	return proto;
+}
+
 /* An array's value is its address. */
 static enum tdesc_where where_of(const struct tdesc *t)
 {
@@ -53,6 +80,8 @@ const struct tdesc *cli_kern_proto(struct cli_usdt_type **list, struct ctype_db 
 	uint32_t cap;
 	if (p->place.at == PROBE_KERN_RAW)
 		return raw_proto(list, db, p->place.name, ret_known);
+	if (p->place.at == PROBE_KERN_KPROBE || p->place.at == PROBE_KERN_KRETPROBE)
+		return func_proto(list, db, p, ret_known);
 	uint32_t cnt = probe_kern_args(p, args, ARRAY_CNT(args), ret_known);
 	struct tdesc *f = *ret_known ? cli_proto_new(list, &to, &cap) : NULL;
 	for (uint32_t i = 0; f && i < cnt && i < cap; i++, f->part_cnt = i)

@@ -109,6 +109,8 @@ void cli_usage_no_probes(const struct cli_args *a)
 	const char *verb = near_verb(word);
 	if (strchr(word, '{') || strchr(word, ':'))
 		cli_hint("a program is given with -n, or with -s in a file%s", a->compile_only ? "; -e only checks it" : "");
+	else if (verb && !strcmp(verb, word))
+		cli_hint("%s is a verb: it comes before the options", verb);
 	else if (verb)
 		cli_hint("there is no verb %s: did you mean %s?", word, verb);
 	else

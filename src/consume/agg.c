@@ -23,6 +23,7 @@
 #define KEY_MAX (1u << 20) /* nothing that a program can build is longer */
 
 uint32_t consume_agg_val_cnt(const struct consume *c, uint32_t agg) { return c->image->aggs[agg].val_cnt; }
+uint32_t consume_agg_words(const struct consume *c, uint32_t agg) { return c->image->aggs[agg].val_cnt * (1 + c->cpu_cnt); }
 
 void consume_agg_tab_clear(struct agg_tab *t)
 {
@@ -97,7 +98,7 @@ static struct agg_ent *tab_add(struct agg_tab *t, const struct agg_key *k, uint3
 	return e;
 }
 
-static void val_merge(const struct wire_agg *a, int64_t *dst, const int64_t *src)
+static void part_merge(const struct wire_agg *a, int64_t *dst, const int64_t *src)
 {
 	switch (a->fn) {
 	case WIRE_AGG_MIN:
@@ -115,13 +116,18 @@ static void val_merge(const struct wire_agg *a, int64_t *dst, const int64_t *src
 	}
 }
 
-static void val_empty(const struct wire_agg *a, int64_t *val)
+static void val_merge(const struct consume *c, const struct wire_agg *a, int64_t *dst, const int64_t *src)
 {
-	memset(val, 0, a->val_cnt * sizeof(*val));
-	if (a->fn == WIRE_AGG_MIN)
-		*val = INT64_MAX;
-	else if (a->fn == WIRE_AGG_MAX)
-		*val = INT64_MIN;
+	for (uint32_t i = 0; i <= c->cpu_cnt; i++)
+		part_merge(a, dst + i * a->val_cnt, src + i * a->val_cnt);
+}
+
+void consume_agg_empty(const struct consume *c, uint32_t agg, int64_t *val)
+{
+	const struct wire_agg *a = &c->image->aggs[agg];
+	memset(val, 0, consume_agg_words(c, agg) * sizeof(*val));
+	for (uint32_t i = 0; i <= c->cpu_cnt && (a->fn == WIRE_AGG_MIN || a->fn == WIRE_AGG_MAX); i++)
+		val[i * a->val_cnt] = a->fn == WIRE_AGG_MIN ? INT64_MAX : INT64_MIN;
 }
 
 static int tab_merge(struct consume *c, struct agg_tab *t, const struct agg_key *k, const int64_t *val)
@@ -129,13 +135,13 @@ static int tab_merge(struct consume *c, struct agg_tab *t, const struct agg_key 
 	const struct wire_agg *a = &c->image->aggs[k->agg];
 	struct agg_ent *e = tab_find(t, k);
 	if (e) {
-		val_merge(a, e->val, val);
+		val_merge(c, a, e->val, val);
 		return 0;
 	}
-	e = tab_add(t, k, a->val_cnt);
+	e = tab_add(t, k, consume_agg_words(c, k->agg));
 	if (!e)
 		return -ENOMEM;
-	memcpy(e->val, val, a->val_cnt * sizeof(*val));
+	memcpy(e->val, val, consume_agg_words(c, k->agg) * sizeof(*val));
 	return 0;
 }
 
@@ -184,6 +190,8 @@ struct merge {
 	uint32_t proc;
 	uint8_t *buf;
 	uint32_t buf_cap;
+	int64_t *wide; /* with values of CPUs */
+	uint32_t wide_cap;
 	int rc;
 };
 
@@ -197,6 +205,32 @@ static bool merge_room(struct merge *m, uint32_t bytes)
 	m->buf = b;
 	m->buf_cap = bytes;
 	return true;
+}
+
+/* The value as that of all and of the CPU that the key names, which is no part of it any more. */
+static const int64_t *widen(struct merge *m, uint32_t agg, uint32_t key_bytes, const int64_t *val)
+{
+	const struct consume *c = m->c;
+	uint32_t off = c->plan->aggs[agg].cpu_off, words = consume_agg_words(c, agg), cnt = consume_agg_val_cnt(c, agg);
+	uint64_t cpu = UINT64_MAX;
+	if (!c->cpu_cnt)
+		return val;
+	if (m->wide_cap < words) {
+		int64_t *w = realloc(m->wide, words * sizeof(*w));
+		if (!w)
+			return NULL;
+		m->wide = w;
+		m->wide_cap = words;
+	}
+	if (off <= key_bytes && key_bytes - off >= 8) {
+		memcpy(&cpu, m->buf + off, 8);
+		memset(m->buf + off, 0, 8);
+	}
+	consume_agg_empty(c, agg, m->wide);
+	memcpy(m->wide, val, cnt * sizeof(*val));
+	if (cpu < c->cpu_cnt)
+		memcpy(m->wide + (1 + cpu) * cnt, val, cnt * sizeof(*val));
+	return m->wide;
 }
 
 static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, uint32_t key_bytes,
@@ -213,12 +247,17 @@ static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, 
 	}
 	if (key_bytes)
 		memcpy(m->buf, key, key_bytes);
+	const int64_t *wide = widen(m, agg, key_bytes, (const int64_t *)val);
+	if (!wide) {
+		m->rc = -ENOMEM;
+		return 1;
+	}
 	struct datum_src src = { m->buf, key_bytes, m->proc, NULL };
 	uint32_t proc = consume_proc(c, c->plan->aggs[agg].pid_off, &src);
 	key_reduce(c, agg, proc, m->buf, key_bytes, &addrs);
 	struct agg_key k = { agg, addrs ? proc : 0, 0, key_bytes, m->buf };
 	k.hash = hash_bytes(agg << 8 | k.proc, m->buf, key_bytes);
-	m->rc = tab_merge(c, m->tab, &k, (const int64_t *)val);
+	m->rc = tab_merge(c, m->tab, &k, wide);
 	return m->rc;
 }
 
@@ -228,6 +267,7 @@ static int merge_thread(struct consume *c, struct agg_tab *t, uint32_t slot)
 	struct merge m = { .c = c, .tab = t, .proc = LOAD_RELAXED(&thr->proc) };
 	int rc = rt_agg_walk(&c->geo, thr, c->image->aggs, c->image->agg_cnt, merge_one, &m);
 	free(m.buf);
+	free(m.wide);
 	return m.rc < 0 ? m.rc : rc < 0 ? rc : 0;
 }
 
@@ -252,13 +292,11 @@ static int snap_base(struct consume *c)
 	return 0;
 }
 
-static void val_sub(const struct wire_agg *a, int64_t *dst, const int64_t *src)
+static void val_sub(const struct consume *c, const struct wire_agg *a, int64_t *dst, const int64_t *src)
 {
-	if (a->fn == WIRE_AGG_STDDEV) {
-		consume_stddev_sub(dst, src);
-		return;
-	}
-	for (uint32_t i = 0; i < a->val_cnt; i++)
+	for (uint32_t i = 0; i <= c->cpu_cnt && a->fn == WIRE_AGG_STDDEV; i++)
+		consume_stddev_sub(dst + i * a->val_cnt, src + i * a->val_cnt);
+	for (uint32_t i = 0; i < a->val_cnt * (1 + c->cpu_cnt) && a->fn != WIRE_AGG_STDDEV; i++)
 		dst[i] = (int64_t)((uint64_t)dst[i] - (uint64_t)src[i]);
 }
 
@@ -296,8 +334,8 @@ static bool lower(void *arg, struct agg_ent *e)
 	const struct agg_ent *f = tab_find(&c->floor, &k);
 	if (!f)
 		return false;
-	val_sub(a, e->val, f->val);
-	return f->gone && is_zero(e->val, a->val_cnt);
+	val_sub(c, a, e->val, f->val);
+	return f->gone && is_zero(e->val, consume_agg_words(c, e->agg));
 }
 
 int consume_agg_snap(struct consume *c, struct err *reterr)
@@ -336,7 +374,7 @@ static bool cancels(void *arg, struct agg_ent *e)
 	const struct prune *p = arg;
 	struct agg_key k = { e->agg, e->proc, e->hash, e->key_bytes, e->key };
 	struct agg_ent *f = tab_find(&p->c->floor, &k);
-	if (!f || !f->gone || memcmp(f->val, e->val, p->c->image->aggs[e->agg].val_cnt * sizeof(*e->val)) || tab_find(&p->now, &k))
+	if (!f || !f->gone || memcmp(f->val, e->val, consume_agg_words(p->c, e->agg) * sizeof(*e->val)) || tab_find(&p->now, &k))
 		return false;
 	f->is_over = true;
 	return true;
@@ -439,7 +477,7 @@ static int rebase(struct consume *c, uint32_t agg, struct agg_ent *const *ents, 
 	int rc = next_gen(c, agg);
 	for (uint32_t i = 0; !rc && i < keep; i++) {
 		if (empty)
-			val_empty(&c->image->aggs[agg], ents[i]->val);
+			consume_agg_empty(c, agg, ents[i]->val);
 		rc = tab_merge_ent(c, &c->base, ents[i]);
 	}
 	return rc;
@@ -460,7 +498,7 @@ int consume_agg_clear(struct consume *c, uint32_t agg, struct err *reterr)
 		return rc;
 	for (uint32_t i = 0; !rc && i < cnt && has_floor(c, agg); i++) {
 		rc = floor_raise(c, ents[i], false);
-		val_empty(&c->image->aggs[agg], ents[i]->val);
+		consume_agg_empty(c, agg, ents[i]->val);
 	}
 	if (!has_floor(c, agg))
 		rc = rebase(c, agg, ents, cnt, true);

@@ -11,29 +11,40 @@ struct hist_opts consume_agg_hist_opts(const struct consume *c, uint32_t agg)
 	return (struct hist_opts){ .normal = n ? n : 1, .zoom = c->opts.aggzoom, .utf8 = c->opts.utf8_bars };
 }
 
-void consume_agg_print_value(struct consume *c, FILE *fp, const struct agg_ent *e)
+static void print_value(struct consume *c, FILE *fp, uint32_t agg, const int64_t *val)
 {
-	const struct wire_agg *a = &c->image->aggs[e->agg];
-	struct hist_opts o = consume_agg_hist_opts(c, e->agg);
-	int64_t n = c->normal[e->agg];
+	const struct wire_agg *a = &c->image->aggs[agg];
+	struct hist_opts o = consume_agg_hist_opts(c, agg);
+	int64_t n = c->normal[agg];
 	switch (a->fn) {
 	case WIRE_AGG_QUANTIZE:
-		consume_hist_quantize(fp, e->val, &o);
+		consume_hist_quantize(fp, val, &o);
 		break;
 	case WIRE_AGG_LQUANTIZE:
-		consume_hist_lquantize(fp, a, e->val, &o);
+		consume_hist_lquantize(fp, a, val, &o);
 		break;
 	case WIRE_AGG_LLQUANTIZE:
-		consume_hist_llquantize(fp, a, e->val, &o);
+		consume_hist_llquantize(fp, a, val, &o);
 		break;
 	case WIRE_AGG_AVG:
-		fprintf(fp, " %16lld", e->val[0] ? (long long)(e->val[1] / n / e->val[0]) : 0);
+		fprintf(fp, " %16lld", val[0] ? (long long)(val[1] / n / val[0]) : 0);
 		break;
 	case WIRE_AGG_STDDEV:
-		fprintf(fp, " %16llu", (unsigned long long)consume_stddev_of(e->val, n));
+		fprintf(fp, " %16llu", (unsigned long long)consume_stddev_of(val, n));
 		break;
 	default:
-		fprintf(fp, " %16lld", (long long)(e->val[0] / n));
+		fprintf(fp, " %16lld", (long long)(val[0] / n));
+	}
+}
+
+void consume_agg_print_value(struct consume *c, FILE *fp, const struct agg_ent *e) { print_value(c, fp, e->agg, e->val); }
+
+void consume_agg_print_cpus(struct consume *c, FILE *fp, const struct agg_ent *e)
+{
+	uint32_t cnt = consume_agg_val_cnt(c, e->agg);
+	for (uint32_t i = 0; i < c->cpu_cnt; i++) {
+		fprintf(fp, "\n    [CPU %u]", i);
+		print_value(c, fp, e->agg, e->val + (1 + i) * cnt);
 	}
 }
 
@@ -63,6 +74,7 @@ static int print_row(struct consume *c, FILE *fp, const struct agg_ent *key,
 	print_keys(c, fp, key, false);
 	for (uint32_t i = 0; i < cnt; i++) {
 		consume_agg_print_value(c, fp, row[i]);
+		consume_agg_print_cpus(c, fp, row[i]);
 		c->printed[row[i]->agg] = true;
 	}
 	putc('\n', fp);

@@ -54,6 +54,9 @@ static int make_aggs(struct consume *c, struct err *reterr)
 	c->printed = calloc(cnt + 1ul, sizeof(*c->printed));
 	if (!c->gen || !c->normal || !c->printed)
 		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < c->plan->agg_cnt && !c->cpu_cnt; i++)
+		if (c->plan->aggs[i].cpu_off != WIRE_NONE)
+			c->cpu_cnt = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
 	for (uint32_t i = 0; i < cnt; i++) {
 		c->gen[i] = desc[i].gen;
 		c->normal[i] = 1;

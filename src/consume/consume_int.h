@@ -54,7 +54,7 @@ struct agg_ent {
 	uint32_t key_bytes;
 	bool gone;      /* trunc() removed it */
 	bool is_over;   /* while tables are pruned */
-	int64_t *val;   /* as many words as the aggregation has; behind the key */
+	int64_t *val;   /* consume_agg_words(); behind the key */
 	uint8_t key[] __attribute__((aligned(8)));
 };
 struct agg_tab {
@@ -119,6 +119,7 @@ struct consume {
 	int exit_status;
 	/* aggregations */
 	struct agg_tab base, floor, snap;
+	uint32_t cpu_cnt;           /* of which each has a value of its own behind that of all (-x aggpercpu) */
 	uint32_t floor_pruned; /* how many were left of the floor */
 	bool snap_valid;
 	uint64_t snap_tsc, next_snap_tsc; /* with an aggrate */
@@ -268,6 +269,8 @@ int consume_agg_trunc(struct consume *, uint32_t agg, int64_t keep, struct err *
 int consume_agg_collect(struct consume *, bool (*want)(void *arg, const struct agg_ent *), void *arg,
 		struct agg_ent ***ret, uint32_t *ret_cnt, struct err *reterr);
 uint32_t consume_agg_val_cnt(const struct consume *, uint32_t agg);
+uint32_t consume_agg_words(const struct consume *, uint32_t agg); /* of an entry: those of the value, for all and for each CPU */
+void consume_agg_empty(const struct consume *, uint32_t agg, int64_t *val); /* all of them */
 
 /* aggsort.c */
 enum agg_order {
@@ -286,6 +289,7 @@ int consume_agg_print_fmt(struct consume *, FILE *, const struct fmt *, const ui
 		  struct err *reterr);
 int consume_agg_print_unprinted(struct consume *, FILE *, struct err *reterr);
 void consume_agg_print_value(struct consume *, FILE *, const struct agg_ent *);
+void consume_agg_print_cpus(struct consume *, FILE *, const struct agg_ent *); /* what each CPU has of it, if that is known */
 /* joined.c: entries of several aggregations, one row per key; @key is any entry that has it */
 typedef int agg_row_fn(struct consume *, FILE *, const struct agg_ent *key, const struct agg_ent *const *row,
 		       uint32_t cnt, void *arg);

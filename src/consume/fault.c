@@ -69,7 +69,8 @@ static bool in_error_probe(const struct consume *c, const struct wire_rec *rec)
 static const char *advice(struct consume *c, const struct wire_rec *rec, const struct wire_rec_error *e)
 {
 	bool kernel_addr = e->fault == WIRE_FAULT_BADADDR && e->value >> 63;
-	if (as_dtrace(c) || !kernel_addr || consume_site_at(c, rec->site)->kind == WIRE_SITE_KERNEL)
+	enum wire_site_kind kind = (enum wire_site_kind)consume_site_at(c, rec->site)->kind;
+	if (as_dtrace(c) || !kernel_addr || kind == WIRE_SITE_KERNEL || (kind == WIRE_SITE_TOOL && c->opts.proc_of))
 		return "";
 	return ": the kernel's memory is read by probes of the kernel, such as profile-1hz";
 }

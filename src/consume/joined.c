@@ -27,7 +27,7 @@ static bool want_listed(void *arg, const struct agg_ent *e)
 static int make_zeros(struct joined *j)
 {
 	for (uint32_t i = 0; i < j->cnt; i++) {
-		uint32_t vals = consume_agg_val_cnt(j->c, j->aggs[i]);
+		uint32_t vals = consume_agg_words(j->c, j->aggs[i]);
 		struct agg_ent *z = calloc(1, sizeof(*z) + vals * sizeof(*z->val));
 		if (!z)
 			return -ENOMEM;

@@ -146,6 +146,7 @@ void consume_pack_value(const struct pack *p, struct consume *c, FILE *fp, const
 		print_buckets(p, &c->image->aggs[e->agg], fp, e->val);
 	} else {
 		consume_agg_print_value(c, fp, e);
+		consume_agg_print_cpus(c, fp, e);
 		putc('\n', fp);
 	}
 }

@@ -173,13 +173,15 @@ const struct tdesc *ctype_btf_find(struct ctype_db *db, enum tdesc_kind kind, co
 	static const uint32_t kinds[][2] = {
 		[TDESC_STRUCT] = { BTF_KIND_STRUCT }, [TDESC_UNION] = { BTF_KIND_UNION },
 		[TDESC_ENUM] = { BTF_KIND_ENUM, BTF_KIND_ENUM64 }, [TDESC_TYPEDEF] = { BTF_KIND_TYPEDEF, BTF_KIND_INT },
+		[TDESC_FUNC] = { BTF_KIND_FUNC },
 	};
 	if (!open_btf(db) || kind >= ARRAY_CNT(kinds))
 		return NULL;
 	for (int i = 0; i < 2 && kinds[kind][i]; i++) {
 		int32_t id = btf__find_by_name_kind(db->btf, name, kinds[kind][i]);
-		if (id > 0)
-			return of_id(db, (uint32_t)id, 0);
+		const struct btf_type *t = id > 0 ? btf__type_by_id(db->btf, (uint32_t)id) : NULL;
+		if (t)
+			return of_id(db, kind == TDESC_FUNC ? t->type : (uint32_t)id, 0);
 	}
 	return NULL;
 }

@@ -49,7 +49,8 @@ int ctype_add_needed(struct ctype_db *, const char *root);
  * where no namespace-less one is there. Descriptions live as long as @db.
  */
 /* @kind: TDESC_STRUCT, _UNION, _ENUM by tag (C++ classes are structures), or
- * TDESC_TYPEDEF: anything that is a type by this one word. NULL: there is none. */
+ * TDESC_TYPEDEF: anything that is a type by this one word; of the kernel also TDESC_FUNC: what a
+ * function takes and gives. NULL: there is none. */
 const struct tdesc *ctype_find(struct ctype_db *, const char *scope, enum tdesc_kind kind, const char *name);
 /* Loads members, enumerators, parameters. Of a declaration: looks for the definition, which
  * makes is_decl false. */

@@ -8,6 +8,7 @@
  * seen only where the body is checked.
  */
 #include "d/check_int.h"
+#include "d/layout_int.h"
 
 #include <ctype.h>
 
@@ -140,6 +141,32 @@ static void check_xmember(struct d_compiler *c, struct d_xlator *x, struct d_xme
 			"\"%s\"", m->name, d_type_str(c, m->memb->type), d_type_str(c, m->expr->type));
 }
 
+/* Kernels differ. Of the built-in library a member that this one has nothing for is not there, and of several
+ * definitions of one the first that fits it counts: all others go. */
+static bool fits_kernel(struct d_compiler *c, struct d_xlator *x, struct d_xmember *m)
+{
+	uint32_t diags = c->diag_cnt, errs = c->err_cnt;
+	for (const struct d_xmember *o = x->members; o != m; o = o->next)
+		if (o->name == m->name)
+			return false;
+	check_xmember(c, x, m);
+	bool ok = c->err_cnt == errs;
+	c->diag_cnt = diags;
+	c->err_cnt = errs;
+	return ok;
+}
+
+static void check_built_in(struct d_compiler *c, struct d_xlator *x)
+{
+	struct d_xmember *m;
+	for (struct d_xmember **at = &x->members; (m = *at);) {
+		if (fits_kernel(c, x, m))
+			at = &m->next;
+		else
+			*at = m->next;
+	}
+}
+
 static struct d_xlator *find_exact(struct d_compiler *c, const struct d_xlator *like)
 {
 	for (struct d_xlator *x = c->xlators; x; x = x->next)
@@ -171,8 +198,11 @@ void d_check_translator(struct d_compiler *c, struct d_node *n)
 	c->xlator_tail = &x->next;
 	x->param->next_param = c->params;
 	c->params = x->param;
-	for (struct d_xmember *m = x->members; m; m = m->next)
-		check_xmember(c, x, m);
+	if (d_std_is(c->srcs[n->at.src].src))
+		check_built_in(c, x);
+	else
+		for (struct d_xmember *m = x->members; m; m = m->next)
+			check_xmember(c, x, m);
 	d_param_pop(c, 1);
 }
 

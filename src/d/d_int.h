@@ -269,7 +269,7 @@ struct d_agg {
 	bool is_signed;
 	int64_t params[4]; /* of lquantize, llquantize */
 	uint32_t fixed_bytes, tail_bytes;
-	uint32_t pid_off; /* see struct plan_agg */
+	uint32_t pid_off, cpu_off; /* see struct plan_agg */
 	struct d_place at;
 	struct d_agg *next;
 };

@@ -208,11 +208,18 @@ static void layout_agg(struct d_compiler *c, struct d_agg *a, struct plan_agg *p
 		a->keys[i].sref = p->keys[i].sref;
 		has_addrs |= has_address(&p->keys[i]);
 	}
-	p->pid_off = a->pid_off = WIRE_NONE;
-	if (!c->any_kernel || !has_addrs)
-		return;
-	p->pid_off = a->pid_off = p->key_bytes;
-	p->key_bytes = a->fixed_bytes += 8;
+	p->pid_off = p->cpu_off = WIRE_NONE;
+	if (c->any_kernel && has_addrs) {
+		p->pid_off = p->key_bytes;
+		p->key_bytes += 8;
+	}
+	if (c->opts.aggpercpu) {
+		p->cpu_off = p->key_bytes;
+		p->key_bytes += 8;
+	}
+	a->pid_off = p->pid_off;
+	a->cpu_off = p->cpu_off;
+	a->fixed_bytes = p->key_bytes;
 }
 
 void d_layout_aggs(struct d_compiler *c)

@@ -12,6 +12,7 @@ void d_layout_vars(struct d_compiler *);
 struct d_var *d_std_name(struct d_compiler *, const char *name);
 extern const char d_std_kernel[], d_std_kernel_net[];  /* std_kern.c */
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt);
+bool d_std_is(const struct d_source *);
 void d_count_self(struct d_compiler *); /* after it: which self-> variables dynvarsize can be too small for */
 void d_layout_sizes(struct d_compiler *); /* sizes.c */
 void d_layout_aggs(struct d_compiler *);

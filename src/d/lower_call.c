@@ -217,7 +217,7 @@ void lw_action(struct lw *l, struct d_node *n)
 
 uint32_t lw_agg_slot(struct lw *l, const struct d_agg *a)
 {
-	if (!a->key_cnt)
+	if (!a->fixed_bytes)
 		return IR_NO_TUPLE;
 	return lw_tuple_slot(l, a->fixed_bytes, (uint32_t)sizeof(struct wire_tuple) + a->fixed_bytes + a->tail_bytes);
 }

@@ -76,6 +76,8 @@ uint32_t lw_key_tuple(struct lw *l, struct d_node *list, const struct d_key *key
 	lw_call(l, IR_HELPER_tuple_begin, args, 2);
 	if (agg && agg->pid_off != WIRE_NONE)
 		put_field(l, slot, agg->pid_off, lw_env(l, WIRE_ENV_PID));
+	if (agg && agg->cpu_off != WIRE_NONE)
+		put_field(l, slot, agg->cpu_off, lw_env(l, WIRE_ENV_CPU));
 	for (i = 0; i < cnt; i++)
 		if (!in_tail(&keys[i], is_agg))
 			put_field(l, slot, 8 * i, vals[i]);

@@ -96,7 +96,7 @@ static void own_option(struct d_opts *o, const char *name, const char *value)
 	static const struct { const char *name; size_t off; } switches[] = {
 		{ "zdefs", offsetof(struct d_opts, zdefs) }, { "defaultargs", offsetof(struct d_opts, defaultargs) },
 		{ "argref", offsetof(struct d_opts, argref) }, { "empty", offsetof(struct d_opts, empty_ok) },
-		{ "pspec", offsetof(struct d_opts, pspec) },
+		{ "pspec", offsetof(struct d_opts, pspec) }, { "aggpercpu", offsetof(struct d_opts, aggpercpu) },
 	};
 	for (size_t i = 0; i < ARRAY_CNT(sizes); i++)
 		if (!strcmp(name, sizes[i].name)) {

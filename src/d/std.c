@@ -106,6 +106,10 @@ static bool names_kernel(const struct d_source *s)
 }
 
 /* For scripts that name something of it and do not make it themselves. */
+static const char built_in[] = "(built in)";
+
+bool d_std_is(const struct d_source *src) { return src->name == built_in; }
+
 const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 {
 	static const char *const uses[] = { "psinfo", "cpuinfo", "curcpu", "PR_MODEL_" };
@@ -113,9 +117,9 @@ const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 		"chip", "lgrp" };
 	static const char *const nets[] = { "ip:", "tcp:", "udp:", "TCP_STATE_" };
 	static const char *const makes[] = { "struct psinfo", "struct lwpsinfo", "struct cpuinfo", "translator psinfo_t" };
-	static const struct d_source std = { .name = "(built in)", .text = std_text, .kind = D_SRC_LIBRARY };
-	static const struct d_source kernel = { .name = "(built in)", .text = d_std_kernel, .kind = D_SRC_LIBRARY };
-	static const struct d_source net = { .name = "(built in)", .text = d_std_kernel_net, .kind = D_SRC_LIBRARY };
+	static const struct d_source std = { .name = built_in, .text = std_text, .kind = D_SRC_LIBRARY };
+	static const struct d_source kernel = { .name = built_in, .text = d_std_kernel, .kind = D_SRC_LIBRARY };
+	static const struct d_source net = { .name = built_in, .text = d_std_kernel_net, .kind = D_SRC_LIBRARY };
 	bool wanted = false, in_kernel = false, in_net = false;
 	for (uint32_t i = 0; i < cnt; i++) {
 		for (size_t w = 0; w < ARRAY_CNT(uses); w++)

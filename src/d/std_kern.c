@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What std.c has, for scripts with probes of the kernel: there the structures
- * are filled from the kernel's own, through BTF.  Clauses of such a script that
+ * are filled from the kernel's own, through BTF.  What a kernel has no field
+ * for is not there; a member that is defined twice is for two kinds of
+ * kernels, the newest first.  Clauses of such a script that
  * run in a process have what a process can know.
  */
 #include "d/layout_int.h"
 
 #define IN(kernel, process) "__in_kernel ? " kernel " : " process
+
+#define STATNAME(partition) \
+	"	dev_statname = B->bi_bdev == NULL ? \"<none>\" : (" partition ") ?\n" \
+	"		strjoin(stringof(B->bi_bdev->bd_disk->disk_name), lltostr(" partition ")) :\n" \
+	"		stringof(B->bi_bdev->bd_disk->disk_name);\n"
 
 #define STD_KERNEL \
 	"typedef struct timestruc { long tv_sec; long tv_nsec; } timestruc_t;\n" \
@@ -78,7 +85,8 @@
 	"	pr_clname = " IN("(T->policy == 0 ? \"TS\" : T->policy == 1 ? \"FIFO\" : T->policy == 2 ? \"RR\" : " \
 			"T->policy == 3 ? \"BATCH\" : T->policy == 5 ? \"IDLE\" : T->policy == 6 ? \"DL\" : \"EXT\")", "\"\"") ";\n" \
 	"	pr_name = " IN("stringof(T->comm)", "execname") ";\n" \
-	"	pr_onpro = " IN("T->thread_info.cpu", "cpu") ";\n" \
+	"	pr_onpro = " IN("(int)T->thread_info.cpu", "cpu") ";\n" \
+	"	pr_onpro = " IN("(int)T->cpu", "cpu") ";\n" /* before Linux 5.16 */ \
 	"};\n" \
 	"inline psinfo_t *curpsinfo = xlate <psinfo_t *> ((struct vmlinux`task_struct *)curthread);\n" \
 	"inline lwpsinfo_t *curlwpsinfo = xlate <lwpsinfo_t *> ((struct vmlinux`task_struct *)curthread);\n" \
@@ -124,9 +132,9 @@
 	"	dev_minor = B->bi_bdev == NULL ? 0 : getminor(B->bi_bdev->bd_dev);\n" \
 	"	dev_instance = 0;\n" \
 	"	dev_name = B->bi_bdev == NULL ? \"<none>\" : stringof(B->bi_bdev->bd_disk->disk_name);\n" \
-	"	dev_statname = B->bi_bdev == NULL ? \"<none>\" : B->bi_bdev->__bd_flags.counter & 255 ?\n" \
-	"		strjoin(stringof(B->bi_bdev->bd_disk->disk_name), lltostr(B->bi_bdev->__bd_flags.counter & 255)) :\n" \
-	"		stringof(B->bi_bdev->bd_disk->disk_name);\n" \
+	/* Linux 6.10, and before */ \
+	STATNAME("B->bi_bdev->__bd_flags.counter & 255") \
+	STATNAME("(int)B->bi_bdev->bd_partno") \
 	"	dev_pathname = \"<unknown>\";\n" \
 	"};\n" \
 	/* files */ \

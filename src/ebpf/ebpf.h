@@ -83,6 +83,7 @@ enum ebpf_kind {
 	EBPF_TRACEPOINT, /* the bytes of the event, as its format file has them */
 	EBPF_PERF_EVENT, /* struct bpf_perf_event_data */
 	EBPF_UPROBE,     /* struct pt_regs */
+	EBPF_KPROBE,     /* struct pt_regs, the kernel's */
 };
 
 /* Where a value comes from. */
@@ -144,6 +145,15 @@ uint32_t ebpf_failed_clause(const struct ebpf *);
 
 /* Runs a RAW_TP program once, here and now, on CPU @cpu, with these words as its context (at most 12). */
 int ebpf_run(int prog_fd, const uint64_t *words, uint32_t cnt, uint32_t cpu, struct err *reterr);
+
+/* ---- the kernel's memory, for who runs outside of it ---- */
+
+struct ebpf_peek;
+struct ebpf_peek *ebpf_peek_create(void); /* NULL: no memory. Nothing is loaded before it is used. */
+void ebpf_peek_destroy(struct ebpf_peek *); /* NULL is fine */
+/* 0, or -EFAULT: there is nothing, or it cannot be read here. */
+int ebpf_peek_read(struct ebpf_peek *, void *dst, uint64_t addr, uint64_t bytes);
+uint64_t ebpf_peek_task(struct ebpf_peek *); /* the calling thread's struct task_struct; 0: not known */
 
 /* ---- attaching ---- */
 

@@ -139,4 +139,8 @@ void ebpf_code_deinit(struct code *);
 int code_make_reaper(struct ebpf *, struct code *ret, struct err *reterr);
 int code_make(struct ebpf *, const struct ebpf_prog *, struct code *ret, struct err *reterr);
 
+/* why.c: whether programs may not read the kernel's memory; @r, with what is missing. */
+bool ebpf_locked_down(void);
+int ebpf_not_permitted(int r, struct err *reterr);
+
 #endif

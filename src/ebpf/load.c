@@ -22,13 +22,16 @@ static int load_btf(struct ebpf *e, struct err *reterr)
 	e->btf_fd = bpf_btf_load(rtk_btf, rtk_btf_bytes, NULL);
 	if (e->btf_fd >= 0)
 		return 0;
-	return err_setf(reterr, e->btf_fd, "the kernel does not take the types of its run-time library: %s%s", strerror(-e->btf_fd),
-			e->btf_fd == -EPERM ? "; probes of the kernel need CAP_BPF and CAP_PERFMON: run it as root" : "");
+	if (e->btf_fd == -EPERM)
+		return ebpf_not_permitted(e->btf_fd, reterr);
+	return err_setf(reterr, e->btf_fd, "the kernel does not take the types of its run-time library: %s", strerror(-e->btf_fd));
 }
 
 static int make_doorbell(struct ebpf *e, struct err *reterr)
 {
 	e->doorbell_fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "dyntrace_bell", 0, 0, DOORBELL_BYTES, NULL);
+	if (e->doorbell_fd == -EPERM)
+		return ebpf_not_permitted(e->doorbell_fd, reterr);
 	if (e->doorbell_fd < 0)
 		return err_setf(reterr, e->doorbell_fd, "the kernel has no BPF ring buffers (Linux 5.8): no probes of the kernel");
 	e->doorbell = mmap(NULL, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, e->doorbell_fd, 0);
@@ -170,6 +173,7 @@ static enum bpf_prog_type prog_type(enum ebpf_kind kind)
 	case EBPF_PERF_EVENT:
 		return BPF_PROG_TYPE_PERF_EVENT;
 	case EBPF_UPROBE:
+	case EBPF_KPROBE:
 		return BPF_PROG_TYPE_KPROBE;
 	default:
 		return BPF_PROG_TYPE_RAW_TRACEPOINT;
@@ -213,8 +217,8 @@ static int refused(struct ebpf *e, const struct ebpf_prog *p, const struct code 
 		fprintf(e->in.log, "%s\n", log);
 		free(log);
 	}
-	if (r == -EPERM)
-		return err_setf(reterr, r, "probes of the kernel need CAP_BPF and CAP_PERFMON: run it as root");
+	if (r == -EPERM || (r == -EINVAL && ebpf_locked_down()))
+		return ebpf_not_permitted(r, reterr);
 	if (r == -EINVAL && calls_kernel(c, BPF_FUNC_probe_write_user))
 		return err_setf(reterr, -EOPNOTSUPP, "%s: this kernel lets nobody write the memory of processes from its probes: "
 				"copyout() and copyoutstr() cannot be used there", p->name);

@@ -74,7 +74,7 @@ void ebpf_extra(const struct wire_shm *head, struct ebpf_extra *x)
 static int no_map(int r, uint64_t bytes, struct err *reterr)
 {
 	if (r == -EPERM)
-		return err_setf(reterr, r, "probes of the kernel need CAP_BPF and CAP_PERFMON: run it as root");
+		return ebpf_not_permitted(r, reterr);
 	if (r == -ENOSYS)
 		return err_setf(reterr, r, "this kernel has no BPF: no probes of the kernel");
 	return err_setf(reterr, r, "the kernel gives no %llu KiB of memory for buffers: %s; lower bufsize, aggsize or dynvarsize",

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -191,13 +192,26 @@ int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr)
 	return r;
 }
 
+/* Where dyntrace has capabilities from its file, its memory is nobody's to look at, and so that of a child would be until
+ * its exec. Who has not the same capabilities may not look at that child either way. */
+static pid_t fork_traceable(void)
+{
+	bool hidden = prctl(PR_GET_DUMPABLE) != 1;
+	if (hidden)
+		prctl(PR_SET_DUMPABLE, 1);
+	pid_t pid = fork();
+	if (hidden && pid)
+		prctl(PR_SET_DUMPABLE, 0);
+	return pid;
+}
+
 int inject_spawn_at_exec(char *const argv[], struct inject **ret, struct err *reterr)
 {
 	struct pipes p;
 	int r = open_pipes(&p, reterr);
 	if (r)
 		return r;
-	pid_t pid = fork();
+	pid_t pid = fork_traceable();
 	if (!pid)
 		run_child(&p, argv);
 	struct inject *in = pid > 0 ? inject_new(pid) : NULL;

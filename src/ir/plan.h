@@ -105,6 +105,7 @@ struct plan_agg {
 	uint32_t key_cnt;
 	uint32_t key_bytes; /* of the fixed part */
 	uint32_t pid_off; /* as in struct plan_clause */
+	uint32_t cpu_off; /* likewise: of the CPU, where the value of each is kept, too; it is not one of the keys */
 	bool is_signed;     /* of the aggregated value, for sum, min, max */
 };
 

@@ -67,8 +67,13 @@ int64_t kern_offsetof(const char *tag, const char *path);
 /* Words that the kernel passes to who is attached to a tracepoint; -1: nobody knows. */
 int kern_raw_words(const char *event);
 
-/* Whether programs can be attached to functions; if not, why. */
-bool kern_can_fentry(struct err *reterr);
+/* Functions of the kernel that tracing may stop at, in the kernel's order. Kept by the room. */
+struct kern_func {
+	const char *name, *module;
+};
+uint32_t kern_funcs(const struct kern_func **ret);
+/* Whether programs can be placed at functions; if not, why. */
+bool kern_can_kprobe(struct err *reterr);
 /* Whether this process may load programs into the kernel; if not, why. */
 bool kern_may_trace(struct err *reterr);
 

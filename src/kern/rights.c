@@ -3,20 +3,18 @@
 #include "kern/kern_int.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Asked of the kernel itself: /proc may not be there. */
 static uint64_t effective(void)
 {
-	char *text = kern_text_read(AT_FDCWD, "/proc/self/status");
-	const char *p = text ? strstr(text, "CapEff:") : NULL;
-	uint64_t caps = p ? strtoull(p + 7, NULL, 16) : 0;
-	free(text);
-	return caps;
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	if (syscall(SYS_capget, &head, data))
+		return 0;
+	return data[0].effective | (uint64_t)data[1].effective << 32;
 }
 
 static bool has(uint64_t caps, unsigned cap)
@@ -30,7 +28,7 @@ bool kern_may_trace(struct err *reterr)
 	errno = 0;
 	if (!has(caps, CAP_BPF) || !has(caps, CAP_PERFMON)) {
 		err_setf(reterr, -EPERM, "probes of the kernel need the capabilities CAP_BPF and CAP_PERFMON (%s%s%s missing): "
-			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon,cap_sys_resource+ep",
+			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon+ep",
 			 has(caps, CAP_BPF) ? "" : "CAP_BPF", has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",
 			 has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
 		return false;

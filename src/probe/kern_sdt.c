@@ -8,6 +8,7 @@
 
 #define RAW(g, n, r) { .at = PROBE_KERN_RAW, .group = g, .name = n, .recipe = PROBE_KERN_##r }
 #define ENTER(n, r) { .at = PROBE_KERN_ENTER, .name = n, .recipe = PROBE_KERN_##r }
+#define FUNC(n) { .at = PROBE_KERN_KPROBE, .name = n, .recipe = PROBE_KERN_NONE_LEFT, .instead = true }
 #define EXIT(n, r) { .at = PROBE_KERN_EXIT, .name = n, .recipe = PROBE_KERN_##r }
 
 #define LWP_AND_PROCESS { "struct task_struct *", "lwpsinfo_t *", 0 }, { "struct task_struct *", "psinfo_t *", 0 }
@@ -42,7 +43,8 @@ static const struct probe_kern sched[] = {
 	{ "sched", "enqueue", { RAW("sched", "sched_wakeup", ENQUEUED), RAW("sched", "sched_wakeup_new", ENQUEUED) },
 	  { LWP_AND_PROCESS, { "int", "cpuinfo_t *", 2 } } },
 	{ "sched", "off-cpu", { RAW("sched", "sched_switch", NEXT) }, { LWP_AND_PROCESS } },
-	{ "sched", "on-cpu", { RAW("sched", "sched_exit_tp", IF_FIRST) }, { } },
+	/* Before Linux 6.16 the first function that runs in the thread's own context. */
+	{ "sched", "on-cpu", { RAW("sched", "sched_exit_tp", IF_FIRST), FUNC("finish_task_switch"), FUNC("finish_task_switch.isra.0") }, { } },
 	{ "sched", "preempt", { RAW("sched", "sched_switch", IF_FIRST) }, { } },
 	{ "sched", "remain-cpu", { RAW("sched", "sched_exit_tp", IF_ZERO) }, { } },
 	{ "sched", "sleep", { RAW("sched", "sched_switch", IF_SLEEPS) }, { } },

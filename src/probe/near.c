@@ -155,6 +155,9 @@ static void offer_syscalls(const char *wanted, struct near *n)
 	const struct kern_syscall *v;
 	uint32_t cnt = kern_syscalls(&v);
 	for (uint32_t i = 0; i < cnt; i++)
+		if (probe_glob(wanted, v[i].name))
+			return; /* it is not that which is wrong */
+	for (uint32_t i = 0; i < cnt; i++)
 		offer(n, v[i].name, wanted);
 }
 
@@ -174,6 +177,33 @@ static void offer_sdt(const struct probe_spec *s, struct near *n)
 				offer(n, probe_kern_sdt[i][k].name, s->name);
 }
 
+/* Other tools' words for the two ends of a call. */
+static void offer_ends(const char *wanted, struct near *n)
+{
+	static const char *const words[][2] = { { "enter", "entry" }, { "start", "entry" }, { "exit", "return" }, { "ret", "return" } };
+	if (!strcmp(wanted, "entry") || !strcmp(wanted, "return"))
+		return;
+	for (size_t i = 0; i < ARRAY_CNT(words); i++)
+		if (!strcmp(wanted, words[i][0]))
+			offer(n, words[i][1], words[i][1]);
+	offer(n, "entry", wanted);
+	offer(n, "return", wanted);
+}
+
+/* A tracepoint of that name in another group. */
+static bool elsewhere_event(const struct probe_spec *s, struct err *reterr)
+{
+	const struct kern_event *v;
+	uint32_t cnt = kern_events(&v, NULL);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (!strcmp(v[i].name, s->name) && !probe_glob(s->mod, v[i].group)) {
+			err_setf(reterr, 0, "the kernel has that tracepoint as %s:%s::%s%s", s->prov, v[i].group, v[i].name,
+				 strcmp(v[i].group, "vmlinux") ? "" : " here, because names of groups cannot be read (tracefs)");
+			return true;
+		}
+	return false;
+}
+
 /* What is asked for in the part that counts with that provider. */
 void near_kernel(const struct probe_spec *s, struct err *reterr)
 {
@@ -183,8 +213,12 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 	const struct kern_event *v;
 	if (is_event && !kern_events(&v, reterr))
 		return;
+	if (is_event && elsewhere_event(s, reterr))
+		return;
 	if (is_call && *s->func)
 		offer_syscalls(s->func, &n);
+	if (is_call && *s->name)
+		offer_ends(s->name, &n);
 	if (is_event)
 		offer_events(s->name, &n);
 	offer_sdt(s, &n);
@@ -195,6 +229,20 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 		return;
 	}
 	err_setf(reterr, 0, "the kernel has no such probe%s%s", lead(&n), list);
+}
+
+void near_kernel_functions(const struct probe_spec *s, struct err *reterr)
+{
+	struct near n = { .cnt = 0 };
+	char list[512] = "";
+	const struct kern_func *v;
+	uint32_t cnt = kern_funcs(&v);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (probe_glob(s->mod, v[i].module))
+			offer(&n, v[i].name, s->func);
+	for (uint32_t i = 0; i < n.cnt; i++)
+		append(list, sizeof(list), ", ", n.name[i]);
+	err_setf(reterr, 0, "no function of the kernel that can be traced matches %s%s%s", s->func, lead(&n), list);
 }
 
 void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pattern, struct err *reterr)

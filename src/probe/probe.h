@@ -23,6 +23,7 @@ enum probe_kern_at {
 	PROBE_KERN_EVENT,   /* tracepoint group:name: argN are the fields of what it records */
 	PROBE_KERN_CLOCK,   /* every period_ns of each CPU's time; arg0, arg1: kernel's and user's pc */
 	PROBE_KERN_COUNTER, /* every period events of a counter */
+	PROBE_KERN_KPROBE, PROBE_KERN_KRETPROBE, /* function name of the kernel; its return: arg1 is the result */
 };
 /* How a probe is made of what its place gives: whether it fires, and its arguments. */
 enum probe_kern_recipe {
@@ -65,6 +66,7 @@ struct probe_kern_place {
 	uint32_t counter_type;    /* PROBE_KERN_COUNTER: as perf_event_open() has them */
 	uint64_t counter;
 	bool not_user, not_kernel; /* what is not counted */
+	bool instead;             /* of a probe's several: only where the kernel has none of those before it */
 	uint64_t period;          /* of a counter; of a clock in ns */
 };
 /* An argument, as D sees it. */
@@ -132,7 +134,8 @@ int probe_match(struct probe_table *, const struct probe_spec *spec, struct obj_
 
 /* Whether the description can mean a probe of the kernel, going by its provider and name. */
 bool probe_may_be_kernel(const struct probe_spec *);
-bool probe_kern_place_exists(const struct probe_kern_place *);
+/* Whether place @i of it is there, and is what the probe is made of on this kernel. */
+bool probe_kern_place_counts(const struct probe_kern *, uint32_t i);
 /* Types of args[] of a probe of the kernel; at most @cap. *ret_known is false where nobody knows. */
 uint32_t probe_kern_args(const struct probe *, struct probe_kern_arg *ret, uint32_t cap, bool *ret_known);
 

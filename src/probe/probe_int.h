@@ -67,6 +67,7 @@ int pid_insn_offsets(struct obj_proc *, struct obj_module *, uint64_t addr, uint
 
 /* What to say where nothing matched. */
 void near_modules(struct obj_proc *, const char *pattern, struct err *reterr);
+void near_kernel_functions(const struct probe_spec *, struct err *reterr);
 void near_kernel(const struct probe_spec *, struct err *reterr);
 void near_probes(const struct probe_spec *, struct err *reterr); /* providers, and names of the tool's own */
 const char *near_meant(const struct probe_spec *); /* by words of bpftrace; NULL */

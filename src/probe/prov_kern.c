@@ -36,7 +36,8 @@ bool probe_may_be_kernel(const struct probe_spec *s)
 {
 	bool is_profile = probe_glob(s->prov, "profile") && (!strncmp(s->name, "profile-", 8) || (*s->prov && !*s->name));
 	bool is_cpc = *s->prov && probe_glob(s->prov, "cpc");
-	return may_be_listed(s) || is_cpc || (is_profile && kern_may_trace(NULL));
+	bool is_fbt = *s->prov && probe_glob(s->prov, "fbt");
+	return may_be_listed(s) || is_cpc || is_fbt || (is_profile && kern_may_trace(NULL));
 }
 
 /* ---- the list ---- */
@@ -101,7 +102,7 @@ static int walk_events(struct walk *w, const char *prov, enum probe_kern_at at)
 	return rc;
 }
 
-bool probe_kern_place_exists(const struct probe_kern_place *p)
+static bool place_exists(const struct probe_kern_place *p)
 {
 	switch (p->at) {
 	case PROBE_KERN_NONE:
@@ -112,15 +113,26 @@ bool probe_kern_place_exists(const struct probe_kern_place *p)
 	case PROBE_KERN_RAW:
 	case PROBE_KERN_EVENT:
 		return kern_has_event(p->name);
+	case PROBE_KERN_KPROBE:
+	case PROBE_KERN_KRETPROBE:
+		return kern_can_kprobe(NULL) && kern_symbol(p->name);
 	default:
 		return true;
 	}
 }
 
+bool probe_kern_place_counts(const struct probe_kern *k, uint32_t i)
+{
+	for (uint32_t o = 0; k->places[i].instead && o < i; o++)
+		if (place_exists(&k->places[o]))
+			return false;
+	return place_exists(&k->places[i]);
+}
+
 static bool exists(const struct probe_kern *k)
 {
 	for (uint32_t i = 0; i < PROBE_KERN_PLACES; i++)
-		if (probe_kern_place_exists(&k->places[i]))
+		if (probe_kern_place_counts(k, i))
 			return true;
 	return false;
 }

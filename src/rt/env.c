@@ -122,6 +122,11 @@ uint64_t rt_curthread(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
+#ifdef RT_IN_TOOL
+	uint64_t task = ctx->site->kind == WIRE_SITE_TOOL ? rt_peek_task() : 0;
+	if (task)
+		return task;
+#endif
 	return ctx->thr->key ? ctx->thr->key : ctx->thr->tid;
 }
 

@@ -89,6 +89,10 @@ int rt_mem_read(struct rt_ctx *ctx, void *dst, uint64_t addr, uint64_t bytes)
 	bool other = UNLIKELY(ctx->thr->mem_pid);
 	if (is_stale(ctx, addr, bytes))
 		return -1;
+#ifdef RT_IN_TOOL
+	if (addr >> 63)
+		return rt_peek_read(dst, addr, bytes);
+#endif
 	if (inside(addr, bytes, shm, shm + ctx->shm->bytes)) {
 		mem_copy(dst, (const void *)addr, bytes);
 		return 0;

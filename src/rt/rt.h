@@ -96,6 +96,16 @@ uint64_t rt_tsc_to_ns(const struct wire_shm *, uint64_t tsc);
 /* Characters and length of a string value; "" for anything that is none. */
 const char *rt_str(struct rt_ctx *, uint64_t sref, uint32_t *ret_len);
 
+/* In tools only (RT_IN_TOOL): who reads the kernel's memory for their own probes; NULL: nobody. */
+struct rt_peek {
+	int (*read)(void *arg, void *dst, uint64_t addr, uint64_t bytes); /* 0, or negative: it cannot be read */
+	uint64_t (*task)(void *arg); /* of this thread */
+	void *arg;
+};
+void rt_peek_set(const struct rt_peek *);
+int rt_peek_read(void *dst, uint64_t addr, uint64_t bytes);
+uint64_t rt_peek_task(void);
+
 /* Copies from the process's memory, never faulting.  0, or -1 if any byte is
  * not readable (then *dst is undefined).  Two implementations: one per
  * build. */

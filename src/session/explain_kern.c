@@ -43,6 +43,11 @@ static void explain_place(const struct probe_kern_place *p, FILE *out)
 		fprintf(out, "  BPF program in the interrupt of a counter on each CPU, every %llu %s\n", (unsigned long long)p->period,
 			p->name);
 		break;
+	case PROBE_KERN_KPROBE:
+	case PROBE_KERN_KRETPROBE:
+		fprintf(out, "  BPF program in a kprobe at the %s of the kernel's function %s\n",
+			p->at == PROBE_KERN_KPROBE ? "entry" : "return", p->name);
+		break;
 	case PROBE_KERN_NONE:
 		break;
 	}
@@ -56,6 +61,6 @@ void explain_kernel(const struct probe *p, FILE *out)
 		return;
 	}
 	for (uint32_t i = 0; i < PROBE_KERN_PLACES; i++)
-		if (probe_kern_place_exists(&p->kern->places[i]))
+		if (probe_kern_place_counts(p->kern, i))
 			explain_place(&p->kern->places[i], out);
 }

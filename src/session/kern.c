@@ -14,6 +14,7 @@
 
 #include "ebpf/ebpf.h"
 #include "kern/kern.h"
+#include "rt/rt.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -183,7 +184,7 @@ static int instances_of(struct skern *k, struct instances *all, const struct ses
 	if (!p->kern)
 		return instance_add(k, all, sp, p->place, site, reterr);
 	for (uint32_t i = 0; i < PROBE_KERN_PLACES && !r; i++)
-		if (probe_kern_place_exists(&p->kern->places[i]))
+		if (probe_kern_place_counts(p->kern, i))
 			r = instance_add(k, all, sp, p->kern->places[i], site, reterr);
 	return r;
 }
@@ -224,6 +225,28 @@ static int serve_all(struct skern *k, struct instances *all, struct err *reterr)
 	return r;
 }
 
+/* ---- the tool's own probes ---- */
+
+static int peek_read(void *arg, void *dst, uint64_t addr, uint64_t bytes) { return ebpf_peek_read(arg, dst, addr, bytes); }
+static uint64_t peek_task(void *arg) { return ebpf_peek_task(arg); }
+
+static struct ebpf_peek *peek_in_use; /* of the session that was made last */
+
+static void peek_begin(struct skern *k)
+{
+	k->peek = ebpf_peek_create();
+	if (k->peek)
+		rt_peek_set(&(struct rt_peek){ peek_read, peek_task, k->peek });
+	peek_in_use = k->peek;
+}
+
+static void peek_end(struct skern *k)
+{
+	if (peek_in_use == k->peek)
+		rt_peek_set(NULL);
+	ebpf_peek_destroy(k->peek);
+}
+
 /* ---- from outside ---- */
 
 int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
@@ -241,6 +264,7 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 		free(k);
 		return r;
 	}
+	peek_begin(k);
 	s->kern = k;
 	return 0;
 }
@@ -250,6 +274,7 @@ void skern_destroy(struct skern *k)
 	if (!k)
 		return;
 	skern_disarm(k);
+	peek_end(k);
 	ebpf_destroy(k->e);
 	while (k->made) {
 		struct made *next = k->made->next;
@@ -270,10 +295,22 @@ void skern_drop(struct skern *k, uint32_t proc)
 	skern_fds_drop(&k->fds, proc);
 }
 
+#define FUNCS_MAX 256u
+
+/* Each function has a program and an event of its own, which take the kernel milliseconds to make and longer to end. */
+static int not_too_many(const struct session_probe *probes, uint32_t cnt, struct err *reterr)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cnt; i++)
+		n += !probes[i].probe->kern && (probes[i].probe->place.at == PROBE_KERN_KPROBE || probes[i].probe->place.at == PROBE_KERN_KRETPROBE);
+	return n <= FUNCS_MAX ? 0 : err_setf(reterr, -E2BIG, "%u probes of functions of the kernel (fbt) are too many: name fewer, "
+					     "%u at most", n, FUNCS_MAX);
+}
+
 int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr)
 {
 	struct instances all = { 0 };
-	int r = 0;
+	int r = not_too_many(probes, cnt, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (probes[i].probe->kind == WIRE_SITE_KERNEL)
 			r = instances_of(s->kern, &all, &probes[i], reterr);

@@ -105,10 +105,48 @@ static int attach_tracepoint(struct skern_fds *f, int prog_fd, const struct prob
 	return attach_event(f, prog_fd, &attr, 0, reterr);
 }
 
+static int read_number(const char *path, const char *fmt)
+{
+	FILE *f = fopen(path, "re");
+	int v = -1;
+	if (f && fscanf(f, fmt, &v) != 1)
+		v = -1;
+	if (f)
+		fclose(f);
+	return v;
+}
+
+/* On all processors: an event of this kind is opened on one, and is not tied to it. */
+static int attach_kprobe(struct skern_fds *f, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
+{
+	int type = read_number("/sys/bus/event_source/devices/kprobe/type", "%d");
+	int bit = read_number("/sys/bus/event_source/devices/kprobe/format/retprobe", "config:%d");
+	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name };
+	if (type < 0 || bit < 0)
+		return err_setf(reterr, -ENOTSUP, "this kernel has no kprobes, which probes of its functions are");
+	attr.config = p->at == PROBE_KERN_KRETPROBE ? 1ull << bit : 0;
+	int fd = event_open(&attr, 0);
+	if (fd == -EINVAL || fd == -ENOENT || fd == -EADDRNOTAVAIL)
+		return err_setf(reterr, fd, "the kernel does not let its function %s be traced: %s", p->name,
+				fd == -EADDRNOTAVAIL ? "several have that name" : "it is one that tracing itself needs, or none");
+	if (fd < 0)
+		return err_setf(reterr, fd, "cannot place a kprobe at the kernel's function %s: %s%s", p->name, strerror(-fd),
+				fd == -EPERM || fd == -EACCES ? " (is the kernel locked down?)" : "");
+	int r = ebpf_attach_perf(prog_fd, fd, reterr);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return skern_fds_keep(f, fd, reterr);
+}
+
 int skern_attach(struct skern_fds *f, const struct session_opts *opts, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
 {
 	int fd, r;
 	switch (p->at) {
+	case PROBE_KERN_KPROBE:
+	case PROBE_KERN_KRETPROBE:
+		return attach_kprobe(f, prog_fd, p, reterr);
 	case PROBE_KERN_EVENT:
 		return attach_tracepoint(f, prog_fd, p, reterr);
 	case PROBE_KERN_CLOCK:

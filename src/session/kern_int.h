@@ -30,6 +30,7 @@ struct skern {
 	struct session *s;
 	struct ebpf *e;
 	struct made *made;
+	struct ebpf_peek *peek; /* the kernel's memory, for the tool's own probes */
 	struct skern_fds fds; /* links, events, programs: closing them detaches */
 };
 int skern_create(struct session *, uint32_t first_slot, struct err *reterr); /* fills s->kern */

@@ -19,3 +19,8 @@ grep -c 'Distribution' verb.tmp
 "$dyntrace" biolatency -d 1 >/dev/null 2>&1; echo $?
 rm -f verb.tmp*
 "$dyntrace" runqlat -p 1 --show-d | head -4
+# Names that there are not, and verbs that come too late.
+unset _DTRACE_TESTING
+for words in offcpus execsnop '-x bufsize=1m syscalls'; do
+	"$dyntrace" $words 2>&1 | tail -1
+done
