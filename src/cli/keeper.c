@@ -169,6 +169,14 @@ void keeper_end_points(struct keeper *k)
 	k->point_cnt = 0;
 }
 
+/* Once: then the name may be another keeper's. */
+void keeper_unlink(struct keeper *k)
+{
+	if (!k->is_unlinked)
+		keep_unlink(k->pid);
+	k->is_unlinked = true;
+}
+
 /* What tracepoints write is complete when the answer is there. */
 int keeper_detach(struct keeper *k, FILE *out, bool json, struct err *reterr)
 {
@@ -184,7 +192,7 @@ int keeper_detach(struct keeper *k, FILE *out, bool json, struct err *reterr)
 		keeper_show_gathered(k->points[i], out);
 	}
 	keeper_end_points(k);
-	keep_unlink(k->pid);
+	keeper_unlink(k);
 	k->ends = true;
 	return r;
 }
@@ -299,7 +307,7 @@ static void live(struct keeper *k)
 		if (!k->ends)
 			keeper_serve(k);
 		if (k->ends || cli_loop_interrupted())
-			keep_unlink(k->pid);
+			keeper_unlink(k);
 	}
 	keeper_end(k);
 }

@@ -57,7 +57,7 @@ struct keeper {
 	pid_t pid;
 	uint32_t proc;               /* in the session */
 	int listener;
-	bool attached, ends;
+	bool attached, ends, is_unlinked;
 	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (keeper_far.c) */
@@ -94,6 +94,7 @@ int event_main(int argc, char **argv);   /* dyntrace enable-event */
 
 int keeper_init(struct keeper *, pid_t pid);
 void keeper_deinit(struct keeper *);
+void keeper_unlink(struct keeper *); /* nobody finds it any more */
 void keeper_end(struct keeper *); /* detaches, frees its points */
 enum session_event keeper_step(struct keeper *, int *ret_status); /* waits a little, does what came */
 void keeper_relay(struct keeper *); /* what was said meanwhile, to said_fd */

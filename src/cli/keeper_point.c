@@ -326,7 +326,7 @@ static void leave(struct keeper *k)
 	keeper_reset(k);
 	if (k->stays)
 		return;
-	keep_unlink(k->pid);
+	keeper_unlink(k);
 	k->ends = true;
 }
 

@@ -163,7 +163,7 @@ static void live(struct run *r)
 	}
 	/* detach, or another program: it goes on without us. */
 	bool over = k->ends && k->attached && !k->was_execed;
-	keep_unlink(k->pid);
+	keeper_unlink(k);
 	if (k->attached)
 		keeper_drain(k, true);
 	if (!r->wish_cnt)

@@ -77,7 +77,7 @@ struct uplace {
 	uint64_t addr;
 	uint32_t index;  /* uprobe.c: whose it is */
 	enum uplace_kind kind;
-	const struct wire_uargs *uargs; /* USDT; NULL: none */
+	struct wire_uargs *uargs; /* USDT; NULL: none; owned */
 	char *path;      /* of the file */
 	bool owns_path;
 	pid_t pid;

@@ -345,6 +345,7 @@ static int settle(struct exchange *x, const struct were *w, uint32_t kept, const
 	int back = put_back(x, w, kept, &e);
 	if (back)
 		return r ? r : err_setf(reterr, back, "%s", e.msg);
+	inject_sync_core(x->t->inj, NULL);
 	tell_noted(x, true);
 	*ret_armed = 0;
 	if (r || silence(x, probes, cnt))

@@ -78,7 +78,11 @@ static int describe(struct session *s, struct target *t, struct uplace *p, struc
 	uint32_t site = session_site_add(s, probe, p->addr, (enum wire_site_kind)probe->kind);
 	if (site == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "too many probes");
-	struct wire_site *w = session_site(s, site);
+	/* Who may write to the memory is not asked what stands there. */
+	struct wire_site *shared = session_site(s, site), own = *shared, *w = &own;
+	own.addr = p->addr;
+	own.sema = 0;
+	own.args = WIRE_NONE;
 	p->at.site = site;
 	p->kind = probe->kind == WIRE_SITE_USDT ? UPLACE_USDT : probe->kind == WIRE_SITE_RETURN ? UPLACE_RETURN : is_go ? UPLACE_GO : UPLACE_C;
 	w->go_args = is_go;
@@ -86,15 +90,16 @@ static int describe(struct session *s, struct target *t, struct uplace *p, struc
 		p->at.word = (uint32_t)(p->addr - probe->func_addr);
 		w->leaves_by_jump = leaves_by_jump(t, p->addr);
 	} else if (p->kind == UPLACE_USDT) {
-		int r = usdt_site_args(t, probe, w, reterr);
+		p->uargs = malloc(sizeof(*p->uargs));
+		int r = p->uargs ? usdt_site_args(t, probe, w, p->uargs, reterr) : job_no_memory(reterr);
 		if (r)
 			return r;
-		p->uargs = w->args == WIRE_NONE ? NULL : (const struct wire_uargs *)((const uint8_t *)s->shm + s->shm->str_off + w->args);
 		const struct obj_map *m = w->sema ? map_at(t, w->sema) : NULL;
 		if (w->sema && !m)
 			return err_setf(reterr, -ENOTSUP, "its semaphore is in no file that the kernel could count in");
 		p->at.count_off = m ? w->sema - m->start + m->off : 0;
 	}
+	*shared = own;
 	return 0;
 }
 
@@ -141,12 +146,15 @@ int session_arm_uprobes(struct session *s, struct session_uprobe *v, uint32_t cn
 			free(p->path);
 			last = NULL;
 		}
+		if (bad)
+			free(p->uargs);
 		n += !bad;
 	}
 	if (!r)
 		r = skern_arm_uplaces(s->kern, places, n, reterr);
 	for (uint32_t i = 0; i < n; i++) {
 		answer(v, &places[i]);
+		free(places[i].uargs);
 		if (places[i].owns_path)
 			free(places[i].path);
 	}

@@ -148,14 +148,14 @@ int semas_return(struct target *t, const struct placed *p, uint32_t site_cnt)
 
 /* ---- sites ---- */
 
-int usdt_site_args(struct target *t, const struct probe *p, struct wire_site *site, struct err *reterr)
+int usdt_site_args(struct target *t, const struct probe *p, struct wire_site *site, struct wire_uargs *ret, struct err *reterr)
 {
 	const struct obj_usdt *u = note_at(t, p, site->addr);
-	struct wire_uargs args;
+	*ret = (struct wire_uargs){ .cnt = 0 };
 	if (!u)
 		return 0;
-	obj_usdt_args(t->obj, p->module, u, &args);
-	site->args = intern_bytes(t->s->strings, &args, sizeof(args));
+	obj_usdt_args(t->obj, p->module, u, ret);
+	site->args = intern_bytes(t->s->strings, ret, sizeof(*ret));
 	if (site->args == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "no room for the arguments of so many probes: ask for fewer");
 	site->sema = u->sema;
@@ -164,7 +164,8 @@ int usdt_site_args(struct target *t, const struct probe *p, struct wire_site *si
 
 int usdt_site(struct target *t, const struct probe *p, struct wire_site *site, struct err *reterr)
 {
-	int r = usdt_site_args(t, p, site, reterr);
+	struct wire_uargs args;
+	int r = usdt_site_args(t, p, site, &args, reterr);
 	return !r && site->sema && sema_note(t, site->sema, site->addr) ? job_no_memory(reterr) : r;
 }
 

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 
-from machine import ANN, BOB, ROOT, Cat, Daemon, WRITES, armed, has, main, popen, wait_for
+from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, WRITES, armed, has, main, popen, wait_for
 import machine
 
 HELLO, START, ARM, TAIL, FOLDED, GEN, SPEC, ERROR, LOOKUP, PROC_OF, STOP = range(1, 12)
@@ -377,6 +377,41 @@ def the_memory_is_only_for_reading():
         wait_for(cat.is_clean, 'clean process')
 
 
+def the_kernels_memory_is_of_no_use():
+    """That of a script of both worlds can be written to: it harms who does, and nobody else; the process has nothing of it."""
+    with Daemon() as d, Cat(BOB) as cat, Honest(d) as honest:
+        start = start_for(d, cat, WRITES + ' { self->n = arg2; @[execname] = count(); n++; } syscall::write:entry /self->n/ { printf("%d", n); '
+                                  '@[execname] = count(); }')
+        pid = os.fork()
+        if not pid:
+            os.setgroups([machine.GROUP])
+            os.setresgid(ANN, ANN, ANN)
+            os.setresuid(ANN, ANN, ANN)
+            with Raw(d) as r:
+                r.begun(start)
+                r.send(message(ARM))
+                if r.until(ARMED, REFUSED)[0] != ARMED:
+                    os._exit(7)
+                with mmap.mmap(r.fds[0], os.fstat(r.fds[0]).st_size or 1 << 20, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE) as m:
+                    rnd = random.Random(7)
+                    end = time.monotonic() + 3
+                    while time.monotonic() < end:
+                        at = rnd.randrange(len(m) - 4096)
+                        m[at:at + 4096] = rnd.randbytes(4096)
+            os._exit(0)
+        for _ in range(40):
+            cat.say()
+            honest.work()
+            time.sleep(0.05)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        wait_for(lambda: len(d.workers()) == 1, 'end of the worker')
+        cat.say()
+        assert cat.is_clean()
+        if status == 7:
+            raise Skip('the kernel is not traced here')
+        assert status == 0, status
+
+
 def looks():
     """Files of processes: only those that there are, of those that one may trace, and for reading."""
     with Daemon() as d, Cat(BOB) as cat:
@@ -470,4 +505,4 @@ if __name__ == '__main__':
     main([strange_greetings, wrong_version_is_said, out_of_order_and_replayed, truncated_and_vanishing, a_changed_request,
           lies_about_the_memory, slow_ones_are_dropped, those_who_do_not_read_are_dropped, a_few_hundred_at_once,
           descriptors_that_it_sends_are_closed, looks, programs_are_lent_and_nothing_else, each_is_noted_once,
-          tracepoints_at_the_wrong_time, the_memory_is_only_for_reading])
+          tracepoints_at_the_wrong_time, the_memory_is_only_for_reading, the_kernels_memory_is_of_no_use])
