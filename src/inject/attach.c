@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,17 +166,28 @@ static uint64_t first_mapping(pid_t pid, pid_t tid)
 	return read_file(path, line, sizeof(line)) > 0 ? strtoull(line, NULL, 16) : 0;
 }
 
+int inject_watch_end(struct inject *in, struct err *reterr)
+{
+	in->pid_fd = (int)syscall(SYS_pidfd_open, in->pid, 0);
+	return in->pid_fd >= 0 ? 0 : err_setf(reterr, -errno, "cannot watch process %d: %s", (int)in->pid, strerror(errno));
+}
+
+bool inject_has_ended(const struct inject *in)
+{
+	struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
+	return poll(&p, 1, 0) > 0;
+}
+
+/* One number, one process: as it has not ended by now, all that was opened by its number since is its own. */
 int inject_open_files(struct inject *in, struct err *reterr)
 {
+	int r = in->pid_fd < 0 ? inject_watch_end(in, reterr) : 0;
 	pid_t tid = inject_live_task(in->pid);
-	int r = open_mem(in, tid, reterr);
+	r = r ? r : open_mem(in, tid, reterr);
 	if (r)
 		return r;
-	in->pid_fd = (int)syscall(SYS_pidfd_open, in->pid, 0);
-	if (in->pid_fd < 0)
-		return err_setf(reterr, -errno, "cannot watch process %d: %s", (int)in->pid, strerror(errno));
 	in->mapped_addr = first_mapping(in->pid, tid);
-	return 0;
+	return inject_has_ended(in) ? err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid) : 0;
 }
 
 struct inject *inject_new(pid_t pid)
@@ -202,15 +214,20 @@ void inject_free(struct inject *in)
 	free(in);
 }
 
-int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
+/* What is checked and what is opened is the same process, though its number be used again meanwhile. */
+static int look(pid_t pid, bool traced_is_fine, struct inject **ret, struct err *reterr)
 {
-	int r = inject_check_target(pid, reterr);
-	if (r && r != -EBUSY)
-		return r;
+	struct err why;
 	struct inject *in = inject_new(pid);
 	if (!in)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	r = inject_open_files(in, reterr);
+	int watch = inject_watch_end(in, &why);
+	int r = inject_check_target(pid, reterr); /* which says more of who cannot be watched */
+	if (r == -EBUSY && traced_is_fine)
+		r = 0;
+	if (!r && watch)
+		r = err_setf(reterr, watch, "%s", why.msg);
+	r = r ? r : inject_open_files(in, reterr);
 	if (r) {
 		inject_free(in);
 		return r;
@@ -219,10 +236,14 @@ int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
 	return 0;
 }
 
+int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
+{
+	return look(pid, true, ret, reterr);
+}
+
 int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
 {
-	int r = inject_check_target(pid, reterr);
-	return r ? r : inject_look(pid, ret, reterr);
+	return look(pid, false, ret, reterr);
 }
 
 void inject_detach(struct inject *in)

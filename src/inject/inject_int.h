@@ -65,6 +65,8 @@ struct inject {
 int inject_gone(struct inject *, struct err *reterr);
 int inject_check_target(pid_t pid, struct err *reterr);
 int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr); /* -EBUSY: somebody traces it */
+int inject_watch_end(struct inject *, struct err *reterr); /* the first thing that is opened by its number */
+bool inject_has_ended(const struct inject *);              /* the number may be another's */
 int inject_open_files(struct inject *, struct err *reterr);
 struct inject *inject_new(pid_t pid);
 void inject_free(struct inject *);

@@ -18,7 +18,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ int inject_add_thread(struct inject *in, pid_t tid, struct err *reterr)
 static int seize(struct inject *in, pid_t tid, struct err *reterr)
 {
 	if (!ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD)) {
-		ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+		ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* a stranger too: only who stands can be let go */
 		return 1;
 	}
 	int e = errno;
@@ -88,6 +88,14 @@ static int seize(struct inject *in, pid_t tid, struct err *reterr)
 			(int)in->pid, strerror(e));
 }
 
+/* A seized thread keeps its number.  Whether it got it after the folder was read, from one that ended there. */
+static bool is_stranger(const struct inject *in, int folder, const char *name)
+{
+	pid_t tid = (pid_t)atoi(name);
+	return faccessat(folder, name, F_OK, 0) && inject_status_field(tid, tid, "Tgid") > 0 &&
+	       inject_status_field(tid, tid, "Tgid") != in->pid;
+}
+
 /* Seizes threads that are not known yet; their number, or -errno. */
 static int seize_new(struct inject *in, struct err *reterr)
 {
@@ -97,6 +105,8 @@ static int seize_new(struct inject *in, struct err *reterr)
 	DIR *dir = opendir(path);
 	if (!dir)
 		return inject_gone(in, reterr);
+	if (inject_has_ended(in)) /* whose folder this is, nobody knows; if not, it stays the one */
+		r = inject_gone(in, reterr);
 	for (struct dirent *d; r >= 0 && (d = readdir(dir));) {
 		pid_t tid = (pid_t)atoi(d->d_name);
 		if (!tid || find_thread(in, tid))
@@ -106,6 +116,8 @@ static int seize_new(struct inject *in, struct err *reterr)
 			continue;
 		r = inject_add_thread(in, tid, reterr);
 		cnt++;
+		if (!r && is_stranger(in, dirfd(dir), d->d_name))
+			r = err_setf(reterr, -EBUSY, "the threads of process %d change too fast; try again", (int)in->pid);
 	}
 	closedir(dir);
 	return r < 0 ? r : cnt;
@@ -389,10 +401,9 @@ int inject_set_regs(struct inject *in, uint32_t i, const struct user_regs_struct
 
 static bool process_ended(struct inject *in)
 {
-	struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
 	if (in->exited)
 		return true;
-	if (poll(&p, 1, 0) <= 0)
+	if (!inject_has_ended(in))
 		return false;
 	in->exited = true;
 	if (in->spawned)
@@ -410,8 +421,7 @@ enum inject_state inject_poll(struct inject *in, int *ret_status)
 	}
 	if (in->execed || memory_gone(in)) {
 		/* A process loses its memory some time before it is seen as ended. */
-		struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
-		if (!in->execed && inject_status_field(in->pid, in->pid, "VmSize") < 0 && poll(&p, 1, 0) <= 0)
+		if (!in->execed && inject_status_field(in->pid, in->pid, "VmSize") < 0 && !inject_has_ended(in))
 			return INJECT_RUNNING;
 		if (process_ended(in))
 			return inject_poll(in, ret_status);

@@ -231,6 +231,17 @@ static int serve_all(struct skern *k, struct instances *all, struct err *reterr)
 	return r;
 }
 
+/* The kernel knows the process by its number alone: where it has ended meanwhile, that may be another's. */
+static int serve_process(struct skern *k, const struct target *t, struct instances *all, struct err *reterr)
+{
+	uint32_t had = k->fds.cnt;
+	int r = serve_all(k, all, reterr);
+	if (r || !target_has_ended(t))
+		return r;
+	skern_fds_cut(&k->fds, had);
+	return err_setf(reterr, -ESRCH, "process %d has ended", t->pid);
+}
+
 /* ---- from outside ---- */
 
 int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
@@ -304,7 +315,7 @@ int skern_arm_target(struct session *s, struct target *t, const struct session_p
 		if (all.cnt == had)
 			free((char *)place.name);
 	}
-	r = r ? r : serve_all(s->kern, &all, reterr);
+	r = r ? r : serve_process(s->kern, t, &all, reterr);
 	*ret_cnt += r ? 0 : all.cnt;
 	for (uint32_t i = 0; i < all.cnt; i++)
 		free((char *)all.v[i].place.name);
@@ -318,7 +329,7 @@ int skern_arm_place(struct session *s, const struct session_probe *sp, const str
 	struct instances all = { 0 };
 	uint32_t site = session_site_add(s, sp->probe, addr, (enum wire_site_kind)sp->probe->kind);
 	int r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") : instance_add(s->kern, &all, sp, *place, site, reterr);
-	r = r ? r : serve_all(s->kern, &all, reterr);
+	r = r ? r : serve_process(s->kern, target_at(s, sp->proc), &all, reterr);
 	instances_free(&all);
 	return r;
 }

@@ -29,11 +29,16 @@ int skern_fds_keep(struct skern_fds *f, int fd, struct err *reterr)
 	return 0;
 }
 
-void skern_fds_deinit(struct skern_fds *f)
+void skern_fds_cut(struct skern_fds *f, uint32_t cnt)
 {
 	/* Links and events before the programs. */
-	while (f->cnt)
+	while (f->cnt > cnt)
 		close(f->v[--f->cnt]);
+}
+
+void skern_fds_deinit(struct skern_fds *f)
+{
+	skern_fds_cut(f, 0);
 	free(f->v);
 	*f = (struct skern_fds){ 0 };
 }

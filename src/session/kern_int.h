@@ -39,6 +39,7 @@ struct skern_fds {
 	uint32_t cnt, cap;
 };
 int skern_fds_keep(struct skern_fds *, int fd, struct err *reterr); /* takes it over, also where it fails */
+void skern_fds_cut(struct skern_fds *, uint32_t cnt); /* closes all but the first @cnt */
 void skern_fds_deinit(struct skern_fds *);
 int skern_attach(struct skern_fds *, const struct session_opts *, int prog_fd, const struct probe_kern_place *, struct err *reterr);
 

@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,12 +51,22 @@ bool target_same_program(const struct target *t)
 	return t->shm_addr ? pread(t->memfd, &c, 1, (off_t)t->shm_addr) == 1 : true;
 }
 
+bool target_has_ended(const struct target *t)
+{
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
+	return t->pidfd >= 0 && poll(&p, 1, 0) > 0;
+}
+
 int target_stop(struct target *t, struct err *reterr)
 {
 	if (t->link)
 		t->inj = t->link;
 	if (!t->inj) {
 		int r = inject_attach(t->pid, &t->inj, reterr);
+		if (!r && target_has_ended(t)) { /* who was attached to may be another with its number */
+			target_go(t);
+			r = err_setf(reterr, -ESRCH, "process %d has ended", t->pid);
+		}
 		if (r)
 			return r;
 		inject_hint(t->inj, &t->ways);
