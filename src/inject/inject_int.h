@@ -6,6 +6,7 @@
 
 #include <sys/resource.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
@@ -62,6 +63,8 @@ struct inject {
 	int link_error;        /* it does not answer any more, or never did */
 };
 
+/* Why a call failed that only a process that has ended makes fail: -ESRCH, or it lives all the same. */
+#define INJECT_UNREACHED (-EREMOTEIO) /* no system call that we have it make fails so */
 int inject_gone(struct inject *, struct err *reterr);
 int inject_check_target(pid_t pid, struct err *reterr);
 int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr); /* -EBUSY: somebody traces it */

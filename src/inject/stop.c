@@ -33,17 +33,9 @@
 #define STOP_PATIENCE_NS 2000000000ull /* longer than the other: who waited that long does not try again */
 #define STARVED_PATIENCE_NS 10000000000ull /* for one that stops as soon as it gets a processor */
 #define LET_GO_PATIENCE_NS 1000000000ull
+#define GONE_PATIENCE_NS 300000000ull
 #define TRACER_PATIENCE_NS 500000000ull
 #define KERNEL_ERESTARTNOHAND 514
-
-int inject_gone(struct inject *in, struct err *reterr)
-{
-	int status;
-	enum inject_state st = inject_poll(in, &status);
-	if (st == INJECT_EXECED)
-		return err_setf(reterr, -ESRCH, "process %d runs another program now", (int)in->pid);
-	return err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
-}
 
 static struct inject_thread *find_thread(struct inject *in, pid_t tid)
 {
@@ -169,6 +161,23 @@ static bool memory_gone(const struct inject *in)
 {
 	char c;
 	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
+}
+
+/* Who was killed is told no sooner than it has ended: so a process that seems to live may yet be going. */
+int inject_gone(struct inject *in, struct err *reterr)
+{
+	uint64_t end = host_now_ns() + GONE_PATIENCE_NS;
+	const struct timespec nap = { 0, 1000000 };
+	int status;
+	enum inject_state st;
+	while ((st = inject_poll(in, &status)) != INJECT_EXITED && st != INJECT_EXECED && in->link < 0 && host_now_ns() < end)
+		nanosleep(&nap, NULL);
+	if (st == INJECT_EXECED)
+		return err_setf(reterr, -ESRCH, "process %d runs another program now", (int)in->pid);
+	if (st == INJECT_EXITED || in->link >= 0 || memory_gone(in) || !inject_live_task(in->pid))
+		return err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
+	return err_setf(reterr, INJECT_UNREACHED, "process %d lives, but the kernel does not let us do to it what it should; something stands "
+			"between (a sandbox, strace)", (int)in->pid);
 }
 
 /* waitpid knows nothing of @t, although it was seized: it has ended, or something stands between (a sandbox, strace), and
