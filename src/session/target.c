@@ -129,7 +129,8 @@ static int map_shm_there(struct target *t, struct err *reterr)
 			MAP_SHARED | MAP_NORESERVE, remote, 0, &t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
-		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
+		return err_prefixf(reterr, "cannot map the shared memory in the process%s", r == -ENOMEM || r == -EAGAIN ?
+				   " (try a smaller bufsize or aggsize)" : "");
 	if (in_full)
 		return remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 	r = remote_mem(t, SYS_munlock, 0, reterr);
