@@ -34,7 +34,7 @@ sanitize: deps
 	@[ -f $(BUILD)-sanitize/build.ninja ] || \
 		meson setup --buildtype debugoptimized -Db_sanitize=address,undefined -Db_lundef=false $(BUILD)-sanitize
 	@ninja -C $(BUILD)-sanitize
-	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=intercept_strstr=0 \
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=intercept_strstr=0:verify_asan_link_order=0 \
 		tests/check.py --slow 5 $(BUILD)-sanitize $(or $(TESTS),unit exec run real)
 
 # With DESTDIR=FOLDER nobody else's rights are needed, and sudo would forget it.
