@@ -25,6 +25,8 @@ check: build
 bench: build
 	@bench/run.sh $(BUILD) $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick)
 
+# Ten times the work in every program, 1,000 attaches, a million addresses, a fault at (nearly) each system call of an attach: half an
+# hour on a quiet machine, three times that on a busy one.
 stress: build
 	@tests/check.py $(BUILD) --suite stress
 

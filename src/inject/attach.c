@@ -53,7 +53,11 @@ char inject_task_state(pid_t pid, pid_t tid)
 	return p && p[1] == ' ' ? p[2] : 0;
 }
 
-/* A thread that still has its memory: the leader of a process may have ended before the others. */
+/* Not that there is nothing, but that we may not open more. */
+static bool is_short_of_files(void) { return errno == EMFILE || errno == ENFILE || errno == ENOMEM; }
+
+/* A thread that still has its memory: the leader of a process may have ended before the others.  Of what cannot be looked
+ * at, who opens the next file will say why. */
 pid_t inject_live_task(pid_t pid)
 {
 	char path[64];
@@ -61,11 +65,12 @@ pid_t inject_live_task(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	DIR *dir = opendir(path);
 	if (!dir)
-		return 0;
+		return is_short_of_files() ? pid : 0;
 	for (struct dirent *d; !ret && (d = readdir(dir));) {
 		pid_t tid = (pid_t)atoi(d->d_name);
+		errno = 0;
 		char st = tid ? inject_task_state(pid, tid) : 0;
-		if (st && st != 'Z' && st != 'X')
+		if (tid && (st ? st != 'Z' && st != 'X' : is_short_of_files()))
 			ret = tid;
 	}
 	closedir(dir);

@@ -95,6 +95,8 @@ static int seize_new(struct inject *in, struct err *reterr)
 	int cnt = 0, r = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)in->pid);
 	DIR *dir = opendir(path);
+	if (!dir && errno != ENOENT && errno != ESRCH)
+		return err_setf(reterr, -errno, "cannot look at the threads of process %d: %s", (int)in->pid, strerror(errno));
 	if (!dir)
 		return inject_gone(in, reterr);
 	if (inject_has_ended(in)) /* whose folder this is, nobody knows; if not, it stays the one */
