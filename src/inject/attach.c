@@ -106,7 +106,10 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	if (fd < 0)
 		return err_setf(reterr, -errno, "cannot read the program of process %d: %s", (int)pid, strerror(errno));
 	ssize_t n = pread(fd, id, sizeof(id), 0);
+	int e = errno;
 	close(fd);
+	if (n < 0)
+		return err_setf(reterr, -e, "cannot read the program of process %d: %s", (int)pid, strerror(e));
 	if (n != (ssize_t)sizeof(id) || memcmp(id, ELFMAG, SELFMAG))
 		return err_setf(reterr, -EINVAL, "process %d does not run an ELF program", (int)pid);
 	if (id[EI_CLASS] != ELFCLASS64 || id[EI_NIDENT + 2] != EM_X86_64)

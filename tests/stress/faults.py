@@ -113,12 +113,19 @@ def killed(call, span):
             t.check(f'SIGKILL at {call} number {n} of {span[1]}')
 
 
+def says_why(r, what):
+    """An error is said, and not that of somebody who lives that he has ended."""
+    assert r.returncode in (0, 1), f'{what}: status {r.returncode}: {r.stderr[-1500:]}'
+    assert not r.returncode or 'dyntrace: ' in r.stderr, f'{what}: it does not say why: {r.stderr[-500:]}'
+    assert not re.search(r'has ended|[Nn]o such process|there is no process|traced by dyntrace already', r.stderr), f'{what}: {r.stderr[-500:]}'
+
+
 def failing(call, span):
     error, want = ERRORS[call]
     with Target() as t:
         for n in spread(span, want):
             r = traced(t.proc.pid, f'{call}:error={error}:when={n}')
-            assert r.returncode in (0, 1), f'{call} number {n} fails: status {r.returncode}: {r.stderr[-1500:]}'
+            says_why(r, f'{call} number {n} fails')
             t.check(f'{error} from {call} number {n} of {span[1]} ({r.stderr.strip()[-300:]})')
 
 
@@ -128,7 +135,7 @@ def failing_on(call, span):
     with Target() as t:
         for n in spread(span, max(want // 2, 1)):
             r = traced(t.proc.pid, f'{call}:error={error}:when={n}+')
-            assert r.returncode in (0, 1), f'{call} from number {n} on fails: status {r.returncode}: {r.stderr[-1500:]}'
+            says_why(r, f'{call} from number {n} on fails')
             t.check(f'{error} from {call} number {n} of {span[1]} on ({r.stderr.strip()[-300:]})')
 
 
