@@ -163,4 +163,23 @@ static void not_armed(void)
 		SKIP("not permitted to choose the number of a process (CAP_SYS_ADMIN)");
 }
 
-TAP_MAIN(TEST(not_stopped), TEST(not_armed), TEST(not_disarmed))
+/* Who repairs by a number that was noted long ago may find anybody. */
+static void not_stopped_to_repair_nothing(void)
+{
+	struct session_repaired did = { .map_cnt = 1 };
+	struct err e;
+	struct pair p;
+	if (!pair_start(&p))
+		return;
+	for (int i = 0; i < 1000 && target_state(&(struct target){ .pid = p.pid }) != 'S'; i++)
+		usleep(1000);
+	long before = switches(p.pid);
+	CHECK_MSG(!session_repair(p.pid, &did, &e), "%s", e.msg);
+	CHECK_EQ(did.place_cnt + did.sema_cnt + did.map_cnt + did.fd_cnt, 0);
+	CHECK_EQ(switches(p.pid), before);
+	kill(p.pid, SIGKILL);
+	waitpid(p.pid, NULL, 0);
+	pair_end(&p, 0);
+}
+
+TAP_MAIN(TEST(not_stopped_to_repair_nothing), TEST(not_stopped), TEST(not_armed), TEST(not_disarmed))
