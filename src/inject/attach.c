@@ -124,6 +124,9 @@ int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr)
 	char path[64], name[32];
 	if (tracer <= 0)
 		return 0;
+	if (tracer == getpid())
+		return err_setf(reterr, -EBUSY, "process %d stands, and the kernel does not let us let it go; something stands between "
+				"(a sandbox, strace)", (int)pid);
 	snprintf(path, sizeof(path), "/proc/%ld/comm", tracer);
 	int n = read_file(path, name, sizeof(name));
 	name[n > 0 ? n - 1 : 0] = 0;
@@ -254,12 +257,19 @@ int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
 	return look(pid, false, ret, reterr);
 }
 
+void inject_doom(struct inject *in, bool doomed)
+{
+	in->doomed = doomed;
+}
+
 void inject_detach(struct inject *in)
 {
 	if (!in)
 		return;
+	if (in->doomed && !in->exited)
+		kill(in->pid, SIGKILL);
 	if (in->at_exec)
-		ptrace(PTRACE_DETACH, in->pid, 0, 0);
+		inject_detach_thread(in->pid, 0);
 	if (in->stopped)
 		inject_resume(in, NULL);
 	inject_free(in);

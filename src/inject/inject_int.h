@@ -45,6 +45,7 @@ struct inject {
 	int mem_fd, pid_fd;
 	bool spawned;
 	bool stopped;
+	bool doomed;           /* killed instead of let go */
 	bool at_exec;          /* a spawned one: its only thread stands there, and is not among @threads */
 	bool exited, execed;
 	int status;            /* wait status of a spawned one */
@@ -93,6 +94,7 @@ void inject_abandon_undo(struct inject *);
 
 /* stop.c */
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
+void inject_detach_thread(pid_t tid, int sig);         /* it stands */
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
 void inject_release_but(struct inject *, uint32_t i);  /* from all others; it is the first then */

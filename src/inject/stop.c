@@ -230,8 +230,8 @@ static int give_up(struct inject *in, uint64_t waited, struct err *reterr)
 	if (state == 'R' && waited < STARVED_PATIENCE_NS)
 		return 0;
 	return err_setf(reterr, -EBUSY, "thread %d of process %d does not stop (state %c: %s); try again", (int)tid,
-			(int)in->pid, state,
-			state == 'R' ? "it gets no processor" : "it waits for a device or for a vfork child");
+			(int)in->pid, state, state == 'R' ? "it gets no processor" :
+			state == 'S' ? "it does not hear us: is it frozen, or in a sandbox?" : "it waits for a device or for a vfork child");
 }
 
 static int wait_threads(struct inject *in, struct err *reterr)
@@ -260,6 +260,13 @@ int inject_await(struct inject *in, struct err *reterr)
 	return wait_threads(in, reterr);
 }
 
+/* It would stand until we end. */
+void inject_detach_thread(pid_t tid, int sig)
+{
+	if (ptrace(PTRACE_DETACH, tid, 0, sig))
+		ptrace(PTRACE_DETACH, tid, 0, sig);
+}
+
 /* A thread that does not stop is let go when it does (inject_poll() looks), or when we end. */
 static void note_loose(struct inject *in, pid_t tid)
 {
@@ -281,7 +288,7 @@ static void let_go_loose(struct inject *in)
 		}
 		bool signal = r > 0 && WIFSTOPPED(status) && !(status >> 16);
 		if (r > 0)
-			ptrace(PTRACE_DETACH, in->loose[i], 0, signal ? WSTOPSIG(status) : 0);
+			inject_detach_thread(in->loose[i], signal ? WSTOPSIG(status) : 0);
 		in->loose[i] = in->loose[--in->loose_cnt];
 	}
 }
@@ -346,7 +353,7 @@ static void let_go(struct inject *in, struct inject_thread *t)
 		ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 		nanosleep(&nap, NULL);
 	}
-	ptrace(PTRACE_DETACH, t->tid, 0, 0);
+	inject_detach_thread(t->tid, 0);
 }
 
 void inject_release(struct inject *in)

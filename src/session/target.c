@@ -377,6 +377,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
+	inject_doom(inj, true); /* it has done nothing yet, and would do some things before it is killed */
 	int r = child_begin(s, inj, reterr);
 	if (r)
 		inject_detach(inj);
@@ -385,8 +386,10 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
+		return r;
 	}
-	return r;
+	inject_doom(inj, false);
+	return 0;
 }
 
 void session_child_kill(struct session_child *c)
