@@ -60,10 +60,9 @@ struct aim_arming {
 	void *arg;
 	bool verbose;     /* all such places, and what was armed */
 	bool may_uprobe;  /* as a last resort: the session's memory is the kernel's */
-	uint32_t uprobe_max;
-	/* Of @places in all @refused were: whether the session is to be made again so that they may; NULL: no. */
-	bool (*again)(void *arg, uint32_t refused, uint32_t places);
-	const char *(*why_not)(void *arg, uint32_t refused); /* why those that are not traced are no uprobes; NULL, or NULL of it: it is said elsewhere */
+	/* Of @places in all some were refused: whether the session is to be made again so that they may; NULL: no. */
+	bool (*again)(void *arg, uint32_t places);
+	const char *(*why_not)(void *arg); /* why those that are not traced are no uprobes; NULL, or NULL of it: it is said elsewhere */
 };
 enum {
 	AIM_NOTHING = 1, /* with a message: nothing of the program is placed, because each place was refused */

@@ -16,6 +16,7 @@ struct refusals {
 	uint32_t cnt, no_return_cnt;
 	struct place { /* for which the kernel is asked */
 		const struct probe *probe;
+		uint32_t index;
 		uint64_t addr;
 		char *why; /* owned */
 	} *places;
@@ -41,15 +42,17 @@ static bool is_named(const struct aim *a, const struct probe *p)
 	return false;
 }
 
+/* Of a function that nobody could look into only the entry is known. */
 static bool postpone(struct refusals *r, const struct session_refusal *why)
 {
-	if (why->has_no_return || (!r->how->may_uprobe && !r->how->again))
+	if (why->has_no_return || why->is_last || (why->is_whole && why->probe->kind != WIRE_SITE_ENTRY) ||
+	    (!r->how->may_uprobe && !r->how->again))
 		return false;
 	struct place *v = realloc(r->places, (r->place_cnt + 1ul) * sizeof(*v));
 	char *text = v ? strdup(why->why) : NULL;
 	r->places = v ? v : r->places;
 	if (text)
-		v[r->place_cnt++] = (struct place){ why->probe, why->addr, text };
+		v[r->place_cnt++] = (struct place){ why->probe, why->index, why->addr, text };
 	return text != NULL;
 }
 
@@ -66,34 +69,37 @@ static void refused(void *arg, const struct session_refusal *why)
 		     (unsigned long long)why->addr, why->why);
 }
 
-static int arm_place(struct refusals *r, struct session *s, const struct place *p, const struct session_probe *v, uint32_t cnt,
-		     struct err *reterr)
+/* @u NULL: the kernel was not asked. */
+static void tell_place(struct refusals *r, const struct place *p, const struct session_uprobe *u, const char *why)
 {
-	for (uint32_t i = 0; i < cnt; i++) {
-		if (v[i].probe != p->probe)
-			continue;
-		for (uint32_t k = 0; k < v[i].prog_cnt; k++)
-			if (session_uses_self(&r->aim->image->progs[v[i].progs[k]]))
-				return err_setf(reterr, -ENOTSUP, "a uprobe of the kernel there would have self-> variables of its own; "
-						"-x backend=uprobe places all of them so");
-		return session_arm_uprobe(s, &v[i], p->addr, reterr);
-	}
-	return err_setf(reterr, -ENOENT, "it is no more");
+	bool ok = u && u->armed;
+	if (ok ? r->how->verbose : r->cnt++ < REFUSALS_SHOWN || r->how->verbose)
+		sayf(r->how, "%s:%s:%s:%s at 0x%llx %s: %s%s%s", p->probe->prov, p->probe->mod, p->probe->func, p->probe->name,
+		     (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, !ok && *why ? "; " : "", ok ? "" : why);
 }
 
 /* The last resort for what was refused; how many places it could have. */
-static uint32_t arm_places(struct refusals *r, struct session *s, const struct session_probe *v, uint32_t cnt)
+static uint32_t arm_places(struct refusals *r, struct session *s, const struct session_probe *v)
 {
-	uint32_t done = 0;
+	struct session_uprobe *u = calloc(r->place_cnt + 1ul, sizeof(*u));
+	uint32_t *of = calloc(r->place_cnt + 1ul, sizeof(*of)), n = 0, done = 0;
+	struct err e = { 0 };
 	for (uint32_t i = 0; i < r->place_cnt; i++) {
 		const struct place *p = &r->places[i];
-		struct err e = { 0 };
-		bool ok = r->how->may_uprobe && done < r->how->uprobe_max && !arm_place(r, s, p, v, cnt, &e);
-		done += ok;
-		if (ok ? r->how->verbose : r->cnt++ < REFUSALS_SHOWN || r->how->verbose)
-			sayf(r->how, "%s:%s:%s:%s at 0x%llx %s: %s%s%s", p->probe->prov, p->probe->mod, p->probe->func, p->probe->name,
-			     (unsigned long long)p->addr, ok ? "is a uprobe" : "is not traced", p->why, !ok && e.msg[0] ? "; " : "", ok ? "" : e.msg);
+		if (!r->how->may_uprobe || !u || !of) {
+			tell_place(r, p, NULL, "");
+			continue;
+		}
+		of[n] = i;
+		u[n++] = (struct session_uprobe){ .probe = &v[p->index], .addr = p->addr };
 	}
+	int rc = n ? session_arm_uprobes(s, u, n, &e) : 0;
+	for (uint32_t i = 0; i < n; i++) {
+		done += u[i].armed;
+		tell_place(r, &r->places[of[i]], &u[i], rc && !u[i].why.msg[0] ? e.msg : u[i].why.msg);
+	}
+	free(of);
+	free(u);
 	return done;
 }
 
@@ -106,7 +112,7 @@ static void free_places(struct refusals *r)
 
 static void say_cnt(const struct refusals *r, uint32_t sites)
 {
-	const char *why = r->cnt && r->how->why_not ? r->how->why_not(r->how->arg, r->cnt) : NULL;
+	const char *why = r->cnt && r->how->why_not ? r->how->why_not(r->how->arg) : NULL;
 	bool more = r->cnt > REFUSALS_SHOWN && !r->how->verbose;
 	if (more || why)
 		sayf(r->how, "%u of %u places %s not traced%s%s%s", r->cnt, sites + r->cnt, r->cnt == 1 ? "is" : "are",
@@ -151,9 +157,9 @@ int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, stru
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t n = collect(a, v);
 	int rc = session_arm(s, v, n, refused, &r, &sites, reterr);
-	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, r.place_cnt, sites + r.place_cnt);
+	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, sites + r.place_cnt);
 	if (!again)
-		sites += arm_places(&r, s, v, rc < 0 ? 0 : n);
+		sites += rc < 0 ? 0 : arm_places(&r, s, v);
 	free_places(&r);
 	free(v);
 	if (again)

@@ -9,14 +9,14 @@ static void say(void *arg, const char *text)
 	cli_error("%s", text);
 }
 
-static bool again(void *arg, uint32_t refused, uint32_t places)
+static bool again(void *arg, uint32_t places)
 {
-	return cli_resort(arg, refused, places);
+	return cli_resort(arg, places);
 }
 
-static const char *why_not(void *arg, uint32_t refused)
+static const char *why_not(void *arg)
 {
-	return cli_resort_why(arg, refused);
+	return cli_resort_why(arg);
 }
 
 /* Arms what was matched and is not armed yet. CLI_OK or CLI_ERROR. */
@@ -24,7 +24,6 @@ int cli_arm_new(struct cli *cli)
 {
 	const struct aim_arming how = { .say = say, .verbose = cli->args.verbose,
 					.arg = cli, .again = again, .why_not = why_not,
-					.uprobe_max = cli->resorts ? CLI_RESORT_MAX : UINT32_MAX,
 					.may_uprobe = cli->has_kernel && cli->args.opts.backend != CLI_BACKEND_JUMP };
 	struct err e;
 	cli->arm_ns = host_now_ns();

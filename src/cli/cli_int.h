@@ -152,7 +152,7 @@ struct cli {
 	bool watches;     /* only waits for its targets, and looks at them */
 #define CLI_THIS_LEAST 64
 	bool grows;       /* clauses come while others run: a keeper's */
-	bool shares_self; /* between the two */
+	bool uprobes;     /* all of processes through the kernel */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	uint64_t arm_ns; /* when arming began */
 	bool resorts; /* its memory is the kernel's because of places that cannot have jumps: resort.c */
@@ -249,13 +249,12 @@ uint64_t cli_match_total(const struct cli *);
 struct obj_proc *cli_symbols(void *arg, uint32_t proc);
 uint32_t cli_proc_of(void *arg, uint32_t pid);
 void cli_agg_gen(void *arg, uint32_t agg, uint32_t gen);
+uint32_t cli_thread_cnt(const struct cli *); /* target.c: threads that the targets have now */
 /* arm.c */
 int cli_arm_new(struct cli *);
 /* resort.c: why places that were refused are no uprobes of the kernel; NULL: they could be. */
-const char *cli_resort_why(const struct cli *, uint32_t refused);
-/* Uprobes that nobody asked for: a program is loaded for each, and 10 to 100 ms pass when it is removed. */
-#define CLI_RESORT_MAX 32
-bool cli_resort(struct cli *, uint32_t refused, uint32_t places); /* The session is to be made again, for that. */
+const char *cli_resort_why(const struct cli *);
+bool cli_resort(struct cli *, uint32_t places); /* of @places in all some were refused: the session is to be made again, for that */
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
  * is at its least); then says so. CLI_ERROR after a message: it may not be lowered. */
 void cli_buffers_fit(struct cli *, struct session_opts *);

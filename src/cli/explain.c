@@ -12,10 +12,9 @@ static int explain_probes(struct cli *cli)
 		if (p->kind == WIRE_SITE_TOOL)
 			fprintf(cli->out, "%s:%s:%s:%s\n  fired by the tool itself, in the interpreter\n", p->prov, p->mod,
 				p->func, p->name);
-		else if (cli->shares_self && p->kind != WIRE_SITE_KERNEL)
-			fprintf(cli->out, "%s:%s:%s:%s\n  a uprobe of the kernel, a trap for each hit: %s\n", p->prov, p->mod, p->func, p->name,
-				cli->args.opts.backend == CLI_BACKEND_UPROBE ? "-x backend=uprobe asks for it" :
-				"the script's self-> variables are shared with clauses that the kernel runs");
+		else if (cli->uprobes && p->kind != WIRE_SITE_KERNEL)
+			fprintf(cli->out, "%s:%s:%s:%s\n  a uprobe of the kernel, a trap for each hit: -x backend=uprobe asks for it\n", p->prov, p->mod, p->func,
+				p->name);
 		else if (session_explain(cli->session, cli->aim.probes[i].proc, p, cli->out, &e) < 0)
 			cli_error("%s:%s:%s:%s: %s", p->prov, p->mod, p->func, p->name, e.msg);
 	}

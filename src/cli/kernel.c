@@ -46,15 +46,17 @@ int cli_kernel_look(struct cli *cli)
 		cli_error("out of memory");
 		return CLI_ERROR;
 	}
-	session_worlds_of(&cli->prog.image, descs, cnt, &w);
+	session_worlds_of(descs, cnt, &w);
 	free(descs);
 	cli->has_kernel |= w.kernel;
 	cli->has_user |= w.user;
-	cli->shares_self = w.shares_self;
 	bool may_resort = cli->args.opts.backend == CLI_BACKEND_AUTO && kern_may_trace(&e);
 	if (cli->has_user && (cli->args.opts.backend == CLI_BACKEND_UPROBE || may_resort || cli->resorts))
 		cli->has_kernel = true;
-	cli->shares_self |= cli->has_user && cli->args.opts.backend == CLI_BACKEND_UPROBE;
+	cli->uprobes = cli->has_user && cli->args.opts.backend == CLI_BACKEND_UPROBE;
+	if (cli->args.opts.followfork && cli->has_user && (cli->uprobes || may_resort))
+		cli_error("places that are uprobes of the kernel fire in the processes named and in programs that their children run, not "
+			  "in forked children (-x backend)");
 	/* Who starts a program and wants names for its addresses has to hear of its libraries before it is gone. */
 	cli->watches = cli->has_kernel && !cli->has_user && !(cli->args.command_cnt && cli_has_addresses(cli));
 	if (!cli->has_kernel || kern_may_trace(&e))

@@ -5,6 +5,7 @@
 #include "keep/keep.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -378,4 +379,25 @@ struct cli_target *cli_target_by_proc(struct cli *cli, uint32_t proc)
 		if (cli->targets[i].proc == proc)
 			return &cli->targets[i];
 	return NULL;
+}
+
+static uint32_t threads_of(pid_t pid)
+{
+	char path[64];
+	uint32_t n = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *d = opendir(path);
+	for (struct dirent *e; d && (e = readdir(d));)
+		n += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+uint32_t cli_thread_cnt(const struct cli *cli)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		n += cli->targets[i].gone ? 0 : threads_of(cli->targets[i].pid);
+	return n;
 }

@@ -48,7 +48,7 @@ static uint32_t max_frames(const struct cli *cli)
 static struct session_opts session_options(const struct cli *cli)
 {
 	const struct cli_options *o = &cli->args.opts;
-	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->shares_self };
+	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->uprobes, cli->has_kernel ? cli_thread_cnt(cli) : 0 };
 	struct session_opts so = {
 		.ring_bytes = cli_ring_bytes(cli), .from_entry = cli_from_entry(cli), .max_frames = max_frames(cli),
 		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),

@@ -71,7 +71,7 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 	struct session_desc *v = request_descs(w);
 	if (!v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	session_worlds_of(&w->image, v, w->req.desc_cnt, &w->worlds);
+	session_worlds_of(v, w->req.desc_cnt, &w->worlds);
 	free(v);
 	if (!w->worlds.kernel)
 		return 0;

@@ -27,6 +27,7 @@
 #include "ir/ir.h"
 
 #include <stdio.h>
+#include <sys/types.h>
 
 struct wire_layout_in;
 
@@ -49,6 +50,7 @@ struct ebpf_in {
 	int shm_fd;           /* borrowed */
 	uint32_t first_slot;  /* index of the first of ebpf_slot_cnt() thread slots; they become LIVE here */
 	bool uprobes;         /* as ebpf_slot_cnt() was told */
+	bool shares_self;     /* threads of traced processes have their self-> variables in their slots, which are those before first_slot */
 	const struct ir_image *img; /* verified; borrowed */
 	uint32_t max_frames;  /* of a stack; 0: as many as the kernel gives */
 	/* Where the kernel keeps a member ("se.exec_start") of a structure; negative: nobody knows. NULL: nothing is known. */
@@ -92,6 +94,8 @@ enum ebpf_arg_kind {
 	EBPF_ARG_CTX_ADDR, /* (TRACEPOINT) address that data at @off would have: its data_loc offset is added by the provider */
 	EBPF_ARG_KPC,   /* PERF_EVENT: the kernel's pc, 0 in user mode */
 	EBPF_ARG_UPC,   /* likewise the user's */
+	EBPF_ARG_COOKIE, /* (UPROBE) the upper half of the place's cookie */
+	EBPF_ARG_UARG,  /* (UPROBE) argument @val of the site, a USDT probe's: where @uarg says */
 };
 struct ebpf_arg {
 	uint8_t kind;  /* enum ebpf_arg_kind */
@@ -99,6 +103,7 @@ struct ebpf_arg {
 	bool is_signed;
 	uint32_t off;
 	uint64_t val;
+	const struct wire_uarg *uarg; /* borrowed */
 };
 
 #define EBPF_ARG_MAX 10
@@ -124,7 +129,7 @@ struct ebpf_group {
 struct ebpf_prog {
 	const char *name; /* for bpftool and messages; at most 15 characters are kept */
 	enum ebpf_kind kind;
-	struct ebpf_arg key; /* EBPF_ARG_NONE: one group with one case */
+	struct ebpf_arg key; /* EBPF_ARG_NONE: one group with one case; EBPF_ARG_COOKIE: one group, whose site the place tells */
 	const struct ebpf_group *groups;
 	uint32_t group_cnt;
 };
@@ -144,7 +149,19 @@ int ebpf_run(int prog_fd, const uint64_t *words, uint32_t cnt, uint32_t cpu, str
 
 /* To a raw tracepoint; close *ret_fd to detach. */
 int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr);
-/* To an open perf event (tracepoint, software clock, uprobe), which is enabled. */
+/* To an open perf event (tracepoint, software clock), which is enabled. */
 int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr);
+
+/* A place of a file for an UPROBE program whose key is EBPF_ARG_COOKIE. */
+struct ebpf_place {
+	uint64_t off;  /* in the file */
+	uint32_t site;
+	uint32_t word; /* EBPF_ARG_COOKIE */
+	uint64_t count_off; /* in the file, of a 16-bit count of those who listen, which is one more meanwhile; 0: none */
+};
+/* To places of the file at @path, in the memory of process @pid: all, or none.  Links are added to @ret_fds, which has room for @cnt, and *ret_cnt; close them to detach.  Kernels from 6.6 on
+ * take all places as one link, which goes at once; before, each is one (perf_event_open), and each takes a while to go. */
+int ebpf_attach_uprobes(int prog_fd, const char *path, pid_t pid, const struct ebpf_place *, uint32_t cnt, int *ret_fds,
+			uint32_t *ret_cnt, struct err *reterr);
 
 #endif

@@ -112,9 +112,15 @@ void gen_env(struct gen *, const struct ir_insn *);
 bool gen_stack(struct gen *, const struct ir_insn *);
 void gen_call_args(struct gen *, const struct ir_insn *);
 void gen_arg(struct gen *, const struct ebpf_arg *, uint8_t reg); /* to @reg */
+void gen_uarg(struct gen *, const struct wire_uarg *, uint8_t reg); /* likewise */
+/* An argument, of the group's, that a clause wants; to virtual register @dst. */
+void gen_arg_use(struct gen *, uint32_t n, uint32_t dst);
+#define EBPF_UPROBE_MULTI 48 /* BPF_TRACE_UPROBE_MULTI, of Linux 6.6 */
+bool ebpf_has_uprobe_multi(void);
 /* Learns what RTK_K_TASK_* are; and what is needed for paths. */
 void task_offsets(struct gen *);
 void path_offsets(struct gen *);
+void pid_offsets(struct ebpf *); /* RTK_K_TASK_PID and its fellows */
 void gen_check_fault(struct gen *);
 void gen_note_pc(struct gen *);
 

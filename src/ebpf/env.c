@@ -57,7 +57,7 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_CLAUSE: emit_const(g, 0, g->prog->clause); break;
 	case WIRE_ENV_IN_KERNEL: emit_const(g, 0, 1); break;
 	case WIRE_ENV_RET_OFFSET: ctx_call(g, "rtk_env_ret_offset"); break;
-	case WIRE_ENV_AT_JUMP:
+	case WIRE_ENV_AT_JUMP: site_word(g, offsetof(struct wire_site, leaves_by_jump)); break;
 	case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
 	}
 }
@@ -149,6 +149,15 @@ void gen_arg(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 	case EBPF_ARG_KPC:
 	case EBPF_ARG_UPC:
 		sampled_pc(g, a->kind == EBPF_ARG_UPC, reg);
+		return;
+	case EBPF_ARG_COOKIE:
+		load_prog_ctx(g, 1);
+		emit_kernel(g, BPF_FUNC_get_attach_cookie);
+		emit_mov(g, reg, 0);
+		emit(g, BPF_ALU64 | BPF_RSH | BPF_K, reg, 0, 0, 32);
+		return;
+	case EBPF_ARG_UARG:
+		gen_uarg(g, a->uarg, reg);
 		return;
 	}
 	if (a->is_signed)

@@ -216,6 +216,11 @@ static void gen_dispatch(struct gen *g, const uint32_t *labels)
 		}
 	if (g->p->key.kind == EBPF_ARG_NONE) {
 		take_way(g, &ways[0]);
+	} else if (g->p->key.kind == EBPF_ARG_COOKIE) {
+		emit_kernel(g, BPF_FUNC_get_attach_cookie);
+		emit_mov(g, 1, 0);
+		emit_extend(g, 1, 32, false);
+		emit_jump(g, labels[0]);
 	} else {
 		qsort(ways, cnt, sizeof(*ways), by_value);
 		gen_arg(g, &g->p->key, REG_CTX);

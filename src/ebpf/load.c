@@ -4,10 +4,8 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -185,6 +183,8 @@ static int try_load(struct ebpf *e, const struct ebpf_prog *p, const struct code
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_btf_fd = (uint32_t)e->btf_fd, .func_info = c->funcs,
 		    .func_info_cnt = c->func_cnt, .func_info_rec_size = sizeof(*c->funcs), .attempts = 5);
 	char name[16] = "dt_";
+	if (p->kind == EBPF_UPROBE && ebpf_has_uprobe_multi())
+		opts.expected_attach_type = (enum bpf_attach_type)EBPF_UPROBE_MULTI;
 	for (unsigned i = 0; p->name[i] && i + 4 < sizeof(name); i++)
 		name[3 + i] = p->name[i] >= '0' && p->name[i] != ':' && p->name[i] != '-' ? p->name[i] : '_';
 	if (log) {
@@ -314,23 +314,4 @@ int ebpf_run(int prog_fd, const uint64_t *words, uint32_t cnt, uint32_t cpu, str
 		    .flags = BPF_F_TEST_RUN_ON_CPU);
 	int r = bpf_prog_test_run_opts(prog_fd, &opts);
 	return r < 0 ? err_setf(reterr, r, "the program cannot be run in place: %s", strerror(-r)) : 0;
-}
-
-/* ---- attaching ---- */
-
-int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr)
-{
-	int fd = bpf_raw_tracepoint_open(name, prog_fd);
-	if (fd < 0)
-		return err_setf(reterr, fd, "cannot attach to the kernel's tracepoint %s: %s", name,
-				fd == -ENOENT ? "there is no such tracepoint" : strerror(-fd));
-	*ret_fd = fd;
-	return 0;
-}
-
-int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr)
-{
-	if (!ioctl(perf_fd, PERF_EVENT_IOC_SET_BPF, prog_fd) && !ioctl(perf_fd, PERF_EVENT_IOC_ENABLE, 0))
-		return 0;
-	return err_setf(reterr, -errno, "cannot attach to the event: %s", strerror(errno));
 }

@@ -240,6 +240,10 @@ static void call(struct gen *g, const struct ir_insn *in)
 	const struct ir_helper_desc *h = ir_helper((enum ir_helper)in->imm);
 	if (gen_stack(g, in))
 		return;
+	if (in->imm == IR_HELPER_arg) {
+		gen_arg_use(g, (uint32_t)g->prog->args[in->a], in->dst);
+		return;
+	}
 	char name[64] = "rtk_";
 	if (strlen(h->name) < sizeof(name) - 5)
 		strcat(name, h->name);
@@ -278,8 +282,7 @@ static void simple(struct gen *g, const struct ir_insn *in)
 		gen_put(g, in->dst, 1);
 		break;
 	case IR_OP_ARG:
-		emit_load(g, 8, 1, REG_CTX, CTX(args) + 8 * in->imm);
-		gen_put(g, in->dst, 1);
+		gen_arg_use(g, (uint32_t)in->imm, in->dst);
 		break;
 	case IR_OP_COMMIT:
 		emit_mov(g, 1, REG_OFF);

@@ -24,7 +24,8 @@ struct rtk_ctx {
 	uint64_t pid_tgid;
 	uint64_t vtime;
 	uint64_t ureg;        /* address of struct pt_regs in the kernel; 0: none */
-	uint64_t self;        /* of the thread's struct rtk_self, or of the slot's variables less its size; 0: not looked for */
+	uint64_t self;        /* of the thread's variables; 0: not looked for, or there are none */
+	uint64_t owner;       /* with self: of the thread's elements of self-> arrays */
 	uint64_t buf[4];      /* of a function that runs */
 	uint64_t cell[4];     /* likewise: see rtk_bpf.h */
 	uint32_t comm_len;    /* a struct wire_str */
@@ -121,7 +122,9 @@ struct rtk_self {
 	K(ZERO_WORDS, 62)  /* longest alloca(), or variable, in words */ \
 	K(DENTRY_PARENT, 63) K(DENTRY_NAME, 64) K(MOUNT_MNT, 65) K(MOUNT_PARENT, 66) K(MOUNT_POINT, 67) K(VFS_ROOT, 68) \
 	K(TASK_FS, 69) K(FS_ROOT, 70) /* offsets in the kernel's structures, as from TASK_PARENT on; 0: not known */ \
-	K(PROC, 71) K(PROC_CNT, 72) K(MM_STACK, 73) /* struct wire_proc; the last number is here */
+	K(PROC, 71) K(PROC_CNT, 72) K(MM_STACK, 73) /* struct wire_proc */ \
+	K(USERS, 74)       /* slots of processes' threads, whose self-> variables are shared with theirs; 0: none are */ \
+	K(TASK_PID, 75) K(PID_LEVEL, 76) K(PID_NUMBERS, 77) /* as from TASK_PARENT on; the last number is here */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

@@ -114,6 +114,7 @@ GLOBAL uint64_t rtk_enter(uint64_t site, uint64_t preemptible)
 	c->vtime = 0;
 	c->ureg = 0;
 	c->self = 0;
+	c->owner = 0;
 	c->comm_len = WIRE_NONE;
 	st32(ctx + MORE(args_len), WIRE_NONE);
 	zero_this(ctx);

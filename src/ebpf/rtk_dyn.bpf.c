@@ -97,8 +97,7 @@ INLINE uint64_t owner_of(uint64_t ctx, uint64_t scope)
 		return 0;
 	if (K(SELF_IN_SLOT))
 		return ((uint64_t)thr_of(ctx)->incarnation << 32) + thread_number(ctx);
-	uint64_t self = rtk_self(ctx, 1);
-	return 1ULL << 63 | (self ? ld64(self - sizeof(struct rtk_self) + offsetof(struct rtk_self, serial)) : 0);
+	return rtk_self(ctx, 1) ? ctx_at(ctx)->owner : 1ULL << 63;
 }
 
 GLOBAL uint64_t rtk_dyn_want(uint64_t ctx, uint64_t var, uint64_t scope, uint64_t slot, uint64_t val_bytes)

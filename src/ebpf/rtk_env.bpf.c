@@ -167,24 +167,115 @@ INLINE uint64_t self_make(uint64_t task)
 	return 0;
 }
 
+/* A thread that clauses run in by themselves, too, has its variables in its slot: rt/thread.c once more. */
+
+#define SLOTS_MOST 512
+
+INLINE uint64_t user_slot(uint64_t i)
+{
+	return K(THREAD) - (K(USERS) - i) * K(STRIDE);
+}
+
+/* The number of the current thread as its own process sees it. */
+GLOBAL uint64_t rtk_own_tid(uint64_t ctx)
+{
+	uint64_t buf = ctx + offsetof(struct rtk_ctx, buf), pid = 0;
+	if (!K(TASK_PID) || k_read_kernel(at(buf), 8, (char *)k_task() + K(TASK_PID)))
+		return (uint32_t)k_pid_tgid();
+	pid = ld64(buf);
+	st64(buf, 0);
+	if (k_read_kernel(at(buf), 4, (char *)pid + K(PID_LEVEL)) ||
+	    k_read_kernel(at(buf), 4, (char *)pid + K(PID_NUMBERS) + 16 * (uint64_t)ld32(buf)))
+		return (uint32_t)k_pid_tgid();
+	return ld32(buf);
+}
+
+/* Index of a traced process; 0: it is none. */
+GLOBAL uint64_t rtk_traced(uint64_t pid)
+{
+	for (uint64_t i = 1; i < RTK_PROCS && i < K(PROC_CNT); i++) {
+		uint64_t proc = K(PROC) + i * sizeof(struct wire_proc);
+		if (ld32(proc + offsetof(struct wire_proc, pid)) == (uint32_t)pid &&
+		    ld32(proc + offsetof(struct wire_proc, state)) == WIRE_PROC_LIVE)
+			return i;
+	}
+	return 0;
+}
+
+GLOBAL uint64_t rtk_slot_find(uint64_t proc, uint64_t tid)
+{
+	for (uint64_t i = 1; i < SLOTS_MOST && i < K(USERS); i++) {
+		uint64_t thr = user_slot(i), state = ld32(thr + offsetof(struct wire_thread, state));
+		if (ld32(thr + offsetof(struct wire_thread, tid)) == (uint32_t)tid &&
+		    ld32(thr + offsetof(struct wire_thread, proc)) == (uint32_t)proc &&
+		    (state == WIRE_THREAD_LIVE || state == WIRE_THREAD_CLAIM))
+			return thr;
+		if (state == WIRE_THREAD_FREE && !ld32(thr + offsetof(struct wire_thread, incarnation)))
+			return 0; /* slots are taken in order: none behind was ever used */
+	}
+	return 0;
+}
+
+/* The thread will find it by its number when it comes to its first probe. */
+GLOBAL uint64_t rtk_slot_claim(uint64_t proc, uint64_t tid)
+{
+	for (uint64_t i = 1; i < SLOTS_MOST && i < K(USERS); i++) {
+		uint64_t thr = user_slot(i);
+		if (ld32(thr + offsetof(struct wire_thread, state)) != WIRE_THREAD_FREE ||
+		    cas32(thr + offsetof(struct wire_thread, state), WIRE_THREAD_FREE, WIRE_THREAD_CLAIM) != WIRE_THREAD_FREE)
+			continue;
+		st32(thr + offsetof(struct wire_thread, tid), (uint32_t)tid);
+		st32(thr + offsetof(struct wire_thread, proc), (uint32_t)proc);
+		st32(thr + offsetof(struct wire_thread, incarnation), ld32(thr + offsetof(struct wire_thread, incarnation)) + 1);
+		st64(thr + offsetof(struct wire_thread, own_used), 0);
+		for (int l = 0; l < WIRE_LEVEL_MAX; l++)
+			st64(thr + offsetof(struct wire_thread, ring) + offsetof(struct wire_ring, open) + 8 * l, ~0ULL);
+		st32(thr + offsetof(struct wire_thread, state), WIRE_THREAD_LIVE);
+		return thr;
+	}
+	return 0;
+}
+
+/* Into the context; without @create only what there is. */
+GLOBAL uint64_t rtk_self_shared(uint64_t ctx, uint64_t create)
+{
+	struct rtk_ctx *c = ctx_at(ctx);
+	uint64_t proc = rtk_traced(c->pid_tgid >> 32), tid, thr;
+	if (!proc)
+		return 0;
+	tid = rtk_own_tid(ctx);
+	thr = rtk_slot_find(proc, tid);
+	if (!thr && create) {
+		thr = rtk_slot_claim(proc, tid);
+		if (!thr)
+			__sync_fetch_and_add((uint32_t *)at4(K(PROC) + proc * sizeof(struct wire_proc) + offsetof(struct wire_proc, lost_threads)), 1);
+	}
+	if (thr) {
+		c->self = thr + K(SELF);
+		c->owner = ((uint64_t)ld32(thr + offsetof(struct wire_thread, incarnation)) << 32) + (thr >> 12) + 1;
+	}
+	return 1;
+}
+
 /* Where this thread's variables stand; 0: it has none (and there is no room for any, which is counted). */
 GLOBAL uint64_t rtk_self(uint64_t ctx, uint64_t create)
 {
 	struct rtk_ctx *c = ctx_at(ctx);
 	if (K(SELF_IN_SLOT))
 		return c->thr + K(SELF);
-	uint64_t e = c->self;
-	if (!e) {
-		uint64_t task = k_task();
-		e = self_find(task);
-		if (!e && create) {
-			e = self_make(task);
-			if (!e)
-				add_here(c->thr + offsetof(struct wire_thread, dyn_drops), 1);
-		}
-		c->self = e;
+	if (c->self || (K(USERS) && rtk_self_shared(ctx, create)))
+		return c->self;
+	uint64_t task = k_task(), e = self_find(task);
+	if (!e && create) {
+		e = self_make(task);
+		if (!e)
+			add_here(c->thr + offsetof(struct wire_thread, dyn_drops), 1);
 	}
-	return e ? e + sizeof(struct rtk_self) : 0;
+	if (e) {
+		c->self = e + sizeof(struct rtk_self);
+		c->owner = 1ULL << 63 | ld64(e + offsetof(struct rtk_self, serial));
+	}
+	return c->self;
 }
 
 /* A task is freed: its variables are. */

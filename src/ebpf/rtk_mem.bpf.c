@@ -68,11 +68,6 @@ GLOBAL uint64_t rtk_ureg(uint64_t ctx, uint64_t n)
 	return ld64(to);
 }
 
-GLOBAL uint64_t rtk_arg(uint64_t ctx, uint64_t n)
-{
-	return n < 10 ? ld64(ctx + offsetof(struct rtk_ctx, args) + 8 * n) : 0;
-}
-
 GLOBAL uint64_t rtk_copyin_u(uint64_t ctx, uint64_t addr, uint64_t bytes, uint64_t is_signed)
 {
 	uint64_t to = buffer(ctx), shift = 64 - 8 * bytes;

@@ -252,6 +252,9 @@ void ebpf_numbers(struct ebpf *e)
 	k[RTK_K_OWN] = e->in.as_in_tool ? (uint64_t)(uintptr_t)s : RTK_ADDR;
 	k[RTK_K_THREAD] = s->thread_off + e->in.first_slot * s->geom.stride;
 	k[RTK_K_CPU_CNT] = cpu_cnt();
+	k[RTK_K_USERS] = e->in.shares_self ? e->in.first_slot : 0;
+	if (e->in.shares_self)
+		pid_offsets(e);
 	geometry(s, k);
 	areas(s, k);
 	dyn_table(s, k);

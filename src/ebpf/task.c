@@ -28,6 +28,15 @@ void task_offsets(struct gen *g)
 		       "vtimestamp and ustack() are not known in its probes");
 }
 
+void pid_offsets(struct ebpf *e)
+{
+	e->k[RTK_K_TASK_PID] = offset(e, "task_struct", "thread_pid");
+	e->k[RTK_K_PID_LEVEL] = offset(e, "pid", "level");
+	e->k[RTK_K_PID_NUMBERS] = offset(e, "pid", "numbers");
+	if (!e->k[RTK_K_PID_LEVEL] || !e->k[RTK_K_PID_NUMBERS])
+		e->k[RTK_K_TASK_PID] = 0;
+}
+
 void path_offsets(struct gen *g)
 {
 	uint64_t *k = g->e->k;

@@ -23,9 +23,6 @@ enum probe_kern_at {
 	PROBE_KERN_EVENT,   /* tracepoint group:name: argN are the fields of what it records */
 	PROBE_KERN_CLOCK,   /* every period_ns of each CPU's time; arg0, arg1: kernel's and user's pc */
 	PROBE_KERN_COUNTER, /* every period events of a counter */
-	/* a place in a file, of process nr: registers as they are there; its return: arg1 is the result */
-	PROBE_KERN_UPROBE, PROBE_KERN_URETPROBE,
-	PROBE_KERN_UPROBE_RET, /* at an instruction that returns: arg0 is @period, arg1 what it returns */
 };
 /* How a probe is made of what its place gives: whether it fires, and its arguments. */
 enum probe_kern_recipe {
@@ -66,7 +63,7 @@ struct probe_kern_place {
 	uint32_t nr;
 	const char *group, *name; /* of a tracepoint, system call or counter; live as long as the process */
 	uint32_t counter_type;    /* PROBE_KERN_COUNTER: as perf_event_open() has them */
-	uint64_t counter;         /* of a uprobe: offset in the file */
+	uint64_t counter;
 	bool not_user, not_kernel; /* what is not counted */
 	uint64_t period;          /* of a counter; of a clock in ns */
 };

@@ -4,10 +4,14 @@
  * parent's areas: the wipe page, which reads as zero there, keeps its probes silent.  Where children are followed,
  * the first one that fires there takes a free struct wire_proc, and maps it to where generated code looks for that of
  * the parent; the wipe page then says that all is well.  No other thread is there yet.
+ *
+ * Memory of the kernel's cannot be mapped twice: then it is a copy that comes to that place, and what the controller reads
+ * or writes is looked for where it is shared (rt_proc_shared()).
  */
 #include "rt/mem.h"
 
 #include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #define REMAP_MAYMOVE 1
@@ -62,6 +66,31 @@ static void ring(struct wire_shm *shm)
 	sys6(SYS_futex, (uint64_t)&shm->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
+static bool is_error(int64_t addr)
+{
+	return addr < 0 && addr > -4096;
+}
+
+static bool copy_into_place(const struct wire_proc *child, struct wire_proc *place)
+{
+	int64_t at = sys6(SYS_mmap, 0, sizeof(*child), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
+	if (is_error(at))
+		return false;
+	struct wire_proc *copy = (struct wire_proc *)at;
+	for (uint32_t i = 0; i < sizeof(copy->page) / 8; i++)
+		((uint64_t *)copy->page)[i] = ((const uint64_t *)child->page)[i];
+	if (!is_error(sys6(SYS_mremap, (uint64_t)at, sizeof(*copy), sizeof(*copy), REMAP_MAYMOVE | REMAP_FIXED, (uint64_t)place, 0)))
+		return true;
+	sys6(SYS_munmap, (uint64_t)at, sizeof(*copy), 0, 0, 0, 0);
+	return false;
+}
+
+static bool take_place(struct wire_proc *child, struct wire_proc *place)
+{
+	return !is_error(sys6(SYS_mremap, (uint64_t)child, 0, sizeof(*child), REMAP_MAYMOVE | REMAP_FIXED, (uint64_t)place, 0)) ||
+	       copy_into_place(child, place);
+}
+
 uint64_t rt_child_enter(struct wire_shm *shm, struct wire_proc *parent)
 {
 	uint64_t *wipe = (uint64_t *)parent->wipe_addr;
@@ -74,8 +103,9 @@ uint64_t rt_child_enter(struct wire_shm *shm, struct wire_proc *parent)
 		return 0;
 	}
 	describe(child, parent);
-	if (sys6(SYS_mremap, (uint64_t)child, 0, sizeof(*child), REMAP_MAYMOVE | REMAP_FIXED, (uint64_t)parent, 0) < 0) {
+	if (!take_place(child, parent)) {
 		STORE_RELEASE(&child->state, WIRE_PROC_FREE);
+		__atomic_fetch_add(&shm->lost_children, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
 	wipe[0] = 1;

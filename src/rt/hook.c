@@ -39,8 +39,8 @@ uint64_t rt_hook_dl(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
-	struct wire_proc *proc = ctx->proc;
-	if (proc->flags & WIRE_PROC_NO_SYSCALL)
+	struct wire_proc *proc = rt_proc_shared(ctx->shm, ctx->proc);
+	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
 		return 0;
 	uint32_t seq = __atomic_add_fetch(&proc->dl_seq, 1, __ATOMIC_SEQ_CST);
 	rt_ring_doorbell(ctx);
@@ -57,8 +57,8 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 {
 	UNUSED(a, b, c);
 	UNUSED(d, 0, 0);
-	struct wire_proc *proc = ctx->proc;
-	if (proc->flags & WIRE_PROC_NO_SYSCALL)
+	struct wire_proc *proc = rt_proc_shared(ctx->shm, ctx->proc);
+	if (ctx->proc->flags & WIRE_PROC_NO_SYSCALL)
 		return 0;
 	uint32_t tid = (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	bool told = false;
@@ -81,7 +81,7 @@ static void forbid(struct rt_ctx *ctx, uint32_t what)
 	if (!what)
 		return;
 	if (what & WIRE_PROC_NO_TSC && !(LOAD_RELAXED(&ctx->proc->flags) & WIRE_PROC_NO_TSC))
-		STORE_RELAXED(&ctx->proc->coarse_tsc, rt_now_tsc());
+		STORE_RELAXED(&rt_proc_shared(ctx->shm, ctx->proc)->coarse_tsc, rt_now_tsc());
 	__atomic_fetch_or(&ctx->proc->flags, what, __ATOMIC_SEQ_CST);
 }
 

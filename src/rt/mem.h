@@ -89,10 +89,17 @@ static inline int64_t sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t
 	return ret;
 }
 
+/* What the controller reads and writes, too: a followed child may have a copy of its own for generated code (rt/child.c). */
+static inline struct wire_proc *rt_proc_shared(struct wire_shm *shm, const struct wire_proc *proc)
+{
+	return (struct wire_proc *)((uint8_t *)shm + shm->proc_off) + proc->idx;
+}
+
 /* What the time is in the process that runs. */
 static inline uint64_t rt_tsc(const struct rt_ctx *ctx)
 {
-	return UNLIKELY(LOAD_RELAXED(&ctx->proc->flags) & WIRE_PROC_NO_TSC) ? LOAD_RELAXED(&ctx->proc->coarse_tsc) : rt_now_tsc();
+	return UNLIKELY(LOAD_RELAXED(&ctx->proc->flags) & WIRE_PROC_NO_TSC) ?
+		LOAD_RELAXED(&rt_proc_shared(ctx->shm, ctx->proc)->coarse_tsc) : rt_now_tsc();
 }
 
 static inline void rt_set_fault(struct rt_ctx *ctx, uint32_t fault, uint64_t value)

@@ -55,7 +55,7 @@ static const void *table_at(const struct rt_ctx *ctx, uint64_t off, uint64_t byt
 
 static const struct wire_unw_map *find_map(struct rt_ctx *ctx, uint64_t pc)
 {
-	const struct wire_proc *proc = ctx->proc;
+	const struct wire_proc *proc = rt_proc_shared(ctx->shm, ctx->proc);
 	uint32_t cur = LOAD_ACQUIRE(&proc->unw_cur) & 1;
 	uint32_t lo = 0, hi = proc->unw_cnt[cur];
 	const struct wire_unw_map *maps = table_at(ctx, proc->unw_off[cur], hi * sizeof(*maps));
@@ -120,7 +120,7 @@ static inline void unpack(struct row *r, uint64_t v)
 /* The row for @pc; false: there is none. */
 static inline bool row_for(struct rt_ctx *ctx, uint64_t pc, struct row *ret)
 {
-	uint64_t mult = WIRE_HASH_MULT, tag = pc + LOAD_ACQUIRE(&ctx->proc->unw_cur) * mult;
+	uint64_t mult = WIRE_HASH_MULT, tag = pc + LOAD_ACQUIRE(&rt_proc_shared(ctx->shm, ctx->proc)->unw_cur) * mult;
 	struct wire_unw_seen *seen = &ctx->thr->unw_seen[pc * mult >> 32 & (WIRE_UNW_SEEN - 1)];
 	uint64_t packed = LOAD_RELAXED(&seen->packed);
 	if (LIKELY(packed && (LOAD_RELAXED(&seen->check) ^ packed) == tag)) {

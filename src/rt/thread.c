@@ -110,7 +110,7 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	if (!thr)
 		thr = claim(shm, proc->idx, tid);
 	if (!thr) {
-		__atomic_fetch_add(&proc->lost_threads, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&rt_proc_shared(shm, proc)->lost_threads, 1, __ATOMIC_RELAXED);
 		return NULL;
 	}
 	note_block(proc, key);

@@ -250,7 +250,7 @@ int session_arm(struct session *s, const struct session_probe *probes, uint32_t 
 		/* The loader's probe stays a jump. */
 		r = arm_with_guards(s, t, probes, s->opts.uprobes ? 0 : cnt, refused, arg, &armed, reterr);
 		if (!r && s->opts.uprobes)
-			r = skern_arm_target(s, t, probes, cnt, &armed, reterr);
+			r = uprobes_arm(s, t, probes, cnt, refused, arg, &armed, reterr);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile: session_wait() tells */
 	}

@@ -52,6 +52,7 @@ struct job {
 	bool written; /* so that what was placed may be there even where arming failed */
 	bool again; /* out: where goroutines stand is not known any more; it is to be planned once more */
 	uint32_t postponed_cnt; /* functions */
+	bool places_only; /* no windows for them */
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)

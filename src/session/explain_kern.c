@@ -43,9 +43,6 @@ static void explain_place(const struct probe_kern_place *p, FILE *out)
 		fprintf(out, "  BPF program in the interrupt of a counter on each CPU, every %llu %s\n", (unsigned long long)p->period,
 			p->name);
 		break;
-	case PROBE_KERN_UPROBE:
-	case PROBE_KERN_URETPROBE:
-	case PROBE_KERN_UPROBE_RET:
 	case PROBE_KERN_NONE:
 		break;
 	}

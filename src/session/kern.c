@@ -36,13 +36,6 @@ struct made {
 	struct made *next;
 };
 
-struct skern {
-	struct session *s;
-	struct ebpf *e;
-	struct made *made;
-	struct skern_fds fds; /* links, events, programs: closing them detaches */
-};
-
 static int no_memory(struct err *reterr)
 {
 	return err_setf(reterr, -ENOMEM, "out of memory");
@@ -50,7 +43,7 @@ static int no_memory(struct err *reterr)
 
 /* ---- programs ---- */
 
-static int prog_of(struct skern *k, uint32_t clause, const struct recipe_in *in, const struct ir_prog **ret, struct err *reterr)
+int skern_prog(struct skern *k, uint32_t clause, const struct recipe_in *in, const struct ir_prog **ret, struct err *reterr)
 {
 	const struct ir_image *image = k->s->image;
 	for (struct made *m = k->made; m; m = m->next) {
@@ -84,7 +77,7 @@ static int instance_progs(struct skern *k, struct instance *in, struct err *rete
 	if (!in->progs)
 		return no_memory(reterr);
 	for (uint32_t i = 0; i < in->sp->prog_cnt && !r; i++)
-		r = prog_of(k, in->sp->progs[i], &how, &in->progs[i], reterr);
+		r = skern_prog(k, in->sp->progs[i], &how, &in->progs[i], reterr);
 	return r;
 }
 
@@ -231,17 +224,6 @@ static int serve_all(struct skern *k, struct instances *all, struct err *reterr)
 	return r;
 }
 
-/* The kernel knows the process by its number alone: where it has ended meanwhile, that may be another's. */
-static int serve_process(struct skern *k, const struct target *t, struct instances *all, struct err *reterr)
-{
-	uint32_t had = k->fds.cnt;
-	int r = serve_all(k, all, reterr);
-	if (r || !target_has_ended(t))
-		return r;
-	skern_fds_cut(&k->fds, had);
-	return err_setf(reterr, -ESRCH, "process %d has ended", t->pid);
-}
-
 /* ---- from outside ---- */
 
 int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
@@ -250,6 +232,7 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 	if (!k)
 		return no_memory(reterr);
 	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .uprobes = s->opts.mixed,
+		.shares_self = s->opts.mixed && !s->opts.uprobes,
 		.img = s->image, .log = s->opts.verifier_log,
 		.max_frames = s->opts.max_frames, .offset_of = kern_offsetof };
 	k->s = s;
@@ -291,45 +274,6 @@ int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cn
 			r = instances_of(s->kern, &all, &probes[i], reterr);
 	r = r ? r : serve_all(s->kern, &all, reterr);
 	*ret_cnt = r ? 0 : all.cnt;
-	instances_free(&all);
-	return r;
-}
-
-int skern_arm_target(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt,
-		     struct err *reterr)
-{
-	struct instances all = { 0 };
-	int r = 0;
-	for (uint32_t i = 0; i < cnt && !r; i++) {
-		struct probe_kern_place place;
-		uint32_t site;
-		if (probes[i].proc != t->proc)
-			continue;
-		r = uprobe_place(t, &probes[i], &place, reterr);
-		if (r < 0)
-			break;
-		uint32_t had = all.cnt;
-		site = session_site_add(s, probes[i].probe, probes[i].probe->func_addr, (enum wire_site_kind)probes[i].probe->kind);
-		r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") :
-			instance_add(s->kern, &all, &probes[i], place, site, reterr);
-		if (all.cnt == had)
-			free((char *)place.name);
-	}
-	r = r ? r : serve_process(s->kern, t, &all, reterr);
-	*ret_cnt += r ? 0 : all.cnt;
-	for (uint32_t i = 0; i < all.cnt; i++)
-		free((char *)all.v[i].place.name);
-	instances_free(&all);
-	return r;
-}
-
-int skern_arm_place(struct session *s, const struct session_probe *sp, const struct probe_kern_place *place, uint64_t addr,
-		    struct err *reterr)
-{
-	struct instances all = { 0 };
-	uint32_t site = session_site_add(s, sp->probe, addr, (enum wire_site_kind)sp->probe->kind);
-	int r = site == WIRE_NONE ? err_setf(reterr, -ENOSPC, "too many probes") : instance_add(s->kern, &all, sp, *place, site, reterr);
-	r = r ? r : serve_process(s->kern, target_at(s, sp->proc), &all, reterr);
 	instances_free(&all);
 	return r;
 }

@@ -56,14 +56,6 @@ static void args_event(struct ebpf_arg *v, const struct probe_kern_place *p)
 	}
 }
 
-static void args_user(struct ebpf_arg *v)
-{
-	static const uint8_t regs[] = { offsetof(struct pt_regs, rdi), offsetof(struct pt_regs, rsi), offsetof(struct pt_regs, rdx),
-					offsetof(struct pt_regs, rcx), offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9) };
-	for (size_t i = 0; i < ARRAY_CNT(regs); i++)
-		v[i] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = regs[i] };
-}
-
 void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 {
 	switch (p->at) {
@@ -87,15 +79,6 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 		g->args[0].kind = EBPF_ARG_KPC;
 		g->args[1].kind = EBPF_ARG_UPC;
 		break;
-	case PROBE_KERN_UPROBE:
-		args_user(g->args);
-		break;
-	case PROBE_KERN_UPROBE_RET:
-		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = p->period };
-		/* fall through */
-	case PROBE_KERN_URETPROBE:
-		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
-		break;
 	case PROBE_KERN_NONE:
 		break;
 	}
@@ -103,8 +86,6 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 
 enum ebpf_kind skern_kind(enum probe_kern_at at)
 {
-	if (at == PROBE_KERN_UPROBE || at == PROBE_KERN_URETPROBE || at == PROBE_KERN_UPROBE_RET)
-		return EBPF_UPROBE;
 	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :
 		EBPF_RAW_TP;
 }

@@ -29,16 +29,11 @@ int skern_fds_keep(struct skern_fds *f, int fd, struct err *reterr)
 	return 0;
 }
 
-void skern_fds_cut(struct skern_fds *f, uint32_t cnt)
-{
-	/* Links and events before the programs. */
-	while (f->cnt > cnt)
-		close(f->v[--f->cnt]);
-}
-
 void skern_fds_deinit(struct skern_fds *f)
 {
-	skern_fds_cut(f, 0);
+	/* Links and events before the programs. */
+	while (f->cnt)
+		close(f->v[--f->cnt]);
 	free(f->v);
 	*f = (struct skern_fds){ 0 };
 }
@@ -98,46 +93,10 @@ static int attach_tracepoint(struct skern_fds *f, int prog_fd, const struct prob
 	return attach_event(f, prog_fd, &attr, 0, reterr);
 }
 
-static int read_number(const char *path, const char *fmt)
-{
-	FILE *f = fopen(path, "re");
-	int v = -1;
-	if (f && fscanf(f, fmt, &v) != 1)
-		v = -1;
-	if (f)
-		fclose(f);
-	return v;
-}
-
-/* Of one process's memory: its threads, and children that vfork() gave the same memory. */
-static int attach_uprobe(struct skern_fds *f, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
-{
-	int type = read_number("/sys/bus/event_source/devices/uprobe/type", "%d");
-	int bit = read_number("/sys/bus/event_source/devices/uprobe/format/retprobe", "config:%d");
-	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name,
-					.config2 = p->counter };
-	if (type < 0 || bit < 0)
-		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which these probes would be");
-	attr.config = p->at == PROBE_KERN_URETPROBE ? 1ull << bit : 0;
-	int fd = (int)syscall(SYS_perf_event_open, &attr, (pid_t)p->nr, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	if (fd < 0)
-		return err_setf(reterr, -errno, "cannot place a uprobe in process %u: %s", p->nr, strerror(errno));
-	int r = ebpf_attach_perf(prog_fd, fd, reterr);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return skern_fds_keep(f, fd, reterr);
-}
-
 int skern_attach(struct skern_fds *f, const struct session_opts *opts, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
 {
 	int fd, r;
 	switch (p->at) {
-	case PROBE_KERN_UPROBE:
-	case PROBE_KERN_URETPROBE:
-	case PROBE_KERN_UPROBE_RET:
-		return attach_uprobe(f, prog_fd, p, reterr);
 	case PROBE_KERN_EVENT:
 		return attach_tracepoint(f, prog_fd, p, reterr);
 	case PROBE_KERN_CLOCK:

@@ -18,7 +18,17 @@ int recipe_make(const struct ir_image *, const struct ir_prog *src, const struct
 		struct err *reterr);
 
 /* kern.c: what the kernel runs of a session. */
-struct skern;
+struct made;
+struct skern_fds { /* kern_attach.c: descriptors that are closed, the last first, when the probes are lifted */
+	int *v;
+	uint32_t cnt, cap;
+};
+struct skern {
+	struct session *s;
+	struct ebpf *e;
+	struct made *made;
+	struct skern_fds fds; /* links, events, programs: closing them detaches */
+};
 int skern_create(struct session *, uint32_t first_slot, struct err *reterr); /* fills s->kern */
 void skern_destroy(struct skern *);
 int skern_arm(struct session *, const struct session_probe *, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr);
@@ -27,19 +37,16 @@ int skern_doorbell(const struct skern *); /* becomes readable where the consumer
 void skern_doorbell_clear(struct skern *);
 void skern_tick(struct skern *);          /* about once a second */
 uint32_t skern_failed_clause(const struct skern *);
+/* A clause for a place; it is the skern's. */
+int skern_prog(struct skern *, uint32_t clause, const struct recipe_in *, const struct ir_prog **ret, struct err *reterr);
 
 /* kern_args.c */
 void skern_args(struct ebpf_group *, const struct probe_kern_place *);
 enum ebpf_kind skern_kind(enum probe_kern_at);
 struct ebpf_arg skern_key(enum probe_kern_at); /* what tells apart the probes of one program */
 
-/* kern_attach.c: descriptors that are closed, the last first, when the probes are lifted. */
-struct skern_fds {
-	int *v;
-	uint32_t cnt, cap;
-};
+/* kern_attach.c */
 int skern_fds_keep(struct skern_fds *, int fd, struct err *reterr); /* takes it over, also where it fails */
-void skern_fds_cut(struct skern_fds *, uint32_t cnt); /* closes all but the first @cnt */
 void skern_fds_deinit(struct skern_fds *);
 int skern_attach(struct skern_fds *, const struct session_opts *, int prog_fd, const struct probe_kern_place *, struct err *reterr);
 
@@ -56,13 +63,26 @@ void stranger_identify(struct target *);    /* what the process is now */
 void stranger_deinit(struct session *);
 uint32_t skern_strangers(struct skern *, uint32_t *ret_pids, uint32_t cap); /* taken off */
 
-/* uprobe.c: the name in *ret is malloc'ed. */
-int uprobe_place(const struct target *, const struct session_probe *, struct probe_kern_place *ret, struct err *reterr);
-/* Probes of target @t, through the kernel. */
-int skern_arm_target(struct session *, struct target *, const struct session_probe *, uint32_t cnt, uint32_t *ret_cnt,
-		     struct err *reterr);
-int skern_arm_place(struct session *, const struct session_probe *, const struct probe_kern_place *, uint64_t addr,
-		    struct err *reterr);
+/* kern_uprobes.c: a place of a process. */
+enum uplace_kind { UPLACE_C, UPLACE_GO, UPLACE_USDT, UPLACE_RETURN }; /* where arguments are */
+struct uplace {
+	const struct session_probe *sp;
+	uint64_t addr;
+	uint32_t index;  /* uprobe.c: whose it is */
+	enum uplace_kind kind;
+	const struct wire_uargs *uargs; /* USDT; NULL: none */
+	char *path;      /* of the file */
+	bool owns_path;
+	const struct target *target;
+	struct ebpf_place at;
+	int rc;          /* out: 0: it is armed */
+	struct err err;
+};
+/* Sorts them. An error: the kernel takes a program not, those after it are not tried. */
+int skern_arm_uplaces(struct skern *, struct uplace *, uint32_t cnt, struct err *reterr);
+/* uprobe.c: all probes of a target through the kernel. */
+int uprobes_arm(struct session *, struct target *, const struct session_probe *, uint32_t cnt, session_refused_fn *, void *arg,
+		uint32_t *ret_cnt, struct err *reterr);
 /* explain_kern.c */
 void explain_kernel(const struct probe *, FILE *out);
 

@@ -14,9 +14,16 @@ void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 	uint32_t pc = j->told ? goscan_first(j->t, p->func_addr) : 0;
 	if (j->told && (pc == j->t->go_pc_cnt || j->t->go_pcs[pc] >= p->func_addr + p->func_bytes))
 		return;
-	struct session_refusal r = { .probe = j->probes[probe].probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN,
-				     .has_no_return = !why };
+	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN, .has_no_return = !why };
 	if (j->refused)
+		j->refused(j->refused_arg, &r);
+}
+
+static void refuse_func(struct job *j, uint32_t probe, uint64_t addr, const char *why)
+{
+	const struct probe *p = j->probes[probe].probe;
+	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why, .is_whole = true };
+	if (j->refused && p->kind != WIRE_SITE_GUARD)
 		j->refused(j->refused_arg, &r);
 }
 
@@ -192,7 +199,7 @@ static int plan_fragment(struct job *j, const struct func *whole, const struct p
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (j->probes[probes[i]].probe->kind == WIRE_SITE_RETURN)
 			r = add_returns(pf, &cap, &fn, probes[i], &returns[i], reterr);
-	if (!r)
+	if (!r && !j->places_only)
 		r = plan_windows(pf, &fn);
 	func_deinit(&fn);
 	return r;
@@ -215,7 +222,7 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 			r = add_anchor(pf, &cap, (struct patch_anchor){ .offset = offset, .kind = (uint8_t)p->kind }, probes[i]);
 		}
 	}
-	if (!r)
+	if (!r && !j->places_only)
 		r = plan_windows(pf, fn);
 	for (uint32_t i = 0; i < parts && !r; i++) /* pf may move */
 		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
@@ -250,7 +257,7 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 			err_setf(&why, -ENOENT, "its library was unloaded");
 	if (r && r != -ENOMEM) {
 		for (uint32_t i = 0; i < cnt; i++)
-			job_refuse(j, probes[i], pf->addr, why.msg);
+			refuse_func(j, probes[i], pf->addr, why.msg);
 		r = 0;
 	} else if (!r) {
 		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);

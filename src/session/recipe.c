@@ -43,6 +43,8 @@ static void set_value(struct make *m, struct ir_insn *in, uint64_t n)
 {
 	if (n < RECIPE_ARGS && m->val[n] != RECIPE_RAW)
 		*in = (struct ir_insn){ .op = IR_OP_MOV, .dst = in->dst, .a = m->val[n], .b = WIRE_NONE };
+	else if (n < RECIPE_ARGS && in->op == IR_OP_CALL)
+		return; /* as it is: the generator knows where it is */
 	else if (n < RECIPE_ARGS)
 		*in = (struct ir_insn){ .op = IR_OP_ARG, .dst = in->dst, .a = WIRE_NONE, .b = WIRE_NONE, .imm = (int64_t)n };
 	else

@@ -19,11 +19,10 @@ struct session_desc {
 };
 struct session_worlds {
 	bool kernel, user;  /* it has probes of the kernel, of processes */
-	bool shares_self;   /* and self-> variables in clauses of both */
+	bool uprobes;       /* those of processes are to be the kernel's, too */
+	uint32_t threads;   /* that the processes have now; 0: nobody knows */
 };
-struct ir_image;
-bool session_uses_self(const struct ir_prog *); /* self-> variables */
-void session_worlds_of(const struct ir_image *, const struct session_desc *, uint32_t cnt, struct session_worlds *ret);
+void session_worlds_of(const struct session_desc *, uint32_t cnt, struct session_worlds *ret);
 
 struct session_opts {
 	uint64_t ring_bytes;    /* per thread; rounded up to a power of two; 0: 4 MiB */
@@ -154,6 +153,9 @@ struct session_refusal {
 	uint64_t addr;
 	const char *why;
 	bool has_no_return; /* a return probe of a function that has no place to return from: no event is missed */
+	uint32_t index;  /* of the probe, among those that were given */
+	bool is_whole;   /* nothing is known of the function's places: @addr is where it begins */
+	bool is_last;    /* the kernel refused it: nothing else is left */
 };
 /* Called for each place that cannot be armed; nothing has been changed yet. */
 typedef void session_refused_fn(void *arg, const struct session_refusal *);
@@ -173,9 +175,16 @@ int session_rearm(struct session *, uint32_t proc, const uint64_t *funcs, uint32
  * a thread of it whose stack proves that it holds none of the locks that this takes, all others running.  It stays
  * there.  -EBUSY: there was no such thread for some seconds. */
 int session_load(struct session *, uint32_t proc, const char *path, struct err *reterr);
-/* A place that session_arm() refused, as a uprobe of the kernel: of a session that has probes of the kernel.  What
- * it runs shares all but self-> variables with what runs in the process. */
-int session_arm_uprobe(struct session *, const struct session_probe *, uint64_t addr, struct err *reterr);
+/* Places that session_arm() refused, as uprobes of the kernel: of a session that has probes of the kernel.  What
+ * they run shares all but self-> variables with what runs in the process.  An error where the kernel takes no program for them: then
+ * some may be armed. */
+struct session_uprobe {
+	const struct session_probe *probe;
+	uint64_t addr;
+	bool armed;     /* out */
+	struct err why; /* out: why not */
+};
+int session_arm_uprobes(struct session *, struct session_uprobe *, uint32_t cnt, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 

@@ -344,6 +344,7 @@ void func_deinit(struct func *);
 /* usdt.c: the places of a USDT probe, from its function's start; sorted.  At most @cap; how many there are, or -errno. */
 int usdt_offsets(struct target *, const struct probe *, uint32_t *ret, uint32_t cap);
 /* What the site at a place of @p needs besides: arguments, semaphore. */
+int usdt_site_args(struct target *, const struct probe *p, struct wire_site *, struct err *reterr);
 int usdt_site(struct target *, const struct probe *p, struct wire_site *, struct err *reterr);
 /* Semaphores of a stopped target: those from number @first on; those of places in a window that was written again. */
 void semas_raise(struct target *, uint32_t first);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Probes of processes as the kernel's uprobes: a trap for each hit, so only
- * for scripts whose clauses there share self-> variables with clauses that the
- * kernel runs (one program in one place sees both), and where it is asked for:
- * for all of a script, or for the places that the in-process way refuses.
+ * Probes of processes as the kernel's uprobes: a trap for each hit, so only for scripts whose clauses there share self->
+ * variables with clauses that the kernel runs (one program in one place sees both), and where it is asked for: for all of
+ * a script, or for the places that the in-process way refuses.
+ *
+ * Returns are probed where the function leaves, as in the process: the kernel's own way (uretprobes) changes return addresses,
+ * which exceptions, backtraces and moving stacks do not survive.
  */
+#include "session/arm_int.h"
 #include "session/kern_int.h"
 
 #include "isa/isa.h"
@@ -16,13 +19,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The file and the place in it that @addr was mapped from. */
 static const struct obj_map *map_at(const struct target *t, uint64_t addr)
 {
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
 		if (addr >= m->start && addr < m->end)
-			return m->prot & PROT_EXEC && *m->path ? m : NULL;
+			return *m->path ? m : NULL;
 	}
 	return NULL;
 }
@@ -41,51 +43,185 @@ static char *file_of(pid_t pid, const struct obj_map *m)
 	return path;
 }
 
-int uprobe_place(const struct target *t, const struct session_probe *sp, struct probe_kern_place *ret, struct err *reterr)
-{
-	const struct probe *p = sp->probe;
-	uint64_t addr = p->func_addr + (p->kind == WIRE_SITE_OFFSET ? p->offset : 0);
-	const struct obj_map *m = map_at(t, addr);
-	char *path;
-	if (p->kind == WIRE_SITE_USDT)
-		return err_setf(reterr, -ENOTSUP, "%s:%s:%s:%s would be a uprobe of the kernel: that works with pid probes only", p->prov, p->mod, p->func, p->name);
-	if (!m)
-		return err_setf(reterr, -ENOENT, "%s:%s:%s:%s is in no file that the kernel could watch", p->prov, p->mod, p->func,
-				p->name);
-	path = file_of(t->pid, m);
-	if (!path)
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	*ret = (struct probe_kern_place){ .at = p->kind == WIRE_SITE_RETURN ? PROBE_KERN_URETPROBE : PROBE_KERN_UPROBE, .name = path,
-					  .counter = addr - m->start + m->off, .nr = (uint32_t)t->pid };
-	return 0;
-}
-
-/* Whether a return at @addr is none of a value: a jump to another function. */
-static bool is_tail_call(struct target *t, uint64_t addr)
+/* Whether the function is left by a jump to another one at @addr. */
+static bool leaves_by_jump(struct target *t, uint64_t addr)
 {
 	uint8_t code[16];
 	struct isa_insn in;
 	size_t n = target_read_some(t, addr, code, sizeof(code));
-	return isa_decode(code, n, addr, &in) || in.flow != ISA_RET;
+	return isa_decode(code, n, addr, &in) >= 0 && in.flow != ISA_RET;
 }
 
-int session_arm_uprobe(struct session *s, const struct session_probe *sp, uint64_t addr, struct err *reterr)
+/* The kernel runs the instruction elsewhere, and takes none with these prefixes (arch/x86/kernel/uprobes.c).  It says so only of all places
+ * that it is given at once, so asking beforehand saves a search. */
+static bool has_bad_prefix(struct target *t, uint64_t addr)
 {
-	const struct probe *p = sp->probe;
-	struct target *t = target_at(s, sp->proc);
-	const struct obj_map *m = t ? map_at(t, addr) : NULL;
-	if (!s->kern)
-		return err_setf(reterr, -ENOTSUP, "the session has no memory of the kernel's");
-	if (!m || p->kind == WIRE_SITE_USDT)
-		return err_setf(reterr, -ENOTSUP, "the kernel cannot watch it either: %s", m ? "it is a USDT probe" : "it is in no file");
-	if (p->kind == WIRE_SITE_RETURN && is_tail_call(t, addr))
-		return err_setf(reterr, -ENOTSUP, "the kernel's uprobes know no tail calls");
-	char *path = file_of(t->pid, m);
-	if (!path)
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	const struct probe_kern_place place = { .at = p->kind == WIRE_SITE_RETURN ? PROBE_KERN_UPROBE_RET : PROBE_KERN_UPROBE,
-		.name = path, .counter = addr - m->start + m->off, .nr = (uint32_t)t->pid, .period = addr - p->func_addr };
-	int r = skern_arm_place(s, sp, &place, addr, reterr);
-	free(path);
+	uint8_t code[15];
+	size_t n = target_read_some(t, addr, code, sizeof(code));
+	for (size_t i = 0; i < n; i++)
+		switch (code[i]) {
+		case 0xf0: case 0x26: case 0x2e: case 0x36: case 0x3e:
+			return true;
+		case 0x66: case 0x67: case 0xf2: case 0xf3: case 0x64: case 0x65:
+			break;
+		default:
+			return false;
+		}
+	return false;
+}
+
+/* Its site, and what the kernel has to know of it. */
+static int describe(struct session *s, struct target *t, struct uplace *p, struct err *reterr)
+{
+	const struct probe *probe = p->sp->probe;
+	bool is_go = obj_module_is_go(t->obj, probe->module);
+	uint32_t site = session_site_add(s, probe, p->addr, (enum wire_site_kind)probe->kind);
+	if (site == WIRE_NONE)
+		return err_setf(reterr, -ENOSPC, "too many probes");
+	struct wire_site *w = session_site(s, site);
+	p->at.site = site;
+	p->kind = probe->kind == WIRE_SITE_USDT ? UPLACE_USDT : probe->kind == WIRE_SITE_RETURN ? UPLACE_RETURN : is_go ? UPLACE_GO : UPLACE_C;
+	w->go_args = is_go;
+	if (p->kind == UPLACE_RETURN) {
+		p->at.word = (uint32_t)(p->addr - probe->func_addr);
+		w->leaves_by_jump = leaves_by_jump(t, p->addr);
+	} else if (p->kind == UPLACE_USDT) {
+		int r = usdt_site_args(t, probe, w, reterr);
+		if (r)
+			return r;
+		p->uargs = w->args == WIRE_NONE ? NULL : (const struct wire_uargs *)((const uint8_t *)s->shm + s->shm->str_off + w->args);
+		const struct obj_map *m = w->sema ? map_at(t, w->sema) : NULL;
+		if (w->sema && !m)
+			return err_setf(reterr, -ENOTSUP, "its semaphore is in no file that the kernel could count in");
+		p->at.count_off = m ? w->sema - m->start + m->off : 0;
+	}
+	return 0;
+}
+
+/* @last: of the place before, for most lie in one file; the path is owned by the first that has it. */
+static int locate(struct target *t, struct uplace *p, const struct uplace *before, const struct obj_map **last, struct err *reterr)
+{
+	const struct obj_map *m = map_at(t, p->addr);
+	if (plan_is_taken(t, p->addr, p->addr + 1))
+		return err_setf(reterr, -EBUSY, "a jump of another place has its bytes");
+	if (!m || !(m->prot & PROT_EXEC))
+		return err_setf(reterr, -ENOENT, "it is in no file that the kernel could watch");
+	if (has_bad_prefix(t, p->addr))
+		return err_setf(reterr, -ENOTSUP, "the kernel watches no instruction with this prefix");
+	p->at.off = p->addr - m->start + m->off;
+	p->target = t;
+	p->path = m == *last ? before->path : file_of(t->pid, m);
+	p->owns_path = m != *last;
+	*last = m;
+	return p->path ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
+}
+
+static void answer(struct session_uprobe *v, const struct uplace *p)
+{
+	v[p->index].armed = !p->rc;
+	if (p->rc)
+		v[p->index].why = p->err;
+}
+
+int session_arm_uprobes(struct session *s, struct session_uprobe *v, uint32_t cnt, struct err *reterr)
+{
+	struct uplace *places = calloc(cnt + 1ul, sizeof(*places));
+	const struct obj_map *last = NULL;
+	uint32_t n = 0;
+	int r = places ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
+	if (!r && !s->kern)
+		r = err_setf(reterr, -ENOTSUP, "the session has no memory of the kernel's");
+	for (uint32_t i = 0; i < cnt && !r; i++) {
+		struct target *t = target_at(s, v[i].probe->proc);
+		struct uplace *p = &places[n];
+		*p = (struct uplace){ .sp = v[i].probe, .addr = v[i].addr, .index = i, .rc = -ECANCELED };
+		int bad = t ? locate(t, p, n ? p - 1 : NULL, &last, &v[i].why) : err_setf(&v[i].why, -ESRCH, "the process is gone");
+		bad = bad ? bad : describe(s, t, p, &v[i].why);
+		if (bad && p->owns_path) {
+			free(p->path);
+			last = NULL;
+		}
+		n += !bad;
+	}
+	if (!r)
+		r = skern_arm_uplaces(s->kern, places, n, reterr);
+	for (uint32_t i = 0; i < n; i++) {
+		answer(v, &places[i]);
+		if (places[i].owns_path)
+			free(places[i].path);
+	}
+	free(places);
+	return r;
+}
+
+/* ---- all of a target's probes ---- */
+
+struct wanted {
+	struct session_uprobe *v;
+	uint32_t cnt, cap;
+	const struct session_probe *probes;
+	session_refused_fn *refused;
+	void *arg;
+	bool failed;
+};
+
+static void want(struct wanted *w, uint32_t probe, uint64_t addr)
+{
+	if (w->cnt == w->cap) {
+		uint32_t cap = w->cap ? w->cap * 2 : 64;
+		struct session_uprobe *v = realloc(w->v, cap * sizeof(*v));
+		w->failed |= !v;
+		if (!v)
+			return;
+		w->v = v;
+		w->cap = cap;
+	}
+	w->v[w->cnt++] = (struct session_uprobe){ .probe = &w->probes[probe], .addr = addr };
+}
+
+/* Nobody needs to know the code of a function to watch where it begins. */
+static void no_places(void *arg, const struct session_refusal *why)
+{
+	struct wanted *w = arg;
+	if (why->is_whole && why->probe->kind == WIRE_SITE_ENTRY)
+		want(w, why->index, why->addr);
+	else if (w->refused)
+		w->refused(w->arg, why);
+}
+
+static int find_places(struct session *s, struct target *t, uint32_t cnt, struct wanted *w, struct err *reterr)
+{
+	struct request *req = malloc((cnt + 1ul) * sizeof(*req));
+	struct job j = { .s = s, .t = t, .probes = w->probes, .probe_cnt = cnt, .refused = no_places, .refused_arg = w, .places_only = true };
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < cnt && req; i++)
+		if (w->probes[i].proc == t->proc)
+			req[n++] = (struct request){ w->probes[i].probe->func_addr, i };
+	if (req)
+		qsort(req, n, sizeof(*req), job_compare_requests);
+	int r = req ? job_plan_requests(&j, req, n, reterr) : job_no_memory(reterr);
+	for (uint32_t i = 0; i < j.func_cnt && !r; i++)
+		for (uint32_t k = 0; k < j.funcs[i].anchor_cnt; k++)
+			want(w, j.funcs[i].probe_of[k], j.funcs[i].addr + j.funcs[i].anchors[k].offset);
+	job_free(&j);
+	free(req);
+	return !r && w->failed ? job_no_memory(reterr) : r;
+}
+
+int uprobes_arm(struct session *s, struct target *t, const struct session_probe *probes, uint32_t cnt, session_refused_fn *refused,
+		void *arg, uint32_t *ret_cnt, struct err *reterr)
+{
+	struct wanted w = { .probes = probes, .refused = refused, .arg = arg };
+	int r = find_places(s, t, cnt, &w, reterr);
+	if (!r)
+		r = session_arm_uprobes(s, w.v, w.cnt, reterr);
+	for (uint32_t i = 0; i < w.cnt && !r; i++) {
+		const struct session_uprobe *u = &w.v[i];
+		*ret_cnt += u->armed;
+		if (!u->armed && refused)
+			refused(arg, &(struct session_refusal){ .probe = u->probe->probe, .index = (uint32_t)(u->probe - probes),
+								.addr = u->addr, .why = u->why.msg, .is_last = true });
+	}
+	free(w.v);
 	return r;
 }

@@ -104,7 +104,7 @@ void semas_lower(struct target *t, struct inject *inj)
 
 /* ---- sites ---- */
 
-int usdt_site(struct target *t, const struct probe *p, struct wire_site *site, struct err *reterr)
+int usdt_site_args(struct target *t, const struct probe *p, struct wire_site *site, struct err *reterr)
 {
 	const struct obj_usdt *u = note_at(t, p, site->addr);
 	struct wire_uargs args;
@@ -115,7 +115,13 @@ int usdt_site(struct target *t, const struct probe *p, struct wire_site *site, s
 	if (site->args == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "no room for the arguments of so many probes: ask for fewer");
 	site->sema = u->sema;
-	return u->sema && sema_note(t, u->sema, u->addr) ? job_no_memory(reterr) : 0;
+	return 0;
+}
+
+int usdt_site(struct target *t, const struct probe *p, struct wire_site *site, struct err *reterr)
+{
+	int r = usdt_site_args(t, p, site, reterr);
+	return !r && site->sema && sema_note(t, site->sema, site->addr) ? job_no_memory(reterr) : r;
 }
 
 /* What the dead tool's table of sites says. How many there are only the tool knew; what follows them is zero. */

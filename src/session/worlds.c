@@ -43,44 +43,7 @@ static bool is_kernel(struct probe_table *t, const struct session_desc *d)
 	return d->id ? id_is_kernel(t, d->id) : probe_may_be_kernel(&d->spec) && kernel_probes(t, &d->spec) > 0;
 }
 
-bool session_uses_self(const struct ir_prog *p)
-{
-	for (uint32_t i = 0; i < p->insn_cnt; i++) {
-		const struct ir_insn *in = &p->insns[i];
-		if (in->op == IR_OP_LDT || in->op == IR_OP_STT)
-			return true;
-		if (in->op != IR_OP_CALL)
-			continue;
-		switch ((enum ir_helper)in->imm) {
-		case IR_HELPER_tstr_load: case IR_HELPER_tstr_store:
-			return true;
-		case IR_HELPER_dyn_load: case IR_HELPER_dyn_store: case IR_HELPER_dyn_str_load: case IR_HELPER_dyn_str_store:
-		case IR_HELPER_dyn_mem_load: case IR_HELPER_dyn_mem_store: case IR_HELPER_dyn_clear:
-			if (p->args[in->a + 1] & 1)
-				return true;
-			break;
-		default:
-			break;
-		}
-	}
-	return false;
-}
-
-/* A thread's variables are where its clauses run: those of both worlds have to run in one. */
-static bool shares_self(const struct ir_image *image, struct probe_table *t, const struct session_desc *descs, uint32_t cnt)
-{
-	bool user = false, kernel = false;
-	for (uint32_t i = 0; i < cnt; i++) {
-		const struct session_desc *d = &descs[i];
-		if (d->id || !session_uses_self(&image->progs[d->clause]))
-			continue;
-		user |= is_user(d);
-		kernel |= is_kernel(t, d);
-	}
-	return user && kernel;
-}
-
-void session_worlds_of(const struct ir_image *image, const struct session_desc *descs, uint32_t cnt, struct session_worlds *ret)
+void session_worlds_of(const struct session_desc *descs, uint32_t cnt, struct session_worlds *ret)
 {
 	struct probe_table *t = probe_table_create();
 	*ret = (struct session_worlds){ 0 };
@@ -88,19 +51,18 @@ void session_worlds_of(const struct ir_image *image, const struct session_desc *
 		ret->kernel |= is_kernel(t, &descs[i]);
 		ret->user |= is_user(&descs[i]);
 	}
-	if (t && ret->kernel && ret->user)
-		ret->shares_self = shares_self(image, t, descs, cnt);
 	probe_table_destroy(t);
 }
 
 #define KERNEL_AREA_LEAST (512ULL << 10)
 #define AREA_LEAST (4ULL << 20) /* what the shared memory has for either at least: it is sparse */
-#define KERNEL_THREAD_BYTES (1ull << 19)
+#define KERNEL_THREAD_BYTES (1ull << 18)
 #define DEFAULT_BYTES (4ull << 20)
 #define KERNEL_CPU_BYTES (1ull << 20)
 #define KERNEL_ALL_BYTES (192ull << 20) /* of all CPUs, each of which has two slots with a ring and aggregations */
 #define KERNEL_LEAST_BYTES (64ull << 10)
-#define KERNEL_THREADS 32u /* of processes, in memory that is the kernel's */
+#define KERNEL_THREADS 64u /* of processes, in memory that is the kernel's; more where they have more */
+#define KERNEL_THREADS_MOST 272u
 
 static uint64_t at_most(uint64_t v, uint64_t max)
 {
@@ -112,6 +74,20 @@ static uint64_t kernel_cpu_bytes(void)
 {
 	uint64_t cpus = (uint64_t)sysconf(_SC_NPROCESSORS_CONF), bytes = KERNEL_CPU_BYTES;
 	while (bytes > KERNEL_LEAST_BYTES && bytes * 4 * cpus > KERNEL_ALL_BYTES)
+		bytes /= 2;
+	return bytes;
+}
+
+static uint32_t kernel_threads(uint32_t now)
+{
+	uint32_t want = 2 * now + 16; /* some will come */
+	return want < KERNEL_THREADS ? KERNEL_THREADS : want > KERNEL_THREADS_MOST ? KERNEL_THREADS_MOST : want;
+}
+
+static uint64_t kernel_thread_bytes(uint32_t threads)
+{
+	uint64_t bytes = KERNEL_THREAD_BYTES;
+	while (bytes > KERNEL_LEAST_BYTES && bytes * threads > KERNEL_THREAD_BYTES * KERNEL_THREADS)
 		bytes /= 2;
 	return bytes;
 }
@@ -132,17 +108,18 @@ static void set_limits(struct session_opts *so, uint64_t agg_elem_bytes, uint64_
 
 void session_opts_fit(struct session_opts *so, const struct session_worlds *w, uint64_t agg_elem_bytes, uint64_t dyn_elem_bytes)
 {
+	uint32_t threads = kernel_threads(w->threads);
 	/* What the kernel shares with processes is there in full for each of their threads. */
-	uint64_t most = w->kernel && w->user ? KERNEL_THREAD_BYTES : UINT64_MAX;
+	uint64_t most = w->kernel && w->user ? kernel_thread_bytes(threads) : UINT64_MAX;
 	/* Nobody asked for the default: it takes time to make. */
 	if (w->kernel && so->ring_bytes == DEFAULT_BYTES && so->agg_bytes == DEFAULT_BYTES)
 		most = at_most(most, kernel_cpu_bytes());
 	so->ring_bytes = at_most(so->ring_bytes, most);
 	so->agg_bytes = at_most(so->agg_bytes, most);
 	if (w->kernel && so->thread_cnt > 1)
-		so->thread_cnt = KERNEL_THREADS;
+		so->thread_cnt = threads;
 	so->kernel = w->kernel && !so->looks_only;
 	so->mixed = so->kernel && w->user;
-	so->uprobes = so->kernel && w->user && w->shares_self;
+	so->uprobes = so->kernel && w->user && w->uprobes;
 	set_limits(so, agg_elem_bytes, dyn_elem_bytes);
 }

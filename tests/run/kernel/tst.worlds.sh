@@ -7,5 +7,3 @@ syscall::write:entry /pid == $target/ { printf("%d %d\n", calls, seen[2] != 0 &&
 $dyntrace -qn '
 pid$target:a.out:square:entry { self->x = arg0; }
 syscall::write:entry /self->x/ { printf("%d\n", self->x); self->x = 0; }' -c "$triggers/answers"
-$dyntrace explain -n 'pid$target:a.out:square:entry { self->x = arg0; } syscall::write:entry /self->x/ { }' \
-	-c "$triggers/answers" | sed 's/pid[0-9]*/pid/'
