@@ -21,7 +21,7 @@ __attribute__((noipa)) int work(int a) { return a + 1; }
 int main(int argc, char **argv)
 {
 	int n = argc > 1 ? atoi(argv[1]) : 0, i;
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < 150 * SLOW; i++) {
 		work(i);
 		usleep(10000);
 	}
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 
 def compiled(work):
     exe = os.path.join(work, 'forker')
-    subprocess.run(['gcc', '-O1', '-x', 'c', '-', '-o', exe], input=FORKER, text=True, check=True)
+    subprocess.run(['gcc', '-O1', f'-DSLOW={lib.SLOW}', '-x', 'c', '-', '-o', exe], input=FORKER, text=True, check=True)
     os.chmod(work, 0o755)
     return exe
 
