@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,9 @@ static int open_session(struct keeper *k, struct err *reterr)
 		return err_setf(reterr, -EINVAL, "an empty script cannot be compiled");
 	k->far = !k->child && keeper_far_wanted(k);
 	int r = k->far ? keeper_far_open(k, reterr) : open_own(k, reterr);
+	struct pollfd end = { .fd = k->host.pidfd, .events = POLLIN };
+	if (!r && k->host.pidfd >= 0 && poll(&end, 1, 0) > 0) /* another may have its number */
+		r = err_setf(reterr, -ESRCH, "process %d has ended", (int)k->pid);
 	if (r)
 		return r;
 	cli->targets[0].proc = k->proc;
@@ -370,15 +374,15 @@ void keeper_catch_knocks(int fd)
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_ASYNC | O_NONBLOCK);
 }
 
-/* No terminal, no files but these three: the last one gathers what is to be said. */
-static int leave_terminal(int keep_a, int keep_b)
+/* No terminal, no files but these three and @keep: the last one of three gathers what is to be said. */
+static int leave_terminal(const int keep[3])
 {
 	int null = open("/dev/null", O_RDWR);
 	setsid();
 	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || keeper_gather_messages() || chdir("/"))
 		return -errno;
 	for (int fd = 3; fd < 1024; fd++)
-		if (fd != keep_a && fd != keep_b)
+		if (fd != keep[0] && fd != keep[1] && fd != keep[2])
 			close(fd);
 	return 0;
 }
@@ -418,9 +422,7 @@ static void run(pid_t pid, const char *const *options, int tell_fd)
 	int r = keeper_init(&k, pid);
 	r = r ? r : set_options(&k, options, &e);
 	r = r ? r : (k.listener = keep_listen(pid, &e)) < 0 ? k.listener : 0;
-	r = r ? r : leave_terminal(tell_fd, k.listener);
-	if (r == 0 && k.host.pidfd >= 0)
-		k.host.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	r = r ? r : leave_terminal((const int[]){ tell_fd, k.listener, k.host.pidfd });
 	if (!r) {
 		prctl(PR_SET_NAME, "dyntrace-keeper");
 		keeper_catch_knocks(k.listener);

@@ -252,6 +252,18 @@ static int serve(struct worker *w, struct err *reterr)
 	return rc ? rc : err_setf(reterr, -ESHUTDOWN, "dyntraced ends");
 }
 
+/* Its shadow of all memory counts as memory of ours. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IS_SANITIZED true
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED false
+#endif
+
 static void become_worker(const struct conf *conf)
 {
 	struct sigaction end = { .sa_handler = on_signal }, pipe = { .sa_handler = SIG_IGN }, dfl = { .sa_handler = SIG_DFL };
@@ -262,7 +274,8 @@ static void become_worker(const struct conf *conf)
 	sigaction(SIGPIPE, &pipe, NULL);
 	sigaction(SIGXFSZ, &pipe, NULL);
 	sigaction(SIGCHLD, &dfl, NULL);
-	setrlimit(RLIMIT_DATA, &heap);
+	if (!IS_SANITIZED)
+		setrlimit(RLIMIT_DATA, &heap);
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_NAME, "dyntraced-work");

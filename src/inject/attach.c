@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,11 @@ char inject_task_state(pid_t pid, pid_t tid)
 	return p && p[1] == ' ' ? p[2] : 0;
 }
 
-/* A thread that still has its memory: the leader of a process may have ended before the others. */
+/* Not that there is nothing, but that we may not open more. */
+static bool is_short_of_files(void) { return errno == EMFILE || errno == ENFILE || errno == ENOMEM; }
+
+/* A thread that still has its memory: the leader of a process may have ended before the others.  Of what cannot be looked
+ * at, who opens the next file will say why. */
 pid_t inject_live_task(pid_t pid)
 {
 	char path[64];
@@ -60,11 +65,12 @@ pid_t inject_live_task(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	DIR *dir = opendir(path);
 	if (!dir)
-		return 0;
+		return is_short_of_files() ? pid : 0;
 	for (struct dirent *d; !ret && (d = readdir(dir));) {
 		pid_t tid = (pid_t)atoi(d->d_name);
+		errno = 0;
 		char st = tid ? inject_task_state(pid, tid) : 0;
-		if (st && st != 'Z' && st != 'X')
+		if (tid && (st ? st != 'Z' && st != 'X' : is_short_of_files()))
 			ret = tid;
 	}
 	closedir(dir);
@@ -100,7 +106,10 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	if (fd < 0)
 		return err_setf(reterr, -errno, "cannot read the program of process %d: %s", (int)pid, strerror(errno));
 	ssize_t n = pread(fd, id, sizeof(id), 0);
+	int e = errno;
 	close(fd);
+	if (n < 0)
+		return err_setf(reterr, -e, "cannot read the program of process %d: %s", (int)pid, strerror(e));
 	if (n != (ssize_t)sizeof(id) || memcmp(id, ELFMAG, SELFMAG))
 		return err_setf(reterr, -EINVAL, "process %d does not run an ELF program", (int)pid);
 	if (id[EI_CLASS] != ELFCLASS64 || id[EI_NIDENT + 2] != EM_X86_64)
@@ -125,6 +134,9 @@ int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr)
 	char path[64], name[32];
 	if (tracer <= 0)
 		return 0;
+	if (tracer == getpid())
+		return err_setf(reterr, -EBUSY, "process %d stands, and the kernel does not let us let it go; something stands between "
+				"(a sandbox, strace)", (int)pid);
 	snprintf(path, sizeof(path), "/proc/%ld/comm", tracer);
 	int n = read_file(path, name, sizeof(name));
 	name[n > 0 ? n - 1 : 0] = 0;
@@ -179,17 +191,28 @@ static uint64_t first_mapping(pid_t pid, pid_t tid)
 	return read_file(path, line, sizeof(line)) > 0 ? strtoull(line, NULL, 16) : 0;
 }
 
+int inject_watch_end(struct inject *in, struct err *reterr)
+{
+	in->pid_fd = (int)syscall(SYS_pidfd_open, in->pid, 0);
+	return in->pid_fd >= 0 ? 0 : err_setf(reterr, -errno, "cannot watch process %d: %s", (int)in->pid, strerror(errno));
+}
+
+bool inject_has_ended(const struct inject *in)
+{
+	struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
+	return poll(&p, 1, 0) > 0;
+}
+
+/* One number, one process: as it has not ended by now, all that was opened by its number since is its own. */
 int inject_open_files(struct inject *in, struct err *reterr)
 {
+	int r = in->pid_fd < 0 ? inject_watch_end(in, reterr) : 0;
 	pid_t tid = inject_live_task(in->pid);
-	int r = open_mem(in, tid, reterr);
+	r = r ? r : open_mem(in, tid, reterr);
 	if (r)
 		return r;
-	in->pid_fd = (int)syscall(SYS_pidfd_open, in->pid, 0);
-	if (in->pid_fd < 0)
-		return err_setf(reterr, -errno, "cannot watch process %d: %s", (int)in->pid, strerror(errno));
 	in->mapped_addr = first_mapping(in->pid, tid);
-	return 0;
+	return inject_has_ended(in) ? err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid) : 0;
 }
 
 struct inject *inject_new(pid_t pid)
@@ -216,15 +239,20 @@ void inject_free(struct inject *in)
 	free(in);
 }
 
-int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
+/* What is checked and what is opened is the same process, though its number be used again meanwhile. */
+static int look(pid_t pid, bool traced_is_fine, struct inject **ret, struct err *reterr)
 {
-	int r = inject_check_target(pid, reterr);
-	if (r && r != -EBUSY)
-		return r;
+	struct err why;
 	struct inject *in = inject_new(pid);
 	if (!in)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	r = inject_open_files(in, reterr);
+	int watch = inject_watch_end(in, &why);
+	int r = inject_check_target(pid, reterr); /* which says more of who cannot be watched */
+	if (r == -EBUSY && traced_is_fine)
+		r = 0;
+	if (!r && watch)
+		r = err_setf(reterr, watch, "%s", why.msg);
+	r = r ? r : inject_open_files(in, reterr);
 	if (r) {
 		inject_free(in);
 		return r;
@@ -233,18 +261,29 @@ int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
 	return 0;
 }
 
+int inject_look(pid_t pid, struct inject **ret, struct err *reterr)
+{
+	return look(pid, true, ret, reterr);
+}
+
 int inject_attach(pid_t pid, struct inject **ret, struct err *reterr)
 {
-	int r = inject_check_target(pid, reterr);
-	return r ? r : inject_look(pid, ret, reterr);
+	return look(pid, false, ret, reterr);
+}
+
+void inject_doom(struct inject *in, bool doomed)
+{
+	in->doomed = doomed;
 }
 
 void inject_detach(struct inject *in)
 {
 	if (!in)
 		return;
+	if (in->doomed && !in->exited)
+		kill(in->pid, SIGKILL);
 	if (in->at_exec)
-		ptrace(PTRACE_DETACH, in->pid, 0, 0);
+		inject_detach_thread(in->pid, 0);
 	if (in->stopped)
 		inject_resume(in, NULL);
 	inject_free(in);

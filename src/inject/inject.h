@@ -48,6 +48,8 @@ struct inject_word {
 	int prot; /* of the page */
 };
 int inject_store(struct inject *, const struct inject_word *, uint32_t cnt, uint32_t *ret_done, struct err *reterr);
+/* A spawned one that is not to run by itself: inject_detach() will kill it instead of letting it go. */
+void inject_doom(struct inject *, bool doomed);
 /* Lets it run, frees.  NULL is fine. */
 void inject_detach(struct inject *);
 pid_t inject_pid(const struct inject *);

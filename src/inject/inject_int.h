@@ -6,6 +6,7 @@
 
 #include <sys/resource.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/types.h>
@@ -44,6 +45,7 @@ struct inject {
 	int mem_fd, pid_fd;
 	bool spawned;
 	bool stopped;
+	bool doomed;           /* killed instead of let go */
 	bool at_exec;          /* a spawned one: its only thread stands there, and is not among @threads */
 	bool exited, execed;
 	int status;            /* wait status of a spawned one */
@@ -62,9 +64,13 @@ struct inject {
 	int link_error;        /* it does not answer any more, or never did */
 };
 
+/* Why a call failed that only a process that has ended makes fail: -ESRCH, or it lives all the same. */
+#define INJECT_UNREACHED (-EREMOTEIO) /* no system call that we have it make fails so */
 int inject_gone(struct inject *, struct err *reterr);
 int inject_check_target(pid_t pid, struct err *reterr);
 int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr); /* -EBUSY: somebody traces it */
+int inject_watch_end(struct inject *, struct err *reterr); /* the first thing that is opened by its number */
+bool inject_has_ended(const struct inject *);              /* the number may be another's */
 int inject_open_files(struct inject *, struct err *reterr);
 struct inject *inject_new(pid_t pid);
 void inject_free(struct inject *);
@@ -88,6 +94,7 @@ void inject_abandon_undo(struct inject *);
 
 /* stop.c */
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);
+void inject_detach_thread(pid_t tid, int sig);         /* it stands */
 int inject_await(struct inject *, struct err *reterr); /* all known threads stopped, registers read */
 void inject_release(struct inject *);                  /* detaches from all threads */
 void inject_release_but(struct inject *, uint32_t i);  /* from all others; it is the first then */

@@ -251,8 +251,8 @@ int inject_settle(struct inject *in, struct err *reterr)
 
 static int failed(struct inject *in, const char *what, int64_t code, struct err *reterr)
 {
-	if (code == -ESRCH) /* said already: it is gone */
-		return -ESRCH;
+	if (code == -ESRCH || code == INJECT_UNREACHED) /* said already */
+		return (int)code;
 	const char *hint = code == -EMFILE ? "; raise its limit of open files (prlimit --nofile)" :
 			   code == -ENOMEM ? "; its address space or memory is limited (ulimit -v, cgroup)" :
 			   code == -EAGAIN ? "; it locks what it maps: raise its limit for that (prlimit --memlock)" : "";
@@ -402,5 +402,5 @@ int inject_sync_core(struct inject *in, struct err *reterr)
 	int64_t v = call(in, SYS_membarrier, MEMBARRIER_REGISTER_SYNC_CORE, 0, 0, 0, 0, 0, reterr);
 	if (v == 0)
 		v = call(in, SYS_membarrier, MEMBARRIER_SYNC_CORE, 0, 0, 0, 0, 0, reterr);
-	return v == -ESRCH ? -ESRCH : 0;
+	return v == -ESRCH || v == INJECT_UNREACHED ? (int)v : 0;
 }

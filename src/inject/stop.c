@@ -18,7 +18,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,17 +33,9 @@
 #define STOP_PATIENCE_NS 2000000000ull /* longer than the other: who waited that long does not try again */
 #define STARVED_PATIENCE_NS 10000000000ull /* for one that stops as soon as it gets a processor */
 #define LET_GO_PATIENCE_NS 1000000000ull
+#define GONE_PATIENCE_NS 300000000ull
 #define TRACER_PATIENCE_NS 500000000ull
 #define KERNEL_ERESTARTNOHAND 514
-
-int inject_gone(struct inject *in, struct err *reterr)
-{
-	int status;
-	enum inject_state st = inject_poll(in, &status);
-	if (st == INJECT_EXECED)
-		return err_setf(reterr, -ESRCH, "process %d runs another program now", (int)in->pid);
-	return err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
-}
 
 static struct inject_thread *find_thread(struct inject *in, pid_t tid)
 {
@@ -71,7 +63,7 @@ int inject_add_thread(struct inject *in, pid_t tid, struct err *reterr)
 static int seize(struct inject *in, pid_t tid, struct err *reterr)
 {
 	if (!ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD)) {
-		ptrace(PTRACE_INTERRUPT, tid, 0, 0);
+		ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* a stranger too: only who stands can be let go */
 		return 1;
 	}
 	int e = errno;
@@ -88,6 +80,14 @@ static int seize(struct inject *in, pid_t tid, struct err *reterr)
 			(int)in->pid, strerror(e));
 }
 
+/* A seized thread keeps its number.  Whether it got it after the folder was read, from one that ended there. */
+static bool is_stranger(const struct inject *in, int folder, const char *name)
+{
+	pid_t tid = (pid_t)atoi(name);
+	return faccessat(folder, name, F_OK, 0) && inject_status_field(tid, tid, "Tgid") > 0 &&
+	       inject_status_field(tid, tid, "Tgid") != in->pid;
+}
+
 /* Seizes threads that are not known yet; their number, or -errno. */
 static int seize_new(struct inject *in, struct err *reterr)
 {
@@ -95,8 +95,12 @@ static int seize_new(struct inject *in, struct err *reterr)
 	int cnt = 0, r = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)in->pid);
 	DIR *dir = opendir(path);
+	if (!dir && errno != ENOENT && errno != ESRCH)
+		return err_setf(reterr, -errno, "cannot look at the threads of process %d: %s", (int)in->pid, strerror(errno));
 	if (!dir)
 		return inject_gone(in, reterr);
+	if (inject_has_ended(in)) /* whose folder this is, nobody knows; if not, it stays the one */
+		r = inject_gone(in, reterr);
 	for (struct dirent *d; r >= 0 && (d = readdir(dir));) {
 		pid_t tid = (pid_t)atoi(d->d_name);
 		if (!tid || find_thread(in, tid))
@@ -106,6 +110,8 @@ static int seize_new(struct inject *in, struct err *reterr)
 			continue;
 		r = inject_add_thread(in, tid, reterr);
 		cnt++;
+		if (!r && is_stranger(in, dirfd(dir), d->d_name))
+			r = err_setf(reterr, -EBUSY, "the threads of process %d change too fast; try again", (int)in->pid);
 	}
 	closedir(dir);
 	return r < 0 ? r : cnt;
@@ -159,6 +165,23 @@ static bool memory_gone(const struct inject *in)
 	return in->mapped_addr && pread(in->mem_fd, &c, 1, (off_t)in->mapped_addr) == 0;
 }
 
+/* Who was killed is told no sooner than it has ended: so a process that seems to live may yet be going. */
+int inject_gone(struct inject *in, struct err *reterr)
+{
+	uint64_t end = host_now_ns() + GONE_PATIENCE_NS;
+	const struct timespec nap = { 0, 1000000 };
+	int status;
+	enum inject_state st;
+	while ((st = inject_poll(in, &status)) != INJECT_EXITED && st != INJECT_EXECED && in->link < 0 && host_now_ns() < end)
+		nanosleep(&nap, NULL);
+	if (st == INJECT_EXECED)
+		return err_setf(reterr, -ESRCH, "process %d runs another program now", (int)in->pid);
+	if (st == INJECT_EXITED || in->link >= 0 || memory_gone(in) || !inject_live_task(in->pid))
+		return err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
+	return err_setf(reterr, INJECT_UNREACHED, "process %d lives, but the kernel does not let us do to it what it should; something stands "
+			"between (a sandbox, strace)", (int)in->pid);
+}
+
 /* waitpid knows nothing of @t, although it was seized: it has ended, or something stands between (a sandbox, strace), and
  * to go on would be to change code that it runs. */
 static bool is_hidden(const struct inject *in, const struct inject_thread *t)
@@ -207,8 +230,8 @@ static int give_up(struct inject *in, uint64_t waited, struct err *reterr)
 	if (state == 'R' && waited < STARVED_PATIENCE_NS)
 		return 0;
 	return err_setf(reterr, -EBUSY, "thread %d of process %d does not stop (state %c: %s); try again", (int)tid,
-			(int)in->pid, state,
-			state == 'R' ? "it gets no processor" : "it waits for a device or for a vfork child");
+			(int)in->pid, state, state == 'R' ? "it gets no processor" :
+			state == 'S' ? "it does not hear us: is it frozen, or in a sandbox?" : "it waits for a device or for a vfork child");
 }
 
 static int wait_threads(struct inject *in, struct err *reterr)
@@ -237,6 +260,13 @@ int inject_await(struct inject *in, struct err *reterr)
 	return wait_threads(in, reterr);
 }
 
+/* It would stand until we end. */
+void inject_detach_thread(pid_t tid, int sig)
+{
+	if (ptrace(PTRACE_DETACH, tid, 0, sig))
+		ptrace(PTRACE_DETACH, tid, 0, sig);
+}
+
 /* A thread that does not stop is let go when it does (inject_poll() looks), or when we end. */
 static void note_loose(struct inject *in, pid_t tid)
 {
@@ -258,7 +288,7 @@ static void let_go_loose(struct inject *in)
 		}
 		bool signal = r > 0 && WIFSTOPPED(status) && !(status >> 16);
 		if (r > 0)
-			ptrace(PTRACE_DETACH, in->loose[i], 0, signal ? WSTOPSIG(status) : 0);
+			inject_detach_thread(in->loose[i], signal ? WSTOPSIG(status) : 0);
 		in->loose[i] = in->loose[--in->loose_cnt];
 	}
 }
@@ -323,7 +353,7 @@ static void let_go(struct inject *in, struct inject_thread *t)
 		ptrace(PTRACE_INTERRUPT, t->tid, 0, 0);
 		nanosleep(&nap, NULL);
 	}
-	ptrace(PTRACE_DETACH, t->tid, 0, 0);
+	inject_detach_thread(t->tid, 0);
 }
 
 void inject_release(struct inject *in)
@@ -389,10 +419,9 @@ int inject_set_regs(struct inject *in, uint32_t i, const struct user_regs_struct
 
 static bool process_ended(struct inject *in)
 {
-	struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
 	if (in->exited)
 		return true;
-	if (poll(&p, 1, 0) <= 0)
+	if (!inject_has_ended(in))
 		return false;
 	in->exited = true;
 	if (in->spawned)
@@ -410,8 +439,7 @@ enum inject_state inject_poll(struct inject *in, int *ret_status)
 	}
 	if (in->execed || memory_gone(in)) {
 		/* A process loses its memory some time before it is seen as ended. */
-		struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
-		if (!in->execed && inject_status_field(in->pid, in->pid, "VmSize") < 0 && poll(&p, 1, 0) <= 0)
+		if (!in->execed && inject_status_field(in->pid, in->pid, "VmSize") < 0 && !inject_has_ended(in))
 			return INJECT_RUNNING;
 		if (process_ended(in))
 			return inject_poll(in, ret_status);

@@ -54,13 +54,18 @@ int obj_proc_info(pid_t pid, struct obj_proc_info *ret, struct err *reterr)
 	struct obj_proc_info r = { .pid = pid };
 	snprintf(name, sizeof(name), "/proc/%d/status", pid);
 	FILE *f = fopen(name, "re");
+	if (!f && errno != ENOENT && errno != ESRCH)
+		return err_setf(reterr, -errno, "cannot look at process %d: %s", pid, strerror(errno));
 	if (!f)
-		return err_setf(reterr, errno == ENOENT ? -ESRCH : -errno, "there is no process %d", pid);
+		return err_setf(reterr, -ESRCH, "there is no process %d", pid);
 	while (getline(&line, &cap, f) > 0)
 		parse_line(line, &r);
 	free(line);
 	fclose(f);
-	if (!r.state || read_comm(pid, r.comm, sizeof(r.comm)))
+	int e = r.state ? read_comm(pid, r.comm, sizeof(r.comm)) : -ESRCH;
+	if (e && e != -ENOENT && e != -ESRCH)
+		return err_setf(reterr, e, "cannot look at process %d: %s", pid, strerror(-e));
+	if (e)
 		return err_setf(reterr, -ESRCH, "process %d has ended", pid);
 	*ret = r;
 	return 0;

@@ -224,10 +224,6 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 	offer_sdt(s, &n);
 	for (uint32_t i = 0; i < n.cnt; i++)
 		append(list, sizeof(list), ", ", n.name[i]);
-	if (n.cnt && is_call && !strcmp(n.name[0], s->func) && *s->name) {
-		err_setf(reterr, 0, "a system call's probes are entry and return, not %s", s->name);
-		return;
-	}
 	err_setf(reterr, 0, "the kernel has no such probe%s%s", lead(&n), list);
 }
 

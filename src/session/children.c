@@ -69,15 +69,16 @@ static bool has_our_memory(const struct session *s, const struct obj_proc *obj, 
 	return false;
 }
 
-/* It may have ended already, or run another program; then its records still are there. */
+/* It may have ended already, or run another program; then its records still are there.  The descriptor of the process first:
+ * while that one lives its number is nobody else's. */
 static bool open_handles(struct target *t)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/mem", t->pid);
-	t->memfd = open(path, O_RDWR | O_CLOEXEC);
 	t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
+	t->memfd = open(path, O_RDWR | O_CLOEXEC);
 	return t->memfd >= 0 && t->pidfd >= 0 && !obj_proc_open(t->pid, &t->obj, NULL) &&
-	       has_our_memory(t->s, t->obj, t->shm_addr) && target_same_program(t);
+	       has_our_memory(t->s, t->obj, t->shm_addr) && target_same_program(t) && !target_has_ended(t);
 }
 
 static void close_handles(struct target *t)

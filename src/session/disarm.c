@@ -146,22 +146,6 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 	return r; /* what a sleeping thread may return through stays mapped; its text is restored */
 }
 
-static int clean_process(struct target *t, pid_t pid, struct err *reterr)
-{
-	struct inject *inj = NULL;
-	struct obj_proc *obj = NULL;
-	int r = inject_attach(pid, &inj, reterr);
-	if (!r)
-		r = obj_proc_open(pid, &obj, reterr);
-	if (!r)
-		r = inject_stop(inj, reterr);
-	if (!r)
-		r = target_clean(t, obj, inj, reterr);
-	inject_detach(inj);
-	obj_proc_close(obj);
-	return r;
-}
-
 static bool maps_mention(pid_t pid, const char *what)
 {
 	char path[64], *line = NULL;
@@ -187,11 +171,30 @@ static bool is_target(const struct session *s, pid_t pid)
 }
 
 /* It has the memory where the target has it. */
-static bool is_child_of(const struct target *t, pid_t pid)
+static bool is_child_of(const struct target *t, pid_t pid, const char *what)
 {
 	char at[32];
 	snprintf(at, sizeof(at), "%08llx-", (unsigned long long)t->shm_addr);
-	return t->shm_addr && maps_mention(pid, at);
+	return t->shm_addr && maps_mention(pid, at) && maps_mention(pid, what) && maps_mention(pid, "dyntrace-shm");
+}
+
+/* @what: how its mappings name our memory.  While it stands its number is its own: looked at again, since it may be another's. */
+static int clean_process(struct target *t, pid_t pid, const char *what, struct err *reterr)
+{
+	struct inject *inj = NULL;
+	struct obj_proc *obj = NULL;
+	int r = inject_attach(pid, &inj, reterr);
+	if (!r)
+		r = inject_stop(inj, reterr);
+	if (!r && !is_child_of(t, pid, what))
+		r = err_setf(reterr, -ESRCH, "process %d has ended", (int)pid);
+	if (!r)
+		r = obj_proc_open(pid, &obj, reterr);
+	if (!r)
+		r = target_clean(t, obj, inj, reterr);
+	inject_detach(inj);
+	obj_proc_close(obj);
+	return r;
 }
 
 /* Children that the processes forked have copies of the patched text and our mappings. */
@@ -205,10 +208,11 @@ static void clean_children(struct session *s)
 	DIR *d = opendir("/proc");
 	for (struct dirent *e; d && (e = readdir(d));) {
 		pid_t pid = (pid_t)atoi(e->d_name);
-		if (pid <= 0 || pid == getpid() || is_target(s, pid) || !maps_mention(pid, what) || !maps_mention(pid, "dyntrace-shm"))
+		if (pid <= 0 || pid == getpid() || is_target(s, pid) || !maps_mention(pid, what))
 			continue;
 		for (uint32_t i = 1; i < s->target_cnt; i++)
-			if (s->targets[i] && s->targets[i]->disarming && is_child_of(s->targets[i], pid) && !clean_process(s->targets[i], pid, NULL))
+			if (s->targets[i] && s->targets[i]->disarming && is_child_of(s->targets[i], pid, what) &&
+			    !clean_process(s->targets[i], pid, what, NULL))
 				break;
 	}
 	if (d)

@@ -80,7 +80,7 @@ struct uplace {
 	struct wire_uargs *uargs; /* USDT; NULL: none; owned */
 	char *path;      /* of the file */
 	bool owns_path;
-	pid_t pid;
+	const struct target *target;
 	struct ebpf_place at;
 	int rc;          /* out: 0: it is armed */
 	struct err err;

@@ -74,7 +74,7 @@ static int compare_progs(const struct uplace *a, const struct uplace *b)
 static int compare_files(const struct uplace *a, const struct uplace *b)
 {
 	int r = strcmp(a->path, b->path);
-	return r ? r : a->pid < b->pid ? -1 : a->pid > b->pid;
+	return r ? r : a->target->pid < b->target->pid ? -1 : a->target->pid > b->target->pid;
 }
 
 static int compare(const void *x, const void *y)
@@ -115,7 +115,13 @@ static int link_places(struct skern *k, int prog_fd, const struct uplace *v, uin
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		places[i] = v[i].at;
 	if (!r)
-		r = ebpf_attach_uprobes(prog_fd, v->path, v->pid, places, cnt, fds, &fd_cnt, reterr);
+		r = ebpf_attach_uprobes(prog_fd, v->path, v->target->pid, places, cnt, fds, &fd_cnt, reterr);
+	/* The kernel knows the process by its number alone: where it has ended meanwhile, that may be another's. */
+	if (!r && target_has_ended(v->target)) {
+		r = err_setf(reterr, -ESRCH, "the process has ended");
+		while (fd_cnt)
+			close(fds[--fd_cnt]);
+	}
 	k->fds.proc = v->sp->proc;
 	for (uint32_t i = 0; i < fd_cnt; i++) {
 		int kept = skern_fds_keep(&k->fds, fds[i], reterr);
@@ -131,7 +137,7 @@ static int link_places(struct skern *k, int prog_fd, const struct uplace *v, uin
 static void link_some(struct skern *k, int prog_fd, struct uplace *v, uint32_t cnt)
 {
 	int r = link_places(k, prog_fd, v, cnt, &v->err);
-	if (r && cnt > 1) {
+	if (r && r != -ESRCH && cnt > 1) {
 		link_some(k, prog_fd, v, cnt / 2);
 		link_some(k, prog_fd, v + cnt / 2, cnt - cnt / 2);
 		return;

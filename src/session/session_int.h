@@ -228,6 +228,7 @@ struct wire_proc *target_proc(struct target *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
 bool target_same_program(const struct target *);
+bool target_has_ended(const struct target *); /* its number may be another's; false where nobody watches it */
 bool target_is_loading(struct target *); /* wait.c: whether its loader is at work */
 int target_read(void *target, uint64_t addr, void *buf, size_t bytes);
 /* Reads up to the next hole; returns the number of bytes. */

@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,12 +52,22 @@ bool target_same_program(const struct target *t)
 	return addr ? pread(t->memfd, &c, 1, (off_t)addr) == 1 : true;
 }
 
+bool target_has_ended(const struct target *t)
+{
+	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
+	return t->pidfd >= 0 && poll(&p, 1, 0) > 0;
+}
+
 int target_stop(struct target *t, struct err *reterr)
 {
 	if (t->link)
 		t->inj = t->link;
 	if (!t->inj) {
 		int r = inject_attach(t->pid, &t->inj, reterr);
+		if (!r && target_has_ended(t)) { /* who was attached to may be another with its number */
+			target_go(t);
+			r = err_setf(reterr, -ESRCH, "process %d has ended", t->pid);
+		}
 		if (r)
 			return r;
 		inject_hint(t->inj, &t->ways);
@@ -119,7 +130,8 @@ static int map_shm_there(struct target *t, struct err *reterr)
 			MAP_SHARED | MAP_NORESERVE, remote, 0, &t->shm_addr, reterr);
 	inject_close_fd(t->inj, remote, NULL);
 	if (r)
-		return err_prefixf(reterr, "cannot map the shared memory in the process (try a smaller bufsize or aggsize)");
+		return err_prefixf(reterr, "cannot map the shared memory in the process%s", r == -ENOMEM || r == -EAGAIN ?
+				   " (try a smaller bufsize or aggsize)" : "");
 	if (in_full)
 		return remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 	r = remote_mem(t, SYS_munlock, 0, reterr);
@@ -385,6 +397,7 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	struct inject *inj = c->inj;
 	pid_t pid = inject_pid(inj);
 	free(c);
+	inject_doom(inj, true); /* it has done nothing yet, and would do some things before it is killed */
 	int r = child_begin(s, inj, reterr);
 	if (r)
 		inject_detach(inj);
@@ -393,8 +406,10 @@ int session_adopt(struct session *s, struct session_child *c, uint32_t *ret_proc
 	if (r) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, __WALL);
+		return r;
 	}
-	return r;
+	inject_doom(inj, false);
+	return 0;
 }
 
 void session_child_kill(struct session_child *c)

@@ -114,7 +114,7 @@ static int locate(struct target *t, struct uplace *p, const struct uplace *befor
 	if (has_bad_prefix(t, p->addr))
 		return err_setf(reterr, -ENOTSUP, "the kernel watches no instruction with this prefix");
 	p->at.off = p->addr - m->start + m->off;
-	p->pid = t->pid;
+	p->target = t;
 	p->path = m == *last ? before->path : file_of(t->pid, m);
 	p->owns_path = m != *last;
 	*last = m;

@@ -167,19 +167,23 @@ static int verify_maps(struct look *l, struct err *reterr)
 	return r;
 }
 
-static void count_descriptors(struct look *l)
+/* -errno: they cannot be looked at. */
+static int count_descriptors(pid_t pid, uint32_t *ret_cnt)
 {
 	char path[320], to[64];
-	snprintf(path, sizeof(path), "/proc/%d/fd", l->t.pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	DIR *d = opendir(path);
-	for (struct dirent *e; d && (e = readdir(d));) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%s", l->t.pid, e->d_name);
+	*ret_cnt = 0;
+	if (!d)
+		return -errno;
+	for (struct dirent *e; (e = readdir(d));) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid, e->d_name);
 		ssize_t n = readlink(path, to, sizeof(to) - 1);
 		to[n > 0 ? n : 0] = 0;
-		l->v->fd_cnt += owner_is_memfd(to, "dyntrace-");
+		*ret_cnt += owner_is_memfd(to, "dyntrace-");
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
+	return 0;
 }
 
 /* Where others look for us (obj_set_helper()), as they may. */
@@ -205,7 +209,7 @@ int session_verify(pid_t pid, session_diff_fn *fn, void *arg, struct session_ver
 		r = 0;
 	if (!r)
 		r = verify_maps(&l, reterr);
-	count_descriptors(&l);
+	count_descriptors(pid, &v.fd_cnt);
 	target_close(&l.t);
 	if (!r)
 		*ret = v;
@@ -223,6 +227,19 @@ static int check_gone(struct target *t, struct err *reterr)
 	return r;
 }
 
+/* Where there are jumps there is what they lead to: without it nobody need be stopped.  It may be a process that only has the
+ * number of the one that was traced. */
+static bool has_nothing(const struct target *t)
+{
+	uint32_t fds = 0;
+	if (!t->link && (count_descriptors(t->pid, &fds) || fds))
+		return false;
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++)
+		if (owner_is_memfd(obj_map_at(t->obj, i)->path, "dyntrace-"))
+			return false;
+	return true;
+}
+
 /* Takes over @inj. */
 static int repair(struct inject *inj, struct session_repaired *ret, struct err *reterr)
 {
@@ -231,15 +248,16 @@ static int repair(struct inject *inj, struct session_repaired *ret, struct err *
 	int r = target_open(&t, reterr);
 	if (!r)
 		r = owner_check(&t, reterr);
-	if (!r)
+	bool has_some = !r && !has_nothing(&t);
+	if (has_some)
 		r = inject_stop(t.inj, reterr);
-	if (!r)
+	if (!r && has_some)
 		r = obj_proc_refresh(t.obj, reterr);
-	if (!r)
+	if (!r && has_some)
 		r = owner_check(&t, reterr);
-	if (!r)
+	if (!r && has_some)
 		r = leftover_clean(&t, &did, reterr);
-	if (!r)
+	if (!r && has_some)
 		r = check_gone(&t, reterr);
 	target_close(&t);
 	if (!r)

@@ -16,6 +16,7 @@ import time
 import traceback
 
 BUILD = os.environ['DYNTRACE_BUILD']
+SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for all that is waited for
 ANN, BOB, ROOT = 40001, 40002, 0
 GROUP = 40100
 NAMES = {ANN: 'ann', BOB: 'bob', ROOT: 'root'}
@@ -59,7 +60,7 @@ def begin():
 
 
 def wait_for(what, why, seconds=20):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * SLOW
     while time.monotonic() < end:
         got = what()
         if got:
@@ -125,7 +126,7 @@ class Daemon:
     def stop(self):
         if self.proc.poll() is None:
             self.proc.terminate()
-            self.proc.wait(30)
+            self.proc.wait(30 * SLOW)
         return self.proc.returncode
 
     def __exit__(self, *exc):
@@ -147,7 +148,7 @@ def popen(daemon, uid, *args, **kw):
 def dyntrace(daemon, uid, *args, timeout=60, status=None, **kw):
     p = popen(daemon, uid, *args, **kw)
     try:
-        out, err = p.communicate(timeout=timeout)
+        out, err = p.communicate(timeout=timeout * SLOW)
     except subprocess.TimeoutExpired:
         p.kill()
         raise AssertionError(f'dyntrace {args} did not end: {p.communicate()}') from None
@@ -198,7 +199,7 @@ def trace_cat(daemon, uid, cat, script, says=3, args=(), end=signal.SIGINT):
             cat.say()
         if end:
             p.send_signal(end)
-        out, err = p.communicate(timeout=30)
+        out, err = p.communicate(timeout=30 * SLOW)
     finally:
         p.kill()
     return p.returncode, out, err

@@ -60,6 +60,7 @@ def clean_env(**more):
     """The same small environment for every run of a program that is compared."""
     env = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C', 'HOME': '/nonexistent', 'LD_BIND_NOW': '1',
            'PYTHONHASHSEED': '0', 'PYTHONDONTWRITEBYTECODE': '1'}
+    env.update({name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')})
     env.update(more)
     return env
 

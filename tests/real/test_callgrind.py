@@ -20,7 +20,7 @@ def callgrind(argv, env, work):
     out = os.path.join(work, 'callgrind.out')
     r = subprocess.run(['valgrind', '--tool=callgrind', f'--callgrind-out-file={out}', '--compress-strings=no',
                         '--compress-pos=no', '--dump-instr=yes', *argv],
-                       env=env, cwd=work, capture_output=True, timeout=300, check=False)
+                       env=env, cwd=work, capture_output=True, timeout=300 * lib.SLOW, check=False)
     assert os.path.exists(out), r.stderr.decode(errors='replace')[-2000:]
     calls = collections.defaultdict(collections.Counter)
     ob = cob = None
@@ -43,7 +43,7 @@ def callgrind(argv, env, work):
 def valgrind_env(env):
     """The environment that a program sees under callgrind, so that the traced run can have the same."""
     r = subprocess.run(['valgrind', '--tool=callgrind', '--callgrind-out-file=/dev/null', '/usr/bin/env', '-0'], env=env,
-                       capture_output=True, timeout=60, check=False)
+                       capture_output=True, timeout=60 * lib.SLOW, check=False)
     return dict(v.split('=', 1) for v in r.stdout.decode(errors='replace').split('\0') if '=' in v)
 
 
@@ -66,7 +66,7 @@ def traced(argv, module, env, work, name):
     """{function: times} from dyntrace, functions of which a place could not be armed, those without a place to arm."""
     script = f'pid$target:{module}::{name} {{ @[probefunc] = count(); }} END {{ printa("@%s %@d\\n", @); }}'
     r = subprocess.run([os.path.abspath(lib.DYNTRACE), '-q', '-x', 'aggsize=16m', '-v', '-n', script, '-c', ' '.join(argv)],
-                       env=env, cwd=work, capture_output=True, text=True, errors='replace', timeout=300, check=False)
+                       env=env, cwd=work, capture_output=True, text=True, errors='replace', timeout=300 * lib.SLOW, check=False)
     assert r.returncode == 0, f'status {r.returncode}: {r.stderr[-2000:]}'
     got = collections.Counter()
     for line in r.stdout.splitlines():

@@ -21,7 +21,7 @@ __attribute__((noipa)) int work(int a) { return a + 1; }
 int main(int argc, char **argv)
 {
 	int n = argc > 1 ? atoi(argv[1]) : 0, i;
-	for (i = 0; i < 60; i++) {
+	for (i = 0; i < 150 * SLOW; i++) {
 		work(i);
 		usleep(10000);
 	}
@@ -41,7 +41,7 @@ int main(int argc, char **argv)
 
 def compiled(work):
     exe = os.path.join(work, 'forker')
-    subprocess.run(['gcc', '-O1', '-x', 'c', '-', '-o', exe], input=FORKER, text=True, check=True)
+    subprocess.run(['gcc', '-O1', f'-DSLOW={lib.SLOW}', '-x', 'c', '-', '-o', exe], input=FORKER, text=True, check=True)
     os.chmod(work, 0o755)
     return exe
 
@@ -72,10 +72,10 @@ def own_programs(before, as_user):
             assert t.stdout.readline() == 'begun\n', t.communicate()
             late = [subprocess.Popen([exe, '5', 'x'], **user) for _ in range(4)]
             for p in early + late:
-                assert p.wait(60) == 0, 'a traced program failed'
+                assert p.wait(60 * lib.SLOW) == 0, 'a traced program failed'
             time.sleep(0.2)
             t.send_signal(2)
-            out, err = t.communicate(timeout=60)
+            out, err = t.communicate(timeout=60 * lib.SLOW)
         finally:
             t.kill()
         assert t.returncode == 0 and not err, f'{t.returncode}: {err}'
@@ -141,7 +141,7 @@ def nginx():
             for p in first, second:
                 if p:
                     p.terminate()
-                    p.wait(30)
+                    p.wait(30 * lib.SLOW)
 
 
 def redis():
@@ -171,7 +171,7 @@ def redis():
         finally:
             for p in servers:
                 p.terminate()
-                p.wait(30)
+                p.wait(30 * lib.SLOW)
 
 
 def no_file():
@@ -188,8 +188,8 @@ def no_probe():
         with lib.Tracing('-q', '-x', f'exe={exe}', '-n', 'BEGIN { printf("begun\\n"); } pid$target:a.out:wrok:entry { }') as t:
             assert t.proc.stdout.readline() == 'begun\n'
             p = subprocess.Popen([exe])
-            out, err = t.proc.communicate(timeout=30)
-            assert p.wait(30) == 0
+            out, err = t.proc.communicate(timeout=30 * lib.SLOW)
+            assert p.wait(30 * lib.SLOW) == 0
             assert t.proc.returncode == 1 and 'does not match any probes' in err, f'{t.proc.returncode}: {err}'
 
 

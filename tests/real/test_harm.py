@@ -66,7 +66,7 @@ def traced_already():
                          'gdb to attach')
             refuses(['-n', 'pid$target::malloc:entry{}', '-p', str(pid)], 1, 'traced', str(strace.pid))
         finally:
-            strace.wait(30)
+            strace.wait(30 * lib.SLOW)
         assert lib.alive(pid)
 
 
@@ -75,7 +75,7 @@ def not_permitted():
     with Python() as pid:
         r = subprocess.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all',
                             os.path.abspath(lib.DYNTRACE), '-n', 'pid$target::malloc:entry{}', '-p', str(pid)],
-                           capture_output=True, text=True, timeout=60, check=False)
+                           capture_output=True, text=True, timeout=60 * lib.SLOW, check=False)
         if 'failed to execute' in r.stderr or r.returncode == 126:
             raise lib.Skip('nobody cannot reach the build folder')
         assert r.returncode == 1, r.stderr
@@ -212,8 +212,8 @@ def told(code, *args):
             if '-Z' not in args: # there is something to place already
                 t.wait_armed(proc.pid)
             time.sleep(1)
-            out, _ = proc.communicate('go\n', timeout=60)
-            t.out, t.err = t.proc.communicate(timeout=60)
+            out, _ = proc.communicate('go\n', timeout=60 * lib.SLOW)
+            t.out, t.err = t.proc.communicate(timeout=60 * lib.SLOW)
             return proc.returncode, out, t.proc.returncode, t.out, t.err
     finally:
         if proc.poll() is None:
@@ -267,7 +267,7 @@ def signals_and_threads():
             break
         assert r.returncode == 0, r.stderr[-800:]
         lib.assert_untouched(proc.pid)
-    out, err = proc.communicate(timeout=60)
+    out, err = proc.communicate(timeout=60 * lib.SLOW)
     assert proc.returncode == 0 and out == 'fine\n', (proc.returncode, out, err[-500:])
 
 

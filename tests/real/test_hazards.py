@@ -79,7 +79,7 @@ def build(folder, *flags):
 
 
 def plain(argv):
-    return subprocess.run(argv, env=lib.clean_env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(argv, env=lib.clean_env(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=120 * lib.SLOW).stdout
 
 
 def everything(deed):

@@ -38,7 +38,7 @@ def the_manual_s_example():
             if 'tp-0' in r.stdout:
                 break
         c.go()
-        out, err = p.communicate(timeout=30)
+        out, err = p.communicate(timeout=30 * lib.SLOW)
         assert (p.returncode, out, err) == (0, 'work: 1000 entered, 1000 returned\n', ''), (p.returncode, out, err)
         c.run('verify', c.pid)
         r = subprocess.run([exe, str(c.pid), 'nosuch'], env=c.env, capture_output=True, text=True, check=False)

@@ -50,7 +50,7 @@ class Lttng:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def run(self, *args):
-        r = subprocess.run(['lttng', *args], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        r = subprocess.run(['lttng', *args], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60 * lib.SLOW, check=False)
         assert r.returncode == 0, f'lttng {args}: {r.stdout} {r.stderr}'
         return r.stdout
 
@@ -145,7 +145,7 @@ def a_command():
         l.run('start')
         exe = os.path.join(test_verbs.TRIGGERS, 'calls')
         r = subprocess.run([lib.DYNTRACE, 'trace', '-c', f'{exe} 1 10', '--function', 'work'], env=l.env, input='go\n', text=True,
-                           capture_output=True, timeout=60, check=False)
+                           capture_output=True, timeout=60 * lib.SLOW, check=False)
         assert r.returncode == 0 and r.stdout == 'ready\ndone\n', r
         for _ in range(2): # the rules are there already
             r = subprocess.run([lib.DYNTRACE, 'trace', '-c', f'{exe} 1 10', '--function', 'work', '--probe', 'leaf'], env=l.env, input='go\n',
@@ -169,7 +169,7 @@ def started_with_it():
         l.run('enable-event', '-u', 'dyntrace_lttng:*')
         l.run('start')
         subprocess.run([lib.DYNTRACE, 'add', f'{pid}:work', 'lttng'], env=l.env, check=True, capture_output=True)
-        out, err = p.communicate('go\n', timeout=30)
+        out, err = p.communicate('go\n', timeout=30 * lib.SLOW)
         assert p.returncode == 0 and out == 'done\n', (p.returncode, out, err)
         assert sum('tracepoint_hit' in s for s in l.events()) == 10
 
@@ -195,7 +195,7 @@ def without_lttng():
 def status_and_signals():
     with test_verbs.Calls() as c:
         def run(*args):
-            return subprocess.run([lib.DYNTRACE, *args], env=c.env, cwd=c.dir, capture_output=True, text=True, timeout=60, check=False)
+            return subprocess.run([lib.DYNTRACE, *args], env=c.env, cwd=c.dir, capture_output=True, text=True, timeout=60 * lib.SLOW, check=False)
         r = run('trace', '-c', 'ls -l calls', '-o', 'ls', '--probe', 'malloc')
         assert r.returncode == 0 and r.stdout.endswith(' calls\n'), r
         assert ' malloc: ' in subprocess.run(['babeltrace2', c.path('ls')], capture_output=True, text=True, check=True).stdout
@@ -205,7 +205,7 @@ def status_and_signals():
         assert run('trace', '-c', 'ls', '--probe', 'nosuch').returncode == 1
         assert run('trace').returncode == 2
         for args, status in ((['sh', '-c', 'exit 3'], 3), (['-t', 'log', '--', 'true'], 0), (['-t', 'nosuch', 'true'], 1), ([], 2)):
-            r = subprocess.run([lib.DYNTRACE + '-run', *args], env=c.env, capture_output=True, text=True, timeout=60, check=False)
+            r = subprocess.run([lib.DYNTRACE + '-run', *args], env=c.env, capture_output=True, text=True, timeout=60 * lib.SLOW, check=False)
             assert r.returncode == status, (args, r)
 
 

@@ -14,7 +14,7 @@ import time
 import lib
 
 ALL = 'pid$target:::entry,pid$target:::return { @[probename] = count(); }'
-CYCLES = int(os.environ.get('DYNTRACE_CYCLES', '50'))
+CYCLES = int(os.environ.get('DYNTRACE_CYCLES', max(50 // lib.SLOW, 5)))
 
 
 def free_port():
@@ -39,7 +39,7 @@ def compare_command(argv, make_input=None, results=()):
             command = argv
             if traced:
                 command = [os.path.abspath(lib.DYNTRACE), '-o', f'{work}/trace', '-n', ALL, '-c', shlex.join(argv)]
-            r = subprocess.run(command, env=lib.clean_env(), cwd=work, capture_output=True, timeout=600, check=False)
+            r = subprocess.run(command, env=lib.clean_env(), cwd=work, capture_output=True, timeout=600 * lib.SLOW, check=False)
             state = [r.stdout]
             for name in results:
                 with open(os.path.join(work, name), 'rb') as f:
@@ -65,7 +65,7 @@ def server(argv, ready, cwd):
     finally:
         proc.terminate()
         try:
-            proc.wait(20)
+            proc.wait(20 * lib.SLOW)
         except subprocess.TimeoutExpired:
             proc.kill()
             proc.wait()
@@ -104,7 +104,7 @@ def redis():
             load.kill()
             load.wait()
         r = subprocess.run(['redis-cli', '-p', str(port), 'eval', 'return redis.sha1hex("x")', '0'],
-                           capture_output=True, text=True, check=True, timeout=20)
+                           capture_output=True, text=True, check=True, timeout=20 * lib.SLOW)
         assert '11f6ad8ec52a2984abaafd7c3b516503785c2072' in r.stdout, r.stdout
 
 

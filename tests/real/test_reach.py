@@ -55,7 +55,7 @@ def go():
             argv = [os.path.abspath(lib.DYNTRACE), '-q', '-o', f'{work}/trace', '-n',
                     'pid$target:a.out::entry,pid$target:a.out::return { @[probename] = count(); } '
                     'pid$target:a.out:main.main:entry { @m = count(); }', '-c', shlex.join(['gron', f'{work}/a.json'])]
-            r = subprocess.run(argv, capture_output=True, timeout=300, check=False)
+            r = subprocess.run(argv, capture_output=True, timeout=300 * lib.SLOW, check=False)
             assert r.returncode == 0, r.stderr[-2000:]
             assert r.stdout == plain, 'the output differs'
             with open(f'{work}/trace', encoding='utf-8') as f:

@@ -105,7 +105,7 @@ def refused(pid, args, pattern, status=1, user=None, tool=None, busy=False):
         # A second tracer of the tool itself is in its way only where the tool lacks rights.
         if not user and shutil.which('strace'):
             command = ['strace', '-qq', '-y', '-o', log.name, '-e', 'trace=pwrite64', *command]
-        r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace', timeout=60, check=False,
+        r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace', timeout=60 * lib.SLOW, check=False,
                            **({'user': user, 'group': user, 'extra_groups': []} if user else {}))
         text = wrote_text(log.read(), pid)
     assert r.returncode == status, f'{args}: status {r.returncode}, not {status}: {r.stdout[-300:]}{r.stderr[-800:]}'

@@ -48,7 +48,7 @@ def symbol_addresses(path, cache={}):
 def gdb_stack(pid):
     """[(pc, text)] of the main thread."""
     r = subprocess.run(['gdb', '-batch', '-nx', '-p', str(pid), '-ex', 'set width 0', '-ex', 'set print frame-info location-and-address',
-                        '-ex', 'set backtrace past-main on', '-ex', 'thread 1', '-ex', 'echo STACK\\n', '-ex', f'bt {FRAMES}'], capture_output=True, text=True, timeout=120, check=False)
+                        '-ex', 'set backtrace past-main on', '-ex', 'thread 1', '-ex', 'echo STACK\\n', '-ex', f'bt {FRAMES}'], capture_output=True, text=True, timeout=120 * lib.SLOW, check=False)
     frames = [(int(m.group(1), 16), m.group(0)) for m in re.finditer(r'^#\d+\s+(0x[0-9a-f]+) in .*$', r.stdout.partition('STACK')[2], re.M)]
     assert frames, r.stdout[-1500:] + r.stderr[-1500:]
     return frames

@@ -53,7 +53,7 @@ class Calls:
 
     def run(self, *args, status=0, says=None):
         r = subprocess.run([lib.DYNTRACE, *[str(a) for a in args]], env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
-                           text=True, timeout=60, check=False)
+                           text=True, timeout=60 * lib.SLOW, check=False)
         text = r.stdout + r.stderr
         assert r.returncode == status, f'{args}: status {r.returncode}, not {status}: {text[-1500:]}'
         assert says is None or re.search(says, text), f'{args}: no /{says}/ in {text[-1500:]}'

@@ -89,7 +89,7 @@ def two_at_once():
         for _ in range(5):
             both = [subprocess.Popen([lib.DYNTRACE, '-q', '-n', LIBC + ' tick-300ms { exit(0); }', '-p', str(pid)],
                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-            ends = [(p.communicate(timeout=60)[1], p.returncode) for p in both]
+            ends = [(p.communicate(timeout=60 * lib.SLOW)[1], p.returncode) for p in both]
             assert any(status == 0 for _, status in ends), ends
             assert all(status == 0 or 'traced by' in err for err, status in ends), ends
             assert lib.alive(pid)
@@ -105,7 +105,7 @@ def other_tracers():
         says(['repair', pid], 1, rf'traced by process {gdb.pid} already \(gdb\)')
         says(['-n', LIBC, '-p', pid], 1, rf'traced by process {gdb.pid} already \(gdb\)')
         says(['verify', pid], 0)
-        gdb.wait(30)
+        gdb.wait(30 * lib.SLOW)
 
 
 def breakpoint_of_a_debugger():
@@ -115,7 +115,7 @@ def breakpoint_of_a_debugger():
                                 '-ex', 'shell sleep 4'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         lib.wait_for(lambda: lib.changed_text(pid), 'the breakpoint')
         says(['verify', pid], 1, r'abort[^:]*: cc, file [0-9a-f]{2} \(breakpoint')
-        gdb.wait(30)
+        gdb.wait(30 * lib.SLOW)
         says(['verify', pid], 0)
 
 

@@ -50,7 +50,7 @@ def cycles():
                 assert state(proc.pid) == before, f'cycle {i}: {state(proc.pid)[:2]} is not {before[:2]}'
             assert hits > 1000, hits
             proc.terminate()
-            out, err = proc.communicate(timeout=60)
+            out, err = proc.communicate(timeout=60 * lib.SLOW)
             assert proc.returncode == 0 and out.startswith('bad 0, ') and not err, (out, err[-500:])
         finally:
             proc.kill()

@@ -38,7 +38,7 @@ def run(argv, work, traced, user=None, env=None, feed='/dev/null'):
         command = [os.path.abspath(lib.DYNTRACE), '-o', f'{work}/trace', '-n', ALL, '-c', shlex.join(argv)]
     with open(os.path.join(work, feed), encoding='utf-8') as stdin:
         r = subprocess.run(command, cwd=work, env=lib.clean_env(**(env or {})), capture_output=True, text=True, errors='replace',
-                           timeout=900, check=False, stdin=stdin, user=user, group=user and pwd.getpwuid(user).pw_gid,
+                           timeout=900 * lib.SLOW, check=False, stdin=stdin, user=user, group=user and pwd.getpwuid(user).pw_gid,
                            extra_groups=[] if user else None)
     if traced:
         assert r.returncode == 0, (r.returncode, r.stderr[-2000:])
@@ -174,7 +174,7 @@ def go_attached():
             proc = subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(0.1 + i % 7 / 10)
             r = lib.dyntrace('-q', '-n', ALL.replace(':::', ':a.out::') + 'tick-300ms { exit(0); }', '-p', str(proc.pid), check=False)
-            out, err = proc.communicate(timeout=300)
+            out, err = proc.communicate(timeout=300 * lib.SLOW)
             assert proc.returncode == 0 and out == want, (proc.returncode, out, err[-1500:])
             assert r.returncode == 0, r.stderr[-1000:]
             left = re.search(r'(\d+) of (\d+) places', r.stderr)
@@ -239,7 +239,7 @@ def postgres_single():
             if traced:
                 argv = [os.path.abspath(lib.DYNTRACE), '-o', f'{work}/trace', '-n', ALL, '-c', shlex.join(argv)]
             with open(f'{work}/in.sql', encoding='ascii') as script:
-                r = subprocess.run(argv, cwd=work, stdin=script, capture_output=True, text=True, user=user, timeout=900, check=False,
+                r = subprocess.run(argv, cwd=work, stdin=script, capture_output=True, text=True, user=user, timeout=900 * lib.SLOW, check=False,
                                    extra_groups=[] if user else None, env=lib.clean_env(PATH='/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'))
             assert r.returncode == 0, r.stderr[-1500:]
             if traced:
@@ -273,7 +273,7 @@ def server(argv, ready, cwd, user=None, stop=signal.SIGTERM):
     finally:
         proc.send_signal(stop)
         try:
-            proc.wait(20)
+            proc.wait(20 * lib.SLOW)
         except subprocess.TimeoutExpired:
             proc.kill()
             proc.wait()
@@ -309,10 +309,10 @@ def redis():
                         '--enable-debug-command', 'yes'], lambda p=port: port_open(p), work) as srv:
             with armed(srv.pid) if traced else contextlib.nullcontext():
                 r = subprocess.run(['redis-cli', '-p', str(port)], input=script, capture_output=True, text=True, check=True,
-                                   timeout=300)
+                                   timeout=300 * lib.SLOW)
                 answers.append(r.stdout)
                 b = subprocess.run(['redis-benchmark', '-p', str(port), '-n', str(5000 * SCALE), '-q', '-c', '20', '-P', '4', '-t',
-                                    'set,get,lpush,lpop,sadd,hset,zadd,mset'], capture_output=True, text=True, timeout=600,
+                                    'set,get,lpush,lpop,sadd,hset,zadd,mset'], capture_output=True, text=True, timeout=600 * lib.SLOW,
                                    check=False)
                 assert b.returncode == 0 and len(re.findall('requests per second', b.stdout)) >= 8, b.stdout[-500:]
     assert answers[0].splitlines()[-1] == answers[1].splitlines()[-1], 'the digests differ'
@@ -339,18 +339,18 @@ def nginx():
                                         check=True).stdout.split()[0])
             with armed(worker):
                 w = subprocess.run(['wrk', '-t1', '-c16', f'-d{2 * SCALE}', f'http://127.0.0.1:{port}/f3'], capture_output=True,
-                                   text=True, timeout=600, check=True)
+                                   text=True, timeout=600 * lib.SLOW, check=True)
                 assert 'Socket errors' not in w.stdout and 'Non-2xx' not in w.stdout, w.stdout
                 for name, data in files.items():
                     for head in ([], ['--compressed']):
                         got = subprocess.run(['curl', '-sS', *head, f'http://127.0.0.1:{port}/r/{name}'], capture_output=True,
-                                             check=True, timeout=60).stdout if shutil.which('curl') else fetch(port, name)
+                                             check=True, timeout=60 * lib.SLOW).stdout if shutil.which('curl') else fetch(port, name)
                         assert got == data, f'{name} came as {len(got)} bytes of {len(data)}'
 
 
 def fetch(port, name):
     import urllib.request
-    with urllib.request.urlopen(f'http://127.0.0.1:{port}/r/{name}', timeout=60) as f:
+    with urllib.request.urlopen(f'http://127.0.0.1:{port}/r/{name}', timeout=60 * lib.SLOW) as f:
         return f.read()
 
 
@@ -368,10 +368,10 @@ def postgres():
 
         def psql(sql):
             return subprocess.run(['psql', *base, '-At', '-c', sql, 'postgres'], capture_output=True, text=True, check=True,
-                                  timeout=120).stdout.strip()
+                                  timeout=120 * lib.SLOW).stdout.strip()
 
         def pgbench(*args):
-            r = subprocess.run(['pgbench', *base, *args, 'postgres'], capture_output=True, text=True, timeout=600, check=False)
+            r = subprocess.run(['pgbench', *base, *args, 'postgres'], capture_output=True, text=True, timeout=600 * lib.SLOW, check=False)
             assert r.returncode == 0 and 'aborted' not in r.stderr, r.stderr[-1000:]
 
         def answers():

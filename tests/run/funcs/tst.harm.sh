@@ -13,5 +13,5 @@ $dyntrace -w -q -n 'pid$target:a.out:greet:entry { copyoutstr("x", 64, 2); } pid
 pid$target:a.out:greet:entry { chill(600000000); } ERROR { printf("fault %d at %d\n", (int)arg4, (int)arg5); }' \
 	-c "$triggers/requests 1 1" 2>/dev/null
 $dyntrace -q -n 'pid$target:a.out:greet:entry { raise(10); }' -c "$triggers/requests 1 1" 2>&1
-$dyntrace -w -q -n 'pid$target:a.out:greet:entry { stop(); } tick-100ms { system("kill -CONT %d", $target); }' \
+$dyntrace -w -q -n 'pid$target:a.out:greet:entry { stop(); } tick-100ms { system("kill -CONT %d 2>/dev/null", $target); }' \
 	-c "$triggers/requests 1 1"

@@ -17,6 +17,7 @@
 
 #define STACK_WORDS 8192u
 #define CODE_BYTES 65536u
+#define NESTED_BELOW (STACK_WORDS * 4) /* the frames of the signal and its handler are between */
 #define TF 0x100
 
 extern const char call_asm[];
@@ -139,7 +140,7 @@ static void on_trap(int sig, siginfo_t *si, void *arg)
 	uc->uc_mcontext.gregs[REG_EFL] &= ~TF;
 	if (trap.jump)
 		siglongjmp(trap.back, 1);
-	fire(2, (const uint64_t *)(uintptr_t)((sp - 2048) & ~15ULL), 0);
+	fire(2, (const uint64_t *)(uintptr_t)((sp - NESTED_BELOW) & ~15ULL), 0);
 }
 
 /* Tag 1, interrupted after @left instructions; false: there are not so many. */
