@@ -94,7 +94,7 @@ def main():
     ap.add_argument('patterns', nargs='*')
     ap.add_argument('--append', default='', help='words for the kernel: lockdown=confidentiality')
     ap.add_argument('--timeout', type=int, default=1200)
-    args = ap.parse_args()
+    args = ap.parse_intermixed_args()
     source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     inside = INSIDE.format(folder=os.path.join(source, 'tests', 'run', 'kernel'), patterns=' '.join(args.patterns),
                            exe=os.path.join(os.path.abspath(args.build), 'dyntrace'))

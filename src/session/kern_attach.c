@@ -60,7 +60,8 @@ static int attach_event(struct skern_fds *f, int prog_fd, const struct perf_even
 {
 	int fd = event_open(attr, cpu);
 	if (fd < 0)
-		return err_setf(reterr, fd, "cannot open the event on CPU %u: %s", cpu, strerror(-fd));
+		return err_setf(reterr, fd, "cannot open the event on CPU %u: %s%s", cpu, strerror(-fd), fd == -EACCES ?
+				" (where /proc/sys/kernel/perf_event_paranoid is above 2, CAP_SYS_ADMIN is wanted for it)" : "");
 	int r = ebpf_attach_perf(prog_fd, fd, reterr);
 	if (r < 0) {
 		close(fd);
