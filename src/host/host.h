@@ -24,7 +24,8 @@ int host_write_at(int fd, const void *buf, uint64_t bytes, uint64_t off);
 /* As send(), along with @cnt descriptors. */
 #define HOST_FDS_MAX 2u
 ssize_t host_send_fds(int sock, const void *data, size_t bytes, const int *fds, uint32_t cnt, int flags);
-/* As recv(). Descriptors that came along are put behind the *cnt that are in @fds (close on exec); for which there is no room, they are closed. */
+/* As recv(). Descriptors that came along (close on exec) are put behind the *cnt that are in @fds; those for which there is no room
+ * are closed. */
 ssize_t host_recv_fds(int sock, void *data, size_t bytes, int *fds, uint32_t cap, uint32_t *cnt, int flags);
 
 /* Strings, each with a number. Starts as zeroes. */

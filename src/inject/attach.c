@@ -142,9 +142,9 @@ int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr)
 	name[n > 0 ? n - 1 : 0] = 0;
 	const char *who = n > 0 ? name : "whose name cannot be read";
 	if (is_debugger(name))
-		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (%s); end that first: type \"detach\" in it",
+		return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (%s); \"detach\" in it ends that",
 				(int)pid, tracer, who);
-	return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (%s); end that first: Ctrl-C in it, or kill %ld",
+	return err_setf(reterr, -EBUSY, "process %d is traced by process %ld already (%s); Ctrl-C in it, or kill %ld, ends that",
 			(int)pid, tracer, who, tracer);
 }
 

@@ -108,7 +108,7 @@ int owner_check(struct target *t, struct err *reterr)
 		owner_command(pid, command, sizeof(command));
 		const char *quote = *command ? "\"" : "";
 		return err_setf(reterr, pid == getpid() ? -EALREADY : -EBUSY, "process %d is traced by dyntrace already (process %d%s%s%s%s%s); "
-				"end that first: kill %d%s", t->pid, pid, *command ? " " : "", quote, command, quote,
+				"kill %d ends that%s", t->pid, pid, *command ? " " : "", quote, command, quote,
 				unsure ? ", which you may not look into" : "", pid, unsure ? ", or run as root" : "");
 	}
 	return 0;

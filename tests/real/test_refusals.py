@@ -161,8 +161,8 @@ def traced(folder):
         other = subprocess.Popen(['strace', '-qq', '-o', '/dev/null', '-p', str(pid)])
         try:
             lib.wait_for(lambda: lib.tracer_of(pid), 'strace to attach')
-            refused(pid, ['-n', WORK, '-p', '{pid}'], f'traced by process {other.pid} already .strace.; end that first: .*kill {other.pid}', busy=True)
-            refused(pid, ['repair', '{pid}'], f'traced by process {other.pid} already .strace.; end that first: .*kill {other.pid}', busy=True)
+            refused(pid, ['-n', WORK, '-p', '{pid}'], f'traced by process {other.pid} already .strace.; .*kill {other.pid}, ends that', busy=True)
+            refused(pid, ['repair', '{pid}'], f'traced by process {other.pid} already .strace.; .*kill {other.pid}, ends that', busy=True)
         finally:
             other.kill()
             other.wait()

@@ -60,7 +60,8 @@ static uint32_t helper_regs(enum ir_helper h)
 	case IR_HELPER_ustackdepth:
 		return REGS_STACK;
 	case IR_HELPER_hook_guard:
-		return 1u << WIRE_RDI | 1u << WIRE_RSI | 1u << WIRE_RDX | 1u << WIRE_R8 | 1u << WIRE_R9 | 1u << WIRE_RAX | 1u << WIRE_RBX | 1u << WIRE_RCX;
+		return 1u << WIRE_RDI | 1u << WIRE_RSI | 1u << WIRE_RDX | 1u << WIRE_R8 | 1u << WIRE_R9 | 1u << WIRE_RAX | 1u << WIRE_RBX |
+		       1u << WIRE_RCX;
 	case IR_HELPER_hook_clone:
 		return 1u << WIRE_RDX | 1u << WIRE_R9 | 1u << WIRE_RSP;
 	case IR_HELPER_hook_vfork:
