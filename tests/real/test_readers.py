@@ -65,6 +65,14 @@ class Recorded:
     def __init__(self):
         lib.need('c++', 'babeltrace2')
         self.dir = tempfile.mkdtemp(prefix='dyntrace-readers-')
+        self.procs = []
+        try:
+            self.record()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def record(self):
         exe, self.trace = f'{self.dir}/shop', f'{self.dir}/trace'
         subprocess.run(['c++', '-g', '-O1', '-pthread', '-x', 'c++', '-', '-o', exe], input=CODE, text=True, check=True)
         self.procs = [subprocess.Popen([exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 /* x87, SSE, AVX and AVX-512: what compilers use unasked. */
@@ -26,6 +28,16 @@ uint32_t lttng_hit_open;
 EXPORT uint32_t dyntrace_library_ready;
 EXPORT uint64_t dyntrace_library_told; /* how often dyntrace_library_tell() is through */
 EXPORT uint64_t dyntrace_lttng_nested; /* hits within LTTng's own work on the same thread: they give no event */
+
+/*
+ * How many threads are in a hit, so that the destructor can wait for them: LTTng's take away what they use. In several
+ * places, for threads do not share them much then.
+ */
+#define GATES 64u
+static struct gate {
+	uint32_t inside;
+} __attribute__((aligned(64))) gates[GATES];
+static pid_t owner; /* a forked child has numbers of threads that it does not have */
 
 static __thread int busy __attribute__((tls_model("initial-exec")));
 
@@ -60,13 +72,17 @@ static void emit(const struct wire_site *site, const struct hit_regs *r)
 __attribute__((used)) void lttng_hit(const struct wire_site *, const struct hit_regs *);
 void lttng_hit(const struct wire_site *site, const struct hit_regs *r)
 {
+	struct gate *g = &gates[((uintptr_t)&busy >> 6) * 2654435761u >> 16 & (GATES - 1)];
 	int saved = errno;
 	if (busy) {
 		__atomic_add_fetch(&dyntrace_lttng_nested, 1, __ATOMIC_RELAXED);
 		return;
 	}
 	busy = 1;
-	emit(site, r);
+	__atomic_add_fetch(&g->inside, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&lttng_hit_open, __ATOMIC_SEQ_CST))
+		emit(site, r);
+	__atomic_sub_fetch(&g->inside, 1, __ATOMIC_SEQ_CST);
 	busy = 0;
 	errno = saved;
 }
@@ -160,12 +176,29 @@ __attribute__((constructor)) static void begin(void)
 	lttng_hit_bytes = end;
 	make_asked_for();
 	lttng_hit_mask = mask;
+	owner = getpid();
 	__atomic_store_n(&lttng_hit_open, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&dyntrace_library_ready, 1, __ATOMIC_RELEASE);
 }
 
+static uint32_t inside(void)
+{
+	uint32_t n = 0;
+	for (unsigned i = 0; i < GATES; i++)
+		n += __atomic_load_n(&gates[i].inside, __ATOMIC_SEQ_CST);
+	return n;
+}
+
+#define PATIENCE_MS 2000 /* of a thread that was interrupted in a hit */
+
 /* Before LTTng's own: what the program does after that gives no events. */
 __attribute__((destructor)) static void end(void)
 {
-	__atomic_store_n(&lttng_hit_open, 0, __ATOMIC_RELEASE);
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	uint32_t own = busy ? 1 : 0; /* exit() in a signal handler, in a hit */
+	int saved = errno;
+	__atomic_store_n(&lttng_hit_open, 0, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < PATIENCE_MS && getpid() == owner && inside() > own; i++)
+		nanosleep(&ms, NULL);
+	errno = saved;
 }
