@@ -202,8 +202,11 @@ static int fill_request(struct cli *cli, struct proto_start *s, uint8_t **ret_im
 		[PROTO_CPU] = o->cpu, [PROTO_AGG_ELEM_BYTES] = plan->agg_elem_bytes, [PROTO_DYN_ELEM_BYTES] = plan->dyn_elem_bytes } };
 	s->flags = (o->followfork ? PROTO_FOLLOW : 0) | (o->destructive ? PROTO_DESTRUCTIVE : 0) |
 		(cli_has_addresses(cli) ? PROTO_ADDRESSES : 0) | (cli_record_is_flight(cli) ? PROTO_FLIGHT : 0) |
-		(cli->grows ? PROTO_GROWS : 0) |
+		(cli->grows ? PROTO_GROWS : 0) | (o->backend == CLI_BACKEND_UPROBE ? PROTO_UPROBES : 0) |
 		(o->inject == INJECT_AGENT ? PROTO_BY_AGENT : o->inject == INJECT_PTRACE ? PROTO_BY_PTRACE : 0);
+	if (o->backend == CLI_BACKEND_AUTO)
+		cli_hint("dyntraced places jumps, or with -x backend=uprobe nothing but uprobes: a process may not see what the kernel "
+			 "records for you");
 	s->progname = (char *)cli_name;
 	s->clause_cnt = plan->clause_cnt;
 	s->targets = calloc(cli->target_cnt + 1ul, sizeof(*s->targets));

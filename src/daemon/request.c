@@ -73,6 +73,8 @@ static int look_at_worlds(struct worker *w, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	session_worlds_of(v, w->req.desc_cnt, &w->worlds);
 	free(v);
+	w->worlds.uprobes = w->worlds.user && w->req.flags & PROTO_UPROBES;
+	w->worlds.kernel |= w->worlds.uprobes;
 	if (!w->worlds.kernel)
 		return 0;
 	if (w->req.exe_ino)

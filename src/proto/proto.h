@@ -118,7 +118,8 @@ enum proto_flag {
 	PROTO_FOLLOW = 1, PROTO_FLIGHT = 2, PROTO_DESTRUCTIVE = 4, PROTO_ADDRESSES = 8,
 	PROTO_BY_PTRACE = 16, PROTO_BY_AGENT = 32, /* not otherwise */
 	PROTO_GROWS = 64,                          /* POINTS will come */
-	PROTO_FLAGS = 127
+	PROTO_UPROBES = 128,                       /* probes of processes through the kernel */
+	PROTO_FLAGS = 255
 };
 struct proto_desc {
 	char *part[4];   /* provider, module, function, name; owned */

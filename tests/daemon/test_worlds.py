@@ -49,6 +49,25 @@ def the_process_has_nothing_of_it():
         assert p.returncode == 0
 
 
+def through_the_kernel_where_asked():
+    """A script about processes alone: counts as those of jumps, and nothing comes into the process."""
+    script = WRITE + ':entry { @[arg2] = count(); n++; } END { printf("n %d\\n", n); }'
+    with Daemon() as d, Cat(BOB) as cat:
+        rc, jump, err = trace_cat(d, ANN, cat, script)
+        assert rc == 0, err
+        p = popen(d, ANN, '-qn', script, '-x', 'backend=uprobe', '-p', str(cat.pid))
+        wait_for(lambda: d.log().count('places armed') == 2 or p.poll() is not None, 'armed probes')
+        with open(f'/proc/{cat.pid}/maps', encoding='utf-8') as f:
+            assert 'dyntrace' not in f.read()
+        for _ in range(3):
+            cat.say()
+        p.send_signal(2)
+        out, err = p.communicate(timeout=30)
+        need_kernel(err)
+        assert out.split() == jump.split(), jump + out + err
+        has('nothing but uprobes', popen(d, ANN, '-qn', 'BEGIN { exit(0); }', '-x', 'backend=auto', '-x', 'daemon=always').communicate(timeout=30)[1])
+
+
 def processes_of_several_users():
     """Nothing of it is in their memory, so they need not be of one user."""
     script = 'pid$1:libc.so.6:write:entry, pid$2:libc.so.6:write:entry { @[pid] = count(); } ' \
@@ -202,6 +221,6 @@ def what_dies_leaves_nothing():
 
 
 if __name__ == '__main__':
-    machine.main([variables_and_aggregations_of_both, the_process_has_nothing_of_it, processes_of_several_users, a_command,
+    machine.main([variables_and_aggregations_of_both, the_process_has_nothing_of_it, through_the_kernel_where_asked, processes_of_several_users, a_command,
                   libraries_that_come_later, another_program_has_no_probes, probes_of_the_program, where_the_kernel_is_not_permitted,
                   what_dies_leaves_nothing])
