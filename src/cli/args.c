@@ -121,6 +121,14 @@ static int set_mode(struct cli_args *a, enum cli_mode mode)
 	return CLI_OK;
 }
 
+static int help(struct cli_args *a)
+{
+	if (!cli_usage_verb(a->mode))
+		return set_mode(a, MODE_HELP);
+	a->mode = MODE_NOTHING;
+	return CLI_OK;
+}
+
 static int no_memory(bool ok)
 {
 	if (!ok)
@@ -174,7 +182,7 @@ int cli_args_option(struct cli_args *a, int opt, const char *arg)
 	case 'V': case OPT_VERSION: return set_mode(a, MODE_VERSION);
 	case 'h': return set_mode(a, MODE_HEADER);
 	case 'G': return set_mode(a, MODE_LINK);
-	case OPT_HELP: return set_mode(a, MODE_HELP);
+	case OPT_HELP: return help(a);
 	default:
 		cli_usage_wrong();
 		return CLI_USAGE;

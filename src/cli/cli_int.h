@@ -319,6 +319,7 @@ int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
 void cli_usage(FILE *);
+bool cli_usage_verb(enum cli_mode); /* on standard output; false: it is none that has one here */
 void cli_usage_wrong(void); /* to stderr: how it is called */
 void cli_usage_no_probes(const struct cli_args *); /* what may have been meant */
 /* loop.c: from armed to told to stop */
