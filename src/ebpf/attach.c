@@ -98,21 +98,21 @@ static int attach_multi(int prog_fd, const char *path, pid_t pid, const struct e
 	return 0;
 }
 
-static int read_number(const char *path, const char *fmt)
+int ebpf_event_source(const char *what)
 {
+	char path[128], line[64] = "";
+	snprintf(path, sizeof(path), "/sys/bus/event_source/devices/%s", what);
 	FILE *f = fopen(path, "re");
-	int v = -1;
-	if (f && fscanf(f, fmt, &v) != 1)
-		v = -1;
+	bool ok = f && fgets(line, sizeof(line), f);
 	if (f)
 		fclose(f);
-	return v;
+	const char *colon = strchr(line, ':'); /* "config:32-63" */
+	return ok ? atoi(colon ? colon + 1 : line) : -1;
 }
 
 static int uprobe_event(const char *path, pid_t pid, const struct ebpf_place *v, struct err *reterr)
 {
-	int type = read_number("/sys/bus/event_source/devices/uprobe/type", "%d");
-	int bit = v->count_off ? read_number("/sys/bus/event_source/devices/uprobe/format/ref_ctr_offset", "config:%d") : 0;
+	int type = ebpf_event_source("uprobe/type"), bit = v->count_off ? ebpf_event_source("uprobe/format/ref_ctr_offset") : 0;
 	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config = v->count_off << (bit & 63),
 					.config1 = (uint64_t)(uintptr_t)path, .config2 = v->off };
 	if (type < 0 || bit < 0)

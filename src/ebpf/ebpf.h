@@ -159,6 +159,9 @@ uint64_t ebpf_peek_task(struct ebpf_peek *); /* the calling thread's struct task
 
 /* To a raw tracepoint; close *ret_fd to detach. */
 int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr);
+/* A number that the kernel gives of a source of perf events: its type ("kprobe/type"), the first bit of what can be set
+ * ("kprobe/format/retprobe"); -1: there is none. */
+int ebpf_event_source(const char *what);
 /* To an open perf event (tracepoint, software clock), which is enabled. */
 int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr);
 

@@ -106,22 +106,10 @@ static int attach_tracepoint(struct skern_fds *f, int prog_fd, const struct prob
 	return attach_event(f, prog_fd, &attr, 0, reterr);
 }
 
-static int read_number(const char *path, const char *fmt)
-{
-	FILE *f = fopen(path, "re");
-	int v = -1;
-	if (f && fscanf(f, fmt, &v) != 1)
-		v = -1;
-	if (f)
-		fclose(f);
-	return v;
-}
-
 /* On all processors: an event of this kind is opened on one, and is not tied to it. */
 static int attach_kprobe(struct skern_fds *f, int prog_fd, const struct probe_kern_place *p, struct err *reterr)
 {
-	int type = read_number("/sys/bus/event_source/devices/kprobe/type", "%d");
-	int bit = read_number("/sys/bus/event_source/devices/kprobe/format/retprobe", "config:%d");
+	int type = ebpf_event_source("kprobe/type"), bit = ebpf_event_source("kprobe/format/retprobe");
 	struct perf_event_attr attr = { .size = sizeof(attr), .type = (uint32_t)type, .config1 = (uint64_t)(uintptr_t)p->name };
 	if (type < 0 || bit < 0)
 		return err_setf(reterr, -ENOTSUP, "this kernel has no kprobes, which probes of its functions are");
