@@ -310,15 +310,16 @@ static int put_back(struct exchange *x, const struct were *w, uint32_t kept, str
 {
 	struct target *t = x->t;
 	int r = take_new_out(t, kept, reterr);
-	r = r ? r : write_again(t, w, reterr);
 	struct placed *more = r ? NULL : realloc(t->placed, (t->placed_cnt + w->cnt + 1ul) * sizeof(*more));
 	if (!more)
 		return r ? r : job_no_memory(reterr);
 	t->placed = more;
-	for (uint32_t i = 0; i < w->cnt && !r; i++) {
-		more[t->placed_cnt++] = w->v[i];
-		r = t->link && w->v[i].hole_addr && holes_keep(t, &w->v[i]) ? job_no_memory(reterr) : 0;
-		if (semas_return(t, &w->v[i], x->first_site))
+	r = write_again(t, w, reterr);
+	for (uint32_t i = 0; i < w->cnt; i++) {
+		more[t->placed_cnt++] = w->v[i]; /* on failure, too: some of them may stand */
+		if (!r && t->link && w->v[i].hole_addr && holes_keep(t, &w->v[i]))
+			r = job_no_memory(reterr);
+		if (!r && semas_return(t, &w->v[i], x->first_site))
 			r = job_no_memory(reterr);
 	}
 	for (uint32_t i = x->first_site; i < x->s->shm->site_cnt; i++) {
