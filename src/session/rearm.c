@@ -267,10 +267,13 @@ static int remember(const struct target *t, const bool *goes, struct were *ret, 
 
 static int take_out(struct target *t, const bool *goes, struct err *reterr)
 {
+	const uint32_t sema_cnt = t->sema_cnt;
 	semas_leave(t, goes);
 	int r = restore(t, goes, reterr);
-	if (r)
+	if (r) {
+		semas_stay(t, sema_cnt);
 		return r;
+	}
 	leave_holes(t);
 	return retire(t, goes, reterr);
 }
