@@ -143,6 +143,11 @@ static int retire(struct target *t, const bool *goes, struct err *reterr)
 	return 0;
 }
 
+struct were {
+	struct placed *v; /* windows that went */
+	uint32_t cnt;
+};
+
 struct exchange {
 	struct session *s;
 	struct target *t;
@@ -150,6 +155,7 @@ struct exchange {
 	uint32_t func_cnt;
 	session_refused_fn *refused;
 	void *arg;
+	struct were were;    /* owned while it is exchanged */
 	uint32_t first_site; /* of what comes */
 	struct noted {       /* refusals, until it is known whether it stays so */
 		struct session_refusal what;
@@ -175,9 +181,18 @@ static bool is_asked_for(const struct wire_site *site)
 	return site->enabled && site->kind != WIRE_SITE_HOOK && site->kind != WIRE_SITE_GUARD && site->kind != WIRE_SITE_TOOL;
 }
 
+/* Sites are of all processes, and another program may have the same addresses. */
+static bool was_placed(const struct were *w, uint64_t addr)
+{
+	for (uint32_t i = 0; i < w->cnt; i++)
+		if (addr - w->v[i].addr < w->v[i].bytes)
+			return true;
+	return false;
+}
+
 static bool was_armed(const struct exchange *x, const struct session_refusal *r)
 {
-	for (uint32_t i = 0; i < x->first_site; i++) {
+	for (uint32_t i = 0; i < x->first_site && was_placed(&x->were, r->addr); i++) {
 		const struct wire_site *site = session_site(x->s, i);
 		if (site->probe_id == r->probe->id && site->addr == r->addr && is_asked_for(site))
 			return true;
@@ -251,11 +266,6 @@ static int arm_again(struct exchange *x, const struct session_probe *probes, uin
 
 /* ---- and put back ---- */
 
-struct were {
-	struct placed *v; /* windows that went */
-	uint32_t cnt;
-};
-
 static int remember(const struct target *t, const bool *goes, struct were *ret, struct err *reterr)
 {
 	*ret = (struct were){ malloc((t->placed_cnt + 1ul) * sizeof(*ret->v)), 0 };
@@ -309,8 +319,9 @@ static int write_again(struct target *t, const struct were *w, struct err *reter
 }
 
 /* Their trampolines never went. */
-static int put_back(struct exchange *x, const struct were *w, uint32_t kept, struct err *reterr)
+static int put_back(struct exchange *x, uint32_t kept, struct err *reterr)
 {
+	const struct were *w = &x->were;
 	struct target *t = x->t;
 	int r = take_new_out(t, kept, reterr);
 	struct placed *more = r ? NULL : realloc(t->placed, (t->placed_cnt + w->cnt + 1ul) * sizeof(*more));
@@ -334,8 +345,8 @@ static int put_back(struct exchange *x, const struct were *w, uint32_t kept, str
 }
 
 /* 0: it stays as it is; or nothing of it does. */
-static int settle(struct exchange *x, const struct were *w, uint32_t kept, const struct session_probe *probes, uint32_t cnt, int r,
-		  uint32_t *ret_armed, struct err *reterr)
+static int settle(struct exchange *x, uint32_t kept, const struct session_probe *probes, uint32_t cnt, int r, uint32_t *ret_armed,
+		  struct err *reterr)
 {
 	struct err e;
 	if (!r && !any_lost(x)) {
@@ -346,7 +357,7 @@ static int settle(struct exchange *x, const struct were *w, uint32_t kept, const
 	}
 	if (r == -ESRCH)
 		return r;
-	int back = put_back(x, w, kept, &e);
+	int back = put_back(x, kept, &e);
 	if (back)
 		return r ? r : err_setf(reterr, back, "%s", e.msg);
 	inject_sync_core(x->t->inj, NULL);
@@ -361,21 +372,20 @@ static int exchange(struct exchange *x, const bool *goes, const struct session_p
 		    struct err *reterr)
 {
 	struct target *t = x->t;
-	struct were w;
 	x->first_site = x->s->shm->site_cnt;
-	int r = remember(t, goes, &w, reterr);
+	int r = remember(t, goes, &x->were, reterr);
 	r = r ? r : target_stop(t, reterr);
 	if (r) {
-		free(w.v);
+		free(x->were.v);
 		return r;
 	}
 	r = take_out(t, goes, reterr);
 	if (!r) {
 		uint32_t kept = t->placed_cnt;
 		r = arm_again(x, probes, cnt, ret_armed, reterr);
-		r = settle(x, &w, kept, probes, cnt, r, ret_armed, reterr);
+		r = settle(x, kept, probes, cnt, r, ret_armed, reterr);
 	}
-	free(w.v);
+	free(x->were.v);
 	/* The old text is back in any case. */
 	if (r && t->inj)
 		inject_sync_core(t->inj, NULL);
