@@ -267,14 +267,17 @@ void request_log(const struct worker *w, pid_t pid, int rc, const struct err *e)
 		 rc ? e->msg : "permitted");
 }
 
-/* Who is not traced is not what was asked for: it has gone, runs something else now, or is another user's. */
-static int attach_of_exe(struct worker *w, struct run_target *t)
+/* Who is not traced is not what was asked for: it has gone, runs something else now, or is another user's.  Who became so
+ * while it was attached to is in the session, and would be given what others are: so there is none. */
+static int attach_of_exe(struct worker *w, struct run_target *t, struct err *reterr)
 {
 	bool had_owner = w->has_owner;
 	struct err e = { .msg = "it runs another program now" };
 	int rc = aim_exe_runs(&w->exe, t->pid) ? attach_checked(w, t, &e) : -ESRCH;
 	if (rc != -ESRCH)
 		request_log(w, t->pid, rc, &e);
+	if (rc && rc != -ESRCH && t->proc)
+		return err_setf(reterr, rc, "%s", e.msg);
 	if (rc && rc != -ESRCH && rc != -EALREADY)
 		exe_skipped(w, t->pid, &e);
 	w->has_owner = had_owner || !rc;
@@ -290,7 +293,7 @@ static int attach_all(struct worker *w, struct err *reterr)
 		if (!t)
 			return err_setf(reterr, -ENOMEM, "out of memory");
 		t->is_new = w->req.targets[i].is_new;
-		int rc = w->exe.ino ? attach_of_exe(w, t) : attach_checked(w, t, reterr);
+		int rc = w->exe.ino ? attach_of_exe(w, t, reterr) : attach_checked(w, t, reterr);
 		if (!w->exe.ino)
 			request_log(w, t->pid, rc, reterr);
 		if (t->gone)
