@@ -123,14 +123,30 @@ static int make_session(struct worker *w, struct err *reterr)
 	for (uint32_t i = 0; i < w->req.target_cnt; i++)
 		spawned |= w->req.targets[i].is_new;
 	w->watches = w->worlds.kernel && (w->peer.uid || (!w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES)));
+	bool no_threads = w->watches || (!w->req.target_cnt && !w->req.exe_ino);
 	struct session_opts so = {
-		.ring_bytes = z[PROTO_RING_BYTES], .agg_bytes = z[PROTO_AGG_BYTES], .dyn_bytes = z[PROTO_DYN_BYTES],
-		.thread_cnt = w->watches || (!w->req.target_cnt && !w->req.exe_ino) ? 1 : (uint32_t)z[PROTO_THREADS],
-		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
-		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.exe_ino || w->req.flags & PROTO_FOLLOW, .forks_only = w->req.exe_ino && !(w->req.flags & PROTO_FOLLOW), .watch = w->watches, .from_entry = w->watches && w->worlds.user, .unwinds = w->worlds.kernel, .shared = true,
-		.grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid,
-		.site_max = w->conf->probe_max };
+		.ring_bytes = z[PROTO_RING_BYTES],
+		.agg_bytes = z[PROTO_AGG_BYTES],
+		.dyn_bytes = z[PROTO_DYN_BYTES],
+		.thread_cnt = no_threads ? 1 : (uint32_t)z[PROTO_THREADS],
+		.alloca_bytes = z[PROTO_ALLOCA_BYTES],
+		.spec_cnt = (uint32_t)z[PROTO_SPEC_CNT],
+		.spec_bytes = z[PROTO_SPEC_BYTES],
+		.one_cpu = z[PROTO_CPU] != UINT32_MAX,
+		.cpu = (uint32_t)z[PROTO_CPU],
+		.flight = w->req.flags & PROTO_FLIGHT,
+		.follow = w->req.exe_ino || w->req.flags & PROTO_FOLLOW,
+		.forks_only = w->req.exe_ino && !(w->req.flags & PROTO_FOLLOW),
+		.watch = w->watches,
+		.from_entry = w->watches && w->worlds.user,
+		.unwinds = w->worlds.kernel,
+		.shared = true,
+		.grows = w->req.flags & PROTO_GROWS,
+		.may_follow = may_follow,
+		.may_arg = w,
+		.may_write = !w->peer.uid,
+		.site_max = w->conf->probe_max,
+	};
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
 	/* The kernel's buffers are there in full: two for each CPU. */
