@@ -2,10 +2,10 @@
 /* START: from what a client asks for to processes that are attached to, if it may. */
 #include "daemon/daemon_int.h"
 
+#include "host/host.h"
 #include "kern/kern.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -220,9 +220,8 @@ static int attach_either(struct worker *w, struct run_target *t, struct err *ret
 /* Between fork and exec there is no program for a moment. */
 static int attach_running(struct worker *w, struct run_target *t, struct err *reterr)
 {
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	int rc = -ESRCH;
-	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES && poll(&p, 1, 0) <= 0; i++) {
+	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES && !host_pidfd_ended(t->pidfd); i++) {
 		if (i)
 			nanosleep(&(struct timespec){ .tv_nsec = EXEC_PAUSE_NS }, NULL);
 		rc = attach_either(w, t, reterr);
@@ -271,8 +270,7 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 		return rc;
 	t->exe_known = exe_of(t->pid, t->exe);
 	rc = t->is_new ? session_attach_new(w->session, t->pid, &t->proc, reterr) : attach_running(w, t, reterr);
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
-	if (!rc && poll(&p, 1, 0) > 0)
+	if (!rc && host_pidfd_ended(t->pidfd))
 		rc = err_setf(reterr, -ESRCH, "process %d has ended", (int)t->pid);
 	return rc ? rc : request_may(w, t->pid, reterr);
 }

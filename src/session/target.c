@@ -5,7 +5,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +53,7 @@ bool target_same_program(const struct target *t)
 
 bool target_has_ended(const struct target *t)
 {
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
-	return t->pidfd >= 0 && poll(&p, 1, 0) > 0;
+	return host_pidfd_ended(t->pidfd);
 }
 
 int target_stop(struct target *t, struct err *reterr)
