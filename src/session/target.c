@@ -145,7 +145,8 @@ static int map_kernel_there(struct target *t, struct err *reterr)
 		return r;
 	t->shm_bytes = bytes;
 	t->shm_addr = addr + OWNER_SIGN_BYTES;
-	r = map_fd_there(t, t->s->shm_fd, t->shm_addr, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &addr, reterr);
+	r = remote_mem(t, SYS_munlock, 0, reterr); /* where all is locked, it would count twice */
+	r = r ? r : map_fd_there(t, t->s->shm_fd, t->shm_addr, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &addr, reterr);
 	return r ? r : remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
 }
 
