@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The tests of kernel probes on another kernel: in a virtual machine that sees this machine's files, and writes none.
 
-usage: other-kernel.py BUILD LINUX-IMAGE.deb [--append WORDS] [--timeout S] [PATTERN...]
+usage: other-kernel.py BUILD LINUX-IMAGE.deb [--append WORDS] [--command WORDS] [--timeout S] [PATTERN...]
 
 Wants qemu-system-x86_64 and busybox-static, no network and no virtualisation; a kernel with 9p and overlayfs as Debian's
 linux-image-amd64 has them (apt-get download), not the cloud kernels.  Says what tests/run/run.py says; its status is 1
@@ -44,7 +44,7 @@ import fcntl, socket, struct
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
     fcntl.ioctl(s, 0x8914, struct.pack("16sH14x", b"lo", 1))'
 echo "# Linux $(uname -r)"
-cd {folder} && python3 ../run.py {exe} . {patterns}
+cd {folder} && {command}
 '''
 
 
@@ -93,11 +93,13 @@ def main():
     ap.add_argument('package')
     ap.add_argument('patterns', nargs='*')
     ap.add_argument('--append', default='', help='words for the kernel: lockdown=confidentiality')
+    ap.add_argument('--command', help='to run instead, in tests/run/kernel: python3 ../../real/test_backends.py')
     ap.add_argument('--timeout', type=int, default=1200)
     args = ap.parse_intermixed_args()
     source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    inside = INSIDE.format(folder=os.path.join(source, 'tests', 'run', 'kernel'), patterns=' '.join(args.patterns),
-                           exe=os.path.join(os.path.abspath(args.build), 'dyntrace'))
+    build = os.path.abspath(args.build)
+    command = args.command or f'python3 ../run.py {build}/dyntrace . {" ".join(args.patterns)}'
+    inside = INSIDE.format(folder=os.path.join(source, 'tests', 'run', 'kernel'), command=f'DYNTRACE_BUILD={build} {command}')
     with tempfile.TemporaryDirectory() as tmp:
         subprocess.run(['dpkg', '-x', args.package, tmp + '/k'], check=True)
         initramfs(tmp + '/initrd', tmp + '/k', inside)

@@ -270,7 +270,7 @@ void cli_fire_named(struct cli *, const char *name, const uint64_t args[10]);
 void cli_fire_show(struct cli *, uint32_t clause, uint64_t action); /* the line of a statement that failed */
 void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_error *);
 
-/* record.c: where what is traced goes into a trace on disk (cli->args.record) */
+/* record/: where what is traced goes into a trace on disk (cli->args.record) */
 int cli_record_begin(struct cli *);   /* armed, not yet running */
 bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */

@@ -4,7 +4,7 @@
  * LTTng where there is one (tracer lttng; it is told to record them), else to a trace of our own (tracer ctf).
  */
 #include "cli/events_int.h"
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <getopt.h>
 #include <stdlib.h>

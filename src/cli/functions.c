@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* list-functions FILE [GLOB]: what a program or library has that could be probed. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <errno.h>
 #include <fcntl.h>

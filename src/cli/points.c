@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* attach, detach, add, rm, list-tracepoints: what keepers are asked for. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

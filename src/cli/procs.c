@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PID|NAME, and list-processes. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 #include "client/client.h"
 
 #include <ctype.h>

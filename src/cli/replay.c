@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The verb dump: looks later at what record recorded. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs that are kept from their start: dyntrace-run, and dyntrace trace. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <errno.h>
 #include <fcntl.h>

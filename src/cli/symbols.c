@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* list-symbols PID|NAME [GLOB]: functions of a process, with their addresses. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <getopt.h>
 #include <stdlib.h>

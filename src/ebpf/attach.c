@@ -44,7 +44,8 @@ static int multi_link(const struct multi_attr *a)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A kernel that knows them says of a folder that it is no file; others do not get so far. */
+/* A kernel that knows them says of a folder that it is no file; others do not get so far.  Those of 6.6 to 6.9 take the number of
+ * a process for that of a thread, and look at it after the file, not before. */
 static bool ask_multi(void)
 {
 	static const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
@@ -53,13 +54,13 @@ static bool ask_multi(void)
 	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "dt_ask", "Dual MIT/GPL", nothing, ARRAY_CNT(nothing), &opts);
 	if (prog < 0)
 		return false;
-	const struct multi_attr a = { .prog_fd = (uint32_t)prog, .attach_type = EBPF_UPROBE_MULTI, .path = (uintptr_t)"/",
-				      .offsets = (uintptr_t)&off, .cnt = 1 };
-	int fd = multi_link(&a);
-	if (fd >= 0)
-		close(fd);
+	struct multi_attr a = { .prog_fd = (uint32_t)prog, .attach_type = EBPF_UPROBE_MULTI, .path = (uintptr_t)"/",
+				.offsets = (uintptr_t)&off, .cnt = 1 };
+	int of_folder = multi_link(&a);
+	a.pid = UINT32_MAX;
+	int of_nobody = multi_link(&a);
 	close(prog);
-	return fd == -EBADF;
+	return of_folder == -EBADF && of_nobody == -EINVAL;
 }
 
 bool ebpf_has_uprobe_multi(void)
@@ -84,7 +85,7 @@ static int attach_multi(int prog_fd, const char *path, pid_t pid, const struct e
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < cnt; i++) {
 		words[i] = v[i].off;
-		words[cnt + i] = v[i].site | (uint64_t)v[i].word << 32;
+		words[cnt + i] = v[i].site | (uint64_t)(uint32_t)v[i].word << 32;
 		words[2ul * cnt + i] = v[i].count_off;
 	}
 	const struct multi_attr a = { .prog_fd = (uint32_t)prog_fd, .attach_type = EBPF_UPROBE_MULTI, .path = (uintptr_t)path,
@@ -127,7 +128,7 @@ static int attach_event(int prog_fd, const char *path, pid_t pid, const struct e
 	int event = uprobe_event(path, pid, v, reterr);
 	if (event < 0)
 		return event;
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = v->site | (uint64_t)v->word << 32);
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = v->site | (uint64_t)(uint32_t)v->word << 32);
 	int link = bpf_link_create(prog_fd, event, BPF_PERF_EVENT, &opts);
 	int r = link < 0 ? link : ioctl(event, PERF_EVENT_IOC_ENABLE, 0) ? -errno : 0;
 	close(event); /* the link holds it */

@@ -95,7 +95,7 @@ enum ebpf_arg_kind {
 	EBPF_ARG_CTX_ADDR, /* (TRACEPOINT) address that data at @off would have: its data_loc offset is added by the provider */
 	EBPF_ARG_KPC,   /* PERF_EVENT: the kernel's pc, 0 in user mode */
 	EBPF_ARG_UPC,   /* likewise the user's */
-	EBPF_ARG_COOKIE, /* (UPROBE) the upper half of the place's cookie */
+	EBPF_ARG_COOKIE, /* (UPROBE) the upper half of the place's cookie, signed */
 	EBPF_ARG_UARG,  /* (UPROBE) argument @val of the site, a USDT probe's: where @uarg says */
 };
 struct ebpf_arg {
@@ -169,7 +169,7 @@ int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr);
 struct ebpf_place {
 	uint64_t off;  /* in the file */
 	uint32_t site;
-	uint32_t word; /* EBPF_ARG_COOKIE */
+	int32_t word;  /* EBPF_ARG_COOKIE */
 	uint64_t count_off; /* in the file, of a 16-bit count of those who listen, which is one more meanwhile; 0: none */
 };
 /* To places of the file at @path, in the memory of process @pid: all, or none.  Links are added to @ret_fds, which has room for @cnt, and *ret_cnt; close them to detach.  Kernels from 6.6 on

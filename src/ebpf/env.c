@@ -154,7 +154,7 @@ void gen_arg(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 		load_prog_ctx(g, 1);
 		emit_kernel(g, BPF_FUNC_get_attach_cookie);
 		emit_mov(g, reg, 0);
-		emit(g, BPF_ALU64 | BPF_RSH | BPF_K, reg, 0, 0, 32);
+		emit(g, BPF_ALU64 | BPF_ARSH | BPF_K, reg, 0, 0, 32);
 		return;
 	case EBPF_ARG_UARG:
 		gen_uarg(g, a->uarg, reg);

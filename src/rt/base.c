@@ -29,10 +29,11 @@ static bool is_block(struct rt_ctx *ctx, uint64_t addr)
 static void fall_silent(struct rt_ctx *ctx)
 {
 	uint64_t *wipe = (uint64_t *)ctx->proc->wipe_addr;
-	if (!wipe || ctx->proc->shares)
+	struct wire_proc *told = rt_proc_shared(ctx->shm, ctx->proc);
+	if (!wipe || told->shares)
 		return;
-	ctx->proc->shares = 1;
-	__atomic_fetch_add(&ctx->proc->lost_threads, 1, __ATOMIC_RELAXED);
+	told->shares = 1;
+	__atomic_fetch_add(&told->lost_threads, 1, __ATOMIC_RELAXED);
 	wipe[1] = 1; /* no followed child either (rt/child.c) */
 	__atomic_store_n(&wipe[0], 0, __ATOMIC_SEQ_CST);
 }

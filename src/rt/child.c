@@ -51,6 +51,7 @@ static void describe(struct wire_proc *child, const struct wire_proc *parent)
 	child->unw_cur = parent->unw_cur;
 	child->exec_tid = 0;
 	child->lost_threads = 0;
+	child->shares = 0;
 	for (int i = 0; i < 2; i++) {
 		child->unw_off[i] = parent->unw_off[i];
 		child->unw_cnt[i] = parent->unw_cnt[i];
@@ -71,6 +72,15 @@ static bool is_error(int64_t addr)
 	return addr < 0 && addr > -4096;
 }
 
+/* What is at @at goes to @place, in one step: a signal may come at any time. */
+static bool move_to(int64_t at, struct wire_proc *place)
+{
+	if (!is_error(sys6(SYS_mremap, (uint64_t)at, sizeof(*place), sizeof(*place), REMAP_MAYMOVE | REMAP_FIXED, (uint64_t)place, 0)))
+		return true;
+	sys6(SYS_munmap, (uint64_t)at, sizeof(*place), 0, 0, 0, 0);
+	return false;
+}
+
 static bool copy_into_place(const struct wire_proc *child, struct wire_proc *place)
 {
 	int64_t at = sys6(SYS_mmap, 0, sizeof(*child), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
@@ -79,16 +89,14 @@ static bool copy_into_place(const struct wire_proc *child, struct wire_proc *pla
 	struct wire_proc *copy = (struct wire_proc *)at;
 	for (uint32_t i = 0; i < sizeof(copy->page) / 8; i++)
 		((uint64_t *)copy->page)[i] = ((const uint64_t *)child->page)[i];
-	if (!is_error(sys6(SYS_mremap, (uint64_t)at, sizeof(*copy), sizeof(*copy), REMAP_MAYMOVE | REMAP_FIXED, (uint64_t)place, 0)))
-		return true;
-	sys6(SYS_munmap, (uint64_t)at, sizeof(*copy), 0, 0, 0, 0);
-	return false;
+	return move_to(at, place);
 }
 
+/* Not at once to its place: the kernel takes away what is there before it says that there can be no second mapping. */
 static bool take_place(struct wire_proc *child, struct wire_proc *place)
 {
-	return !is_error(sys6(SYS_mremap, (uint64_t)child, 0, sizeof(*child), REMAP_MAYMOVE | REMAP_FIXED, (uint64_t)place, 0)) ||
-	       copy_into_place(child, place);
+	int64_t at = sys6(SYS_mremap, (uint64_t)child, 0, sizeof(*child), REMAP_MAYMOVE, 0, 0);
+	return is_error(at) ? copy_into_place(child, place) : move_to(at, place);
 }
 
 uint64_t rt_child_enter(struct wire_shm *shm, struct wire_proc *parent)

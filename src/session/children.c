@@ -153,8 +153,10 @@ static void watch(struct session *s, const struct target *t, struct wire_proc *p
 static void forget_pid(struct session *s, pid_t pid)
 {
 	for (uint32_t i = 1; i < s->target_cnt; i++)
-		if (s->targets[i] && s->targets[i]->pid == pid)
+		if (s->targets[i] && s->targets[i]->pid == pid) {
 			s->targets[i]->gone = true;
+			target_drop_uprobes(s->targets[i]);
+		}
 }
 
 uint32_t children_exec(struct session *s)

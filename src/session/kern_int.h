@@ -85,7 +85,7 @@ struct uplace {
 	int rc;          /* out: 0: it is armed */
 	struct err err;
 };
-/* Sorts them. An error: the kernel takes a program not, those after it are not tried. */
+/* Sorts them. An error: none could be placed; it is that of one of them. */
 int skern_arm_uplaces(struct skern *, struct uplace *, uint32_t cnt, struct err *reterr);
 /* uprobe.c: all probes of a target through the kernel. */
 int uprobes_arm(struct session *, struct target *, const struct session_probe *, uint32_t cnt, session_refused_fn *, void *arg,

@@ -64,8 +64,11 @@ static int compare_progs(const struct uplace *a, const struct uplace *b)
 {
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
-	if (a->uargs != b->uargs)
-		return a->uargs < b->uargs ? -1 : 1;
+	if (!a->uargs != !b->uargs)
+		return a->uargs ? 1 : -1;
+	int args = a->uargs ? memcmp(a->uargs, b->uargs, sizeof(*a->uargs)) : 0;
+	if (args)
+		return args;
 	if (a->sp->prog_cnt != b->sp->prog_cnt)
 		return a->sp->prog_cnt < b->sp->prog_cnt ? -1 : 1;
 	return memcmp(a->sp->progs, b->sp->progs, a->sp->prog_cnt * sizeof(*a->sp->progs));
@@ -101,7 +104,7 @@ static int load(struct skern *k, const struct uplace *p, int *ret_fd, struct err
 		r = ebpf_load(k->e, &prog, ret_fd, reterr);
 	}
 	free(progs);
-	return r < 0 ? r : skern_fds_keep(&k->fds, *ret_fd, reterr);
+	return r;
 }
 
 /* ---- links ---- */
@@ -142,21 +145,53 @@ static void link_some(struct skern *k, int prog_fd, struct uplace *v, uint32_t c
 		link_some(k, prog_fd, v + cnt / 2, cnt - cnt / 2);
 		return;
 	}
-	for (uint32_t i = 0; i < cnt; i++)
+	for (uint32_t i = 0; i < cnt; i++) {
 		v[i].rc = r;
+		if (r && i)
+			v[i].err = v->err;
+	}
+}
+
+static uint32_t same_cnt(const struct uplace *v, uint32_t cnt, int (*other)(const struct uplace *, const struct uplace *))
+{
+	uint32_t n = 1;
+	while (n < cnt && !compare_progs(v, &v[n]) && (!other || !other(v, &v[n])))
+		n++;
+	return n;
+}
+
+/* Those that one program is for; the links hold it. */
+static void arm_same(struct skern *k, struct uplace *v, uint32_t cnt)
+{
+	int fd, r = load(k, v, &fd, &v->err);
+	for (uint32_t i = 0; r && i < cnt; i++) {
+		v[i].rc = r;
+		v[i].err = v->err;
+	}
+	if (r)
+		return;
+	for (uint32_t i = 0, n; i < cnt; i += n) {
+		n = same_cnt(&v[i], cnt - i, compare_files);
+		link_some(k, fd, &v[i], n);
+	}
+	close(fd);
 }
 
 int skern_arm_uplaces(struct skern *k, struct uplace *v, uint32_t cnt, struct err *reterr)
 {
+	uint32_t armed = 0;
+	const struct uplace *bad = NULL;
 	qsort(v, cnt, sizeof(*v), compare);
-	int fd = -1, r = 0;
-	for (uint32_t i = 0, n; i < cnt && !r; i += n) {
-		if (!i || compare_progs(&v[i - 1], &v[i]))
-			r = load(k, &v[i], &fd, reterr);
-		for (n = 1; i + n < cnt && !compare_progs(&v[i], &v[i + n]) && !compare_files(&v[i], &v[i + n]); n++)
-			;
-		if (!r)
-			link_some(k, fd, &v[i], n);
+	for (uint32_t i = 0, n; i < cnt; i += n) {
+		n = same_cnt(&v[i], cnt - i, NULL);
+		arm_same(k, &v[i], n);
+		for (uint32_t j = i; j < i + n; j++)
+			armed += !v[j].rc;
+		bad = !bad && v[i].rc ? &v[i] : bad;
 	}
-	return r;
+	if (armed || !bad)
+		return 0;
+	if (reterr)
+		*reterr = bad->err;
+	return bad->rc;
 }

@@ -392,13 +392,15 @@ static bool has_ended(struct session *s, const struct wire_thread *t)
 	return procs[proc].tid_off && !(t->tid & WIRE_TID_MADE_UP) && !procinfo_has_thread(target, t->tid);
 }
 
-/* Gives the pages of a slot back and makes it free. */
+/* Gives the pages of a slot back and makes it free: at last, for others take what is free. */
 static void slot_free(struct session *s, struct wire_thread *t)
 {
 	uint32_t incarnation = t->incarnation;
-	uint64_t off = (uint64_t)((uint8_t *)t - (uint8_t *)s->shm);
-	if (fallocate(s->shm_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)s->shm->geom.stride))
-		memset(t, 0, s->shm->geom.stride);
+	uint64_t off = (uint64_t)((uint8_t *)t - (uint8_t *)s->shm) + WIRE_PAGE, rest = s->shm->geom.stride - WIRE_PAGE;
+	_Static_assert(offsetof(struct wire_thread, state) == 0, "it stays until all else is clear");
+	if (fallocate(s->shm_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)rest))
+		memset((uint8_t *)t + WIRE_PAGE, 0, rest);
+	memset((uint8_t *)t + sizeof(t->state), 0, WIRE_PAGE - sizeof(t->state));
 	t->incarnation = incarnation;
 	thread_reset(t);
 	STORE_RELEASE(&t->state, WIRE_THREAD_FREE);

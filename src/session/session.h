@@ -180,9 +180,8 @@ int session_load(struct session *, uint32_t proc, const char *path, struct err *
 /* Calls dyntrace_library_tell(@text) of such a library, by its base name, in the same way; its uint64_t dyntrace_library_told counts
  * the calls that are through. */
 int session_tell(struct session *, uint32_t proc, const char *library, const char *text, struct err *reterr);
-/* Places that session_arm() refused, as uprobes of the kernel: of a session that has probes of the kernel.  What
- * they run shares all but self-> variables with what runs in the process.  An error where the kernel takes no program for them: then
- * some may be armed. */
+/* Places that session_arm() refused, as uprobes of the kernel: of a session that has probes of the kernel.  What they run
+ * shares all variables with what runs in the process.  An error where none could be placed. */
 struct session_uprobe {
 	const struct session_probe *probe;
 	uint64_t addr;

@@ -229,6 +229,7 @@ struct wire_proc *target_proc(struct target *);
 void target_unmap_shm(struct target *, struct inject *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
+void target_drop_uprobes(struct target *); /* wait.c: links of uprobes follow the process, also to its next program */
 bool target_same_program(const struct target *);
 bool target_has_ended(const struct target *); /* its number may be another's; false where nobody watches it */
 bool target_is_loading(struct target *); /* wait.c: whether its loader is at work */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Probes of processes as the kernel's uprobes: a trap for each hit, so only for scripts whose clauses there share self->
- * variables with clauses that the kernel runs (one program in one place sees both), and where it is asked for: for all of
- * a script, or for the places that the in-process way refuses.
+ * Probes of processes as the kernel's uprobes, a trap for each hit: where that is asked for, for all of a script of a member of
+ * the group over both worlds (ADR 33), or for the places that the in-process way refuses.
  *
  * Returns are probed where the function leaves, as in the process: the kernel's own way (uretprobes) changes return addresses,
  * which exceptions, backtraces and moving stacks do not survive.
@@ -87,7 +86,7 @@ static int describe(struct session *s, struct target *t, struct uplace *p, struc
 	p->kind = probe->kind == WIRE_SITE_USDT ? UPLACE_USDT : probe->kind == WIRE_SITE_RETURN ? UPLACE_RETURN : is_go ? UPLACE_GO : UPLACE_C;
 	w->go_args = is_go;
 	if (p->kind == UPLACE_RETURN) {
-		p->at.word = (uint32_t)(p->addr - probe->func_addr);
+		p->at.word = (int32_t)(p->addr - probe->func_addr);
 		w->leaves_by_jump = leaves_by_jump(t, p->addr);
 	} else if (p->kind == UPLACE_USDT) {
 		p->uargs = malloc(sizeof(*p->uargs));

@@ -169,9 +169,9 @@ static bool runs_another_program(struct target *t)
 }
 
 /* They are places in files, which its next program may have, too. */
-static void drop_uprobes(struct target *t)
+void target_drop_uprobes(struct target *t)
 {
-	if (t->s->opts.uprobes && t->s->kern)
+	if (t->s->kern)
 		skern_drop(t->s->kern, t->proc);
 }
 
@@ -193,12 +193,12 @@ static enum session_event look(struct session *s, uint32_t *ret_proc, int *ret_s
 			return SESSION_MODULES;
 		if (has_ended(t, ret_status)) {
 			t->gone = true;
-			drop_uprobes(t);
+			target_drop_uprobes(t);
 			return SESSION_EXITED;
 		}
 		if (!children_is_watched(s, t->pid) && runs_another_program(t)) {
 			t->gone = true;
-			drop_uprobes(t);
+			target_drop_uprobes(t);
 			if (t->is_watched) /* its tables are of another program */
 				STORE_RELEASE(&target_proc(t)->pid, 0);
 			return SESSION_EXECED;

@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 
-BUILD = os.environ['DYNTRACE_BUILD']
+BUILD = os.path.abspath(os.environ['DYNTRACE_BUILD'])
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SYSTEMD = next((p for p in ('/usr/lib/systemd/systemd', '/lib/systemd/systemd') if os.path.exists(p)), None)
 FROM_SYSTEMD = ['systemd-journald.service', 'systemd-journald.socket', 'systemd-journald-dev-log.socket', 'systemd-sysusers.service',
                 'systemd-tmpfiles-setup.service']
@@ -31,7 +32,8 @@ ExecStart=/bin/touch /run/ready
 ''',
 }
 
-# $1: its folder, $2: units, $3: where units are looked for, $4: systemd. As process 1 of a machine that has its own mounts only.
+# $1: its folder, $2: units, $3: where units are looked for, $4: systemd, $5 $6: folders that what
+# is mounted might hide. As process 1 of a machine that has its own mounts only.
 INSIDE = r'''
 set -e
 root=$1/root
@@ -57,6 +59,7 @@ touch $root/dev/console
 mount --bind $1/console $root/dev/console
 for d in run tmp var/log/journal etc/systemd/system; do mkdir -p $root/$d; mount -t tmpfs -o mode=755 none $root/$d; done
 chmod 1777 $root/tmp
+for d in "$5" "$6"; do [ -e $root$d ] || { mkdir -p $root$d; mount --bind $d $root$d; mount -o remount,ro,bind $root$d; }; done
 mkdir $root/run/units $root/run/outside
 cp $2/* $root/run/units/
 cd $root
@@ -151,7 +154,8 @@ def boot(users):
         def enter_group():
             with open(f'{group}/cgroup.procs', 'w', encoding='ascii') as f:
                 f.write('0')
-        machine = subprocess.Popen([*NEW, 'sh', '-c', INSIDE, 'sh', place, f'{place}/units', f'/run/units:/etc/systemd/system:{units}', SYSTEMD],
+        machine = subprocess.Popen([*NEW, 'sh', '-c', INSIDE, 'sh', place, f'{place}/units', f'/run/units:/etc/systemd/system:{units}', SYSTEMD,
+                                    SOURCE, BUILD],
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                    preexec_fn=enter_group)
         yield wait_for_boot(machine, place)

@@ -83,7 +83,7 @@ class Family:
 
 def seconds(c, first, hint=None):
     """Each way to come second, while process @first traces it."""
-    told = f'process {c.pid} is traced by dyntrace already \\(process {first} "[^"]*"\\); end that first'
+    told = f'process {c.pid} is traced by dyntrace already \\(process {first} "[^"]*"\\); kill {first} ends that'
     for args in (['-n', WORK, '-p', c.pid], ['record', '-p', c.pid, '-o', c.path('t'), 'work'], ['repair', c.pid], ['add', f'{c.pid}:work', 'count']):
         if hint and args[0] == 'add':
             continue
@@ -188,7 +188,7 @@ def the_manual_has_the_message():
         text = f.read()
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'src', 'session', 'owner.c'), encoding='utf-8') as f:
         code = f.read()
-    for part in ('is traced by dyntrace already', 'end that first'):
+    for part in ('is traced by dyntrace already', 'ends that'):
         assert part in code and re.search(part, text), part
 
 

@@ -19,8 +19,8 @@ PROGRAM = r'''
 #define NOIPA __attribute__((noipa))
 static int fd;
 static char buf[4096];
-NOIPA void first(long n) { __asm__ volatile("" :: "r"(n)); }
-NOIPA void second(long n) { __asm__ volatile("" :: "r"(n)); }
+NOIPA void first(long n) { __asm__ volatile("mov %0, %%r11\n\tadd $1, %%r11" :: "r"(n) : "r11"); }
+NOIPA void second(long n) { __asm__ volatile("mov %0, %%r11\n\tadd $2, %%r11" :: "r"(n) : "r11"); }
 static void *run(void *arg)
 {
 	long n = (long)arg;

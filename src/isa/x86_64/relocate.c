@@ -102,6 +102,8 @@ static int put_indirect_call(struct out *o, const uint8_t *bytes, const ZydisDec
 		put(o, bytes + modrm + 1, in->len - modrm - 1U);
 		return 0;
 	}
+	if (in->disp > INT32_MAX - 8)
+		return err_setf(reterr, -EINVAL, "indirect call through memory that is too far above the stack pointer");
 	int32_t disp = in->disp + 8;
 	m = (m & 0x3f) | 2 << 6; /* mod 2: 32-bit displacement */
 	put(o, &m, 1);

@@ -3,7 +3,7 @@
  * attach -x followfork.  Forked children have what stands in their parent's code; a program that one of them, or the
  * process itself, runs next has each tracepoint at the places that are called so there.
  */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a keeper. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 #include "cli/remote_int.h"
 
 #include <errno.h>

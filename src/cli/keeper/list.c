@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tracepoints as they are listed, for people and as JSON. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Records now: events of the targets go to a trace on disk. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include "host/host.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The D program of a recording: a source for each PROBE, and one for its end. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What people write for a place, as LTTng and dyntrace's verbs have it. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <ctype.h>
 #include <errno.h>

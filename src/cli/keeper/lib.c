@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Libraries of tracers, in the traced process. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <errno.h>
 #include <fnmatch.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* record --follow: what is recorded is printed meanwhile, by a process of its own that reads the trace (`dump --follow`): so
  * who reads slowly holds nothing up. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
  * Programs of tracepoints.  All texts are compiled together, each as a source with one clause, in the order in which they
  * came; what was there before must come out as it was, because it runs.
  */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

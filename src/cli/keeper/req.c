@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests to a keeper. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

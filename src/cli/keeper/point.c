@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <ctype.h>
 #include <errno.h>

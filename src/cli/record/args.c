@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <ctype.h>
 #include <errno.h>

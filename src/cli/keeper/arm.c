@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Places of tracepoints in the process's code, and whose a record is. */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Statements that record the arguments of a function, as its prototype has them. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <ctype.h>
 #include <stdlib.h>

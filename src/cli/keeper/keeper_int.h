@@ -3,25 +3,25 @@
  * Keepers (ADR 18) and the verbs that talk to them.
  *
  *   verb --(words of the command, over a socket)--> keeper of the process
- *                 keeper_image.c    D text to programs, behind those that run
- *                 keeper_place.c    what is written for a place
- *                 keeper_lib.c      libraries of tracers, in the process
- *                 keeper_arm.c      places, sites, what is armed
- *                 keeper_far.c      the session, where dyntraced has it
- *                 keeper_follow.c   programs that the process and its children run
- *                 keeper_point.c    tracepoints
- *                 keeper_list.c     what is told of them
- *                 keeper_req.c      requests
- *                 keeper.c          its life
+ *                 image.c    D text to programs, behind those that run
+ *                 place.c    what is written for a place
+ *                 lib.c      libraries of tracers, in the process
+ *                 arm.c      places, sites, what is armed
+ *                 far.c      the session, where dyntraced has it
+ *                 follow.c   programs that the process and its children run
+ *                 point.c    tracepoints
+ *                 list.c     what is told of them
+ *                 req.c      requests
+ *                 keeper.c   its life
  */
 #ifndef CLI_KEEPER_INT_H
 #define CLI_KEEPER_INT_H
 
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 #include "keep/keep.h"
 #include "tracer/tracer.h"
 
-/* ---- places (keeper_place.c) ---- */
+/* ---- places (place.c) ---- */
 
 /* MODULE:SYMBOL, SYMBOL@MODULE, SYMBOL+OFFSET, ADDRESS: as a probe of provider pid.  PROVIDER:MODULE:FUNCTION:NAME: one that
  * the program declares (USDT). */
@@ -60,7 +60,7 @@ struct keeper {
 	bool attached, ends, is_unlinked;
 	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
-	bool far;                    /* dyntraced has the session (keeper_far.c) */
+	bool far;                    /* dyntraced has the session (far.c) */
 	struct probe_table *table;
 	struct tracer_host host;
 	uint32_t *kids, kid_cnt;     /* followed programs: of the session; owned */
@@ -111,17 +111,17 @@ void keeper_reset(struct keeper *);
 int keeper_drain(struct keeper *, bool final);
 void keeper_end_points(struct keeper *); /* frees them; their files are complete */
 
-/* keeper_image.c: the number of the clause with this text (taken over); messages may be on stderr. */
+/* image.c: the number of the clause with this text (taken over); messages may be on stderr. */
 int keeper_clause(struct keeper *, char *text, uint32_t *ret, struct err *reterr);
 void keeper_image_reset(struct keeper *);
 
-/* keeper_follow.c (attach -x followfork) */
+/* follow.c (attach -x followfork) */
 void keeper_followed(struct keeper *, uint32_t proc);  /* it runs a new program, and stands before its first instruction */
 void keeper_modules_came(struct keeper *, uint32_t proc); /* to any; its loader waits */
 void keeper_left(struct keeper *, uint32_t proc);      /* a followed program ended, or runs another one */
 void keeper_execed(struct keeper *);                   /* the process runs another program, and is not followed */
 
-/* keeper_arm.c */
+/* arm.c */
 /* Places of @pt in a followed program, as far as they are not known; 0 or -ENOMEM. */
 int keeper_find_in(struct keeper *, struct keeper_point *pt, uint32_t proc);
 /* Arms what keeper_find_in() found since. */
@@ -131,7 +131,7 @@ int keeper_find(struct keeper *, struct keeper_point *, struct err *reterr); /* 
 int keeper_arm(struct keeper *, struct keeper_point *pt, bool with, struct err *reterr);
 int keeper_event(void *keeper, const struct consume_event *, struct err *reterr);
 
-/* keeper_far.c: as what is named so of the session, with a session of dyntraced's */
+/* far.c: as what is named so of the session, with a session of dyntraced's */
 bool keeper_far_wanted(const struct keeper *);
 int keeper_far_open(struct keeper *, struct err *reterr);
 int keeper_far_grow(struct keeper *, struct err *reterr); /* the image is another one */
@@ -139,22 +139,22 @@ int keeper_far_rearm(struct keeper *, uint32_t changed, const struct session_pro
 		     struct err *reterr);
 enum session_event keeper_far_wait(struct keeper *, uint64_t timeout_ns);
 
-/* keeper_lib.c: the library of the point's tracer, if it has one, into the process */
+/* lib.c: the library of the point's tracer, if it has one, into the process */
 int keeper_lib_load(struct keeper *, struct keeper_point *, struct err *reterr);
 int keeper_lib_read(struct tracer_host *, const char *library, const char *symbol, void *buf, size_t bytes);
 int keeper_lib_path(const char *name, char *buf, size_t cap, struct err *reterr);
 
-/* keeper_point.c */
+/* point.c */
 /* argv: [-e] [-n NAME] [--json] PLACE TRACER ARGS... */
 int keeper_add(struct keeper *, int argc, char **argv, FILE *out, struct err *reterr);
 int keeper_remove(struct keeper *, const char *name, FILE *out, bool json, struct err *reterr);
 void keeper_point_free(struct keeper_point *);
-/* keeper_list.c */
+/* list.c */
 void keeper_list(struct keeper *, FILE *out, bool all, bool json);
 void keeper_show_gathered(struct keeper_point *, FILE *out); /* lines, indented */
 void keeper_show_json(const struct keeper *, struct keeper_point *, FILE *out); /* as a list of it alone */
 
-/* keeper_req.c: one request of the listener's, if there is one */
+/* req.c: one request of the listener's, if there is one */
 void keeper_serve(struct keeper *);
 
 /* ---- verbs ---- */

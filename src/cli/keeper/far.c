@@ -3,7 +3,7 @@
  * A keeper of a process that its user may not trace by himself, where dyntraced may for him: it compiles, reads and
  * counts here, as for any run (remote.c); tracepoints go there as descriptions, with the image that they use.
  */
-#include "cli/keeper_int.h"
+#include "cli/keeper/keeper_int.h"
 #include "cli/remote_int.h"
 
 #include <errno.h>

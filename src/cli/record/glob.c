@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Functions that a glob means, so that each is recorded with its own arguments. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -52,15 +52,15 @@ struct cli_record {
 	bool shown;
 };
 
-/* record_args.c: CLI_OK, or a status after a message */
+/* args.c: CLI_OK, or a status after a message */
 int cli_record_parse(struct cli_args *, int argc, char **argv);
 void cli_record_free(struct cli_record *); /* NULL is fine */
-/* record_live.c: begins when the trace has, and ends after it was closed */
+/* live.c: begins when the trace has, and ends after it was closed */
 int cli_record_live(struct cli_record *);
 void cli_record_live_end(struct cli_record *);
-/* record_d.c: adds the sources of all PROBEs */
+/* d.c: adds the sources of all PROBEs */
 int cli_record_build(struct cli *);
-/* record_probe.c: "DESC [NAME=EXPR...]" */
+/* probe.c: "DESC [NAME=EXPR...]" */
 struct record_probe {
 	char *prov, *mod, *func, *name; /* into text */
 	bool both;               /* entry and return */
@@ -70,7 +70,7 @@ struct record_probe {
 };
 int cli_record_probe_parse(const char *arg, struct record_probe *ret);
 bool cli_record_is_kernel(const struct record_probe *);
-/* record_glob.c */
+/* glob.c */
 struct record_funcs {
 	struct record_func {
 		char *mod, *func; /* owned */
@@ -80,7 +80,7 @@ struct record_funcs {
 /* The functions that @r means, where it is a glob and they can be told one by one; else false. */
 bool cli_record_expand(struct cli *, const struct record_probe *r, struct record_funcs *ret);
 void cli_record_funcs_free(struct record_funcs *);
-/* record_fields.c: the statements of one clause */
+/* fields.c: the statements of one clause */
 /* @at_jump: for a return that is a tail call, where there is no value yet. */
 int cli_record_fields(struct cli *, const struct record_probe *, const char *name, bool at_jump, struct record_clause *,
 		      FILE *d);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What people write for a probe, in their ways of writing it. */
-#include "cli/record_int.h"
+#include "cli/record/record_int.h"
 
 #include <ctype.h>
 #include <stdlib.h>
