@@ -99,8 +99,7 @@ static void unmap(struct target *t, struct inject *inj)
 		inject_munmap(inj, t->agent_addr, t->agent_bytes, NULL);
 	if (t->wipe_addr)
 		inject_munmap(inj, t->wipe_addr, 4096, NULL);
-	if (t->shm_addr)
-		inject_munmap(inj, t->shm_addr, t->shm_bytes, NULL);
+	target_unmap_shm(t, inj);
 }
 
 /* Nobody may wait in the loader hook when we go. */
@@ -202,7 +201,7 @@ static void clean_children(struct session *s)
 {
 	struct stat st;
 	char what[96];
-	if (fstat(s->shm_fd, &st))
+	if (fstat(s->sign_fd >= 0 ? s->sign_fd : s->shm_fd, &st))
 		return;
 	snprintf(what, sizeof(what), " %llu ", (unsigned long long)st.st_ino);
 	DIR *d = opendir("/proc");

@@ -29,11 +29,12 @@ static uint64_t find_wipe(struct target *t, const struct obj_map *m)
 {
 	struct wire_shm shm;
 	struct wire_proc proc;
+	uint64_t addr = owner_is_sign(m) ? m->end : m->start;
 	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC)
 		return 0;
 	for (uint32_t i = 1; i < shm.proc_cnt && i < WIRE_PROC_MAX; i++)
 		if (!target_read(t, m->start + shm.proc_off + i * sizeof(proc), &proc, offsetof(struct wire_proc, hash)) &&
-		    proc.shm_addr == m->start)
+		    proc.shm_addr == addr)
 			return proc.wipe_addr;
 	return 0;
 }

@@ -14,6 +14,29 @@
 #include <string.h>
 #include <unistd.h>
 
+int owner_sign(const struct wire_shm *head)
+{
+	struct wire_shm sign;
+	int fd = session_memfd("dyntrace-shm", OWNER_SIGN_BYTES);
+	if (fd < 0)
+		return fd;
+	memcpy(sign.page, head->page, sizeof(sign.page));
+	sign.bytes += OWNER_SIGN_BYTES;
+	sign.proc_off += OWNER_SIGN_BYTES;
+	sign.site_off += OWNER_SIGN_BYTES;
+	ssize_t n = pwrite(fd, sign.page, sizeof(sign.page), 0);
+	int r = n < 0 ? -errno : n != sizeof(sign.page) ? -ENOSPC : 0;
+	if (r)
+		close(fd);
+	return r ? r : fd;
+}
+
+/* Other memory has a page behind its head at least, in the same mapping. */
+bool owner_is_sign(const struct obj_map *m)
+{
+	return !m->off && m->end - m->start == OWNER_SIGN_BYTES;
+}
+
 bool owner_is_memfd(const char *path, const char *name)
 {
 	return !strncmp(path, "/memfd:", 7) && !strncmp(path + 7, name, strlen(name));

@@ -229,12 +229,15 @@ static int own_descs(struct session *s, struct err *reterr)
 	return 0;
 }
 
-/* Of the kernel's memory there are no private copies: the first page is one of our own with the same in it. */
+/* Of the kernel's memory there are no private copies: the first page is one of the sign, with the same in it. */
 static int own_head(struct session *s, struct err *reterr)
 {
 	uint8_t head[WIRE_PAGE];
 	memcpy(head, s->shm, sizeof(head));
-	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+	s->sign_fd = owner_sign(s->shm);
+	if (s->sign_fd < 0)
+		return err_setf(reterr, s->sign_fd, "cannot make memory: %s", strerror(-s->sign_fd));
+	if (mmap(s->shm, WIRE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, s->sign_fd, 0) == MAP_FAILED)
 		return err_setf(reterr, -errno, "cannot map memory: %s", strerror(errno));
 	memcpy(s->shm, head, sizeof(head));
 	return own_descs(s, reterr);
@@ -269,7 +272,7 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	s->image = image;
 	s->opts = *opts;
-	s->shm_fd = s->own_fd = -1;
+	s->shm_fd = s->own_fd = s->sign_fd = -1;
 	s->target_cnt = 1;
 	s->uses_stacks = grow_uses_stacks(image);
 	int r = make_layout(s, &layout, reterr);
@@ -331,6 +334,8 @@ void session_destroy(struct session *s)
 		close(s->shm_fd);
 	if (s->own_fd >= 0)
 		close(s->own_fd);
+	if (s->sign_fd >= 0)
+		close(s->sign_fd);
 	free(s);
 }
 

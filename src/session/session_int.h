@@ -108,6 +108,7 @@ struct session {
 	struct session_opts opts;
 	struct wire_shm *shm;
 	int shm_fd, own_fd; /* own_fd: of thread area 0, where it is shared; else -1 */
+	int sign_fd;        /* of the page that stands before the kernel's memory in targets (owner_sign); else -1 */
 	struct wire_agg *kern_descs; /* of the kernel's memory, which shm has a copy of; else NULL */
 	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
@@ -225,6 +226,7 @@ void target_free(struct target *);
 /* A new program, stopped before its first instruction; takes over @inj. */
 int target_adopt(struct session *, struct inject *inj, uint32_t *ret_proc, struct err *reterr);
 struct wire_proc *target_proc(struct target *);
+void target_unmap_shm(struct target *, struct inject *);
 int target_stop(struct target *, struct err *reterr);
 void target_go(struct target *);
 void target_drop_uprobes(struct target *); /* wait.c: links of uprobes follow the process, also to its next program */
@@ -333,6 +335,11 @@ int leftover_clean(struct target *, struct session_repaired *ret, struct err *re
 void leftover_file(struct target *, struct obj_module *, uint64_t addr, uint8_t *ret, const uint8_t *now, uint64_t bytes);
 
 /* owner.c */
+/* Nothing tells one BPF map's mapping from another's.  So where the memory is the kernel's, targets have a page before it that is
+ * a file "dyntrace-shm": a head whose offsets count from there.  The tool has a private copy of it, as of other memory. */
+#define OWNER_SIGN_BYTES WIRE_PAGE
+int owner_sign(const struct wire_shm *head); /* its descriptor, or -errno */
+bool owner_is_sign(const struct obj_map *);  /* of what is named dyntrace-shm: whether it is such a page */
 bool owner_is_memfd(const char *path, const char *name);
 /* -EBUSY: a controller that lives traces this process; -EALREADY: we do. */
 int owner_check(struct target *, struct err *reterr);

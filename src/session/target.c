@@ -113,26 +113,51 @@ static int remote_mem(struct target *t, long nr, uint64_t arg, struct err *reter
 	return r || ret >= 0 ? r : err_setf(reterr, (int)ret, "the process cannot set up the shared memory: %s", strerror((int)-ret));
 }
 
+/* Of a ghost (no proc) the sign is counted in already. */
+void target_unmap_shm(struct target *t, struct inject *inj)
+{
+	uint64_t before = t->proc && t->s->opts.kernel ? OWNER_SIGN_BYTES : 0;
+	if (t->shm_addr)
+		inject_munmap(inj, t->shm_addr - before, t->shm_bytes + before, NULL);
+}
+
+static int map_fd_there(struct target *t, int fd, uint64_t addr, uint64_t bytes, int prot, int flags, uint64_t *ret, struct err *reterr)
+{
+	int remote;
+	int r = inject_pass_fd(t->inj, fd, &remote, reterr);
+	if (r)
+		return r;
+	r = inject_mmap(t->inj, addr, bytes, prot, MAP_SHARED | MAP_NORESERVE | flags, remote, 0, ret, reterr);
+	inject_close_fd(t->inj, remote, NULL);
+	return r ? err_prefixf(reterr, "cannot map the shared memory in the process%s", r == -ENOMEM || r == -EAGAIN ?
+			       " (try a smaller bufsize or aggsize)" : "") : 0;
+}
+
+/* The sign first, and as long as both: whoever kills us in between leaves nothing that cannot be told.  The kernel's memory is there
+ * already, and what was mapped without the right to write never gets it. */
+static int map_kernel_there(struct target *t, struct err *reterr)
+{
+	uint64_t bytes = t->s->shm->bytes, all = OWNER_SIGN_BYTES + bytes, addr;
+	int r = map_fd_there(t, t->s->sign_fd, arena_far_place(t->obj, all), all, PROT_READ, 0, &addr, reterr);
+	if (r)
+		return r;
+	t->shm_bytes = bytes;
+	t->shm_addr = addr + OWNER_SIGN_BYTES;
+	r = remote_mem(t, SYS_munlock, 0, reterr); /* where all is locked, it would count twice */
+	r = r ? r : map_fd_there(t, t->s->shm_fd, t->shm_addr, bytes, PROT_READ | PROT_WRITE, MAP_FIXED, &addr, reterr);
+	return r ? r : remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
+}
+
 /* Nearly all of it is never touched.  A process that locks what it maps (mlockall) would get gigabytes at once:
  * so it is mapped without access, which makes no pages, unlocked, and only then opened. */
 static int map_shm_there(struct target *t, struct err *reterr)
 {
-	int remote;
-	int r = inject_pass_fd(t->inj, t->s->shm_fd, &remote, reterr);
-	if (r)
-		return r;
+	if (t->s->opts.kernel)
+		return map_kernel_there(t, reterr);
 	t->shm_bytes = t->s->shm->bytes;
-	/* The kernel's memory is there already, and what was mapped without the right to write never gets it. */
-	bool in_full = t->s->opts.kernel;
-	r = inject_mmap(t->inj, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, in_full ? PROT_READ | PROT_WRITE : PROT_NONE,
-			MAP_SHARED | MAP_NORESERVE, remote, 0, &t->shm_addr, reterr);
-	inject_close_fd(t->inj, remote, NULL);
-	if (r)
-		return err_prefixf(reterr, "cannot map the shared memory in the process%s", r == -ENOMEM || r == -EAGAIN ?
-				   " (try a smaller bufsize or aggsize)" : "");
-	if (in_full)
-		return remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
-	r = remote_mem(t, SYS_munlock, 0, reterr);
+	int r = map_fd_there(t, t->s->shm_fd, arena_far_place(t->obj, t->shm_bytes), t->shm_bytes, PROT_NONE, 0, &t->shm_addr, reterr);
+	if (!r)
+		r = remote_mem(t, SYS_munlock, 0, reterr);
 	if (!r)
 		r = remote_mem(t, SYS_mprotect, PROT_READ | PROT_WRITE, reterr);
 	return r ? r : remote_mem(t, SYS_madvise, MADV_DONTDUMP, reterr);
@@ -182,8 +207,7 @@ static void leave(struct target *t)
 		inject_munmap(t->inj, t->wipe_addr, 4096, NULL);
 	if (t->agent_addr)
 		inject_munmap(t->inj, t->agent_addr, t->agent_bytes, NULL);
-	if (t->shm_addr)
-		inject_munmap(t->inj, t->shm_addr, t->shm_bytes, NULL);
+	target_unmap_shm(t, t->inj);
 }
 
 int target_open(struct target *t, struct err *reterr)

@@ -3,11 +3,82 @@
 """A process has one tracer at a time: who comes second is told who is there, and changes nothing."""
 import os
 import re
+import signal
+import subprocess
+import tempfile
 
+import kernlib
 import lib
 from test_verbs import Calls, keeper_of
 
 WORK = 'pid$target::work:entry { @ = count(); }'
+
+# Its memory is the kernel's, whose mappings have no name of their own.
+MIXED = ['-x', 'backend=auto', '-qn', 'pid$target:a.out:work:entry { @w = count(); } syscall::read:entry /pid == $target/ { @r = count(); }']
+FAMILY = r'''
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+__attribute__((noipa)) int work(int a) { char c; return (int)read(-1, &c, 1) + a; }
+int main(void)
+{
+	char word[8];
+	int n = 0;
+	for (puts("ready"), fflush(stdout); fgets(word, sizeof(word), stdin); fflush(stdout)) {
+		pid_t kid = *word == 'f' ? fork() : 0;
+		if (*word == 'f' && !kid)
+			for (prctl(PR_SET_PDEATHSIG, SIGKILL);; usleep(1000))
+				n += work(n);
+		for (int i = 0; i < 10 && !kid; i++)
+			n += work(i);
+		printf("%d\n", (int)kid);
+	}
+	return 0;
+}
+'''
+
+
+class Family:
+    """A process that does its work, or forks a child that works on, when it is told to."""
+
+    def __init__(self):
+        self.dir = tempfile.TemporaryDirectory()
+        exe = f'{self.dir.name}/family'
+        lib.need('gcc')
+        subprocess.run(['gcc', '-O1', '-x', 'c', '-', '-o', exe], input=FAMILY, text=True, check=True)
+        self.proc = subprocess.Popen([exe], env=lib.clean_env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.proc.pid
+        assert self.proc.stdout.readline() == 'ready\n'
+        self.before = self.maps()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.proc.kill()
+        self.proc.communicate()
+        self.dir.cleanup()
+
+    def maps(self, pid=None):
+        return [m for m in lib.maps(pid or self.pid) if m[4] != '[heap]']
+
+    def tell(self, word):
+        self.proc.stdin.write(word + '\n')
+        self.proc.stdin.flush()
+        return int(self.proc.stdout.readline())
+
+    def fork(self):
+        return self.tell('f')
+
+    def work(self):
+        self.tell('w')
+
+    def is_as_before(self, kid=None):
+        for pid in [self.pid] + ([kid] if kid else []):
+            lib.assert_untouched(pid)
+            assert self.maps(pid) == self.before, f'{self.before}\nnow {self.maps(pid)}'
+            assert lib.alive(pid)
 
 
 def seconds(c, first, hint=None):
@@ -52,6 +123,66 @@ def after_a_keeper():
         c.run('verify', c.pid)
 
 
+def refused(pid, first):
+    for args in (['-n', WORK, '-p', str(pid)], ['repair', str(pid)]):
+        r = lib.dyntrace(*args, check=False)
+        assert r.returncode == 1 and f'process {pid} is traced by dyntrace already (process {first} ' in r.stderr, (args, r.stderr)
+    r = lib.dyntrace('verify', str(pid), check=False)
+    assert r.returncode == 1 and f'traced by process {first} ' in r.stdout, r.stdout
+
+
+def after_a_script_of_both_worlds():
+    kernlib.need_kernel()
+    with Family() as c:
+        with lib.Tracing(*MIXED, '-p', c.pid) as t:
+            t.wait_armed(c.pid)
+            refused(c.pid, t.proc.pid)
+            refused(c.pid, t.proc.pid)
+            c.work()
+            status, out, err = t.stop()
+            counts = [int(n) for n in out.split()]
+            assert status == 0 and counts[0] == 10 and counts[1] >= 10 and not err, (status, out, err)
+        c.is_as_before()
+
+
+def both_worlds_and_children():
+    """Those have what their parent had, whether they are followed or not."""
+    kernlib.need_kernel()
+    for more in ([], ['-x', 'followfork']):
+        with Family() as c:
+            with lib.Tracing(*MIXED, *more, '-p', c.pid) as t:
+                t.wait_armed(c.pid)
+                kid = c.fork()
+                refused(kid, t.proc.pid)
+                status, _, err = t.stop()
+                assert status == 0, err
+            c.is_as_before(kid)
+
+
+def both_worlds_killed():
+    """What is left goes, all of it: by a repair, and by the next who comes."""
+    kernlib.need_kernel()
+    for more in ([], ['-x', 'followfork']):
+        with Family() as c:
+            with lib.Tracing(*MIXED, *more, '-p', c.pid) as t:
+                t.wait_armed(c.pid)
+                kid = c.fork()
+                refused(kid, t.proc.pid)
+                t.stop(signal.SIGKILL)
+            for pid in (c.pid, kid):
+                r = lib.dyntrace('verify', str(pid), check=False)
+                assert r.returncode == 1 and 'left by a dyntrace that was killed' in r.stdout, r.stdout
+            said = lib.dyntrace('repair', str(kid)).stdout
+            assert re.search(r'\d+ places restored, \d+ mappings removed', said), said
+            with lib.Tracing(*MIXED, '-p', c.pid) as t:
+                lib.wait_for(lambda: 'traced by process %d ' % t.proc.pid in lib.dyntrace('verify', str(c.pid), check=False).stdout, 'the next')
+                t.wait_armed(c.pid)
+                c.work()
+                status, out, err = t.stop()
+                assert status == 0 and int(out.split()[0]) == 10, (status, out, err)
+            c.is_as_before(kid)
+
+
 def the_manual_has_the_message():
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'man', 'dyntrace.1'), encoding='utf-8') as f:
         text = f.read()
@@ -63,6 +194,7 @@ def the_manual_has_the_message():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (after_a_script, after_a_recording, after_a_keeper, the_manual_has_the_message):
+    for test in (after_a_script, after_a_recording, after_a_keeper, after_a_script_of_both_worlds, both_worlds_and_children, both_worlds_killed,
+                 the_manual_has_the_message):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()
