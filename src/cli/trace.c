@@ -269,6 +269,7 @@ static int run_armed(struct cli *cli)
 	/* Where it failed, the target is let go; there is nothing to show but what is on disk. */
 	if (rc) {
 		struct err e;
+		cli_targets_kill(cli); /* it may wait in its loader for the probes that there are not */
 		session_enable(cli->session, false);
 		session_disarm(cli->session, &e);
 		return cli->args.record ? cli_record_finish(cli, rc) : rc;
