@@ -234,7 +234,7 @@ static void runs_to_its_entry(bool comes)
 	struct err e = { 0 };
 	int status = -1;
 	uint8_t was = 0, now = 0xcc;
-	char *argv[] = { "sh", "-c", "sleep 2; exit 7", NULL };
+	char *argv[] = { "sh", "-c", comes ? "exit 7" : "sleep 2; exit 7", NULL };
 	if (!CHECK_MSG(!inject_spawn(argv, &in, &e), "%s", e.msg))
 		return;
 	uint64_t addr = auxv_of(inject_pid(in), comes ? AT_ENTRY : AT_BASE);
