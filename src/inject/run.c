@@ -10,6 +10,7 @@
 #include "host/host.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,7 +26,7 @@ struct run {
 	struct inject *in;
 	uint64_t addr, end;
 	bool asked; /* to stop where it is */
-	int why;
+	int why;    /* the error, then */
 };
 
 static bool is_behind_it(const struct run *run, struct user_regs_struct *ret)
@@ -82,8 +83,8 @@ static int look_at_stop(struct run *run, int status, struct err *reterr)
 	return 1;
 }
 
-/* 0: at the breakpoint, whose instruction is next. */
-static int await_trap(struct run *run, struct err *reterr)
+/* 0: at the breakpoint, whose instruction is next.  Signals to us are let through in the pauses alone, by @mask. */
+static int await_trap(struct run *run, const sigset_t *mask, struct err *reterr)
 {
 	struct inject *in = run->in;
 	struct timespec nap = { 0, 20000 };
@@ -99,7 +100,7 @@ static int await_trap(struct run *run, struct err *reterr)
 			r = look_at_stop(run, status, reterr);
 			continue;
 		}
-		bool told = nanosleep(&nap, NULL) && errno == EINTR;
+		bool told = ppoll(NULL, 0, &nap, mask) < 0 && errno == EINTR;
 		if (nap.tv_nsec < 1000000)
 			nap.tv_nsec += nap.tv_nsec / 2;
 		if (told && !run->asked)
@@ -109,6 +110,17 @@ static int await_trap(struct run *run, struct err *reterr)
 			r = rc ? rc : 1;
 		}
 	}
+	return r;
+}
+
+static int go_there(struct run *run, struct err *reterr)
+{
+	sigset_t most, mask;
+	sigfillset(&most);
+	sigdelset(&most, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &most, &mask);
+	int r = ptrace(PTRACE_CONT, run->in->pid, 0, 0) ? inject_gone(run->in, reterr) : await_trap(run, &mask, reterr);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	return r;
 }
 
@@ -124,7 +136,7 @@ int inject_run_to(struct inject *in, uint64_t addr, struct err *reterr)
 	r = r ? r : inject_write(in, addr, &trap, 1, reterr);
 	if (r)
 		return r;
-	r = ptrace(PTRACE_CONT, in->pid, 0, 0) ? inject_gone(in, reterr) : await_trap(&run, reterr);
+	r = go_there(&run, reterr);
 	int back = inject_write(in, addr, &was, 1, r ? NULL : reterr);
 	return r ? r : back;
 }

@@ -234,7 +234,7 @@ static void runs_to_its_entry(bool comes)
 	struct err e = { 0 };
 	int status = -1;
 	uint8_t was = 0, now = 0xcc;
-	char *argv[] = { "sh", "-c", "sleep 0.5; exit 7", NULL };
+	char *argv[] = { "sh", "-c", comes ? "exit 7" : "sleep 2; exit 7", NULL };
 	if (!CHECK_MSG(!inject_spawn(argv, &in, &e), "%s", e.msg))
 		return;
 	uint64_t addr = auxv_of(inject_pid(in), comes ? AT_ENTRY : AT_BASE);
@@ -251,7 +251,7 @@ static void runs_to_its_entry(bool comes)
 	CHECK(!inject_get_regs(in, 0, &regs, &e) && (regs.rip == addr) == comes);
 	CHECK_EQ(remote(in, SYS_getpid, 0), inject_pid(in));
 	resume(in);
-	for (int i = 0; i < 3000 && inject_poll(in, &status) != INJECT_EXITED; i++)
+	for (int i = 0; i < 9000 && inject_poll(in, &status) != INJECT_EXITED; i++)
 		usleep(1000);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 	inject_detach(in);
