@@ -154,6 +154,7 @@ struct cli {
 	bool watches;     /* only waits for its targets, and looks at them */
 #define CLI_THIS_LEAST 64
 	bool grows;       /* clauses come while others run: a keeper's */
+	bool client_gone; /* dyntraced has ended, or our worker */
 	bool uprobes;     /* all of processes through the kernel */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
 	uint64_t arm_ns; /* when arming began */

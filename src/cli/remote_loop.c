@@ -115,6 +115,7 @@ static int turn(struct cli *cli)
 		return CLI_OK;
 	if (rc) {
 		cli_error("%s", e.msg);
+		cli->client_gone = true;
 		return CLI_ERROR;
 	}
 	rc = handle(cli, &ev);

@@ -179,11 +179,14 @@ def the_target_at_any_moment():
 def sigterm_disarms():
     with Daemon() as d, Cat(BOB) as cat:
         p = start(d, cat)
+        cat.say()
+        cat.say()
         assert d.stop() == 0
         assert cat.is_clean()
-        err = p.communicate(timeout=30)[1]
+        out, err = p.communicate(timeout=30)
         assert p.returncode == 1
         has('dyntraced ends', err)
+        assert out.split() == ['3'], 'what was gathered is shown: ' + out
         assert not d.notes() and not os.path.exists(d.sock)
 
 
