@@ -4,30 +4,33 @@ PREFIX ?= /usr/local
 MESON_FLAGS ?=
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: build deps demo check bench stress sanitize install prefix clean
+.PHONY: build deps deps-build demo check bench stress sanitize install prefix clean
 
-build: deps
+build: deps-build
 	@[ -f $(BUILD)/build.ninja ] || meson setup --prefix $(PREFIX) $(MESON_FLAGS) $(BUILD)
 	@ninja -C $(BUILD)
 
 deps:
 	@tools/install-packages.sh packages.txt
 
+deps-build:
+	@tools/install-packages.sh packages.txt build
+
 demo: deps
 	@[ -f $(BUILD)/build.ninja ] || meson setup --prefix $(PREFIX) $(MESON_FLAGS) $(BUILD)
 	@ninja -C $(BUILD) dyntrace libdyntrace-agent.so
 	@tests/demo.sh $(BUILD)
 
-check: build
+check: deps build
 	@tests/check.py $(BUILD)
 
 # All of it takes an hour; ROWS=KEY,... measures some rows (ROWS=list prints the keys), QUICK=1 in one short round.
-bench: build
+bench: deps build
 	@bench/run.sh $(BUILD) $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick)
 
 # Ten times the work in every program, 1,000 attaches, a million addresses, a fault at (nearly) each system call of an attach: half an
 # hour on a quiet machine, three times that on a busy one.
-stress: build
+stress: deps build
 	@tests/check.py $(BUILD) --suite stress
 
 # The controller with AddressSanitizer and UndefinedBehaviorSanitizer; what goes into targets is as always.  Half an hour; all that

@@ -2,19 +2,23 @@
 #include "client/client_int.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 static int no_connection(int code, const char *path, struct err *reterr)
 {
+	struct stat st;
+	struct group *g = code == -EACCES && !stat(path, &st) ? getgrgid(st.st_gid) : NULL;
 	if (code == -EACCES)
-		return err_setf(reterr, code, "not permitted: you are not in group dyntrace");
+		return err_setf(reterr, code, "not permitted: you are not in group %s", g && st.st_gid ? g->gr_name : "dyntrace");
 	if (code == -ENOENT || code == -ECONNREFUSED)
 		return err_setf(reterr, code, "dyntraced does not run (nobody listens at %s)", path);
 	return err_setf(reterr, code, "cannot connect to dyntraced at %s: %s", path, strerror(-code));
