@@ -217,6 +217,10 @@ int cli_ended_status(const struct cli *);
 /* For who only looks: a command runs until its libraries are there and waits. */
 int cli_targets_look(struct cli *);
 void cli_targets_close(struct cli *);
+void cli_targets_kill(struct cli *); /* commands that we started end with us, as with dtrace: before anything else of them does */
+/* msg.c: what was printed, out; says what could not be written. @path NULL: standard output */
+enum cli_written { CLI_WRITTEN, CLI_NOBODY_READS, CLI_NOT_WRITTEN };
+enum cli_written cli_flush(FILE *, const char *path);
 /* -x evaltime, of commands that only the kernel's probes are about: dtrace begins behind the loader. */
 bool cli_from_entry(const struct cli *);
 /* A followed process runs another program. */

@@ -178,9 +178,10 @@ static int drain(struct cli *cli)
 		session_reap_threads(cli->session, keep_thread, cli);
 	if (cli->args.record && cli_record_progress(cli))
 		return CLI_ERROR;
-	if (fflush(cli->out) == EOF && errno == EPIPE)
+	enum cli_written w = cli_flush(cli->out, cli->args.out);
+	if (w == CLI_NOBODY_READS)
 		interrupts = 2;
-	return CLI_OK;
+	return w == CLI_NOT_WRITTEN ? CLI_ERROR : CLI_OK;
 }
 
 /* 0: as records come. Buffers that are kept to the end (ring, fill) are not switched. */

@@ -69,9 +69,7 @@ static int close_output(struct cli *cli)
 {
 	if (!cli->out)
 		return CLI_OK;
-	bool bad = fflush(cli->out) == EOF && errno != EPIPE;
-	if (bad)
-		cli_error("failed to write to %s: %s", cli->args.out ? cli->args.out : "<stdout>", strerror(errno));
+	bool bad = cli_flush(cli->out, cli->args.out) == CLI_NOT_WRITTEN;
 	if (cli->out != stdout)
 		fclose(cli->out);
 	return bad ? CLI_ERROR : CLI_OK;
@@ -117,6 +115,9 @@ static int verb_main(const struct verb *v, int argc, char **argv)
 	return v->main(argc, argv);
 }
 
+/* A verb that has said all, into nothing, has failed. */
+static int said(int rc) { return cli_flush(stdout, NULL) == CLI_NOT_WRITTEN && !rc ? CLI_ERROR : rc; }
+
 /* Processes of others, which members of group dyntrace may trace. */
 static int look(pid_t pid, enum obj_proc_file file, uint64_t start, uint64_t end)
 {
@@ -142,9 +143,9 @@ int main(int argc, char **argv)
 	}
 	const struct verb *v = find_verb(argv[1]);
 	if (v)
-		return verb_main(v, argc - 1, argv + 1);
+		return said(verb_main(v, argc - 1, argv + 1));
 	if (procs_is_verb(argv[1]))
-		return points_main(argc - 1, argv + 1);
+		return said(points_main(argc - 1, argv + 1));
 	int rc = cli_args_parse(&cli.args, argc, argv);
 	if (!rc)
 		rc = run(&cli);

@@ -313,18 +313,23 @@ int cli_targets_look(struct cli *cli)
 	return CLI_ERROR;
 }
 
-/* Before the session goes: a command that we started ends with us, as with dtrace. */
-void cli_targets_close(struct cli *cli)
+void cli_targets_kill(struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++) {
-		const struct cli_target *t = &cli->targets[i];
-		if (!cli->session)
-			obj_proc_close(t->obj);
+		struct cli_target *t = &cli->targets[i];
 		if (t->child)
 			session_child_kill(t->child);
 		else if (t->spawned && !t->gone)
 			kill(t->pid, SIGKILL);
+		t->child = NULL;
 	}
+}
+
+void cli_targets_close(struct cli *cli)
+{
+	cli_targets_kill(cli);
+	for (uint32_t i = 0; i < cli->target_cnt && !cli->session; i++)
+		obj_proc_close(cli->targets[i].obj);
 	cli_exe_close(cli);
 	free(cli->targets);
 	cli->targets = NULL;

@@ -52,16 +52,29 @@ static struct session_opts session_options(const struct cli *cli)
 	bool all = cli->resorts || cli->args.opts.backend == CLI_BACKEND_AUTO || cli->args.opts.backend == CLI_BACKEND_UPROBE;
 	const struct cli_options *o = &cli->args.opts;
 	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->uprobes, cli->has_kernel ? cli_thread_cnt(cli) : 0 };
+	/* The tool itself is one of them. */
+	bool no_threads = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches;
 	struct session_opts so = {
-		.ring_bytes = cli_ring_bytes(cli), .from_entry = cli_from_entry(cli), .max_frames = max_frames(cli),
-		.agg_bytes = o->aggsize, .dyn_bytes = o->dynvarsize, .follow = o->followfork || cli->exe || cli_commands_traced(cli),
-		.forks_only = cli->exe && !o->followfork, .unwinds = cli->has_kernel, .alloca_bytes = o->scratchsize,
+		.ring_bytes = cli_ring_bytes(cli),
+		.agg_bytes = o->aggsize,
+		.dyn_bytes = o->dynvarsize,
+		.alloca_bytes = o->scratchsize,
+		.spec_cnt = (uint32_t)o->nspec,
+		.spec_bytes = o->specsize,
+		.thread_cnt = no_threads ? 1 : (uint32_t)o->threads,
+		.max_frames = max_frames(cli),
+		.site_cap = cli->has_kernel && cli->has_user && all ? UPROBE_SITES : 0,
+		.one_cpu = o->cpu != UINT32_MAX,
+		.cpu = (uint32_t)o->cpu,
 		.flight = cli_record_is_flight(cli),
-		.spec_cnt = (uint32_t)o->nspec, .spec_bytes = o->specsize, .looks_only = cli->args.compile_only,
-		.watch = cli->watches, .site_cap = cli->has_kernel && cli->has_user && all ? UPROBE_SITES : 0, .one_cpu = o->cpu != UINT32_MAX, .cpu = (uint32_t)o->cpu,
+		.follow = o->followfork || cli->exe || cli_commands_traced(cli),
+		.forks_only = cli->exe && !o->followfork,
+		.watch = cli->watches,
+		.from_entry = cli_from_entry(cli),
+		.unwinds = cli->has_kernel,
+		.looks_only = cli->args.compile_only,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
-		/* The tool itself is one of them. */
-		.thread_cnt = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches ? 1 : (uint32_t)o->threads };
+	};
 	session_opts_fit(&so, &worlds, cli->prog.plan.agg_elem_bytes, cli->prog.plan.dyn_elem_bytes);
 	return so;
 }
@@ -256,6 +269,7 @@ static int run_armed(struct cli *cli)
 	/* Where it failed, the target is let go; there is nothing to show but what is on disk. */
 	if (rc) {
 		struct err e;
+		cli_targets_kill(cli); /* it may wait in its loader for the probes that there are not */
 		session_enable(cli->session, false);
 		session_disarm(cli->session, &e);
 		return cli->args.record ? cli_record_finish(cli, rc) : rc;

@@ -205,6 +205,5 @@ void points_followed(struct worker *, struct run_target *); /* a program that is
 int event_handle(struct worker *, enum session_event, uint32_t proc, int status, struct err *reterr);
 int event_send_matched(struct worker *, uint32_t proc);
 int event_send(struct worker *, enum proto_event, const struct run_target *, int status, struct err *reterr);
-int event_send(struct worker *, enum proto_event, const struct run_target *, int status, struct err *reterr);
 
 #endif

@@ -66,8 +66,8 @@ static const struct probe *copy_of(struct points *p, const struct probe *probe, 
 
 static int want(struct points *p, const struct probe *probe, uint32_t proc, uint32_t clause)
 {
-	struct session_probe *v = realloc(p->want, (p->want_cnt + 1ul) * sizeof(*v));
-	if (!v || !probe)
+	struct session_probe *v = probe ? realloc(p->want, (p->want_cnt + 1ul) * sizeof(*v)) : NULL;
+	if (!v)
 		return -ENOMEM;
 	p->want = v;
 	v[p->want_cnt++] = (struct session_probe){ .probe = probe, .proc = proc, .prog_cnt = clause != UINT32_MAX };
@@ -103,7 +103,8 @@ static int find(struct worker *w, struct points *p, struct run_target *t, const 
 		if (probe->kind == WIRE_SITE_TOOL || probe->kind == WIRE_SITE_KERNEL || !probe->module)
 			continue;
 		clauses[p->want_cnt] = pt->clause;
-		rc = want(p, copy_of(p, probe, pt->id, t->proc), t->proc, pt->clause);
+		if (want(p, copy_of(p, probe, pt->id, t->proc), t->proc, pt->clause))
+			rc = err_setf(reterr, -ENOMEM, "out of memory");
 	}
 	free(found);
 	return rc || clauses ? rc : err_setf(reterr, -ENOMEM, "out of memory");
@@ -181,7 +182,7 @@ static int find_all(struct worker *w, struct points *p, struct run_target *t, co
 void points_followed(struct worker *w, struct run_target *t)
 {
 	struct points *p = w->points;
-	struct err e;
+	struct err e = { 0 };
 	uint32_t sites = 0, n = 0;
 	if (!p || !t->obj)
 		return;

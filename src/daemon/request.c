@@ -2,10 +2,10 @@
 /* START: from what a client asks for to processes that are attached to, if it may. */
 #include "daemon/daemon_int.h"
 
+#include "host/host.h"
 #include "kern/kern.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -123,14 +123,30 @@ static int make_session(struct worker *w, struct err *reterr)
 	for (uint32_t i = 0; i < w->req.target_cnt; i++)
 		spawned |= w->req.targets[i].is_new;
 	w->watches = w->worlds.kernel && (w->peer.uid || (!w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES)));
+	bool no_threads = w->watches || (!w->req.target_cnt && !w->req.exe_ino);
 	struct session_opts so = {
-		.ring_bytes = z[PROTO_RING_BYTES], .agg_bytes = z[PROTO_AGG_BYTES], .dyn_bytes = z[PROTO_DYN_BYTES],
-		.thread_cnt = w->watches || (!w->req.target_cnt && !w->req.exe_ino) ? 1 : (uint32_t)z[PROTO_THREADS],
-		.alloca_bytes = z[PROTO_ALLOCA_BYTES], .spec_cnt = (uint32_t)z[PROTO_SPEC_CNT], .spec_bytes = z[PROTO_SPEC_BYTES],
-		.one_cpu = z[PROTO_CPU] != UINT32_MAX, .cpu = (uint32_t)z[PROTO_CPU], .flight = w->req.flags & PROTO_FLIGHT,
-		.follow = w->req.exe_ino || w->req.flags & PROTO_FOLLOW, .forks_only = w->req.exe_ino && !(w->req.flags & PROTO_FOLLOW), .watch = w->watches, .from_entry = w->watches && w->worlds.user, .unwinds = w->worlds.kernel, .shared = true,
-		.grows = w->req.flags & PROTO_GROWS, .may_follow = may_follow, .may_arg = w, .may_write = !w->peer.uid,
-		.site_max = w->conf->probe_max };
+		.ring_bytes = z[PROTO_RING_BYTES],
+		.agg_bytes = z[PROTO_AGG_BYTES],
+		.dyn_bytes = z[PROTO_DYN_BYTES],
+		.thread_cnt = no_threads ? 1 : (uint32_t)z[PROTO_THREADS],
+		.alloca_bytes = z[PROTO_ALLOCA_BYTES],
+		.spec_cnt = (uint32_t)z[PROTO_SPEC_CNT],
+		.spec_bytes = z[PROTO_SPEC_BYTES],
+		.one_cpu = z[PROTO_CPU] != UINT32_MAX,
+		.cpu = (uint32_t)z[PROTO_CPU],
+		.flight = w->req.flags & PROTO_FLIGHT,
+		.follow = w->req.exe_ino || w->req.flags & PROTO_FOLLOW,
+		.forks_only = w->req.exe_ino && !(w->req.flags & PROTO_FOLLOW),
+		.watch = w->watches,
+		.from_entry = w->watches && w->worlds.user,
+		.unwinds = w->worlds.kernel,
+		.shared = true,
+		.grows = w->req.flags & PROTO_GROWS,
+		.may_follow = may_follow,
+		.may_arg = w,
+		.may_write = !w->peer.uid,
+		.site_max = w->conf->probe_max,
+	};
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
 	/* The kernel's buffers are there in full: two for each CPU. */
@@ -204,9 +220,8 @@ static int attach_either(struct worker *w, struct run_target *t, struct err *ret
 /* Between fork and exec there is no program for a moment. */
 static int attach_running(struct worker *w, struct run_target *t, struct err *reterr)
 {
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	int rc = -ESRCH;
-	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES && poll(&p, 1, 0) <= 0; i++) {
+	for (int i = 0; rc == -ESRCH && i < EXEC_TRIES && !host_pidfd_ended(t->pidfd); i++) {
 		if (i)
 			nanosleep(&(struct timespec){ .tv_nsec = EXEC_PAUSE_NS }, NULL);
 		rc = attach_either(w, t, reterr);
@@ -255,8 +270,7 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 		return rc;
 	t->exe_known = exe_of(t->pid, t->exe);
 	rc = t->is_new ? session_attach_new(w->session, t->pid, &t->proc, reterr) : attach_running(w, t, reterr);
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
-	if (!rc && poll(&p, 1, 0) > 0)
+	if (!rc && host_pidfd_ended(t->pidfd))
 		rc = err_setf(reterr, -ESRCH, "process %d has ended", (int)t->pid);
 	return rc ? rc : request_may(w, t->pid, reterr);
 }
@@ -267,14 +281,17 @@ void request_log(const struct worker *w, pid_t pid, int rc, const struct err *e)
 		 rc ? e->msg : "permitted");
 }
 
-/* Who is not traced is not what was asked for: it has gone, runs something else now, or is another user's. */
-static int attach_of_exe(struct worker *w, struct run_target *t)
+/* Who is not traced is not what was asked for: it has gone, runs something else now, or is another user's.  Who became so
+ * while it was attached to is in the session, and would be given what others are: so there is none. */
+static int attach_of_exe(struct worker *w, struct run_target *t, struct err *reterr)
 {
 	bool had_owner = w->has_owner;
 	struct err e = { .msg = "it runs another program now" };
 	int rc = aim_exe_runs(&w->exe, t->pid) ? attach_checked(w, t, &e) : -ESRCH;
 	if (rc != -ESRCH)
 		request_log(w, t->pid, rc, &e);
+	if (rc && rc != -ESRCH && t->proc)
+		return err_setf(reterr, rc, "%s", e.msg);
 	if (rc && rc != -ESRCH && rc != -EALREADY)
 		exe_skipped(w, t->pid, &e);
 	w->has_owner = had_owner || !rc;
@@ -290,7 +307,7 @@ static int attach_all(struct worker *w, struct err *reterr)
 		if (!t)
 			return err_setf(reterr, -ENOMEM, "out of memory");
 		t->is_new = w->req.targets[i].is_new;
-		int rc = w->exe.ino ? attach_of_exe(w, t) : attach_checked(w, t, reterr);
+		int rc = w->exe.ino ? attach_of_exe(w, t, reterr) : attach_checked(w, t, reterr);
 		if (!w->exe.ino)
 			request_log(w, t->pid, rc, reterr);
 		if (t->gone)

@@ -10,6 +10,9 @@
 /* CLOCK_MONOTONIC. */
 uint64_t host_now_ns(void);
 
+/* Whether the process behind @pidfd has ended; not where there is none (-1). */
+bool host_pidfd_ended(int pidfd);
+
 /* For qsort() and bsearch() of uint64_t. */
 int host_compare_u64(const void *a, const void *b);
 /* In what is sorted so: the index of the first that is not less than @least, or @cnt. */

@@ -2,11 +2,12 @@
 /* Who may be traced, and the descriptors that stay open meanwhile. */
 #include "inject/inject_int.h"
 
+#include "host/host.h"
+
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,8 +200,7 @@ int inject_watch_end(struct inject *in, struct err *reterr)
 
 bool inject_has_ended(const struct inject *in)
 {
-	struct pollfd p = { .fd = in->pid_fd, .events = POLLIN };
-	return poll(&p, 1, 0) > 0;
+	return host_pidfd_ended(in->pid_fd);
 }
 
 /* One number, one process: as it has not ended by now, all that was opened by its number since is its own. */

@@ -27,7 +27,8 @@ int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr);
  * then before its first instruction. */
 int inject_spawn_at_exec(char *const argv[], struct inject **ret, struct err *reterr);
 int inject_begin(struct inject *, struct err *reterr);
-/* From there on to @addr, with one thread, where it stops again.  -ESRCH: it ended before. */
+/* From there on to @addr, where it stops again.  -ESRCH: it ended before.  -ETIMEDOUT, or -EINTR after a signal to us: it did not
+ * come there, and stands somewhere.  -EINVAL: it has other threads. */
 int inject_run_to(struct inject *, uint64_t addr, struct err *reterr);
 /* A process of another that is about to exec: watches thread @tid of it, from a moment when it waits for us. */
 int inject_watch_exec(pid_t tid, struct err *reterr);

@@ -143,6 +143,11 @@ static int retire(struct target *t, const bool *goes, struct err *reterr)
 	return 0;
 }
 
+struct were {
+	struct placed *v; /* windows that went */
+	uint32_t cnt;
+};
+
 struct exchange {
 	struct session *s;
 	struct target *t;
@@ -150,6 +155,7 @@ struct exchange {
 	uint32_t func_cnt;
 	session_refused_fn *refused;
 	void *arg;
+	struct were were;    /* owned while it is exchanged */
 	uint32_t first_site; /* of what comes */
 	struct noted {       /* refusals, until it is known whether it stays so */
 		struct session_refusal what;
@@ -175,9 +181,18 @@ static bool is_asked_for(const struct wire_site *site)
 	return site->enabled && site->kind != WIRE_SITE_HOOK && site->kind != WIRE_SITE_GUARD && site->kind != WIRE_SITE_TOOL;
 }
 
+/* Sites are of all processes, and another program may have the same addresses. */
+static bool was_placed(const struct were *w, uint64_t addr)
+{
+	for (uint32_t i = 0; i < w->cnt; i++)
+		if (addr - w->v[i].addr < w->v[i].bytes)
+			return true;
+	return false;
+}
+
 static bool was_armed(const struct exchange *x, const struct session_refusal *r)
 {
-	for (uint32_t i = 0; i < x->first_site; i++) {
+	for (uint32_t i = 0; i < x->first_site && was_placed(&x->were, r->addr); i++) {
 		const struct wire_site *site = session_site(x->s, i);
 		if (site->probe_id == r->probe->id && site->addr == r->addr && is_asked_for(site))
 			return true;
@@ -251,11 +266,6 @@ static int arm_again(struct exchange *x, const struct session_probe *probes, uin
 
 /* ---- and put back ---- */
 
-struct were {
-	struct placed *v; /* windows that went */
-	uint32_t cnt;
-};
-
 static int remember(const struct target *t, const bool *goes, struct were *ret, struct err *reterr)
 {
 	*ret = (struct were){ malloc((t->placed_cnt + 1ul) * sizeof(*ret->v)), 0 };
@@ -267,10 +277,13 @@ static int remember(const struct target *t, const bool *goes, struct were *ret, 
 
 static int take_out(struct target *t, const bool *goes, struct err *reterr)
 {
+	const uint32_t sema_cnt = t->sema_cnt;
 	semas_leave(t, goes);
 	int r = restore(t, goes, reterr);
-	if (r)
+	if (r) {
+		semas_stay(t, sema_cnt);
 		return r;
+	}
 	leave_holes(t);
 	return retire(t, goes, reterr);
 }
@@ -306,19 +319,21 @@ static int write_again(struct target *t, const struct were *w, struct err *reter
 }
 
 /* Their trampolines never went. */
-static int put_back(struct exchange *x, const struct were *w, uint32_t kept, struct err *reterr)
+static int put_back(struct exchange *x, uint32_t kept, struct err *reterr)
 {
+	const struct were *w = &x->were;
 	struct target *t = x->t;
 	int r = take_new_out(t, kept, reterr);
-	r = r ? r : write_again(t, w, reterr);
 	struct placed *more = r ? NULL : realloc(t->placed, (t->placed_cnt + w->cnt + 1ul) * sizeof(*more));
 	if (!more)
 		return r ? r : job_no_memory(reterr);
 	t->placed = more;
-	for (uint32_t i = 0; i < w->cnt && !r; i++) {
-		more[t->placed_cnt++] = w->v[i];
-		r = t->link && w->v[i].hole_addr && holes_keep(t, &w->v[i]) ? job_no_memory(reterr) : 0;
-		if (semas_return(t, &w->v[i], x->first_site))
+	r = write_again(t, w, reterr);
+	for (uint32_t i = 0; i < w->cnt; i++) {
+		more[t->placed_cnt++] = w->v[i]; /* on failure, too: some of them may stand */
+		if (!r && t->link && w->v[i].hole_addr && holes_keep(t, &w->v[i]))
+			r = job_no_memory(reterr);
+		if (!r && semas_return(t, &w->v[i], x->first_site))
 			r = job_no_memory(reterr);
 	}
 	for (uint32_t i = x->first_site; i < x->s->shm->site_cnt; i++) {
@@ -330,8 +345,8 @@ static int put_back(struct exchange *x, const struct were *w, uint32_t kept, str
 }
 
 /* 0: it stays as it is; or nothing of it does. */
-static int settle(struct exchange *x, const struct were *w, uint32_t kept, const struct session_probe *probes, uint32_t cnt, int r,
-		  uint32_t *ret_armed, struct err *reterr)
+static int settle(struct exchange *x, uint32_t kept, const struct session_probe *probes, uint32_t cnt, int r, uint32_t *ret_armed,
+		  struct err *reterr)
 {
 	struct err e;
 	if (!r && !any_lost(x)) {
@@ -342,7 +357,7 @@ static int settle(struct exchange *x, const struct were *w, uint32_t kept, const
 	}
 	if (r == -ESRCH)
 		return r;
-	int back = put_back(x, w, kept, &e);
+	int back = put_back(x, kept, &e);
 	if (back)
 		return r ? r : err_setf(reterr, back, "%s", e.msg);
 	inject_sync_core(x->t->inj, NULL);
@@ -357,21 +372,20 @@ static int exchange(struct exchange *x, const bool *goes, const struct session_p
 		    struct err *reterr)
 {
 	struct target *t = x->t;
-	struct were w;
 	x->first_site = x->s->shm->site_cnt;
-	int r = remember(t, goes, &w, reterr);
+	int r = remember(t, goes, &x->were, reterr);
 	r = r ? r : target_stop(t, reterr);
 	if (r) {
-		free(w.v);
+		free(x->were.v);
 		return r;
 	}
 	r = take_out(t, goes, reterr);
 	if (!r) {
 		uint32_t kept = t->placed_cnt;
 		r = arm_again(x, probes, cnt, ret_armed, reterr);
-		r = settle(x, &w, kept, probes, cnt, r, ret_armed, reterr);
+		r = settle(x, kept, probes, cnt, r, ret_armed, reterr);
 	}
-	free(w.v);
+	free(x->were.v);
 	/* The old text is back in any case. */
 	if (r && t->inj)
 		inject_sync_core(t->inj, NULL);

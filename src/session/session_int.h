@@ -375,6 +375,8 @@ void semas_raise(struct target *, uint32_t first);
 void semas_raise_in(struct target *, const struct placed *);
 /* Of windows that go, while their jumps still stand; and of one that is back, with sites of the first @site_cnt: 0 or -ENOMEM. */
 void semas_leave(struct target *, const bool *goes);
+/* After that, of the @was_cnt that there were: those whose jumps could not be taken back. */
+void semas_stay(struct target *, uint32_t was_cnt);
 int semas_return(struct target *, const struct placed *, uint32_t site_cnt);
 /* Of the process behind @inj, before its text is restored. */
 void semas_lower(struct target *, struct inject *inj);

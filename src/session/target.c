@@ -5,7 +5,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +53,7 @@ bool target_same_program(const struct target *t)
 
 bool target_has_ended(const struct target *t)
 {
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
-	return t->pidfd >= 0 && poll(&p, 1, 0) > 0;
+	return host_pidfd_ended(t->pidfd);
 }
 
 int target_stop(struct target *t, struct err *reterr)
@@ -338,32 +336,70 @@ int session_attach_held(struct session *s, pid_t pid, uint32_t *ret_proc, struct
 	return r ? r : target_create(s, inj, false, true, ret_proc, reterr);
 }
 
-/* Where its program begins, as the kernel tells the loader; 0: it has no loader. */
-static uint64_t entry_of(pid_t pid)
+/* What the kernel tells the loader. */
+struct begin {
+	uint64_t entry;  /* of the program */
+	uint64_t loader; /* where that stands; 0: it has none */
+};
+
+static struct begin begin_of(pid_t pid)
 {
-	uint64_t v[2], entry = 0, loader = 0;
+	struct begin ret = { 0 };
+	uint64_t v[2];
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
 	FILE *fp = fopen(path, "re");
 	while (fp && fread(v, sizeof(v), 1, fp) == 1) {
-		entry = v[0] == AT_ENTRY ? v[1] : entry;
-		loader = v[0] == AT_BASE ? v[1] : loader;
+		ret.entry = v[0] == AT_ENTRY ? v[1] : ret.entry;
+		ret.loader = v[0] == AT_BASE ? v[1] : ret.loader;
 	}
 	if (fp)
 		fclose(fp);
-	return loader ? entry : 0;
+	return ret;
 }
 
-/* It stays stopped by whoever stopped it: when we let go of it, it stops again. */
+/* 0: it has no loader. */
+static uint64_t entry_of(pid_t pid)
+{
+	struct begin b = begin_of(pid);
+	return b.loader ? b.entry : 0;
+}
+
+/* Whoever asks for it may say of any process that it is new. */
+static int check_new(struct inject *inj, struct err *reterr)
+{
+	struct begin b = begin_of(inject_pid(inj));
+	struct user_regs_struct regs;
+	Elf64_Ehdr head;
+	int r = inject_thread_cnt(inj) != 1 ? 1 : inject_get_regs(inj, 0, &regs, reterr);
+	if (!r && b.loader && !inject_read(inj, b.loader, &head, sizeof(head), NULL))
+		b.entry = b.loader + head.e_entry;
+	if (!r && regs.rip == b.entry)
+		return 0;
+	return r < 0 ? r : err_setf(reterr, -EINVAL, "process %d has begun already", (int)inject_pid(inj));
+}
+
+/* Stopped by whoever handed it over: when we let go of it, it stops again. */
+static int attach_new(pid_t pid, struct inject **ret, struct err *reterr)
+{
+	int r = inject_attach(pid, ret, reterr);
+	if (r)
+		return r;
+	r = inject_stop(*ret, reterr);
+	r = r ? r : check_new(*ret, reterr);
+	if (r)
+		inject_detach(*ret);
+	return r;
+}
+
 static int run_stopped(pid_t pid, struct err *reterr)
 {
 	uint64_t entry = entry_of(pid);
 	struct inject *inj;
-	int r = entry ? inject_attach(pid, &inj, reterr) : 0;
-	if (r || !entry)
+	int r = attach_new(pid, &inj, reterr);
+	if (r)
 		return r;
-	r = inject_stop(inj, reterr);
-	r = r ? r : inject_run_to(inj, entry, reterr);
+	r = entry ? inject_run_to(inj, entry, reterr) : 0;
 	inject_detach(inj);
 	return r;
 }
@@ -375,7 +411,7 @@ int session_attach_new(struct session *s, pid_t pid, uint32_t *ret_proc, struct 
 		int r = s->opts.from_entry ? run_stopped(pid, reterr) : 0;
 		return r ? r : watch_create(s, pid, NULL, ret_proc, reterr);
 	}
-	int r = inject_attach(pid, &inj, reterr);
+	int r = attach_new(pid, &inj, reterr);
 	return r ? r : target_create(s, inj, true, true, ret_proc, reterr);
 }
 

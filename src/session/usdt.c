@@ -128,9 +128,23 @@ void semas_leave(struct target *t, const bool *goes)
 				count(t->inj, s.addr, -1);
 			continue;
 		}
+		t->semas[i] = t->semas[n]; /* those that leave gather behind the others */
 		t->semas[n++] = s;
 	}
 	t->sema_cnt = n;
+}
+
+void semas_stay(struct target *t, uint32_t was_cnt)
+{
+	for (uint32_t i = t->sema_cnt; i < was_cnt; i++) {
+		struct sema s = t->semas[i];
+		const struct placed *p = placed_over(t, s.site);
+		if (!p || !jump_stands(t->inj, p))
+			continue;
+		count(t->inj, s.addr, 1);
+		t->semas[i] = t->semas[t->sema_cnt];
+		t->semas[t->sema_cnt++] = s;
+	}
 }
 
 int semas_return(struct target *t, const struct placed *p, uint32_t site_cnt)

@@ -21,11 +21,10 @@
 
 static bool has_ended(struct target *t, int *ret_status)
 {
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
 	*ret_status = 0;
 	if (t->pidfd < 0)
 		return true;
-	if (poll(&p, 1, 0) <= 0)
+	if (!host_pidfd_ended(t->pidfd))
 		return false;
 	if (t->is_child)
 		waitpid(t->pid, ret_status, __WALL | WNOHANG);

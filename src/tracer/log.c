@@ -81,12 +81,15 @@ static int on_event(struct tracer_point *tp, const struct tracer_event *e, struc
 	consume_event_probe(tp->host->consume, ev, &of);
 	rewind(l->fp);
 	put_time(l->fp, ev->ns + (uint64_t)tp->host->real_offset_ns);
+	bool declared = e->at == TRACER_POINT && strncmp(of.prov, "pid", 3), listed = declared || e->at == TRACER_ENTRY;
 	fprintf(l->fp, " %u %s %s", ev->tid, tp->name, of.func);
-	if (e->at == TRACER_POINT)
+	if (declared)
+		fprintf(l->fp, " %.*s:%s", (int)strcspn(of.prov, "0123456789"), of.prov, of.name);
+	else if (e->at == TRACER_POINT)
 		fprintf(l->fp, "+0x%s", of.name);
-	fputs(e->at == TRACER_ENTRY ? "(" : e->at == TRACER_RETURN ? " returns" : "", l->fp);
+	fputs(listed ? "(" : e->at == TRACER_RETURN ? " returns" : "", l->fp);
 	put_values(tp, e, l->fp);
-	fputs(e->at == TRACER_ENTRY ? ")\n" : "\n", l->fp);
+	fputs(listed ? ")\n" : "\n", l->fp);
 	long end = ftell(l->fp);
 	if (!fflush(l->fp) && end > 0)
 		tracer_out_put(l->out, l->line, (size_t)end);

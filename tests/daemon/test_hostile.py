@@ -327,7 +327,7 @@ def a_few_hundred_at_once():
         for r in raws:
             r.__exit__()
         wait_for(lambda: len(d.workers()) == 1, 'end of the workers')
-        assert fd_cnt(d.pid) == before
+        wait_for(lambda: fd_cnt(d.pid) == before, 'descriptors of clients that went')
 
 
 def descriptors_that_it_sends_are_closed():
@@ -410,6 +410,32 @@ def the_kernels_memory_is_of_no_use():
         if status == 7:
             raise Skip('the kernel is not traced here')
         assert status == 0, status
+
+
+def a_running_process_is_not_new():
+    """Who says that it is would have us wait for its first instruction."""
+    both = WRITES + ' { self->n = arg2; } syscall::write:entry /self->n/ { @ = count(); }'
+    with Daemon() as d, Cat(BOB) as cat, Honest(d):
+        for script in (WRITES + ' { @ = count(); }', both):
+            start = start_for(d, cat, script)
+            honest = struct.pack('<III', 1, cat.pid, 0)
+            assert start.count(honest) == 1
+            lie = start.replace(honest, struct.pack('<III', 1, cat.pid, 1))
+            pid = os.fork()
+            if not pid:
+                os.setgroups([machine.GROUP])
+                os.setresgid(ANN, ANN, ANN)
+                os.setresuid(ANN, ANN, ANN)
+                with Raw(d) as r:
+                    r.send(hello())
+                    r.recv()
+                    r.send(lie)
+                    text = r.refused()
+                os._exit(0 if 'has begun already' in text else 7 if 'kernel' in text else 1)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            assert status in ((0, 7) if script == both else (0,)), status
+            cat.say()
+            wait_for(cat.is_clean, 'clean process')
 
 
 def looks():
@@ -505,4 +531,5 @@ if __name__ == '__main__':
     main([strange_greetings, wrong_version_is_said, out_of_order_and_replayed, truncated_and_vanishing, a_changed_request,
           lies_about_the_memory, slow_ones_are_dropped, those_who_do_not_read_are_dropped, a_few_hundred_at_once,
           descriptors_that_it_sends_are_closed, looks, programs_are_lent_and_nothing_else, each_is_noted_once,
-          tracepoints_at_the_wrong_time, the_memory_is_only_for_reading, the_kernels_memory_is_of_no_use])
+          tracepoints_at_the_wrong_time, the_memory_is_only_for_reading, the_kernels_memory_is_of_no_use,
+          a_running_process_is_not_new])

@@ -3,6 +3,7 @@
 """Verbs of a member of group dyntrace on another user's process: through dyntraced, as root has them."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -344,11 +345,14 @@ def probes_of_the_program():
         assert 'sale:sale:main:tea' in verb(d, ANN, 'list-symbols', s.pid, '-u')
         out = f'{ann_dir()}/tea'
         verb(d, ANN, 'add', f'{s.pid}:sale:::tea', '-n', 'tea', 'd', '-o', out, '{ printf("tea %d\\n", args[0]); }')
+        verb(d, ANN, 'add', f'{s.pid}:sale:::tea', '-n', 'line', 'log', out + '.log')
         s.say()
         s.say()
         verb(d, ANN, 'detach', s.pid)
         with open(out, encoding='ascii') as f:
             assert f.read() == 'tea 2\ntea 3\n'
+        with open(out + '.log', encoding='ascii') as f:
+            assert re.search(r' line main sale:tea\(arg0=2\b.*\)\n', f.read())
         assert s.is_clean()
 
 

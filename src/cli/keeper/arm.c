@@ -106,36 +106,42 @@ static void refused(void *arg, const struct session_refusal *why)
 		cli_error("%s lost a place at 0x%llx: %s", pt->name, (unsigned long long)why->addr, why->why);
 }
 
-/* What came to the session's list of sites. */
-static int learn_upto(struct keeper *k, struct keeper_point *pt, uint32_t cnt, struct err *reterr)
+static struct keeper_site site_of(const struct wire_site *s)
+{
+	bool ours = s->kind != WIRE_SITE_HOOK && s->kind != WIRE_SITE_GUARD && s->kind != WIRE_SITE_TOOL;
+	return (struct keeper_site){ ours ? s->probe_id : 0, s->kind == WIRE_SITE_RETURN ? s->func_addr : s->addr };
+}
+
+static const struct wire_site *sites_of(struct keeper *k)
 {
 	const struct wire_shm *shm = cli_shm(&k->cli);
-	const struct wire_site *sites = (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
+	return (const struct wire_site *)((const uint8_t *)shm + shm->site_off);
+}
+
+/* What came to the session's list of sites. */
+static int learn_sites(struct keeper *k, struct keeper_point *pt, struct err *reterr)
+{
+	const uint32_t cnt = cli_shm(&k->cli)->site_cnt;
+	const struct wire_site *sites = sites_of(k);
 	struct keeper_site *v = realloc(k->sites, (cnt + 1ul) * sizeof(*v));
 	if (!v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	k->sites = v;
 	for (; k->site_cnt < cnt; k->site_cnt++) {
-		const struct wire_site *s = &sites[k->site_cnt];
-		bool ours = s->kind != WIRE_SITE_HOOK && s->kind != WIRE_SITE_GUARD && s->kind != WIRE_SITE_TOOL;
-		v[k->site_cnt] = (struct keeper_site){ ours ? s->probe_id : 0, s->kind == WIRE_SITE_RETURN ? s->func_addr : s->addr };
-		if (ours && pt && (s->probe_id & ~1u) == pt->tp.id)
-			pt->tp.at[at_of(pt, s->probe_id)].place_cnt++;
+		struct keeper_site s = v[k->site_cnt] = site_of(&sites[k->site_cnt]);
+		if (pt && (s.id & ~1u) == pt->tp.id)
+			pt->tp.at[at_of(pt, s.id)].place_cnt++;
 	}
 	return 0;
 }
 
-static int learn_sites(struct keeper *k, struct keeper_point *pt, struct err *reterr)
+/* From afar nobody tells how many there are, when a followed program has new ones: of those that are not known yet nothing is
+ * kept, as the number comes from the process. */
+static struct keeper_site site_at(struct keeper *k, uint32_t site)
 {
-	return learn_upto(k, pt, cli_shm(&k->cli)->site_cnt, reterr);
-}
-
-/* From afar nobody tells how many there are, when a followed program has new ones. */
-static uint32_t id_of(struct keeper *k, uint32_t site)
-{
-	if (site >= k->site_cnt && k->far && site < cli_shm(&k->cli)->site_cap)
-		learn_upto(k, NULL, site + 1, NULL);
-	return site < k->site_cnt ? k->sites[site].id : 0;
+	if (site < k->site_cnt)
+		return k->sites[site];
+	return k->far && site < cli_shm(&k->cli)->site_cap ? site_of(&sites_of(k)[site]) : (struct keeper_site){ 0 };
 }
 
 static struct session_probe wanted(const struct keeper_point *pt, const struct keeper_probe *p)
@@ -231,12 +237,12 @@ int keeper_arm_came(struct keeper *k, uint32_t proc, struct err *reterr)
 int keeper_event(void *arg, const struct consume_event *ev, struct err *reterr)
 {
 	struct keeper *k = arg;
-	uint32_t id = id_of(k, ev->site);
-	struct keeper_point *pt = id ? point_by_id(k, id) : NULL;
+	struct keeper_site site = site_at(k, ev->site);
+	struct keeper_point *pt = site.id ? point_by_id(k, site.id) : NULL;
 	if (!pt || ev->clause >= k->cli.prog.plan.clause_cnt)
 		return 0; /* of one that went */
-	struct tracer_event e = { .ev = ev, .at = at_of(pt, id), .clause = &k->cli.prog.plan.clauses[ev->clause],
-				  .addr = k->sites[ev->site].addr };
+	struct tracer_event e = { .ev = ev, .at = at_of(pt, site.id), .clause = &k->cli.prog.plan.clauses[ev->clause],
+				  .addr = site.addr };
 	if (pt->tp.at[e.at].clause != ev->clause)
 		return 0;
 	pt->faults += ev->fault != 0;

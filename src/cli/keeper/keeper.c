@@ -3,9 +3,10 @@
 #include "cli/keeper/keeper_int.h"
 #include "cli/remote_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +99,7 @@ static int open_session(struct keeper *k, struct err *reterr)
 		return err_setf(reterr, -EINVAL, "an empty script cannot be compiled");
 	k->far = !k->child && keeper_far_wanted(k);
 	int r = k->far ? keeper_far_open(k, reterr) : open_own(k, reterr);
-	struct pollfd end = { .fd = k->host.pidfd, .events = POLLIN };
-	if (!r && k->host.pidfd >= 0 && poll(&end, 1, 0) > 0) /* another may have its number */
+	if (!r && host_pidfd_ended(k->host.pidfd)) /* another may have its number */
 		r = err_setf(reterr, -ESRCH, "process %d has ended", (int)k->pid);
 	if (r)
 		return r;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int add_source(struct cli *cli, const char *arg, char *text)
 {
@@ -88,6 +89,13 @@ static char *clause_text(struct cli *cli, const struct record_probe *p, const ch
 	return NULL;
 }
 
+/* What probes of processes may be: as a last resort, by option, and what a member's are beside probes of the kernel (ADR 33). */
+static bool may_be_uprobe(const struct cli *cli)
+{
+	return cli->args.opts.backend == CLI_BACKEND_AUTO || cli->args.opts.backend == CLI_BACKEND_UPROBE ||
+	       (geteuid() && cli->args.record->has_kernel);
+}
+
 static int build_clause(struct cli *cli, const char *arg, const struct record_probe *p, const char *name, bool at_jump)
 {
 	struct cli_record *r = cli->args.record;
@@ -98,13 +106,14 @@ static int build_clause(struct cli *cli, const char *arg, const struct record_pr
 	if (!fp)
 		return CLI_ERROR;
 	c->of_kernel = cli_record_is_kernel(p);
-	if (c->of_kernel) /* RECORD_WHO */
+	c->tells_who = c->of_kernel || may_be_uprobe(cli);
+	if (c->tells_who) /* RECORD_WHO */
 		fputs("\ttrace(pid);\n\ttrace(tid);\n\ttrace(execname);\n", fp);
 	int rc = cli_record_fields(cli, p, name, at_jump, c, fp);
 	bool has_result = c->has_result && !c->of_kernel;
 	const char *pred = !has_result ? "" : at_jump ? "/__at_jump/\n" : "/!__at_jump/\n";
 	/* A clause with nothing in it still says that the probe fired. */
-	if (!c->cnt && !c->of_kernel)
+	if (!c->cnt && !c->tells_who)
 		fputs("\ttrace(0);\n", fp);
 	fclose(fp);
 	if (c->cnt > r->fields_max)
@@ -140,10 +149,22 @@ static int build_probe(struct cli *cli, const char *arg)
 	return rc;
 }
 
+static int note_kernel(struct cli_record *r)
+{
+	int rc = CLI_OK;
+	for (uint32_t i = 0; i < r->probe_cnt && !rc; i++) {
+		struct record_probe p;
+		rc = cli_record_probe_parse(r->probes[i], &p);
+		r->has_kernel |= !rc && cli_record_is_kernel(&p);
+		free(p.text);
+	}
+	return rc;
+}
+
 int cli_record_build(struct cli *cli)
 {
 	struct cli_record *r = cli->args.record;
-	int rc = CLI_OK;
+	int rc = note_kernel(r);
 	for (uint32_t i = 0; i < r->probe_cnt && !rc; i++)
 		rc = build_probe(cli, r->probes[i]);
 	if (rc || !r->duration_ns)

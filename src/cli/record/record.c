@@ -24,7 +24,7 @@ static enum export_type planned_type(const struct plan_val *v)
 }
 
 /* The statement of the first field. */
-static uint32_t first_act(const struct record_clause *c) { return c->of_kernel ? RECORD_WHO : 0; }
+static uint32_t first_act(const struct record_clause *c) { return c->tells_who ? RECORD_WHO : 0; }
 
 /* What the compiler made of expressions. */
 static int take_types(struct cli *cli)
@@ -140,7 +140,7 @@ static void fill_value(struct cli *cli, const struct consume_event *ev, const st
 		ret->i = i; /* a double's bits are its bits */
 }
 
-/* The kernel's probes write into slots of CPUs: who it was, their first values say. */
+/* What the kernel runs writes into slots of CPUs: who it was, their first values say. */
 static void fill_who(struct cli *cli, const struct consume_event *ev, struct export_event *ret, char comm[64])
 {
 	const struct plan_act *acts = cli->prog.plan.clauses[ev->clause].acts;
@@ -168,7 +168,7 @@ int cli_record_event(void *arg, const struct consume_event *ev, struct err *rete
 	struct export_event e = { .ns = ev->ns, .class_id = id, .cpu = ev->cpu, .pid = ev->pid, .tid = ev->tid,
 				  .comm = ev->execname, .vals = r->vals };
 	char comm[64];
-	if (c->of_kernel && !ev->fault)
+	if (c->tells_who && !ev->fault)
 		fill_who(cli, ev, &e, comm);
 	return rc ? rc : export_writer_event(r->writer, &e, reterr);
 }

@@ -21,7 +21,8 @@ struct record_clause {
 	} *fields;
 	uint32_t cnt, cap;
 	bool has_result;         /* what the function returns is one of them, or would be if it could be known */
-	bool of_kernel;           /* its first statements tell who it was: RECORD_WHO of them */
+	bool of_kernel;
+	bool tells_who;           /* its first statements do: RECORD_WHO of them */
 };
 #define RECORD_WHO 3
 #define RECORD_HITS 1024 /* power of two */
@@ -35,6 +36,7 @@ struct cli_record {
 	bool stacks, show_d;
 	bool follow;             /* --follow: prints what comes */
 	bool waits;              /* -Z: for what is loaded later */
+	bool has_kernel;         /* some PROBEs are the kernel's */
 	/* as built */
 	struct record_clause *clauses;
 	uint32_t clause_cnt;

@@ -2,7 +2,11 @@
 #include "../tap.h"
 #include "host/host.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void strings_keep_their_numbers(void)
 {
@@ -47,4 +51,23 @@ static void sorted_numbers(void)
 	CHECK_EQ(host_first_u64(NULL, 0, 0), 0);
 }
 
-TAP_MAIN(TEST(strings_keep_their_numbers), TEST(the_last_one_can_go), TEST(sorted_numbers))
+static void tells_who_has_ended(void)
+{
+	pid_t pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	CHECK(!host_pidfd_ended(-1));
+	CHECK(fd >= 0 && !host_pidfd_ended(fd));
+	kill(pid, SIGKILL);
+	siginfo_t si;
+	waitid(P_PID, (id_t)pid, &si, WEXITED | WNOWAIT);
+	CHECK(host_pidfd_ended(fd));
+	waitpid(pid, NULL, 0);
+	CHECK(host_pidfd_ended(fd));
+	close(fd);
+}
+
+TAP_MAIN(TEST(strings_keep_their_numbers), TEST(the_last_one_can_go), TEST(sorted_numbers), TEST(tells_who_has_ended))

@@ -3,10 +3,12 @@
 #include "../../trigger/target.h"
 #include "inject/inject.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 static int64_t remote(struct inject *in, long nr, uint64_t a)
 {
@@ -209,6 +211,68 @@ static void spawns_before_the_first_instruction(void)
 	inject_detach(in);
 }
 
+static uint64_t auxv_of(pid_t pid, uint64_t key)
+{
+	uint64_t v[2] = { 0 };
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (read(fd, v, sizeof(v)) == (ssize_t)sizeof(v) && v[0] != key)
+		v[1] = 0;
+	close(fd);
+	return v[1];
+}
+
+static void on_alarm(int sig) { (void)sig; }
+
+/* To where it comes, and to where it never does: nothing stays of the breakpoint, and it runs to its end. */
+static void runs_to_its_entry(bool comes)
+{
+	const struct itimerval in_a_moment = { .it_value.tv_usec = 200000 };
+	struct inject *in = NULL;
+	struct user_regs_struct regs;
+	struct err e = { 0 };
+	int status = -1;
+	uint8_t was = 0, now = 0xcc;
+	char *argv[] = { "sh", "-c", comes ? "exit 7" : "sleep 2; exit 7", NULL };
+	if (!CHECK_MSG(!inject_spawn(argv, &in, &e), "%s", e.msg))
+		return;
+	uint64_t addr = auxv_of(inject_pid(in), comes ? AT_ENTRY : AT_BASE);
+	CHECK(!inject_read(in, addr, &was, 1, NULL));
+	if (!comes) {
+		struct sigaction sa = { .sa_handler = on_alarm };
+		sigaction(SIGALRM, &sa, NULL);
+		setitimer(ITIMER_REAL, &in_a_moment, NULL);
+	}
+	CHECK_EQ(inject_run_to(in, addr, &e), comes ? 0 : -EINTR);
+	CHECK(!inject_read(in, addr, &now, 1, NULL));
+	CHECK_EQ(now, was);
+	CHECK_EQ(inject_poll(in, &status), INJECT_STOPPED);
+	CHECK(!inject_get_regs(in, 0, &regs, &e) && (regs.rip == addr) == comes);
+	CHECK_EQ(remote(in, SYS_getpid, 0), inject_pid(in));
+	resume(in);
+	for (int i = 0; i < 9000 && inject_poll(in, &status) != INJECT_EXITED; i++)
+		usleep(1000);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	inject_detach(in);
+}
+
+static void runs_to_where_it_comes(void) { runs_to_its_entry(true); }
+static void runs_not_to_where_it_never_comes(void) { runs_to_its_entry(false); }
+
+static void runs_nothing_that_has_threads(void)
+{
+	struct target t;
+	struct err e;
+	if (!CHECK(target_start(&t, (char *[]){ (char *)TRIGGER_DIR "/blockers", "2", NULL })))
+		return;
+	struct inject *in = attach(t.pid);
+	if (in && stop(in))
+		CHECK_EQ(inject_run_to(in, auxv_of(t.pid, AT_ENTRY), &e), -EINVAL);
+	inject_detach(in);
+	CHECK_EQ(target_end(&t), 0);
+}
+
 static void says_what_is_wrong(void)
 {
 	struct inject *in = NULL;
@@ -293,4 +357,5 @@ static void outlives_its_controller(void)
 
 TAP_MAIN(TEST(says_what_is_wrong), TEST(spawns_before_the_first_instruction), TEST(sees_exec_and_end),
 	 TEST(maps_a_descriptor), TEST(signals_arrive), TEST(job_control_is_kept), TEST(invisible_to_blocked_threads),
-	 TEST(invisible_to_static_glibc), TEST(invisible_to_static_musl), TEST(many_threads), TEST(outlives_its_controller))
+	 TEST(invisible_to_static_glibc), TEST(invisible_to_static_musl), TEST(many_threads), TEST(outlives_its_controller),
+	 TEST(runs_to_where_it_comes), TEST(runs_not_to_where_it_never_comes), TEST(runs_nothing_that_has_threads))
