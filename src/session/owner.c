@@ -25,7 +25,7 @@ int owner_sign(const struct wire_shm *head)
 	sign.proc_off += OWNER_SIGN_BYTES;
 	sign.site_off += OWNER_SIGN_BYTES;
 	ssize_t n = pwrite(fd, sign.page, sizeof(sign.page), 0);
-	int r = n < 0 ? -errno : n != sizeof(sign.page) ? -ENOSPC : 0;
+	int r = n < 0 ? -errno : n != (ssize_t)sizeof(sign.page) ? -ENOSPC : 0;
 	if (r)
 		close(fd);
 	return r ? r : fd;

@@ -124,7 +124,7 @@ def after_a_keeper():
 
 
 def refused(pid, first):
-    for args in (['-n', WORK, '-p', str(pid)], ['repair', str(pid)]):
+    for args in (['-n', WORK + ' tick-2s { exit(0); }', '-p', str(pid)], ['repair', str(pid)]):
         r = lib.dyntrace(*args, check=False)
         assert r.returncode == 1 and f'process {pid} is traced by dyntrace already (process {first} ' in r.stderr, (args, r.stderr)
     r = lib.dyntrace('verify', str(pid), check=False)

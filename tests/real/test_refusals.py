@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 
+import kernlib
 import lib
 
 IDLE = r'''
@@ -60,7 +61,7 @@ def state(pid, busy):
     with open(f'/proc/{pid}/mem', 'rb', buffering=0) as mem:
         for start, end, prot, _, path in maps:
             # What another dyntrace shares with it changes all the time.
-            if prot[:1] == 'r' and not path.startswith(('[vvar', '[vsyscall', '/memfd:dyntrace')) and \
+            if prot[:1] == 'r' and not path.startswith(('[vvar', '[vsyscall', '/memfd:dyntrace', 'anon_inode:bpf-map')) and \
                     (prot[2] == 'x' or not busy):
                 mem.seek(start)
                 digest.update(mem.read(end - start))
@@ -178,6 +179,18 @@ def second(folder):
         assert status == 0, err
 
 
+def second_of_both_worlds(folder):
+    """The first one's memory is the kernel's."""
+    kernlib.need_kernel()
+    with Idle(folder) as pid, lib.Tracing('-n', WORK + ' syscall::read:entry /pid == $target/ { @r = count(); }', '-p', pid) as t:
+        t.wait_armed(pid)
+        time.sleep(0.5)
+        for args in (['-n', WORK, '-p', '{pid}'], ['-n', WORK + ' syscall::write:entry { }', '-p', '{pid}'], ['repair', '{pid}']):
+            refused(pid, args, f'traced by dyntrace already .process {t.proc.pid}')
+        status, _, err = t.stop()
+        assert status == 0, err
+
+
 @contextlib.contextmanager
 def as_nobody(folder):
     """The tool where another user can run it."""
@@ -216,7 +229,8 @@ def main():
         for name in SCRIPTS:
             tap.run(name, script, folder, name)
         for name, fn in (('no room for the shared memory', no_room), ('threads that share a block', one_block_for_two),
-                         ('traced by another', traced), ('traced by dyntrace', second), ('not permitted', not_permitted),
+                         ('traced by another', traced), ('traced by dyntrace', second), ('traced by dyntrace, the kernel too', second_of_both_worlds),
+                         ('not permitted', not_permitted),
                          ('seccomp, not root', filtered), ('probes of the kernel, not root', kernel_probes)):
             tap.run(name, fn, folder)
     tap.done()
