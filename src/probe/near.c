@@ -5,6 +5,7 @@
 #include "base/near.h"
 #include "kern/kern.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,11 @@ void near_probes(const struct probe_spec *s, struct err *reterr)
 	struct near n = { .cnt = 0 };
 	char list[512] = "";
 	bool known = is_prov(s->prov);
+	if (!*s->prov && !strncmp(s->mod, "pid", 3) && isdigit((unsigned char)s->mod[3])) {
+		err_setf(reterr, 0, "no provider has such a probe: three parts are MODULE:FUNCTION:NAME; did you mean %s:%s:%s:entry?", s->mod,
+			 s->func, s->name);
+		return;
+	}
 	if (near_meant(s)) {
 		err_setf(reterr, 0, "no provider has such a probe: did you mean %s?", near_meant(s));
 		return;
