@@ -271,7 +271,32 @@ def usage():
         lib.assert_untouched(p.pid)
 
 
-TESTS = (signals, signals_while_it_begins, killed, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
+def by_uprobes():
+    """What the kernel runs writes for a processor: who it was, is said all the same."""
+    if os.geteuid():
+        raise lib.Skip('needs root')
+    with Program() as p, tempfile.TemporaryDirectory() as t:
+        r = subprocess.Popen([lib.DYNTRACE, 'record', '-x', 'backend=uprobe', '-p', str(p.pid), '-o', f'{t}/t', 'stride'],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        lib.wait_for(lambda: os.path.exists(f'{t}/t') or r.poll() is not None, 'a trace')
+        end = time.monotonic() + 10 * lib.SLOW
+        text = ''
+        while f' {p.pid}/{p.pid} ' not in text and time.monotonic() < end and r.poll() is None:
+            p.proc.stdin.write('5\n')
+            p.proc.stdin.flush()
+            p.proc.stdout.readline()
+            time.sleep(0.2)
+            text = lib.dyntrace('dump', f'{t}/t', check=False).stdout
+        r.send_signal(signal.SIGINT)
+        err = r.communicate(timeout=30)[1]
+        if 'BPF' in err or 'uprobes (CONFIG' in err:
+            raise lib.Skip(err.strip()[:100])
+        text = lib.dyntrace('dump', f'{t}/t').stdout
+        lines = text.splitlines()
+        assert lines and all(f'steps {p.pid}/{p.pid} ' in l for l in lines), text[:500] + err
+
+
+TESTS = (by_uprobes, signals, signals_while_it_begins, killed, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
          followed, live, replaced, usage)
 
 if __name__ == '__main__':
