@@ -22,7 +22,7 @@ demo: deps
 	@tests/demo.sh $(BUILD)
 
 check: deps build
-	@tests/check.py $(BUILD)
+	@tests/check.py --again $(BUILD)
 
 # All of it takes an hour; ROWS=KEY,... measures some rows (ROWS=list prints the keys), QUICK=1 in one short round.
 bench: deps build

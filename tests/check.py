@@ -5,7 +5,10 @@
 usage: check.py BUILD [--suite NAME] [--slow N] [-v] [PATTERN...]
 
 A program that dies, hangs or says fewer results than it planned counts as a
-failure.  The last line is `N passed, N failed, N skipped`.
+failure.  With --again, one that failed runs a second time, alone; what it says
+then counts, and what it said first is shown and called unsteady: a mistake to
+be found, but not one of the change at hand.  More than three, and none is
+excused.  The last line is `N passed, N failed, N skipped`.
 """
 import argparse
 import concurrent.futures
@@ -19,6 +22,8 @@ import sys
 import time
 
 TAP = re.compile(r'^(not )?ok\b(?:\s+\d+)?\s*(?:-\s*)?(.*?)(?:\s+#\s*SKIP\b\s*(.*))?$', re.I)
+
+MOST_UNSTEADY = 3
 
 
 def introspect(build):
@@ -86,6 +91,7 @@ def main():
     ap.add_argument('patterns', nargs='*', help='names or globs of tests')
     ap.add_argument('--suite', help='only this suite (default: all but stress)')
     ap.add_argument('-v', action='store_true', help='show the output of every test')
+    ap.add_argument('--again', action='store_true', help='run what failed a second time, alone')
     ap.add_argument('-j', type=int, default=2)
     ap.add_argument('--slow', type=int, default=1, help='times as much time for each (sanitizers)')
     args = ap.parse_args()
@@ -100,20 +106,33 @@ def main():
             continue
         tests.append(t)
     total = [0, 0, 0]
+    failed = []
 
-    def account(result):
+    def count(result):
         for i in range(3):
             total[i] += result[i]
+
+    def account(test, result):
         print(result[3], flush=True)
         if args.v:
             print(result[4], flush=True)
+        if result[1] and args.again:
+            failed.append((test, result))
+        else:
+            count(result)
 
     with concurrent.futures.ThreadPoolExecutor(args.j) as pool:
-        for f in concurrent.futures.as_completed([pool.submit(run, t, args.build, args.slow) for t in tests if t['is_parallel']]):
-            account(f.result())
+        running = {pool.submit(run, t, args.build, args.slow): t for t in tests if t['is_parallel']}
+        for f in concurrent.futures.as_completed(running):
+            account(running[f], f.result())
     for t in tests:
         if not t['is_parallel']:
-            account(run(t, args.build, args.slow))
+            account(t, run(t, args.build, args.slow))
+    for t, result in failed:
+        if len(failed) <= MOST_UNSTEADY:
+            result = run(t, args.build, args.slow)
+            print(result[3] if result[1] else f"unsteady: {t['name']}: failed the first time (above), passed the second", flush=True)
+        count(result)
     print(f'{total[0]} passed, {total[1]} failed, {total[2]} skipped')
     return 1 if total[1] or not sum(total) else 0
 

@@ -44,21 +44,32 @@ long inject_status_field(pid_t pid, pid_t tid, const char *key)
 	return -1;
 }
 
-char inject_task_state(pid_t pid, pid_t tid)
+/* Its state and its flags (include/linux/sched.h), as /proc/PID/task/TID/stat has them; 0: it is not there. */
+static char task_look(pid_t pid, pid_t tid, unsigned *retflags)
 {
-	char path[64], buf[512];
+	char path[64], buf[512], state = 0;
+	*retflags = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
 	if (read_file(path, buf, sizeof(buf)) < 0)
 		return 0;
 	char *p = strrchr(buf, ')'); /* the name may hold anything */
-	return p && p[1] == ' ' ? p[2] : 0;
+	return p && sscanf(p + 1, " %c %*d %*d %*d %*d %*d %u", &state, retflags) >= 1 ? state : 0;
 }
+
+char inject_task_state(pid_t pid, pid_t tid)
+{
+	unsigned flags;
+	return task_look(pid, tid, &flags);
+}
+
+#define PF_EXITING 0x00000004u /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000u
 
 /* Not that there is nothing, but that we may not open more. */
 static bool is_short_of_files(void) { return errno == EMFILE || errno == ENFILE || errno == ENOMEM; }
 
-/* A thread that still has its memory: the leader of a process may have ended before the others.  Of what cannot be looked
- * at, who opens the next file will say why. */
+/* A thread that still has its memory: the leader of a process may have ended before the others, and who is about to end
+ * may be looked at by root only.  Of what cannot be looked at, who opens the next file will say why. */
 pid_t inject_live_task(pid_t pid)
 {
 	char path[64];
@@ -70,24 +81,20 @@ pid_t inject_live_task(pid_t pid)
 	for (struct dirent *d; !ret && (d = readdir(dir));) {
 		pid_t tid = (pid_t)atoi(d->d_name);
 		errno = 0;
-		char st = tid ? inject_task_state(pid, tid) : 0;
-		if (tid && (st ? st != 'Z' && st != 'X' : is_short_of_files()))
+		unsigned flags = 0;
+		char st = tid ? task_look(pid, tid, &flags) : 0;
+		if (tid && (st ? st != 'Z' && st != 'X' && !(flags & PF_EXITING) : is_short_of_files()))
 			ret = tid;
 	}
 	closedir(dir);
 	return ret;
 }
 
-#define PF_KTHREAD 0x00200000u /* include/linux/sched.h */
-
 /* A program that is just ending has given its memory back already, as kernel threads never had any. */
 static int no_program(pid_t pid, pid_t tid, struct err *reterr)
 {
-	char path[64], buf[512];
-	unsigned flags = 0;
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
-	char *p = read_file(path, buf, sizeof(buf)) < 0 ? NULL : strrchr(buf, ')');
-	if (p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & PF_KTHREAD)
+	unsigned flags;
+	if (task_look(pid, tid, &flags) && flags & PF_KTHREAD)
 		return err_setf(reterr, -EINVAL, "process %d is a kernel thread; only programs can be traced", (int)pid);
 	return err_setf(reterr, -ESRCH, "process %d has ended", (int)pid);
 }
@@ -101,7 +108,7 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 	if (fd < 0 && errno == ENOENT)
 		return no_program(pid, tid, reterr);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		return err_setf(reterr, -EPERM,
+		return !inject_live_task(pid) ? no_program(pid, tid, reterr) : err_setf(reterr, -EPERM,
 				"not permitted to trace process %d: it belongs to another user or is privileged; "
 				"run as its user, or as root (CAP_SYS_PTRACE)", (int)pid);
 	if (fd < 0)
@@ -176,8 +183,11 @@ static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
 		return other && other != tid ? open_mem(in, other, reterr) :
 			err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
 	}
-	if (errno != EACCES && errno != EPERM)
-		return err_setf(reterr, -errno, "cannot open the memory of process %d: %s", (int)in->pid, strerror(errno));
+	int e = errno;
+	if ((e == EACCES || e == EPERM) && !inject_live_task(in->pid))
+		return err_setf(reterr, -ESRCH, "process %d has ended", (int)in->pid);
+	if (e != EACCES && e != EPERM)
+		return err_setf(reterr, -e, "cannot open the memory of process %d: %s", (int)in->pid, strerror(e));
 	char scope[16] = "";
 	bool yama = read_file("/proc/sys/kernel/yama/ptrace_scope", scope, sizeof(scope)) > 0 && scope[0] > '0';
 	return err_setf(reterr, -EPERM, "not permitted to trace process %d: %s", (int)in->pid, yama ?

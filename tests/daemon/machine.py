@@ -172,6 +172,12 @@ class Cat:
         self.proc.stdin.write(text)
         self.proc.stdin.flush()
         assert self.proc.stdout.readline() == text
+        wait_for(self.reads, 'cat that has left its write()')
+
+    def reads(self):
+        """Whether it waits for its next line: the line before can be read before write() has returned."""
+        with open(f'/proc/{self.pid}/syscall', encoding='utf-8') as f:
+            return f.read().startswith('0 ')
 
     def is_clean(self):
         p = subprocess.run([f'{PLACE}/dyntrace', 'verify', '-p', str(self.pid)], capture_output=True, text=True, check=False)
