@@ -3,6 +3,7 @@
 #include "cli/remote_int.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -88,6 +89,8 @@ static int modules_came(struct cli *cli, const struct proto_matched *m)
 		cli_match_notice(cli);
 	if (record_modules(cli, m->proc))
 		return CLI_ERROR;
+	if (was_starting && !rc && t->spawned && m->bad < cli->match_cnt)
+		kill(t->pid, SIGCONT); /* the daemon has stopped it, as something matched nothing */
 	return was_starting ? rc : CLI_OK;
 }
 

@@ -191,6 +191,7 @@ int run_match_all(struct worker *, struct err *reterr);
 int run_arm_new(struct worker *, struct err *reterr);
 struct run_target *run_target_by_proc(struct worker *, uint32_t proc);
 struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
+void run_target_stop(const struct run_target *); /* one that the client has started (is_new); SIGCONT is the client's */
 
 /* told.c: messages of the client once it has a session. 0, or an error that ends it. */
 int told(struct worker *, enum proto_type, struct proto_in *, struct err *reterr);

@@ -26,6 +26,8 @@ static int modules_came(struct worker *w, uint32_t proc, struct err *reterr)
 	struct run_target *t = run_target_by_proc(w, proc);
 	struct err e;
 	int rc = run_match_all(w, reterr);
+	if (t && t->starting && w->bad < w->req.desc_cnt)
+		run_target_stop(t); /* it would run before the client has said that it does without */
 	if (t)
 		t->starting = false;
 	rc = rc ? rc : run_arm_new(w, reterr);

@@ -6,6 +6,7 @@
 #include "kern/kern.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -340,10 +341,18 @@ int request_start(struct worker *w, struct proto_in *in, struct err *reterr)
 	return rc ? rc : attach_all(w, reterr);
 }
 
+void run_target_stop(const struct run_target *t)
+{
+	if (t->is_new && t->proc)
+		syscall(SYS_pidfd_send_signal, t->pidfd, SIGSTOP, NULL, 0);
+}
+
 /* Disarms first. */
 void request_deinit(struct worker *w)
 {
 	struct err e;
+	for (uint32_t i = 0; w->state < WORKER_RUNS && i < w->target_cnt; i++)
+		run_target_stop(&w->targets[i]); /* it was so when it came here, and is the client's to end */
 	if (w->session && session_disarm(w->session, &e) < 0)
 		log_sayf(LOG_ERR, "%s", e.msg);
 	else

@@ -16,6 +16,7 @@
 
 #define TRIES 200
 #define STOP_TRIES 3 /* a thread may wait for a disk */
+#define HELD_PATIENCE_NS 2000000000ull /* another dyntrace may have it for a moment */
 
 bool target_is_ours(const struct target *t, uint64_t addr)
 {
@@ -218,6 +219,22 @@ static void clean_children(struct session *s)
 		closedir(d);
 }
 
+static int stop_and_clean(struct target *t, struct err *reterr)
+{
+	const struct timespec nap = { 0, 5000000 };
+	uint64_t end = host_now_ns() + HELD_PATIENCE_NS;
+	int r = -EBUSY;
+	for (int i = 0; r == -EBUSY && (i < STOP_TRIES || host_now_ns() < end); i++) {
+		if (i)
+			nanosleep(&nap, NULL);
+		r = target_stop(t, reterr);
+		if (!r)
+			r = target_clean(t, t->obj, t->inj, reterr);
+		target_go(t);
+	}
+	return r;
+}
+
 static int disarm_target(struct target *t, struct err *reterr)
 {
 	int r = 0;
@@ -225,13 +242,7 @@ static int disarm_target(struct target *t, struct err *reterr)
 	if (t->move_cnt)
 		qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
 	if (!t->gone && t->pidfd >= 0 && target_same_program(t)) {
-		r = -EBUSY;
-		for (int i = 0; i < STOP_TRIES && r == -EBUSY; i++) {
-			r = target_stop(t, reterr);
-			if (!r)
-				r = target_clean(t, t->obj, t->inj, reterr);
-			target_go(t);
-		}
+		r = stop_and_clean(t, reterr);
 		if (r && r != -ESRCH)
 			err_prefixf(reterr, "probes of process %d fire no more, but stay in its code until it is traced again",
 				    (int)t->pid);
