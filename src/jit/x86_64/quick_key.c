@@ -71,20 +71,25 @@ static bool is_site_env(int64_t env)
 	return (env >= WIRE_ENV_PROBEPROV && env <= WIRE_ENV_PROBEID) || env == WIRE_ENV_RET_OFFSET;
 }
 
-static bool word_of(const struct facts *f, uint32_t vreg, struct jit_site_word *ret)
+/* What the instruction sets its register to, where that is always the same. */
+static bool value_of(const struct facts *f, const struct ir_insn *in, struct jit_site_word *ret)
 {
-	const struct ir_insn *def = &f->p->insns[f->def_at[vreg]];
-	if (f->defs[vreg] != 1)
-		return false;
-	if (def->op == IR_OP_CONST)
-		*ret = (struct jit_site_word){ SITE_WORD_CONST, def->imm };
-	else if (def->op == IR_OP_ENV && is_site_env(def->imm))
-		*ret = (struct jit_site_word){ SITE_WORD_ENV, def->imm };
-	else if (def->op == IR_OP_ARG && !def->imm && f->g->kind == WIRE_SITE_RETURN)
+	if (in->op == IR_OP_CONST)
+		*ret = (struct jit_site_word){ SITE_WORD_CONST, in->imm };
+	else if (in->op == IR_OP_ENV && in->imm == WIRE_ENV_CLAUSE)
+		*ret = (struct jit_site_word){ SITE_WORD_CONST, f->p->clause };
+	else if (in->op == IR_OP_ENV && is_site_env(in->imm))
+		*ret = (struct jit_site_word){ SITE_WORD_ENV, in->imm };
+	else if (in->op == IR_OP_ARG && !in->imm && f->g->kind == WIRE_SITE_RETURN)
 		*ret = (struct jit_site_word){ SITE_WORD_ENV, WIRE_ENV_RET_OFFSET };
 	else
 		return false;
 	return true;
+}
+
+static bool word_of(const struct facts *f, uint32_t vreg, struct jit_site_word *ret)
+{
+	return f->defs[vreg] == 1 && value_of(f, &f->p->insns[f->def_at[vreg]], ret);
 }
 
 static bool is_begin(const struct facts *f, uint32_t insn, uint64_t slot)
@@ -219,9 +224,8 @@ static void skip_values(const struct facts *f, uint8_t *skip)
 {
 	for (uint32_t i = 0; i < f->p->insn_cnt; i++) {
 		const struct ir_insn *in = &f->p->insns[i];
-		bool is_value = in->op == IR_OP_CONST || (in->op == IR_OP_ENV && is_site_env(in->imm)) ||
-				(in->op == IR_OP_ARG && f->g->kind == WIRE_SITE_RETURN && !in->imm);
-		if (is_value && !f->reads[in->dst])
+		struct jit_site_word w;
+		if (value_of(f, in, &w) && !f->reads[in->dst])
 			skip[i] = 1;
 	}
 }
