@@ -181,6 +181,19 @@ uint32_t ir_image_intern(struct ir_image *img, const char *s, size_t len)
 	return off != WIRE_NONE ? off : ir_image_append(img, s, len);
 }
 
+/* So many rows that the first aggregations with keys have one each. */
+static uint32_t place_cnt(const struct ir_image *img)
+{
+	uint32_t cnt = 0;
+	for (uint32_t i = 0; i < img->prog_cnt; i++)
+		for (uint32_t pc = 0; pc < img->progs[i].insn_cnt; pc++) {
+			const struct ir_insn *in = &img->progs[i].insns[pc];
+			if (in->op == IR_OP_AGG && in->aux != IR_NO_TUPLE && in->imm >= cnt && in->imm < WIRE_PLACES_MAX)
+				cnt = (uint32_t)in->imm + 1;
+		}
+	return cnt;
+}
+
 void ir_image_layout(const struct ir_image *img, struct wire_layout_in *in)
 {
 	uint32_t scratch = img->this_bytes, vregs = 0;
@@ -193,6 +206,7 @@ void ir_image_layout(const struct ir_image *img, struct wire_layout_in *in)
 	in->strsize = img->strsize;
 	in->clause_cnt = img->prog_cnt;
 	in->agg_cnt = img->agg_cnt;
+	in->place_cnt = place_cnt(img);
 	in->global_bytes = img->global_bytes;
 	in->self_bytes = img->self_bytes;
 	in->this_bytes = img->this_bytes;

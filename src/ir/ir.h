@@ -219,7 +219,7 @@ void ir_image_print(FILE *, const struct ir_image *);
 int ir_prog_verify(const struct ir_prog *, const struct ir_image *, struct err *reterr);
 int ir_image_verify(const struct ir_image *, struct err *reterr);
 
-/* Constant folding, copy propagation, dead code: in place, same results. */
+/* Constant folding, copy propagation, common subexpressions, dead code: in place, same results. */
 void ir_prog_optimize(struct ir_prog *);
 
 /* Whether @now begins with all that @old has: programs, aggregations, strings. */

@@ -41,4 +41,7 @@ bool ir_eval(enum ir_op, uint64_t a, uint64_t b, uint16_t aux, uint64_t *ret);
 /* The low bits of @v, extended as aux says (EXT). */
 uint64_t ir_extend(uint64_t v, unsigned bits, bool is_signed);
 
+/* cse.c: makes copies of what is at hand already; whether there was any.  Without memory there is none. */
+bool ir_prog_share(struct ir_prog *);
+
 #endif

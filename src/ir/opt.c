@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rounds of: propagate constants and copies, thread and drop branches, drop
- * what nobody can reach or read; at the end the NOPs that are left of it go
+ * what nobody can reach or read, and compute once what is computed twice
+ * (cse.c); at the end the NOPs that are left of it go
  * and registers are numbered anew.  Works on verified programs only.
  *
  * What is known of a register comes in two kinds.  One that has a single
@@ -484,7 +485,7 @@ void ir_prog_optimize(struct ir_prog *p)
 			thread_branches(&o);
 			drop_unreachable(&o);
 			drop_dead(&o);
-			if (!o.changed)
+			if (!o.changed && !ir_prog_share(p))
 				break;
 		}
 		pack_insns(p, o.map);

@@ -68,58 +68,57 @@ static struct interval *mention(struct scan *s, uint32_t vreg, uint32_t insn)
 	return iv;
 }
 
-static void mention_dst(struct scan *s, uint32_t insn)
+static void note_reg(void *arg, uint32_t insn, uint32_t vreg, bool is_dst)
 {
+	struct scan *s = arg;
 	const struct ir_insn *in = &s->p->insns[insn];
-	if (in->dst == WIRE_NONE)
+	struct interval *iv = mention(s, vreg, insn);
+	if (!is_dst)
 		return;
-	struct interval *iv = mention(s, in->dst, insn);
 	iv->defs++;
 	iv->is_const = in->op == IR_OP_CONST;
 	iv->imm = in->imm;
 }
 
-static void mention_args(struct scan *s, uint32_t insn)
+static void args_regs(const struct ir_prog *p, uint32_t insn, jit_reg_cb *cb, void *arg)
 {
-	const struct ir_insn *in = &s->p->insns[insn];
+	const struct ir_insn *in = &p->insns[insn];
 	const char *letters = ir_helper((enum ir_helper)in->imm)->args;
 	for (uint32_t i = 0; i < in->b; i++)
 		if (letters[i] == 'i' || letters[i] == 's')
-			mention(s, (uint32_t)s->p->args[in->a + i], insn);
+			cb(arg, insn, (uint32_t)p->args[in->a + i], false);
 }
 
-static void mention_all(struct scan *s, uint32_t insn)
+void jit_insn_regs(const struct ir_prog *p, uint32_t insn, jit_reg_cb *cb, void *arg)
 {
-	const struct ir_insn *in = &s->p->insns[insn];
+	const struct ir_insn *in = &p->insns[insn];
 	switch ((enum ir_op)in->op) {
 	case IR_OP_NOP: case IR_OP_JMP: case IR_OP_REC: case IR_OP_COMMIT: case IR_OP_ACTION: case IR_OP_RET:
 	case IR_OP_CNT:
 		return;
 	case IR_OP_CONST: case IR_OP_ARG: case IR_OP_UREG: case IR_OP_ENV: case IR_OP_LDS: case IR_OP_LDG: case IR_OP_LDT:
-		mention_dst(s, insn);
-		return;
+		break;
 	case IR_OP_BRZ: case IR_OP_BRNZ: case IR_OP_STS: case IR_OP_STG: case IR_OP_STT: case IR_OP_STR: case IR_OP_FAULT:
-		mention(s, in->a, insn);
+		cb(arg, insn, in->a, false);
 		return;
 	case IR_OP_AGG:
-		mention(s, in->a, insn);
+		cb(arg, insn, in->a, false);
 		if (in->b != WIRE_NONE)
-			mention(s, in->b, insn);
+			cb(arg, insn, in->b, false);
 		return;
 	case IR_OP_CALL:
-		mention_args(s, insn);
-		mention_dst(s, insn);
-		return;
+		args_regs(p, insn, cb, arg);
+		break;
 	case IR_OP_MOV: case IR_OP_NEG: case IR_OP_NOT: case IR_OP_EXT:
-		mention(s, in->a, insn);
-		mention_dst(s, insn);
-		return;
+		cb(arg, insn, in->a, false);
+		break;
 	default:
-		mention(s, in->a, insn);
-		mention(s, in->b, insn);
-		mention_dst(s, insn);
-		return;
+		cb(arg, insn, in->a, false);
+		cb(arg, insn, in->b, false);
+		break;
 	}
+	if (in->dst != WIRE_NONE)
+		cb(arg, insn, in->dst, true);
 }
 
 static void find_intervals(struct scan *s)
@@ -131,7 +130,7 @@ static void find_intervals(struct scan *s)
 		s->calls_before[i] = calls;
 		if (!(s->al->insn_flags[i] & JIT_INSN_REACHED))
 			continue;
-		mention_all(s, i);
+		jit_insn_regs(s->p, i, note_reg, s);
 		calls += jit_insn_calls(&s->p->insns[i]);
 	}
 	for (uint32_t i = 0; i < s->p->vreg_cnt; i++) {
@@ -200,9 +199,12 @@ static void place(struct scan *s, const struct interval *iv)
 	spill(s, iv);
 }
 
-static void run(struct scan *s)
+static void run(struct scan *s, const uint8_t *skip)
 {
 	find_reached(s);
+	for (uint32_t i = 0; skip && i < s->p->insn_cnt; i++)
+		if (skip[i])
+			s->al->insn_flags[i] &= (uint8_t)~JIT_INSN_REACHED;
 	find_intervals(s);
 	if (s->p->vreg_cnt)
 		qsort(s->ivs, s->p->vreg_cnt, sizeof(*s->ivs), by_start);
@@ -210,7 +212,7 @@ static void run(struct scan *s)
 		place(s, &s->ivs[i]);
 }
 
-int jit_alloc_init(struct jit_alloc *al, const struct ir_prog *p, const struct jit_regs *regs)
+int jit_alloc_init(struct jit_alloc *al, const struct ir_prog *p, const struct jit_regs *regs, const uint8_t *skip)
 {
 	uint32_t vregs = p->vreg_cnt ? p->vreg_cnt : 1;
 	*al = (struct jit_alloc){ .locs = calloc(vregs, sizeof(*al->locs)), .last = calloc(vregs, sizeof(*al->last)),
@@ -219,7 +221,7 @@ int jit_alloc_init(struct jit_alloc *al, const struct ir_prog *p, const struct j
 		.calls_before = calloc(p->insn_cnt, sizeof(*s.calls_before)) };
 	int r = -ENOMEM;
 	if (al->locs && al->last && al->insn_flags && s.ivs && s.calls_before) {
-		run(&s);
+		run(&s, skip);
 		r = 0;
 	}
 	free(s.ivs);

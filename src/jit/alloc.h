@@ -44,8 +44,13 @@ struct jit_alloc {
 /* Whether generated code for the instruction calls a function. */
 bool jit_insn_calls(const struct ir_insn *);
 
-/* 0 or -ENOMEM.  The program must have been verified. */
-int jit_alloc_init(struct jit_alloc *, const struct ir_prog *, const struct jit_regs *);
+/* Calls @cb for each register that the instruction reads, then for the one that it sets. */
+typedef void jit_reg_cb(void *arg, uint32_t insn, uint32_t vreg, bool is_dst);
+void jit_insn_regs(const struct ir_prog *, uint32_t insn, jit_reg_cb *, void *arg);
+
+/* @skip: a byte for each instruction, nonzero for those that no code is made for, which count as not reached; NULL: none.
+ * 0 or -ENOMEM.  The program must have been verified. */
+int jit_alloc_init(struct jit_alloc *, const struct ir_prog *, const struct jit_regs *, const uint8_t *skip);
 void jit_alloc_deinit(struct jit_alloc *);
 
 #endif

@@ -238,16 +238,24 @@ void rt_agg_plain(struct wire_shm *shm, struct wire_thread *thr, uint32_t id, ui
 	update(w.agg, entry_val(e), val, weight);
 }
 
-void rt_agg_key(struct wire_shm *shm, struct wire_thread *thr, uint64_t agg_and_words, uint64_t val, uint64_t weight,
-		const uint64_t *key)
+static uint32_t place_of(const struct want *w, const struct rt_agg_entry *e)
+{
+	const uint8_t *arena = (const uint8_t *)w->thr + w->shm->geom.agg_off + rt_agg_table(&w->shm->geom).arena_off;
+	return (uint32_t)(((const uint8_t *)e - arena) / 8 + 1);
+}
+
+uint32_t rt_agg_key(struct wire_shm *shm, struct wire_thread *thr, uint64_t agg_and_words, uint64_t val, uint64_t weight,
+		    const uint64_t *key)
 {
 	struct want w = want_of(shm, thr, (uint32_t)agg_and_words);
 	w.key = key;
 	w.key_bytes = 8 * (uint32_t)(agg_and_words >> 32);
 	w.hash = (uint32_t)mem_hash(w.id, w.key, w.key_bytes);
 	struct rt_agg_entry *e = entry_now(&w);
-	if (e)
-		update(w.agg, entry_val(e), val, weight);
+	if (!e)
+		return 0;
+	update(w.agg, entry_val(e), val, weight);
+	return place_of(&w, e);
 }
 
 /* ---- the reader's side: every number is checked against the geometry ---- */

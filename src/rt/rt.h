@@ -75,9 +75,9 @@ void rt_fault(struct rt_ctx *);
 void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uint64_t weight);
 /* The same of an aggregation without keys, and without a context: notes where its value is. */
 void rt_agg_plain(struct wire_shm *, struct wire_thread *, uint32_t agg, uint64_t val, uint64_t weight);
-/* Likewise under a key of @words words. */
-void rt_agg_key(struct wire_shm *, struct wire_thread *, uint64_t agg_and_words /* words << 32 | agg */, uint64_t val,
-		uint64_t weight, const uint64_t *key);
+/* Likewise under a key of @words words: the entry's place (rt/agg.h), which is for good; 0: there is no room for it. */
+uint32_t rt_agg_key(struct wire_shm *, struct wire_thread *, uint64_t agg_and_words /* words << 32 | agg */, uint64_t val,
+		    uint64_t weight, const uint64_t *key);
 
 /* At a USDT site, with all general registers, rsp and rip known: the arguments whose bits (0 to 9) are set in @mask
  * to tool_args and args_bad.  Or one of them; where it cannot be read, a fault and 0. */

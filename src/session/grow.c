@@ -30,6 +30,7 @@ void grow_layout(struct wire_layout_in *in)
 {
 	in->clause_cnt += CLAUSES;
 	in->agg_cnt += AGGS;
+	in->place_cnt = WIRE_PLACES_MAX;
 	in->global_bytes += 256u << 10;
 	in->self_bytes += 32u << 10;
 	in->scratch_bytes += SCRATCH_BYTES;

@@ -28,6 +28,7 @@ static int check_in(const struct wire_layout_in *in, struct err *reterr)
 		{ "strsize", in->strsize, 1u << 20 },
 		{ "number of clauses", in->clause_cnt, 1u << 16 },
 		{ "number of aggregations", in->agg_cnt, 1u << 20 },
+		{ "number of aggregations by site", in->place_cnt, WIRE_PLACES_MAX },
 		{ "global variables", in->global_bytes, 1u << 30 },
 		{ "self-> variables", in->self_bytes, 1u << 28 },
 		{ "scratch memory", in->scratch_bytes, 1u << 26 },
@@ -78,6 +79,8 @@ static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_i
 	g->self_off = (uint32_t)take(&pos, in->self_bytes, LINE);
 	g->ctx_stride = (uint32_t)align_up(alloca_off(in) + in->alloca_bytes, LINE);
 	g->ctx_off = (uint32_t)take(&pos, (uint64_t)g->ctx_stride * WIRE_LEVEL_MAX, LINE);
+	g->place_cnt = in->place_cnt;
+	g->places_off = take(&pos, sizeof(uint32_t) * (uint64_t)in->place_cnt * in->site_cap, PAGE);
 	g->ring_bytes = round_up_pow2(in->ring_bytes);
 	g->ring_off = take(&pos, g->ring_bytes, PAGE);
 	g->agg_bytes = in->agg_bytes;

@@ -13,6 +13,7 @@ struct wire_layout_in {
 	uint32_t strsize;
 	uint32_t clause_cnt;
 	uint32_t agg_cnt;
+	uint32_t place_cnt;     /* aggregations whose values are noted by site; at most WIRE_PLACES_MAX */
 	uint64_t global_bytes;
 	uint64_t self_bytes;
 	uint64_t this_bytes;

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 8
+#define WIRE_VERSION 9
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -348,6 +348,9 @@ struct wire_thread_geom {
 			      * nowhere yet.  Its generation (struct wire_agg) lies WIRE_CELL_GEN bytes below. */
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
+	uint32_t place_cnt;  /* of the first so many aggregations, where keys that a site alone decides have their values: */
+	uint32_t pad;
+	uint64_t places_off; /* uint32_t[place_cnt][site_cap]: as in the aggregations' index (rt/agg.h); 0: nowhere yet */
 	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
 	uint32_t ctx_stride; /* includes the scratch and spill slots behind each */
 	uint64_t ring_off, ring_bytes; /* ring_bytes: a power of two */
@@ -443,6 +446,7 @@ struct wire_agg {
 	uint32_t ll_factor, ll_low, ll_high, ll_steps;
 };
 #define WIRE_CELL_GEN 20
+#define WIRE_PLACES_MAX 4u /* rows of places in a thread's area */
 /* Words of a value: count, sum, min, max 1; avg 2 (count, sum); stddev 4
  * (count, sum, low and high half of the sum of squares); quantize 127 (bucket
  * 63 is zero, 64 is [1,2), 62 is (-2,-1]); lquantize levels + 2 (below,

@@ -24,6 +24,7 @@ struct gen {
 	uint32_t int_cnt, str_cnt;
 	uint32_t plain;     /* scratch that nothing but loads and stores use; of GEN_QUICK: a key */
 	uint32_t key_words; /* GEN_QUICK: of that key */
+	bool site_keys;     /* GEN_QUICK: the site alone decides it */
 	uint32_t str_slots[4]; /* destinations of strings */
 	uint32_t budget;    /* statements left */
 	uint32_t rec_fixed; /* of the open record; 0: none */
@@ -433,14 +434,29 @@ static void gen_dyn(struct gen *g)
 	}
 }
 
+static uint32_t site_value(struct gen *g)
+{
+	static const enum wire_env envs[] = { WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME, WIRE_ENV_PROBEID,
+		WIRE_ENV_RET_OFFSET };
+	uint32_t v = ir_vreg(g->b);
+	ir_emit(g->b, IR_OP_ENV, v, WIRE_NONE, WIRE_NONE, envs[below(g, ARRAY_CNT(envs))], 0);
+	return v;
+}
+
+static uint32_t key_value(struct gen *g)
+{
+	if (below(g, 2))
+		return g->site_keys ? site_value(g) : any_int(g);
+	return emit_const(g, below(g, 8) ? (int64_t)below(g, 3) : odd_number(g));
+}
+
 /* A key of numbers in the one slot. */
 static uint32_t gen_quick_tuple(struct gen *g)
 {
 	call(g, IR_HELPER_tuple_begin, g->plain, 8 * g->key_words, 0, 0);
 	for (uint32_t i = 0; i < g->key_words; i++)
 		if (below(g, 8))
-			ir_emit(g->b, IR_OP_STS, WIRE_NONE, below(g, 2) ? any_int(g) : emit_const(g, below(g, 3)), WIRE_NONE,
-				g->plain + 8 + 8 * i, 8);
+			ir_emit(g->b, IR_OP_STS, WIRE_NONE, key_value(g), WIRE_NONE, g->plain + 8 + 8 * i, 8);
 	return g->plain;
 }
 
@@ -576,6 +592,7 @@ static void begin_prog(struct gen *g)
 	g->depth = 0;
 	ir_scratch(g->b, g->flags & GEN_QUICK ? QUICK_THIS_BYTES : THIS_BYTES);
 	g->key_words = 1 + below(g, 4);
+	g->site_keys = g->flags & GEN_QUICK && below(g, 2);
 	g->plain = ir_scratch(g->b, g->flags & GEN_QUICK ? 8 + 8 * g->key_words : PLAIN_BYTES);
 	for (size_t i = 0; g->flags & GEN_QUICK && i < ARRAY_CNT(g->str_slots); i++)
 		g->str_slots[i] = 0; /* nothing makes strings */

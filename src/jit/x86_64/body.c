@@ -457,11 +457,18 @@ void jit_gen_init(struct jit_gen *g, const struct jit_env *env, enum wire_site_k
 	x64_init(&g->a, buf, cap, addr);
 }
 
-void jit_gen_deinit(struct jit_gen *g)
+static void free_allocs(struct jit_gen *g)
 {
 	for (uint32_t i = 0; g->allocs && i < g->prog_cnt; i++)
 		jit_alloc_deinit(&g->allocs[i]);
 	free(g->allocs);
+	g->allocs = NULL;
+}
+
+void jit_gen_deinit(struct jit_gen *g)
+{
+	free_allocs(g);
+	jit_keys_deinit(g);
 	free(g->faults);
 	free(g->targets);
 	free(g->notes);
@@ -487,9 +494,11 @@ static int alloc_progs(struct jit_gen *g, struct err *reterr)
 	g->allocs = calloc(g->prog_cnt ? g->prog_cnt : 1, sizeof(*g->allocs));
 	if (!g->allocs)
 		return err_setf(reterr, -ENOMEM, "no memory to generate code");
+	g->regs_needed = g->args_needed = 0;
+	g->alloca_used = g->tsc_needed = false;
 	for (uint32_t i = 0; i < g->prog_cnt; i++) {
 		const struct ir_prog *p = g->progs[i];
-		if (jit_alloc_init(&g->allocs[i], p, &alloc_regs) < 0)
+		if (jit_alloc_init(&g->allocs[i], p, &alloc_regs, jit_keys_skip(g, i)) < 0)
 			return err_setf(reterr, -ENOMEM, "no memory to generate code");
 		int r = check_room(g->env, p, &g->allocs[i], reterr);
 		if (r < 0)
@@ -498,17 +507,33 @@ static int alloc_progs(struct jit_gen *g, struct err *reterr)
 		if (p->insn_cnt > insns)
 			insns = p->insn_cnt;
 	}
+	free(g->targets);
 	g->targets = calloc(insns, sizeof(*g->targets));
 	return g->targets ? 0 : err_setf(reterr, -ENOMEM, "no memory to generate code");
+}
+
+/* Gives registers; with keys by the site, where the body is quick with them. */
+static int prepare(struct jit_gen *g, bool *ret_quick, struct err *reterr)
+{
+	if (jit_keys_init(g) < 0)
+		return err_setf(reterr, -ENOMEM, "no memory to generate code");
+	int r = alloc_progs(g, reterr);
+	*ret_quick = !r && jit_is_quick(g);
+	if (r < 0 || *ret_quick || !g->keys)
+		return r;
+	jit_keys_deinit(g);
+	free_allocs(g);
+	return alloc_progs(g, reterr);
 }
 
 int jit_gen_body(struct jit_gen *g, struct err *reterr)
 {
 	struct jit_frame f;
-	int r = alloc_progs(g, reterr);
+	bool is_quick = false;
+	int r = prepare(g, &is_quick, reterr);
 	if (r < 0)
 		return r;
-	if (jit_is_quick(g)) {
+	if (is_quick) {
 		frame_init(g, &f);
 		jit_gen_quick(g, &f);
 		return 0;

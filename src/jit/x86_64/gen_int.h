@@ -2,7 +2,7 @@
 /*
  * Private to src/jit: generating one body.
  *
- *   quick.c  bodies whose programs need no context
+ *   quick.c  bodies whose programs need no context; quick_key.c: their keys that a site alone decides
  *   body.c   the frame: early exits, saves, the thread, the context, the order of the programs
  *   prog.c   one program: control flow, records, calls
  *   alu.c    operations on registers
@@ -61,6 +61,7 @@ struct jit_frame {
 };
 
 struct jit_quick;
+struct jit_site_keys;
 struct jit_gen {
 	struct x64_asm a;
 	const struct jit_env *env;
@@ -78,6 +79,7 @@ struct jit_gen {
 	bool tsc_needed;
 	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
 	struct jit_quick *quick; /* NULL: programs have a context */
+	struct jit_site_keys *keys; /* NULL: no key is decided by the site */
 	/* The program under way. */
 	const struct ir_prog *p;
 	const struct jit_alloc *al;
@@ -123,6 +125,12 @@ void jit_gen_thread_slow(struct jit_gen *, const struct jit_thread *);
 bool jit_is_quick(const struct jit_gen *);
 void jit_gen_quick(struct jit_gen *, struct jit_frame *);
 bool jit_gen_quick_insn(struct jit_gen *, uint32_t insn); /* false: as in all bodies */
+
+/* quick_key.c, before registers are given.  0 or -ENOMEM. */
+int jit_keys_init(struct jit_gen *);
+void jit_keys_deinit(struct jit_gen *);
+/* Of program @i: which instructions only make such keys (for jit_alloc_init()); NULL: none. */
+const uint8_t *jit_keys_skip(const struct jit_gen *, uint32_t i);
 
 /* prog.c */
 void jit_gen_prog(struct jit_gen *);

@@ -272,10 +272,10 @@ void jit_gen_prog(struct jit_gen *g)
 		if (g->al->insn_flags[i] & JIT_INSN_TARGET)
 			g->targets[i] = x64_label(&g->a);
 	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+		if (g->al->insn_flags[i] & JIT_INSN_TARGET)
+			x64_bind(&g->a, g->targets[i]); /* no code may be made for it, but for what follows */
 		if (!(g->al->insn_flags[i] & JIT_INSN_REACHED))
 			continue;
-		if (g->al->insn_flags[i] & JIT_INSN_TARGET)
-			x64_bind(&g->a, g->targets[i]);
 		note(g, i);
 		if (fuses(g, i))
 			gen_compare_branch(g, i++);

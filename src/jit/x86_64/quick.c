@@ -123,6 +123,9 @@ static void note_insn(struct jit_gen *g, const struct ir_prog *p, const struct i
 		q->this_vars |= in->op == IR_OP_LDS;
 	} else if (in->op == IR_OP_CALL) {
 		at_least(&q->scratch_bytes, p->args[in->a] + 8 + p->args[in->a + 1]);
+	} else if (jit_site_key(g, in)) {
+		at_least(&q->scratch_bytes, in->aux + 8 + 8 * (uint64_t)jit_site_key(g, in)->word_cnt);
+		q->site = true;
 	} else if (in->op == IR_OP_REC) {
 		at_least(&q->rec_bytes, sizeof(struct wire_rec) + in->aux);
 		q->site = true;
@@ -153,6 +156,15 @@ static bool needs_tsc(const struct ir_insn *in)
 	return in->op == IR_OP_REC || (in->op == IR_OP_ENV && (in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP));
 }
 
+/* The first that code is made for. */
+static uint32_t first_of_all(const struct ir_prog *p, const struct jit_alloc *al)
+{
+	uint32_t i = 0;
+	while (i + 1 < p->insn_cnt && !(al->insn_flags[i] & JIT_INSN_REACHED))
+		i++;
+	return i;
+}
+
 /* Before which instruction: the first that needs it, where no path leads past that one to another, and nothing was
  * changed before (there may be no thread); else the first of all. */
 static uint32_t first_need(const struct ir_prog *p, const struct jit_alloc *al, bool (*needs)(const struct ir_insn *))
@@ -167,9 +179,9 @@ static uint32_t first_need(const struct ir_prog *p, const struct jit_alloc *al, 
 	for (uint32_t i = 0; first != WIRE_NONE && i < first; i++) {
 		const struct ir_insn *in = &p->insns[i];
 		if (in->op == IR_OP_STG)
-			return 0;
+			return first_of_all(p, al);
 		if (jit_quick_branches(in) && (al->insn_flags[i] & JIT_INSN_REACHED) && in->imm > first && in->imm <= last)
-			return 0;
+			return first_of_all(p, al);
 	}
 	return first;
 }
@@ -235,12 +247,11 @@ static void gen_app_reg(struct jit_gen *g, uint32_t dst, enum x64_reg reg)
 	jit_dst_done(g, dst, d);
 }
 
-static void gen_offset(struct jit_gen *g, uint32_t dst)
+static void gen_of_site(struct jit_gen *g, uint32_t dst, enum wire_env env)
 {
-	jit_quick_site(g, X64_RCX);
-	x64_rm(&g->a, X64_LOAD, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_site, addr)));
-	x64_rm(&g->a, X64_SUB, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_site, func_addr)));
-	jit_dst_done(g, dst, X64_RAX);
+	enum x64_reg d = jit_dst(g, dst, X64_RAX);
+	jit_quick_site_env(g, d, env);
+	jit_dst_done(g, dst, d);
 }
 
 static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
@@ -251,7 +262,7 @@ static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
 		return;
 	}
 	if (!in->imm) {
-		gen_offset(g, in->dst);
+		gen_of_site(g, in->dst, WIRE_ENV_RET_OFFSET);
 		return;
 	}
 	enum x64_reg d = jit_dst(g, in->dst, X64_RAX);
@@ -260,6 +271,22 @@ static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
 	else
 		x64_zero(&g->a, d);
 	jit_dst_done(g, in->dst, d);
+}
+
+void jit_quick_site_env(struct jit_gen *g, enum x64_reg reg, enum wire_env env)
+{
+	static const uint16_t names[] = { [WIRE_ENV_PROBEPROV] = offsetof(struct wire_site, prov), [WIRE_ENV_PROBEMOD] = offsetof(struct wire_site, mod),
+		[WIRE_ENV_PROBEFUNC] = offsetof(struct wire_site, func), [WIRE_ENV_PROBENAME] = offsetof(struct wire_site, name),
+		[WIRE_ENV_PROBEID] = offsetof(struct wire_site, probe_id) };
+	jit_quick_site(g, X64_RCX);
+	if (env == WIRE_ENV_RET_OFFSET) {
+		x64_rm(&g->a, X64_LOAD, reg, x64_at(X64_RCX, offsetof(struct wire_site, addr)));
+		x64_rm(&g->a, X64_SUB, reg, x64_at(X64_RCX, offsetof(struct wire_site, func_addr)));
+		return;
+	}
+	x64_rm(&g->a, X64_LOAD32, reg, x64_at(X64_RCX, names[env]));
+	if (env != WIRE_ENV_PROBEID)
+		x64_bts(&g->a, reg, WIRE_SREF_TAG_SHIFT + 1); /* WIRE_SREF_INTERN is one bit */
 }
 
 /* As gen_time() of mem.c, from the stack and with the addresses as they are. */
@@ -305,12 +332,6 @@ static void gen_of_proc(struct jit_gen *g, uint32_t dst, size_t off, bool is_sre
 	gen_value(g, dst, jit_abs(g, jit_proc_addr(g->env) + off, X64_RSI), is_sref);
 }
 
-static void gen_of_site(struct jit_gen *g, uint32_t dst, size_t off, bool is_sref)
-{
-	jit_quick_site(g, X64_RCX);
-	gen_value(g, dst, x64_at(X64_RCX, (int64_t)off), is_sref);
-}
-
 static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 {
 	uint32_t dst = in->dst;
@@ -336,23 +357,9 @@ static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 	case WIRE_ENV_PSARGS:
 		gen_of_proc(g, dst, offsetof(struct wire_proc, psargs), true);
 		break;
-	case WIRE_ENV_PROBEPROV:
-		gen_of_site(g, dst, offsetof(struct wire_site, prov), true);
-		break;
-	case WIRE_ENV_PROBEMOD:
-		gen_of_site(g, dst, offsetof(struct wire_site, mod), true);
-		break;
-	case WIRE_ENV_PROBEFUNC:
-		gen_of_site(g, dst, offsetof(struct wire_site, func), true);
-		break;
-	case WIRE_ENV_PROBENAME:
-		gen_of_site(g, dst, offsetof(struct wire_site, name), true);
-		break;
-	case WIRE_ENV_PROBEID:
-		gen_of_site(g, dst, offsetof(struct wire_site, probe_id), false);
-		break;
+	case WIRE_ENV_PROBEPROV: case WIRE_ENV_PROBEMOD: case WIRE_ENV_PROBEFUNC: case WIRE_ENV_PROBENAME: case WIRE_ENV_PROBEID:
 	case WIRE_ENV_RET_OFFSET:
-		gen_offset(g, dst);
+		gen_of_site(g, dst, (enum wire_env)in->imm);
 		break;
 	default:
 		x64_mov_imm(&g->a, X64_RAX, g->p->clause);

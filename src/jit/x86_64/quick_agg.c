@@ -14,8 +14,7 @@ static bool is_begin(const struct ir_insn *in)
 	return in->op == IR_OP_CALL && in->imm == IR_HELPER_tuple_begin;
 }
 
-/* Bytes of the fixed part of the tuples that are made at @slot; 0: none, or of several sizes. */
-static uint64_t key_bytes(const struct ir_prog *p, uint64_t slot)
+uint64_t jit_quick_key_bytes(const struct ir_prog *p, uint64_t slot)
 {
 	uint64_t bytes = 0;
 	for (uint32_t i = 0; i < p->insn_cnt; i++) {
@@ -40,7 +39,7 @@ bool jit_quick_agg_fits(const struct jit_gen *g, const struct ir_prog *p, uint32
 	const struct ir_insn *in = &p->insns[insn];
 	if (in->aux == IR_NO_TUPLE)
 		return true;
-	uint64_t bytes = key_bytes(p, in->aux), cnt = rt_agg_table(&geo->geom).index_cnt;
+	uint64_t bytes = jit_quick_key_bytes(p, in->aux), cnt = rt_agg_table(&geo->geom).index_cnt;
 	return bytes && bytes % 8 == 0 && bytes <= 8 * KEY_WORDS_MAX && in->aux + 8 + bytes <= SCRATCH_MAX && cnt &&
 	       cnt <= 1u << 30 && arena_off(geo) < INT32_MAX / 2;
 }
@@ -124,7 +123,7 @@ static void gen_update(struct jit_gen *g, const struct ir_insn *in, enum wire_ag
 	}
 }
 
-static bool is_inline(enum wire_agg_fn fn)
+bool jit_quick_agg_inline(enum wire_agg_fn fn)
 {
 	return fn == WIRE_AGG_COUNT || fn == WIRE_AGG_SUM || fn == WIRE_AGG_AVG || fn == WIRE_AGG_QUANTIZE;
 }
@@ -202,18 +201,52 @@ static int64_t gen_find_key(struct jit_gen *g, const struct ir_insn *in, uint32_
 	return key + 8 * (int64_t)words;
 }
 
+/* Where the place of a key by the site is noted: the address is rcx + this. */
+static struct x64_mem noted_place(struct jit_gen *g, const struct ir_insn *in, int32_t pushed)
+{
+	const struct wire_shm *geo = g->env->geometry;
+	x64_rm(&g->a, X64_LOAD32, X64_RCX, x64_at(X64_RSP, g->quick->site_at + pushed));
+	_Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
+	x64_shift_imm(&g->a, X64_SHR, X64_RCX, 4);
+	return x64_at_index(THR, X64_RCX, (int64_t)(geo->geom.places_off + 4 * (uint64_t)in->imm * geo->site_cap));
+}
+
+static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint32_t words, uint32_t slow)
+{
+	struct x64_asm *a = &g->a;
+	int64_t entry = arena_off(g->env->geometry) - 8;
+	x64_rm(a, X64_LOAD32, X64_RAX, noted_place(g, in, 0));
+	x64_shift_imm(a, X64_SHL, X64_RAX, 3);
+	x64_jcc(a, X64_CC_E, slow);
+	gen_check_gen(g, in, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, gen)), slow);
+	return entry + (int64_t)offsetof(struct rt_agg_entry, key) + 8 * (int64_t)words;
+}
+
 void jit_quick_agg(struct jit_gen *g, const struct ir_insn *in)
 {
 	enum wire_agg_fn fn = (enum wire_agg_fn)g->env->aggs[in->imm].fn;
-	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)key_bytes(g->p, in->aux) / 8;
+	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)jit_quick_key_bytes(g->p, in->aux) / 8;
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_AGG, .in = in, .key_words = words });
-	if (!is_inline(fn)) {
+	if (!jit_quick_agg_inline(fn)) {
 		x64_jmp(&g->a, slow->label);
 	} else {
-		int64_t base = words ? gen_find_key(g, in, words, slow->label) : gen_find_plain(g, in, slow->label);
+		int64_t base = jit_site_key(g, in) ? gen_find_noted(g, in, words, slow->label) :
+			       words ? gen_find_key(g, in, words, slow->label) : gen_find_plain(g, in, slow->label);
 		gen_update(g, in, fn, base);
 	}
 	x64_bind(&g->a, slow->back);
+}
+
+/* The key's words, which nothing else needed. */
+static void gen_site_words(struct jit_gen *g, const struct ir_insn *in, const struct jit_site_key *key)
+{
+	for (uint32_t i = 0; i < key->word_cnt; i++) {
+		if (key->words[i].kind == SITE_WORD_CONST)
+			x64_mov_imm(&g->a, X64_RAX, (uint64_t)key->words[i].v);
+		else
+			jit_quick_site_env(g, X64_RAX, (enum wire_env)key->words[i].v);
+		x64_rm(&g->a, X64_STORE, X64_RAX, key_word(g, in, i));
+	}
 }
 
 /* rt_agg_plain(shm, thread, aggregation, value, weight), rt_agg_key(..., key) */
@@ -221,7 +254,10 @@ void jit_quick_cold_agg(struct jit_gen *g, const struct cold *c)
 {
 	struct x64_asm *a = &g->a;
 	g->al = c->al;
+	const struct jit_site_key *site_key = jit_site_key(g, c->in);
 	x64_bind(a, c->label);
+	if (site_key)
+		gen_site_words(g, c->in, site_key);
 	jit_quick_push_held(g);
 	jit_load(g, X64_RCX, c->in->a);
 	if (c->in->b == WIRE_NONE)
@@ -237,6 +273,8 @@ void jit_quick_cold_agg(struct jit_gen *g, const struct cold *c)
 		x64_rm(a, X64_LEA, X64_R9, key);
 	}
 	jit_quick_call(g, c->key_words ? g->env->fn_agg_key : g->env->fn_agg_plain);
+	if (site_key)
+		x64_rm(a, X64_STORE32, X64_RAX, noted_place(g, c->in, HELD_BYTES));
 	jit_quick_pop_held(g);
 	x64_jmp(a, c->back);
 }

@@ -56,8 +56,25 @@ void jit_quick_site(struct jit_gen *, enum x64_reg);
 /* The application's rsp in @reg, rsp being @pushed bytes below the frame.  Changes rax. */
 void jit_quick_app_sp(struct jit_gen *, enum x64_reg, int32_t pushed);
 
+/* quick_key.c: a key that is the same whenever the site is hit. */
+struct jit_site_key {
+	const struct ir_prog *p;
+	uint32_t insn, begin; /* AGG and its tuple_begin */
+	uint32_t word_cnt;
+	struct jit_site_word {
+		enum { SITE_WORD_CONST, SITE_WORD_ENV } kind;
+		int64_t v; /* the value, or enum wire_env */
+	} words[KEY_WORDS_MAX];
+};
+/* That of AGG @insn; NULL: it has none. */
+const struct jit_site_key *jit_site_key(const struct jit_gen *, const struct ir_insn *insn);
+/* quick.c: @reg is what ENV @env of the site is; changes rcx.  rsp is as within the body. */
+void jit_quick_site_env(struct jit_gen *, enum x64_reg, enum wire_env);
+
 /* quick_agg.c.  Whether the key of AGG @insn, if it has one, is of whole words that are at hand; their number. */
 bool jit_quick_agg_fits(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
+bool jit_quick_agg_inline(enum wire_agg_fn); /* a value that is there is changed without a call */
+uint64_t jit_quick_key_bytes(const struct ir_prog *, uint64_t slot); /* of all tuples made there; 0: not the same */
 void jit_quick_tuple_begin(struct jit_gen *, uint32_t insn);
 void jit_quick_agg(struct jit_gen *, const struct ir_insn *);
 void jit_quick_cold_agg(struct jit_gen *, const struct cold *);

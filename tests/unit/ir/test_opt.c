@@ -57,13 +57,14 @@ static void keeps_faults_of_other_definitions(void)
 {
 	struct make m;
 	make_init(&m);
-	uint32_t v = unknown(&m), a = unknown(&m);
+	uint32_t v = unknown(&m), a = ir_vreg(m.b);
+	ir_emit(m.b, IR_OP_ARG, a, NO, NO, 1, 0);
 	uint32_t over = branch(&m, IR_OP_JMP, NO);
 	ir_emit(m.b, IR_OP_CONST, v, NO, NO, 5, 0);
 	land(&m, over);
 	op2(&m, IR_OP_SDIV, a, v);
 	ret(&m);
-	becomes(&m, "    0  arg     v0, 0\n    1  arg     v1, 0\n    2  sdiv    v2, v1, v0\n    3  ret\n");
+	becomes(&m, "    0  arg     v0, 0\n    1  arg     v1, 1\n    2  sdiv    v2, v1, v0\n    3  ret\n");
 }
 
 static void drops_what_is_not_read(void)

@@ -31,7 +31,7 @@ static void allocate(void)
 {
 	ir_emit(mk.b, IR_OP_RET, NO, NO, NO, 0, 0);
 	make_finish(&mk);
-	CHECK_EQ(jit_alloc_init(&al, &mk.prog, &regs), 0);
+	CHECK_EQ(jit_alloc_init(&al, &mk.prog, &regs, NULL), 0);
 }
 
 static void end(void)
