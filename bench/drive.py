@@ -65,9 +65,10 @@ class Tracer:
         return sum(cpu_seconds(p) for p in family(self.pid))
 
     def end(self, patience=60):
-        for p in family(self.pid)[1:] or [self.pid]: # taskset execs; unshare and the like are in between
+        below = family(self.pid)[1:] # taskset execs; unshare and the like are in between
+        for p in below or [self.pid]:
             quiet_kill(p, 2)
-        if self.proc.poll() is None:
+        if below and self.proc.poll() is None: # once: who is interrupted twice does not end what it does
             quiet_kill(self.pid, 2)
         try:
             self.proc.wait(patience)

@@ -12,7 +12,8 @@
  * anew (wire_agg.gen), and base has what was kept.
  *
  * Keys are merged as they print: addresses that show as one symbol are one
- * key, and interned strings are compared by their text.
+ * key, so are stacks that fold to one text (fold.c), and interned strings are
+ * compared by their text.
  */
 #include "consume/consume_int.h"
 
@@ -175,13 +176,20 @@ static void key_reduce(struct consume *c, uint32_t agg, uint32_t proc, uint8_t *
 		if (v->off > bytes || bytes - v->off < 8)
 			continue;
 		memcpy(&u, key + v->off, 8);
-		*ret_addrs |= v->kind == PLAN_USTACK || consume_val_is_symbol(v);
+		*ret_addrs |= consume_val_is_symbol(v) ||
+			      (v->kind == PLAN_USTACK && !consume_fold_key(c, v, proc, key, bytes));
 		if (consume_val_is_symbol(v))
 			u = consume_sym_reduce(c, v->kind, proc, u);
 		else if (v->kind == PLAN_STR && v->sref)
 			u = canon_str(c, u);
 		memcpy(key + v->off, &u, 8);
 	}
+}
+
+static void clear_word(uint8_t *key, uint32_t off, uint32_t bytes)
+{
+	if (off <= bytes && bytes - off >= 8)
+		memset(key + off, 0, 8);
 }
 
 struct merge {
@@ -222,10 +230,9 @@ static const int64_t *widen(struct merge *m, uint32_t agg, uint32_t key_bytes, c
 		m->wide = w;
 		m->wide_cap = words;
 	}
-	if (off <= key_bytes && key_bytes - off >= 8) {
+	if (off <= key_bytes && key_bytes - off >= 8)
 		memcpy(&cpu, m->buf + off, 8);
-		memset(m->buf + off, 0, 8);
-	}
+	clear_word(m->buf, off, key_bytes);
 	consume_agg_empty(c, agg, m->wide);
 	memcpy(m->wide, val, cnt * sizeof(*val));
 	if (cpu < c->cpu_cnt)
@@ -255,6 +262,8 @@ static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, 
 	struct datum_src src = { m->buf, key_bytes, m->proc, NULL };
 	uint32_t proc = consume_proc(c, c->plan->aggs[agg].pid_off, &src);
 	key_reduce(c, agg, proc, m->buf, key_bytes, &addrs);
+	if (!addrs)
+		clear_word(m->buf, c->plan->aggs[agg].pid_off, key_bytes); /* of the kernel: beside keys with addresses */
 	struct agg_key k = { agg, addrs ? proc : 0, 0, key_bytes, m->buf };
 	k.hash = hash_bytes(agg << 8 | k.proc, m->buf, key_bytes);
 	m->rc = tab_merge(c, m->tab, &k, wide);

@@ -111,6 +111,7 @@ void consume_destroy(struct consume *c)
 	consume_agg_tab_clear(&c->base);
 	consume_agg_tab_clear(&c->floor);
 	consume_agg_tab_clear(&c->snap);
+	consume_fold_deinit(c);
 	if (c->slots && c->geo.thread_cnt)
 		free(c->slots[0].drops);
 	free(c->slots);

@@ -128,6 +128,7 @@ struct consume {
 	int64_t *normal;            /* [agg_cnt] */
 	bool *printed;              /* [agg_cnt] */
 	struct canon canon[CANON_CNT];
+	struct fold *fold;          /* texts of frames in keys; NULL: none yet */
 	struct consume_spec *specs; /* [geo.spec_cnt] */
 	bool speculates;
 	uint32_t spec_seen[4];      /* losses reported */
@@ -193,6 +194,15 @@ void consume_sym_format(struct consume *, enum plan_val_kind kind, uint32_t proc
 uint64_t consume_sym_reduce(struct consume *, enum plan_val_kind kind, uint32_t proc, uint64_t addr);
 void consume_sym_print_stack(struct consume *, FILE *, const char *line_fmt, uint32_t indent, const struct plan_val *,
 		     const struct datum_src *);
+
+/* A frame's name alone, as flame graphs have it. */
+void consume_sym_folded(struct consume *, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap);
+
+/* fold.c */
+/* Stack @v of a key, in which it lies, by the texts of its frames where stacks are folded; false: they are addresses still. */
+bool consume_fold_key(struct consume *, const struct plan_val *v, uint32_t proc, uint8_t *key, uint32_t bytes);
+const char *consume_fold_text(const struct consume *, uint64_t val); /* NULL: an address */
+void consume_fold_deinit(struct consume *);
 
 /* fmt_print.c */
 struct fmt_aggs {

@@ -177,6 +177,15 @@ static uint64_t watermark(const struct consume *c)
 	return mark < oldest ? oldest : mark;
 }
 
+#define SHORT_BYTES 64u
+
+/* A call takes longer than a few words do. */
+static inline void copy_words(uint64_t *to, const uint64_t *from, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		to[i] = LOAD_RELAXED(&from[i]);
+}
+
 /* The target can change a record while it is looked at: what is checked and what is used must be the same. */
 static int copy_head(struct consume *c, const struct consume_slot *s)
 {
@@ -188,7 +197,10 @@ static int copy_head(struct consume *c, const struct consume_slot *s)
 		c->rec = more;
 		c->rec_cap = bytes;
 	}
-	memcpy(c->rec, s->head, bytes);
+	if (bytes <= SHORT_BYTES)
+		copy_words((uint64_t *)c->rec, (const uint64_t *)s->head, bytes / 8);
+	else
+		memcpy(c->rec, s->head, bytes);
 	c->rec->bytes = bytes;
 	/* Of a flight recorder, the place may have been used again while it was copied. */
 	if (!ring_reader_intact(&s->reader))

@@ -120,7 +120,7 @@ uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t
 }
 
 /* A name alone, as flame graphs have it; of the kernel's with their usual mark. */
-static void format_folded(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap)
+void consume_sym_folded(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap)
 {
 	const struct consume_sym s = is_kernel ? find_kernel(c, pc) : find(c, proc, pc);
 	if (s.name && is_kernel)
@@ -131,6 +131,8 @@ static void format_folded(struct consume *c, uint32_t proc, bool is_kernel, uint
 		snprintf(buf, cap, "[%s]", s.mod);
 	else
 		snprintf(buf, cap, "0x%llx", (unsigned long long)pc);
+	for (char *q = strchr(buf, ';'); q; q = strchr(q, ';'))
+		*q = '_';
 }
 
 /* From the outermost caller on, in one line, a semicolon before each: so a format can put stacks side by side. */
@@ -147,10 +149,10 @@ static void print_folded(struct consume *c, FILE *fp, const struct plan_val *v, 
 	}
 	for (uint32_t i = cnt; i > 0; i--) {
 		memcpy(&pc, p + (i - 1) * 8ul, 8);
-		format_folded(c, src->proc, v->is_kernel, pc, buf, sizeof(buf));
-		for (char *q = strchr(buf, ';'); q; q = strchr(q, ';'))
-			*q = '_';
-		fprintf(fp, ";%s", buf);
+		const char *text = src->site ? NULL : consume_fold_text(c, pc);
+		if (!text)
+			consume_sym_folded(c, src->proc, v->is_kernel, pc, buf, sizeof(buf));
+		fprintf(fp, ";%s", text ? text : buf);
 	}
 }
 
@@ -171,7 +173,10 @@ void consume_sym_print_stack(struct consume *c, FILE *fp, const char *line_fmt, 
 		memcpy(&pc, p + i, 8);
 		if (!pc)
 			break;
-		if (v->is_kernel)
+		const char *text = src->site ? NULL : consume_fold_text(c, pc);
+		if (text) /* folded, before the option was taken back */
+			snprintf(buf, sizeof(buf), "%s", text);
+		else if (v->is_kernel)
 			format_kernel(c, PLAN_UADDR, pc, buf, sizeof(buf));
 		else
 			consume_sym_format(c, PLAN_UADDR, src->proc, pc, buf, sizeof(buf));

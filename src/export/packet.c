@@ -207,7 +207,7 @@ int stream_room(struct export_writer *w, struct stream *s, uint64_t bytes, uint6
 	waiting = s->used - s->written;
 	if (waiting + bytes > s->wait_cap) {
 		uint64_t cap = bytes > WAIT_BYTES ? bytes : WAIT_BYTES;
-		uint8_t *more = realloc(s->wait, cap);
+		uint8_t *more = realloc(s->wait, cap + STREAM_SPARE);
 		if (!more)
 			return -ENOMEM;
 		s->wait = more;

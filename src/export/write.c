@@ -209,25 +209,13 @@ static bool put_value(struct export_writer *w, uint32_t pid, enum export_type t,
 	}
 }
 
-#define COMM_BYTES 16 /* as the kernel has it */
-
-/* Looked at once: the process may write its own name meanwhile.  Bytes with the NUL. */
-static uint32_t copy_comm(char ret[COMM_BYTES], const char *comm)
-{
-	uint32_t n = 0;
-	while (n < COMM_BYTES - 1 && (ret[n] = LOAD_RELAXED(&comm[n])))
-		n++;
-	ret[n] = 0;
-	return n + 1;
-}
-
 static int build(struct export_writer *w, const struct export_event *e, uint64_t ns)
 {
 	const struct writer_class *c = &w->classes[e->class_id];
 	struct ctf_event head = { .id = e->class_id, .ns = ns, .pid = e->pid, .tid = e->tid };
-	char comm[COMM_BYTES];
+	uint64_t comm[2];
 	w->buf_used = 0;
-	bool ok = put_bytes(w, &head, sizeof(head)) && put_bytes(w, comm, copy_comm(comm, e->comm));
+	bool ok = put_bytes(w, &head, sizeof(head)) && put_bytes(w, comm, ctf_comm(comm, e->comm));
 	for (uint32_t i = 0; ok && i < c->cnt; i++)
 		ok = put_value(w, e->pid, c->types[i], &e->vals[i]);
 	return ok ? 0 : -ENOMEM;
@@ -270,8 +258,8 @@ static int store_flat(struct export_writer *w, struct stream *s, const struct ex
 {
 	const struct writer_class *c = &w->classes[e->class_id];
 	struct ctf_event head = { .id = e->class_id, .ns = ns, .pid = e->pid, .tid = e->tid };
-	char comm[COMM_BYTES];
-	uint32_t comm_bytes = copy_comm(comm, e->comm);
+	uint64_t comm[2];
+	uint32_t comm_bytes = ctf_comm(comm, e->comm);
 	uint64_t bytes = sizeof(head) + comm_bytes + c->bytes;
 	uint8_t *at;
 	int rc = stream_room(w, s, bytes, ns, &at);
@@ -286,7 +274,7 @@ static int store_flat(struct export_writer *w, struct stream *s, const struct ex
 	return 0;
 }
 
-static int cannot_write(int rc, struct err *reterr)
+int writer_cannot(int rc, struct err *reterr)
 {
 	return err_setf(reterr, rc, "cannot write to the trace: %s; what was written until now can be read", strerror(-rc));
 }
@@ -307,7 +295,7 @@ int export_writer_event(struct export_writer *w, const struct export_event *e, s
 	}
 	w->last = s;
 	if (rc)
-		return cannot_write(rc, reterr);
+		return writer_cannot(rc, reterr);
 	w->events++;
 	return 0;
 }
@@ -319,7 +307,7 @@ int export_writer_flush(struct export_writer *w, struct err *reterr)
 		int r = stream_flush(w, &w->streams[i]);
 		rc = rc ? rc : r;
 	}
-	return rc ? cannot_write(rc, reterr) : 0;
+	return rc ? writer_cannot(rc, reterr) : 0;
 }
 
 int export_writer_ready(struct export_writer *w, struct err *reterr)
@@ -362,8 +350,10 @@ void export_writer_close(struct export_writer *w)
 		if (w->streams[i].fd >= 0)
 			close(w->streams[i].fd);
 	}
-	for (uint32_t i = 0; i < w->class_cnt; i++)
+	for (uint32_t i = 0; i < w->class_cnt; i++) {
 		free(w->classes[i].types);
+		free(w->classes[i].runs);
+	}
 	if (w->dir_fd >= 0)
 		unlinkat(w->dir_fd, NEW_FILE, 0);
 	int fds[] = { w->meta_fd, w->lock_fd, w->dir_fd };

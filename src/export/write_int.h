@@ -28,6 +28,10 @@ struct writer_class {
 	uint32_t cnt;
 	uint32_t bytes; /* of its fields, where they are the same in all events; else 0 */
 	bool is_flat;   /* they are */
+	struct ctf_run { /* of bytes where the fields are, in their order; NULL: nobody said where */
+		uint32_t off, bytes;
+	} *runs;
+	uint32_t run_cnt;
 };
 struct export_writer {
 	char *dir;
@@ -54,7 +58,16 @@ struct export_writer {
 _Static_assert(offsetof(struct ctf_packet, ts_end) % 8 == 0 && offsetof(struct ctf_packet, content_bits) % 8 == 0 &&
 	       offsetof(struct ctf_packet, packet_bits) % 8 == 0 && offsetof(struct ctf_packet, discarded) % 8 == 0, "");
 
+/* write.c */
+int writer_cannot(int rc, struct err *reterr);
+
+/* flat.c: as the kernel has it, at most 15 characters, with the NUL and NULs behind; returns how many bytes that is with
+ * the first NUL. */
+#define CTF_COMM_BYTES 16u
+uint32_t ctf_comm(uint64_t ret[2], const char *comm);
+
 /* packet.c */
+#define STREAM_SPARE 16u /* behind the room that it gives, so many bytes may be written and count for nothing */
 struct stream *stream_of(struct export_writer *, uint32_t cpu); /* NULL: no memory */
 /* Room for another event, which begins a packet where that is full; what waits is written where it is too much. */
 int stream_room(struct export_writer *, struct stream *, uint64_t bytes, uint64_t ns, uint8_t **ret);

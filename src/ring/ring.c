@@ -223,6 +223,8 @@ static void catch_up(struct ring_reader *rd)
 	}
 }
 
+#define PREFETCH_BYTES 512u /* another processor has just written them */
+
 /* One step; false: it has to be made again. */
 static bool step(struct ring_reader *rd, const struct wire_rec **ret)
 {
@@ -234,6 +236,7 @@ static bool step(struct ring_reader *rd, const struct wire_rec **ret)
 		bad_batch(rd);
 		return true;
 	}
+	__builtin_prefetch(rd->data + ((pos + PREFETCH_BYTES) & (rd->ring_bytes - 1)));
 	uint64_t bytes = LOAD_RELAXED(&rec->bytes);
 	uint16_t type = LOAD_RELAXED(&rec->type);
 	if (was_overwritten(rd, pos)) {

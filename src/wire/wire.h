@@ -200,6 +200,7 @@ struct wire_unw_map {
 /* ---- processes and threads ---- */
 
 #define WIRE_UNW_SEEN 256u /* a power of two */
+#define WIRE_UNW_SIZES 256u /* a power of two */
 #define WIRE_HASH_CNT 4096 /* power of two; thread lookup, open addressing */
 
 struct wire_hash_ent {
@@ -336,6 +337,7 @@ struct wire_thread {
 		uint64_t check; /* of pc, packed and the tables' unw_cur: a nested probe may leave two halves of two */
 		uint64_t packed;
 	} unw_seen[WIRE_UNW_SEEN];
+	uint32_t unw_sizes[WIRE_UNW_SIZES]; /* of frames, by where they began last time: a guess, whatever it says */
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the

@@ -26,6 +26,21 @@ static enum export_type planned_type(const struct plan_val *v)
 /* The statement of the first field. */
 static uint32_t first_act(const struct record_clause *c) { return c->tells_who ? RECORD_WHO : 0; }
 
+/* The plan's value of a field; there is one: take_types(). */
+static const struct plan_val *val_of(const struct cli *cli, uint32_t clause, uint32_t field)
+{
+	const struct record_clause *c = &cli->args.record->clauses[clause];
+	return &cli->prog.plan.clauses[clause].acts[first_act(c) + field].vals[0];
+}
+
+/* Scalars are extended to 64 bits where they are stored, so their low bytes are what the trace has. */
+static bool is_flat(const struct record_field *f, const struct plan_val *v)
+{
+	if (f->type == EXPORT_STR || f->type == EXPORT_STACK)
+		return false;
+	return !v->size || v->size == 8 || f->type == planned_type(v);
+}
+
 /* What the compiler made of expressions. */
 static int take_types(struct cli *cli)
 {
@@ -41,6 +56,9 @@ static int take_types(struct cli *cli)
 			if (r->clauses[i].fields[k].by_plan)
 				r->clauses[i].fields[k].type = planned_type(&pc->acts[act].vals[0]);
 		}
+		r->clauses[i].is_flat = true;
+		for (uint32_t k = 0; k < r->clauses[i].cnt; k++)
+			r->clauses[i].is_flat &= is_flat(&r->clauses[i].fields[k], val_of(cli, i, k));
 	}
 	r->vals = calloc(r->fields_max + 2ul, sizeof(*r->vals));
 	return r->vals ? CLI_OK : CLI_ERROR;
@@ -73,6 +91,19 @@ static int make_class(struct cli_record *r, const struct consume_event *ev, cons
 	return res;
 }
 
+static int tell_places(struct cli *cli, uint32_t clause, uint32_t class_id, struct err *reterr)
+{
+	struct cli_record *r = cli->args.record;
+	uint32_t cnt = r->clauses[clause].cnt, *offs = calloc(cnt + 1ul, sizeof(*offs));
+	if (!offs)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < cnt; i++)
+		offs[i] = val_of(cli, clause, i)->off;
+	int rc = export_writer_from(r->writer, class_id, offs, reterr);
+	free(offs);
+	return rc;
+}
+
 /* Sites of one probe in several processes share a class. */
 static int named_class(struct cli *cli, const struct consume_event *ev, bool fault, uint32_t *ret, struct err *reterr)
 {
@@ -89,6 +120,8 @@ static int named_class(struct cli *cli, const struct consume_event *ev, bool fau
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	uint32_t id = (uint32_t)n->val - 1;
 	int rc = n->val ? 0 : make_class(r, ev, &of, fault, &id, reterr);
+	if (!rc && !n->val && !fault && r->clauses[ev->clause].is_flat)
+		rc = tell_places(cli, ev->clause, id, reterr);
 	if (rc) {
 		host_strmap_drop(&r->names, n);
 		return rc;
@@ -163,14 +196,17 @@ int cli_record_event(void *arg, const struct consume_event *ev, struct err *rete
 	const struct record_clause *c = &r->clauses[ev->clause];
 	if (ev->fault)
 		fill_fault(r, ev);
-	for (uint32_t i = 0; i < c->cnt && !ev->fault; i++)
-		fill_value(cli, ev, &c->fields[i], &cli->prog.plan.clauses[ev->clause].acts[first_act(c) + i].vals[0], &r->vals[i]);
+	for (uint32_t i = 0; i < c->cnt && !ev->fault && !c->is_flat; i++)
+		fill_value(cli, ev, &c->fields[i], val_of(cli, ev->clause, i), &r->vals[i]);
 	struct export_event e = { .ns = ev->ns, .class_id = id, .cpu = ev->cpu, .pid = ev->pid, .tid = ev->tid,
 				  .comm = ev->execname, .vals = r->vals };
 	char comm[64];
 	if (c->tells_who && !ev->fault)
 		fill_who(cli, ev, &e, comm);
-	return rc ? rc : export_writer_event(r->writer, &e, reterr);
+	if (rc)
+		return rc;
+	return c->is_flat && !ev->fault ? export_writer_event_from(r->writer, &e, ev->payload, ev->bytes, reterr) :
+		export_writer_event(r->writer, &e, reterr);
 }
 
 /* ---- a run ---- */

@@ -20,6 +20,7 @@ struct record_clause {
 		bool is_text;     /* a statement trace(...); false: ustack() */
 	} *fields;
 	uint32_t cnt, cap;
+	bool is_flat;            /* all are numbers that lie in records as they do in the trace */
 	bool has_result;         /* what the function returns is one of them, or would be if it could be known */
 	bool of_kernel;
 	bool tells_who;           /* its first statements do: RECORD_WHO of them */

@@ -74,7 +74,7 @@ static inline void fx_init(struct fx *fx, struct plan_clause *clauses, uint32_t 
 	struct err e;
 	*fx = (struct fx){ 0 };
 	for (uint32_t i = 0; i < agg_cnt; i++)
-		aggs[i].cpu_off = WIRE_NONE;
+		aggs[i].cpu_off = aggs[i].pid_off = WIRE_NONE;
 	if (wire_layout(&head, &in, &e) < 0) {
 		fprintf(stderr, "%s\n", e.msg);
 		abort();

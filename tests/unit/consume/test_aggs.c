@@ -5,19 +5,22 @@
 /* @a[int key], @b[string key] */
 static struct plan_val key_int = { .kind = PLAN_INT, .size = 4, .is_signed = true };
 static struct plan_val key_str = { .kind = PLAN_STR };
+static struct plan_val key_stack = { .kind = PLAN_USTACK };
 static struct plan_agg aggs[] = {
 	{ .name = (char *)"a", .keys = &key_int, .key_cnt = 1, .key_bytes = 8 },
 	{ .name = (char *)"b", .keys = &key_str, .key_cnt = 1, .key_bytes = 8 },
 	{ .name = (char *)"c", .keys = &key_int, .key_cnt = 1, .key_bytes = 8 },
 	{ .name = (char *)"" },
+	{ .name = (char *)"s", .keys = &key_stack, .key_cnt = 1, .key_bytes = 16 },
 };
 static struct wire_agg descs[] = {
 	{ .fn = WIRE_AGG_COUNT, .val_cnt = 1 }, { .fn = WIRE_AGG_SUM, .val_cnt = 1 },
 	{ .fn = WIRE_AGG_MAX, .val_cnt = 1 }, { .fn = WIRE_AGG_AVG, .val_cnt = 2 },
+	{ .fn = WIRE_AGG_COUNT, .val_cnt = 1 },
 };
 static struct plan_clause clauses[] = { { .mask_off = WIRE_NONE } };
 
-static void setup(struct fx *fx) { fx_init(fx, clauses, 1, aggs, descs, 4); }
+static void setup(struct fx *fx) { fx_init(fx, clauses, 1, aggs, descs, 5); }
 
 /* Adds through rt, as a program on thread @t does. */
 static void add(struct fx *fx, uint32_t t, uint32_t agg, const void *key, uint32_t fixed, uint32_t bytes, int64_t v)
@@ -240,5 +243,55 @@ static void many_short_threads(void)
 	fx_deinit(&fx);
 }
 
+static void add_stack(struct fx *fx, uint32_t t, const uint64_t *pcs, uint32_t cnt)
+{
+	struct { struct wire_vref ref; uint64_t pid, pcs[8]; } p = { .ref = { 16, 8 * cnt }, .pid = 1000 + t };
+	memcpy(p.pcs, pcs, 8ul * cnt);
+	add(fx, t, 4, &p, 16, 16 + 8 * cnt, 1);
+}
+#define STACK(fx, t, ...) \
+	add_stack(fx, t, (const uint64_t[]){ __VA_ARGS__ }, ARRAY_CNT(((const uint64_t[]){ __VA_ARGS__ })))
+
+/* Functions of 256 bytes; process 2 has them 0x10000 higher. */
+static bool by_hundreds(void *arg, uint32_t proc, uint64_t addr, struct consume_sym *ret)
+{
+	static const char *const names[] = { "zero", "one", "two;three" };
+	(void)arg;
+	addr -= proc == 2 ? 0x10000 : 0;
+	if (addr >> 8 >= ARRAY_CNT(names))
+		return false;
+	*ret = (struct consume_sym){ .mod = "a.out", .name = names[addr >> 8], .start = addr & ~0xffULL };
+	return true;
+}
+
+/* Wherever in its functions a stack was taken, and in whichever process: as one line it is one key. */
+static void folded_stacks(void)
+{
+	struct fx fx;
+	setup(&fx);
+	aggs[4].pid_off = 8; /* as in programs of the kernel */
+	fx.c->opts.symbolize = by_hundreds;
+	fx.c->opts.foldstacks = true;
+	fx_thread(&fx, 1)->proc = 2;
+	STACK(&fx, 0, 0x101, 0x207);
+	STACK(&fx, 0, 0x1f0, 0x207);
+	STACK(&fx, 1, 0x10120, 0x10210);
+	STACK(&fx, 1, 0x10120, 0x999999); /* in no module */
+	STACK(&fx, 0, 0x140, 0x207, 0x301);
+	STACK(&fx, 0, 0x140, 0, 0x301); /* its end, then what nobody shows */
+	STACK(&fx, 0, 0x141, 0, 0x301);
+	CHECK_STR(shown(&fx, 4), "\n;0x301;two_three;one                1\n;0x999999;one                1\n;one                2\n"
+		  ";two_three;one                3\n");
+	/* What is counted and forgotten goes by the same keys. */
+	struct err e;
+	CHECK_EQ(consume_agg_trunc(fx.c, 4, 0, &e), 0);
+	STACK(&fx, 1, 0x10177, 0x10266);
+	CHECK_STR(shown(&fx, 4), "\n;two_three;one                1\n");
+	fx.c->opts.foldstacks = false;
+	STACK(&fx, 0, 0x100);
+	CHECK(strstr(shown(&fx, 4), "a.out`one\n") != NULL);
+	fx_deinit(&fx);
+}
+
 TAP_MAIN(TEST(at_end), TEST(sorting), TEST(clear_keeps_keys), TEST(trunc_keeps_the_top), TEST(normalized), TEST(joined),
-	 TEST(thread_that_ends), TEST(many_short_threads))
+	 TEST(thread_that_ends), TEST(many_short_threads), TEST(folded_stacks))

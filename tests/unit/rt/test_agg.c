@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Aggregations against simple models. */
 #include "../tap.h"
+#include "rt/agg.h"
 #include "shm.h"
 
 static struct wire_shm *shm;
@@ -337,6 +338,47 @@ static void walk_trusts_nothing(void)
 	shm_destroy(shm);
 }
 
-TAP_MAIN(TEST(scalars), TEST(quantize_buckets), TEST(lquantize_buckets), TEST(llquantize_buckets),
+/* How many entries are where a look begins. */
+static uint32_t at_home(void)
+{
+	struct rt_agg_table t = rt_agg_table(&shm->geom);
+	const uint8_t *index = (const uint8_t *)shm_thread(shm, 0) + shm->geom.agg_off;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < t.index_cnt; i++) {
+		uint64_t place = ((const uint32_t *)index)[i];
+		const struct rt_agg_entry *e = (const struct rt_agg_entry *)(index + t.arena_off + (place - 1) * 8);
+		n += place && (e->hash & (t.index_cnt - 1)) == i;
+	}
+	return n;
+}
+
+/* Stacks: keys of many words that differ in one bit, wherever it is, or in their order. */
+static void long_keys(void)
+{
+	static const uint32_t bits[] = { 0, 33, 63 }, lengths[] = { 5, 7, 8, 11, 12, 16, 24 };
+	uint32_t cnt = 0;
+	begin(&(struct shm_opts){ .agg_bytes = 1 << 18 });
+	struct rt_ctx *ctx = shm_enter(shm, 0, WIRE_SITE_ENTRY);
+	for (uint32_t round = 0; round < 2; round++)
+		for (uint32_t l = 0; l < ARRAY_CNT(lengths); l++)
+			for (uint32_t i = 0; i < lengths[l] * 4; i++) {
+				uint64_t key[24], word = i / 4;
+				for (uint32_t k = 0; k < lengths[l]; k++)
+					key[k] = 0x7f0012345678ULL + (i % 4 < 3 ? k : (k + word) % lengths[l]) * 64;
+				if (i % 4 < 3)
+					key[word] ^= 1ULL << bits[i % 4];
+				add(ctx, WIRE_AGG_COUNT, lengths[l], key, 1, 1);
+				cnt += !round;
+			}
+	walk();
+	CHECK_EQ(rows.cnt, cnt);
+	for (uint32_t i = 0; i < rows.cnt; i++)
+		CHECK_EQ(rows.r[i].val[0], 2);
+	CHECK(at_home() > cnt * 9 / 10);
+	rt_leave(ctx);
+	shm_destroy(shm);
+}
+
+TAP_MAIN(TEST(long_keys), TEST(scalars), TEST(quantize_buckets), TEST(lquantize_buckets), TEST(llquantize_buckets),
 	 TEST(random_keys_against_model), TEST(strings_and_memory_as_keys), TEST(full_table_counts_drops),
 	 TEST(new_generation_starts_afresh), TEST(walk_trusts_nothing))

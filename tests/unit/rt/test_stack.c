@@ -272,6 +272,75 @@ static void always_ends(void)
 	end();
 }
 
+static uint32_t walk_at(uint64_t pc, uint32_t off, uint32_t bp, uint64_t *ret_pcs)
+{
+	fire(WIRE_SITE_ENTRY, pc, off);
+	ctx->regs[WIRE_RBP] = (uint64_t)word(bp);
+	uint32_t n = walk();
+	memcpy(ret_pcs, pcs, sizeof(pcs));
+	return n;
+}
+
+static void forget_all(struct wire_thread *thr)
+{
+	memset(thr->unw_seen, 0, sizeof(thr->unw_seen));
+	memset(thr->unw_sizes, 0, sizeof(thr->unw_sizes));
+}
+
+/* Walks that look up each row, walks that know them, and walks whose guesses of sizes are wrong see the same. */
+static void guesses_change_nothing(void)
+{
+	begin();
+	struct wire_thread *thr = shm_thread(shm, 0);
+	uint64_t rnd = 7, want[32], got[32];
+	uint32_t longest = 0;
+	for (int i = 0; i < 3000; i++) {
+		for (uint32_t k = 0; k < STACK_PAGES * PAGE && i % 16 == 0; k += 8) {
+			uint64_t v = shm_random(&rnd);
+			*word(k) = v % 8 == 0 ? (uint64_t)word(k + v / 8 % 512 * 8 % (STACK_PAGES * PAGE - k)) :
+				CODE + (v % 8 == 1 ? v / 8 % 0x9800 : 0x1000 + v / 8 % 0x2000);
+		}
+		uint64_t r = shm_random(&rnd);
+		uint32_t off = (uint32_t)(r >> 32) % (STACK_PAGES * PAGE) & ~7u, bp = off + (uint32_t)(r >> 16) % 1024 / 8 * 8;
+		bp = bp < STACK_PAGES * PAGE ? bp : off;
+		forget_all(thr);
+		uint32_t n = walk_at(CODE + r % 0x1000, off, bp, want);
+		for (int again = 0; again < 4; again++) {
+			for (uint32_t k = 0; k < WIRE_UNW_SIZES && again > 1; k++)
+				thr->unw_sizes[k] = again == 2 ? (uint32_t)shm_random(&rnd) : ~0u;
+			CHECK_EQ(walk_at(CODE + r % 0x1000, off, bp, got), n);
+			CHECK(!memcmp(want, got, n * sizeof(*got)));
+		}
+		longest = n > longest ? n : longest;
+	}
+	CHECK(longest > 12);
+	end();
+}
+
+/* The end of what is known is not passed by a guess, and tables that change are seen. */
+static void what_is_known_ends(void)
+{
+	begin();
+	uint32_t top = STACK_PAGES * PAGE;
+	uint64_t got[32];
+	for (uint32_t k = top - 400; k < top; k += 8)
+		*word(k) = CODE + 0x1020;
+	for (int again = 0; again < 3; again++)
+		CHECK_EQ(walk_at(CODE + 0x100, top - 400, 0, got), 2 + 392 / 40);
+	*word(top - 32) = 0; /* the end of the thread, in another frame */
+	*word(top - 392 + 32) = 0;
+	for (int again = 0; again < 3; again++)
+		CHECK_EQ(walk_at(CODE + 0x100, top - 400, 0, got), 2);
+	*word(top - 392 + 32) = CODE + 0x1020;
+	rows[2].cfa_off = 80;
+	shm_proc(shm, 0)->unw_off[1] = shm_proc(shm, 0)->unw_off[0];
+	shm_proc(shm, 0)->unw_cnt[1] = 1;
+	shm_proc(shm, 0)->unw_cur++;
+	for (int again = 0; again < 3; again++)
+		CHECK_EQ(walk_at(CODE + 0x100, top - 400, 0, got), 2 + 392 / 80);
+	end();
+}
+
 /* What was read once is not asked for again, even across a frame of several pages. */
 static void pages_of_the_stack_are_remembered(void)
 {
@@ -320,4 +389,5 @@ static void in_records_and_keys(void)
 TAP_MAIN(TEST(entry_has_return_address_on_top), TEST(return_address_belongs_to_the_call),
 	 TEST(frame_pointer_and_saved_registers), TEST(realigned_frame), TEST(procedure_linkage), TEST(through_a_signal_frame),
 	 TEST(code_without_tables_has_frame_pointers), TEST(stops_at_what_cannot_be_read), TEST(always_ends),
-	 TEST(pages_of_the_stack_are_remembered), TEST(in_records_and_keys))
+	 TEST(guesses_change_nothing),
+	 TEST(what_is_known_ends), TEST(pages_of_the_stack_are_remembered), TEST(in_records_and_keys))
