@@ -108,11 +108,30 @@ static int bind_new(pid_t pid, struct err *reterr)
 	return r ? r : fd;
 }
 
+/* Sockets of keepers that were killed: nobody listens there.  Under the lock, so that none is about to. */
+static void tidy(void)
+{
+	char dir[DIR_BYTES];
+	pid_t *v = NULL;
+	uint32_t cnt = 0;
+	if (!find_dir(dir, NULL))
+		base_pids(dir, &v, &cnt);
+	for (uint32_t i = 0; i < cnt; i++) {
+		int fd = keep_connect(v[i], NULL);
+		if (fd >= 0)
+			close(fd);
+		else if (fd == -ENOENT)
+			keep_unlink(v[i]);
+	}
+	free(v);
+}
+
 int keep_listen(pid_t pid, struct err *reterr)
 {
 	int lock = lock_dir(reterr);
 	if (lock < 0)
 		return lock;
+	tidy();
 	int fd = keep_connect(pid, NULL), r;
 	if (fd >= 0) {
 		close(fd);
