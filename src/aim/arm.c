@@ -96,10 +96,10 @@ static uint32_t arm_places(struct refusals *r, struct session *s, const struct s
 	int rc = n ? session_arm_uprobes(s, u, n, &e) : 0;
 	for (uint32_t i = 0; i < n; i++) {
 		done += u[i].armed;
-		tell_place(r, &r->places[of[i]], &u[i], rc && !u[i].why.msg[0] ? e.msg : u[i].why.msg);
+		tell_place(r, &r->places[of[i]], &u[i], u[i].why ? u[i].why : rc ? e.msg : "");
 	}
 	free(of);
-	free(u);
+	session_uprobes_free(u, n);
 	return done;
 }
 

@@ -2,10 +2,9 @@
 /* Processes of an executable, as they come (ADR 23). */
 #include "aim/aim.h"
 
+#include "base/pids.h"
 #include "host/host.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -25,26 +24,17 @@ bool aim_exe_runs(const struct aim_exe *x, pid_t pid)
 /* Their pids, malloc'ed, in the order of their numbers. */
 static int scan(const struct aim_exe *x, pid_t **ret, uint32_t *ret_cnt)
 {
-	DIR *d = opendir("/proc");
-	pid_t *v = NULL;
-	uint32_t cnt = 0, cap = 0;
-	for (struct dirent *e; d && (e = readdir(d));) {
-		pid_t pid = (pid_t)atoi(e->d_name);
-		if (pid <= 0 || pid == getpid() || !aim_exe_runs(x, pid))
-			continue;
-		if (cnt == cap) {
-			pid_t *more = realloc(v, (cap = cap * 2 + 16) * sizeof(*v));
-			if (!more)
-				break;
-			v = more;
-		}
-		v[cnt++] = pid;
-	}
-	if (d)
-		closedir(d);
+	pid_t *v;
+	uint32_t all, cnt = 0;
+	int r = base_pids("/proc", &v, &all);
+	for (uint32_t i = 0; i < all && !r; i++)
+		if (v[i] != getpid() && aim_exe_runs(x, v[i]))
+			v[cnt++] = v[i];
+	if (r)
+		return r;
 	*ret = v;
 	*ret_cnt = cnt;
-	return d ? 0 : -errno;
+	return 0;
 }
 
 int aim_exe_open(struct aim_exe *x, uint64_t dev, uint64_t ino, bool hears)

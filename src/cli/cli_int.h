@@ -117,6 +117,7 @@ struct cli_target {
 	bool awaited;    /* tracing ends when all of these have gone */
 	bool starting;   /* its loader has not yet loaded what it needs */
 	bool gone;
+	bool gone_on;    /* as another program: only its end is awaited (goneon.c) */
 	pid_t root;      /* of a followed program: the process whose probes it has; else 0 */
 	bool followed;   /* a child of one of the others; its probes are those of its parent */
 	bool of_exe;     /* of -x exe: who comes and goes is as it should be */
@@ -335,6 +336,10 @@ int cli_loop_drain(struct cli *, bool ticked, bool rang);
 void cli_loop_aggs(struct cli *);
 uint64_t cli_loop_idle_ns(const struct cli *); /* how long nothing is due but ticks */
 bool cli_loop_done(const struct cli *);
+void cli_goneon_say(const struct cli_target *, int status); /* of a command: what ended it, if it was a signal */
+/* goneon.c: commands that are another program now */
+bool cli_goneon_any(const struct cli *);
+void cli_goneon_look(struct cli *);
 void cli_loop_signals(void);  /* those that end tracing */
 /*
  * A reader of our output that went away, or a limit on the sizes of files (shared

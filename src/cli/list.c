@@ -29,6 +29,7 @@ static void list_found(struct cli *cli, uint32_t *found, uint32_t cnt)
 static int list_matches(struct cli *cli)
 {
 	int rc = CLI_OK;
+	bool any = !cli->match_cnt;
 	for (uint32_t i = 0; i < cli->match_cnt && !rc; i++) {
 		const struct cli_match *m = &cli->matches[i];
 		const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
@@ -44,8 +45,10 @@ static int list_matches(struct cli *cli)
 				cli_hint("%s", why);
 		}
 		list_found(cli, found, cnt);
+		any |= cnt > 0;
 	}
-	return rc;
+	/* dtrace says so, and has status 0. */
+	return rc || any || cli_is_dtrace() ? rc : CLI_ERROR;
 }
 
 static int list_all(struct cli *cli)

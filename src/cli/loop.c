@@ -74,7 +74,7 @@ static void target_gone(struct cli *cli, uint32_t proc, const char *why)
 	if (!t || t->gone)
 		return;
 	t->gone = true;
-	cli->live_cnt -= t->awaited;
+	cli->live_cnt -= t->awaited && !t->gone_on;
 	if (why)
 		cli_error("pid %d %s", (int)t->pid, why);
 	/* A description that was left open for a program that ended before it loaded anything. */
@@ -100,6 +100,15 @@ static void say_signal(char *buf, size_t cap, int sig)
 		snprintf(buf, cap, "terminated by SIGRTMIN+%d", sig - SIGRTMIN);
 }
 
+void cli_goneon_say(const struct cli_target *t, int status)
+{
+	char why[64];
+	if (!WIFSIGNALED(status))
+		return;
+	say_signal(why, sizeof(why), WTERMSIG(status));
+	cli_error("pid %d %s", (int)t->pid, why);
+}
+
 /* A command's end is what was waited for; a process that was traced while it ran should have gone on. */
 static void exited(struct cli *cli, uint32_t proc, int status)
 {
@@ -116,14 +125,18 @@ static void exited(struct cli *cli, uint32_t proc, int status)
 		cli->status = CLI_ERROR;
 }
 
+/* Whoever ends at once as the new program has just ended; so a command's status is the same here. */
 static void execed(struct cli *cli, uint32_t proc)
 {
-	const struct cli_target *t = cli_target_by_proc(cli, proc);
+	struct cli_target *t = cli_target_by_proc(cli, proc);
 	bool followed = t && t->followed;
 	if (t)
 		cli_exe_execed(cli, t->pid);
-	target_gone(cli, proc, followed ? NULL : "runs another program now; it is no longer traced");
-	if (!followed)
+	if (t && t->spawned && !followed && !t->gone)
+		t->gone_on = true;
+	target_gone(cli, proc, followed ? NULL : t && t->gone_on ? "runs another program now (exec); it is no longer traced, and its end is "
+		    "awaited" : "runs another program now; it is no longer traced");
+	if (!followed && !(t && t->gone_on) && cli_ended_status(cli))
 		cli->status = CLI_ERROR;
 }
 
@@ -208,6 +221,7 @@ static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 #define SWITCH_NS 100000000 /* where nobody says how often, and nobody rings */
+#define GONE_ON_NS 20000000 /* how late the end of a command is seen that is another program now */
 #define FIRST_NS 3000000    /* sooner in the beginning: somebody may wait for the first event */
 
 static int drain_on_schedule(struct cli *cli, uint64_t now)
@@ -286,6 +300,8 @@ uint64_t cli_loop_idle_ns(const struct cli *cli)
 		next = smaller(next, cli->next_aggs_ns);
 	if (cli->early_drain_ns)
 		next = smaller(next, cli->early_drain_ns);
+	if (cli_goneon_any(cli))
+		next = smaller(next, now + GONE_ON_NS);
 	return next > now ? next - now : 0;
 }
 
@@ -303,6 +319,7 @@ int cli_loop_run(struct cli *cli)
 		rc = rc ? rc : cli_exe_look(cli);
 		tick = aim_ticks_fire(&cli->aim, cli->session, &ticked);
 		cli_loop_aggs(cli);
+		cli_goneon_look(cli);
 		rc = rc ? rc : cli_loop_drain(cli, ticked, ev == SESSION_DATA);
 	}
 	return rc;

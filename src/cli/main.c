@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/keeper/keeper_int.h"
 #include "client/client.h"
+#include "host/host.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -130,10 +131,13 @@ int main(int argc, char **argv)
 	struct cli cli = { 0 };
 	if (argc < 1)
 		return CLI_USAGE;
+	host_title_init(argv);
 	cli_write_signals();
 	obj_set_helper(look);
 	const char *slash = strrchr(argv[0], '/');
-	cli_name = slash ? slash + 1 : argv[0];
+	cli_name = strdup(slash ? slash + 1 : argv[0]); /* a keeper's title takes its place */
+	if (!cli_name)
+		return CLI_ERROR;
 	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */
 	if (!strcmp(cli_name, "dyntrace-run"))
 		return run_main(argc, argv);

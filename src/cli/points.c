@@ -57,6 +57,15 @@ static int usage(const struct verb *v, bool asked)
 	return asked ? CLI_OK : CLI_USAGE;
 }
 
+/* It may have tracepoints of somebody else's. */
+static void hint_owner(pid_t pid)
+{
+	struct session_verdict v = { 0 };
+	if (session_verify(pid, NULL, NULL, &v, NULL) || !v.owner)
+		return;
+	cli_hint(*v.owner_command ? "it is traced by process %d \"%s\"" : "it is traced by process %d", (int)v.owner, v.owner_command);
+}
+
 static int ask(pid_t pid, int argc, const char *const *argv)
 {
 	char *out = NULL, *err = NULL;
@@ -64,6 +73,8 @@ static int ask(pid_t pid, int argc, const char *const *argv)
 	int r = keep_ask(pid, argc, argv, &out, &err, &e);
 	if (r < 0) {
 		cli_error("%s", e.msg);
+		if (r == -ENOENT)
+			hint_owner(pid);
 		return CLI_ERROR;
 	}
 	fputs(out, stdout);

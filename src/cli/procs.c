@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* PID|NAME, and list-processes. */
+#include "base/pids.h"
 #include "cli/keeper/keeper_int.h"
 #include "client/client.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -74,14 +74,13 @@ static bool is_named(pid_t pid, const char *name)
 /* All processes for which @want holds, by number. */
 static void collect(struct pids *ret, bool (*want)(pid_t, const char *), const char *arg)
 {
-	DIR *d = opendir("/proc");
-	for (struct dirent *e; d && (e = readdir(d));) {
-		pid_t pid = (pid_t)atoi(e->d_name);
-		if (pid > 0 && pid != getpid() && want(pid, arg) && !add(ret, pid))
+	pid_t *v = NULL;
+	uint32_t cnt = 0;
+	base_pids("/proc", &v, &cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (v[i] != getpid() && want(v[i], arg) && !add(ret, v[i]))
 			break;
-	}
-	if (d)
-		closedir(d);
+	free(v);
 	if (ret->cnt)
 		qsort(ret->v, ret->cnt, sizeof(*ret->v), compare);
 }

@@ -125,6 +125,7 @@ static int turn(struct cli *cli)
 	bool rung = ev.type == PROTO_RUNG, ticked = rung && ev.words[0] & PROTO_RUNG_TICKED, data = rung && ev.words[0] & PROTO_RUNG_DATA;
 	client_event_deinit(&ev);
 	cli_loop_aggs(cli);
+	cli_goneon_look(cli);
 	return rc ? rc : cli_loop_drain(cli, ticked, data);
 }
 

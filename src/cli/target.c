@@ -319,7 +319,7 @@ void cli_targets_kill(struct cli *cli)
 		struct cli_target *t = &cli->targets[i];
 		if (t->child)
 			session_child_kill(t->child);
-		else if (t->spawned && !t->gone)
+		else if (t->spawned && (!t->gone || t->gone_on))
 			kill(t->pid, SIGKILL);
 		t->child = NULL;
 	}

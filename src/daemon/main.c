@@ -473,7 +473,9 @@ int main(int argc, char **argv)
 {
 	struct daemon d = { .conf_path = "/etc/dyntraced.conf", .run_dir = "/run/dyntrace", .lock_fd = -1, .listen_fd = -1 };
 	struct err e;
-	int ready = -1, rc = parse(&d, argc, argv);
+	int ready = -1, rc;
+	host_title_init(argv);
+	rc = parse(&d, argc, argv);
 	if (rc >= 0)
 		return rc;
 	conf_init(&d.conf);

@@ -264,7 +264,7 @@ static int serve(struct worker *w, struct err *reterr)
 #define IS_SANITIZED false
 #endif
 
-static void become_worker(const struct conf *conf)
+static void become_worker(const struct conf *conf, const struct peer *peer)
 {
 	struct sigaction end = { .sa_handler = on_signal }, pipe = { .sa_handler = SIG_IGN }, dfl = { .sa_handler = SIG_DFL };
 	struct rlimit heap = { conf->memory_max + (512ull << 20), conf->memory_max + (512ull << 20) }, none = { 0, 0 };
@@ -279,6 +279,7 @@ static void become_worker(const struct conf *conf)
 	setrlimit(RLIMIT_CORE, &none);
 	prctl(PR_SET_DUMPABLE, 0);
 	prctl(PR_SET_NAME, "dyntraced-work");
+	host_title_set("dyntraced: traces for %s (pid %d)", peer->name, (int)peer->pid);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
@@ -286,7 +287,7 @@ _Noreturn void worker_main(const struct conf *conf, const struct peer *peer, int
 {
 	struct worker *w = calloc(1, sizeof(*w));
 	struct err e = { 0 };
-	become_worker(conf);
+	become_worker(conf, peer);
 	if (!w)
 		_exit(1);
 	w->conf = conf;

@@ -22,6 +22,12 @@ int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *r
 	return 0;
 }
 
+int ebpf_event_open(const struct perf_event_attr *attr, pid_t pid, int cpu)
+{
+	int fd = (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr)
 {
 	if (!ioctl(perf_fd, PERF_EVENT_IOC_SET_BPF, prog_fd) && !ioctl(perf_fd, PERF_EVENT_IOC_ENABLE, 0))
@@ -118,8 +124,8 @@ static int uprobe_event(const char *path, pid_t pid, const struct ebpf_place *v,
 					.config1 = (uint64_t)(uintptr_t)path, .config2 = v->off };
 	if (type < 0 || bit < 0)
 		return err_setf(reterr, -ENOTSUP, "this kernel has no uprobes (CONFIG_UPROBES), which these probes would be");
-	int fd = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	return fd < 0 ? refused_by_kernel(pid, -errno, reterr) : fd;
+	int fd = ebpf_event_open(&attr, pid, -1);
+	return fd < 0 ? refused_by_kernel(pid, fd, reterr) : fd;
 }
 
 /* Of one process's memory: its threads, and children that vfork() gave the same memory. */

@@ -162,6 +162,9 @@ int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *r
 /* A number that the kernel gives of a source of perf events: its type ("kprobe/type"), the first bit of what can be set
  * ("kprobe/format/retprobe"); -1: there is none. */
 int ebpf_event_source(const char *what);
+/* A perf event of process @pid, or on processor @cpu, -1: of any; a descriptor (close on exec), or -errno. */
+struct perf_event_attr;
+int ebpf_event_open(const struct perf_event_attr *, pid_t pid, int cpu);
 /* To an open perf event (tracepoint, software clock), which is enabled. */
 int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr);
 

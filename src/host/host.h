@@ -13,6 +13,11 @@ uint64_t host_now_ns(void);
 /* Whether the process behind @pidfd has ended; not where there is none (-1). */
 bool host_pidfd_ended(int pidfd);
 
+/* What ps shows of this process from now on.  init: first of all in main().  What the words of the command pointed to is gone then, and
+ * so is what getenv() had returned. */
+void host_title_init(char **argv);
+void host_title_set(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
 /* For qsort() and bsearch() of uint64_t. */
 int host_compare_u64(const void *a, const void *b);
 /* In what is sorted so: the index of the first that is not less than @least, or @cnt. */

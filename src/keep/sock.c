@@ -2,7 +2,8 @@
 /* Where keepers listen, and how one speaks with them. */
 #include "keep/keep.h"
 
-#include <dirent.h>
+#include "base/pids.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -107,11 +108,30 @@ static int bind_new(pid_t pid, struct err *reterr)
 	return r ? r : fd;
 }
 
+/* Sockets of keepers that were killed: nobody listens there.  Under the lock, so that none is about to. */
+static void tidy(void)
+{
+	char dir[DIR_BYTES];
+	pid_t *v = NULL;
+	uint32_t cnt = 0;
+	if (!find_dir(dir, NULL))
+		base_pids(dir, &v, &cnt);
+	for (uint32_t i = 0; i < cnt; i++) {
+		int fd = keep_connect(v[i], NULL);
+		if (fd >= 0)
+			close(fd);
+		else if (fd == -ENOENT)
+			keep_unlink(v[i]);
+	}
+	free(v);
+}
+
 int keep_listen(pid_t pid, struct err *reterr)
 {
 	int lock = lock_dir(reterr);
 	if (lock < 0)
 		return lock;
+	tidy();
 	int fd = keep_connect(pid, NULL), r;
 	if (fd >= 0) {
 		close(fd);
@@ -133,26 +153,21 @@ void keep_unlink(pid_t pid)
 int keep_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
 {
 	char dir[DIR_BYTES];
+	pid_t *v;
+	uint32_t all, cnt = 0;
 	int r = find_dir(dir, reterr);
-	DIR *d = r ? NULL : opendir(dir);
-	pid_t *v = NULL;
-	uint32_t cnt = 0;
 	if (r)
 		return r;
-	for (struct dirent *e; d && (e = readdir(d));) {
-		pid_t pid = (pid_t)atoi(e->d_name), *more;
-		int fd = pid > 0 ? keep_connect(pid, NULL) : -1;
+	r = base_pids(dir, &v, &all);
+	if (r)
+		return err_setf(reterr, r, "cannot look into %s: %s", dir, strerror(-r));
+	for (uint32_t i = 0; i < all; i++) {
+		int fd = keep_connect(v[i], NULL);
 		if (fd < 0)
 			continue;
 		close(fd);
-		more = realloc(v, (cnt + 1ul) * sizeof(*v));
-		if (!more)
-			break;
-		v = more;
-		v[cnt++] = pid;
+		v[cnt++] = v[i];
 	}
-	if (d)
-		closedir(d);
 	*ret = v;
 	*ret_cnt = cnt;
 	return 0;

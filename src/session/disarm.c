@@ -3,7 +3,8 @@
 #include "session/kern_int.h"
 #include "session/load_int.h"
 
-#include <dirent.h>
+#include "base/pids.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,21 +203,23 @@ static void clean_children(struct session *s)
 {
 	struct stat st;
 	char what[96];
+	pid_t *v;
+	uint32_t cnt;
 	if (fstat(s->sign_fd >= 0 ? s->sign_fd : s->shm_fd, &st))
 		return;
 	snprintf(what, sizeof(what), " %llu ", (unsigned long long)st.st_ino);
-	DIR *d = opendir("/proc");
-	for (struct dirent *e; d && (e = readdir(d));) {
-		pid_t pid = (pid_t)atoi(e->d_name);
-		if (pid <= 0 || pid == getpid() || is_target(s, pid) || !maps_mention(pid, what))
+	if (base_pids("/proc", &v, &cnt))
+		return;
+	for (uint32_t k = 0; k < cnt; k++) {
+		pid_t pid = v[k];
+		if (pid == getpid() || is_target(s, pid) || !maps_mention(pid, what))
 			continue;
 		for (uint32_t i = 1; i < s->target_cnt; i++)
 			if (s->targets[i] && s->targets[i]->disarming && is_child_of(s->targets[i], pid, what) &&
 			    !clean_process(s->targets[i], pid, what, NULL))
 				break;
 	}
-	if (d)
-		closedir(d);
+	free(v);
 }
 
 static int stop_and_clean(struct target *t, struct err *reterr)

@@ -5,6 +5,7 @@
  */
 #include "session/session.h"
 
+#include "ebpf/ebpf.h"
 #include "kern/kern.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define RING_PAGES 8 /* of 16 bytes for each exec: 2,048 of them between two looks */
@@ -33,9 +33,9 @@ static int open_ring(struct session_execs *e, uint64_t id, int cpu)
 	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .config = id, .sample_period = 1,
 					.sample_type = PERF_SAMPLE_TID };
 	struct ring *r = &e->rings[e->cnt];
-	r->fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	r->fd = ebpf_event_open(&attr, -1, cpu);
 	if (r->fd < 0)
-		return errno == ENODEV ? 0 : -errno; /* a processor that is not there now */
+		return r->fd == -ENODEV ? 0 : r->fd; /* a processor that is not there now */
 	r->page = mmap(NULL, (1 + RING_PAGES) * (size_t)e->page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
 	if (r->page == MAP_FAILED) {
 		int rc = -errno;

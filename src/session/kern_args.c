@@ -17,6 +17,9 @@ static struct ebpf_arg reg(uint64_t off)
 	return (struct ebpf_arg){ .kind = EBPF_ARG_DEREF, .bytes = 8, .off = 0, .val = off };
 }
 
+/* The context is a struct pt_regs. */
+struct ebpf_arg skern_reg(enum wire_reg which) { return word(which); }
+
 static void args_enter(struct ebpf_arg *v)
 {
 	static const uint8_t regs[] = { offsetof(struct pt_regs, rdi), offsetof(struct pt_regs, rsi), offsetof(struct pt_regs, rdx),
@@ -56,13 +59,12 @@ static void args_event(struct ebpf_arg *v, const struct probe_kern_place *p)
 	}
 }
 
-/* Of a function, as C hands them over. */
-static void args_c(struct ebpf_arg *v)
+uint32_t skern_args_c(struct ebpf_arg *v)
 {
-	static const uint8_t regs[] = { offsetof(struct pt_regs, rdi), offsetof(struct pt_regs, rsi), offsetof(struct pt_regs, rdx),
-					offsetof(struct pt_regs, rcx), offsetof(struct pt_regs, r8), offsetof(struct pt_regs, r9) };
+	static const uint8_t regs[] = WIRE_ARGS_C;
 	for (size_t i = 0; i < ARRAY_CNT(regs); i++)
-		v[i] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = regs[i] };
+		v[i] = skern_reg(regs[i]);
+	return ARRAY_CNT(regs);
 }
 
 void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
@@ -89,11 +91,11 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 		g->args[1].kind = EBPF_ARG_UPC;
 		break;
 	case PROBE_KERN_KPROBE:
-		args_c(g->args);
+		skern_args_c(g->args);
 		break;
 	case PROBE_KERN_KRETPROBE: /* where it returns is not known */
 		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = UINT64_MAX };
-		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
+		g->args[1] = skern_reg(WIRE_RAX);
 		break;
 	case PROBE_KERN_NONE:
 		break;

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int skern_fds_keep(struct skern_fds *f, int fd, struct err *reterr)
@@ -50,24 +48,23 @@ void skern_fds_drop(struct skern_fds *f, uint32_t proc)
 	f->cnt = kept;
 }
 
-static int event_open(const struct perf_event_attr *attr, uint32_t cpu)
+/* Takes the event over, also where it fails. */
+static int attach_opened(struct skern_fds *f, int prog_fd, int event, struct err *reterr)
 {
-	int fd = (int)syscall(SYS_perf_event_open, attr, -1, (int)cpu, -1, PERF_FLAG_FD_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	int r = ebpf_attach_perf(prog_fd, event, reterr);
+	if (!r)
+		return skern_fds_keep(f, event, reterr);
+	close(event);
+	return r;
 }
 
 static int attach_event(struct skern_fds *f, int prog_fd, const struct perf_event_attr *attr, uint32_t cpu, struct err *reterr)
 {
-	int fd = event_open(attr, cpu);
+	int fd = ebpf_event_open(attr, -1, (int)cpu);
 	if (fd < 0)
 		return err_setf(reterr, fd, "cannot open the event on CPU %u: %s%s", cpu, strerror(-fd), fd == -EACCES ?
 				" (where /proc/sys/kernel/perf_event_paranoid is above 2, CAP_SYS_ADMIN is wanted for it)" : "");
-	int r = ebpf_attach_perf(prog_fd, fd, reterr);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return skern_fds_keep(f, fd, reterr);
+	return attach_opened(f, prog_fd, fd, reterr);
 }
 
 /* Its clock or counter on every CPU that is there, or on the one that is asked for. */
@@ -114,19 +111,14 @@ static int attach_kprobe(struct skern_fds *f, int prog_fd, const struct probe_ke
 	if (type < 0 || bit < 0)
 		return err_setf(reterr, -ENOTSUP, "this kernel has no kprobes, which probes of its functions are");
 	attr.config = p->at == PROBE_KERN_KRETPROBE ? 1ull << bit : 0;
-	int fd = event_open(&attr, 0);
+	int fd = ebpf_event_open(&attr, -1, 0);
 	if (fd == -EINVAL || fd == -ENOENT || fd == -EADDRNOTAVAIL)
 		return err_setf(reterr, fd, "the kernel does not let its function %s be traced: %s", p->name,
 				fd == -EADDRNOTAVAIL ? "several have that name" : "it is one that tracing itself needs, or none");
 	if (fd < 0)
 		return err_setf(reterr, fd, "cannot place a kprobe at the kernel's function %s: %s%s", p->name, strerror(-fd),
 				fd == -EPERM || fd == -EACCES ? " (is the kernel locked down?)" : "");
-	int r = ebpf_attach_perf(prog_fd, fd, reterr);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return skern_fds_keep(f, fd, reterr);
+	return attach_opened(f, prog_fd, fd, reterr);
 }
 
 int skern_attach(struct skern_fds *f, const struct session_opts *opts, int prog_fd, const struct probe_kern_place *p, struct err *reterr)

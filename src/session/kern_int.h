@@ -47,6 +47,8 @@ int skern_prog(struct skern *, uint32_t clause, const struct recipe_in *, const 
 
 /* kern_args.c */
 void skern_args(struct ebpf_group *, const struct probe_kern_place *);
+struct ebpf_arg skern_reg(enum wire_reg); /* of a function's place */
+uint32_t skern_args_c(struct ebpf_arg *); /* there: those that C hands over in registers; how many */
 enum ebpf_kind skern_kind(enum probe_kern_at);
 struct ebpf_arg skern_key(enum probe_kern_at); /* what tells apart the probes of one program */
 
@@ -83,7 +85,7 @@ struct uplace {
 	const struct target *target;
 	struct ebpf_place at;
 	int rc;          /* out: 0: it is armed */
-	struct err err;
+	char *why;       /* else, malloc'ed */
 };
 /* Sorts them. An error: none could be placed; it is that of one of them. */
 int skern_arm_uplaces(struct skern *, struct uplace *, uint32_t cnt, struct err *reterr);

@@ -5,7 +5,6 @@
  */
 #include "session/kern_int.h"
 
-#include <asm/ptrace.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,29 +12,22 @@
 
 /* ---- arguments ---- */
 
-static struct ebpf_arg at_reg(unsigned which)
-{
-	return (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = 8 * which };
-}
-
 #define ON_STACK(n) { .kind = WIRE_UARG_MEM, .bytes = 8, .reg = WIRE_RSP, .index = WIRE_UARG_NO_REG, .val = 8 * (n) }
 
 /* Behind the return address are those that have no register. */
 static void args_c(struct ebpf_arg *v)
 {
-	static const uint8_t regs[] = { WIRE_RDI, WIRE_RSI, WIRE_RDX, WIRE_RCX, WIRE_R8, WIRE_R9 };
 	static const struct wire_uarg more[] = { ON_STACK(1), ON_STACK(2), ON_STACK(3), ON_STACK(4) };
-	for (uint32_t i = 0; i < ARRAY_CNT(regs); i++)
-		v[i] = at_reg(regs[i]);
+	uint32_t n = skern_args_c(v);
 	for (uint32_t i = 0; i < ARRAY_CNT(more); i++)
-		v[ARRAY_CNT(regs) + i] = (struct ebpf_arg){ .kind = EBPF_ARG_UARG, .uarg = &more[i] };
+		v[n + i] = (struct ebpf_arg){ .kind = EBPF_ARG_UARG, .uarg = &more[i] };
 }
 
 static void args_go(struct ebpf_arg *v)
 {
 	static const uint8_t regs[] = WIRE_ARGS_GO;
 	for (uint32_t i = 0; i < ARRAY_CNT(regs); i++)
-		v[i] = at_reg(regs[i]);
+		v[i] = skern_reg(regs[i]);
 }
 
 static void args_of(const struct uplace *p, struct ebpf_arg *v)
@@ -53,7 +45,7 @@ static void args_of(const struct uplace *p, struct ebpf_arg *v)
 		break;
 	case UPLACE_RETURN:
 		v[0].kind = EBPF_ARG_COOKIE;
-		v[1] = at_reg(WIRE_RAX);
+		v[1] = skern_reg(WIRE_RAX);
 		break;
 	}
 }
@@ -136,20 +128,25 @@ static int link_places(struct skern *k, int prog_fd, const struct uplace *v, uin
 	return r;
 }
 
+static void end_as(struct uplace *v, uint32_t cnt, int r, const struct err *e)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		v[i].rc = r;
+		v[i].why = r ? strdup(e->msg) : NULL;
+	}
+}
+
 /* The kernel takes all of them or none: those that it does not take are found by halves. */
 static void link_some(struct skern *k, int prog_fd, struct uplace *v, uint32_t cnt)
 {
-	int r = link_places(k, prog_fd, v, cnt, &v->err);
+	struct err e = { 0 };
+	int r = link_places(k, prog_fd, v, cnt, &e);
 	if (r && r != -ESRCH && cnt > 1) {
 		link_some(k, prog_fd, v, cnt / 2);
 		link_some(k, prog_fd, v + cnt / 2, cnt - cnt / 2);
 		return;
 	}
-	for (uint32_t i = 0; i < cnt; i++) {
-		v[i].rc = r;
-		if (r && i)
-			v[i].err = v->err;
-	}
+	end_as(v, cnt, r, &e);
 }
 
 static uint32_t same_cnt(const struct uplace *v, uint32_t cnt, int (*other)(const struct uplace *, const struct uplace *))
@@ -163,13 +160,12 @@ static uint32_t same_cnt(const struct uplace *v, uint32_t cnt, int (*other)(cons
 /* Those that one program is for; the links hold it. */
 static void arm_same(struct skern *k, struct uplace *v, uint32_t cnt)
 {
-	int fd, r = load(k, v, &fd, &v->err);
-	for (uint32_t i = 0; r && i < cnt; i++) {
-		v[i].rc = r;
-		v[i].err = v->err;
-	}
-	if (r)
+	struct err e = { 0 };
+	int fd, r = load(k, v, &fd, &e);
+	if (r) {
+		end_as(v, cnt, r, &e);
 		return;
+	}
 	for (uint32_t i = 0, n; i < cnt; i += n) {
 		n = same_cnt(&v[i], cnt - i, compare_files);
 		link_some(k, fd, &v[i], n);
@@ -191,7 +187,5 @@ int skern_arm_uplaces(struct skern *k, struct uplace *v, uint32_t cnt, struct er
 	}
 	if (armed || !bad)
 		return 0;
-	if (reterr)
-		*reterr = bad->err;
-	return bad->rc;
+	return err_setf(reterr, bad->rc, "%s", bad->why ? bad->why : "out of memory");
 }

@@ -24,19 +24,35 @@ static uint64_t shm_bytes(struct target *t, const struct obj_map *m)
 	return known ? align_up(shm.bytes, 4096) : m->end - m->start;
 }
 
-/* The wipe page of the process that was traced (a forked child has a copy). */
+/* Whether a wipe page can be at @addr. */
+static bool is_lone_page(const struct target *t, uint64_t addr)
+{
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj); i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if (m->start == addr)
+			return m->end - m->start == 4096 && !m->path[0] && !m->shared;
+	}
+	return false;
+}
+
+/* The wipe page of the process that was traced (a forked child has a copy).  Several targets may have the memory at the same
+ * address, where nothing makes addresses random: what is one's wipe page may be another's own memory. */
 static uint64_t find_wipe(struct target *t, const struct obj_map *m)
 {
 	struct wire_shm shm;
 	struct wire_proc proc;
-	uint64_t addr = owner_is_sign(m) ? m->end : m->start;
+	uint64_t addr = owner_is_sign(m) ? m->end : m->start, found = 0;
 	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC)
 		return 0;
-	for (uint32_t i = 1; i < shm.proc_cnt && i < WIRE_PROC_MAX; i++)
-		if (!target_read(t, m->start + shm.proc_off + i * sizeof(proc), &proc, offsetof(struct wire_proc, hash)) &&
-		    proc.shm_addr == addr)
+	for (uint32_t i = 1; i < shm.proc_cnt && i < WIRE_PROC_MAX; i++) {
+		if (target_read(t, m->start + shm.proc_off + i * sizeof(proc), &proc, offsetof(struct wire_proc, hash)) ||
+		    proc.shm_addr != addr || !is_lone_page(t, proc.wipe_addr))
+			continue;
+		if (proc.pid == (uint32_t)t->pid)
 			return proc.wipe_addr;
-	return 0;
+		found = found ? found : proc.wipe_addr;
+	}
+	return found;
 }
 
 /* A ghost of the target that the dead controller had, as far as it can be told. */

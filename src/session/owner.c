@@ -6,7 +6,8 @@
  */
 #include "session/session_int.h"
 
-#include <dirent.h>
+#include "base/pids.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -64,15 +65,15 @@ static enum answer holds(pid_t pid, uint64_t inode)
 static pid_t look_everywhere(uint64_t inode, bool *ret_blind)
 {
 	pid_t found = 0;
-	DIR *d = opendir("/proc");
-	for (struct dirent *e; d && !found && (e = readdir(d));) {
-		pid_t pid = (pid_t)atoi(e->d_name);
-		enum answer a = pid > 0 && pid != getpid() ? holds(pid, inode) : NO;
-		found = a == YES ? pid : 0;
+	pid_t *v = NULL;
+	uint32_t cnt = 0;
+	*ret_blind |= base_pids("/proc", &v, &cnt) != 0;
+	for (uint32_t i = 0; i < cnt && !found; i++) {
+		enum answer a = v[i] != getpid() ? holds(v[i], inode) : NO;
+		found = a == YES ? v[i] : 0;
 		*ret_blind |= a == UNKNOWN;
 	}
-	if (d)
-		closedir(d);
+	free(v);
 	return found;
 }
 

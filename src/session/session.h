@@ -186,8 +186,9 @@ struct session_uprobe {
 	const struct session_probe *probe;
 	uint64_t addr;
 	bool armed;     /* out */
-	struct err why; /* out: why not */
+	char *why;      /* out: why not, malloc'ed; NULL: it is the error of all, or there was no memory */
 };
+void session_uprobes_free(struct session_uprobe *, uint32_t cnt); /* also an array without texts, or NULL */
 int session_arm_uprobes(struct session *, struct session_uprobe *, uint32_t cnt, struct err *reterr);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);

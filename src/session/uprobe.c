@@ -123,8 +123,14 @@ static int locate(struct target *t, struct uplace *p, const struct uplace *befor
 static void answer(struct session_uprobe *v, const struct uplace *p)
 {
 	v[p->index].armed = !p->rc;
-	if (p->rc)
-		v[p->index].why = p->err;
+	v[p->index].why = p->why;
+}
+
+void session_uprobes_free(struct session_uprobe *v, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt && v; i++)
+		free(v[i].why);
+	free(v);
 }
 
 int session_arm_uprobes(struct session *s, struct session_uprobe *v, uint32_t cnt, struct err *reterr)
@@ -136,17 +142,20 @@ int session_arm_uprobes(struct session *s, struct session_uprobe *v, uint32_t cn
 	if (!r && !s->kern)
 		r = err_setf(reterr, -ENOTSUP, "the session has no memory of the kernel's");
 	for (uint32_t i = 0; i < cnt && !r; i++) {
+		struct err e = { 0 };
 		struct target *t = target_at(s, v[i].probe->proc);
 		struct uplace *p = &places[n];
 		*p = (struct uplace){ .sp = v[i].probe, .addr = v[i].addr, .index = i, .rc = -ECANCELED };
-		int bad = t ? locate(t, p, n ? p - 1 : NULL, &last, &v[i].why) : err_setf(&v[i].why, -ESRCH, "the process is gone");
-		bad = bad ? bad : describe(s, t, p, &v[i].why);
+		int bad = t ? locate(t, p, n ? p - 1 : NULL, &last, &e) : err_setf(&e, -ESRCH, "the process is gone");
+		bad = bad ? bad : describe(s, t, p, &e);
 		if (bad && p->owns_path) {
 			free(p->path);
 			last = NULL;
 		}
-		if (bad)
+		if (bad) {
 			free(p->uargs);
+			v[i].why = strdup(e.msg);
+		}
 		n += !bad;
 	}
 	if (!r)
@@ -227,8 +236,8 @@ int uprobes_arm(struct session *s, struct target *t, const struct session_probe 
 		*ret_cnt += u->armed;
 		if (!u->armed && refused)
 			refused(arg, &(struct session_refusal){ .probe = u->probe->probe, .index = (uint32_t)(u->probe - probes),
-								.addr = u->addr, .why = u->why.msg, .is_last = true });
+								.addr = u->addr, .why = u->why ? u->why : "out of memory", .is_last = true });
 	}
-	free(w.v);
+	session_uprobes_free(w.v, w.cnt);
 	return r;
 }

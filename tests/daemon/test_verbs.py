@@ -215,7 +215,40 @@ def ends():
 
 def keeper_pid():
     out = subprocess.run(['pgrep', '-u', str(ANN), '-x', 'dyntrace-keeper'], capture_output=True, text=True, check=False).stdout
-    return int(out.split()[0])
+    return next(int(p) for p in out.split() if machine.alive(int(p))) # nobody waits for those that have ended
+
+
+def command_of(pid):
+    with open(f'/proc/{pid}/cmdline', encoding='utf-8') as f:
+        return f.read().rstrip('\0')
+
+
+def whose_they_are():
+    """Who traces is told by name, to those who may look; and ps shows what each process is for."""
+    with Daemon() as d, Shop() as s:
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+        keeper = keeper_pid()
+        assert command_of(keeper) == f'dyntrace-keeper: tracepoints of process {s.pid} (shop)', command_of(keeper)
+        title = f'dyntraced: traces for ann (pid {keeper})'
+        assert title in [command_of(w) for w in d.workers()], d.workers()
+        for args in ['list-tracepoints', str(s.pid)], ['verify', str(s.pid)], ['add', f'{s.pid}:sell', 'count']:
+            out, err = dyntrace(d, ROOT, *args, status=1)[1:]
+            assert title in out + err, (args, out, err)
+        verb(d, ANN, 'detach', s.pid)
+
+
+def keepers_that_were_killed():
+    """Their sockets go when the next one begins."""
+    with Daemon() as d, Shop() as s, Shop() as other:
+        verb(d, ANN, 'add', f'{s.pid}:sell', 'count')
+        keeper = keeper_pid()
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(lambda: not machine.alive(keeper) and not d.workers(), 'end of the keeper')
+        left = [os.path.join(f, str(s.pid)) for f, _, names in os.walk(keepers(ANN)) if str(s.pid) in names]
+        assert len(left) == 1, left
+        verb(d, ANN, 'add', f'{other.pid}:sell', 'count')
+        assert not os.path.exists(left[0])
+        verb(d, ANN, 'detach', other.pid)
 
 
 def events():
@@ -413,7 +446,8 @@ def how_it_would_be_placed():
         has('not permitted', dyntrace(d, ANN, 'verify', '-p', str(s.pid), status=2)[2])
 
 
-TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, refused_clause, ends, events, events_beside_lttng,
+TESTS = [symbols_and_lists, types_of_the_target, records, flight_recorder, tracepoints, whose_they_are, keepers_that_were_killed, refused_clause, ends,
+         events, events_beside_lttng,
          children_are_followed, probes_of_the_program, an_add_that_failed_leaves_nothing, list_processes, how_it_would_be_placed]
 
 if __name__ == '__main__':

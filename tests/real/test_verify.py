@@ -65,6 +65,77 @@ def killed():
         assert lib.alive(pid)
 
 
+PAGE = """import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+at = int(sys.argv[1], 16)
+if at: # MAP_PRIVATE, ANONYMOUS, NORESERVE, FIXED_NOREPLACE
+    assert libc.mmap(at, 4096, 3, 0x104022, -1, 0) == at
+    ctypes.memset(at, 0x5a, 4096)
+sys.stdout.write('ready\\n')
+sys.stdout.flush()
+for line in sys.stdin:
+    print(ctypes.string_at(at, 4096) == bytes([0x5a]) * 4096 if at else '', flush=True)
+"""
+
+
+class Fixed:
+    """Where nothing makes addresses random; with a page of its own at @at."""
+
+    def __init__(self, at=0):
+        self.proc = subprocess.Popen(['setarch', '-R', '/usr/bin/python3', '-c', PAGE, f'{at:016x}'], env=lib.clean_env(),
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self.proc.pid
+        assert self.proc.stdout.readline() == 'ready\n'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.proc.kill()
+        self.proc.communicate()
+
+    def says(self):
+        self.proc.stdin.write('\n')
+        self.proc.stdin.flush()
+        return self.proc.stdout.readline().strip()
+
+    def wipe_pages(self):
+        """Pages that a forked child finds empty."""
+        with open(f'/proc/{self.pid}/smaps', encoding='utf-8', errors='replace') as f:
+            for line in f:
+                if line.startswith('VmFlags:') and ' wf' in line:
+                    yield start
+                elif '-' in line.split()[0]:
+                    start = int(line.split('-')[0], 16)
+
+    def memory(self):
+        return next(m[0] for m in lib.ours_mapped(self.pid) if 'dyntrace-shm' in m[4])
+
+
+def killed_with_two():
+    """Two that have the memory at the same address: the wipe page of one is where the other has a page of its own."""
+    lib.need('setarch')
+    read = 'pid$target:libc.so*:read:entry { @ = count(); }'
+    with Fixed(1 << 20) as first, lib.Tracing('-n', read, '-p', first.pid) as t:
+        t.wait_armed(first.pid)
+        wipe, = first.wipe_pages()
+    both = ' '.join('pid%d:libc.so*:read:entry { @ = count(); }' for _ in range(2))
+    with Fixed(1 << 20) as one, Fixed(wipe) as other:
+        with lib.Tracing('-n', both % (one.pid, other.pid), '-p', one.pid, '-p', other.pid) as t:
+            t.wait_armed(one.pid)
+            t.wait_armed(other.pid)
+            wipes = list(one.wipe_pages()), list(other.wipe_pages())
+            if one.memory() != other.memory() or wipes[0] != [wipe] or wipe in wipes[1]:
+                raise lib.Skip(f'their addresses: {one.memory():x} {other.memory():x} {wipe:x} {wipes}')
+            t.stop(signal.SIGKILL)
+        for who in (one, other):
+            says(['repair', who.pid], 0, r'\d+ mappings removed')
+            assert who.says() == 'True', 'its own page is gone'
+            lib.assert_untouched(who.pid)
+            assert not list(who.wipe_pages()), 'the wipe page stayed'
+
+
 def second_controller():
     """Attempts to trace what is traced neither succeed nor disturb the first, whose arming they may meet."""
     with Python() as pid:
@@ -130,6 +201,7 @@ def usage():
 def main():
     tap = lib.Tap()
     for name, fn in (('untouched', untouched), ('traced', traced), ('killed controller', killed),
+                     ('killed controller of two', killed_with_two),
                      ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
                      ('breakpoint of a debugger', breakpoint_of_a_debugger), ('usage', usage)):
         tap.run(name, fn)

@@ -424,7 +424,10 @@ static void run(pid_t pid, const char *const *options, int tell_fd)
 	r = r ? r : (k.listener = keep_listen(pid, &e)) < 0 ? k.listener : 0;
 	r = r ? r : leave_terminal((const int[]){ tell_fd, k.listener, k.host.pidfd });
 	if (!r) {
+		struct obj_proc_info info = { .comm = "" };
+		obj_proc_info(pid, &info, NULL);
 		prctl(PR_SET_NAME, "dyntrace-keeper");
+		host_title_set("dyntrace-keeper: tracepoints of process %d (%s)", (int)pid, info.comm);
 		keeper_catch_knocks(k.listener);
 		cli_loop_signals();
 		signal(SIGHUP, SIG_IGN);
