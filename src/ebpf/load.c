@@ -50,7 +50,7 @@ static int map_tail(struct ebpf *e, struct err *reterr)
 static void make_slots(struct ebpf *e)
 {
 	struct wire_shm *s = e->in.shm;
-	for (uint32_t i = 0; i < ebpf_slot_cnt(e->in.uprobes); i++) {
+	for (uint32_t i = 0; i < ebpf_slot_cnt(e->in.preempts); i++) {
 		struct wire_thread *t = (struct wire_thread *)((char *)s + s->thread_off +
 							       (e->in.first_slot + i) * s->geom.stride);
 		for (unsigned l = 0; l < WIRE_LEVEL_MAX; l++)
@@ -174,9 +174,25 @@ static enum bpf_prog_type prog_type(enum ebpf_kind kind)
 		return BPF_PROG_TYPE_PERF_EVENT;
 	case EBPF_UPROBE:
 	case EBPF_KPROBE:
+	case EBPF_KPROBE_MULTI:
 		return BPF_PROG_TYPE_KPROBE;
+	case EBPF_FENTRY:
+	case EBPF_FEXIT:
+		return BPF_PROG_TYPE_TRACING;
 	default:
 		return BPF_PROG_TYPE_RAW_TRACEPOINT;
+	}
+}
+
+/* 0: it matters not. */
+static uint32_t attach_type(enum ebpf_kind kind)
+{
+	switch (kind) {
+	case EBPF_UPROBE: return ebpf_has_uprobe_multi() ? EBPF_UPROBE_MULTI : 0;
+	case EBPF_KPROBE_MULTI: return EBPF_KPROBE_MULTI_TYPE;
+	case EBPF_FENTRY: return BPF_TRACE_FENTRY;
+	case EBPF_FEXIT: return BPF_TRACE_FEXIT;
+	default: return 0;
 	}
 }
 
@@ -185,10 +201,9 @@ static enum bpf_prog_type prog_type(enum ebpf_kind kind)
 static int try_load(struct ebpf *e, const struct ebpf_prog *p, const struct code *c, char *log)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_btf_fd = (uint32_t)e->btf_fd, .func_info = c->funcs,
-		    .func_info_cnt = c->func_cnt, .func_info_rec_size = sizeof(*c->funcs), .attempts = 5);
+		    .func_info_cnt = c->func_cnt, .func_info_rec_size = sizeof(*c->funcs), .attempts = 5,
+		    .expected_attach_type = (enum bpf_attach_type)attach_type(p->kind), .attach_btf_id = p->btf_id);
 	char name[16] = "dt_";
-	if (p->kind == EBPF_UPROBE && ebpf_has_uprobe_multi())
-		opts.expected_attach_type = (enum bpf_attach_type)EBPF_UPROBE_MULTI;
 	for (unsigned i = 0; p->name[i] && i + 4 < sizeof(name); i++)
 		name[3 + i] = p->name[i] >= '0' && p->name[i] != ':' && p->name[i] != '-' ? p->name[i] : '_';
 	if (log) {
@@ -288,8 +303,8 @@ static void find_culprit(struct ebpf *e, const struct ebpf_prog *p)
 int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err *reterr)
 {
 	struct code c = { 0 };
-	if (p->kind == EBPF_UPROBE && !e->in.uprobes)
-		return err_setf(reterr, -EINVAL, "%s: the session was made without room for uprobes", p->name);
+	if (ebpf_is_preempted(p->kind) && !e->in.preempts)
+		return err_setf(reterr, -EINVAL, "%s: the session was made without room for programs that can be preempted", p->name);
 	int r = code_make(e, p, &c, reterr);
 	if (r < 0 && r != -ENOMEM && e->failed_clause == WIRE_NONE)
 		find_culprit(e, p);

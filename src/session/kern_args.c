@@ -65,6 +65,24 @@ static void args_c(struct ebpf_arg *v)
 		v[i] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = regs[i] };
 }
 
+static struct ebpf_arg func_word(const struct kern_fentry *f, uint32_t n)
+{
+	return (struct ebpf_arg){ .kind = f->loads[n] ? EBPF_ARG_CTX : EBPF_ARG_CTX_READ, .bytes = 8, .off = 8 * n };
+}
+
+static const struct ebpf_arg not_known = { .kind = EBPF_ARG_CONST, .val = UINT64_MAX }; /* where it returns */
+
+void skern_args_fentry(struct ebpf_group *g, const struct kern_fentry *f, bool is_exit)
+{
+	for (uint32_t i = 0; i < f->arg_cnt && !is_exit; i++)
+		g->args[i] = func_word(f, i);
+	if (!is_exit)
+		return;
+	g->args[0] = not_known;
+	if (!f->is_void)
+		g->args[1] = func_word(f, f->arg_cnt);
+}
+
 void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 {
 	switch (p->at) {
@@ -91,8 +109,8 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 	case PROBE_KERN_KPROBE:
 		args_c(g->args);
 		break;
-	case PROBE_KERN_KRETPROBE: /* where it returns is not known */
-		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = UINT64_MAX };
+	case PROBE_KERN_KRETPROBE:
+		g->args[0] = not_known;
 		g->args[1] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = offsetof(struct pt_regs, rax) };
 		break;
 	case PROBE_KERN_NONE:
