@@ -15,6 +15,8 @@
 int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr)
 {
 	int fd = bpf_raw_tracepoint_open(name, prog_fd);
+	if (fd == -EINVAL) /* one that was loaded for the tracepoint's types */
+		fd = bpf_raw_tracepoint_open(NULL, prog_fd);
 	if (fd < 0)
 		return err_setf(reterr, fd, "cannot attach to the kernel's tracepoint %s: %s", name,
 				fd == -ENOENT ? "there is no such tracepoint" : strerror(-fd));

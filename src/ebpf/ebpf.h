@@ -133,7 +133,9 @@ struct ebpf_group {
 struct ebpf_prog {
 	const char *name; /* for bpftool and messages; at most 15 characters are kept */
 	enum ebpf_kind kind;
-	uint32_t btf_id;     /* FENTRY, FEXIT: of the function, in the kernel's types */
+	/* FENTRY, FEXIT: the function, in the kernel's types.  RAW_TP: type of what the tracepoint passes: pointers are followed
+	 * by loads then, where the kernel has that; 0: not known. */
+	uint32_t btf_id;
 	struct ebpf_arg key; /* EBPF_ARG_NONE: one group with one case; EBPF_ARG_COOKIE: one group, whose site the place tells */
 	const struct ebpf_group *groups;
 	uint32_t group_cnt;

@@ -110,6 +110,10 @@ static void deref(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 {
 	load_prog_ctx(g, 2);
 	emit_load(g, 8, 3, 2, a->off);
+	if (g->p->btf_id) {
+		emit_load(g, a->bytes, reg, 3, (int64_t)a->val);
+		return;
+	}
 	if (a->val) {
 		emit_const(g, 4, (int64_t)a->val);
 		emit(g, BPF_ALU64 | BPF_ADD | BPF_X, 3, 4, 0, 0);

@@ -193,12 +193,17 @@ int64_t kern_offsetof(const char *tag, const char *path)
 	return t ? bits / 8 : -ENOENT;
 }
 
-int kern_raw_words(const char *event)
+uint32_t kern_raw_type(const char *event)
 {
 	char name[160] = "btf_trace_";
 	strncat(name, event, sizeof(name) - strlen(name) - 1);
 	int32_t id = kern_btf_id(name, BTF_KIND_TYPEDEF);
-	const struct btf_type *t = id > 0 ? kern_btf_resolve((uint32_t)id) : NULL;
+	return id > 0 ? (uint32_t)id : 0;
+}
+
+int kern_raw_words(const char *event)
+{
+	const struct btf_type *t = kern_btf_resolve(kern_raw_type(event));
 	t = t && BTF_INFO_KIND(t->info) == BTF_KIND_PTR ? kern_btf_resolve(t->type) : NULL;
 	return t && BTF_INFO_KIND(t->info) == BTF_KIND_FUNC_PROTO && BTF_INFO_VLEN(t->info) ? (int)BTF_INFO_VLEN(t->info) - 1 : -1;
 }

@@ -66,6 +66,8 @@ uint64_t kern_module_start(const char *module);
 int64_t kern_offsetof(const char *tag, const char *path);
 /* Words that the kernel passes to who is attached to a tracepoint; -1: nobody knows. */
 int kern_raw_words(const char *event);
+/* Number of the type that says what they are; 0: there is none. */
+uint32_t kern_raw_type(const char *event);
 
 /* Functions of the kernel that tracing may stop at, in the kernel's order. Kept by the room. */
 struct kern_func {

@@ -112,7 +112,7 @@ int skern_load(struct skern *k, const struct bundle *b, int *ret_fd, struct err 
 	struct ebpf_case *cases = calloc(b->cnt, sizeof(*cases));
 	int r = groups && cases ? 0 : no_memory(reterr);
 	if (!r) {
-		struct ebpf_prog p = { .name = b->name, .kind = b->kind, .btf_id = b->fentry ? b->fentry->btf_id : 0, .key = b->key,
+		struct ebpf_prog p = { .name = b->name, .kind = b->kind, .btf_id = b->fentry ? b->fentry->btf_id : b->btf_id, .key = b->key,
 				       .groups = groups };
 		p.group_cnt = make_groups(b, groups, cases);
 		r = ebpf_load(k->e, &p, ret_fd, reterr);
@@ -124,7 +124,8 @@ int skern_load(struct skern *k, const struct bundle *b, int *ret_fd, struct err 
 
 int skern_serve(struct skern *k, struct instance *const *v, uint32_t cnt, const char *name, struct err *reterr)
 {
-	const struct bundle b = { v, cnt, name, skern_kind(v[0]->place.at), skern_key(v[0]->place.at), NULL };
+	const struct bundle b = { v, cnt, name, skern_kind(v[0]->place.at), skern_key(v[0]->place.at), NULL,
+				  skern_raw_type(v, cnt) };
 	int fd, r = skern_load(k, &b, &fd, reterr);
 	if (r < 0)
 		return r;

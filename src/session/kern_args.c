@@ -25,11 +25,11 @@ static void args_enter(struct ebpf_arg *v)
 		v[i] = reg(regs[i]);
 }
 
-static bool wants_args(const struct ebpf_group *g)
+static bool want_args(const struct ir_prog *const *progs, uint32_t cnt)
 {
-	for (uint32_t i = 0; i < g->prog_cnt; i++)
-		for (uint32_t pc = 0; pc < g->progs[i]->insn_cnt; pc++) {
-			const struct ir_insn *in = &g->progs[i]->insns[pc];
+	for (uint32_t i = 0; i < cnt; i++)
+		for (uint32_t pc = 0; pc < progs[i]->insn_cnt; pc++) {
+			const struct ir_insn *in = &progs[i]->insns[pc];
 			if (in->op == IR_OP_ARG || (in->op == IR_OP_CALL && in->imm == IR_HELPER_arg))
 				return true;
 		}
@@ -95,7 +95,7 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 		g->regs = word(0);
 		break;
 	case PROBE_KERN_RAW:
-		if (wants_args(g))
+		if (want_args(g->progs, g->prog_cnt))
 			args_raw(g->args, p->name);
 		break;
 	case PROBE_KERN_EVENT:
@@ -124,6 +124,16 @@ enum ebpf_kind skern_kind(enum probe_kern_at at)
 		return EBPF_KPROBE;
 	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :
 		EBPF_RAW_TP;
+}
+
+uint32_t skern_raw_type(struct instance *const *v, uint32_t cnt)
+{
+	if (v[0]->place.at == PROBE_KERN_EXIT)
+		return kern_raw_type("sys_exit"); /* its key is there */
+	for (uint32_t i = 0; i < cnt && v[0]->place.at == PROBE_KERN_ENTER; i++)
+		if (want_args(v[i]->progs, v[i]->sp->prog_cnt))
+			return kern_raw_type("sys_enter");
+	return 0;
 }
 
 struct ebpf_arg skern_key(enum probe_kern_at at)

@@ -60,6 +60,7 @@ struct bundle { /* instances that one program serves */
 	enum ebpf_kind kind;
 	struct ebpf_arg key;
 	const struct kern_fentry *fentry; /* of FENTRY and FEXIT */
+	uint32_t btf_id; /* of what the tracepoint passes; 0: nobody has to know */
 };
 bool skern_same_progs(const struct instance *, const struct instance *);
 int skern_load(struct skern *, const struct bundle *, int *ret_fd, struct err *reterr);
@@ -72,6 +73,7 @@ int skern_serve_funcs(struct skern *, struct instance **v, uint32_t cnt, struct 
 
 /* kern_args.c */
 struct kern_fentry;
+uint32_t skern_raw_type(struct instance *const *v, uint32_t cnt); /* of what system calls pass, where somebody reads it; 0 */
 void skern_args_fentry(struct ebpf_group *, const struct kern_fentry *, bool is_exit);
 void skern_args(struct ebpf_group *, const struct probe_kern_place *);
 enum ebpf_kind skern_kind(enum probe_kern_at);
