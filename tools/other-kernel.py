@@ -10,6 +10,7 @@ where a test failed.
 """
 import argparse
 import gzip
+import lzma
 import os
 import shutil
 import stat
@@ -79,9 +80,10 @@ def initramfs(path, root, inside):
     for tool in ('sh', 'mount', 'insmod', 'mkdir', 'cp', 'chroot', 'poweroff'):
         files['bin/' + tool] = (0o120777, b'busybox')
     for i, m in enumerate(MODULES, 10):
-        where = first(modules, m + '.ko')
+        where = first(modules, m + '.ko', m + '.ko.xz')
         if where:
-            files[f'{i}.ko'] = (0o100644, read(where))
+            data = read(where)
+            files[f'{i}.ko'] = (0o100644, lzma.decompress(data) if where.endswith('.xz') else data)
     files['init'] = (0o100755, INIT.encode())
     files['inside.sh'] = (0o100644, inside.encode())
     archive(path, files)

@@ -15,6 +15,8 @@
 int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr)
 {
 	int fd = bpf_raw_tracepoint_open(name, prog_fd);
+	if (fd == -EINVAL) /* one that was loaded for the tracepoint's types */
+		fd = bpf_raw_tracepoint_open(NULL, prog_fd);
 	if (fd < 0)
 		return err_setf(reterr, fd, "cannot attach to the kernel's tracepoint %s: %s", name,
 				fd == -ENOENT ? "there is no such tracepoint" : strerror(-fd));
@@ -26,6 +28,75 @@ int ebpf_event_open(const struct perf_event_attr *attr, pid_t pid, int cpu)
 {
 	int fd = (int)syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/* ---- functions of the kernel ---- */
+
+int ebpf_attach_function(int prog_fd, int *ret_fd, struct err *reterr)
+{
+	int fd = bpf_raw_tracepoint_open(NULL, prog_fd);
+	if (fd < 0)
+		return err_setf(reterr, fd, "the kernel does not attach a program to its function: %s", strerror(-fd));
+	*ret_fd = fd;
+	return 0;
+}
+
+/* What BPF_LINK_CREATE takes for them (linux/bpf.h of 5.18 and later). */
+struct kprobes_attr {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	uint32_t multi_flags, cnt;
+	uint64_t syms, addrs, cookies;
+};
+#define IS_RETURN 1u /* BPF_F_KPROBE_MULTI_RETURN */
+
+static int kprobes_link(const struct kprobes_attr *a)
+{
+	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, a, sizeof(*a));
+	return fd < 0 ? -errno : fd;
+}
+
+/* At what the kernel's own tests attach to: nobody else calls it. */
+static bool ask_kprobes(void)
+{
+	static const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+	static const char *const harmless[] = { "bpf_fentry_test1" };
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)EBPF_KPROBE_MULTI_TYPE);
+	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "dt_ask", "Dual MIT/GPL", nothing, ARRAY_CNT(nothing), &opts);
+	if (prog < 0)
+		return false;
+	int link = kprobes_link(&(struct kprobes_attr){ .prog_fd = (uint32_t)prog, .attach_type = EBPF_KPROBE_MULTI_TYPE, .cnt = 1,
+							.syms = (uintptr_t)harmless });
+	close(prog);
+	if (link >= 0)
+		close(link);
+	return link >= 0;
+}
+
+bool ebpf_has_kprobe_multi(void)
+{
+	static int known; /* 1: no, 2: yes */
+	if (!known)
+		known = 1 + ask_kprobes();
+	return known == 2;
+}
+
+int ebpf_attach_kprobes(int prog_fd, bool is_return, const char *const *funcs, const uint32_t *sites, uint32_t cnt, int *ret_fd,
+			struct err *reterr)
+{
+	uint64_t *cookies = calloc(cnt, sizeof(*cookies));
+	if (!cookies)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < cnt; i++)
+		cookies[i] = sites[i];
+	int fd = kprobes_link(&(struct kprobes_attr){ .prog_fd = (uint32_t)prog_fd, .attach_type = EBPF_KPROBE_MULTI_TYPE,
+						      .multi_flags = is_return ? IS_RETURN : 0, .cnt = cnt, .syms = (uintptr_t)funcs,
+						      .cookies = (uintptr_t)cookies });
+	free(cookies);
+	if (fd < 0)
+		return err_setf(reterr, fd, "the kernel does not let its function %s%s be traced: %s", funcs[0], cnt > 1 ? " (or another)" : "",
+				strerror(-fd));
+	*ret_fd = fd;
+	return 0;
 }
 
 int ebpf_attach_perf(int prog_fd, int perf_fd, struct err *reterr)

@@ -31,9 +31,9 @@
 
 struct wire_layout_in;
 
-/* Thread slots that kernel programs take: one per possible CPU, and another one each
- * where there may be programs that can be preempted (@uprobes). */
-uint32_t ebpf_slot_cnt(bool uprobes);
+/* Thread slots that kernel programs take: one per possible CPU, and as many more (four at least)
+ * where there may be programs that can be preempted (@preempts): uprobes, fentry, fexit. */
+uint32_t ebpf_slot_cnt(bool preempts);
 
 /* Raises what kernel programs need more of (registers, contexts). */
 void ebpf_layout(struct wire_layout_in *, const struct ir_image *);
@@ -49,7 +49,7 @@ struct ebpf_in {
 	struct wire_shm *shm; /* borrowed; geometry and clock are filled */
 	int shm_fd;           /* borrowed */
 	uint32_t first_slot;  /* index of the first of ebpf_slot_cnt() thread slots; they become LIVE here */
-	bool uprobes;         /* as ebpf_slot_cnt() was told */
+	bool preempts;        /* as ebpf_slot_cnt() was told */
 	bool shares_self;     /* threads of traced processes have their self-> variables in their slots, which are those before first_slot */
 	const struct ir_image *img; /* verified; borrowed */
 	uint32_t max_frames;  /* of a stack; 0: as many as the kernel gives */
@@ -84,6 +84,8 @@ enum ebpf_kind {
 	EBPF_PERF_EVENT, /* struct bpf_perf_event_data */
 	EBPF_UPROBE,     /* struct pt_regs */
 	EBPF_KPROBE,     /* struct pt_regs, the kernel's */
+	EBPF_KPROBE_MULTI, /* likewise, of many functions */
+	EBPF_FENTRY, EBPF_FEXIT, /* words: the function's arguments, and behind them its result */
 };
 
 /* Where a value comes from. */
@@ -95,7 +97,8 @@ enum ebpf_arg_kind {
 	EBPF_ARG_CTX_ADDR, /* (TRACEPOINT) address that data at @off would have: its data_loc offset is added by the provider */
 	EBPF_ARG_KPC,   /* PERF_EVENT: the kernel's pc, 0 in user mode */
 	EBPF_ARG_UPC,   /* likewise the user's */
-	EBPF_ARG_COOKIE, /* (UPROBE) the upper half of the place's cookie, signed */
+	EBPF_ARG_CTX_READ, /* (FENTRY, FEXIT) a word of the context at @off, which the verifier does not let be loaded */
+	EBPF_ARG_COOKIE, /* (UPROBE, KPROBE_MULTI) the upper half of the place's cookie, signed */
 	EBPF_ARG_UARG,  /* (UPROBE) argument @val of the site, a USDT probe's: where @uarg says */
 };
 struct ebpf_arg {
@@ -130,6 +133,9 @@ struct ebpf_group {
 struct ebpf_prog {
 	const char *name; /* for bpftool and messages; at most 15 characters are kept */
 	enum ebpf_kind kind;
+	/* FENTRY, FEXIT: the function, in the kernel's types.  RAW_TP: type of what the tracepoint passes: pointers are followed
+	 * by loads then, where the kernel has that; 0: not known. */
+	uint32_t btf_id;
 	struct ebpf_arg key; /* EBPF_ARG_NONE: one group with one case; EBPF_ARG_COOKIE: one group, whose site the place tells */
 	const struct ebpf_group *groups;
 	uint32_t group_cnt;
@@ -159,6 +165,13 @@ uint64_t ebpf_peek_task(struct ebpf_peek *); /* the calling thread's struct task
 
 /* To a raw tracepoint; close *ret_fd to detach. */
 int ebpf_attach_raw_tp(int prog_fd, const char *name, int *ret_fd, struct err *reterr);
+/* A FENTRY or FEXIT program, to the function that it was loaded for. */
+int ebpf_attach_function(int prog_fd, int *ret_fd, struct err *reterr);
+/* Whether this kernel has one link for kprobes at many functions (Linux 5.18, CONFIG_FPROBE). */
+bool ebpf_has_kprobe_multi(void);
+/* A KPROBE_MULTI program, whose key is EBPF_ARG_COOKIE, to the entries or returns of functions: all, or none. */
+int ebpf_attach_kprobes(int prog_fd, bool is_return, const char *const *funcs, const uint32_t *sites, uint32_t cnt, int *ret_fd,
+			struct err *reterr);
 /* A number that the kernel gives of a source of perf events: its type ("kprobe/type"), the first bit of what can be set
  * ("kprobe/format/retprobe"); -1: there is none. */
 int ebpf_event_source(const char *what);

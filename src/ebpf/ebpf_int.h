@@ -28,6 +28,7 @@ struct ebpf_extra {
 };
 void ebpf_extra(const struct wire_shm *head, struct ebpf_extra *ret);
 void ebpf_numbers(struct ebpf *);
+bool ebpf_is_preempted(enum ebpf_kind); /* programs that may be preempted */
 
 /* ---- code under construction ---- */
 
@@ -115,6 +116,7 @@ void gen_arg(struct gen *, const struct ebpf_arg *, uint8_t reg); /* to @reg */
 void gen_uarg(struct gen *, const struct wire_uarg *, uint8_t reg); /* likewise */
 /* An argument, of the group's, that a clause wants; to virtual register @dst. */
 void gen_arg_use(struct gen *, uint32_t n, uint32_t dst);
+#define EBPF_KPROBE_MULTI_TYPE 42 /* BPF_TRACE_KPROBE_MULTI, of Linux 5.18 */
 #define EBPF_UPROBE_MULTI 48 /* BPF_TRACE_UPROBE_MULTI, of Linux 6.6 */
 bool ebpf_has_uprobe_multi(void);
 /* Learns what RTK_K_TASK_* are; and what is needed for paths. */

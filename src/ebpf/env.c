@@ -93,23 +93,32 @@ static void sampled_pc(struct gen *g, bool user, uint8_t reg)
 	set_label(g, end);
 }
 
-/* Reads kernel memory at r1 + val to the stack, then to @reg; what cannot be read is 0. */
-static void deref(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
+/* Kernel memory at r3 to the stack, then to @reg; what cannot be read is 0. */
+static void read_word(struct gen *g, uint32_t bytes, uint8_t reg)
 {
 	int32_t tmp = SLOT_FIRST - 8 * SLOT_CNT;
-	load_prog_ctx(g, 2);
-	emit_load(g, 8, 3, 2, a->off);
-	if (a->val) {
-		emit_const(g, 4, (int64_t)a->val);
-		emit(g, BPF_ALU64 | BPF_ADD | BPF_X, 3, 4, 0, 0);
-	}
 	emit_const(g, 2, 0);
 	emit_store(g, 8, BPF_REG_10, tmp, 2);
 	emit_mov(g, 1, BPF_REG_10);
 	emit(g, BPF_ALU64 | BPF_ADD | BPF_K, 1, 0, 0, tmp);
-	emit_const(g, 2, a->bytes);
+	emit_const(g, 2, bytes);
 	emit_kernel(g, BPF_FUNC_probe_read_kernel);
 	emit_load(g, 8, reg, BPF_REG_10, tmp);
+}
+
+static void deref(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
+{
+	load_prog_ctx(g, 2);
+	emit_load(g, 8, 3, 2, a->off);
+	if (g->p->btf_id) {
+		emit_load(g, a->bytes, reg, 3, (int64_t)a->val);
+		return;
+	}
+	if (a->val) {
+		emit_const(g, 4, (int64_t)a->val);
+		emit(g, BPF_ALU64 | BPF_ADD | BPF_X, 3, 4, 0, 0);
+	}
+	read_word(g, a->bytes, reg);
 }
 
 /* The event's own data as a kernel address: a pointer that went through memory is a number. */
@@ -142,6 +151,11 @@ void gen_arg(struct gen *g, const struct ebpf_arg *a, uint8_t reg)
 		break;
 	case EBPF_ARG_DEREF:
 		deref(g, a, reg);
+		break;
+	case EBPF_ARG_CTX_READ:
+		load_prog_ctx(g, 3);
+		emit(g, BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, (int32_t)a->off);
+		read_word(g, 8, reg);
 		break;
 	case EBPF_ARG_CTX_ADDR:
 		address_in_ctx(g, a, reg);

@@ -132,7 +132,7 @@ static void gen_group(struct gen *g, const struct ebpf_group *group)
 	g->group = group;
 	g->prog = group->prog_cnt ? group->progs[0] : NULL;
 	g->lbl_leave = new_label(g);
-	emit_const(g, 2, g->p->kind == EBPF_UPROBE);
+	emit_const(g, 2, ebpf_is_preempted(g->p->kind));
 	emit_call(g, "rtk_enter");
 	emit_jump_if(g, BPF_JEQ, 0, 0, g->lbl_out);
 	emit_jump_if(g, BPF_JGT, 0, (int32_t)(g->e->value_bytes - g->e->k[RTK_K_CTX_STRIDE]), g->lbl_out);

@@ -50,7 +50,7 @@ static int map_tail(struct ebpf *e, struct err *reterr)
 static void make_slots(struct ebpf *e)
 {
 	struct wire_shm *s = e->in.shm;
-	for (uint32_t i = 0; i < ebpf_slot_cnt(e->in.uprobes); i++) {
+	for (uint32_t i = 0; i < ebpf_slot_cnt(e->in.preempts); i++) {
 		struct wire_thread *t = (struct wire_thread *)((char *)s + s->thread_off +
 							       (e->in.first_slot + i) * s->geom.stride);
 		for (unsigned l = 0; l < WIRE_LEVEL_MAX; l++)
@@ -165,18 +165,35 @@ uint32_t ebpf_failed_clause(const struct ebpf *e)
 
 /* ---- programs ---- */
 
-static enum bpf_prog_type prog_type(enum ebpf_kind kind)
+static enum bpf_prog_type prog_type(const struct ebpf_prog *p)
 {
-	switch (kind) {
+	switch (p->kind) {
 	case EBPF_TRACEPOINT:
 		return BPF_PROG_TYPE_TRACEPOINT;
 	case EBPF_PERF_EVENT:
 		return BPF_PROG_TYPE_PERF_EVENT;
 	case EBPF_UPROBE:
 	case EBPF_KPROBE:
+	case EBPF_KPROBE_MULTI:
 		return BPF_PROG_TYPE_KPROBE;
+	case EBPF_FENTRY:
+	case EBPF_FEXIT:
+		return BPF_PROG_TYPE_TRACING;
 	default:
-		return BPF_PROG_TYPE_RAW_TRACEPOINT;
+		return p->btf_id ? BPF_PROG_TYPE_TRACING : BPF_PROG_TYPE_RAW_TRACEPOINT;
+	}
+}
+
+/* 0: it matters not. */
+static uint32_t attach_type(const struct ebpf_prog *p)
+{
+	switch (p->kind) {
+	case EBPF_RAW_TP: return p->btf_id ? BPF_TRACE_RAW_TP : 0;
+	case EBPF_UPROBE: return ebpf_has_uprobe_multi() ? EBPF_UPROBE_MULTI : 0;
+	case EBPF_KPROBE_MULTI: return EBPF_KPROBE_MULTI_TYPE;
+	case EBPF_FENTRY: return BPF_TRACE_FENTRY;
+	case EBPF_FEXIT: return BPF_TRACE_FEXIT;
+	default: return 0;
 	}
 }
 
@@ -185,10 +202,9 @@ static enum bpf_prog_type prog_type(enum ebpf_kind kind)
 static int try_load(struct ebpf *e, const struct ebpf_prog *p, const struct code *c, char *log)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_btf_fd = (uint32_t)e->btf_fd, .func_info = c->funcs,
-		    .func_info_cnt = c->func_cnt, .func_info_rec_size = sizeof(*c->funcs), .attempts = 5);
+		    .func_info_cnt = c->func_cnt, .func_info_rec_size = sizeof(*c->funcs), .attempts = 5,
+		    .expected_attach_type = (enum bpf_attach_type)attach_type(p), .attach_btf_id = p->btf_id);
 	char name[16] = "dt_";
-	if (p->kind == EBPF_UPROBE && ebpf_has_uprobe_multi())
-		opts.expected_attach_type = (enum bpf_attach_type)EBPF_UPROBE_MULTI;
 	for (unsigned i = 0; p->name[i] && i + 4 < sizeof(name); i++)
 		name[3 + i] = p->name[i] >= '0' && p->name[i] != ':' && p->name[i] != '-' ? p->name[i] : '_';
 	if (log) {
@@ -196,7 +212,7 @@ static int try_load(struct ebpf *e, const struct ebpf_prog *p, const struct code
 		opts.log_size = LOG_BYTES;
 		opts.log_level = 1;
 	}
-	return bpf_prog_load(prog_type(p->kind), name, LICENSE, c->insns, c->cnt, &opts);
+	return bpf_prog_load(prog_type(p), name, LICENSE, c->insns, c->cnt, &opts);
 }
 
 /* Kernels that are locked down keep some functions to themselves. */
@@ -285,11 +301,33 @@ static void find_culprit(struct ebpf *e, const struct ebpf_prog *p)
 	e->failed_clause = found;
 }
 
-int ebpf_load(struct ebpf *e, const struct ebpf_prog *p, int *ret_fd, struct err *reterr)
+/* With pointers that are followed by loads; a kernel that does not do that has them read. */
+static int load_typed(struct ebpf *e, const struct ebpf_prog *p)
 {
 	struct code c = { 0 };
-	if (p->kind == EBPF_UPROBE && !e->in.uprobes)
-		return err_setf(reterr, -EINVAL, "%s: the session was made without room for uprobes", p->name);
+	struct err ignored;
+	if (code_make(e, p, &c, &ignored) < 0)
+		return -EINVAL;
+	int fd = uses_self(&c) && !e->in.as_in_tool && e->self_link_fd < 0 ? watch_threads(e, &ignored) : 0;
+	fd = fd < 0 ? fd : try_load(e, p, &c, NULL);
+	ebpf_code_deinit(&c);
+	return fd;
+}
+
+int ebpf_load(struct ebpf *e, const struct ebpf_prog *prog, int *ret_fd, struct err *reterr)
+{
+	struct code c = { 0 };
+	struct ebpf_prog plain = *prog;
+	const struct ebpf_prog *p = &plain;
+	int typed = prog->kind == EBPF_RAW_TP && prog->btf_id ? load_typed(e, prog) : -ENOENT;
+	if (typed >= 0) {
+		*ret_fd = typed;
+		return 0;
+	}
+	if (prog->kind == EBPF_RAW_TP)
+		plain.btf_id = 0;
+	if (ebpf_is_preempted(p->kind) && !e->in.preempts)
+		return err_setf(reterr, -EINVAL, "%s: the session was made without room for programs that can be preempted", p->name);
 	int r = code_make(e, p, &c, reterr);
 	if (r < 0 && r != -ENOMEM && e->failed_clause == WIRE_NONE)
 		find_culprit(e, p);

@@ -124,7 +124,8 @@ struct rtk_self {
 	K(TASK_FS, 69) K(FS_ROOT, 70) /* offsets in the kernel's structures, as from TASK_PARENT on; 0: not known */ \
 	K(PROC, 71) K(PROC_CNT, 72) K(MM_STACK, 73) /* struct wire_proc */ \
 	K(USERS, 74)       /* slots of processes' threads, whose self-> variables are shared with theirs; 0: none are */ \
-	K(TASK_PID, 75) K(PID_LEVEL, 76) K(PID_NUMBERS, 77) /* as from TASK_PARENT on; the last number is here */
+	K(TASK_PID, 75) K(PID_LEVEL, 76) K(PID_NUMBERS, 77) /* as from TASK_PARENT on */ \
+	K(PREEMPTED_CNT, 78) /* slots behind those of CPUs; the last number is here */
 enum rtk_const {
 #define K(name, n) RTK_K_##name = n,
 	RTK_CONSTS(K)

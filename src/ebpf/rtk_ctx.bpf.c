@@ -69,8 +69,8 @@ INLINE void zero_this(uint64_t ctx)
 /* A slot for a program that may be preempted, by one on the same CPU too: any that is free. */
 INLINE uint64_t preemptible_slot(uint64_t cpu)
 {
-	for (uint64_t i = 0; i < 8 && i < K(CPU_CNT); i++) {
-		uint64_t n = cpu + i < K(CPU_CNT) ? cpu + i : cpu + i - K(CPU_CNT);
+	for (uint64_t i = 0; i < 8 && i < K(PREEMPTED_CNT); i++) {
+		uint64_t n = cpu + i < K(PREEMPTED_CNT) ? cpu + i : cpu + i - K(PREEMPTED_CNT);
 		uint64_t thr = K(THREAD) + (K(CPU_CNT) + n) * K(STRIDE);
 		uint64_t sp = thr + offsetof(struct wire_thread, level_sp);
 		if (!ld64(sp) && !cas64(sp, 0, 1))

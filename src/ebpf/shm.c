@@ -27,9 +27,22 @@ static uint32_t cpu_cnt(void)
 	return n > 0 ? (uint32_t)n : 1;
 }
 
-uint32_t ebpf_slot_cnt(bool uprobes)
+/* An interrupt may come while each CPU's has one. */
+#define PREEMPTED_LEAST 4u
+
+static uint32_t preempted_cnt(void)
 {
-	return uprobes ? 2 * cpu_cnt() : cpu_cnt();
+	return cpu_cnt() > PREEMPTED_LEAST ? cpu_cnt() : PREEMPTED_LEAST;
+}
+
+uint32_t ebpf_slot_cnt(bool preempts)
+{
+	return preempts ? cpu_cnt() + preempted_cnt() : cpu_cnt();
+}
+
+bool ebpf_is_preempted(enum ebpf_kind kind)
+{
+	return kind == EBPF_UPROBE || kind == EBPF_FENTRY || kind == EBPF_FEXIT;
 }
 
 void ebpf_layout(struct wire_layout_in *in, const struct ir_image *img)
@@ -252,6 +265,7 @@ void ebpf_numbers(struct ebpf *e)
 	k[RTK_K_OWN] = e->in.as_in_tool ? (uint64_t)(uintptr_t)s : RTK_ADDR;
 	k[RTK_K_THREAD] = s->thread_off + e->in.first_slot * s->geom.stride;
 	k[RTK_K_CPU_CNT] = cpu_cnt();
+	k[RTK_K_PREEMPTED_CNT] = preempted_cnt();
 	k[RTK_K_USERS] = e->in.shares_self ? e->in.first_slot : 0;
 	if (e->in.shares_self)
 		pid_offsets(e);

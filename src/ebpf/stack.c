@@ -2,10 +2,16 @@
 /* Stacks: the kernel's own function for them wants the context that it passed, which only the main program has. */
 #include "ebpf/ebpf_int.h"
 
-/* Frames between the program and what it is attached to: itself, bpf_trace_runN, __bpf_trace_NAME or __traceiter_NAME. */
+/* Frames between the program and what it is attached to: itself, bpf_trace_runN, __bpf_trace_NAME or __traceiter_NAME; at a
+ * function the trampoline. */
 static int64_t own_frames(enum ebpf_kind kind)
 {
-	return kind == EBPF_RAW_TP ? 3 : kind == EBPF_TRACEPOINT ? 1 : 0;
+	switch (kind) {
+	case EBPF_RAW_TP: return 3;
+	case EBPF_FENTRY: case EBPF_FEXIT: return 2;
+	case EBPF_TRACEPOINT: return 1;
+	default: return 0;
+	}
 }
 
 _Static_assert(EBPF_UNWINDS == RTK_PROCS, "");

@@ -112,12 +112,12 @@ static bool ready(void)
 	return btf.cnt > 0;
 }
 
-static const struct btf_type *type_by_id(uint32_t id)
+const struct btf_type *kern_btf_type(uint32_t id)
 {
 	return id && id < btf.cnt ? (const struct btf_type *)(btf.types + btf.at[id]) : NULL;
 }
 
-static const char *name_at(uint32_t off)
+const char *kern_btf_name(uint32_t off)
 {
 	return off < btf.str_bytes ? btf.strs + off : "";
 }
@@ -128,8 +128,8 @@ int32_t kern_btf_id(const char *name, uint32_t kind)
 	if (!ready())
 		return -ENOENT;
 	for (uint32_t n = 0, id = last; n < btf.cnt; n++, id = id + 1 < btf.cnt ? id + 1 : 0) {
-		const struct btf_type *t = type_by_id(id);
-		if (!t || BTF_INFO_KIND(t->info) != kind || strcmp(name_at(t->name_off), name) != 0)
+		const struct btf_type *t = kern_btf_type(id);
+		if (!t || BTF_INFO_KIND(t->info) != kind || strcmp(kern_btf_name(t->name_off), name) != 0)
 			continue;
 		last = id;
 		return (int32_t)id;
@@ -137,14 +137,13 @@ int32_t kern_btf_id(const char *name, uint32_t kind)
 	return -ENOENT;
 }
 
-/* Behind names and qualifiers. */
-static const struct btf_type *type_at(uint32_t id)
+const struct btf_type *kern_btf_resolve(uint32_t id)
 {
-	const struct btf_type *t = type_by_id(id);
+	const struct btf_type *t = kern_btf_type(id);
 	for (int i = 0; t && i < 32; i++) {
 		switch (BTF_INFO_KIND(t->info)) {
 		case BTF_KIND_TYPEDEF: case BTF_KIND_VOLATILE: case BTF_KIND_CONST: case BTF_KIND_RESTRICT: case BTF_KIND_TYPE_TAG:
-			t = type_by_id(t->type);
+			t = kern_btf_type(t->type);
 			continue;
 		default:
 			return t;
@@ -165,14 +164,14 @@ static int64_t member_of(const struct btf_type *t, const char *name, size_t len,
 		return -1;
 	const struct btf_member *m = (const struct btf_member *)(t + 1);
 	for (uint32_t i = 0; i < BTF_INFO_VLEN(t->info); i++, m++) {
-		const char *has = name_at(m->name_off);
+		const char *has = kern_btf_name(m->name_off);
 		uint32_t bits = BTF_INFO_KFLAG(t->info) ? BTF_MEMBER_BIT_OFFSET(m->offset) : m->offset;
 		int64_t in;
 		if (strlen(has) == len && !strncmp(has, name, len)) {
-			*ret = type_at(m->type);
+			*ret = kern_btf_resolve(m->type);
 			return bits;
 		}
-		if (!*has && (in = member_of(type_at(m->type), name, len, ret)) >= 0)
+		if (!*has && (in = member_of(kern_btf_resolve(m->type), name, len, ret)) >= 0)
 			return in + bits;
 	}
 	return -1;
@@ -181,7 +180,7 @@ static int64_t member_of(const struct btf_type *t, const char *name, size_t len,
 int64_t kern_offsetof(const char *tag, const char *path)
 {
 	int32_t id = kern_btf_id(tag, BTF_KIND_STRUCT);
-	const struct btf_type *t = id > 0 ? type_by_id((uint32_t)id) : NULL;
+	const struct btf_type *t = id > 0 ? kern_btf_type((uint32_t)id) : NULL;
 	int64_t bits = 0;
 	while (t && *path) {
 		size_t len = strcspn(path, ".");
@@ -194,12 +193,17 @@ int64_t kern_offsetof(const char *tag, const char *path)
 	return t ? bits / 8 : -ENOENT;
 }
 
-int kern_raw_words(const char *event)
+uint32_t kern_raw_type(const char *event)
 {
 	char name[160] = "btf_trace_";
 	strncat(name, event, sizeof(name) - strlen(name) - 1);
 	int32_t id = kern_btf_id(name, BTF_KIND_TYPEDEF);
-	const struct btf_type *t = id > 0 ? type_at((uint32_t)id) : NULL;
-	t = t && BTF_INFO_KIND(t->info) == BTF_KIND_PTR ? type_at(t->type) : NULL;
+	return id > 0 ? (uint32_t)id : 0;
+}
+
+int kern_raw_words(const char *event)
+{
+	const struct btf_type *t = kern_btf_resolve(kern_raw_type(event));
+	t = t && BTF_INFO_KIND(t->info) == BTF_KIND_PTR ? kern_btf_resolve(t->type) : NULL;
 	return t && BTF_INFO_KIND(t->info) == BTF_KIND_FUNC_PROTO && BTF_INFO_VLEN(t->info) ? (int)BTF_INFO_VLEN(t->info) - 1 : -1;
 }

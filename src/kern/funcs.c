@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions of the kernel, and whether programs can be placed at them: by kprobes (ADR 35). */
+/* Functions of the kernel, and whether programs can be placed at them (ADR 35, 39). */
 #include "kern/kern_int.h"
 
 #include <errno.h>
@@ -76,7 +76,18 @@ bool kern_can_kprobe(struct err *reterr)
 		return false;
 	if (!access("/sys/bus/event_source/devices/kprobe/type", F_OK))
 		return true;
-	err_setf(reterr, -ENOTSUP, "this kernel does not let programs be attached to its functions: it has no kprobes "
-		 "(CONFIG_KPROBES, CONFIG_KPROBE_EVENTS); the providers syscall, rawtp, sdt, proc, sched and profile do not need that");
+	err_setf(reterr, -ENOTSUP, "this kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)");
+	return false;
+}
+
+bool kern_can_probe_funcs(struct err *reterr)
+{
+	struct err e = { 0 };
+	if (!kern_may_trace(reterr))
+		return false;
+	if (kern_can_kprobe(NULL) || kern_can_fentry(&e))
+		return true;
+	err_setf(reterr, -ENOTSUP, "this kernel does not let programs be attached to its functions: it has no kprobes (CONFIG_KPROBES, "
+		 "CONFIG_KPROBE_EVENTS), and %s; the providers syscall, rawtp, sdt, proc, sched and profile do not need either", e.msg);
 	return false;
 }

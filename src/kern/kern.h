@@ -66,14 +66,30 @@ uint64_t kern_module_start(const char *module);
 int64_t kern_offsetof(const char *tag, const char *path);
 /* Words that the kernel passes to who is attached to a tracepoint; -1: nobody knows. */
 int kern_raw_words(const char *event);
+/* Number of the type that says what they are; 0: there is none. */
+uint32_t kern_raw_type(const char *event);
 
 /* Functions of the kernel that tracing may stop at, in the kernel's order. Kept by the room. */
 struct kern_func {
 	const char *name, *module;
 };
 uint32_t kern_funcs(const struct kern_func **ret);
-/* Whether programs can be placed at functions; if not, why. */
+/* Whether programs can be placed at functions in some way; if not, what is missing. */
+bool kern_can_probe_funcs(struct err *reterr);
 bool kern_can_kprobe(struct err *reterr);
+/* Whether this kernel attaches programs to its functions by trampolines (fentry, fexit); tried out, once. If not, why. */
+bool kern_can_fentry(struct err *reterr);
+/* A function for such a program, as the kernel's types have it. */
+#define KERN_FENTRY_ARGS 6u
+struct kern_fentry {
+	uint32_t btf_id; /* in vmlinux */
+	uint32_t arg_cnt;
+	bool is_void;
+	/* Words that the kernel's verifier lets be loaded: of the others it wants to know more than it is told. */
+	bool loads[KERN_FENTRY_ARGS + 1]; /* arguments, then the result */
+};
+/* -ENOENT: not described, or several have the name; -EOPNOTSUPP: with arguments that do not fit. */
+int kern_fentry_of(const char *func, const char *module, struct kern_fentry *ret);
 /* Whether this process may load programs into the kernel; if not, why. */
 bool kern_may_trace(struct err *reterr);
 

@@ -16,6 +16,10 @@ char *kern_text_read(int dir, const char *path);
 
 /* btf.c: number of a type of the kernel (BTF_KIND_*), or -ENOENT. */
 int32_t kern_btf_id(const char *name, uint32_t kind);
+struct btf_type;
+const struct btf_type *kern_btf_type(uint32_t id); /* NULL: void, or there is none */
+const struct btf_type *kern_btf_resolve(uint32_t id); /* behind names and qualifiers */
+const char *kern_btf_name(uint32_t off);
 
 /* syms.c: each symbol of the kernel; a result that is not 0 ends the walk. */
 typedef int kern_syms_fn(void *arg, uint64_t addr, char kind, const char *name, const char *module);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fbt:MODULE:FUNCTION:entry and :return: functions of the kernel, where it has kprobes. */
+/* fbt:MODULE:FUNCTION:entry and :return: functions of the kernel, where it lets programs be placed there. */
 #include "probe/probe_int.h"
 
 #include "kern/kern.h"
@@ -33,7 +33,7 @@ static int match(const struct probe_query *q, struct found *f)
 	bool is_named = !strcmp(s->prov, "fbt");
 	if (!meant(s) || (!probe_glob(s->name, "entry") && !probe_glob(s->name, "return") && !is_named))
 		return 0;
-	if (!kern_can_kprobe(is_named ? q->reterr : NULL))
+	if (!kern_can_probe_funcs(is_named ? q->reterr : NULL))
 		return 0;
 	uint32_t cnt = kern_funcs(&v);
 	int rc = 0;

@@ -20,6 +20,17 @@ static const char *const recipes[PROBE_KERN_RECIPE_CNT] = {
 	[PROBE_KERN_IF_SLEEPS] = ", where the thread sleeps", [PROBE_KERN_SWITCH_OUT] = ", where the thread sleeps",
 };
 
+static void explain_function(const struct probe_kern_place *p, FILE *out)
+{
+	const char *where = p->at == PROBE_KERN_KPROBE ? "entry" : "return";
+	struct kern_fentry f;
+	if (p->recipe == PROBE_KERN_AS_IS && kern_can_fentry(NULL) && !kern_fentry_of(p->name, p->group, &f))
+		fprintf(out, "  BPF program in a trampoline (%s) at the %s of the kernel's function %s; in scripts with more than %u such "
+			"probes a kprobe\n", p->at == PROBE_KERN_KPROBE ? "fentry" : "fexit", where, p->name, SKERN_FENTRY_MAX);
+	else
+		fprintf(out, "  BPF program in a kprobe at the %s of the kernel's function %s\n", where, p->name);
+}
+
 static void explain_place(const struct probe_kern_place *p, FILE *out)
 {
 	const char *how = recipes[p->recipe] ? recipes[p->recipe] : "";
@@ -45,8 +56,7 @@ static void explain_place(const struct probe_kern_place *p, FILE *out)
 		break;
 	case PROBE_KERN_KPROBE:
 	case PROBE_KERN_KRETPROBE:
-		fprintf(out, "  BPF program in a kprobe at the %s of the kernel's function %s\n",
-			p->at == PROBE_KERN_KPROBE ? "entry" : "return", p->name);
+		explain_function(p, out);
 		break;
 	case PROBE_KERN_NONE:
 		break;

@@ -5,6 +5,7 @@
  *
  *   all entries of system calls   one program at the tracepoint sys_enter, which finds the
  *                                 clauses by the call's number; all returns likewise
+ *   functions                     see kern_funcs.c
  *   everything else               a program for each probe's place
  *
  * A call that two probes are about (execve: syscall and proc) is found in a
@@ -20,15 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A probe at one of its places. */
-struct instance {
-	const struct session_probe *sp;
-	struct probe_kern_place place;
-	uint32_t site;
-	uint32_t layer;      /* which of the programs at one tracepoint */
-	const struct ir_prog **progs; /* owned; of made[] */
-};
 
 struct made {
 	struct ir_prog prog;
@@ -84,13 +76,7 @@ static int instance_progs(struct skern *k, struct instance *in, struct err *rete
 
 /* ---- loading ---- */
 
-struct bundle { /* instances that one program serves */
-	struct instance *const *v;
-	uint32_t cnt;
-	const char *name;
-};
-
-static bool same_progs(const struct instance *a, const struct instance *b)
+bool skern_same_progs(const struct instance *a, const struct instance *b)
 {
 	return a->sp->prog_cnt == b->sp->prog_cnt && !memcmp(a->progs, b->progs, a->sp->prog_cnt * sizeof(*a->progs));
 }
@@ -102,14 +88,17 @@ static uint32_t make_groups(const struct bundle *b, struct ebpf_group *groups, s
 	for (uint32_t i = 0; i < b->cnt; i++) {
 		bool first = true;
 		for (uint32_t k = 0; k < i && first; k++)
-			first = !same_progs(b->v[i], b->v[k]);
+			first = !skern_same_progs(b->v[i], b->v[k]);
 		if (!first)
 			continue;
 		struct ebpf_group *g = &groups[group_cnt++];
 		*g = (struct ebpf_group){ .progs = b->v[i]->progs, .prog_cnt = b->v[i]->sp->prog_cnt, .cases = cases + case_cnt };
-		skern_args(g, &b->v[i]->place);
+		if (b->fentry)
+			skern_args_fentry(g, b->fentry, b->kind == EBPF_FEXIT);
+		else
+			skern_args(g, &b->v[i]->place);
 		for (uint32_t k = i; k < b->cnt; k++)
-			if (same_progs(b->v[i], b->v[k])) {
+			if (skern_same_progs(b->v[i], b->v[k])) {
 				cases[case_cnt++] = (struct ebpf_case){ b->v[k]->place.nr, b->v[k]->site };
 				g->case_cnt++;
 			}
@@ -117,14 +106,14 @@ static uint32_t make_groups(const struct bundle *b, struct ebpf_group *groups, s
 	return group_cnt;
 }
 
-static int load(struct skern *k, const struct bundle *b, int *ret_fd, struct err *reterr)
+int skern_load(struct skern *k, const struct bundle *b, int *ret_fd, struct err *reterr)
 {
 	struct ebpf_group *groups = calloc(b->cnt, sizeof(*groups));
 	struct ebpf_case *cases = calloc(b->cnt, sizeof(*cases));
 	int r = groups && cases ? 0 : no_memory(reterr);
 	if (!r) {
-		enum probe_kern_at at = b->v[0]->place.at;
-		struct ebpf_prog p = { .name = b->name, .kind = skern_kind(at), .key = skern_key(at), .groups = groups };
+		struct ebpf_prog p = { .name = b->name, .kind = b->kind, .btf_id = b->fentry ? b->fentry->btf_id : b->btf_id, .key = b->key,
+				       .groups = groups };
 		p.group_cnt = make_groups(b, groups, cases);
 		r = ebpf_load(k->e, &p, ret_fd, reterr);
 	}
@@ -133,13 +122,15 @@ static int load(struct skern *k, const struct bundle *b, int *ret_fd, struct err
 	return r;
 }
 
-static int serve(struct skern *k, const struct bundle *b, struct err *reterr)
+int skern_serve(struct skern *k, struct instance *const *v, uint32_t cnt, const char *name, struct err *reterr)
 {
-	int fd, r = load(k, b, &fd, reterr);
+	const struct bundle b = { v, cnt, name, skern_kind(v[0]->place.at), skern_key(v[0]->place.at), NULL,
+				  skern_raw_type(v, cnt) };
+	int fd, r = skern_load(k, &b, &fd, reterr);
 	if (r < 0)
 		return r;
 	r = skern_fds_keep(&k->fds, fd, reterr);
-	return r < 0 ? r : skern_attach(&k->fds, &k->s->opts, fd, &b->v[0]->place, reterr);
+	return r < 0 ? r : skern_attach(&k->fds, &k->s->opts, fd, &v[0]->place, reterr);
 }
 
 /* ---- instances ---- */
@@ -207,8 +198,27 @@ static int serve_calls(struct skern *k, struct instances *all, enum probe_kern_a
 			if (all->v[i].place.at == at && all->v[i].layer == layer)
 				v[n++] = &all->v[i];
 		if (n)
-			r = serve(k, &(struct bundle){ v, n, name }, reterr);
+			r = skern_serve(k, v, n, name, reterr);
 	}
+	free(v);
+	return r;
+}
+
+static bool is_func(const struct instance *in)
+{
+	return !in->sp->probe->kern && (in->place.at == PROBE_KERN_KPROBE || in->place.at == PROBE_KERN_KRETPROBE);
+}
+
+static int serve_funcs(struct skern *k, struct instances *all, struct err *reterr)
+{
+	struct instance **v = calloc(all->cnt + 1ul, sizeof(struct instance *));
+	uint32_t cnt = 0;
+	if (!v)
+		return no_memory(reterr);
+	for (uint32_t i = 0; i < all->cnt; i++)
+		if (is_func(&all->v[i]))
+			v[cnt++] = &all->v[i];
+	int r = skern_serve_funcs(k, v, cnt, reterr);
 	free(v);
 	return r;
 }
@@ -219,10 +229,10 @@ static int serve_all(struct skern *k, struct instances *all, struct err *reterr)
 	r = r ? r : serve_calls(k, all, PROBE_KERN_EXIT, "sys_exit", reterr);
 	for (uint32_t i = 0; i < all->cnt && !r; i++) {
 		struct instance *in = &all->v[i];
-		if (in->place.at != PROBE_KERN_ENTER && in->place.at != PROBE_KERN_EXIT)
-			r = serve(k, &(struct bundle){ &in, 1, in->sp->probe->name }, reterr);
+		if (in->place.at != PROBE_KERN_ENTER && in->place.at != PROBE_KERN_EXIT && !is_func(in))
+			r = skern_serve(k, &in, 1, in->sp->probe->name, reterr);
 	}
-	return r;
+	return r ? r : serve_funcs(k, all, reterr);
 }
 
 /* ---- the tool's own probes ---- */
@@ -254,7 +264,7 @@ int skern_create(struct session *s, uint32_t first_slot, struct err *reterr)
 	struct skern *k = calloc(1, sizeof(*k));
 	if (!k)
 		return no_memory(reterr);
-	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .uprobes = s->opts.mixed,
+	struct ebpf_in in = { .shm = s->shm, .shm_fd = s->shm_fd, .first_slot = first_slot, .preempts = s->opts.preempts,
 		.shares_self = s->opts.mixed && !s->opts.uprobes,
 		.img = s->image, .log = s->opts.verifier_log,
 		.max_frames = s->opts.max_frames, .offset_of = kern_offsetof };
@@ -295,22 +305,10 @@ void skern_drop(struct skern *k, uint32_t proc)
 	skern_fds_drop(&k->fds, proc);
 }
 
-#define FUNCS_MAX 256u
-
-/* Each function has a program and an event of its own, which take the kernel milliseconds to make and longer to end. */
-static int not_too_many(const struct session_probe *probes, uint32_t cnt, struct err *reterr)
-{
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < cnt; i++)
-		n += !probes[i].probe->kern && (probes[i].probe->place.at == PROBE_KERN_KPROBE || probes[i].probe->place.at == PROBE_KERN_KRETPROBE);
-	return n <= FUNCS_MAX ? 0 : err_setf(reterr, -E2BIG, "%u probes of functions of the kernel (fbt) are too many: name fewer, "
-					     "%u at most", n, FUNCS_MAX);
-}
-
 int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cnt, uint32_t *ret_cnt, struct err *reterr)
 {
 	struct instances all = { 0 };
-	int r = not_too_many(probes, cnt, reterr);
+	int r = 0;
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (probes[i].probe->kind == WIRE_SITE_KERNEL)
 			r = instances_of(s->kern, &all, &probes[i], reterr);

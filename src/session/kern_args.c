@@ -28,11 +28,11 @@ static void args_enter(struct ebpf_arg *v)
 		v[i] = reg(regs[i]);
 }
 
-static bool wants_args(const struct ebpf_group *g)
+static bool want_args(const struct ir_prog *const *progs, uint32_t cnt)
 {
-	for (uint32_t i = 0; i < g->prog_cnt; i++)
-		for (uint32_t pc = 0; pc < g->progs[i]->insn_cnt; pc++) {
-			const struct ir_insn *in = &g->progs[i]->insns[pc];
+	for (uint32_t i = 0; i < cnt; i++)
+		for (uint32_t pc = 0; pc < progs[i]->insn_cnt; pc++) {
+			const struct ir_insn *in = &progs[i]->insns[pc];
 			if (in->op == IR_OP_ARG || (in->op == IR_OP_CALL && in->imm == IR_HELPER_arg))
 				return true;
 		}
@@ -67,6 +67,24 @@ uint32_t skern_args_c(struct ebpf_arg *v)
 	return ARRAY_CNT(regs);
 }
 
+static struct ebpf_arg func_word(const struct kern_fentry *f, uint32_t n)
+{
+	return (struct ebpf_arg){ .kind = f->loads[n] ? EBPF_ARG_CTX : EBPF_ARG_CTX_READ, .bytes = 8, .off = 8 * n };
+}
+
+static const struct ebpf_arg not_known = { .kind = EBPF_ARG_CONST, .val = UINT64_MAX }; /* where it returns */
+
+void skern_args_fentry(struct ebpf_group *g, const struct kern_fentry *f, bool is_exit)
+{
+	for (uint32_t i = 0; i < f->arg_cnt && !is_exit; i++)
+		g->args[i] = func_word(f, i);
+	if (!is_exit)
+		return;
+	g->args[0] = not_known;
+	if (!f->is_void)
+		g->args[1] = func_word(f, f->arg_cnt);
+}
+
 void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 {
 	switch (p->at) {
@@ -79,7 +97,7 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 		g->regs = word(0);
 		break;
 	case PROBE_KERN_RAW:
-		if (wants_args(g))
+		if (want_args(g->progs, g->prog_cnt))
 			args_raw(g->args, p->name);
 		break;
 	case PROBE_KERN_EVENT:
@@ -93,8 +111,8 @@ void skern_args(struct ebpf_group *g, const struct probe_kern_place *p)
 	case PROBE_KERN_KPROBE:
 		skern_args_c(g->args);
 		break;
-	case PROBE_KERN_KRETPROBE: /* where it returns is not known */
-		g->args[0] = (struct ebpf_arg){ .kind = EBPF_ARG_CONST, .val = UINT64_MAX };
+	case PROBE_KERN_KRETPROBE:
+		g->args[0] = not_known;
 		g->args[1] = skern_reg(WIRE_RAX);
 		break;
 	case PROBE_KERN_NONE:
@@ -108,6 +126,16 @@ enum ebpf_kind skern_kind(enum probe_kern_at at)
 		return EBPF_KPROBE;
 	return at == PROBE_KERN_EVENT ? EBPF_TRACEPOINT : at == PROBE_KERN_CLOCK || at == PROBE_KERN_COUNTER ? EBPF_PERF_EVENT :
 		EBPF_RAW_TP;
+}
+
+uint32_t skern_raw_type(struct instance *const *v, uint32_t cnt)
+{
+	if (v[0]->place.at == PROBE_KERN_EXIT)
+		return kern_raw_type("sys_exit"); /* its key is there */
+	for (uint32_t i = 0; i < cnt && v[0]->place.at == PROBE_KERN_ENTER; i++)
+		if (want_args(v[i]->progs, v[i]->sp->prog_cnt))
+			return kern_raw_type("sys_enter");
+	return 0;
 }
 
 struct ebpf_arg skern_key(enum probe_kern_at at)

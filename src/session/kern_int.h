@@ -45,7 +45,36 @@ uint32_t skern_failed_clause(const struct skern *);
 /* A clause for a place; it is the skern's. */
 int skern_prog(struct skern *, uint32_t clause, const struct recipe_in *, const struct ir_prog **ret, struct err *reterr);
 
+/* kern.c: a probe at one of its places. */
+struct instance {
+	const struct session_probe *sp;
+	struct probe_kern_place place;
+	uint32_t site;
+	uint32_t layer;      /* which of the programs at one tracepoint */
+	const struct ir_prog **progs; /* owned; of made[] */
+};
+struct bundle { /* instances that one program serves */
+	struct instance *const *v;
+	uint32_t cnt;
+	const char *name;
+	enum ebpf_kind kind;
+	struct ebpf_arg key;
+	const struct kern_fentry *fentry; /* of FENTRY and FEXIT */
+	uint32_t btf_id; /* of what the tracepoint passes; 0: nobody has to know */
+};
+bool skern_same_progs(const struct instance *, const struct instance *);
+int skern_load(struct skern *, const struct bundle *, int *ret_fd, struct err *reterr);
+/* Loaded and attached, as the place of the first says. */
+int skern_serve(struct skern *, struct instance *const *v, uint32_t cnt, const char *name, struct err *reterr);
+
+/* kern_funcs.c: functions of the kernel, in the way that suits (sorts @v). */
+#define SKERN_FENTRY_MAX 64u
+int skern_serve_funcs(struct skern *, struct instance **v, uint32_t cnt, struct err *reterr);
+
 /* kern_args.c */
+struct kern_fentry;
+uint32_t skern_raw_type(struct instance *const *v, uint32_t cnt); /* of what system calls pass, where somebody reads it; 0 */
+void skern_args_fentry(struct ebpf_group *, const struct kern_fentry *, bool is_exit);
 void skern_args(struct ebpf_group *, const struct probe_kern_place *);
 struct ebpf_arg skern_reg(enum wire_reg); /* of a function's place */
 uint32_t skern_args_c(struct ebpf_arg *); /* there: those that C hands over in registers; how many */

@@ -45,7 +45,7 @@ static void layout_kernel(struct session *s, struct wire_layout_in *in)
 {
 	in->thread_cnt = s->opts.thread_cnt ? s->opts.thread_cnt : 1;
 	s->kern_slot = in->thread_cnt;
-	in->thread_cnt += ebpf_slot_cnt(s->opts.mixed);
+	in->thread_cnt += ebpf_slot_cnt(s->opts.preempts);
 	in->place_cnt = 0;
 	bool both = !s->opts.watch && s->kern_slot > 1;
 	in->site_cap = s->opts.site_cap ? s->opts.site_cap : both ? BOTH_SITES : KERNEL_SITES;

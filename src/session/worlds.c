@@ -2,6 +2,8 @@
 /* What a script is about: processes, the kernel; and how large its memory has to be for that. */
 #include "session/session_int.h"
 
+#include "kern/kern.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,32 +17,39 @@ static bool is_user(const struct session_desc *d)
 	return !d->id && (!strncmp(prov, "pid", 3) || (len && isdigit((unsigned char)prov[len - 1])) || obj_is_glob(prov));
 }
 
+static bool is_function(const struct probe *p)
+{
+	return !p->kern && (p->place.at == PROBE_KERN_KPROBE || p->place.at == PROBE_KERN_KRETPROBE);
+}
+
 /* 0: none; -ENOMEM and the like are left to the real search. */
-static uint32_t kernel_probes(struct probe_table *t, const struct probe_spec *s)
+static uint32_t kernel_probes(struct probe_table *t, const struct probe_spec *s, bool *ret_functions)
 {
 	uint32_t *found = NULL, cnt = 0, n = 0;
 	struct err e;
 	if (probe_match(t, s, NULL, NULL, 0, &found, &cnt, &e) < 0)
 		return 0;
-	for (uint32_t i = 0; i < cnt; i++)
+	for (uint32_t i = 0; i < cnt; i++) {
 		n += probe_at(t, found[i])->kind == WIRE_SITE_KERNEL;
+		*ret_functions |= is_function(probe_at(t, found[i]));
+	}
 	free(found);
 	return n;
 }
 
-static bool id_is_kernel(struct probe_table *t, uint32_t id)
+static bool id_is_kernel(struct probe_table *t, uint32_t id, bool *ret_functions)
 {
 	static const struct probe_spec any = { "", "", "", "" };
-	kernel_probes(t, &any);
+	kernel_probes(t, &any, ret_functions);
 	for (uint32_t i = 0; i < probe_cnt(t); i++)
 		if (probe_at(t, i)->id == id)
 			return probe_at(t, i)->kind == WIRE_SITE_KERNEL;
 	return false;
 }
 
-static bool is_kernel(struct probe_table *t, const struct session_desc *d)
+static bool is_kernel(struct probe_table *t, const struct session_desc *d, bool *ret_functions)
 {
-	return d->id ? id_is_kernel(t, d->id) : probe_may_be_kernel(&d->spec) && kernel_probes(t, &d->spec) > 0;
+	return d->id ? id_is_kernel(t, d->id, ret_functions) : probe_may_be_kernel(&d->spec) && kernel_probes(t, &d->spec, ret_functions) > 0;
 }
 
 void session_worlds_of(const struct session_desc *descs, uint32_t cnt, struct session_worlds *ret)
@@ -48,7 +57,7 @@ void session_worlds_of(const struct session_desc *descs, uint32_t cnt, struct se
 	struct probe_table *t = probe_table_create();
 	*ret = (struct session_worlds){ 0 };
 	for (uint32_t i = 0; t && i < cnt; i++) {
-		ret->kernel |= is_kernel(t, &descs[i]);
+		ret->kernel |= is_kernel(t, &descs[i], &ret->functions);
 		ret->user |= is_user(&descs[i]);
 	}
 	probe_table_destroy(t);
@@ -120,6 +129,7 @@ void session_opts_fit(struct session_opts *so, const struct session_worlds *w, u
 		so->thread_cnt = threads;
 	so->kernel = w->kernel && !so->looks_only;
 	so->mixed = so->kernel && w->user;
+	so->preempts = so->mixed || (so->kernel && w->functions && kern_can_fentry(NULL));
 	so->uprobes = so->kernel && w->user && w->uprobes;
 	set_limits(so, agg_elem_bytes, dyn_elem_bytes);
 }
