@@ -9,8 +9,8 @@
 void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
 	const struct probe *p = j->probes[probe].probe;
-	if (p->kind == WIRE_SITE_GUARD)
-		return; /* not asked for */
+	if (job_is_own(p->kind))
+		return;
 	uint32_t pc = j->told ? goscan_first(j->t, p->func_addr) : 0;
 	if (j->told && (pc == j->t->go_pc_cnt || j->t->go_pcs[pc] >= p->func_addr + p->func_bytes))
 		return;
@@ -23,7 +23,7 @@ static void refuse_func(struct job *j, uint32_t probe, uint64_t addr, const char
 {
 	const struct probe *p = j->probes[probe].probe;
 	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why, .is_whole = true };
-	if (j->refused && p->kind != WIRE_SITE_GUARD)
+	if (j->refused && !job_is_own(p->kind))
 		j->refused(j->refused_arg, &r);
 }
 
