@@ -157,7 +157,7 @@ void consume_aggs_read(struct consume *c)
 		c->opts.writer.aggs_read(c->opts.arg);
 		return;
 	}
-	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+	for (uint32_t i = 0; i < c->geo.thread_cnt && !consume_is_last(c, i); i++) {
 		struct wire_thread *thr = consume_thread(c, i);
 		if (LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_LIVE)
 			STORE_RELAXED(&thr->agg_read, LOAD_RELAXED(&thr->agg_cnt));
