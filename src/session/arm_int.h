@@ -81,6 +81,9 @@ static inline int job_no_memory(struct err *reterr)
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
 
+/* entry.c: anchors and a window for @cnt probes of these kinds at the entry of @pf.  1: done; 0: func_init() and patch_plan() know. */
+int entry_plan(struct target *, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt);
+
 /* plan.c: sorted requests to j->funcs. */
 int job_plan(struct job *, const struct request *, uint32_t cnt, struct err *reterr);
 int job_plan_requests(struct job *, const struct request *, uint32_t cnt, struct err *reterr); /* each by itself */

@@ -232,6 +232,28 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 	return r;
 }
 
+enum { ENTRIES_MAX = 8 };
+
+/* 1: they are all of its entry, and planned; 0: not that simple; or -errno. */
+static int plan_entries(struct job *j, struct plan_func *pf, const uint32_t *probes, uint32_t cnt)
+{
+	uint8_t kinds[ENTRIES_MAX];
+	bool all = cnt <= ENTRIES_MAX && !j->places_only;
+	for (uint32_t i = 0; i < cnt && all; i++) {
+		kinds[i] = (uint8_t)j->probes[probes[i]].probe->kind;
+		all = kinds[i] == WIRE_SITE_ENTRY;
+	}
+	uint32_t *of = all ? malloc(cnt * sizeof(*of)) : NULL;
+	int r = !all ? 0 : of ? entry_plan(j->t, pf, kinds, cnt) : -ENOMEM;
+	if (r <= 0) {
+		free(of);
+		return r;
+	}
+	memcpy(of, probes, cnt * sizeof(*of));
+	pf->probe_of = of;
+	return r;
+}
+
 /* What programs have that offer themselves. */
 static bool is_own(const struct obj_module *m)
 {
@@ -247,6 +269,10 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 	int r = pf && returns ? 0 : -ENOMEM;
 	if (pf)
 		*pf = *what;
+	if (!r && !is_own(pf->mod) && pf->mod->end && (r = plan_entries(j, pf, probes, cnt))) {
+		free(returns);
+		return r > 0 ? 0 : job_no_memory(reterr);
+	}
 	bool alone = true;
 	for (uint32_t i = 0; i < cnt; i++)
 		alone &= j->probes[probes[i]].probe->kind == WIRE_SITE_GUARD && !guard_is_raw(j->probes[probes[i]].probe);

@@ -257,6 +257,7 @@ static int fill(struct session *s, struct err *reterr)
 	fill_tool(s);
 	s->shm->tsc_mult = 1;
 	bool later = s->opts.clock_later && !s->opts.kernel;
+	clock_begin();
 	int r = s->opts.looks_only || later ? 0 : clock_calibrate(s->shm, reterr);
 	if (!r && s->opts.kernel) {
 		r = skern_create(s, s->kern_slot, reterr);
