@@ -222,7 +222,7 @@ static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 #define SWITCH_NS 100000000 /* where nobody says how often, and nobody rings */
 #define GONE_ON_NS 20000000 /* how late the end of a command is seen that is another program now */
-#define FIRST_NS 3000000    /* sooner in the beginning: somebody may wait for the first event */
+#define FIRST_NS 250000     /* sooner in the beginning: somebody may wait for the first event */
 
 static int drain_on_schedule(struct cli *cli, uint64_t now)
 {
@@ -231,7 +231,7 @@ static int drain_on_schedule(struct cli *cli, uint64_t now)
 	cli->last_drain_ns = now;
 	int rc = drain(cli); /* may change the options */
 	cli->drain_gap_ns = smaller(cli->drain_gap_ns ? 2 * cli->drain_gap_ns : FIRST_NS, SWITCH_NS);
-	cli->next_drain_ns = now + larger(switch_gap(cli) ? switch_gap(cli) : cli->drain_gap_ns, DRAIN_GAP_NS);
+	cli->next_drain_ns = now + (switch_gap(cli) ? larger(switch_gap(cli), DRAIN_GAP_NS) : cli->drain_gap_ns);
 	return rc;
 }
 

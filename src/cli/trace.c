@@ -74,6 +74,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.from_entry = cli_from_entry(cli),
 		.unwinds = cli->has_kernel,
 		.looks_only = cli->args.compile_only,
+		.clock_later = true,
 		.verifier_log = cli->args.dumps & DUMP_VERIFIER ? stderr : NULL,
 	};
 	session_opts_fit(&so, &worlds, cli->prog.plan.agg_elem_bytes, cli->prog.plan.dyn_elem_bytes);
@@ -205,6 +206,11 @@ static int begin(struct cli *cli)
 	if (pin(cli) || cli_check_allowed(cli) || cli_make_consume(cli, session_shm(cli->session)) || cli_check_sizes(cli) ||
 	    cli_buffers_tell(cli) || cli_arm_new(cli) || cli_should_restart(cli))
 		return CLI_ERROR;
+	if (session_clock(cli->session, &e) < 0) {
+		cli_error("could not enable tracing: %s", e.msg);
+		return CLI_ERROR;
+	}
+	consume_clock(cli->consume);
 	cli->may_restart = false; /* what BEGIN does, it does once */
 	if (cli->args.opts.destructive && !cli->args.opts.quiet)
 		cli_error("allowing destructive actions");

@@ -283,7 +283,7 @@ static int merge_thread(struct consume *c, struct agg_tab *t, uint32_t slot)
 static int merge_threads(struct consume *c, struct agg_tab *t)
 {
 	int rc = 0;
-	for (uint32_t i = 0; !rc && i < c->geo.thread_cnt; i++) {
+	for (uint32_t i = 0; !rc && i < c->geo.thread_cnt && !consume_is_last(c, i); i++) {
 		uint32_t state = LOAD_ACQUIRE(&consume_thread(c, i)->state);
 		if (state == WIRE_THREAD_LIVE || (state == WIRE_THREAD_DEAD && !consume_slot_is_folded(c, i)))
 			rc = merge_thread(c, t, i);

@@ -91,6 +91,15 @@ int consume_create(struct wire_shm *shm, const struct plan *plan, const struct i
 	return rc;
 }
 
+void consume_clock(struct consume *c)
+{
+	c->geo.tsc_base = c->shm->tsc_base;
+	c->geo.ns_base = c->shm->ns_base;
+	c->geo.wall_base = c->shm->wall_base;
+	c->geo.tsc_mult = c->shm->tsc_mult;
+	c->geo.tsc_shift = c->shm->tsc_shift;
+}
+
 static void destroy_formats(struct consume *c)
 {
 	for (uint32_t i = 0; i < c->fmt_cnt; i++) {
@@ -149,7 +158,7 @@ void consume_aggs_read(struct consume *c)
 		c->opts.writer.aggs_read(c->opts.arg);
 		return;
 	}
-	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+	for (uint32_t i = 0; i < c->geo.thread_cnt && !consume_is_last(c, i); i++) {
 		struct wire_thread *thr = consume_thread(c, i);
 		if (LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_LIVE)
 			STORE_RELAXED(&thr->agg_read, LOAD_RELAXED(&thr->agg_cnt));

@@ -99,12 +99,15 @@ struct consume_opts {
 	/* Runs a command of system() until it ends: 0 or -errno. NULL: as system(3) does. */
 	int (*run_command)(void *arg, const char *cmd);
 	bool destructive; /* system() and freopen() may run */
+	bool all_slots;   /* of threads are looked at: the kernel has some behind those that are taken in order */
 };
 
 /* Keeps references to @shm, @plan and @image until destroy; copies @opts.
  * -EINVAL where a printf format of the plan is impossible. */
 int consume_create(struct wire_shm *shm, const struct plan *plan, const struct ir_image *image,
 		   const struct consume_opts *, struct consume **ret, struct err *reterr);
+/* The clock of its memory has been measured (session_clock()). */
+void consume_clock(struct consume *);
 void consume_destroy(struct consume *); /* NULL is fine */
 /* @plan and @image begin as those that consume_create() was given, or stand where they stood; see session_grow(). */
 int consume_grow(struct consume *, const struct plan *, const struct ir_image *, struct err *reterr);

@@ -152,6 +152,13 @@ static inline struct wire_thread *consume_thread(const struct consume *c, uint32
 {
 	return (struct wire_thread *)((uint8_t *)c->shm + c->geo.thread_off + i * c->geo.geom.stride);
 }
+
+/* Whether slot @i was never used, and so none behind it.  To look at those would make pages of memory for all of them. */
+static inline bool consume_is_last(const struct consume *c, uint32_t i)
+{
+	const struct wire_thread *thr = consume_thread(c, i);
+	return i && !c->opts.all_slots && LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_FREE && !LOAD_RELAXED(&thr->incarnation);
+}
 static inline FILE *consume_errs(const struct consume *c) { return c->opts.errs ? c->opts.errs : stderr; }
 /* "PROGNAME: sentence\n" after flushing the data before it. */
 void consume_complain(struct consume *, const char *fmt, ...) PRINTF_LIKE(2, 3);

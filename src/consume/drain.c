@@ -85,7 +85,7 @@ static void slot_open(struct consume *c, uint32_t i, struct wire_thread *thr)
 static void heads_load(struct consume *c)
 {
 	c->heap_cnt = 0;
-	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+	for (uint32_t i = 0; i < c->geo.thread_cnt && !consume_is_last(c, i); i++) {
 		struct wire_thread *thr = consume_thread(c, i);
 		uint32_t state = LOAD_ACQUIRE(&thr->state);
 		struct consume_slot *s = &c->slots[i];
@@ -164,7 +164,7 @@ static uint64_t quick_since(const struct consume *c, uint32_t slot, uint64_t now
 static uint64_t watermark(const struct consume *c)
 {
 	uint64_t now = rt_now_tsc(), mark = now, oldest = now - ns_to_tsc(c, DRAIN_STUCK_NS);
-	for (uint32_t i = 0; i < c->geo.thread_cnt; i++) {
+	for (uint32_t i = 0; i < c->geo.thread_cnt && !consume_is_last(c, i); i++) {
 		const struct wire_thread *thr = consume_thread(c, i);
 		if (LOAD_ACQUIRE(&thr->state) != WIRE_THREAD_LIVE)
 			continue;

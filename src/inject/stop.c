@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,7 +235,38 @@ static int give_up(struct inject *in, uint64_t waited, struct err *reterr)
 			state == 'S' ? "it does not hear us: is it frozen, or in a sandbox?" : "it waits for a device or for a vfork child");
 }
 
-static int wait_threads(struct inject *in, struct err *reterr)
+#define NEWS_THREADS 32 /* of more the news would be too many */
+
+/* The kernel tells of each thread that stops, to whom does not handle that otherwise; then naps end sooner. */
+struct news {
+	bool listens;
+	sigset_t chld, before;
+};
+
+static void news_begin(struct news *n, const struct inject *in)
+{
+	struct sigaction now;
+	sigemptyset(&n->chld);
+	sigaddset(&n->chld, SIGCHLD);
+	n->listens = in->thread_cnt <= NEWS_THREADS && !sigaction(SIGCHLD, NULL, &now) && now.sa_handler == SIG_DFL &&
+		     !pthread_sigmask(SIG_BLOCK, &n->chld, &n->before);
+}
+
+static void news_await(const struct news *n, const struct timespec *nap)
+{
+	if (!n->listens)
+		nanosleep(nap, NULL);
+	else
+		sigtimedwait(&n->chld, NULL, nap);
+}
+
+static void news_end(const struct news *n)
+{
+	if (n->listens)
+		pthread_sigmask(SIG_SETMASK, &n->before, NULL);
+}
+
+static int wait_all(struct inject *in, const struct news *news, struct err *reterr)
 {
 	uint64_t begin = host_now_ns();
 	struct timespec nap = { 0, 20000 };
@@ -244,7 +276,7 @@ static int wait_threads(struct inject *in, struct err *reterr)
 		int r = waited > STOP_PATIENCE_NS ? give_up(in, waited, reterr) : 0;
 		if (r)
 			return r;
-		nanosleep(&nap, NULL);
+		news_await(news, &nap);
 		if (nap.tv_nsec < 1000000)
 			nap.tv_nsec += nap.tv_nsec / 2;
 	}
@@ -253,6 +285,15 @@ static int wait_threads(struct inject *in, struct err *reterr)
 	if (!in->thread_cnt)
 		return inject_gone(in, reterr);
 	return 0;
+}
+
+static int wait_threads(struct inject *in, struct err *reterr)
+{
+	struct news n;
+	news_begin(&n, in);
+	int r = wait_all(in, &n, reterr);
+	news_end(&n);
+	return r;
 }
 
 int inject_await(struct inject *in, struct err *reterr)

@@ -139,6 +139,24 @@ static bool may_be_made(const char *run, size_t n)
 	return false;
 }
 
+/* One pattern is asked about for all names of a module. */
+static bool is_made(const char *run, size_t n)
+{
+	static _Thread_local struct {
+		char run[32];
+		size_t n;
+		bool made;
+	} last;
+	if (n > sizeof(last.run))
+		return may_be_made(run, n);
+	if (n != last.n || memcmp(run, last.run, n)) {
+		memcpy(last.run, run, n);
+		last.n = n;
+		last.made = may_be_made(run, n);
+	}
+	return last.made;
+}
+
 /* Demangling is dear, so first: source names stand in a mangled name as they
  * are, so a word of the pattern that is none of the demangler's own must be in
  * it. */
@@ -151,8 +169,7 @@ static bool can_match(const char *pattern, const char *mangled)
 		size_t n = 0;
 		while (isalnum((unsigned char)p[n]) || p[n] == '_')
 			n++;
-		if (n >= 4 && isalpha((unsigned char)*p) && !may_be_made(p, n) &&
-		    !memmem(mangled, strlen(mangled), p, n))
+		if (n >= 4 && isalpha((unsigned char)*p) && !memmem(mangled, strlen(mangled), p, n) && !is_made(p, n))
 			return false;
 		p += n ? n : 1;
 	}

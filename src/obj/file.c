@@ -133,6 +133,8 @@ int obj_mod_image(struct obj_proc *p, struct obj_mod *m, struct obj_img *ret, st
 {
 	char path[PATH_MAX + 64];
 	int rc = -ENOENT;
+	if (obj_pool_take(m, ret))
+		return 0;
 	if (!m->pub.is_vdso) {
 		rc = try_map_files(p, m, ret);
 		if (rc) {
@@ -146,6 +148,8 @@ int obj_mod_image(struct obj_proc *p, struct obj_mod *m, struct obj_img *ret, st
 		if (rc)
 			rc = try_path(p, m, m->pub.path, ret);
 	}
+	if (!rc)
+		ret->owner = m;
 	if (rc)
 		rc = from_memory(p, m, ret);
 	return rc ? err_setf(reterr, rc, "cannot read %s of process %d: %s", m->pub.path, p->pid, strerror(-rc)) : 0;

@@ -103,9 +103,14 @@ bool obj_go_has_table(const struct obj_img *img)
 
 bool obj_module_is_go(struct obj_proc *p, struct obj_module *mod)
 {
-	const struct obj_sym *syms;
-	uint32_t cnt;
-	return !obj_module_syms(p, mod, &syms, &cnt, NULL) && obj_mod(mod)->is_go;
+	struct obj_mod *m = obj_mod(mod);
+	struct obj_img img;
+	if (!m->knows_go && !obj_mod_image(p, m, &img, NULL)) {
+		m->is_go = obj_go_has_table(&img);
+		m->knows_go = true;
+		obj_img_deinit(&img);
+	}
+	return m->is_go;
 }
 
 static int open_table(const struct obj_img *img, struct gotab *ret)

@@ -134,6 +134,11 @@ void obj_img_deinit(struct obj_img *img)
 {
 	if (!img)
 		return;
+	if (img->owner) {
+		obj_pool_give(img);
+		*img = (struct obj_img){ .fd = -1 };
+		return;
+	}
 	if (img->fd >= 0)
 		close(img->fd);
 	free(img->mem);

@@ -13,8 +13,10 @@
 
 /* An ELF file: on disk (fd >= 0), or bytes in memory (unpacked, or put together
  * from a process's segments).  Nothing in it is trusted. */
+struct obj_mod;
 struct obj_img {
 	int fd;
+	const struct obj_mod *owner; /* its module's file: kept for a while (pool.c) */
 	uint8_t *mem; /* owned; NULL with a file */
 	uint64_t bytes;
 	bool from_proc; /* put together from a process: the loader has relocated the dynamic section */
@@ -130,6 +132,14 @@ int64_t obj_cur_sleb(struct obj_cur *);
 /* A pointer encoded as DW_EH_PE_*; @vaddr: of c->p. 0 for an omitted one. */
 uint64_t obj_cur_encoded(struct obj_cur *, uint8_t enc, uint64_t vaddr);
 
+/* ---- files that are kept open for a while (pool.c) ---- */
+
+/* False: there is none of that module. */
+bool obj_pool_take(const struct obj_mod *, struct obj_img *ret);
+/* Takes it over. */
+void obj_pool_give(struct obj_img *);
+void obj_pool_forget(const struct obj_mod *);
+
 /* ---- modules and processes ---- */
 
 struct obj_got {
@@ -146,7 +156,7 @@ struct obj_mod {
 	uint8_t *note; /* ELF header and program headers as in memory, to know the file by */
 	uint32_t note_bytes;
 
-	bool is_go; /* with has_syms */
+	bool is_go, knows_go;
 	bool has_go_entered;
 	uint64_t *go_entered; /* addresses, sorted */
 	uint32_t go_entered_cnt;

@@ -87,6 +87,7 @@ void obj_mod_destroy(struct obj_mod *m)
 	free(m->usdt_decls);
 	if (m->has_text)
 		obj_img_deinit(&m->text);
+	obj_pool_forget(m);
 	free(m);
 }
 

@@ -215,7 +215,6 @@ static int index_ends(struct obj_mod *m)
 static int load(struct obj_proc *p, struct obj_mod *m, const struct obj_img *img)
 {
 	int rc = collect(p, m, img);
-	m->is_go = obj_go_has_table(img);
 	if (rc)
 		return rc;
 	if (m->sym_cnt)

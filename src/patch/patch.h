@@ -178,6 +178,10 @@ uint32_t patch_entry_offset(const struct patch_func *);
  * windows are to be armed all or none: one may hold another's hole. */
 int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t anchor_cnt,
 	       struct patch_window *ret_windows);
+/* The same for entries that get a plain window of 5 bytes, sooner: the function is not taken apart.  False: patch_plan()
+ * knows, and nothing was written.  Of @targets those in the first PATCH_WINDOW_MAX bytes count; neither slack nor gap are
+ * looked at. */
+bool patch_plan_entry(const struct patch_func *, struct patch_anchor *anchors, uint32_t anchor_cnt, struct patch_window *ret);
 
 /* Where an instruction pointer in a window has to go, and back. */
 struct patch_move {

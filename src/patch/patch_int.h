@@ -64,6 +64,8 @@ bool text_may_begin(const uint8_t *text, size_t bytes, size_t i);
 
 /* tables.c: jump tables that the function and its frags refer to; marks what they point to. */
 int tables_find(struct code *);
+/* Whether what may be a table at @table leads behind the start of the function and into its first @win bytes. */
+bool tables_may_enter(const struct patch_func *, uint64_t table, uint32_t win);
 /* Whether an indirect jump stays in the function (a switch or a computed goto). */
 bool tables_is_dispatch(struct code *, uint32_t i);
 
@@ -112,6 +114,11 @@ uint32_t holes_place(struct plan *, uint32_t k);
 bool holes_in(const struct plan *, uint32_t a, uint32_t b);
 /* Makes the host for @l. */
 void holes_lend(struct plan *, struct patch_lend *l);
+/* What is planned for @s, as bytes. */
+void plan_window(const struct plan *, const struct span *s, uint32_t anchor_cnt, uint32_t source_cnt, struct patch_window *ret);
+/* What instruction @in means for who asks whether the flags before it are wanted; ON: nothing, jumps and traps are the caller's. */
+enum plan_flags { PLAN_FLAGS_ON, PLAN_FLAGS_LIVE, PLAN_FLAGS_DEAD };
+enum plan_flags plan_flags_step(const struct isa_insn *in, bool entry);
 /* A window of 5 bytes over instruction @k that does not begin behind it. */
 enum patch_refusal plan_forward(struct plan *, uint32_t k);
 /* Windows for all that leads to the ret @k, or none: false. */

@@ -225,18 +225,26 @@ static void place_by_sources(struct plan *p, struct patch_anchor *anchors, uint3
 
 enum { STEP_MAX = 64 };
 
+enum plan_flags plan_flags_step(const struct isa_insn *in, bool entry)
+{
+	if (in->reads_flags || in->flow == ISA_JCC) /* those without flags (loop, jrcxz) may lead to a reader */
+		return PLAN_FLAGS_LIVE;
+	if (in->writes_flags || in->flow == ISA_RET)
+		return PLAN_FLAGS_DEAD;
+	if (in->flow == ISA_CALL || in->flow == ISA_JMP_IND)
+		return entry ? PLAN_FLAGS_DEAD : PLAN_FLAGS_LIVE;
+	return PLAN_FLAGS_ON;
+}
+
 /* Whether somebody may still want the flags as they are before instruction @i. At a call or a
  * jump elsewhere the ABI says no, but only an entry trusts that all the code keeps to it. */
 static bool flags_live(const struct code *c, uint32_t i, bool entry)
 {
 	for (int n = 0; n < STEP_MAX && i < c->func_cnt && !c->insn[i].bad; n++) {
 		const struct isa_insn *in = &c->insn[i].in;
-		if (in->reads_flags || in->flow == ISA_JCC) /* those without flags (loop, jrcxz) may lead to a reader */
-			return true;
-		if (in->writes_flags || in->flow == ISA_RET)
-			return false;
-		if (in->flow == ISA_CALL || in->flow == ISA_JMP_IND)
-			return !entry;
+		enum plan_flags r = plan_flags_step(in, entry);
+		if (r != PLAN_FLAGS_ON)
+			return r == PLAN_FLAGS_LIVE;
 		if (in->flow == ISA_JMP && code_at(c, in->target) == CODE_NONE)
 			return !entry;
 		if (in->flow == ISA_TRAP)
@@ -288,8 +296,7 @@ static uint32_t anchors_in(const struct patch_anchor *anchors, uint32_t cnt, uin
 	return n;
 }
 
-static void finish_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt, uint32_t source_cnt,
-			  struct patch_window *ret)
+void plan_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt, uint32_t source_cnt, struct patch_window *ret)
 {
 	const struct patch_func *f = p->code.f;
 	uint32_t start = span_start(p, s);
@@ -344,8 +351,8 @@ int patch_plan(const struct patch_func *f, struct patch_anchor *anchors, uint32_
 	for (uint32_t i = 0; i < anchor_cnt; i++)
 		finish_anchor(&p, &anchors[i]);
 	for (uint32_t i = 0; i < p.cnt; i++)
-		finish_window(&p, &p.span[i], anchors_in(anchors, anchor_cnt, i), sources_in(&p, &p.span[i], anchors, anchor_cnt),
-			      &ret_windows[i]);
+		plan_window(&p, &p.span[i], anchors_in(anchors, anchor_cnt, i), sources_in(&p, &p.span[i], anchors, anchor_cnt),
+			    &ret_windows[i]);
 	rc = (int)p.cnt;
 	code_deinit(&p.code);
 	free(p.span);

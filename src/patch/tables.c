@@ -73,6 +73,25 @@ static uint32_t scan(struct code *c, struct window *w, uint64_t table, uint32_t 
 	return hits;
 }
 
+/* As far as scan() gets, and farther: here each byte counts as the beginning of an instruction. */
+static bool leads_into(const struct patch_func *f, struct window *w, uint64_t table, uint32_t width, uint32_t win)
+{
+	uint32_t misses = 0;
+	uint64_t target;
+	for (uint32_t i = 0; i < TABLE_MAX && misses <= MISS_MAX && entry_at(w, table, i, width, &target); i++) {
+		if (target - f->addr - 1 < win - 1)
+			return true;
+		misses = code_inside(f, target) ? 0 : misses + 1;
+	}
+	return false;
+}
+
+bool tables_may_enter(const struct patch_func *f, uint64_t table, uint32_t win)
+{
+	struct window w = { .f = f };
+	return leads_into(f, &w, table, 4, win) || leads_into(f, &w, table, 8, win);
+}
+
 static int note_table(struct code *c, uint64_t addr)
 {
 	uint64_t *grown = c->tables;

@@ -20,11 +20,17 @@ struct str_block {
 	char s[];
 };
 
+struct str_ent {
+	const char *s; /* NULL: free */
+	uint64_t hash;
+};
+
 struct probe_table {
 	struct probe **blocks;
 	uint32_t cnt, block_cap;
 	uint32_t *hash; /* index + 1; 0: empty */
-	const char **strs; /* interned strings, open addressing */
+	struct str_ent *strs; /* interned strings, open addressing */
+	const char *last[3]; /* of the last probe: provider, module, name; mostly also the next one's */
 	uint32_t hash_cap, str_cnt, str_cap; /* powers of two */
 	struct str_block *str_blocks;
 };
@@ -94,10 +100,10 @@ static char *str_room(struct probe_table *t, size_t bytes)
 	return b->s + b->used - bytes;
 }
 
-static uint32_t str_slot(const struct probe_table *t, const char *s)
+static uint32_t str_slot(const struct probe_table *t, const char *s, uint64_t hash)
 {
-	uint32_t i = (uint32_t)hash_str(s) & (t->str_cap - 1);
-	while (t->strs[i] && strcmp(t->strs[i], s))
+	uint32_t i = (uint32_t)hash & (t->str_cap - 1);
+	while (t->strs[i].s && (t->strs[i].hash != hash || strcmp(t->strs[i].s, s)))
 		i = (i + 1) & (t->str_cap - 1);
 	return i;
 }
@@ -106,16 +112,20 @@ static int strs_grow(struct probe_table *t)
 {
 	if (t->str_cnt * 2 < t->str_cap)
 		return 0;
-	const char **old = t->strs;
+	struct str_ent *old = t->strs;
 	uint32_t old_cap = t->str_cap, cap = old_cap ? old_cap * 2 : 256;
-	const char **v = calloc(cap, sizeof(*v));
+	struct str_ent *v = calloc(cap, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
 	t->strs = v;
 	t->str_cap = cap;
-	for (uint32_t i = 0; i < old_cap; i++)
-		if (old[i])
-			v[str_slot(t, old[i])] = old[i];
+	for (uint32_t i = 0; i < old_cap; i++) {
+		uint32_t k = (uint32_t)old[i].hash & (cap - 1);
+		while (old[i].s && v[k].s)
+			k = (k + 1) & (cap - 1);
+		if (old[i].s)
+			v[k] = old[i];
+	}
 	free(old);
 	return 0;
 }
@@ -124,16 +134,24 @@ static const char *intern(struct probe_table *t, const char *s)
 {
 	if (strs_grow(t))
 		return NULL;
-	uint32_t i = str_slot(t, s);
-	if (!t->strs[i]) {
+	uint64_t hash = hash_str(s);
+	struct str_ent *e = &t->strs[str_slot(t, s, hash)];
+	if (!e->s) {
 		size_t bytes = strlen(s) + 1;
 		char *copy = str_room(t, bytes);
 		if (!copy)
 			return NULL;
-		t->strs[i] = memcpy(copy, s, bytes);
+		*e = (struct str_ent){ memcpy(copy, s, bytes), hash };
 		t->str_cnt++;
 	}
-	return t->strs[i];
+	return e->s;
+}
+
+static const char *intern_as_last(struct probe_table *t, uint32_t i, const char *s)
+{
+	if (!t->last[i] || strcmp(t->last[i], s))
+		t->last[i] = intern(t, s);
+	return t->last[i];
 }
 
 /* ---- probes ---- */
@@ -214,10 +232,10 @@ int probe_found(struct found *f, const struct probe *want)
 {
 	struct probe_table *t = f->table;
 	struct probe p = *want;
-	p.prov = intern(t, p.prov);
-	p.mod = intern(t, p.mod);
+	p.prov = intern_as_last(t, 0, p.prov);
+	p.mod = intern_as_last(t, 1, p.mod);
 	p.func = intern(t, p.func);
-	p.name = intern(t, p.name);
+	p.name = intern_as_last(t, 2, p.name);
 	if (!p.prov || !p.mod || !p.func || !p.name || hash_grow(t))
 		return -ENOMEM;
 	uint32_t slot = probe_slot(t, &p);

@@ -48,23 +48,87 @@ static int plan_hooks(struct job *j, struct err *reterr)
 	return r;
 }
 
+/* Whether anything of ours leads away from that function now. */
+static bool is_placed(const struct target *t, uint64_t func)
+{
+	for (uint32_t i = 0; i < t->placed_cnt; i++)
+		if (t->placed[i].func == func)
+			return true;
+	return false;
+}
+
+/* The first of hooks[] is the one that matters. */
+static void note_hook(struct target *t, uint64_t addr)
+{
+	if (!is_placed(t, addr))
+		return;
+	if (!t->hook_addr)
+		t->hook_addr = addr;
+	else
+		t->early_addr = addr;
+}
+
 static int add_hook(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
 	static const struct session_probe probes[ARRAY_CNT(hooks)] = { { .probe = &hooks[0] }, { .probe = &hooks[1] } };
-	if (t->hook_addr)
+	if (t->hook_addr || j->has_hooks)
 		return 0;
 	struct job hj = { .s = j->s, .t = t, .probes = probes, .probe_cnt = t->is_child ? 2 : 1, .first_placed = t->placed_cnt,
 			  .first_move = t->move_cnt };
 	int r = plan_hooks(&hj, reterr);
 	if (!r && hj.func_cnt)
 		r = job_place(&hj, reterr);
-	if (!r && hj.armed) {
-		t->hook_addr = hj.funcs[0].addr;
-		t->early_addr = hj.func_cnt > 1 ? hj.funcs[1].addr : 0;
-	}
+	for (uint32_t i = 0; i < hj.func_cnt && !r; i++)
+		note_hook(t, hj.funcs[i].addr);
 	job_free(&hj);
 	return r;
+}
+
+/* ---- with the first probes of all, where these are few and elsewhere: each job stops the program by itself ---- */
+
+struct hook_probes {
+	struct probe v[ARRAY_CNT(hooks)];
+	uint32_t cnt;
+};
+
+static void find_hooks(struct target *t, struct hook_probes *ret)
+{
+	struct obj_module *m = loader_of(t);
+	ret->cnt = 0;
+	for (uint32_t i = 0; m && i < (t->is_child ? 2 : 1); i++) {
+		struct probe *p = &ret->v[ret->cnt];
+		*p = hooks[i];
+		p->module = m;
+		ret->cnt += !obj_module_find(t->obj, m, p->func, &p->func_addr, &p->func_bytes);
+	}
+}
+
+static bool asks_of(const struct job *j, const struct request *req, uint32_t cnt, const struct obj_module *m)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		if (j->probes[req[i].probe].probe->module == m)
+			return true;
+	return false;
+}
+
+#define FEW 64 /* so many are planned twice at no cost worth a word */
+
+/* @v and @req have room for them; how many requests there are now. */
+static uint32_t join_hooks(struct job *j, struct session_probe *v, struct request *req, uint32_t cnt, struct hook_probes *h)
+{
+	if (j->t->hook_addr || !cnt || cnt > FEW)
+		return cnt;
+	find_hooks(j->t, h);
+	if (!h->cnt || asks_of(j, req, cnt, h->v[0].module))
+		return cnt;
+	for (uint32_t i = 0; i < h->cnt; i++) {
+		v[j->probe_cnt] = (struct session_probe){ .probe = &h->v[i], .proc = j->t->proc };
+		req[cnt++] = (struct request){ h->v[i].func_addr, j->probe_cnt++ };
+	}
+	j->has_hooks = true;
+	qsort(req, cnt, sizeof(*req), job_compare_requests);
+	return cnt;
 }
 
 int arm_hook(struct target *t, struct err *reterr)
@@ -91,7 +155,7 @@ static int add_exec_hook(struct target *t, struct err *reterr)
 		r = job_plan_func(&j, &what, &zero, 1, reterr);
 		if (!r)
 			r = job_place(&j, reterr);
-		if (!r && j.armed)
+		if (!r && is_placed(t, what.addr))
 			t->exec_addr = what.addr;
 		job_free(&j);
 	}
@@ -167,8 +231,6 @@ static int arm_target(struct job *j, const struct request *req, uint32_t cnt, st
 	return r;
 }
 
-#define FEW 64 /* so many are planned twice at no cost worth a word */
-
 /* Whether each place that is asked for would be refused: then nothing of ours is to be written, either.  Planning alone
  * changes nothing. */
 static bool all_refused(const struct job *like, const struct request *req, uint32_t cnt, uint32_t asked)
@@ -201,8 +263,9 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 {
 	uint32_t scanned = t->guard_scanned, first = guards_find(t), n = 0, all = cnt;
 	bool none = false;
-	struct session_probe *v = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*v));
-	struct request *req = malloc((cnt + t->guard_cnt - first + 1ul) * sizeof(*req));
+	struct hook_probes h = { .cnt = 0 };
+	struct session_probe *v = malloc((cnt + t->guard_cnt - first + 1ul + ARRAY_CNT(hooks)) * sizeof(*v));
+	struct request *req = malloc((cnt + t->guard_cnt - first + 1ul + ARRAY_CNT(hooks)) * sizeof(*req));
 	int r = v && req ? 0 : job_no_memory(reterr);
 	if (!r && cnt)
 		memcpy(v, probes, cnt * sizeof(*v));
@@ -215,9 +278,12 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 	if (!r && (n || !t->hook_addr || (s->opts.follow && !s->opts.forks_only && !t->exec_addr))) {
 		qsort(req, n, sizeof(*req), job_compare_requests);
 		none = all_refused(&j, req, n, cnt);
+		n = none ? n : join_hooks(&j, v, req, n, &h);
 		r = none ? tell_refused(&j, req, n, reterr) : arm_target(&j, req, n, reterr);
 		*ret_armed += j.armed;
 	}
+	for (uint32_t i = 0; i < h.cnt && j.has_hooks && !r; i++)
+		note_hook(t, h.v[i].func_addr);
 	if (r || none) { /* they are looked for again */
 		t->guard_cnt = first;
 		t->guard_scanned = scanned;

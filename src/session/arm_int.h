@@ -53,6 +53,7 @@ struct job {
 	bool again; /* out: where goroutines stand is not known any more; it is to be planned once more */
 	uint32_t postponed_cnt; /* functions */
 	bool places_only; /* no windows for them */
+	bool has_hooks; /* those of the loader are among the probes */
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)
@@ -61,6 +62,12 @@ static inline bool plan_has_windows(const struct plan_func *pf)
 }
 
 #define JUMP_BYTES 5
+
+/* What nobody asked for, and nobody is told of. */
+static inline bool job_is_own(uint8_t kind)
+{
+	return kind == WIRE_SITE_GUARD || kind == WIRE_SITE_HOOK;
+}
 
 /* What is asked of a function. */
 struct request {
@@ -73,6 +80,9 @@ static inline int job_no_memory(struct err *reterr)
 {
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
+
+/* entry.c: anchors and a window for @cnt probes of these kinds at the entry of @pf.  1: done; 0: func_init() and patch_plan() know. */
+int entry_plan(struct target *, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt);
 
 /* plan.c: sorted requests to j->funcs. */
 int job_plan(struct job *, const struct request *, uint32_t cnt, struct err *reterr);

@@ -301,6 +301,14 @@ int text_read(struct target *t, struct obj_module *mod, uint64_t addr, void *buf
 	return 0;
 }
 
+const uint8_t *text_at(struct target *t, struct obj_module *mod, uint64_t addr, size_t bytes)
+{
+	const struct branches *b = branches_of(t, mod);
+	if (!b || !b->text || addr < b->start || addr - b->start > b->bytes || bytes > b->bytes - (addr - b->start))
+		return NULL;
+	return b->text + (addr - b->start);
+}
+
 static int add_long(const struct branches *b, uint64_t lo, uint64_t hi, branches_fn *add, void *arg)
 {
 	uint32_t from = 0, to = b->cnt;
@@ -357,4 +365,36 @@ int branches_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_
 	if (!r)
 		r = add_near(t, mod, before, lo, lo, hi, add, arg);
 	return r ? r : add_near(t, mod, hi, after, lo, hi, add, arg);
+}
+
+/* Each byte of [from, to) may begin one of two bytes or one of 32 bits. */
+static int add_any(const struct branches *b, uint64_t from, uint64_t to, branches_fn *add, void *arg)
+{
+	const uint8_t *code = b->text + (from - b->start);
+	size_t n = to - from;
+	uint32_t op;
+	for (size_t i = 0; i + 1 < n; i++)
+		if (((code[i] & 0xf0) == 0x70 || code[i] == 0xeb || (code[i] & 0xfc) == 0xe0) &&
+		    !add(arg, from + i + 2 + (uint64_t)(int64_t)(int8_t)code[i + 1]))
+			return -ENOMEM;
+	for (size_t i = isa_next_branch(code, 0, n, &op); i < n; i = isa_next_branch(code, i + 1, n, &op)) {
+		int32_t rel;
+		memcpy(&rel, code + i + op, sizeof(rel));
+		if (!add(arg, from + i + op + 4 + (uint64_t)(int64_t)rel))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int branches_maybe_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_t hi, uint64_t reach, branches_fn *add, void *arg)
+{
+	const struct branches *b = branches_of(t, mod);
+	if (!b || !b->text || lo < b->start || hi > b->start + b->bytes)
+		return -ENOENT;
+	uint64_t end = b->start + b->bytes, room = SHORT_REACH + SYNC_ROOM;
+	uint64_t before = lo - b->start < room ? b->start : lo - room, after = end - hi < SHORT_REACH ? end : hi + SHORT_REACH;
+	int r = add_long(b, lo, lo + reach < hi ? lo + reach : hi, add, arg);
+	if (!r)
+		r = add_any(b, before, lo, add, arg);
+	return r ? r : add_any(b, hi, after, add, arg);
 }

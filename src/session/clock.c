@@ -47,13 +47,25 @@ __attribute__((constructor)) static void start(void)
 /* The first pair of a daemon's worker may be of days ago, with a suspend in between that only one of the clocks saw. */
 #define STALE_NS 1000000000
 
+#define ARMING_NS 60000000000ull /* what a session may take from its beginning until it wants the clock */
+
+static uint64_t since_first(uint64_t stale_ns)
+{
+	uint64_t since = now_ns(CLOCK_MONOTONIC_RAW) - first_ns;
+	if (since <= stale_ns)
+		return since;
+	start();
+	return 0;
+}
+
+void clock_begin(void)
+{
+	since_first(STALE_NS);
+}
+
 static void measure(struct wire_shm *shm)
 {
-	uint64_t tsc, ns, since = now_ns(CLOCK_MONOTONIC_RAW) - first_ns;
-	if (since > STALE_NS) {
-		start();
-		since = 0;
-	}
+	uint64_t tsc, ns, since = since_first(ARMING_NS);
 	if (since < MEASURE_NS)
 		nanosleep(&(struct timespec){ .tv_nsec = (long)(MEASURE_NS - since) }, NULL);
 	pair(CLOCK_MONOTONIC_RAW, &tsc, &ns);

@@ -29,7 +29,7 @@ static bool push(struct list *l, uint64_t v)
 }
 
 /* First index whose start is above @addr. */
-static uint32_t range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr)
+uint32_t func_range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr)
 {
 	uint32_t lo = 0, hi = cnt;
 	while (lo < hi) {
@@ -42,7 +42,7 @@ static uint32_t range_after(const struct obj_range *r, uint32_t cnt, uint64_t ad
 	return lo;
 }
 
-static uint32_t sym_after(const struct obj_sym *s, uint32_t cnt, uint64_t addr)
+uint32_t func_sym_after(const struct obj_sym *s, uint32_t cnt, uint64_t addr)
 {
 	uint32_t lo = 0, hi = cnt;
 	while (lo < hi) {
@@ -68,13 +68,13 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 	if (ret)
 		return ret;
 	uint64_t next = UINT64_MAX;
-	for (uint32_t i = range_after(r, rn, addr); i < rn && next == UINT64_MAX; i++) {
+	for (uint32_t i = func_range_after(r, rn, addr); i < rn && next == UINT64_MAX; i++) {
 		if (r[i].start >= end)
 			next = r[i].start;
 		else if (!push(targets, r[i].start))
 			return err_setf(reterr, -ENOMEM, "out of memory");
 	}
-	for (uint32_t i = sym_after(s, sn, addr); i < sn && s[i].addr < next; i++) {
+	for (uint32_t i = func_sym_after(s, sn, addr); i < sn && s[i].addr < next; i++) {
 		if (s[i].addr >= end)
 			next = s[i].addr;
 		else if (!push(targets, s[i].addr))
@@ -116,7 +116,7 @@ static int go_entered(struct func *fn, uint64_t addr, uint64_t end, struct list 
 	return r;
 }
 
-static int read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
+int func_read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
 	return text_read(fn->t, fn->mod, addr, buf, bytes);
@@ -155,7 +155,7 @@ static bool short_to_cold(struct func *fn, uint64_t addr, uint64_t bytes, uint64
 }
 
 /* Whether there are bytes in it that would be a jump to cold code, so that it is worth a look. */
-static bool may_have_frags(struct func *fn, uint64_t addr, uint64_t bytes)
+bool func_may_have_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 {
 	uint32_t op;
 	for (size_t i = isa_next_branch(fn->code, 0, bytes, &op); i < bytes; i = isa_next_branch(fn->code, i + 1, bytes, &op)) {
@@ -174,7 +174,7 @@ static bool may_have_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 {
 	struct isa_insn in;
-	if (!may_have_frags(fn, addr, bytes))
+	if (!func_may_have_frags(fn, addr, bytes))
 		return 0;
 	for (uint64_t at = 0; at < bytes; at += in.len) {
 		if (isa_decode(fn->code + at, bytes - at, addr + at, &in))
@@ -250,7 +250,7 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
 		.targets = targets.v, .target_cnt = targets.cnt,
-		.read = read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
+		.read = func_read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
 	};
 	/* Goroutines that the runtime has taken off their threads stand anywhere; threads that are not stopped, too. */
 	fn->pf.entered_anywhere = (fn->pf.asks_where && !t->is_child && !t->go_known) || t->link;

@@ -181,7 +181,7 @@ static void drop(struct job *j, struct plan_func *pf)
 	uint32_t n = j->first_placed, w = 0;
 	pf->dropped = pf->postponed = true;
 	for (uint32_t i = 0; i < pf->anchor_cnt; i++)
-		j->armed -= !pf->anchors[i].refusal && pf->anchors[i].kind != WIRE_SITE_GUARD;
+		j->armed -= !pf->anchors[i].refusal && !job_is_own(pf->anchors[i].kind);
 	for (uint32_t i = n; i < j->t->placed_cnt; i++)
 		if (!is_in(pf, j->t->placed[i].addr))
 			j->t->placed[n++] = j->t->placed[i];

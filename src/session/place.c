@@ -85,7 +85,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	session_site(j->s, site)->sp_adj = a->sp_adj;
 	session_site(j->s, site)->leaves_by_jump = a->is_jump;
 	a->site = site;
-	j->armed += a->kind != WIRE_SITE_GUARD;
+	j->armed += !job_is_own(a->kind);
 	int r = a->kind == WIRE_SITE_USDT ? usdt_site(j->t, sp->probe, session_site(j->s, site), reterr) : 0;
 	if (r)
 		return r;
@@ -230,24 +230,33 @@ static void forget(struct job *j)
 	j->t->sema_cnt = j->first_sema;
 }
 
+#define ONE_STOP_FUNCS 16u
+#define ONE_STOP_BODIES (BODY_ROOM + (128u << 10)) /* by body_bytes(), which is generous */
+
+/* What is made sooner than a program is stopped again is made while it stands. */
+static bool is_small(const struct job *j)
+{
+	return j->func_cnt <= ONE_STOP_FUNCS && body_bytes(j) <= ONE_STOP_BODIES;
+}
+
 int job_place(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
 	j->first_sema = t->sema_cnt;
-	bool was_stopped = t->inj != NULL;
+	bool was_stopped = t->inj != NULL, stays = was_stopped || is_small(j);
 	int r = was_stopped ? 0 : target_stop(t, reterr);
 	if (!r)
 		r = map_arenas(j, reterr);
 	if (!r)
 		r = jumps_make(j, reterr);
 	if (!r)
-		r = was_stopped ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
+		r = stays ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
 	if (!r && reserve(j))
 		r = job_no_memory(reterr);
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (plan_has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);
-	if (!r && !was_stopped)
+	if (!r && !stays)
 		r = inject_stop(t->inj, reterr);
 	if (!r)
 		r = goscan_check(j, reterr);

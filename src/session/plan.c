@@ -9,8 +9,8 @@
 void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
 	const struct probe *p = j->probes[probe].probe;
-	if (p->kind == WIRE_SITE_GUARD)
-		return; /* not asked for */
+	if (job_is_own(p->kind))
+		return;
 	uint32_t pc = j->told ? goscan_first(j->t, p->func_addr) : 0;
 	if (j->told && (pc == j->t->go_pc_cnt || j->t->go_pcs[pc] >= p->func_addr + p->func_bytes))
 		return;
@@ -23,7 +23,7 @@ static void refuse_func(struct job *j, uint32_t probe, uint64_t addr, const char
 {
 	const struct probe *p = j->probes[probe].probe;
 	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why, .is_whole = true };
-	if (j->refused && p->kind != WIRE_SITE_GUARD)
+	if (j->refused && !job_is_own(p->kind))
 		j->refused(j->refused_arg, &r);
 }
 
@@ -232,6 +232,28 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 	return r;
 }
 
+enum { ENTRIES_MAX = 8 };
+
+/* 1: they are all of its entry, and planned; 0: not that simple; or -errno. */
+static int plan_entries(struct job *j, struct plan_func *pf, const uint32_t *probes, uint32_t cnt)
+{
+	uint8_t kinds[ENTRIES_MAX];
+	bool all = cnt <= ENTRIES_MAX && !j->places_only;
+	for (uint32_t i = 0; i < cnt && all; i++) {
+		kinds[i] = (uint8_t)j->probes[probes[i]].probe->kind;
+		all = kinds[i] == WIRE_SITE_ENTRY;
+	}
+	uint32_t *of = all ? malloc(cnt * sizeof(*of)) : NULL;
+	int r = !all ? 0 : of ? entry_plan(j->t, pf, kinds, cnt) : -ENOMEM;
+	if (r <= 0) {
+		free(of);
+		return r;
+	}
+	memcpy(of, probes, cnt * sizeof(*of));
+	pf->probe_of = of;
+	return r;
+}
+
 /* What programs have that offer themselves. */
 static bool is_own(const struct obj_module *m)
 {
@@ -247,6 +269,10 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 	int r = pf && returns ? 0 : -ENOMEM;
 	if (pf)
 		*pf = *what;
+	if (!r && !is_own(pf->mod) && pf->mod->end && (r = plan_entries(j, pf, probes, cnt))) {
+		free(returns);
+		return r > 0 ? 0 : job_no_memory(reterr);
+	}
 	bool alone = true;
 	for (uint32_t i = 0; i < cnt; i++)
 		alone &= j->probes[probes[i]].probe->kind == WIRE_SITE_GUARD && !guard_is_raw(j->probes[probes[i]].probe);

@@ -144,7 +144,8 @@ static bool learn_module(struct target *t, struct obj_module *mod)
 	uint64_t pad;
 	uint32_t cnt;
 	uint8_t b;
-	if (!mod->end || obj_module_is_go(t->obj, mod) || rseq_ranges(t, mod, &keep, &cnt) ||
+	const struct obj_range *ranges;
+	if (!mod->end || obj_module_ranges(t->obj, mod, &ranges, &cnt, NULL) || obj_module_is_go(t->obj, mod) || rseq_ranges(t, mod, &keep, &cnt) ||
 	    obj_go_entered(t->obj, mod, 0, 0, &at, &cnt) || text_read(t, mod, mod->text_start, &b, 1))
 		return false;
 	branches_expect_many(t, mod);

@@ -257,12 +257,33 @@ static int fill(struct session *s, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
 	s->shm->tsc_mult = 1;
-	int r = s->opts.looks_only ? 0 : clock_calibrate(s->shm, reterr);
+	bool later = s->opts.clock_later && !s->opts.kernel;
+	clock_begin();
+	int r = s->opts.looks_only || later ? 0 : clock_calibrate(s->shm, reterr);
 	if (!r && s->opts.kernel) {
 		r = skern_create(s, s->kern_slot, reterr);
 		return r ? r : own_head(s, reterr);
 	}
 	return r ? r : copy_what_is_fixed(s, reterr);
+}
+
+/* Targets have the page as it was when ours became a copy. */
+static bool show_all(struct session *s, size_t off, size_t bytes)
+{
+	return pwrite(s->shm_fd, (const uint8_t *)s->shm + off, bytes, (off_t)off) == (ssize_t)bytes;
+}
+
+_Static_assert(offsetof(struct wire_shm, tsc_mult) == offsetof(struct wire_shm, tsc_base) + 3 * sizeof(uint64_t), "written at once");
+
+int session_clock(struct session *s, struct err *reterr)
+{
+	if (!s->opts.clock_later || s->opts.kernel || s->opts.looks_only)
+		return 0;
+	int r = clock_calibrate(s->shm, reterr);
+	if (!r && (!show_all(s, offsetof(struct wire_shm, tsc_base), 4 * sizeof(uint64_t)) ||
+		   !show_all(s, offsetof(struct wire_shm, tsc_shift), sizeof(uint32_t))))
+		r = err_setf(reterr, -EIO, "cannot write to the shared memory");
+	return r;
 }
 
 int session_create(const struct ir_image *image, const struct session_opts *opts, struct session **ret, struct err *reterr)

@@ -37,6 +37,7 @@ struct session_opts {
 	uint64_t spec_bytes;
 	bool flight;            /* full rings overwrite their oldest records */
 	bool looks_only;        /* nothing will fire: the clock is not measured */
+	bool clock_later;       /* session_clock() will be called; not for probes of the kernel */
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool mixed;             /* probes of processes besides: some may become kernel uprobes */
@@ -69,6 +70,9 @@ void session_opts_fit(struct session_opts *, const struct session_worlds *, uint
 /* Makes the shared memory for @image (kept by reference until destroy). */
 int session_create(const struct ir_image *image, const struct session_opts *, struct session **ret,
 		   struct err *reterr);
+/* With opts.clock_later: measures the clock now, which takes no time where enough has gone by.  Nothing that asks for it has
+ * run yet, and who has copied the first page of the memory copies it again. */
+int session_clock(struct session *, struct err *reterr);
 /* What session_create() was given is another one now, or stands there changed: its first programs, variables,
  * aggregations and strings are as they were, more may follow (opts.grows).  -ENOSPC: there is no room for them. */
 int session_grow(struct session *, const struct ir_image *image, struct err *reterr);

@@ -151,6 +151,7 @@ int session_memfd(const char *name, uint64_t bytes); /* whose size nobody can ch
 int share_own(struct session *, uint64_t off, uint64_t bytes, struct err *reterr);
 
 /* clock.c */
+void clock_begin(void); /* what is measured later begins now, or did shortly before */
 int clock_calibrate(struct wire_shm *, struct err *reterr);
 
 /* gothreads.c: threads of a Go program that has no libc: where their ids are, as wire_proc.tid_off; 0: unknown. */
@@ -307,9 +308,13 @@ struct patch_range *holes_list(const struct target *, uint32_t *ret_cnt);
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
 /* Reads all of its code at once, if that is worth it: many of its functions are going to be asked about. */
+/* For a function [lo, hi): what may be branches from outside into its first @reach bytes, whether or not they are instructions. */
+int branches_maybe_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, uint64_t reach, branches_fn *add, void *arg);
 void branches_expect_many(struct target *, struct obj_module *);
 void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
+/* The same where it lies, until branches_free(); NULL: a module's code is not all there. */
+const uint8_t *text_at(struct target *, struct obj_module *mod, uint64_t addr, size_t bytes);
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 
 /* rseq.c: code of @mod that no probe may move, and signatures; each range's end may be jumped to. */
@@ -363,6 +368,13 @@ int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr
 /* The same for a function that is entered at its start only, as all of an interface are; reads nothing but its code. */
 int func_init_alone(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
+/* For patch_func.read; @fn needs t and mod. */
+int func_read_code(void *fn, uint64_t addr, void *buf, size_t bytes);
+/* Whether there are bytes in fn->code that would be a jump to cold code; may say so where there is none. */
+bool func_may_have_frags(struct func *, uint64_t addr, uint64_t bytes);
+/* First index whose start is above @addr. */
+uint32_t func_range_after(const struct obj_range *, uint32_t cnt, uint64_t addr);
+uint32_t func_sym_after(const struct obj_sym *, uint32_t cnt, uint64_t addr);
 #define FUNC_NO_RETURN "it has no return instruction: it never returns, or runs on into the next function"
 
 /* usdt.c: the places of a USDT probe, from its function's start; sorted.  At most @cap; how many there are, or -errno. */

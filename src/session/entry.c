@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plans of entries without all that is found out of a function for other places: what matters is what leads into its first
+ * bytes (patch_plan_entry()).  Only where a module's code was read as a whole, for many.
+ */
+#include "session/arm_int.h"
+
+#include <stdlib.h>
+
+#define REACH PATCH_WINDOW_MAX
+#define TARGETS_MAX 32
+#define PADS_MAX 64
+
+struct entry {
+	struct target *t;
+	struct obj_module *mod;
+	uint64_t addr, bytes;
+	uint64_t targets[TARGETS_MAX];
+	uint32_t target_cnt;
+};
+
+/* False: more than there is room for. */
+static bool add(void *arg, uint64_t target)
+{
+	struct entry *e = arg;
+	if (target - e->addr - 1 >= REACH - 1)
+		return true;
+	if (e->target_cnt == TARGETS_MAX)
+		return false;
+	e->targets[e->target_cnt++] = target;
+	return true;
+}
+
+static bool add_neighbours(struct entry *e)
+{
+	const struct obj_range *r;
+	const struct obj_sym *s;
+	uint32_t rn, sn;
+	bool ok = !obj_module_ranges(e->t->obj, e->mod, &r, &rn, NULL) && !obj_module_syms(e->t->obj, e->mod, &s, &sn, NULL);
+	for (uint32_t i = ok ? func_range_after(r, rn, e->addr) : 0; ok && i < rn && r[i].start < e->addr + REACH; i++)
+		ok = add(e, r[i].start);
+	for (uint32_t i = ok ? func_sym_after(s, sn, e->addr) : 0; ok && i < sn && s[i].addr < e->addr + REACH; i++)
+		ok = add(e, s[i].addr);
+	return ok;
+}
+
+static bool add_pads(struct entry *e)
+{
+	uint64_t pads[PADS_MAX];
+	int n = obj_landing_pads(e->t->obj, e->mod, e->addr, pads, PADS_MAX);
+	bool ok = n <= PADS_MAX;
+	for (int i = 0; i < n && ok; i++)
+		ok = add(e, pads[i]);
+	return ok;
+}
+
+static bool is_simple(const struct entry *e, const struct plan_func *pf)
+{
+	return e->bytes && e->bytes <= 64u << 20 && !pf->lend_cnt && !pf->borrowed_cnt && !e->t->link && !e->t->retired_cnt &&
+	       !e->t->go_pc_cnt && !obj_module_is_go(e->t->obj, e->mod);
+}
+
+/* 1: planned; 0: not that simple; or -errno. */
+int entry_plan(struct target *t, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt)
+{
+	struct entry e = { .t = t, .mod = pf->mod, .addr = pf->addr, .bytes = pf->bytes };
+	const struct patch_range *keep = NULL;
+	uint32_t keep_cnt = 0;
+	const uint8_t *code = is_simple(&e, pf) ? text_at(t, pf->mod, pf->addr, pf->bytes) : NULL;
+	struct func fn = { .t = t, .mod = pf->mod, .code = (uint8_t *)code };
+	if (!code || rseq_ranges(t, pf->mod, &keep, &keep_cnt) || keep_cnt || !add_neighbours(&e) || !add_pads(&e) ||
+	    branches_maybe_into(t, pf->mod, pf->addr, pf->addr + pf->bytes, REACH, add, &e) || func_may_have_frags(&fn, pf->addr, pf->bytes))
+		return 0;
+	fn.pf = (struct patch_func){ .addr = pf->addr, .code = code, .bytes = (uint32_t)pf->bytes, .targets = e.targets,
+				     .target_cnt = e.target_cnt, .knows_near = true, .read = func_read_code, .read_arg = &fn };
+	if (patch_entry_offset(&fn.pf))
+		return 0;
+	struct patch_anchor *a = calloc(cnt, sizeof(*a));
+	struct patch_window *w = malloc(sizeof(*w));
+	for (uint32_t i = 0; i < cnt && a; i++)
+		a[i].kind = kinds[i];
+	if (a && w && patch_plan_entry(&fn.pf, a, cnt, w)) {
+		pf->anchors = a;
+		pf->wins = w;
+		pf->anchor_cnt = cnt;
+		pf->win_cnt = 1;
+		return 1;
+	}
+	int r = a && w ? 0 : -ENOMEM;
+	free(a);
+	free(w);
+	return r;
+}
