@@ -2,91 +2,180 @@
 # SPDX-License-Identifier: MIT
 """What tracing costs, beside peers, in one run: see README.md here.
 
-usage: bench.py BUILD [--rounds N] [--quick] [--rows KEY,...] [--section NAME,...] [--out FILE]
+usage: bench.py BUILD [--rounds N] [--minutes N] [--quick] [--rows KEY,...] [--section NAME,...] [--out FOLDER]
 """
 import argparse
 import os
+import re
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 
-from drive import HERE, Target, say, tracer # noqa: F401  kernel.py and others take them from here
+import arm
+import budget
+import drive
 import hits
+import kernel
 import limits
 import peers
 import programs
 import scale
+import store as stores
 import sustain
 import table
 
-SECTIONS = [('hits', 'A hit', hits), ('sustain', 'The consumer', sustain), ('programs', 'Whole programs', programs)]
+SECTIONS = [('hits', 'A hit', hits), ('budget', 'Overhead budget', budget), ('sustain', 'The consumer', sustain),
+            ('programs', 'Whole programs', programs), ('arm', 'Arming', arm), ('kernel', 'The kernel', kernel)]
+GUESS = {'dyntrace': 4, 'bpftrace': 6, 'LTTng-UST': 20} # seconds of a measure that was not done yet
 
 
-def measure(b, rows, args, costs):
+def once(b, job, store):
+    """One measure, and what it found into the store.  Whether it could be done."""
+    key, who, fn, _rounds = job
+    try:
+        got = fn()
+        if got is None:
+            raise RuntimeError('it gave no figure')
+        for (k, w), v in (got if isinstance(got, dict) else {(key, who): got}).items():
+            store.add(k, w, v)
+        return True
+    except (OSError, RuntimeError, ValueError, IndexError, KeyError, TypeError, subprocess.SubprocessError) as e:
+        store.failed(key, who, e)
+        print(f'{key}: {who}: {e}', file=sys.stderr)
+        return False
+
+
+def curve_job(b, store, name, n, fn):
+    def measure():
+        got = fn()
+        if got:
+            points = store.data['curves'].setdefault(name, [])
+            points.append([n, *got])
+            points.sort()
+        return {}
+    return (f'scale, {name}', str(n), measure, 1)
+
+
+def micro(b, store):
+    """The limits and the breakdown: fractions of a second each, so each round has one; the least noisy counts."""
+    for name, ns in limits.measure(b).items():
+        store.add('limits', name, ns)
+        store.data['limits'][name] = table.middle(store, 'limits', name)
+    store.data['breakdown'] = limits.breakdown(b) or store.data['breakdown']
+    return {}
+
+
+def jobs_of(b, parts, store, args, chosen, sections):
+    jobs = [('limits', 'micro', lambda: micro(b, store), 0)] if any(r.limit for _k, _t, rows in parts for r in rows) else []
+    jobs += [(r.key, who, fn, r.rounds) for _k, _t, rows in parts for r in rows for who, fn in r.measures
+             if fn and not who.startswith('no peer')]
+    if 'scale' in sections or (not sections and not chosen):
+        jobs += [curve_job(b, store, *point) for point in scale.points(b)]
+    return jobs
+
+
+class Progress:
+    def __init__(self, args):
+        self.took, self.begin = {}, time.monotonic()
+        self.end = self.begin + args.minutes * 60 if args.minutes else None
+
+    def left(self, todo):
+        return sum(self.took.get(j[:2]) or next((s for w, s in GUESS.items() if j[1].startswith(w)), 8) for j in todo)
+
+    def over(self, job):
+        """Whether the time is not enough for it."""
+        return self.end and time.monotonic() + self.took.get(job[:2], 0) > self.end
+
+    def show(self, n, rounds, i, jobs, todo):
+        drive.say(f'round {n} of {rounds}, {i + 1} of {len(jobs)}, {self.left(todo) / 60:.0f} min left: {jobs[i][0]}: {jobs[i][1]}')
+
+
+def measure(b, jobs, args, store, parts):
     """Round by round, so that a slow moment of the machine meets all rows."""
-    for n in range(args.rounds):
-        for row in rows:
-            for who, fn in row.measures:
-                got = costs.setdefault((row.key, who), [])
-                if (n and not got) or not b.has(who): # what could not be done once cannot be done
-                    continue
-                say(f'round {n + 1} of {args.rounds}: {row.key}: {who}')
-                try:
-                    cost = fn()
-                except (OSError, RuntimeError, ValueError, IndexError) as e:
-                    print(f'{row.key}: {who}: {e}', file=sys.stderr)
-                    cost = None
-                if cost is not None and cost == cost: # not NaN: a moment in which the target was not run at all
-                    got.append(cost)
+    progress, whole = Progress(args), [[j for j in jobs if not j[3] or n < j[3]] for n in range(args.rounds)]
+    failed = set()
+    for n, round_jobs in enumerate(whole):
+        for i, job in enumerate(round_jobs):
+            if not b.has(job[1]):
+                store.failed(job[0], job[1], 'not installed, or not root')
+                continue
+            if job[:2] in failed: # what could not be done the first time cannot be done
+                continue
+            if progress.over(job):
+                store.data['complete'] = False
+                continue
+            progress.show(n + 1, args.rounds, i, round_jobs, round_jobs[i:] + [j for r in whole[n + 1:] for j in r])
+            b.hush()
+            begin = time.monotonic()
+            if not once(b, job, store) and not store.values(*job[:2]):
+                failed.add(job[:2])
+            progress.took[job[:2]] = time.monotonic() - begin
+            store.keep()
+        b.end_round()
+        store.data['rounds'] = n + 1
+        store.data['seconds'] = {f'{k}: {w}': round(s, 1) for (k, w), s in progress.took.items()}
+        table.keep(parts, store)
+
+
+def rows_without_tools():
+    with tempfile.TemporaryDirectory() as work:
+        b = peers.Bench('.', work, argparse.Namespace(seconds=1, quick=True))
+        return [(key, title, list(module.rows(b))) for key, title, module in SECTIONS]
+
+
+def parse():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument('build')
+    ap.add_argument('--rounds', type=int, default=3)
+    ap.add_argument('--seconds', type=float, default=0.6, help='for one figure')
+    ap.add_argument('--minutes', type=float, default=30, help='no measure begins later; 0: any time (default %(default)s)')
+    ap.add_argument('--quick', action='store_true', help='one short round')
+    ap.add_argument('--rows', default='', help='only these rows, by their keys; "list" prints them')
+    ap.add_argument('--section', default='', help='only these: ' + ', '.join(k for k, _t, _m in SECTIONS) + ', scale')
+    ap.add_argument('--out', default='', help='folder; usually results/; nothing is kept where only some rows are measured')
+    args = ap.parse_args()
+    if args.quick:
+        args.rounds, args.seconds = 1, min(args.seconds, 0.4)
+    return args
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('build')
-    ap.add_argument('--rounds', type=int, default=5)
-    ap.add_argument('--seconds', type=float, default=1.0)
-    ap.add_argument('--quick', action='store_true', help='one short round')
-    ap.add_argument('--rows', default='', help='only these rows, by their keys; "list" prints them')
-    ap.add_argument('--section', default='', help='only these: hits, sustain, programs, scale')
-    ap.add_argument('--out', default='', help='usually results/hit.md; not kept where only some rows are measured')
-    args = ap.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler) # what was started is ended, what was measured is shown
-    if args.quick:
-        args.rounds, args.seconds = 1, min(args.seconds, 0.4)
-    chosen, sections = [set(filter(None, x.split(','))) for x in (args.rows, args.section)]
+    args = parse()
+    signal.signal(signal.SIGTERM, signal.default_int_handler) # what was started is ended, what was measured is kept
+    chosen, sections = [set(filter(None, re.split('[, ]+', x))) for x in (args.rows, args.section)]
+    folder = args.out or ('' if chosen or sections or args.quick else os.path.join(drive.HERE, 'results'))
+    if folder:
+        os.makedirs(folder, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
+        os.chmod(work, 0o755) # lttng's user
+        os.environ['XDG_CACHE_HOME'] = os.environ['DYNTRACE_CACHE'] = os.path.join(work, 'cache')
         b = peers.Bench(args.build, work, args)
-        costs, parts = {}, []
-        for name, title, module in SECTIONS:
-            rows = [] if sections and name not in sections else list(module.rows(b))
-            if args.rows == 'list':
-                print('\n'.join(f'{r.key:12} {r.what}' for r in rows))
-                continue
-            rows = [r for r in rows if not chosen or r.key in chosen]
-            if rows:
-                parts.append((title, rows))
-                try:
-                    measure(b, rows, args, costs)
-                except KeyboardInterrupt:
-                    print('interrupted: what was measured until now', file=sys.stderr)
-                    break
+        parts = [(key, title, list(module.rows(b))) for key, title, module in SECTIONS if not sections or key in sections]
         if args.rows == 'list':
-            return
-        limit = limits.measure(b) if any(r.limit for _t, rows in parts for r in rows) else {}
-        text = table.text(parts, costs, limit, args.rounds)
+            for _k, title, rows in parts:
+                print('\n'.join(f'{r.key:20} {r.what}' for r in rows))
+            return 0
+        if chosen:
+            parts = [(k, t, [r for r in rows if r.key in chosen]) for k, t, rows in parts]
+            parts = [p for p in parts if p[2]]
+        store = stores.Store(folder)
+        store.data['complete'] = True
+        status = 0
+        try:
+            measure(b, jobs_of(b, parts, store, args, chosen, sections), args, store, parts)
+        except KeyboardInterrupt:
+            print('\ninterrupted: what was measured until now', file=sys.stderr)
+            store.data['complete'], status = False, 130
+        finally:
+            b.end_round()
+        store.keep()
+        table.keep(parts, store)
         print(' ' * 78, end='\r', file=sys.stderr)
-        print(text)
-        if (not chosen and not sections) or 'scale' in sections:
-            curves = scale.measure(b)
-            print(scale.text(curves))
-            if curves and not args.quick:
-                scale.keep(curves)
-    out = args.out or ('' if chosen or sections or args.quick else os.path.join(HERE, 'results', 'hit.md'))
-    if out:
-        os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
-        with open(out, 'w', encoding='utf-8') as f:
-            f.write(text)
+        print(table.texts(parts, store)['table.md'])
+        return status
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

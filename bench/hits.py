@@ -8,11 +8,14 @@ RETURN = 'pid$target::work:return'
 
 
 class Row:
-    """@limit: (what micro/body_cost calls it, ns that we may cost more); @bars: who: how many times as much they must cost."""
+    """@measures: (who, function that gives the figure, or {(key, who): figure} where it finds several, or None: another row's does).
+    @limit: (what micro/body_cost calls it, ns that we may cost more).  @most: we may at most; below 0: at least.
+    @bars: {who: how many times as much they must cost}; below 0: how many times as much we must manage.
+    @rounds: in how many rounds it is measured at most; 0: in all."""
 
-    def __init__(self, key, what, measures, bars=None, limit=None, most=None, unit='ns a hit', note=''):
+    def __init__(self, key, what, measures, bars=None, limit=None, most=None, unit='ns a hit', rounds=0):
         self.key, self.what, self.measures, self.bars = key, what, measures, bars or {}
-        self.limit, self.most, self.unit, self.note = limit, most, unit, note
+        self.limit, self.most, self.unit, self.rounds = limit, most, unit, rounds
 
 
 def rows(b):

@@ -1,27 +1,16 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Probes of the kernel beside bpftrace, in one run: what a hit costs, and how long the start takes.  See README.md here.
-
-usage: kernel.py BUILD [--rounds N] [--out FILE]
-"""
-import argparse
-import glob
+"""Probes of the kernel beside bpftrace: what a hit costs, and how long the start takes.  See README.md here."""
 import os
-import platform
 import re
 import shutil
-import signal
-import statistics
 import subprocess
-import sys
-import tempfile
 import time
 
-import bench
+import drive
+import peers
+from hits import Row
 
 STATS = '/proc/sys/kernel/bpf_stats_enabled'
-# bpftrace wants tracefs to be mounted: in a mount namespace of its own, nothing is left behind.
-TRACEFS = ['unshare', '-m', 'sh', '-c', 'test -e /sys/kernel/tracing/events || mount -t tracefs none /sys/kernel/tracing; exec "$@"', 'sh']
 
 
 def ours(dyn, d):
@@ -29,33 +18,31 @@ def ours(dyn, d):
 
 
 def theirs(d):
-    return TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', d]
+    return peers.TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', d]
 
 
-def rows(dyn):
-    yield ('raw_syscalls: count by execname', ours(dyn, 'rawtp:raw_syscalls::sys_enter { @[execname] = count(); }'),
+def scripts(dyn):
+    yield ('raw', 'raw_syscalls: count by execname', ours(dyn, 'rawtp:raw_syscalls::sys_enter { @[execname] = count(); }'),
            theirs('tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'))
-    yield ('all system calls: count by execname', ours(dyn, 'syscall:::entry { @[execname] = count(); }'),
+    yield ('syscalls', 'all system calls: count by execname', ours(dyn, 'syscall:::entry { @[execname] = count(); }'),
            theirs('tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'))
-    yield ('sizes of read as a histogram', ours(dyn, 'syscall::read:entry { @[execname] = quantize(arg2); }'),
+    yield ('sizes', 'sizes of read as a histogram', ours(dyn, 'syscall::read:entry { @[execname] = quantize(arg2); }'),
            theirs('tracepoint:syscalls:sys_enter_read { @[comm] = hist(args->count); }'))
-    yield ('profile at 997 Hz with both stacks', ours(dyn, 'profile-997 { @[execname, stack(), ustack()] = count(); }'),
+    yield ('profile', 'profile at 997 Hz with both stacks', ours(dyn, 'profile-997 { @[execname, stack(), ustack()] = count(); }'),
            theirs('profile:hz:997 { @[comm, kstack, ustack] = count(); }'))
 
 
-def children(pid):
-    found = [pid]
-    for path in glob.glob(f'/proc/{pid}/task/*/children'):
-        with open(path, encoding='ascii') as f:
-            for child in f.read().split():
-                found += children(int(child))
-    return found
+def infos(pid):
+    try:
+        return [f'/proc/{pid}/fdinfo/{n}' for n in os.listdir(f'/proc/{pid}/fdinfo')]
+    except OSError:
+        return []
 
 
 def run_stats(pid):
     """{program: (ns, hits)} of all that the process and its children hold, as the kernel counts."""
     found = {}
-    for path in [p for c in children(pid) for p in glob.glob(f'/proc/{c}/fdinfo/*')]:
+    for path in [p for c in drive.family(pid) for p in infos(c)]:
         try:
             with open(path, encoding='ascii') as f:
                 text = f.read()
@@ -67,44 +54,14 @@ def run_stats(pid):
     return found
 
 
-def end(p):
-    for number in (signal.SIGINT, signal.SIGKILL):
-        for c in children(p.pid):
-            os.kill(c, number)
-        try:
-            p.wait(15)
-            return
-        except subprocess.TimeoutExpired:
-            pass
-
-
-def measure(target, argv, seconds, settle):
-    """ns in the program per hit; ns more per call of the loop."""
-    t = bench.Target([target])
-    time.sleep(0.5)
-    base = t.sample(seconds)
-    p = bench.tracer(argv)
-    try:
-        time.sleep(settle)
-        if p.poll() is not None:
-            return None
-        before = run_stats(p.pid)
-        more = t.sample(seconds) - base
-        after = run_stats(p.pid)
-    finally:
-        end(p)
-        t.end()
-    ns = sum(after[k][0] - before[k][0] for k in after if k in before)
-    hits = sum(after[k][1] - before[k][1] for k in after if k in before)
-    return (ns / hits, more) if hits else None
-
-
-def start_time(argv, ends):
-    """Seconds of a run that ends as soon as it is armed."""
+def start_ms(argv, ends):
+    """A run that ends as soon as it is armed."""
     argv = argv[:-1] + [ends + ' ' + argv[-1]]
     start = time.monotonic()
-    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=120, check=False)
-    return time.monotonic() - start
+    r = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=120, check=False)
+    if r.returncode:
+        raise RuntimeError(r.stderr.decode(errors='replace')[-200:])
+    return (time.monotonic() - start) * 1e3
 
 
 def stats_enable(on):
@@ -112,61 +69,48 @@ def stats_enable(on):
         f.write('1' if on else '0')
 
 
-def collect(target, dyn, args, got):
-    for n in range(args.rounds):
-        for what, a, b in rows(dyn):
-            for who, argv, settle, ends in (('dyntrace', a, 1.0, 'BEGIN { exit(0); }'), ('bpftrace', b, 3.0, 'BEGIN { exit(); }')):
-                print(f'round {n + 1} of {args.rounds}: {what}: {who}      ', end='\r', file=sys.stderr, flush=True)
-                cost = measure(target, argv, args.seconds, settle)
-                got.setdefault((what, who, 'start'), []).append(start_time(argv, ends))
-                if cost:
-                    got.setdefault((what, who, 'hit'), []).append(cost[0])
-                    got.setdefault((what, who, 'call'), []).append(cost[1])
-
-
-def table(got, args):
-    yield (f'median (lowest to highest) of {args.rounds} rounds, one run; Linux {platform.release()}; times is bpftrace '
-           'divided by dyntrace')
-    yield ''
-    yield '| what | measure | dyntrace | bpftrace | times |'
-    yield '| --- | --- | --- | --- | --- |'
-    kinds = (('hit', 'ns in the program per hit', 1), ('call', 'ns more per call', 1), ('start', 'ms to start and end', 1000))
-    for what in dict.fromkeys(k[0] for k in got):
-        for kind, name, scale in kinds:
-            if kind == 'call' and what.startswith('profile'):
-                continue
-            v = [[x * scale for x in got.get((what, who, kind), [])] for who in ('dyntrace', 'bpftrace')]
-            if v[0] and v[1]:
-                text = [f'{statistics.median(x):.0f} ({min(x):.0f} to {max(x):.0f})' for x in v]
-                yield f'| {what} | {name} | {text[0]} | {text[1]} | {statistics.median(v[1]) / statistics.median(v[0]):.2f} |'
-
-
-def main():
-    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    ap.add_argument('build')
-    ap.add_argument('--rounds', type=int, default=5)
-    ap.add_argument('--seconds', type=float, default=1.0)
-    ap.add_argument('--out', default=os.path.join(bench.HERE, 'results', 'kernel.md'))
-    args = ap.parse_args()
-    if os.geteuid() or not shutil.which('bpftrace') or not os.path.exists(STATS):
-        print('kernel.py: needs root, bpftrace and a kernel with BPF', file=sys.stderr)
-        return 0
-    got = {}
+def attached(b, argv, settle):
+    """ns in the program per hit; ns more per call of the loop."""
+    t = b.share(b.reads, '', drive.CPU)
+    base = t.sample(b.seconds)
     stats_enable(True)
+    p = drive.Tracer(argv)
     try:
-        with tempfile.TemporaryDirectory() as work:
-            target = os.path.join(work, 'reads')
-            subprocess.run(['gcc', '-O2', '-o', target, os.path.join(bench.HERE, 'reads.c')], check=True)
-            collect(target, os.path.abspath(os.path.join(args.build, 'dyntrace')), args, got)
+        time.sleep(settle)
+        t.sample(b.seconds / 2)
+        before = run_stats(p.pid)
+        more = t.sample(b.seconds) - base
+        after = run_stats(p.pid)
+        alive = p.runs()
     finally:
+        said = p.end(15)
         stats_enable(False)
-    print(' ' * 78, end='\r', file=sys.stderr)
-    text = '\n'.join(table(got, args)) + '\n'
-    print(text)
-    with open(args.out, 'w', encoding='utf-8') as f:
-        f.write(text)
-    return 0
+    ns = sum(after[k][0] - before[k][0] for k in after if k in before)
+    hits = sum(after[k][1] - before[k][1] for k in after if k in before)
+    if not alive or not hits:
+        raise RuntimeError(f'{argv[0]}: ' + (said.strip()[-200:] or 'no hits'))
+    return ns / hits, more
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+def measure(b, key, who, argv, settle, ends):
+    def run():
+        cost, more = attached(b, argv, settle)
+        got = {(key + '-start', who): start_ms(argv, ends), (key + '-hit', who): cost}
+        if 'profile' not in key:
+            got[key + '-call', who] = more
+        return got
+    return run
+
+
+def rows(b):
+    if os.geteuid() or not shutil.which('bpftrace') or not os.path.exists(STATS):
+        return # needs root, bpftrace and a kernel with BPF
+    b.reads = b.compile('reads', os.path.join(drive.HERE, 'reads.c'))
+    for key, what, mine, other in scripts(b.dyn):
+        yield Row(f'k-{key}-hit', f'{what}: in the program', [
+            ('dyntrace', measure(b, f'k-{key}', 'dyntrace', mine, 0.8, 'BEGIN { exit(0); }')),
+            ('bpftrace', measure(b, f'k-{key}', 'bpftrace', other, 2.5, 'BEGIN { exit(); }')),
+        ], unit='ns a hit')
+        if 'profile' not in key:
+            yield Row(f'k-{key}-call', f'{what}: what a call of `read()` takes more', [('dyntrace', None), ('bpftrace', None)], unit='ns')
+        yield Row(f'k-{key}-start', f'{what}: to start and end', [('dyntrace', None), ('bpftrace', None)], unit='ms')

@@ -20,3 +20,13 @@ def measure(b):
         if m and float(m[2]):
             found[m[1].strip()] = float(m[2])
     return found
+
+
+def breakdown(b):
+    """[(hit, step, ns that it adds, ns with all until it)]"""
+    path = os.path.join(b.build, 'bench', 'micro', 'breakdown')
+    if not os.path.exists(path):
+        return []
+    r = subprocess.run(['taskset', '-c', '0', path], capture_output=True, text=True, timeout=300, check=False)
+    lines = [line.split('\t') for line in r.stdout.splitlines() if line.count('\t') == 3]
+    return [[hit, step, float(adds), float(total)] for hit, step, adds, total in lines]

@@ -6,6 +6,7 @@ A measure is a function without arguments: ns per hit, None where the tracer did
 import os
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -13,15 +14,12 @@ import tempfile
 import time
 
 import drive
+from store import Lost
 
 # bpftrace wants tracefs to be mounted: in a mount namespace of its own, nothing is left behind.
 TRACEFS = ['unshare', '-m', 'sh', '-c', 'test -e /sys/kernel/tracing/events || mount -t tracefs none /sys/kernel/tracing; exec "$@"', 'sh']
 IPA = '/usr/lib/libinproctrace.so'
 LOST = re.compile(r'(\d+) drops?\b|Lost (\d+) events|LOST (\d+) records', re.I)
-
-
-class Lost(float):
-    """A cost that was measured while events were lost."""
 
 
 def judged(cost, said):
@@ -43,6 +41,9 @@ class Bench:
         self.noframes = self.compile('target-noframes', src, '-fomit-frame-pointer')
         self.pg = self.compile('target-pg', src, '-pg', '-mfentry')
         self.fixed = self.compile('target-fixed', src, '-no-pie')
+        self.shared = {}
+        self.found = {} # rates that were sustained
+        self.bases = {} # of a round: what whole programs take untraced
         self.static = self.compile('target-lttng', src, '-DLTTNG', '-I' + drive.HERE, '-llttng-ust', '-ldl')
 
     def compile(self, name, src, *flags):
@@ -52,6 +53,30 @@ class Bench:
         r = subprocess.run(['gcc', '-O2', '-g', *cflags, '-o', out, src, '-pthread', *libs], stderr=subprocess.DEVNULL, check=False)
         return None if r.returncode else out
 
+    def hush(self):
+        """No shared target runs."""
+        for t in self.shared.values():
+            drive.quiet_kill(t.pid, signal.SIGSTOP)
+
+    def share(self, target, kind, column):
+        """A target that several measures use, one after the other; only the last one asked for runs."""
+        key = (target, kind, column)
+        self.hush()
+        t = self.shared.get(key)
+        if not t or t.proc.poll() is not None:
+            t = self.shared[key] = drive.Target([target, *kind.split()], column)
+            time.sleep(0.3)
+        else:
+            drive.quiet_kill(t.pid, signal.SIGCONT)
+            time.sleep(0.15) # the figure in which it slept
+        return t
+
+    def end_round(self):
+        """Each round has processes of its own: where code and stack come to lie is a matter of luck."""
+        for t in self.shared.values():
+            t.end()
+        self.shared, self.bases = {}, {}
+
     def has(self, who):
         need = {'bpftrace': 'bpftrace', 'uftrace': 'uftrace', 'LTTng-UST': 'lttng-sessiond', 'gdb': 'gdbserver', 'ltrace': 'ltrace'}
         word = who.split()[0].rstrip(',')
@@ -60,34 +85,34 @@ class Bench:
         return word not in need or shutil.which(need[word]) is not None
 
 
-def attached(b, target, kind, argv, settle, column=drive.CPU, env=None, target_env=None):
-    """ns per call more while the tracer @argv runs (PID in it is the target's), against the same process before."""
-    t = drive.Target([target, *kind.split()], column, env=target_env)
+def attached(b, target, kind, argv, settle, column=drive.CPU, env=None):
+    """ns per call more while the tracer @argv runs (PID in it is the target's), against the same process before.  It goes on for the
+    next tracer of the same row and round."""
+    t = b.share(target, kind, column)
+    base = t.sample(b.seconds)
+    p = drive.Tracer([a.replace('PID', str(t.pid)) for a in argv], env=env)
     try:
-        time.sleep(0.3)
-        base = t.sample(b.seconds)
-        p = drive.Tracer([a.replace('PID', str(t.pid)) for a in argv], env=env)
-        try:
-            time.sleep(settle)
-            t.sample(b.seconds / 2) # first hits, and the first use of buffers
-            alive = p.runs()
-            cost = t.sample(b.seconds) - base if alive else None
-        finally:
-            said = p.end()
-        return judged(cost, said) if cost is not None else None
+        time.sleep(settle)
+        t.sample(b.seconds / 2) # first hits, and the first use of buffers
+        alive = p.runs()
+        cost = t.sample(b.seconds) - base if alive else None
     finally:
-        t.end()
+        said = p.end()
+    if not alive:
+        raise RuntimeError(f'{argv[0]} ended: {said.strip()[-200:]}')
+    return judged(cost, said)
 
 
 def dyntrace(b, d, kind='plain', target=None, *opts):
     argv = [b.dyn, '-q', *opts, '-n', d, '-p', 'PID', '-o', '/dev/null']
-    return lambda: attached(b, target or b.plain, kind, argv, 1.0)
+    return lambda: attached(b, target or b.plain, kind, argv, 0.5)
 
 
 def bpftrace(b, d, kind='plain', target=None):
+    """It says that it attaches before it does; a burst of rows shares one process."""
     argv = TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', d.replace('TARGET', target or b.plain), '-p', 'PID']
     env = dict(os.environ, BPFTRACE_PERF_RB_PAGES='4096')
-    return lambda: attached(b, target or b.plain, kind, argv, 3.0, env=env)
+    return lambda: attached(b, target or b.plain, kind, argv, 2.0, env=env)
 
 
 def ltrace(b, func, kind='plain'):

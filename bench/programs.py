@@ -22,7 +22,7 @@ class Redis:
     def __init__(self, b, wrap=()):
         self.port = free_port()
         self.work = tempfile.mkdtemp(dir=b.work)
-        self.requests = 4000 if b.quick else 100000
+        self.requests = 4000 if b.quick else 50000
         argv = [*wrap, REDIS, '--port', str(self.port), '--save', '', '--appendonly', 'no', '--dir', self.work]
         self.proc = subprocess.Popen(['taskset', '-c', '0', *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL, start_new_session=True)
@@ -34,12 +34,16 @@ class Redis:
                 time.sleep(0.05)
         self.pid = next((p for p in drive.family(self.proc.pid) if 'redis' in drive.comm(p)), self.proc.pid)
 
-    def load(self):
+    def load(self, requests=0):
         """ns of the server's processor time per request."""
+        requests = requests or self.requests
         before = drive.cpu_seconds(self.pid)
-        subprocess.run(['taskset', '-c', '1', 'redis-benchmark', '-p', str(self.port), '-q', '-t', 'set,get', '-n', str(self.requests),
-                        '-r', '10000', '-c', '20'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=600, check=False)
-        return (drive.cpu_seconds(self.pid) - before) * 1e9 / (2 * self.requests)
+        r = subprocess.run(['taskset', '-c', '1', 'redis-benchmark', '-p', str(self.port), '-q', '-t', 'set,get', '-n', str(requests),
+                            '-r', '10000', '-c', '20'], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=300, check=False)
+        used = drive.cpu_seconds(self.pid) - before
+        if r.returncode or used <= 0:
+            raise RuntimeError('redis-benchmark: ' + (r.stderr.decode(errors='replace').strip()[-200:] or 'the server is gone'))
+        return used * 1e9 / (2 * requests)
 
     def end(self):
         subprocess.run(['redis-cli', '-p', str(self.port), 'shutdown', 'nosave'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -53,22 +57,23 @@ class Redis:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
-def redis_more(b, argv, settle):
-    """How many % more processor time a request takes."""
+def redis_more(b, argv, settle, slow=1):
+    """How many % more processor time a request takes.  @slow: so many times fewer requests are enough."""
     def measure():
         r = Redis(b)
         try:
-            r.load()
+            r.load(r.requests // 5)
             base = r.load()
             p = drive.Tracer([a.replace('PID', str(r.pid)) for a in argv])
             try:
                 time.sleep(settle)
-                r.load()
-                if not p.runs():
-                    return None
-                traced = r.load()
+                r.load(r.requests // 5 // slow)
+                alive = p.runs()
+                traced = r.load(r.requests // slow)
             finally:
-                p.end(300)
+                said = p.end(120)
+            if not alive:
+                raise RuntimeError(f'{argv[0]} ended: {said.strip()[-200:]}')
             return (traced / base - 1) * 100
         finally:
             r.end()
@@ -134,14 +139,34 @@ def seconds_of(argv, program, cwd):
     return used if p.wait() == 0 and used else None
 
 
+def base_of(b, name, seconds):
+    """What it takes untraced, once a round."""
+    if name not in b.bases:
+        b.bases[name] = seconds()
+    return b.bases[name]
+
+
+def plain_seconds(program, data):
+    runs = [x for x in (seconds_of(program, program[0], data) for _ in range(3)) if x]
+    if not runs:
+        raise RuntimeError(f'{program[0]} does not run')
+    return min(runs)
+
+
+def scratch(b):
+    return tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work, prefix='bench')
+
+
 def more_time(b, program, wrap):
     """How many % more processor time the program takes."""
     def measure():
-        with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work) as data:
-            base = min(x for x in (seconds_of(program, program[0], data) for _ in range(3)) if x)
+        with scratch(b) as data:
+            base = base_of(b, program[0], lambda: plain_seconds(program, data))
             argv = [a.replace('DATA', data) for a in wrap]
             used = seconds_of(argv + program if wrap[-1] != '-c' else argv + [quoted(program)], program[0], data)
-            return (used / base - 1) * 100 if used else None
+            if not used:
+                raise RuntimeError(f'{program[0]} did not end well under {argv[0]}')
+            return (used / base - 1) * 100
     return measure
 
 
@@ -149,41 +174,47 @@ def quoted(argv):
     return ' '.join(f'"{a}"' if ' ' in a else a for a in argv)
 
 
-def redis_wrapped(b, wrap):
+def redis_plain(b):
+    plain = Redis(b)
+    try:
+        plain.load(plain.requests // 5)
+        return plain.load()
+    finally:
+        plain.end()
+
+
+def redis_wrapped(b, wrap, slow=1):
     """The same for redis-server, which has to be started by the tracer."""
     def measure():
-        with tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work) as data:
-            plain = Redis(b)
-            try:
-                plain.load()
-                base = plain.load()
-            finally:
-                plain.end()
+        with scratch(b) as data:
+            base = base_of(b, REDIS, lambda: redis_plain(b))
             r = Redis(b, [a.replace('DATA', data) for a in wrap])
             try:
                 if 'redis' not in drive.comm(r.pid):
-                    return None
-                r.load()
-                return (r.load() / base - 1) * 100
+                    raise RuntimeError(f'redis-server did not start under {wrap[0]}')
+                r.load(r.requests // 5 // slow)
+                return (r.load(r.requests // slow) / base - 1) * 100
             finally:
                 r.end()
     return measure
 
 
 def rows(b):
+    more = '% more'
     if os.path.exists(REDIS) and shutil.which('redis-benchmark'):
-        redis = REDIS if os.path.islink(REDIS) is False else os.path.realpath(REDIS)
-        yield Row('redis', 'redis-server under redis-benchmark, every `dict*` function counted', [
-            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', 'pid$target:a.out:dict*:entry { @ = count(); }', '-p', 'PID', '-o', '/dev/null'], 2)),
-            ('bpftrace', redis_more(b, peers.TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', f'uprobe:{redis}:dict* {{ @ = count(); }}', '-p', 'PID'], 15)),
-        ], most=5, unit='% more processor time a request')
-        yield Row('redis-all', 'redis-server, entry and return of every named function counted', [
-            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', both('a.out'), '-p', 'PID', '-o', '/dev/null'], 4)),
-            ('uftrace -P', redis_wrapped(b, ['uftrace', 'record', '--no-libcall', '-P', '.', '-d', 'DATA/uft'])),
-        ], {'uftrace -P': 5}, unit='% more processor time a request')
+        redis = os.path.realpath(REDIS)
+        yield Row('redis', 'redis-server under redis-benchmark, every `dict*` function counted: processor time a request', [
+            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', 'pid$target:a.out:dict*:entry { @ = count(); }', '-p', 'PID', '-o', '/dev/null'], 1)),
+            ('bpftrace', redis_more(b, peers.TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', f'uprobe:{redis}:dict* {{ @ = count(); }}', '-p', 'PID'],
+                                    8, slow=5)),
+        ], most=5, unit=more)
+        yield Row('redis-all', 'redis-server, entry and return of every named function counted: processor time a request', [
+            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', both('a.out'), '-p', 'PID', '-o', '/dev/null'], 2)),
+            ('uftrace -P', redis_wrapped(b, ['uftrace', 'record', '--no-libcall', '-P', '.', '-d', 'DATA/uft'], slow=2)),
+        ], {'uftrace -P': 5}, unit=more)
     for name, argv, mod, pattern in programs(b.work):
         if os.path.exists(argv[0]):
-            yield Row(name, f'{name}, entry and return of every named function counted', [
+            yield Row(name, f'{name}, entry and return of every named function counted: processor time', [
                 ('dyntrace', more_time(b, argv, [b.dyn, '-q', '-o', '/dev/null', '-n', both(mod), '-c'])),
                 ('uftrace -P', more_time(b, argv, ['uftrace', 'record', '--no-libcall', '-P', pattern, '-d', 'DATA/uft'])),
-            ], {'uftrace -P': 5}, unit='% more processor time')
+            ], {'uftrace -P': 5}, unit=more)

@@ -1,79 +1,211 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The table: figures, ratios, bars."""
-import platform
-import statistics
+"""The tables: figures, times, bars.
 
-from peers import Lost
+usage: table.py FOLDER    makes them again of FOLDER/results.json
+"""
+import os
+import statistics
+import sys
+
+import scale
+import store as stores
+
+TIMES = ('*times*, here and in all tables: the peer\'s figure divided by dyntrace\'s, so how many times cheaper or sooner dyntrace is; of '
+         'what should be high (events a second), dyntrace\'s divided by the peer\'s. Both were measured in the same run.')
 
 
 def number(x):
-    return f'{x:,.1f}' if abs(x) < 100 else f'{x:,.0f}'
+    return f'{x:,.2f}' if abs(x) < 10 else f'{x:,.1f}' if abs(x) < 100 else f'{x:,.0f}'
 
 
-def figure(values):
+def figure(store, key, who):
+    values = store.values(key, who)
+    if not values:
+        why = store.data['why'].get(key, {}).get(who)
+        return '**not measured**' + (f': {why}'.replace('|', '/').replace('\n', ' ')[:160] if why else '')
     text = number(statistics.median(values))
     if len(values) > 1:
         text += f' ({number(min(values))} to {number(max(values))})'
-    return text + (', events lost' if any(isinstance(v, Lost) for v in values) else '')
+    lost = store.lost(key, who)
+    return text + (f', events lost in {lost} of {len(values)}' if lost else '')
+
+
+def middle(store, key, who):
+    values = store.values(key, who)
+    return statistics.median(values) if values else None
 
 
 def verdict(met):
     return 'yes' if met else '**no**'
 
 
-def own_bar(row, own, limit):
-    """(what is demanded of our figure, whether it is met); nothing is: ''."""
-    if row.limit and row.limit[0] in limit:
-        base = limit[row.limit[0]]
-        return f'limit {number(base)} and {row.limit[1]}', verdict(own <= base + row.limit[1])
+def limit_of(row, store):
+    return store.data['limits'].get(row.limit[0]) if row.limit else None
+
+
+def own_bar(row, store):
+    """(over the limit, what is demanded, whether it holds); '' where nothing is."""
+    own, base = middle(store, row.key, 'dyntrace'), limit_of(row, store)
+    if own is None:
+        return '', '', '?' if row.limit or row.most is not None else ''
     if row.limit:
-        return f'the limit and {row.limit[1]}', 'limit not measured'
-    if row.most is not None:
-        return (f'at least {number(-row.most)}', verdict(own >= -row.most)) if row.most < 0 else (
-            f'at most {number(row.most)}', verdict(own <= row.most))
-    return '', ''
+        if base is None:
+            return '', f'limit + {row.limit[1]}', 'limit not measured'
+        return number(own - base), f'+ {row.limit[1]} (limit {number(base)})', verdict(own - base <= row.limit[1])
+    if row.most is None:
+        return '', '', ''
+    if row.most < 0:
+        return '', f'at least {number(-row.most)}', verdict(own >= -row.most)
+    return '', f'at most {number(row.most)}', verdict(own <= row.most)
 
 
 def bar_of(row, who):
-    return next((t for w, t in row.bars.items() if who == w or who.startswith(w + ',')), None)
+    return next((t for w, t in row.bars.items() if who == w), None)
 
 
-def peer_line(row, who, values, own):
-    theirs, times = statistics.median(values), bar_of(row, who)
-    if times is not None and times < 0: # more is better
+def times_of(row, store, who):
+    """(how many times, what is demanded, whether it holds)"""
+    own, theirs, bar = middle(store, row.key, 'dyntrace'), middle(store, row.key, who), bar_of(row, who)
+    demanded = '' if bar is None else f'{abs(bar):g}'
+    if own is None or theirs is None:
+        return '', demanded, '?' if demanded else ''
+    if bar is not None and bar < 0:
         ratio = own / theirs if theirs else float('inf')
-        return f'| | {who} | {figure(values)} | ours {ratio:.1f} times | {-times} times | {verdict(ratio >= -times)} |'
-    ratio = theirs / own if own > 0 else float('inf')
-    shown = f'{ratio:,.1f}' if ratio < 1e6 else 'ours is nothing'
-    if times is None:
-        return f'| | {who} | {figure(values)} | {shown} | | |'
-    return f'| | {who} | {figure(values)} | {shown} | {times} | {verdict(ratio >= times)} |'
+    elif own <= 0:
+        return 'ours is nothing', demanded, verdict(theirs > 0) if demanded else ''
+    else:
+        ratio = theirs / own
+    return number(ratio), demanded, verdict(ratio >= abs(bar)) if demanded else ''
 
 
-def lines(row, costs, limit):
-    own = costs.get((row.key, row.measures[0][0]), [])
-    if not own:
-        yield f'| {row.what} | dyntrace | not measured | | | |'
+def cells(*words):
+    return '| ' + ' | '.join(str(w) for w in words) + ' |'
+
+
+def section(title, rows, store):
+    """One of the long tables: all rows, all peers."""
+    yield from (f'## {title}', '', cells('what', 'who', 'figure', 'over the limit', 'bar', 'holds', 'times', 'bar', 'holds'),
+                '| --- | --- | --: | --: | --- | --- | --: | --: | --- |')
+    for row in rows:
+        over, bar, holds = own_bar(row, store)
+        yield cells(f'{row.what}; {row.unit}', 'dyntrace', figure(store, row.key, 'dyntrace'), over, bar, holds, '', '', '')
+        for who, _fn in row.measures[1:]:
+            if who.startswith('no peer'):
+                yield cells('', who, '', '', '', '', '', '', '')
+            else:
+                yield cells('', who, figure(store, row.key, who), '', '', '', *times_of(row, store, who))
+    yield ''
+
+
+# The rows of issue 7's table: what, the key of the row here, the peer of its bar.
+ISSUE = [
+    ('count on entry, `@ = count()`', 'count', 'bpftrace, at a nop of five bytes'),
+    ('count by a key, `@[arg0] = count()`, 1,000 keys', 'key', 'bpftrace'),
+    ('… and `@[probefunc] = count()`', 'func', 'bpftrace'),
+    ('predicate false, `/arg0 == -1/`', 'predicate', 'bpftrace'),
+    ('record: time and two arguments', 'record', 'LTTng-UST, static tracepoint'),
+    ('entry and return recorded', 'both', 'uftrace, recompiled'),
+    ('entry to return as `quantize`', 'quantize', 'bpftrace'),
+    ('`@[ustack()] = count()`, 12 frames, frame pointers', 'ustack', 'bpftrace'),
+    ('… `.eh_frame` only', 'ustack-eh', None),
+    ('printf of a record to a file', 'printf', 'bpftrace'),
+    ('events that a consumer sustains: time and two arguments, 10 s, none lost', 'sustained', 'LTTng-UST'),
+    ('arm every function of libLLVM-14 in a running process: those with names', 'arm-named', None),
+    ('… target stopped', 'stop-named', None),
+    ('… also those that only `.eh_frame` knows', 'arm-all', None),
+    ('… target stopped', 'stop-all', None),
+    ('… 111 of them, armed and disarmed', 'arm-some', 'bpftrace'),
+    ('disarm the same: those with names', 'disarm-named', None),
+    ('… all', 'disarm-all', None),
+    ('first event after the command, one probe into a running process', 'first-event', 'bpftrace'),
+    ('target stopped while one probe is placed, 4 threads', 'stop-one', None),
+    ('resident memory in the target for one probe', 'mem-one', None),
+    ('… a probe of all of libLLVM-14, besides the copied pages', 'mem-all', None),
+    ('redis-server under redis-benchmark, every `dict*` function counted: processor time a request', 'redis', 'bpftrace'),
+    ('whole programs, every entry and return counted, slowdown: sqlite3', 'sqlite3', 'uftrace -P'),
+    ('… redis-server', 'redis-all', 'uftrace -P'),
+    ('… python3', 'python3', 'uftrace -P'),
+    ('… gcc', 'gcc', 'uftrace -P'),
+    ('overhead budget: `-x budget=5%`, a hot function, slowdown', 'budget', None),
+    ('… what is counted differs from the truth by', 'budget-truth', None),
+    ('… without a budget', 'budget-none', None),
+]
+
+
+def issue(rows, store):
+    by_key = {r.key: r for r in rows}
+    yield from ('## The bars', '', cells('what', 'unit', 'dyntrace', 'over the limit', 'bar', 'holds', 'peer', 'its figure', 'times', 'bar', 'holds'),
+                '| --- | --- | --: | --: | --- | --- | --- | --: | --: | --: | --- |')
+    for what, key, peer in ISSUE:
+        row = by_key.get(key)
+        if not row:
+            continue
+        theirs = (peer, figure(store, key, peer), *times_of(row, store, peer)) if peer else ('', '', '', '', '')
+        yield cells(what, row.unit, figure(store, key, 'dyntrace'), *own_bar(row, store), *theirs)
+    yield ''
+
+
+def breakdown(store):
+    parts = store.data['breakdown']
+    if not parts:
         return
-    mid = statistics.median(own)
-    demanded, met = own_bar(row, mid, limit)
-    yield f'| {row.what}; {row.unit} | dyntrace | {figure(own)} | | {demanded} | {met} |'
-    for who, _fn in row.measures[1:]:
-        values = costs.get((row.key, who), [])
-        if values:
-            yield peer_line(row, who, values, mid)
-        else:
-            yield f'| | {who} | {"" if who.startswith("no peer") else "cannot, or is not installed"} | | {bar_of(row, who) or ""} | |'
+    yield from ('## What a hit is made of', '', 'ns over the untraced call, in `micro/breakdown`: what each step adds when the hit is made one '
+                'step longer; the median of its rounds.', '', cells('hit', 'step', 'adds, ns', 'in all, ns'), '| --- | --- | --: | --: |')
+    for hit, step, adds, total in parts:
+        yield cells(hit, step, number(adds), number(total))
+    yield ''
 
 
-def text(parts, costs, limit, rounds):
-    out = [f'Median (lowest to highest) of {rounds} rounds, one run; Linux {platform.release()}. Ratio: how many times dyntrace\'s '
-           'figure it is. How it is measured, and what the limit is: README.md.', '']
-    for title, rows in parts:
-        out += [f'## {title}', '', '| what | who | figure | ratio | bar | met |', '| --- | --- | --- | --- | --- | --- |']
-        for row in rows:
-            out += list(lines(row, costs, limit))
-        out.append('')
-    if limit:
-        out += ['Limits, ns over the untraced call: ' + ', '.join(f'{k} {number(v)}' for k, v in limit.items()) + '.', '']
-    return '\n'.join(out)
+def head(store):
+    d = store.data
+    state = '' if d['complete'] else ' **The run was cut: what is missing was not measured.**'
+    return [f'Median (lowest to highest) of {d["rounds"]} rounds, one run of {d["minutes"]:.0f} minutes, begun {d["begun"]}; {d["machine"]}.{state}', '',
+            TIMES + ' How it is measured, and what the limit is: README.md.', '']
+
+
+def limits(store):
+    if store.data['limits']:
+        yield 'Limits, ns over the untraced call: ' + ', '.join(f'`{k}` {number(v)}' for k, v in sorted(store.data['limits'].items())) + '.'
+        yield ''
+
+
+def texts(parts, store):
+    """{file: content}.  @parts: (section's key, title, rows)."""
+    rows = [r for _k, _t, rs in parts for r in rs]
+    files = {}
+    for name, keys in (('hit.md', ('hits', 'budget', 'sustain', 'programs')), ('arm.md', ('arm',)), ('kernel.md', ('kernel',))):
+        lines = [line for key, title, rs in parts if key in keys and rs for line in section(title, rs, store)]
+        if lines:
+            files[name] = lines + (list(limits(store)) if name == 'hit.md' else [])
+    curves = {c: [tuple(p) for p in ps] for c, ps in store.data['curves'].items() if len(ps) > 1}
+    if curves:
+        files['scale.md'] = [scale.text(curves)]
+    if store.data['breakdown']:
+        files['breakdown.md'] = list(breakdown(store))
+    table = list(issue(rows, store)) if rows else []
+    table += [line for name in ('scale.md', 'breakdown.md', 'hit.md', 'arm.md', 'kernel.md') for line in files.get(name, [])]
+    files['table.md'] = table
+    done = {name: '\n'.join(head(store) + lines).rstrip() + '\n' for name, lines in files.items()}
+    if curves:
+        done['scale.svg'] = scale.svg(curves)
+    return done
+
+
+def keep(parts, store):
+    if not store.folder:
+        return
+    for name, content in texts(parts, store).items():
+        with open(os.path.join(store.folder, name), 'w', encoding='utf-8') as f:
+            f.write(content)
+
+
+def main():
+    import bench # the rows
+    store = stores.load(os.path.join(sys.argv[1], 'results.json'))
+    store.folder = sys.argv[1]
+    keep(bench.rows_without_tools(), store)
+
+
+if __name__ == '__main__':
+    main()

@@ -6,6 +6,7 @@
  *   target rate PER_SECOND SECONDS waits for a line, calls at that rate, prints how often it did and the seconds it took
  *   target burst CALLS [TIMES]     so many calls at a time, then a pause; ns of processor time per call
  *   target keys CNT                as the first, with so many different first arguments
+ *   target calls CNT               so many calls of a function that takes some 50 ns; prints the ns of processor time per call
  *   target threads CNT TENTHS      as the first, CNT threads in turn; one figure over all of them
  *
  * KINDs differ in how the function begins, which is what a uprobe's cost depends on, and in how deep it is called.
@@ -54,6 +55,13 @@ __asm__(".pushsection .text\n"
 	".byte 0x0f, 0x1f, 0x44, 0x00, 0x00\nlea (%rdi,%rsi),%rax\nlea 3(%rax,%rdi),%rax\nret\n"
 	".cfi_endproc\n.size work_nop5, .-work_nop5\n"
 	".popsection");
+
+FRAME long work_slow(long a, long b)
+{
+	for (int i = 0; i < 50; i++)
+		__asm__ volatile("imul $7, %0, %0" : "+r"(a));
+	return a + b;
+}
 
 /* main, loop, deep_9 to deep_1, leaf: twelve frames. */
 FRAME long leaf(long a, long b)
@@ -105,6 +113,15 @@ static int run_bursts(work_fn *fn, long calls, long times)
 		fflush(stdout);
 		nanosleep(&gap, NULL);
 	}
+	return 0;
+}
+
+static int run_calls(long calls)
+{
+	double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (long i = 0; i < calls; i++)
+		work_sum += work_slow(i, i);
+	printf("%.3f ns a call\n", (clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu) / (double)calls);
 	return 0;
 }
 
@@ -179,6 +196,8 @@ int main(int argc, char **argv)
 		return argc > 3 ? run_rate(atof(argv[2]), atof(argv[3])) : 2;
 	if (!strcmp(kind, "threads"))
 		return argc > 3 ? run_threads((unsigned)n, atol(argv[3])) : 2;
+	if (!strcmp(kind, "calls"))
+		return run_calls(n);
 	if (!strcmp(kind, "burst"))
 		return run_bursts(work, n, argc > 3 ? atol(argv[3]) : -1);
 	if (!strcmp(kind, "keys"))
