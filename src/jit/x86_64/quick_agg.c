@@ -14,12 +14,13 @@ static bool is_begin(const struct ir_insn *in)
 	return in->op == IR_OP_CALL && in->imm == IR_HELPER_tuple_begin;
 }
 
-uint64_t jit_quick_key_bytes(const struct ir_prog *p, uint64_t slot)
+uint64_t jit_quick_key_bytes(const struct jit_gen *g, const struct ir_prog *p, uint32_t insn)
 {
+	struct jit_part part = jit_part_of(g, p, insn);
 	uint64_t bytes = 0;
-	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+	for (uint32_t i = part.lo; i < part.hi; i++) {
 		const struct ir_insn *in = &p->insns[i];
-		if (!is_begin(in) || p->args[in->a] != slot)
+		if (!is_begin(in) || p->args[in->a] != p->insns[insn].aux)
 			continue;
 		if (bytes && p->args[in->a + 1] != bytes)
 			return 0;
@@ -39,7 +40,7 @@ bool jit_quick_agg_fits(const struct jit_gen *g, const struct ir_prog *p, uint32
 	const struct ir_insn *in = &p->insns[insn];
 	if (in->aux == IR_NO_TUPLE)
 		return true;
-	uint64_t bytes = jit_quick_key_bytes(p, in->aux), cnt = rt_agg_table(&geo->geom).index_cnt;
+	uint64_t bytes = jit_quick_key_bytes(g, p, insn), cnt = rt_agg_table(&geo->geom).index_cnt;
 	return bytes && bytes % 8 == 0 && bytes <= 8 * KEY_WORDS_MAX && in->aux + 8 + bytes <= SCRATCH_MAX && cnt &&
 	       cnt <= 1u << 30 && arena_off(geo) < INT32_MAX / 2;
 }
@@ -225,7 +226,7 @@ static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint3
 void jit_quick_agg(struct jit_gen *g, const struct ir_insn *in)
 {
 	enum wire_agg_fn fn = (enum wire_agg_fn)g->env->aggs[in->imm].fn;
-	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)jit_quick_key_bytes(g->p, in->aux) / 8;
+	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)jit_quick_key_bytes(g, g->p, (uint32_t)(in - g->p->insns)) / 8;
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_AGG, .in = in, .key_words = words });
 	if (!jit_quick_agg_inline(fn)) {
 		x64_jmp(&g->a, slow->label);
