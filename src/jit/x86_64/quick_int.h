@@ -80,7 +80,7 @@ void jit_quick_site_env(struct jit_gen *, enum x64_reg, enum wire_env);
 
 /* quick_agg.c.  Whether the key of AGG @insn, if it has one, is of whole words that are at hand; their number. */
 bool jit_quick_agg_fits(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
-bool jit_quick_agg_inline(enum wire_agg_fn); /* a value that is there is changed without a call */
+bool jit_quick_agg_inline(const struct wire_agg *); /* a value that is there is changed without a call */
 /* Of all tuples that AGG @insn's clause makes in its slot; 0: not the same. */
 uint64_t jit_quick_key_bytes(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
 void jit_quick_tuple_begin(struct jit_gen *, uint32_t insn);

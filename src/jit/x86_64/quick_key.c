@@ -158,7 +158,7 @@ static bool fits(const struct jit_gen *g, const struct jit_site_key *key)
 	const struct jit_site_keys *keys = g->keys;
 	int64_t agg = agg_of(key);
 	if (keys->cnt == COLD_MAX || agg >= g->env->geometry->geom.place_cnt ||
-	    !jit_quick_agg_inline((enum wire_agg_fn)g->env->aggs[agg].fn))
+	    !jit_quick_agg_inline(&g->env->aggs[agg]))
 		return false;
 	for (uint32_t i = 0; i < keys->cnt; i++)
 		if (agg_of(&keys->v[i]) == agg && !same_key(&keys->v[i], key))
