@@ -172,6 +172,22 @@ static void make_span(void)
 	land(&mk, br);
 }
 
+/* @ = avg(timestamp - self->t) */
+static void make_avg(void)
+{
+	uint32_t t = ir_vreg(mk.b);
+	ir_emit(mk.b, IR_OP_LDT, t, NO, NO, 0, 8);
+	ir_emit(mk.b, IR_OP_AGG, NO, op2(&mk, IR_OP_SUB, env_value(WIRE_ENV_TIMESTAMP), t), NO, 3, IR_NO_TUPLE);
+}
+static void make_max(void)
+{
+	uint32_t t = ir_vreg(mk.b);
+	ir_emit(mk.b, IR_OP_LDT, t, NO, NO, 0, 8);
+	ir_emit(mk.b, IR_OP_AGG, NO, op2(&mk, IR_OP_SUB, env_value(WIRE_ENV_TIMESTAMP), t), NO, 4, IR_NO_TUPLE);
+}
+
+static void make_lquantize(void) { ir_emit(mk.b, IR_OP_AGG, NO, arg(0), NO, 5, IR_NO_TUPLE); }
+
 #define LIMIT(name) long limit_##name(long, long)
 LIMIT(count);
 LIMIT(sum);
@@ -186,6 +202,7 @@ static const struct row {
 	const char *name;
 	work_fn *limit;
 	void (*enter)(void), (*leave)(void);
+	void (*also)(void); /* a second clause at the entry */
 } rows[] = {
 	{ "no program", NULL, make_nothing, NULL },
 	{ "@ = count()", limit_count, make_count, NULL },
@@ -197,6 +214,8 @@ static const struct row {
 	{ "record: time, 2 args", limit_record, make_record, NULL },
 	{ "entry and return recorded", limit_both, make_record, make_record },
 	{ "entry to return, quantize", limit_span, make_since, make_span },
+	{ "2 clauses: avg, max of time", NULL, make_avg, NULL, make_max },
+	{ "@ = lquantize(arg0)", limit_bucket, make_lquantize, NULL },
 };
 
 static struct ir_prog make_prog(void (*maker)(void))
@@ -212,22 +231,26 @@ static struct ir_prog make_prog(void (*maker)(void))
 static void make_image(void)
 {
 	static struct wire_agg aggs[] = { { .fn = WIRE_AGG_COUNT, .val_cnt = 1 }, { .fn = WIRE_AGG_SUM, .val_cnt = 1 },
-		{ .fn = WIRE_AGG_QUANTIZE, .val_cnt = WIRE_QUANTIZE_CNT } };
-	static struct ir_prog progs[2 * ARRAY_CNT(rows)];
+		{ .fn = WIRE_AGG_QUANTIZE, .val_cnt = WIRE_QUANTIZE_CNT }, { .fn = WIRE_AGG_AVG, .val_cnt = 2 },
+		{ .fn = WIRE_AGG_MAX, .val_cnt = 1 },
+		{ .fn = WIRE_AGG_LQUANTIZE, .val_cnt = 12, .base = 0, .limit = 1000, .step = 100 } };
+	static struct ir_prog progs[3 * ARRAY_CNT(rows)];
 	for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
-		progs[2 * i] = make_prog(rows[i].enter);
-		progs[2 * i + 1] = make_prog(rows[i].leave ? rows[i].leave : make_nothing);
+		progs[3 * i] = make_prog(rows[i].enter);
+		progs[3 * i + 1] = make_prog(rows[i].also ? rows[i].also : make_nothing);
+		progs[3 * i + 2] = make_prog(rows[i].leave ? rows[i].leave : make_nothing);
 	}
 	img = (struct ir_image){ .progs = progs, .prog_cnt = ARRAY_CNT(progs), .aggs = aggs, .agg_cnt = ARRAY_CNT(aggs),
 		.self_bytes = 16, .this_bytes = 16, .strsize = 20 };
 }
 
-static const uint8_t *add_body(enum wire_site_kind kind, const struct ir_prog *prog, int64_t *bytes)
+static const uint8_t *add_body(enum wire_site_kind kind, const struct ir_prog *progs, uint32_t cnt, int64_t *bytes)
 {
+	const struct ir_prog *list[] = { progs, progs + 1 };
 	struct err err;
 	align();
 	uint8_t *at = code + used;
-	int64_t n = jit_body(&env, kind, &prog, 1, (uint64_t)(uintptr_t)at, at, CODE_BYTES - used, &err);
+	int64_t n = jit_body(&env, kind, list, cnt, (uint64_t)(uintptr_t)at, at, CODE_BYTES - used, &err);
 	if (n < 0) {
 		fprintf(stderr, "body_cost: %s\n", err.msg);
 		exit(1);
@@ -290,8 +313,8 @@ static void make_variants(void)
 	const uint8_t *enter = NULL;
 	untraced.fn = plain_function();
 	for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
-		enter = add_body(WIRE_SITE_ENTRY, &img.progs[2 * i], &hits[i].bytes);
-		const uint8_t *leave = rows[i].leave ? add_body(WIRE_SITE_RETURN, &img.progs[2 * i + 1], &hits[i].bytes) : NULL;
+		enter = add_body(WIRE_SITE_ENTRY, &img.progs[3 * i], rows[i].also ? 2 : 1, &hits[i].bytes);
+		const uint8_t *leave = rows[i].leave ? add_body(WIRE_SITE_RETURN, &img.progs[3 * i + 2], 1, &hits[i].bytes) : NULL;
 		hits[i].fn = traced_function(enter, WIRE_SITE_ENTRY, leave);
 		limits[i].fn = rows[i].limit ? rows[i].limit : untraced.fn;
 	}

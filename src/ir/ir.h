@@ -222,6 +222,11 @@ int ir_image_verify(const struct ir_image *, struct err *reterr);
 /* Constant folding, copy propagation, common subexpressions, dead code: in place, same results. */
 void ir_prog_optimize(struct ir_prog *);
 
+/* One program that does what @progs (@cnt of them, which call no helper that faults or ends them) do one after the other,
+ * improved; each begins with ACTION and its clause's number.  Free with ir_prog_deinit().  -ENOENT: they have nothing in
+ * common that need not be computed twice; -E2BIG, -ENOMEM. */
+int ir_progs_join(const struct ir_prog *const *progs, uint32_t cnt, struct ir_prog *ret);
+
 /* Whether @now begins with all that @old has: programs, aggregations, strings. */
 bool ir_image_continues(const struct ir_image *old, const struct ir_image *now);
 

@@ -636,6 +636,9 @@ static void gen_agg_descs(struct ir_image *img)
 		{ .fn = WIRE_AGG_COUNT }, { .fn = WIRE_AGG_SUM }, { .fn = WIRE_AGG_MIN }, { .fn = WIRE_AGG_MAX },
 		{ .fn = WIRE_AGG_AVG }, { .fn = WIRE_AGG_STDDEV }, { .fn = WIRE_AGG_QUANTIZE },
 		{ .fn = WIRE_AGG_LQUANTIZE, .base = -10, .limit = 100, .step = 7 },
+		{ .fn = WIRE_AGG_LQUANTIZE, .base = 0, .limit = 256, .step = 16 },
+		{ .fn = WIRE_AGG_LQUANTIZE, .base = -(1LL << 40), .limit = -(1LL << 40) + 4000000000, .step = 999999999 },
+		{ .fn = WIRE_AGG_LQUANTIZE, .base = -(1LL << 40), .limit = 1LL << 40, .step = 77777777777 },
 		{ .fn = WIRE_AGG_LLQUANTIZE, .ll_factor = 10, .ll_low = 0, .ll_high = 6, .ll_steps = 20 },
 	};
 	img->aggs = malloc(sizeof(aggs));

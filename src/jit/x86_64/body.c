@@ -469,6 +469,7 @@ void jit_gen_deinit(struct jit_gen *g)
 {
 	free_allocs(g);
 	jit_keys_deinit(g);
+	jit_unjoin(g);
 	free(g->faults);
 	free(g->targets);
 	free(g->notes);
@@ -512,17 +513,35 @@ static int alloc_progs(struct jit_gen *g, struct err *reterr)
 	return g->targets ? 0 : err_setf(reterr, -ENOMEM, "no memory to generate code");
 }
 
-/* Gives registers; with keys by the site, where the body is quick with them. */
-static int prepare(struct jit_gen *g, bool *ret_quick, struct err *reterr)
+/* With keys by the site, as quick bodies can have them. */
+static int give_registers(struct jit_gen *g, bool *ret_quick, struct err *reterr)
 {
 	if (jit_keys_init(g) < 0)
 		return err_setf(reterr, -ENOMEM, "no memory to generate code");
 	int r = alloc_progs(g, reterr);
 	*ret_quick = !r && jit_is_quick(g);
-	if (r < 0 || *ret_quick || !g->keys)
-		return r;
+	return r;
+}
+
+static void take_back(struct jit_gen *g)
+{
 	jit_keys_deinit(g);
 	free_allocs(g);
+}
+
+static int prepare(struct jit_gen *g, bool *ret_quick, struct err *reterr)
+{
+	if (jit_join(g)) {
+		int r = give_registers(g, ret_quick, reterr);
+		if (r < 0 || *ret_quick)
+			return r;
+		take_back(g);
+		jit_unjoin(g);
+	}
+	int r = give_registers(g, ret_quick, reterr);
+	if (r < 0 || *ret_quick || !g->keys)
+		return r;
+	take_back(g);
 	return alloc_progs(g, reterr);
 }
 

@@ -2,7 +2,8 @@
 /*
  * Private to src/jit: generating one body.
  *
- *   quick.c  bodies whose programs need no context; quick_key.c: their keys that a site alone decides
+ *   quick.c  bodies whose programs need no context; quick_key.c: their keys that a site alone decides;
+ *            quick_join.c: all programs as one
  *   body.c   the frame: early exits, saves, the thread, the context, the order of the programs
  *   prog.c   one program: control flow, records, calls
  *   alu.c    operations on registers
@@ -69,6 +70,11 @@ struct jit_gen {
 	bool is_tail;         /* RETURN: there is no value yet */
 	const struct ir_prog *const *progs;
 	uint32_t prog_cnt;
+	/* Where they were made one: that one, and they. */
+	struct ir_prog joined;
+	const struct ir_prog *joined_at;
+	const struct ir_prog *const *apart; /* NULL: they were not */
+	uint32_t apart_cnt;
 	struct jit_alloc *allocs; /* by program */
 	struct jit_fault *faults;
 	uint32_t fault_cnt, fault_cap;
@@ -125,6 +131,10 @@ void jit_gen_thread_slow(struct jit_gen *, const struct jit_thread *);
 bool jit_is_quick(const struct jit_gen *);
 void jit_gen_quick(struct jit_gen *, struct jit_frame *);
 bool jit_gen_quick_insn(struct jit_gen *, uint32_t insn); /* false: as in all bodies */
+
+/* quick_join.c.  jit_join: makes one program of all; false: it is not worth it.  jit_unjoin: as it was before. */
+bool jit_join(struct jit_gen *);
+void jit_unjoin(struct jit_gen *);
 
 /* quick_key.c, before registers are given.  0 or -ENOMEM. */
 int jit_keys_init(struct jit_gen *);

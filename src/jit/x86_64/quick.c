@@ -98,7 +98,7 @@ bool jit_is_quick(const struct jit_gen *g)
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		if (!fits_prog(g, g->progs[i], &g->allocs[i], &colds))
 			return false;
-	return colds + g->prog_cnt <= COLD_MAX;
+	return colds + (g->apart ? g->apart_cnt : g->prog_cnt) <= COLD_MAX;
 }
 
 /* ---- what programs use ---- */
@@ -157,39 +157,40 @@ static bool needs_tsc(const struct ir_insn *in)
 }
 
 /* The first that code is made for. */
-static uint32_t first_of_all(const struct ir_prog *p, const struct jit_alloc *al)
+static uint32_t first_of_all(const struct jit_alloc *al, const struct jit_part *part)
 {
-	uint32_t i = 0;
-	while (i + 1 < p->insn_cnt && !(al->insn_flags[i] & JIT_INSN_REACHED))
+	uint32_t i = part->lo;
+	while (i + 1 < part->hi && !(al->insn_flags[i] & JIT_INSN_REACHED))
 		i++;
 	return i;
 }
 
 /* Before which instruction: the first that needs it, where no path leads past that one to another, and nothing was
  * changed before (there may be no thread); else the first of all. */
-static uint32_t first_need(const struct ir_prog *p, const struct jit_alloc *al, bool (*needs)(const struct ir_insn *))
+static uint32_t first_need(const struct ir_prog *p, const struct jit_alloc *al, const struct jit_part *part,
+			   bool (*needs)(const struct ir_insn *))
 {
 	uint32_t first = WIRE_NONE, last = 0;
-	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+	for (uint32_t i = part->lo; i < part->hi; i++) {
 		if (!(al->insn_flags[i] & JIT_INSN_REACHED) || !needs(&p->insns[i]))
 			continue;
 		first = first == WIRE_NONE ? i : first;
 		last = i;
 	}
-	for (uint32_t i = 0; first != WIRE_NONE && i < first; i++) {
+	for (uint32_t i = part->lo; first != WIRE_NONE && i < first; i++) {
 		const struct ir_insn *in = &p->insns[i];
 		if (in->op == IR_OP_STG)
-			return first_of_all(p, al);
+			return first_of_all(al, part);
 		if (jit_quick_branches(in) && (al->insn_flags[i] & JIT_INSN_REACHED) && in->imm > first && in->imm <= last)
-			return first_of_all(p, al);
+			return first_of_all(al, part);
 	}
 	return first;
 }
 
-/* Whether each way through the program comes past instruction @at. */
-static bool always_passes(const struct ir_prog *p, uint32_t at)
+/* Whether each way through the clause comes past instruction @at. */
+static bool always_passes(const struct ir_prog *p, const struct jit_part *part, uint32_t at)
 {
-	for (uint32_t i = 0; at != WIRE_NONE && i < at; i++)
+	for (uint32_t i = part->lo; at != WIRE_NONE && i < at; i++)
 		if (p->insns[i].op == IR_OP_RET || (jit_quick_branches(&p->insns[i]) && p->insns[i].imm > at))
 			return false;
 	return at != WIRE_NONE;
@@ -377,10 +378,30 @@ static struct x64_mem place(const struct jit_gen *g, const struct ir_insn *in)
 	return x64_at(THR, (int64_t)g->env->geometry->geom.self_off + in->imm);
 }
 
+/* A clause begins: what is found in it, besides what is known already. */
+static void begin_part(struct jit_gen *g, uint32_t insn)
+{
+	struct jit_quick *q = g->quick;
+	q->part = jit_part_of(g, g->p, insn);
+	q->thread_insn = first_need(g->p, g->al, &q->part, needs_thread);
+	q->tsc_insn = first_need(g->p, g->al, &q->part, needs_tsc);
+}
+
+static void end_part(struct jit_gen *g)
+{
+	struct jit_quick *q = g->quick;
+	q->thread_known |= always_passes(g->p, &q->part, q->thread_insn);
+	q->tsc_known |= always_passes(g->p, &q->part, q->tsc_insn);
+}
+
 bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)
 {
 	const struct ir_insn *in = &g->p->insns[insn];
 	struct jit_quick *q = g->quick;
+	if (g->apart && in->op == IR_OP_ACTION && insn) {
+		end_part(g);
+		begin_part(g, insn);
+	}
 	if (insn == q->thread_insn && !q->thread_known)
 		gen_find_thread(g);
 	if (insn == q->tsc_insn && !q->tsc_known) {
@@ -560,17 +581,15 @@ static int32_t gen_open(struct jit_gen *g)
 	return q->saved_at;
 }
 
-static void gen_progs(struct jit_gen *g, struct jit_quick *q)
+static void gen_progs(struct jit_gen *g)
 {
 	for (uint32_t i = 0; i < g->prog_cnt; i++) {
 		g->p = g->progs[i];
 		g->al = &g->allocs[i];
 		g->next_label = x64_label(&g->a);
-		q->thread_insn = first_need(g->p, g->al, needs_thread);
-		q->tsc_insn = first_need(g->p, g->al, needs_tsc);
+		begin_part(g, 0);
 		jit_gen_prog(g);
-		q->thread_known |= always_passes(g->p, q->thread_insn);
-		q->tsc_known |= always_passes(g->p, q->tsc_insn);
+		end_part(g);
 		x64_bind(&g->a, g->next_label);
 	}
 }
@@ -582,7 +601,7 @@ void jit_gen_quick(struct jit_gen *g, struct jit_frame *f)
 	note_needs(g);
 	plan_frame(g, f);
 	int32_t below = gen_open(g);
-	gen_progs(g, &q);
+	gen_progs(g);
 	x64_bind(&g->a, f->out);
 	if (below)
 		x64_group_imm(&g->a, X64_G_ADD, X64_RSP, below);

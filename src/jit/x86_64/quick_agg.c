@@ -14,12 +14,13 @@ static bool is_begin(const struct ir_insn *in)
 	return in->op == IR_OP_CALL && in->imm == IR_HELPER_tuple_begin;
 }
 
-uint64_t jit_quick_key_bytes(const struct ir_prog *p, uint64_t slot)
+uint64_t jit_quick_key_bytes(const struct jit_gen *g, const struct ir_prog *p, uint32_t insn)
 {
+	struct jit_part part = jit_part_of(g, p, insn);
 	uint64_t bytes = 0;
-	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+	for (uint32_t i = part.lo; i < part.hi; i++) {
 		const struct ir_insn *in = &p->insns[i];
-		if (!is_begin(in) || p->args[in->a] != slot)
+		if (!is_begin(in) || p->args[in->a] != p->insns[insn].aux)
 			continue;
 		if (bytes && p->args[in->a + 1] != bytes)
 			return 0;
@@ -39,7 +40,7 @@ bool jit_quick_agg_fits(const struct jit_gen *g, const struct ir_prog *p, uint32
 	const struct ir_insn *in = &p->insns[insn];
 	if (in->aux == IR_NO_TUPLE)
 		return true;
-	uint64_t bytes = jit_quick_key_bytes(p, in->aux), cnt = rt_agg_table(&geo->geom).index_cnt;
+	uint64_t bytes = jit_quick_key_bytes(g, p, insn), cnt = rt_agg_table(&geo->geom).index_cnt;
 	return bytes && bytes % 8 == 0 && bytes <= 8 * KEY_WORDS_MAX && in->aux + 8 + bytes <= SCRATCH_MAX && cnt &&
 	       cnt <= 1u << 30 && arena_off(geo) < INT32_MAX / 2;
 }
@@ -104,9 +105,81 @@ static void gen_quantize(struct jit_gen *g, const struct ir_insn *in, int64_t ba
 		add_to(g, in->b, word(base, 0));
 }
 
-static void gen_update(struct jit_gen *g, const struct ir_insn *in, enum wire_agg_fn fn, int64_t base)
+/* The value is compared with what is kept; a nested probe may come in between, then once more. */
+static void gen_extreme(struct jit_gen *g, uint32_t val, bool min, int64_t base)
 {
-	switch (fn) {
+	struct x64_asm *a = &g->a;
+	uint32_t again = x64_label(a), done = x64_label(a);
+	enum x64_reg v = jit_src(g, val, X64_RDX);
+	x64_mov(a, X64_RCX, X64_RAX);
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(THR, X64_RCX, base));
+	x64_bind(a, again);
+	x64_rr(a, X64_CMP, v, X64_RAX);
+	x64_jcc(a, min ? X64_CC_GE : X64_CC_LE, done);
+	x64_rm(a, X64_CMPXCHG, v, x64_at_index(THR, X64_RCX, base));
+	x64_jcc(a, X64_CC_NE, again);
+	x64_bind(a, done);
+}
+
+/* @op reg, imm, which rsi may be needed for. */
+static void with_imm(struct x64_asm *a, enum x64_group group, enum x64_op op, enum x64_reg reg, int64_t imm)
+{
+	if (x64_fits32((uint64_t)imm)) {
+		x64_group_imm(a, group, reg, (int32_t)imm);
+		return;
+	}
+	x64_mov_imm(a, X64_RSI, (uint64_t)imm);
+	x64_rr(a, op, reg, X64_RSI);
+}
+
+static bool is_power(uint64_t v)
+{
+	return !(v & (v - 1));
+}
+
+/* rdx / step, rounded down: into rdx.  2^64 / step, rounded up, is by less than step / 2^64 too large for what is below
+ * 2^32 / step; so the high half of the product is right for all numbers and steps below 2^32. */
+static void gen_by_step(struct x64_asm *a, uint64_t step)
+{
+	if (is_power(step)) {
+		if (step > 1)
+			x64_shift_imm(a, X64_SHR, X64_RDX, (unsigned)__builtin_ctzll(step));
+		return;
+	}
+	x64_mov_imm(a, X64_RAX, UINT64_MAX / step + 1);
+	x64_unary(a, X64_MUL, X64_RDX);
+}
+
+static void gen_lquantize(struct jit_gen *g, const struct ir_insn *in, const struct wire_agg *agg, int64_t base)
+{
+	struct x64_asm *a = &g->a;
+	uint32_t done = x64_label(a), inside = x64_label(a);
+	x64_mov(a, X64_RCX, X64_RAX);
+	jit_load(g, X64_RDX, in->a);
+	x64_mov_imm(a, X64_RAX, 0);
+	with_imm(a, X64_G_CMP, X64_CMP, X64_RDX, agg->base);
+	x64_jcc(a, X64_CC_L, done);
+	with_imm(a, X64_G_CMP, X64_CMP, X64_RDX, agg->limit);
+	x64_jcc(a, X64_CC_L, inside);
+	x64_mov_imm(a, X64_RAX, agg->val_cnt - 1);
+	x64_jmp(a, done);
+	x64_bind(a, inside);
+	if (agg->base)
+		with_imm(a, X64_G_SUB, X64_SUB, X64_RDX, agg->base);
+	gen_by_step(a, (uint64_t)agg->step);
+	x64_rm(a, X64_LEA, X64_RAX, x64_at(X64_RDX, 1));
+	x64_bind(a, done);
+	x64_shift_imm(a, X64_SHL, X64_RAX, 3);
+	x64_rr(a, X64_ADD, X64_RAX, X64_RCX);
+	if (in->b == WIRE_NONE)
+		x64_group_mem_imm(a, X64_G_ADD, word(base, 0), 1);
+	else
+		add_to(g, in->b, word(base, 0));
+}
+
+static void gen_update(struct jit_gen *g, const struct ir_insn *in, const struct wire_agg *agg, int64_t base)
+{
+	switch ((enum wire_agg_fn)agg->fn) {
 	case WIRE_AGG_COUNT:
 		x64_group_mem_imm(&g->a, X64_G_ADD, word(base, 0), 1);
 		break;
@@ -117,15 +190,30 @@ static void gen_update(struct jit_gen *g, const struct ir_insn *in, enum wire_ag
 		x64_group_mem_imm(&g->a, X64_G_ADD, word(base, 0), 1);
 		add_to(g, in->a, word(base, 1));
 		break;
+	case WIRE_AGG_MIN:
+	case WIRE_AGG_MAX:
+		gen_extreme(g, in->a, agg->fn == WIRE_AGG_MIN, base);
+		break;
+	case WIRE_AGG_LQUANTIZE:
+		gen_lquantize(g, in, agg, base);
+		break;
 	default:
 		gen_quantize(g, in, base);
 		break;
 	}
 }
 
-bool jit_quick_agg_inline(enum wire_agg_fn fn)
+bool jit_quick_agg_inline(const struct wire_agg *agg)
 {
-	return fn == WIRE_AGG_COUNT || fn == WIRE_AGG_SUM || fn == WIRE_AGG_AVG || fn == WIRE_AGG_QUANTIZE;
+	switch ((enum wire_agg_fn)agg->fn) {
+	case WIRE_AGG_COUNT: case WIRE_AGG_SUM: case WIRE_AGG_MIN: case WIRE_AGG_MAX: case WIRE_AGG_AVG: case WIRE_AGG_QUANTIZE:
+		return true;
+	case WIRE_AGG_LQUANTIZE:
+		return agg->step > 0 && (is_power((uint64_t)agg->step) || ((uint64_t)agg->step <= UINT32_MAX &&
+				(uint64_t)agg->limit - (uint64_t)agg->base <= UINT32_MAX));
+	default:
+		return false;
+	}
 }
 
 /* ---- finding it ---- */
@@ -224,15 +312,15 @@ static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint3
 
 void jit_quick_agg(struct jit_gen *g, const struct ir_insn *in)
 {
-	enum wire_agg_fn fn = (enum wire_agg_fn)g->env->aggs[in->imm].fn;
-	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)jit_quick_key_bytes(g->p, in->aux) / 8;
+	const struct wire_agg *agg = &g->env->aggs[in->imm];
+	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)jit_quick_key_bytes(g, g->p, (uint32_t)(in - g->p->insns)) / 8;
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_AGG, .in = in, .key_words = words });
-	if (!jit_quick_agg_inline(fn)) {
+	if (!jit_quick_agg_inline(agg)) {
 		x64_jmp(&g->a, slow->label);
 	} else {
 		int64_t base = jit_site_key(g, in) ? gen_find_noted(g, in, words, slow->label) :
 			       words ? gen_find_key(g, in, words, slow->label) : gen_find_plain(g, in, slow->label);
-		gen_update(g, in, fn, base);
+		gen_update(g, in, agg, base);
 	}
 	x64_bind(&g->a, slow->back);
 }

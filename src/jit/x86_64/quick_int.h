@@ -31,6 +31,12 @@ struct cold {
 	struct jit_thread thread; /* COLD_THREAD */
 };
 
+/* quick_join.c: the instructions [lo, hi) of the clause that @insn belongs to. */
+struct jit_part {
+	uint32_t lo, hi, clause;
+};
+struct jit_part jit_part_of(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
+
 struct jit_quick {
 	const struct jit_frame *f;
 	struct cold colds[COLD_MAX];
@@ -42,6 +48,7 @@ struct jit_quick {
 	int32_t scratch_at, tsc_at, value_at, site_at, saved_at; /* saved_at: of the last register that was pushed */
 	int32_t entry_at;          /* where rsp was at the body's first instruction */
 	bool thread_known, tsc_known;   /* on all paths to the next program */
+	struct jit_part part;           /* under way */
 	uint32_t thread_insn, tsc_insn; /* of the program under way: before which they are looked up; WIRE_NONE */
 };
 
@@ -73,8 +80,9 @@ void jit_quick_site_env(struct jit_gen *, enum x64_reg, enum wire_env);
 
 /* quick_agg.c.  Whether the key of AGG @insn, if it has one, is of whole words that are at hand; their number. */
 bool jit_quick_agg_fits(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
-bool jit_quick_agg_inline(enum wire_agg_fn); /* a value that is there is changed without a call */
-uint64_t jit_quick_key_bytes(const struct ir_prog *, uint64_t slot); /* of all tuples made there; 0: not the same */
+bool jit_quick_agg_inline(const struct wire_agg *); /* a value that is there is changed without a call */
+/* Of all tuples that AGG @insn's clause makes in its slot; 0: not the same. */
+uint64_t jit_quick_key_bytes(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
 void jit_quick_tuple_begin(struct jit_gen *, uint32_t insn);
 void jit_quick_agg(struct jit_gen *, const struct ir_insn *);
 void jit_quick_cold_agg(struct jit_gen *, const struct cold *);

@@ -121,7 +121,7 @@ static bool take_store(const struct facts *f, const struct ir_insn *in, int64_t 
 static bool find_key(const struct facts *f, uint32_t insn, struct jit_site_key *key)
 {
 	uint32_t slot = f->p->insns[insn].aux, seen = 0;
-	uint64_t bytes = jit_quick_key_bytes(f->p, slot);
+	uint64_t bytes = jit_quick_key_bytes(f->g, f->p, insn);
 	*key = (struct jit_site_key){ .p = f->p, .insn = insn, .word_cnt = (uint32_t)bytes / 8 };
 	if (!bytes || bytes % 8 || bytes > 8 * KEY_WORDS_MAX || slot + 8 + bytes > SCRATCH_MAX)
 		return false;
@@ -158,7 +158,7 @@ static bool fits(const struct jit_gen *g, const struct jit_site_key *key)
 	const struct jit_site_keys *keys = g->keys;
 	int64_t agg = agg_of(key);
 	if (keys->cnt == COLD_MAX || agg >= g->env->geometry->geom.place_cnt ||
-	    !jit_quick_agg_inline((enum wire_agg_fn)g->env->aggs[agg].fn))
+	    !jit_quick_agg_inline(&g->env->aggs[agg]))
 		return false;
 	for (uint32_t i = 0; i < keys->cnt; i++)
 		if (agg_of(&keys->v[i]) == agg && !same_key(&keys->v[i], key))
@@ -166,16 +166,21 @@ static bool fits(const struct jit_gen *g, const struct jit_site_key *key)
 	return true;
 }
 
-static void drop_slot(struct jit_site_keys *keys, uint32_t first, uint32_t slot)
+/* Those of the slot that AGG @insn uses. */
+static void drop_slot(const struct facts *f, uint32_t first, uint32_t insn)
 {
+	struct jit_site_keys *keys = f->g->keys;
+	struct jit_part part = jit_part_of(f->g, f->p, insn);
 	uint32_t cnt = first;
-	for (uint32_t i = first; i < keys->cnt; i++)
-		if (keys->v[i].p->insns[keys->v[i].insn].aux != slot)
+	for (uint32_t i = first; i < keys->cnt; i++) {
+		uint32_t at = keys->v[i].insn;
+		if (at < part.lo || at >= part.hi || f->p->insns[at].aux != f->p->insns[insn].aux)
 			keys->v[cnt++] = keys->v[i];
+	}
 	keys->cnt = cnt;
 }
 
-/* All uses of a slot in the program are by keys of this kind, or none is. */
+/* All uses of a slot in a clause are by keys of this kind, or none is. */
 static void find_keys(const struct facts *f)
 {
 	struct jit_site_keys *keys = f->g->keys;
@@ -193,10 +198,10 @@ static void find_keys(const struct facts *f)
 			keys->cnt = first;
 			return;
 		}
-		refused[refused_cnt++] = in->aux;
+		refused[refused_cnt++] = i;
 	}
 	for (uint32_t i = 0; i < refused_cnt; i++)
-		drop_slot(keys, first, refused[i]);
+		drop_slot(f, first, refused[i]);
 }
 
 /* ---- what is left out ---- */

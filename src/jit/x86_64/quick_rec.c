@@ -96,11 +96,11 @@ static void gen_cpu(struct jit_gen *g, enum x64_reg reg)
 	x64_group_imm(a, X64_G_AND, reg, 0xfff);
 }
 
-static void gen_header(struct jit_gen *g, uint32_t bytes)
+static void gen_header(struct jit_gen *g, uint32_t bytes, uint32_t clause)
 {
 	struct x64_asm *a = &g->a;
 	x64_store_imm(a, 4, field(offsetof(struct wire_rec, bytes)), (int32_t)bytes);
-	x64_store_imm(a, 4, field(offsetof(struct wire_rec, type)), (int32_t)((uint32_t)g->p->clause << 16 | WIRE_REC_DATA));
+	x64_store_imm(a, 4, field(offsetof(struct wire_rec, type)), (int32_t)(clause << 16 | WIRE_REC_DATA));
 	x64_rm(a, X64_LOAD32, X64_RAX, x64_at(X64_RSP, g->quick->site_at));
 	x64_shift_imm(a, X64_SHR, X64_RAX, 6);
 	x64_rm(a, X64_STORE32, X64_RAX, field(offsetof(struct wire_rec, site)));
@@ -116,7 +116,7 @@ void jit_quick_rec(struct jit_gen *g, uint32_t insn)
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_REC, .in = in });
 	gen_reserve(g, bytes_of(in), slow->label);
 	x64_bind(&g->a, slow->back);
-	gen_header(g, bytes_of(in));
+	gen_header(g, bytes_of(in), jit_part_of(g, g->p, insn).clause);
 	for (int64_t at = 0; at < in->aux; at += 8)
 		if (!jit_quick_is_stored(g, insn, IR_OP_STR, at))
 			x64_store_imm(&g->a, 8, x64_at(REC, (int64_t)offsetof(struct wire_rec, payload) + at), 0);

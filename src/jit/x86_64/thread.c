@@ -46,8 +46,8 @@ void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
 	x64_rm(a, X64_LOAD, t->result, x64_at_index(X64_RSI, t->temp, offsetof(struct wire_proc, hash) + 8));
 	x64_rr(a, X64_TEST, t->result, t->result);
 	x64_jcc(a, X64_CC_E, t->slow);
-	x64_mov_imm(a, t->temp, g->env->shm_addr);
-	x64_rr(a, X64_ADD, t->result, t->temp);
+	_Static_assert(WIRE_PROC_MAX * sizeof(struct wire_proc) < INT32_MAX / 2, "the memory begins at a small distance from rsi");
+	x64_rm(a, X64_LEA, t->result, x64_at_index(X64_RSI, t->result, -(int64_t)(jit_proc_addr(g->env) - g->env->shm_addr)));
 	/* The hash may still name the slot of a thread that is gone, which is another's by now. */
 	x64_rm(a, X64_CMP, X64_RDX, x64_at(t->result, offsetof(struct wire_thread, key)));
 	x64_jcc(a, X64_CC_NE, t->slow);
