@@ -86,7 +86,7 @@ def lttng(b, _work, rate, seconds):
 def highest(b, run, low, high):
     """Millions of events a second: halves the span; a rate counts as what was really reached."""
     seconds = 2 if b.quick else 10
-    best = 0.0
+    best = last = 0.0
     for _ in range(4 if b.quick else 6):
         rate = (low * high) ** 0.5
         work = tempfile.mkdtemp(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work)
@@ -103,8 +103,9 @@ def highest(b, run, low, high):
         else:
             best = max(best, calls / took / 1e6)
             low = rate
-            if calls / took < rate * 0.8: # the target cannot be faster
+            if calls / took < min(rate * 0.8, last * 1.1): # the target cannot be faster, and is not only seldom run
                 break
+            last = calls / took
     return best or None
 
 
