@@ -10,8 +10,11 @@ echo --
 # Folded: the program's name, frames, a number.
 grep -v '^$' verb.tmp.p | grep -c -v -E '^[^;]+(;[^;]+)* [0-9]+$'
 awk '/^python3/ { n += $NF } END { print (n > 20) }' verb.tmp.p
+# One stack, one line.
+grep -v '^$' verb.tmp.p | sed 's/ [0-9]*$//' | sort | uniq -d
 echo --
 "$dyntrace" offcpu -c 'sleep 0.3' >verb.tmp 2>/dev/null
+grep -v '^$' verb.tmp | sed 's/ [0-9]*$//' | sort | uniq -d
 awk '/^sleep.*nanosleep/ { if ($NF > us) us = $NF } END { print (us > 250000 && us < 2000000) }' verb.tmp
 echo --
 "$dyntrace" runqlat -d 1 -c 'sh -c "for i in 1 2 3 4 5; do sleep 0.01; done"' >verb.tmp 2>/dev/null
