@@ -1,5 +1,7 @@
 # The other ready scripts: each shows what it was made for.  What two processors wanted at a time may be lost, and said.
+# @@timeout: 60
 . ./need.sh
+rm -f verb.tmp* # -o appends
 "$dyntrace" execsnoop -o verb.tmp.e -c 'sh -c "/bin/true one two; /nonexistent/program; true"' >/dev/null 2>&1
 awk 'NR == 1 || /one two|nonexistent/ { $1 = $2 = ""; print }' verb.tmp.e
 echo --
