@@ -100,6 +100,7 @@ def try_rate(b, run, rate, seconds):
 
 def search(b, run, low, high):
     """Halves the span by short tries: the highest rate at which nothing is lost."""
+    last = 0.0
     for _ in range(3 if b.quick else 5):
         rate = (low * high) ** 0.5
         got = try_rate(b, run, rate, 1 if b.quick else 2)
@@ -109,8 +110,9 @@ def search(b, run, low, high):
             high = rate
         else:
             low = rate
-            if got[2]:
+            if got[2] and got[0] < last * 1.1: # the target cannot be faster, and is not only seldom run
                 break
+            last = got[0]
     return low
 
 

@@ -75,6 +75,12 @@ struct consume_slot {
 	uint64_t head_tsc;
 	uint32_t tid;
 	uint16_t cpu;    /* of its last record */
+	/* Whose records they are, for events: looked up once in each drain. */
+	struct consume_who {
+		bool known;
+		uint32_t proc, pid, tid;
+		const char *execname;
+	} who;
 	/* Of the watermark: when it was last looked at; where the quick record that was under way goes, and since when it
 	 * may have been. */
 	uint64_t looked, quick_at, quick_since;

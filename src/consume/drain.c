@@ -90,6 +90,7 @@ static void heads_load(struct consume *c)
 		uint32_t state = LOAD_ACQUIRE(&thr->state);
 		struct consume_slot *s = &c->slots[i];
 		s->head = NULL;
+		s->who.known = false;
 		if (state != WIRE_THREAD_LIVE && state != WIRE_THREAD_DEAD)
 			continue;
 		if (!s->live && !consume_slot_is_folded(c, i))

@@ -17,15 +17,16 @@ int64_t consume_real_offset_ns(const struct consume *c)
 	return (int64_t)(c->geo.wall_base - c->geo.ns_base);
 }
 
-static void fill_proc(const struct consume *c, uint32_t slot, struct consume_event *ev)
+static void look_up(const struct consume *c, uint32_t slot, struct consume_who *ret)
 {
 	const struct wire_thread *thr = consume_thread(c, slot);
 	uint32_t proc = LOAD_RELAXED(&thr->proc);
-	ev->proc = proc < WIRE_PROC_MAX ? proc : 0;
-	const struct wire_proc *p = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off) + ev->proc;
-	ev->pid = LOAD_RELAXED(&p->pid);
-	ev->tid = LOAD_RELAXED(&thr->tid) & ~WIRE_TID_MADE_UP;
-	ev->execname = consume_site_str(c, LOAD_RELAXED(&p->execname), NULL);
+	ret->proc = proc < WIRE_PROC_MAX ? proc : 0;
+	const struct wire_proc *p = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off) + ret->proc;
+	ret->pid = LOAD_RELAXED(&p->pid);
+	ret->tid = LOAD_RELAXED(&thr->tid) & ~WIRE_TID_MADE_UP;
+	ret->execname = consume_site_str(c, LOAD_RELAXED(&p->execname), NULL);
+	ret->known = true;
 }
 
 static void fill_fault(struct consume_event *ev, const struct wire_rec *rec)
@@ -42,11 +43,14 @@ bool consume_event_give(struct consume *c, uint32_t slot, const struct wire_rec 
 	const struct wire_site *site = consume_site_at(c, rec->site);
 	if (site->kind == WIRE_SITE_TOOL || rec->clause >= c->plan->clause_cnt)
 		return false;
+	struct consume_who *who = &c->slots[slot].who;
+	if (!who->known)
+		look_up(c, slot, who);
 	struct consume_event ev = {
 		.ns = tsc_to_ns(c, rec->tsc), .clause = rec->clause, .site = rec->site, .cpu = rec->cpu,
+		.proc = who->proc, .pid = who->pid, .tid = who->tid, .execname = who->execname,
 		.payload = rec->payload, .bytes = rec->bytes - (uint32_t)sizeof(*rec),
 	};
-	fill_proc(c, slot, &ev);
 	if (rec->type == WIRE_REC_ERROR)
 		fill_fault(&ev, rec);
 	*ret_rc = c->opts.on_event(c->opts.arg, &ev, reterr);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Aggregations of one CPU, in the table that rt/agg.c describes. */
 #include "ebpf/rtk_bpf.h"
+#include "rt/agg.h"
 
 struct entry {
 	uint32_t agg;
@@ -24,33 +25,27 @@ INLINE uint64_t agg_of(uint64_t id)
  * Keys go by lines of eight words, each a call of a function that is verified once, then by what is left: a loop over
  * all words of a long key would be followed word by word.
  */
-#define LINE_WORDS 8u
+#define LINE_WORDS RT_AGG_LINE_WORDS
 #define LINE (8 * LINE_WORDS)
-
-INLINE uint64_t mix(uint64_t h, uint64_t v)
-{
-	h = (h ^ v) * 0xff51afd7ed558ccdULL;
-	return h ^ h >> 32;
-}
 
 GLOBAL uint64_t rtk_hash_line(uint64_t h, uint64_t key)
 {
 	volatile uint64_t *p = at(key);
-	for (uint32_t i = 0; i < LINE_WORDS; i++)
-		h = mix(h, p[i]);
-	return h;
+#define WORD(i) p[i]
+	return RT_AGG_HASH_LINE(h, WORD);
+#undef WORD
 }
 
 /* As mem_hash() of rt: whole words only. */
 GLOBAL uint64_t rtk_hash(uint64_t seed, uint64_t key, uint64_t bytes)
 {
-	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL), left = bytes;
+	uint64_t h = rt_agg_hash_seed(seed, bytes), left = bytes;
 	for (uint64_t i = 0; i < K(KEY_WORDS) / LINE_WORDS && left >= LINE; i++, left -= LINE, key += LINE)
 		h = rtk_hash_line(h, key);
 	volatile uint64_t *p = at(key);
 	for (uint64_t i = 0; i < LINE_WORDS - 1 && 8 * i < left; i++)
-		h = mix(h, p[i]);
-	return h ^ (h >> 29);
+		h = rt_agg_hash_word(h, p[i]);
+	return h ^ h >> RT_AGG_HASH_END_SHIFT;
 }
 
 GLOBAL uint64_t rtk_same_line(uint64_t a, uint64_t b)

@@ -88,7 +88,8 @@ GLOBAL uint64_t rtk_unw_search(uint64_t ctx, uint64_t pc)
 GLOBAL uint64_t rtk_unw_row(uint64_t ctx, uint64_t pc)
 {
 	uint64_t proc = ld64(W(proc)), cur = ld32(PROC(proc, unw_cur)), maps = ld64(PROC(proc, unw_off) + 8 * (cur & 1));
-	uint64_t key = mix(mix(mix(1, maps), cur), pc), place = FOUND(key % RTK_FOUND), had = ld64(place), row;
+	uint64_t key = rt_agg_hash_word(rt_agg_hash_word(rt_agg_hash_word(1, maps), cur), pc), row;
+	uint64_t place = FOUND(key % RTK_FOUND), had = ld64(place);
 	if (had >> ROW_BITS == key >> ROW_BITS)
 		return had & ((1ULL << ROW_BITS) - 1);
 	row = rtk_unw_search(ctx, pc);

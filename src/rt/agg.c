@@ -202,34 +202,6 @@ static struct rt_agg_entry *entry_now(const struct want *w)
 	return e;
 }
 
-static inline uint64_t fold_word(uint64_t h, const struct mem_word *w)
-{
-	h = (h ^ w->v) * RT_AGG_HASH_MULT;
-	return h ^ h >> RT_AGG_HASH_WORD_SHIFT;
-}
-
-static inline uint64_t rotate(uint64_t v, uint32_t by)
-{
-	return v << by | v >> (64 - by);
-}
-
-/* Of long keys, which generated code does not look up, four parts beside each other: a multiplication waits for the
- * one before it. */
-static uint64_t hash_key(uint32_t id, const void *key, uint64_t bytes)
-{
-	const struct mem_word *w = key;
-	uint64_t a = rt_agg_hash_seed(id, bytes), b = a + 1, c = a + 2, d = a + 3;
-	if (bytes < 64)
-		return mem_hash(id, key, bytes);
-	for (; bytes >= 32; bytes -= 32, w += 4) {
-		a = fold_word(a, w);
-		b = fold_word(b, w + 1);
-		c = fold_word(c, w + 2);
-		d = fold_word(d, w + 3);
-	}
-	return mem_hash(a ^ rotate(b, 17) ^ rotate(c, 31) ^ rotate(d, 47), w, bytes);
-}
-
 static struct want want_of(const struct wire_shm *shm, struct wire_thread *thr, uint32_t id)
 {
 	const struct wire_agg *agg = (const struct wire_agg *)((const uint8_t *)shm + shm->agg_desc_off) + id;
@@ -246,7 +218,7 @@ void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, u
 	const struct wire_tuple *key = rt_slot(ctx, tuple_off);
 	w.key = key->data;
 	w.key_bytes = key->bytes;
-	w.hash = (uint32_t)hash_key(id, w.key, w.key_bytes);
+	w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
 	struct rt_agg_entry *e = entry_now(&w);
 	if (e)
 		update(w.agg, entry_val(e), val, weight);

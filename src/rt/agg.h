@@ -42,11 +42,26 @@ static inline struct rt_agg_table rt_agg_table(const struct wire_thread_geom *ge
 	return (struct rt_agg_table){ cnt, off, arena < RT_AGG_ARENA_MAX ? arena : RT_AGG_ARENA_MAX };
 }
 
-/* The hash of a key of whole words: from seed, each word in turn, then the end. */
+/* The hash of a key of whole words: from seed, each line of eight words, then each word that is left in turn, then the
+ * end.  A line is four parts beside each other, for a multiplication waits for the one before it. */
 #define RT_AGG_HASH_MULT 0xff51afd7ed558ccdULL
 #define RT_AGG_HASH_WORD_SHIFT 32
 #define RT_AGG_HASH_END_SHIFT 29
-static inline uint64_t rt_agg_hash_seed(uint32_t agg, uint64_t key_bytes)
+#define RT_AGG_LINE_WORDS 8u
+static inline uint64_t rt_agg_hash_word(uint64_t h, uint64_t word)
+{
+	h = (h ^ word) * RT_AGG_HASH_MULT;
+	return h ^ h >> RT_AGG_HASH_WORD_SHIFT;
+}
+static inline uint64_t rt_agg_hash_parts(uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	return a ^ (b << 17 | b >> 47) ^ (c << 31 | c >> 33) ^ (d << 47 | d >> 17);
+}
+/* @word(i): the line's words. */
+#define RT_AGG_HASH_TWO(h, i, word) rt_agg_hash_word(rt_agg_hash_word((h) + (i), word(i)), word((i) + 4))
+#define RT_AGG_HASH_LINE(h, word) rt_agg_hash_parts(RT_AGG_HASH_TWO(h, 0, word), RT_AGG_HASH_TWO(h, 1, word), \
+						    RT_AGG_HASH_TWO(h, 2, word), RT_AGG_HASH_TWO(h, 3, word))
+static inline uint64_t rt_agg_hash_seed(uint64_t agg, uint64_t key_bytes)
 {
 	return agg ^ (key_bytes * 0x9e3779b97f4a7c15ULL);
 }

@@ -3,6 +3,7 @@
 #ifndef RT_MEM_H
 #define RT_MEM_H
 
+#include "rt/agg.h"
 #include "rt/rt.h"
 
 /* A word at any address. */
@@ -59,17 +60,21 @@ static inline bool mem_equal(const void *a, const void *b, uint64_t bytes)
 	return true;
 }
 
+/* Programs of the kernel and generated code do the same: rt/agg.h. */
 static inline uint64_t mem_hash(uint64_t seed, const void *data, uint64_t bytes)
 {
-	const uint8_t *p = data;
-	uint64_t h = seed ^ (bytes * 0x9e3779b97f4a7c15ULL); /* generated code does the same: rt/agg.h */
-	for (; bytes >= 8; bytes -= 8, p += 8) {
-		h = (h ^ ((const struct mem_word *)p)->v) * 0xff51afd7ed558ccdULL;
-		h ^= h >> 32;
-	}
+	const struct mem_word *w = data;
+	uint64_t h = rt_agg_hash_seed(seed, bytes);
+#define WORD(i) w[i].v
+	for (; bytes >= 8 * RT_AGG_LINE_WORDS; bytes -= 8 * RT_AGG_LINE_WORDS, w += RT_AGG_LINE_WORDS)
+		h = RT_AGG_HASH_LINE(h, WORD);
+#undef WORD
+	for (; bytes >= 8; bytes -= 8, w++)
+		h = rt_agg_hash_word(h, w->v);
+	const uint8_t *p = (const uint8_t *)w;
 	while (bytes--)
-		h = (h ^ *p++) * 0xff51afd7ed558ccdULL;
-	return h ^ (h >> 29);
+		h = (h ^ *p++) * RT_AGG_HASH_MULT;
+	return h ^ h >> RT_AGG_HASH_END_SHIFT;
 }
 
 /* A slot in scratch by its offset, which the verifier has checked. */

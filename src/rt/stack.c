@@ -295,8 +295,8 @@ static uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32
 		uint64_t pc = f.pc - 1, bp = f.bp, bx = f.bx;
 		const struct wire_unw_seen *seen = &thr->unw_seen[pc * mult >> 32 & (WIRE_UNW_SEEN - 1)];
 		uint64_t packed = LOAD_RELAXED(&seen->packed);
-		uint32_t kind = (uint32_t)(packed & 15) - 1;
-		if ((LOAD_RELAXED(&seen->check) ^ packed) != pc + cur || !packed || kind - WIRE_UNW_RSP > WIRE_UNW_RBP - WIRE_UNW_RSP)
+		uint32_t kind = (uint32_t)(packed & 15) - 1; /* of none: larger than all */
+		if ((LOAD_RELAXED(&seen->check) ^ packed) != pc + cur || kind - WIRE_UNW_RSP > WIRE_UNW_RBP - WIRE_UNW_RSP)
 			break;
 		uint64_t cfa = (kind == WIRE_UNW_RSP ? f.sp : bp) + (uint64_t)(int64_t)((int32_t)(uint32_t)packed >> 4);
 		cfa = guess_end(&thr->unw_sizes[f.sp >> 4 & (WIRE_UNW_SIZES - 1)], f.sp, cfa);

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 static const struct export_field all_fields[] = {
@@ -255,7 +256,66 @@ static void names_of_any_kind(void)
 	stop();
 }
 
-TAP_MAIN(TEST(all_types_come_back), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),
+/* Numbers out of bytes that hold them say what values say; what is too short reads as 0. */
+static void numbers_from_bytes(void)
+{
+	static const uint32_t offs[] = { 72, 64, 56, 48, 40, 32, 24, 16, 0, 8, 80 }; /* two follow each other in the end */
+	uint64_t data[12] = { 0xabc, 0, 3, 4, 5, 6, INT64_MIN, (uint64_t)-3, (uint64_t)-2, (uint64_t)-1, 0, 99 };
+	const float f = 1.5f;
+	const double d = -0.1;
+	start(0);
+	memcpy(&data[1], &f, sizeof(f));
+	memcpy(&data[10], &d, sizeof(d));
+	uint32_t id = new_class("f", all_fields, 11), text = new_class("s", all_fields, ALL);
+	struct export_event e = { .ns = 5, .class_id = id, .pid = 10, .tid = 11, .comm = "prog" };
+	CHECK_EQ(export_writer_event_from(writer, &e, (const uint8_t *)data, sizeof(data), &err), -EINVAL); /* from where? */
+	CHECK_EQ(export_writer_from(writer, text, offs, &err), -EINVAL);
+	CHECK_EQ(export_writer_from(writer, id, offs, &err), 0);
+	CHECK_EQ(export_writer_event_from(writer, &e, (const uint8_t *)data, sizeof(data), &err), 0);
+	CHECK_EQ(export_writer_event_from(writer, &e, (const uint8_t *)data, 16, &err), 0);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(export_trace_next(t, &e, &err), 1);
+	const int64_t want[] = { -1, -2, -3, INT64_MIN, 6, 5, 4, 3, 0xabc };
+	for (uint32_t i = 0; i < ARRAY_CNT(want); i++)
+		CHECK_EQ(e.vals[i].i, want[i]);
+	CHECK(e.vals[9].d == 1.5 && e.vals[10].d == -0.1);
+	CHECK_EQ(export_trace_next(t, &e, &err), 1);
+	CHECK(!e.vals[0].i && !e.vals[7].i && e.vals[8].i == 0xabc && e.vals[9].d == 1.5 && e.vals[10].d == 0);
+	CHECK_EQ(export_trace_next(t, &e, &err), 0);
+	export_trace_close(t);
+	stop();
+}
+
+/* The command's name, wherever in a page it ends and however long it is. */
+static void names_at_the_end_of_memory(void)
+{
+	static const char name[] = "0123456789abcdefgh";
+	static const uint32_t off;
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *end = page + 4096;
+	mprotect(end, 4096, PROT_NONE);
+	memset(page, 'x', 4096);
+	for (uint32_t len = 0; len < sizeof(name); len++)
+		for (uint32_t before = 0; before < 2; before++) {
+			const uint64_t data = 7;
+			char *comm = end - (len + 1) - before * 100;
+			memcpy(comm, name, len);
+			comm[len] = 0;
+			start(0);
+			uint32_t id = new_class("f", number, 1);
+			struct export_event e = { .class_id = id, .comm = comm };
+			CHECK_EQ(export_writer_from(writer, id, &off, &err), 0);
+			CHECK_EQ(export_writer_event_from(writer, &e, (const uint8_t *)&data, 8, &err), 0);
+			struct export_trace *t = open_trace();
+			CHECK_EQ(export_trace_next(t, &e, &err), 1);
+			CHECK(strlen(e.comm) == (len < 15 ? len : 15) && !strncmp(e.comm, name, strlen(e.comm)));
+			CHECK_EQ(e.vals[0].i, 7);
+			export_trace_close(t);
+			stop();
+		}
+	munmap(page, 8192);
+}
+
+TAP_MAIN(TEST(numbers_from_bytes), TEST(names_at_the_end_of_memory), TEST(all_types_come_back), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),
 	 TEST(older_ones_get_the_time_before),
 	 TEST(ring_keeps_the_last), TEST(an_event_larger_than_a_packet), TEST(losses_are_noted),
 	 TEST(zeros_behind_the_end), TEST(a_folder_with_a_trace_is_refused), TEST(names_of_any_kind))
