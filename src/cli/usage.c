@@ -41,7 +41,7 @@ void cli_usage(FILE *fp)
 	      "\t-e  compile and look for the probes, then end\n"
 	      "\t-f  enable or list probes of a function\n"
 	      "\t-F  indent by entry and return\n"
-	      "\t-G  write an object file for builds that link one; it is empty\n"
+	      "\t-G  write an object file that says where object files call probes, for builds that link one\n"
 	      "\t-h  write a C header with macros for the probes that a script declares\n"
 	      "\t-H  the preprocessor names the files that it includes\n"
 	      "\t-i  enable or list the probe of an id\n"

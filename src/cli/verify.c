@@ -95,8 +95,10 @@ static int verify_one(struct cli *cli, pid_t pid)
 	struct shown s = { .cli = cli };
 	struct session_verdict v;
 	struct err e;
-	if (session_verify(pid, show_diff, &s, &v, &e)) {
+	int r = session_verify(pid, show_diff, &s, &v, &e);
+	if (r) {
 		cli_error("%s", e.msg);
+		cli_remote_hint(r);
 		return CLI_USAGE;
 	}
 	uint32_t places = 0;
