@@ -153,6 +153,7 @@ struct session_refusal {
 	uint64_t addr;
 	const char *why;
 	bool has_no_return; /* a return probe of a function that has no place to return from: no event is missed */
+	bool is_ours;    /* of a function at which the session itself has a probe */
 	uint32_t index;  /* of the probe, among those that were given */
 	bool is_whole;   /* nothing is known of the function's places: @addr is where it begins */
 	bool is_last;    /* the kernel refused it: nothing else is left */
