@@ -51,7 +51,7 @@ void cli_usage(FILE *fp)
 	      "\t-m  enable or list probes of a module\n"
 	      "\t-n  enable or list probes by description\n"
 	      "\t-o  append the output to a file\n"
-	      "\t-p  trace a process\n"
+	      "\t-p  trace a process, by its number or its name\n"
 	      "\t-P  enable or list probes of a provider\n"
 	      "\t-q  show only what the script prints\n"
 	      "\t-s  run a D script\n"

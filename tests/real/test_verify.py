@@ -194,7 +194,8 @@ def usage():
     says(['verify'], 2, 'needs the number')
     says(['verify', '4194303'], 2, 'no process')
     says(['repair', '4194303'], 1, 'no process')
-    says(['verify', 'x'], 2, 'invalid pid')
+    says(['verify', 'no such name'], 2, 'there is no process')
+    says(['verify', '0x'], 2, 'invalid pid')
     says(['verify', '2'], 2, 'kernel')
 
 
