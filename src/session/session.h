@@ -252,6 +252,8 @@ struct session_verdict {
 	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
 	pid_t owner;          /* the dyntrace that lives; 0: none does */
 	bool owner_unsure;    /* or it is one that we may not look into */
+	bool is_over;         /* who had it has taken its probes back: what is mapped, threads may still return to */
+	pid_t ended;          /* who had it, if that is a zombie; else 0 */
 	char owner_command[128];
 };
 typedef void session_diff_fn(void *arg, const struct session_diff *);
