@@ -13,7 +13,7 @@
 struct refusals {
 	const struct aim *aim;
 	const struct aim_arming *how;
-	uint32_t cnt, no_return_cnt;
+	uint32_t cnt, expected_cnt;
 	struct place { /* for which the kernel is asked */
 		const struct probe *probe;
 		uint32_t index;
@@ -45,7 +45,7 @@ static bool is_named(const struct aim *a, const struct probe *p)
 /* Of a function that nobody could look into only the entry is known. */
 static bool postpone(struct refusals *r, const struct session_refusal *why)
 {
-	if (why->has_no_return || why->is_last || (why->is_whole && why->probe->kind != WIRE_SITE_ENTRY) ||
+	if (why->has_no_return || why->is_ours || why->is_last || (why->is_whole && why->probe->kind != WIRE_SITE_ENTRY) ||
 	    (!r->how->may_uprobe && !r->how->again))
 		return false;
 	struct place *v = realloc(r->places, (r->place_cnt + 1ul) * sizeof(*v));
@@ -62,8 +62,10 @@ static void refused(void *arg, const struct session_refusal *why)
 	if (postpone(r, why))
 		return;
 	const struct probe *p = why->probe;
-	/* Nothing is lost where nothing returns: who asks for one such function gets to know, who asks for all does not. */
-	bool shown = why->has_no_return ? !r->no_return_cnt++ && is_named(r->aim, p) : r->cnt++ < REFUSALS_SHOWN;
+	/* Nothing is lost where nothing returns, and what the loader does for us is no work of the program's: who asks for one such
+	 * function gets to know, who asks for all does not. */
+	bool expected = why->has_no_return || why->is_ours;
+	bool shown = expected ? !r->expected_cnt++ && is_named(r->aim, p) : r->cnt++ < REFUSALS_SHOWN;
 	if (shown || r->how->verbose)
 		sayf(r->how, "%s:%s:%s:%s at 0x%llx is not traced: %s", p->prov, p->mod, p->func, p->name,
 		     (unsigned long long)why->addr, why->why);
@@ -137,7 +139,7 @@ static uint32_t collect(struct aim *a, struct session_probe *v)
 static int armed(struct aim *a, const struct refusals *r, uint32_t cnt, uint32_t sites, struct err *reterr)
 {
 	say_cnt(r, sites);
-	if (cnt && !sites && !a->armed_cnt && r->cnt + r->no_return_cnt) {
+	if (cnt && !sites && !a->armed_cnt && r->cnt + r->expected_cnt) {
 		err_setf(reterr, -ENOTSUP, "none of the probes can be placed; explain shows why, and the offsets of other places "
 			 "(-l with an empty name)");
 		return AIM_NOTHING;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "cli/keeper/keeper_int.h"
 #include "cli/record/record_int.h"
 #include "cli/script.h"
 
@@ -55,9 +56,23 @@ int cli_args_pid(struct cli_args *a, pid_t pid)
 	return CLI_OK;
 }
 
+int cli_args_named(struct cli_args *a, const char *name, size_t len)
+{
+	pid_t pid = procs_one(name, len);
+	return pid ? cli_args_pid(a, pid) : CLI_ERROR;
+}
+
+/* dtrace knows numbers alone. */
+static bool is_name(const char *arg)
+{
+	return isalpha((unsigned char)*arg) && !cli_is_dtrace() && !cli_testing();
+}
+
 static int add_pid(struct cli_args *a, const char *arg)
 {
 	char *end;
+	if (is_name(arg))
+		return cli_args_named(a, arg, strlen(arg));
 	errno = 0;
 	long pid = strtol(arg, &end, 10);
 	if (errno || end == arg || *end || pid <= 0 || pid > INT32_MAX) {

@@ -87,6 +87,7 @@ int cli_args_parse(struct cli_args *, int argc, char **argv);
 int cli_args_option(struct cli_args *, int opt, const char *arg); /* one of them, by its letter */
 void cli_args_deinit(struct cli_args *);
 int cli_args_pid(struct cli_args *, pid_t); /* one more to trace, once */
+int cli_args_named(struct cli_args *, const char *name, size_t len); /* the one process of that name; else CLI_ERROR after a message */
 /* Words of a -c command: blanks separate, quotes and backslashes hold together. NULL: out of memory. */
 char **cli_args_split(const char *command);
 void cli_args_split_free(char **words);
@@ -289,6 +290,8 @@ int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
 
 /* remote.c: whether dyntraced is to do it, and a run of that kind, after the compiler: exit status */
 bool cli_remote_wanted(struct cli *);
+/* After an error @rc about a process: where it was for want of rights, how dyntraced could help, or why it does not. */
+void cli_remote_hint(int rc);
 int cli_remote_run(struct cli *);
 int cli_remote_drained(struct cli *); /* tells what was read */
 void cli_remote_hooks(struct consume_opts *); /* what is other than with a session of our own */

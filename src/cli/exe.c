@@ -7,6 +7,8 @@
 #include "cli/cli_int.h"
 #include "cli/remote_int.h"
 
+#include "base/pids.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,38 @@ struct cli_exe {
 	bool is_far;  /* dyntraced looks for them */
 };
 
+/* What another's process runs only root sees; its name all do. */
+static bool may_run(pid_t pid, const char *name)
+{
+	char path[64], comm[16] = "";
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	if (!stat(path, &st) || errno != EACCES)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	FILE *f = fopen(path, "re");
+	bool known = f && fgets(comm, sizeof(comm), f);
+	if (f)
+		fclose(f);
+	comm[strcspn(comm, "\n")] = 0;
+	return known && !strncmp(comm, name, sizeof(comm) - 1);
+}
+
+static void tell_others(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	pid_t *v = NULL;
+	uint32_t cnt = 0, others = 0;
+	base_pids("/proc", &v, &cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		others += may_run(v[i], slash ? slash + 1 : path);
+	free(v);
+	if (!others)
+		return;
+	cli_error("%u process%s of other users with that name %s not traced", others, others == 1 ? "" : "es", others == 1 ? "is" : "are");
+	cli_remote_hint(-EPERM);
+}
+
 /* Those that run now. */
 static int begin(struct cli *cli, struct cli_exe *x, const struct stat *st)
 {
@@ -31,6 +65,8 @@ static int begin(struct cli *cli, struct cli_exe *x, const struct stat *st)
 		int rc = aim_exe_open(&x->x, st->st_dev, st->st_ino, true);
 		if (rc)
 			cli_error("cannot look for processes of %s: %s", cli->args.opts.exe_path, strerror(-rc));
+		else if (geteuid())
+			tell_others(cli->args.opts.exe_path);
 		return rc;
 	}
 	x->x = (struct aim_exe){ .dev = st->st_dev, .ino = st->st_ino };

@@ -90,6 +90,7 @@ static int start(pid_t pid, const char *const *options)
 	int r = keeper_start(pid, options, &e);
 	if (r)
 		cli_error("%s", e.msg);
+	cli_remote_hint(r);
 	return r ? CLI_ERROR : CLI_OK;
 }
 

@@ -76,6 +76,20 @@ static bool is_there(void)
 	return !is_nobody(rc);
 }
 
+void cli_remote_hint(int rc)
+{
+	struct client *c = NULL;
+	struct err e;
+	if ((rc != -EPERM && rc != -EACCES) || !geteuid())
+		return;
+	rc = client_open(NULL, &c, &e);
+	client_close(c);
+	if (is_nobody(rc))
+		cli_hint("%s; it could do this for members of group dyntrace", e.msg);
+	else if (rc)
+		cli_hint("%s", e.msg);
+}
+
 /* Another tracer has it, but it offered itself to the daemon. */
 static bool is_offered(pid_t pid)
 {

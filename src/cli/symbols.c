@@ -123,8 +123,10 @@ static int list(pid_t pid, struct shown *s)
 {
 	struct obj_proc *obj = NULL;
 	struct err e;
-	if (obj_proc_open(pid, &obj, &e)) {
+	int r = obj_proc_open(pid, &obj, &e);
+	if (r) {
 		cli_error("%s", e.msg);
+		cli_remote_hint(r);
 		return CLI_ERROR;
 	}
 	if (s->json)

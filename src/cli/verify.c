@@ -64,6 +64,10 @@ static void show_owner(FILE *out, const struct session_verdict *v)
 		fprintf(out, "traced by process %d", v->owner);
 	else if (v->owner_unsure)
 		fputs("of a process that you may not look into, or left by a dyntrace that was killed", out);
+	else if (v->is_over && !v->place_cnt[SESSION_WHOSE_DYNTRACE])
+		fputs("whose tracing has ended: threads may still return there; repair takes them away once none does", out);
+	else if (v->ended)
+		fprintf(out, "left by process %d, a dyntrace that was killed, whose parent has not asked for its status yet", v->ended);
 	else
 		fputs("left by a dyntrace that was killed", out);
 }
@@ -95,8 +99,10 @@ static int verify_one(struct cli *cli, pid_t pid)
 	struct shown s = { .cli = cli };
 	struct session_verdict v;
 	struct err e;
-	if (session_verify(pid, show_diff, &s, &v, &e)) {
+	int r = session_verify(pid, show_diff, &s, &v, &e);
+	if (r) {
 		cli_error("%s", e.msg);
+		cli_remote_hint(r);
 		return CLI_USAGE;
 	}
 	uint32_t places = 0;

@@ -80,7 +80,8 @@ static pid_t look_everywhere(uint64_t inode, bool *ret_blind)
 /* A worker of dyntraced tells its client's number. */
 static bool is_alive(uint32_t pid)
 {
-	return pid && (!kill((pid_t)pid, 0) || errno == EPERM);
+	struct obj_proc_info info;
+	return pid && (!kill((pid_t)pid, 0) || errno == EPERM) && (obj_proc_info((pid_t)pid, &info, NULL) || info.state != 'Z');
 }
 
 pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure)

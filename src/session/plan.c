@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Where we hear of libraries and programs that come. */
+static bool is_hook(const struct target *t, uint64_t func)
+{
+	return func && (func == t->hook_addr || func == t->early_addr || func == t->exec_addr);
+}
+
 void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
 	const struct probe *p = j->probes[probe].probe;
@@ -14,7 +20,8 @@ void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 	uint32_t pc = j->told ? goscan_first(j->t, p->func_addr) : 0;
 	if (j->told && (pc == j->t->go_pc_cnt || j->t->go_pcs[pc] >= p->func_addr + p->func_bytes))
 		return;
-	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN, .has_no_return = !why };
+	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN, .has_no_return = !why,
+				     .is_ours = is_hook(j->t, p->func_addr) };
 	if (j->refused)
 		j->refused(j->refused_arg, &r);
 }
@@ -343,8 +350,7 @@ static void drop_overlaps(struct job *j)
 			if (win->form == PATCH_HOLE && !win->hole_inside && win->hole_addr + 5 > stop)
 				stop = win->hole_addr + 5;
 			if (win->addr < end || plan_is_taken(j->t, win->addr, stop))
-				drop(j, pf, pf->addr == j->t->hook_addr || pf->addr == j->t->early_addr ||
-				     pf->addr == j->t->exec_addr ?
+				drop(j, pf, is_hook(j->t, pf->addr) ?
 					"dyntrace itself has its probe there, to hear of libraries and programs that come" :
 					"its code overlaps that of another function that is armed");
 			if (stop > own_end)

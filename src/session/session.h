@@ -159,6 +159,7 @@ struct session_refusal {
 	uint64_t addr;
 	const char *why;
 	bool has_no_return; /* a return probe of a function that has no place to return from: no event is missed */
+	bool is_ours;    /* of a function at which the session itself has a probe */
 	uint32_t index;  /* of the probe, among those that were given */
 	bool is_whole;   /* nothing is known of the function's places: @addr is where it begins */
 	bool is_last;    /* the kernel refused it: nothing else is left */
@@ -257,6 +258,8 @@ struct session_verdict {
 	uint32_t unknown_cnt; /* executable mappings that could not be compared: their file is gone or no ELF file */
 	pid_t owner;          /* the dyntrace that lives; 0: none does */
 	bool owner_unsure;    /* or it is one that we may not look into */
+	bool is_over;         /* who had it has taken its probes back: what is mapped, threads may still return to */
+	pid_t ended;          /* who had it, if that is a zombie; else 0 */
 	char owner_command[128];
 };
 typedef void session_diff_fn(void *arg, const struct session_diff *);

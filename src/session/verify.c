@@ -142,14 +142,28 @@ static int verify_map(struct look *l, const struct obj_map *m, struct err *reter
 	return r;
 }
 
+/* Whoever goes in good order says in the memory that nothing is armed. */
+static void note_end(struct look *l, const struct obj_map *m, uint32_t told)
+{
+	struct wire_shm shm;
+	struct obj_proc_info info;
+	uint64_t addr = owner_is_sign(m) ? m->end : m->start;
+	if (l->v->owner)
+		return;
+	l->v->is_over = !target_read(&l->t, addr, &shm, sizeof(shm)) && shm.magic == WIRE_MAGIC && !LOAD_RELAXED(&shm.armed);
+	l->v->ended = told && !obj_proc_info((pid_t)told, &info, NULL) && info.state == 'Z' ? (pid_t)told : 0;
+}
+
 static void note_owner(struct look *l, const struct obj_map *m)
 {
 	bool unsure;
 	l->v->map_cnt++;
 	if (!owner_is_memfd(m->path, "dyntrace-shm") || l->v->owner)
 		return;
-	l->v->owner = owner_of(m, owner_told(&l->t, m), &unsure);
+	uint32_t told = owner_told(&l->t, m);
+	l->v->owner = owner_of(m, told, &unsure);
 	l->v->owner_unsure = unsure;
+	note_end(l, m, unsure ? 0 : told);
 	if (l->v->owner)
 		owner_command(l->v->owner, l->v->owner_command, sizeof(l->v->owner_command));
 }

@@ -218,6 +218,10 @@ def end():
 
 
 def main(tests, begin=begin, end=end):
+    # A shell's background jobs ignore them, and so would the programs that are started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     begin()
     print(f'1..{len(tests)}')
     bad = False

@@ -87,6 +87,15 @@ def others_come_and_go():
         wait_for(lambda: not d.notes(), 'notes that are gone')
 
 
+def others_are_counted():
+    """Who may not trace them gets to know that there are some."""
+    with start(ROOT) as p:
+        p.send_signal(19)  # it would be over soon
+        err = dyntrace(None, BOB, '-qx', f'exe={forker()}', '-n', 'BEGIN { exit(0); }', status=0)[2]
+        assert '1 process of other users with that name is not traced' in err and 'dyntraced does not run' in err, err
+        p.kill()
+
+
 def none_runs_yet():
     with Daemon() as d:
         t = tracer(d, ANN)
@@ -169,5 +178,5 @@ def kernel_probes_besides():
 
 
 if __name__ == '__main__':
-    machine.main([others_come_and_go, none_runs_yet, types_of_those_that_run, one_user_at_a_time, who_has_no_right_sees_his_own,
+    machine.main([others_come_and_go, others_are_counted, none_runs_yet, types_of_those_that_run, one_user_at_a_time, who_has_no_right_sees_his_own,
                   the_daemon_dies, kernel_probes_besides])

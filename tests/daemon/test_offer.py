@@ -48,6 +48,14 @@ def agent_tid(pid):
     return 0
 
 
+RECVMSG = 47 # x86-64
+
+
+def waits_for_word(pid):
+    with open(f'/proc/{pid}/task/{agent_tid(pid) or pid}/syscall', encoding='utf-8') as f:
+        return f.read().startswith(f'{RECVMSG} ')
+
+
 def offers(d):
     return [int(p) for p in os.listdir(f'{d.dir}/offers')]
 
@@ -344,9 +352,8 @@ def a_linked_program():
 
 def a_filter_that_kills():
     prog = os.environ['DYNTRACE_BUILD'] + '/tests/trigger/offered'
-    d = Daemon()
-    d.start()
-    with Program(d, (prog, 'filter')) as p:
+    with Daemon() as d, Program(d, (prog, 'filter')) as p:
+        wait_for(lambda: waits_for_word(p.pid), 'agent that waits')  # it has done all that the filter forbids
         assert p.say('a') == 'a'
         with strace(p.pid):
             rc, _, err = trace(d, p)
@@ -354,7 +361,6 @@ def a_filter_that_kills():
             has('seccomp', dyntrace(d, ROOT, '-x', 'inject=agent', '-n', COUNT, '-p', str(p.pid))[2] + err)
         assert p.say('b') == 'b'
         assert p.end() == 0
-    d.stop()
 
 
 def nobody_is_there():
@@ -406,9 +412,7 @@ def set_uid_programs():
 
 
 def the_daemon_is_killed():
-    d = Daemon()
-    d.start()
-    with Program(d) as p, strace(p.pid):
+    with Daemon() as d, Program(d) as p, strace(p.pid):
         q = popen(d, ROOT, '-q', '-n', COUNT, '-p', str(p.pid))
         wait_for(lambda: 'places armed' in d.log(), 'armed probes')
         p.say()
@@ -424,7 +428,6 @@ def the_daemon_is_killed():
         assert trace(d, p)[:2] == (0, '3')
         clean(p)
         assert p.end() == 0
-    d.stop()
 
 
 def the_worker_is_killed():

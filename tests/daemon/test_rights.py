@@ -83,6 +83,12 @@ def without_a_daemon_it_says_so():
         has('dyntraced does not run.*not permitted to trace process', err)
         err = dyntrace(None, ANN, '-x', 'daemon=always', '-n', 'BEGIN { }', status=1)[2]
         has('dyntraced does not run', err)
+        for args in ['add', f'{cat.pid}:main', 'count'], ['list-symbols', str(cat.pid)], ['verify', str(cat.pid)], ['attach', str(cat.pid)]:
+            err = dyntrace(None, BOB, *args)[2]
+            has('not permitted.*dyntraced does not run.*members of group dyntrace', err)
+    with Daemon() as d, Cat(ROOT) as cat:
+        for args in ['add', f'{cat.pid}:main', 'count'], ['list-symbols', str(cat.pid)]:
+            has('you are not in group dyntrace', dyntrace(d, BOB, *args, status=1)[2])
 
 
 def only_own_processes():

@@ -12,8 +12,10 @@ DYNTRACE = os.path.join(BUILD, 'dyntrace')
 SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for all that is waited for
 
 
-# A shell's background jobs ignore it, and so would the programs that are started here.
+# A shell's background jobs ignore some of them (nohup another), and so would the programs that are started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Skip(Exception):

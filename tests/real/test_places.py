@@ -109,9 +109,17 @@ def build(work, *flags):
     return f'{work}/p'
 
 
-def child_named(name):
-    out = subprocess.run(['pgrep', '-n', '-x', name], capture_output=True, text=True, check=False).stdout.split()
-    return int(out[0]) if out else 0
+def child_named(pid, name):
+    """Of @pid, or 0; others may run a program of that name, too."""
+    try:
+        with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as f:
+            for kid in f.read().split():
+                with open(f'/proc/{kid}/comm', encoding='utf-8') as c:
+                    if c.read() == name + '\n':
+                        return int(kid)
+    except OSError:
+        pass
+    return 0
 
 
 def trace_twice(proc, pid):
@@ -173,7 +181,7 @@ def setuid(how):
 def unshared(options, chroot):
     if os.geteuid():
         raise lib.Skip('needs root')
-    lib.need('unshare', 'chroot', 'pgrep')
+    lib.need('unshare', 'chroot')
     with tempfile.TemporaryDirectory() as work:
         exe = build(work, '-static')
         name = 'dtplace'
@@ -183,10 +191,10 @@ def unshared(options, chroot):
         command = ['chroot', f'{work}/root', f'/bin/{name}'] if chroot else [f'{work}/root/bin/{name}']
         proc = subprocess.Popen(['unshare', *options, '--fork', '--kill-child', *command], stdin=subprocess.DEVNULL)
         try:
-            time.sleep(0.5)
+            lib.wait_for(lambda: proc.poll() is not None or child_named(proc.pid, name), name)
             if proc.poll() is not None:
                 raise lib.Skip('namespaces cannot be made here')
-            trace_twice(proc, child_named(name))
+            trace_twice(proc, child_named(proc.pid, name))
         finally:
             proc.kill()
             proc.wait()

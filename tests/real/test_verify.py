@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """dyntrace verify and repair, two controllers at one process, other tracers: said clearly, nothing changed."""
+import os
 import re
 import signal
 import subprocess
@@ -57,12 +58,50 @@ def killed():
     with Python() as pid:
         with lib.Tracing('-n', LIBC, '-p', pid) as t:
             t.wait_armed(pid)
-            t.stop(signal.SIGKILL)
+            t.proc.send_signal(signal.SIGKILL)
+            lib.wait_for(lambda: not lib.alive(t.proc.pid), 'its end')
+            says(['verify', pid], 1, f'left by process {t.proc.pid}, a dyntrace that was killed, whose parent')
+            t.stop()
         says(['verify', pid], 1, 'left by a dyntrace that was killed')
         says(['repair', pid], 0, r'\d+ places restored, \d+ mappings removed')
         says(['verify', pid], 0)
         lib.assert_untouched(pid)
         assert lib.alive(pid)
+
+
+LEFT = """import mmap, os, sys
+fd = os.memfd_create('dyntrace-shm')
+os.write(fd, sys.stdin.buffer.read())
+m = mmap.mmap(fd, 0)
+os.close(fd)
+print('ready', flush=True)
+os.read(int(sys.argv[1]), 1)
+"""
+ARMED = 4096 # struct wire_shm.armed, behind the first page
+
+
+def why_it_is_left():
+    """A copy of a session's memory is mapped where there is no session: one that was killed, or one that went in good order."""
+    with Python() as pid:
+        with lib.Tracing('-n', LIBC, '-p', pid) as t:
+            t.wait_armed(pid)
+            start = next(m[0] for m in lib.ours_mapped(pid) if 'dyntrace-shm' in m[4])
+            with open(f'/proc/{pid}/mem', 'rb', buffering=0) as mem:
+                mem.seek(start)
+                head = mem.read(1 << 16)
+            t.stop()
+    assert head[ARMED:ARMED + 4] == b'\1\0\0\0', head[ARMED:ARMED + 4]
+    for armed, says_why in (b'\1', 'left by a dyntrace that was killed'), (b'\0', 'whose tracing has ended: threads may still return there'):
+        end, ours = os.pipe()
+        p = subprocess.Popen(['/usr/bin/python3', '-c', LEFT, str(end)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[end])
+        p.stdin.write(head[:ARMED] + armed + head[ARMED + 1:])
+        p.stdin.close()
+        assert p.stdout.readline() == b'ready\n'
+        says(['verify', p.pid], 1, says_why)
+        for fd in (end, ours):
+            os.close(fd)
+        p.kill()
+        p.wait()
 
 
 PAGE = """import ctypes, sys
@@ -194,14 +233,15 @@ def usage():
     says(['verify'], 2, 'needs the number')
     says(['verify', '4194303'], 2, 'no process')
     says(['repair', '4194303'], 1, 'no process')
-    says(['verify', 'x'], 2, 'invalid pid')
+    says(['verify', 'no such name'], 2, 'there is no process')
+    says(['verify', '0x'], 2, 'invalid pid')
     says(['verify', '2'], 2, 'kernel')
 
 
 def main():
     tap = lib.Tap()
     for name, fn in (('untouched', untouched), ('traced', traced), ('killed controller', killed),
-                     ('killed controller of two', killed_with_two),
+                     ('killed controller of two', killed_with_two), ('why it is left', why_it_is_left),
                      ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
                      ('breakpoint of a debugger', breakpoint_of_a_debugger), ('usage', usage)):
         tap.run(name, fn)

@@ -2,12 +2,13 @@
 /*
  * offered WHAT: a program that is linked with libdyntrace-agent.
  *   lines   repeats what it reads, line by line, through answer()
- *   filter  likewise, once all of its threads are under a filter that kills who does more (or waits for more)
+ *   filter  likewise; from its first line on all of its threads are under a filter that kills who does more (or waits for more)
  *   last    its first thread ends by itself, then another, and it with them
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,16 +23,6 @@ __attribute__((noinline)) long answer(const char *line, size_t n)
 	return write(1, line, n);
 }
 
-static int lines(void)
-{
-	char buf[256];
-	ssize_t n;
-	while ((n = read(0, buf, sizeof(buf))) > 0)
-		if (answer(buf, (size_t)n) != n)
-			return 2;
-	return 0;
-}
-
 #define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static int filter(void)
@@ -44,6 +35,19 @@ static int filter(void)
 	struct sock_fprog prog = { sizeof(code) / sizeof(code[0]), code };
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog);
+}
+
+static int lines(bool filters)
+{
+	char buf[256];
+	ssize_t n;
+	for (; (n = read(0, buf, sizeof(buf))) > 0; filters = false) {
+		if (filters && filter())
+			return 3;
+		if (answer(buf, (size_t)n) != n)
+			return 2;
+	}
+	return 0;
 }
 
 static void *wait_a_little(void *arg)
@@ -61,7 +65,5 @@ int main(int argc, char **argv)
 		pthread_create(&t, NULL, wait_a_little, NULL);
 		pthread_exit(NULL);
 	}
-	if (!strcmp(argv[1], "filter") && filter())
-		return 3;
-	return lines();
+	return lines(!strcmp(argv[1], "filter"));
 }

@@ -33,7 +33,7 @@ static void usage(FILE *fp)
 		"\t-d  end after so many seconds\n"
 		"\t-g  record user stacks\n"
 		"\t-o  the folder of the trace; it must not hold one\n"
-		"\t-p  record these processes\n"
+		"\t-p  record these processes, by number or name\n"
 		"\t-x  set an option; dyntrace -x help lists them\n"
 		"\t--ring    keep only the last events, as many as fit into SIZE\n"
 		"\t--follow  print what is recorded, too, as dump does\n"
@@ -43,10 +43,12 @@ static void usage(FILE *fp)
 static int add_pid(struct cli_args *a, const char *text, size_t len)
 {
 	char word[16], *end;
+	if (isalpha((unsigned char)*text))
+		return cli_args_named(a, text, len);
 	snprintf(word, sizeof(word), "%.*s", (int)(len < 15 ? len : 15), text);
 	long pid = strtol(word, &end, 10);
 	if (!isdigit((unsigned char)*word) || *end || pid <= 0 || pid > INT32_MAX) {
-		cli_error("-p needs numbers of processes with commas between them, not '%.*s'", (int)len, text);
+		cli_error("-p needs processes (numbers or names) with commas between them, not '%.*s'", (int)len, text);
 		return CLI_USAGE;
 	}
 	return cli_args_pid(a, (pid_t)pid);
