@@ -132,6 +132,7 @@ int main(int argc, char **argv)
 		return CLI_USAGE;
 	cli_write_signals();
 	obj_set_helper(look);
+	obj_keep_symbols(true);
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = slash ? slash + 1 : argv[0];
 	prctl(PR_SET_NAME, cli_name); /* what execname is in BEGIN */
