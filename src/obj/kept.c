@@ -72,27 +72,36 @@ static bool take(struct obj_mod *m, const struct obj_img *img, const struct kept
 	return true;
 }
 
-bool obj_kept_load(struct obj_mod *m, const struct obj_img *img, const struct obj_kept *k)
+static bool take_all(struct obj_mod *m, const struct obj_img *img, const uint8_t *data, uint64_t bytes)
 {
-	uint64_t bytes, cnt = 0;
-	uint8_t *data = host_cache_load(&k->key, &bytes);
-	bool ok = data && bytes > sizeof(cnt);
-	if (ok)
-		memcpy(&cnt, data, sizeof(cnt));
-	ok = ok && cnt && cnt < UINT32_MAX && cnt < (bytes - sizeof(cnt)) / sizeof(struct kept_sym);
+	uint64_t cnt;
+	if (bytes <= sizeof(cnt))
+		return false;
+	memcpy(&cnt, data, sizeof(cnt));
+	bytes -= sizeof(cnt);
+	if (!cnt || cnt >= UINT32_MAX || cnt >= bytes / sizeof(struct kept_sym))
+		return false;
 	const struct kept_sym *v = (const struct kept_sym *)(data + sizeof(cnt));
 	const char *strs = (const char *)(v + cnt);
-	uint64_t str_bytes = ok ? bytes - sizeof(cnt) - cnt * sizeof(*v) : 0;
-	ok = ok && !strs[str_bytes - 1] && (m->syms = malloc(cnt * sizeof(*m->syms))) && take(m, img, v, cnt, strs, str_bytes);
-	if (!ok) {
-		free(m->syms);
-		m->syms = NULL;
-		free(data);
-		return false;
+	uint64_t str_bytes = bytes - cnt * sizeof(*v);
+	m->syms = malloc(cnt * sizeof(*m->syms));
+	bool ok = str_bytes && !strs[str_bytes - 1] && m->syms && take(m, img, v, cnt, strs, str_bytes);
+	m->sym_cnt = ok ? (uint32_t)cnt : 0;
+	return ok;
+}
+
+bool obj_kept_load(struct obj_mod *m, const struct obj_img *img, const struct obj_kept *k)
+{
+	uint64_t bytes;
+	uint8_t *data = host_cache_load(&k->key, &bytes);
+	if (data && take_all(m, img, data, bytes)) {
+		m->strs[m->str_cnt++] = (char *)data;
+		return true;
 	}
-	m->sym_cnt = (uint32_t)cnt;
-	m->strs[m->str_cnt++] = (char *)data;
-	return true;
+	free(m->syms);
+	m->syms = NULL;
+	free(data);
+	return false;
 }
 
 /* ---- writing ---- */
