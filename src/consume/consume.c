@@ -81,6 +81,7 @@ int consume_create(struct wire_shm *shm, const struct plan *plan, const struct i
 	if (plan->agg_cnt != image->agg_cnt || plan->agg_cnt > shm->agg_cnt)
 		rc = err_setf(reterr, -EINVAL, "plan, image and shared memory disagree about the aggregations");
 	rc = rc ? rc : make_slots(c, reterr);
+	c->has_last = shm->thread_cnt && LOAD_ACQUIRE(&consume_thread(c, (uint32_t)shm->thread_cnt - 1)->state) != WIRE_THREAD_FREE;
 	rc = rc ? rc : make_aggs(c, reterr);
 	rc = rc ? rc : consume_spec_init(c, reterr);
 	rc = rc ? rc : compile_formats(c, reterr);

@@ -99,7 +99,6 @@ struct consume_opts {
 	/* Runs a command of system() until it ends: 0 or -errno. NULL: as system(3) does. */
 	int (*run_command)(void *arg, const char *cmd);
 	bool destructive; /* system() and freopen() may run */
-	bool all_slots;   /* of threads are looked at: the kernel has some behind those that are taken in order */
 };
 
 /* Keeps references to @shm, @plan and @image until destroy; copies @opts.

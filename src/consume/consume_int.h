@@ -105,6 +105,7 @@ struct consume_spec {
 };
 
 struct consume {
+	bool has_last; /* of the thread slots: the kernel has the last ones from the beginning; others are taken in order */
 	struct wire_shm *shm;
 	struct wire_shm geo; /* our copy of the geometry: what the other side writes cannot change it */
 	const struct plan *plan;
@@ -163,7 +164,7 @@ static inline struct wire_thread *consume_thread(const struct consume *c, uint32
 static inline bool consume_is_last(const struct consume *c, uint32_t i)
 {
 	const struct wire_thread *thr = consume_thread(c, i);
-	return i && !c->opts.all_slots && LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_FREE && !LOAD_RELAXED(&thr->incarnation);
+	return i && !c->has_last && LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_FREE && !LOAD_RELAXED(&thr->incarnation);
 }
 static inline FILE *consume_errs(const struct consume *c) { return c->opts.errs ? c->opts.errs : stderr; }
 /* "PROGNAME: sentence\n" after flushing the data before it. */

@@ -7,6 +7,8 @@
 
 #include "obj/obj.h"
 
+#include "host/cache.h"
+
 #include <elf.h>
 
 /* ---- file images (img.c) ---- */
@@ -203,6 +205,15 @@ int obj_mod_image(struct obj_proc *, struct obj_mod *, struct obj_img *ret, stru
 /* Separate debug file, or its embedded small one. 0 or -ENOENT. */
 int obj_debug_image(struct obj_proc *, struct obj_mod *, const struct obj_img *main, struct obj_img *ret);
 int obj_minidebug_image(const struct obj_img *main, struct obj_img *ret);
+/* kept.c: the symbols of a module from last time; m->frames are known.  Key: false where they are not worth it or whose file
+ * it is does not allow it.  Load: false where there are none. */
+struct obj_kept {
+	struct host_cache_key key;
+	uint8_t id[OBJ_BUILD_ID_MAX];
+};
+bool obj_kept_key(struct obj_proc *, struct obj_mod *, const struct obj_img *, struct obj_kept *ret);
+bool obj_kept_load(struct obj_mod *, const struct obj_img *, const struct obj_kept *);
+void obj_kept_store(const struct obj_mod *, const struct obj_kept *);
 int obj_mod_frames(struct obj_proc *, struct obj_mod *, struct err *reterr);
 
 /* gotab.c: adds the functions of a Go program's own table. 0, -ENOENT: it has none, or -ENOMEM. */

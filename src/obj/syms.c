@@ -214,6 +214,10 @@ static int index_ends(struct obj_mod *m)
 
 static int load(struct obj_proc *p, struct obj_mod *m, const struct obj_img *img)
 {
+	struct obj_kept kept;
+	bool keeps = obj_kept_key(p, m, img, &kept);
+	if (keeps && obj_kept_load(m, img, &kept))
+		return index_ends(m);
 	int rc = collect(p, m, img);
 	if (rc)
 		return rc;
@@ -222,6 +226,8 @@ static int load(struct obj_proc *p, struct obj_mod *m, const struct obj_img *img
 	drop_doubles(m);
 	drop_labels(m);
 	complete_sizes(m, img);
+	if (keeps)
+		obj_kept_store(m, &kept);
 	return index_ends(m);
 }
 

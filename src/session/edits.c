@@ -21,6 +21,17 @@ static int compare_edits(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
+/* What a program stands for mostly comes in order, and is sorted again for each look at it: to see that is sooner. */
+void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *))
+{
+	const uint8_t *p = v;
+	size_t i = 1;
+	while (i < cnt && compare(p + (i - 1) * bytes, p + i * bytes) <= 0)
+		i++;
+	if (i < cnt)
+		qsort(v, cnt, bytes, compare);
+}
+
 /* How many edits from @e on lie in pages that follow each other; their end. */
 static uint32_t group_of(const struct edit *e, uint32_t cnt, uint64_t *ret_end)
 {
@@ -119,7 +130,7 @@ int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, co
 	struct text_maps maps = { 0 };
 	int r = buf ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
 	*ret_miss = NULL;
-	qsort(e, cnt, sizeof(*e), compare_edits);
+	edits_sort(e, cnt, sizeof(*e), compare_edits);
 	if (write)
 		text_maps_read(&maps, inject_pid(inj));
 	for (uint32_t i = 0, n; i < cnt && !r; i += n) {

@@ -15,6 +15,7 @@
  */
 #include "session/session_int.h"
 
+#include <emmintrin.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,10 +43,23 @@ static bool begins(const uint8_t *before, size_t bytes)
 	return has(before, bytes, clone_nr) || has(before, bytes, clone3_nr) || (has(before, bytes, arch_nr) && has(before, bytes, set_fs));
 }
 
+/* The next `syscall` in [at, end), or NULL.  memmem() takes its time with short ones. */
+static const uint8_t *next_syscall(const uint8_t *at, const uint8_t *end)
+{
+	const __m128i first = _mm_set1_epi8(0x0f), second = _mm_set1_epi8(0x05);
+	for (; end - at >= 17; at += 16) {
+		__m128i a = _mm_loadu_si128((const __m128i *)at), b = _mm_loadu_si128((const __m128i *)(at + 1));
+		unsigned bits = (unsigned)_mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(a, first), _mm_cmpeq_epi8(b, second)));
+		if (bits)
+			return at + __builtin_ctz(bits);
+	}
+	return memmem(at, (size_t)(end - at), syscall_insn, sizeof(syscall_insn));
+}
+
 static void scan(struct target *t, struct obj_module *m, uint64_t addr, const uint8_t *code, size_t bytes, guard_found_fn *found, void *arg)
 {
 	const uint8_t *at = code, *end = code + bytes;
-	while ((at = memmem(at, (size_t)(end - at), syscall_insn, sizeof(syscall_insn)))) {
+	while ((at = next_syscall(at, end))) {
 		size_t before = (size_t)(at - code) < NEAR ? (size_t)(at - code) : NEAR;
 		bool is_filter = asks(at - before, before), is_thread = begins(at - before, before);
 		const struct obj_range *r = is_filter || is_thread ? obj_range_at(t->obj, m, addr + (uint64_t)(at - code)) : NULL;

@@ -256,6 +256,9 @@ void session_close_ring(struct session *, struct wire_thread *);
 bool target_is_ours(const struct target *, uint64_t addr); /* of the agent's or our code */
 int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
 
+/* qsort() of what may be in order already. */
+void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *));
+
 /* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
  * with @write false only looks. */
 struct edit {

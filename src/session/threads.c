@@ -128,8 +128,8 @@ static bool places_init(struct places *p, struct target *t, uint32_t first_place
 		p->wins[i] = &t->placed[first_placed + i];
 	for (uint64_t i = 0; i < p->move_cnt; i++)
 		p->moves[i] = t->moves[first_move + i];
-	qsort(p->wins, p->win_cnt, sizeof(*p->wins), compare_wins);
-	qsort(p->moves, p->move_cnt, sizeof(*p->moves), compare_moves);
+	edits_sort(p->wins, p->win_cnt, sizeof(*p->wins), compare_wins);
+	edits_sort(p->moves, p->move_cnt, sizeof(*p->moves), compare_moves);
 	return true;
 }
 
