@@ -159,7 +159,7 @@ struct cli {
 	bool client_gone; /* dyntraced has ended, or our worker */
 	bool uprobes;     /* all of processes through the kernel */
 	bool has_kernel, has_user; /* the script has probes of the kernel, of processes */
-	bool has_functions; /* of functions of the kernel */
+	uint32_t functions; /* probes of functions of the kernel */
 	uint64_t arm_ns; /* when arming began */
 	bool resorts; /* its memory is the kernel's because of places that cannot have jumps: resort.c */
 	bool may_restart, restart; /* while nothing is armed: see cli_should_restart() */

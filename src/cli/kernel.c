@@ -50,7 +50,7 @@ int cli_kernel_look(struct cli *cli)
 	free(descs);
 	cli->has_kernel |= w.kernel;
 	cli->has_user |= w.user;
-	cli->has_functions |= w.functions;
+	cli->functions += w.functions;
 	bool may_resort = cli->args.opts.backend == CLI_BACKEND_AUTO && kern_may_trace(&e);
 	if (cli->has_user && (cli->args.opts.backend == CLI_BACKEND_UPROBE || may_resort || cli->resorts))
 		cli->has_kernel = true;

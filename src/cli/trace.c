@@ -52,7 +52,7 @@ static struct session_opts session_options(const struct cli *cli)
 	bool all = cli->resorts || cli->args.opts.backend == CLI_BACKEND_AUTO || cli->args.opts.backend == CLI_BACKEND_UPROBE;
 	const struct cli_options *o = &cli->args.opts;
 	const struct session_worlds worlds = { cli->has_kernel, cli->has_user, cli->uprobes, cli->has_kernel ? cli_thread_cnt(cli) : 0,
-					       cli->has_functions };
+					       cli->functions };
 	/* The tool itself is one of them. */
 	bool no_threads = (!cli->target_cnt && !cli->exe && !cli_commands_traced(cli)) || cli->watches;
 	struct session_opts so = {

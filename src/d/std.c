@@ -114,7 +114,7 @@ const struct d_source *d_std_source(const struct d_source *srcs, uint32_t cnt)
 {
 	static const char *const uses[] = { "psinfo", "cpuinfo", "curcpu", "PR_MODEL_" };
 	static const char *const kernel_uses[] = { "args", "fds", "fileinfo", "bufinfo", "devinfo", "CLD_", "O_", "B_", "PR_", "pset", "cwd", "root",
-		"chip", "lgrp" };
+		"chip", "lgrp", "cgroup" };
 	static const char *const nets[] = { "ip:", "tcp:", "udp:", "TCP_STATE_" };
 	static const char *const makes[] = { "struct psinfo", "struct lwpsinfo", "struct cpuinfo", "translator psinfo_t" };
 	static const struct d_source std = { .name = built_in, .text = std_text, .kind = D_SRC_LIBRARY };

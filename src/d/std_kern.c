@@ -90,6 +90,11 @@
 	"};\n" \
 	"inline psinfo_t *curpsinfo = xlate <psinfo_t *> ((struct vmlinux`task_struct *)curthread);\n" \
 	"inline lwpsinfo_t *curlwpsinfo = xlate <lwpsinfo_t *> ((struct vmlinux`task_struct *)curthread);\n" \
+	"typedef struct __cgroupinfo { uint64_t cg_id; } __cgroupinfo_t;\n" \
+	"translator __cgroupinfo_t < struct vmlinux`task_struct *T > {\n" \
+	"	cg_id = " IN("T->cgroups->dfl_cgrp->kn->id", "0") ";\n" \
+	"};\n" \
+	"inline uint64_t cgroup = xlate <__cgroupinfo_t *> ((struct vmlinux`task_struct *)curthread)->cg_id;\n" \
 	/* processors */ \
 	"typedef struct cpuinfo {\n" \
 	"	processorid_t cpu_id; psetid_t cpu_pset; chipid_t cpu_chip; lgrp_id_t cpu_lgrp; void *cpu_info;\n" \

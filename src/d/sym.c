@@ -43,7 +43,7 @@ static const struct {
 	{ "__psargs", "string", D_B_ENV + WIRE_ENV_PSARGS }, /* for curpsinfo->pr_psargs */
 	{ "probeprov", "string", D_B_ENV + WIRE_ENV_PROBEPROV }, { "probemod", "string", D_B_ENV + WIRE_ENV_PROBEMOD },
 	{ "probefunc", "string", D_B_ENV + WIRE_ENV_PROBEFUNC }, { "probename", "string", D_B_ENV + WIRE_ENV_PROBENAME },
-	{ "id", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "epid", "uint64_t", D_B_EPID },
+	{ "id", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "probeid", "uint_t", D_B_ENV + WIRE_ENV_PROBEID }, { "epid", "uint64_t", D_B_EPID },
 	{ "ucaller", "uint64_t", D_B_UCALLER }, { "errno", "int", D_B_ERRNO }, { "ipl", "uint_t", D_B_ZERO },
 	{ "vtimestamp", "uint64_t", D_B_VTIMESTAMP }, { "curthread", "uint64_t", D_B_CURTHREAD },
 	{ "ustackdepth", "uint32_t", D_B_USTACKDEPTH }, { "stackdepth", "uint32_t", D_B_KSTACKDEPTH },

@@ -72,6 +72,7 @@ struct rtk_tail {
 	uint32_t pad;
 	struct rtk_clock clock[2];
 	uint64_t serial; /* of the last thread with self-> variables */
+	uint64_t ringing; /* a program is in the kernel's function that rings the doorbell */
 #define RTK_STRANGERS 32u
 	uint32_t strangers[RTK_STRANGERS]; /* by their numbers: processes without unwind tables that needed some; 0: none */
 	uint32_t procs[RTK_STRANGERS];     /* likewise: index of a struct wire_proc */

@@ -225,7 +225,11 @@ void near_kernel(const struct probe_spec *s, struct err *reterr)
 	offer_sdt(s, &n);
 	for (uint32_t i = 0; i < n.cnt; i++)
 		append(list, sizeof(list), ", ", n.name[i]);
-	err_setf(reterr, 0, "the kernel has no such probe%s%s", lead(&n), list);
+	if (!n.cnt && !strcmp(s->prov, "lockstat"))
+		err_setf(reterr, 0, "the kernel's tracepoints tell of waits for locks, not of locks that are taken or left: adaptive-block, "
+			 "adaptive-spin, rw-block, rw-spin, spin-spin");
+	else
+		err_setf(reterr, 0, "the kernel has no such probe%s%s", lead(&n), list);
 }
 
 void near_kernel_functions(const struct probe_spec *s, struct err *reterr)

@@ -112,7 +112,7 @@ static int match_exact(const struct probe_query *q, struct found *f)
 	else if (count < COUNT_MIN)
 		err_setf(q->reterr, 0, "%s is too often: the least count is %u", name, COUNT_MIN);
 	else if ((rc = try((size_t)i)) < 0)
-		err_setf(q->reterr, 0, "this machine does not count %s: %s", events[i].name, strerror(-rc));
+		err_setf(q->reterr, 0, "not supported: this machine does not count %s: %s", events[i].name, strerror(-rc));
 	else
 		return add(f, (size_t)i, mode, count, name);
 	return 0;

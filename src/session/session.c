@@ -50,6 +50,8 @@ static void layout_kernel(struct session *s, struct wire_layout_in *in)
 	bool both = !s->opts.watch && s->kern_slot > 1;
 	in->site_cap = s->opts.site_cap ? s->opts.site_cap : both ? BOTH_SITES : KERNEL_SITES;
 	in->str_cap += (both ? (uint64_t)in->site_cap * BOTH_STR_PER_SITE : KERNEL_STR_BYTES) - 64 * MIB;
+	in->site_cap += s->opts.functions;
+	in->str_cap += (uint64_t)s->opts.functions * BOTH_STR_PER_SITE;
 	in->unw_bytes = s->uses_stacks && (!s->opts.watch || s->opts.unwinds) ? KERNEL_UNW_BYTES : WIRE_PAGE;
 	if (!uses_dynvars(s->image))
 		in->dyn_bytes = KERNEL_DYN_LEAST;

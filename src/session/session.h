@@ -21,7 +21,7 @@ struct session_worlds {
 	bool kernel, user;  /* it has probes of the kernel, of processes */
 	bool uprobes;       /* those of processes are to be the kernel's, too */
 	uint32_t threads;   /* that the processes have now; 0: nobody knows */
-	bool functions;     /* some are functions of the kernel, where programs may be preempted */
+	uint32_t functions; /* probes of functions of the kernel, where programs may be preempted */
 };
 void session_worlds_of(const struct session_desc *, uint32_t cnt, struct session_worlds *ret);
 
@@ -41,6 +41,7 @@ struct session_opts {
 	/* Probes of the kernel: the shared memory is the kernel's, and not sparse. */
 	bool kernel;
 	bool mixed;             /* probes of processes besides: some may become kernel uprobes */
+	uint32_t functions;     /* as many places more */
 	bool preempts;          /* programs in the kernel may be preempted: uprobes, fentry */
 	bool watch;             /* targets are only waited for and looked at */
 	bool unwinds;           /* such targets there will be: user stacks need no frame pointers */

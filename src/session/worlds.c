@@ -23,7 +23,7 @@ static bool is_function(const struct probe *p)
 }
 
 /* 0: none; -ENOMEM and the like are left to the real search. */
-static uint32_t kernel_probes(struct probe_table *t, const struct probe_spec *s, bool *ret_functions)
+static uint32_t kernel_probes(struct probe_table *t, const struct probe_spec *s, uint32_t *ret_functions)
 {
 	uint32_t *found = NULL, cnt = 0, n = 0;
 	struct err e;
@@ -31,13 +31,13 @@ static uint32_t kernel_probes(struct probe_table *t, const struct probe_spec *s,
 		return 0;
 	for (uint32_t i = 0; i < cnt; i++) {
 		n += probe_at(t, found[i])->kind == WIRE_SITE_KERNEL;
-		*ret_functions |= is_function(probe_at(t, found[i]));
+		*ret_functions += is_function(probe_at(t, found[i]));
 	}
 	free(found);
 	return n;
 }
 
-static bool id_is_kernel(struct probe_table *t, uint32_t id, bool *ret_functions)
+static bool id_is_kernel(struct probe_table *t, uint32_t id, uint32_t *ret_functions)
 {
 	static const struct probe_spec any = { "", "", "", "" };
 	kernel_probes(t, &any, ret_functions);
@@ -47,7 +47,7 @@ static bool id_is_kernel(struct probe_table *t, uint32_t id, bool *ret_functions
 	return false;
 }
 
-static bool is_kernel(struct probe_table *t, const struct session_desc *d, bool *ret_functions)
+static bool is_kernel(struct probe_table *t, const struct session_desc *d, uint32_t *ret_functions)
 {
 	return d->id ? id_is_kernel(t, d->id, ret_functions) : probe_may_be_kernel(&d->spec) && kernel_probes(t, &d->spec, ret_functions) > 0;
 }
@@ -129,6 +129,7 @@ void session_opts_fit(struct session_opts *so, const struct session_worlds *w, u
 		so->thread_cnt = threads;
 	so->kernel = w->kernel && !so->looks_only;
 	so->mixed = so->kernel && w->user;
+	so->functions = so->kernel ? w->functions : 0;
 	so->preempts = so->mixed || (so->kernel && w->functions && kern_can_fentry(NULL));
 	so->uprobes = so->kernel && w->user && w->uprobes;
 	set_limits(so, agg_elem_bytes, dyn_elem_bytes);

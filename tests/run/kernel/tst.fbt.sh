@@ -15,6 +15,5 @@ END { trunc(@); }' -c 'dd if=need.sh of=/dev/null bs=10 count=1 status=none'
 $dyntrace -ln 'fbt::vfs_read:' | awk 'NR > 1 { print $2, $3, $4, $5 }'
 $dyntrace -n 'fbt::vfs_raed:entry' 2>&1 | sed 's/: near names.*vfs_read.*/: vfs_read/'
 $dyntrace -n 'fbt::vfs_read:enter' 2>&1 | tail -1
-$dyntrace -n 'fbt:::entry' 2>&1 | tail -1 | sed 's/[0-9]* probes/N probes/'
-$dyntrace explain -n fbt::vfs_read:return
+$dyntrace explain -n fbt::vfs_read:return | sed 's/trampoline (fexit)\|kprobe/PLACE/; s/;.*//'
 $dyntrace -n 'fbt::vfs_read:return { trace(args[2]); }' 2>&1 | grep -o 'index 2 is out of range'
