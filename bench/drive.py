@@ -65,9 +65,7 @@ class Tracer:
         return sum(cpu_seconds(p) for p in family(self.pid))
 
     def end(self, patience=60):
-        for p in family(self.pid)[1:] or [self.pid]: # taskset execs; unshare and the like are in between
-            quiet_kill(p, 2)
-        if self.proc.poll() is None:
+        if self.proc.poll() is None: # once: taskset, unshare and sh have become it, and a second one would hurry it
             quiet_kill(self.pid, 2)
         try:
             self.proc.wait(patience)
