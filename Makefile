@@ -24,7 +24,7 @@ demo: deps
 check: deps build
 	@tests/check.py --again $(BUILD)
 
-# All of it takes an hour; ROWS=KEY,... measures some rows (ROWS=list prints the keys), QUICK=1 in one short round.
+# All of it takes half an hour; ROWS=KEY,... measures some rows (ROWS=list prints the keys), QUICK=1 in one short round.
 bench: deps build
 	@bench/run.sh $(BUILD) $(if $(ROWS),--rows $(ROWS)) $(if $(QUICK),--quick)
 

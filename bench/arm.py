@@ -40,17 +40,20 @@ class Process:
         with open(f'/proc/{self.pid}/smaps_rollup', encoding='ascii') as f:
             return int(re.search(r'^Rss:\s+(\d+)', f.read(), re.M)[1])
 
-    def text_kib(self):
-        """Pages of code that are its own by now: they were written to."""
-        total, code = 0, False
+    def mapped_kib(self):
+        """Pages of code of files that are its own by now: they were written to; resident memory that is of no file."""
+        text, own, code, nowhere = 0, 0, False, False
         with open(f'/proc/{self.pid}/smaps', encoding='utf-8') as f:
             for line in f:
                 m = re.match(r'[0-9a-f]+-[0-9a-f]+ (\S+) \S+ \S+ \S+\s*(.*)', line)
                 if m:
-                    code = m[1] == 'r-xp' and m[2].startswith('/')
+                    nowhere = not m[2].startswith('/') or m[2].startswith('/memfd:')
+                    code = m[1] == 'r-xp' and not nowhere
                 elif code and line.startswith('Private_Dirty:'):
-                    total += int(line.split()[1])
-        return total
+                    text += int(line.split()[1])
+                elif nowhere and line.startswith('Rss:'):
+                    own += int(line.split()[1])
+        return text, own
 
     def __enter__(self):
         return self
@@ -160,7 +163,7 @@ def one_memory(b):
 def library(b, key, descs):
     def measure():
         with Process(b) as t:
-            rss, text = t.resident_kib(), t.text_kib()
+            text, own = t.mapped_kib()
             t.longest_ms()
             p, seconds = armed(b, t.pid, descs)
             stop = None
@@ -168,13 +171,13 @@ def library(b, key, descs):
                 places = p.places()
                 time.sleep(0.3)
                 stop = t.longest_ms()
-                more, copied = t.resident_kib() - rss, t.text_kib() - text
+                copied, more = [y - x for x, y in zip((text, own), t.mapped_kib())]
             finally:
                 off = p.finish()
             if not places:
                 raise RuntimeError('-v did not say how many places were armed')
         return {(f'arm-{key}', 'dyntrace'): seconds, (f'stop-{key}', 'dyntrace'): stop, (f'disarm-{key}', 'dyntrace'): off,
-                (f'places-{key}', 'dyntrace'): places, (f'mem-{key}', 'dyntrace'): max(more - copied, 0) * 1024 / places,
+                (f'places-{key}', 'dyntrace'): places, (f'mem-{key}', 'dyntrace'): more * 1024 / places,
                 (f'copied-{key}', 'dyntrace'): copied / 1024}
     return measure
 

@@ -127,6 +127,16 @@ def free_port():
         return s.getsockname()[1]
 
 
+def wait_for_text(path, text, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with open(path, 'rb') as f:
+            if text in f.read():
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f'{os.path.basename(path)} does not say "{text.decode()}"')
+
+
 def gdb_fast(b, func, kind):
     """Fast tracepoints: the in-process agent is preloaded; gdb and gdbserver stay with the process."""
     def measure():
@@ -140,16 +150,18 @@ def gdb_fast(b, func, kind):
             port = free_port()
             tools.append(drive.Tracer(['gdbserver', '--once', '--attach', f':{port}', str(t.pid)]))
             time.sleep(1)
-            script = os.path.join(b.work, 'gdb.script')
+            script, says = os.path.join(b.work, 'gdb.script'), os.path.join(b.work, 'gdb.out')
             with open(script, 'w', encoding='ascii') as f:
-                f.write(f'set confirm off\ntarget remote :{port}\ntvariable $n = 0\nftrace *{func}\nactions\n'
-                        'teval $n = $n + 1\nend\ntstart\ncontinue\n')
-            tools.append(drive.Tracer(['gdb', '-q', '-nx', '-batch', '-x', script, b.fixed]))
-            seen, end = len(t.values), time.monotonic() + 30
-            while len(t.values) < seen + 3 and time.monotonic() < end: # gdb reads symbols while the process is stopped
-                time.sleep(0.1)
+                f.write(f'set confirm off\nset sysroot /\ntarget remote :{port}\ntvariable $n = 0\nftrace *{func}\nactions\n'
+                        'teval $n = $n + 1\nend\ntstart\necho it is traced\\n\ncontinue\n')
+            with open(says, 'wb') as out:
+                tools.append(drive.Tracer(['gdb', '-q', '-nx', '-batch', '-x', script, b.fixed], out=out))
+            wait_for_text(says, b'it is traced', 60) # gdb reads symbols while the process is stopped
+            t.sample(b.seconds / 2)
             cost = t.sample(b.seconds) - base
-            return cost if all(x.runs() for x in tools) else None
+            if not all(x.runs() for x in tools):
+                raise RuntimeError('gdb or gdbserver ended')
+            return cost
         finally:
             t.end()
             for x in reversed(tools):

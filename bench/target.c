@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ __asm__(".pushsection .text\n"
 
 FRAME long work_slow(long a, long b)
 {
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 100; i++)
 		__asm__ volatile("imul $7, %0, %0" : "+r"(a));
 	return a + b;
 }
@@ -118,6 +119,10 @@ static int run_bursts(work_fn *fn, long calls, long times)
 
 static int run_calls(long calls)
 {
+	cpu_set_t first;
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	sched_setaffinity(0, sizeof(first), &first);
 	double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	for (long i = 0; i < calls; i++)
 		work_sum += work_slow(i, i);

@@ -9,6 +9,8 @@
  * Beside each, its limit (limits.S).  All variants run in turn in each round.
  * Of a round counts the fastest of its batches, since other programs run on
  * the machine; the median of the rounds is shown, and the smallest and largest.
+ *
+ * "body_cost steps" prints instead what single hits are made of: hit, step, ns that it adds, ns with all before it.
  */
 #include "../../tests/exec/mkshm.h"
 #include "../../tests/unit/ir/make.h"
@@ -339,7 +341,88 @@ static void show(const char *name, const struct variant *limit, const struct var
 	printf("%-26s %8.2f %8.2f %8.2f %8.2f %8.2f %6lld\n", name, l, h, h - l, hit->ns[0], hit->ns[ROUNDS - 1], (long long)hit->bytes);
 }
 
-int main(void)
+/* ---- what a hit is made of: each step has all that is before it, and more ---- */
+
+static void make_thread(void) { ir_emit(mk.b, IR_OP_STT, NO, konst(&mk, 1), NO, 0, 8); }
+
+static const struct step {
+	const char *hit, *name;
+	void (*maker)(void); /* NULL: by hand */
+} steps[] = {
+	{ "any", "jump to the trampoline", NULL },
+	{ "any", "the displaced instruction there, and the jump back", NULL },
+	{ "any", "saves: rax, the site's number, the call of the body", NULL },
+	{ "any", "gates: no forked child, armed, this site is enabled", make_nothing },
+	{ "any", "which thread is this, and one store to its area", make_thread },
+	{ "@ = count()", "body: where the value is, its generation, the addition", make_count },
+	{ "@[arg0] = count()", "body: key, hash, look, comparisons, the addition", make_key },
+	{ "record: time, 2 args", "clock, and one store", make_since },
+	{ "record: time, 2 args", "record: reserve, write, publish", make_record },
+};
+enum { STEP_JUMP, STEP_BACK, STEP_CALL, STEP_FIRST_MADE, STEP_THREAD = 4, STEP_CLOCK = 7 };
+static struct variant step_variants[ARRAY_CNT(steps)];
+
+/* The function, jumping to a trampoline without a probe; @back: which jumps back behind the first instruction. */
+static work_fn *detour(bool back)
+{
+	align();
+	uint8_t *at = code + used;
+	put("\xe9", 1);
+	put_rel32(at + 64);
+	put(lea3, sizeof(lea3));
+	put("\xc3", 1);
+	align();
+	put(lea, sizeof(lea));
+	if (back) {
+		put("\xe9", 1);
+		put_rel32(at + 5);
+	} else {
+		put(lea3, sizeof(lea3));
+		put("\xc3", 1);
+	}
+	return (work_fn *)(uintptr_t)at;
+}
+
+static void make_steps(void)
+{
+	static struct ir_prog progs[ARRAY_CNT(steps)];
+	align();
+	const uint8_t *nothing = code + used;
+	put("\xc3", 1);
+	untraced.fn = plain_function();
+	step_variants[STEP_JUMP].fn = detour(false);
+	step_variants[STEP_BACK].fn = detour(true);
+	step_variants[STEP_CALL].fn = traced_function(nothing, WIRE_SITE_ENTRY, NULL);
+	for (unsigned i = STEP_FIRST_MADE; i < ARRAY_CNT(steps); i++) {
+		progs[i] = make_prog(steps[i].maker);
+		step_variants[i].fn = traced_function(add_body(WIRE_SITE_ENTRY, &progs[i], 1, &step_variants[i].bytes), WIRE_SITE_ENTRY, NULL);
+	}
+}
+
+/* The step before: of bodies the thread, of records the clock. */
+static double before(unsigned i)
+{
+	unsigned last = i <= STEP_THREAD ? i - 1 : i == STEP_CLOCK + 1 ? STEP_CLOCK : STEP_THREAD;
+	return i ? step_variants[last].ns[ROUNDS / 2] : 0;
+}
+
+static int show_steps(void)
+{
+	make_steps();
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		untraced.ns[r] = time_calls(untraced.fn);
+		for (unsigned i = 0; i < ARRAY_CNT(steps); i++)
+			step_variants[i].ns[r] = time_calls(step_variants[i].fn);
+	}
+	for (unsigned i = 0; i < ARRAY_CNT(steps); i++) {
+		sort_over(&step_variants[i], &untraced);
+		double all = step_variants[i].ns[ROUNDS / 2];
+		printf("%s\t%s\t%.2f\t%.2f\n", steps[i].hit, steps[i].name, all - before(i), all);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	make_image();
 	mkshm_init(&m, &img, &(struct mkshm_opts){ .ring_bytes = 1 << 20 }, 0);
@@ -350,6 +433,8 @@ int main(void)
 	mkshm_proc(&m, 0)->tid_off = 0x10;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	mkshm_site(&m, WIRE_SITE_OFFSET)->enabled = 0;
+	if (argc > 1 && !strcmp(argv[1], "steps"))
+		return show_steps();
 	make_variants();
 	run();
 	sort_over(&disabled, &untraced);

@@ -94,7 +94,7 @@ static struct d_opts compiler_opts(struct cli *cli)
 		.strsize = (uint32_t)o->strsize, .dynvarsize = o->dynvarsize < UINT32_MAX ? (uint32_t)o->dynvarsize : 0,
 		.tregs = o->tregs || !cli_is_dtrace() ? (uint32_t)o->tregs : DTRACE_TREGS, .scratchsize = (uint32_t)o->scratchsize, .zdefs = o->zdefs,
 		.has_amin = o->amin >> 24, .amin = { (uint8_t)(o->amin >> 16), (uint8_t)(o->amin >> 8), (uint8_t)o->amin },
-		.defaultargs = o->defaultargs, .aggpercpu = o->aggpercpu, .empty_ok = o->empty, .set_option = cli_set_option,
+		.defaultargs = o->defaultargs, .aggpercpu = o->aggpercpu, .weighs = o->budget, .empty_ok = o->empty, .set_option = cli_set_option,
 		.set_option_arg = cli, .depends = cli_libs_provides, .argref = o->argref, .pspec = o->pspec,
 		.types = cli->args.is_32 ? (struct d_types){ 0 } : cli_types_hook(cli), .is_32 = cli->args.is_32, .ustackframes = (uint32_t)o->ustackframes,
 		.maxframes = (uint32_t)o->maxframes,

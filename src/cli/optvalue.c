@@ -126,6 +126,7 @@ static const struct {
 	long least, most;
 } values[] = {
 	{ "backend", "jump auto uprobe", 0, 0 },
+	{ "budget", NULL, 1, 50 },
 	{ "bufpolicy", "ring fill switch", 0, 0 }, { "bufresize", "auto manual", 0, 0 }, { "daemon", "auto always never", 0, 0 }, { "encoding", "ascii utf8", 0, 0 }, { "inject", "auto ptrace agent", 0, 0 }, { "debugassert", "mutexes", 0, 0 },
 	{ "evaltime", "exec preinit postinit main", 0, 0 }, { "late", "dynamic static", 0, 0 },
 	{ "linkmode", "kernel dynamic static", 0, 0 }, { "linktype", "elf dof ELF DOF", 0, 0 },

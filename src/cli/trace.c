@@ -45,6 +45,7 @@ static uint32_t max_frames(const struct cli *cli)
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
+#define SAMPLED_SHOWN 8u /* places */
 #define UPROBE_SITES (1u << 18) /* memory of the kernel's, so only where all of a large program may be asked for */
 
 static struct session_opts session_options(const struct cli *cli)
@@ -65,6 +66,7 @@ static struct session_opts session_options(const struct cli *cli)
 		.thread_cnt = no_threads ? 1 : (uint32_t)o->threads,
 		.max_frames = max_frames(cli),
 		.site_cap = cli->has_kernel && cli->has_user && all ? UPROBE_SITES : 0,
+		.budget = (uint32_t)o->budget,
 		.one_cpu = o->cpu != UINT32_MAX,
 		.cpu = (uint32_t)o->cpu,
 		.flight = cli_record_is_flight(cli),
@@ -81,9 +83,31 @@ static struct session_opts session_options(const struct cli *cli)
 	return so;
 }
 
+/* What stands for several hits is named. */
+static void report_budget(struct cli *cli)
+{
+	struct session_sampled found[SAMPLED_SHOWN];
+	struct session_budget b = { 0 };
+	if (cli->session && cli->args.opts.budget)
+		b = session_budget_report(cli->session, found, SAMPLED_SHOWN);
+	for (uint32_t i = 0; i < b.cnt && i < SAMPLED_SHOWN; i++)
+		cli_hint("%s was sampled, at most 1 hit of %u, as -x budget=%u%% asks: what it aggregates is scaled, its records are not all there",
+			 found[i].place, found[i].weight, (unsigned)cli->args.opts.budget);
+	if (b.cnt > SAMPLED_SHOWN)
+		cli_hint("so were %u other places", b.cnt - SAMPLED_SHOWN);
+	if (b.keeps_variables)
+		cli_hint("the budget was not kept: clauses that change variables, or anything but aggregations and records, are not sampled");
+	if (b.too_hot)
+		cli_hint("the budget was not kept: functions are called so often that probes which are off take more");
+}
+
 static int make_session(struct cli *cli)
 {
 	struct session_opts so = session_options(cli);
+	if (so.budget && cli->has_kernel) {
+		cli_error("-x budget is for probes of processes: leave it out, or trace the kernel's by a command of its own");
+		return CLI_ERROR;
+	}
 	struct err e;
 	int rc;
 	cli_buffers_fit(cli, &so);
@@ -248,6 +272,7 @@ int cli_show_rest(struct cli *cli, int rc)
 	}
 	fflush(cli->out);
 	consume_report_drops(cli->consume);
+	report_budget(cli);
 	return rc;
 }
 

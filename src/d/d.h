@@ -94,6 +94,7 @@ struct d_opts {
 	bool argref;           /* arguments need not be used */
 	bool pspec;            /* what may be a description is one */
 	bool empty_ok;
+	bool weighs;           /* hits may stand for several: -x budget */
 	bool aggpercpu;        /* aggregations are kept for each CPU, too */
 	bool parse_only;       /* stop after the parser: for d_dump_ast(); *ret stays untouched */
 	d_option_fn *set_option;

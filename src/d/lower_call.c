@@ -222,6 +222,18 @@ uint32_t lw_agg_slot(struct lw *l, const struct d_agg *a)
 	return lw_tuple_slot(l, a->fixed_bytes, (uint32_t)sizeof(struct wire_tuple) + a->fixed_bytes + a->tail_bytes);
 }
 
+/* @w times the hits that this one stands for. */
+static uint32_t weighed(struct lw *l, uint32_t w)
+{
+	uint32_t hits = ir_vreg(l->b);
+	ir_emit(l->b, IR_OP_ENV, hits, WIRE_NONE, WIRE_NONE, WIRE_ENV_WEIGHT, 0);
+	if (w == WIRE_NONE)
+		return hits;
+	uint32_t v = ir_vreg(l->b);
+	ir_emit(l->b, IR_OP_MUL, v, w, hits, 0, 0);
+	return v;
+}
+
 void lw_agg_stmt(struct lw *l, struct d_node *n)
 {
 	struct d_agg *agg = n->l->agg;
@@ -232,6 +244,8 @@ void lw_agg_stmt(struct lw *l, struct d_node *n)
 		weight = weight->next;
 	if (weight)
 		w = lw_as(l, weight, l->c->t.long_);
+	if (l->c->opts.weighs && agg->fn->what != WIRE_AGG_MIN && agg->fn->what != WIRE_AGG_MAX)
+		w = weighed(l, w);
 	uint32_t slot = lw_agg_slot(l, agg);
 	if (slot > IR_NO_TUPLE) {
 		d_error(l->c, n->at, "D_LIMIT", "the clause needs too much memory for the keys of its "

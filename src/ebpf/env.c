@@ -58,6 +58,7 @@ static void env(struct gen *g, uint32_t which)
 	case WIRE_ENV_IN_KERNEL: emit_const(g, 0, 1); break;
 	case WIRE_ENV_RET_OFFSET: ctx_call(g, "rtk_env_ret_offset"); break;
 	case WIRE_ENV_AT_JUMP: site_word(g, offsetof(struct wire_site, leaves_by_jump)); break;
+	case WIRE_ENV_WEIGHT: emit_const(g, 0, 1); break;
 	case WIRE_ENV_CNT: emit_const(g, 0, 0); break;
 	}
 }

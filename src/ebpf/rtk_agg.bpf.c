@@ -237,11 +237,12 @@ INLINE uint64_t mul_high(uint64_t a, uint64_t b)
 	return ah * bh + (mid >> 32) + (mid2 >> 32);
 }
 
-INLINE void add_square(uint64_t val, int64_t v)
+INLINE void add_squares(uint64_t val, int64_t v, uint64_t cnt)
 {
-	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, lo = abs * abs;
+	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, square = abs * abs, lo = square * cnt;
+	uint64_t high = mul_high(abs, abs) * cnt + mul_high(square, cnt);
 	uint64_t old = __sync_fetch_and_add((uint64_t *)at8(val), lo);
-	add_here(val + 8, mul_high(abs, abs) + (old + lo < old));
+	add_here(val + 8, high + (old + lo < old));
 }
 
 INLINE void keep_extreme(uint64_t val, int64_t v, bool min)
@@ -284,16 +285,16 @@ GLOBAL uint64_t rtk_agg_count(uint64_t ctx, uint64_t id, uint64_t slot, uint64_t
 {
 	uint64_t val = rtk_agg_val(ctx, id, slot);
 	if (val)
-		add_here(val, 1);
-	return v & weight & 0;
+		add_here(val, weight);
+	return v & 0;
 }
 
 GLOBAL uint64_t rtk_agg_sum(uint64_t ctx, uint64_t id, uint64_t slot, uint64_t v, uint64_t weight)
 {
 	uint64_t val = rtk_agg_val(ctx, id, slot);
 	if (val)
-		add_here(val, v);
-	return weight & 0;
+		add_here(val, v * weight);
+	return 0;
 }
 
 GLOBAL uint64_t rtk_agg_min(uint64_t ctx, uint64_t id, uint64_t slot, uint64_t v, uint64_t weight)
@@ -316,21 +317,21 @@ GLOBAL uint64_t rtk_agg_avg(uint64_t ctx, uint64_t id, uint64_t slot, uint64_t v
 {
 	uint64_t val = rtk_agg_val(ctx, id, slot);
 	if (val) {
-		add_here(val, 1);
-		add_here(val + 8, v);
+		add_here(val, weight);
+		add_here(val + 8, v * weight);
 	}
-	return weight & 0;
+	return 0;
 }
 
 GLOBAL uint64_t rtk_agg_stddev(uint64_t ctx, uint64_t id, uint64_t slot, uint64_t v, uint64_t weight)
 {
 	uint64_t val = rtk_agg_val(ctx, id, slot);
 	if (val) {
-		add_here(val, 1);
-		add_here(val + 8, v);
-		add_square(val + 16, (int64_t)v);
+		add_here(val, weight);
+		add_here(val + 8, v * weight);
+		add_squares(val + 16, (int64_t)v, weight);
 	}
-	return weight & 0;
+	return 0;
 }
 
 GLOBAL uint64_t rtk_agg_quantize(uint64_t ctx, uint64_t id, uint64_t slot, uint64_t v, uint64_t weight)

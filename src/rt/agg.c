@@ -136,10 +136,12 @@ uint32_t rt_agg_llq_bucket(const struct wire_agg *agg, int64_t v)
 
 /* Sums are changed by one instruction, so that a nested probe's addition is never lost. */
 
-static void add_square(uint64_t *p, int64_t v)
+static void add_squares(uint64_t *p, int64_t v, uint64_t cnt)
 {
-	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, lo, hi;
-	__asm__ volatile("mulq %2" : "=a"(lo), "=d"(hi) : "r"(abs), "a"(abs) : "cc");
+	uint64_t abs = v < 0 ? -(uint64_t)v : (uint64_t)v, lo, hi, high;
+	__asm__ volatile("mulq %2" : "=a"(lo), "=d"(high) : "r"(abs), "a"(abs) : "cc");
+	__asm__ volatile("mulq %2" : "=a"(lo), "=d"(hi) : "r"(cnt), "a"(lo) : "cc");
+	hi += high * cnt;
 	/* A nested addition between the two comes out right: each carry reaches the high half once. */
 	__asm__ volatile("addq %2, %0\n\tadcq %3, %1" : "+m"(p[0]), "+m"(p[1]) : "r"(lo), "r"(hi) : "memory", "cc");
 }
@@ -156,23 +158,23 @@ static void update(const struct wire_agg *agg, uint64_t *val, uint64_t v, uint64
 {
 	switch (agg->fn) {
 	case WIRE_AGG_COUNT:
-		add_local(&val[0], 1);
+		add_local(&val[0], weight);
 		break;
 	case WIRE_AGG_SUM:
-		add_local(&val[0], v);
+		add_local(&val[0], v * weight);
 		break;
 	case WIRE_AGG_MIN:
 	case WIRE_AGG_MAX:
 		keep_extreme(&val[0], (int64_t)v, agg->fn == WIRE_AGG_MIN);
 		break;
 	case WIRE_AGG_AVG:
-		add_local(&val[0], 1);
-		add_local(&val[1], v);
+		add_local(&val[0], weight);
+		add_local(&val[1], v * weight);
 		break;
 	case WIRE_AGG_STDDEV:
-		add_local(&val[0], 1);
-		add_local(&val[1], v);
-		add_square(&val[2], (int64_t)v);
+		add_local(&val[0], weight);
+		add_local(&val[1], v * weight);
+		add_squares(&val[2], (int64_t)v, weight);
 		break;
 	case WIRE_AGG_QUANTIZE:
 		add_local(&val[quantize_bucket((int64_t)v)], weight);

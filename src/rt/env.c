@@ -37,6 +37,14 @@ static uint64_t interned(uint32_t off)
 	return WIRE_SREF(WIRE_SREF_INTERN, off);
 }
 
+static uint64_t site_weight(const struct wire_shm *shm, const struct wire_site *site)
+{
+	if (!shm->rate_off)
+		return 1;
+	const uint8_t *rate = (const uint8_t *)site + (shm->rate_off - shm->site_off);
+	return LOAD_RELAXED(&((const struct wire_rate *)rate)->weight) & ~WIRE_RATE_COUNTS;
+}
+
 uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 {
 	const struct wire_site *site = ctx->site;
@@ -76,6 +84,8 @@ uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)
 		return site->addr - site->func_addr;
 	case WIRE_ENV_AT_JUMP:
 		return site->leaves_by_jump;
+	case WIRE_ENV_WEIGHT:
+		return site_weight(ctx->shm, site);
 	case WIRE_ENV_IN_KERNEL:
 	case WIRE_ENV_CNT:
 		break;

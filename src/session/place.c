@@ -91,6 +91,9 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 		return r;
 	if (sp->hook && a->kind != WIRE_SITE_GUARD)
 		return make_hook(j, pf, a, sp, reterr);
+	bool is_ours = a->kind == WIRE_SITE_HOOK || a->kind == WIRE_SITE_GUARD;
+	if (j->s->budget && !is_ours && budget_site(j->s->budget, site, j->s->image, sp->progs, sp->prog_cnt))
+		return err_setf(reterr, -ENOMEM, "out of memory");
 	bool is_go = obj_module_is_go(j->t->obj, pf->mod);
 	session_site(j->s, site)->go_args = is_go;
 	return arena_body(j->t, pf->arena, a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind, is_go, sp->progs,

@@ -6,6 +6,7 @@
 #include "wire/layout.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define MIB (1ULL << 20)
+#define SAMPLED_MAX 16u
 #define PROC_CNT 512u
 #define KERNEL_SITES 8192u
 #define BOTH_SITES 65536u /* where processes have theirs there, too */
@@ -75,6 +77,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	in.dyn_max = s->opts.dyn_max;
 	in.alloca_bytes = s->opts.alloca_bytes;
 	in.spec_cnt = s->opts.spec_cnt;
+	in.rates = s->opts.budget && !s->opts.kernel;
 	in.proc_cnt = s->opts.kernel ? 0 : s->opts.follow ? WIRE_PROC_MAX : PROC_CNT; /* what is not used is not there */
 	if (s->opts.grows)
 		grow_layout(&in);
@@ -308,8 +311,36 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 		session_destroy(s);
 		return r;
 	}
+	if (s->shm->rate_off && !s->opts.looks_only)
+		s->budget = budget_create(s->shm, s->opts.budget);
 	*ret = s;
 	return 0;
+}
+
+/* Processes could have written there. */
+static const char *interned(const struct session *s, uint32_t off)
+{
+	const struct wire_shm *shm = s->shm;
+	const struct wire_str *str = (const struct wire_str *)((const uint8_t *)shm + shm->str_off + off);
+	if (off % 8 || off >= shm->str_cap - sizeof(*str))
+		return "?";
+	return memchr(str->s, 0, shm->str_cap - off - sizeof(*str)) ? str->s : "?";
+}
+
+struct session_budget session_budget_report(struct session *s, struct session_sampled *ret, uint32_t cap)
+{
+	struct budget_sampled found[SAMPLED_MAX];
+	struct budget_report r = { 0 };
+	cap = cap < SAMPLED_MAX ? cap : SAMPLED_MAX;
+	if (s->budget)
+		r = budget_report(s->budget, found, cap);
+	for (uint32_t i = 0; i < r.sampled && i < cap; i++) {
+		const struct wire_site *site = session_site(s, found[i].site);
+		snprintf(ret[i].place, sizeof(ret[i].place), "%s:%s:%s", interned(s, site->mod), interned(s, site->func),
+			 interned(s, site->name));
+		ret[i].weight = found[i].weight;
+	}
+	return (struct session_budget){ r.sampled, r.keeps_variables, r.too_hot };
 }
 
 void target_free(struct target *t)
@@ -343,6 +374,7 @@ void session_destroy(struct session *s)
 {
 	if (!s)
 		return;
+	budget_destroy(s->budget);
 	if (s->shm)
 		session_disarm(s, NULL);
 	for (uint32_t i = 1; i < s->target_cnt; i++)

@@ -60,6 +60,7 @@ struct session_opts {
 	 * instruction. NULL: it may. */
 	bool (*may_follow)(void *arg, pid_t pid);
 	void *may_arg;
+	uint32_t budget;        /* percent that processes may be slower by (ADR 40); 0: any */
 	uint64_t site_max;      /* places at most; 0: as many as there is room for */
 	bool grows;             /* the shared memory has room for larger images: session_grow() */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
@@ -89,6 +90,18 @@ struct session_shared {
 	uint64_t own_off, own_bytes; /* the same in the memory and in the file */
 };
 int session_share(struct session *, struct session_shared *ret, struct err *reterr);
+/* With a budget: what was sampled.  Up to @cap sites and the most hits that one of each stood for. */
+struct session_sampled {
+	char place[256]; /* module, function, name */
+	uint32_t weight;
+};
+struct session_budget {
+	uint32_t cnt;         /* sites that were sampled */
+	bool keeps_variables; /* clauses that change variables took more than the share, and are not sampled */
+	bool too_hot;         /* places that are off already took more */
+};
+struct session_budget session_budget_report(struct session *, struct session_sampled *ret, uint32_t cap);
+
 uint64_t session_memory_used(struct session *); /* bytes of the memory that exist */
 
 /* Sets wire_agg.gen for all: this process has a copy of its own of what describes aggregations. */

@@ -2,6 +2,7 @@
 #ifndef SESSION_INT_H
 #define SESSION_INT_H
 
+#include "session/budget.h"
 #include "host/host.h"
 #include "host/maps.h"
 #include "inject/inject.h"
@@ -113,6 +114,7 @@ struct session {
 	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
 	struct intern *strings;
+	struct budget *budget; /* NULL: there is none */
 	struct exec_watch {
 		pid_t tid, pid;
 		uint64_t since_ns;

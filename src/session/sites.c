@@ -28,6 +28,8 @@ uint32_t session_site_add(struct session *s, const struct probe *p, uint64_t add
 	if (site.prov == WIRE_NONE || site.mod == WIRE_NONE || site.func == WIRE_NONE || site.name == WIRE_NONE)
 		return WIRE_NONE;
 	*session_site(s, i) = site;
+	if (s->shm->rate_off)
+		((struct wire_rate *)((uint8_t *)s->shm + s->shm->rate_off))[i].weight = 1;
 	s->shm->site_cnt = i + 1;
 	return i;
 }

@@ -252,9 +252,21 @@ static void keep_kernel(struct session *s, uint64_t now)
 	watch_refresh(s);
 }
 
+static void tell_budget(struct session *s)
+{
+	int pids[WIRE_PROC_MAX];
+	uint32_t cnt = 0;
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && !s->targets[i]->gone && !s->targets[i]->is_watched)
+			pids[cnt++] = s->targets[i]->pid;
+	budget_procs(s->budget, pids, cnt);
+}
+
 enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status)
 {
 	uint64_t end = host_now_ns() + timeout_ns;
+	if (s->budget)
+		tell_budget(s);
 	for (;;) {
 		uint32_t seen = LOAD_ACQUIRE(&s->shm->doorbell);
 		enum session_event e = look(s, ret_proc, ret_status);

@@ -94,6 +94,7 @@ static void layout_areas(struct wire_shm *out, const struct wire_layout_in *in)
 	out->proc_off = take(&pos, sizeof(struct wire_proc) * out->proc_cnt, PAGE);
 	out->str_off = take(&pos, in->str_cap, PAGE);
 	out->site_off = take(&pos, (uint64_t)in->site_cap * sizeof(struct wire_site), PAGE);
+	out->rate_off = in->rates ? take(&pos, (uint64_t)in->site_cap * sizeof(struct wire_rate), PAGE) : 0;
 	out->global_off = take(&pos, in->global_bytes, PAGE);
 	out->spec_off = take(&pos, (uint64_t)in->spec_cnt * sizeof(struct wire_spec), PAGE);
 	out->dyn_off = take(&pos, in->dyn_bytes, PAGE);

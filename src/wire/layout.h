@@ -32,6 +32,7 @@ struct wire_layout_in {
 	uint64_t ctx_bytes;     /* sizeof(struct rt_ctx) */
 	uint64_t alloca_bytes;  /* of one context: all that a clause may alloca() */
 	uint32_t spec_cnt;      /* speculations */
+	bool rates;             /* a struct wire_rate for each site */
 };
 
 /* Fills the offsets, capacities and sizes of *out (bytes included), magic and

@@ -114,6 +114,7 @@ enum wire_env {
 	WIRE_ENV_PSARGS,        /* sref: command and arguments, as far as 80 characters go */
 	WIRE_ENV_IN_KERNEL,     /* 1 where the kernel runs the program, else 0 */
 	WIRE_ENV_AT_JUMP,       /* 1 at a return that is a jump to another function, else 0 */
+	WIRE_ENV_WEIGHT,        /* hits that this one stands for: struct wire_rate */
 	WIRE_ENV_CNT
 };
 
@@ -133,6 +134,15 @@ struct wire_site {
 	uint32_t go_args;   /* ENTRY, OFFSET: arguments are where Go has them (WIRE_ARGS_GO) */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
+
+/* With an overhead budget, of each site: its bodies return at once while @weight is 0, or after they have counted the hit. */
+#define WIRE_RATE_COUNTS 0x80000000u
+struct wire_rate {
+	uint64_t hits;   /* while @weight was not 0; about so many, where threads count at the same time */
+	uint32_t weight; /* hits that each stands for, or WIRE_RATE_COUNTS; by the controller */
+	uint32_t pad[13];
+};
+_Static_assert(sizeof(struct wire_rate) == sizeof(struct wire_site), "the same index, the same shift");
 
 /* Where an argument of a USDT probe is when it is hit (SystemTap's notes, version 3). */
 enum wire_uarg_kind {
@@ -399,6 +409,7 @@ struct wire_shm {
 			uint64_t agg_max; /* entries of aggregations, of a thread */
 			uint64_t flight;  /* full rings overwrite their oldest records */
 			uint64_t proc_cnt; /* at most WIRE_PROC_MAX */
+			uint64_t rate_off; /* struct wire_rate[site_cap]; 0: there is no budget */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

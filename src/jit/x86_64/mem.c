@@ -293,6 +293,7 @@ void jit_gen_env(struct jit_gen *g, const struct ir_insn *in)
 	case WIRE_ENV_CPU:
 	case WIRE_ENV_AT_JUMP:
 	case WIRE_ENV_IN_KERNEL:
+	case WIRE_ENV_WEIGHT:
 	case WIRE_ENV_CNT:
 		gen_call_env(g, in);
 		break;

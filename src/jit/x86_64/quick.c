@@ -22,7 +22,7 @@ static bool fits_env(int64_t env)
 	case WIRE_ENV_TIMESTAMP: case WIRE_ENV_WALLTIMESTAMP: case WIRE_ENV_PID: case WIRE_ENV_TID: case WIRE_ENV_PPID:
 	case WIRE_ENV_UID: case WIRE_ENV_GID: case WIRE_ENV_EXECNAME: case WIRE_ENV_PSARGS: case WIRE_ENV_PROBEPROV:
 	case WIRE_ENV_PROBEMOD: case WIRE_ENV_PROBEFUNC: case WIRE_ENV_PROBENAME: case WIRE_ENV_PROBEID:
-	case WIRE_ENV_RET_OFFSET: case WIRE_ENV_CLAUSE:
+	case WIRE_ENV_RET_OFFSET: case WIRE_ENV_CLAUSE: case WIRE_ENV_WEIGHT:
 		return true;
 	case WIRE_ENV_CPU: case WIRE_ENV_AT_JUMP: case WIRE_ENV_IN_KERNEL: case WIRE_ENV_CNT:
 		break;
@@ -106,7 +106,7 @@ bool jit_is_quick(const struct jit_gen *g)
 static bool is_site_env(int64_t env)
 {
 	return (env >= WIRE_ENV_PROBEPROV && env <= WIRE_ENV_PROBEID) || env == WIRE_ENV_RET_OFFSET || env == WIRE_ENV_PID ||
-	       env == WIRE_ENV_TID || env == WIRE_ENV_PPID;
+	       env == WIRE_ENV_TID || env == WIRE_ENV_PPID || env == WIRE_ENV_WEIGHT;
 }
 
 static void at_least(uint32_t *v, uint64_t min)
@@ -333,6 +333,22 @@ static void gen_of_proc(struct jit_gen *g, uint32_t dst, size_t off, bool is_sre
 	gen_value(g, dst, jit_abs(g, jit_proc_addr(g->env) + off, X64_RSI), is_sref);
 }
 
+/* Of site i at struct wire_rate i. */
+static void gen_weight(struct jit_gen *g, uint32_t dst)
+{
+	const struct wire_shm *geo = g->env->geometry;
+	if (!geo->rate_off) {
+		x64_mov_imm(&g->a, X64_RAX, 1);
+		jit_dst_done(g, dst, X64_RAX);
+		return;
+	}
+	x64_mov_imm(&g->a, X64_RCX, g->env->shm_addr + geo->rate_off);
+	x64_rm(&g->a, X64_ADD, X64_RCX, x64_at(X64_RSP, g->quick->site_at));
+	x64_rm(&g->a, X64_LOAD32, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_rate, weight)));
+	x64_group_imm(&g->a, X64_G_AND, X64_RAX, (int32_t)~WIRE_RATE_COUNTS);
+	jit_dst_done(g, dst, X64_RAX);
+}
+
 static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 {
 	uint32_t dst = in->dst;
@@ -361,6 +377,9 @@ static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 	case WIRE_ENV_PROBEPROV: case WIRE_ENV_PROBEMOD: case WIRE_ENV_PROBEFUNC: case WIRE_ENV_PROBENAME: case WIRE_ENV_PROBEID:
 	case WIRE_ENV_RET_OFFSET:
 		gen_of_site(g, dst, (enum wire_env)in->imm);
+		break;
+	case WIRE_ENV_WEIGHT:
+		gen_weight(g, dst);
 		break;
 	default:
 		x64_mov_imm(&g->a, X64_RAX, g->p->clause);

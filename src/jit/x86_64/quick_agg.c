@@ -70,6 +70,26 @@ static void add_to(struct jit_gen *g, uint32_t val, struct x64_mem m)
 		x64_rm(&g->a, X64_ADD_TO, jit_src(g, val, X64_RDX), m);
 }
 
+/* As often as it is to be taken. */
+static void add_cnt(struct jit_gen *g, const struct ir_insn *in, struct x64_mem m)
+{
+	if (in->b == WIRE_NONE)
+		x64_group_mem_imm(&g->a, X64_G_ADD, m, 1);
+	else
+		add_to(g, in->b, m);
+}
+
+static void add_value(struct jit_gen *g, const struct ir_insn *in, struct x64_mem m)
+{
+	if (in->b == WIRE_NONE) {
+		add_to(g, in->a, m);
+		return;
+	}
+	jit_load(g, X64_RDX, in->a);
+	x64_rr(&g->a, X64_IMUL, X64_RDX, jit_src(g, in->b, X64_RCX));
+	x64_rm(&g->a, X64_ADD_TO, X64_RDX, m);
+}
+
 /* rcx: the value's bucket. */
 static void gen_bucket(struct jit_gen *g, uint32_t val)
 {
@@ -99,10 +119,7 @@ static void gen_quantize(struct jit_gen *g, const struct ir_insn *in, int64_t ba
 	gen_bucket(g, in->a);
 	x64_shift_imm(a, X64_SHL, X64_RCX, 3);
 	x64_rr(a, X64_ADD, X64_RAX, X64_RCX);
-	if (in->b == WIRE_NONE)
-		x64_group_mem_imm(a, X64_G_ADD, word(base, 0), 1);
-	else
-		add_to(g, in->b, word(base, 0));
+	add_cnt(g, in, word(base, 0));
 }
 
 /* The value is compared with what is kept; a nested probe may come in between, then once more. */
@@ -181,14 +198,14 @@ static void gen_update(struct jit_gen *g, const struct ir_insn *in, const struct
 {
 	switch ((enum wire_agg_fn)agg->fn) {
 	case WIRE_AGG_COUNT:
-		x64_group_mem_imm(&g->a, X64_G_ADD, word(base, 0), 1);
+		add_cnt(g, in, word(base, 0));
 		break;
 	case WIRE_AGG_SUM:
-		add_to(g, in->a, word(base, 0));
+		add_value(g, in, word(base, 0));
 		break;
 	case WIRE_AGG_AVG:
-		x64_group_mem_imm(&g->a, X64_G_ADD, word(base, 0), 1);
-		add_to(g, in->a, word(base, 1));
+		add_cnt(g, in, word(base, 0));
+		add_value(g, in, word(base, 1));
 		break;
 	case WIRE_AGG_MIN:
 	case WIRE_AGG_MAX:
