@@ -300,7 +300,8 @@ static uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32
 			break;
 		uint64_t cfa = (kind == WIRE_UNW_RSP ? f.sp : bp) + (uint64_t)(int64_t)((int32_t)(uint32_t)packed >> 4);
 		cfa = guess_end(&thr->unw_sizes[f.sp >> 4 & (WIRE_UNW_SIZES - 1)], f.sp, cfa);
-		uint64_t bp_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 32), bx_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 48);
+		uint64_t bp_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 32);
+		uint64_t bx_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 48);
 		if (cfa <= f.sp || !is_known(cfa - 8, lo, last))
 			break;
 		if (bp_at != cfa) {

@@ -473,8 +473,9 @@ void jit_gen_init(struct jit_gen *g, const struct jit_env *env, enum wire_site_k
 	x64_init(&g->a, buf, cap, addr);
 }
 
-static void free_allocs(struct jit_gen *g)
+static void take_back(struct jit_gen *g)
 {
+	jit_keys_deinit(g);
 	for (uint32_t i = 0; g->allocs && i < g->prog_cnt; i++)
 		jit_alloc_deinit(&g->allocs[i]);
 	free(g->allocs);
@@ -483,8 +484,7 @@ static void free_allocs(struct jit_gen *g)
 
 void jit_gen_deinit(struct jit_gen *g)
 {
-	free_allocs(g);
-	jit_keys_deinit(g);
+	take_back(g);
 	jit_unjoin(g);
 	free(g->faults);
 	free(g->targets);
@@ -537,12 +537,6 @@ static int give_registers(struct jit_gen *g, bool *ret_quick, struct err *reterr
 	int r = alloc_progs(g, reterr);
 	*ret_quick = !r && jit_is_quick(g);
 	return r;
-}
-
-static void take_back(struct jit_gen *g)
-{
-	jit_keys_deinit(g);
-	free_allocs(g);
 }
 
 static int prepare(struct jit_gen *g, bool *ret_quick, struct err *reterr)

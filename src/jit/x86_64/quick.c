@@ -274,22 +274,6 @@ static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
 	jit_dst_done(g, in->dst, d);
 }
 
-void jit_quick_site_env(struct jit_gen *g, enum x64_reg reg, enum wire_env env)
-{
-	static const uint16_t names[] = { [WIRE_ENV_PROBEPROV] = offsetof(struct wire_site, prov), [WIRE_ENV_PROBEMOD] = offsetof(struct wire_site, mod),
-		[WIRE_ENV_PROBEFUNC] = offsetof(struct wire_site, func), [WIRE_ENV_PROBENAME] = offsetof(struct wire_site, name),
-		[WIRE_ENV_PROBEID] = offsetof(struct wire_site, probe_id) };
-	jit_quick_site(g, X64_RCX);
-	if (env == WIRE_ENV_RET_OFFSET) {
-		x64_rm(&g->a, X64_LOAD, reg, x64_at(X64_RCX, offsetof(struct wire_site, addr)));
-		x64_rm(&g->a, X64_SUB, reg, x64_at(X64_RCX, offsetof(struct wire_site, func_addr)));
-		return;
-	}
-	x64_rm(&g->a, X64_LOAD32, reg, x64_at(X64_RCX, names[env]));
-	if (env != WIRE_ENV_PROBEID)
-		x64_bts(&g->a, reg, WIRE_SREF_TAG_SHIFT + 1); /* WIRE_SREF_INTERN is one bit */
-}
-
 /* As gen_time() of mem.c, from the stack and with the addresses as they are. */
 static void gen_time(struct jit_gen *g, uint32_t dst, size_t base_off)
 {

@@ -75,7 +75,7 @@ struct jit_site_key {
 };
 /* That of AGG @insn; NULL: it has none. */
 const struct jit_site_key *jit_site_key(const struct jit_gen *, const struct ir_insn *insn);
-/* quick.c: @reg is what ENV @env of the site is; changes rcx.  rsp is as within the body. */
+/* @reg is what ENV @env of the site is; changes rcx.  rsp is as within the body. */
 void jit_quick_site_env(struct jit_gen *, enum x64_reg, enum wire_env);
 
 /* quick_agg.c.  Whether the key of AGG @insn, if it has one, is of whole words that are at hand; their number. */
