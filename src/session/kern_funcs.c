@@ -34,7 +34,7 @@ static int serve_fentry(struct skern *k, struct instance *in, struct err *reterr
 	int fd, link, r = kern_fentry_of(in->place.name, in->place.group, &f);
 	if (r)
 		return err_setf(reterr, r, "the kernel's function %s is not one for fentry", in->place.name);
-	const struct bundle b = { &in, 1, in->place.name, is_return(in) ? EBPF_FEXIT : EBPF_FENTRY, { .kind = EBPF_ARG_NONE }, &f };
+	const struct bundle b = { &in, 1, in->place.name, is_return(in) ? EBPF_FEXIT : EBPF_FENTRY, { .kind = EBPF_ARG_NONE }, &f, 0 };
 	r = skern_load(k, &b, &fd, reterr);
 	if (r)
 		return r;
@@ -79,7 +79,7 @@ static int link_some(struct skern *k, int prog_fd, struct instance *const *v, ui
 
 static int serve_same(struct skern *k, struct instance *const *v, uint32_t cnt, struct err *reterr)
 {
-	const struct bundle b = { v, cnt, v[0]->sp->probe->name, EBPF_KPROBE_MULTI, { .kind = EBPF_ARG_COOKIE }, NULL };
+	const struct bundle b = { v, cnt, v[0]->sp->probe->name, EBPF_KPROBE_MULTI, { .kind = EBPF_ARG_COOKIE }, NULL, 0 };
 	const char **names = calloc(cnt, sizeof(*names));
 	uint32_t *sites = calloc(cnt, sizeof(*sites));
 	int fd = -1, r = names && sites ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
