@@ -75,6 +75,20 @@ static int gather(struct target *t, struct target *ghost, struct err *reterr)
 	return 0;
 }
 
+/* Of one that was killed while it found out whom it speaks with (inject/offered.c). */
+static int unmap_proofs(struct target *t, uint32_t *ret_cnt, struct err *reterr)
+{
+	int r = 0;
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r; i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if (!owner_is_memfd(m->path, "dyntrace-proof"))
+			continue;
+		r = inject_munmap(t->inj, m->start, m->end - m->start, reterr);
+		(*ret_cnt)++;
+	}
+	return r;
+}
+
 static bool add_placed(struct target *ghost, uint64_t addr, uint32_t bytes, const uint8_t *old, const uint8_t *now)
 {
 	struct placed *more = realloc(ghost->placed, (ghost->placed_cnt + 1) * sizeof(*more));
@@ -264,8 +278,9 @@ static int check_live(struct target *t, const struct target *ghost, struct err *
 int leftover_clean(struct target *t, struct session_repaired *ret, struct err *reterr)
 {
 	struct target ghost = { .s = t->s, .pid = t->pid, .inj = t->inj };
-	uint32_t fds = 0;
+	uint32_t fds = 0, proofs = 0;
 	int r = t->link ? 0 : close_descriptors(t, &fds, reterr); /* its thread has a table of its own */
+	r = r ? r : unmap_proofs(t, &proofs, reterr);
 	r = r ? r : gather(t, &ghost, reterr);
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r && ghost.arena_cnt; i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
@@ -282,7 +297,7 @@ int leftover_clean(struct target *t, struct session_repaired *ret, struct err *r
 	if (!r && (ghost.shm_addr || ghost.agent_addr || ghost.arena_cnt))
 		r = target_clean(&ghost, t->obj, t->inj, reterr);
 	if (!r && ret)
-		*ret = (struct session_repaired){ jump_cnt, ghost.sema_cnt, ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr,
+		*ret = (struct session_repaired){ jump_cnt, ghost.sema_cnt, proofs + ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr,
 						   fds };
 	take_holes(t, &ghost);
 	for (uint32_t i = 0; i < ghost.arena_cnt; i++)

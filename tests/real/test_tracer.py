@@ -121,6 +121,15 @@ def not_loaded():
         os.chmod(os.path.join(place.tracers, 'text.so'), 0o644)
         c.run('add', f'{c.pid}:work', 'text', status=1, says='cannot be loaded')
         c.run('list-tracepoints', c.pid, status=1, says='not attached')  # what failed has left nothing
+        # Nor does it take anything from those that are there.
+        c.add('work', '-n', 'there', 'count')
+        for tracer in 'nosuch', 'link', 'old', 'empty', 'text':
+            c.run('add', f'{c.pid}:work', '-n', 'not', tracer, c.path('x'), status=1)
+        assert list(c.points()) == ['there'], c.points()
+        c.go()
+        assert c.points()['there']['hits'] == 1, c.points()
+        c.run('detach', c.pid)
+        c.run('verify', c.pid)
 
 
 if __name__ == '__main__':

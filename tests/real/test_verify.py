@@ -104,6 +104,29 @@ def why_it_is_left():
         p.wait()
 
 
+PROOF = """import ctypes, os, sys
+fd = os.memfd_create('dyntrace-proof')
+os.ftruncate(fd, 4096)
+libc = ctypes.CDLL(None)
+libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mmap(None, 4096, 0, 1, fd, 0)
+os.close(fd)
+print('ready', flush=True)
+sys.stdin.read()
+"""
+
+
+def killed_before_it_began():
+    """All that was there was the proof of whom it spoke with."""
+    with subprocess.Popen(['/usr/bin/python3', '-c', PROOF], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        assert p.stdout.readline() == b'ready\n'
+        says(['verify', p.pid], 1, '1 mapping of dyntrace')
+        says(['repair', p.pid], 0, '1 mapping removed')
+        says(['verify', p.pid], 0)
+        p.stdin.close()
+        assert p.wait(30 * lib.SLOW) == 0
+
+
 PAGE = """import ctypes, sys
 libc = ctypes.CDLL(None)
 libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
@@ -242,6 +265,7 @@ def main():
     tap = lib.Tap()
     for name, fn in (('untouched', untouched), ('traced', traced), ('killed controller', killed),
                      ('killed controller of two', killed_with_two), ('why it is left', why_it_is_left),
+                     ('killed before it began', killed_before_it_began),
                      ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
                      ('breakpoint of a debugger', breakpoint_of_a_debugger), ('usage', usage)):
         tap.run(name, fn)

@@ -16,6 +16,10 @@ round
 wait $rec
 "$dyntrace" dump "$trace" > "$tmp/dump"
 [ "$(wc -l < "$tmp/dump")" -gt 5000 ] && echo many
+# What was lost was lost behind that: there is no hole in it.
+awk '{ is_entry = /:entry/ } is_entry == was { bad++ } { was = is_entry }
+	match($0, / a=[0-9]+/) { a = substr($0, RSTART + 3) + 0; bad += a != last && a != last + 1; last = a }
+	END { print bad + 0, "holes" }' "$tmp/dump"
 babel "$trace" | grep -qx "$(wc -l < "$tmp/dump")" && echo the same
 [ -e "$trace/dyntrace/frames" ] && echo "lines noted"
 round && echo goes on
