@@ -22,7 +22,7 @@ def run(b, argv, calls):
 
 def slower(b, *opts):
     """(% slower, counted)"""
-    calls = 3000000 if b.quick else 20000000
+    calls = 3000000 if b.quick else 40000000
     if 'budget' not in b.bases:
         b.bases['budget'] = run(b, [], calls)[0]
     with tempfile.TemporaryDirectory(dir=b.work) as work:

@@ -50,7 +50,7 @@ def one(b, kind, argv, env=None):
 
 
 def tool(b, d, *opts):
-    return [b.dyn, '-q', *opts, '-n', d + ' BEGIN { printf("armed\n"); }', '-p', 'PID']
+    return [b.dyn, '-q', *opts, '-n', d + ' BEGIN { printf("armed\\n"); }', '-p', 'PID']
 
 
 def threads(b, n):

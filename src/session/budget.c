@@ -24,17 +24,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOOK_NS 100000000ull  /* of the wall's clock */
 #define FIRST_NS 5000000ull   /* until the first look */
-#define ON_NS 200000ull       /* of a window, of processor time; it varies by half, so as not to run with what repeats */
+#define ON_NS 100000ull       /* of a window, of processor time; it varies by half, so as not to run with what repeats */
 #define PAUSE_MAX_NS 5000000ull
-#define WEIGHT_MAX 256
+#define WEIGHT_MAX 100    /* the more, the worse is a window that became too long */
 #define AIM 0.7               /* of the share */
 #define OFF_NS 1.5            /* of a hit while it is off */
 #define OWN_LEAST 0.05        /* of a process's time is its own, whatever the estimate says */
-#define FADE 0.9              /* what was measured before counts less, at each look */
+#define FADE 0.98             /* what was measured before counts less, at each look */
+#define BELIEF 20.0           /* windows after which what was measured counts as much as the estimate */
+#define NICE (-10)            /* of the thread that switches, which is late otherwise where processors have other work */
 #define HITS_LEAST 500        /* fewer say nothing about what a hit takes */
 #define PROCS_MAX WIRE_PROC_MAX
 
@@ -57,6 +61,7 @@ struct proc_time {
 struct windows {
 	double ns, hits;
 	double hit_ns; /* of those hits, by the estimate */
+	double cnt;
 };
 
 struct budget {
@@ -137,7 +142,8 @@ static void measure_hits(struct budget *b)
 	double own = on->hits / on->ns / (counting->hits / counting->ns);
 	double taken = on->ns * (1 - (own < OWN_LEAST ? OWN_LEAST : own));
 	double scale = taken / on->hit_ns;
-	b->scale = scale < 0.02 ? 0.02 : scale > 4 ? 4 : scale;
+	scale = scale < 0.2 ? 0.2 : scale > 3 ? 3 : scale;
+	b->scale = (BELIEF + on->cnt * scale) / (BELIEF + on->cnt);
 }
 
 static void fade(struct windows *w)
@@ -145,6 +151,7 @@ static void fade(struct windows *w)
 	w->ns *= FADE;
 	w->hits *= FADE;
 	w->hit_ns *= FADE;
+	w->cnt *= FADE;
 }
 
 static double read_loads(struct budget *b, uint32_t *ret_active)
@@ -184,7 +191,7 @@ static uint32_t weight_for(struct budget *b, float least, double aim)
 	}
 	b->keeps_variables |= rest < aim / 4;
 	b->too_hot |= off > b->share && b->counting.hits > HITS_LEAST;
-	rest -= off;
+	rest = rest - off > off / 2 ? rest - off : off / 2; /* beyond that nobody would feel it */
 	if (rest * WEIGHT_MAX <= hot)
 		return WEIGHT_MAX;
 	uint32_t w = (uint32_t)(hot / rest) + 1;
@@ -244,19 +251,29 @@ static uint64_t passed(struct budget *b)
 	return got;
 }
 
+/* Half of the time that it took, in which they may have been on or not: somebody else may have had the processor. */
+static double switched(struct budget *b, uint32_t weight)
+{
+	set_hot(b, weight);
+	return (double)passed(b) / 2;
+}
+
 /* The hot ones with @weight for about @wanted ns of the processes; how long it was, and with how many hits. */
 static struct windows window(struct budget *b, uint32_t weight, uint64_t wanted)
 {
 	struct windows w = { 0 };
 	uint64_t got = 0;
 	b->off_ns += (double)passed(b);
-	set_hot(b, weight);
+	double begin = switched(b, weight);
+	b->off_ns += begin;
 	for (unsigned i = 0; got < wanted && i < 100 && !b->ends; i++) {
 		sleep_unlocked(b, wanted - got < PAUSE_MAX_NS ? wanted - got : PAUSE_MAX_NS);
 		got += passed(b);
 	}
-	set_hot(b, 0);
-	w.ns = (double)(got + passed(b));
+	got += passed(b);
+	double end = switched(b, 0);
+	b->off_ns += end;
+	w.ns = (double)got + begin + end;
 	for (uint32_t i = 0; i < b->hot_cnt; i++) {
 		struct place *p = &b->places[b->hot[i]];
 		uint64_t hits = new_hits(b, p);
@@ -272,6 +289,7 @@ static void add(struct windows *sum, struct windows w)
 	sum->ns += w.ns;
 	sum->hits += w.hits;
 	sum->hit_ns += w.hit_ns;
+	sum->cnt++;
 }
 
 static void one_of_weight(struct budget *b)
@@ -287,8 +305,10 @@ static void one_of_weight(struct budget *b)
 	b->counting_ns += (uint64_t)counting.ns;
 	b->off_ns += counting.ns;
 	measure_hits(b);
-	for (unsigned i = 0; owed(b) < 0 && i < 1000 && !b->ends; i++) {
-		double left = -owed(b);
+	/* Half before, half behind: the program may end at any time. */
+	double half = (double)wanted * (b->weight - 1.0) / 2;
+	for (unsigned i = 0; owed(b) < half && i < 1000 && !b->ends; i++) {
+		double left = half - owed(b);
 		sleep_unlocked(b, left < (double)PAUSE_MAX_NS ? (uint64_t)left + 20000 : PAUSE_MAX_NS);
 		b->off_ns += (double)passed(b);
 	}
@@ -300,6 +320,7 @@ static void *run(void *arg)
 	uint64_t next = clock_ns(CLOCK_MONOTONIC) + FIRST_NS;
 	unsigned looks = 0;
 	prctl(PR_SET_TIMERSLACK, 1ul);
+	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* where we may */
 	pthread_mutex_lock(&b->lock);
 	while (!b->ends) {
 		uint64_t now = clock_ns(CLOCK_MONOTONIC);
@@ -361,7 +382,7 @@ static float insn_ns(const struct ir_insn *in)
 		return in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP ? 12 : 1;
 	case IR_OP_CALL:
 		return in->imm == IR_HELPER_tuple_begin ? 1 :
-		       in->imm == IR_HELPER_tuple_ustack || in->imm == IR_HELPER_rec_ustack ? 250 : 40;
+		       in->imm == IR_HELPER_tuple_ustack || in->imm == IR_HELPER_rec_ustack ? 90 : 30;
 	default:
 		return 0.5F;
 	}

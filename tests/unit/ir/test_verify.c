@@ -261,7 +261,7 @@ static void selectors(void)
 	insn_refused(IR_OP_ARG, 0, NO, NO, 6, 0, "argument 6");
 	insn_refused(IR_OP_ARG, 0, NO, NO, -1, 0, "argument -1");
 	insn_refused(IR_OP_UREG, 0, NO, NO, WIRE_REG_CNT, 0, "register 21");
-	insn_refused(IR_OP_ENV, 0, NO, NO, WIRE_ENV_CNT, 0, "variable 19");
+	insn_refused(IR_OP_ENV, 0, NO, NO, WIRE_ENV_CNT, 0, "variable 20");
 	insn_refused(IR_OP_ENV, 0, NO, NO, INT64_MIN, 0, "variable -");
 	insn_refused(IR_OP_ACTION, NO, NO, NO, 1LL << 32, 0, "action");
 	insn_refused(IR_OP_FAULT, NO, 0, NO, 0, 0, "fault 0");
