@@ -144,7 +144,9 @@ def parse():
 
 def main():
     args = parse()
-    signal.signal(signal.SIGTERM, signal.default_int_handler) # what was started is ended, what was measured is kept
+    # What was started is ended, what was measured is kept; and a shell's background jobs ignore SIGINT, which ends the tracers.
+    for sig in signal.SIGTERM, signal.SIGINT:
+        signal.signal(sig, signal.default_int_handler)
     chosen, sections = [set(filter(None, re.split('[, ]+', x))) for x in (args.rows, args.section)]
     folder = args.out or ('' if chosen or sections or args.quick else os.path.join(drive.HERE, 'results'))
     if folder:

@@ -86,18 +86,19 @@ class Bench:
 
 
 def attached(b, target, kind, argv, settle, column=drive.CPU, env=None):
-    """ns per call more while the tracer @argv runs (PID in it is the target's), against the same process before.  It goes on for the
-    next tracer of the same row and round."""
+    """ns per call more while the tracer @argv runs (PID in it is the target's), against the same process before or after, whichever
+    was the quieter.  It goes on for the next tracer of the same row and round."""
     t = b.share(target, kind, column)
-    base = t.sample(b.seconds)
+    before = t.sample(b.seconds)
     p = drive.Tracer([a.replace('PID', str(t.pid)) for a in argv], env=env)
     try:
         time.sleep(settle)
         t.sample(b.seconds / 2) # first hits, and the first use of buffers
         alive = p.runs()
-        cost = t.sample(b.seconds) - base if alive else None
+        traced = t.sample(b.seconds) if alive else None
     finally:
         said = p.end()
+    cost = traced - min(before, t.sample(b.seconds)) if alive else None
     if not alive:
         raise RuntimeError(f'{argv[0]} ended: {said.strip()[-200:]}')
     return judged(cost, said)
