@@ -121,6 +121,14 @@ static void say_cnt(const struct refusals *r, uint32_t sites)
 		     more ? "; -v names them" : "", why ? "; " : "", why ? why : "");
 }
 
+static void say_kernel(const struct aim_arming *how, const struct session *s)
+{
+	const char *why;
+	uint32_t n = session_kernel_refused(s, &why);
+	if (n)
+		sayf(how, "%u probe%s of functions of the kernel %s not armed: %s", n, n == 1 ? "" : "s", n == 1 ? "is" : "are", why);
+}
+
 static uint32_t collect(struct aim *a, struct session_probe *v)
 {
 	uint32_t n = 0;
@@ -166,5 +174,7 @@ int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, stru
 	free(v);
 	if (again)
 		return AIM_AGAIN;
+	if (rc >= 0)
+		say_kernel(how, s);
 	return rc < 0 ? rc : armed(a, &r, n, sites, reterr);
 }

@@ -29,6 +29,8 @@ const char *cli_resort_why(const struct cli *cli)
 	struct err e;
 	if (cli->args.opts.backend == CLI_BACKEND_JUMP)
 		return "-x backend=jump wants nothing else";
+	if (cli->args.opts.budget)
+		return "with -x budget there are no uprobes of the kernel";
 	if (!kern_may_trace(&e))
 		return "root would have uprobes of the kernel there";
 	if (cli->has_kernel)

@@ -48,7 +48,22 @@ static uint32_t max_frames(const struct cli *cli)
 #define SAMPLED_SHOWN 8u /* places */
 #define UPROBE_SITES (1u << 18) /* memory of the kernel's, so only where all of a large program may be asked for */
 
-static struct session_opts session_options(const struct cli *cli)
+/* By its records the consumer does something that somebody sees elsewhere, or later. */
+static bool clause_acts(void *arg, uint32_t clause)
+{
+	const struct cli *cli = arg;
+	const struct plan_clause *c = clause < cli->prog.plan.clause_cnt ? &cli->prog.plan.clauses[clause] : NULL;
+	for (uint32_t i = 0; c && i < c->act_cnt; i++)
+		switch (c->acts[i].kind) {
+		case PLAN_TRACE: case PLAN_TRACEMEM: case PLAN_PRINTF: case PLAN_PRINTA: case PLAN_STACK: case PLAN_SYM: case PLAN_PRINT:
+			break;
+		default:
+			return true;
+		}
+	return false;
+}
+
+static struct session_opts session_options(struct cli *cli)
 {
 	bool all = cli->resorts || cli->args.opts.backend == CLI_BACKEND_AUTO || cli->args.opts.backend == CLI_BACKEND_UPROBE;
 	const struct cli_options *o = &cli->args.opts;
@@ -67,6 +82,8 @@ static struct session_opts session_options(const struct cli *cli)
 		.max_frames = max_frames(cli),
 		.site_cap = cli->has_kernel && cli->has_user && all ? UPROBE_SITES : 0,
 		.budget = (uint32_t)o->budget,
+		.acts = clause_acts,
+		.acts_arg = cli,
 		.one_cpu = o->cpu != UINT32_MAX,
 		.cpu = (uint32_t)o->cpu,
 		.flight = cli_record_is_flight(cli),

@@ -117,6 +117,7 @@ struct run_target {
 	int pidfd;
 	uint32_t proc;
 	bool is_new, starting, gone;
+	bool is_child; /* is_new is the client's word; this is looked at */
 	bool exe_known;
 	uint64_t exe[2]; /* device and inode of its program when it was attached */
 	pid_t root;   /* of a followed program: the process whose probes it has */
@@ -191,7 +192,7 @@ int run_match_all(struct worker *, struct err *reterr);
 int run_arm_new(struct worker *, struct err *reterr);
 struct run_target *run_target_by_proc(struct worker *, uint32_t proc);
 struct run_target *run_target_add(struct worker *, pid_t pid, uint32_t proc);
-void run_target_stop(const struct run_target *); /* one that the client has started (is_new); SIGCONT is the client's */
+void run_target_stop(const struct run_target *); /* a child of the client that is_new; SIGCONT is the client's */
 
 /* told.c: messages of the client once it has a session. 0, or an error that ends it. */
 int told(struct worker *, enum proto_type, struct proto_in *, struct err *reterr);

@@ -255,6 +255,13 @@ bool request_is_stale(const struct worker *w)
 	return stale;
 }
 
+/* Whose parent the client is when it hands it over; it may have ended when the process is to be stopped. */
+static bool is_child(const struct worker *w, pid_t pid)
+{
+	struct obj_proc_info info;
+	return !obj_proc_info(pid, &info, NULL) && info.ppid == w->peer.pid;
+}
+
 /* The number is used again when its process has gone: whose it was when it was looked at is known by a descriptor. */
 static int attach_checked(struct worker *w, struct run_target *t, struct err *reterr)
 {
@@ -262,6 +269,7 @@ static int attach_checked(struct worker *w, struct run_target *t, struct err *re
 	if (t->pidfd < 0)
 		return err_setf(reterr, errno == EINVAL ? -EINVAL : -ESRCH, "process %d: %s", (int)t->pid,
 				errno == EINVAL ? "this is the number of a thread" : "there is none");
+	t->is_child = t->is_new && is_child(w, t->pid);
 	if (!w->has_owner)
 		peer_owner(t->pid, &w->owner);
 	w->has_owner = true;
@@ -343,7 +351,7 @@ int request_start(struct worker *w, struct proto_in *in, struct err *reterr)
 
 void run_target_stop(const struct run_target *t)
 {
-	if (t->is_new && t->proc)
+	if (t->is_child && t->proc)
 		syscall(SYS_pidfd_send_signal, t->pidfd, SIGSTOP, NULL, 0);
 }
 

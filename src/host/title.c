@@ -15,6 +15,8 @@ static char *first, *end;
 
 void host_title_init(char **argv)
 {
+	if (!*argv)
+		return;
 	first = end = argv[0];
 	for (char **v = argv; *v == end; v++)
 		end += strlen(*v) + 1;

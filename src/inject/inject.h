@@ -40,6 +40,7 @@ int inject_await_exec(pid_t tid, pid_t pid, bool give_up, struct inject **ret, s
  * inject_resume() it has no threads that could be looked at.  -ENOTSUP: it may not be asked (seccomp); -ETIMEDOUT: it does not
  * answer; -EPERM: it is not of @pid. */
 int inject_offered(pid_t pid, pid_t tid, int sock, struct inject **ret, struct err *reterr);
+#define INJECT_PROOF "dyntrace-proof" /* memory that is mapped in it for that, so begins its name; the rest: -PID of who asks */
 bool inject_is_live(const struct inject *); /* it is such a one */
 pid_t inject_offered_tid(const struct inject *);
 /* Eight aligned bytes of a live process's code, each stored at once, and where @was stands only; in this order.

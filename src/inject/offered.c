@@ -29,7 +29,8 @@
 #define WAIT_NS 5000000000ull /* for its answer */
 #define PROMPT_NS 20000000ull /* an answer within it is none to wait for */
 #define SLOW_NS 10000000000ull /* in all, for answers that came later */
-#define PROOF "/memfd:dyntrace-proof"
+#define PROOF "/memfd:" INJECT_PROOF
+#define PROOF_BYTES 4096
 
 struct question {
 	struct wire_offer_req req;
@@ -201,25 +202,41 @@ static bool has_mapped(pid_t pid, const struct stat *st)
 	return found;
 }
 
+/* Who finds it in a process is told by a private mapping of it whether it is in use; where that may not be looked at, by its name. */
+static int make_proof(struct stat *ret, void **ret_own)
+{
+	char name[64];
+	snprintf(name, sizeof(name), INJECT_PROOF "-%d", (int)getpid());
+	int fd = memfd_create(name, MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	*ret_own = ftruncate(fd, PROOF_BYTES) || fstat(fd, ret) ? MAP_FAILED : mmap(NULL, PROOF_BYTES, PROT_NONE, MAP_PRIVATE, fd, 0);
+	if (*ret_own != MAP_FAILED)
+		return fd;
+	int r = -errno;
+	close(fd);
+	return r;
+}
+
 /* A connection can be in other hands than those that made it.  What only its other end could map is looked for in @pid. */
 static int prove(struct inject *in, struct err *reterr)
 {
 	struct stat st;
 	uint64_t addr = 0;
-	int there = -1, fd = memfd_create("dyntrace-proof", MFD_CLOEXEC), e = -EIO;
-	if (fd >= 0 && !ftruncate(fd, 4096) && !fstat(fd, &st))
-		e = offered_pass_fd(in, fd, &there, reterr);
-	else
-		err_setf(reterr, e, "cannot make memory: %s", strerror(errno));
+	void *own;
+	int there = -1, fd = make_proof(&st, &own);
+	if (fd < 0)
+		return err_setf(reterr, fd, "cannot make memory: %s", strerror(-fd));
+	int e = offered_pass_fd(in, fd, &there, reterr);
 	if (!e)
-		e = inject_mmap(in, 0, 4096, PROT_NONE, MAP_SHARED, there, 0, &addr, reterr);
+		e = inject_mmap(in, 0, PROOF_BYTES, PROT_NONE, MAP_SHARED, there, 0, &addr, reterr);
 	if (there >= 0)
 		inject_close_fd(in, there, NULL);
 	bool proven = !e && has_mapped(in->pid, &st);
 	if (!e)
-		inject_munmap(in, addr, 4096, NULL);
-	if (fd >= 0)
-		close(fd);
+		inject_munmap(in, addr, PROOF_BYTES, NULL);
+	munmap(own, PROOF_BYTES);
+	close(fd);
 	if (!e && !proven)
 		e = err_setf(reterr, -EPERM, "who offered itself as process %d is another", (int)in->pid);
 	return e;

@@ -74,6 +74,19 @@ int keep_connect(pid_t pid, struct err *reterr)
 	return fd;
 }
 
+/* 0: somebody listens; -ENOENT: nobody does.  A keeper that is stopped lets its queue get full: nobody waits for it. */
+static int knock(pid_t pid)
+{
+	struct sockaddr_un a;
+	int r = address(pid, &a, NULL), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (r)
+		return r;
+	r = fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	return r == -EAGAIN ? 0 : r == -ECONNREFUSED ? -ENOENT : r;
+}
+
 /* One at a time looks whether there is one, and makes one. */
 static int lock_dir(struct err *reterr)
 {
@@ -116,13 +129,9 @@ static void tidy(void)
 	uint32_t cnt = 0;
 	if (!find_dir(dir, NULL))
 		base_pids(dir, &v, &cnt);
-	for (uint32_t i = 0; i < cnt; i++) {
-		int fd = keep_connect(v[i], NULL);
-		if (fd >= 0)
-			close(fd);
-		else if (fd == -ENOENT)
+	for (uint32_t i = 0; i < cnt; i++)
+		if (knock(v[i]) == -ENOENT)
 			keep_unlink(v[i]);
-	}
 	free(v);
 }
 
@@ -132,13 +141,7 @@ int keep_listen(pid_t pid, struct err *reterr)
 	if (lock < 0)
 		return lock;
 	tidy();
-	int fd = keep_connect(pid, NULL), r;
-	if (fd >= 0) {
-		close(fd);
-		r = err_setf(reterr, -EEXIST, "process %d is attached already", (int)pid);
-	} else {
-		r = bind_new(pid, reterr);
-	}
+	int r = knock(pid) ? bind_new(pid, reterr) : err_setf(reterr, -EEXIST, "process %d is attached already", (int)pid);
 	close(lock);
 	return r;
 }
@@ -161,13 +164,9 @@ int keep_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
 	r = base_pids(dir, &v, &all);
 	if (r)
 		return err_setf(reterr, r, "cannot look into %s: %s", dir, strerror(-r));
-	for (uint32_t i = 0; i < all; i++) {
-		int fd = keep_connect(v[i], NULL);
-		if (fd < 0)
-			continue;
-		close(fd);
-		v[cnt++] = v[i];
-	}
+	for (uint32_t i = 0; i < all; i++)
+		if (!knock(v[i]))
+			v[cnt++] = v[i];
 	*ret = v;
 	*ret_cnt = cnt;
 	return 0;

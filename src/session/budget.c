@@ -391,9 +391,9 @@ static float insn_ns(const struct ir_insn *in)
 /* ---- the seam ---- */
 
 int budget_site(struct budget *b, uint32_t site, const struct ir_image *img, const uint32_t *progs,
-		uint32_t cnt)
+		uint32_t cnt, bool acts)
 {
-	struct place p = { .site = site, .hit_ns = 4, .stateless = true, .weight = 1 };
+	struct place p = { .site = site, .hit_ns = 4, .stateless = !acts, .weight = 1 };
 	for (uint32_t i = 0; i < cnt; i++)
 		for (uint32_t j = 0; j < img->progs[progs[i]].insn_cnt; j++) {
 			p.hit_ns += insn_ns(&img->progs[progs[i]].insns[j]);

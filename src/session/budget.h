@@ -17,9 +17,9 @@ struct session;
 struct budget *budget_create(struct wire_shm *, uint32_t share);
 /* All sites are on, and stay so.  NULL is fine. */
 void budget_destroy(struct budget *);
-/* A site that is about to be armed and what it runs.  0 or -ENOMEM. */
+/* A site that is about to be armed and what it runs; @acts: it is not to be sampled, whatever that is.  0 or -ENOMEM. */
 int budget_site(struct budget *, uint32_t site, const struct ir_image *img, const uint32_t *progs,
-		uint32_t cnt);
+		uint32_t cnt, bool acts);
 /* The processes that count; those of the time before that are missing no longer do. */
 void budget_procs(struct budget *, const int *pids, uint32_t cnt);
 

@@ -309,13 +309,20 @@ int skern_arm(struct session *s, const struct session_probe *probes, uint32_t cn
 {
 	struct instances all = { 0 };
 	int r = 0;
+	s->kern->refused_cnt = 0;
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		if (probes[i].probe->kind == WIRE_SITE_KERNEL)
 			r = instances_of(s->kern, &all, &probes[i], reterr);
 	r = r ? r : serve_all(s->kern, &all, reterr);
-	*ret_cnt = r ? 0 : all.cnt;
+	*ret_cnt = r ? 0 : all.cnt - s->kern->refused_cnt;
 	instances_free(&all);
 	return r;
+}
+
+uint32_t session_kernel_refused(const struct session *s, const char **ret_why)
+{
+	*ret_why = s->kern ? s->kern->refused.msg : "";
+	return s->kern ? s->kern->refused_cnt : 0;
 }
 
 int skern_doorbell(const struct skern *k) { return ebpf_doorbell_fd(k->e); }

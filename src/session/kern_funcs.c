@@ -58,23 +58,46 @@ static int compare(const void *x, const void *y)
 	return r ? r : strcmp(a->place.name, b->place.name);
 }
 
+/* Fewer would not help. */
+static bool is_about_us(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -EPERM || code == -EINTR;
+}
+
+static int note_refused(struct skern *k, const struct err *why)
+{
+	if (!k->refused_cnt++)
+		k->refused = *why;
+	return 0;
+}
+
 /* The kernel takes all of them or none: those that it does not take are found by halves. */
 static int link_some(struct skern *k, int prog_fd, struct instance *const *v, uint32_t cnt, const char **names, uint32_t *sites,
 		     struct err *reterr)
 {
 	int link;
+	struct err e;
 	for (uint32_t i = 0; i < cnt; i++) {
 		names[i] = v[i]->place.name;
 		sites[i] = v[i]->site;
 	}
-	int r = ebpf_attach_kprobes(prog_fd, is_return(v[0]), names, sites, cnt, &link, reterr);
+	int r = ebpf_attach_kprobes(prog_fd, is_return(v[0]), names, sites, cnt, &link, &e);
 	if (!r)
 		return skern_fds_keep(&k->fds, link, reterr);
+	if (is_about_us(r))
+		return err_setf(reterr, r, "%s", e.msg);
 	if (cnt == 1)
-		return r;
+		return note_refused(k, &e);
 	r = link_some(k, prog_fd, v, cnt / 2, names, sites, reterr);
-	int r2 = link_some(k, prog_fd, v + cnt / 2, cnt - cnt / 2, names, sites, reterr);
-	return r && r2 ? r : 0;
+	return r ? r : link_some(k, prog_fd, v + cnt / 2, cnt - cnt / 2, names, sites, reterr);
+}
+
+static int link_all(struct skern *k, int prog_fd, struct instance *const *v, uint32_t cnt, const char **names, uint32_t *sites,
+		    struct err *reterr)
+{
+	uint32_t before = k->refused_cnt;
+	int r = link_some(k, prog_fd, v, cnt, names, sites, reterr);
+	return r || k->refused_cnt - before < cnt ? r : err_setf(reterr, k->refused.code, "%s", k->refused.msg);
 }
 
 static int serve_same(struct skern *k, struct instance *const *v, uint32_t cnt, struct err *reterr)
@@ -85,7 +108,7 @@ static int serve_same(struct skern *k, struct instance *const *v, uint32_t cnt, 
 	int fd = -1, r = names && sites ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
 	r = r ? r : skern_load(k, &b, &fd, reterr);
 	r = r ? r : skern_fds_keep(&k->fds, fd, reterr);
-	r = r ? r : link_some(k, fd, v, cnt, names, sites, reterr);
+	r = r ? r : link_all(k, fd, v, cnt, names, sites, reterr);
 	free(names);
 	free(sites);
 	return r;

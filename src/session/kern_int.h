@@ -32,6 +32,8 @@ struct skern {
 	struct made *made;
 	struct ebpf_peek *peek; /* the kernel's memory, for the tool's own probes */
 	struct skern_fds fds; /* links, events, programs: closing them detaches */
+	uint32_t refused_cnt;  /* probes of functions that the last skern_arm() did not get */
+	struct err refused;    /* why the first of them */
 };
 int skern_create(struct session *, uint32_t first_slot, struct err *reterr); /* fills s->kern */
 void skern_destroy(struct skern *);

@@ -81,7 +81,7 @@ static int unmap_proofs(struct target *t, uint32_t *ret_cnt, struct err *reterr)
 	int r = 0;
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r; i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
-		if (!owner_is_memfd(m->path, "dyntrace-proof"))
+		if (!owner_is_memfd(m->path, INJECT_PROOF) || owner_proves(m))
 			continue;
 		r = inject_munmap(t->inj, m->start, m->end - m->start, reterr);
 		(*ret_cnt)++;

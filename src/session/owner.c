@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,8 +46,8 @@ bool owner_is_memfd(const char *path, const char *name)
 
 enum answer { NO, YES, UNKNOWN };
 
-/* Whether process @pid has mapped parts of the shared memory with @inode for itself alone. */
-static enum answer holds(pid_t pid, uint64_t inode)
+/* Whether process @pid has mapped parts of the memory @name with @inode for itself alone. */
+static enum answer holds(pid_t pid, uint64_t inode, const char *name)
 {
 	struct host_maps all;
 	struct host_map m;
@@ -55,21 +56,21 @@ static enum answer holds(pid_t pid, uint64_t inode)
 	if (code)
 		return code == -ENOENT || code == -ESRCH ? NO : UNKNOWN;
 	while (found != YES && host_maps_next(&all, &m) > 0)
-		if (!m.shared && m.inode == inode && owner_is_memfd(m.path, "dyntrace-shm"))
+		if (!m.shared && m.inode == inode && owner_is_memfd(m.path, name))
 			found = YES;
 	host_maps_close(&all);
 	return found;
 }
 
 /* One that lives in another pid namespace gave a number that means nothing here. */
-static pid_t look_everywhere(uint64_t inode, bool *ret_blind)
+static pid_t look_everywhere(uint64_t inode, const char *name, bool *ret_blind)
 {
 	pid_t found = 0;
 	pid_t *v = NULL;
 	uint32_t cnt = 0;
 	*ret_blind |= base_pids("/proc", &v, &cnt) != 0;
 	for (uint32_t i = 0; i < cnt && !found; i++) {
-		enum answer a = v[i] != getpid() ? holds(v[i], inode) : NO;
+		enum answer a = v[i] != getpid() ? holds(v[i], inode, name) : NO;
 		found = a == YES ? v[i] : 0;
 		*ret_blind |= a == UNKNOWN;
 	}
@@ -84,13 +85,26 @@ static bool is_alive(uint32_t pid)
 	return pid && (!kill((pid_t)pid, 0) || errno == EPERM) && (obj_proc_info((pid_t)pid, &info, NULL) || info.state != 'Z');
 }
 
-pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure)
+static pid_t find_owner(const struct obj_map *m, const char *name, uint32_t told, bool *ret_unsure)
 {
 	bool blind = false;
-	enum answer a = told ? holds((pid_t)told, m->inode) : NO;
-	pid_t found = a != NO ? (pid_t)told : look_everywhere(m->inode, &blind);
+	enum answer a = told ? holds((pid_t)told, m->inode, name) : NO;
+	pid_t found = a != NO ? (pid_t)told : look_everywhere(m->inode, name, &blind);
 	*ret_unsure = a == UNKNOWN || (!found && blind && is_alive(told));
 	return found;
+}
+
+pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure)
+{
+	return find_owner(m, "dyntrace-shm", told, ret_unsure);
+}
+
+bool owner_proves(const struct obj_map *m)
+{
+	bool unsure;
+	uint32_t told = 0;
+	sscanf(m->path, "/memfd:" INJECT_PROOF "-%u", &told);
+	return find_owner(m, INJECT_PROOF, told, &unsure) != 0;
 }
 
 void owner_command(pid_t pid, char *buf, size_t cap)

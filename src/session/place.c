@@ -75,6 +75,14 @@ static int make_hook(struct job *j, struct plan_func *pf, struct patch_anchor *a
 	return arena_hook(j->t, pf->arena, sp->hook, &a->body, reterr);
 }
 
+static bool acts(const struct session *s, const struct session_probe *sp)
+{
+	for (uint32_t i = 0; i < sp->prog_cnt && s->opts.acts; i++)
+		if (s->opts.acts(s->opts.acts_arg, sp->progs[i]))
+			return true;
+	return false;
+}
+
 static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct err *reterr)
 {
 	struct patch_anchor *a = &pf->anchors[i];
@@ -92,7 +100,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	if (sp->hook && a->kind != WIRE_SITE_GUARD)
 		return make_hook(j, pf, a, sp, reterr);
 	bool is_ours = a->kind == WIRE_SITE_HOOK || a->kind == WIRE_SITE_GUARD;
-	if (j->s->budget && !is_ours && budget_site(j->s->budget, site, j->s->image, sp->progs, sp->prog_cnt))
+	if (j->s->budget && !is_ours && budget_site(j->s->budget, site, j->s->image, sp->progs, sp->prog_cnt, acts(j->s, sp)))
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	bool is_go = obj_module_is_go(j->t->obj, pf->mod);
 	session_site(j->s, site)->go_args = is_go;

@@ -307,12 +307,13 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 		r = map_shm(s, &layout, reterr);
 	if (!r)
 		r = fill(s, reterr);
+	bool keeps_budget = !r && s->shm->rate_off && !s->opts.looks_only;
+	if (keeps_budget && !(s->budget = budget_create(s->shm, s->opts.budget)))
+		r = err_setf(reterr, -EAGAIN, "cannot start the thread that keeps the budget (-x budget)");
 	if (r) {
 		session_destroy(s);
 		return r;
 	}
-	if (s->shm->rate_off && !s->opts.looks_only)
-		s->budget = budget_create(s->shm, s->opts.budget);
 	*ret = s;
 	return 0;
 }

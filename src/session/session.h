@@ -61,6 +61,9 @@ struct session_opts {
 	bool (*may_follow)(void *arg, pid_t pid);
 	void *may_arg;
 	uint32_t budget;        /* percent that processes may be slower by (ADR 40); 0: any */
+	/* With it, whether who reads a clause's records does more by them than show them: no hit may be left out. NULL: never. */
+	bool (*acts)(void *arg, uint32_t clause);
+	void *acts_arg;
 	uint64_t site_max;      /* places at most; 0: as many as there is room for */
 	bool grows;             /* the shared memory has room for larger images: session_grow() */
 	const char *agent_path; /* NULL: beside the program, then the libdir */
@@ -211,6 +214,8 @@ struct session_uprobe {
 };
 void session_uprobes_free(struct session_uprobe *, uint32_t cnt); /* also an array without texts, or NULL */
 int session_arm_uprobes(struct session *, struct session_uprobe *, uint32_t cnt, struct err *reterr);
+/* How many probes of functions of the kernel, among many, the kernel refused in the last session_arm(); *ret_why: the first. */
+uint32_t session_kernel_refused(const struct session *, const char **ret_why);
 /* Site of a tool probe, for ir_interp_fire. */
 const struct wire_site *session_tool_site(struct session *, uint32_t probe_id);
 

@@ -356,6 +356,7 @@ int owner_check(struct target *, struct err *reterr);
 /* The controller that holds the shared memory @m, or 0; @told: what its memory says.  @ret_unsure: that may not be
  * asked, or all that may be are not. */
 pid_t owner_of(const struct obj_map *m, uint32_t told, bool *ret_unsure);
+bool owner_proves(const struct obj_map *); /* of what is named INJECT_PROOF: somebody finds out by it whom it speaks with */
 uint32_t owner_told(struct target *, const struct obj_map *m);
 void owner_command(pid_t pid, char *buf, size_t cap);
 

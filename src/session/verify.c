@@ -234,10 +234,12 @@ int session_verify(pid_t pid, session_diff_fn *fn, void *arg, struct session_ver
 static int check_gone(struct target *t, struct err *reterr)
 {
 	int r = obj_proc_refresh(t->obj, reterr);
-	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r; i++)
-		if (owner_is_memfd(obj_map_at(t->obj, i)->path, "dyntrace-"))
+	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r; i++) {
+		const struct obj_map *m = obj_map_at(t->obj, i);
+		if (owner_is_memfd(m->path, "dyntrace-") && !(owner_is_memfd(m->path, INJECT_PROOF) && owner_proves(m)))
 			r = err_setf(reterr, -EBUSY, "the code of process %d is as it was, but a thread waits in a function that was "
 				     "called through ours: repair it again later", t->pid);
+	}
 	return r;
 }
 

@@ -7,9 +7,11 @@ import fcntl
 import mmap
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -438,6 +440,39 @@ def a_running_process_is_not_new():
             wait_for(cat.is_clean, 'clean process')
 
 
+def who_is_not_its_child_is_not_stopped():
+    """A program of another user that stands at its first instruction; the client says that it has started it, and goes away."""
+    if not shutil.which('gcc'):
+        raise Skip('gcc is needed')
+    with Daemon() as d, Cat(BOB) as cat:
+        exe = f'{d.dir}/stands'
+        subprocess.run(['gcc', '-nostdlib', '-static', '-x', 'assembler', '-', '-o', exe], input='.globl _start\n_start: jmp _start\n', text=True,
+                       check=True)
+        os.chmod(exe, 0o755)
+        start = start_for(d, cat)
+        with subprocess.Popen([exe], **machine.as_user(BOB)) as p:
+            lie = start.replace(struct.pack('<III', 1, cat.pid, 0), struct.pack('<III', 1, p.pid, 1))
+            assert lie != start
+            pid = os.fork()
+            if not pid:
+                os.setgroups([machine.GROUP])
+                os.setresgid(ANN, ANN, ANN)
+                os.setresuid(ANN, ANN, ANN)
+                with Raw(d) as r:
+                    r.send(hello())
+                    r.recv()
+                    r.send(lie)
+                    kind, _ = r.until(MATCHED, REFUSED)
+                os._exit(0 if kind else 1)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            wait_for(lambda: not d.workers(), 'end of the worker')
+            with open(f'/proc/{p.pid}/stat', encoding='ascii') as f:
+                state = f.read().rsplit(')', 1)[1].split()[0]
+            p.kill()
+        assert status == 0 and state == 'R', (status, state)
+        has(f'trace process {p.pid}: permitted', d.log())
+
+
 def looks():
     """Files of processes: only those that there are, of those that one may trace, and for reading."""
     with Daemon() as d, Cat(BOB) as cat:
@@ -532,4 +567,4 @@ if __name__ == '__main__':
           lies_about_the_memory, slow_ones_are_dropped, those_who_do_not_read_are_dropped, a_few_hundred_at_once,
           descriptors_that_it_sends_are_closed, looks, programs_are_lent_and_nothing_else, each_is_noted_once,
           tracepoints_at_the_wrong_time, the_memory_is_only_for_reading, the_kernels_memory_is_of_no_use,
-          a_running_process_is_not_new])
+          a_running_process_is_not_new, who_is_not_its_child_is_not_stopped])

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 
 import lib
+import test_backends
 
 CALLS, RARE = 12000000, 40
 PROGRAM = r'''
@@ -68,6 +69,29 @@ def variables(exe):
     assert numbers(out, 'n') == [calls] and numbers(out, 'v') == [calls] and numbers(out, 'r') == [calls], out
 
 
+def acts(exe):
+    """normalize() is done by who reads: each hit counts, though the program changes nothing."""
+    calls = CALLS // 10
+    out, said = trace(exe, 'pid$target:a.out:hot:entry { @n = count(); } pid$target:a.out:hot:entry /arg0 % 100000 == 0/ { normalize(@n, 1); }'
+                      'END { printa("n %@d\\n", @n); }', '-x', 'budget=2', calls=calls)
+    assert 'was sampled' not in said and numbers(out, 'n') == [calls], (out, said)
+
+
+def refused_places():
+    """What would be uprobes of the kernel otherwise is left out, and the others are traced."""
+    with tempfile.TemporaryDirectory() as work:
+        exe = test_backends.build(work)
+        script = 'pid$target:a.out:odd:return,pid$target:a.out:even:entry { @[probename] = count(); } tick-1s { exit(0); }'
+        with subprocess.Popen([exe, '1', 'serve'], stdout=subprocess.DEVNULL) as p:
+            try:
+                lib.wait_for(lambda: any('libc' in m[4] for m in lib.maps(p.pid)), 'its library')
+                r = lib.dyntrace('-q', '-x', 'budget=5%', '-n', script, '-p', str(p.pid), check=False)
+            finally:
+                p.kill()
+        assert r.returncode == 0 and re.search('not traced.*with -x budget there are no uprobes', r.stderr), r.stderr
+        assert int(re.search(r'entry\s+(\d+)', r.stdout).group(1)) > 0, r.stdout
+
+
 def off(exe):
     out, said = trace(exe, 'pid$target:a.out:hot:entry { @n = count(); } END { printa("n %@d\\n", @n); }', calls=CALLS // 10)
     assert numbers(out, 'n') == [CALLS // 10] and not said, (out, said)
@@ -77,6 +101,10 @@ def refused(exe):
     for value in ('0', '51%', 'x'):
         r = subprocess.run([lib.DYNTRACE, '-x', f'budget={value}', '-n', 'BEGIN { exit(0); }'], capture_output=True, text=True, check=False)
         assert r.returncode and 'budget takes a number from 1 to 50' in r.stderr, (value, r.stderr)
+    with subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as p, tempfile.TemporaryDirectory() as work:
+        r = lib.dyntrace('attach', '-x', 'budget=5%', str(p.pid), env=lib.clean_env(XDG_RUNTIME_DIR=work), check=False)
+        p.stdin.close()
+    assert r.returncode and '-x budget is for scripts' in r.stderr, r.stderr
     if os.geteuid():
         raise lib.Skip('probes of the kernel need root')
     r = subprocess.run([lib.DYNTRACE, '-q', '-x', 'budget=5%', '-n', 'syscall::write:entry { @ = count(); } BEGIN { exit(0); }'],
@@ -94,6 +122,8 @@ def main():
         subprocess.run(['gcc', '-O2', '-o', exe, source], check=True)
         tap.run('hot ones are sampled and scaled, rare ones are all there', sampled, exe)
         tap.run('clauses that keep variables are not sampled', variables, exe)
+        tap.run('clauses by which something is done are not sampled', acts, exe)
+        tap.run('places that have no jump', refused_places)
         tap.run('without a budget nothing is', off, exe)
         tap.run('what cannot be is said', refused, exe)
     tap.done()

@@ -285,6 +285,28 @@ def keeper_killed():
         assert c.points()['tp-0']['hits'] == 100
 
 
+def keeper_stopped():
+    """Whom it does not answer is nobody else's concern."""
+    with Calls() as a, Calls() as b:
+        a.add('work', 'count')
+        keeper, queue = keeper_of(a), []
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            while True:
+                queue.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+                queue[-1].connect(a.path(f'dyntrace/{a.pid}'))
+        except BlockingIOError:
+            own, b.env = b.env, a.env
+            b.run('attach', b.pid)
+            b.run('detach', b.pid)
+            b.env = own
+        finally:
+            for s in queue:
+                s.close()
+            os.kill(keeper, signal.SIGCONT)
+        assert list(a.points()) == ['tp-0']
+
+
 def strangers():
     """What else may come to the socket."""
     with Calls(threads=1, rounds=100) as c:
@@ -544,6 +566,6 @@ def functions_of_go():
 if __name__ == '__main__':
     tap = lib.Tap()
     for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
-                 ends_with_the_process, keeper_killed, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
+                 ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

@@ -127,6 +127,30 @@ def killed_before_it_began():
         assert p.wait(30 * lib.SLOW) == 0
 
 
+def the_proof_is_in_use():
+    """By who finds out at this time whom it speaks with: it is the one that takes it away."""
+    held = PROOF.replace("'dyntrace-proof'", "f'dyntrace-proof-{os.getpid()}'").replace(
+        'libc.mmap(None, 4096, 0, 1, fd, 0)', """libc.mmap(None, 4096, 0, 2, fd, 0)
+child = os.fork()
+if not child:
+    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    for l in open('/proc/self/maps').read().splitlines():
+        if 'dyntrace-proof' in l:
+            libc.munmap(int(l.split('-')[0], 16), 4096)
+    libc.mmap(None, 4096, 0, 1, fd, 0)
+else:
+    print(child, flush=True)""")
+    with subprocess.Popen(['/usr/bin/python3', '-c', held], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+        said = [p.stdout.readline() for _ in range(3)]
+        child = int(next(l for l in said if l != b'ready\n'))
+        says(['repair', child], 0)
+        says(['verify', child], 1, '1 mapping of dyntrace')
+        p.kill()
+        p.wait()
+        says(['repair', child], 0, '1 mapping removed')
+        os.kill(child, signal.SIGKILL)
+
+
 PAGE = """import ctypes, sys
 libc = ctypes.CDLL(None)
 libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
@@ -265,7 +289,7 @@ def main():
     tap = lib.Tap()
     for name, fn in (('untouched', untouched), ('traced', traced), ('killed controller', killed),
                      ('killed controller of two', killed_with_two), ('why it is left', why_it_is_left),
-                     ('killed before it began', killed_before_it_began),
+                     ('killed before it began', killed_before_it_began), ('the proof is in use', the_proof_is_in_use),
                      ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
                      ('breakpoint of a debugger', breakpoint_of_a_debugger), ('usage', usage)):
         tap.run(name, fn)

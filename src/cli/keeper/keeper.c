@@ -412,6 +412,8 @@ static int set_options(struct keeper *k, const char *const *options, struct err 
 		r = name ? cli_options_set(&k->cli.args.opts, name, value, FROM_ARGS, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
 		free(name);
 	}
+	if (!r && k->cli.args.opts.budget)
+		r = err_setf(reterr, -ENOTSUP, "-x budget is for scripts: a keeper keeps none");
 	return r;
 }
 
