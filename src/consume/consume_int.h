@@ -209,8 +209,8 @@ uint64_t consume_sym_reduce(struct consume *, enum plan_val_kind kind, uint32_t 
 void consume_sym_print_stack(struct consume *, FILE *, const char *line_fmt, uint32_t indent, const struct plan_val *,
 		     const struct datum_src *);
 
-/* A frame's name alone, as flame graphs have it. */
-void consume_sym_folded(struct consume *, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap);
+/* A frame's name alone, as flame graphs have it; false: it is an address, of which nothing is known. */
+bool consume_sym_folded(struct consume *, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap);
 
 /* fold.c */
 /* Stack @v of a key, in which it lies, by the texts of its frames where stacks are folded; false: they are addresses still. */

@@ -9,6 +9,8 @@
  */
 #include "consume/consume_int.h"
 
+#include "host/host.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,79 +19,61 @@
 #define NAME_MAX_BYTES 1024
 
 struct fold {
-	char **names;
-	uint32_t cnt, cap;
-	uint32_t *index; /* by the text's hash: number + 1, 0: empty */
-	uint32_t index_cnt;
+	struct host_strmap numbers; /* of texts, from 1 */
+	const char **names;         /* by number - 1; the map's */
+	uint32_t cap;
 	struct fold_seen {
-		uint64_t pc, of; /* of: whose it is; 0: empty */
+		uint64_t pc;
+		uint32_t of, pid; /* of: whose it is; 0: empty */
 		uint64_t val;
 	} seen[1024];
 };
 #define SEEN_CNT ARRAY_CNT(((struct fold *)0)->seen)
 
-static uint64_t hash_text(const char *s)
-{
-	uint64_t h = 0xcbf29ce484222325ULL;
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 0x100000001b3ULL;
-	return h ^ h >> 32;
-}
-
-/* Where the text is, or would be. */
-static uint32_t *place_of(const struct fold *f, const char *text)
-{
-	for (uint64_t h = hash_text(text);; h++) {
-		uint32_t *p = &f->index[h & (f->index_cnt - 1)];
-		if (!*p || !strcmp(f->names[*p - 1], text))
-			return p;
-	}
-}
-
-static bool grow(struct fold *f)
+static bool room(struct fold *f)
 {
 	uint32_t cap = f->cap ? f->cap * 2 : 256;
-	char **names = realloc(f->names, cap * sizeof(*names));
+	if (f->numbers.cnt < f->cap)
+		return true;
+	const char **names = realloc(f->names, cap * sizeof(*names));
 	if (!names)
 		return false;
 	f->names = names;
-	uint32_t *index = calloc(cap * 2ul, sizeof(*index));
-	if (!index)
-		return false;
-	free(f->index);
-	f->index = index;
-	f->index_cnt = cap * 2;
 	f->cap = cap;
-	for (uint32_t i = 0; i < f->cnt; i++)
-		*place_of(f, names[i]) = i + 1;
 	return true;
 }
 
 static uint64_t number_of(struct fold *f, const char *text, uint64_t pc)
 {
-	if (f->cnt == f->cap && !grow(f))
+	struct host_str *e = room(f) ? host_strmap_get(&f->numbers, text) : NULL;
+	if (!e)
 		return pc;
-	uint32_t *place = place_of(f, text);
-	if (!*place) {
-		char *copy = strdup(text);
-		if (!copy)
-			return pc;
-		f->names[f->cnt++] = copy;
-		*place = f->cnt;
+	if (!e->val) {
+		e->val = f->numbers.cnt;
+		f->names[e->val - 1] = e->key;
 	}
-	return TAG << TAG_SHIFT | (*place - 1);
+	return TAG << TAG_SHIFT | (e->val - 1);
+}
+
+/* Numbers of processes are used again. */
+static uint32_t pid_of(const struct consume *c, uint32_t proc)
+{
+	const struct wire_proc *procs = (const struct wire_proc *)((const uint8_t *)c->shm + c->geo.proc_off);
+	return proc < c->geo.proc_cnt ? LOAD_RELAXED(&procs[proc].pid) : 0;
 }
 
 static uint64_t fold_pc(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc)
 {
-	uint64_t of = (uint64_t)proc << 2 | (uint64_t)is_kernel << 1 | 1;
-	struct fold_seen *s = &c->fold->seen[((pc ^ of << 48) * WIRE_HASH_MULT >> 40) % SEEN_CNT];
+	uint32_t of = proc << 2 | (uint32_t)is_kernel << 1 | 1, pid = pid_of(c, proc);
+	struct fold_seen *s = &c->fold->seen[((pc ^ (uint64_t)of << 48) * WIRE_HASH_MULT >> 40) % SEEN_CNT];
 	char text[NAME_MAX_BYTES];
-	if (s->pc == pc && s->of == of)
+	if (s->pc == pc && s->of == of && s->pid == pid)
 		return s->val;
-	consume_sym_folded(c, proc, is_kernel, pc, text, sizeof(text));
-	*s = (struct fold_seen){ pc, of, number_of(c->fold, text, pc) };
-	return s->val;
+	bool known = consume_sym_folded(c, proc, is_kernel, pc, text, sizeof(text));
+	uint64_t val = number_of(c->fold, text, pc);
+	if (known) /* else its library may be to come */
+		*s = (struct fold_seen){ pc, of, pid, val };
+	return val;
 }
 
 bool consume_fold_key(struct consume *c, const struct plan_val *v, uint32_t proc, uint8_t *key, uint32_t bytes)
@@ -114,16 +98,14 @@ bool consume_fold_key(struct consume *c, const struct plan_val *v, uint32_t proc
 const char *consume_fold_text(const struct consume *c, uint64_t val)
 {
 	uint32_t i = (uint32_t)val;
-	return c->fold && val >> TAG_SHIFT == TAG && i < c->fold->cnt ? c->fold->names[i] : NULL;
+	return c->fold && val >> TAG_SHIFT == TAG && i < c->fold->numbers.cnt ? c->fold->names[i] : NULL;
 }
 
 void consume_fold_deinit(struct consume *c)
 {
-	for (uint32_t i = 0; c->fold && i < c->fold->cnt; i++)
-		free(c->fold->names[i]);
 	if (c->fold) {
+		host_strmap_deinit(&c->fold->numbers);
 		free(c->fold->names);
-		free(c->fold->index);
 	}
 	free(c->fold);
 }

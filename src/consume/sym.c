@@ -120,7 +120,7 @@ uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t
 }
 
 /* A name alone, as flame graphs have it; of the kernel's with their usual mark. */
-void consume_sym_folded(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap)
+bool consume_sym_folded(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc, char *buf, size_t cap)
 {
 	const struct consume_sym s = is_kernel ? find_kernel(c, pc) : find(c, proc, pc);
 	if (s.name && is_kernel)
@@ -133,6 +133,7 @@ void consume_sym_folded(struct consume *c, uint32_t proc, bool is_kernel, uint64
 		snprintf(buf, cap, "0x%llx", (unsigned long long)pc);
 	for (char *q = strchr(buf, ';'); q; q = strchr(q, ';'))
 		*q = '_';
+	return s.name || (s.mod && !is_kernel);
 }
 
 /* From the outermost caller on, in one line, a semicolon before each: so a format can put stacks side by side. */

@@ -55,13 +55,19 @@ static int kprobes_link(const struct kprobes_attr *a)
 	return fd < 0 ? -errno : fd;
 }
 
+/* A program that does nothing, to ask with; or a negative errno. */
+static int load_nothing(int attach_type)
+{
+	static const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)attach_type);
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "dt_ask", "Dual MIT/GPL", nothing, ARRAY_CNT(nothing), &opts);
+}
+
 /* At what the kernel's own tests attach to: nobody else calls it. */
 static bool ask_kprobes(void)
 {
-	static const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
 	static const char *const harmless[] = { "bpf_fentry_test1" };
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)EBPF_KPROBE_MULTI_TYPE);
-	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "dt_ask", "Dual MIT/GPL", nothing, ARRAY_CNT(nothing), &opts);
+	int prog = load_nothing(EBPF_KPROBE_MULTI_TYPE);
 	if (prog < 0)
 		return false;
 	int link = kprobes_link(&(struct kprobes_attr){ .prog_fd = (uint32_t)prog, .attach_type = EBPF_KPROBE_MULTI_TYPE, .cnt = 1,
@@ -125,10 +131,8 @@ static int multi_link(const struct multi_attr *a)
  * a process for that of a thread, and look at it after the file, not before. */
 static bool ask_multi(void)
 {
-	static const struct bpf_insn nothing[] = { { .code = BPF_ALU64 | BPF_MOV | BPF_K }, { .code = BPF_JMP | BPF_EXIT } };
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = (enum bpf_attach_type)EBPF_UPROBE_MULTI);
 	uint64_t off = 0;
-	int prog = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "dt_ask", "Dual MIT/GPL", nothing, ARRAY_CNT(nothing), &opts);
+	int prog = load_nothing(EBPF_UPROBE_MULTI);
 	if (prog < 0)
 		return false;
 	struct multi_attr a = { .prog_fd = (uint32_t)prog, .attach_type = EBPF_UPROBE_MULTI, .path = (uintptr_t)"/",

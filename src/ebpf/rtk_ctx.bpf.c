@@ -14,7 +14,7 @@ GLOBAL uint64_t rtk_main(void *prog_ctx)
 }
 
 /* The kernel holds a lock there, and some of its functions that can be probed run under it: who is called by one of
- * them would wait for itself.  It need not ring: the consumer comes for who does, and by itself. */
+ * them would wait for itself.  It need not ring: the consumer comes for who does, and by itself.  Whether it rang. */
 GLOBAL uint64_t rtk_doorbell(void)
 {
 	uint64_t word = 1, ringing = K(TAIL) + offsetof(struct rtk_tail, ringing);
@@ -22,7 +22,7 @@ GLOBAL uint64_t rtk_doorbell(void)
 		return 0;
 	k_ringbuf((void *)K(DOORBELL), &word, sizeof(word), BPF_RB_FORCE_WAKEUP);
 	st64(ringing, 0);
-	return 0;
+	return 1;
 }
 
 /* Nanoseconds to ticks of the time stamp counter, which all other records carry. */
@@ -155,8 +155,8 @@ INLINE void ring_if_half_full(uint64_t thr)
 	uint64_t tail = ld64(RING_AT(thr, tail));
 	if (ld64(RING_AT(thr, head)) - tail < K(RING_BYTES) / 2 || ld64(RING_AT(thr, rung)) == tail + 1)
 		return;
-	st64(RING_AT(thr, rung), tail + 1);
-	rtk_doorbell();
+	if (rtk_doorbell())
+		st64(RING_AT(thr, rung), tail + 1);
 }
 
 INLINE void set_header(uint64_t rec, uint64_t bytes, uint16_t type)

@@ -101,6 +101,12 @@ struct probe {
 	const struct probe_kern *kern; /* of proc, sched and their like; else NULL */
 };
 
+/* Of fbt: at a function of the kernel. */
+static inline bool probe_is_kernel_function(const struct probe *p)
+{
+	return !p->kern && (p->place.at == PROBE_KERN_KPROBE || p->place.at == PROBE_KERN_KRETPROBE);
+}
+
 struct probe_table; /* all probes that were asked for so far, each once */
 
 struct probe_table *probe_table_create(void);

@@ -204,11 +204,6 @@ static int serve_calls(struct skern *k, struct instances *all, enum probe_kern_a
 	return r;
 }
 
-static bool is_func(const struct instance *in)
-{
-	return !in->sp->probe->kern && (in->place.at == PROBE_KERN_KPROBE || in->place.at == PROBE_KERN_KRETPROBE);
-}
-
 static int serve_funcs(struct skern *k, struct instances *all, struct err *reterr)
 {
 	struct instance **v = calloc(all->cnt + 1ul, sizeof(struct instance *));
@@ -216,7 +211,7 @@ static int serve_funcs(struct skern *k, struct instances *all, struct err *reter
 	if (!v)
 		return no_memory(reterr);
 	for (uint32_t i = 0; i < all->cnt; i++)
-		if (is_func(&all->v[i]))
+		if (probe_is_kernel_function(all->v[i].sp->probe))
 			v[cnt++] = &all->v[i];
 	int r = skern_serve_funcs(k, v, cnt, reterr);
 	free(v);
@@ -229,7 +224,8 @@ static int serve_all(struct skern *k, struct instances *all, struct err *reterr)
 	r = r ? r : serve_calls(k, all, PROBE_KERN_EXIT, "sys_exit", reterr);
 	for (uint32_t i = 0; i < all->cnt && !r; i++) {
 		struct instance *in = &all->v[i];
-		if (in->place.at != PROBE_KERN_ENTER && in->place.at != PROBE_KERN_EXIT && !is_func(in))
+		if (in->place.at != PROBE_KERN_ENTER && in->place.at != PROBE_KERN_EXIT &&
+		    !probe_is_kernel_function(in->sp->probe))
 			r = skern_serve(k, &in, 1, in->sp->probe->name, reterr);
 	}
 	return r ? r : serve_funcs(k, all, reterr);

@@ -312,15 +312,15 @@ struct patch_range *holes_list(const struct target *, uint32_t *ret_cnt);
 #define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
-/* Reads all of its code at once, if that is worth it: many of its functions are going to be asked about. */
 /* For a function [lo, hi): what may be branches from outside into its first @reach bytes, whether or not they are instructions. */
 int branches_maybe_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, uint64_t reach, branches_fn *add, void *arg);
+/* Reads all of its code at once, if that is worth it: many of its functions are going to be asked about. */
 void branches_expect_many(struct target *, struct obj_module *);
 void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
+int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 /* The same where it lies, until branches_free(); NULL: a module's code is not all there. */
 const uint8_t *text_at(struct target *, struct obj_module *mod, uint64_t addr, size_t bytes);
-int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
 
 /* rseq.c: code of @mod that no probe may move, and signatures; each range's end may be jumped to. */
 int rseq_ranges(struct target *, struct obj_module *mod, const struct patch_range **ret, uint32_t *ret_cnt);

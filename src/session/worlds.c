@@ -17,11 +17,6 @@ static bool is_user(const struct session_desc *d)
 	return !d->id && (!strncmp(prov, "pid", 3) || (len && isdigit((unsigned char)prov[len - 1])) || obj_is_glob(prov));
 }
 
-static bool is_function(const struct probe *p)
-{
-	return !p->kern && (p->place.at == PROBE_KERN_KPROBE || p->place.at == PROBE_KERN_KRETPROBE);
-}
-
 /* 0: none; -ENOMEM and the like are left to the real search. */
 static uint32_t kernel_probes(struct probe_table *t, const struct probe_spec *s, uint32_t *ret_functions)
 {
@@ -31,7 +26,7 @@ static uint32_t kernel_probes(struct probe_table *t, const struct probe_spec *s,
 		return 0;
 	for (uint32_t i = 0; i < cnt; i++) {
 		n += probe_at(t, found[i])->kind == WIRE_SITE_KERNEL;
-		*ret_functions += is_function(probe_at(t, found[i]));
+		*ret_functions += probe_is_kernel_function(probe_at(t, found[i]));
 	}
 	free(found);
 	return n;

@@ -174,21 +174,6 @@ static int32_t entry_bytes(const struct jit_gen *g, const struct jit_frame *f)
 	return (int32_t)(8 * (near_cnt(g, f) + f->flags));
 }
 
-/* With a budget: the site is sampled, and its hits are counted.  rcx and rax as jit_gen_gate() leaves them. */
-static void gen_rate(struct jit_gen *g, const struct jit_frame *f, int64_t site_off)
-{
-	const struct wire_shm *geo = g->env->geometry;
-	struct x64_asm *a = &g->a;
-	int64_t rate = (int64_t)(geo->rate_off - geo->site_off) + site_off;
-	if (!geo->rate_off)
-		return;
-	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
-	x64_jcc(a, X64_CC_E, f->quick);
-	x64_group_mem_imm(a, X64_G_ADD, x64_at_index(X64_RCX, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, hits)), 1);
-	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
-	x64_jcc(a, X64_CC_L, f->quick);
-}
-
 /* eax is the site's index.  Goes on with rcx saved, only where the probe is to fire: rcx + rax + the number that it
  * returns is the address of its struct wire_site. */
 int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
@@ -216,7 +201,7 @@ int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 	}
 	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, (int64_t)(site_off + offsetof(struct wire_site, enabled))), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
-	gen_rate(g, f, site_off);
+	jit_gen_rate(g, f, site_off);
 	return (int64_t)site_off;
 }
 

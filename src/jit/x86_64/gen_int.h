@@ -116,6 +116,9 @@ int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);
 void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */
 
+/* rate.c.  With a budget: the site is sampled, and its hits are counted.  rcx and rax as jit_gen_gate() leaves them. */
+void jit_gen_rate(struct jit_gen *, const struct jit_frame *, int64_t site_off);
+
 /* thread.c.  jit_gen_thread: the calling thread's area in @result, the process's in rsi; changes rcx, rdx and @temp.
  * jit_gen_thread_slow, behind the body: the second to fourth argument of fn_thread_find, which is to be called then, and
  * @found to be reached with the same registers as on the quick way.  Changes rax besides. */

@@ -103,7 +103,7 @@ bool jit_is_quick(const struct jit_gen *g)
 
 /* ---- what programs use ---- */
 
-static bool is_site_env(int64_t env)
+static bool needs_site(int64_t env)
 {
 	return (env >= WIRE_ENV_PROBEPROV && env <= WIRE_ENV_PROBEID) || env == WIRE_ENV_RET_OFFSET || env == WIRE_ENV_PID ||
 	       env == WIRE_ENV_TID || env == WIRE_ENV_PPID || env == WIRE_ENV_WEIGHT;
@@ -129,7 +129,7 @@ static void note_insn(struct jit_gen *g, const struct ir_prog *p, const struct i
 	} else if (in->op == IR_OP_REC) {
 		at_least(&q->rec_bytes, sizeof(struct wire_rec) + in->aux);
 		q->site = true;
-	} else if ((in->op == IR_OP_ENV && is_site_env(in->imm)) ||
+	} else if ((in->op == IR_OP_ENV && needs_site(in->imm)) ||
 		   (in->op == IR_OP_ARG && in->imm == 0 && g->kind == WIRE_SITE_RETURN)) {
 		q->site = true;
 	}
@@ -154,46 +154,6 @@ static bool needs_thread(const struct ir_insn *in)
 static bool needs_tsc(const struct ir_insn *in)
 {
 	return in->op == IR_OP_REC || (in->op == IR_OP_ENV && (in->imm == WIRE_ENV_TIMESTAMP || in->imm == WIRE_ENV_WALLTIMESTAMP));
-}
-
-/* The first that code is made for. */
-static uint32_t first_of_all(const struct jit_alloc *al, const struct jit_part *part)
-{
-	uint32_t i = part->lo;
-	while (i + 1 < part->hi && !(al->insn_flags[i] & JIT_INSN_REACHED))
-		i++;
-	return i;
-}
-
-/* Before which instruction: the first that needs it, where no path leads past that one to another, and nothing was
- * changed before (there may be no thread); else the first of all. */
-static uint32_t first_need(const struct ir_prog *p, const struct jit_alloc *al, const struct jit_part *part,
-			   bool (*needs)(const struct ir_insn *))
-{
-	uint32_t first = WIRE_NONE, last = 0;
-	for (uint32_t i = part->lo; i < part->hi; i++) {
-		if (!(al->insn_flags[i] & JIT_INSN_REACHED) || !needs(&p->insns[i]))
-			continue;
-		first = first == WIRE_NONE ? i : first;
-		last = i;
-	}
-	for (uint32_t i = part->lo; first != WIRE_NONE && i < first; i++) {
-		const struct ir_insn *in = &p->insns[i];
-		if (in->op == IR_OP_STG)
-			return first_of_all(al, part);
-		if (jit_quick_branches(in) && (al->insn_flags[i] & JIT_INSN_REACHED) && in->imm > first && in->imm <= last)
-			return first_of_all(al, part);
-	}
-	return first;
-}
-
-/* Whether each way through the clause comes past instruction @at. */
-static bool always_passes(const struct ir_prog *p, const struct jit_part *part, uint32_t at)
-{
-	for (uint32_t i = part->lo; at != WIRE_NONE && i < at; i++)
-		if (p->insns[i].op == IR_OP_RET || (jit_quick_branches(&p->insns[i]) && p->insns[i].imm > at))
-			return false;
-	return at != WIRE_NONE;
 }
 
 struct cold *jit_quick_cold(struct jit_gen *g, struct cold c)
@@ -317,22 +277,6 @@ static void gen_of_proc(struct jit_gen *g, uint32_t dst, size_t off, bool is_sre
 	gen_value(g, dst, jit_abs(g, jit_proc_addr(g->env) + off, X64_RSI), is_sref);
 }
 
-/* Of site i at struct wire_rate i. */
-static void gen_weight(struct jit_gen *g, uint32_t dst)
-{
-	const struct wire_shm *geo = g->env->geometry;
-	if (!geo->rate_off) {
-		x64_mov_imm(&g->a, X64_RAX, 1);
-		jit_dst_done(g, dst, X64_RAX);
-		return;
-	}
-	x64_mov_imm(&g->a, X64_RCX, g->env->shm_addr + geo->rate_off);
-	x64_rm(&g->a, X64_ADD, X64_RCX, x64_at(X64_RSP, g->quick->site_at));
-	x64_rm(&g->a, X64_LOAD32, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_rate, weight)));
-	x64_group_imm(&g->a, X64_G_AND, X64_RAX, (int32_t)~WIRE_RATE_COUNTS);
-	jit_dst_done(g, dst, X64_RAX);
-}
-
 static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 {
 	uint32_t dst = in->dst;
@@ -363,7 +307,7 @@ static void gen_env(struct jit_gen *g, const struct ir_insn *in)
 		gen_of_site(g, dst, (enum wire_env)in->imm);
 		break;
 	case WIRE_ENV_WEIGHT:
-		gen_weight(g, dst);
+		jit_quick_weight(g, dst);
 		break;
 	default:
 		x64_mov_imm(&g->a, X64_RAX, g->p->clause);
@@ -386,15 +330,15 @@ static void begin_part(struct jit_gen *g, uint32_t insn)
 {
 	struct jit_quick *q = g->quick;
 	q->part = jit_part_of(g, g->p, insn);
-	q->thread_insn = first_need(g->p, g->al, &q->part, needs_thread);
-	q->tsc_insn = first_need(g->p, g->al, &q->part, needs_tsc);
+	q->thread_insn = jit_part_first_need(g->p, g->al, &q->part, needs_thread);
+	q->tsc_insn = jit_part_first_need(g->p, g->al, &q->part, needs_tsc);
 }
 
 static void end_part(struct jit_gen *g)
 {
 	struct jit_quick *q = g->quick;
-	q->thread_known |= always_passes(g->p, &q->part, q->thread_insn);
-	q->tsc_known |= always_passes(g->p, &q->part, q->tsc_insn);
+	q->thread_known |= jit_part_passes(g->p, &q->part, q->thread_insn);
+	q->tsc_known |= jit_part_passes(g->p, &q->part, q->tsc_insn);
 }
 
 bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)

@@ -36,6 +36,12 @@ struct jit_part {
 	uint32_t lo, hi, clause;
 };
 struct jit_part jit_part_of(const struct jit_gen *, const struct ir_prog *, uint32_t insn);
+/* Before which instruction to look up what @needs: the first that does, where no path leads past that one to another, and
+ * nothing was changed before (there may be no thread); else the first of all.  WIRE_NONE: none does. */
+uint32_t jit_part_first_need(const struct ir_prog *, const struct jit_alloc *, const struct jit_part *,
+			     bool (*needs)(const struct ir_insn *));
+/* Whether each way through the clause comes past instruction @at, which may be WIRE_NONE. */
+bool jit_part_passes(const struct ir_prog *, const struct jit_part *, uint32_t at);
 
 struct jit_quick {
 	const struct jit_frame *f;
@@ -77,6 +83,9 @@ struct jit_site_key {
 const struct jit_site_key *jit_site_key(const struct jit_gen *, const struct ir_insn *insn);
 /* @reg is what ENV @env of the site is; changes rcx.  rsp is as within the body. */
 void jit_quick_site_env(struct jit_gen *, enum x64_reg, enum wire_env);
+
+/* rate.c: @dst is how many hits this one stands for. */
+void jit_quick_weight(struct jit_gen *, uint32_t dst);
 
 /* quick_agg.c.  Whether the key of AGG @insn, if it has one, is of whole words that are at hand; their number. */
 bool jit_quick_agg_fits(const struct jit_gen *, const struct ir_prog *, uint32_t insn);

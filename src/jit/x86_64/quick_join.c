@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The programs of a body as one, where they have something in common; each is a part of it that begins with ACTION. */
+/* The programs of a body as one, where they have something in common; each is a part of it that begins with ACTION,
+ * and has places before which what it needs is looked up. */
 #include "jit/x86_64/quick_int.h"
 
 #include <stdlib.h>
@@ -54,4 +55,41 @@ struct jit_part jit_part_of(const struct jit_gen *g, const struct ir_prog *p, ui
 		part.hi++;
 	part.clause = (uint32_t)p->insns[part.lo].imm;
 	return part;
+}
+
+/* The first that code is made for. */
+static uint32_t first_of_all(const struct jit_alloc *al, const struct jit_part *part)
+{
+	uint32_t i = part->lo;
+	while (i + 1 < part->hi && !(al->insn_flags[i] & JIT_INSN_REACHED))
+		i++;
+	return i;
+}
+
+uint32_t jit_part_first_need(const struct ir_prog *p, const struct jit_alloc *al, const struct jit_part *part,
+			     bool (*needs)(const struct ir_insn *))
+{
+	uint32_t first = WIRE_NONE, last = 0;
+	for (uint32_t i = part->lo; i < part->hi; i++) {
+		if (!(al->insn_flags[i] & JIT_INSN_REACHED) || !needs(&p->insns[i]))
+			continue;
+		first = first == WIRE_NONE ? i : first;
+		last = i;
+	}
+	for (uint32_t i = part->lo; first != WIRE_NONE && i < first; i++) {
+		const struct ir_insn *in = &p->insns[i];
+		if (in->op == IR_OP_STG)
+			return first_of_all(al, part);
+		if (jit_quick_branches(in) && (al->insn_flags[i] & JIT_INSN_REACHED) && in->imm > first && in->imm <= last)
+			return first_of_all(al, part);
+	}
+	return first;
+}
+
+bool jit_part_passes(const struct ir_prog *p, const struct jit_part *part, uint32_t at)
+{
+	for (uint32_t i = part->lo; at != WIRE_NONE && i < at; i++)
+		if (p->insns[i].op == IR_OP_RET || (jit_quick_branches(&p->insns[i]) && p->insns[i].imm > at))
+			return false;
+	return at != WIRE_NONE;
 }

@@ -293,5 +293,39 @@ static void folded_stacks(void)
 	fx_deinit(&fx);
 }
 
+static bool has_come, is_other;
+
+/* A library that comes later; and another program under the same number. */
+static bool in_time(void *arg, uint32_t proc, uint64_t addr, struct consume_sym *ret)
+{
+	(void)arg;
+	(void)proc;
+	if (addr >> 8 != 1 && !has_come)
+		return false;
+	*ret = (struct consume_sym){ .mod = "lib", .name = is_other ? "other" : addr >> 8 == 1 ? "one" : "late" };
+	return true;
+}
+
+/* What an address was called stands until it is known better, or is of another process. */
+static void folded_anew(void)
+{
+	struct fx fx;
+	setup(&fx);
+	struct wire_proc *procs = (struct wire_proc *)((uint8_t *)fx.shm + fx.shm->proc_off);
+	aggs[4].pid_off = 8; /* as in programs of the kernel */
+	procs[1].pid = 7;
+	fx.c->opts.symbolize = in_time;
+	fx.c->opts.foldstacks = true;
+	STACK(&fx, 0, 0x101, 0x501);
+	CHECK_STR(shown(&fx, 4), "\n;0x501;one                1\n");
+	has_come = true;
+	STACK(&fx, 1, 0x101, 0x501);
+	CHECK_STR(shown(&fx, 4), "\n;late;one                2\n");
+	procs[1].pid = 8;
+	is_other = true;
+	CHECK_STR(shown(&fx, 4), "\n;other;other                2\n");
+	fx_deinit(&fx);
+}
+
 TAP_MAIN(TEST(at_end), TEST(sorting), TEST(clear_keeps_keys), TEST(trunc_keeps_the_top), TEST(normalized), TEST(joined),
-	 TEST(thread_that_ends), TEST(many_short_threads), TEST(folded_stacks))
+	 TEST(thread_that_ends), TEST(many_short_threads), TEST(folded_stacks), TEST(folded_anew))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Symbols that are kept from one run to the next are those that the files have, whatever became of what was kept. */
 #include "../tap.h"
+#include "host/cache.h"
 #include "obj/obj.h"
 
 #include <dirent.h>
@@ -146,6 +147,73 @@ static void damaged(void)
 	end();
 }
 
+struct kept_sym {
+	uint64_t vaddr, bytes;
+	uint32_t name, flags;
+};
+
+/* What the entry is of, as its head and its name say. */
+static bool key_of_entry(struct host_cache_key *ret, uint8_t id[64])
+{
+	const char *hex = strrchr(entry, '/') + 1;
+	int fd = open(entry, O_RDONLY);
+	*ret = (struct host_cache_key){ .id = id, .kind = "symbols" };
+	for (unsigned b; ret->id_bytes < 64 && sscanf(hex + 2 * ret->id_bytes, "%2x", &b) == 1;)
+		id[ret->id_bytes++] = (uint8_t)b;
+	bool ok = pread(fd, &ret->key, 8, 8) == 8 && pread(fd, &ret->version, 4, 32) == 4 &&
+		  pread(fd, &ret->file, sizeof(ret->file), 40) == sizeof(ret->file);
+	close(fd);
+	return ok;
+}
+
+enum wrong { NOT_WRONG, ORDER, NAME, NO_BYTES, WRAPS, NO_CODE, NO_END, NONE, TOO_MANY, NO_STRINGS, NO_COUNT, WRONG_CNT };
+
+/* One thing of @data said otherwise; how much of it is left. */
+static uint64_t make_wrong(enum wrong w, uint8_t *data, uint64_t bytes)
+{
+	struct kept_sym *v = (struct kept_sym *)(data + 8);
+	uint64_t cnt, more;
+	memcpy(&cnt, data, 8);
+	more = w == NONE ? 0 : w == TOO_MANY ? UINT32_MAX - 1 : cnt;
+	memcpy(data, &more, 8);
+	switch (w) {
+	case ORDER: v[7].vaddr = v[cnt - 1].vaddr; break;
+	case NAME: v[7].name = (uint32_t)(bytes - 8 - cnt * sizeof(*v)); break;
+	case NO_BYTES: v[7].bytes = 0; break;
+	case WRAPS: v[7].bytes = UINT64_MAX; break;
+	case NO_CODE: v[cnt - 1].vaddr = UINT64_MAX / 2; break;
+	case NO_END: data[bytes - 1] = 'x'; break;
+	case NO_STRINGS: return 8 + cnt * sizeof(*v);
+	case NO_COUNT: return 8;
+	default: break;
+	}
+	return bytes;
+}
+
+/* Of an entry that is whole, and wrong, nothing is believed either; it is made anew. */
+static void wrong(void)
+{
+	struct host_cache_key key;
+	uint8_t id[64];
+	if (is_exposed())
+		SKIP("others may write to this program");
+	begin();
+	CHECK(same() && find_entry() && key_of_entry(&key, id));
+	for (enum wrong w = NOT_WRONG; w < WRONG_CNT; w++) {
+		struct stat before, after;
+		uint64_t bytes = 0;
+		uint8_t *data = host_cache_load(&key, &bytes);
+		if (!CHECK_MSG(data != NULL, "nothing is kept before %d", w))
+			break;
+		host_cache_store(&key, data, make_wrong(w, data, bytes));
+		free(data);
+		CHECK(!stat(entry, &before));
+		CHECK_MSG(same(), "wrong by %d", w);
+		CHECK_MSG(!stat(entry, &after) && (after.st_ino == before.st_ino) == (w == NOT_WRONG), "of %d", w);
+	}
+	end();
+}
+
 /* Who else may write there could say where functions begin. */
 static void of_others(void)
 {
@@ -199,4 +267,4 @@ static void nowhere(void)
 	end();
 }
 
-TAP_MAIN(TEST(kept), TEST(damaged), TEST(of_others), TEST(of_another_file), TEST(nowhere))
+TAP_MAIN(TEST(kept), TEST(damaged), TEST(wrong), TEST(of_others), TEST(of_another_file), TEST(nowhere))
