@@ -141,8 +141,8 @@ if not child:
 else:
     print(child, flush=True)""")
     with subprocess.Popen(['/usr/bin/python3', '-c', held], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
-        said = [p.stdout.readline() for _ in range(3)]
-        child = int(next(l for l in said if l != b'ready\n'))
+        said = b''.join(p.stdout.readline() for _ in range(3)) # of two processes, in any order
+        child = int(re.search(rb'\d+', said)[0])
         says(['repair', child], 0)
         says(['verify', child], 1, '1 mapping of dyntrace')
         p.kill()
