@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the tests on real programs share: TAP, running dyntrace, reading a process."""
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -102,6 +103,16 @@ class Tracing:
         except subprocess.TimeoutExpired:
             raise AssertionError(f'dyntrace does not end:\n{stacks(self.proc.pid)}') from None
         return self.proc.returncode, self.out, self.err
+
+    def wait_begun(self, text='begun\n', timeout=60):
+        """Until its BEGIN has said @text: all is armed for good then, where it may begin anew for the sake of refused places."""
+        said, end = '', time.monotonic() + timeout * SLOW
+        while not said.endswith(text):
+            ready, _, _ = select.select([self.proc.stdout], [], [], max(0, end - time.monotonic()))
+            more = os.read(self.proc.stdout.fileno(), 1) if ready else b''
+            if not more:
+                raise AssertionError(f'dyntrace has not begun: {said!r} {self.stop()}')
+            said += more.decode()
 
     def wait_armed(self, pid, timeout=60):
         """Until the shared memory is mapped in the target and its probes are placed."""
