@@ -279,8 +279,10 @@ int cli_show_rest(struct cli *cli, int rc)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	if (cli->args.record)
+	if (cli->args.record) {
+		report_budget(cli);
 		return cli_record_finish(cli, rc);
+	}
 	if (!cli->args.script)
 		putc('\n', cli->out);
 	if (consume_print_aggs(cli->consume, &e) < 0) {

@@ -60,6 +60,12 @@ def sampled(exe):
     assert abs(buckets - n) < n / 10, (buckets, n)
 
 
+def recording(exe):
+    with tempfile.TemporaryDirectory() as folder:
+        r = lib.dyntrace('record', '-x', 'budget=5%', '-x', 'bufsize=16m', '-o', f'{folder}/trace', '-c', f'{exe} {CALLS} {RARE}', 'hot:entry')
+        assert ':hot:entry was sampled' in r.stderr and 'not all there' in r.stderr, r.stderr
+
+
 def variables(exe):
     calls = CALLS // 10
     out, said = trace(exe, 'pid$target:a.out:hot:entry { self->t = 1; n++; @n = count(); }'
@@ -121,6 +127,7 @@ def main():
             f.write(PROGRAM)
         subprocess.run(['gcc', '-O2', '-o', exe, source], check=True)
         tap.run('hot ones are sampled and scaled, rare ones are all there', sampled, exe)
+        tap.run('a recording says what it leaves out', recording, exe)
         tap.run('clauses that keep variables are not sampled', variables, exe)
         tap.run('clauses by which something is done are not sampled', acts, exe)
         tap.run('places that have no jump', refused_places)

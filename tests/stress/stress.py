@@ -168,8 +168,9 @@ def go_without_libc():
 def go_attached():
     """A Go program that runs already: goroutines wait anywhere in their functions."""
     with tempfile.TemporaryDirectory() as folder:
-        cmd = [build_churn(folder), '40']
+        cmd = [build_churn(folder), '60']
         want = subprocess.run(cmd, capture_output=True, text=True, check=True).stdout
+        armed_cnt = 0
         for i in range(2 * SCALE):
             proc = subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(0.1 + i % 7 / 10)
@@ -182,6 +183,8 @@ def go_attached():
             assert r.returncode == 0, r.stderr[-1000:]
             left = re.search(r'(\d+) of (\d+) places', r.stderr)
             assert not left or int(left[1]) <= int(left[2]) / 20, left[0]
+            armed_cnt += 1
+        assert armed_cnt, 'it always ended before all was armed'
 
 
 def restartable():
