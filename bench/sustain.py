@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What consumers do: processor time per record, and the highest rate at which nothing is lost for ten seconds."""
+import collections
 import os
 import re
 import shutil
@@ -84,8 +85,11 @@ def lttng(b, _work, rate, seconds):
         l.end()
 
 
+Try = collections.namedtuple('Try', 'reached kept is_most') # million a second; share; whether the target could not be faster
+
+
 def try_rate(b, run, rate, seconds):
-    """(million a second that were reached, lost, whether the target could not be faster), or None."""
+    """A Try, or None."""
     work = tempfile.mkdtemp(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work)
     try:
         got = run(b, work, rate, seconds)
@@ -95,7 +99,7 @@ def try_rate(b, run, rate, seconds):
         return None
     calls, took, lost, _used = got
     drive.say(f'{rate / 1e6:.1f} million a second wanted, {calls / took / 1e6:.1f} reached in {took:.0f} s, {lost} lost')
-    return calls / took / 1e6, lost, calls / took < rate * 0.8
+    return Try(calls / took / 1e6, 1 - lost / max(calls, 1), calls / took < rate * 0.8)
 
 
 def search(b, run, low, high):
@@ -106,29 +110,46 @@ def search(b, run, low, high):
         got = try_rate(b, run, rate, 1 if b.quick else 2)
         if not got:
             return None
-        if got[1]:
+        if got.kept < 1:
             high = rate
         else:
             low = rate
-            if got[2] and got[0] < last * 1.1: # the target cannot be faster, and is not only seldom run
+            if got.is_most and got.reached < last * 1.1: # the target cannot be faster, and is not only seldom run
                 break
-            last = got[0]
+            last = got.reached
     return low
 
 
+STEP = 1.15 # rates closer than this are not told apart
+TRIES = 12
+
+
+def lower(rate, kept):
+    """What to try after a loss: near what was kept, which a long run shows better than a short one."""
+    return rate * min(1 / STEP, max(0.4, kept))
+
+
 def highest(b, who, run, low, high):
-    """Millions of events a second for all the time, by what was really reached.  What a round finds, the next one begins with."""
+    """Millions of events a second for all the time, by what was really reached.  What a round finds, the next one begins
+    with.  A short run says little about a long one (fresh memory costs more than used), so it goes down until a rate
+    holds, then up again to the first that does not."""
     seconds = 2 if b.quick else 10
-    rate = b.found.get(who) or search(b, run, low, high)
-    for _ in range(6):
-        if not rate:
+    rate, best, lost_at = b.found.get(who) or search(b, run, low, high), None, None
+    for _ in range(TRIES):
+        got = try_rate(b, run, rate, seconds) if rate else None
+        if not got:
             break
-        got = try_rate(b, run, rate, seconds)
-        if got and not got[1]:
-            b.found[who] = rate if got[2] else rate * 1.1 # more is tried in the next round
-            return got[0]
-        rate /= 1.15
-    return None
+        if got.kept < 1:
+            lost_at = rate
+        elif not best or got.reached > best.reached:
+            best = got
+            b.found[who] = rate if got.is_most or lost_at else rate * 1.1 # more is tried in the next round
+        if got.kept == 1 and (got.is_most or not lost_at):
+            break
+        if best and lost_at / b.found[who] < STEP:
+            break
+        rate = (b.found[who] * lost_at) ** 0.5 if best else lower(rate, got.kept)
+    return best.reached if best else None
 
 
 def printf_ours(b, rate=200000):

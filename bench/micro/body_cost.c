@@ -26,6 +26,12 @@
 
 typedef long work_fn(long, long);
 
+struct body {
+	const uint8_t *code;
+	uint8_t filter[JIT_FILTER_MAX];
+	uint32_t filter_bytes;
+};
+
 struct variant {
 	work_fn *fn;
 	double ns[ROUNDS];
@@ -33,6 +39,7 @@ struct variant {
 };
 
 static struct mkshm m;
+static uint64_t no_child[512] __attribute__((aligned(4096))) = { 1 }; /* the page that a forked child would find wiped */
 static struct jit_env env;
 static uint8_t *code;
 static size_t used;
@@ -70,17 +77,22 @@ static work_fn *plain_function(void)
 	return (work_fn *)(uintptr_t)at;
 }
 
-static void put_call(const uint8_t *body, uint32_t site)
+static void put_call(const struct body *b, uint32_t site)
 {
+	put(b->filter, b->filter_bytes);
+	uint8_t *start = code + used;
 	put("\x50\xb8", 2);
+	site *= (uint32_t)sizeof(struct wire_site);
 	put(&site, 4);
 	put("\xe8", 1);
-	put_rel32(body);
+	put_rel32(b->code);
 	put("\x58", 1);
+	if (b->filter_bytes)
+		start[-1] = (uint8_t)(code + used - start);
 }
 
 /* The function with jumps to trampolines: at its entry, and at its return where @leave is not NULL. */
-static work_fn *traced_function(const uint8_t *enter, uint32_t site, const uint8_t *leave)
+static work_fn *traced_function(const struct body *enter, uint32_t site, const struct body *leave)
 {
 	align();
 	uint8_t *at = code + used, *rest = at + 5;
@@ -191,6 +203,7 @@ static void make_max(void)
 static void make_lquantize(void) { ir_emit(mk.b, IR_OP_AGG, NO, arg(0), NO, 5, IR_NO_TUPLE); }
 
 #define LIMIT(name) long limit_##name(long, long)
+LIMIT(untraced);
 LIMIT(count);
 LIMIT(sum);
 LIMIT(predicate);
@@ -246,7 +259,7 @@ static void make_image(void)
 		.self_bytes = 16, .this_bytes = 16, .strsize = 20 };
 }
 
-static const uint8_t *add_body(enum wire_site_kind kind, const struct ir_prog *progs, uint32_t cnt, int64_t *bytes)
+static struct body add_body(enum wire_site_kind kind, const struct ir_prog *progs, uint32_t cnt, int64_t *bytes)
 {
 	const struct ir_prog *list[] = { progs, progs + 1 };
 	struct err err;
@@ -259,7 +272,9 @@ static const uint8_t *add_body(enum wire_site_kind kind, const struct ir_prog *p
 	}
 	used += (size_t)n;
 	*bytes += n;
-	return at;
+	struct body b = { .code = at };
+	b.filter_bytes = jit_filter(&env, kind, list, cnt, b.filter);
+	return b;
 }
 
 /* ---- timing ---- */
@@ -308,19 +323,20 @@ static void sort_over(struct variant *v, const struct variant *untraced)
 	qsort(v->ns, ROUNDS, sizeof(v->ns[0]), by_value);
 }
 
-static struct variant untraced, disabled, limits[ARRAY_CNT(rows)], hits[ARRAY_CNT(rows)];
+static struct variant untraced, disabled, limit_base = { .fn = limit_untraced }, limits[ARRAY_CNT(rows)], hits[ARRAY_CNT(rows)];
 
 static void make_variants(void)
 {
-	const uint8_t *enter = NULL;
+	struct body enter, leave;
 	untraced.fn = plain_function();
 	for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
 		enter = add_body(WIRE_SITE_ENTRY, &img.progs[3 * i], rows[i].also ? 2 : 1, &hits[i].bytes);
-		const uint8_t *leave = rows[i].leave ? add_body(WIRE_SITE_RETURN, &img.progs[3 * i + 2], 1, &hits[i].bytes) : NULL;
-		hits[i].fn = traced_function(enter, WIRE_SITE_ENTRY, leave);
-		limits[i].fn = rows[i].limit ? rows[i].limit : untraced.fn;
+		if (rows[i].leave)
+			leave = add_body(WIRE_SITE_RETURN, &img.progs[3 * i + 2], 1, &hits[i].bytes);
+		hits[i].fn = traced_function(&enter, WIRE_SITE_ENTRY, rows[i].leave ? &leave : NULL);
+		limits[i].fn = rows[i].limit ? rows[i].limit : limit_untraced;
 	}
-	disabled.fn = traced_function(enter, WIRE_SITE_OFFSET, NULL);
+	disabled.fn = traced_function(&enter, WIRE_SITE_OFFSET, NULL);
 }
 
 static void run(void)
@@ -328,6 +344,7 @@ static void run(void)
 	for (unsigned r = 0; r < ROUNDS; r++) {
 		untraced.ns[r] = time_calls(untraced.fn);
 		disabled.ns[r] = time_calls(disabled.fn);
+		limit_base.ns[r] = time_calls(limit_base.fn);
 		for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
 			limits[i].ns[r] = time_calls(limits[i].fn);
 			hits[i].ns[r] = time_calls(hits[i].fn);
@@ -387,15 +404,16 @@ static void make_steps(void)
 {
 	static struct ir_prog progs[ARRAY_CNT(steps)];
 	align();
-	const uint8_t *nothing = code + used;
+	const struct body nothing = { .code = code + used };
 	put("\xc3", 1);
 	untraced.fn = plain_function();
 	step_variants[STEP_JUMP].fn = detour(false);
 	step_variants[STEP_BACK].fn = detour(true);
-	step_variants[STEP_CALL].fn = traced_function(nothing, WIRE_SITE_ENTRY, NULL);
+	step_variants[STEP_CALL].fn = traced_function(&nothing, WIRE_SITE_ENTRY, NULL);
 	for (unsigned i = STEP_FIRST_MADE; i < ARRAY_CNT(steps); i++) {
 		progs[i] = make_prog(steps[i].maker);
-		step_variants[i].fn = traced_function(add_body(WIRE_SITE_ENTRY, &progs[i], 1, &step_variants[i].bytes), WIRE_SITE_ENTRY, NULL);
+		struct body b = add_body(WIRE_SITE_ENTRY, &progs[i], 1, &step_variants[i].bytes);
+		step_variants[i].fn = traced_function(&b, WIRE_SITE_ENTRY, NULL);
 	}
 }
 
@@ -428,6 +446,7 @@ int main(int argc, char **argv)
 	mkshm_init(&m, &img, &(struct mkshm_opts){ .ring_bytes = 1 << 20 }, 0);
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
 	call_env_init(&env, m.shm);
+	env.wipe_addr = (uint64_t)(uintptr_t)&no_child;
 	for (unsigned kind = WIRE_SITE_ENTRY; kind <= WIRE_SITE_OFFSET; kind++)
 		mkshm_site(&m, (enum wire_site_kind)kind)->sp_adj = 16;
 	mkshm_proc(&m, 0)->tid_off = 0x10;
@@ -441,7 +460,7 @@ int main(int argc, char **argv)
 	printf("%-26s %8s %8s %8s %8s %8s %6s\n", "ns over untraced", "limit", "hit", "over", "min", "max", "bytes");
 	show("disabled", NULL, &disabled);
 	for (unsigned i = 0; i < ARRAY_CNT(rows); i++) {
-		sort_over(&limits[i], &untraced);
+		sort_over(&limits[i], &limit_base);
 		sort_over(&hits[i], &untraced);
 		show(rows[i].name, rows[i].limit ? &limits[i] : NULL, &hits[i]);
 	}

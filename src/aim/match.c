@@ -3,6 +3,7 @@
 #include "aim/aim.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,13 @@ static int find(struct aim *a, const struct session_desc *d, const struct procs 
 {
 	if (d->id)
 		return find_id(a, d->id, ret, ret_cnt);
-	return probe_match(a->table, &d->spec, p->procs, p->pids, p->cnt, ret, ret_cnt, reterr);
+	int rc = probe_match(a->table, &d->spec, p->procs, p->pids, p->cnt, ret, ret_cnt, reterr);
+	/* Scripts can wait, others that look for probes cannot. */
+	if (!rc && reterr && reterr->msg[0] && reterr->code == PROBE_NO_MODULE) {
+		size_t len = strlen(reterr->msg);
+		snprintf(reterr->msg + len, sizeof(reterr->msg) - len, "; with -Z dyntrace waits for it to be loaded");
+	}
+	return rc;
 }
 
 int aim_find(struct aim *a, const struct session_desc *d, const struct aim_target *t, uint32_t target_cnt, uint32_t **ret,

@@ -32,6 +32,11 @@ static inline void add_local(uint64_t *p, uint64_t v)
 	__asm__ volatile("addq %1, %0" : "+m"(*p) : "er"(v) : "memory", "cc");
 }
 
+static inline void and_local(uint64_t *p, uint64_t v)
+{
+	__asm__ volatile("andq %1, %0" : "+m"(*p) : "er"(v) : "memory", "cc");
+}
+
 /* *old: what is expected, then what was found. */
 static inline bool cas_local(uint64_t *p, uint64_t *old, uint64_t new)
 {

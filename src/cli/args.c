@@ -68,6 +68,9 @@ static bool is_name(const char *arg)
 	return isalpha((unsigned char)*arg) && !cli_is_dtrace() && !cli_testing();
 }
 
+/* dtrace knows fewer uses that are wrong. */
+static int wrong_usage(void) { return cli_testing() || cli_is_dtrace() ? CLI_ERROR : CLI_USAGE; }
+
 static int add_pid(struct cli_args *a, const char *arg)
 {
 	char *end;
@@ -77,7 +80,7 @@ static int add_pid(struct cli_args *a, const char *arg)
 	long pid = strtol(arg, &end, 10);
 	if (errno || end == arg || *end || pid <= 0 || pid > INT32_MAX) {
 		cli_error("invalid pid: %s", arg);
-		return CLI_ERROR;
+		return wrong_usage();
 	}
 	return cli_args_pid(a, (pid_t)pid);
 }
@@ -90,7 +93,7 @@ static int set_option(struct cli_args *a, const char *flag, const char *name, co
 	if (!cli_options_set(&a->opts, name, value, FROM_ARGS, &e))
 		return CLI_OK;
 	cli_error("failed to set %s%s%s: %s", flag, value && !x ? " " : "", value && !x ? value : "", e.msg);
-	return CLI_ERROR;
+	return wrong_usage();
 }
 
 static int set_x(struct cli_args *a, const char *arg)

@@ -153,6 +153,8 @@ struct cli {
 	struct consume *consume;
 	struct cli_types *types; /* what debug information says; NULL: nobody asked */
 	bool noticed;     /* what matched has been said */
+	bool budget_told; /* that nothing can be sampled */
+	bool too_soon;    /* the user ended it before it had begun */
 	bool watches;     /* only waits for its targets, and looks at them */
 #define CLI_THIS_LEAST 64
 	bool grows;       /* clauses come while others run: a keeper's */
@@ -267,6 +269,9 @@ int cli_arm_new(struct cli *);
 /* resort.c: why places that were refused are no uprobes of the kernel; NULL: they could be. */
 const char *cli_resort_why(const struct cli *);
 bool cli_resort(struct cli *, uint32_t places); /* of @places in all some were refused: the session is to be made again, for that */
+/* budget.c: what is said of it: when what there is now is armed; at the end */
+void cli_budget_armed(struct cli *);
+void cli_budget_end(struct cli *);
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
  * is at its least); then says so. CLI_ERROR after a message: it may not be lowered. */
 void cli_buffers_fit(struct cli *, struct session_opts *);
@@ -282,7 +287,7 @@ void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_er
 int cli_record_begin(struct cli *);   /* armed, not yet running */
 bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */
-int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
+void cli_record_hooks(struct cli *, struct consume_opts *); /* records are for the trace */
 int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
 int cli_record_progress(struct cli *); /* after each drain */
 int cli_record_finish(struct cli *, int rc);

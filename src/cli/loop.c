@@ -61,6 +61,7 @@ static int modules_came(struct cli *cli, uint32_t proc)
 			cli_match_notice(cli);
 	}
 	rc = rc ? rc : cli_arm_new(cli);
+	cli_budget_armed(cli);
 	if (!rc && cli->args.record)
 		rc = cli_record_modules(cli, proc);
 	if (session_modules_done(cli->session, proc, &e) < 0)

@@ -57,15 +57,6 @@ static int usage(const struct verb *v, bool asked)
 	return asked ? CLI_OK : CLI_USAGE;
 }
 
-/* It may have tracepoints of somebody else's. */
-static void hint_owner(pid_t pid)
-{
-	struct session_verdict v = { 0 };
-	if (session_verify(pid, NULL, NULL, &v, NULL) || !v.owner)
-		return;
-	cli_hint(*v.owner_command ? "it is traced by process %d \"%s\"" : "it is traced by process %d", (int)v.owner, v.owner_command);
-}
-
 static int ask(pid_t pid, int argc, const char *const *argv)
 {
 	char *out = NULL, *err = NULL;
@@ -74,7 +65,7 @@ static int ask(pid_t pid, int argc, const char *const *argv)
 	if (r < 0) {
 		cli_error("%s", e.msg);
 		if (r == -ENOENT)
-			hint_owner(pid);
+			whose_hint(pid);
 		return CLI_ERROR;
 	}
 	fputs(out, stdout);
@@ -94,17 +85,43 @@ static int start(pid_t pid, const char *const *options)
 	return r ? CLI_ERROR : CLI_OK;
 }
 
+/* Before the tracer, whose arguments are its own. */
+static bool is_option_of_add(const char *word)
+{
+	return !strncmp(word, "-n", 2) || !strcmp(word, "-e") || !strcmp(word, "--json");
+}
+
+static int check_options(int argc, char **argv)
+{
+	int words = 0; /* the place, the tracer */
+	for (int i = 1; i < argc && words < 2; i++) {
+		words += *argv[i] != '-';
+		if (*argv[i] == '-' && !is_option_of_add(argv[i])) {
+			cli_error("add has no option %s", argv[i]);
+			return usage(find("add"), false);
+		}
+		i += !strcmp(argv[i], "-n");
+	}
+	return words < 2 ? usage(find("add"), false) : CLI_OK;
+}
+
 static int add(int argc, char **argv)
 {
 	const char **words = calloc((size_t)argc + 1, sizeof(*words)), *rest = NULL;
 	pid_t pid = 0;
-	if (!words)
-		return CLI_ERROR;
+	int bad = words ? check_options(argc, argv) : CLI_ERROR;
+	if (bad) {
+		free(words);
+		return bad;
+	}
 	/* The place is the first word that is no option. */
 	for (int i = 0; i < argc; i++) {
 		words[i] = argv[i];
 		if (i && !rest && *argv[i] != '-' && strcmp(argv[i - 1], "-n")) {
+			size_t len = strcspn(argv[i], ":");
 			pid = procs_split(argv[i], &rest);
+			if (!pid && rest && keeper_place_is_kernel(argv[i], len))
+				cli_hint("tracepoints are in processes (add PID:PLACE); for probes of the kernel: dyntrace -n '%s { ... }'", argv[i]);
 			if (!rest)
 				break;
 			words[i] = rest;
@@ -118,10 +135,10 @@ static int add(int argc, char **argv)
 
 static int rm(const char *who, bool json)
 {
-	const char *rest;
+	const char *rest = NULL;
 	pid_t pid = procs_split(who, &rest);
 	const char *const words[] = { "rm", rest, "--json" };
-	return pid ? ask(pid, 2 + json, words) : CLI_ERROR;
+	return !rest ? CLI_USAGE : pid ? ask(pid, 2 + json, words) : CLI_ERROR;
 }
 
 static int attach(int argc, char **argv)

@@ -10,7 +10,10 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#define LINE_LEAST 20 /* characters of a command that are always shown */
 
 struct pids {
 	pid_t *v;
@@ -177,6 +180,38 @@ static const char *mark_of(const struct pids *attached, pid_t pid)
 	return has(attached, pid) ? "* " : client_has_offer(pid) ? "+ " : "  ";
 }
 
+/* Why it could not be traced, "" where nothing is known.  Who offered itself needs no ptrace, and what dyntraced may is not ours to say. */
+static void look_why(const struct pids *attached, pid_t pid, char *why, size_t cap)
+{
+	struct obj_proc_info info;
+	*why = 0;
+	if (has(attached, pid) || client_has_offer(pid) || obj_proc_info(pid, &info, NULL) || (geteuid() && info.uid != geteuid()))
+		return;
+	if (!whose_refused(pid, why, cap))
+		*why = 0;
+}
+
+/* Of a terminal's line; 0: there is none, so nothing is cut. */
+static int line_width(void)
+{
+	struct winsize w;
+	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col : 0;
+}
+
+/* A shell's script is a line here, too. */
+static void show_line(pid_t pid, const char *mark, char *line, const char *why)
+{
+	char tail[128] = "", head[32];
+	int width = line_width(), len = (int)strlen(line);
+	for (char *c = line; *c; c++)
+		*c = iscntrl((unsigned char)*c) ? ' ' : *c;
+	if (*why)
+		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
+	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
+	room = room > LINE_LEAST ? room : LINE_LEAST;
+	printf("%s%.*s%s\n", head, width && len > room ? room : len, line, tail);
+}
+
 static void show(const struct pids *list, const struct pids *attached, bool marks, bool json)
 {
 	char line[4096];
@@ -186,16 +221,24 @@ static void show(const struct pids *list, const struct pids *attached, bool mark
 		struct obj_proc_info info = { .comm = "" };
 		obj_proc_info(list->v[i], &info, NULL);
 		command_line(list->v[i], line, sizeof(line));
+		char why[96] = "";
+		if (marks)
+			look_why(attached, list->v[i], why, sizeof(why));
 		if (!json) {
-			printf("%7d %s%s\n", (int)list->v[i], marks ? mark_of(attached, list->v[i]) : "", line);
+			show_line(list->v[i], marks ? mark_of(attached, list->v[i]) : "", line, why);
 			continue;
 		}
 		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", (int)list->v[i]);
 		tracer_print_text(stdout, (const uint8_t *)info.comm, (uint32_t)strlen(info.comm));
 		fputs(",\"command\":", stdout);
 		tracer_print_text(stdout, (const uint8_t *)line, (uint32_t)strlen(line));
-		printf(",\"attached\":%s,\"offered\":%s}", has(attached, list->v[i]) ? "true" : "false",
+		printf(",\"attached\":%s,\"offered\":%s", has(attached, list->v[i]) ? "true" : "false",
 		       client_has_offer(list->v[i]) ? "true" : "false");
+		if (*why) {
+			fputs(",\"refused\":", stdout);
+			tracer_print_text(stdout, (const uint8_t *)why, (uint32_t)strlen(why));
+		}
+		putchar('}');
 	}
 	if (json)
 		fputs("]\n", stdout);
@@ -205,7 +248,8 @@ static void usage(FILE *fp)
 {
 	fprintf(fp, "Usage: %s list-processes [-a] [-o] [--json]\n\n"
 		"\tProcesses that are attached (dyntrace attach, add).\n\n"
-		"\t-a      all that could be traced, attached ones with a *, those that offered themselves with a +\n"
+		"\t-a      all that are yours (root: all), attached ones with a *, those that offered themselves with a +,\n"
+		"\t        those that cannot be traced with a - and the reason\n"
 		"\t-o      those that offered themselves to dyntraced (LD_PRELOAD=libdyntrace-agent.so)\n"
 		"\t--json  for scripts\n", cli_name);
 }

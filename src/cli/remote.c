@@ -291,8 +291,8 @@ int cli_remote_request(struct cli *cli, struct err *reterr)
 	struct proto_matched m;
 	uint8_t *image = NULL;
 	if (cli->args.opts.budget)
-		return err_setf(reterr, -ENOTSUP, "-x budget is kept by the tool itself, not by dyntraced: trace processes of your own, or as root "
-				"with -x daemon=never");
+		return err_setf(reterr, -ENOTSUP, "-x budget is kept by the tool itself, not by dyntraced: trace processes of your own%s, with "
+				"-x daemon=never", geteuid() ? ", or as root" : "");
 	int rc = fill_request(cli, &s, &image);
 	rc = rc ? err_setf(reterr, rc, "out of memory") : client_start(cli->client, &s, &m, reterr);
 	free(s.targets);

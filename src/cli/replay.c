@@ -98,6 +98,18 @@ static void tell_losses(const struct replay *r)
 			  (unsigned long long)damaged);
 }
 
+/* A budget (ADR 40) leaves out events that nobody has lost. */
+static void tell_sampling(const struct replay *r)
+{
+	const struct export_sampling *s = export_trace_sampling(r->trace);
+	for (uint32_t i = 0; i < s->cnt; i++)
+		cli_error("%s: of %s there is 1 event of %u at most, as -x budget=%u%% asked when it was recorded", r->dir, s->v[i].place,
+			  s->v[i].weight, s->budget);
+	if (s->budget && !s->is_known)
+		cli_error("%s: recorded with -x budget=%u%%: of hot probes there may be 1 event of many; which they are is noted when a "
+			  "recording ends", r->dir, s->budget);
+}
+
 int cli_replay_main(int argc, char **argv)
 {
 	struct replay r;
@@ -121,6 +133,7 @@ int cli_replay_main(int argc, char **argv)
 	else if (bad)
 		cli_error("cannot write: %s", strerror(errno));
 	tell_losses(&r);
+	tell_sampling(&r);
 	export_trace_close(r.trace);
 	return rc || bad ? CLI_ERROR : CLI_OK;
 }

@@ -11,6 +11,8 @@
 #include "host/host.h"
 #include "kern/kern.h"
 
+#include <unistd.h>
+
 #define PLACES_MOST 250000u /* the kernel's memory has room for some more */
 #define LONG_NS 1000000000ull /* who waits for that does not want to wait twice, and his process may be short-lived */
 #define THREADS_MOST 120u /* of all targets: the kernel's memory is there in full for each of twice as many */
@@ -32,7 +34,8 @@ const char *cli_resort_why(const struct cli *cli)
 	if (cli->args.opts.budget)
 		return "with -x budget there are no uprobes of the kernel";
 	if (!kern_may_trace(&e))
-		return "root would have uprobes of the kernel there";
+		return geteuid() ? "root would have uprobes of the kernel there" :
+		       "uprobes of the kernel, which could be there, need CAP_BPF and CAP_PERFMON, and these are missing here";
 	if (cli->has_kernel)
 		return "the kernel cannot have them either";
 	if (!cli->may_restart || is_spawned(cli) || cli->exe || cli->args.record || cli->args.opts.followfork)
@@ -44,7 +47,7 @@ const char *cli_resort_why(const struct cli *cli)
 
 bool cli_resort(struct cli *cli, uint32_t places)
 {
-	if (cli->resorts || places > PLACES_MOST || host_now_ns() - cli->arm_ns > LONG_NS || cli_resort_why(cli))
+	if (cli->resorts || cli_loop_interrupted() || places > PLACES_MOST || host_now_ns() - cli->arm_ns > LONG_NS || cli_resort_why(cli))
 		return false;
 	cli->resorts = true;
 	cli->restart = true;

@@ -66,7 +66,7 @@ void cli_script_list(FILE *fp)
 static void usage(FILE *fp, const struct script *s)
 {
 	fprintf(fp, "Usage: %s %s%s%s [-d SECONDS] [-o FILE] [-x OPT[=VAL]] [--show-d]\n\n\t%s\n\n", cli_name, s->name,
-		strchr(s->opts, 'p') ? " [-p PID ... | -c COMMAND]" : "", strchr(s->opts, 'F') ? " [-F HZ]" : "", s->help);
+		strchr(s->opts, 'p') ? " [-p PID|NAME ... | -c COMMAND]" : "", strchr(s->opts, 'F') ? " [-F HZ]" : "", s->help);
 	if (strchr(s->opts, 'p'))
 		fputs("\t-c  run a command: it, and what it starts\n", fp);
 	fputs("\t-d  end after so many seconds\n", fp);
@@ -74,7 +74,7 @@ static void usage(FILE *fp, const struct script *s)
 		fputs("\t-F  samples a second on each processor (" HZ_DEFAULT ")\n", fp);
 	fputs("\t-o  append the output to a file\n", fp);
 	if (strchr(s->opts, 'p'))
-		fputs("\t-p  a process, and what it starts from now on; may be given several times\n", fp);
+		fputs("\t-p  a process (its number or its name), and what it starts from now on; may be given several times\n", fp);
 	fputs("\t-x  set an option; dyntrace -x help lists them\n"
 	      "\t--show-d  print the D program that does it, and end\n", fp);
 }

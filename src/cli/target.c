@@ -61,8 +61,7 @@ static int look_at_pid(struct cli *cli, pid_t pid)
 	struct err e;
 	int rc = obj_proc_info(pid, &info, &e);
 	if (rc == -ESRCH) {
-		cli_error("%s", strerror(ESRCH));
-		cli_hint("-p %d: %s", (int)pid, e.msg);
+		cli_error("%s", cli_testing() || cli_is_dtrace() ? strerror(ESRCH) : e.msg);
 		return CLI_ERROR;
 	}
 	if (rc < 0) {

@@ -45,7 +45,6 @@ static uint32_t max_frames(const struct cli *cli)
 	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 }
 
-#define SAMPLED_SHOWN 8u /* places */
 #define UPROBE_SITES (1u << 18) /* memory of the kernel's, so only where all of a large program may be asked for */
 
 /* By its records the consumer does something that somebody sees elsewhere, or later. */
@@ -100,24 +99,6 @@ static struct session_opts session_options(struct cli *cli)
 	return so;
 }
 
-/* What stands for several hits is named. */
-static void report_budget(struct cli *cli)
-{
-	struct session_sampled found[SAMPLED_SHOWN];
-	struct session_budget b = { 0 };
-	if (cli->session && cli->args.opts.budget)
-		b = session_budget_report(cli->session, found, SAMPLED_SHOWN);
-	for (uint32_t i = 0; i < b.cnt && i < SAMPLED_SHOWN; i++)
-		cli_hint("%s was sampled, at most 1 hit of %u, as -x budget=%u%% asks: what it aggregates is scaled, its records are not all there",
-			 found[i].place, found[i].weight, (unsigned)cli->args.opts.budget);
-	if (b.cnt > SAMPLED_SHOWN)
-		cli_hint("so were %u other places", b.cnt - SAMPLED_SHOWN);
-	if (b.keeps_variables)
-		cli_hint("the budget was not kept: clauses that change variables, or anything but aggregations and records, are not sampled");
-	if (b.too_hot)
-		cli_hint("the budget was not kept: functions are called so often that probes which are off take more");
-}
-
 static int make_session(struct cli *cli)
 {
 	struct session_opts so = session_options(cli);
@@ -143,7 +124,7 @@ int cli_make_consume(struct cli *cli, struct wire_shm *shm)
 	struct err e;
 	cli_consume_opts(cli, &co);
 	if (cli->args.record)
-		co.on_event = cli_record_event;
+		cli_record_hooks(cli, &co);
 	if (!consume_create(shm, &cli->prog.plan, &cli->prog.image, &co, &cli->consume, &e))
 		return CLI_OK;
 	cli_error("could not enable tracing: %s", e.msg);
@@ -259,6 +240,8 @@ static int begin(struct cli *cli)
 		session_tool_reads(cli->session, cli->targets[0].pid);
 	if (cli->args.record && cli_record_begin(cli))
 		return CLI_ERROR;
+	cli_budget_armed(cli);
+	cli->too_soon = cli_loop_interrupted();
 	cli_fire_named(cli, "BEGIN", NULL);
 	if (!LOAD_ACQUIRE(&session_shm(cli->session)->exiting))
 		session_enable(cli->session, true);
@@ -277,10 +260,10 @@ int cli_show_rest(struct cli *cli, int rc)
 		return rc;
 	if (consume_drain(cli->consume, true, &e) < 0) {
 		cli_error("%s", e.msg);
-		return CLI_ERROR;
+		return cli->args.record ? cli_record_finish(cli, CLI_ERROR) : CLI_ERROR;
 	}
 	if (cli->args.record) {
-		report_budget(cli);
+		cli_budget_end(cli);
 		return cli_record_finish(cli, rc);
 	}
 	if (!cli->args.script)
@@ -290,8 +273,10 @@ int cli_show_rest(struct cli *cli, int rc)
 		rc = CLI_ERROR;
 	}
 	fflush(cli->out);
+	if (cli->too_soon)
+		cli_hint("interrupted before all probes were armed: little or nothing was counted");
 	consume_report_drops(cli->consume);
-	report_budget(cli);
+	cli_budget_end(cli);
 	return rc;
 }
 
@@ -377,7 +362,7 @@ int cli_verb_trace(struct cli *cli)
 		if (!cli->args.compile_only)
 			cli_error("no probes specified");
 		cli_usage_no_probes(&cli->args);
-		return cli->args.compile_only ? CLI_OK : CLI_ERROR;
+		return cli->args.compile_only ? CLI_OK : cli_is_dtrace() || cli_testing() ? CLI_ERROR : CLI_USAGE;
 	}
 	if (cli_targets_open(cli) || cli_compile(cli) || cli_targets_add_named(cli))
 		return CLI_ERROR;

@@ -13,7 +13,7 @@ static void synopsis(FILE *fp)
 		"\t[-f [[provider:]module:]func ACTION] [-n [[[provider:]module:]func:]name ACTION]\n"
 		"\t[-i probe-id ACTION] [args ...]\n"
 		"       %s explain (-n | -s ...) (-p pid | -c cmd)\n"
-		"       %s verify | repair [-qv] pid ...\n"
+		"       %s verify | repair [-qv] pid|name ...\n"
 		"       %s record | dump | list-functions --help\n"
 		"       %s attach | detach | add | rm | run | list-tracepoints | list-processes | list-symbols --help\n"
 		"       %s enable-event | trace --help\n"
@@ -76,18 +76,18 @@ bool cli_usage_verb(enum cli_mode mode)
 {
 	switch (mode) {
 	case MODE_EXPLAIN:
-		printf("Usage: %s explain (-n DESCRIPTION | -s SCRIPT) ... (-p PID | -c COMMAND) [-x OPT[=VAL]]\n\n"
+		printf("Usage: %s explain (-n DESCRIPTION | -s SCRIPT) ... (-p PID|NAME | -c COMMAND) [-x OPT[=VAL]]\n\n"
 		       "\tshows how each probe would be placed: the form, the bytes before and after, what is displaced, the reason\n"
 		       "\twhere it is refused, and its cost; nothing is changed\n", cli_name);
 		return true;
 	case MODE_VERIFY:
-		printf("Usage: %s verify [-qv] PID ...\n       %s verify -n DESCRIPTION -c COMMAND\n\n"
+		printf("Usage: %s verify [-qv] PID|NAME ...\n       %s verify -n DESCRIPTION -c COMMAND\n\n"
 		       "\tcompares the code of processes with their files, and says who changed what: 0 is as in the files, 1 is not,\n"
 		       "\t2 cannot be told; with a script and a command: runs both with jumps and with uprobes, and compares\n\n"
 		       "\t-q  only the status\n\t-v  all places, not the first of them\n", cli_name, cli_name);
 		return true;
 	case MODE_REPAIR:
-		printf("Usage: %s repair [-qv] PID ...\n\n\ttakes away what a dyntrace that was killed left in processes: 0 nothing is left, 1 something is\n",
+		printf("Usage: %s repair [-qv] PID|NAME ...\n\n\ttakes away what a dyntrace that was killed left in processes: 0 nothing is left, 1 something is\n",
 		       cli_name);
 		return true;
 	default:

@@ -56,7 +56,7 @@ static int make_aggs(struct consume *c, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < c->plan->agg_cnt && !c->cpu_cnt; i++)
 		if (c->plan->aggs[i].cpu_off != WIRE_NONE)
-			c->cpu_cnt = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+			c->cpu_cnt = c->cpus;
 	for (uint32_t i = 0; i < cnt; i++) {
 		c->gen[i] = desc[i].gen;
 		c->normal[i] = 1;
@@ -76,6 +76,7 @@ int consume_create(struct wire_shm *shm, const struct plan *plan, const struct i
 	c->image = image;
 	c->opts = *opts;
 	c->saved_out = -1;
+	c->cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
 	c->last_site = c->last_clause = WIRE_NONE;
 	int rc = 0;
 	if (plan->agg_cnt != image->agg_cnt || plan->agg_cnt > shm->agg_cnt)

@@ -38,6 +38,22 @@ int64_t consume_event_int(const struct consume_event *, const struct plan_val *)
 const uint8_t *consume_event_bytes(const struct consume *, const struct consume_event *, const struct plan_val *,
 				   uint32_t *ret_cnt);
 
+/* A record as it lies in its ring: who traces is not to be believed, and may change it meanwhile, so each byte of the
+ * payload is to be read once at most, and only copied. */
+struct consume_rec {
+	uint64_t ns;
+	const uint8_t *payload;
+	uint32_t bytes;      /* of it */
+	uint32_t site, clause, cpu;
+};
+#define CONSUME_RECS_MAX 128u
+/* Whose they are. */
+struct consume_who {
+	bool known;
+	uint32_t proc, pid, tid;
+	const char *execname;
+};
+
 const char *consume_fault_text(uint32_t fault); /* "invalid address" */
 
 /* Who writes to the shared memory for a consumer.  That of a session in this process has pages of its own in it, and
@@ -90,6 +106,11 @@ struct consume_opts {
 	 * the plan says is to be done, or an error that ends consume_drain(). NULL: the plan counts. */
 #define CONSUME_PERFORM 1
 	int (*on_event)(void *arg, const struct consume_event *, struct err *reterr);
+	/* Gets in its place those of clauses that recs_clauses[] has true for, where several of a thread follow each other:
+	 * CONSUME_RECS_MAX at most. NULL: nobody does. */
+	int (*on_recs)(void *arg, const struct consume_who *, const struct consume_rec *, uint32_t cnt, struct err *reterr);
+	const bool *recs_clauses; /* kept by the caller */
+	uint32_t recs_clause_cnt;
 	struct consume_writer writer;
 	void *arg;
 	/* -x bufpolicy, and the bytes it is about (of all threads; counted as DTrace does): the last

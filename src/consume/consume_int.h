@@ -75,12 +75,7 @@ struct consume_slot {
 	uint64_t head_tsc;
 	uint32_t tid;
 	uint16_t cpu;    /* of its last record */
-	/* Whose records they are, for events: looked up once in each drain. */
-	struct consume_who {
-		bool known;
-		uint32_t proc, pid, tid;
-		const char *execname;
-	} who;
+	struct consume_who who; /* for events: looked up once in each drain */
 	/* Of the watermark: when it was last looked at; where the quick record that was under way goes, and since when it
 	 * may have been. */
 	uint64_t looked, quick_at, quick_since;
@@ -111,6 +106,7 @@ struct consume {
 	const struct plan *plan;
 	const struct ir_image *image;
 	struct consume_opts opts;
+	uint32_t cpus;              /* that this machine is configured for */
 	struct consume_slot *slots; /* [geo.thread_cnt] */
 	uint32_t *heap;             /* slots that have a head, earliest first */
 	uint32_t heap_cnt;
@@ -166,6 +162,22 @@ static inline bool consume_is_last(const struct consume *c, uint32_t i)
 	const struct wire_thread *thr = consume_thread(c, i);
 	return i && !c->has_last && LOAD_ACQUIRE(&thr->state) == WIRE_THREAD_FREE && !LOAD_RELAXED(&thr->incarnation);
 }
+/* What tells the time of a tsc; a copy stays while records are looked at. */
+struct consume_scale {
+	uint64_t tsc_base, ns_base;
+	int64_t mult;
+	uint32_t shift;
+};
+static inline struct consume_scale consume_scale(const struct consume *c)
+{
+	return (struct consume_scale){ c->geo.tsc_base, c->geo.ns_base, (int64_t)c->geo.tsc_mult, c->geo.tsc_shift & 63 };
+}
+static inline uint64_t consume_ns(const struct consume_scale *s, uint64_t tsc)
+{
+	return s->ns_base + (uint64_t)(((__int128)(int64_t)(tsc - s->tsc_base) * s->mult) >> s->shift);
+}
+/* A record says any number, and who is given it may make a file of each. */
+static inline uint32_t consume_cpu(uint32_t said, uint32_t cpus) { return said < cpus ? said : 0; }
 static inline FILE *consume_errs(const struct consume *c) { return c->opts.errs ? c->opts.errs : stderr; }
 /* "PROGNAME: sentence\n" after flushing the data before it. */
 void consume_complain(struct consume *, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -267,6 +279,10 @@ int consume_spec_keep(struct consume *, const struct wire_rec *, uint64_t token,
 int consume_spec_end(struct consume *, uint64_t token, bool commit, struct err *reterr);
 /* Ends those whose end was before @mark though no record said so: its clause faulted. */
 int consume_spec_sweep(struct consume *, uint64_t mark, struct err *reterr);
+/* run.c: gives the slot's head, and what follows it up to @mark, to opts.on_recs: how many; 0: it does not take it. The
+ * reader is behind them then. */
+int64_t consume_run(struct consume *, uint32_t slot, uint64_t mark, struct err *reterr);
+const struct consume_who *consume_who_of(struct consume *, uint32_t slot);
 /* event.c: whether the record goes to opts.on_event; then *ret_rc is what that returned */
 bool consume_event_give(struct consume *, uint32_t slot, const struct wire_rec *, int *ret_rc, struct err *reterr);
 /* fault.c */

@@ -246,14 +246,18 @@ static void slot_advance(struct consume *c, uint32_t slot)
 
 static int64_t drain_upto(struct consume *c, uint64_t mark, struct err *reterr)
 {
-	int64_t seen = 0;
+	int64_t seen = 0, n;
 	int rc = 0;
 	heads_load(c);
 	while (!rc && c->heap_cnt && c->slots[c->heap[0]].head_tsc <= mark) {
 		uint32_t slot = c->heap[0];
-		rc = perform_head(c, slot, reterr);
+		n = consume_run(c, slot, mark, reterr);
+		if (!n)
+			rc = perform_head(c, slot, reterr);
+		else if (n < 0)
+			rc = (int)n;
 		slot_advance(c, slot);
-		seen++;
+		seen += n > 0 ? n : 1;
 	}
 	heads_return(c);
 	rc = rc ? rc : consume_spec_sweep(c, mark, reterr);

@@ -4,12 +4,6 @@
 
 #include <string.h>
 
-static uint64_t tsc_to_ns(const struct consume *c, uint64_t tsc)
-{
-	__int128 d = (int64_t)(tsc - c->geo.tsc_base);
-	return c->geo.ns_base + (uint64_t)((d * (int64_t)c->geo.tsc_mult) >> (c->geo.tsc_shift & 63));
-}
-
 uint64_t consume_lost(const struct consume *c) { return c->total_drops; }
 
 int64_t consume_real_offset_ns(const struct consume *c)
@@ -29,6 +23,14 @@ static void look_up(const struct consume *c, uint32_t slot, struct consume_who *
 	ret->known = true;
 }
 
+const struct consume_who *consume_who_of(struct consume *c, uint32_t slot)
+{
+	struct consume_who *who = &c->slots[slot].who;
+	if (!who->known)
+		look_up(c, slot, who);
+	return who;
+}
+
 static void fill_fault(struct consume_event *ev, const struct wire_rec *rec)
 {
 	struct wire_rec_error e = { .fault = WIRE_FAULT_ILLOP };
@@ -43,11 +45,11 @@ bool consume_event_give(struct consume *c, uint32_t slot, const struct wire_rec 
 	const struct wire_site *site = consume_site_at(c, rec->site);
 	if (site->kind == WIRE_SITE_TOOL || rec->clause >= c->plan->clause_cnt)
 		return false;
-	struct consume_who *who = &c->slots[slot].who;
-	if (!who->known)
-		look_up(c, slot, who);
+	const struct consume_who *who = consume_who_of(c, slot);
+	const struct consume_scale scale = consume_scale(c);
 	struct consume_event ev = {
-		.ns = tsc_to_ns(c, rec->tsc), .clause = rec->clause, .site = rec->site, .cpu = rec->cpu,
+		.ns = consume_ns(&scale, rec->tsc), .clause = rec->clause, .site = rec->site,
+		.cpu = consume_cpu(rec->cpu, c->cpus),
 		.proc = who->proc, .pid = who->pid, .tid = who->tid, .execname = who->execname,
 		.payload = rec->payload, .bytes = rec->bytes - (uint32_t)sizeof(*rec),
 	};

@@ -38,7 +38,7 @@ static bool is_usual(const struct d_var *v)
 /* Where a script has no probe of the kernel, they are not there either. */
 static const char *only_in_kernel(const char *name)
 {
-	static const char *const v[] = { "fds", "cwd", "root", "curlwpsinfo", "chip", "lgrp", "pset" };
+	static const char *const v[] = { "fds", "cwd", "root", "curlwpsinfo", "chip", "lgrp", "pset", "cgroup" };
 	for (size_t i = 0; i < ARRAY_CNT(v); i++)
 		if (!strcmp(v[i], name))
 			return "it is known in scripts that have a probe of the kernel (syscall, sched, profile and others)";

@@ -24,5 +24,6 @@ int ebpf_not_permitted(int r, struct err *reterr)
 		return err_setf(reterr, r, "this kernel is locked down (lockdown=confidentiality): no program may read its memory, which probes "
 				"of the kernel do");
 	return err_setf(reterr, r, "the kernel does not let this process load programs: probes of the kernel need CAP_BPF and "
-			"CAP_PERFMON of the machine's first user namespace: run it as root, not in a container");
+			"CAP_PERFMON of the machine's first user namespace: %s", geteuid() ? "run it as root, not in a container" :
+			"run it outside of the container or sandbox, or let that have them");
 }

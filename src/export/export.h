@@ -4,6 +4,7 @@
  *
  *   DIR/metadata        CTF 1.8: what the events look like
  *   DIR/cpuN            the events of a CPU: packets, as large as their header says
+ *   DIR/cpuNt           those of a thread that has the CPU for itself; each packet says which one
  *   DIR/cpuN_SEQ        the same, a packet a file, where only the last ones are kept
  *   DIR/dyntrace/       what CTF has no place for:
  *     lock              locked by who records
@@ -64,6 +65,7 @@ struct export_writer_opts {
 	int64_t real_offset_ns;   /* CLOCK_REALTIME less CLOCK_MONOTONIC */
 	uint64_t ring_bytes;      /* keep only the last events, as many as fit; 0: all */
 	const char *command;      /* what is recorded, for people */
+	uint32_t budget;          /* percent, by which hot probes are sampled; 0: all events are recorded */
 };
 /* Whether a trace can be made there, before anything is begun: -EEXIST. */
 int export_writer_may(const char *dir, struct err *reterr);
@@ -77,12 +79,22 @@ int export_writer_from(struct export_writer *, uint32_t class_id, const uint32_t
 /* As export_writer_event(), without vals: they are in @data, or 0 where that is too short. */
 int export_writer_event_from(struct export_writer *, const struct export_event *, const uint8_t *data, uint32_t bytes,
 			     struct err *reterr);
+/* Likewise, all of the thread that @of says (pid, tid, comm); @ids: the class of each. */
+struct consume_rec;
+int export_writer_recs(struct export_writer *, const struct export_event *of, const struct consume_rec *, const uint32_t *ids,
+		       uint32_t cnt, struct err *reterr);
 /* Readers see all events until now, even if this process is killed. */
 int export_writer_flush(struct export_writer *, struct err *reterr);
 /* What is to be recorded is in place: DIR/dyntrace/ready appears. */
 int export_writer_ready(struct export_writer *, struct err *reterr);
 /* How many events were lost so far. */
 void export_writer_lost(struct export_writer *, uint64_t total);
+/* With a budget, at the end: places of which there are not all events; @cnt 0: all are there. */
+struct export_sampled {
+	const char *place;
+	uint32_t weight;          /* one event of so many, at most */
+};
+int export_writer_sampled(struct export_writer *, const struct export_sampled *, uint32_t cnt, struct err *reterr);
 uint64_t export_writer_events(const struct export_writer *);
 uint64_t export_writer_bytes(const struct export_writer *); /* on disk */
 /* Notes the modules of process @pid that are new since last time, with their symbols. */
@@ -109,6 +121,14 @@ int export_trace_refresh(struct export_trace *, struct err *reterr);
 /* Somebody records into it now. */
 bool export_trace_is_live(const struct export_trace *);
 uint64_t export_trace_lost(const struct export_trace *);
+/* Which events were left out for a budget. */
+struct export_sampling {
+	uint32_t budget;          /* percent; 0: there was none */
+	bool is_known;            /* which; else who recorded was killed, or goes on */
+	struct export_sampled *v;
+	uint32_t cnt;
+};
+const struct export_sampling *export_trace_sampling(const struct export_trace *);
 /* What the damaged end of a file cost: bytes that no packet's header accounts for. */
 uint64_t export_trace_damaged(const struct export_trace *);
 

@@ -5,6 +5,8 @@
 #include "export/export.h"
 #include "host/host.h"
 
+#include <string.h>
+
 /* ---- packets, little-endian and without any padding ---- */
 
 #define CTF_MAGIC 0xc1fc1fc1u
@@ -12,7 +14,7 @@ struct ctf_packet {
 	/* header */
 	uint32_t magic;
 	uint8_t uuid[16];
-	uint32_t stream_id;          /* 0 */
+	uint32_t stream_id;          /* enum ctf_stream */
 	uint64_t stream_instance_id; /* the CPU */
 	/* context */
 	uint64_t ts_begin, ts_end;
@@ -20,15 +22,50 @@ struct ctf_packet {
 	uint64_t seq;
 	uint64_t discarded;          /* in this stream, from its start */
 	uint32_t cpu;
+	/* of CTF_ONE: struct ctf_who, once for all its events */
 } PACKED;
-struct ctf_event {
-	uint32_t id;
-	uint64_t ns;
+enum ctf_stream { /* ids of stream classes */
+	CTF_MANY, /* each event says whose it is */
+	CTF_ONE,  /* its packet does */
+};
+/* An event: header (ctf_head_put()); of CTF_MANY, this; the fields. */
+struct ctf_who {
 	uint32_t pid, tid;
-	char comm[];                 /* and a NUL; then the fields */
+	char comm[];                 /* and a NUL */
 } PACKED;
 #define CTF_PACKET_BYTES (256u << 10)
 #define CTF_STACK_MAX 4096
+#define CTF_CLASS_MAX (1u << 20)     /* ids are below */
+
+/* ---- headers of events: the low 27 bits of the time, where no more is needed ---- */
+
+#define CTF_NS_BITS 27u
+#define CTF_NS_MASK ((1u << CTF_NS_BITS) - 1)
+enum ctf_head { /* low 5 bits of the first byte: smaller ones are the class's number themselves */
+	CTF_HEAD_MID = 30,           /* 16 bits of it, then the time */
+	CTF_HEAD_FAR = 31,           /* 3 bits of nothing, 32 of it, 64 of the time */
+};
+#define CTF_HEAD_MAX 13u             /* bytes */
+/* @since: the time of the event before, or of the packet's begin. Up to CTF_HEAD_MAX bytes may be written; returns how
+ * many count. */
+static inline uint32_t ctf_head_put(uint8_t *at, uint32_t id, uint64_t ns, uint64_t since)
+{
+	bool near = ns - since <= CTF_NS_MASK;
+	if (near && id < CTF_HEAD_MID) {
+		uint32_t word = id | (uint32_t)ns << 5;
+		memcpy(at, &word, 4);
+		return 4;
+	}
+	if (near && id <= UINT16_MAX) {
+		uint64_t word = CTF_HEAD_MID | (uint64_t)id << 5 | (ns & CTF_NS_MASK) << 21;
+		memcpy(at, &word, 8);
+		return 6;
+	}
+	*at = CTF_HEAD_FAR;
+	memcpy(at + 1, &id, 4);
+	memcpy(at + 5, &ns, 8);
+	return CTF_HEAD_MAX;
+}
 
 /* Names of types in the metadata. ORDER enum export_type */
 extern const char *const ctf_type_name[EXPORT_TYPE_CNT];
@@ -37,6 +74,16 @@ extern const uint8_t ctf_type_bytes[EXPORT_TYPE_CNT]; /* of strings and stacks 0
 /* meta.c: text for the file metadata; false: no memory (fclose tells) */
 void ctf_meta_head(FILE *, const uint8_t uuid[16], const struct export_writer_opts *);
 void ctf_meta_class(FILE *, const struct export_class *, uint32_t id);
+/* Of the line that says to which stream class an event belongs; there is one in each class. */
+#define CTF_META_STREAM "\n\tstream_id = "
+#define CTF_META_ID "\n\tid = "             /* likewise, of its number */
+#define CTF_META_FIELDS "\n\tfields := "    /* likewise, of the first line of its fields */
+
+/* sampled.c: what a budget left out, in env and behind everything else */
+void ctf_meta_budget(FILE *, uint32_t percent);
+void ctf_meta_sampled(FILE *, const struct export_sampled *, uint32_t cnt);
+int ctf_sampling_line(struct export_sampling *, const char *line); /* of metadata; 0 or -errno */
+void ctf_sampling_deinit(struct export_sampling *);
 
 /* schema.c: classes out of metadata */
 struct ctf_schema {
@@ -45,6 +92,8 @@ struct ctf_schema {
 	uint8_t uuid[16];
 	int64_t real_offset_ns;
 	uint64_t read_bytes;     /* of the file so far */
+	struct export_sampling sampling;
+	bool has_heads;          /* it describes the headers of today */
 };
 /* Reads what is new in the file. */
 int ctf_schema_read(struct ctf_schema *, const char *dir, struct err *reterr);

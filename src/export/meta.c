@@ -44,6 +44,7 @@ static void put_types(FILE *fp)
 			ctf_type_bytes[t] * 8, t <= EXPORT_I64 ? "true" : "false", t == EXPORT_HEX ? 16 : 10, ctf_type_name[t]);
 	fputs("typealias integer { size = 32; align = 8; signed = false; } := length;\n"
 	      "typealias integer { size = 64; align = 8; signed = false; map = clock.monotonic.value; } := time;\n"
+	      "typealias integer { size = 27; align = 1; signed = false; map = clock.monotonic.value; } := short_time;\n"
 	      "typealias floating_point { exp_dig = 8; mant_dig = 24; align = 8; } := f32;\n"
 	      "typealias floating_point { exp_dig = 11; mant_dig = 53; align = 8; } := f64;\n"
 	      "typealias string { encoding = UTF8; } := str;\n\n", fp);
@@ -71,7 +72,10 @@ static void put_env(FILE *fp, const struct export_writer_opts *o)
 	put_quoted(fp, u.release);
 	fputs(";\n\tcommand = ", fp);
 	put_quoted(fp, o->command ? o->command : "");
-	fputs(";\n};\n\n", fp);
+	fputs(";\n", fp);
+	if (o->budget)
+		ctf_meta_budget(fp, o->budget);
+	fputs("};\n\n", fp);
 }
 
 /* Where the clock's zero is: whole seconds, then what is left. */
@@ -87,6 +91,26 @@ static void put_clock(FILE *fp, int64_t off_ns)
 		(long long)s, (long long)ns);
 }
 
+#define WHO "\t\ti32 _pid;\n\t\ti32 _tid;\n\t\tstr _procname;\n"
+
+static void put_stream(FILE *fp, enum ctf_stream id)
+{
+	fprintf(fp, "stream {\n\tid = %d;\n"
+		"\tpacket.context := struct {\n"
+		"\t\ttime timestamp_begin;\n\t\ttime timestamp_end;\n\t\tu64 content_size;\n\t\tu64 packet_size;\n"
+		"\t\tu64 packet_seq_num;\n\t\tu64 events_discarded;\n\t\tu32 cpu_id;\n%s\t};\n"
+		"\tevent.header := struct {\n"
+		"\t\tenum : integer { size = 5; align = 1; signed = false; } { near = 0 ... 29, mid = 30, far = 31 } id;\n"
+		"\t\tvariant <id> {\n"
+		"\t\t\tstruct { short_time timestamp; } near;\n"
+		"\t\t\tstruct { integer { size = 16; align = 1; signed = false; } id; short_time timestamp; } mid;\n"
+		"\t\t\tstruct { u32 id; time timestamp; } far;\n"
+		"\t\t} v;\n\t} align(8);\n", id, id == CTF_ONE ? WHO : "");
+	if (id == CTF_MANY)
+		fputs("\tevent.context := struct {\n" WHO "\t};\n", fp);
+	fputs("};\n\n", fp);
+}
+
 void ctf_meta_head(FILE *fp, const uint8_t uuid[16], const struct export_writer_opts *o)
 {
 	fputs("/* CTF 1.8 */\n\n", fp);
@@ -94,12 +118,8 @@ void ctf_meta_head(FILE *fp, const uint8_t uuid[16], const struct export_writer_
 	put_trace(fp, uuid);
 	put_env(fp, o);
 	put_clock(fp, o->real_offset_ns);
-	fputs("stream {\n\tid = 0;\n"
-	      "\tpacket.context := struct {\n"
-	      "\t\ttime timestamp_begin;\n\t\ttime timestamp_end;\n\t\tu64 content_size;\n\t\tu64 packet_size;\n"
-	      "\t\tu64 packet_seq_num;\n\t\tu64 events_discarded;\n\t\tu32 cpu_id;\n\t};\n"
-	      "\tevent.header := struct {\n\t\tu32 id;\n\t\ttime timestamp;\n\t};\n"
-	      "\tevent.context := struct {\n\t\ti32 _pid;\n\t\ti32 _tid;\n\t\tstr _procname;\n\t};\n};\n\n", fp);
+	put_stream(fp, CTF_MANY);
+	put_stream(fp, CTF_ONE);
 }
 
 void ctf_meta_class(FILE *fp, const struct export_class *c, uint32_t id)
@@ -111,7 +131,7 @@ void ctf_meta_class(FILE *fp, const struct export_class *c, uint32_t id)
 		fputs(i && !named ? ":" : "", fp);
 		put_escaped(fp, parts[i]);
 	}
-	fprintf(fp, "\";\n\tid = %u;\n\tstream_id = 0;\n\tfields := struct {\n", id);
+	fprintf(fp, "\";" CTF_META_ID "%u;" CTF_META_STREAM "0;" CTF_META_FIELDS "struct {\n", id);
 	for (uint32_t i = 0; i < c->field_cnt; i++) {
 		const struct export_field *f = &c->fields[i];
 		if (f->type == EXPORT_STACK)

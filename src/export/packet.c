@@ -26,13 +26,17 @@
 
 #define HEAD_BYTES 4096u   /* that are mapped */
 #define WAIT_BYTES 65536u
+/* A thread that has a CPU for itself: so many events in a row; packets, from the first to the following ones. */
+#define ONE_ROW 4096u
+#define ONE_BYTES (64u << 10)
+#define ONE_BYTES_MAX (1u << 20)
 
 static void packet_name(const struct export_writer *w, const struct stream *s, uint64_t seq, char buf[64])
 {
 	if (w->ring_bytes)
 		snprintf(buf, 64, "cpu%u_%llu", s->cpu, (unsigned long long)seq);
 	else
-		snprintf(buf, 64, "cpu%u", s->cpu);
+		snprintf(buf, 64, "cpu%u%s", s->cpu, s->kind == CTF_ONE ? "t" : "");
 }
 
 void packet_end(struct stream *s)
@@ -42,7 +46,7 @@ void packet_end(struct stream *s)
 	s->pkt = NULL;
 }
 
-/* What cannot be written is given up. */
+/* What cannot be written is given up.  Then no reader knows the time of the last event: the next one says it in full. */
 int stream_flush(struct export_writer *w, struct stream *s)
 {
 	uint64_t bytes = s->used - s->written;
@@ -51,10 +55,11 @@ int stream_flush(struct export_writer *w, struct stream *s)
 	int rc = host_write_at(s->fd, s->wait, bytes, s->off + s->written);
 	if (rc) {
 		s->used = s->written;
+		s->ns = 0;
 		w->events -= s->wait_cnt;
 	} else {
 		s->written = s->used;
-		HEAD_STORE(s, ts_end, s->last_ns);
+		HEAD_STORE(s, ts_end, s->ns);
 		HEAD_STORE(s, content_bits, s->used * 8);
 	}
 	s->wait_cnt = 0;
@@ -98,7 +103,7 @@ static void ring_make_room(struct export_writer *w, uint64_t bytes)
 		bool open = false;
 		char name[64];
 		for (uint32_t n = 0; n < w->stream_cnt; n++)
-			open |= w->streams[n].pkt && w->streams[n].cpu == k.cpu && w->streams[n].seq == k.seq + 1;
+			open |= w->streams[n]->pkt && w->streams[n]->cpu == k.cpu && w->streams[n]->seq == k.seq + 1;
 		if (open) {
 			i++;
 			continue;
@@ -132,14 +137,22 @@ static int file_new(struct export_writer *w, struct stream *s)
 
 static void packet_header(struct export_writer *w, struct stream *s, uint64_t ns)
 {
+	uint64_t who_bytes = s->kind == CTF_ONE ? sizeof(struct ctf_who) + s->who.comm_bytes : 0;
 	struct ctf_packet head = {
-		.magic = CTF_MAGIC, .stream_instance_id = s->cpu, .ts_begin = ns, .ts_end = ns,
-		.content_bits = sizeof(head) * 8, .packet_bits = s->bytes * 8, .seq = s->seq,
+		.magic = CTF_MAGIC, .stream_id = s->kind, .stream_instance_id = s->cpu, .ts_begin = ns, .ts_end = ns,
+		.content_bits = (sizeof(head) + who_bytes) * 8, .packet_bits = s->bytes * 8, .seq = s->seq,
 		.discarded = s->discarded, .cpu = s->cpu,
 	};
 	memcpy(head.uuid, w->uuid, sizeof(head.uuid));
+	if (who_bytes) {
+		struct ctf_who *who = (struct ctf_who *)(s->pkt + 1);
+		who->pid = s->who.pid;
+		who->tid = s->who.tid;
+		memcpy(who->comm, s->who.comm, s->who.comm_bytes);
+	}
 	memcpy(s->pkt, &head, sizeof(head));
-	s->used = s->written = sizeof(head);
+	s->used = s->written = sizeof(head) + who_bytes;
+	s->ns = ns;
 }
 
 static int packet_map(struct export_writer *w, struct stream *s, uint64_t bytes, uint64_t ns)
@@ -164,10 +177,10 @@ static int packet_map(struct export_writer *w, struct stream *s, uint64_t bytes,
 
 static int packet_begin(struct export_writer *w, struct stream *s, uint64_t need, uint64_t ns)
 {
-	uint64_t bytes = align_up(need + sizeof(struct ctf_packet), 4096);
+	uint64_t bytes = align_up(need + sizeof(struct ctf_packet) + STREAM_HEAD_MAX, 4096);
 	bool fresh = s->fd < 0 || w->ring_bytes;
 	char name[64];
-	bytes = bytes < w->packet_bytes ? w->packet_bytes : bytes;
+	bytes = bytes < s->least_bytes ? s->least_bytes : bytes;
 	int rc = stream_flush(w, s);
 	if (rc)
 		return rc;
@@ -185,6 +198,7 @@ static int packet_begin(struct export_writer *w, struct stream *s, uint64_t need
 		rc = -errno;
 	if (!rc) {
 		s->seq++;
+		s->least_bytes = s->kind == CTF_ONE && bytes < ONE_BYTES_MAX ? 2 * bytes : s->least_bytes;
 		return 0;
 	}
 	packet_end(s);
@@ -195,7 +209,9 @@ static int packet_begin(struct export_writer *w, struct stream *s, uint64_t need
 	return rc;
 }
 
-int stream_room(struct export_writer *w, struct stream *s, uint64_t bytes, uint64_t ns, uint8_t **ret)
+static uint64_t less(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+int stream_room(struct export_writer *w, struct stream *s, uint64_t bytes, uint64_t ns, uint8_t **ret, uint8_t **ret_end)
 {
 	int rc = s->pkt && s->bytes - s->used >= bytes ? 0 : packet_begin(w, s, bytes, ns);
 	if (rc)
@@ -214,21 +230,105 @@ int stream_room(struct export_writer *w, struct stream *s, uint64_t bytes, uint6
 		s->wait_cap = cap;
 	}
 	*ret = s->wait + waiting;
+	*ret_end = s->wait + less(s->wait_cap, s->bytes - s->written);
 	return 0;
 }
 
-struct stream *stream_of(struct export_writer *w, uint32_t cpu)
+void stream_put(struct export_writer *w, struct stream *s, const uint8_t *end, uint32_t cnt, uint64_t ns)
+{
+	if (!cnt)
+		return;
+	s->used = s->written + (uint64_t)(end - s->wait);
+	s->wait_cnt += cnt;
+	s->ns = s->many->last_ns = ns;
+	w->events += cnt;
+}
+
+/* ---- which stream ---- */
+
+void stream_who(struct stream_who *ret, uint32_t pid, uint32_t tid, const char *comm)
+{
+	*ret = (struct stream_who){ .pid = pid, .tid = tid };
+	ret->comm_bytes = ctf_comm(ret->comm, comm);
+}
+
+static bool same_who(const struct stream_who *a, const struct stream_who *b)
+{
+	return a->tid == b->tid && a->pid == b->pid && a->comm[0] == b->comm[0] && a->comm[1] == b->comm[1] &&
+	       a->comm_bytes && b->comm_bytes;
+}
+
+static struct stream *stream_new(struct export_writer *w, uint32_t cpu, enum ctf_stream kind)
+{
+	struct stream **v = realloc(w->streams, (w->stream_cnt + 1ul) * sizeof(*v));
+	if (v)
+		w->streams = v;
+	struct stream *s = v ? calloc(1, sizeof(*s)) : NULL;
+	if (!s)
+		return NULL;
+	*s = (struct stream){ .cpu = cpu, .kind = kind, .many = s, .fd = -1,
+			      .least_bytes = kind == CTF_ONE ? ONE_BYTES : w->packet_bytes };
+	return v[w->stream_cnt++] = s;
+}
+
+static struct stream *stream_many(struct export_writer *w, uint32_t cpu)
 {
 	if (w->last && w->last->cpu == cpu)
-		return w->last;
+		return w->last->many;
 	for (uint32_t i = 0; i < w->stream_cnt; i++)
-		if (w->streams[i].cpu == cpu)
-			return &w->streams[i];
-	struct stream *v = realloc(w->streams, (w->stream_cnt + 1ul) * sizeof(*v));
-	if (!v)
-		return NULL;
-	w->streams = v;
-	w->last = NULL;
-	v[w->stream_cnt] = (struct stream){ .cpu = cpu, .fd = -1 };
-	return &v[w->stream_cnt++];
+		if (w->streams[i]->cpu == cpu)
+			return w->streams[i]->many;
+	return stream_new(w, cpu, CTF_MANY);
+}
+
+/* The packet ends behind its last event; the next one has another's. */
+static int packet_cut(struct export_writer *w, struct stream *s)
+{
+	int rc = stream_flush(w, s);
+	if (rc || !s->pkt)
+		return rc;
+	uint64_t bytes = align_up(s->used, 4096);
+	w->bytes -= s->bytes - bytes;
+	HEAD_STORE(s, packet_bits, bytes * 8);
+	s->off += bytes;
+	packet_end(s);
+	return ftruncate(s->fd, (off_t)s->off) ? -errno : 0;
+}
+
+/* A thread that has the CPU for itself gets packets of its own there: its events need not say whose they are.  Those of
+ * others that come in between are in the stream of all. */
+static int stream_one(struct export_writer *w, struct stream *many, const struct stream_who *who)
+{
+	struct stream *s = many->one;
+	if (!s) {
+		s = many->one = stream_new(w, many->cpu, CTF_ONE);
+		if (!s)
+			return -ENOMEM;
+		s->many = many;
+	}
+	int rc = packet_cut(w, s);
+	if (rc) /* the packet of who it was may go on */
+		return rc;
+	s->who = *who;
+	s->least_bytes = ONE_BYTES;
+	return 0;
+}
+
+int stream_of(struct export_writer *w, uint32_t cpu, const struct stream_who *who, uint32_t cnt, struct stream **ret)
+{
+	struct stream *many = stream_many(w, cpu);
+	if (!many)
+		return -ENOMEM;
+	*ret = many;
+	if (w->ring_bytes)
+		return 0;
+	bool same = same_who(&many->who, who), is_one = many->one && same_who(&many->one->who, who);
+	many->row = same ? many->row + cnt : is_one ? 0 : cnt;
+	if (!same && !is_one)
+		many->who = *who;
+	if (!is_one && many->row <= ONE_ROW)
+		return 0;
+	int rc = is_one ? 0 : stream_one(w, many, who);
+	*ret = many->one;
+	return rc;
 }

@@ -21,7 +21,7 @@
 /* A file of packets; of a ring, the files of a CPU follow one another. */
 struct file {
 	char *name;
-	uint32_t cpu;
+	uint32_t stream;     /* the CPU and, in the lowest bit, enum ctf_stream */
 	uint64_t seq;        /* of its first packet */
 	bool done;
 	uint64_t damaged;    /* bytes that are no events: in its packets, */
@@ -31,9 +31,11 @@ struct file {
 	struct ctf_packet head;
 	uint8_t *data;       /* of the packet so far, read up to @have */
 	uint64_t cap, have, at; /* bytes from the packet's start */
+	uint64_t ns;         /* of the event before, or of the packet's begin */
+	uint64_t who_at;     /* of CTF_ONE: struct ctf_who */
 };
-struct cursor { /* a CPU */
-	uint32_t cpu;
+struct cursor { /* a stream */
+	uint32_t stream;
 	bool has;            /* the next event: */
 	struct export_event ev;
 	const struct export_class *cls;
@@ -45,7 +47,7 @@ struct export_trace {
 	bool is_final; /* nobody writes to it any more */
 	struct ctf_schema schema;
 	struct symbols *symbols;
-	struct file *files; /* by cpu, then seq */
+	struct file *files; /* by stream, then seq */
 	uint32_t file_cnt;
 	struct cursor *cpus;
 	uint32_t cpu_cnt;
@@ -60,7 +62,11 @@ static bool parse_file_name(const char *name, struct file *ret)
 	char *end;
 	if (strncmp(name, "cpu", 3) || !isdigit((unsigned char)name[3]))
 		return false;
-	ret->cpu = (uint32_t)strtoul(name + 3, &end, 10);
+	ret->stream = (uint32_t)strtoul(name + 3, &end, 10) << 1;
+	if (*end == 't') {
+		ret->stream |= CTF_ONE;
+		end++;
+	}
 	ret->seq = *end == '_' ? strtoull(end + 1, &end, 10) : 0;
 	return !*end;
 }
@@ -73,10 +79,10 @@ static bool is_known(const struct export_trace *t, const char *name)
 	return false;
 }
 
-static struct cursor *cursor_of(struct export_trace *t, uint32_t cpu)
+static struct cursor *cursor_of(struct export_trace *t, uint32_t stream)
 {
 	for (uint32_t i = 0; i < t->cpu_cnt; i++)
-		if (t->cpus[i].cpu == cpu)
+		if (t->cpus[i].stream == stream)
 			return &t->cpus[i];
 	struct cursor *v = realloc(t->cpus, (t->cpu_cnt + 1ul) * sizeof(*v));
 	uint64_t *lost = v ? realloc(t->cpu_lost, (t->cpu_cnt + 1ul) * sizeof(*lost)) : NULL;
@@ -86,20 +92,20 @@ static struct cursor *cursor_of(struct export_trace *t, uint32_t cpu)
 		return NULL;
 	t->cpu_lost = lost;
 	lost[t->cpu_cnt] = 0;
-	v[t->cpu_cnt] = (struct cursor){ .cpu = cpu };
+	v[t->cpu_cnt] = (struct cursor){ .stream = stream };
 	return &v[t->cpu_cnt++];
 }
 
 static int cmp_file(const void *a, const void *b)
 {
 	const struct file *x = a, *y = b;
-	return x->cpu != y->cpu ? (x->cpu < y->cpu ? -1 : 1) : x->seq < y->seq ? -1 : x->seq > y->seq;
+	return x->stream != y->stream ? (x->stream < y->stream ? -1 : 1) : x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
 static bool add_file(struct export_trace *t, const struct file *f, const char *name)
 {
 	struct file *v = realloc(t->files, (t->file_cnt + 1ul) * sizeof(*v));
-	char *copy = v && cursor_of(t, f->cpu) ? strdup(name) : NULL;
+	char *copy = v && cursor_of(t, f->stream) ? strdup(name) : NULL;
 	if (v)
 		t->files = v;
 	if (!copy)
@@ -163,17 +169,39 @@ static bool head_is_good(const struct export_trace *t, const struct ctf_packet *
 	       h->packet_bits / 8 <= PACKET_MAX;
 }
 
+/* Where the events of the packet begin. Of CTF_ONE, behind who it is, which must end. */
+static bool packet_events(struct file *f)
+{
+	uint64_t at = sizeof(f->head);
+	f->who_at = f->head.stream_id == CTF_ONE ? at : 0;
+	if (f->who_at) {
+		at += sizeof(struct ctf_who);
+		const uint8_t *nul = f->have > at ? memchr(f->data + at, 0, f->have - at) : NULL;
+		if (!nul)
+			return false;
+		at = (uint64_t)(nul - f->data) + 1;
+	}
+	f->at = at;
+	f->ns = f->head.ts_begin;
+	return true;
+}
+
+/* There is something, but no packet. */
+static bool packet_none(struct file *f)
+{
+	struct stat st;
+	f->damaged_end = fstat(f->fd, &st) || (uint64_t)st.st_size <= f->off ? 0 : (uint64_t)st.st_size - f->off;
+	return false;
+}
+
 /* Reads the packet's header again, and what came in it. False: there is no packet (yet), or no sound one. */
 static bool packet_look(const struct export_trace *t, struct file *f)
 {
 	struct ctf_packet h;
-	struct stat st;
 	ssize_t n = pread(f->fd, &h, sizeof(h), (off_t)f->off);
-	if (n != sizeof(h) || !head_is_good(t, &h)) {
-		f->damaged_end = f->have || fstat(f->fd, &st) || (uint64_t)st.st_size <= f->off ? 0 : (uint64_t)st.st_size - f->off;
-		return false;
-	}
 	f->damaged_end = 0;
+	if (n != sizeof(h) || !head_is_good(t, &h))
+		return !f->have && packet_none(f);
 	f->head = h;
 	uint64_t want = h.content_bits / 8;
 	if (want > f->cap) {
@@ -188,14 +216,16 @@ static bool packet_look(const struct export_trace *t, struct file *f)
 		if (n > 0)
 			f->have += (uint64_t)n;
 	}
-	f->at = f->at ? f->at : sizeof(h);
-	return true;
+	if (f->at || packet_events(f))
+		return true;
+	f->have = 0; /* nothing of it is to be decoded */
+	return packet_none(f);
 }
 
 static void note_lost(struct export_trace *t, const struct file *f)
 {
 	for (uint32_t i = 0; i < t->cpu_cnt; i++)
-		if (t->cpus[i].cpu == f->cpu && f->head.discarded > t->cpu_lost[i]) {
+		if (t->cpus[i].stream == f->stream && f->head.discarded > t->cpu_lost[i]) {
 			t->lost += f->head.discarded - t->cpu_lost[i];
 			t->cpu_lost[i] = f->head.discarded;
 		}
@@ -297,36 +327,77 @@ static bool vals_room(struct cursor *c, uint32_t cnt)
 	return true;
 }
 
+/* The time's low bits say how much later it is than the event before. */
+static uint64_t near_time(const struct file *f, uint64_t low)
+{
+	return f->ns + ((low - f->ns) & CTF_NS_MASK);
+}
+
+static void take_head(struct take *t, const struct file *f, uint32_t *id, uint64_t *ns)
+{
+	const uint8_t *p = take(t, 1);
+	uint32_t kind = p ? *p & 31u : 0, word = 0;
+	uint64_t bits = 0;
+	if (kind == CTF_HEAD_FAR) {
+		if (!(p = take(t, CTF_HEAD_MAX - 1)))
+			return;
+		memcpy(id, p, 4);
+		memcpy(ns, p + 4, 8);
+	} else if (kind == CTF_HEAD_MID) {
+		if (!take(t, 5))
+			return;
+		memcpy(&bits, p, 6);
+		*id = bits >> 5 & UINT16_MAX;
+		*ns = near_time(f, bits >> 21);
+	} else {
+		if (!take(t, 3))
+			return;
+		memcpy(&word, p, 4);
+		*id = kind;
+		*ns = near_time(f, word >> 5);
+	}
+}
+
+static const char *take_who(struct take *t, const struct file *f, struct ctf_who *ret)
+{
+	uint32_t len;
+	struct take in_packet = { f->data + f->who_at, f->data + f->have, false };
+	struct take *from = f->who_at ? &in_packet : t;
+	const uint8_t *p = take(from, sizeof(*ret));
+	if (p)
+		memcpy(ret, p, sizeof(*ret));
+	return (const char *)take_str(from, &len);
+}
+
 /* False: what is there is no event. */
 static bool decode(struct export_trace *t, struct file *f, struct cursor *c)
 {
 	struct take in = { f->data + f->at, f->data + f->have, false };
-	struct ctf_event head;
-	uint32_t len;
-	const uint8_t *p = take(&in, sizeof(head));
-	if (!p)
-		return false;
-	memcpy(&head, p, sizeof(head));
-	const char *comm = (const char *)take_str(&in, &len);
-	const struct export_class *cls = export_trace_class(t, head.id);
-	if (!cls && !ctf_schema_read(&t->schema, t->dir, NULL))
-		cls = export_trace_class(t, head.id);
+	struct ctf_who who = { 0 };
+	uint32_t id = 0;
+	uint64_t ns = 0;
+	take_head(&in, f, &id, &ns);
+	const char *comm = take_who(&in, f, &who);
+	const struct export_class *cls = in.bad ? NULL : export_trace_class(t, id);
+	if (!in.bad && !cls && !ctf_schema_read(&t->schema, t->dir, NULL))
+		cls = export_trace_class(t, id);
 	if (!cls || !vals_room(c, cls->field_cnt))
 		return false;
 	for (uint32_t i = 0; i < cls->field_cnt; i++)
 		take_value(&in, cls->fields[i].type, &c->vals[i]);
 	if (in.bad)
 		return false;
-	c->ev = (struct export_event){ .ns = head.ns, .class_id = head.id, .cpu = f->cpu, .pid = head.pid, .tid = head.tid,
+	c->ev = (struct export_event){ .ns = ns, .class_id = id, .cpu = f->stream >> 1, .pid = who.pid, .tid = who.tid,
 				       .comm = comm, .vals = c->vals };
 	f->at = (uint64_t)(in.at - f->data);
+	f->ns = ns;
 	return true;
 }
 
 static bool has_younger(const struct export_trace *t, const struct file *f)
 {
 	const struct file *next = f + 1;
-	return next < t->files + t->file_cnt && next->cpu == f->cpu;
+	return next < t->files + t->file_cnt && next->stream == f->stream;
 }
 
 /* Whether there is something to decode: more of this packet, or one behind it. */
@@ -359,7 +430,7 @@ static bool file_next(struct export_trace *t, struct file *f, struct cursor *c)
 static void cursor_fill(struct export_trace *t, struct cursor *c)
 {
 	for (uint32_t i = 0; i < t->file_cnt && !c->has; i++)
-		if (t->files[i].cpu == c->cpu && !t->files[i].done)
+		if (t->files[i].stream == c->stream && !t->files[i].done)
 			c->has = file_next(t, &t->files[i], c);
 }
 
@@ -371,7 +442,7 @@ int export_trace_next(struct export_trace *t, struct export_event *ret, struct e
 		struct cursor *c = &t->cpus[i];
 		if (!c->has)
 			cursor_fill(t, c);
-		if (c->has && (!best || c->ev.ns < best->ev.ns))
+		if (c->has && (!best || c->ev.ns < best->ev.ns || (c->ev.ns == best->ev.ns && c->stream < best->stream)))
 			best = c;
 	}
 	if (!best)
@@ -428,6 +499,7 @@ const struct export_class *export_trace_class(const struct export_trace *t, uint
 }
 
 int64_t export_trace_real_offset_ns(const struct export_trace *t) { return t->schema.real_offset_ns; }
+const struct export_sampling *export_trace_sampling(const struct export_trace *t) { return &t->schema.sampling; }
 uint64_t export_trace_lost(const struct export_trace *t) { return t->lost; }
 
 uint64_t export_trace_damaged(const struct export_trace *t)

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASS_MAX (1u << 20)
-
 struct parse {
 	struct ctf_schema *s;
 	/* of the event that is being read */
@@ -15,6 +13,7 @@ struct parse {
 	struct export_field fields[256];
 	uint32_t field_cnt, id;
 	bool in_event, in_fields;
+	bool is_again; /* the event was described: once more, for the other stream class */
 };
 
 /* The string in quotes that follows, malloc'ed. */
@@ -94,11 +93,21 @@ static bool schema_room(struct ctf_schema *s, uint32_t id)
 	return true;
 }
 
+static void fields_drop(struct parse *p)
+{
+	while (p->field_cnt)
+		free((char *)p->fields[--p->field_cnt].name);
+}
+
 static int add_class(struct parse *p)
 {
 	struct ctf_schema *s = p->s;
 	bool known = p->id < s->cnt && s->v[p->id];
-	struct export_class *c = p->id < CLASS_MAX && !known ? make_class(p) : NULL;
+	if (p->is_again) {
+		fields_drop(p);
+		return known ? 0 : -EINVAL;
+	}
+	struct export_class *c = p->id < CTF_CLASS_MAX && !known ? make_class(p) : NULL;
 	if (!c)
 		return -EINVAL;
 	if (!schema_room(s, p->id)) {
@@ -165,11 +174,14 @@ static int read_line(struct parse *p, const char *line)
 		line++;
 	if (after(line, "event {", &v)) {
 		p->in_event = true;
+		p->is_again = false;
 	} else if (p->in_event && after(line, "name = ", &v)) {
 		free(p->name);
 		p->name = unquote(v);
 	} else if (p->in_event && after(line, "id = ", &v)) {
 		p->id = (uint32_t)strtoul(v, NULL, 10);
+	} else if (p->in_event && after(line, "stream_id = ", &v)) {
+		p->is_again = *v != '0';
 	} else if (p->in_event && after(line, "fields := struct {", &v)) {
 		p->in_fields = true;
 	} else if (after(line, "};", &v) && p->in_event) {
@@ -178,6 +190,8 @@ static int read_line(struct parse *p, const char *line)
 		return p->in_event ? 0 : add_class(p);
 	} else if (p->in_fields) {
 		return add_field(p, line);
+	} else if (after(line, "variant <id> {", &v)) {
+		p->s->has_heads = true;
 	} else if (after(line, "uuid = ", &v)) {
 		read_uuid(p->s, v);
 	} else if (after(line, "offset_s = ", &v)) {
@@ -185,7 +199,7 @@ static int read_line(struct parse *p, const char *line)
 	} else if (after(line, "offset = ", &v)) {
 		add_offset(p->s, v, 1);
 	}
-	return 0;
+	return p->in_event ? 0 : ctf_sampling_line(&p->s->sampling, line);
 }
 
 int ctf_schema_read(struct ctf_schema *s, const char *dir, struct err *reterr)
@@ -212,11 +226,12 @@ int ctf_schema_read(struct ctf_schema *s, const char *dir, struct err *reterr)
 		if (!p.in_event)
 			s->read_bytes = (uint64_t)ftell(fp);
 	}
-	for (uint32_t i = 0; i < p.field_cnt; i++)
-		free((char *)p.fields[i].name);
+	fields_drop(&p);
 	free(p.name);
 	free(line);
 	fclose(fp);
+	if (!rc && !s->has_heads)
+		return err_setf(reterr, -EINVAL, "%s was recorded by an earlier version of dyntrace; babeltrace2 reads it", dir);
 	return rc ? err_setf(reterr, rc, "%s/metadata is damaged", dir) : 0;
 }
 
@@ -226,4 +241,5 @@ void ctf_schema_deinit(struct ctf_schema *s)
 		if (s->v[i])
 			class_destroy(s->v[i]);
 	free(s->v);
+	ctf_sampling_deinit(&s->sampling);
 }

@@ -15,34 +15,58 @@
 
 /* ---- the folder ---- */
 
-static int append(int fd, const char *text, size_t bytes)
+/* To the metadata's end; of a class, which is there then. */
+static int append(struct export_writer *w, struct writer_class *of, const char *text, size_t bytes)
 {
-	off_t end = lseek(fd, 0, SEEK_END);
-	ssize_t n = write(fd, text, bytes);
-	if (n == (ssize_t)bytes)
-		return 0;
-	int rc = n < 0 ? -errno : -ENOSPC;
-	if (ftruncate(fd, end))
-		return -errno;
-	return rc;
+	off_t end = lseek(w->meta_fd, 0, SEEK_END);
+	ssize_t n = write(w->meta_fd, text, bytes);
+	if (n != (ssize_t)bytes) {
+		int rc = n < 0 ? -errno : -ENOSPC;
+		return ftruncate(w->meta_fd, end) ? -errno : rc;
+	}
+	w->bytes += bytes;
+	if (of) {
+		of->meta_off = (uint64_t)end;
+		of->meta_bytes = (uint32_t)bytes;
+	}
+	return 0;
 }
 
-static int meta_append(struct export_writer *w, const struct export_class *c, uint32_t id,
-		       const struct export_writer_opts *head)
+/* What @put writes of @what goes there. */
+typedef void put_fn(FILE *, const struct export_writer *, const void *what);
+static int meta_append(struct export_writer *w, struct writer_class *of, put_fn *put, const void *what, struct err *reterr)
 {
 	char *text = NULL;
 	size_t bytes = 0;
 	FILE *fp = open_memstream(&text, &bytes);
-	if (!fp)
-		return -ENOMEM;
-	if (head)
-		ctf_meta_head(fp, w->uuid, head);
-	else
-		ctf_meta_class(fp, c, id);
-	int rc = fclose(fp) ? -ENOMEM : append(w->meta_fd, text, bytes);
-	w->bytes += bytes;
+	if (fp)
+		put(fp, w, what);
+	int rc = !fp || fclose(fp) ? -ENOMEM : append(w, of, text, bytes);
 	free(text);
-	return rc;
+	return rc ? err_setf(reterr, rc, "cannot write the trace's metadata: %s", strerror(-rc)) : 0;
+}
+
+static void put_head(FILE *fp, const struct export_writer *w, const void *opts) { ctf_meta_head(fp, w->uuid, opts); }
+
+static void put_class(FILE *fp, const struct export_writer *w, const void *class)
+{
+	ctf_meta_class(fp, class, w->class_cnt);
+}
+
+struct sampled {
+	const struct export_sampled *v;
+	uint32_t cnt;
+};
+static void put_sampled(FILE *fp, const struct export_writer *w, const void *what)
+{
+	const struct sampled *s = what;
+	(void)w;
+	ctf_meta_sampled(fp, s->v, s->cnt);
+}
+
+int export_writer_sampled(struct export_writer *w, const struct export_sampled *v, uint32_t cnt, struct err *reterr)
+{
+	return meta_append(w, NULL, put_sampled, &(struct sampled){ v, cnt }, reterr);
 }
 
 static bool is_empty_dir(int fd)
@@ -92,7 +116,7 @@ static int make_dir(struct export_writer *w, const struct export_writer_opts *o,
 	w->lock_fd = openat(w->dir_fd, "dyntrace/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (w->lock_fd >= 0)
 		flock(w->lock_fd, LOCK_EX);
-	w->meta_fd = openat(w->dir_fd, "metadata", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	w->meta_fd = openat(w->dir_fd, "metadata", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (w->meta_fd < 0 || w->lock_fd < 0)
 		return err_setf(reterr, -errno, "cannot write to the folder %s: %s", o->dir, strerror(errno));
 	return 0;
@@ -118,8 +142,7 @@ int export_writer_create(const struct export_writer_opts *o, struct export_write
 	w->uuid[8] = (w->uuid[8] & 0x3f) | 0x80;
 	w->dir = strdup(o->dir);
 	int rc = w->dir ? make_dir(w, o, reterr) : err_setf(reterr, -ENOMEM, "out of memory");
-	if (!rc && (rc = meta_append(w, NULL, 0, o)))
-		err_setf(reterr, rc, "cannot write the trace's metadata: %s", strerror(-rc));
+	rc = rc ? rc : meta_append(w, NULL, put_head, o, reterr);
 	if (!rc && !(w->notes = notes_create(o->dir)))
 		rc = err_setf(reterr, -errno, "cannot write to the folder %s: %s", o->dir, strerror(errno));
 	if (rc) {
@@ -132,6 +155,8 @@ int export_writer_create(const struct export_writer_opts *o, struct export_write
 
 int export_writer_class(struct export_writer *w, const struct export_class *c, uint32_t *ret_id, struct err *reterr)
 {
+	if (w->class_cnt >= CTF_CLASS_MAX)
+		return err_setf(reterr, -E2BIG, "a trace has at most %u kinds of events; record fewer probes", CTF_CLASS_MAX);
 	struct writer_class *v = realloc(w->classes, (w->class_cnt + 1ul) * sizeof(*v));
 	if (!v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
@@ -147,13 +172,51 @@ int export_writer_class(struct export_writer *w, const struct export_class *c, u
 		v->bytes += ctf_type_bytes[v->types[i]];
 		v->is_flat &= v->types[i] != EXPORT_STR && v->types[i] != EXPORT_STACK;
 	}
-	int rc = meta_append(w, c, w->class_cnt, NULL);
+	int rc = meta_append(w, v, put_class, c, reterr);
 	if (rc) {
 		free(v->types);
-		return err_setf(reterr, rc, "cannot write the trace's metadata: %s", strerror(-rc));
+		return rc;
 	}
 	*ret_id = w->class_cnt++;
 	return 0;
+}
+
+char *writer_class_text(struct export_writer *w, const struct writer_class *c)
+{
+	char *text = calloc(1, c->meta_bytes + 1ul);
+	if (text && !host_read_at(w->meta_fd, text, c->meta_bytes, c->meta_off))
+		return text;
+	free(text);
+	return NULL;
+}
+
+int writer_describe(struct export_writer *w, struct writer_class *c, const char *text)
+{
+	return append(w, c, text, strlen(text));
+}
+
+void writer_class_deinit(struct writer_class *c)
+{
+	free(c->types);
+	free(c->runs);
+	free(c->offs);
+	free(c->wide);
+}
+
+/* The same text, but for the number of the stream class. */
+int writer_class_in_one(struct export_writer *w, struct writer_class *c)
+{
+	if (c->in_one)
+		return 0;
+	char *text = writer_class_text(w, c), *at = text ? strstr(text, CTF_META_STREAM) : NULL;
+	int rc = -EIO;
+	if (at) {
+		at[strlen(CTF_META_STREAM)] = '0' + CTF_ONE;
+		rc = append(w, NULL, text, c->meta_bytes);
+	}
+	free(text);
+	c->in_one = !rc;
+	return rc;
 }
 
 /* ---- events ---- */
@@ -209,34 +272,15 @@ static bool put_value(struct export_writer *w, uint32_t pid, enum export_type t,
 	}
 }
 
-static int build(struct export_writer *w, const struct export_event *e, uint64_t ns)
+/* Of fields without a length of their own. */
+static int build(struct export_writer *w, const struct export_event *e)
 {
 	const struct writer_class *c = &w->classes[e->class_id];
-	struct ctf_event head = { .id = e->class_id, .ns = ns, .pid = e->pid, .tid = e->tid };
-	uint64_t comm[2];
+	bool ok = true;
 	w->buf_used = 0;
-	bool ok = put_bytes(w, &head, sizeof(head)) && put_bytes(w, comm, ctf_comm(comm, e->comm));
 	for (uint32_t i = 0; ok && i < c->cnt; i++)
 		ok = put_value(w, e->pid, c->types[i], &e->vals[i]);
 	return ok ? 0 : -ENOMEM;
-}
-
-static void stored(struct stream *s, uint64_t bytes, uint64_t ns)
-{
-	s->used += bytes;
-	s->wait_cnt++;
-	s->last_ns = ns;
-}
-
-static int store(struct export_writer *w, struct stream *s, uint64_t ns)
-{
-	uint8_t *at;
-	int rc = stream_room(w, s, w->buf_used, ns, &at);
-	if (rc)
-		return rc;
-	memcpy(at, w->buf, w->buf_used);
-	stored(s, w->buf_used, ns);
-	return 0;
 }
 
 static uint8_t *put_flat(uint8_t *at, enum export_type t, const struct export_value *v)
@@ -253,24 +297,31 @@ static uint8_t *put_flat(uint8_t *at, enum export_type t, const struct export_va
 	}
 }
 
-/* Into its place at once: its length is known before. */
-static int store_flat(struct export_writer *w, struct stream *s, const struct export_event *e, uint64_t ns)
+static int store(struct export_writer *w, const struct export_event *e)
 {
-	const struct writer_class *c = &w->classes[e->class_id];
-	struct ctf_event head = { .id = e->class_id, .ns = ns, .pid = e->pid, .tid = e->tid };
-	uint64_t comm[2];
-	uint32_t comm_bytes = ctf_comm(comm, e->comm);
-	uint64_t bytes = sizeof(head) + comm_bytes + c->bytes;
-	uint8_t *at;
-	int rc = stream_room(w, s, bytes, ns, &at);
+	struct writer_class *c = &w->classes[e->class_id];
+	struct stream_who who;
+	struct stream *s;
+	uint8_t *at, *end;
+	stream_who(&who, e->pid, e->tid, e->comm);
+	int rc = stream_of(w, e->cpu, &who, 1, &s);
+	rc = rc || s->kind == CTF_MANY ? rc : writer_class_in_one(w, c);
 	if (rc)
 		return rc;
-	memcpy(at, &head, sizeof(head));
-	memcpy(at + sizeof(head), comm, comm_bytes);
-	at += sizeof(head) + comm_bytes;
-	for (uint32_t i = 0; i < c->cnt; i++)
+	w->last = s;
+	/* A thread's probe that a signal's probe interrupted is older than what it stands behind. */
+	uint64_t ns = e->ns > s->many->last_ns ? e->ns : s->many->last_ns;
+	rc = stream_room(w, s, STREAM_HEAD_MAX + (c->is_flat ? c->bytes : w->buf_used), ns, &at, &end);
+	if (rc)
+		return rc;
+	at = stream_put_head(at, e->class_id, ns, s->ns, s->kind == CTF_ONE ? NULL : &who);
+	for (uint32_t i = 0; c->is_flat && i < c->cnt; i++)
 		at = put_flat(at, c->types[i], &e->vals[i]);
-	stored(s, bytes, ns);
+	if (!c->is_flat) {
+		memcpy(at, w->buf, w->buf_used);
+		at += w->buf_used;
+	}
+	stream_put(w, s, at, 1, ns);
 	return 0;
 }
 
@@ -281,30 +332,18 @@ int writer_cannot(int rc, struct err *reterr)
 
 int export_writer_event(struct export_writer *w, const struct export_event *e, struct err *reterr)
 {
-	struct stream *s = stream_of(w, e->cpu);
-	if (!s || e->class_id >= w->class_cnt)
-		return err_setf(reterr, -ENOMEM, "out of memory");
-	/* A thread's probe that a signal's probe interrupted is older than what it stands behind. */
-	uint64_t ns = e->ns > s->last_ns ? e->ns : s->last_ns;
-	int rc = 0;
-	if (w->classes[e->class_id].is_flat) {
-		rc = store_flat(w, s, e, ns);
-	} else {
-		rc = build(w, e, ns);
-		rc = rc ? rc : store(w, s, ns);
-	}
-	w->last = s;
-	if (rc)
-		return writer_cannot(rc, reterr);
-	w->events++;
-	return 0;
+	if (e->class_id >= w->class_cnt)
+		return err_setf(reterr, -EINVAL, "there is no such class of events");
+	int rc = w->classes[e->class_id].is_flat ? 0 : build(w, e);
+	rc = rc ? rc : store(w, e);
+	return rc ? writer_cannot(rc, reterr) : 0;
 }
 
 int export_writer_flush(struct export_writer *w, struct err *reterr)
 {
 	int rc = 0;
 	for (uint32_t i = 0; i < w->stream_cnt; i++) {
-		int r = stream_flush(w, &w->streams[i]);
+		int r = stream_flush(w, w->streams[i]);
 		rc = rc ? rc : r;
 	}
 	return rc ? writer_cannot(rc, reterr) : 0;
@@ -339,21 +378,25 @@ int export_writer_modules(struct export_writer *w, uint32_t pid, struct obj_proc
 
 int export_writer_frames(struct export_writer *w, struct err *reterr) { return notes_frames(w->notes, reterr); }
 
+static void stream_destroy(struct stream *s)
+{
+	free(s->wait);
+	free(s);
+}
+
 void export_writer_close(struct export_writer *w)
 {
 	if (!w)
 		return;
 	for (uint32_t i = 0; i < w->stream_cnt; i++) {
-		stream_flush(w, &w->streams[i]);
-		packet_trim(w, &w->streams[i]);
-		packet_end(&w->streams[i]);
-		if (w->streams[i].fd >= 0)
-			close(w->streams[i].fd);
+		stream_flush(w, w->streams[i]);
+		packet_trim(w, w->streams[i]);
+		packet_end(w->streams[i]);
+		if (w->streams[i]->fd >= 0)
+			close(w->streams[i]->fd);
 	}
-	for (uint32_t i = 0; i < w->class_cnt; i++) {
-		free(w->classes[i].types);
-		free(w->classes[i].runs);
-	}
+	for (uint32_t i = 0; i < w->class_cnt; i++)
+		writer_class_deinit(&w->classes[i]);
 	if (w->dir_fd >= 0)
 		unlinkat(w->dir_fd, NEW_FILE, 0);
 	int fds[] = { w->meta_fd, w->lock_fd, w->dir_fd };
@@ -363,7 +406,7 @@ void export_writer_close(struct export_writer *w)
 	notes_destroy(w->notes);
 	free(w->dir);
 	for (uint32_t i = 0; i < w->stream_cnt; i++)
-		free(w->streams[i].wait);
+		stream_destroy(w->streams[i]);
 	free(w->streams);
 	free(w->kept);
 	free(w->classes);

@@ -7,6 +7,10 @@
 
 #include <sys/types.h>
 
+/* Memory for tables of megabytes, all zero at first; NULL: there is none. */
+void *host_big_alloc(uint64_t bytes);
+void host_big_free(void *, uint64_t bytes); /* NULL is fine */
+
 /* CLOCK_MONOTONIC. */
 uint64_t host_now_ns(void);
 

@@ -109,8 +109,7 @@ static int check_class(pid_t pid, pid_t tid, struct err *reterr)
 		return no_program(pid, tid, reterr);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		return !inject_live_task(pid) ? no_program(pid, tid, reterr) : err_setf(reterr, -EPERM,
-				"not permitted to trace process %d: it belongs to another user or is privileged; "
-				"run as its user, or as root (CAP_SYS_PTRACE)", (int)pid);
+				"not permitted to trace process %d: %s", (int)pid, inject_what_helps(false));
 	if (fd < 0)
 		return err_setf(reterr, -errno, "cannot read the program of process %d: %s", (int)pid, strerror(errno));
 	ssize_t n = pread(fd, id, sizeof(id), 0);
@@ -190,9 +189,7 @@ static int open_mem(struct inject *in, pid_t tid, struct err *reterr)
 		return err_setf(reterr, -e, "cannot open the memory of process %d: %s", (int)in->pid, strerror(e));
 	char scope[16] = "";
 	bool yama = read_file("/proc/sys/kernel/yama/ptrace_scope", scope, sizeof(scope)) > 0 && scope[0] > '0';
-	return err_setf(reterr, -EPERM, "not permitted to trace process %d: %s", (int)in->pid, yama ?
-			"kernel.yama.ptrace_scope forbids it; run as root, start the program with -c, or set it to 0" :
-			"it belongs to another user or is privileged; run as its user, or as root (CAP_SYS_PTRACE)");
+	return err_setf(reterr, -EPERM, "not permitted to trace process %d: %s", (int)in->pid, inject_what_helps(yama));
 }
 
 static uint64_t first_mapping(pid_t pid, pid_t tid)
@@ -269,6 +266,15 @@ static int look(pid_t pid, bool traced_is_fine, struct inject **ret, struct err 
 	}
 	*ret = in;
 	return 0;
+}
+
+int inject_may(pid_t pid, struct err *reterr)
+{
+	struct inject *in = NULL;
+	int r = look(pid, false, &in, reterr);
+	if (!r)
+		inject_free(in);
+	return r;
 }
 
 int inject_look(pid_t pid, struct inject **ret, struct err *reterr)

@@ -21,6 +21,8 @@ struct inject; /* one process */
 int inject_attach(pid_t pid, struct inject **ret, struct err *reterr);
 /* The same for who only reads: another tracer is no obstacle. */
 int inject_look(pid_t pid, struct inject **ret, struct err *reterr);
+/* Whether inject_attach() would be refused at once, and why; the process notices nothing. */
+int inject_may(pid_t pid, struct err *reterr);
 /* Starts @argv (PATH searched) stopped before its first instruction, attached. */
 int inject_spawn(char *const argv[], struct inject **ret, struct err *reterr);
 /* The same in steps: it stands at the end of its exec, of whose return the kernel is to tell, and can be detached from;
@@ -110,7 +112,7 @@ int inject_mmap(struct inject *, uint64_t addr, uint64_t bytes, int prot, int fl
 int inject_munmap(struct inject *, uint64_t addr, uint64_t bytes, struct err *reterr);
 /* Serialises instruction fetch of all its threads after code was changed. */
 int inject_sync_core(struct inject *, struct err *reterr);
-/* Lets a stopped process go on, as inject_resume(), and has the kernel told that inject_sync_core() will be asked for: the
+/* Lets a stopped process go on, as inject_resume(); where inject_sync_core() will need the kernel's barrier, it is told: the
  * next stop is that much shorter. */
 int inject_announce_sync(struct inject *, struct err *reterr);
 

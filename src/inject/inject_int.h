@@ -68,6 +68,8 @@ struct inject {
 #define INJECT_UNREACHED (-EREMOTEIO) /* no system call that we have it make fails so */
 int inject_gone(struct inject *, struct err *reterr);
 int inject_check_target(pid_t pid, struct err *reterr);
+/* rights.c: why it was forbidden and what to do, to be said behind "not permitted to trace process N: " */
+const char *inject_what_helps(bool yama);
 int inject_check_tracer(pid_t pid, pid_t tid, struct err *reterr); /* -EBUSY: somebody traces it */
 int inject_watch_end(struct inject *, struct err *reterr); /* the first thing that is opened by its number */
 bool inject_has_ended(const struct inject *);              /* the number may be another's */
@@ -91,6 +93,11 @@ void inject_abandon_look(struct inject *);
 bool inject_abandon_prepare(struct inject *);
 /* When it has its own registers again. */
 void inject_abandon_undo(struct inject *);
+
+/* serial.c: whether threads that stand can be made to go on by a serialising instruction; and that, for all of them.  false:
+ * it was not to be had of each. */
+bool inject_serial_can(const struct inject *);
+bool inject_serial_mark(struct inject *);
 
 /* stop.c */
 int inject_add_thread(struct inject *, pid_t tid, struct err *reterr);

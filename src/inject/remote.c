@@ -383,10 +383,12 @@ int inject_munmap(struct inject *in, uint64_t addr, uint64_t bytes, struct err *
 #define MEMBARRIER_SYNC_CORE (1 << 5)
 #define MEMBARRIER_REGISTER_SYNC_CORE (1 << 6)
 
-/* For a process with threads that takes some ten milliseconds (the kernel waits until every processor has been through its
+/* For a process with threads, and where resuming does not serialise, that takes some ten milliseconds (the kernel waits until every processor has been through its
  * scheduler), in which only one of them need stand. */
 int inject_announce_sync(struct inject *in, struct err *reterr)
 {
+	if (inject_serial_can(in))
+		return inject_resume(in, reterr);
 	int r = in->remote.active ? 0 : remote_begin(in, reterr);
 	if (r)
 		return r;
@@ -399,6 +401,8 @@ int inject_announce_sync(struct inject *in, struct err *reterr)
 /* All threads stand in the kernel; the barrier is for those whose way back is no serialising one. */
 int inject_sync_core(struct inject *in, struct err *reterr)
 {
+	if (in->stopped && inject_serial_can(in) && inject_serial_mark(in))
+		return 0;
 	int64_t v = call(in, SYS_membarrier, MEMBARRIER_REGISTER_SYNC_CORE, 0, 0, 0, 0, 0, reterr);
 	if (v == 0)
 		v = call(in, SYS_membarrier, MEMBARRIER_SYNC_CORE, 0, 0, 0, 0, 0, reterr);

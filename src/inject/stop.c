@@ -36,6 +36,7 @@
 #define LET_GO_PATIENCE_NS 1000000000ull
 #define GONE_PATIENCE_NS 300000000ull
 #define TRACER_PATIENCE_NS 500000000ull
+#define SEIZE_TRIES 5 /* one that another tracer had, who is not there any more when one looks who it is */
 #define KERNEL_ERESTARTNOHAND 514
 
 static struct inject_thread *find_thread(struct inject *in, pid_t tid)
@@ -60,8 +61,7 @@ int inject_add_thread(struct inject *in, pid_t tid, struct err *reterr)
 	return 0;
 }
 
-/* 1: seized and told to stop; 0: it is ending; or -errno. */
-static int seize(struct inject *in, pid_t tid, struct err *reterr)
+static int try_seize(struct inject *in, pid_t tid, struct err *reterr)
 {
 	if (!ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD)) {
 		ptrace(PTRACE_INTERRUPT, tid, 0, 0); /* a stranger too: only who stands can be let go */
@@ -77,8 +77,16 @@ static int seize(struct inject *in, pid_t tid, struct err *reterr)
 	int r = inject_check_tracer(in->pid, tid, reterr);
 	if (r)
 		return r;
-	return err_setf(reterr, -e, "not permitted to trace process %d (%s); run as its user, or as root (CAP_SYS_PTRACE)",
-			(int)in->pid, strerror(e));
+	return err_setf(reterr, -e, "not permitted to trace process %d (%s): %s", (int)in->pid, strerror(e), inject_what_helps(false));
+}
+
+/* 1: seized and told to stop; 0: it is ending; or -errno. */
+static int seize(struct inject *in, pid_t tid, struct err *reterr)
+{
+	int r = -EPERM;
+	for (int i = 0; i < SEIZE_TRIES && r == -EPERM; i++)
+		r = try_seize(in, tid, reterr);
+	return r;
 }
 
 /* A seized thread keeps its number.  Whether it got it after the folder was read, from one that ended there. */

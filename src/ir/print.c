@@ -16,6 +16,7 @@
 static const char *const env_names[WIRE_ENV_CNT] = {
 	"timestamp", "walltimestamp", "pid", "tid", "ppid", "uid", "gid", "cpu", "execname",
 	"probeprov", "probemod", "probefunc", "probename", "probeid", "clause", "ret_offset", "psargs", "in_kernel", "at_jump",
+	"weight",
 };
 static const char *const reg_names[WIRE_REG_CNT] = {
 	"r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",

@@ -78,6 +78,12 @@ bool isa_writes_reg(const uint8_t *bytes, size_t cnt, uint8_t reg);
  * begin (nobody has decoded up to there), all of it within @bytes; @bytes: there is none.  Its displacement is behind
  * *ret_opcode_bytes. */
 size_t isa_next_branch(const uint8_t *text, size_t from, size_t bytes, uint32_t *ret_opcode_bytes);
+/* The same of 16 places at a time, of which 17 bytes are there: a bit for each, the lowest for text[0]; how long its opcode is. */
+uint32_t isa_branch_bits(const uint8_t *text);
+static inline uint32_t isa_branch_opcode_bytes(const uint8_t *at)
+{
+	return *at == 0x0f ? 2 : 1;
+}
 
 /* Re-encodes the instruction for @new_addr with the same effect: rip-relative
  * operands and branches are retargeted (widened where needed), a call pushes

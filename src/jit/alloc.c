@@ -33,7 +33,7 @@ bool jit_insn_calls(const struct ir_insn *in)
 	case IR_OP_CALL:
 		return true;
 	case IR_OP_ENV:
-		return in->imm == WIRE_ENV_CPU;
+		return in->imm == WIRE_ENV_CPU || in->imm == WIRE_ENV_AT_JUMP || in->imm == WIRE_ENV_IN_KERNEL || in->imm == WIRE_ENV_WEIGHT;
 	default:
 		return false;
 	}

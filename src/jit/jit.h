@@ -5,10 +5,11 @@
  * A *body* runs the programs of one list of clauses for one kind of site.  A
  * trampoline (patch) calls it:
  *
+ *     [cmp, jcc]                jit_filter(), where flags are not live
  *     [lea -128(%rsp),%rsp]     red zone, where there may be one
  *     push %rax
  *     [pushfq; cld]             where flags are live
- *     mov $site,%eax
+ *     mov $site,%eax            the offset of its struct wire_site in their array
  *     call body                 body: preserves all registers but rax and flags
  *     [popfq]
  *     pop %rax
@@ -72,6 +73,12 @@ int64_t jit_hook_body(const struct jit_env *, enum ir_helper helper, uint64_t ad
 /* Likewise a body that goes on to the function at @fn in the process: rax is the site's address there, the return
  * address leads to the trampoline, and it has to preserve what a body does. */
 int64_t jit_extern_body(const struct jit_env *, uint64_t fn, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr);
+/* What the trampoline can do before all this, where flags are dead: at most JIT_FILTER_MAX bytes of code that hold anywhere,
+ * use the application's registers and change flags only.  They end in a jump with a rel8 for the caller to fill in; where it
+ * is taken the programs do nothing.  Returns their length; 0: there is no such code. */
+#define JIT_FILTER_MAX 12
+uint32_t jit_filter(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
+		    uint8_t ret_code[JIT_FILTER_MAX]);
 /* Disassembly of generated code. */
 void jit_print(FILE *, const uint8_t *code, size_t bytes, uint64_t addr);
 /* Generates and prints, each IR instruction before its code, for -d jit.  0 or an error of jit_body(). */

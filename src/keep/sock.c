@@ -19,10 +19,10 @@
 #define DIR_BYTES 92 /* a socket's name is short (unix(7)), and a number follows */
 
 /* Nobody else may have put it there, or be able to put anything into it. */
-static int own_dir(const char *path, struct err *reterr)
+static int own_dir(const char *path, bool make, struct err *reterr)
 {
 	struct stat st;
-	if (mkdir(path, 0700) && errno != EEXIST)
+	if (make && mkdir(path, 0700) && errno != EEXIST)
 		return err_setf(reterr, -errno, "cannot make %s: %s", path, strerror(errno));
 	if (lstat(path, &st))
 		return err_setf(reterr, -errno, "cannot use %s: %s", path, strerror(errno));
@@ -31,25 +31,36 @@ static int own_dir(const char *path, struct err *reterr)
 	return 0;
 }
 
-/* The folder of the caller's keepers, made if need be. */
-static int find_dir(char buf[DIR_BYTES], struct err *reterr)
+/* Whether @r says that it is the one: it is there, or would be made. */
+static bool is_it(int r, bool make, const char *above)
 {
-	const char *run = getenv("XDG_RUNTIME_DIR");
-	if (run && *run == '/' && snprintf(buf, DIR_BYTES, "%s/dyntrace", run) < DIR_BYTES && !own_dir(buf, reterr))
-		return 0;
-	if (!geteuid() && (!mkdir("/run/dyntrace", 0755) || errno == EEXIST)) {
-		snprintf(buf, DIR_BYTES, "/run/dyntrace/keepers");
-		if (!own_dir(buf, reterr))
-			return 0;
-	}
-	snprintf(buf, DIR_BYTES, "/tmp/dyntrace-%u", (unsigned)geteuid());
-	return own_dir(buf, reterr);
+	return !r || (r == -ENOENT && !make && !access(above, W_OK | X_OK));
 }
 
-static int address(pid_t pid, struct sockaddr_un *ret, struct err *reterr)
+/* The folder of the caller's keepers.  @make: if need be; else -ENOENT. */
+static int find_dir(char buf[DIR_BYTES], bool make, struct err *reterr)
+{
+	const char *run = getenv("XDG_RUNTIME_DIR");
+	int r;
+	if (run && *run == '/' && snprintf(buf, DIR_BYTES, "%s/dyntrace", run) < DIR_BYTES) {
+		r = own_dir(buf, make, reterr);
+		if (is_it(r, make, run))
+			return r;
+	}
+	if (!geteuid() && (!make || !mkdir("/run/dyntrace", 0755) || errno == EEXIST)) {
+		snprintf(buf, DIR_BYTES, "/run/dyntrace/keepers");
+		r = own_dir(buf, make, reterr);
+		if (is_it(r, make, "/run"))
+			return r;
+	}
+	snprintf(buf, DIR_BYTES, "/tmp/dyntrace-%u", (unsigned)geteuid());
+	return own_dir(buf, make, reterr);
+}
+
+static int address(pid_t pid, bool make, struct sockaddr_un *ret, struct err *reterr)
 {
 	char dir[DIR_BYTES];
-	int r = find_dir(dir, reterr);
+	int r = find_dir(dir, make, reterr);
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (!r)
 		snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/%d", dir, (int)pid);
@@ -60,9 +71,9 @@ int keep_connect(pid_t pid, struct err *reterr)
 {
 	struct sockaddr_un a;
 	struct timeval wait = { .tv_sec = ANSWER_S };
-	int r = address(pid, &a, reterr), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = address(pid, false, &a, reterr), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (r)
-		return r;
+		return r == -ENOENT ? err_setf(reterr, r, "process %d is not attached", (int)pid) : r;
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a))) {
 		r = errno == ECONNREFUSED ? ENOENT : errno;
 		if (fd >= 0)
@@ -78,7 +89,7 @@ int keep_connect(pid_t pid, struct err *reterr)
 static int knock(pid_t pid)
 {
 	struct sockaddr_un a;
-	int r = address(pid, &a, NULL), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = address(pid, false, &a, NULL), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (r)
 		return r;
 	r = fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) ? -errno : 0;
@@ -91,7 +102,7 @@ static int knock(pid_t pid)
 static int lock_dir(struct err *reterr)
 {
 	char dir[DIR_BYTES], path[DIR_BYTES + 8];
-	int r = find_dir(dir, reterr);
+	int r = find_dir(dir, true, reterr);
 	if (r)
 		return r;
 	snprintf(path, sizeof(path), "%s/lock", dir);
@@ -108,7 +119,7 @@ static int lock_dir(struct err *reterr)
 static int bind_new(pid_t pid, struct err *reterr)
 {
 	struct sockaddr_un a;
-	int r = address(pid, &a, reterr), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r = address(pid, true, &a, reterr), fd = r ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (r)
 		return r;
 	unlink(a.sun_path);
@@ -127,7 +138,7 @@ static void tidy(void)
 	char dir[DIR_BYTES];
 	pid_t *v = NULL;
 	uint32_t cnt = 0;
-	if (!find_dir(dir, NULL))
+	if (!find_dir(dir, false, NULL))
 		base_pids(dir, &v, &cnt);
 	for (uint32_t i = 0; i < cnt; i++)
 		if (knock(v[i]) == -ENOENT)
@@ -149,7 +160,7 @@ int keep_listen(pid_t pid, struct err *reterr)
 void keep_unlink(pid_t pid)
 {
 	struct sockaddr_un a;
-	if (!address(pid, &a, NULL))
+	if (!address(pid, false, &a, NULL))
 		unlink(a.sun_path);
 }
 
@@ -158,7 +169,12 @@ int keep_pids(pid_t **ret, uint32_t *ret_cnt, struct err *reterr)
 	char dir[DIR_BYTES];
 	pid_t *v;
 	uint32_t all, cnt = 0;
-	int r = find_dir(dir, reterr);
+	int r = find_dir(dir, false, reterr);
+	if (r == -ENOENT) {
+		*ret = NULL;
+		*ret_cnt = 0;
+		return 0;
+	}
 	if (r)
 		return r;
 	r = base_pids(dir, &v, &all);

@@ -85,10 +85,41 @@ uint32_t kern_events(const struct kern_event **ret, struct err *reterr)
 	return list.cnt;
 }
 
-static int is_caller_of(void *arg, uint64_t addr, char kind, const char *name, const char *module)
+/* Tracepoints that have no events of their own, out of the kernel's functions: that list is long, and read once. */
+static struct callers {
+	char **v; /* sorted */
+	uint32_t cnt, cap;
+	bool tried;
+} callers;
+
+static int note_caller(void *arg, uint64_t addr, char kind, const char *name, const char *module)
 {
-	(void)addr, (void)kind, (void)module;
-	return !strncmp(name, caller, sizeof(caller) - 1) && !strcmp(name + sizeof(caller) - 1, arg);
+	(void)arg, (void)addr, (void)kind, (void)module;
+	if (strncmp(name, caller, sizeof(caller) - 1))
+		return 0;
+	if (callers.cnt == callers.cap) {
+		uint32_t cap = callers.cap ? 2 * callers.cap : 1024;
+		char **v = realloc(callers.v, cap * sizeof(*v));
+		if (!v)
+			return 1;
+		callers.v = v;
+		callers.cap = cap;
+	}
+	callers.v[callers.cnt] = strdup(name + sizeof(caller) - 1);
+	return callers.v[callers.cnt] ? callers.cnt++, 0 : 1;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static bool has_caller(const char *name)
+{
+	if (!callers.tried) {
+		callers.tried = true;
+		kern_syms_each(note_caller, NULL);
+		if (callers.cnt)
+			qsort(callers.v, callers.cnt, sizeof(*callers.v), by_name);
+	}
+	return callers.cnt && bsearch(&name, callers.v, callers.cnt, sizeof(*callers.v), by_name);
 }
 
 bool kern_has_event(const char *name)
@@ -98,5 +129,5 @@ bool kern_has_event(const char *name)
 	for (uint32_t i = 0; i < cnt; i++)
 		if (!strcmp(v[i].name, name))
 			return true;
-	return kern_syms_each(is_caller_of, (void *)name) != 0;
+	return has_caller(name);
 }

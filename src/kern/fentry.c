@@ -38,8 +38,8 @@ static int try_it(uint32_t btf_id)
 static const char *why_not(int r)
 {
 	switch (-r) {
-	case ENOENT: return "its types do not tell of functions";
-	case EPERM: case EACCES: return "it refuses them to who has CAP_BPF and CAP_PERFMON";
+	case ENOENT: return "its types (BTF) do not tell of functions";
+	case EPERM: case EACCES: return "it refuses them although no right is missing (a kernel or a sandbox that forbids them to everybody)";
 	case 524: case EOPNOTSUPP: return "it has no trampolines (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)";
 	default: return strerror(-r);
 	}
@@ -55,7 +55,7 @@ bool kern_can_fentry(struct err *reterr)
 		result = id < 0 ? id : try_it((uint32_t)id);
 	}
 	if (result)
-		err_setf(reterr, result, "fentry: %s", why_not(result));
+		err_setf(reterr, result, "no fentry programs: %s", why_not(result));
 	return !result;
 }
 

@@ -87,7 +87,8 @@ bool kern_can_probe_funcs(struct err *reterr)
 		return false;
 	if (kern_can_kprobe(NULL) || kern_can_fentry(&e))
 		return true;
-	err_setf(reterr, -ENOTSUP, "this kernel does not let programs be attached to its functions: it has no kprobes (CONFIG_KPROBES, "
-		 "CONFIG_KPROBE_EVENTS), and %s; the providers syscall, rawtp, sdt, proc, sched and profile do not need either", e.msg);
+	err_setf(reterr, -ENOTSUP, "this kernel has no probes of its functions: it has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS), and "
+		 "%s; what remains are tracepoints (providers syscall, sdt, rawtp, proc, sched, io, ip, tcp, udp, lockstat), profile, cpc and tick",
+		 e.msg);
 	return false;
 }

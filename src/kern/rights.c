@@ -28,9 +28,11 @@ bool kern_may_trace(struct err *reterr)
 	errno = 0;
 	if (!has(caps, CAP_BPF) || !has(caps, CAP_PERFMON)) {
 		err_setf(reterr, -EPERM, "probes of the kernel need the capabilities CAP_BPF and CAP_PERFMON (%s%s%s missing): "
-			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon+ep",
+			 "%s",
 			 has(caps, CAP_BPF) ? "" : "CAP_BPF", has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",
-			 has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON");
+			 has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON", geteuid() ?
+			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon+ep" :
+			 "root has not got them here; give them to the container or the service that this runs in, or run outside of it");
 		return false;
 	}
 	if (syscall(SYS_bpf, -1, NULL, 0) < 0 && errno == ENOSYS) {

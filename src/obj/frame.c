@@ -9,6 +9,7 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,13 @@ static void parse_augmentation(struct obj_cie *cie, const char *aug, const uint8
 	}
 }
 
+static int first_row(void *arg, const struct obj_cfa_row *row)
+{
+	struct obj_fde *fde = arg;
+	fde->is_cold = row->cfa_is_expr || row->cfa_reg != REG_RSP || row->cfa_off != 8;
+	return 1;
+}
+
 static int add_cie(struct obj_frames *f, uint32_t *cap, uint64_t off, const Dwarf_CIE *d)
 {
 	int rc = obj_grow(&f->cies, cap, f->cie_cnt + 1ULL, sizeof(*f->cies));
@@ -146,6 +154,9 @@ static int add_cie(struct obj_frames *f, uint32_t *cap, uint64_t off, const Dwar
 		.data_align = d->data_alignment_factor, .insns = d->initial_instructions,
 		.insns_end = d->initial_instructions_end };
 	parse_augmentation(cie, d->augmentation, d->augmentation_data, d->augmentation_data_size);
+	struct obj_fde as_it_says = { .end = 1, .cie = (uint16_t)f->cie_cnt };
+	obj_cfa_rows(f, &as_it_says, first_row, &as_it_says);
+	cie->is_cold = as_it_says.is_cold;
 	f->cie_cnt++;
 	return 0;
 }
@@ -161,11 +172,43 @@ static uint32_t find_cie(const struct obj_frames *f, uint64_t off)
 
 /* ---- FDEs ---- */
 
-static int first_row(void *arg, const struct obj_cfa_row *row)
+#define PCREL4 (DW_EH_PE_pcrel | DW_EH_PE_sdata4) /* what all compilers write */
+
+/* Its first row, without its program where that only says when the second begins. */
+static void look_at_first_row(const struct obj_frames *f, struct obj_fde *fde)
 {
-	struct obj_fde *fde = arg;
-	fde->is_cold = row->cfa_is_expr || row->cfa_reg != REG_RSP || row->cfa_off != 8;
-	return 1;
+	const struct obj_cie *cie = &f->cies[fde->cie];
+	const uint8_t *p = f->data + fde->insns_off, *end = p + fde->insns_bytes;
+	while (p < end && *p == DW_CFA_nop)
+		p++;
+	uint64_t next = p < end && (*p & 0xc0) == DW_CFA_advance_loc ? (*p & 0x3f) * cie->code_align : 0;
+	if (p == end || (next && next < fde->end - fde->start))
+		fde->is_cold = cie->is_cold;
+	else
+		obj_cfa_rows(f, fde, first_row, fde);
+}
+
+/* The usual one, whose fields all have their usual sizes.  false: it is another. */
+static bool parse_usual(const struct obj_frames *f, const struct obj_cie *cie, const Dwarf_FDE *d, struct obj_fde *fde)
+{
+	const uint8_t *p = d->start;
+	int32_t start, bytes, lsda = 0;
+	if (cie->fde_enc != PCREL4 || !cie->has_aug || d->end - p < 13 || p[8] > (p[8] == 4 && cie->lsda_enc == PCREL4 ? 4 : 0))
+		return false;
+	memcpy(&start, p, sizeof(start));
+	memcpy(&bytes, p + 4, sizeof(bytes));
+	if (!start)
+		return false;
+	if (p[8])
+		memcpy(&lsda, p + 9, sizeof(lsda));
+	uint64_t at = f->vaddr + (uint64_t)(p - f->data);
+	fde->start = at + (uint64_t)(int64_t)start;
+	fde->end = fde->start + (uint64_t)(int64_t)bytes;
+	fde->lsda = lsda ? at + 9 + (uint64_t)(int64_t)lsda : 0;
+	p += 9 + p[8];
+	fde->insns_off = (uint32_t)(p - f->data);
+	fde->insns_bytes = (uint32_t)(d->end - p);
+	return fde->end > fde->start;
 }
 
 static bool parse_fde(const struct obj_frames *f, uint32_t cie_idx, const Dwarf_FDE *d, struct obj_fde *ret)
@@ -173,6 +216,9 @@ static bool parse_fde(const struct obj_frames *f, uint32_t cie_idx, const Dwarf_
 	const struct obj_cie *cie = &f->cies[cie_idx];
 	struct obj_cur c = { d->start, d->end, false };
 	struct obj_fde fde = { .cie = (uint16_t)cie_idx };
+	*ret = fde;
+	if (parse_usual(f, cie, d, ret))
+		return true;
 	fde.start = obj_cur_encoded(&c, cie->fde_enc, f->vaddr + (uint64_t)(c.p - f->data));
 	fde.end = fde.start + encoded_value(&c, cie->fde_enc & 0x0f);
 	if (cie->has_aug) {
@@ -203,15 +249,24 @@ static int add_fde(struct obj_frames *f, uint32_t *cap, const Dwarf_FDE *d)
 	int rc = obj_grow(&f->fdes, cap, f->fde_cnt + 1ULL, sizeof(*f->fdes));
 	if (rc)
 		return rc;
-	obj_cfa_rows(f, &fde, first_row, &fde);
+	look_at_first_row(f, &fde);
 	f->fdes[f->fde_cnt++] = fde;
 	return 0;
 }
 
-static int by_start(const void *a, const void *b)
+/* An entry of which there is nothing to be asked: an FDE in the 32-bit form, all there.  false: libdw is asked. */
+static bool is_plain_fde(const struct obj_frames *f, uint64_t off, Dwarf_FDE *ret, uint64_t *ret_next)
 {
-	const struct obj_fde *x = a, *y = b;
-	return x->start < y->start ? -1 : x->start > y->start;
+	uint32_t bytes, back;
+	if (f->bytes - off < 8)
+		return false;
+	memcpy(&bytes, f->data + off, sizeof(bytes));
+	memcpy(&back, f->data + off + 4, sizeof(back));
+	if (bytes < 4 || bytes >= 0xfffffff0u || bytes > f->bytes - off - 4 || !back || back > off + 4)
+		return false;
+	*ret = (Dwarf_FDE){ .CIE_pointer = off + 4 - back, .start = f->data + off + 8, .end = f->data + off + 4 + bytes };
+	*ret_next = off + 4 + bytes;
+	return true;
 }
 
 static int parse_entries(struct obj_frames *f, const unsigned char *ident)
@@ -221,7 +276,15 @@ static int parse_entries(struct obj_frames *f, const unsigned char *ident)
 	Dwarf_Off off = 0, next;
 	Dwarf_CFI_Entry e;
 	int rc = 0, got;
-	while (!rc && (got = dwarf_next_cfi(ident, &data, true, off, &next, &e)) != 1) {
+	while (!rc && off < f->bytes) {
+		if (is_plain_fde(f, off, &e.fde, &next)) {
+			rc = add_fde(f, &fde_cap, &e.fde);
+			off = next;
+			continue;
+		}
+		got = dwarf_next_cfi(ident, &data, true, off, &next, &e);
+		if (got == 1)
+			break;
 		if (got == 0 && dwarf_cfi_cie_p(&e))
 			rc = add_cie(f, &cie_cap, off, &e.cie);
 		else if (got == 0)
@@ -230,9 +293,7 @@ static int parse_entries(struct obj_frames *f, const unsigned char *ident)
 			break;
 		off = next;
 	}
-	if (f->fde_cnt)
-		qsort(f->fdes, f->fde_cnt, sizeof(*f->fdes), by_start);
-	return rc;
+	return rc ? rc : obj_order(&f->fdes, f->fde_cnt, sizeof(*f->fdes), offsetof(struct obj_fde, start));
 }
 
 /* By section, or by the header that the loader gives the unwinder (LSB 5.0 Core, 10.6.2). */
@@ -254,14 +315,20 @@ static int locate(const struct obj_img *img, uint64_t *ret_off, uint64_t *ret_va
 	return c.bad ? -ENOENT : obj_img_off(img, *ret_vaddr, ret_off, ret_bytes);
 }
 
+static void mark_plt_section(struct obj_frames *f, uint64_t start, uint64_t end)
+{
+	uint32_t i = start ? obj_frames_after(f, start - 1) : 0;
+	for (; i < f->fde_cnt && f->fdes[i].start < end; i++)
+		f->fdes[i].is_plt = true;
+}
+
 static void mark_plt(const struct obj_img *img, struct obj_frames *f)
 {
 	static const char *const names[] = { ".plt", ".plt.got", ".plt.sec", ".iplt" };
 	for (size_t i = 0; i < ARRAY_CNT(names); i++) {
 		const Elf64_Shdr *sh = obj_img_section(img, names[i]);
-		for (uint32_t k = 0; sh && k < f->fde_cnt; k++)
-			if (f->fdes[k].start >= sh->sh_addr && f->fdes[k].start < sh->sh_addr + sh->sh_size)
-				f->fdes[k].is_plt = true;
+		if (sh)
+			mark_plt_section(f, sh->sh_addr, sh->sh_addr + sh->sh_size);
 	}
 }
 

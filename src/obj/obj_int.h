@@ -76,6 +76,7 @@ struct obj_cie {
 	const uint8_t *insns, *insns_end;
 	uint8_t fde_enc, lsda_enc;
 	bool has_aug, is_signal, is_ok;
+	bool is_cold; /* obj_fde.is_cold of those that begin with what it says */
 };
 
 struct obj_fde {
@@ -225,5 +226,8 @@ void obj_ranges_mark_fragments(struct obj_proc *, struct obj_mod *, struct obj_r
 
 /* *arr has room for *cap elements of @size: makes it room for at least @cnt. 0 or -ENOMEM. */
 int obj_grow(void *arr, uint32_t *cap, uint64_t cnt, size_t size);
+/* Sorts *arr, malloc'ed, by the uint64_t that each element has at @key; who has equal ones stays in order.  0, or -ENOMEM: it is as
+ * it was. */
+int obj_order(void *arr, uint32_t cnt, size_t size, size_t key);
 
 #endif

@@ -12,28 +12,27 @@ static bool is_cold_name(const char *name)
 	return at && (at[5] == 0 || at[5] == '.');
 }
 
-static int by_start(const void *a, const void *b)
+static struct obj_range of_fde(const struct obj_mod *m, const struct obj_fde *f)
 {
-	const struct obj_range *x = a, *y = b;
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	/* The FDE first: it knows best where the code ends. */
-	return y->has_fde - x->has_fde;
+	return (struct obj_range){ .start = f->start + m->pub.bias, .end = f->end + m->pub.bias,
+		.kind = f->is_plt ? OBJ_RANGE_PLT : f->is_cold ? OBJ_RANGE_COLD : OBJ_RANGE_FUNC, .has_fde = true };
 }
 
+static struct obj_range of_sym(const struct obj_sym *s)
+{
+	return (struct obj_range){ .start = s->addr, .end = s->addr + s->bytes, .has_sym = true,
+		.kind = is_cold_name(s->name) ? OBJ_RANGE_COLD : OBJ_RANGE_FUNC };
+}
+
+/* Both are sorted.  FDEs first: of those that begin together they know best where the code ends. */
 static uint32_t fill(const struct obj_mod *m, struct obj_range *r)
 {
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < m->frames.fde_cnt; i++) {
-		const struct obj_fde *f = &m->frames.fdes[i];
-		r[n++] = (struct obj_range){ .start = f->start + m->pub.bias, .end = f->end + m->pub.bias,
-			.kind = f->is_plt ? OBJ_RANGE_PLT : f->is_cold ? OBJ_RANGE_COLD : OBJ_RANGE_FUNC,
-			.has_fde = true };
-	}
-	for (uint32_t i = 0; i < m->sym_cnt; i++) {
-		const struct obj_sym *s = &m->syms[i];
-		r[n++] = (struct obj_range){ .start = s->addr, .end = s->addr + s->bytes, .has_sym = true,
-			.kind = is_cold_name(s->name) ? OBJ_RANGE_COLD : OBJ_RANGE_FUNC };
+	uint32_t n = 0, f = 0, s = 0;
+	while (f < m->frames.fde_cnt || s < m->sym_cnt) {
+		bool is_fde = f < m->frames.fde_cnt && (s == m->sym_cnt || m->frames.fdes[f].start + m->pub.bias <= m->syms[s].addr);
+		r[n++] = is_fde ? of_fde(m, &m->frames.fdes[f]) : of_sym(&m->syms[s]);
+		f += is_fde;
+		s += !is_fde;
 	}
 	return n;
 }
@@ -82,7 +81,6 @@ int obj_module_ranges(struct obj_proc *p, struct obj_module *mod, const struct o
 		if (!m->ranges)
 			return err_setf(reterr, -ENOMEM, "no memory for the functions of %s", mod->path);
 		cnt = fill(m, m->ranges);
-		qsort(m->ranges, cnt, sizeof(*m->ranges), by_start);
 		m->range_cnt = merge(m->ranges, cnt);
 		mark_labels(m->ranges, m->range_cnt);
 		obj_ranges_mark_fragments(p, m, m->ranges, m->range_cnt);

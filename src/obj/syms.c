@@ -3,6 +3,7 @@
 #include "obj/obj_int.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,12 +25,22 @@ int obj_sym_prefer(const struct obj_sym *a, const struct obj_sym *b)
 	return strcmp(a->name, b->name);
 }
 
-static int by_addr(const void *a, const void *b)
+static int by_preference(const void *a, const void *b)
 {
-	const struct obj_sym *x = a, *y = b;
-	if (x->addr != y->addr)
-		return x->addr < y->addr ? -1 : 1;
-	return obj_sym_prefer(x, y);
+	return obj_sym_prefer(a, b);
+}
+
+/* By address; who shares one, by preference. */
+static int sort(struct obj_mod *m)
+{
+	int rc = obj_order(&m->syms, m->sym_cnt, sizeof(*m->syms), offsetof(struct obj_sym, addr));
+	for (uint32_t i = 0, end; i < m->sym_cnt && !rc; i = end) {
+		for (end = i + 1; end < m->sym_cnt && m->syms[end].addr == m->syms[i].addr; end++)
+			;
+		if (end - i > 1)
+			qsort(m->syms + i, end - i, sizeof(*m->syms), by_preference);
+	}
+	return rc;
 }
 
 static bool is_code_sym(const struct obj_img *img, const Elf64_Sym *s)
@@ -219,10 +230,10 @@ static int load(struct obj_proc *p, struct obj_mod *m, const struct obj_img *img
 	if (keeps && obj_kept_load(m, img, &kept))
 		return index_ends(m);
 	int rc = collect(p, m, img);
+	if (!rc)
+		rc = sort(m);
 	if (rc)
 		return rc;
-	if (m->sym_cnt)
-		qsort(m->syms, m->sym_cnt, sizeof(*m->syms), by_addr);
 	drop_doubles(m);
 	drop_labels(m);
 	complete_sizes(m, img);

@@ -2,9 +2,11 @@
 /*
  * Trampolines.  They hold what stands in the window and, before each anchor,
  *
+ *	[cmp ...; jcc 1f]
  *	[lea -128(%rsp),%rsp]; push %rax; [pushfq; cld]; mov $site,%eax
- *	call body
+ *	call body                     (site: the offset of its struct wire_site)
  *	[popfq]; pop %rax; [lea 128(%rsp),%rsp]
+ *	1:
  *
  * A conditional jump that leaves the function is a return only when taken, so it
  * is turned round:
@@ -20,7 +22,7 @@
 
 enum {
 	LEFT_BYTES = 6 + 1, /* a branch around a probe, and its ret */
-	PROBE_MAX = 8 + 1 + 2 + 5 + ISA_FAR_MAX + 1 + 1 + 8,
+	PROBE_MAX = PATCH_FILTER_MAX + 8 + 1 + 2 + 5 + ISA_FAR_MAX + 1 + 1 + 8,
 	/* A displaced instruction: its own length where nothing is rewritten. */
 	BOUND_CALL = 13 + 14, BOUND_JCC = 6 + ISA_FAR_MAX, BOUND_JMP = 14, BOUND_RIP = 20,
 };
@@ -47,13 +49,18 @@ static int put_probe(struct out *o, const struct patch_anchor *an)
 {
 	if (!room(o, PROBE_MAX))
 		return -ENOSPC;
+	bool filtered = an->filter_bytes && !an->save_flags;
+	if (filtered)
+		put(o, (const char *)an->filter, an->filter_bytes);
+	size_t start = o->len;
 	if (an->skip_redzone)
 		put(o, "\x48\x8d\x64\x24\x80", 5); /* lea -128(%rsp),%rsp */
 	put(o, "\x50", 1); /* push %rax */
 	if (an->save_flags)
 		put(o, "\x9c\xfc", 2); /* pushfq; cld */
+	uint32_t site = an->site * (uint32_t)sizeof(struct wire_site);
 	put(o, "\xb8", 1); /* mov $site,%eax */
-	memcpy(o->buf + o->len, &an->site, 4);
+	memcpy(o->buf + o->len, &site, 4);
 	o->len += 4;
 	o->len += isa_put_call(o->buf + o->len, o->addr + o->len, an->body);
 	if (an->save_flags)
@@ -61,6 +68,8 @@ static int put_probe(struct out *o, const struct patch_anchor *an)
 	put(o, "\x58", 1); /* pop %rax */
 	if (an->skip_redzone)
 		put(o, "\x48\x8d\xa4\x24\x80\0\0\0", 8); /* lea 128(%rsp),%rsp */
+	if (filtered)
+		o->buf[start - 1] = (uint8_t)(o->len - start);
 	return 0;
 }
 

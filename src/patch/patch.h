@@ -113,6 +113,7 @@ enum patch_refusal {
 /* Half a sentence: "something jumps into ...". */
 const char *patch_refusal_text(enum patch_refusal);
 
+#define PATCH_FILTER_MAX 12
 struct patch_anchor {
 	uint32_t offset; /* of the instruction from the function's start */
 	uint8_t kind;    /* enum wire_site_kind: ENTRY, RETURN, OFFSET, HOOK */
@@ -122,6 +123,9 @@ struct patch_anchor {
 	bool by_sources; /* out: a ret whose probe stands in the windows of what leads to it */
 	uint32_t site;   /* caller's: index of its wire_site */
 	uint64_t body;   /* caller's: address of the body; set before patch_emit */
+	/* caller's: code that uses nothing but flags and ends in a jump with a rel8 (to be filled in), taken where the
+	 * body need not be called; left out where flags are live. */
+	uint8_t filter[PATCH_FILTER_MAX], filter_bytes;
 	bool save_flags, skip_redzone; /* out */
 	bool is_jump;    /* caller's: a RETURN that is a jump */
 };
@@ -221,5 +225,10 @@ int patch_pun_bytes(const struct patch_window *, const uint8_t behind[4], uint64
 typedef bool patch_wanted_fn(void *arg, uint64_t from, uint64_t target);
 int64_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
 			   patch_wanted_fn *wanted, void *arg, uint64_t *ret, uint32_t cap);
+/* The same in pieces: those that begin at text[@from] to text[@to], of which 64 bytes before and 16 behind are there, as far as
+ * there are any.  @seen, (hi - lo) / 64 + 1 words: a bit for each target; several threads may set some at a time. */
+void patch_text_mark(const uint8_t *text, size_t bytes, size_t from, size_t to, uint64_t addr, uint64_t lo, uint64_t hi,
+		     patch_wanted_fn *wanted, void *arg, uint64_t *seen);
+uint32_t patch_text_list(const uint64_t *seen, uint64_t lo, uint64_t hi, uint64_t *ret, uint32_t cap);
 
 #endif

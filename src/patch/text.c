@@ -53,34 +53,60 @@ bool text_may_begin(const uint8_t *text, size_t bytes, size_t i)
 	return false;
 }
 
-/* The set bits, as addresses from @lo on. */
-static uint32_t list_bits(const uint64_t *bits, uint64_t cnt, uint64_t lo, uint64_t *ret, uint32_t cap)
+uint32_t patch_text_list(const uint64_t *seen, uint64_t lo, uint64_t hi, uint64_t *ret, uint32_t cap)
 {
 	uint32_t n = 0;
-	for (uint64_t i = 0; i < cnt / 64 + 1; i++)
-		for (uint64_t w = bits[i]; w; w &= w - 1, n++)
+	for (uint64_t i = 0; i < (hi - lo) / 64 + 1; i++)
+		for (uint64_t w = seen[i]; w; w &= w - 1, n++)
 			if (n < cap)
 				ret[n] = lo + i * 64 + (uint64_t)__builtin_ctzll(w);
 	return n;
+}
+
+struct marking {
+	const uint8_t *text;
+	size_t bytes;
+	uint64_t addr, lo, hi;
+	patch_wanted_fn *wanted;
+	void *arg;
+	uint64_t *seen;
+};
+
+/* What is not wanted costs least to be told, and is nearly all. */
+static void mark(const struct marking *m, size_t i, uint32_t op)
+{
+	int32_t rel;
+	memcpy(&rel, m->text + i + op, 4);
+	uint64_t target = m->addr + i + op + 4 + (uint64_t)(int64_t)rel, at = target - m->lo, bit = 1ull << at % 64;
+	if (at - 1 >= m->hi - m->lo - 1 || (m->wanted && !m->wanted(m->arg, m->addr + i, target)) ||
+	    __atomic_load_n(&m->seen[at / 64], __ATOMIC_RELAXED) & bit || !text_may_begin(m->text, m->bytes, i))
+		return;
+	__atomic_fetch_or(&m->seen[at / 64], bit, __ATOMIC_RELAXED);
+}
+
+void patch_text_mark(const uint8_t *text, size_t bytes, size_t from, size_t to, uint64_t addr, uint64_t lo, uint64_t hi,
+		     patch_wanted_fn *wanted, void *arg, uint64_t *seen)
+{
+	const struct marking m = { text, bytes, addr, lo, hi, wanted, arg, seen };
+	size_t at = from;
+	uint32_t op;
+	for (; at + 16 <= to && at + 22 <= bytes; at += 16)
+		for (uint32_t bits = isa_branch_bits(text + at); bits; bits &= bits - 1) {
+			size_t i = at + (size_t)__builtin_ctz(bits);
+			mark(&m, i, isa_branch_opcode_bytes(text + i));
+		}
+	for (at = isa_next_branch(text, at, bytes, &op); at < to && at < bytes; at = isa_next_branch(text, at + 1, bytes, &op))
+		mark(&m, at, op);
 }
 
 int64_t patch_text_targets(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t lo, uint64_t hi,
 			   patch_wanted_fn *wanted, void *arg, uint64_t *ret, uint32_t cap)
 {
 	uint64_t *seen = calloc((hi - lo) / 64 + 1, sizeof(*seen)); /* thousands jump to some of them */
-	uint32_t op;
 	if (!seen)
 		return -ENOMEM;
-	for (size_t i = isa_next_branch(text, 0, bytes, &op); i < bytes; i = isa_next_branch(text, i + 1, bytes, &op)) {
-		int32_t rel;
-		memcpy(&rel, text + i + op, 4);
-		uint64_t target = addr + i + op + 4 + (uint64_t)(int64_t)rel, at = target - lo;
-		if (target <= lo || target >= hi || seen[at / 64] >> at % 64 & 1 || (wanted && !wanted(arg, addr + i, target)) ||
-		    !text_may_begin(text, bytes, i))
-			continue;
-		seen[at / 64] |= 1ull << at % 64;
-	}
-	uint32_t cnt = list_bits(seen, hi - lo, lo, ret, cap);
+	patch_text_mark(text, bytes, 0, bytes, addr, lo, hi, wanted, arg, seen);
+	uint32_t cnt = patch_text_list(seen, lo, hi, ret, cap);
 	free(seen);
 	return cnt;
 }

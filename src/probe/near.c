@@ -112,8 +112,8 @@ void near_modules(struct obj_proc *p, const char *pattern, struct err *reterr)
 	offer_modules(p, pattern, &n);
 	for (uint32_t i = 0; i < n.cnt; i++)
 		append(names, sizeof(names), i + 1 < n.cnt ? ", " : " or ", n.name[i]);
-	err_setf(reterr, 0, "no module of process %d matches %s%s%s%s (with -Z dyntrace waits for it to be loaded): loaded are %s",
-		 obj_proc_pid(p), pattern, n.cnt ? "; did you mean " : "", names, n.cnt ? "?" : "", list);
+	err_setf(reterr, PROBE_NO_MODULE, "no module of process %d matches %s%s%s%s; loaded are %s",
+		 obj_proc_pid(p), pattern, n.cnt ? " (did you mean " : "", names, n.cnt ? "?)" : "", list);
 }
 
 static void offer_module(struct obj_proc *p, struct obj_module *m, const char *pattern, struct near *n)
@@ -319,16 +319,33 @@ const char *near_meant(const struct probe_spec *s)
 	return NULL;
 }
 
+static bool is_whole_prov(const char *name) { return *name && !obj_is_glob(name) && is_prov(name); }
+
+/* A colon too few: descriptions are read from the right. */
+bool near_shifted(const struct probe_spec *s, struct err *reterr)
+{
+	if (*s->prov)
+		return false;
+	if (!strncmp(s->mod, "pid", 3) && isdigit((unsigned char)s->mod[3]))
+		err_setf(reterr, 0, "no provider has such a probe: three parts are MODULE:FUNCTION:NAME; did you mean %s:%s:%s:entry?", s->mod,
+			 s->func, s->name);
+	else if (is_whole_prov(s->mod))
+		err_setf(reterr, 0, "no provider has such a probe: three parts are MODULE:FUNCTION:NAME; did you mean %s::%s:%s?", s->mod,
+			 s->func, s->name);
+	else if (!*s->mod && is_whole_prov(s->func) && strcmp(s->name, "entry") && strcmp(s->name, "return"))
+		err_setf(reterr, 0, "no provider has such a probe: two parts are FUNCTION:NAME; did you mean %s:::%s?", s->func, s->name);
+	else
+		return false;
+	return true;
+}
+
 void near_probes(const struct probe_spec *s, struct err *reterr)
 {
 	struct near n = { .cnt = 0 };
 	char list[512] = "";
 	bool known = is_prov(s->prov);
-	if (!*s->prov && !strncmp(s->mod, "pid", 3) && isdigit((unsigned char)s->mod[3])) {
-		err_setf(reterr, 0, "no provider has such a probe: three parts are MODULE:FUNCTION:NAME; did you mean %s:%s:%s:entry?", s->mod,
-			 s->func, s->name);
+	if (near_shifted(s, reterr))
 		return;
-	}
 	if (near_meant(s)) {
 		err_setf(reterr, 0, "no provider has such a probe: did you mean %s?", near_meant(s));
 		return;

@@ -8,6 +8,8 @@
 
 #include "obj/obj.h"
 
+#include <errno.h>
+
 /* A description after macro expansion: globs allowed, "" matches all. */
 struct probe_spec {
 	const char *prov, *mod, *func, *name;
@@ -126,7 +128,7 @@ const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL be
  *   -ERANGE  an offset or address outside the function or code (D_PROC_OFF)
  *   -ELIBBAD function "-" in a module other than a.out (D_PROC_LIB)
  *   -ENOMEM
- * The message is empty where something matched.
+ * The message is empty where something matched.  Its code is PROBE_NO_MODULE where the process may load what was meant yet.
  *
  * Modules: by base name or path, globs allowed; "a.out" is the executable; where no name
  * matches as a whole, parts up to a dot do ("libc", "libc.so"), at last without regard to
@@ -135,6 +137,7 @@ const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL be
  * Functions: by mangled or demangled name; a glob gives each address once, under its
  * preferred name.  Functions without any symbol are called sub_VADDR (hexadecimal); globs that
  * do not begin so mean them only in modules that have no names left. */
+#define PROBE_NO_MODULE (-ENXIO)
 int probe_match(struct probe_table *, const struct probe_spec *spec, struct obj_proc *const *procs,
 		const pid_t *pids, uint32_t proc_cnt, uint32_t **ret, uint32_t *ret_cnt, struct err *reterr);
 

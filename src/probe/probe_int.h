@@ -70,6 +70,7 @@ void near_modules(struct obj_proc *, const char *pattern, struct err *reterr);
 void near_kernel_functions(const struct probe_spec *, struct err *reterr);
 void near_kernel(const struct probe_spec *, struct err *reterr);
 void near_probes(const struct probe_spec *, struct err *reterr); /* providers, and names of the tool's own */
+bool near_shifted(const struct probe_spec *, struct err *reterr); /* whether its provider stands where the module or function is */
 const char *near_meant(const struct probe_spec *); /* by words of bpftrace; NULL */
 void near_functions(struct obj_proc *, const char *mod_pattern, const char *pattern, struct err *reterr);
 

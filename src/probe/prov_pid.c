@@ -84,13 +84,35 @@ static bool is_boundary(const uint32_t *offs, uint32_t cnt, uint64_t offset)
 	return cnt && offset > offs[cnt - 1] + 15;
 }
 
+/* Of functions of one name that cannot have the offset, the program's own is what is meant, and the loader's last of all. */
+static bool is_meant(const struct pid_search *s, const struct obj_module *m)
+{
+	const struct obj_module *far = s->far.mod;
+	return !far || m->is_exe > far->is_exe || m->is_loader < far->is_loader;
+}
+
+static void note_inside(struct pid_search *s, const struct pid_func *f, const uint32_t *offs, uint32_t cnt)
+{
+	s->far = *f;
+	s->far_inside = true;
+	s->far_before = s->far_after = 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		s->far_before = offs[i] < s->names.offset ? offs[i] : s->far_before;
+		s->far_after = offs[i];
+		if (offs[i] > s->names.offset)
+			break;
+	}
+}
+
 static int match_offsets(struct pid_search *s, const struct pid_func *f)
 {
 	uint32_t *offs, cnt;
 	const struct names *n = &s->names;
 	if (n->is_offset && n->offset >= f->bytes) {
-		s->far = *f;
-		s->far_inside = false;
+		if (is_meant(s, f->mod)) {
+			s->far = *f;
+			s->far_inside = false;
+		}
 		return 0;
 	}
 	int rc = pid_insn_offsets(s->proc, f->mod, f->addr, f->bytes, &offs, &cnt);
@@ -98,15 +120,8 @@ static int match_offsets(struct pid_search *s, const struct pid_func *f)
 		return rc == -ENOMEM ? rc : 0;
 	if (n->is_offset && is_boundary(offs, cnt, n->offset)) {
 		rc = add_offset(s, f, (uint32_t)n->offset);
-	} else if (n->is_offset) {
-		s->far = *f;
-		s->far_inside = true;
-		for (uint32_t i = 0; i < cnt; i++) {
-			s->far_before = offs[i] < n->offset ? offs[i] : s->far_before;
-			s->far_after = offs[i];
-			if (offs[i] > n->offset)
-				break;
-		}
+	} else if (n->is_offset && is_meant(s, f->mod)) {
+		note_inside(s, f, offs, cnt);
 	}
 	for (uint32_t i = 0; n->offsets && i < cnt && !rc; i++) {
 		char name[16];
@@ -290,11 +305,13 @@ static bool split_offset(const struct probe_spec *spec, char *ret_func, size_t c
 static int offset_error(const struct pid_search *s)
 {
 	const char *name = s->far.name ? s->far.name : s->far.own;
+	const char *mod = s->far.mod->is_exe ? "a.out" : s->far.mod->name;
 	if (s->far_inside)
-		return err_setf(s->q->reterr, -EINVAL, "offset %llx of %s is inside an instruction: they begin at %x and %x "
-				"(-l with an empty name lists all)", (unsigned long long)s->names.offset, name, s->far_before, s->far_after);
-	return err_setf(s->q->reterr, -ERANGE, "offset %llx is outside of %s, which has 0x%llx bytes",
-			(unsigned long long)s->names.offset, name, (unsigned long long)s->far.bytes);
+		return err_setf(s->q->reterr, -EINVAL, "offset 0x%llx of %s in %s is inside an instruction: they begin at 0x%x and 0x%x "
+				"(dyntrace -ln '%s:%s:%s:' lists all)", (unsigned long long)s->names.offset, name, mod, s->far_before,
+				s->far_after, s->prov, mod, name);
+	return err_setf(s->q->reterr, -ERANGE, "offset 0x%llx is outside of %s in %s, which has 0x%llx bytes",
+			(unsigned long long)s->names.offset, name, mod, (unsigned long long)s->far.bytes);
 }
 
 /* Nothing matched: why. */
@@ -366,7 +383,7 @@ static int match(const struct probe_query *q, struct found *f)
 	bool is_glob, any = false;
 	int rc = 0;
 	if (!is_pid_provider(prov, &is_glob)) {
-		if (!*prov && *q->spec->func && !f->cnt && !near_meant(q->spec))
+		if (!*prov && *q->spec->func && !f->cnt && !near_meant(q->spec) && !near_shifted(q->spec, q->reterr))
 			err_setf(q->reterr, 0, "functions of a process belong to its pid provider: pid$target:%s:%s:%s", q->spec->mod,
 				 q->spec->func, q->spec->name);
 		return 0;

@@ -7,8 +7,10 @@
  *    |                 |  one, whole  | record       | record      |
  *
  * Levels nest, so what one level reserves lies behind what the levels below it
- * have open.  Only head moves by compare-and-swap: a nested probe may come
- * between any two instructions, but it has left when the next one runs.
+ * have open.  A nested probe may come between any two instructions, but it has
+ * left when the next one runs.  Quick records do not touch head, so it is below
+ * published after them; a level first takes it to where its record begins, with
+ * a bit that keeps quick records away, then looks whether one came before that.
  */
 
 #define NONE (~0ULL)
@@ -32,8 +34,8 @@ static struct wire_rec *set_header(uint8_t *data, uint64_t ring_bytes, uint64_t 
 /* Everything below the oldest open record is complete. */
 static uint64_t complete_below(const struct wire_ring *r)
 {
-	uint64_t limit = LOAD_RELAXED(&r->head);
-	if (limit & RING_QUICK)
+	uint64_t limit = LOAD_RELAXED(&r->head) & ~RING_MOVING;
+	if (ring_quick_is_open(r))
 		return LOAD_RELAXED(&r->published);
 	for (int i = 0; i < WIRE_LEVEL_MAX; i++) {
 		uint64_t open = LOAD_RELAXED(&r->open[i]) & ~TRYING;
@@ -60,19 +62,34 @@ static void close_level(struct wire_ring *r, uint32_t level)
 	ring_publish(r);
 }
 
+/* Where the level's record begins: head, with the bit, from which on nothing is reserved but by levels. */
+static uint64_t take_head(struct wire_ring *r, uint32_t level)
+{
+	uint64_t head, pos;
+	do {
+		head = LOAD_RELAXED(&r->head);
+		pos = ring_head(r);
+		/* Before head moves: what a nested probe publishes must stop here. */
+		STORE_RELAXED(&r->open[level], pos | TRYING);
+		if (!ring_quick_is_open(r))
+			STORE_RELAXED(&r->quick_sp, 0); /* one that is about to be opened is not */
+	} while (!cas_local(&r->head, &head, pos | RING_MOVING) || ring_head(r) != pos);
+	return pos;
+}
+
 struct wire_rec *ring_reserve(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32_t level, uint32_t bytes)
 {
-	uint64_t head = LOAD_RELAXED(&r->head), pos, pad;
+	uint64_t pos, pad, mine;
 	do {
-		pos = head & ~RING_QUICK;
+		pos = take_head(r, level);
+		mine = pos | RING_MOVING;
 		pad = pad_before(pos, ring_bytes, bytes);
 		if (pos + pad + bytes - LOAD_ACQUIRE(&r->tail) > ring_bytes) {
+			cas_local(&r->head, &mine, pos);
 			close_level(r, level);
 			return NULL;
 		}
-		/* Before head moves: what a nested probe publishes must stop here. */
-		STORE_RELAXED(&r->open[level], pos | TRYING);
-	} while (!cas_local(&r->head, &head, (pos + pad + bytes) | (head & RING_QUICK)));
+	} while (!cas_local(&r->head, &mine, pos + pad + bytes));
 	if (pad)
 		set_header(data, ring_bytes, pos, pad, WIRE_REC_PAD);
 	struct wire_rec *rec = set_header(data, ring_bytes, pos + pad, bytes, WIRE_REC_DATA);
@@ -122,9 +139,9 @@ void ring_commit(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint32
 	uint64_t pos = start + ((at - start) & (ring_bytes - 1)); /* past the padding, if there was any */
 	uint64_t used = align_up(used_bytes, 8);
 	if (used < rec->bytes) {
-		uint64_t quick = LOAD_RELAXED(&r->head) & RING_QUICK, end = (pos + rec->bytes) | quick;
+		uint64_t end = pos + rec->bytes;
 		STORE_RELAXED(&r->open[level], start | TRYING);
-		if (cas_local(&r->head, &end, (pos + used) | quick))
+		if (cas_local(&r->head, &end, pos + used))
 			rec->bytes = (uint32_t)used;
 	}
 	close_level(r, level);
@@ -170,18 +187,35 @@ void ring_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint3
 			rec = (struct wire_rec *)data;
 		rec->type = WIRE_REC_VOID;
 	}
+	and_local(&r->head, ~RING_MOVING);
 	close_level(r, level);
+}
+
+void ring_quick_renew(struct wire_ring *r, uint64_t ring_bytes)
+{
+	uint64_t limit = LOAD_RELAXED(&r->tail) + ring_bytes / 2, end = (ring_head(r) | (ring_bytes - 1)) + 1;
+	STORE_RELAXED(&r->quick_limit, limit < end ? limit : end);
+}
+
+bool ring_quick_late(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes)
+{
+	uint64_t published = LOAD_RELAXED(&r->published);
+	STORE_RELAXED(&r->quick_end, 0);
+	bool lost = published == LOAD_RELAXED(&r->quick_at) && published < ring_head(r);
+	if (lost)
+		void_since(r, data, ring_bytes, WIRE_LEVEL_MAX, published);
+	ring_publish(r);
+	return lost;
 }
 
 void ring_quick_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes)
 {
-	if (!(LOAD_RELAXED(&r->head) & RING_QUICK))
-		return;
-	uint64_t start = LOAD_RELAXED(&r->published), end = LOAD_RELAXED(&r->quick_end) & ~RING_QUICK;
-	if (start < end) /* else it is published already */
+	if (ring_quick_is_open(r)) {
+		uint64_t start = LOAD_RELAXED(&r->quick_at), end = LOAD_RELAXED(&r->quick_end);
 		set_header(data, ring_bytes, start & ~7ULL, end - start, WIRE_REC_VOID);
-	ring_quick_end(r);
-	ring_publish(r);
+		cas_local(&r->published, &start, end);
+	}
+	ring_publish(r); /* what waited for it; also where its body was left between its last two steps */
 }
 
 /* ---- consumer ---- */

@@ -12,17 +12,19 @@
  *
  * A record never wraps: WIRE_REC_PAD fills the ring's end.
  *
- * Generated code writes small records by itself and without a level (jit/x86_64/quick_rec.c):
+ * Generated code writes small records by itself and without a level (jit/x86_64/quick_rec.c), with plain stores only:
  *
- *     only where published == head, so nothing is open, and where they fit without padding
- *     note rsp, and the end of the record with bit 0 set (quick_end)
- *     compare-and-swap head to that
+ *     only where no other quick record is open: note rsp
+ *     only where no level has one open, either, and where its end is not above quick_limit
+ *     note the record's place, [quick_at, quick_end): now it is open
+ *     only if the rsp that is noted is still this one, so nothing else was begun since: else ring_quick_late(), and take a
+ *     level
  *     write the record
- *     add its length to published; clear bit 0 of head
- *     if head is not published then, others came in between: ring_publish()
+ *     add its length to published: now it is closed
+ *     if head is above published then, others came in between: ring_publish()
  *
- * While bit 0 is set published does not move but by its owner: what nests
- * takes a level, and its records wait.
+ * While it is open published does not move but by its owner: what nests
+ * takes a level, begins behind it, and its records wait.
  */
 #ifndef RING_RING_H
 #define RING_RING_H
@@ -47,18 +49,31 @@ void ring_commit(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_
  * records that nested probes wrote behind it are lost too. */
 void ring_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes, uint32_t level);
 
-#define RING_QUICK 1ULL
+/* Bit of head: a level is about to move it, so a quick record must not begin. */
+#define RING_MOVING 1ULL
+/* Whether a quick record is open.  One whose body is bound to find out that it came too late is not; nor is one that has
+ * begun and ended meanwhile. */
+static inline bool ring_quick_is_open(const struct wire_ring *r)
+{
+	uint64_t published = LOAD_RELAXED(&r->published), end = LOAD_RELAXED(&r->quick_end), head = LOAD_RELAXED(&r->head);
+	bool is_open = end > published && LOAD_RELAXED(&r->quick_at) == published && (head <= published || head >= end);
+	return is_open && LOAD_RELAXED(&r->quick_sp) && LOAD_RELAXED(&r->published) == published;
+}
+/* Where the next record of a level begins. */
 static inline uint64_t ring_head(const struct wire_ring *r)
 {
-	return LOAD_RELAXED(&r->head) & ~RING_QUICK;
+	uint64_t head = LOAD_RELAXED(&r->head) & ~RING_MOVING, published = LOAD_RELAXED(&r->published);
+	uint64_t whole = ring_quick_is_open(r) ? LOAD_RELAXED(&r->quick_end) : published;
+	return head > whole ? head : whole;
 }
-/* One instruction; once more does no harm: a body that a forked child has too, or two that give the same one up. */
-static inline void ring_quick_end(struct wire_ring *r)
-{
-	__asm__ volatile("andq %1, %0" : "+m"(r->head) : "e"(~RING_QUICK) : "memory", "cc");
-}
+
 /* Publishes what is complete. */
 void ring_publish(struct wire_ring *);
+/* How far quick records may go without padding and without passing half of the ring, where the consumer is told. */
+void ring_quick_renew(struct wire_ring *, uint64_t ring_bytes);
+/* The record that its body has noted was too late: it is closed, and of what was begun before and waits behind it nothing is
+ * known.  Whether that was lost. */
+bool ring_quick_late(struct wire_ring *, uint8_t *data, uint64_t ring_bytes);
 /* Closes the quick record that is open, if there is one: its body will not go on.  What lies behind it is kept. */
 void ring_quick_abandon(struct wire_ring *, uint8_t *data, uint64_t ring_bytes);
 

@@ -137,7 +137,7 @@ static bool quick_was_left(struct rt_ctx *ctx, bool crowded)
 {
 	struct wire_ring *ring = &ctx->thr->ring;
 	uint64_t sp = LOAD_RELAXED(&ctx->thr->level_sp[ctx->level]);
-	if (LIKELY(!(LOAD_RELAXED(&ring->head) & RING_QUICK)) ||
+	if (LIKELY(!ring_quick_is_open(ring)) ||
 	    !rt_was_left(ctx->proc, LOAD_RELAXED(&ring->quick_sp) + RT_QUICK_STACK, sp, crowded))
 		return false;
 	ring_quick_abandon(ring, ring_of(ctx->shm, ctx->thr), ctx->shm->geom.ring_bytes);
@@ -161,6 +161,7 @@ static struct wire_rec *reserve(struct rt_ctx *ctx, uint32_t bytes, uint16_t typ
 	if (UNLIKELY(!rec) && quick_was_left(ctx, true))
 		rec = reserve_in(ctx, bytes);
 	ring_if_half_full(ctx, ring);
+	ring_quick_renew(ring, ctx->shm->geom.ring_bytes);
 	if (!rec)
 		return NULL;
 	rec->type = type;
@@ -220,9 +221,12 @@ void rt_rec_put(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread
 	rt_leave(ctx);
 }
 
-void rt_rec_publish(struct wire_thread *thr)
+void rt_rec_publish(struct wire_shm *shm, struct wire_thread *thr, uint64_t late)
 {
-	ring_publish(&thr->ring);
+	if (!late)
+		ring_publish(&thr->ring);
+	else if (ring_quick_late(&thr->ring, ring_of(shm, thr), shm->geom.ring_bytes))
+		add_local(&thr->level_drops, 1);
 }
 
 void rt_fault(struct rt_ctx *ctx)

@@ -63,8 +63,9 @@ int rt_rec_open(struct rt_ctx *, uint32_t payload_max, uint32_t fixed);
 void rt_rec_commit(struct rt_ctx *);
 /* For quick bodies: the record @rec, which lies anywhere, with a context of its own; @sp: the application's rsp. */
 void rt_rec_put(struct wire_shm *, struct wire_proc *, struct wire_thread *, const struct wire_rec *rec, uint64_t sp);
-/* Publishes what came in between while a quick body wrote a record by itself. */
-void rt_rec_publish(struct wire_thread *);
+/* Publishes what came in between while a quick body wrote a record by itself; @late: gives that one up, which it has noted
+ * too late (ring_quick_late()). */
+void rt_rec_publish(struct wire_shm *, struct wire_thread *, uint64_t late);
 #define RT_QUICK_STACK 512 /* how far below the application's rsp that of a quick body may be, trampoline included */
 /* After a fault: voids the open record, writes an ERROR record, clears the fault. */
 void rt_fault(struct rt_ctx *);

@@ -270,7 +270,7 @@ uint64_t rt_rand(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_
 {
 	UNUSED(b, c, d);
 	UNUSED(a, 0, 0);
-	uint64_t x = rt_tsc(ctx) ^ (uint64_t)ctx->thr ^ ctx->thr->ring.head;
+	uint64_t x = rt_tsc(ctx) ^ (uint64_t)ctx->thr ^ ctx->thr->ring.published;
 	x *= 0x9e3779b97f4a7c15ULL;
 	x ^= x >> 29;
 	x *= 0xbf58476d1ce4e5b9ULL;

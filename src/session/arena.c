@@ -212,11 +212,12 @@ static const struct body *find_body(const struct arena *a, uint64_t hash, enum w
 	return NULL;
 }
 
-static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind kind, bool is_go, const uint32_t *progs,
-			uint32_t cnt, struct err *reterr)
+static int64_t generate(struct target *t, struct arena *a, struct body *b, struct err *reterr)
 {
+	enum wire_site_kind kind = (enum wire_site_kind)b->kind;
+	const uint32_t *progs = b->progs, cnt = b->prog_cnt;
 	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
-	t->env.own_stack = t->env.go_args = is_go;
+	t->env.own_stack = t->env.go_args = b->is_go;
 	t->env.aggs = t->s->image->aggs; /* session_grow() gives another image */
 	uint8_t *at = a->code + a->used;
 	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
@@ -230,6 +231,7 @@ static int64_t generate(struct target *t, struct arena *a, enum wire_site_kind k
 	for (uint32_t i = 0; i < cnt; i++)
 		list[i] = &t->s->image->progs[progs[i]];
 	int64_t n = jit_body(&t->env, kind, list, cnt, addr, at, room, reterr);
+	b->filter_bytes = (uint8_t)jit_filter(&t->env, kind, list, cnt, b->filter);
 	free(list);
 	return n;
 }
@@ -252,6 +254,8 @@ static int note_body(struct arena *a, const struct body *b, uint64_t bytes, stru
 	return 0;
 }
 
+_Static_assert(JIT_FILTER_MAX == PATCH_FILTER_MAX, "copied");
+
 #define KIND_EXTERN UINT8_MAX
 
 int arena_hook(struct target *t, struct arena *a, uint64_t fn, uint64_t *ret_addr, struct err *reterr)
@@ -272,20 +276,28 @@ int arena_hook(struct target *t, struct arena *a, uint64_t fn, uint64_t *ret_add
 	return note_body(a, &b, (uint64_t)n, reterr);
 }
 
-int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool is_go, const uint32_t *progs,
-	       uint32_t cnt, uint64_t *ret_addr, struct err *reterr)
+static void give(const struct body *b, struct patch_anchor *ret)
 {
-	uint64_t hash = hash_of(kind, is_go, progs, cnt);
-	const struct body *have = find_body(a, hash, kind, is_go, progs, cnt);
+	ret->body = b->addr;
+	ret->filter_bytes = b->filter_bytes;
+	memcpy(ret->filter, b->filter, b->filter_bytes);
+}
+
+int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool is_go, const uint32_t *progs,
+	       uint32_t cnt, struct patch_anchor *ret, struct err *reterr)
+{
+	struct body b = { .hash = hash_of(kind, is_go, progs, cnt), .progs = (uint32_t *)progs, .prog_cnt = cnt, .kind = (uint8_t)kind,
+			  .is_go = is_go };
+	const struct body *have = find_body(a, b.hash, kind, is_go, progs, cnt);
 	if (have) {
-		*ret_addr = have->addr;
+		give(have, ret);
 		return 0;
 	}
 	a->used = align_up(a->used, 64);
-	int64_t n = generate(t, a, kind, is_go, progs, cnt, reterr);
+	b.addr = a->addr + a->used;
+	int64_t n = generate(t, a, &b, reterr);
 	if (n < 0)
 		return (int)n;
-	struct body b = { hash, a->addr + a->used, (uint32_t *)progs, cnt, (uint8_t)kind, is_go };
-	*ret_addr = b.addr;
+	give(&b, ret);
 	return note_body(a, &b, (uint64_t)n, reterr);
 }

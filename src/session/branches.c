@@ -63,10 +63,15 @@ static bool list_edges(struct units *u, const uint64_t *edges)
 	return true;
 }
 
+static uint64_t bits_bytes(const struct units *u)
+{
+	return (u->bytes / 64 + 1) * sizeof(uint64_t);
+}
+
 static void units_deinit(struct units *u)
 {
 	free(u->edge);
-	free(u->starts);
+	host_big_free(u->starts, bits_bytes(u));
 }
 
 /* False: nothing is known, so all branches count. */
@@ -78,15 +83,15 @@ static bool units_init(struct units *u, struct target *t, struct obj_module *mod
 	*u = (struct units){ .text = b->start, .bytes = b->bytes };
 	if (obj_module_ranges(t->obj, mod, &r, &rn, NULL) || obj_module_syms(t->obj, mod, &s, &sn, NULL))
 		return false;
-	uint64_t *edges = calloc(b->bytes / 64 + 1, sizeof(*edges));
-	u->starts = calloc(b->bytes / 64 + 1, sizeof(*u->starts));
+	uint64_t *edges = host_big_alloc(bits_bytes(u));
+	u->starts = host_big_alloc(bits_bytes(u));
 	bool ok = edges && u->starts;
 	for (uint32_t i = 0; i < rn && ok; i++)
 		note_edge(u, edges, r[i].start, r[i].end);
 	for (uint32_t i = 0; i < sn && ok; i++)
 		note_edge(u, edges, s[i].addr, s[i].addr + s[i].bytes);
 	ok = ok && list_edges(u, edges);
-	free(edges);
+	host_big_free(edges, bits_bytes(u));
 	if (!ok)
 		units_deinit(u);
 	return ok;
@@ -101,29 +106,6 @@ static bool is_from_elsewhere(void *arg, uint64_t from, uint64_t target)
 	if (target >= u->edge[u->at] && target < u->edge[u->at + 1])
 		return false;
 	return at >= u->bytes || !(u->starts[at / 64] >> at % 64 & 1);
-}
-
-static int collect(struct branches *b, struct units *u, const uint8_t *text, uint64_t bytes)
-{
-	uint64_t cap = u ? 65536 : bytes / 16 + 1024;
-	for (;;) {
-		uint64_t *v = malloc(cap * sizeof(*v));
-		if (!v)
-			return -ENOMEM;
-		if (u)
-			u->at = 0;
-		int64_t n = patch_text_targets(text, bytes, b->start, b->start - 1, b->start + bytes, u ? is_from_elsewhere : NULL, u, v,
-						(uint32_t)cap);
-		if (n >= 0 && (uint64_t)n <= cap) {
-			b->targets = v;
-			b->cnt = (uint32_t)n;
-			return 0;
-		}
-		free(v);
-		if (n < 0)
-			return (int)n;
-		cap = (uint64_t)n;
-	}
 }
 
 /* ---- what is known from last time ---- */
@@ -152,7 +134,7 @@ static bool cache_key(struct target *t, struct obj_module *mod, const struct bra
 	const struct obj_range *r;
 	const struct obj_sym *s;
 	uint32_t rn, sn;
-	if (b->bytes < CACHE_WORTH || obj_module_ranges(t->obj, mod, &r, &rn, NULL) || obj_module_syms(t->obj, mod, &s, &sn, NULL))
+	if (obj_module_ranges(t->obj, mod, &r, &rn, NULL) || obj_module_syms(t->obj, mod, &s, &sn, NULL))
 		return false;
 	*ret = (struct host_cache_key){ .id = id, .id_bytes = obj_module_build_id(t->obj, mod, id), .kind = "branches",
 					.version = CACHE_VERSION, .key = hash_of_names(r, rn, s, sn, mod->bias) ^ b->bytes };
@@ -161,10 +143,9 @@ static bool cache_key(struct target *t, struct obj_module *mod, const struct bra
 
 /* Who wrote the file, and whoever may write to it, says what is kept of it: that must be nobody whom the next one to
  * read it would not believe.  What dyntraced looks at is others'; it keeps nothing. */
-static bool may_keep(struct target *t, const struct branches *b, struct host_cache_key *k)
+static bool may_keep(struct target *t, const struct stat *st, struct host_cache_key *k)
 {
-	struct stat st;
-	return !t->s->opts.shared && obj_proc_is_as_file(t->obj, b->start, b->bytes, &st) && host_cache_file(&st, &k->file);
+	return !t->s->opts.shared && host_cache_file(st, &k->file);
 }
 
 /* Offsets in the text, rising. */
@@ -202,7 +183,7 @@ static void targets_store(const struct branches *b, const struct host_cache_key 
 
 static int read_text(struct target *t, struct branches *b)
 {
-	b->text = malloc(b->bytes + 1);
+	b->text = host_big_alloc(b->bytes + 1);
 	if (!b->text)
 		return -ENOMEM;
 	obj_proc_code(t->obj, b->start, b->text, b->bytes);
@@ -212,8 +193,9 @@ static int read_text(struct target *t, struct branches *b)
 static int find_targets(struct target *t, struct obj_module *mod, struct branches *b)
 {
 	struct units u;
+	const struct text_source src = { t, b->text, b->start, b->bytes };
 	bool known = units_init(&u, t, mod, b);
-	int r = collect(b, known ? &u : NULL, b->text, b->bytes);
+	int r = text_scan(&src, known ? is_from_elsewhere : NULL, &u, sizeof(u), &b->targets, &b->cnt);
 	if (known)
 		units_deinit(&u);
 	return r;
@@ -223,10 +205,12 @@ static int look(struct target *t, struct obj_module *mod, struct branches *b)
 {
 	struct host_cache_key k;
 	uint8_t id[OBJ_LINES_ID_MAX];
-	bool keeps = cache_key(t, mod, b, id, &k) && may_keep(t, b, &k);
+	struct stat st;
+	bool as_file = b->bytes >= CACHE_WORTH && obj_proc_is_as_file(t->obj, b->start, b->bytes, &st);
+	bool keeps = as_file && cache_key(t, mod, b, id, &k) && may_keep(t, &st, &k);
 	if (keeps && targets_load(b, &k))
 		return 0;
-	int r = read_text(t, b);
+	int r = as_file ? 0 : read_text(t, b);
 	r = r ? r : find_targets(t, mod, b);
 	if (!r && keeps)
 		targets_store(b, &k);
@@ -246,7 +230,7 @@ static struct branches *branches_of(struct target *t, struct obj_module *mod)
 	*b = (struct branches){ .mod = mod, .start = mod->text_start };
 	b->bytes = mod->text_end - mod->text_start;
 	if (look(t, mod, b)) {
-		free(b->text);
+		host_big_free(b->text, b->bytes + 1);
 		return NULL;
 	}
 	t->branches_cnt++;
@@ -273,7 +257,7 @@ void branches_free(struct target *t)
 {
 	for (uint32_t i = 0; i < t->branches_cnt; i++) {
 		free(t->branches[i].targets);
-		free(t->branches[i].text);
+		host_big_free(t->branches[i].text, t->branches[i].bytes + 1);
 	}
 	free(t->branches);
 }

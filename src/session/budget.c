@@ -35,9 +35,11 @@
 #define WEIGHT_MAX 100    /* the more, the worse is a window that became too long */
 #define AIM 0.7               /* of the share */
 #define OFF_NS 1.5            /* of a hit while it is off */
+#define COUNT_NS 3.0          /* while it is only counted: so much longer, and fewer of them in the same time, than while it is off */
+#define COUNT_LONGER 4u       /* than those that are on, at most: their ends, when we run beside them, weigh less then */
 #define OWN_LEAST 0.05        /* of a process's time is its own, whatever the estimate says */
 #define FADE 0.98             /* what was measured before counts less, at each look */
-#define BELIEF 20.0           /* windows after which what was measured counts as much as the estimate */
+#define BELIEF 2.0            /* windows after which what was measured counts as much as the estimate */
 #define NICE (-10)            /* of the thread that switches, which is late otherwise where processors have other work */
 #define HITS_LEAST 500        /* fewer say nothing about what a hit takes */
 #define PROCS_MAX WIRE_PROC_MAX
@@ -133,13 +135,20 @@ static uint64_t new_hits(struct budget *b, struct place *p)
 
 /* ---- which are hot ---- */
 
-/* What hits take: of two equally long windows the one with them on has so many hits less. */
+/* How long the same hits would have taken while they were off. */
+static double as_off(const struct windows *counting)
+{
+	double ns = counting->ns - (COUNT_NS - OFF_NS) * counting->hits;
+	return ns > counting->ns / 2 ? ns : counting->ns / 2;
+}
+
+/* What hits take more than while they are off: of two equally long windows the one with them on has so many hits less. */
 static void measure_hits(struct budget *b)
 {
 	const struct windows *on = &b->on, *counting = &b->counting;
 	if (on->hits < HITS_LEAST || counting->hits < HITS_LEAST)
 		return;
-	double own = on->hits / on->ns / (counting->hits / counting->ns);
+	double own = on->hits / on->ns / (counting->hits / as_off(counting));
 	double taken = on->ns * (1 - (own < OWN_LEAST ? OWN_LEAST : own));
 	double scale = taken / on->hit_ns;
 	scale = scale < 0.2 ? 0.2 : scale > 3 ? 3 : scale;
@@ -300,10 +309,12 @@ static void one_of_weight(struct budget *b)
 	add(&b->on, on);
 	b->due_ns += on.ns * (b->weight - 1.0);
 	b->due_hit_ns += on.hit_ns * (b->weight - 1.0);
-	struct windows counting = window(b, WIRE_RATE_COUNTS, wanted);
+	/* A part of the time that they are off in any case. */
+	uint64_t longer = (b->weight - 1) / 2 < COUNT_LONGER ? (b->weight - 1) / 2 : COUNT_LONGER;
+	struct windows counting = window(b, WIRE_RATE_COUNTS, longer ? longer * wanted : wanted);
 	add(&b->counting, counting);
 	b->counting_ns += (uint64_t)counting.ns;
-	b->off_ns += counting.ns;
+	b->off_ns += as_off(&counting);
 	measure_hits(b);
 	/* Half before, half behind: the program may end at any time. */
 	double half = (double)wanted * (b->weight - 1.0) / 2;
@@ -432,8 +443,10 @@ void budget_procs(struct budget *b, const int *pids, uint32_t cnt)
 struct budget_report budget_report(struct budget *b, struct budget_sampled *ret, uint32_t cap)
 {
 	pthread_mutex_lock(&b->lock);
-	struct budget_report r = { .keeps_variables = b->keeps_variables, .too_hot = b->too_hot };
+	struct budget_report r = { .keeps_variables = b->keeps_variables, .too_hot = b->too_hot,
+				   .is_vain = b->place_cnt > 0 };
 	for (uint32_t i = 0; i < b->place_cnt; i++) {
+		r.is_vain &= !b->places[i].stateless;
 		if (b->places[i].weight < 2)
 			continue;
 		if (r.sampled < cap)

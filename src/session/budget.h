@@ -31,6 +31,7 @@ struct budget_report {
 	uint32_t sampled;
 	bool keeps_variables; /* hot sites whose clauses keep variables were not sampled */
 	bool too_hot;         /* even those that are off cost more than that */
+	bool is_vain;         /* there are sites, and none of them can be sampled */
 };
 struct budget_report budget_report(struct budget *, struct budget_sampled *ret, uint32_t cap);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void print_bytes(FILE *out, const uint8_t *b, uint32_t cnt)
 {
@@ -84,7 +85,8 @@ static void print_anchor(FILE *out, const struct func *fn, const struct patch_wi
 {
 	fprintf(out, "  0x%llx (+0x%x): ", (unsigned long long)(fn->pf.addr + a->offset), a->offset);
 	if (a->refusal) {
-		fprintf(out, "refused: %s (as root it is a uprobe: in a process that runs, or with -x backend=auto)\n", patch_refusal_text(a->refusal));
+		fprintf(out, "refused: %s (%s a uprobe: in a process that runs, or with -x backend=auto)\n", patch_refusal_text(a->refusal),
+			geteuid() ? "as root it is" : "it is");
 		return;
 	}
 	if (a->by_sources) {

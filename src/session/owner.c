@@ -148,7 +148,7 @@ int owner_check(struct target *t, struct err *reterr)
 		const char *quote = *command ? "\"" : "";
 		return err_setf(reterr, pid == getpid() ? -EALREADY : -EBUSY, "process %d is traced by dyntrace already (process %d%s%s%s%s%s); "
 				"kill %d ends that%s", t->pid, pid, *command ? " " : "", quote, command, quote,
-				unsure ? ", which you may not look into" : "", pid, unsure ? ", or run as root" : "");
+				unsure ? ", which you may not look into" : "", pid, !unsure ? "" : geteuid() ? ", or run as root" : "; it may be in another container");
 	}
 	return 0;
 }

@@ -105,7 +105,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	bool is_go = obj_module_is_go(j->t->obj, pf->mod);
 	session_site(j->s, site)->go_args = is_go;
 	return arena_body(j->t, pf->arena, a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind, is_go, sp->progs,
-			  sp->prog_cnt, &a->body, reterr);
+			  sp->prog_cnt, a, reterr);
 }
 
 /* For all that remember() will be told: what patch_emit says, and the way to the trampoline. */

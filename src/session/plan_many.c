@@ -6,15 +6,11 @@
  */
 #include "session/arm_int.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MANY 512u        /* fewer are not worth a thread */
 #define PIECE 256u
-#define THREADS_MAX 16
 
 struct refusal {
 	struct session_refusal what;
@@ -49,7 +45,7 @@ static void keep_refusal(void *arg, const struct session_refusal *what)
 	more[p->refusal_cnt++] = (struct refusal){ *what, why };
 }
 
-static void *work(void *arg)
+static void work(void *arg)
 {
 	struct crew *c = arg;
 	uint32_t i;
@@ -58,36 +54,6 @@ static void *work(void *arg)
 		int r = job_plan_requests(&p->job, p->req, p->cnt, &p->err);
 		p->rc = r ? r : p->rc;
 	}
-	return NULL;
-}
-
-/* Signals are the first thread's to take. */
-static uint32_t start_threads(struct crew *c, pthread_t *threads, uint32_t cnt)
-{
-	sigset_t all, old;
-	uint32_t n = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	while (n < cnt && !pthread_create(&threads[n], NULL, work, c))
-		n++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return n;
-}
-
-static uint32_t processor_cnt(void)
-{
-	cpu_set_t set;
-	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (uint32_t)CPU_COUNT(&set);
-}
-
-static void run(struct crew *c)
-{
-	pthread_t threads[THREADS_MAX];
-	uint32_t cnt = processor_cnt() - 1;
-	cnt = start_threads(c, threads, cnt < THREADS_MAX ? cnt : THREADS_MAX);
-	work(c);
-	for (uint32_t i = 0; i < cnt; i++)
-		pthread_join(threads[i], NULL);
 }
 
 /* Pieces end where a function does. */
@@ -168,14 +134,14 @@ static bool is_simple(struct job *j, const struct request *req, uint32_t cnt)
 
 int job_plan_many(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
 {
-	if (cnt < MANY || processor_cnt() < 2 || !is_simple(j, req, cnt))
+	if (cnt < MANY || crew_size() < 2 || !is_simple(j, req, cnt))
 		return job_plan_requests(j, req, cnt, reterr);
 	struct crew c = { .pieces = calloc(cnt / PIECE + 1, sizeof(*c.pieces)) };
 	int rc = 0;
 	if (!c.pieces)
 		return job_no_memory(reterr);
 	c.cnt = cut(j, req, cnt, c.pieces);
-	run(&c);
+	crew_run(work, &c, 0, crew_size());
 	for (uint32_t i = 0; i < c.cnt; i++)
 		rc = take(j, &c.pieces[i], rc, reterr);
 	free(c.pieces);

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define MIB (1ULL << 20)
-#define SAMPLED_MAX 16u
 #define PROC_CNT 512u
 #define KERNEL_SITES 8192u
 #define BOTH_SITES 65536u /* where processes have theirs there, too */
@@ -330,9 +329,9 @@ static const char *interned(const struct session *s, uint32_t off)
 
 struct session_budget session_budget_report(struct session *s, struct session_sampled *ret, uint32_t cap)
 {
-	struct budget_sampled found[SAMPLED_MAX];
+	struct budget_sampled *found = calloc(cap + 1ul, sizeof(*found));
 	struct budget_report r = { 0 };
-	cap = cap < SAMPLED_MAX ? cap : SAMPLED_MAX;
+	cap = found ? cap : 0;
 	if (s->budget)
 		r = budget_report(s->budget, found, cap);
 	for (uint32_t i = 0; i < r.sampled && i < cap; i++) {
@@ -341,7 +340,8 @@ struct session_budget session_budget_report(struct session *s, struct session_sa
 			 interned(s, site->name));
 		ret[i].weight = found[i].weight;
 	}
-	return (struct session_budget){ r.sampled, r.keeps_variables, r.too_hot };
+	free(found);
+	return (struct session_budget){ r.sampled, r.keeps_variables, r.too_hot, r.is_vain };
 }
 
 void target_free(struct target *t)

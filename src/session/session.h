@@ -102,6 +102,7 @@ struct session_budget {
 	uint32_t cnt;         /* sites that were sampled */
 	bool keeps_variables; /* clauses that change variables took more than the share, and are not sampled */
 	bool too_hot;         /* places that are off already took more */
+	bool is_vain;         /* places are armed, and none of them can be sampled */
 };
 struct session_budget session_budget_report(struct session *, struct session_sampled *ret, uint32_t cap);
 
@@ -284,6 +285,9 @@ struct session_verdict {
 typedef void session_diff_fn(void *arg, const struct session_diff *);
 /* Compares the code of @pid with its files; reads, and stops nothing. */
 int session_verify(pid_t pid, session_diff_fn *, void *arg, struct session_verdict *ret, struct err *reterr);
+/* 0, or why @pid cannot be traced by who calls: -EPERM, -EBUSY (another tracer has it), -ENOTSUP (of another processor), -EINVAL (no ELF
+ * program), -ESRCH.  It looks only; what is refused later (seccomp, one that has no loader yet) is not known here. */
+int session_may_enter(pid_t pid, struct err *reterr);
 
 struct session_repaired {
 	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */

@@ -25,6 +25,7 @@ struct arena {
 		uint32_t prog_cnt;
 		uint8_t kind;
 		bool is_go;
+		uint8_t filter[PATCH_FILTER_MAX], filter_bytes;
 	} *bodies;
 	uint32_t body_cnt;
 };
@@ -196,9 +197,9 @@ bool arena_has(const struct target *, uint64_t addr);
 /* An address for @bytes that need not be near anything; 0: anywhere. */
 uint64_t arena_far_place(const struct obj_proc *, uint64_t bytes);
 void arena_release(struct arena *);
-/* The body for @progs in @a, generated if it is new. @is_go: for Go code. */
+/* The body for @progs in @a, and its filter, generated if it is new: into @ret's. @is_go: for Go code. */
 int arena_body(struct target *, struct arena *, enum wire_site_kind, bool is_go, const uint32_t *progs,
-	       uint32_t prog_cnt, uint64_t *ret_addr, struct err *reterr);
+	       uint32_t prog_cnt, struct patch_anchor *ret, struct err *reterr);
 /* Likewise one that goes on to a library's function. */
 int arena_hook(struct target *, struct arena *, uint64_t fn, uint64_t *ret_addr, struct err *reterr);
 
@@ -306,6 +307,21 @@ int holes_keep(struct target *, const struct placed *);             /* its short
 int holes_restore(struct target *, struct inject *, struct err *reterr); /* all of them; nobody is in one */
 /* Where they are, sorted; to be freed.  NULL: no memory. */
 struct patch_range *holes_list(const struct target *, uint32_t *ret_cnt);
+
+/* crew.c: fn(args + i * stride) for each i < cnt <= crew_size(), at the same time. */
+#define CREW_MAX 16u
+typedef void crew_fn(void *arg);
+uint32_t crew_size(void);
+void crew_run(crew_fn *, void *args, size_t stride, uint32_t cnt);
+
+/* text_scan.c: what long branches of a module's text lead to, as patch_text_targets(); *ret is malloc'ed.  @arg: each thread has its
+ * own copy. */
+struct text_source {
+	struct target *t;
+	const uint8_t *text; /* NULL: as the process has it */
+	uint64_t start, bytes;
+};
+int text_scan(const struct text_source *, patch_wanted_fn *wanted, const void *arg, size_t arg_bytes, uint64_t **ret, uint32_t *ret_cnt);
 
 /* branches.c: calls @add with each address in (lo, hi) that code outside of [lo, hi) jumps to; false: no
  * memory.  Some of them may be mere numbers that look like a jump. */

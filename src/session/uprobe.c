@@ -51,22 +51,27 @@ static bool leaves_by_jump(struct target *t, uint64_t addr)
 	return isa_decode(code, n, addr, &in) >= 0 && in.flow != ISA_RET;
 }
 
-/* The kernel runs the instruction elsewhere, and takes none with these prefixes (arch/x86/kernel/uprobes.c).  It says so only of all places
- * that it is given at once, so asking beforehand saves a search. */
-static bool has_bad_prefix(struct target *t, uint64_t addr)
+/* The kernel runs the instruction elsewhere, and takes none with some prefixes (arch/x86/kernel/uprobes.c).  It says so only of all places
+ * that it is given at once, so asking beforehand saves a search.  Vector instructions (VEX, EVEX, XOP) it does take, and reads some for what
+ * their opcodes mean without those prefixes: vxorps is a push to it, vpcmpeqb a jump, vpsubsb a call (6.18), and registers and stack are lost. */
+static const char *cannot_run_elsewhere(struct target *t, uint64_t addr)
 {
 	uint8_t code[15];
 	size_t n = target_read_some(t, addr, code, sizeof(code));
 	for (size_t i = 0; i < n; i++)
 		switch (code[i]) {
 		case 0xf0: case 0x26: case 0x2e: case 0x36: case 0x3e:
-			return true;
+			return "the kernel watches no instruction with this prefix";
 		case 0x66: case 0x67: case 0xf2: case 0xf3: case 0x64: case 0x65:
 			break;
+		case 0x62: case 0xc4: case 0xc5:
+			return "the kernel could take this vector instruction for another one";
+		case 0x8f: /* pop, or XOP */
+			return i + 1 < n && code[i + 1] & 0x38 ? "the kernel could take this vector instruction for another one" : NULL;
 		default:
-			return false;
+			return NULL;
 		}
-	return false;
+	return NULL;
 }
 
 /* Its site, and what the kernel has to know of it. */
@@ -106,12 +111,13 @@ static int describe(struct session *s, struct target *t, struct uplace *p, struc
 static int locate(struct target *t, struct uplace *p, const struct uplace *before, const struct obj_map **last, struct err *reterr)
 {
 	const struct obj_map *m = map_at(t, p->addr);
+	const char *why = cannot_run_elsewhere(t, p->addr);
 	if (plan_is_taken(t, p->addr, p->addr + 1))
 		return err_setf(reterr, -EBUSY, "a jump of another place has its bytes");
 	if (!m || !(m->prot & PROT_EXEC))
 		return err_setf(reterr, -ENOENT, "it is in no file that the kernel could watch");
-	if (has_bad_prefix(t, p->addr))
-		return err_setf(reterr, -ENOTSUP, "the kernel watches no instruction with this prefix");
+	if (why)
+		return err_setf(reterr, -ENOTSUP, "%s", why);
 	p->at.off = p->addr - m->start + m->off;
 	p->target = t;
 	p->path = m == *last ? before->path : file_of(t->pid, m);

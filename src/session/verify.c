@@ -294,3 +294,5 @@ int session_repair_offered(pid_t pid, const struct session_offer *o, struct sess
 	int r = inject_offered(pid, o->tid, o->sock, &inj, reterr);
 	return r ? r : repair(inj, ret, reterr);
 }
+
+int session_may_enter(pid_t pid, struct err *reterr) { return inject_may(pid, reterr); }

@@ -34,7 +34,7 @@ static int check_in(const struct wire_layout_in *in, struct err *reterr)
 		{ "scratch memory", in->scratch_bytes, 1u << 26 },
 		{ "registers", in->spill_bytes, 1u << 20 },
 		{ "number of threads", in->thread_cnt, 1u << 20 },
-		{ "number of sites", in->site_cap, 1u << 28 },
+		{ "number of sites", in->site_cap, 1u << 26 }, /* their offsets are 32 bits */
 		{ "interned strings", in->str_cap, 1ULL << 32 }, /* offsets are 32 bits */
 		{ "dynvarsize", in->dyn_bytes, AREA_MAX },
 		{ "unwind tables", in->unw_bytes, AREA_MAX },

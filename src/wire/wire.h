@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 9
+#define WIRE_VERSION 10
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -295,7 +295,7 @@ enum wire_thread_state {
 /* The ring: see ring/ring.h.  Positions count bytes for ever; the byte at
  * position p is ring[p % ring_bytes]. */
 struct wire_ring {
-	uint64_t head;      /* next free position (producer); bit 0: a quick record is open, see ring/ring.h */
+	uint64_t head;      /* next free position, where it is above published (producer); bit 0: a level is about to move it */
 	uint64_t published; /* everything below is complete (producer) */
 	uint64_t open[WIRE_LEVEL_MAX]; /* position of the record that level i is writing; ~0: none;
 	                                * bit 0: head is being moved for it */
@@ -303,11 +303,12 @@ struct wire_ring {
 	                     * recorder, the quarter that head was in */
 	uint64_t forgotten; /* of a flight recorder: records with data below tail (producer) */
 	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
-	uint64_t quick_sp;  /* rsp of the body whose quick record is open */
-	uint64_t quick_end; /* and what head became for it */
+	uint64_t quick_sp;  /* rsp of the body whose quick record is open, or was last; 0: a level was taken while none was open */
+	uint64_t quick_at, quick_end; /* [at, end) is that record; open while at is published and end above it */
 	uint32_t timed;     /* nonzero: a quick body has read the time of a record that it has not published */
 	uint32_t pad1;
-	uint64_t pad2[4];
+	uint64_t quick_limit; /* quick records end there at most, or look again */
+	uint64_t pad2[2];
 };
 
 struct wire_thread {

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import threading
 import time
+import traceback
 
 from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, WRITES, armed, has, main, popen, wait_for
 import machine
@@ -173,6 +174,36 @@ def start_for(d, cat, script=WRITES + ' { @[copyinstr(arg1)] = count(); self->a 
         return capture(d, '-n', script + ' BEGIN { s = speculation(); } tick-1s { printa(@); }', '-p', str(cat.pid))
     finally:
         d.sock = sock
+
+
+def as_ann(does):
+    """A child that is of Ann's and does @does(), whose number is its status; 99: it raised something."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 99
+    try:
+        os.setgroups([machine.GROUP])
+        os.setresgid(ANN, ANN, ANN)
+        os.setresuid(ANN, ANN, ANN)
+        status = does()
+    except BaseException:  # pylint: disable=broad-except
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def status_of(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def asks(d, request, *answers):
+    """The first of @answers to a client's request, and what it says."""
+    with Raw(d) as r:
+        r.send(hello())
+        r.recv()
+        r.send(request)
+        return r.until(*answers)
 
 
 def strange_greetings():
@@ -353,11 +384,8 @@ def descriptors_that_it_sends_are_closed():
 def the_memory_is_only_for_reading():
     with Daemon() as d, Cat(BOB) as cat:
         start = start_for(d, cat)
-        pid = os.fork()
-        if not pid:
-            os.setgroups([machine.GROUP])
-            os.setresgid(ANN, ANN, ANN)
-            os.setresuid(ANN, ANN, ANN)
+
+        def tries():
             bad = 0
             with Raw(d) as r:
                 r.armed(start)
@@ -374,8 +402,9 @@ def the_memory_is_only_for_reading():
                             bad |= 2
                         except OSError:
                             pass
-            os._exit(bad)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            return bad
+        status = status_of(as_ann(tries))
+        assert status == 0, status
         wait_for(cat.is_clean, 'clean process')
 
 
@@ -384,28 +413,26 @@ def the_kernels_memory_is_of_no_use():
     with Daemon() as d, Cat(BOB) as cat, Honest(d) as honest:
         start = start_for(d, cat, WRITES + ' { self->n = arg2; @[execname] = count(); n++; } syscall::write:entry /self->n/ { printf("%d", n); '
                                   '@[execname] = count(); }')
-        pid = os.fork()
-        if not pid:
-            os.setgroups([machine.GROUP])
-            os.setresgid(ANN, ANN, ANN)
-            os.setresuid(ANN, ANN, ANN)
+
+        def writes():
             with Raw(d) as r:
                 r.begun(start)
                 r.send(message(ARM))
                 if r.until(ARMED, REFUSED)[0] != ARMED:
-                    os._exit(7)
+                    return 7
                 with mmap.mmap(r.fds[0], os.fstat(r.fds[0]).st_size or 1 << 20, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE) as m:
                     rnd = random.Random(7)
                     end = time.monotonic() + 3
                     while time.monotonic() < end:
                         at = rnd.randrange(len(m) - 4096)
                         m[at:at + 4096] = rnd.randbytes(4096)
-            os._exit(0)
+            return 0
+        pid = as_ann(writes)
         for _ in range(40):
             cat.say()
             honest.work()
             time.sleep(0.05)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        status = status_of(pid)
         wait_for(lambda: len(d.workers()) == 1, 'end of the worker')
         cat.say()
         assert cat.is_clean()
@@ -423,18 +450,12 @@ def a_running_process_is_not_new():
             honest = struct.pack('<III', 1, cat.pid, 0)
             assert start.count(honest) == 1
             lie = start.replace(honest, struct.pack('<III', 1, cat.pid, 1))
-            pid = os.fork()
-            if not pid:
-                os.setgroups([machine.GROUP])
-                os.setresgid(ANN, ANN, ANN)
-                os.setresuid(ANN, ANN, ANN)
-                with Raw(d) as r:
-                    r.send(hello())
-                    r.recv()
-                    r.send(lie)
-                    text = r.refused()
-                os._exit(0 if 'has begun already' in text else 7 if 'kernel' in text else 1)
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+            def lies():
+                kind, text = asks(d, lie, REFUSED)
+                text = text.decode('utf-8', 'replace') if kind == REFUSED else ''
+                return 0 if 'has begun already' in text else 7 if 'kernel' in text else 1
+            status = status_of(as_ann(lies))
             assert status in ((0, 7) if script == both else (0,)), status
             cat.say()
             wait_for(cat.is_clean, 'clean process')
@@ -453,18 +474,7 @@ def who_is_not_its_child_is_not_stopped():
         with subprocess.Popen([exe], **machine.as_user(BOB)) as p:
             lie = start.replace(struct.pack('<III', 1, cat.pid, 0), struct.pack('<III', 1, p.pid, 1))
             assert lie != start
-            pid = os.fork()
-            if not pid:
-                os.setgroups([machine.GROUP])
-                os.setresgid(ANN, ANN, ANN)
-                os.setresuid(ANN, ANN, ANN)
-                with Raw(d) as r:
-                    r.send(hello())
-                    r.recv()
-                    r.send(lie)
-                    kind, _ = r.until(MATCHED, REFUSED)
-                os._exit(0 if kind else 1)
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            status = status_of(as_ann(lambda: 0 if asks(d, lie, MATCHED, REFUSED)[0] else 1))
             wait_for(lambda: not d.workers(), 'end of the worker')
             with open(f'/proc/{p.pid}/stat', encoding='ascii') as f:
                 state = f.read().rsplit(')', 1)[1].split()[0]

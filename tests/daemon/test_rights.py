@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 
 from machine import ANN, BOB, Cat, Daemon, PLACE, ROOT, Skip, WRITES, alive, armed, dyntrace, has, main, popen, trace_cat, wait_for
 import machine
@@ -35,12 +34,11 @@ def the_same_without_the_daemon():
     with Daemon() as d, Cat(ROOT) as cat:
         through = trace_cat(d, ROOT, cat, SCRIPT, args=['-x', 'daemon=always'])
         p = popen(None, ROOT, '-q', '-x', 'daemon=never', '-n', SCRIPT, '-p', str(cat.pid))
-        wait_for(lambda: not cat.is_clean(), 'armed probes')
-        time.sleep(0.5)
+        begun = p.stdout.readline()
         for _ in range(3):
             cat.say()
         p.send_signal(2)
-        assert through[1] == p.communicate(timeout=30)[0]
+        assert through[1] == begun + p.communicate(timeout=30)[0]
 
 
 def commands_exits_and_failures():
@@ -217,8 +215,7 @@ def daemonize_and_sighup():
     with open(d.conf, 'w', encoding='utf-8') as f:
         f.write('destructive = yes\n')
     os.kill(pid, 1)
-    time.sleep(0.3)
-    dyntrace(d, ANN, '-x', 'daemon=always', '-wn', 'BEGIN { chill(1); exit(0); }', status=0)
+    wait_for(lambda: dyntrace(d, ANN, '-x', 'daemon=always', '-wn', 'BEGIN { chill(1); exit(0); }')[0] == 0, 'reload')
     os.kill(pid, 15)
     wait_for(lambda: not alive(pid), 'end')
     assert not os.path.exists(d.sock)

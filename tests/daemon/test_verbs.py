@@ -138,6 +138,17 @@ def keepers(uid):
     return d
 
 
+def says_so(path, is_there):
+    """Until a keeper has written what is wanted to a file."""
+    def look():
+        try:
+            with open(path, encoding='utf-8') as f:
+                return is_there(f.read())
+        except OSError:
+            return False
+    wait_for(look, f'{path}')
+
+
 def points(d, s):
     return {p['name']: p for p in json.loads(verb(d, ANN, 'list-tracepoints', s.pid, '--json'))['tracepoints']}
 
@@ -152,7 +163,7 @@ def tracepoints():
         verb(d, ANN, 'add', f'{s.pid}:round_of', '-n', 'd', 'd', '-o', f'{ann_dir()}/d.log', '{ @sum = sum(arg0); printf("n %d\\n", arg0); }')
         for i in range(1, 6):
             s.sell(i)
-        time.sleep(0.5)
+        says_so(log, lambda text: text.count('\n') >= 10)
         p = points(d, s)
         assert p['tp-0']['hits'] == 5, p
         with open(log, encoding='utf-8') as f:
@@ -161,9 +172,7 @@ def tracepoints():
         verb(d, ANN, 'rm', f'{s.pid}:tp-0', says='5 hits')
         verb(d, ANN, 'add', f'{s.pid}:round_of', '-n', 'again', 'hist')
         s.sell(6)
-        time.sleep(0.5)
-        with open(f'{ann_dir()}/d.log', encoding='utf-8') as f:
-            assert f.read() == ''.join(f'n {i}\n' for i in range(1, 7))
+        says_so(f'{ann_dir()}/d.log', lambda text: text == ''.join(f'n {i}\n' for i in range(1, 7)))
         verb(d, ANN, 'add', f'{s.pid}:sell', 'log', status=1, says='name a file')
         verb(d, ANN, 'add', f'{s.pid}:sell', 'lttng', status=1, says='own user')
         verb(d, ANN, 'add', f'{s.pid}:sellx', 'count', status=1, says='sell')
@@ -187,7 +196,7 @@ def refused_clause():
         verb(d, ANN, 'rm', f'{s.pid}:one', says='1 hit')
         verb(d, ANN, 'add', f'{s.pid}:sell', '-n', 'two', 'd', '-o', f'{ann_dir()}/two.log', '{ printf("n %d\\n", arg1); }')
         s.sell(2)
-        time.sleep(0.5)
+        says_so(f'{ann_dir()}/two.log', bool)
         verb(d, ANN, 'rm', f'{s.pid}:two')
         with open(f'{ann_dir()}/two.log', encoding='utf-8') as f:
             assert f.read() == 'n 2\n'

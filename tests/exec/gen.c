@@ -192,7 +192,8 @@ static void gen_store(struct gen *g)
 
 static void gen_input(struct gen *g)
 {
-	static const enum wire_env envs[] = { WIRE_ENV_PROBEID, WIRE_ENV_CLAUSE, WIRE_ENV_RET_OFFSET, WIRE_ENV_PID, WIRE_ENV_UID, WIRE_ENV_PPID };
+	static const enum wire_env envs[] = { WIRE_ENV_PROBEID, WIRE_ENV_CLAUSE, WIRE_ENV_RET_OFFSET, WIRE_ENV_PID, WIRE_ENV_UID, WIRE_ENV_PPID,
+		WIRE_ENV_WEIGHT, WIRE_ENV_AT_JUMP /* last: no quick body has it */ };
 	static const enum wire_env strs[] = { WIRE_ENV_EXECNAME, WIRE_ENV_PSARGS, WIRE_ENV_PROBEPROV, WIRE_ENV_PROBEMOD, WIRE_ENV_PROBEFUNC, WIRE_ENV_PROBENAME };
 	uint32_t d = ir_vreg(g->b);
 	switch (g->flags & GEN_QUICK ? 2 + below(g, 3) : below(g, 4)) {
@@ -206,7 +207,7 @@ static void gen_input(struct gen *g)
 		ir_emit(g->b, IR_OP_UREG, d, WIRE_NONE, WIRE_NONE, below(g, WIRE_REG_CNT), 0);
 		break;
 	case 2:
-		ir_emit(g->b, IR_OP_ENV, d, WIRE_NONE, WIRE_NONE, envs[below(g, ARRAY_CNT(envs))], 0);
+		ir_emit(g->b, IR_OP_ENV, d, WIRE_NONE, WIRE_NONE, envs[below(g, ARRAY_CNT(envs) - !!(g->flags & GEN_QUICK))], 0);
 		break;
 	default:
 		ir_emit(g->b, IR_OP_ENV, d, WIRE_NONE, WIRE_NONE, strs[below(g, ARRAY_CNT(strs))], 0);

@@ -86,6 +86,8 @@ static void init_sites(struct mkshm *m)
 			.enabled = 1,
 		};
 	mkshm_site(m, WIRE_SITE_USDT)->args = make_args(m);
+	for (unsigned kind = 0; m->shm->rate_off && kind < SITE_KINDS; kind++)
+		((struct wire_rate *)at(m, m->shm->rate_off))[kind].weight = 3 * kind + 2;
 	m->shm->site_cnt = SITE_KINDS;
 }
 
@@ -138,7 +140,7 @@ void mkshm_init(struct mkshm *m, const struct ir_image *img, const struct mkshm_
 	struct wire_layout_in in = { .thread_cnt = o->thread_cnt ? o->thread_cnt : 2, .site_cap = o->site_cap ? o->site_cap : 8,
 		.ring_bytes = o->ring_bytes ? o->ring_bytes : 64 << 10, .agg_bytes = o->agg_bytes ? o->agg_bytes : 256 << 10,
 		.dyn_bytes = o->dyn_bytes ? o->dyn_bytes : 256 << 10, .unw_bytes = o->unw_bytes,
-		.ctx_bytes = sizeof(struct rt_ctx), .alloca_bytes = MKSHM_ALLOCA_BYTES, .spec_cnt = MKSHM_SPEC_CNT };
+		.ctx_bytes = sizeof(struct rt_ctx), .alloca_bytes = MKSHM_ALLOCA_BYTES, .rates = o->rates, .spec_cnt = MKSHM_SPEC_CNT };
 	ir_image_layout(img, &in);
 	in.spill_bytes += o->spill_bytes;
 	in.str_cap += STR_ROOM;

@@ -18,6 +18,7 @@ struct mkshm_opts {
 	uint64_t dyn_bytes;  /* 0: 256 KiB */
 	uint64_t unw_bytes;
 	uint32_t site_cap;   /* 0: 8 */
+	bool rates;          /* a budget is kept: a hit at site i stands for 3 * i + 2 */
 	uint64_t spill_bytes; /* more than what the image itself says */
 	/* Makes the memory that @head describes, zeroed but for @head; NULL: private pages. */
 	struct wire_shm *(*make)(void *arg, const struct wire_shm *head);

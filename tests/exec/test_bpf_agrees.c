@@ -17,6 +17,7 @@
 
 #include "../unit/tap.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,12 @@
 struct executor {
 	int shm_fd;
 	const struct ir_image *img;
-	struct exec_input in;
 	bool failed;
 	bool verbose;
+	/* What is loaded: the firings of a run differ in nothing that the program has in itself. */
+	struct ebpf *e;
+	int fd;
+	const uint64_t *regs;
 };
 
 static struct wire_shm *make(void *arg, const struct wire_shm *head)
@@ -87,37 +91,52 @@ static void run_interp(void *arg, struct mkshm *m, const struct wire_site *site,
 	exec_interp(arg, m, site, in, progs, prog_cnt);
 }
 
-static void run_bpf(void *arg, struct mkshm *m, const struct wire_site *site, const struct exec_input *in,
-		    const struct ir_prog *const *progs, uint32_t prog_cnt)
+static int load(struct executor *x, struct mkshm *m, const struct wire_site *site, const struct exec_input *in,
+		const struct ir_prog *const *progs, uint32_t prog_cnt, struct err *reterr)
 {
-	struct executor *x = arg;
-	struct ebpf *e = NULL;
-	struct err err = { 0 };
 	struct ebpf_case one = { .site = site->kind };
 	struct ebpf_group group = { .progs = progs, .prog_cnt = prog_cnt, .cases = &one, .case_cnt = 1,
 		.regs = { .kind = EBPF_ARG_CONST, .val = (uint64_t)(uintptr_t)in->regs } };
 	struct ebpf_prog prog = { .name = "test", .kind = EBPF_RAW_TP, .groups = &group, .group_cnt = 1 };
 	struct ebpf_in ein = { .shm = m->shm, .shm_fd = x->shm_fd, .img = x->img, .as_in_tool = true, .offset_of = kern_offsetof,
 		.log = x->verbose ? stdout : NULL };
-	int fd = -1;
 	for (unsigned i = 0; i < EBPF_ARG_MAX; i++)
 		group.args[i] = (struct ebpf_arg){ .kind = EBPF_ARG_CTX, .bytes = 8, .off = 8 * i };
-	x->failed |= ebpf_create(&e, &ein, &err) < 0 || ebpf_load(e, &prog, &fd, &err) < 0 ||
-		     ebpf_run(fd, in->tool_args, 10, 0, &err) < 0;
-	if (x->failed)
+	int r = ebpf_create(&x->e, &ein, reterr);
+	x->regs = in->regs;
+	return r < 0 ? r : ebpf_load(x->e, &prog, &x->fd, reterr);
+}
+
+static void run_bpf(void *arg, struct mkshm *m, const struct wire_site *site, const struct exec_input *in,
+		    const struct ir_prog *const *progs, uint32_t prog_cnt)
+{
+	struct executor *x = arg;
+	struct err err = { 0 };
+	if (!x->regs && load(x, m, site, in, progs, prog_cnt, &err) < 0)
+		x->failed = true;
+	else if (x->regs != in->regs)
+		x->failed = err_setf(&err, -EINVAL, "the registers stand elsewhere than when it was loaded") < 0;
+	else if (!x->failed)
+		x->failed = ebpf_run(x->fd, in->tool_args, 10, 0, &err) < 0;
+	if (err.msg[0])
 		printf("# %s\n", err.msg);
-	if (fd >= 0)
-		close(fd);
-	ebpf_destroy(e);
 	/* What only the interpreter leaves. */
 	for (unsigned i = 0; i < WIRE_LEVEL_MAX; i++)
 		mkshm_thread(m, 0)->level = 0;
 }
 
+static void unload(struct executor *x)
+{
+	if (x->fd >= 0)
+		close(x->fd);
+	ebpf_destroy(x->e);
+	close(x->shm_fd);
+}
+
 static bool try(uint64_t seed, const struct gen_opts *opts, bool verbose)
 {
 	struct gen_opts o = *opts;
-	struct executor x = { .verbose = verbose };
+	struct executor x = { .verbose = verbose, .fd = -1 };
 	struct ir_image img;
 	struct mkshm m;
 	const struct ir_prog *progs[4];
@@ -144,7 +163,7 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool verbose)
 	free(want);
 	free(got);
 	mkshm_deinit(&m);
-	close(x.shm_fd);
+	unload(&x);
 	ir_image_deinit(&img);
 	return ok;
 }

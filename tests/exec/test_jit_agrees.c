@@ -110,7 +110,8 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 	char line[512];
 	o.seed = seed;
 	gen_image(&o, &img);
-	mkshm_init(&m, &img, NULL, 0);
+	struct mkshm_opts mo = { .rates = seed % 4 == 1 };
+	mkshm_init(&m, &img, &mo, 0);
 	for (uint32_t i = 0; i < img.prog_cnt; i++) {
 		if (optimize)
 			ir_prog_optimize(&img.progs[i]);

@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const names[] = { "metadata", "cpu0", "cpu1", "dyntrace/modules", "dyntrace/frames", "dyntrace/symbols/id" };
+static const char *const names[] = { "metadata", "cpu0", "cpu1", "dyntrace/modules", "dyntrace/frames", "dyntrace/symbols/id",
+				     "cpu1t" };
 static const char *const folders[] = { "", "dyntrace", "dyntrace/symbols" };
 static char dir[64];
 
@@ -118,11 +119,33 @@ static size_t append_text(const char *text, uint8_t *buf, size_t cap)
 	return n + 4;
 }
 
+/* The packet of cpu1, which @file has, as one of a thread: who it is, then two events of 4 and 6 bytes. */
+static size_t append_one(const uint8_t *file, uint8_t *buf, size_t cap)
+{
+	static const uint8_t who[] = { 7, 0, 0, 0, 8, 0, 0, 0, 'p', 'r', 'o', 'g', 0 };
+	static const uint8_t event[] = { 1, 0, 0, 0, 30 | 1 << 5, 0, 0, 0, 0, 0 };
+	uint8_t *at = buf + 4;
+	uint32_t bytes = 84 + sizeof(who) + 2 * (sizeof(event) - 5 + 24);
+	uint64_t bits = bytes * 8ull;
+	if (cap < bytes + 4ul)
+		abort();
+	memset(buf, 0, bytes + 4ul);
+	memcpy(buf, &bytes, 4);
+	memcpy(at, file, 84);
+	at[20] = 1;
+	memcpy(at + 48, &bits, 8);
+	memcpy(at + 56, &bits, 8);
+	memcpy(at + 84, who, sizeof(who));
+	memcpy(at + 84 + sizeof(who), event, 4);
+	memcpy(at + 84 + sizeof(who) + 28, event + 4, 6);
+	return bytes + 4ul;
+}
+
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
 	char from[160], command[200];
 	struct export_writer *w;
-	size_t n = 0;
+	size_t n = 0, cpu1 = 0;
 	if (i)
 		return 0;
 	make_dir();
@@ -131,11 +154,14 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 		abort();
 	write_events(w);
 	export_writer_close(w);
-	for (size_t f = 0; f < 3; f++)
+	for (size_t f = 0; f < 3; f++) {
+		cpu1 = n + 4;
 		n += append(names[f], from, buf + n, cap - n);
+	}
 	n += append_text("0 7 400000 402000 0 id a.out\n500 7 401000 402000 400000 id b.out\n", buf + n, cap - n);
 	n += append_text("@id 401010\n5 1 inner\tf.c\n9 0 f\tf.c\n@id 108f\n1 0 \t\n", buf + n, cap - n);
 	n += append_text("1000 80 _Z1gv\n401000 80 _Z1fi\n401080 20 main\n", buf + n, cap - n);
+	n += append_one(buf + cpu1, buf + n, cap - n);
 	snprintf(command, sizeof(command), "rm -r %s", from);
 	return system(command) ? 0 : n;
 }

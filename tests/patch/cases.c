@@ -10,6 +10,7 @@
  *	data ADDR HEX      memory that can be read
  *	starts | frag      the part is entered by a call (as usual) | not
  *	anchor KIND OFFSET entry, return or offset; `anchor returns` takes all returns
+ *	filter HEX         of the last anchor
  *	tramp ADDR         where trampolines stand (one every 256 bytes)
  *
  * usage: cases [--bless] FILE...
@@ -104,6 +105,9 @@ static void line_in(struct kase *k, const char *line)
 		add_returns(k);
 	} else if (sscanf(line, "anchor %31s %u", word, &n) == 2) {
 		add_anchor(k, word, n);
+	} else if (!strncmp(line, "filter ", 7) && k->anchor_cnt && strlen(line) < 7 + 3 * PATCH_FILTER_MAX) {
+		struct patch_anchor *last = &k->anchor[k->anchor_cnt - 1];
+		last->filter_bytes = (uint8_t)hex(line + 7, last->filter);
 	} else if (!strncmp(line, "frag", 4)) {
 		k->f.is_frag = true;
 	}

@@ -151,4 +151,44 @@ static void led_into(void)
 	CHECK(!PLANS("\x31\xc0", &f));
 }
 
-TAP_MAIN(TEST(programs), TEST(led_into))
+#define TEXT_PIECE 40000u
+#define BEFORE 64u
+#define BEHIND 16u
+
+/* Of each piece no more is there than is asked for. */
+static uint32_t in_pieces(const uint8_t *text, size_t bytes, uint64_t addr, uint64_t *ret, uint32_t cap)
+{
+	uint64_t *seen = calloc(bytes / 64 + 2, sizeof(*seen));
+	for (size_t from = 0, to; from < bytes; from = to) {
+		to = bytes - from < TEXT_PIECE ? bytes : from + TEXT_PIECE;
+		size_t at = from < BEFORE ? 0 : from - BEFORE, end = bytes - to < BEHIND ? bytes : to + BEHIND;
+		uint8_t *copy = malloc(end - at);
+		memcpy(copy, text + at, end - at);
+		patch_text_mark(copy, end - at, from - at, to - at, addr + at, addr - 1, addr + bytes, NULL, NULL, seen);
+		free(copy);
+	}
+	uint32_t n = patch_text_list(seen, addr - 1, addr + bytes, ret, cap);
+	free(seen);
+	return n;
+}
+
+static void targets_of_pieces_are_those_of_the_whole(void)
+{
+	for (size_t i = 0; i < ARRAY_CNT(files); i++) {
+		struct elf_funcs elf;
+		if (elf_funcs_open(&elf, files[i]))
+			continue;
+		const uint8_t *text = elf.image + elf.text_start;
+		size_t bytes = elf.text_end - elf.text_start;
+		uint64_t *whole = malloc(bytes * sizeof(*whole)), *pieces = malloc(bytes * sizeof(*pieces));
+		int64_t n = patch_text_targets(text, bytes, AT, AT - 1, AT + bytes, NULL, NULL, whole, (uint32_t)bytes);
+		CHECK(n > 100);
+		CHECK_EQ(in_pieces(text, bytes, AT, pieces, (uint32_t)bytes), n);
+		CHECK(n < 0 || !memcmp(whole, pieces, (size_t)n * sizeof(*whole)));
+		free(whole);
+		free(pieces);
+		elf_funcs_close(&elf);
+	}
+}
+
+TAP_MAIN(TEST(targets_of_pieces_are_those_of_the_whole), TEST(programs), TEST(led_into))

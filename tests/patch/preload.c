@@ -27,7 +27,8 @@ __asm__(".text\n.globl patch_count_body\n.hidden patch_count_body\npatch_count_b
 	"	push %rcx\n"
 	"	mov patch_counters@GOTPCREL(%rip), %rcx\n"
 	"	mov (%rcx), %rcx\n"
-	"	lock incq (%rcx,%rax,8)\n"
+	"	shr $3, %rax\n" /* of a struct wire_site */
+	"	lock incq (%rcx,%rax)\n"
 	"	movabs $0x5a5a5a5a5a5a5a5a, %rax\n"
 	"	cmp $1, %rax\n"
 	"	pop %rcx\n"

@@ -115,14 +115,14 @@ class Tracing:
             said += more.decode()
 
     def wait_armed(self, pid, timeout=60):
-        """Until the shared memory is mapped in the target and its probes are placed."""
+        """Until probes are placed in the target and what they find there is on: not in what is armed, refused places and made anew."""
         end = time.monotonic() + timeout * SLOW
         while time.monotonic() < end:
             if self.proc.poll() is not None:
                 self.out, self.err = self.proc.communicate()
                 raise AssertionError(f'dyntrace ended early ({self.proc.returncode}): {self.err[-2000:]}')
-            # The loader gets our own hook first; the rest is placed in one stop.
-            if tracer_of(pid) == 0 and any('ld-linux' not in c[0] for c in changed_text(pid)):
+            # The loader gets our own hook first; the rest is placed in one stop, which is over when nobody traces the target.
+            if any('ld-linux' not in c[0] for c in changed_text(pid)) and tracer_of(pid) == 0 and is_on(pid):
                 return
             time.sleep(0.05)
         raise AssertionError('nothing was armed')
@@ -151,6 +151,36 @@ def maps(pid):
 def ours_mapped(pid):
     """Mappings that tracing left or made."""
     return [m for m in maps(pid) if 'dyntrace' in m[4]]
+
+
+MAGIC = b'yntrace1' # struct wire_shm.magic
+ARMED = 4096 # struct wire_shm.armed, behind the first page
+
+
+def shm_of(pid):
+    """Where memory that is shared with a dyntrace begins in @pid, whoever made it: that of the kernel has no name of its own."""
+    with open(f'/proc/{pid}/mem', 'rb', buffering=0) as mem:
+        for start, _, prot, _, _ in maps(pid):
+            if prot[0] == 'r' and prot[3] == 's':
+                try:
+                    mem.seek(start)
+                    if mem.read(len(MAGIC)) == MAGIC:
+                        yield start
+                except OSError: # gone meanwhile, or nothing that can be read so
+                    continue
+
+
+def is_on(pid):
+    """The probes of a session at @pid do something: a dyntrace sets that last, when nothing is made anew any more."""
+    with open(f'/proc/{pid}/mem', 'rb', buffering=0) as mem:
+        for start in shm_of(pid):
+            try:
+                mem.seek(start + ARMED)
+                if mem.read(4) == b'\1\0\0\0':
+                    return True
+            except OSError:
+                continue
+    return False
 
 
 def changed_text(pid):

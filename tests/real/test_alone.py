@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """A process has one tracer at a time: who comes second is told who is there, and changes nothing."""
+import contextlib
 import os
 import re
 import signal
@@ -91,25 +92,24 @@ def seconds(c, first, hint=None):
     c.run('verify', c.pid, status=1, says=f'traced by process {first}')
 
 
-def after_a_script():
-    with Calls(threads=1, rounds=10) as c, lib.Tracing('-qn', WORK, '-p', c.pid) as t:
-        t.wait_armed(c.pid)
-        seconds(c, t.proc.pid)
-        c.go()
-        status, out, err = t.stop()
-        assert status == 0 and out.split() == ['10'] and not err, (status, out, err)
-        c.run('verify', c.pid)
-
-
-def after_a_recording():
-    with Calls(threads=1, rounds=10) as c, lib.Tracing('record', '-p', c.pid, '-o', c.path('first'), 'work:entry') as t:
+def second_to(*args):
+    """What dyntrace @args, which is first, says in the end, when others have come and the process has done its work."""
+    with Calls(threads=1, rounds=10) as c, lib.Tracing(*(a.replace('DIR', c.path('')) for a in args), '-p', c.pid) as t:
         t.wait_armed(c.pid)
         seconds(c, t.proc.pid)
         c.go()
         status, out, err = t.stop()
         assert status == 0, (out, err)
-        assert len(lib.dyntrace('dump', c.path('first')).stdout.splitlines()) == 10
         c.run('verify', c.pid)
+        return lib.dyntrace('dump', c.path('first')).stdout if args[0] == 'record' else out + err
+
+
+def after_a_script():
+    assert second_to('-qn', WORK).split() == ['10']
+
+
+def after_a_recording():
+    assert len(second_to('record', '-o', 'DIR/first', 'work:entry').splitlines()) == 10
 
 
 def after_a_keeper():
@@ -145,30 +145,32 @@ def after_a_script_of_both_worlds():
         c.is_as_before()
 
 
+@contextlib.contextmanager
+def parent_and_child(*more):
+    """A process of both worlds and what it has forked since, and who traces it."""
+    kernlib.need_kernel()
+    with Family() as c:
+        with lib.Tracing(*MIXED, *more, '-p', c.pid) as t:
+            t.wait_armed(c.pid)
+            kid = c.fork()
+            refused(kid, t.proc.pid)
+            yield c, kid, t
+        c.is_as_before(kid)
+
+
 def both_worlds_and_children():
     """Those have what their parent had, whether they are followed or not."""
-    kernlib.need_kernel()
     for more in ([], ['-x', 'followfork']):
-        with Family() as c:
-            with lib.Tracing(*MIXED, *more, '-p', c.pid) as t:
-                t.wait_armed(c.pid)
-                kid = c.fork()
-                refused(kid, t.proc.pid)
-                status, _, err = t.stop()
-                assert status == 0, err
-            c.is_as_before(kid)
+        with parent_and_child(*more) as (_, _, t):
+            status, _, err = t.stop()
+            assert status == 0, err
 
 
 def both_worlds_killed():
     """What is left goes, all of it: by a repair, and by the next who comes."""
-    kernlib.need_kernel()
     for more in ([], ['-x', 'followfork']):
-        with Family() as c:
-            with lib.Tracing(*MIXED, *more, '-p', c.pid) as t:
-                t.wait_armed(c.pid)
-                kid = c.fork()
-                refused(kid, t.proc.pid)
-                t.stop(signal.SIGKILL)
+        with parent_and_child(*more) as (c, kid, t):
+            t.stop(signal.SIGKILL)
             for pid in (c.pid, kid):
                 r = lib.dyntrace('verify', str(pid), check=False)
                 assert r.returncode == 1 and 'left by a dyntrace that was killed' in r.stdout, r.stdout
@@ -180,7 +182,6 @@ def both_worlds_killed():
                 c.work()
                 status, out, err = t.stop()
                 assert status == 0 and int(out.split()[0]) == 10, (status, out, err)
-            c.is_as_before(kid)
 
 
 def the_manual_has_the_message():

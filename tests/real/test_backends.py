@@ -3,6 +3,7 @@
 """-x backend: the same scripts with jumps, and with uprobes of the kernel, see the same; auto: nothing is left out."""
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -59,6 +60,39 @@ int main()
 	for (int i = 0; i < 30; i++)
 		try { s += middle(i); } catch (const std::exception &e) { s += e.what()[0]; }
 	std::printf("%d\n", s);
+}
+'''
+
+# Opcodes of vector instructions that mean something else without their prefix: push, jumps, a call, returns.
+VECTORS = r'''
+#include <emmintrin.h>
+#include <stdio.h>
+#define BEGINS_WITH(name, insn) \
+	__asm__(".globl " #name "\n.type " #name ",@function\n" #name ":\n" insn "\nret\n.size " #name ",.-" #name "\n"); \
+	__m128i name(__m128i, __m128i)
+BEGINS_WITH(v57_xor, "vxorps %xmm1,%xmm0,%xmm0");
+BEGINS_WITH(v54_and, "vandps %xmm1,%xmm0,%xmm0");
+BEGINS_WITH(v70_shuffle, "vpshufd $0x1b,%xmm0,%xmm0");
+BEGINS_WITH(v74_equal, "vpcmpeqb %xmm1,%xmm0,%xmm0");
+BEGINS_WITH(v79_broadcast, "vpbroadcastw %xmm1,%xmm0");
+BEGINS_WITH(v77_zero, "vzeroupper");
+BEGINS_WITH(vc2_compare, "vcmpeqps %xmm1,%xmm0,%xmm0");
+BEGINS_WITH(ve8_minus, "vpsubsb %xmm1,%xmm0,%xmm0");
+BEGINS_WITH(vea_least, "vpminsw %xmm1,%xmm0,%xmm0");
+BEGINS_WITH(veb_or, "vpor %xmm1,%xmm0,%xmm0");
+BEGINS_WITH(vef_xor, "vpxor %xmm1,%xmm0,%xmm0");
+__attribute__((noipa)) int plain(int a) { return a + 1; }
+int main(void)
+{
+	__m128i (*const all[])(__m128i, __m128i) = { v57_xor, v54_and, v70_shuffle, v74_equal, v79_broadcast, v77_zero, vc2_compare,
+		ve8_minus, vea_least, veb_or, vef_xor };
+	for (int n = 0; n < 3; n++)
+		for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++) {
+			long long out[2];
+			_mm_storeu_si128((__m128i *)out, all[i](_mm_set_epi32(n, 2, 0x3030303, 4), _mm_set_epi32(1, 2, 0x1020304, 0)));
+			printf("%u %d: %016llx %016llx\n", i, plain(n), out[0], out[1]);
+		}
+	return 0;
 }
 '''
 
@@ -154,6 +188,53 @@ def last_resort():
                 p.kill()
 
 
+def caught(pid, sig):
+    """Whether a process has a handler for the signal."""
+    with open(f'/proc/{pid}/status', encoding='ascii', errors='replace') as f:
+        mask = next(int(line.split()[1], 16) for line in f if line.startswith('SigCgt'))
+    return mask >> (sig - 1) & 1
+
+
+def interrupt(p):
+    """Ends tracing as soon as that can be done; whether it was said that it was too soon."""
+    with lib.Tracing('-q', '-n', 'pid$target:::entry { @n = count(); }', '-p', p.pid) as t:
+        lib.wait_for(lambda: caught(t.proc.pid, signal.SIGINT) or t.proc.poll() is not None, 'the handler')
+        status, out, err = t.stop()
+    assert status == 0, err
+    soon = 'interrupted before all probes were armed' in err
+    assert soon or re.search('^ +[1-9]', out, re.M), (out, err)
+    return soon
+
+
+def interrupted():
+    """Who ends it before all is armed gets to know that, or else what was counted."""
+    with tempfile.TemporaryDirectory() as work, subprocess.Popen([build(work), '1', 'serve'], stdout=subprocess.DEVNULL) as p:
+        try:
+            lib.wait_for(lambda: any('libc' in m[4] for m in lib.maps(p.pid)), 'its library')
+            if not any(interrupt(p) for _ in range(5)):
+                raise lib.Skip('it was always armed already')
+        finally:
+            p.kill()
+
+
+def vectors():
+    """Not every instruction goes where the kernel runs it: those are left out, and said to be."""
+    lib.need('gcc')
+    with open('/proc/cpuinfo', encoding='ascii', errors='replace') as f:
+        if ' avx2 ' not in f.read():
+            raise lib.Skip('no AVX2')
+    with tempfile.TemporaryDirectory() as work:
+        exe = os.path.join(work, 'vectors')
+        subprocess.run(['gcc', '-O1', '-x', 'c', '-', '-o', exe], input=VECTORS, text=True, check=True)
+        plain = subprocess.run([exe], capture_output=True, text=True, check=True).stdout
+        for backend in 'jump', 'auto', 'uprobe':
+            r = run(exe, backend, 'pid$target:a.out:v*:entry,pid$target:a.out:plain:entry { @[probefunc] = count(); }')
+            assert r.returncode == 0 and r.stdout.startswith(plain), (backend, r.returncode, r.stdout[:300], r.stderr[-800:])
+            seen = dict(line.split() for line in r.stdout[len(plain):].splitlines() if line)
+            assert seen.pop('plain') == '33' and set(seen.values()) <= {'3'}, (backend, seen)
+            assert backend == 'uprobe' and 'not traced' in r.stderr or len(seen) == 11, (backend, seen, r.stderr)
+
+
 def self_is_shared():
     """Of a function some of whose returns are uprobes, where its entry is a jump."""
     with tempfile.TemporaryDirectory() as work:
@@ -194,6 +275,8 @@ def main():
     tap.run('exceptions', exceptions)
     tap.run('places that are refused', refused_places)
     tap.run('the last resort', last_resort)
+    tap.run('it is ended before all is armed', interrupted)
+    tap.run('vector instructions', vectors)
     tap.run('self-> variables are shared', self_is_shared)
     tap.run('verify with a script', verb)
     tap.done()

@@ -5,6 +5,7 @@
 How far what is counted may be from the truth, and how much slower a program becomes, is for bench/ to tell: no test measures time."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -60,10 +61,62 @@ def sampled(exe):
     assert abs(buckets - n) < n / 10, (buckets, n)
 
 
+def clauses(exe):
+    """What clauses of one site have in common is found once, and each hit stands for as many in all of them."""
+    d = '''hot:entry /arg0 % 3 == 0/ { @t = count(); @t7 = sum((arg0 & 1) + 6); STACK }
+           hot:entry { @n = count(); @x = sum(2); @k[probefunc, arg0 & 1] = count(); }
+           hot:entry /arg0 % 3 == 0/ { @u = count(); @u7 = sum((arg0 & 1) + 6); }
+           hot:entry { @m = count(); @a = avg((arg0 & 1) + 6); }
+           END { printa("t %@d\\n", @t); printa("t7 %@d\\n", @t7); printa("n %@d\\n", @n); printa("x %@d\\n", @x);
+               printa("k %s %d %@d\\n", @k); printa("u %@d\\n", @u); printa("u7 %@d\\n", @u7); printa("m %@d\\n", @m);
+               printa("a %@d\\n", @a); }'''
+    d = d.replace('hot:', 'pid$target:a.out:hot:')
+    for stack in '', '@s[ustack(1)] = sum(arg0 & 7);':
+        out, said = trace(exe, d.replace('STACK', stack), '-x', 'budget=5%')
+        assert ':hot:entry was sampled' in said, said
+        t, t7, n, x, u, u7, m, a = (numbers(out, rf'\b{name}')[0] for name in ('t', 't7', 'n', 'x', 'u', 'u7', 'm', 'a'))
+        k = [int(v) for v in re.findall(r'^k hot [01] (\d+)', out, re.M)]
+        assert x == 2 * n and len(k) == 2 and sum(k) == n, out # clauses have one weight
+        assert abs(k[0] - k[1]) < n / 20 and a in (6, 7), out
+        for one, other in (m, n), (t, u), (3 * t, n), (t7, 6.5 * t), (u7, 6.5 * u):
+            assert abs(one - other) < other / 20, (one, other, out)
+
+
 def recording(exe):
     with tempfile.TemporaryDirectory() as folder:
         r = lib.dyntrace('record', '-x', 'budget=5%', '-x', 'bufsize=16m', '-o', f'{folder}/trace', '-c', f'{exe} {CALLS} {RARE}', 'hot:entry')
         assert ':hot:entry was sampled' in r.stderr and 'not all there' in r.stderr, r.stderr
+        with open(f'{folder}/trace/metadata', encoding='utf-8') as f:
+            meta = f.read()
+        noted = re.search(r'^/\* sampled: 1 event of (\d+) at most: prog:hot:entry \*/$', meta, re.M)
+        assert noted and 'budget_percent = 5;' in meta, meta[-500:]
+        r = lib.dyntrace('dump', f'{folder}/trace')
+        assert f'of prog:hot:entry there is 1 event of {noted.group(1)} at most' in r.stderr, r.stderr
+        if shutil.which('babeltrace2'): # a comment is no event
+            subprocess.run(['babeltrace2', f'{folder}/trace'], stdout=subprocess.DEVNULL, check=True, timeout=300 * lib.SLOW)
+        r = lib.dyntrace('record', '-x', 'budget=5%', '-o', f'{folder}/rare', '-c', f'{exe} 50 5', 'rare:entry')
+        with open(f'{folder}/rare/metadata', encoding='utf-8') as f:
+            assert f.read().endswith('\n/* sampled: none */\n')
+        assert 'budget' not in lib.dyntrace('dump', f'{folder}/rare').stderr
+
+
+def killed():
+    """Whoever records may be killed: the trace says that there was a budget."""
+    with tempfile.TemporaryDirectory() as folder, subprocess.Popen(['cat'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as p:
+        with subprocess.Popen([lib.DYNTRACE, 'record', '-x', 'budget=5%', '-o', f'{folder}/t', '-p', str(p.pid), 'read:entry']) as rec:
+            lib.wait_for(lambda: os.path.exists(f'{folder}/t/dyntrace/ready'), 'the recording')
+            rec.kill()
+        said = lib.dyntrace('dump', f'{folder}/t').stderr
+        p.stdin.close()
+    assert 'recorded with -x budget=5%' in said, said
+
+
+def vain(exe):
+    script = 'pid$target:a.out:hot:entry { self->t = 1; } BEGIN { printf("begins\\n"); }'
+    said = trace(exe, script, '-x', 'budget=5%', calls=1000)[1]
+    assert 'nothing can be sampled' in said and 'budget=5% is not kept' in said, said
+    said = trace(exe, 'pid$target:a.out:hot:entry { @ = count(); }', '-x', 'budget=5%', calls=1000)[1]
+    assert not said, said
 
 
 def variables(exe):
@@ -127,7 +180,10 @@ def main():
             f.write(PROGRAM)
         subprocess.run(['gcc', '-O2', '-o', exe, source], check=True)
         tap.run('hot ones are sampled and scaled, rare ones are all there', sampled, exe)
+        tap.run('clauses of one site have one weight', clauses, exe)
         tap.run('a recording says what it leaves out', recording, exe)
+        tap.run('of a recording that was killed, too', killed)
+        tap.run('that nothing can be sampled is said at once', vain, exe)
         tap.run('clauses that keep variables are not sampled', variables, exe)
         tap.run('clauses by which something is done are not sampled', acts, exe)
         tap.run('places that have no jump', refused_places)

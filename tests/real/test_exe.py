@@ -87,6 +87,78 @@ def own_programs(before, as_user):
         assert len(seen) == 20 and set(seen.values()) == {1}, f'the forked children: {seen}'
 
 
+# More functions than are read anew for each run; which of them are called where is up to the order.
+MANY = r'''
+#include <stdio.h>
+int first(void), last(void);
+int main(void)
+{
+	puts("ready");
+	fflush(stdout);
+	getchar();
+	for (int i = 0; i < 3; i++)
+		first();
+	for (int i = 0; i < 5; i++)
+		last();
+	return 0;
+}
+'''
+
+
+def with_symbols(path, names):
+    """At @path, in place of what was there: a program with many functions, in this order."""
+    code = '.text\n' + ''.join(f'.globl {n}\n.type {n},@function\n{n}: mov $1,%eax\n nop\n ret\n.size {n},.-{n}\n' for n in names)
+    with open(path + '.s', 'w', encoding='ascii') as f:
+        f.write(code + '.section .note.GNU-stack,"",@progbits\n')
+    with open(path + '.c', 'w', encoding='ascii') as f:
+        f.write(MANY)
+    subprocess.run(['gcc', '-O1', '-Wl,--build-id', '-o', path + '.new', path + '.c', path + '.s'], check=True)
+    os.rename(path + '.new', path)
+
+
+def kept_symbols():
+    """Those of last time, for processes that run and that come; not those of a file that was there before."""
+    lib.need('gcc')
+    with tempfile.TemporaryDirectory() as work:
+        exe, cache = os.path.join(work, 'many'), os.path.join(work, 'cache')
+        env = {k: v for k, v in os.environ.items() if k != 'DYNTRACE_CACHE'} | {'XDG_CACHE_HOME': cache}
+
+        def start():
+            p = subprocess.Popen([exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert p.stdout.readline() == 'ready\n'
+            return p
+
+        def seen():
+            running = [start()]
+            try:
+                with lib.Tracing('-q', '-x', f'exe={exe}', '-n', '''BEGIN { printf("begun\\n"); }
+                        pid$target:a.out:first:entry, pid$target:a.out:last:entry { @[pid, probefunc, ufunc(uregs[R_RIP])] = count(); }
+                        END { printa("%d %s %A %@d\\n", @); }''', env=env) as t:
+                    t.wait_begun()
+                    running.append(start())
+                    t.wait_armed(running[-1].pid)
+                    for p in running:
+                        p.communicate('go\n', timeout=60 * lib.SLOW)
+                    status, out, err = t.stop()
+                    assert status == 0 and not err, (status, out, err)
+            finally:
+                for p in running:
+                    p.kill()
+                    p.wait()
+            want = sorted(f'{p.pid} {f} many`{f} {n}' for p in running for f, n in (('first', 3), ('last', 5)))
+            assert sorted(out.split('\n'))[-4:] == want, (out, want)
+        more = [f'f{i}' for i in range(12000)]
+        with_symbols(exe, ['first', *more, 'last'])
+        seen()
+        kept = [f for _, _, files in os.walk(cache) for f in files]
+        assert kept, 'nothing was kept'
+        seen()
+        with_symbols(exe, [*more[:100], 'last', *more[100:], 'first'])
+        seen()
+        seen()
+        assert len([f for _, _, files in os.walk(cache) for f in files]) >= len(kept)
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
@@ -99,6 +171,7 @@ def nginx():
     if os.getuid():
         raise lib.Skip('needs root')
     with tempfile.TemporaryDirectory() as work:
+        exe = shutil.copy(os.path.realpath(shutil.which('nginx')), os.path.join(work, 'nginx')) # others of this machine are not ours
         def start(name):
             port = free_port()
             home = os.path.join(work, name)
@@ -108,7 +181,7 @@ def nginx():
                         'events { } http { access_log off; client_body_temp_path body; proxy_temp_path proxy;\n'
                         'fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n'
                         f'server {{ listen 127.0.0.1:{port}; return 200 "well\\n"; }} }}\n')
-            p = subprocess.Popen(['nginx', '-p', home, '-c', 'conf'], stderr=subprocess.DEVNULL)
+            p = subprocess.Popen([exe, '-p', home, '-c', 'conf'], stderr=subprocess.DEVNULL)
             lib.wait_for(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0, 'nginx')
             return p, port
 
@@ -119,7 +192,7 @@ def nginx():
         first, port1 = start('a')
         second = None
         try:
-            with lib.Tracing('-q', '-x', 'exe=' + os.path.realpath(shutil.which('nginx')), '-n', '''
+            with lib.Tracing('-q', '-x', f'exe={exe}', '-n', '''
                     pid$target:libc*:writev:entry { @[pid == $target ? "master" : "worker"] = count(); @p["processes", pid] = count(); }
                     END { printa("%s %@d\\n", @); printa("%s %d\\n", @p); }''') as t:
                 t.wait_armed(first.pid)
@@ -199,6 +272,7 @@ def main():
     tap.run('some run already', own_programs, 3, False)
     tap.run('none runs yet, not root', own_programs, 0, True)
     tap.run('some run already, not root', own_programs, 3, True)
+    tap.run('symbols that are kept', kept_symbols)
     tap.run('nginx', nginx)
     tap.run('redis', redis)
     tap.run('no such file', no_file)

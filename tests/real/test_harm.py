@@ -209,9 +209,10 @@ def told(code, *args):
     time.sleep(0.3)
     try:
         with lib.Tracing(*args, '-p', proc.pid) as t:
-            if '-Z' not in args: # there is something to place already
+            if '-Z' in args: # nothing to place yet
+                lib.wait_for(lambda: lib.is_on(proc.pid) and lib.tracer_of(proc.pid) == 0, 'dyntrace to begin')
+            else:
                 t.wait_armed(proc.pid)
-            time.sleep(1)
             out, _ = proc.communicate('go\n', timeout=60 * lib.SLOW)
             t.out, t.err = t.proc.communicate(timeout=60 * lib.SLOW)
             return proc.returncode, out, t.proc.returncode, t.out, t.err

@@ -136,12 +136,14 @@ SCRIPTS = {
     'another agent': (['-x', 'agent=/usr/bin/true', '-n', WORK], 'agent'),
     'no daemon': (['-x', 'daemon=always', '-n', WORK], 'dyntraced does not run'),
 }
+WRONG = 'no such option', 'no such agent', 'another agent' # as usage
 
 
 def script(folder, name):
     args, pattern = SCRIPTS[name]
+    status = 2 if name in WRONG else 1
     with Idle(folder) as pid:
-        refused(pid, args if '{pid}' in args else [*args, '-p', '{pid}'], pattern)
+        refused(pid, args if '{pid}' in args else [*args, '-p', '{pid}'], pattern, status)
 
 
 def no_room(folder):
@@ -172,7 +174,6 @@ def traced(folder):
 def second(folder):
     with Idle(folder) as pid, lib.Tracing('-n', WORK, '-p', pid) as t:
         t.wait_armed(pid)
-        time.sleep(0.5)
         refused(pid, ['-n', 'pid$target:libc.so*:write:entry { @ = count(); }', '-p', '{pid}'], f'traced by dyntrace already .process {t.proc.pid}')
         refused(pid, ['repair', '{pid}'], f'traced by dyntrace already .process {t.proc.pid}')
         status, _, err = t.stop()
@@ -184,7 +185,6 @@ def second_of_both_worlds(folder):
     kernlib.need_kernel()
     with Idle(folder) as pid, lib.Tracing('-n', WORK + ' syscall::read:entry /pid == $target/ { @r = count(); }', '-p', pid) as t:
         t.wait_armed(pid)
-        time.sleep(0.5)
         for args in (['-n', WORK, '-p', '{pid}'], ['-n', WORK + ' syscall::write:entry { }', '-p', '{pid}'], ['repair', '{pid}']):
             refused(pid, args, f'traced by dyntrace already .process {t.proc.pid}')
         status, _, err = t.stop()

@@ -245,6 +245,18 @@ def names():
         assert len(json.loads(a.run('list-processes', '-a', '--json'))) > 1
 
 
+def lists_make_nothing():
+    """Who only lists or asks has no folder of keepers made."""
+    with Calls() as c:
+        c.run('list-processes')
+        c.run('list-symbols', c.pid)
+        c.run('list-tracepoints', c.pid, status=1, says='not attached')
+        c.run('detach', c.pid, status=1, says='not attached')
+        assert not os.path.exists(os.path.join(c.dir, 'dyntrace')), os.listdir(c.dir)
+        c.run('attach', c.pid)
+        c.run('list-tracepoints', c.pid)
+
+
 def keeper_of(c):
     """Who holds the memory of the traced process."""
     r = subprocess.run([lib.DYNTRACE, 'verify', str(c.pid)], capture_output=True, text=True, check=False)
@@ -565,7 +577,7 @@ def functions_of_go():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (counts, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
+    for test in (counts, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
                  ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

@@ -224,9 +224,10 @@ def killed_with_two():
 
 def second_controller():
     """Attempts to trace what is traced neither succeed nor disturb the first, whose arming they may meet."""
+    seen = ' pid$target:libc.so*:*nanosleep:entry /!seen/ { seen = 1; printf("seen\\n"); }'
     with Python() as pid:
         for i in range(6):
-            with lib.Tracing('-n', LIBC, '-p', pid) as t:
+            with lib.Tracing('-q', '-n', LIBC + seen, '-p', pid) as t:
                 lib.wait_for(lambda: lib.ours_mapped(pid), 'the first one')
                 for _ in range(8):
                     r = lib.dyntrace('-n', 'pid$target:libc.so*:read:entry { exit(0); } tick-1ms { exit(0); }', '-p', str(pid), check=False)
@@ -234,7 +235,7 @@ def second_controller():
                         assert re.search(rf'traced by (dyntrace already .process|process) {t.proc.pid}\b', r.stderr), r.stderr
                         break
                     time.sleep(0.005 * i)
-                t.wait_armed(pid)
+                t.wait_begun('seen\n')
                 status, out, err = t.stop()
                 assert status == 0 and 'entry' in out, (status, out[-300:], err[-500:])
             lib.assert_untouched(pid)

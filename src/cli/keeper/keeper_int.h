@@ -31,6 +31,7 @@ struct keeper_place {
 };
 int keeper_place_parse(struct obj_proc *, const char *text, struct keeper_place *ret, struct err *reterr);
 void keeper_place_deinit(struct keeper_place *);
+bool keeper_place_is_kernel(const char *text, size_t len); /* its first @len characters are a provider of the kernel's, more follow */
 
 /* ---- in the keeper ---- */
 
@@ -163,6 +164,10 @@ void keeper_serve(struct keeper *);
 pid_t procs_one(const char *text, size_t len);
 /* "PID|NAME:REST": *ret_rest is behind the colon. */
 pid_t procs_split(const char *arg, const char **ret_rest);
+/* whose.c: why @pid cannot be traced; false: nothing is known that forbids it */
+bool whose_refused(pid_t pid, char *why, size_t cap);
+const char *whose_user(uid_t, char buf[64]); /* the user's name, or the number */
+void whose_hint(pid_t pid); /* of one that the caller has not attached: who has, or whose it is */
 bool procs_is_verb(const char *word);
 int procs_main(int argc, char **argv);   /* list-processes */
 int symbols_main(int argc, char **argv); /* list-symbols */

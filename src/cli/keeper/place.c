@@ -104,6 +104,27 @@ static int parse_usdt(struct obj_proc *obj, const char *text, struct keeper_plac
 	return r;
 }
 
+/* A probe of the kernel, which is in no process. */
+static int check_world(const char *text, struct err *reterr)
+{
+	const char *colon = strchr(text, ':');
+	if (!keeper_place_is_kernel(text, colon ? (size_t)(colon - text) : 0))
+		return 0;
+	return err_setf(reterr, -EINVAL, "tracepoints are in processes, and %s is in the kernel: trace it with dyntrace -n '%s { ... }', or record it",
+			text, text);
+}
+
+bool keeper_place_is_kernel(const char *text, size_t len)
+{
+	char prov[32];
+	struct record_probe r = { .prov = prov };
+	if (!len || len >= sizeof(prov))
+		return false;
+	memcpy(prov, text, len);
+	prov[len] = 0;
+	return strchr(text + len + 1, ':') && cli_record_is_kernel(&r);
+}
+
 int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_place *ret, struct err *reterr)
 {
 	uint64_t off = 0;
@@ -118,6 +139,9 @@ int keeper_place_parse(struct obj_proc *obj, const char *text, struct keeper_pla
 	int r = parse_usdt(obj, text, ret, reterr);
 	if (r)
 		return r < 0 ? r : 0;
+	r = check_world(text, reterr);
+	if (r)
+		return r;
 	char *copy = strdup(text), *func = copy, *mod = any, *at;
 	if (!copy)
 		return no_memory(reterr);

@@ -24,7 +24,7 @@ static const struct option longopts[] = {
 
 static void usage(FILE *fp)
 {
-	fprintf(fp, "Usage: %s record (-p PID[,PID...] | -c COMMAND) [-d SECONDS] [-o DIR] [-g] [--ring SIZE]\n"
+	fprintf(fp, "Usage: %s record (-p PID|NAME[,PID|NAME...] | -c COMMAND) [-d SECONDS] [-o DIR] [-g] [--ring SIZE]\n"
 		"\t[--follow] [--show-d] [-b SIZE] [-x OPT[=VAL]] PROBE...\n\n"
 		"\tPROBE: FUNC, [[[PROVIDER:]MODULE:]FUNC:]NAME, FUNC%%return or FUNC+OFFSET,\n"
 		"\tin the same word: [NAME=EXPRESSION...] for what is to be recorded there\n\n"
@@ -229,6 +229,7 @@ void cli_record_free(struct cli_record *r)
 	export_writer_close(r->writer);
 	free(r->clauses);
 	free(r->vals);
+	free(r->takes);
 	free(r->probes);
 	free(r->dir);
 	free(r);

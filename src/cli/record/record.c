@@ -61,7 +61,8 @@ static int take_types(struct cli *cli)
 			r->clauses[i].is_flat &= is_flat(&r->clauses[i].fields[k], val_of(cli, i, k));
 	}
 	r->vals = calloc(r->fields_max + 2ul, sizeof(*r->vals));
-	return r->vals ? CLI_OK : CLI_ERROR;
+	r->takes = cli_record_takes(cli);
+	return r->vals && r->takes ? CLI_OK : CLI_ERROR;
 }
 
 /* The provider without the number of a process. */
@@ -131,7 +132,7 @@ static int named_class(struct cli *cli, const struct consume_event *ev, bool fau
 	return 0;
 }
 
-static int class_of(struct cli *cli, const struct consume_event *ev, uint32_t *ret, struct err *reterr)
+int cli_record_class(struct cli *cli, const struct consume_event *ev, uint32_t *ret, struct err *reterr)
 {
 	struct cli_record *r = cli->args.record;
 	struct record_hit *h = &r->hits[(ev->site * 7 + ev->clause) & (RECORD_HITS - 1)];
@@ -192,7 +193,7 @@ int cli_record_event(void *arg, const struct consume_event *ev, struct err *rete
 	uint32_t id = 0;
 	if (ev->clause >= r->clause_cnt)
 		return 0;
-	int rc = class_of(cli, ev, &id, reterr);
+	int rc = cli_record_class(cli, ev, &id, reterr);
 	const struct record_clause *c = &r->clauses[ev->clause];
 	if (ev->fault)
 		fill_fault(r, ev);
@@ -246,6 +247,7 @@ int cli_record_begin(struct cli *cli)
 	char *what = describe(cli);
 	struct err e;
 	struct export_writer_opts o = { .dir = r->dir, .ring_bytes = r->ring_bytes, .command = what,
+					.budget = (uint32_t)cli->args.opts.budget,
 					.real_offset_ns = consume_real_offset_ns(cli->consume) };
 	int rc = export_writer_create(&o, &r->writer, &e);
 	free(what);
@@ -290,14 +292,34 @@ int cli_record_progress(struct cli *cli)
 	struct cli_record *r = cli->args.record;
 	uint64_t now = host_now_ns();
 	struct err e;
-	if (export_writer_flush(r->writer, &e)) {
+	int rc = export_writer_flush(r->writer, &e);
+	export_writer_lost(r->writer, consume_lost(cli->consume));
+	if (rc) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	export_writer_lost(r->writer, consume_lost(cli->consume));
 	if (r->shown && now >= r->shown_ns + SHOW_NS)
 		show(cli, now);
 	return CLI_OK;
+}
+
+static int note_sampled(struct cli *cli)
+{
+	uint32_t cnt = cli->session ? session_budget_report(cli->session, NULL, 0).cnt : 0;
+	struct session_sampled *found = calloc(cnt + 1ul, sizeof(*found));
+	struct export_sampled *v = calloc(cnt + 1ul, sizeof(*v));
+	struct err e;
+	int rc = found && v ? 0 : err_setf(&e, -ENOMEM, "out of memory");
+	if (!rc && cnt)
+		session_budget_report(cli->session, found, cnt);
+	for (uint32_t i = 0; !rc && i < cnt; i++)
+		v[i] = (struct export_sampled){ found[i].place, found[i].weight };
+	rc = rc ? rc : export_writer_sampled(cli->args.record->writer, v, cnt, &e);
+	free(found);
+	free(v);
+	if (rc)
+		cli_error("%s", e.msg);
+	return rc ? CLI_ERROR : CLI_OK;
 }
 
 int cli_record_finish(struct cli *cli, int rc)
@@ -322,6 +344,8 @@ int cli_record_finish(struct cli *cli, int rc)
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
+	if (cli->args.opts.budget && note_sampled(cli))
+		rc = CLI_ERROR;
 	cli_hint("%s: %llu events%s, %llu lost", r->dir, (unsigned long long)export_writer_events(r->writer),
 		 r->ring_bytes ? " seen, the last of them kept" : "", (unsigned long long)consume_lost(cli->consume));
 	export_writer_close(r->writer);

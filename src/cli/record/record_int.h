@@ -50,6 +50,7 @@ struct cli_record {
 		bool used;
 	} hits[RECORD_HITS];
 	struct export_value *vals;
+	bool *takes;             /* [clause_cnt] those that recs.c gets */
 	uint64_t start_ns, shown_ns;
 	pid_t follower;          /* who prints it; 0: nobody */
 	bool shown;
@@ -58,6 +59,11 @@ struct cli_record {
 /* args.c: CLI_OK, or a status after a message */
 int cli_record_parse(struct cli_args *, int argc, char **argv);
 void cli_record_free(struct cli_record *); /* NULL is fine */
+/* The class of what that probe and clause record, which is made where it is the first. */
+int cli_record_class(struct cli *, const struct consume_event *, uint32_t *ret, struct err *reterr);
+int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
+/* recs.c: which clauses record nothing but numbers (r->takes); NULL: no memory */
+bool *cli_record_takes(const struct cli *);
 /* live.c: begins when the trace has, and ends after it was closed */
 int cli_record_live(struct cli_record *);
 void cli_record_live_end(struct cli_record *);

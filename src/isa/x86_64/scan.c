@@ -11,8 +11,7 @@ static uint32_t opcode_bytes(const uint8_t *b)
 	return b[0] == 0x0f && (b[1] & 0xf0) == 0x80 ? 2 : 0;
 }
 
-/* A bit for each of the 16 bytes at which one may begin; 17 are read. */
-static uint32_t candidates(const uint8_t *b)
+uint32_t isa_branch_bits(const uint8_t *b)
 {
 	__m128i v = _mm_loadu_si128((const __m128i *)b), next = _mm_loadu_si128((const __m128i *)(b + 1));
 	__m128i near = _mm_cmpeq_epi8(_mm_and_si128(v, _mm_set1_epi8((char)0xfe)), _mm_set1_epi8((char)0xe8));
@@ -25,7 +24,7 @@ size_t isa_next_branch(const uint8_t *text, size_t from, size_t bytes, uint32_t 
 {
 	size_t i = from;
 	for (; i + 17 <= bytes; i += 16) {
-		uint32_t bits = candidates(text + i);
+		uint32_t bits = isa_branch_bits(text + i);
 		if (!bits)
 			continue;
 		i += (size_t)__builtin_ctz(bits);

@@ -6,7 +6,7 @@
  *     ...                   what the trampoline pushed; its rax nearest, or flags and then rax
  *     rsp at entry          return address into the trampoline
  *                           flags, where a program reads them
- *     frame                 saved registers, rcx first
+ *     frame                 saved registers, JIT_PROC first
  *     rsp                   &frame (twice, for alignment)
  *
  * With env->own_stack the application's stack has only the first six of the
@@ -29,9 +29,9 @@
 #include <stdlib.h>
 
 /* What a called function may change, less rax, in the order of the pushes. */
-static const uint8_t clobbered[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
+static const uint8_t clobbered[] = { JIT_PROC, X64_RCX, X64_RDX, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
 /* With a stack of our own: what is used before the thread is known, pushed first. */
-static const uint8_t near_regs[] = { X64_RCX, X64_RDX, X64_RSI, X64_RDI, X64_R8, JIT_CTX };
+static const uint8_t near_regs[] = { JIT_PROC, X64_RCX, X64_RDX, X64_RDI, X64_R8, JIT_CTX };
 #define NEAR_CNT ((unsigned)ARRAY_CNT(near_regs))
 /* Those for vregs, in the order of preference. */
 static const uint8_t alloc_clobbered[] = { X64_RDI, X64_R9, X64_R10, X64_R11 };
@@ -174,35 +174,34 @@ static int32_t entry_bytes(const struct jit_gen *g, const struct jit_frame *f)
 	return (int32_t)(8 * (near_cnt(g, f) + f->flags));
 }
 
-/* eax is the site's index.  Goes on with rcx saved, only where the probe is to fire: rcx + rax + the number that it
+/* eax is the site's offset.  Goes on with JIT_PROC saved, only where the probe is to fire: JIT_PROC + rax + the number that it
  * returns is the address of its struct wire_site. */
 int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
-	uint64_t site_off = geo->site_off;
-	x64_push(a, X64_RCX);
+	int64_t proc_off = (int64_t)(jit_proc_addr(g->env) - g->env->shm_addr), site_off = (int64_t)geo->site_off - proc_off;
+	x64_push(a, JIT_PROC);
 	if (g->env->wipe_addr) {
 		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
 		 * thread id), and would write where the parent writes. */
-		x64_mov_imm(a, X64_RCX, g->env->wipe_addr);
-		x64_cmp64_imm(a, x64_at(X64_RCX, 0), 0);
+		x64_cmp64_imm(a, jit_abs(g, g->env->wipe_addr, JIT_PROC), 0);
 		x64_jcc(a, X64_CC_E, g->env->proc_flags & WIRE_PROC_FOLLOW ? f->child : f->quick);
 	}
 	x64_bind(a, f->alive);
-	x64_shift_imm(a, X64_SHL, X64_RAX, 6);
-	x64_mov_imm(a, X64_RCX, g->env->shm_addr);
+	x64_mov_imm(a, JIT_PROC, jit_proc_addr(g->env));
 	_Static_assert(offsetof(struct wire_shm, exiting) == offsetof(struct wire_shm, armed) + 4, "one comparison");
-	x64_cmp64_imm(a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 1);
+	x64_cmp64_imm(a, x64_at(JIT_PROC, (int64_t)offsetof(struct wire_shm, armed) - proc_off), 1);
 	x64_jcc(a, X64_CC_NE, f->quick);
-	if (site_off > INT32_MAX / 2) {
-		x64_mov_imm(a, X64_RCX, g->env->shm_addr + site_off);
+	g->proc_known = site_off <= INT32_MAX / 2;
+	if (!g->proc_known) {
+		x64_mov_imm(a, JIT_PROC, g->env->shm_addr + geo->site_off);
 		site_off = 0;
 	}
-	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, (int64_t)(site_off + offsetof(struct wire_site, enabled))), 0);
+	x64_cmp32_imm(a, x64_at_index(JIT_PROC, X64_RAX, site_off + (int64_t)offsetof(struct wire_site, enabled)), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
 	jit_gen_rate(g, f, site_off);
-	return (int64_t)site_off;
+	return site_off;
 }
 
 /* Leaves the site's address in rbx. */
@@ -214,7 +213,9 @@ static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
 	int64_t site_off = jit_gen_gate(g, f);
 	for (unsigned i = 1; i < near_cnt(g, f); i++)
 		x64_push(a, (enum x64_reg)f->saved[i]);
-	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(X64_RCX, X64_RAX, site_off));
+	x64_rm(a, X64_LEA, X64_RBX, x64_at_index(JIT_PROC, X64_RAX, site_off));
+	if (!g->proc_known)
+		x64_mov_imm(a, JIT_PROC, jit_proc_addr(g->env));
 	if (g->env->own_stack)
 		return;
 	x64_mov(a, X64_RAX, X64_RSP);
@@ -255,6 +256,7 @@ static void gen_thread_slow(struct jit_gen *g, const struct jit_thread *t, const
 {
 	struct x64_asm *a = &g->a;
 	jit_gen_thread_slow(g, t);
+	x64_mov(a, X64_RCX, X64_RAX);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	static const uint8_t unsaved[] = { X64_R9, X64_R10, X64_R11 };
 	for (size_t i = 0; g->env->own_stack && i < ARRAY_CNT(unsaved); i++)
@@ -279,7 +281,7 @@ static void gen_thread_slow(struct jit_gen *g, const struct jit_thread *t, const
 /* Behind the body: a forked child that is to be followed enters itself, fn_child(shm, proc). */
 void jit_gen_child(struct jit_gen *g, const struct jit_frame *f)
 {
-	static const uint8_t kept[] = { X64_RAX, X64_RDX, X64_RSI, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RBX };
+	static const uint8_t kept[] = { X64_RAX, X64_RCX, X64_RDX, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RBX };
 	struct x64_asm *a = &g->a;
 	x64_bind(a, f->child);
 	for (size_t i = 0; i < ARRAY_CNT(kept); i++)
@@ -289,11 +291,11 @@ void jit_gen_child(struct jit_gen *g, const struct jit_frame *f)
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_call(a, g->env->fn_child);
-	x64_mov(a, X64_RCX, X64_RAX);
+	x64_mov(a, JIT_PROC, X64_RAX);
 	x64_mov(a, X64_RSP, X64_RBX);
 	for (size_t i = ARRAY_CNT(kept); i; i--)
 		x64_pop(a, (enum x64_reg)kept[i - 1]);
-	x64_rr(a, X64_TEST, X64_RCX, X64_RCX);
+	x64_rr(a, X64_TEST, JIT_PROC, JIT_PROC);
 	x64_jcc(a, X64_CC_E, f->quick);
 	x64_jmp(a, f->alive);
 }
@@ -441,7 +443,7 @@ void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
 	for (unsigned i = near_cnt(g, f) - 1; i > 0; i--)
 		x64_pop(a, (enum x64_reg)f->saved[i]);
 	x64_bind(a, f->quick);
-	x64_pop(a, X64_RCX);
+	x64_pop(a, JIT_PROC);
 	if (f->flags)
 		x64_pop(a, X64_RAX); /* the trampoline restores it */
 	x64_ret(a);

@@ -17,7 +17,6 @@ int64_t jit_extern_body(const struct jit_env *env, uint64_t fn, uint64_t addr, u
 		x64_cmp64_imm(&a, x64_at(X64_RCX, 0), 0);
 		x64_jcc(&a, X64_CC_E, out);
 	}
-	x64_shift_imm(&a, X64_SHL, X64_RAX, 6); /* sizeof(struct wire_site) */
 	x64_mov_imm(&a, X64_RCX, env->shm_addr);
 	x64_cmp32_imm(&a, x64_at(X64_RCX, offsetof(struct wire_shm, armed)), 0);
 	x64_jcc(&a, X64_CC_E, out);

@@ -14,7 +14,7 @@
  *
  *   rbx                      struct rt_ctx
  *   rax rcx rdx rsi r8       temporary: never hold a vreg, so the arguments of a call
- *                            can be filled in any order
+ *                            can be filled in any order (rsi: not in quick bodies)
  *   rdi r9 r10 r11           vregs that no call lies across
  *   rbp r12 r13 r14 r15      vregs
  *   rsp                      16-aligned; the word there is the address of the saved registers
@@ -30,7 +30,11 @@
 #include "jit/x86_64/asm.h"
 #include "rt/rt.h"
 
+#include <assert.h>
+
 #define JIT_CTX X64_RBX
+/* From the gate on: the process's struct wire_proc, from which all of the shared memory that is near is addressed. */
+#define JIT_PROC X64_RSI
 #define JIT_CTX_AT(field) x64_at(JIT_CTX, offsetof(struct rt_ctx, field))
 
 static inline struct x64_mem jit_tool_arg(unsigned n)
@@ -51,7 +55,7 @@ struct jit_fault {
 
 /* What a body pushes, and labels of its frame. */
 struct jit_frame {
-	uint8_t saved[X64_REG_CNT + 1]; /* registers; rcx first */
+	uint8_t saved[X64_REG_CNT + 1]; /* registers; JIT_PROC first */
 	unsigned saved_cnt;
 	bool flags;
 	uint32_t leave, quick; /* behind the programs; behind the first push */
@@ -84,6 +88,7 @@ struct jit_gen {
 	uint32_t args_needed; /* of a USDT body: mask */
 	bool tsc_needed;
 	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
+	bool proc_known;         /* JIT_PROC is set from the gate on */
 	struct jit_quick *quick; /* NULL: programs have a context */
 	struct jit_site_keys *keys; /* NULL: no key is decided by the site */
 	/* The program under way. */
@@ -116,12 +121,12 @@ int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);
 void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */
 
-/* rate.c.  With a budget: the site is sampled, and its hits are counted.  rcx and rax as jit_gen_gate() leaves them. */
+/* rate.c.  With a budget: the site is sampled, and its hits are counted.  Registers are as jit_gen_gate() leaves them. */
 void jit_gen_rate(struct jit_gen *, const struct jit_frame *, int64_t site_off);
 
-/* thread.c.  jit_gen_thread: the calling thread's area in @result, the process's in rsi; changes rcx, rdx and @temp.
- * jit_gen_thread_slow, behind the body: the second to fourth argument of fn_thread_find, which is to be called then, and
- * @found to be reached with the same registers as on the quick way.  Changes rax besides. */
+/* thread.c, where JIT_PROC is set.  jit_gen_thread: the calling thread's area in @result; changes rdx and @temp.
+ * jit_gen_thread_slow, behind the body: the second and third argument of fn_thread_find, and in eax the fourth; it is to be
+ * called then, and @found to be reached with the same registers as on the quick way. */
 struct jit_thread {
 	enum x64_reg result, temp;
 	uint32_t found, slow, raw, based;
@@ -191,6 +196,14 @@ struct x64_mem jit_abs(struct jit_gen *, uint64_t addr, enum x64_reg tmp);
 static inline uint64_t jit_proc_addr(const struct jit_env *env)
 {
 	return env->shm_addr + env->geometry->proc_off + env->proc_idx * sizeof(struct wire_proc);
+}
+
+/* A place in the shared memory less than 2 GiB from JIT_PROC, which is set. */
+static inline struct x64_mem jit_near(const struct jit_gen *g, uint64_t addr)
+{
+	int64_t off = (int64_t)(addr - jit_proc_addr(g->env));
+	assert(off == (int32_t)off);
+	return x64_at(JIT_PROC, off);
 }
 
 #endif

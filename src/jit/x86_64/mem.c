@@ -14,7 +14,8 @@ static struct x64_mem place(struct jit_gen *g, const struct ir_insn *in)
 		return x64_at(JIT_CTX, (int64_t)offsetof(struct rt_ctx, scratch) + in->imm);
 	case IR_OP_LDG:
 	case IR_OP_STG:
-		return jit_abs(g, g->env->shm_addr + geo->global_off + (uint64_t)in->imm, X64_RSI);
+		return g->quick ? jit_near(g, g->env->shm_addr + geo->global_off + (uint64_t)in->imm) :
+			jit_abs(g, g->env->shm_addr + geo->global_off + (uint64_t)in->imm, X64_RSI);
 	case IR_OP_LDT:
 	case IR_OP_STT:
 		x64_rm(&g->a, X64_LOAD, X64_RSI, JIT_CTX_AT(thr));

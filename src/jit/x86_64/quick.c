@@ -61,6 +61,8 @@ static bool fits_insn(const struct jit_gen *g, const struct ir_prog *p, const st
 		return in->imm == IR_HELPER_tuple_begin && p->args[in->a] + 8 + p->args[in->a + 1] <= SCRATCH_MAX;
 	case IR_OP_REC:
 		return fits_ring(g->env->geometry) && jit_quick_rec_fits(p, al, i);
+	case IR_OP_LDG: case IR_OP_STG:
+		return g->env->geometry->global_off + (uint64_t)in->imm < INT32_MAX / 2;
 	case IR_OP_UREG: case IR_OP_FAULT:
 		return false;
 	default:
@@ -238,13 +240,13 @@ static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
 static void gen_time(struct jit_gen *g, uint32_t dst, size_t base_off)
 {
 	struct x64_asm *a = &g->a;
-	x64_mov_imm(a, X64_RSI, g->env->shm_addr);
+	uint64_t shm = g->env->shm_addr;
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
-	x64_rm(a, X64_SUB, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_shm, tsc_base)));
-	x64_unary_mem(a, X64_MUL, x64_at(X64_RSI, offsetof(struct wire_shm, tsc_mult)));
-	x64_rm(a, X64_LOAD32, X64_RCX, x64_at(X64_RSI, offsetof(struct wire_shm, tsc_shift)));
+	x64_rm(a, X64_SUB, X64_RAX, jit_near(g, shm + offsetof(struct wire_shm, tsc_base)));
+	x64_unary_mem(a, X64_MUL, jit_near(g, shm + offsetof(struct wire_shm, tsc_mult)));
+	x64_rm(a, X64_LOAD32, X64_RCX, jit_near(g, shm + offsetof(struct wire_shm, tsc_shift)));
 	x64_shrd_cl_rdx_rax(a);
-	x64_rm(a, X64_ADD, X64_RAX, x64_at(X64_RSI, (int64_t)base_off));
+	x64_rm(a, X64_ADD, X64_RAX, jit_near(g, shm + base_off));
 	jit_dst_done(g, dst, X64_RAX);
 }
 
@@ -257,7 +259,7 @@ static void gen_id(struct jit_gen *g, const struct ir_insn *in)
 	x64_cmp32_imm(a, x64_at(THR, offsetof(struct wire_thread, vfork_pid)), 0);
 	x64_jcc(a, X64_CC_NE, slow->label);
 	struct x64_mem m = in->imm == WIRE_ENV_TID ? x64_at(THR, offsetof(struct wire_thread, tid)) :
-			   jit_abs(g, jit_proc_addr(g->env) + off, X64_RSI);
+			   x64_at(JIT_PROC, (int64_t)off);
 	x64_rm(a, X64_LOAD32, X64_RAX, m);
 	x64_bind(a, slow->back);
 	jit_dst_done(g, in->dst, X64_RAX);
@@ -274,7 +276,7 @@ static void gen_value(struct jit_gen *g, uint32_t dst, struct x64_mem m, bool is
 
 static void gen_of_proc(struct jit_gen *g, uint32_t dst, size_t off, bool is_sref)
 {
-	gen_value(g, dst, jit_abs(g, jit_proc_addr(g->env) + off, X64_RSI), is_sref);
+	gen_value(g, dst, x64_at(JIT_PROC, (int64_t)off), is_sref);
 }
 
 static void gen_env(struct jit_gen *g, const struct ir_insn *in)
@@ -401,7 +403,7 @@ void jit_quick_call(struct jit_gen *g, uint64_t fn)
 	x64_pop(a, X64_RSP);
 }
 
-static const uint8_t held[] = { X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
+static const uint8_t held[] = { JIT_PROC, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
 _Static_assert(8 * sizeof(held) == HELD_BYTES, "");
 
 void jit_quick_push_held(struct jit_gen *g)
@@ -421,6 +423,7 @@ static void gen_cold_thread(struct jit_gen *g, const struct cold *c)
 	struct x64_asm *a = &g->a;
 	jit_gen_thread_slow(g, &c->thread);
 	jit_quick_push_held(g);
+	x64_mov(a, X64_RCX, X64_RAX);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	jit_quick_call(g, g->env->fn_thread_find);
 	x64_mov(a, THR, X64_RAX);
@@ -470,7 +473,7 @@ static void gen_cold(struct jit_gen *g, const struct cold *c)
 
 static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 {
-	static const uint8_t temps[] = { X64_RCX, X64_RDX, X64_RSI, THR };
+	static const uint8_t temps[] = { JIT_PROC, X64_RCX, X64_RDX, THR };
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
@@ -483,12 +486,12 @@ static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 			f->saved[f->saved_cnt++] = (uint8_t)r;
 }
 
-/* rcx + rax + @site_off is the site: above its return address the application's rax lies behind what the
+/* JIT_PROC + rax + @site_off is the site: above its return address the application's rax lies behind what the
  * trampoline pushed. */
 static void push_value(struct jit_gen *g, int32_t pushed, int64_t site_off)
 {
 	struct x64_asm *a = &g->a;
-	x64_rm(a, X64_MOVZX16, X64_RAX, x64_at_index(X64_RCX, X64_RAX, site_off + (int64_t)offsetof(struct wire_site, sp_adj)));
+	x64_rm(a, X64_MOVZX16, X64_RAX, x64_at_index(JIT_PROC, X64_RAX, site_off + (int64_t)offsetof(struct wire_site, sp_adj)));
 	x64_group_imm(a, X64_G_AND, X64_RAX, 8);
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSP, X64_RAX, pushed + 8));
 	x64_push(a, X64_RAX);
@@ -522,6 +525,8 @@ static int32_t gen_open(struct jit_gen *g)
 		x64_push(&g->a, X64_RAX);
 	if (value)
 		push_value(g, q->entry_at - q->site_at, site_off);
+	if (!g->proc_known)
+		x64_mov_imm(&g->a, JIT_PROC, jit_proc_addr(g->env));
 	if (below)
 		x64_group_imm(&g->a, X64_G_SUB, X64_RSP, below);
 	zero_this(g);

@@ -138,15 +138,17 @@ static void gen_extreme(struct jit_gen *g, uint32_t val, bool min, int64_t base)
 	x64_bind(a, done);
 }
 
-/* @op reg, imm, which rsi may be needed for. */
-static void with_imm(struct x64_asm *a, enum x64_group group, enum x64_op op, enum x64_reg reg, int64_t imm)
+/* @op reg, imm. */
+static void with_imm(struct jit_gen *g, enum x64_group group, enum x64_op op, enum x64_reg reg, int64_t imm)
 {
+	struct x64_asm *a = &g->a;
 	if (x64_fits32((uint64_t)imm)) {
 		x64_group_imm(a, group, reg, (int32_t)imm);
 		return;
 	}
-	x64_mov_imm(a, X64_RSI, (uint64_t)imm);
-	x64_rr(a, op, reg, X64_RSI);
+	x64_mov_imm(a, JIT_PROC, (uint64_t)imm);
+	x64_rr(a, op, reg, JIT_PROC);
+	x64_mov_imm(a, JIT_PROC, jit_proc_addr(g->env));
 }
 
 static bool is_power(uint64_t v)
@@ -174,15 +176,15 @@ static void gen_lquantize(struct jit_gen *g, const struct ir_insn *in, const str
 	x64_mov(a, X64_RCX, X64_RAX);
 	jit_load(g, X64_RDX, in->a);
 	x64_mov_imm(a, X64_RAX, 0);
-	with_imm(a, X64_G_CMP, X64_CMP, X64_RDX, agg->base);
+	with_imm(g, X64_G_CMP, X64_CMP, X64_RDX, agg->base);
 	x64_jcc(a, X64_CC_L, done);
-	with_imm(a, X64_G_CMP, X64_CMP, X64_RDX, agg->limit);
+	with_imm(g, X64_G_CMP, X64_CMP, X64_RDX, agg->limit);
 	x64_jcc(a, X64_CC_L, inside);
 	x64_mov_imm(a, X64_RAX, agg->val_cnt - 1);
 	x64_jmp(a, done);
 	x64_bind(a, inside);
 	if (agg->base)
-		with_imm(a, X64_G_SUB, X64_SUB, X64_RDX, agg->base);
+		with_imm(g, X64_G_SUB, X64_SUB, X64_RDX, agg->base);
 	gen_by_step(a, (uint64_t)agg->step);
 	x64_rm(a, X64_LEA, X64_RAX, x64_at(X64_RDX, 1));
 	x64_bind(a, done);
@@ -240,7 +242,10 @@ static void gen_check_gen(struct jit_gen *g, const struct ir_insn *in, struct x6
 {
 	uint64_t addr = g->env->shm_addr + g->env->geometry->agg_desc_off + (uint64_t)in->imm * sizeof(struct wire_agg) +
 			offsetof(struct wire_agg, gen);
-	x64_rm(&g->a, X64_LOAD32, X64_RDX, jit_abs(g, addr, X64_RSI));
+	bool far = addr - jit_proc_addr(g->env) > INT32_MAX;
+	if (far)
+		x64_mov_imm(&g->a, X64_RDX, addr);
+	x64_rm(&g->a, X64_LOAD32, X64_RDX, far ? x64_at(X64_RDX, 0) : jit_near(g, addr));
 	x64_rm(&g->a, X64_CMP32, X64_RDX, gen);
 	x64_jcc(&g->a, X64_CC_NE, slow);
 }

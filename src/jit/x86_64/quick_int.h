@@ -4,7 +4,8 @@
  *
  *     rbx      struct wire_thread, once a program needs it
  *     r8       the record under way: in the ring, or in the frame
- *     rax rcx rdx rsi   temporary
+ *     rax rcx rdx       temporary
+ *     rsi      struct wire_proc
  *     rdi r9 r10 r11, rbp r12 ... r15   vregs, saved where used
  *     rsp      [record] [scratch] [tsc], then the application's return value, the site, the saved registers
  */
@@ -13,7 +14,7 @@
 
 #include "jit/x86_64/gen_int.h"
 
-#define COLD_MAX 64
+#define COLD_MAX 512
 #define THR X64_RBX
 #define REC X64_R8
 #define SCRATCH_MAX 96u
@@ -24,7 +25,7 @@
 struct cold {
 	enum { COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID } kind;
 	uint32_t label, back;
-	uint32_t second;          /* COLD_COMMIT: another way in, where only publishing is left to do */
+	uint32_t second;          /* another way in. COLD_REC: the record is to be closed; COLD_COMMIT: only publishing is left */
 	const struct ir_insn *in;
 	const struct jit_alloc *al;
 	uint32_t key_words;       /* COLD_AGG */
@@ -59,8 +60,8 @@ struct jit_quick {
 };
 
 struct cold *jit_quick_cold(struct jit_gen *, struct cold);
-/* Behind the body: around a call of @fn, all registers are kept that hold vregs, the application's values or the record. */
-#define HELD_BYTES 40
+/* Behind the body: around a call of @fn, all registers are kept that hold vregs, the application's values, the record or JIT_PROC. */
+#define HELD_BYTES 48
 void jit_quick_push_held(struct jit_gen *);
 void jit_quick_pop_held(struct jit_gen *);
 void jit_quick_call(struct jit_gen *, uint64_t fn);

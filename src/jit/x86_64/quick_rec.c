@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Records of quick bodies, as ring/ring.h says: reserved and published by the
- * code itself, where the ring is less than half full, has nothing open, and
- * its end is not near.  Else the record is made in the frame, and rt copies it.
+ * Records of quick bodies, as ring/ring.h says: opened and published by the
+ * code itself, where nothing is open and the ring has a limit that is not
+ * reached yet.  Else the record is made in the frame, and rt copies it.
  */
 #include "jit/x86_64/quick_int.h"
 
@@ -54,27 +54,27 @@ static uint32_t bytes_of(const struct ir_insn *rec)
 
 /* ---- opening ---- */
 
-static void gen_reserve(struct jit_gen *g, uint32_t bytes, uint32_t slow)
+static void gen_reserve(struct jit_gen *g, uint32_t bytes, const struct cold *slow)
 {
 	const struct wire_thread_geom *geom = &g->env->geometry->geom;
 	struct x64_asm *a = &g->a;
-	x64_rm(a, X64_LOAD, X64_RAX, RING(head));
+	x64_rm(a, X64_LOAD, X64_RAX, RING(published));
+	x64_rm(a, X64_CMP, X64_RAX, RING(quick_end));
+	x64_jcc(a, X64_CC_B, slow->label);
+	x64_rm(a, X64_STORE, X64_RSP, RING(quick_sp));
+	x64_rm(a, X64_LOAD, X64_RAX, RING(published));
+	x64_rm(a, X64_CMP, X64_RAX, RING(head));
+	x64_jcc(a, X64_CC_B, slow->label);
 	x64_rm(a, X64_LEA, X64_RCX, x64_at(X64_RAX, bytes));
-	x64_rm(a, X64_SUB, X64_RCX, RING(tail));
-	x64_group_imm(a, X64_G_CMP, X64_RCX, (int32_t)(geom->ring_bytes / 2));
-	x64_jcc(a, X64_CC_A, slow);
-	x64_rm(a, X64_CMP, X64_RAX, RING(published));
-	x64_jcc(a, X64_CC_NE, slow);
+	x64_rm(a, X64_CMP, X64_RCX, RING(quick_limit));
+	x64_jcc(a, X64_CC_A, slow->label);
 	x64_mov(a, X64_RDX, X64_RAX);
 	x64_group_imm(a, X64_G_AND, X64_RDX, (int32_t)(geom->ring_bytes - 1));
-	x64_group_imm(a, X64_G_CMP, X64_RDX, (int32_t)(geom->ring_bytes - bytes));
-	x64_jcc(a, X64_CC_A, slow);
-	x64_rm(a, X64_STORE, X64_RSP, RING(quick_sp));
 	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RDX, (int64_t)geom->ring_off));
-	x64_rm(a, X64_LEA, X64_RCX, x64_at(X64_RAX, bytes + RING_QUICK));
+	x64_rm(a, X64_STORE, X64_RAX, RING(quick_at));
 	x64_rm(a, X64_STORE, X64_RCX, RING(quick_end));
-	x64_rm(a, X64_CMPXCHG, X64_RCX, RING(head));
-	x64_jcc(a, X64_CC_NE, slow);
+	x64_rm(a, X64_CMP, X64_RSP, RING(quick_sp));
+	x64_jcc(a, X64_CC_NE, slow->second);
 }
 
 static struct x64_mem field(size_t off)
@@ -114,7 +114,7 @@ void jit_quick_rec(struct jit_gen *g, uint32_t insn)
 {
 	const struct ir_insn *in = &g->p->insns[insn];
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_REC, .in = in });
-	gen_reserve(g, bytes_of(in), slow->label);
+	gen_reserve(g, bytes_of(in), slow);
 	x64_bind(&g->a, slow->back);
 	gen_header(g, bytes_of(in), jit_part_of(g, g->p, insn).clause);
 	for (int64_t at = 0; at < in->aux; at += 8)
@@ -122,8 +122,22 @@ void jit_quick_rec(struct jit_gen *g, uint32_t insn)
 			x64_store_imm(&g->a, 8, x64_at(REC, (int64_t)offsetof(struct wire_rec, payload) + at), 0);
 }
 
+/* rt_rec_publish(shm, thread, late) */
+static void call_publish(struct jit_gen *g, bool late)
+{
+	struct x64_asm *a = &g->a;
+	jit_quick_push_held(g);
+	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
+	x64_mov(a, X64_RSI, THR);
+	x64_mov_imm(a, X64_RDX, late);
+	jit_quick_call(g, g->env->fn_rec_publish);
+	jit_quick_pop_held(g);
+}
+
 void jit_quick_cold_rec(struct jit_gen *g, const struct cold *c)
 {
+	x64_bind(&g->a, c->second); /* another came in between */
+	call_publish(g, true);
 	x64_bind(&g->a, c->label);
 	x64_mov(&g->a, REC, X64_RSP); /* in the frame */
 	x64_jmp(&g->a, c->back);
@@ -147,15 +161,14 @@ void jit_quick_commit(struct jit_gen *g, uint32_t insn)
 	x64_rr(a, X64_CMP, REC, X64_RSP);
 	x64_jcc(a, X64_CC_E, slow->label);
 	x64_group_mem_imm(a, X64_G_ADD, RING(published), (int32_t)bytes_of(&g->p->insns[rec]));
-	x64_group_mem_imm(a, X64_G_AND, RING(head), ~(int32_t)RING_QUICK);
 	x64_rm(a, X64_LOAD, X64_RAX, RING(head));
 	x64_rm(a, X64_CMP, X64_RAX, RING(published));
-	x64_jcc(a, X64_CC_NE, slow->second);
+	x64_jcc(a, X64_CC_A, slow->second);
 	x64_bind(a, slow->back);
 	jit_quick_timed(g, rec, false);
 }
 
-/* rt_rec_put(shm, proc, thread, record, sp); rt_rec_publish(thread) */
+/* rt_rec_put(shm, proc, thread, record, sp) */
 void jit_quick_cold_commit(struct jit_gen *g, const struct cold *c)
 {
 	struct x64_asm *a = &g->a;
@@ -170,9 +183,6 @@ void jit_quick_cold_commit(struct jit_gen *g, const struct cold *c)
 	jit_quick_pop_held(g);
 	x64_jmp(a, c->back);
 	x64_bind(a, c->second);
-	jit_quick_push_held(g);
-	x64_mov(a, X64_RDI, THR);
-	jit_quick_call(g, g->env->fn_rec_publish);
-	jit_quick_pop_held(g);
+	call_publish(g, false);
 	x64_jmp(a, c->back);
 }

@@ -9,10 +9,10 @@ void jit_gen_rate(struct jit_gen *g, const struct jit_frame *f, int64_t site_off
 	int64_t rate = (int64_t)(geo->rate_off - geo->site_off) + site_off;
 	if (!geo->rate_off)
 		return;
-	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
+	x64_cmp32_imm(a, x64_at_index(JIT_PROC, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
-	x64_group_mem_imm(a, X64_G_ADD, x64_at_index(X64_RCX, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, hits)), 1);
-	x64_cmp32_imm(a, x64_at_index(X64_RCX, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
+	x64_group_mem_imm(a, X64_G_ADD, x64_at_index(JIT_PROC, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, hits)), 1);
+	x64_cmp32_imm(a, x64_at_index(JIT_PROC, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
 	x64_jcc(a, X64_CC_L, f->quick);
 }
 

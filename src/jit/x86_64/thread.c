@@ -19,40 +19,39 @@ static void gen_key(struct jit_gen *g, const struct jit_thread *t)
 {
 	struct x64_asm *a = &g->a;
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
-		x64_cmp32_imm(a, x64_at(X64_RSI, offsetof(struct wire_proc, fs_set)), WIRE_FS_SET);
+		x64_cmp32_imm(a, x64_at(JIT_PROC, offsetof(struct wire_proc, fs_set)), WIRE_FS_SET);
 		x64_jcc(a, X64_CC_NE, t->raw);
 	}
 	x64_load_fs0(a, X64_RDX);
 	x64_bind(a, t->based);
 }
 
-/* ecx: the word that tells one thread on a block from the next.  @temp is changed. */
-static void gen_word(struct jit_gen *g, enum x64_reg temp)
+/* @reg: the word that tells one thread on a block from the next. */
+static void gen_word(struct jit_gen *g, enum x64_reg reg)
 {
-	x64_rm(&g->a, X64_MOVSX32, temp, x64_at(X64_RSI, offsetof(struct wire_proc, tid_off)));
-	x64_rm(&g->a, X64_LOAD32_FS, X64_RCX, x64_at(temp, 0));
+	x64_rm(&g->a, X64_MOVSX32, reg, x64_at(JIT_PROC, offsetof(struct wire_proc, tid_off)));
+	x64_rm(&g->a, X64_LOAD32_FS, reg, x64_at(reg, 0));
 }
 
 void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
 {
 	struct x64_asm *a = &g->a;
-	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	gen_key(g, t);
 	x64_mov_imm(a, t->temp, WIRE_HASH_MULT);
 	x64_rr(a, X64_IMUL, t->temp, X64_RDX);
 	x64_shift_imm(a, X64_SHR, t->temp, WIRE_HASH_SHIFT);
 	x64_shift_imm(a, X64_SHL, t->temp, 4);
 	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
-	x64_rm(a, X64_LOAD, t->result, x64_at_index(X64_RSI, t->temp, offsetof(struct wire_proc, hash) + 8));
+	x64_rm(a, X64_LOAD, t->result, x64_at_index(JIT_PROC, t->temp, offsetof(struct wire_proc, hash) + 8));
 	x64_rr(a, X64_TEST, t->result, t->result);
 	x64_jcc(a, X64_CC_E, t->slow);
 	_Static_assert(WIRE_PROC_MAX * sizeof(struct wire_proc) < INT32_MAX / 2, "the memory begins at a small distance from rsi");
-	x64_rm(a, X64_LEA, t->result, x64_at_index(X64_RSI, t->result, -(int64_t)(jit_proc_addr(g->env) - g->env->shm_addr)));
+	x64_rm(a, X64_LEA, t->result, x64_at_index(JIT_PROC, t->result, -(int64_t)(jit_proc_addr(g->env) - g->env->shm_addr)));
 	/* The hash may still name the slot of a thread that is gone, which is another's by now. */
 	x64_rm(a, X64_CMP, X64_RDX, x64_at(t->result, offsetof(struct wire_thread, key)));
 	x64_jcc(a, X64_CC_NE, t->slow);
 	gen_word(g, t->temp);
-	x64_rm(a, X64_CMP32, X64_RCX, x64_at(t->result, offsetof(struct wire_thread, check)));
+	x64_rm(a, X64_CMP32, t->temp, x64_at(t->result, offsetof(struct wire_thread, check)));
 	x64_jcc(a, X64_CC_NE, t->slow);
 	x64_cmp32_imm(a, x64_at(t->result, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);
 	x64_jcc(a, X64_CC_NE, t->slow);
@@ -78,6 +77,6 @@ void jit_gen_thread_slow(struct jit_gen *g, const struct jit_thread *t)
 	gen_word(g, X64_RAX);
 	x64_jmp(a, known);
 	x64_bind(a, no_tls);
-	x64_zero(a, X64_RCX);
+	x64_zero(a, X64_RAX);
 	x64_bind(a, known);
 }

@@ -9,4 +9,9 @@ $dyntrace -n 'BEGIN { exit(0); }
 END { trace(excename); }'
 $dyntrace -n 'BEGIN { exit(0); }
 EDN { trace(1); }'
+$dyntrace -n 'sched::on-cpu'
+$dyntrace -n 'io:start'
+$dyntrace -n 'syscall:read:entry'
+$dyntrace -n 'proc:entry'
+$dyntrace -qn 'BEGIN { trace(cgroup); exit(0); }'
 exit 0

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -52,10 +54,26 @@ static inline uint32_t new_class(const char *func, const struct export_field *fi
 	return id;
 }
 
+static inline int put_of(uint32_t thread, uint32_t id, uint64_t ns, uint32_t cpu, const struct export_value *vals)
+{
+	struct export_event e = { .ns = ns, .class_id = id, .cpu = cpu, .pid = 10, .tid = 11 + thread, .comm = "prog",
+				  .vals = vals };
+	return export_writer_event(writer, &e, &err);
+}
+
 static inline int put(uint32_t id, uint64_t ns, uint32_t cpu, const struct export_value *vals)
 {
-	struct export_event e = { .ns = ns, .class_id = id, .cpu = cpu, .pid = 10, .tid = 11, .comm = "prog", .vals = vals };
-	return export_writer_event(writer, &e, &err);
+	return put_of(0, id, ns, cpu, vals);
+}
+
+/* Whether what waits can be written. */
+static inline void disk_works(bool works)
+{
+	struct rlimit l;
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK_EQ(getrlimit(RLIMIT_FSIZE, &l), 0);
+	l.rlim_cur = works ? l.rlim_max : 1;
+	CHECK_EQ(setrlimit(RLIMIT_FSIZE, &l), 0);
 }
 
 static inline struct export_trace *open_trace(void)

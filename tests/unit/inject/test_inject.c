@@ -211,6 +211,36 @@ static void spawns_before_the_first_instruction(void)
 	inject_detach(in);
 }
 
+#define SYNC_CORE (1 << 5) /* of membarrier(2) */
+
+/* Nothing of that is to be seen in the program, nor did it have to be announced to the kernel. */
+static void serialises_who_stands(void)
+{
+	struct target t;
+	char *argv[] = { (char *)TRIGGER_DIR "/blockers", "2", NULL };
+	struct user_regs_struct before, after;
+	if (!CHECK_MSG(target_start(&t, argv), "%s does not start", argv[0]))
+		return;
+	for (int i = 0; i < 60; i++) {
+		struct inject *in = attach(t.pid);
+		if (!in || !stop(in))
+			break;
+		CHECK(!inject_get_regs(in, 0, &before, NULL));
+		if (i % 2)
+			CHECK_EQ(remote(in, SYS_getpid, 0), t.pid);
+		CHECK(!inject_sync_core(in, NULL));
+		CHECK(!inject_get_regs(in, 0, &after, NULL));
+		CHECK_EQ(after.rip, before.rip);
+		CHECK_EQ(after.eflags & ~0x10000ull, before.eflags & ~0x10000ull);
+		if (i == 59 && (after.eflags & 0x10000)) /* as it is done everywhere but with FRED */
+			CHECK_EQ(remote(in, SYS_membarrier, SYNC_CORE), -EPERM);
+		resume(in);
+		inject_detach(in);
+		usleep(200);
+	}
+	CHECK_EQ(target_end(&t), 0);
+}
+
 static uint64_t auxv_of(pid_t pid, uint64_t key)
 {
 	uint64_t v[2] = { 0 };
@@ -357,5 +387,5 @@ static void outlives_its_controller(void)
 
 TAP_MAIN(TEST(says_what_is_wrong), TEST(spawns_before_the_first_instruction), TEST(sees_exec_and_end),
 	 TEST(maps_a_descriptor), TEST(signals_arrive), TEST(job_control_is_kept), TEST(invisible_to_blocked_threads),
-	 TEST(invisible_to_static_glibc), TEST(invisible_to_static_musl), TEST(many_threads), TEST(outlives_its_controller),
+	 TEST(invisible_to_static_glibc), TEST(serialises_who_stands), TEST(invisible_to_static_musl), TEST(many_threads), TEST(outlives_its_controller),
 	 TEST(runs_to_where_it_comes), TEST(runs_not_to_where_it_never_comes), TEST(runs_nothing_that_has_threads))

@@ -2,6 +2,7 @@
 #include "call.h"
 
 #include <cpuid.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -116,7 +117,7 @@ void call_run(struct call *c)
 	c->prev = call_cur;
 	call_cur = c;
 	call_body = c->body;
-	call_site = c->site;
+	call_site = c->site * sizeof(struct wire_site);
 	call_asm(c);
 	call_cur = c->prev;
 	call_body = body;
@@ -182,4 +183,10 @@ void *call_code_map(const void *hint, size_t bytes)
 	if (p == MAP_FAILED)
 		abort();
 	return p;
+}
+
+void *call_must_not_enter(void)
+{
+	fprintf(stderr, "the body has a context\n");
+	abort();
 }

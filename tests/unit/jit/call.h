@@ -52,6 +52,9 @@ bool call_has_fsgsbase(void);
 /* An env for this process, with rt's own functions.  @geometry: also where the memory is. */
 void call_env_init(struct jit_env *, const struct wire_shm *geometry);
 
+/* For jit_env.fn_enter of bodies that have no context: ends the test. */
+void *call_must_not_enter(void);
+
 /* Memory for code, writable and executable; near @hint (within 1 GB) where that is not NULL. */
 void *call_code_map(const void *hint, size_t bytes);
 

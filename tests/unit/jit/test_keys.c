@@ -51,12 +51,6 @@ static void clause(uint32_t agg, const uint32_t *words, uint32_t cnt)
 }
 #define CLAUSE(agg, ...) clause(agg, (const uint32_t[]){ __VA_ARGS__ }, sizeof((uint32_t[]){ __VA_ARGS__ }) / 4)
 
-static void *must_not_enter(void)
-{
-	CHECK_MSG(false, "the body has a context");
-	abort();
-}
-
 static int64_t make_body(const struct wire_shm *geometry)
 {
 	const struct ir_prog *list[PROGS_MAX];
@@ -66,7 +60,7 @@ static int64_t make_body(const struct wire_shm *geometry)
 		list[i] = &mks[i].prog;
 	call_env_init(&env, m.shm);
 	env.geometry = geometry;
-	env.fn_enter = (uint64_t)(uintptr_t)must_not_enter;
+	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	int64_t n = jit_body(&env, WIRE_SITE_ENTRY, list, prog_cnt, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err);
 	CHECK_MSG(n > 0, "%s", err.msg);

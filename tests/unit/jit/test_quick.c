@@ -65,12 +65,6 @@ static void make_prog(void)
 	mk.img.agg_cnt = ARRAY_CNT(aggs);
 }
 
-static void *must_not_enter(void)
-{
-	CHECK_MSG(false, "the body has a context");
-	abort();
-}
-
 static void start(void)
 {
 	const struct ir_prog *prog = &mk.prog;
@@ -79,7 +73,7 @@ static void start(void)
 	make_prog();
 	mkshm_init(&m, &mk.img, &(struct mkshm_opts){ .ring_bytes = 4096 }, 0);
 	call_env_init(&env, m.shm);
-	env.fn_enter = (uint64_t)(uintptr_t)must_not_enter;
+	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
 	if (!CHECK_MSG(jit_body(&env, WIRE_SITE_ENTRY, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err) > 0, "%s", err.msg))
@@ -195,7 +189,7 @@ static void check_counts(uint64_t hits)
 
 static void all_is_published(void)
 {
-	CHECK_EQ(thread()->ring.head, thread()->ring.published);
+	CHECK_EQ(ring_head(&thread()->ring), thread()->ring.published);
 	CHECK_EQ(reader.bad, 0);
 	for (int l = 0; l < WIRE_LEVEL_MAX; l++)
 		CHECK_EQ(thread()->level_sp[l], 0);

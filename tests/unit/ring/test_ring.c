@@ -242,22 +242,23 @@ static uint32_t below(uint32_t n)
 	return (uint32_t)(rnd >> 33) % n;
 }
 
-/* What generated code does. */
-static struct wire_rec *quick_reserve(uint32_t bytes)
+/* What generated code does; @sp is the body's. */
+static struct wire_rec *quick_reserve(uint32_t bytes, uint64_t sp)
 {
-	uint64_t pos = ring.head, to_end = BYTES - (pos & (BYTES - 1));
-	if (pos != ring.published || bytes > to_end || pos + bytes - ring.tail > BYTES / 2)
+	uint64_t pos = ring.published;
+	ring_quick_renew(&ring, BYTES);
+	if (pos < ring.quick_end || pos < ring.head || pos + bytes > ring.quick_limit)
 		return NULL;
-	ring.quick_end = pos + bytes + RING_QUICK;
-	CHECK(cas_local(&ring.head, &pos, pos + bytes + RING_QUICK));
+	ring.quick_sp = sp;
+	ring.quick_at = pos;
+	ring.quick_end = pos + bytes;
 	return (struct wire_rec *)(data + (pos & (BYTES - 1)));
 }
 
 static void quick_commit(struct wire_rec *rec)
 {
 	add_local(&ring.published, rec->bytes);
-	ring_quick_end(&ring);
-	if (ring.head != ring.published)
+	if (ring.head > ring.published)
 		ring_publish(&ring);
 }
 
@@ -266,7 +267,7 @@ static void nest(struct model *m, uint32_t level);
 static bool nest_quick(struct model *m, uint32_t level)
 {
 	uint32_t bytes = HEAD + 8 * below(4), at = m->cnt;
-	struct wire_rec *rec = quick_reserve(bytes);
+	struct wire_rec *rec = quick_reserve(bytes, 1);
 	if (!rec)
 		return false;
 	m->tags[at] = ++m->cnt;
@@ -341,8 +342,8 @@ static void quick_holds_back_nested(void)
 {
 	start();
 	CHECK(put(1, 8));
-	struct wire_rec *rec = quick_reserve(HEAD);
-	CHECK(rec != NULL && !quick_reserve(HEAD));
+	struct wire_rec *rec = quick_reserve(HEAD, 1);
+	CHECK(rec != NULL && !quick_reserve(HEAD, 2));
 	CHECK(put(3, 8)); /* nested */
 	CHECK_EQ(get(), 1);
 	CHECK_EQ(get(), 0);
@@ -352,22 +353,90 @@ static void quick_holds_back_nested(void)
 	CHECK_EQ(get(), 3);
 	CHECK_EQ(get(), 0);
 	CHECK_EQ(ring.head, ring.published);
-	rec = quick_reserve(HEAD + 8);
+	rec = quick_reserve(HEAD + 8, 1);
 	CHECK(put(4, 8));
 	ring_quick_abandon(&ring, data, BYTES);
-	ring_quick_end(&ring); /* once more: the body of a forked child, or another that gives it up */
+	ring_quick_abandon(&ring, data, BYTES); /* once more */
 	CHECK(put(5, 8));
 	CHECK_EQ(get(), 4);
 	CHECK_EQ(get(), 5);
-	rec = quick_reserve(HEAD);
+	rec = quick_reserve(HEAD, 1);
 	*rec = (struct wire_rec){ .bytes = HEAD, .type = WIRE_REC_DATA, .tsc = 6 };
 	CHECK(put(7, 8));
 	add_local(&ring.published, HEAD);
-	ring_quick_abandon(&ring, data, BYTES); /* left when it was published, and head not yet given back */
+	ring_quick_abandon(&ring, data, BYTES); /* left when it was published, and what waited for it was not */
 	CHECK_EQ(get(), 6);
 	CHECK_EQ(get(), 7);
 	CHECK_EQ(reader.bad, 0);
 	CHECK_EQ(ring.head, ring.published);
+}
+
+/* ---- a quick record in its steps: between any two there may be others ---- */
+
+struct quick {
+	uint64_t sp, at, end;
+};
+
+static void quick_look(struct quick *q, uint64_t sp, uint32_t bytes)
+{
+	CHECK(ring.published >= ring.quick_end && ring.published >= ring.head);
+	ring.quick_sp = sp;
+	*q = (struct quick){ sp, ring.published, ring.published + bytes };
+}
+
+static void quick_note(const struct quick *q)
+{
+	ring.quick_at = q->at;
+	ring.quick_end = q->end;
+}
+
+static bool quick_gives_up(const struct quick *q)
+{
+	return CHECK(ring.quick_sp != q->sp) && ring_quick_late(&ring, data, BYTES);
+}
+
+/* Nothing is held up, and what is published are records. */
+static void goes_on(uint64_t tag)
+{
+	CHECK(put(tag, 8) && put(tag + 1, 8));
+	uint64_t t, last[2] = { 0 };
+	while ((t = get())) {
+		last[0] = last[1];
+		last[1] = t;
+	}
+	CHECK(last[0] == tag && last[1] == tag + 1);
+	CHECK_EQ(reader.bad, 0);
+	CHECK_EQ(ring.published, ring_head(&ring));
+}
+
+static void quick_comes_too_late(void)
+{
+	struct quick a, b;
+	start(); /* B is opened in A's signal handler, another waits behind it, B is left */
+	quick_look(&a, 9000, HEAD + 8);
+	quick_look(&b, 5000, HEAD + 16);
+	quick_note(&b);
+	CHECK(put(2, 8));
+	quick_note(&a);
+	CHECK(quick_gives_up(&a));
+	goes_on(3);
+	start(); /* B is left before it is noted; another comes when A is, before A's last look */
+	quick_look(&a, 9000, HEAD + 8);
+	quick_look(&b, 5000, HEAD + 16);
+	quick_note(&a);
+	CHECK(put(2, 8));
+	CHECK(quick_gives_up(&a));
+	goes_on(3);
+	for (int left = 0; left < 2; left++) { /* a level that finds no room, then one that does; A gives up, or is left */
+		start();
+		CHECK(put(1, 8));
+		quick_look(&a, 9000, HEAD + 8);
+		CHECK(!put(9, BYTES - HEAD));
+		quick_note(&a);
+		CHECK(put(2, 8));
+		CHECK(left || !quick_gives_up(&a));
+		goes_on(3);
+	}
 }
 
 static bool put_over(uint64_t tag, uint32_t payload)
@@ -440,4 +509,4 @@ TAP_MAIN(TEST(flight_keeps_the_last), TEST(flight_tells_what_is_overwritten_unde
 	 TEST(flight_spares_what_is_open), TEST(reads_what_was_written), TEST(goes_round), TEST(full_is_refused_and_recovers), TEST(commit_gives_back),
 	 TEST(keeps_its_size_when_something_follows), TEST(outer_holds_back_inner), TEST(refused_level_publishes_for_others),
 	 TEST(abandoned_record_is_skipped), TEST(abandoned_behind_padding), TEST(abandoned_in_the_middle),
-	 TEST(reader_trusts_nothing), TEST(quick_holds_back_nested), TEST(nests_at_random))
+	 TEST(reader_trusts_nothing), TEST(quick_holds_back_nested), TEST(quick_comes_too_late), TEST(nests_at_random))

@@ -357,8 +357,9 @@ static void closes_what_threads_left(void)
 	uint64_t bytes = sizeof(*rec) + 8;
 	thr->state = WIRE_THREAD_LIVE;
 	thr->incarnation = 1;
-	thr->ring.quick_end = bytes + RING_QUICK;
-	thr->ring.head = 2 * bytes + RING_QUICK;
+	thr->ring.quick_sp = 1;
+	thr->ring.quick_end = bytes;
+	thr->ring.head = 2 * bytes;
 	struct wire_rec *nested = (struct wire_rec *)((uint8_t *)rec + bytes);
 	*nested = (struct wire_rec){ .bytes = (uint32_t)bytes, .type = WIRE_REC_DATA };
 	CHECK(!session_disarm(f.s, &e));

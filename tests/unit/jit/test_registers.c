@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* Bodies without a context keep the application's registers, whatever their predicates and arguments are. */
+#include "../../exec/mkshm.h"
+#include "../ir/make.h"
+#include "call.h"
+
+#include <sys/mman.h>
+
+#define STACK_WORDS 8192u
+#define CODE_BYTES 65536u
+
+static uint64_t stack[STACK_WORDS] __attribute__((aligned(16)));
+static struct wire_agg aggs[] = { { .fn = WIRE_AGG_COUNT, .val_cnt = 1 }, { .fn = WIRE_AGG_SUM, .val_cnt = 1 } };
+static const enum ir_op ops[] = { IR_OP_SEQ, IR_OP_SNE, IR_OP_SLT, IR_OP_SLE, IR_OP_SULT, IR_OP_SULE };
+static const int64_t constants[] = { 0, INT32_MAX, INT32_MIN, INT32_MIN - 1LL, 1LL << 32, INT64_MIN, 0x123456789abcdef };
+static const enum wire_site_kind kinds[] = { WIRE_SITE_ENTRY, WIRE_SITE_RETURN };
+
+static struct make mk;
+static struct mkshm m;
+static uint8_t *code;
+
+/* /argN OP constant/ { @ = count(); } or { @ = sum(argN); } */
+static void make_prog(uint32_t arg, enum ir_op op, int64_t constant, bool sum)
+{
+	make_init(&mk);
+	uint32_t v = ir_vreg(mk.b);
+	ir_emit(mk.b, IR_OP_ARG, v, NO, NO, arg, 0);
+	uint32_t br = branch(&mk, IR_OP_BRZ, op2(&mk, op, v, konst(&mk, constant)));
+	ir_emit(mk.b, IR_OP_AGG, NO, sum ? v : konst(&mk, 1), NO, sum, IR_NO_TUPLE);
+	land(&mk, br);
+	ir_emit(mk.b, IR_OP_RET, NO, NO, NO, 0, 0);
+	make_finish(&mk);
+	mk.img.aggs = aggs;
+	mk.img.agg_cnt = ARRAY_CNT(aggs);
+}
+
+static void fire(enum wire_site_kind kind, uint64_t value)
+{
+	struct call c = { .body = code, .variant = CALL_PLAIN, .site = kind };
+	for (unsigned r = 0; r < WIRE_REG_CNT; r++)
+		c.in[r] = 0x0101010101010101ULL * (r + 1);
+	c.in[WIRE_RDI] = c.in[WIRE_RAX] = value;
+	c.in[WIRE_RSP] = (uint64_t)(uintptr_t)(stack + STACK_WORDS - 64);
+	c.in[WIRE_EFLAGS] = 0x202;
+	call_run(&c);
+	for (unsigned r = 0; r <= WIRE_RDI; r++)
+		CHECK_MSG(c.out[r] == c.in[r], "register %u is %llx", r, (unsigned long long)c.out[r]);
+}
+
+static void run(enum wire_site_kind kind, const struct mkshm_opts *opts)
+{
+	const struct ir_prog *prog = &mk.prog;
+	struct jit_env env;
+	struct err err;
+	mkshm_init(&m, &mk.img, opts, 0);
+	call_env_init(&env, m.shm);
+	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
+	mkshm_proc(&m, 0)->flags = env.proc_flags;
+	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
+	mkshm_site(&m, kind)->sp_adj = call_sp_adj[CALL_PLAIN];
+	if (CHECK_MSG(jit_body(&env, kind, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err) > 0, "%s", err.msg))
+		for (int i = 0; i < 4; i++) /* the first registers the thread and makes the value */
+			fire(kind, i & 1 ? 0x123456789abcdef : 0);
+	munmap(code, CODE_BYTES);
+	mkshm_deinit(&m);
+}
+
+static void are_kept(void)
+{
+	for (uint32_t i = 0; i < ARRAY_CNT(kinds) * 2 * 2 * ARRAY_CNT(ops) * ARRAY_CNT(constants) && !tap_failed; i++) {
+		make_prog(i >> 1 & 1, ops[(i >> 3) % ARRAY_CNT(ops)], constants[(i >> 3) / ARRAY_CNT(ops)], i & 1);
+		run(kinds[i >> 2 & 1], &(struct mkshm_opts){ .ring_bytes = 4096 });
+		make_deinit(&mk);
+	}
+}
+
+TAP_MAIN(TEST(are_kept))
