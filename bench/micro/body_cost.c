@@ -11,6 +11,7 @@
  * the machine; the median of the rounds is shown, and the smallest and largest.
  *
  * "body_cost steps" prints instead what single hits are made of: hit, step, ns that it adds, ns with all before it.
+ * With "called" behind that bodies are called from trampolines, as where many are armed, rather than to stand in them.
  */
 #include "../../tests/exec/mkshm.h"
 #include "../../tests/unit/ir/make.h"
@@ -28,6 +29,9 @@ typedef long work_fn(long, long);
 
 struct body {
 	const uint8_t *code;
+	enum wire_site_kind kind;
+	const struct ir_prog *progs[2];
+	uint32_t cnt;
 	uint8_t filter[JIT_FILTER_MAX];
 	uint32_t filter_bytes;
 };
@@ -42,7 +46,8 @@ static struct mkshm m;
 static uint64_t no_child[512] __attribute__((aligned(4096))) = { 1 }; /* the page that a forked child would find wiped */
 static struct jit_env env;
 static uint8_t *code;
-static size_t used;
+static size_t used, cold_used = CODE_BYTES / 2;
+static bool called; /* bodies are, rather than to stand in trampolines */
 static struct ir_image img;
 
 /* ---- code by hand ---- */
@@ -79,16 +84,43 @@ static work_fn *plain_function(void)
 
 static void put_call(const struct body *b, uint32_t site)
 {
-	put(b->filter, b->filter_bytes);
-	uint8_t *start = code + used;
-	put("\x50\xb8", 2);
+	put("\xb8", 1);
 	site *= (uint32_t)sizeof(struct wire_site);
 	put(&site, 4);
 	put("\xe8", 1);
 	put_rel32(b->code);
+}
+
+/* False: it has to be called. */
+static bool put_spot(const struct body *b, uint32_t site)
+{
+	const struct jit_spot spot = { .site = site, .sp_adj = 16, .addr = (uint64_t)(uintptr_t)(code + used),
+				       .cold_addr = (uint64_t)(uintptr_t)(code + cold_used) };
+	uint8_t buf[8192];
+	uint32_t hot = 0;
+	struct err err;
+	if (!b->cnt || called)
+		return false;
+	int64_t n = jit_spot_body(&env, b->kind, b->progs, b->cnt, &spot, buf, sizeof(buf), &hot, &err);
+	if (n <= 0)
+		return false;
+	put(buf, hot);
+	memcpy(code + cold_used, buf + hot, (size_t)n - hot);
+	cold_used += (size_t)n - hot;
+	return true;
+}
+
+static void put_probe(const struct body *b, uint32_t site)
+{
+	put(b->filter, b->filter_bytes);
+	size_t start = used;
+	put("\x50", 1);
+	if (!put_spot(b, site))
+		put_call(b, site);
 	put("\x58", 1);
+	uint32_t over = (uint32_t)(used - start);
 	if (b->filter_bytes)
-		start[-1] = (uint8_t)(code + used - start);
+		memcpy(code + start - sizeof(over), &over, sizeof(over));
 }
 
 /* The function with jumps to trampolines: at its entry, and at its return where @leave is not NULL. */
@@ -98,23 +130,21 @@ static work_fn *traced_function(const struct body *enter, uint32_t site, const s
 	uint8_t *at = code + used, *rest = at + 5;
 	put("\xe9", 1);
 	put_rel32(at + 64);
-	if (leave) {
-		put("\xe9", 1);
-		put_rel32(at + 128);
-	} else {
-		put(lea3, sizeof(lea3));
-		put("\xc3", 1);
-	}
+	put(lea3, sizeof(lea3));
+	put("\xc3", 1);
 	align();
-	put_call(enter, site);
+	put_probe(enter, site);
 	put(lea, sizeof(lea));
 	put("\xe9", 1);
 	put_rel32(rest);
 	align();
 	if (!leave)
 		return (work_fn *)(uintptr_t)at;
+	int32_t rel = (int32_t)(code + used - (rest + 5));
+	rest[0] = 0xe9;
+	memcpy(rest + 1, &rel, sizeof(rel));
 	put(lea3, sizeof(lea3));
-	put_call(leave, WIRE_SITE_RETURN);
+	put_probe(leave, WIRE_SITE_RETURN);
 	put("\xc3", 1);
 	return (work_fn *)(uintptr_t)at;
 }
@@ -272,7 +302,7 @@ static struct body add_body(enum wire_site_kind kind, const struct ir_prog *prog
 	}
 	used += (size_t)n;
 	*bytes += n;
-	struct body b = { .code = at };
+	struct body b = { .code = at, .kind = kind, .progs = { list[0], list[1] }, .cnt = cnt };
 	b.filter_bytes = jit_filter(&env, kind, list, cnt, b.filter);
 	return b;
 }
@@ -452,6 +482,7 @@ int main(int argc, char **argv)
 	mkshm_proc(&m, 0)->tid_off = 0x10;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	mkshm_site(&m, WIRE_SITE_OFFSET)->enabled = 0;
+	called = argc > 1 && !strcmp(argv[argc - 1], "called");
 	if (argc > 1 && !strcmp(argv[1], "steps"))
 		return show_steps();
 	make_variants();

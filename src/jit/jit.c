@@ -31,6 +31,18 @@ int64_t jit_body(const struct jit_env *env, enum wire_site_kind kind, const stru
 	return n;
 }
 
+int64_t jit_spot_body(const struct jit_env *env, enum wire_site_kind kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
+		      const struct jit_spot *spot, uint8_t *buf, size_t cap, uint32_t *ret_hot_bytes, struct err *reterr)
+{
+	struct jit_gen g;
+	jit_gen_init(&g, env, kind, progs, prog_cnt, spot->addr, buf, cap);
+	g.spot = spot;
+	int64_t n = jit_gen_finish(&g, reterr);
+	*ret_hot_bytes = (uint32_t)g.a.split;
+	jit_gen_deinit(&g);
+	return n;
+}
+
 int64_t jit_hook_body(const struct jit_env *env, enum ir_helper helper, uint64_t addr, uint8_t *buf, size_t cap,
 		      struct err *reterr)
 {

@@ -67,6 +67,17 @@ struct jit_env {
  * for the program), -ENOMEM.  The same input gives the same bytes. */
 int64_t jit_body(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs,
 		 uint32_t prog_cnt, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr);
+/* The same for one site alone, whose trampoline has it in the place of the call, so without the return address (ADR 47). */
+struct jit_spot {
+	uint32_t site;      /* index of its struct wire_site */
+	uint16_t sp_adj;    /* what that has */
+	uint64_t addr;      /* where the code will stand that each hit runs: from its first byte to behind its last */
+	uint64_t cold_addr; /* and the rest */
+};
+/* Generates both parts at @buf, one behind the other; the first has *ret_hot_bytes.  As jit_body(); 0: the programs need a
+ * context, and have no such code. */
+int64_t jit_spot_body(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
+		      const struct jit_spot *, uint8_t *buf, size_t cap, uint32_t *ret_hot_bytes, struct err *reterr);
 /* Likewise a body that only calls hook helper @helper (rt_hook_dl). */
 int64_t jit_hook_body(const struct jit_env *, enum ir_helper helper, uint64_t addr, uint8_t *buf,
 		      size_t cap, struct err *reterr);
@@ -74,9 +85,9 @@ int64_t jit_hook_body(const struct jit_env *, enum ir_helper helper, uint64_t ad
  * address leads to the trampoline, and it has to preserve what a body does. */
 int64_t jit_extern_body(const struct jit_env *, uint64_t fn, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr);
 /* What the trampoline can do before all this, where flags are dead: at most JIT_FILTER_MAX bytes of code that hold anywhere,
- * use the application's registers and change flags only.  They end in a jump with a rel8 for the caller to fill in; where it
+ * use the application's registers and change flags only.  They end in a jump with a rel32 for the caller to fill in; where it
  * is taken the programs do nothing.  Returns their length; 0: there is no such code. */
-#define JIT_FILTER_MAX 12
+#define JIT_FILTER_MAX 13
 uint32_t jit_filter(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
 		    uint8_t ret_code[JIT_FILTER_MAX]);
 /* Disassembly of generated code. */

@@ -3,8 +3,8 @@
  * Trampolines.  They hold what stands in the window and, before each anchor,
  *
  *	[cmp ...; jcc 1f]
- *	[lea -128(%rsp),%rsp]; push %rax; [pushfq; cld]; mov $site,%eax
- *	call body                     (site: the offset of its struct wire_site)
+ *	[lea -128(%rsp),%rsp]; push %rax; [pushfq; cld]
+ *	mov $site,%eax; call body     (site: the offset of its struct wire_site), or the body itself
  *	[popfq]; pop %rax; [lea 128(%rsp),%rsp]
  *	1:
  *
@@ -22,7 +22,9 @@
 
 enum {
 	LEFT_BYTES = 6 + 1, /* a branch around a probe, and its ret */
-	PROBE_MAX = PATCH_FILTER_MAX + 8 + 1 + 2 + 5 + ISA_FAR_MAX + 1 + 1 + 8,
+	CALL_MAX = 5 + ISA_FAR_MAX,
+	LEAVE_MAX = 1 + 1 + 8,
+	PROBE_MAX = PATCH_FILTER_MAX + 8 + 1 + 2 + CALL_MAX + LEAVE_MAX,
 	/* A displaced instruction: its own length where nothing is rewritten. */
 	BOUND_CALL = 13 + 14, BOUND_JCC = 6 + ISA_FAR_MAX, BOUND_JMP = 14, BOUND_RIP = 20,
 };
@@ -45,8 +47,40 @@ static void put(struct out *o, const char *bytes, size_t cnt)
 	o->len += cnt;
 }
 
-static int put_probe(struct out *o, const struct patch_anchor *an)
+struct emit {
+	const struct patch_window *w;
+	uint32_t index;
+	uint64_t func_addr;
+	struct patch_anchor *anchors;
+	uint32_t anchor_cnt;
+	const struct patch_bodies *bodies;
+	struct patch_move *moves;
+	uint32_t move_cnt;
+	struct out o;
+};
+
+static int put_body(struct emit *e, struct patch_anchor *an)
 {
+	struct out *o = &e->o;
+	int n = e->bodies ? e->bodies->put(e->bodies->arg, an, o->addr + o->len, o->buf + o->len, o->cap - o->len) : 0;
+	if (n < 0)
+		return n;
+	o->len += (size_t)n;
+	if (!room(o, CALL_MAX + LEAVE_MAX))
+		return -ENOSPC;
+	if (n)
+		return 0;
+	uint32_t site = an->site * (uint32_t)sizeof(struct wire_site);
+	put(o, "\xb8", 1); /* mov $site,%eax */
+	memcpy(o->buf + o->len, &site, 4);
+	o->len += 4;
+	o->len += isa_put_call(o->buf + o->len, o->addr + o->len, an->body);
+	return 0;
+}
+
+static int put_probe(struct emit *e, struct patch_anchor *an)
+{
+	struct out *o = &e->o;
 	if (!room(o, PROBE_MAX))
 		return -ENOSPC;
 	bool filtered = an->filter_bytes && !an->save_flags;
@@ -58,18 +92,17 @@ static int put_probe(struct out *o, const struct patch_anchor *an)
 	put(o, "\x50", 1); /* push %rax */
 	if (an->save_flags)
 		put(o, "\x9c\xfc", 2); /* pushfq; cld */
-	uint32_t site = an->site * (uint32_t)sizeof(struct wire_site);
-	put(o, "\xb8", 1); /* mov $site,%eax */
-	memcpy(o->buf + o->len, &site, 4);
-	o->len += 4;
-	o->len += isa_put_call(o->buf + o->len, o->addr + o->len, an->body);
+	int rc = put_body(e, an);
+	if (rc)
+		return rc;
 	if (an->save_flags)
 		put(o, "\x9d", 1); /* popfq */
 	put(o, "\x58", 1); /* pop %rax */
 	if (an->skip_redzone)
 		put(o, "\x48\x8d\xa4\x24\x80\0\0\0", 8); /* lea 128(%rsp),%rsp */
+	uint32_t over = (uint32_t)(o->len - start);
 	if (filtered)
-		o->buf[start - 1] = (uint8_t)(o->len - start);
+		memcpy(o->buf + start - sizeof(over), &over, sizeof(over));
 	return 0;
 }
 
@@ -91,17 +124,6 @@ static int put_displaced(struct out *o, const uint8_t *bytes, const struct isa_i
 	return 0;
 }
 
-struct emit {
-	const struct patch_window *w;
-	uint32_t index;
-	uint64_t func_addr;
-	const struct patch_anchor *anchors;
-	uint32_t anchor_cnt;
-	struct patch_move *moves;
-	uint32_t move_cnt;
-	struct out o;
-};
-
 static bool fires_here(const struct emit *e, const struct patch_anchor *an, uint32_t off)
 {
 	return an->window == e->index && e->func_addr + an->offset == e->w->addr + off;
@@ -113,7 +135,7 @@ static int put_probes(struct emit *e, uint32_t off, bool returns)
 	int rc = 0;
 	for (uint32_t i = 0; i < e->anchor_cnt && !rc; i++)
 		if (fires_here(e, &e->anchors[i], off) && (e->anchors[i].kind == WIRE_SITE_RETURN) == returns)
-			rc = put_probe(&e->o, &e->anchors[i]);
+			rc = put_probe(e, &e->anchors[i]);
 	return rc;
 }
 
@@ -145,9 +167,9 @@ static int put_left(struct emit *e, uint64_t addr)
 	int rc = 0;
 	for (int returns = 0; returns < 2; returns++)
 		for (uint32_t i = 0; i < e->anchor_cnt && !rc; i++) {
-			const struct patch_anchor *an = &e->anchors[i];
+			struct patch_anchor *an = &e->anchors[i];
 			if (!an->refusal && e->func_addr + an->offset == addr && (an->kind == WIRE_SITE_RETURN) == returns)
-				rc = put_probe(&e->o, an);
+				rc = put_probe(e, an);
 		}
 	if (!rc && !room(&e->o, 1))
 		rc = -ENOSPC;
@@ -211,12 +233,12 @@ static int put_all(struct emit *e, struct err *reterr)
 	return put_jmp(&e->o, w->addr + w->bytes);
 }
 
-int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr,
-	       const struct patch_anchor *anchors, uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
-	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr)
+int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr, struct patch_anchor *anchors, uint32_t anchor_cnt,
+	       const struct patch_bodies *bodies, uint64_t tramp_addr, uint8_t *buf, size_t cap, struct patch_move *moves,
+	       uint32_t *ret_move_cnt, struct err *reterr)
 {
 	struct emit e = { .w = win, .index = w, .func_addr = func_addr, .anchors = anchors, .anchor_cnt = anchor_cnt,
-			  .moves = moves, .o = { .buf = buf, .cap = cap, .addr = tramp_addr } };
+			  .bodies = bodies, .moves = moves, .o = { .buf = buf, .cap = cap, .addr = tramp_addr } };
 	int rc = put_all(&e, reterr);
 	if (rc == -ENOSPC)
 		return err_setf(reterr, rc, "a trampoline needs more than %zu bytes", cap);

@@ -113,7 +113,7 @@ enum patch_refusal {
 /* Half a sentence: "something jumps into ...". */
 const char *patch_refusal_text(enum patch_refusal);
 
-#define PATCH_FILTER_MAX 12
+#define PATCH_FILTER_MAX 13
 struct patch_anchor {
 	uint32_t offset; /* of the instruction from the function's start */
 	uint8_t kind;    /* enum wire_site_kind: ENTRY, RETURN, OFFSET, HOOK */
@@ -123,7 +123,7 @@ struct patch_anchor {
 	bool by_sources; /* out: a ret whose probe stands in the windows of what leads to it */
 	uint32_t site;   /* caller's: index of its wire_site */
 	uint64_t body;   /* caller's: address of the body; set before patch_emit */
-	/* caller's: code that uses nothing but flags and ends in a jump with a rel8 (to be filled in), taken where the
+	/* caller's: code that uses nothing but flags and ends in a jump with a rel32 (to be filled in), taken where the
 	 * body need not be called; left out where flags are live. */
 	uint8_t filter[PATCH_FILTER_MAX], filter_bytes;
 	bool save_flags, skip_redzone; /* out */
@@ -192,8 +192,17 @@ struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */
 };
 #define PATCH_MOVES(window_bytes) ((window_bytes) + 2u) /* upper bound of patch_emit's */
+/* Caller's: a body that stands in the trampoline, where else it would be called.  Writes it for @addr to @buf and returns its length;
+ * 0: it is to be called, an->body is set; or -errno.  It goes in at its first byte and on behind its last, with the stack as the
+ * trampoline leaves it and no return address.  patch_window.tramp_max knows nothing of it: the caller adds what it may take. */
+typedef int patch_body_fn(void *arg, struct patch_anchor *an, uint64_t addr, uint8_t *buf, size_t cap);
+struct patch_bodies {
+	patch_body_fn *put;
+	void *arg;
+};
 /* Writes the trampoline of window number @w of the function at @func_addr, to
- * stand at @tramp_addr, to @buf.  Returns its length or -errno.
+ * stand at @tramp_addr, to @buf.  Returns its length or -errno.  Bodies (NULL: all are called) are put as often as
+ * their probes stand in it.
  *
  * @moves (room for PATCH_MOVES(@w->bytes)) gets an entry for each displaced instruction, for the jump back, where there is
  * one (from: the window's end), and for each ret of its own that stands for one that is left as it is: behind a branch of two
@@ -202,9 +211,9 @@ struct patch_move {
  * byte (moves[0]) and past its end it can stay.  Disarming: a thread at `to` goes
  * to `from`; all moves count.  A thread elsewhere in the trampoline has to be
  * stepped until it is at a `to` or outside. */
-int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr,
-	       const struct patch_anchor *anchors, uint32_t anchor_cnt, uint64_t tramp_addr, uint8_t *buf, size_t cap,
-	       struct patch_move *moves, uint32_t *ret_move_cnt, struct err *reterr);
+int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr, struct patch_anchor *anchors, uint32_t anchor_cnt,
+	       const struct patch_bodies *, uint64_t tramp_addr, uint8_t *buf, size_t cap, struct patch_move *moves,
+	       uint32_t *ret_move_cnt, struct err *reterr);
 /* The bytes to write at w->addr, for forms but PATCH_PUN (@ret_new; only the first w->write_bytes change) and, for
  * PATCH_HOLE, at w->hole_addr.  What follows the jump in the window stays as it is: a signal handler
  * may yet return there, and a host has holes there.  0, or -ERANGE where the trampoline is more than 2 GiB

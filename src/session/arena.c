@@ -212,24 +212,36 @@ static const struct body *find_body(const struct arena *a, uint64_t hash, enum w
 	return NULL;
 }
 
+/* For free(); NULL: no memory. */
+static const struct ir_prog **list_of(const struct target *t, const uint32_t *progs, uint32_t cnt)
+{
+	const struct ir_prog **list = calloc(cnt ? cnt : 1, sizeof(*list));
+	for (uint32_t i = 0; list && i < cnt; i++)
+		list[i] = &t->s->image->progs[progs[i]];
+	return list;
+}
+
+static void set_env(struct target *t, bool is_go)
+{
+	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
+	t->env.own_stack = t->env.go_args = is_go;
+	t->env.aggs = t->s->image->aggs; /* session_grow() gives another image */
+}
+
 static int64_t generate(struct target *t, struct arena *a, struct body *b, struct err *reterr)
 {
 	enum wire_site_kind kind = (enum wire_site_kind)b->kind;
 	const uint32_t *progs = b->progs, cnt = b->prog_cnt;
-	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
-	t->env.own_stack = t->env.go_args = b->is_go;
-	t->env.aggs = t->s->image->aggs; /* session_grow() gives another image */
+	set_env(t, b->is_go);
 	uint8_t *at = a->code + a->used;
 	uint64_t addr = a->addr + a->used, room = a->bytes - a->used;
 	if (kind == WIRE_SITE_HOOK)
 		return jit_hook_body(&t->env, cnt ? (enum ir_helper)progs[0] : IR_HELPER_hook_dl, addr, at, room, reterr);
 	if (kind == WIRE_SITE_GUARD)
 		return jit_hook_body(&t->env, cnt ? (enum ir_helper)progs[0] : IR_HELPER_hook_guard, addr, at, room, reterr);
-	const struct ir_prog **list = calloc(cnt ? cnt : 1, sizeof(*list));
+	const struct ir_prog **list = list_of(t, progs, cnt);
 	if (!list)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < cnt; i++)
-		list[i] = &t->s->image->progs[progs[i]];
 	int64_t n = jit_body(&t->env, kind, list, cnt, addr, at, room, reterr);
 	b->filter_bytes = (uint8_t)jit_filter(&t->env, kind, list, cnt, b->filter);
 	free(list);
@@ -300,4 +312,39 @@ int arena_body(struct target *t, struct arena *a, enum wire_site_kind kind, bool
 		return (int)n;
 	give(&b, ret);
 	return note_body(a, &b, (uint64_t)n, reterr);
+}
+
+int arena_spot(struct target *t, struct arena *a, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt,
+	       const struct patch_anchor *an, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr)
+{
+	uint8_t code[SPOT_BYTES];
+	uint32_t hot = 0;
+	a->used = align_up(a->used, 16);
+	struct jit_spot spot = { .site = an->site, .sp_adj = an->sp_adj, .addr = addr, .cold_addr = a->addr + a->used };
+	const struct ir_prog **list = list_of(t, progs, cnt);
+	if (!list)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	set_env(t, false);
+	int64_t n = jit_spot_body(&t->env, kind, list, cnt, &spot, code, sizeof(code), &hot, reterr);
+	free(list);
+	if (n == -ENOSPC || (n > 0 && (hot > cap || (uint64_t)n - hot > a->bytes - a->used)))
+		return 0;
+	if (n <= 0)
+		return (int)n;
+	memcpy(buf, code, hot);
+	memcpy(a->code + a->used, code + hot, (size_t)n - hot);
+	a->used += (uint64_t)n - hot;
+	return (int)hot;
+}
+
+int arena_filter(struct target *t, enum wire_site_kind kind, const uint32_t *progs, uint32_t cnt, struct patch_anchor *ret,
+		 struct err *reterr)
+{
+	const struct ir_prog **list = list_of(t, progs, cnt);
+	if (!list)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	set_env(t, false);
+	ret->filter_bytes = (uint8_t)jit_filter(&t->env, kind, list, cnt, ret->filter);
+	free(list);
+	return 0;
 }

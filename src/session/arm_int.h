@@ -19,6 +19,7 @@ struct plan_func {
 	uint32_t win_cnt;
 	struct arena *arena;
 	bool dropped, is_frag;
+	bool spots; /* bodies stand in its trampolines (spots.c) */
 	bool postponed; /* dropped, but not refused: goroutines stand in it */
 	/* Holes that this function lends, and those that it has of others (lend.c). */
 	struct patch_lend *lends, *borrowed;
@@ -103,6 +104,13 @@ bool plan_is_taken(const struct target *, uint64_t addr, uint64_t end);
 int job_lend(struct job *, struct err *reterr);
 /* Whether @pf (with windows) relies on a host in a function that is dropped; j->funcs is sorted. */
 bool lend_is_void(const struct job *, const struct plan_func *);
+
+/* spots.c.  Whether bodies are to stand in trampolines, and room for them there. */
+void spots_plan(struct job *);
+/* Most that the body of @a may have there; 0: it is called. */
+uint64_t spots_hot_bytes(const struct job *, const struct plan_func *, const struct patch_anchor *);
+/* What the function's bodies want of the arena besides. */
+uint64_t spots_cold_bytes(const struct job *, const struct plan_func *);
 
 /* place.c: all of the plan, or nothing. */
 int job_place(struct job *, struct err *reterr);

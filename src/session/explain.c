@@ -66,7 +66,7 @@ static void print_tramp(FILE *out, const struct func *fn, const struct patch_win
 	uint32_t move_cnt;
 	struct err why;
 	a->body = at + sizeof(code);
-	int n = patch_emit(w, a->window, fn->pf.addr, a, 1, at, code, sizeof(code), moves, &move_cnt, &why);
+	int n = patch_emit(w, a->window, fn->pf.addr, a, 1, NULL, at, code, sizeof(code), moves, &move_cnt, &why);
 	if (n < 0 || jump_at(fn, w, at, bytes, &why)) {
 		fprintf(out, "    refused: %s\n", why.msg);
 		return;

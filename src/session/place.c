@@ -12,12 +12,12 @@
 
 /* ---- map ---- */
 
-static uint64_t code_bytes(const struct plan_func *pf)
+static uint64_t code_bytes(const struct job *j, const struct plan_func *pf)
 {
 	uint64_t sum = 0;
 	for (uint32_t w = 0; w < pf->win_cnt; w++)
 		sum += align_up(pf->wins[w].tramp_max, 16);
-	return sum;
+	return sum + spots_cold_bytes(j, pf);
 }
 
 /* Bodies of the probes at hand: one for each list of programs, so at most one for each probe and kind. */
@@ -49,7 +49,7 @@ static int map_arenas(struct job *j, struct err *reterr)
 		for (; k < j->func_cnt && j->funcs[k].mod == mod; k++) {
 			if (!plan_has_windows(&j->funcs[k]))
 				continue;
-			sum += code_bytes(&j->funcs[k]);
+			sum += code_bytes(j, &j->funcs[k]);
 			lo = j->funcs[k].addr < lo ? j->funcs[k].addr : lo;
 			hi = j->funcs[k].addr + j->funcs[k].bytes > hi ? j->funcs[k].addr + j->funcs[k].bytes : hi;
 		}
@@ -83,6 +83,11 @@ static bool acts(const struct session *s, const struct session_probe *sp)
 	return false;
 }
 
+static enum wire_site_kind kind_of(const struct patch_anchor *a)
+{
+	return a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind;
+}
+
 static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct err *reterr)
 {
 	struct patch_anchor *a = &pf->anchors[i];
@@ -104,8 +109,27 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	bool is_go = obj_module_is_go(j->t->obj, pf->mod);
 	session_site(j->s, site)->go_args = is_go;
-	return arena_body(j->t, pf->arena, a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind, is_go, sp->progs,
-			  sp->prog_cnt, a, reterr);
+	if (spots_hot_bytes(j, pf, a))
+		return arena_filter(j->t, kind_of(a), sp->progs, sp->prog_cnt, a, reterr);
+	return arena_body(j->t, pf->arena, kind_of(a), is_go, sp->progs, sp->prog_cnt, a, reterr);
+}
+
+struct put {
+	struct job *j;
+	struct plan_func *pf;
+	struct err *err;
+};
+
+/* patch_body_fn: what has no body to call yet is to have its own, if that can be. */
+static int put_body(void *arg, struct patch_anchor *a, uint64_t addr, uint8_t *buf, size_t cap)
+{
+	struct put *p = arg;
+	const struct session_probe *sp = &p->j->probes[p->pf->probe_of[a - p->pf->anchors]];
+	uint64_t most = a->body ? 0 : spots_hot_bytes(p->j, p->pf, a);
+	int n = 0;
+	if (most)
+		n = arena_spot(p->j->t, p->pf->arena, kind_of(a), sp->progs, sp->prog_cnt, a, addr, buf, most < cap ? most : cap, p->err);
+	return n || a->body ? n : arena_body(p->j->t, p->pf->arena, kind_of(a), false, sp->progs, sp->prog_cnt, a, p->err);
 }
 
 /* For all that remember() will be told: what patch_emit says, and the way to the trampoline. */
@@ -149,7 +173,9 @@ static int make_window(struct job *j, struct plan_func *pf, uint32_t w, struct e
 	const struct patch_window *win = &pf->wins[w];
 	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX) + 1];
 	uint32_t move_cnt;
-	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, win->tramp, a->code + (win->tramp - a->addr),
+	struct put put = { j, pf, reterr };
+	const struct patch_bodies bodies = { put_body, &put };
+	int n = patch_emit(win, w, pf->addr, pf->anchors, pf->anchor_cnt, &bodies, win->tramp, a->code + (win->tramp - a->addr),
 			   win->tramp_max, moves, &move_cnt, reterr);
 	if (n < 0)
 		return n;
@@ -256,6 +282,7 @@ int job_place(struct job *j, struct err *reterr)
 	j->first_sema = t->sema_cnt;
 	bool was_stopped = t->inj != NULL, stays = was_stopped || is_small(j);
 	int r = was_stopped ? 0 : target_stop(t, reterr);
+	spots_plan(j);
 	if (!r)
 		r = map_arenas(j, reterr);
 	if (!r)

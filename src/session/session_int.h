@@ -200,6 +200,14 @@ void arena_release(struct arena *);
 /* The body for @progs in @a, and its filter, generated if it is new: into @ret's. @is_go: for Go code. */
 int arena_body(struct target *, struct arena *, enum wire_site_kind, bool is_go, const uint32_t *progs,
 	       uint32_t prog_cnt, struct patch_anchor *ret, struct err *reterr);
+/* Writes a body for @an alone, which is to stand at @addr in its trampoline, to @buf, and what of it is seldom run to @a.
+ * Bytes at @buf; 0: it has to be called; or -errno. */
+#define SPOT_BYTES 8192 /* more is called */
+int arena_spot(struct target *, struct arena *, enum wire_site_kind, const uint32_t *progs, uint32_t prog_cnt,
+	       const struct patch_anchor *an, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr);
+/* The filter of such a body. */
+int arena_filter(struct target *, enum wire_site_kind, const uint32_t *progs, uint32_t prog_cnt, struct patch_anchor *ret,
+		 struct err *reterr);
 /* Likewise one that goes on to a library's function. */
 int arena_hook(struct target *, struct arena *, uint64_t fn, uint64_t *ret_addr, struct err *reterr);
 

@@ -23,12 +23,12 @@
 static uint64_t stack[STACK_WORDS];
 static uint8_t *code_near_text, *code_elsewhere;
 static uint64_t enter; /* instead of rt_enter(); 0: that */
-static uint32_t entered, fired;
+static uint32_t entered, fired, spots; /* bodies with a context; all; those that are not called */
 
 struct executor {
 	enum call_variant variant;
 	uint8_t *code;
-	bool own_stack, failed;
+	bool own_stack, spot, failed;
 };
 
 /* The input as a body can have it. */
@@ -76,8 +76,12 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	call_env_init(&env, m->shm);
 	env.fn_enter = enter ? enter : env.fn_enter;
 	env.own_stack = x->own_stack && !enter; /* quick bodies have no need of one */
-	int64_t n = jit_body(&env, (enum wire_site_kind)site->kind, progs, prog_cnt, (uint64_t)(uintptr_t)x->code, x->code,
-			     CODE_BYTES, &err);
+	enum wire_site_kind kind = (enum wire_site_kind)site->kind;
+	int64_t n = x->spot ? call_spot(&env, kind, progs, prog_cnt, site->kind, x->variant, x->code, CODE_BYTES, &err) : 0;
+	bool is_spot = n > 0;
+	spots += is_spot;
+	if (!n)
+		n = jit_body(&env, kind, progs, prog_cnt, (uint64_t)(uintptr_t)x->code, x->code, CODE_BYTES, &err);
 	if (n < 0) {
 		CHECK_MSG(false, "jit_body: %s", err.msg);
 		x->failed = true;
@@ -87,7 +91,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	register_thread(m);
 	/* What only bodies leave alone where no program reads it. */
 	memcpy(mkshm_ctx(m, 0, 0)->tool_args, real.tool_args, sizeof(real.tool_args));
-	struct call c = { .body = x->code, .variant = x->variant, .site = site->kind };
+	struct call c = { .body = x->code, .variant = x->variant, .site = site->kind, .is_spot = is_spot };
 	memcpy(c.in, real.regs, sizeof(c.in));
 	call_run(&c);
 	fired++;
@@ -102,7 +106,7 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 {
 	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_USDT + 1));
 	struct executor x = { .own_stack = !CALL_IS_SANITIZED && seed / 12 & 1, .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
-		.code = seed & 1 ? code_near_text : code_elsewhere };
+		.code = seed & 1 ? code_near_text : code_elsewhere, .spot = seed / 7 & 1 };
 	struct gen_opts o = *opts;
 	struct ir_image img;
 	struct mkshm m;
@@ -164,9 +168,10 @@ static struct rt_ctx *counted_enter(struct wire_shm *shm, struct wire_proc *proc
 static void quick(void)
 {
 	enter = (uint64_t)(uintptr_t)counted_enter;
-	entered = fired = 0;
+	entered = fired = spots = 0;
 	run(GEN_QUICK | GEN_AGGS | GEN_RECORDS, 12, 0, 3000);
 	CHECK_MSG(entered < fired / 2, "%u of %u have a context", entered, fired);
+	CHECK_MSG(spots > fired / 8, "%u of %u are not called", spots, fired);
 	enter = 0;
 }
 static void quick_alone(void)

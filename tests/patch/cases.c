@@ -141,7 +141,7 @@ static void dump_window(FILE *out, struct kase *k, const struct patch_window *w,
 	uint32_t move_cnt = 0;
 	struct err err;
 	uint64_t at = k->tramp + 256 * i;
-	int n = patch_emit(&w[i], i, k->f.addr, k->anchor, k->anchor_cnt, at, buf, w[i].tramp_max, moves, &move_cnt, &err);
+	int n = patch_emit(&w[i], i, k->f.addr, k->anchor, k->anchor_cnt, NULL, at, buf, w[i].tramp_max, moves, &move_cnt, &err);
 	bool pun = w[i].form == PATCH_PUN;
 	uint64_t lo, hi;
 	if (n < 0 || (pun ? pun_bytes(k, &w[i], &lo, &hi, bytes, &err) : patch_jump_bytes(&w[i], at, bytes, hole, &err))) {

@@ -87,14 +87,14 @@ static void add_write(uint64_t addr, const uint8_t *bytes, uint32_t cnt)
 }
 
 static void emit(struct module *m, const struct patch_func *f, const struct patch_window *w, uint32_t i,
-		 const struct patch_anchor *an, uint32_t cnt)
+		 struct patch_anchor *an, uint32_t cnt)
 {
 	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX)];
 	uint8_t bytes[PATCH_WINDOW_MAX], hole[5];
 	uint32_t move_cnt;
 	struct err err;
 	uint64_t at = (uint64_t)(uintptr_t)m->tramp + m->tramp_used;
-	int n = patch_emit(&w[i], i, f->addr, an, cnt, at, m->tramp + m->tramp_used, w[i].tramp_max, moves, &move_cnt, &err);
+	int n = patch_emit(&w[i], i, f->addr, an, cnt, NULL, at, m->tramp + m->tramp_used, w[i].tramp_max, moves, &move_cnt, &err);
 	if (n < 0 || patch_jump_bytes(&w[i], at, bytes, hole, &err)) {
 		fprintf(stderr, "preload: %#llx: %s\n", (unsigned long long)w[i].addr, err.msg);
 		abort();

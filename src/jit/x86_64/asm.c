@@ -5,13 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bodies are far smaller; what is farther than this from the start is called
- * through a register. */
+/* Bodies are far smaller; what is farther than this is called through a register. */
 #define REACH 0x70000000LL
 
 void x64_init(struct x64_asm *a, uint8_t *buf, size_t cap, uint64_t addr)
 {
-	*a = (struct x64_asm){ .buf = buf, .cap = cap, .addr = addr };
+	*a = (struct x64_asm){ .buf = buf, .cap = cap, .addr = addr, .split = SIZE_MAX };
+}
+
+void x64_split(struct x64_asm *a, uint64_t addr)
+{
+	a->split = a->len;
+	a->rest_addr = addr;
+}
+
+static uint64_t place(const struct x64_asm *a, size_t at)
+{
+	return at < a->split ? a->addr + at : a->rest_addr + (at - a->split);
 }
 
 void x64_deinit(struct x64_asm *a)
@@ -100,7 +110,7 @@ int64_t x64_finish(struct x64_asm *a)
 		return -ENOSPC;
 	for (uint32_t i = 0; i < a->fixup_cnt; i++) {
 		const struct x64_fixup *f = &a->fixups[i];
-		int32_t rel = (int32_t)((int64_t)a->labels[f->label] - (int64_t)(f->at + 4));
+		int32_t rel = (int32_t)(int64_t)(place(a, a->labels[f->label]) - (place(a, f->at) + 4));
 		memcpy(a->buf + f->at, &rel, sizeof(rel));
 	}
 	return (int64_t)a->len;
@@ -162,7 +172,7 @@ static void op_mem(struct x64_asm *a, unsigned op, unsigned reg, struct x64_mem 
 	if (m.base == X64_RIP) {
 		opcode(a, op, reg, 0, 0, rex);
 		byte(a, (reg & 7) << 3 | 5);
-		bytes(a, (uint64_t)m.disp - (a->addr + a->len + 4 + tail), 4);
+		bytes(a, (uint64_t)m.disp - (place(a, a->len) + 4 + tail), 4);
 		return;
 	}
 	opcode(a, op, reg, m.index == X64_NO_REG ? 0 : m.index, m.base, rex);
@@ -295,7 +305,7 @@ void x64_pop(struct x64_asm *a, enum x64_reg r)
 
 bool x64_reaches(const struct x64_asm *a, uint64_t addr)
 {
-	int64_t d = (int64_t)(addr - a->addr);
+	int64_t d = (int64_t)(addr - place(a, a->len));
 	return d > -REACH && d < REACH;
 }
 
@@ -303,7 +313,7 @@ void x64_call(struct x64_asm *a, uint64_t addr)
 {
 	if (x64_reaches(a, addr)) {
 		byte(a, 0xe8);
-		bytes(a, addr - (a->addr + a->len + 4), 4);
+		bytes(a, addr - (place(a, a->len) + 4), 4);
 		return;
 	}
 	x64_mov_imm(a, X64_RAX, addr);

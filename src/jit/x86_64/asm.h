@@ -73,6 +73,8 @@ struct x64_asm {
 	size_t cap;
 	size_t len;    /* of all that was emitted, even if it did not fit */
 	uint64_t addr; /* where buf will stand */
+	size_t split;  /* from here on the code stands at rest_addr; SIZE_MAX: it does not */
+	uint64_t rest_addr;
 	size_t *labels; /* position of each; SIZE_MAX: not bound yet */
 	uint32_t label_cnt, label_cap;
 	struct x64_fixup *fixups;
@@ -82,6 +84,8 @@ struct x64_asm {
 
 void x64_init(struct x64_asm *, uint8_t *buf, size_t cap, uint64_t addr);
 void x64_deinit(struct x64_asm *);
+/* What follows will stand at @addr. Once. */
+void x64_split(struct x64_asm *, uint64_t addr);
 /* Fills in the branches.  Length, -ENOSPC or -ENOMEM. */
 int64_t x64_finish(struct x64_asm *);
 
@@ -90,7 +94,7 @@ void x64_bind(struct x64_asm *, uint32_t label);
 void x64_jmp(struct x64_asm *, uint32_t label);
 void x64_jcc(struct x64_asm *, enum x64_cc, uint32_t label);
 
-/* Whether a rel32 anywhere in this code can mean @addr. */
+/* Whether a rel32 in this part of the code can mean @addr. */
 bool x64_reaches(const struct x64_asm *, uint64_t addr);
 /* call @addr; through rax where it is far away. */
 void x64_call(struct x64_asm *, uint64_t addr);

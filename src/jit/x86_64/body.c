@@ -174,6 +174,12 @@ static int32_t entry_bytes(const struct jit_gen *g, const struct jit_frame *f)
 	return (int32_t)(8 * (near_cnt(g, f) + f->flags));
 }
 
+struct x64_mem jit_site_at(const struct jit_gen *g, int64_t base, size_t off)
+{
+	int64_t at = base + (int64_t)off;
+	return g->spot ? x64_at(JIT_PROC, at + jit_spot_bytes(g->spot)) : x64_at_index(JIT_PROC, X64_RAX, at);
+}
+
 /* eax is the site's offset.  Goes on with JIT_PROC saved, only where the probe is to fire: JIT_PROC + rax + the number that it
  * returns is the address of its struct wire_site. */
 int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
@@ -198,7 +204,7 @@ int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 		x64_mov_imm(a, JIT_PROC, g->env->shm_addr + geo->site_off);
 		site_off = 0;
 	}
-	x64_cmp32_imm(a, x64_at_index(JIT_PROC, X64_RAX, site_off + (int64_t)offsetof(struct wire_site, enabled)), 0);
+	x64_cmp32_imm(a, jit_site_at(g, site_off, offsetof(struct wire_site, enabled)), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
 	jit_gen_rate(g, f, site_off);
 	return site_off;
@@ -446,7 +452,10 @@ void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
 	x64_pop(a, JIT_PROC);
 	if (f->flags)
 		x64_pop(a, X64_RAX); /* the trampoline restores it */
-	x64_ret(a);
+	if (g->spot)
+		x64_split(a, g->spot->cold_addr);
+	else
+		x64_ret(a);
 }
 
 /* ---- whole bodies ---- */
@@ -552,8 +561,9 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	if (is_quick) {
 		frame_init(g, &f);
 		jit_gen_quick(g, &f);
-		return 0;
 	}
+	if (is_quick || g->spot)
+		return 0;
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	struct jit_thread t = jit_thread_init(g, X64_RAX, X64_RDI);

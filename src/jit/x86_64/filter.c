@@ -137,7 +137,7 @@ uint32_t jit_filter(const struct jit_env *env, enum wire_site_kind kind, const s
 	x64_init(&a, ret_code, JIT_FILTER_MAX, 0);
 	bool is_put = put_test(&a, kind, progs[0], branch, &cc);
 	if (is_put)
-		x64_bytes(&a, (const uint8_t[]){ 0x70 | (uint8_t)cc, 0 }, 2);
+		x64_bytes(&a, (const uint8_t[]){ 0x0f, 0x80 | (uint8_t)cc, 0, 0, 0, 0 }, 6);
 	uint32_t len = is_put && a.len <= a.cap && !a.no_memory ? (uint32_t)a.len : 0;
 	x64_deinit(&a);
 	return len;

@@ -72,6 +72,7 @@ struct jit_gen {
 	const struct jit_env *env;
 	enum wire_site_kind kind;
 	bool is_tail;         /* RETURN: there is no value yet */
+	const struct jit_spot *spot; /* NULL: the body is called, for any site */
 	const struct ir_prog *const *progs;
 	uint32_t prog_cnt;
 	/* Where they were made one: that one, and they. */
@@ -120,6 +121,14 @@ int jit_saved_at(const struct jit_frame *, unsigned reg); /* index of a saved re
 int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);
 void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */
+
+/* What is @off behind the start of the site's struct, or of another with its number, which is @base from JIT_PROC; before rax is
+ * changed. */
+struct x64_mem jit_site_at(const struct jit_gen *, int64_t base, size_t off);
+static inline uint32_t jit_spot_bytes(const struct jit_spot *spot)
+{
+	return spot->site * (uint32_t)sizeof(struct wire_site);
+}
 
 /* rate.c.  With a budget: the site is sampled, and its hits are counted.  Registers are as jit_gen_gate() leaves them. */
 void jit_gen_rate(struct jit_gen *, const struct jit_frame *, int64_t site_off);

@@ -90,11 +90,21 @@ static bool fits_prog(const struct jit_gen *g, const struct ir_prog *p, const st
 	return true;
 }
 
+/* What the site has is at a distance from JIT_PROC. */
+static bool fits_spot(const struct jit_gen *g)
+{
+	const struct wire_shm *geo = g->env->geometry;
+	uint64_t last = geo->rate_off > geo->site_off ? geo->rate_off : geo->site_off;
+	return !g->spot || last + jit_spot_bytes(g->spot) < INT32_MAX / 2;
+}
+
 bool jit_is_quick(const struct jit_gen *g)
 {
 	uint32_t colds = 0;
 	if (g->env->own_stack)
 		return false; /* little of the application's stack is left */
+	if (!fits_spot(g))
+		return false;
 	if (g->kind != WIRE_SITE_ENTRY && g->kind != WIRE_SITE_OFFSET && g->kind != WIRE_SITE_RETURN)
 		return false;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
@@ -184,14 +194,19 @@ static void gen_read_tsc(struct jit_gen *g)
 
 /* ---- instructions ---- */
 
-void jit_quick_site(struct jit_gen *g, enum x64_reg reg)
+void jit_quick_site(struct jit_gen *g, enum x64_reg reg, uint64_t off)
 {
-	x64_mov_imm(&g->a, reg, g->env->shm_addr + g->env->geometry->site_off);
-	x64_rm(&g->a, X64_ADD, reg, x64_at(X64_RSP, g->quick->site_at));
+	x64_mov_imm(&g->a, reg, g->env->shm_addr + off + (g->spot ? jit_spot_bytes(g->spot) : 0));
+	if (!g->spot)
+		x64_rm(&g->a, X64_ADD, reg, x64_at(X64_RSP, g->quick->site_at));
 }
 
 void jit_quick_app_sp(struct jit_gen *g, enum x64_reg reg, int32_t pushed)
 {
+	if (g->spot) {
+		x64_rm(&g->a, X64_LEA, reg, x64_at(X64_RSP, g->quick->entry_at + pushed + g->spot->sp_adj - 8));
+		return;
+	}
 	x64_mov_imm(&g->a, reg, g->env->shm_addr + g->env->geometry->site_off);
 	x64_rm(&g->a, X64_ADD, reg, x64_at(X64_RSP, g->quick->site_at + pushed));
 	x64_rm(&g->a, X64_MOVZX16, X64_RAX, x64_at(reg, offsetof(struct wire_site, sp_adj)));
@@ -487,10 +502,14 @@ static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 }
 
 /* JIT_PROC + rax + @site_off is the site: above its return address the application's rax lies behind what the
- * trampoline pushed. */
+ * trampoline pushed.  At a spot it is still in rax. */
 static void push_value(struct jit_gen *g, int32_t pushed, int64_t site_off)
 {
 	struct x64_asm *a = &g->a;
+	if (g->spot) {
+		x64_push(a, X64_RAX);
+		return;
+	}
 	x64_rm(a, X64_MOVZX16, X64_RAX, x64_at_index(JIT_PROC, X64_RAX, site_off + (int64_t)offsetof(struct wire_site, sp_adj)));
 	x64_group_imm(a, X64_G_AND, X64_RAX, 8);
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(X64_RSP, X64_RAX, pushed + 8));
@@ -513,6 +532,7 @@ static int32_t gen_open(struct jit_gen *g)
 	int64_t site_off = jit_gen_gate(g, f);
 	bool value = g->kind == WIRE_SITE_RETURN && g->regs_needed >> WIRE_RAX & 1;
 	int32_t below = (int32_t)(q->rec_bytes + q->scratch_bytes) + (g->tsc_needed ? 8 : 0);
+	q->site &= !g->spot;
 	q->scratch_at = (int32_t)q->rec_bytes;
 	q->tsc_at = q->scratch_at + (int32_t)q->scratch_bytes;
 	q->value_at = below;

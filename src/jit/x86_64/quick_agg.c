@@ -311,14 +311,17 @@ static int64_t gen_find_key(struct jit_gen *g, const struct ir_insn *in, uint32_
 	return key + 8 * (int64_t)words;
 }
 
-/* Where the place of a key by the site is noted: the address is rcx + this. */
+/* Where the place of a key by the site is noted; changes rcx. */
 static struct x64_mem noted_place(struct jit_gen *g, const struct ir_insn *in, int32_t pushed)
 {
 	const struct wire_shm *geo = g->env->geometry;
+	int64_t row = (int64_t)(geo->geom.places_off + 4 * (uint64_t)in->imm * geo->site_cap);
+	if (g->spot)
+		return x64_at(THR, row + 4 * (int64_t)g->spot->site);
 	x64_rm(&g->a, X64_LOAD32, X64_RCX, x64_at(X64_RSP, g->quick->site_at + pushed));
 	_Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 	x64_shift_imm(&g->a, X64_SHR, X64_RCX, 4);
-	return x64_at_index(THR, X64_RCX, (int64_t)(geo->geom.places_off + 4 * (uint64_t)in->imm * geo->site_cap));
+	return x64_at_index(THR, X64_RCX, row);
 }
 
 static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint32_t words, uint32_t slow)

@@ -65,8 +65,8 @@ struct cold *jit_quick_cold(struct jit_gen *, struct cold);
 void jit_quick_push_held(struct jit_gen *);
 void jit_quick_pop_held(struct jit_gen *);
 void jit_quick_call(struct jit_gen *, uint64_t fn);
-/* The site's address in @reg. */
-void jit_quick_site(struct jit_gen *, enum x64_reg);
+/* The address of the site's struct in @reg, in the array @off behind the start of the shared memory. */
+void jit_quick_site(struct jit_gen *, enum x64_reg, uint64_t off);
 /* The application's rsp in @reg, rsp being @pushed bytes below the frame.  Changes rax. */
 void jit_quick_app_sp(struct jit_gen *, enum x64_reg, int32_t pushed);
 

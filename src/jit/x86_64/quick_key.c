@@ -302,7 +302,7 @@ void jit_quick_site_env(struct jit_gen *g, enum x64_reg reg, enum wire_env env)
 	static const uint16_t names[] = { [WIRE_ENV_PROBEPROV] = offsetof(struct wire_site, prov), [WIRE_ENV_PROBEMOD] = offsetof(struct wire_site, mod),
 		[WIRE_ENV_PROBEFUNC] = offsetof(struct wire_site, func), [WIRE_ENV_PROBENAME] = offsetof(struct wire_site, name),
 		[WIRE_ENV_PROBEID] = offsetof(struct wire_site, probe_id) };
-	jit_quick_site(g, X64_RCX);
+	jit_quick_site(g, X64_RCX, g->env->geometry->site_off);
 	if (env == WIRE_ENV_RET_OFFSET) {
 		x64_rm(&g->a, X64_LOAD, reg, x64_at(X64_RCX, offsetof(struct wire_site, addr)));
 		x64_rm(&g->a, X64_SUB, reg, x64_at(X64_RCX, offsetof(struct wire_site, func_addr)));

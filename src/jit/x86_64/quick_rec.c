@@ -101,9 +101,13 @@ static void gen_header(struct jit_gen *g, uint32_t bytes, uint32_t clause)
 	struct x64_asm *a = &g->a;
 	x64_store_imm(a, 4, field(offsetof(struct wire_rec, bytes)), (int32_t)bytes);
 	x64_store_imm(a, 4, field(offsetof(struct wire_rec, type)), (int32_t)(clause << 16 | WIRE_REC_DATA));
-	x64_rm(a, X64_LOAD32, X64_RAX, x64_at(X64_RSP, g->quick->site_at));
-	x64_shift_imm(a, X64_SHR, X64_RAX, 6);
-	x64_rm(a, X64_STORE32, X64_RAX, field(offsetof(struct wire_rec, site)));
+	if (g->spot) {
+		x64_store_imm(a, 4, field(offsetof(struct wire_rec, site)), (int32_t)g->spot->site);
+	} else {
+		x64_rm(a, X64_LOAD32, X64_RAX, x64_at(X64_RSP, g->quick->site_at));
+		x64_shift_imm(a, X64_SHR, X64_RAX, 6);
+		x64_rm(a, X64_STORE32, X64_RAX, field(offsetof(struct wire_rec, site)));
+	}
 	gen_cpu(g, X64_RCX);
 	x64_rm(a, X64_STORE32, X64_RCX, field(offsetof(struct wire_rec, cpu)));
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));

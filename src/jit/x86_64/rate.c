@@ -9,10 +9,10 @@ void jit_gen_rate(struct jit_gen *g, const struct jit_frame *f, int64_t site_off
 	int64_t rate = (int64_t)(geo->rate_off - geo->site_off) + site_off;
 	if (!geo->rate_off)
 		return;
-	x64_cmp32_imm(a, x64_at_index(JIT_PROC, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
+	x64_cmp32_imm(a, jit_site_at(g, rate, offsetof(struct wire_rate, weight)), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
-	x64_group_mem_imm(a, X64_G_ADD, x64_at_index(JIT_PROC, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, hits)), 1);
-	x64_cmp32_imm(a, x64_at_index(JIT_PROC, X64_RAX, rate + (int64_t)offsetof(struct wire_rate, weight)), 0);
+	x64_group_mem_imm(a, X64_G_ADD, jit_site_at(g, rate, offsetof(struct wire_rate, hits)), 1);
+	x64_cmp32_imm(a, jit_site_at(g, rate, offsetof(struct wire_rate, weight)), 0);
 	x64_jcc(a, X64_CC_L, f->quick);
 }
 
@@ -24,8 +24,7 @@ void jit_quick_weight(struct jit_gen *g, uint32_t dst)
 		jit_dst_done(g, dst, X64_RAX);
 		return;
 	}
-	x64_mov_imm(&g->a, X64_RCX, g->env->shm_addr + geo->rate_off);
-	x64_rm(&g->a, X64_ADD, X64_RCX, x64_at(X64_RSP, g->quick->site_at));
+	jit_quick_site(g, X64_RCX, geo->rate_off);
 	x64_rm(&g->a, X64_LOAD32, X64_RAX, x64_at(X64_RCX, offsetof(struct wire_rate, weight)));
 	x64_group_imm(&g->a, X64_G_AND, X64_RAX, (int32_t)~WIRE_RATE_COUNTS);
 	jit_dst_done(g, dst, X64_RAX);

@@ -4,6 +4,7 @@
 #include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
@@ -12,8 +13,11 @@ const uint16_t call_sp_adj[CALL_VARIANT_CNT] = { 16, 24, 144, 152 };
 /* Not thread-local: there may be no fs base. */
 struct call *call_cur;
 uint64_t call_rax, call_site;
-const void *call_body;
+const void *call_body, *call_to; /* the body; what is jumped to in its trampoline: that, or a call of it */
 void call_asm(struct call *);
+/* Labels within it. */
+void call_to_plain(void), call_to_flags(void), call_to_red(void), call_to_red_flags(void);
+void call_back_plain(void), call_back_flags(void), call_back_red(void), call_back_red_flags(void);
 
 /* Offsets in struct call, as text for the assembler. */
 #define N_R15 "0"
@@ -37,16 +41,23 @@ void call_asm(struct call *);
 #define OUT(r) "168+8*" N_##r
 #define AT_VARIANT "344"
 #define AT_NO_FS "360"
-#define AT_HOST_RSP "368"
-#define AT_FS "376"
+#define AT_HOST_RSP "376"
+#define AT_FS "384"
 _Static_assert(offsetof(struct call, out) == 168 && offsetof(struct call, variant) == 344 && offsetof(struct call, no_fs) == 360 &&
-	       offsetof(struct call, host_rsp) == 368 && offsetof(struct call, fs) == 376, "as above");
+	       offsetof(struct call, host_rsp) == 376 && offsetof(struct call, fs) == 384, "as above");
 _Static_assert(WIRE_R15 == 0 && WIRE_RBX == 5 && WIRE_RAX == 10 && WIRE_RDI == 14 && WIRE_EFLAGS == 18 && WIRE_RSP == 19, "as above");
 
 #define LOAD(name, r) "mov " IN(r) "(%rax), %" name "\n\t"
 #define SAVE(name, r) "mov %" name ", " OUT(r) "(%rax)\n\t"
 #define ALL(X) X("r15", R15) X("r14", R14) X("r13", R13) X("r12", R12) X("rbp", RBP) X("rbx", RBX) X("r11", R11) \
 	X("r10", R10) X("r9", R9) X("r8", R8) X("rcx", RCX) X("rdx", RDX) X("rsi", RSI) X("rdi", RDI)
+
+/* Flags stay: programs may read them. */
+#define BODY(name) \
+	"jmp *call_to(%rip)\n" \
+	".hidden call_to_" name "\ncall_to_" name ":\n\t" \
+	"mov call_site(%rip), %eax\n\tcall *call_body(%rip)\n" \
+	".hidden call_back_" name "\ncall_back_" name ":\n\t"
 
 __asm__(
 	".pushsection .text\n\t"
@@ -81,16 +92,14 @@ __asm__(
 	"mov " IN(RAX) "(%rax), %rax\n\t"
 	"jmp *call_rax(%rip)\n"
 	"12:\n\t"
-	"push %rax\n\tmov call_site(%rip), %eax\n\tcall *call_body(%rip)\n\tpop %rax\n\tjmp 20f\n"
+	"push %rax\n\t" BODY("plain") "pop %rax\n\tjmp 20f\n"
 	"13:\n\t"
-	"push %rax\n\tpushfq\n\tcld\n\tmov call_site(%rip), %eax\n\tcall *call_body(%rip)\n\tpopfq\n\tpop %rax\n\t"
-	"jmp 20f\n"
+	"push %rax\n\tpushfq\n\tcld\n\t" BODY("flags") "popfq\n\tpop %rax\n\tjmp 20f\n"
 	"14:\n\t"
-	"lea -128(%rsp), %rsp\n\tpush %rax\n\tmov call_site(%rip), %eax\n\tcall *call_body(%rip)\n\t"
-	"pop %rax\n\tlea 128(%rsp), %rsp\n\tjmp 20f\n"
+	"lea -128(%rsp), %rsp\n\tpush %rax\n\t" BODY("red") "pop %rax\n\tlea 128(%rsp), %rsp\n\tjmp 20f\n"
 	"15:\n\t"
-	"lea -128(%rsp), %rsp\n\tpush %rax\n\tpushfq\n\tcld\n\tmov call_site(%rip), %eax\n\t"
-	"call *call_body(%rip)\n\tpopfq\n\tpop %rax\n\tlea 128(%rsp), %rsp\n"
+	"lea -128(%rsp), %rsp\n\tpush %rax\n\tpushfq\n\tcld\n\t" BODY("red_flags")
+	"popfq\n\tpop %rax\n\tlea 128(%rsp), %rsp\n"
 	"20:\n\t"
 	"mov %rax, call_rax(%rip)\n\t"
 	"mov call_cur(%rip), %rax\n\t"
@@ -112,16 +121,36 @@ __asm__(
 /* A body may call a function that runs another. */
 void call_run(struct call *c)
 {
-	const void *body = call_body;
+	static void (*const calls[])(void) = { call_to_plain, call_to_flags, call_to_red, call_to_red_flags };
+	const void *body = call_body, *to = call_to;
 	uint64_t site = call_site;
 	c->prev = call_cur;
 	call_cur = c;
 	call_body = c->body;
 	call_site = c->site * sizeof(struct wire_site);
+	call_to = c->is_spot ? c->body : (const void *)(uintptr_t)calls[c->variant];
 	call_asm(c);
 	call_cur = c->prev;
 	call_body = body;
 	call_site = site;
+	call_to = to;
+}
+
+int64_t call_spot(const struct jit_env *env, enum wire_site_kind kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
+		  uint32_t site, enum call_variant variant, uint8_t *code, size_t bytes, struct err *reterr)
+{
+	static void (*const back[])(void) = { call_back_plain, call_back_flags, call_back_red, call_back_red_flags };
+	const struct jit_spot spot = { .site = site, .sp_adj = call_sp_adj[variant], .addr = (uint64_t)(uintptr_t)code,
+				       .cold_addr = (uint64_t)(uintptr_t)code + bytes / 2 };
+	uint64_t to = (uint64_t)(uintptr_t)back[variant];
+	uint32_t hot;
+	int64_t n = jit_spot_body(env, kind, progs, prog_cnt, &spot, code, bytes / 2 - 14, &hot, reterr);
+	if (n <= 0)
+		return n;
+	memcpy(code + bytes / 2, code + hot, (size_t)n - hot);
+	memcpy(code + hot, "\xff\x25\0\0\0\0", 6); /* jmp *0(%rip) */
+	memcpy(code + hot + 6, &to, sizeof(to));
+	return n;
 }
 
 uint64_t call_fs_base(void)

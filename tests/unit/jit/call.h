@@ -27,12 +27,16 @@ struct call {
 	uint64_t variant; /* enum call_variant */
 	uint64_t site;    /* index */
 	uint64_t no_fs;   /* run with an fs base of 0 */
+	uint64_t is_spot; /* @body is what call_spot() made for this variant and site */
 	/* private */
 	uint64_t host_rsp, fs;
 	struct call *prev;
 };
 /* in[WIRE_RSP] must be the end of enough stack; in[WIRE_EFLAGS] may have arithmetic flags and DF. */
 void call_run(struct call *);
+/* jit_spot_body() at @code, of which the second half gets the cold part, and the jump back to call_run(). As that. */
+int64_t call_spot(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt, uint32_t site,
+		  enum call_variant, uint8_t *code, size_t bytes, struct err *reterr);
 
 /* Whether rt's functions are larger here than in a target. */
 #if defined(__SANITIZE_ADDRESS__)

@@ -44,7 +44,7 @@ static long run(const uint8_t *filter, uint32_t n, long a, long b)
 	if (!code)
 		code = call_code_map(NULL, 4096);
 	memcpy(code, filter, n);
-	code[n - 1] = 6;
+	memcpy(code + n - 4, &(int32_t){ 6 }, 4);
 	memcpy(code + n, "\xb8\1\0\0\0\xc3\x31\xc0\xc3", 9);
 	return ((long (*)(long, long))(uintptr_t)code)(a, b);
 }
@@ -108,7 +108,7 @@ static void truth(void)
 	CHECK(n && run(filter, n, 0, 1) == 1 && run(filter, n, 1, 0) == 0 && run(filter, n, 0, INT64_MIN) == 1);
 	make_init(&mk);
 	n = finish(WIRE_SITE_RETURN, arg(1), filter);
-	CHECK(n == 6 && !memcmp(filter, "\x48\x83\xf8\x00\x74", 5)); /* cmp $0,%rax; je */
+	CHECK(n == 10 && !memcmp(filter, "\x48\x83\xf8\x00\x0f\x84", 6)); /* cmp $0,%rax; je */
 }
 
 /* Nothing is known of it, or something else would not be done. */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bodies in trampolines (ADR 47): where few are armed at a time, a probe's body stands in its trampoline rather than being
+ * called from there.
+ */
+#include "session/arm_int.h"
+
+#define SPOTS_MAX 64u /* in a job; the processor's caches hold what many share */
+
+/* More than is generated for nearly all programs; what is longer is called. */
+#define HOT_BYTES 256u
+#define HOT_BYTES_INSN 40u
+#define COLD_BYTES 1024u
+#define COLD_BYTES_INSN 80u
+
+static uint64_t insns_of(const struct job *j, const struct session_probe *sp)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < sp->prog_cnt; i++)
+		sum += j->s->image->progs[sp->progs[i]].insn_cnt;
+	return sum;
+}
+
+static const struct session_probe *probe_of(const struct job *j, const struct plan_func *pf, const struct patch_anchor *a)
+{
+	return &j->probes[pf->probe_of[a - pf->anchors]];
+}
+
+uint64_t spots_hot_bytes(const struct job *j, const struct plan_func *pf, const struct patch_anchor *a)
+{
+	const struct session_probe *sp = probe_of(j, pf, a);
+	bool can = a->kind == WIRE_SITE_ENTRY || a->kind == WIRE_SITE_OFFSET || a->kind == WIRE_SITE_RETURN;
+	uint64_t n = HOT_BYTES + HOT_BYTES_INSN * insns_of(j, sp);
+	return pf->spots && can && !a->refusal && !a->by_sources && !sp->hook && n < SPOT_BYTES / 2 ? n : 0;
+}
+
+static void add_room(const struct job *j, struct plan_func *pf)
+{
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
+		uint64_t n = spots_hot_bytes(j, pf, &pf->anchors[i]);
+		if (n)
+			pf->wins[pf->anchors[i].window].tramp_max += (uint32_t)n;
+	}
+}
+
+void spots_plan(struct job *j)
+{
+	uint64_t cnt = 0;
+	for (uint32_t i = 0; i < j->func_cnt; i++)
+		cnt += plan_has_windows(&j->funcs[i]) ? j->funcs[i].anchor_cnt : 0;
+	for (uint32_t i = 0; i < j->func_cnt && cnt <= SPOTS_MAX; i++) {
+		struct plan_func *pf = &j->funcs[i];
+		if (pf->spots || !plan_has_windows(pf) || obj_module_is_go(j->t->obj, pf->mod))
+			continue;
+		pf->spots = true;
+		add_room(j, pf);
+	}
+}
+
+uint64_t spots_cold_bytes(const struct job *j, const struct plan_func *pf)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; pf->spots && i < pf->anchor_cnt; i++)
+		if (spots_hot_bytes(j, pf, &pf->anchors[i]))
+			sum += COLD_BYTES + COLD_BYTES_INSN * insns_of(j, probe_of(j, pf, &pf->anchors[i]));
+	return sum;
+}
