@@ -427,7 +427,7 @@ int cli_remote_run(struct cli *cli)
 		return rc;
 	rc = rc ? rc : cli_remote_loop(cli);
 	if (rc)
-		return cli->client_gone ? cli_show_rest(cli, rc) : rc; /* what was gathered is still here */
+		return cli_remote_failed(cli, rc);
 	rc = cli_remote_finish(cli);
 	consume_exited(cli->consume, &cli->status);
 	return rc ? rc : cli->status;

@@ -9,6 +9,7 @@
 /* remote_loop.c: from armed to told to stop, and what comes after that; CLI_OK or CLI_ERROR after a message */
 int cli_remote_loop(struct cli *);
 int cli_remote_finish(struct cli *);
+int cli_remote_failed(struct cli *, int rc); /* after a message; the status */
 /* remote.c: whether dyntraced is asked for process @pid; asks it for a session: CLI_ERROR after a message, or -errno */
 bool cli_remote_is_for(const struct cli *, pid_t pid);
 bool cli_remote_takes_exe(const struct cli *); /* and for -x exe */

@@ -137,6 +137,18 @@ int cli_remote_loop(struct cli *cli)
 	return rc;
 }
 
+/* What was gathered is still here. */
+int cli_remote_failed(struct cli *cli, int rc)
+{
+	struct err e;
+	if (cli->client_gone)
+		return cli_show_rest(cli, rc);
+	if (!cli->args.record || !cli->consume)
+		return rc;
+	client_stop(cli->client, &e);
+	return cli_record_finish(cli, rc);
+}
+
 int cli_remote_finish(struct cli *cli)
 {
 	struct err e;

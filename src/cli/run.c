@@ -161,8 +161,7 @@ static void live(struct run *r)
 			keeper_serve(k);
 		keeper_relay(k);
 	}
-	/* detach, or another program: it goes on without us. */
-	bool over = k->ends && k->attached && !k->was_execed;
+	bool over = k->ends && k->attached && !k->was_execed; /* else it goes on without us (detach, another program) */
 	keeper_unlink(k);
 	if (k->attached)
 		keeper_drain(k, true);

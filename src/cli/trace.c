@@ -256,7 +256,7 @@ static int begin(struct cli *cli)
 int cli_show_rest(struct cli *cli, int rc)
 {
 	struct err e;
-	if (cli_loop_impatient())
+	if (cli_loop_impatient() && !cli->args.record)
 		return rc;
 	if (consume_drain(cli->consume, true, &e) < 0) {
 		cli_error("%s", e.msg);

@@ -39,10 +39,15 @@ static void packet_name(const struct export_writer *w, const struct stream *s, u
 		snprintf(buf, 64, "cpu%u%s", s->cpu, s->kind == CTF_ONE ? "t" : "");
 }
 
+static void packet_unmap(struct ctf_packet *pkt)
+{
+	if (pkt)
+		munmap(pkt, HEAD_BYTES);
+}
+
 void packet_end(struct stream *s)
 {
-	if (s->pkt)
-		munmap(s->pkt, HEAD_BYTES);
+	packet_unmap(s->pkt);
 	s->pkt = NULL;
 }
 
@@ -184,9 +189,12 @@ static int packet_begin(struct export_writer *w, struct stream *s, uint64_t need
 	int rc = stream_flush(w, s);
 	if (rc)
 		return rc;
-	if (s->pkt)
-		s->off += s->bytes;
-	packet_end(s);
+	if (w->ring_bytes)
+		packet_end(s);
+	/* The last one stays until there is another: it says what is lost where there will be none. */
+	struct ctf_packet *last = s->pkt;
+	uint64_t off = s->off;
+	s->off += last ? s->bytes : 0;
 	if (w->ring_bytes)
 		ring_make_room(w, bytes);
 	rc = fresh ? file_new(w, s) : 0;
@@ -197,10 +205,14 @@ static int packet_begin(struct export_writer *w, struct stream *s, uint64_t need
 	if (!rc && fresh && renameat(w->dir_fd, NEW_FILE, w->dir_fd, name))
 		rc = -errno;
 	if (!rc) {
+		packet_unmap(last);
 		s->seq++;
 		s->least_bytes = s->kind == CTF_ONE && bytes < ONE_BYTES_MAX ? 2 * bytes : s->least_bytes;
 		return 0;
 	}
+	s->off = off;
+	if (last)
+		return rc;
 	packet_end(s);
 	if (fresh && s->fd >= 0) { /* it has no name of its own */
 		close(s->fd);

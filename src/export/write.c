@@ -358,14 +358,24 @@ int export_writer_ready(struct export_writer *w, struct err *reterr)
 	return 0;
 }
 
+/* Whose packet says it at once; where the disk is full, the last one may have none. */
+static struct stream *who_tells(struct export_writer *w)
+{
+	for (uint32_t i = 0; i < w->stream_cnt && !w->last->pkt; i++)
+		if (w->streams[i]->pkt)
+			return w->streams[i];
+	return w->last;
+}
+
 void export_writer_lost(struct export_writer *w, uint64_t total)
 {
 	if (total <= w->lost || !w->last)
 		return;
-	w->last->discarded += total - w->lost;
+	struct stream *s = who_tells(w);
+	s->discarded += total - w->lost;
 	w->lost = total;
-	if (w->last->pkt)
-		HEAD_STORE(w->last, discarded, w->last->discarded);
+	if (s->pkt)
+		HEAD_STORE(s, discarded, s->discarded);
 }
 
 uint64_t export_writer_events(const struct export_writer *w) { return w->events; }

@@ -2,37 +2,25 @@
 /* What tracing the kernel needs: capabilities (capabilities(7)), BPF, BTF. */
 #include "kern/kern_int.h"
 
+#include "base/caps.h"
+
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Asked of the kernel itself: /proc may not be there. */
-static uint64_t effective(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	if (syscall(SYS_capget, &head, data))
-		return 0;
-	return data[0].effective | (uint64_t)data[1].effective << 32;
-}
-
-static bool has(uint64_t caps, unsigned cap)
-{
-	return caps >> cap & 1 || caps >> CAP_SYS_ADMIN & 1;
-}
+static bool has(unsigned cap) { return base_has_cap(cap) || base_has_cap(CAP_SYS_ADMIN); }
 
 bool kern_may_trace(struct err *reterr)
 {
-	uint64_t caps = effective();
+	bool bpf = has(CAP_BPF), perfmon = has(CAP_PERFMON);
 	errno = 0;
-	if (!has(caps, CAP_BPF) || !has(caps, CAP_PERFMON)) {
+	if (!bpf || !perfmon) {
 		err_setf(reterr, -EPERM, "probes of the kernel need the capabilities CAP_BPF and CAP_PERFMON (%s%s%s missing): "
 			 "%s",
-			 has(caps, CAP_BPF) ? "" : "CAP_BPF", has(caps, CAP_BPF) || has(caps, CAP_PERFMON) ? "" : " and ",
-			 has(caps, CAP_PERFMON) ? "" : "CAP_PERFMON", geteuid() ?
+			 bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : " and ", perfmon ? "" : "CAP_PERFMON", geteuid() ?
 			 "run dyntrace as root, or give them to it with setcap cap_bpf,cap_perfmon+ep" :
-			 "root has not got them here; give them to the container or the service that this runs in, or run outside of it");
+			 "root has not got them here; give them " BASE_CAP_WHERE);
 		return false;
 	}
 	if (syscall(SYS_bpf, -1, NULL, 0) < 0 && errno == ENOSYS) {

@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -86,6 +87,47 @@ def counts():
         c.run('detach', c.pid, says='both removed')
         c.run('verify', c.pid)
         c.run('list-tracepoints', c.pid, status=1, says='not attached')
+
+
+def peer_of(path):
+    """Who listens there."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(path)
+        return struct.unpack('3i', s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+
+def detached_is_anybodys():
+    """When detach returns, the keeper has the process's memory no more, however long that takes: whoever has it is its owner."""
+    lib.need('strace')
+    with Calls() as c:
+        c.add('work', 'count')
+        keeper = peer_of(c.path(f'dyntrace/{c.pid}'))
+        with open(f'/proc/{keeper}/maps', encoding='utf-8') as f:
+            assert 'dyntrace-shm' in f.read()
+        with subprocess.Popen(['strace', '-o', c.path('trace'), '-e', 'trace=munmap', '-e', 'inject=munmap:delay_enter=30000', '-p', str(keeper)],
+                              stderr=subprocess.PIPE, text=True) as s:
+            if 'attached' not in s.stderr.readline():
+                s.kill()
+                raise lib.Skip('strace may not attach')
+            c.run('detach', c.pid)
+            try:
+                with open(f'/proc/{keeper}/maps', encoding='utf-8') as f:
+                    assert 'dyntrace-shm' not in f.read()
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+            s.communicate(timeout=60 * lib.SLOW)
+
+
+def run_waits_for_what_is_detached():
+    with tempfile.TemporaryDirectory(prefix='dyntrace-verbs-') as folder:
+        env = lib.clean_env(XDG_RUNTIME_DIR=folder)
+        with subprocess.Popen([lib.DYNTRACE, 'run', 'sh', '-c', 'echo $$; read x; exit 7'], env=env, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as p:
+            pid = p.stdout.readline().strip()
+            r = subprocess.run([lib.DYNTRACE, 'detach', pid], env=env, capture_output=True, text=True, timeout=60 * lib.SLOW, check=False)
+            assert r.returncode == 0, r
+            p.communicate('\n', timeout=60 * lib.SLOW)
+            assert p.returncode == 7, p.returncode
 
 
 def nobody_is_disturbed():
@@ -577,7 +619,7 @@ def functions_of_go():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (counts, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
+    for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
                  ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

@@ -181,21 +181,35 @@ void keeper_unlink(struct keeper *k)
 	k->is_unlinked = true;
 }
 
-/* What tracepoints write is complete when the answer is there. */
+/* Nothing fires any more, and all that was recorded is read. */
+static int finish(struct keeper *k, struct err *reterr)
+{
+	int r = k->attached ? disarm(k, reterr) : 0;
+	if (k->attached)
+		keeper_drain(k, true);
+	return r;
+}
+
+static void give_back(struct keeper *k)
+{
+	keeper_end_points(k);
+	client_close(k->cli.client);
+	k->cli.client = NULL;
+	keeper_reset(k);
+}
+
+/* When the answer is there, what tracepoints write is complete, and the process is anybody's: what may have to stay in it (a
+ * thread sleeps in there) names no owner any more. */
 int keeper_detach(struct keeper *k, FILE *out, bool json, struct err *reterr)
 {
-	int r = 0;
-	if (k->attached) {
-		r = disarm(k, reterr);
-		keeper_drain(k, true);
-	}
+	int r = finish(k, reterr);
 	if (json)
 		keeper_list(k, out, true, true);
 	for (uint32_t i = 0; i < k->point_cnt && !json; i++) {
 		fprintf(out, "%s removed\n", k->points[i]->name);
 		keeper_show_gathered(k->points[i], out);
 	}
-	keeper_end_points(k);
+	give_back(k);
 	keeper_unlink(k);
 	k->ends = true;
 	return r;
@@ -287,15 +301,9 @@ enum session_event keeper_step(struct keeper *k, int *ret_status)
 void keeper_end(struct keeper *k)
 {
 	struct err e;
-	if (k->attached) {
-		if (disarm(k, &e))
-			cli_error("%s", e.msg);
-		keeper_drain(k, true);
-		client_close(k->cli.client);
-		k->cli.client = NULL;
-	}
-	keeper_end_points(k);
-	keeper_reset(k);
+	if (finish(k, &e))
+		cli_error("%s", e.msg);
+	give_back(k);
 }
 
 static void live(struct keeper *k)

@@ -186,12 +186,18 @@ static void fill_who(struct cli *cli, const struct consume_event *ev, struct exp
 	ret->comm = comm;
 }
 
+bool cli_record_wants(struct cli_record *r, uint32_t cnt)
+{
+	r->came += cnt;
+	return !r->gave_up && !cli_loop_impatient();
+}
+
 int cli_record_event(void *arg, const struct consume_event *ev, struct err *reterr)
 {
 	struct cli *cli = arg;
 	struct cli_record *r = cli->args.record;
 	uint32_t id = 0;
-	if (ev->clause >= r->clause_cnt)
+	if (ev->clause >= r->clause_cnt || !cli_record_wants(r, 1))
 		return 0;
 	int rc = cli_record_class(cli, ev, &id, reterr);
 	const struct record_clause *c = &r->clauses[ev->clause];
@@ -275,6 +281,13 @@ int cli_record_go(struct cli *cli)
 	return CLI_ERROR;
 }
 
+/* On the way to us, or to the disk. */
+static uint64_t lost(const struct cli *cli)
+{
+	const struct cli_record *r = cli->args.record;
+	return consume_lost(cli->consume) + r->came - export_writer_events(r->writer);
+}
+
 static void show(struct cli *cli, uint64_t now)
 {
 	struct cli_record *r = cli->args.record;
@@ -283,7 +296,7 @@ static void show(struct cli *cli, uint64_t now)
 		snprintf(of, sizeof(of), " of %.4g", (double)r->duration_ns / 1e9);
 	fprintf(stderr, "\r%s: %.0f%s s, %llu events, %.1f MB in %s, %llu lost\033[K", cli_name,
 		(double)(now - r->start_ns) / 1e9, of, (unsigned long long)export_writer_events(r->writer),
-		(double)export_writer_bytes(r->writer) / 1e6, r->dir, (unsigned long long)consume_lost(cli->consume));
+		(double)export_writer_bytes(r->writer) / 1e6, r->dir, (unsigned long long)lost(cli));
 	r->shown_ns = now;
 }
 
@@ -293,7 +306,7 @@ int cli_record_progress(struct cli *cli)
 	uint64_t now = host_now_ns();
 	struct err e;
 	int rc = export_writer_flush(r->writer, &e);
-	export_writer_lost(r->writer, consume_lost(cli->consume));
+	export_writer_lost(r->writer, lost(cli));
 	if (rc) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
@@ -322,6 +335,23 @@ static int note_sampled(struct cli *cli)
 	return rc ? CLI_ERROR : CLI_OK;
 }
 
+/* What the trace will not have is counted. */
+static void give_up(struct cli *cli)
+{
+	struct err e;
+	cli->args.record->gave_up = true;
+	consume_drain(cli->consume, true, &e);
+}
+
+/* Of stacks, which may be many: who cannot wait does without. */
+static int write_names(struct cli *cli, struct err *reterr)
+{
+	if (!cli_loop_impatient())
+		return export_writer_frames(cli->args.record->writer, reterr);
+	cli_hint("interrupted again: what was not in the trace by then counts as lost, and its frames have no lines of source");
+	return 0;
+}
+
 int cli_record_finish(struct cli *cli, int rc)
 {
 	struct cli_record *r = cli->args.record;
@@ -332,22 +362,24 @@ int cli_record_finish(struct cli *cli, int rc)
 		cli_record_live_end(r);
 		return rc;
 	}
+	if (rc)
+		give_up(cli);
 	if (export_writer_flush(r->writer, &e) && !rc) {
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
 	consume_report_drops(cli->consume);
-	export_writer_lost(r->writer, consume_lost(cli->consume));
+	export_writer_lost(r->writer, lost(cli));
 	if (r->shown)
 		fputs("\r\033[K", stderr);
-	if (export_writer_frames(r->writer, &e) && !rc) {
+	if (write_names(cli, &e) && !rc) {
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
 	if (cli->args.opts.budget && note_sampled(cli))
 		rc = CLI_ERROR;
 	cli_hint("%s: %llu events%s, %llu lost", r->dir, (unsigned long long)export_writer_events(r->writer),
-		 r->ring_bytes ? " seen, the last of them kept" : "", (unsigned long long)consume_lost(cli->consume));
+		 r->ring_bytes ? " seen, the last of them kept" : "", (unsigned long long)lost(cli));
 	export_writer_close(r->writer);
 	r->writer = NULL;
 	cli_record_live_end(r);

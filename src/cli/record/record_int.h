@@ -51,6 +51,8 @@ struct cli_record {
 	} hits[RECORD_HITS];
 	struct export_value *vals;
 	bool *takes;             /* [clause_cnt] those that recs.c gets */
+	uint64_t came;           /* events that were read: in the trace, or lost */
+	bool gave_up;            /* it gets no more of them */
 	uint64_t start_ns, shown_ns;
 	pid_t follower;          /* who prints it; 0: nobody */
 	bool shown;
@@ -62,6 +64,8 @@ void cli_record_free(struct cli_record *); /* NULL is fine */
 /* The class of what that probe and clause record, which is made where it is the first. */
 int cli_record_class(struct cli *, const struct consume_event *, uint32_t *ret, struct err *reterr);
 int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
+/* Counts @cnt events; false: they are lost. */
+bool cli_record_wants(struct cli_record *, uint32_t cnt);
 /* recs.c: which clauses record nothing but numbers (r->takes); NULL: no memory */
 bool *cli_record_takes(const struct cli *);
 /* live.c: begins when the trace has, and ends after it was closed */

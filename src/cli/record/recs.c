@@ -10,6 +10,8 @@ static int take_recs(void *arg, const struct consume_who *who, const struct cons
 {
 	struct cli *cli = arg;
 	uint32_t ids[CONSUME_RECS_MAX];
+	if (!cli_record_wants(cli->args.record, cnt))
+		return 0;
 	const struct export_event of = { .pid = who->pid, .tid = who->tid, .comm = who->execname };
 	for (uint32_t i = 0; i < cnt; i++) {
 		if (i && recs[i].site == recs[i - 1].site && recs[i].clause == recs[i - 1].clause) {
