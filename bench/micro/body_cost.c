@@ -479,7 +479,7 @@ int main(int argc, char **argv)
 	env.wipe_addr = (uint64_t)(uintptr_t)&no_child;
 	for (unsigned kind = WIRE_SITE_ENTRY; kind <= WIRE_SITE_OFFSET; kind++)
 		mkshm_site(&m, (enum wire_site_kind)kind)->sp_adj = 16;
-	mkshm_proc(&m, 0)->tid_off = 0x10;
+	mkshm_proc(&m, 0)->tid_off = env.tid_off = 0x10;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	mkshm_site(&m, WIRE_SITE_OFFSET)->enabled = 0;
 	called = argc > 1 && !strcmp(argv[argc - 1], "called");

@@ -53,6 +53,7 @@ struct jit_env {
 	const struct wire_agg *aggs;     /* of the image; NULL: not known, all of them go through rt */
 	uint32_t proc_idx;
 	uint32_t proc_flags;             /* WIRE_PROC_* */
+	uint32_t tid_off;                /* wire_proc.tid_off, if that is known for good; else 0 */
 	bool own_stack;                  /* bodies run on a stack of the thread's area; see below */
 	bool go_args;                    /* functions have their arguments where Go has them */
 	/* Functions of rt in that process. */

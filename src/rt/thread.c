@@ -95,7 +95,7 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	struct wire_hash_ent *ent = key ? hash_slot(proc, key) : NULL;
 	struct wire_thread *thr = NULL;
 	if (ent && LOAD_RELAXED(&ent->thread_off)) {
-		thr = (struct wire_thread *)((uint8_t *)shm + ent->thread_off);
+		thr = (struct wire_thread *)((uint8_t *)proc + ent->thread_off);
 		if (!is_live(thr, proc->idx, tid)) {
 			/* Its libc gave the block to a new thread: the old one has ended. */
 			uint32_t live = WIRE_THREAD_LIVE;
@@ -118,6 +118,6 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	thr->check = check;
 	STORE_RELEASE(&thr->state, WIRE_THREAD_LIVE);
 	if (ent)
-		STORE_RELEASE(&ent->thread_off, (uint64_t)((uint8_t *)thr - (uint8_t *)shm));
+		STORE_RELEASE(&ent->thread_off, (uint64_t)((uint8_t *)thr - (uint8_t *)proc));
 	return thr;
 }

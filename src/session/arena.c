@@ -226,6 +226,7 @@ static void set_env(struct target *t, bool is_go)
 	/* Go's functions call each other for a while without a look at what is left of their small stacks. */
 	t->env.own_stack = t->env.go_args = is_go;
 	t->env.aggs = t->s->image->aggs; /* session_grow() gives another image */
+	t->env.tid_off = target_proc(t)->tid_off;
 }
 
 static int64_t generate(struct target *t, struct arena *a, struct body *b, struct err *reterr)

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 10
+#define WIRE_VERSION 11
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -215,7 +215,7 @@ struct wire_unw_map {
 
 struct wire_hash_ent {
 	uint64_t key;        /* fs base */
-	uint64_t thread_off; /* of the struct wire_thread from the shared memory's start; 0: empty */
+	uint64_t thread_off; /* of the struct wire_thread from the process's struct wire_proc, as the process has it; 0: empty */
 };
 /* First slot to look at for an fs base. */
 #define WIRE_HASH_MULT 0x9e3779b97f4a7c15ULL

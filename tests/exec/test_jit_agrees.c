@@ -63,7 +63,7 @@ static void register_thread(struct mkshm *m)
 	thr->key = key;
 	thr->check = (uint32_t)*(uint64_t *)key;
 	proc->hash[key * WIRE_HASH_MULT >> WIRE_HASH_SHIFT] =
-		(struct wire_hash_ent){ key, (uint64_t)((char *)thr - (char *)m->shm) };
+		(struct wire_hash_ent){ key, (uint64_t)((char *)thr - (char *)proc) };
 }
 
 static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, const struct exec_input *in,

@@ -358,12 +358,22 @@ void x64_rdfsbase(struct x64_asm *a, enum x64_reg r)
 }
 
 /* mod 0, r/m 4, base 5, no index: an absolute disp32 (SDM 2, table 2-3). */
-void x64_load_fs0(struct x64_asm *a, enum x64_reg r)
+static void load_fs(struct x64_asm *a, unsigned width, enum x64_reg r, int32_t off)
 {
-	opcode(a, X64_FS | X64_W | 0x8b, r, 0, 0, false);
+	opcode(a, X64_FS | width | 0x8b, r, 0, 0, false);
 	byte(a, (r & 7) << 3 | 4);
 	byte(a, 0x25);
-	bytes(a, 0, 4);
+	bytes(a, (uint64_t)(int64_t)off, 4);
+}
+
+void x64_load_fs0(struct x64_asm *a, enum x64_reg r)
+{
+	load_fs(a, X64_W, r, 0);
+}
+
+void x64_load32_fs(struct x64_asm *a, enum x64_reg r, int32_t off)
+{
+	load_fs(a, 0, r, off);
 }
 
 /* mov Sreg: 8C /r; 1 is cs, 2 is ss. */

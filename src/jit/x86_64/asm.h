@@ -130,6 +130,7 @@ void x64_rdtsc(struct x64_asm *);
 void x64_rdpid(struct x64_asm *, enum x64_reg);
 void x64_rdfsbase(struct x64_asm *, enum x64_reg);
 void x64_load_fs0(struct x64_asm *, enum x64_reg); /* mov %fs:0, reg */
+void x64_load32_fs(struct x64_asm *, enum x64_reg, int32_t off); /* mov %fs:off, reg */
 void x64_mov_cs(struct x64_asm *, enum x64_reg);
 void x64_mov_ss(struct x64_asm *, enum x64_reg);
 

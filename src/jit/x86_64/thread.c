@@ -29,6 +29,10 @@ static void gen_key(struct jit_gen *g, const struct jit_thread *t)
 /* @reg: the word that tells one thread on a block from the next. */
 static void gen_word(struct jit_gen *g, enum x64_reg reg)
 {
+	if (g->env->tid_off) {
+		x64_load32_fs(&g->a, reg, (int32_t)g->env->tid_off);
+		return;
+	}
 	x64_rm(&g->a, X64_MOVSX32, reg, x64_at(JIT_PROC, offsetof(struct wire_proc, tid_off)));
 	x64_rm(&g->a, X64_LOAD32_FS, reg, x64_at(reg, 0));
 }
@@ -43,10 +47,9 @@ void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
 	x64_shift_imm(a, X64_SHL, t->temp, 4);
 	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
 	x64_rm(a, X64_LOAD, t->result, x64_at_index(JIT_PROC, t->temp, offsetof(struct wire_proc, hash) + 8));
-	x64_rr(a, X64_TEST, t->result, t->result);
-	x64_jcc(a, X64_CC_E, t->slow);
-	_Static_assert(WIRE_PROC_MAX * sizeof(struct wire_proc) < INT32_MAX / 2, "the memory begins at a small distance from rsi");
-	x64_rm(a, X64_LEA, t->result, x64_at_index(JIT_PROC, t->result, -(int64_t)(jit_proc_addr(g->env) - g->env->shm_addr)));
+	x64_rr(a, X64_ADD, t->result, JIT_PROC);
+	_Static_assert(offsetof(struct wire_thread, key) == offsetof(struct wire_proc, errno_off),
+		       "of an empty entry this is the process, and no block is where errno is in all of them");
 	/* The hash may still name the slot of a thread that is gone, which is another's by now. */
 	x64_rm(a, X64_CMP, X64_RDX, x64_at(t->result, offsetof(struct wire_thread, key)));
 	x64_jcc(a, X64_CC_NE, t->slow);

@@ -44,7 +44,7 @@ static void registers_and_finds_again(void)
 	CHECK(find(0x7f0000001000, 101) == a && find(0x7f0000002000, 102) == b);
 	uint64_t h = a->key * WIRE_HASH_MULT >> WIRE_HASH_SHIFT;
 	CHECK_EQ(proc->hash[h].key, a->key); /* where generated code looks */
-	CHECK_EQ(proc->hash[h].thread_off, (uint64_t)((uint8_t *)a - (uint8_t *)shm));
+	CHECK_EQ(proc->hash[h].thread_off, (uint64_t)((uint8_t *)a - (uint8_t *)proc));
 	shm_destroy(shm);
 }
 
