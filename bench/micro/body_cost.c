@@ -43,7 +43,7 @@ struct variant {
 };
 
 static struct mkshm m;
-static uint64_t no_child[512] __attribute__((aligned(4096))) = { 1 }; /* the page that a forked child would find wiped */
+static uint64_t no_child[512] __attribute__((aligned(4096))); /* the page that a forked child would find wiped */
 static struct jit_env env;
 static uint8_t *code;
 static size_t used, cold_used = CODE_BYTES / 2;
@@ -477,6 +477,7 @@ int main(int argc, char **argv)
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
 	call_env_init(&env, m.shm);
 	env.wipe_addr = (uint64_t)(uintptr_t)&no_child;
+	no_child[0] = (uint64_t)(uintptr_t)mkshm_proc(&m, 0);
 	for (unsigned kind = WIRE_SITE_ENTRY; kind <= WIRE_SITE_OFFSET; kind++)
 		mkshm_site(&m, (enum wire_site_kind)kind)->sp_adj = 16;
 	mkshm_proc(&m, 0)->tid_off = env.tid_off = 0x10;

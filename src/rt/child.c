@@ -116,8 +116,8 @@ uint64_t rt_child_enter(struct wire_shm *shm, struct wire_proc *parent)
 		__atomic_fetch_add(&shm->lost_children, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
-	wipe[0] = 1;
+	wipe[0] = (uint64_t)parent; /* the child's is there */
 	STORE_RELEASE(&child->state, WIRE_PROC_LIVE);
 	ring(shm);
-	return 1;
+	return wipe[0];
 }

@@ -80,10 +80,11 @@ void rt_agg_plain(struct wire_shm *, struct wire_thread *, uint32_t agg, uint64_
 uint32_t rt_agg_key(struct wire_shm *, struct wire_thread *, uint64_t agg_and_words /* words << 32 | agg */, uint64_t val,
 		    uint64_t weight, const uint64_t *key);
 
+/* For a forked child whose parent (as its memory still says) is @parent: what its page at wipe_addr holds from now on, the address of
+ * its struct wire_proc; 0: it is not traced. */
+uint64_t rt_child_enter(struct wire_shm *, struct wire_proc *parent);
 /* At a USDT site, with all general registers, rsp and rip known: the arguments whose bits (0 to 9) are set in @mask
  * to tool_args and args_bad.  Or one of them; where it cannot be read, a fault and 0. */
-/* For a forked child whose parent (as its memory still says) is @parent: 1 if it is traced from now on, 0 if not. */
-uint64_t rt_child_enter(struct wire_shm *, struct wire_proc *parent);
 void rt_site_args(struct rt_ctx *, uint32_t mask);
 uint64_t rt_site_arg(struct rt_ctx *, uint64_t n);
 

@@ -90,10 +90,10 @@ void target_go(struct target *t)
 	t->inj = NULL;
 }
 
-/* A private page that reads as zero in a forked child (ADR 6). */
+/* wire_proc.wipe_addr: a private page that reads as zero in a forked child (ADR 6). */
 static int map_wipe_page(struct target *t, struct err *reterr)
 {
-	uint64_t one = 1;
+	uint64_t proc = t->shm_addr + (uint64_t)((uint8_t *)target_proc(t) - (uint8_t *)t->s->shm);
 	int64_t ret;
 	int r = inject_mmap(t->inj, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &t->wipe_addr, reterr);
 	if (r)
@@ -102,7 +102,7 @@ static int map_wipe_page(struct target *t, struct err *reterr)
 	r = inject_syscall(t->inj, SYS_madvise, args, &ret, reterr);
 	if (r || ret < 0)
 		return r ? r : err_setf(reterr, (int)ret, "the kernel has no MADV_WIPEONFORK (Linux 4.14 and later have)");
-	return inject_write(t->inj, t->wipe_addr, &one, sizeof(one), reterr);
+	return inject_write(t->inj, t->wipe_addr, &proc, sizeof(proc), reterr);
 }
 
 static int remote_mem(struct target *t, long nr, uint64_t arg, struct err *reterr)

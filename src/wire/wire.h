@@ -243,8 +243,8 @@ struct wire_proc {
 			uint32_t psargs;    /* likewise */
 			uint32_t parent;    /* index of the one that it was forked from; 0: none */
 			uint64_t shm_addr;  /* where the shared memory is mapped in this process */
-			uint64_t wipe_addr; /* a private page with MADV_WIPEONFORK holding nonzero in the process
-			                     * itself, zero in a forked child; 0: none */
+			uint64_t wipe_addr; /* a private page with MADV_WIPEONFORK holding the address of this
+			                     * struct in the process itself, zero in a forked child; 0: none */
 			/* Loader events (rt_hook_dl): the thread adds 1 to dl_seq, rings the doorbell and
 			 * waits (bounded) until the controller has set dl_ack to it. */
 			uint32_t dl_seq;

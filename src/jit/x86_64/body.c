@@ -191,11 +191,13 @@ int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 	if (g->env->wipe_addr) {
 		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
 		 * thread id), and would write where the parent writes. */
-		x64_cmp64_imm(a, jit_abs(g, g->env->wipe_addr, JIT_PROC), 0);
+		x64_rm(a, X64_LOAD, JIT_PROC, jit_abs(g, g->env->wipe_addr, JIT_PROC));
+		x64_rr(a, X64_TEST, JIT_PROC, JIT_PROC);
 		x64_jcc(a, X64_CC_E, g->env->proc_flags & WIRE_PROC_FOLLOW ? f->child : f->quick);
+	} else {
+		x64_mov_imm(a, JIT_PROC, jit_proc_addr(g->env));
 	}
 	x64_bind(a, f->alive);
-	x64_mov_imm(a, JIT_PROC, jit_proc_addr(g->env));
 	_Static_assert(offsetof(struct wire_shm, exiting) == offsetof(struct wire_shm, armed) + 4, "one comparison");
 	x64_cmp64_imm(a, x64_at(JIT_PROC, (int64_t)offsetof(struct wire_shm, armed) - proc_off), 1);
 	x64_jcc(a, X64_CC_NE, f->quick);

@@ -403,8 +403,9 @@ static void without_rdfsbase_in(bool context)
 static void a_forked_child_is_noticed_in(bool context)
 {
 	struct body b;
-	uint64_t page = 1;
+	uint64_t page;
 	thread_body(&b, context);
+	page = (uint64_t)(uintptr_t)mkshm_proc(&b.m, 0);
 	b.env.wipe_addr = (uint64_t)(uintptr_t)&page;
 	body_code(&b);
 	fire(&b, CALL_PLAIN);
