@@ -99,7 +99,6 @@ void consume_clock(struct consume *c)
 	c->geo.ns_base = c->shm->ns_base;
 	c->geo.wall_base = c->shm->wall_base;
 	c->geo.tsc_mult = c->shm->tsc_mult;
-	c->geo.tsc_shift = c->shm->tsc_shift;
 }
 
 static void destroy_formats(struct consume *c)

@@ -166,15 +166,14 @@ static inline bool consume_is_last(const struct consume *c, uint32_t i)
 struct consume_scale {
 	uint64_t tsc_base, ns_base;
 	int64_t mult;
-	uint32_t shift;
 };
 static inline struct consume_scale consume_scale(const struct consume *c)
 {
-	return (struct consume_scale){ c->geo.tsc_base, c->geo.ns_base, (int64_t)c->geo.tsc_mult, c->geo.tsc_shift & 63 };
+	return (struct consume_scale){ c->geo.tsc_base, c->geo.ns_base, (int64_t)c->geo.tsc_mult };
 }
 static inline uint64_t consume_ns(const struct consume_scale *s, uint64_t tsc)
 {
-	return s->ns_base + (uint64_t)(((__int128)(int64_t)(tsc - s->tsc_base) * s->mult) >> s->shift);
+	return s->ns_base + (uint64_t)(((__int128)(int64_t)(tsc - s->tsc_base) * s->mult) >> WIRE_TSC_SHIFT);
 }
 /* A record says any number, and who is given it may make a file of each. */
 static inline uint32_t consume_cpu(uint32_t said, uint32_t cpus) { return said < cpus ? said : 0; }

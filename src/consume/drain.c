@@ -130,7 +130,7 @@ static void heads_return(struct consume *c)
 static uint64_t ns_to_tsc(const struct consume *c, uint64_t ns)
 {
 	uint64_t mult = c->geo.tsc_mult;
-	long double scale = (long double)(1ULL << (c->geo.tsc_shift & 63));
+	long double scale = (long double)(1ULL << WIRE_TSC_SHIFT);
 	return mult ? (uint64_t)((long double)ns * scale / (long double)mult) : ns;
 }
 

@@ -87,7 +87,7 @@ void ebpf_clock_update(struct ebpf *e)
 	uint32_t next = !(t->clock_cur & 1);
 	uint64_t tsc = 0, ns = clock_pair(&tsc);
 	struct rtk_clock *c = &t->clock[next];
-	c->ratio = (uint64_t)(((unsigned __int128)1 << (28 + s->tsc_shift)) / s->tsc_mult);
+	c->ratio = (uint64_t)(((unsigned __int128)1 << (28 + WIRE_TSC_SHIFT)) / s->tsc_mult);
 	if (!e->first_ns) {
 		e->first_ns = ns;
 		e->first_tsc = tsc;

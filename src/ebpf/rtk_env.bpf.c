@@ -4,11 +4,12 @@
 
 #define ARGS_MAX 79 /* characters of psargs */
 
+_Static_assert(WIRE_TSC_SHIFT == 32, "");
 /* As scale() of rt: the factor has at most 32 bits. */
 INLINE uint64_t scale(uint64_t tsc)
 {
-	uint64_t delta = tsc - K(TSC_BASE), mult = K(TSC_MULT), shift = K(TSC_SHIFT);
-	return ((delta >> 32) * mult << (32 - shift)) + ((uint32_t)delta * mult >> shift);
+	uint64_t delta = tsc - K(TSC_BASE), mult = K(TSC_MULT);
+	return (delta >> 32) * mult + ((uint32_t)delta * mult >> 32);
 }
 
 GLOBAL uint64_t rtk_env_timestamp(uint64_t ctx)

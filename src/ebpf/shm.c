@@ -187,7 +187,6 @@ static void areas(const struct wire_shm *s, uint64_t *k)
 	k[RTK_K_NS_BASE] = s->ns_base;
 	k[RTK_K_WALL_BASE] = s->wall_base;
 	k[RTK_K_TSC_MULT] = s->tsc_mult;
-	k[RTK_K_TSC_SHIFT] = s->tsc_shift;
 }
 
 /* Bytes of the largest tuple: what follows a slot that tuple_begin() names is bounded by the scratch memory. */

@@ -47,7 +47,7 @@
 /* Addresses and geometry that code is generated for; all in the process that
  * will run it. */
 struct jit_env {
-	const struct wire_shm *geometry; /* only sizes and offsets are read; tsc_shift must be below 64 */
+	const struct wire_shm *geometry; /* only sizes and offsets are read */
 	uint64_t shm_addr;               /* where wire_shm is mapped there */
 	uint64_t wipe_addr;              /* wire_proc.wipe_addr; 0: forked children are not told from the process */
 	const struct wire_agg *aggs;     /* of the image; NULL: not known, all of them go through rt */

@@ -14,7 +14,7 @@ uint64_t rt_now_tsc(void)
 static uint64_t scale(const struct wire_shm *shm, uint64_t tsc)
 {
 	uint64_t delta = tsc - shm->tsc_base;
-	return (uint64_t)(((unsigned __int128)delta * shm->tsc_mult) >> shm->tsc_shift);
+	return (uint64_t)(((unsigned __int128)delta * shm->tsc_mult) >> WIRE_TSC_SHIFT);
 }
 
 uint64_t rt_tsc_to_ns(const struct wire_shm *shm, uint64_t tsc)

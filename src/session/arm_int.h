@@ -105,6 +105,7 @@ int job_lend(struct job *, struct err *reterr);
 /* Whether @pf (with windows) relies on a host in a function that is dropped; j->funcs is sorted. */
 bool lend_is_void(const struct job *, const struct plan_func *);
 
+#define SPOTS_MAX 64u /* in a job; what many share, the processor's caches hold */
 /* spots.c.  Whether bodies are to stand in trampolines, and room for them there. */
 void spots_plan(struct job *);
 /* Most that the body of @a may have there; 0: it is called. */

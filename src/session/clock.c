@@ -69,8 +69,7 @@ static void measure(struct wire_shm *shm)
 	if (since < MEASURE_NS)
 		nanosleep(&(struct timespec){ .tv_nsec = (long)(MEASURE_NS - since) }, NULL);
 	pair(CLOCK_MONOTONIC_RAW, &tsc, &ns);
-	shm->tsc_shift = 32;
-	shm->tsc_mult = tsc > first_tsc ? (uint64_t)(((unsigned __int128)(ns - first_ns) << 32) / (tsc - first_tsc)) : 0;
+	shm->tsc_mult = tsc > first_tsc ? (uint64_t)(((unsigned __int128)(ns - first_ns) << WIRE_TSC_SHIFT) / (tsc - first_tsc)) : 0;
 }
 
 int clock_calibrate(struct wire_shm *shm, struct err *reterr)
@@ -81,6 +80,6 @@ int clock_calibrate(struct wire_shm *shm, struct err *reterr)
 		return err_setf(reterr, -ENOTSUP, "the time stamp counter stands still on this machine: no clock to use");
 	pair(CLOCK_REALTIME, &tsc, &shm->wall_base);
 	pair(CLOCK_MONOTONIC, &shm->tsc_base, &shm->ns_base);
-	shm->wall_base += (uint64_t)(((__int128)(int64_t)(shm->tsc_base - tsc) * (int64_t)shm->tsc_mult) >> shm->tsc_shift);
+	shm->wall_base += (uint64_t)(((__int128)(int64_t)(shm->tsc_base - tsc) * (int64_t)shm->tsc_mult) >> WIRE_TSC_SHIFT);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How a probe would be placed, in words and bytes.  Only reads. */
+#include "session/arm_int.h"
 #include "session/kern_int.h"
 
 #include <errno.h>
@@ -77,7 +78,8 @@ static void print_tramp(FILE *out, const struct func *fn, const struct patch_win
 	print_bytes(out, bytes, w->bytes);
 	fprintf(out, "    displaced:\n");
 	print_code(out, w->old, w->bytes, w->addr);
-	fprintf(out, "    trampoline:\n");
+	fprintf(out, "    trampoline (a predicate's first comparison may stand before it; of at most %u places, the body in the place of its call):\n",
+		SPOTS_MAX);
 	print_code(out, code, (uint32_t)n, at);
 }
 

@@ -260,7 +260,7 @@ static int fill(struct session *s, struct err *reterr)
 	if (intern_reserve(s->strings, s->const_reserved))
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	fill_tool(s);
-	s->shm->tsc_mult = 1;
+	s->shm->tsc_mult = 1ULL << WIRE_TSC_SHIFT;
 	bool later = s->opts.clock_later && !s->opts.kernel;
 	clock_begin();
 	int r = s->opts.looks_only || later ? 0 : clock_calibrate(s->shm, reterr);
@@ -284,8 +284,7 @@ int session_clock(struct session *s, struct err *reterr)
 	if (!s->opts.clock_later || s->opts.kernel || s->opts.looks_only)
 		return 0;
 	int r = clock_calibrate(s->shm, reterr);
-	if (!r && (!show_all(s, offsetof(struct wire_shm, tsc_base), 4 * sizeof(uint64_t)) ||
-		   !show_all(s, offsetof(struct wire_shm, tsc_shift), sizeof(uint32_t))))
+	if (!r && !show_all(s, offsetof(struct wire_shm, tsc_base), 4 * sizeof(uint64_t)))
 		r = err_setf(reterr, -EIO, "cannot write to the shared memory");
 	return r;
 }

@@ -5,8 +5,6 @@
  */
 #include "session/arm_int.h"
 
-#define SPOTS_MAX 64u /* in a job; the processor's caches hold what many share */
-
 /* More than is generated for nearly all programs; what is longer is called. */
 #define HOT_BYTES 256u
 #define HOT_BYTES_INSN 40u

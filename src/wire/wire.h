@@ -370,6 +370,8 @@ struct wire_thread_geom {
 	uint64_t agg_off, agg_bytes;   /* index and arena, see rt/agg */
 };
 
+#define WIRE_TSC_SHIFT 32
+
 /* The head: a page that says where all is, written by the controller before anybody else has the memory (it
  * keeps a private copy of it); then what changes while probes run. */
 struct wire_shm {
@@ -384,7 +386,6 @@ struct wire_shm {
 			uint32_t thread_cnt; /* slots */
 			uint32_t site_cap;
 			uint32_t site_cnt;   /* in use; counted in the controller's copy */
-			uint32_t tsc_shift;
 			uint64_t proc_off;   /* struct wire_proc[proc_cnt] */
 			uint64_t str_off, str_cap;
 			uint64_t str_bytes;  /* in use; counted in the controller's copy */
@@ -395,7 +396,7 @@ struct wire_shm {
 			uint64_t agg_desc_off;         /* struct wire_agg[agg_cnt] */
 			uint64_t thread_off;           /* first struct wire_thread */
 			struct wire_thread_geom geom;
-			/* timestamp: ns = ns_base + ((tsc - tsc_base) * tsc_mult >> tsc_shift) */
+			/* timestamp: ns = ns_base + ((tsc - tsc_base) * tsc_mult >> WIRE_TSC_SHIFT) */
 			uint64_t tsc_base, ns_base, wall_base; /* wall: CLOCK_REALTIME ns at tsc_base */
 			uint64_t tsc_mult;
 			uint64_t scratch_bytes; /* of each context, behind struct rt_ctx */

@@ -124,7 +124,7 @@ static void fill(struct mkshm *m)
 	}
 	if (m->img->agg_cnt)
 		memcpy(at(m, s->agg_desc_off), m->img->aggs, m->img->agg_cnt * sizeof(*m->img->aggs));
-	s->tsc_mult = 1; /* a tick is a nanosecond */
+	s->tsc_mult = 1ULL << WIRE_TSC_SHIFT; /* a tick is a nanosecond */
 	s->spec_bytes = MKSHM_SPEC_BYTES;
 	init_sites(m);
 	init_proc(m);

@@ -11,12 +11,14 @@
  *	starts | frag      the part is entered by a call (as usual) | not
  *	anchor KIND OFFSET entry, return or offset; `anchor returns` takes all returns
  *	filter HEX         of the last anchor
+ *	body HEX           of the last anchor: what stands in the trampoline for the call
  *	tramp ADDR         where trampolines stand (one every 256 bytes)
  *
  * usage: cases [--bless] FILE...
  */
 #include "patch/patch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +38,8 @@ struct kase {
 	struct data data[4];
 	uint32_t data_cnt;
 	struct patch_anchor anchor[32];
+	uint8_t body[32][64];
+	uint32_t body_bytes[32];
 	uint32_t anchor_cnt;
 	char input[MAX * 4];
 };
@@ -108,6 +112,8 @@ static void line_in(struct kase *k, const char *line)
 	} else if (!strncmp(line, "filter ", 7) && k->anchor_cnt && strlen(line) < 7 + 3 * PATCH_FILTER_MAX) {
 		struct patch_anchor *last = &k->anchor[k->anchor_cnt - 1];
 		last->filter_bytes = (uint8_t)hex(line + 7, last->filter);
+	} else if (!strncmp(line, "body ", 5) && k->anchor_cnt && strlen(line) < 5 + 3 * sizeof(k->body[0])) {
+		k->body_bytes[k->anchor_cnt - 1] = hex(line + 5, k->body[k->anchor_cnt - 1]);
 	} else if (!strncmp(line, "frag", 4)) {
 		k->f.is_frag = true;
 	}
@@ -134,6 +140,18 @@ static int pun_bytes(const struct kase *k, const struct patch_window *w, uint64_
 	return patch_pun_bytes(w, behind, *ret_lo, ret, err);
 }
 
+/* patch_body_fn */
+static int put_body(void *arg, struct patch_anchor *an, uint64_t addr, uint8_t *buf, size_t cap)
+{
+	const struct kase *k = arg;
+	uint32_t n = k->body_bytes[an - k->anchor];
+	(void)addr;
+	if (n > cap)
+		return -ENOSPC;
+	memcpy(buf, k->body[an - k->anchor], n);
+	return (int)n;
+}
+
 static void dump_window(FILE *out, struct kase *k, const struct patch_window *w, uint32_t i)
 {
 	struct patch_move moves[PATCH_MOVES(PATCH_WINDOW_MAX)];
@@ -141,7 +159,11 @@ static void dump_window(FILE *out, struct kase *k, const struct patch_window *w,
 	uint32_t move_cnt = 0;
 	struct err err;
 	uint64_t at = k->tramp + 256 * i;
-	int n = patch_emit(&w[i], i, k->f.addr, k->anchor, k->anchor_cnt, NULL, at, buf, w[i].tramp_max, moves, &move_cnt, &err);
+	const struct patch_bodies bodies = { put_body, k };
+	uint32_t room = w[i].tramp_max;
+	for (uint32_t a = 0; a < k->anchor_cnt; a++)
+		room += k->body_bytes[a];
+	int n = patch_emit(&w[i], i, k->f.addr, k->anchor, k->anchor_cnt, &bodies, at, buf, room, moves, &move_cnt, &err);
 	bool pun = w[i].form == PATCH_PUN;
 	uint64_t lo, hi;
 	if (n < 0 || (pun ? pun_bytes(k, &w[i], &lo, &hi, bytes, &err) : patch_jump_bytes(&w[i], at, bytes, hole, &err))) {

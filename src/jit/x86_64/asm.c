@@ -255,6 +255,12 @@ void x64_cmp64_imm(struct x64_asm *a, struct x64_mem m, int32_t imm)
 	mem_imm(a, X64_W, X64_G_CMP, m, imm);
 }
 
+void x64_test32_imm(struct x64_asm *a, struct x64_mem m, int32_t imm)
+{
+	op_mem(a, 0xf7, 0, m, 4);
+	bytes(a, (uint64_t)(int64_t)imm, 4);
+}
+
 void x64_imul_imm(struct x64_asm *a, enum x64_reg dst, enum x64_reg src, int32_t imm)
 {
 	op_reg(a, X64_W | (is_imm8(imm) ? 0x6b : 0x69), dst, src);
@@ -334,11 +340,6 @@ void x64_cqo(struct x64_asm *a)
 {
 	byte(a, 0x48);
 	byte(a, 0x99);
-}
-
-void x64_shrd_cl_rdx_rax(struct x64_asm *a)
-{
-	op_reg(a, X64_W | X64_0F | 0xad, X64_RDX, X64_RAX);
 }
 
 void x64_rdtsc(struct x64_asm *a)

@@ -113,6 +113,7 @@ void x64_group_imm(struct x64_asm *, enum x64_group, enum x64_reg, int32_t imm);
 void x64_group_mem_imm(struct x64_asm *, enum x64_group, struct x64_mem, int32_t imm); /* 64 bits */
 void x64_cmp32_imm(struct x64_asm *, struct x64_mem, int32_t imm);
 void x64_cmp64_imm(struct x64_asm *, struct x64_mem, int32_t imm);
+void x64_test32_imm(struct x64_asm *, struct x64_mem, int32_t imm);
 void x64_imul_imm(struct x64_asm *, enum x64_reg dst, enum x64_reg src, int32_t imm);
 void x64_shift_imm(struct x64_asm *, enum x64_shift, enum x64_reg, unsigned count);
 void x64_shift_cl(struct x64_asm *, enum x64_shift, enum x64_reg);
@@ -125,7 +126,6 @@ void x64_pop(struct x64_asm *, enum x64_reg);
 /* Fixed sequences. */
 void x64_pushfq(struct x64_asm *);
 void x64_cqo(struct x64_asm *);
-void x64_shrd_cl_rdx_rax(struct x64_asm *);
 void x64_rdtsc(struct x64_asm *);
 void x64_rdpid(struct x64_asm *, enum x64_reg);
 void x64_rdfsbase(struct x64_asm *, enum x64_reg);

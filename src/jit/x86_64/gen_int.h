@@ -184,7 +184,10 @@ void jit_gen_env(struct jit_gen *, const struct ir_insn *);
 void jit_gen_arg(struct jit_gen *, uint32_t insn);
 /* tsc into the context; changes rax and rdx. */
 void jit_gen_tsc(struct jit_gen *);
-void jit_gen_read_tsc(struct jit_gen *); /* into rax; rdx is lost */
+/* The counter itself, where the process may read it, into rax; rdx is lost. */
+void jit_gen_read_tsc(struct jit_gen *);
+/* rax: ns of the tsc in it, as wire_shm says; rdx is lost. */
+void jit_gen_ns(struct jit_gen *, struct x64_mem tsc_base, struct x64_mem tsc_mult, struct x64_mem ns_base);
 
 /* ---- operands ---- */
 

@@ -142,6 +142,13 @@ void jit_gen_arg(struct jit_gen *g, uint32_t insn)
 
 void jit_gen_read_tsc(struct jit_gen *g)
 {
+	x64_rdtsc(&g->a);
+	x64_shift_imm(&g->a, X64_SHL, X64_RDX, 32);
+	x64_rr(&g->a, X64_OR, X64_RAX, X64_RDX);
+}
+
+void jit_gen_tsc(struct jit_gen *g)
+{
 	struct x64_asm *a = &g->a;
 	uint32_t coarse = x64_label(a);
 	x64_mov_imm(a, X64_RAX, jit_proc_addr(g->env));
@@ -149,28 +156,28 @@ void jit_gen_read_tsc(struct jit_gen *g)
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RAX, offsetof(struct wire_proc, coarse_tsc)));
 	x64_group_imm(a, X64_G_AND, X64_RDX, WIRE_PROC_NO_TSC);
 	x64_jcc(a, X64_CC_NE, coarse);
-	x64_rdtsc(a);
-	x64_shift_imm(a, X64_SHL, X64_RDX, 32);
-	x64_rr(a, X64_OR, X64_RAX, X64_RDX);
-	x64_bind(a, coarse);
-}
-
-void jit_gen_tsc(struct jit_gen *g)
-{
 	jit_gen_read_tsc(g);
-	x64_rm(&g->a, X64_STORE, X64_RAX, JIT_CTX_AT(tsc));
+	x64_bind(a, coarse);
+	x64_rm(a, X64_STORE, X64_RAX, JIT_CTX_AT(tsc));
 }
 
-/* base + ((tsc - tsc_base) * tsc_mult >> tsc_shift), the product with 128 bits. */
+void jit_gen_ns(struct jit_gen *g, struct x64_mem base, struct x64_mem mult, struct x64_mem ns_base)
+{
+	struct x64_asm *a = &g->a;
+	x64_rm(a, X64_SUB, X64_RAX, base);
+	x64_unary_mem(a, X64_MUL, mult);
+	x64_shift_imm(a, X64_SHR, X64_RAX, WIRE_TSC_SHIFT);
+	x64_shift_imm(a, X64_SHL, X64_RDX, 64 - WIRE_TSC_SHIFT);
+	x64_rr(a, X64_ADD, X64_RAX, X64_RDX);
+	x64_rm(a, X64_ADD, X64_RAX, ns_base);
+}
+
 static void gen_time(struct jit_gen *g, uint32_t dst, size_t base_off)
 {
 	x64_rm(&g->a, X64_LOAD, X64_RSI, JIT_CTX_AT(shm));
 	x64_rm(&g->a, X64_LOAD, X64_RAX, JIT_CTX_AT(tsc));
-	x64_rm(&g->a, X64_SUB, X64_RAX, x64_at(X64_RSI, offsetof(struct wire_shm, tsc_base)));
-	x64_unary_mem(&g->a, X64_MUL, x64_at(X64_RSI, offsetof(struct wire_shm, tsc_mult)));
-	x64_rm(&g->a, X64_LOAD32, X64_RCX, x64_at(X64_RSI, offsetof(struct wire_shm, tsc_shift)));
-	x64_shrd_cl_rdx_rax(&g->a);
-	x64_rm(&g->a, X64_ADD, X64_RAX, x64_at(X64_RSI, (int64_t)base_off));
+	jit_gen_ns(g, x64_at(X64_RSI, offsetof(struct wire_shm, tsc_base)), x64_at(X64_RSI, offsetof(struct wire_shm, tsc_mult)),
+		   x64_at(X64_RSI, (int64_t)base_off));
 	jit_dst_done(g, dst, X64_RAX);
 }
 

@@ -110,7 +110,7 @@ bool jit_is_quick(const struct jit_gen *g)
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		if (!fits_prog(g, g->progs[i], &g->allocs[i], &colds))
 			return false;
-	return colds + (g->apart ? g->apart_cnt : g->prog_cnt) <= COLD_MAX;
+	return colds + 2 * (g->apart ? g->apart_cnt : g->prog_cnt) <= COLD_MAX; /* the thread and the time of each */
 }
 
 /* ---- what programs use ---- */
@@ -188,7 +188,11 @@ static void gen_find_thread(struct jit_gen *g)
 
 static void gen_read_tsc(struct jit_gen *g)
 {
+	struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_TSC });
+	x64_test32_imm(&g->a, x64_at(JIT_PROC, offsetof(struct wire_proc, flags)), WIRE_PROC_NO_TSC);
+	x64_jcc(&g->a, X64_CC_NE, slow->label);
 	jit_gen_read_tsc(g);
+	x64_bind(&g->a, slow->back);
 	x64_rm(&g->a, X64_STORE, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
 }
 
@@ -251,17 +255,12 @@ static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
 	jit_dst_done(g, in->dst, d);
 }
 
-/* As gen_time() of mem.c, from the stack and with the addresses as they are. */
 static void gen_time(struct jit_gen *g, uint32_t dst, size_t base_off)
 {
-	struct x64_asm *a = &g->a;
 	uint64_t shm = g->env->shm_addr;
-	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
-	x64_rm(a, X64_SUB, X64_RAX, jit_near(g, shm + offsetof(struct wire_shm, tsc_base)));
-	x64_unary_mem(a, X64_MUL, jit_near(g, shm + offsetof(struct wire_shm, tsc_mult)));
-	x64_rm(a, X64_LOAD32, X64_RCX, jit_near(g, shm + offsetof(struct wire_shm, tsc_shift)));
-	x64_shrd_cl_rdx_rax(a);
-	x64_rm(a, X64_ADD, X64_RAX, jit_near(g, shm + base_off));
+	x64_rm(&g->a, X64_LOAD, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
+	jit_gen_ns(g, jit_near(g, shm + offsetof(struct wire_shm, tsc_base)), jit_near(g, shm + offsetof(struct wire_shm, tsc_mult)),
+		   jit_near(g, shm + base_off));
 	jit_dst_done(g, dst, X64_RAX);
 }
 
@@ -480,6 +479,11 @@ static void gen_cold(struct jit_gen *g, const struct cold *c)
 		break;
 	case COLD_ID:
 		gen_cold_id(g, c);
+		break;
+	case COLD_TSC:
+		x64_bind(&g->a, c->label);
+		x64_rm(&g->a, X64_LOAD, X64_RAX, x64_at(JIT_PROC, offsetof(struct wire_proc, coarse_tsc)));
+		x64_jmp(&g->a, c->back);
 		break;
 	}
 }

@@ -23,7 +23,7 @@
 
 /* What is emitted behind the body. */
 struct cold {
-	enum { COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID } kind;
+	enum { COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID, COLD_TSC } kind;
 	uint32_t label, back;
 	uint32_t second;          /* another way in. COLD_REC: the record is to be closed; COLD_COMMIT: only publishing is left */
 	const struct ir_insn *in;

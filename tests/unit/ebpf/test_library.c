@@ -41,7 +41,7 @@ static bool set_up(struct fixture *f, uint32_t key_words)
 	f->img = (struct ir_image){ .strsize = 256, .aggs = f->aggs, .agg_cnt = 1 };
 	ebpf_layout(&in, &f->img);
 	bool ok = !wire_layout(&head, &in, &err);
-	head.tsc_mult = 1;
+	head.tsc_mult = 1ULL << WIRE_TSC_SHIFT;
 	ok = ok && !ebpf_shm_create(&head, &f->fd, &f->shm, &err);
 	ok = ok && !ebpf_create(&f->e, &(struct ebpf_in){ .shm = f->shm, .shm_fd = f->fd, .img = &f->img }, &err);
 	if (ok)

@@ -549,9 +549,8 @@ static void time_passes(void)
 	body_memory(&b);
 	body_code(&b);
 	struct wire_shm *s = b.m.shm;
-	s->tsc_base = rt_now_tsc();
-	s->tsc_mult = 0xc000000000000000ULL; /* the product needs 128 bits */
-	s->tsc_shift = 63;
+	s->tsc_base = rt_now_tsc() - (1ULL << 50); /* the product needs 128 bits */
+	s->tsc_mult = 0xc0000000;
 	s->ns_base = 1000;
 	s->wall_base = 5000000;
 	uint64_t before = rt_tsc_to_ns(s, rt_now_tsc());

@@ -88,7 +88,7 @@ struct wire_shm *shm_create(const struct shm_opts *opts)
 	if (shm == MAP_FAILED)
 		abort();
 	*shm = layout;
-	shm->tsc_mult = 1;
+	shm->tsc_mult = 1ULL << WIRE_TSC_SHIFT;
 	shm->spec_bytes = SHM_SPEC_BYTES;
 	shm_intern(shm, "");
 	fill_proc(shm);

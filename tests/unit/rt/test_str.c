@@ -248,7 +248,6 @@ static void environment(void)
 	shm->ns_base = 5;
 	shm->wall_base = 7;
 	shm->tsc_mult = 3ULL << 31;
-	shm->tsc_shift = 32;
 	ctx->tsc = 1000 + (1ULL << 40);
 	ctx->clause = 3;
 	CHECK_EQ(rt_env(ctx, WIRE_ENV_TIMESTAMP), 5 + (3ULL << 39));
