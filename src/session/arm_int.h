@@ -57,6 +57,7 @@ struct job {
 	bool places_only; /* no windows for them */
 	bool has_hooks; /* those of the loader are among the probes */
 	const struct kept_entries *kept; /* NULL: of none */
+	struct text_near ahead;          /* what entry.c has read */
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)

@@ -10,6 +10,7 @@
 #define REACH PATCH_WINDOW_MAX
 #define TARGETS_MAX 32
 #define PADS_MAX 64
+#define AHEAD 16384u /* bytes of text that are read at once */
 
 struct entry {
 	struct target *t;
@@ -83,14 +84,30 @@ static struct patch_anchor *make_anchors(const uint8_t *kinds, uint32_t cnt)
 	return a;
 }
 
-/* As it was planned before.  Its bytes are read, so that it is them who say what is displaced. */
-static int plan_known(struct target *t, struct plan_func *pf, const struct patch_known *k, const uint8_t *kinds, uint32_t cnt)
+/* The next functions are near.  NULL: it cannot be read, or there is no memory. */
+static const uint8_t *read_ahead(struct job *j, struct obj_module *mod, uint64_t addr, uint32_t bytes)
 {
-	uint8_t code[PATCH_KNOWN_BYTES];
-	struct patch_func f = { .addr = pf->addr, .code = code, .bytes = pf->bytes < k->bytes ? (uint32_t)pf->bytes : k->bytes };
-	f.slack = k->bytes - f.bytes;
-	if (text_read(t, pf->mod, pf->addr, code, k->bytes))
+	struct text_near *n = &j->ahead;
+	if (n->own && addr >= n->start && addr + bytes <= n->end)
+		return n->code + (addr - n->start);
+	n->code = n->own = n->own ? n->own : malloc(AHEAD);
+	n->start = addr;
+	n->end = addr + (mod->text_end - addr < AHEAD ? mod->text_end - addr : AHEAD);
+	if (n->own && text_read(j->t, mod, addr, n->own, n->end - addr)) {
+		n->end = addr + bytes; /* nothing has the end of a file's last page */
+		n->end = text_read(j->t, mod, addr, n->own, bytes) ? addr : n->end;
+	}
+	return n->own && n->end >= addr + bytes ? n->code : NULL;
+}
+
+/* As it was planned before.  Its bytes are read, so that it is them who say what is displaced. */
+static int plan_known(struct job *j, struct plan_func *pf, const struct patch_known *k, const uint8_t *kinds, uint32_t cnt)
+{
+	struct patch_func f = { .addr = pf->addr, .code = read_ahead(j, pf->mod, pf->addr, k->bytes) };
+	if (!f.code)
 		return 0;
+	f.bytes = pf->bytes < k->bytes ? (uint32_t)pf->bytes : k->bytes;
+	f.slack = k->bytes - f.bytes;
 	struct patch_anchor *a = make_anchors(kinds, cnt);
 	struct patch_window *w = malloc(sizeof(*w));
 	int r = give(pf, a, w, cnt, a && w && patch_plan_known(&f, k, a, cnt, w));
@@ -136,7 +153,7 @@ int entry_plan(struct job *j, struct plan_func *pf, const uint8_t *kinds, uint32
 	struct patch_known k;
 	if (!is_simple(&e, pf))
 		return 0;
-	int r = kept_find(j->kept, pf, &k) ? plan_known(j->t, pf, &k, kinds, cnt) : 0;
+	int r = kept_find(j->kept, pf, &k) ? plan_known(j, pf, &k, kinds, cnt) : 0;
 	return r ? r : plan_anew(j, pf, &e, kinds, cnt);
 }
 

@@ -421,4 +421,5 @@ void job_free(struct job *j)
 	}
 	free(j->funcs);
 	free(j->writes);
+	free(j->ahead.own);
 }
