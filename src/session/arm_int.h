@@ -96,13 +96,13 @@ struct kept_entries {
 	uint32_t cnt;
 };
 /* Looks for @mod's; the requests are for functions of it, sorted.  How many of them are not kept. */
-uint32_t kept_look(struct kept_entries *, struct target *, struct obj_module *, const struct request *, uint32_t cnt);
+uint32_t kept_entries_look(struct kept_entries *, struct target *, struct obj_module *, const struct request *, uint32_t cnt);
 /* Where what is planned for @mod may be kept: what is read of its file; empty: nowhere. */
-struct patch_range kept_as_file(const struct kept_entries *, const struct obj_module *);
-bool kept_find(const struct kept_entries *, const struct plan_func *, struct patch_known *ret);
+struct patch_range kept_entries_range(const struct kept_entries *, const struct obj_module *);
+bool kept_entry_find(const struct kept_entries *, const struct plan_func *, struct patch_known *ret);
 /* Adds what was planned anew. */
-void kept_store(struct kept_entries *, struct target *, const struct plan_func *funcs, uint32_t cnt);
-void kept_free(struct kept_entries *);
+void kept_entries_store(struct kept_entries *, struct target *, const struct plan_func *funcs, uint32_t cnt);
+void kept_entries_free(struct kept_entries *);
 
 /* plan.c: sorted requests to j->funcs. */
 int job_plan(struct job *, const struct request *, uint32_t cnt, struct err *reterr);

@@ -145,7 +145,7 @@ static uint32_t count_unknown(const struct kept_mod *k, const struct request *re
 	return unknown;
 }
 
-uint32_t kept_look(struct kept_entries *kept, struct target *t, struct obj_module *mod, const struct request *req, uint32_t cnt)
+uint32_t kept_entries_look(struct kept_entries *kept, struct target *t, struct obj_module *mod, const struct request *req, uint32_t cnt)
 {
 	struct kept_mod *more = realloc(kept->v, (kept->cnt + 1ul) * sizeof(*more));
 	if (!more)
@@ -160,13 +160,13 @@ uint32_t kept_look(struct kept_entries *kept, struct target *t, struct obj_modul
 	return count_unknown(k, req, cnt);
 }
 
-struct patch_range kept_as_file(const struct kept_entries *kept, const struct obj_module *mod)
+struct patch_range kept_entries_range(const struct kept_entries *kept, const struct obj_module *mod)
 {
 	const struct kept_mod *k = find_mod(kept, mod);
 	return k ? k->as_file : (struct patch_range){ 0 };
 }
 
-bool kept_find(const struct kept_entries *kept, const struct plan_func *pf, struct patch_known *ret)
+bool kept_entry_find(const struct kept_entries *kept, const struct plan_func *pf, struct patch_known *ret)
 {
 	const struct kept_mod *k = find_mod(kept, pf->mod);
 	uint64_t off = k ? pf->addr - pf->mod->text_start : 0;
@@ -229,13 +229,13 @@ static void store(struct target *t, struct kept_mod *k, const struct plan_func *
 	free(v);
 }
 
-void kept_store(struct kept_entries *kept, struct target *t, const struct plan_func *funcs, uint32_t cnt)
+void kept_entries_store(struct kept_entries *kept, struct target *t, const struct plan_func *funcs, uint32_t cnt)
 {
 	for (uint32_t i = 0; i < kept->cnt; i++)
 		store(t, &kept->v[i], funcs, cnt);
 }
 
-void kept_free(struct kept_entries *kept)
+void kept_entries_free(struct kept_entries *kept)
 {
 	for (uint32_t i = 0; i < kept->cnt; i++)
 		free(kept->v[i].v);

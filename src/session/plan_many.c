@@ -116,7 +116,7 @@ static bool learn_module(struct target *t, struct obj_module *mod, const struct 
 	if (!mod->end || obj_module_ranges(t->obj, mod, &ranges, &cnt, NULL) || obj_module_is_go(t->obj, mod) || rseq_ranges(t, mod, &keep, &cnt) ||
 	    obj_go_entered(t->obj, mod, 0, 0, &at, &cnt) || text_read(t, mod, mod->text_start, &b, 1))
 		return false;
-	if (n < MANY || kept_look(kept, t, mod, req, n) > n / FEW_UNKNOWN)
+	if (n < MANY || kept_entries_look(kept, t, mod, req, n) > n / FEW_UNKNOWN)
 		branches_expect_many(t, mod);
 	obj_landing_pads(t->obj, mod, mod->text_start, &pad, 1);
 	obj_module_text(t->obj, mod, mod->text_start, &b, 1);
@@ -157,7 +157,7 @@ int job_plan_many(struct job *j, const struct request *req, uint32_t cnt, struct
 	bool many = cnt >= MANY && is_simple(j, req, cnt, &kept);
 	int rc = many ? plan_pieces(j, req, cnt, &kept, reterr) : job_plan_requests(j, req, cnt, reterr);
 	if (many && !rc)
-		kept_store(&kept, j->t, j->funcs + first, j->func_cnt - first);
-	kept_free(&kept);
+		kept_entries_store(&kept, j->t, j->funcs + first, j->func_cnt - first);
+	kept_entries_free(&kept);
 	return rc;
 }
