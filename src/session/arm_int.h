@@ -95,8 +95,8 @@ struct kept_entries {
 	struct kept_mod *v;
 	uint32_t cnt;
 };
-/* Looks for @mod's; the requests are for functions of it, sorted.  How many of them are not kept. */
-uint32_t kept_entries_look(struct kept_entries *, struct target *, struct obj_module *, const struct request *, uint32_t cnt);
+/* Looks for @mod's; the requests are for functions of it, sorted.  How many functions are to be planned anew. */
+uint32_t kept_entries_look(struct kept_entries *, struct job *, struct obj_module *, const struct request *, uint32_t cnt);
 /* Where what is planned for @mod may be kept: what is read of its file; empty: nowhere. */
 struct patch_range kept_entries_range(const struct kept_entries *, const struct obj_module *);
 bool kept_entry_find(const struct kept_entries *, const struct plan_func *, struct patch_known *ret);

@@ -91,13 +91,13 @@ static const uint8_t *read_ahead(struct job *j, struct obj_module *mod, uint64_t
 	if (n->own && addr >= n->start && addr + bytes <= n->end)
 		return n->code + (addr - n->start);
 	n->code = n->own = n->own ? n->own : malloc(AHEAD);
-	n->start = addr;
-	n->end = addr + (mod->text_end - addr < AHEAD ? mod->text_end - addr : AHEAD);
-	if (n->own && text_read(j->t, mod, addr, n->own, n->end - addr)) {
-		n->end = addr + bytes; /* nothing has the end of a file's last page */
-		n->end = text_read(j->t, mod, addr, n->own, bytes) ? addr : n->end;
-	}
-	return n->own && n->end >= addr + bytes ? n->code : NULL;
+	n->start = n->end = addr;
+	uint64_t ahead = mod->text_end - addr < AHEAD ? mod->text_end - addr : AHEAD;
+	if (n->own && !text_read(j->t, mod, addr, n->own, ahead))
+		n->end = addr + ahead;
+	else if (n->own && !text_read(j->t, mod, addr, n->own, bytes)) /* the end of the text may be more than the file has */
+		n->end = addr + bytes;
+	return n->end - addr >= bytes ? n->code : NULL;
 }
 
 /* As it was planned before.  Its bytes are read, so that it is them who say what is displaced. */

@@ -133,19 +133,23 @@ static const struct kept_mod *find_mod(const struct kept_entries *kept, const st
 	return NULL;
 }
 
-static uint32_t count_unknown(const struct kept_mod *k, const struct request *req, uint32_t cnt)
+/* Functions of which more is asked than entries are planned as a whole. */
+static uint32_t count_unknown(const struct kept_mod *k, const struct job *j, const struct request *req, uint32_t cnt)
 {
 	uint32_t unknown = 0, at = 0;
-	for (uint32_t i = 0; i < cnt; i++) {
+	for (uint32_t i = 0, end; i < cnt; i = end) {
 		uint64_t off = req[i].func - k->mod->text_start;
+		bool entries = true;
+		for (end = i; end < cnt && req[end].func == req[i].func; end++)
+			entries &= j->probes[req[end].probe].probe->kind == WIRE_SITE_ENTRY;
 		while (at < k->cnt && k->v[at].off < off)
 			at++;
-		unknown += at == k->cnt || k->v[at].off != off;
+		unknown += !entries || at == k->cnt || k->v[at].off != off;
 	}
 	return unknown;
 }
 
-uint32_t kept_entries_look(struct kept_entries *kept, struct target *t, struct obj_module *mod, const struct request *req, uint32_t cnt)
+uint32_t kept_entries_look(struct kept_entries *kept, struct job *j, struct obj_module *mod, const struct request *req, uint32_t cnt)
 {
 	struct kept_mod *more = realloc(kept->v, (kept->cnt + 1ul) * sizeof(*more));
 	if (!more)
@@ -153,11 +157,11 @@ uint32_t kept_entries_look(struct kept_entries *kept, struct target *t, struct o
 	kept->v = more;
 	struct kept_mod *k = &more[kept->cnt];
 	*k = (struct kept_mod){ .mod = mod };
-	if (!find_key(t, mod, k))
+	if (!find_key(j->t, mod, k))
 		return cnt;
 	kept->cnt++;
 	load(k);
-	return count_unknown(k, req, cnt);
+	return count_unknown(k, j, req, cnt);
 }
 
 struct patch_range kept_entries_range(const struct kept_entries *kept, const struct obj_module *mod)

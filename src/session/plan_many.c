@@ -105,8 +105,9 @@ static int take(struct job *j, struct piece *p, int rc, struct err *reterr)
 #define FEW_UNKNOWN 16u /* one in so many: less is read for them alone than for all */
 
 /* What is read when it is first asked for. False: of such modules more is read than is known here. */
-static bool learn_module(struct target *t, struct obj_module *mod, const struct request *req, uint32_t n, struct kept_entries *kept)
+static bool learn_module(struct job *j, struct obj_module *mod, const struct request *req, uint32_t n, struct kept_entries *kept)
 {
+	struct target *t = j->t;
 	const struct patch_range *keep;
 	const uint64_t *at;
 	uint64_t pad;
@@ -116,7 +117,7 @@ static bool learn_module(struct target *t, struct obj_module *mod, const struct 
 	if (!mod->end || obj_module_ranges(t->obj, mod, &ranges, &cnt, NULL) || obj_module_is_go(t->obj, mod) || rseq_ranges(t, mod, &keep, &cnt) ||
 	    obj_go_entered(t->obj, mod, 0, 0, &at, &cnt) || text_read(t, mod, mod->text_start, &b, 1))
 		return false;
-	if (n < MANY || kept_entries_look(kept, t, mod, req, n) > n / FEW_UNKNOWN)
+	if (n < MANY || t->link || t->retired_cnt || kept_entries_look(kept, j, mod, req, n) > n / FEW_UNKNOWN)
 		branches_expect_many(t, mod);
 	obj_landing_pads(t->obj, mod, mod->text_start, &pad, 1);
 	obj_module_text(t->obj, mod, mod->text_start, &b, 1);
@@ -130,7 +131,7 @@ static bool is_simple(struct job *j, const struct request *req, uint32_t cnt, st
 		for (end = i; end < cnt && j->probes[req[end].probe].probe->module == mod; end++)
 			if (j->probes[req[end].probe].probe->kind == WIRE_SITE_USDT)
 				return false;
-		if (!learn_module(j->t, mod, req + i, end - i, kept))
+		if (!learn_module(j, mod, req + i, end - i, kept))
 			return false;
 	}
 	return true;

@@ -59,23 +59,31 @@ static struct obj_module *module_of(struct obj_proc *p, const char *name)
 	return NULL;
 }
 
+static bool returns_too;
+
+static void ask_of(struct plans *p, struct obj_module *m, const struct obj_range *r, uint8_t kind)
+{
+	uint32_t k = p->cnt++;
+	p->probes[k] = (struct probe){ .prov = "pid", .mod = m->name, .func = "", .name = "", .kind = kind, .module = m,
+				       .func_addr = r->start, .func_bytes = r->end - r->start };
+	p->sp[k] = (struct session_probe){ .probe = &p->probes[k] };
+	p->req[k] = (struct request){ r->start, k };
+}
+
 static void ask(struct plans *p, struct obj_module *m, uint32_t most)
 {
 	const struct obj_range *r;
 	uint32_t n;
 	CHECK(!obj_module_ranges(p->t.obj, m, &r, &n, NULL));
-	p->probes = calloc(n + 1, sizeof(*p->probes));
-	p->sp = calloc(n + 1, sizeof(*p->sp));
-	p->req = calloc(n + 1, sizeof(*p->req));
+	p->probes = calloc(2 * n + 1, sizeof(*p->probes));
+	p->sp = calloc(2 * n + 1, sizeof(*p->sp));
+	p->req = calloc(2 * n + 1, sizeof(*p->req));
 	for (uint32_t i = 0; i < n && p->cnt < most; i++) {
-		uint32_t k = p->cnt;
 		if (r[i].kind != OBJ_RANGE_FUNC)
 			continue;
-		p->probes[k] = (struct probe){ .prov = "pid", .mod = m->name, .func = "", .name = "entry", .kind = WIRE_SITE_ENTRY,
-					       .module = m, .func_addr = r[i].start, .func_bytes = r[i].end - r[i].start };
-		p->sp[k] = (struct session_probe){ .probe = &p->probes[k] };
-		p->req[k] = (struct request){ r[i].start, k };
-		p->cnt++;
+		ask_of(p, m, &r[i], WIRE_SITE_ENTRY);
+		if (returns_too)
+			ask_of(p, m, &r[i], WIRE_SITE_RETURN);
 	}
 }
 
@@ -214,6 +222,21 @@ static void another_process(void)
 	close(fd[0]);
 	if (!there)
 		SKIP("there is no python3");
+}
+
+/* Then functions are planned as a whole. */
+static void with_returns(void)
+{
+	OWN_ONLY();
+	returns_too = true;
+	kept_begin();
+	CHECK(same() && !known);
+	returns_too = false;
+	CHECK(same() && kept_find("entries"));
+	returns_too = true;
+	CHECK(same() && !known);
+	returns_too = false;
+	kept_end();
 }
 
 static void more_and_more(void)
@@ -379,5 +402,5 @@ static void changed_tables(void)
 	kept_end();
 }
 
-TAP_MAIN(TEST(known_ones_are_as_others), TEST(libraries), TEST(another_process), TEST(more_and_more), TEST(damaged), TEST(wrong),
+TAP_MAIN(TEST(known_ones_are_as_others), TEST(libraries), TEST(another_process), TEST(with_returns), TEST(more_and_more), TEST(damaged), TEST(wrong),
 	 TEST(of_other_functions), TEST(of_another_file), TEST(of_others), TEST(not_of_the_daemon), TEST(changed_text), TEST(changed_tables))
