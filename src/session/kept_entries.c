@@ -81,7 +81,7 @@ static bool find_key(struct target *t, struct obj_module *mod, struct kept_mod *
 	const struct patch_range *keep;
 	struct stat st;
 	uint32_t keep_cnt;
-	if (mod->text_end - mod->text_start > UINT32_MAX || rseq_ranges(t, mod, &keep, &keep_cnt) || keep_cnt || !executable(&what.by) ||
+	if (t->s->opts.shared || mod->text_end - mod->text_start > UINT32_MAX || rseq_ranges(t, mod, &keep, &keep_cnt) || keep_cnt || !executable(&what.by) ||
 	    !find_as_file(t, mod, &k->as_file, &st) || !text_kept_key(t, mod, &st, k->id, &k->key))
 		return false;
 	what.text = mod->text_start - mod->bias;
