@@ -224,7 +224,7 @@ int obj_cfa_rows(const struct obj_frames *f, const struct obj_fde *fde, obj_cfa_
 	m.saved_cnt = 0;
 	m.row = (struct obj_cfa_row){ .start = fde->start, .ra = { .kind = OBJ_RULE_OFFSET, .off = -8 } };
 	m.initial = m.row;
-	m.c = (struct obj_cur){ m.cie->insns, m.cie->insns_end, false };
+	m.c = (struct obj_cur){ f->data + m.cie->insns_off, f->data + m.cie->insns_off + m.cie->insns_bytes, false };
 	run(&m, fde->end, NULL, NULL);
 	m.initial = m.row;
 	const uint8_t *insns = f->data + fde->insns_off;

@@ -151,8 +151,8 @@ static int add_cie(struct obj_frames *f, uint32_t *cap, uint64_t off, const Dwar
 		return rc;
 	struct obj_cie *cie = &f->cies[f->cie_cnt];
 	*cie = (struct obj_cie){ .off = off, .code_align = d->code_alignment_factor,
-		.data_align = d->data_alignment_factor, .insns = d->initial_instructions,
-		.insns_end = d->initial_instructions_end };
+		.data_align = d->data_alignment_factor, .insns_off = (uint32_t)(d->initial_instructions - f->data),
+		.insns_bytes = (uint32_t)(d->initial_instructions_end - d->initial_instructions) };
 	parse_augmentation(cie, d->augmentation, d->augmentation_data, d->augmentation_data_size);
 	struct obj_fde as_it_says = { .end = 1, .cie = (uint16_t)f->cie_cnt };
 	obj_cfa_rows(f, &as_it_says, first_row, &as_it_says);
@@ -297,7 +297,7 @@ static int parse_entries(struct obj_frames *f, const unsigned char *ident)
 }
 
 /* By section, or by the header that the loader gives the unwinder (LSB 5.0 Core, 10.6.2). */
-static int locate(const struct obj_img *img, uint64_t *ret_off, uint64_t *ret_vaddr, uint64_t *ret_bytes)
+int obj_frames_locate(const struct obj_img *img, uint64_t *ret_off, uint64_t *ret_vaddr, uint64_t *ret_bytes)
 {
 	const Elf64_Shdr *sh = obj_img_section(img, ".eh_frame");
 	if (sh) {
@@ -336,7 +336,7 @@ int obj_frames_load(const struct obj_img *img, struct obj_frames *ret)
 {
 	struct obj_frames f = { 0 };
 	uint64_t off;
-	int rc = locate(img, &off, &f.vaddr, &f.bytes);
+	int rc = obj_frames_locate(img, &off, &f.vaddr, &f.bytes);
 	if (rc)
 		return rc;
 	f.data = obj_img_load(img, off, f.bytes);

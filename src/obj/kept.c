@@ -39,13 +39,18 @@ static bool file_of(const struct obj_img *img, struct host_cache_file *ret)
 	return img->fd >= 0 && !fstat(img->fd, &st) && host_cache_file(&st, ret);
 }
 
+bool obj_kept_file(const struct obj_img *img, const char *kind, uint32_t version, struct obj_kept *ret)
+{
+	ret->key = (struct host_cache_key){ .id = ret->id, .kind = kind, .version = version };
+	return keeps && file_of(img, &ret->key.file) && (ret->key.id_bytes = obj_img_build_id(img, ret->id)) >= 8;
+}
+
 bool obj_kept_key(struct obj_proc *p, struct obj_mod *m, const struct obj_img *img, struct obj_kept *ret)
 {
 	struct host_cache_file file = { 0 };
 	struct obj_img dbg;
 	uint64_t bytes = table_bytes(img);
-	ret->key = (struct host_cache_key){ .id = ret->id, .kind = "symbols", .version = VERSION };
-	bool ok = keeps && file_of(img, &ret->key.file) && (ret->key.id_bytes = obj_img_build_id(img, ret->id)) >= 8;
+	bool ok = obj_kept_file(img, "symbols", VERSION, ret);
 	if (ok && !obj_img_section_type(img, SHT_SYMTAB) && !obj_debug_image(p, m, img, &dbg)) {
 		bytes += table_bytes(&dbg);
 		ok = file_of(&dbg, &file);

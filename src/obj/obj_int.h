@@ -73,7 +73,7 @@ struct obj_cie {
 	uint64_t off;          /* in .eh_frame */
 	uint64_t code_align;
 	int64_t data_align;
-	const uint8_t *insns, *insns_end;
+	uint32_t insns_off, insns_bytes; /* in .eh_frame */
 	uint8_t fde_enc, lsda_enc;
 	bool has_aug, is_signal, is_ok;
 	bool is_cold; /* obj_fde.is_cold of those that begin with what it says */
@@ -89,7 +89,7 @@ struct obj_fde {
 };
 
 struct obj_frames {
-	uint8_t *data; /* .eh_frame, owned */
+	uint8_t *data; /* .eh_frame, owned; NULL: nobody has asked for rows yet (kept_frames.c) */
 	uint64_t bytes, vaddr;
 	struct obj_cie *cies;
 	uint32_t cie_cnt;
@@ -97,6 +97,8 @@ struct obj_frames {
 	uint32_t fde_cnt;
 };
 int obj_frames_load(const struct obj_img *, struct obj_frames *ret);
+/* Where .eh_frame is in the file.  0 or -ENOENT. */
+int obj_frames_locate(const struct obj_img *, uint64_t *ret_off, uint64_t *ret_vaddr, uint64_t *ret_bytes);
 void obj_frames_deinit(struct obj_frames *);
 /* The one that covers @vaddr, or NULL. */
 /* Index of the first that starts behind @vaddr, or fde_cnt. */
@@ -122,6 +124,7 @@ struct obj_cfa_row {
 };
 /* Runs @fde's program; @cb gets each row, and ends it with nonzero (returned). */
 typedef int obj_cfa_cb(void *arg, const struct obj_cfa_row *);
+/* The frames have their data (obj_mod_rows()). */
 int obj_cfa_rows(const struct obj_frames *, const struct obj_fde *, obj_cfa_cb *cb, void *arg);
 
 /* Reading DWARF's forms; a cursor that never leaves [p, end): past it @bad is set. */
@@ -212,10 +215,16 @@ struct obj_kept {
 	struct host_cache_key key;
 	uint8_t id[OBJ_BUILD_ID_MAX];
 };
+bool obj_kept_file(const struct obj_img *, const char *kind, uint32_t version, struct obj_kept *ret); /* what depends on the file alone */
 bool obj_kept_key(struct obj_proc *, struct obj_mod *, const struct obj_img *, struct obj_kept *ret);
 bool obj_kept_load(struct obj_mod *, const struct obj_img *, const struct obj_kept *);
 void obj_kept_store(const struct obj_mod *, const struct obj_kept *);
+/* kept_frames.c: the same for frames, without their data. */
+bool obj_kept_frames_key(const struct obj_img *, struct obj_kept *ret);
+bool obj_kept_frames_load(const struct obj_img *, const struct obj_kept *, struct obj_frames *ret);
+void obj_kept_frames_store(const struct obj_frames *, const struct obj_kept *);
 int obj_mod_frames(struct obj_proc *, struct obj_mod *, struct err *reterr);
+int obj_mod_rows(struct obj_proc *, struct obj_mod *, struct err *reterr); /* and their data, for obj_cfa_rows() */
 
 /* gotab.c: adds the functions of a Go program's own table. 0, -ENOENT: it has none, or -ENOMEM. */
 bool obj_go_has_table(const struct obj_img *);

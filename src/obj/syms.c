@@ -283,12 +283,35 @@ int obj_mod_frames(struct obj_proc *p, struct obj_mod *m, struct err *reterr)
 	int rc = obj_mod_image(p, m, &img, reterr);
 	if (rc)
 		return rc;
-	rc = obj_frames_load(&img, &m->frames);
+	struct obj_kept kept;
+	bool keeps = obj_kept_frames_key(&img, &kept);
+	if (!keeps || !obj_kept_frames_load(&img, &kept, &m->frames)) {
+		rc = obj_frames_load(&img, &m->frames);
+		if (!rc && keeps)
+			obj_kept_frames_store(&m->frames, &kept);
+	}
 	obj_img_deinit(&img);
 	if (rc == -ENOMEM)
 		return err_setf(reterr, rc, "no memory for the frame table of %s", m->pub.path);
 	m->has_frames = true; /* no table is a table without entries */
 	return 0;
+}
+
+int obj_mod_rows(struct obj_proc *p, struct obj_mod *m, struct err *reterr)
+{
+	struct obj_img img;
+	struct obj_frames *f = &m->frames;
+	uint64_t off, vaddr, bytes;
+	int rc = obj_mod_frames(p, m, reterr);
+	if (rc || f->data || !f->fde_cnt)
+		return rc;
+	rc = obj_mod_image(p, m, &img, reterr);
+	if (rc)
+		return rc;
+	if (!obj_frames_locate(&img, &off, &vaddr, &bytes) && vaddr == f->vaddr && bytes == f->bytes)
+		f->data = obj_img_load(&img, off, bytes);
+	obj_img_deinit(&img);
+	return f->data ? 0 : err_setf(reterr, -EIO, "cannot read the frame table of %s: the file has changed", m->pub.path);
 }
 
 /* ---- symbols of any kind, by name ---- */

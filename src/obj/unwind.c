@@ -169,7 +169,7 @@ int obj_unwind_rows(struct obj_proc *p, struct obj_module *mod, uint64_t map_sta
 		    struct wire_unw_row **ret, uint32_t *ret_cnt, struct err *reterr)
 {
 	struct obj_mod *m = obj_mod(mod);
-	int rc = obj_mod_frames(p, m, reterr);
+	int rc = obj_mod_rows(p, m, reterr);
 	if (rc)
 		return rc;
 	struct builder b = { .map_start = map_start - mod->bias, .map_end = map_end - mod->bias };

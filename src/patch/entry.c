@@ -11,7 +11,7 @@
 #include <emmintrin.h>
 #include <string.h>
 
-enum { PREFIX_MAX = 24, SHORT_MAX = 130 }; /* instructions; how far two bytes jump */
+enum { PREFIX_MAX = 24, SHORT_MAX = 130, SAME_MAX = 8 }; /* instructions; how far two bytes jump; anchors at one place */
 
 /* Branches with 32 bits, `lea disp32(%rip)`, xbegin, and jumps through a register or memory (ff /4; ff /5 has memory only). */
 static bool is_lead(const uint8_t *b)
@@ -109,14 +109,14 @@ static bool is_entered(const struct patch_func *f, uint32_t win)
 	return l.has_indirect && f->read && look_at_all(&l);
 }
 
-/* The instructions that the window takes; how many, or 0. */
+/* The instructions that the window takes, of the function and of its slack; how many, or 0. */
 static uint32_t take_prefix(struct code *c, uint32_t *ret_bytes)
 {
-	uint32_t off = 0;
-	while (off < JMP_BYTES && off < c->f->bytes) {
+	uint32_t off = 0, end = c->f->bytes + c->f->slack;
+	while (off < JMP_BYTES && off < end) {
 		struct code_insn *i = &c->insn[c->cnt++];
 		*i = (struct code_insn){ .off = off };
-		if (isa_decode(c->f->code + off, c->f->bytes - off, c->f->addr + off, &i->in))
+		if (isa_decode(c->f->code + off, end - off, c->f->addr + off, &i->in))
 			return 0;
 		off += i->in.len;
 	}
@@ -140,14 +140,32 @@ static enum plan_flags prefix_flags(const struct code *c)
 	return r;
 }
 
-static bool is_plain(const struct patch_func *f, const struct patch_anchor *anchors, uint32_t cnt)
+static bool are_entries(const struct patch_anchor *anchors, uint32_t cnt)
 {
 	for (uint32_t i = 0; i < cnt; i++)
 		if (anchors[i].offset || anchors[i].kind == WIRE_SITE_RETURN)
 			return false;
+	return cnt;
+}
+
+static bool is_plain(const struct patch_func *f)
+{
 	/* Addresses below 4 GiB are written as plain numbers. */
-	return cnt && !f->asks_where && !f->entered_anywhere && !f->is_frag && !f->frag_cnt && !f->is_fragment && !f->lend_cnt &&
+	return !f->asks_where && !f->entered_anywhere && !f->is_frag && !f->frag_cnt && !f->is_fragment && !f->lend_cnt &&
 	       f->knows_near && f->bytes >= JMP_BYTES && f->addr + f->bytes > UINT32_MAX;
+}
+
+static void finish(const struct plan *p, bool save_flags, struct patch_anchor *anchors, uint32_t cnt, struct patch_window *ret)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct patch_anchor *an = &anchors[i];
+		an->refusal = PATCH_OK;
+		an->by_sources = an->skip_redzone = false;
+		an->window = 0;
+		an->save_flags = save_flags;
+		an->sp_adj = 16 + (an->save_flags ? 8 : 0);
+	}
+	plan_window(p, p->span, cnt, 0, ret);
 }
 
 bool patch_plan_entry(const struct patch_func *f, struct patch_anchor *anchors, uint32_t cnt, struct patch_window *ret)
@@ -156,19 +174,70 @@ bool patch_plan_entry(const struct patch_func *f, struct patch_anchor *anchors, 
 	struct span span = { .form = PATCH_JMP5 };
 	struct plan p = { .code = { .f = f, .insn = insn }, .span = &span, .cnt = 1 };
 	uint32_t bytes;
-	if (!is_plain(f, anchors, cnt) || !(span.b = take_prefix(&p.code, &bytes)))
+	if (!are_entries(anchors, cnt) || !is_plain(f) || !(span.b = take_prefix(&p.code, &bytes)))
 		return false;
 	enum plan_flags flags = prefix_flags(&p.code);
 	if (flags == PLAN_FLAGS_ON || window_check(&p.code, 0, span.b) || is_entered(f, bytes))
 		return false;
-	for (uint32_t i = 0; i < cnt; i++) {
-		struct patch_anchor *an = &anchors[i];
-		an->refusal = PATCH_OK;
-		an->by_sources = an->skip_redzone = false;
-		an->window = 0;
-		an->save_flags = flags == PLAN_FLAGS_LIVE;
-		an->sp_adj = 16 + (an->save_flags ? 8 : 0);
-	}
-	plan_window(&p, &span, cnt, 0, ret);
+	finish(&p, flags == PLAN_FLAGS_LIVE, anchors, cnt, ret);
 	return true;
+}
+
+/* Where it is known that the window is good, nops behind the end of all can be nothing else. */
+static void mark_padding(struct code *c)
+{
+	for (uint32_t i = 1; i < c->cnt; i++) {
+		const struct code_insn *before = &c->insn[i - 1];
+		struct code_insn *k = &c->insn[i];
+		bool ended = before->pad || code_ends(&before->in) || (before->in.flow == ISA_CALL && k->off >= c->f->bytes);
+		k->pad = ended && (k->in.is_nop || k->in.op == ISA_OP_INT3);
+	}
+}
+
+bool patch_plan_known(const struct patch_func *f, const struct patch_known *k, struct patch_anchor *anchors, uint32_t cnt,
+		      struct patch_window *ret)
+{
+	struct code_insn insn[PREFIX_MAX];
+	struct span span = { .form = PATCH_JMP5 };
+	struct plan p = { .code = { .f = f, .insn = insn }, .span = &span, .cnt = 1 };
+	uint32_t bytes;
+	if (!are_entries(anchors, cnt) || !(span.b = take_prefix(&p.code, &bytes)) || bytes != k->bytes)
+		return false;
+	mark_padding(&p.code);
+	if (window_check(&p.code, 0, span.b))
+		return false;
+	finish(&p, k->save_flags, anchors, cnt, ret);
+	return true;
+}
+
+static bool same_window(const struct patch_window *a, const struct patch_window *b)
+{
+	return a->addr == b->addr && a->bytes == b->bytes && a->form == b->form && a->write_bytes == b->write_bytes &&
+	       a->tramp_max == b->tramp_max && !memcmp(a->old, b->old, a->bytes);
+}
+
+static bool same_anchor(const struct patch_anchor *a, const struct patch_anchor *b)
+{
+	return a->refusal == b->refusal && a->sp_adj == b->sp_adj && a->window == b->window && a->by_sources == b->by_sources &&
+	       a->save_flags == b->save_flags && a->skip_redzone == b->skip_redzone;
+}
+
+/* By making it again. */
+bool patch_plan_is_known(const struct patch_func *f, const struct patch_anchor *anchors, uint32_t cnt, const struct patch_window *w,
+			 uint32_t win_cnt, struct patch_known *ret)
+{
+	struct patch_window again;
+	struct patch_anchor a[SAME_MAX];
+	if (win_cnt != 1 || cnt > SAME_MAX || !are_entries(anchors, cnt) || w->addr != f->addr || w->bytes >= PATCH_KNOWN_BYTES)
+		return false;
+	memcpy(a, anchors, cnt * sizeof(*a));
+	const struct patch_known k = { .bytes = (uint8_t)w->bytes, .save_flags = anchors[0].save_flags };
+	struct patch_func head = { .addr = f->addr, .code = w->old, .bytes = f->bytes < w->bytes ? f->bytes : w->bytes };
+	head.slack = w->bytes - head.bytes;
+	bool is = patch_plan_known(&head, &k, a, cnt, &again) && same_window(&again, w);
+	for (uint32_t i = 0; i < cnt && is; i++)
+		is = same_anchor(&anchors[i], &a[i]);
+	if (is)
+		*ret = k;
+	return is;
 }

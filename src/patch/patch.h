@@ -187,6 +187,20 @@ int patch_plan(const struct patch_func *, struct patch_anchor *anchors, uint32_t
  * looked at. */
 bool patch_plan_entry(const struct patch_func *, struct patch_anchor *anchors, uint32_t anchor_cnt, struct patch_window *ret);
 
+/* What there is to know of a plan for an entry that is a plain window: what stands in it says the rest. */
+struct patch_known {
+	uint8_t bytes; /* of the window */
+	bool save_flags;
+};
+#define PATCH_KNOWN_BYTES 20 /* more than such a window has */
+/* Whether that is what patch_plan() or patch_plan_entry() has made of @anchors. */
+bool patch_plan_is_known(const struct patch_func *, const struct patch_anchor *anchors, uint32_t anchor_cnt, const struct patch_window *,
+			 uint32_t win_cnt, struct patch_known *ret);
+/* The same plan again.  Of @f address, code, bytes and slack count, and no more code than the window's: bytes are those that are the
+ * function's, slack what is behind it.  False: they do not allow it, and nothing was written. */
+bool patch_plan_known(const struct patch_func *, const struct patch_known *, struct patch_anchor *anchors, uint32_t anchor_cnt,
+		      struct patch_window *ret);
+
 /* Where an instruction pointer in a window has to go, and back. */
 struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */

@@ -20,6 +20,8 @@ struct plan_func {
 	struct arena *arena;
 	bool dropped, is_frag;
 	bool spots; /* bodies stand in its trampolines (spots.c) */
+	bool by_file;   /* its plan follows from its module's file alone: kept_entries.c may keep it */
+	bool was_kept;
 	bool postponed; /* dropped, but not refused: goroutines stand in it */
 	/* Holes that this function lends, and those that it has of others (lend.c). */
 	struct patch_lend *lends, *borrowed;
@@ -55,6 +57,8 @@ struct job {
 	uint32_t postponed_cnt; /* functions */
 	bool places_only; /* no windows for them */
 	bool has_hooks; /* those of the loader are among the probes */
+	const struct kept_entries *kept; /* NULL: of none */
+	struct text_near ahead;          /* what entry.c has read */
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)
@@ -83,7 +87,23 @@ static inline int job_no_memory(struct err *reterr)
 }
 
 /* entry.c: anchors and a window for @cnt probes of these kinds at the entry of @pf.  1: done; 0: func_init() and patch_plan() know. */
-int entry_plan(struct target *, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt);
+int entry_plan(struct job *, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt);
+/* What they have made of @pf: whether that may be kept. */
+void entry_note(struct job *, struct plan_func *pf, const struct func *);
+
+/* kept_entries.c: entries of many functions, as they were planned before.  Starts as zeroes. */
+struct kept_entries {
+	struct kept_mod *v;
+	uint32_t cnt;
+};
+/* Looks for @mod's; the requests are for functions of it, sorted.  How many functions are to be planned anew. */
+uint32_t kept_entries_look(struct kept_entries *, struct job *, struct obj_module *, const struct request *, uint32_t cnt);
+/* Where what is planned for @mod may be kept: what is read of its file; empty: nowhere. */
+struct patch_range kept_entries_range(const struct kept_entries *, const struct obj_module *);
+bool kept_entry_find(const struct kept_entries *, const struct plan_func *, struct patch_known *ret);
+/* Adds what was planned anew. */
+void kept_entries_store(struct kept_entries *, struct target *, const struct plan_func *funcs, uint32_t cnt);
+void kept_entries_free(struct kept_entries *);
 
 /* plan.c: sorted requests to j->funcs. */
 int job_plan(struct job *, const struct request *, uint32_t cnt, struct err *reterr);

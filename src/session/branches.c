@@ -118,7 +118,7 @@ static uint64_t hash_of_names(const struct obj_range *r, uint32_t rn, const stru
 {
 	uint64_t sum = 0;
 	for (uint32_t i = 0; i < rn; i++) {
-		const uint64_t v[] = { r[i].start - bias, r[i].end - bias };
+		const uint64_t v[] = { r[i].start - bias, r[i].end - bias, r[i].kind };
 		sum = host_hash(sum, v, sizeof(v));
 	}
 	for (uint32_t i = 0; i < sn; i++) {
@@ -128,24 +128,20 @@ static uint64_t hash_of_names(const struct obj_range *r, uint32_t rn, const stru
 	return sum;
 }
 
-static bool cache_key(struct target *t, struct obj_module *mod, const struct branches *b, uint8_t id[OBJ_LINES_ID_MAX],
-		      struct host_cache_key *ret)
+/* Who wrote the file, and whoever may write to it, says what is kept of it: that must be nobody whom the next one to
+ * read it would not believe.  What dyntraced looks at is others'; it keeps nothing. */
+bool text_kept_key(struct target *t, struct obj_module *mod, const struct stat *st, uint8_t id[OBJ_LINES_ID_MAX], struct host_cache_key *ret)
 {
 	const struct obj_range *r;
 	const struct obj_sym *s;
 	uint32_t rn, sn;
-	if (obj_module_ranges(t->obj, mod, &r, &rn, NULL) || obj_module_syms(t->obj, mod, &s, &sn, NULL))
+	*ret = (struct host_cache_key){ .id = id };
+	if (t->s->opts.shared || !host_cache_file(st, &ret->file) || obj_module_ranges(t->obj, mod, &r, &rn, NULL) ||
+	    obj_module_syms(t->obj, mod, &s, &sn, NULL))
 		return false;
-	*ret = (struct host_cache_key){ .id = id, .id_bytes = obj_module_build_id(t->obj, mod, id), .kind = "branches",
-					.version = CACHE_VERSION, .key = hash_of_names(r, rn, s, sn, mod->bias) ^ b->bytes };
+	ret->id_bytes = obj_module_build_id(t->obj, mod, id);
+	ret->key = hash_of_names(r, rn, s, sn, mod->bias) ^ (mod->text_end - mod->text_start);
 	return ret->id_bytes >= 8;
-}
-
-/* Who wrote the file, and whoever may write to it, says what is kept of it: that must be nobody whom the next one to
- * read it would not believe.  What dyntraced looks at is others'; it keeps nothing. */
-static bool may_keep(struct target *t, const struct stat *st, struct host_cache_key *k)
-{
-	return !t->s->opts.shared && host_cache_file(st, &k->file);
 }
 
 /* Offsets in the text, rising. */
@@ -207,7 +203,9 @@ static int look(struct target *t, struct obj_module *mod, struct branches *b)
 	uint8_t id[OBJ_LINES_ID_MAX];
 	struct stat st;
 	bool as_file = b->bytes >= CACHE_WORTH && obj_proc_is_as_file(t->obj, b->start, b->bytes, &st);
-	bool keeps = as_file && cache_key(t, mod, b, id, &k) && may_keep(t, &st, &k);
+	bool keeps = as_file && text_kept_key(t, mod, &st, id, &k);
+	k.kind = "branches";
+	k.version = CACHE_VERSION;
 	if (keeps && targets_load(b, &k))
 		return 0;
 	int r = as_file ? 0 : read_text(t, b);
@@ -285,12 +283,23 @@ int text_read(struct target *t, struct obj_module *mod, uint64_t addr, void *buf
 	return 0;
 }
 
-const uint8_t *text_at(struct target *t, struct obj_module *mod, uint64_t addr, size_t bytes)
+int text_near(struct target *t, struct obj_module *mod, uint64_t lo, uint64_t hi, struct text_near *ret)
 {
 	const struct branches *b = branches_of(t, mod);
-	if (!b || !b->text || addr < b->start || addr - b->start > b->bytes || bytes > b->bytes - (addr - b->start))
-		return NULL;
-	return b->text + (addr - b->start);
+	*ret = (struct text_near){ 0 };
+	if (!b)
+		return -ENOMEM;
+	if (lo < b->start || hi < lo || hi > b->start + b->bytes)
+		return -ENOENT;
+	uint64_t end = b->start + b->bytes, room = SHORT_REACH + SYNC_ROOM;
+	ret->start = lo - b->start < room ? b->start : lo - room;
+	ret->end = end - hi < SHORT_REACH ? end : hi + SHORT_REACH;
+	if (b->text) {
+		ret->code = b->text + (ret->start - b->start);
+		return 0;
+	}
+	ret->code = ret->own = malloc(ret->end - ret->start + 1);
+	return ret->own ? text_read(t, mod, ret->start, ret->own, ret->end - ret->start) : -ENOMEM;
 }
 
 static int add_long(const struct branches *b, uint64_t lo, uint64_t hi, branches_fn *add, void *arg)
@@ -352,9 +361,9 @@ int branches_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_
 }
 
 /* Each byte of [from, to) may begin one of two bytes or one of 32 bits. */
-static int add_any(const struct branches *b, uint64_t from, uint64_t to, branches_fn *add, void *arg)
+static int add_any(const struct text_near *near, uint64_t from, uint64_t to, branches_fn *add, void *arg)
 {
-	const uint8_t *code = b->text + (from - b->start);
+	const uint8_t *code = near->code + (from - near->start);
 	size_t n = to - from;
 	uint32_t op;
 	for (size_t i = 0; i + 1 < n; i++)
@@ -370,15 +379,12 @@ static int add_any(const struct branches *b, uint64_t from, uint64_t to, branche
 	return 0;
 }
 
-int branches_maybe_into(struct target *t, struct obj_module *mod, uint64_t lo, uint64_t hi, uint64_t reach, branches_fn *add, void *arg)
+int branches_maybe_into(struct target *t, struct obj_module *mod, const struct text_near *near, uint64_t lo, uint64_t hi, uint64_t reach,
+			branches_fn *add, void *arg)
 {
 	const struct branches *b = branches_of(t, mod);
-	if (!b || !b->text || lo < b->start || hi > b->start + b->bytes)
-		return -ENOENT;
-	uint64_t end = b->start + b->bytes, room = SHORT_REACH + SYNC_ROOM;
-	uint64_t before = lo - b->start < room ? b->start : lo - room, after = end - hi < SHORT_REACH ? end : hi + SHORT_REACH;
-	int r = add_long(b, lo, lo + reach < hi ? lo + reach : hi, add, arg);
+	int r = b ? add_long(b, lo, lo + reach < hi ? lo + reach : hi, add, arg) : -ENOMEM;
 	if (!r)
-		r = add_any(b, before, lo, add, arg);
-	return r ? r : add_any(b, hi, after, add, arg);
+		r = add_any(near, near->start, lo, add, arg);
+	return r ? r : add_any(near, hi, near->end, add, arg);
 }

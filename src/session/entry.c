@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plans of entries without all that is found out of a function for other places: what matters is what leads into its first
- * bytes (patch_plan_entry()).  Only where a module's code was read as a whole, for many.
+ * bytes (patch_plan_entry()).
  */
 #include "session/arm_int.h"
 
@@ -10,6 +10,7 @@
 #define REACH PATCH_WINDOW_MAX
 #define TARGETS_MAX 32
 #define PADS_MAX 64
+#define AHEAD 16384u /* bytes of text that are read at once */
 
 struct entry {
 	struct target *t;
@@ -60,34 +61,106 @@ static bool is_simple(const struct entry *e, const struct plan_func *pf)
 	       !e->t->go_pc_cnt && !obj_module_is_go(e->t->obj, e->mod);
 }
 
-/* 1: planned; 0: not that simple; or -errno. */
-int entry_plan(struct target *t, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt)
+static int give(struct plan_func *pf, struct patch_anchor *a, struct patch_window *w, uint32_t cnt, bool is_planned)
 {
-	struct entry e = { .t = t, .mod = pf->mod, .addr = pf->addr, .bytes = pf->bytes };
-	const struct patch_range *keep = NULL;
-	uint32_t keep_cnt = 0;
-	const uint8_t *code = is_simple(&e, pf) ? text_at(t, pf->mod, pf->addr, pf->bytes) : NULL;
-	struct func fn = { .t = t, .mod = pf->mod, .code = (uint8_t *)code };
-	if (!code || rseq_ranges(t, pf->mod, &keep, &keep_cnt) || keep_cnt || !add_neighbours(&e) || !add_pads(&e) ||
-	    branches_maybe_into(t, pf->mod, pf->addr, pf->addr + pf->bytes, REACH, add, &e) || func_may_have_frags(&fn, pf->addr, pf->bytes))
-		return 0;
-	fn.pf = (struct patch_func){ .addr = pf->addr, .code = code, .bytes = (uint32_t)pf->bytes, .targets = e.targets,
-				     .target_cnt = e.target_cnt, .knows_near = true, .read = func_read_code, .read_arg = &fn };
-	if (patch_entry_offset(&fn.pf))
-		return 0;
-	struct patch_anchor *a = calloc(cnt, sizeof(*a));
-	struct patch_window *w = malloc(sizeof(*w));
-	for (uint32_t i = 0; i < cnt && a; i++)
-		a[i].kind = kinds[i];
-	if (a && w && patch_plan_entry(&fn.pf, a, cnt, w)) {
+	int r = !a || !w ? -ENOMEM : is_planned;
+	if (r > 0) {
 		pf->anchors = a;
 		pf->wins = w;
 		pf->anchor_cnt = cnt;
 		pf->win_cnt = 1;
-		return 1;
+	} else {
+		free(a);
+		free(w);
 	}
-	int r = a && w ? 0 : -ENOMEM;
-	free(a);
-	free(w);
 	return r;
+}
+
+static struct patch_anchor *make_anchors(const uint8_t *kinds, uint32_t cnt)
+{
+	struct patch_anchor *a = calloc(cnt, sizeof(*a));
+	for (uint32_t i = 0; i < cnt && a; i++)
+		a[i].kind = kinds[i];
+	return a;
+}
+
+/* The next functions are near.  NULL: it cannot be read, or there is no memory. */
+static const uint8_t *read_ahead(struct job *j, struct obj_module *mod, uint64_t addr, uint32_t bytes)
+{
+	struct text_near *n = &j->ahead;
+	if (n->own && addr >= n->start && addr + bytes <= n->end)
+		return n->code + (addr - n->start);
+	n->code = n->own = n->own ? n->own : malloc(AHEAD);
+	n->start = n->end = addr;
+	uint64_t ahead = mod->text_end - addr < AHEAD ? mod->text_end - addr : AHEAD;
+	if (n->own && !text_read(j->t, mod, addr, n->own, ahead))
+		n->end = addr + ahead;
+	else if (n->own && !text_read(j->t, mod, addr, n->own, bytes)) /* the end of the text may be more than the file has */
+		n->end = addr + bytes;
+	return n->end - addr >= bytes ? n->code : NULL;
+}
+
+/* As it was planned before.  Its bytes are read, so that it is them who say what is displaced. */
+static int plan_known(struct job *j, struct plan_func *pf, const struct patch_known *k, const uint8_t *kinds, uint32_t cnt)
+{
+	struct patch_func f = { .addr = pf->addr, .code = read_ahead(j, pf->mod, pf->addr, k->bytes) };
+	if (!f.code)
+		return 0;
+	f.bytes = pf->bytes < k->bytes ? (uint32_t)pf->bytes : k->bytes;
+	f.slack = k->bytes - f.bytes;
+	struct patch_anchor *a = make_anchors(kinds, cnt);
+	struct patch_window *w = malloc(sizeof(*w));
+	int r = give(pf, a, w, cnt, a && w && patch_plan_known(&f, k, a, cnt, w));
+	pf->by_file = pf->was_kept = r > 0;
+	return r;
+}
+
+static int plan_from(struct job *j, struct plan_func *pf, struct entry *e, const struct text_near *near, const uint8_t *kinds, uint32_t cnt)
+{
+	struct target *t = j->t;
+	const struct patch_range *keep = NULL;
+	uint32_t keep_cnt = 0;
+	struct func fn = { .t = t, .mod = pf->mod, .code = (uint8_t *)near->code + (pf->addr - near->start),
+			   .as_file = kept_entries_range(j->kept, pf->mod) };
+	if (rseq_ranges(t, pf->mod, &keep, &keep_cnt) || keep_cnt || !add_neighbours(e) || !add_pads(e) ||
+	    branches_maybe_into(t, pf->mod, near, pf->addr, pf->addr + pf->bytes, REACH, add, e) ||
+	    func_may_have_frags(&fn, pf->addr, pf->bytes))
+		return 0;
+	fn.pf = (struct patch_func){ .addr = pf->addr, .code = fn.code, .bytes = (uint32_t)pf->bytes, .targets = e->targets,
+				     .target_cnt = e->target_cnt, .knows_near = true, .read = func_read_code, .read_arg = &fn };
+	if (patch_entry_offset(&fn.pf))
+		return 0;
+	struct patch_anchor *a = make_anchors(kinds, cnt);
+	struct patch_window *w = malloc(sizeof(*w));
+	int r = give(pf, a, w, cnt, a && w && patch_plan_entry(&fn.pf, a, cnt, w));
+	if (r > 0)
+		entry_note(j, pf, &fn);
+	return r;
+}
+
+static int plan_anew(struct job *j, struct plan_func *pf, struct entry *e, const uint8_t *kinds, uint32_t cnt)
+{
+	struct text_near near;
+	int r = text_near(j->t, pf->mod, pf->addr, pf->addr + pf->bytes, &near);
+	r = r == -ENOMEM ? r : r ? 0 : plan_from(j, pf, e, &near, kinds, cnt);
+	free(near.own);
+	return r;
+}
+
+int entry_plan(struct job *j, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt)
+{
+	struct entry e = { .t = j->t, .mod = pf->mod, .addr = pf->addr, .bytes = pf->bytes };
+	struct patch_known k;
+	if (!is_simple(&e, pf))
+		return 0;
+	int r = kept_entry_find(j->kept, pf, &k) ? plan_known(j, pf, &k, kinds, cnt) : 0;
+	return r ? r : plan_anew(j, pf, &e, kinds, cnt);
+}
+
+void entry_note(struct job *j, struct plan_func *pf, const struct func *fn)
+{
+	const struct entry e = { .t = j->t, .mod = pf->mod, .addr = pf->addr, .bytes = pf->bytes };
+	struct patch_known k;
+	pf->by_file = fn->as_file.end && !fn->reads_more && is_simple(&e, pf) &&
+		      patch_plan_is_known(&fn->pf, pf->anchors, pf->anchor_cnt, pf->wins, pf->win_cnt, &k);
 }

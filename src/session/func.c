@@ -119,6 +119,7 @@ static int go_entered(struct func *fn, uint64_t addr, uint64_t end, struct list 
 int func_read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
+	fn->reads_more |= addr < fn->as_file.start || addr > fn->as_file.end || bytes > fn->as_file.end - addr;
 	return text_read(fn->t, fn->mod, addr, buf, bytes);
 }
 

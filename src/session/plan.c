@@ -231,6 +231,8 @@ static int plan_places(struct job *j, struct plan_func *pf, const struct func *f
 	}
 	if (!r && !j->places_only)
 		r = plan_windows(pf, fn);
+	if (!r)
+		entry_note(j, pf, fn);
 	for (uint32_t i = 0; i < parts && !r; i++) /* pf may move */
 		r = plan_fragment(j, fn, &fn->frags[i], probes, cnt, returns, reterr);
 	for (uint32_t i = 0; i < cnt && !r; i++)
@@ -251,7 +253,7 @@ static int plan_entries(struct job *j, struct plan_func *pf, const uint32_t *pro
 		all = kinds[i] == WIRE_SITE_ENTRY;
 	}
 	uint32_t *of = all ? malloc(cnt * sizeof(*of)) : NULL;
-	int r = !all ? 0 : of ? entry_plan(j->t, pf, kinds, cnt) : -ENOMEM;
+	int r = !all ? 0 : of ? entry_plan(j, pf, kinds, cnt) : -ENOMEM;
 	if (r <= 0) {
 		free(of);
 		return r;
@@ -293,6 +295,7 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 			refuse_func(j, probes[i], pf->addr, why.msg);
 		r = 0;
 	} else if (!r) {
+		fn.as_file = alone ? (struct patch_range){ 0 } : kept_entries_range(j->kept, pf->mod); /* alone: less was looked at */
 		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);
 		func_deinit(&fn);
 	}
@@ -418,4 +421,5 @@ void job_free(struct job *j)
 	}
 	free(j->funcs);
 	free(j->writes);
+	free(j->ahead.own);
 }

@@ -57,7 +57,7 @@ static void work(void *arg)
 }
 
 /* Pieces end where a function does. */
-static uint32_t cut(struct job *j, const struct request *req, uint32_t cnt, struct piece *ret)
+static uint32_t cut(struct job *j, const struct request *req, uint32_t cnt, const struct kept_entries *kept, struct piece *ret)
 {
 	uint32_t n = 0;
 	for (uint32_t i = 0, end; i < cnt; i = end) {
@@ -67,7 +67,7 @@ static uint32_t cut(struct job *j, const struct request *req, uint32_t cnt, stru
 		struct piece *p = &ret[n++];
 		*p = (struct piece){ .req = req + i, .cnt = end - i };
 		p->job = (struct job){ .s = j->s, .t = j->t, .probes = j->probes, .probe_cnt = j->probe_cnt, .refused = keep_refusal,
-				       .refused_arg = p };
+				       .refused_arg = p, .kept = kept };
 	}
 	return n;
 }
@@ -102,9 +102,12 @@ static int take(struct job *j, struct piece *p, int rc, struct err *reterr)
 	return rc;
 }
 
+#define FEW_UNKNOWN 16u /* one in so many: less is read for them alone than for all */
+
 /* What is read when it is first asked for. False: of such modules more is read than is known here. */
-static bool learn_module(struct target *t, struct obj_module *mod)
+static bool learn_module(struct job *j, struct obj_module *mod, const struct request *req, uint32_t n, struct kept_entries *kept)
 {
+	struct target *t = j->t;
 	const struct patch_range *keep;
 	const uint64_t *at;
 	uint64_t pad;
@@ -114,36 +117,48 @@ static bool learn_module(struct target *t, struct obj_module *mod)
 	if (!mod->end || obj_module_ranges(t->obj, mod, &ranges, &cnt, NULL) || obj_module_is_go(t->obj, mod) || rseq_ranges(t, mod, &keep, &cnt) ||
 	    obj_go_entered(t->obj, mod, 0, 0, &at, &cnt) || text_read(t, mod, mod->text_start, &b, 1))
 		return false;
-	branches_expect_many(t, mod);
+	if (n < MANY || t->link || t->retired_cnt || kept_entries_look(kept, j, mod, req, n) > n / FEW_UNKNOWN)
+		branches_expect_many(t, mod);
 	obj_landing_pads(t->obj, mod, mod->text_start, &pad, 1);
 	obj_module_text(t->obj, mod, mod->text_start, &b, 1);
 	return true;
 }
 
-static bool is_simple(struct job *j, const struct request *req, uint32_t cnt)
+static bool is_simple(struct job *j, const struct request *req, uint32_t cnt, struct kept_entries *kept)
 {
-	struct obj_module *last = NULL;
-	for (uint32_t i = 0; i < cnt; i++) {
-		const struct probe *p = j->probes[req[i].probe].probe;
-		if (p->kind == WIRE_SITE_USDT || (p->module != last && !learn_module(j->t, p->module)))
+	for (uint32_t i = 0, end; i < cnt; i = end) {
+		struct obj_module *mod = j->probes[req[i].probe].probe->module;
+		for (end = i; end < cnt && j->probes[req[end].probe].probe->module == mod; end++)
+			if (j->probes[req[end].probe].probe->kind == WIRE_SITE_USDT)
+				return false;
+		if (!learn_module(j, mod, req + i, end - i, kept))
 			return false;
-		last = p->module;
 	}
 	return true;
 }
 
-int job_plan_many(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+static int plan_pieces(struct job *j, const struct request *req, uint32_t cnt, const struct kept_entries *kept, struct err *reterr)
 {
-	if (cnt < MANY || crew_size() < 2 || !is_simple(j, req, cnt))
-		return job_plan_requests(j, req, cnt, reterr);
 	struct crew c = { .pieces = calloc(cnt / PIECE + 1, sizeof(*c.pieces)) };
 	int rc = 0;
 	if (!c.pieces)
 		return job_no_memory(reterr);
-	c.cnt = cut(j, req, cnt, c.pieces);
+	c.cnt = cut(j, req, cnt, kept, c.pieces);
 	crew_run(work, &c, 0, crew_size());
 	for (uint32_t i = 0; i < c.cnt; i++)
 		rc = take(j, &c.pieces[i], rc, reterr);
 	free(c.pieces);
+	return rc;
+}
+
+int job_plan_many(struct job *j, const struct request *req, uint32_t cnt, struct err *reterr)
+{
+	struct kept_entries kept = { 0 };
+	uint32_t first = j->func_cnt;
+	bool many = cnt >= MANY && is_simple(j, req, cnt, &kept);
+	int rc = many ? plan_pieces(j, req, cnt, &kept, reterr) : job_plan_requests(j, req, cnt, reterr);
+	if (many && !rc)
+		kept_entries_store(&kept, j->t, j->funcs + first, j->func_cnt - first);
+	kept_entries_free(&kept);
 	return rc;
 }

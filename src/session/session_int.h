@@ -336,15 +336,29 @@ int text_scan(const struct text_source *, patch_wanted_fn *wanted, const void *a
 #define SHORT_REACH 130u /* a 2-byte branch and its 127 bytes */
 typedef bool branches_fn(void *arg, uint64_t target);
 int branches_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, branches_fn *add, void *arg);
-/* For a function [lo, hi): what may be branches from outside into its first @reach bytes, whether or not they are instructions. */
-int branches_maybe_into(struct target *, struct obj_module *, uint64_t lo, uint64_t hi, uint64_t reach, branches_fn *add, void *arg);
+/* For a function [lo, hi) that @near is of: what may be branches from outside into its first @reach bytes, whether or not they are
+ * instructions. */
+struct text_near;
+int branches_maybe_into(struct target *, struct obj_module *, const struct text_near *near, uint64_t lo, uint64_t hi, uint64_t reach,
+			branches_fn *add, void *arg);
 /* Reads all of its code at once, if that is worth it: many of its functions are going to be asked about. */
 void branches_expect_many(struct target *, struct obj_module *);
+/* What is kept of code that is that of its file (@st), where it may be: all but the kind and the version of the key.  It tells
+ * apart what functions and symbols are known, too. */
+struct stat;
+struct host_cache_key;
+bool text_kept_key(struct target *, struct obj_module *, const struct stat *st, uint8_t id[OBJ_LINES_ID_MAX], struct host_cache_key *ret);
 void branches_free(struct target *);
 /* Code of @mod as it was before anything was armed in it. */
 int text_read(struct target *, struct obj_module *mod, uint64_t addr, void *buf, size_t bytes);
-/* The same where it lies, until branches_free(); NULL: a module's code is not all there. */
-const uint8_t *text_at(struct target *, struct obj_module *mod, uint64_t addr, size_t bytes);
+/* The same of a function [lo, hi) and of what is near enough to jump into it with 8 bits, until branches_free().  0, or -errno; @own
+ * is the caller's to free, then too. */
+struct text_near {
+	uint64_t start, end;
+	const uint8_t *code;
+	uint8_t *own;
+};
+int text_near(struct target *, struct obj_module *mod, uint64_t lo, uint64_t hi, struct text_near *ret);
 
 /* rseq.c: code of @mod that no probe may move, and signatures; each range's end may be jumped to. */
 int rseq_ranges(struct target *, struct obj_module *mod, const struct patch_range **ret, uint32_t *ret_cnt);
@@ -393,6 +407,9 @@ struct func {
 	uint32_t frag_cnt;
 	struct obj_module *mod;
 	struct target *t;
+	/* Memory of its module that is as in its file; whether patch has read any other. */
+	struct patch_range as_file;
+	bool reads_more;
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 /* The same for a function that is entered at its start only, as all of an interface are; reads nothing but its code. */
