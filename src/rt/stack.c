@@ -244,37 +244,58 @@ static bool step_first(struct walk *w)
 	uint16_t kind = w->ctx->site->kind;
 	if (kind != WIRE_SITE_ENTRY && kind != WIRE_SITE_RETURN)
 		return step(w);
+	uint64_t end = w->f.sp + 8;
 	w->after_call = true;
-	return step_cfa(w, NULL, w->f.sp + 8);
+	if (!read_word(w, end - 8, &w->f.pc))
+		return false;
+	know_frame(w, end);
+	w->f.sp = end;
+	return true;
 }
 
 /* ---- frames whose rows are known and that lie where the stack is known ---- */
 
 /*
- * From one frame to the next, a walk waits for the return address, for the row
- * that belongs to it and for the frame's size in that: some 20 cycles, one
- * after the other.  But a frame at some place of the stack is mostly as large
- * as the one that was there before.  So the walk goes on from where that would
- * end, and looks later whether it did: the processor predicts that branch and
- * does several frames at a time.  The guess is in a register that no compiler
- * can take for the size itself, and nothing is read by it that the rows would
- * not read, but by a processor that is to undo it.
+ * Where a frame begins there was mostly a frame of the same function before.  So the row is looked for by that place first
+ * (unw_at), and by the return address only where another was there.  What is waited for from one frame to the next is then
+ * one look: where it begins says how long it is, and the return address, which is read meanwhile, only whether that was
+ * right, which the processor guesses.
+ *
+ * Only simple frames are there: a multiple of 8 above rsp or rbp, which is the lower half of the word (bit 0: rbp), and
+ * all that they saved lies below their end; rbp above the register that they are counted from.
  */
-static inline uint64_t guess_end(uint32_t *size, uint64_t sp, uint64_t real)
+#define BY_RBP 1u
+static bool is_simple(const struct row *row)
 {
-	uint64_t look = LOAD_RELAXED(size), go = look;
-	__asm__("" : "+r"(go));
-	if (LIKELY(sp + look == real))
-		return sp + go;
-	STORE_RELAXED(size, (uint32_t)(real - sp));
-	__asm__ volatile("" : "+r"(real));
-	return real;
+	return (row->kind == WIRE_UNW_RSP || row->kind == WIRE_UNW_RBP) && row->cfa_off > 0 && row->cfa_off % 8 == 0 &&
+	       row->rbp_off % 8 == 0 && row->rbp_off <= 0 && row->rbp_off >= -row->cfa_off &&
+	       row->rbx_off % 8 == 0 && row->rbx_off <= 0;
 }
 
-/* Whether a word of the known stack is there; @last: the last one. */
-static inline bool is_known(uint64_t addr, uint64_t lo, uint64_t last)
+static uint64_t pack_simple(const struct row *row)
 {
-	return addr - lo <= last - lo;
+	if (!is_simple(row))
+		return 0;
+	bool by_rbp = row->kind == WIRE_UNW_RBP;
+	return ((uint32_t)row->cfa_off | (by_rbp ? BY_RBP : 0)) | (uint64_t)(uint16_t)row->rbp_off << 32 |
+	       (uint64_t)(uint16_t)row->rbx_off << 48;
+}
+
+/* Another one begins here now; 0: it is not simple. */
+static __attribute__((noinline)) uint64_t note_frame(struct rt_ctx *ctx, struct wire_unw_seen *at, uint64_t pc, uint64_t tag)
+{
+	struct row row;
+	uint64_t packed = row_for(ctx, pc - 1, &row) ? pack_simple(&row) : 0;
+	if (packed) {
+		STORE_RELAXED(&at->packed, packed);
+		STORE_RELAXED(&at->check, tag ^ packed);
+	}
+	return packed;
+}
+
+static inline struct wire_unw_seen *frame_at(struct wire_thread *thr, uint64_t sp)
+{
+	return (struct wire_unw_seen *)((uint8_t *)thr->unw_at + sizeof(struct wire_unw_seen) / 8 * (sp & 8 * (WIRE_UNW_AT - 1)));
 }
 
 static inline uint64_t word_at(uint64_t addr)
@@ -282,45 +303,48 @@ static inline uint64_t word_at(uint64_t addr)
 	return ((const struct mem_word *)addr)->v;
 }
 
-/* As far as it goes without anything else; what else there is, is step()'s. */
+/* As far as it goes without anything else; what else there is, is step()'s.  All that is read lies between where the first
+ * of these frames begins and @last, the last word that is known. */
 static uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32_t max)
 {
 	struct wire_thread *thr = w->ctx->thr;
-	uint64_t lo = thr->stack_lo, last = thr->stack_hi - 8, mult = WIRE_HASH_MULT;
-	uint64_t cur = LOAD_ACQUIRE(&rt_proc_shared(w->ctx->shm, w->ctx->proc)->unw_cur) * mult;
-	struct frame f = w->f;
-	if (last < lo)
+	uint64_t lo = thr->stack_lo, last = thr->stack_hi - 8;
+	uint64_t cur = LOAD_ACQUIRE(&rt_proc_shared(w->ctx->shm, w->ctx->proc)->unw_cur) * WIRE_HASH_MULT;
+	uint64_t pc = w->f.pc, sp = w->f.sp, bp = w->f.bp, bx = w->f.bx, nobody;
+	uint64_t *out = ret_pcs ? ret_pcs + n : &nobody;
+	if (sp < lo)
 		return n;
 	for (; n < max; n++) {
-		uint64_t pc = f.pc - 1, bp = f.bp, bx = f.bx;
-		const struct wire_unw_seen *seen = &thr->unw_seen[pc * mult >> 32 & (WIRE_UNW_SEEN - 1)];
-		uint64_t packed = LOAD_RELAXED(&seen->packed);
-		uint32_t kind = (uint32_t)(packed & 15) - 1; /* of none: larger than all */
-		if ((LOAD_RELAXED(&seen->check) ^ packed) != pc + cur || kind - WIRE_UNW_RSP > WIRE_UNW_RBP - WIRE_UNW_RSP)
-			break;
-		uint64_t cfa = (kind == WIRE_UNW_RSP ? f.sp : bp) + (uint64_t)(int64_t)((int32_t)(uint32_t)packed >> 4);
-		cfa = guess_end(&thr->unw_sizes[f.sp >> 4 & (WIRE_UNW_SIZES - 1)], f.sp, cfa);
-		uint64_t bp_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 32);
-		uint64_t bx_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 48);
-		if (cfa <= f.sp || !is_known(cfa - 8, lo, last))
-			break;
-		if (bp_at != cfa) {
-			if (!is_known(bp_at, lo, last))
+		struct wire_unw_seen *at = frame_at(thr, sp);
+		uint64_t packed = LOAD_RELAXED(&at->packed);
+		if (UNLIKELY((LOAD_RELAXED(&at->check) ^ packed) != pc + cur)) {
+			packed = note_frame(w->ctx, at, pc, pc + cur);
+			if (!packed)
 				break;
-			bp = word_at(bp_at);
 		}
-		if (bx_at != cfa) {
-			if (!is_known(bx_at, lo, last))
+		uint64_t cfa = sp + (uint64_t)(int64_t)(int32_t)(uint32_t)packed;
+		if (packed & BY_RBP) {
+			if (bp < sp || bp > last)
 				break;
-			bx = word_at(bx_at);
+			cfa += bp - sp - BY_RBP;
 		}
-		f = (struct frame){ word_at(cfa - 8), cfa, bp, bx, f.r10 };
-		if (!f.pc)
+		if (cfa - 8 > last)
 			break;
-		if (ret_pcs)
-			ret_pcs[n] = f.pc;
+		if (packed >> 32) {
+			uint64_t bp_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 32), bx_at = cfa + (uint64_t)((int64_t)packed >> 48);
+			if (bx_at < lo)
+				break;
+			bp = bp_at == cfa ? bp : word_at(bp_at);
+			bx = bx_at == cfa ? bx : word_at(bx_at);
+		}
+		sp = cfa;
+		pc = word_at(cfa - 8);
+		if (!pc)
+			break;
+		*out = pc;
+		out += ret_pcs != NULL;
 	}
-	w->f = f;
+	w->f = (struct frame){ pc, sp, bp, bx, w->f.r10 };
 	return n;
 }
 

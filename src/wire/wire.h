@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 10
+#define WIRE_VERSION 11
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -210,7 +210,7 @@ struct wire_unw_map {
 /* ---- processes and threads ---- */
 
 #define WIRE_UNW_SEEN 256u /* a power of two */
-#define WIRE_UNW_SIZES 256u /* a power of two */
+#define WIRE_UNW_AT 512u   /* a power of two */
 #define WIRE_HASH_CNT 4096 /* power of two; thread lookup, open addressing */
 
 struct wire_hash_ent {
@@ -348,7 +348,8 @@ struct wire_thread {
 		uint64_t check; /* of pc, packed and the tables' unw_cur: a nested probe may leave two halves of two */
 		uint64_t packed;
 	} unw_seen[WIRE_UNW_SEEN];
-	uint32_t unw_sizes[WIRE_UNW_SIZES]; /* of frames, by where they began last time: a guess, whatever it says */
+	/* And where the frames lay: the simple ones among them, by where those began (rt/stack.c). */
+	struct wire_unw_seen unw_at[WIRE_UNW_AT];
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the
