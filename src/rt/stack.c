@@ -92,14 +92,29 @@ static const struct wire_unw_row *find_row(struct rt_ctx *ctx, uint64_t pc)
 
 /* ---- rows that were looked up before ---- */
 
-/* A row but for its pc, in a word; 0: it does not fit.  Its kind makes it differ from 0. */
-#define CFA_BITS 28
+/* A row but for its pc, in a word; 0: it does not fit.  Its lowest bits are its kind + 1, and whether it is a simple one. */
+#define CFA_SHIFT 5
+#define CFA_BITS 27
+#define KIND_MASK 15u
+#define SIMPLE 16u
+#define BY_RBP 1u /* of a simple one */
+_Static_assert(((WIRE_UNW_RBP + 1) & BY_RBP) && !((WIRE_UNW_RSP + 1) & BY_RBP), "the kind says it");
+
+/* The frame lies above rsp or rbp, and what it saved in it; rbx somewhere below its end. */
+static bool is_simple(const struct wire_unw_row *row)
+{
+	return (row->kind == WIRE_UNW_RSP || row->kind == WIRE_UNW_RBP) && row->cfa_off >= 8 &&
+	       row->rbp_off <= 0 && row->rbp_off >= -row->cfa_off && row->rbp_off % 8 == 0 &&
+	       row->rbx_off <= 0 && row->rbx_off % 8 == 0;
+}
+
 static uint64_t pack(const struct wire_unw_row *row)
 {
 	int64_t cfa = row->cfa_off;
-	if (row->kind >= 15 || cfa < -(1 << (CFA_BITS - 1)) || cfa >= 1 << (CFA_BITS - 1))
+	uint32_t code = (row->kind + 1u) | (is_simple(row) ? SIMPLE : 0);
+	if (row->kind >= KIND_MASK || cfa < -(1 << (CFA_BITS - 1)) || cfa >= 1 << (CFA_BITS - 1))
 		return 0;
-	return (uint64_t)(row->kind + 1u) | ((uint64_t)cfa & ((1u << CFA_BITS) - 1)) << 4 |
+	return code | ((uint64_t)cfa & ((1u << CFA_BITS) - 1)) << CFA_SHIFT |
 	       (uint64_t)(uint16_t)row->rbp_off << 32 | (uint64_t)(uint16_t)row->rbx_off << 48;
 }
 
@@ -109,21 +124,58 @@ struct row {
 	int32_t cfa_off, rbp_off, rbx_off;
 };
 
+static inline int32_t packed_cfa(uint64_t v)
+{
+	return (int32_t)(uint32_t)v >> CFA_SHIFT;
+}
+
 static inline void unpack(struct row *r, uint64_t v)
 {
-	r->kind = (uint32_t)(v & 15) - 1;
-	r->cfa_off = (int32_t)(uint32_t)v >> 4;
+	r->kind = (uint32_t)(v & KIND_MASK) - 1;
+	r->cfa_off = packed_cfa(v);
 	r->rbp_off = (int16_t)(v >> 32);
 	r->rbx_off = (int16_t)(v >> 48);
+}
+
+/* What differs between pcs, and of one pc between tables. */
+static inline uint64_t row_tag(struct rt_ctx *ctx, uint64_t pc)
+{
+	return pc + LOAD_ACQUIRE(&rt_proc_shared(ctx->shm, ctx->proc)->unw_cur) * WIRE_HASH_MULT;
+}
+
+static inline struct wire_unw_seen *row_place(struct wire_thread *thr, uint64_t pc)
+{
+	uint64_t off = pc * WIRE_HASH_MULT >> 32 & sizeof(thr->unw_seen[0]) * (WIRE_UNW_SEEN - 1);
+	return (struct wire_unw_seen *)((uint8_t *)thr->unw_seen + off);
+}
+
+/* The row for @pc among those that were looked up last; 0: it is not there. */
+static inline uint64_t row_seen(struct wire_thread *thr, uint64_t pc, uint64_t tag)
+{
+	const struct wire_unw_seen *seen = row_place(thr, pc);
+	uint64_t packed = LOAD_RELAXED(&seen[0].packed);
+	if (LIKELY((LOAD_RELAXED(&seen[0].check) ^ packed) == tag))
+		return packed;
+	packed = LOAD_RELAXED(&seen[1].packed);
+	return (LOAD_RELAXED(&seen[1].check) ^ packed) == tag ? packed : 0;
+}
+
+/* Where two pcs share a place, both have one: by chance one of twenty stacks in two would have such. */
+static void row_note(struct wire_thread *thr, uint64_t pc, uint64_t tag, uint64_t packed)
+{
+	struct wire_unw_seen *seen = row_place(thr, pc);
+	uint64_t old_packed = LOAD_RELAXED(&seen[0].packed), old_check = LOAD_RELAXED(&seen[0].check);
+	STORE_RELAXED(&seen[1].packed, old_packed);
+	STORE_RELAXED(&seen[1].check, old_check);
+	STORE_RELAXED(&seen[0].packed, packed);
+	STORE_RELAXED(&seen[0].check, tag ^ packed);
 }
 
 /* The row for @pc; false: there is none. */
 static inline bool row_for(struct rt_ctx *ctx, uint64_t pc, struct row *ret)
 {
-	uint64_t mult = WIRE_HASH_MULT, tag = pc + LOAD_ACQUIRE(&rt_proc_shared(ctx->shm, ctx->proc)->unw_cur) * mult;
-	struct wire_unw_seen *seen = &ctx->thr->unw_seen[pc * mult >> 32 & (WIRE_UNW_SEEN - 1)];
-	uint64_t packed = LOAD_RELAXED(&seen->packed);
-	if (LIKELY(packed && (LOAD_RELAXED(&seen->check) ^ packed) == tag)) {
+	uint64_t tag = row_tag(ctx, pc), packed = row_seen(ctx->thr, pc, tag);
+	if (LIKELY(packed)) {
 		unpack(ret, packed);
 		return true;
 	}
@@ -135,8 +187,8 @@ static inline bool row_for(struct rt_ctx *ctx, uint64_t pc, struct row *ret)
 	ret->rbp_off = row->rbp_off;
 	ret->rbx_off = row->rbx_off;
 	packed = pack(row);
-	STORE_RELAXED(&seen->packed, packed);
-	STORE_RELAXED(&seen->check, tag ^ packed);
+	if (packed)
+		row_note(ctx->thr, pc, tag, packed);
 	return true;
 }
 
@@ -256,46 +308,25 @@ static bool step_first(struct walk *w)
 /* ---- frames whose rows are known and that lie where the stack is known ---- */
 
 /*
- * Where a frame begins there was mostly a frame of the same function before.  So the row is looked for by that place first
- * (unw_at), and by the return address only where another was there.  What is waited for from one frame to the next is then
- * one look: where it begins says how long it is, and the return address, which is read meanwhile, only whether that was
- * right, which the processor guesses.
- *
- * Only simple frames are there: a multiple of 8 above rsp or rbp, which is the lower half of the word (bit 0: rbp), and
- * all that they saved lies below their end; rbp above the register that they are counted from.
+ * From one frame to the next, a walk waits for the return address, for the row
+ * that belongs to it and for the frame's size in that: some 20 cycles, one
+ * after the other.  But a frame at some place of the stack is mostly as large
+ * as the one that was there before.  So the walk goes on from where that would
+ * end, and looks later whether it did: the processor predicts that branch and
+ * does several frames at a time.  The guess is in a register that no compiler
+ * can take for the size itself, and nothing is read by it that the rows would
+ * not read, but by a processor that is to undo it.
  */
-#define BY_RBP 1u
-static bool is_simple(const struct row *row)
+static inline uint64_t guess_end(struct wire_thread *thr, uint64_t sp, uint64_t real)
 {
-	return (row->kind == WIRE_UNW_RSP || row->kind == WIRE_UNW_RBP) && row->cfa_off > 0 && row->cfa_off % 8 == 0 &&
-	       row->rbp_off % 8 == 0 && row->rbp_off <= 0 && row->rbp_off >= -row->cfa_off &&
-	       row->rbx_off % 8 == 0 && row->rbx_off <= 0;
-}
-
-static uint64_t pack_simple(const struct row *row)
-{
-	if (!is_simple(row))
-		return 0;
-	bool by_rbp = row->kind == WIRE_UNW_RBP;
-	return ((uint32_t)row->cfa_off | (by_rbp ? BY_RBP : 0)) | (uint64_t)(uint16_t)row->rbp_off << 32 |
-	       (uint64_t)(uint16_t)row->rbx_off << 48;
-}
-
-/* Another one begins here now; 0: it is not simple. */
-static __attribute__((noinline)) uint64_t note_frame(struct rt_ctx *ctx, struct wire_unw_seen *at, uint64_t pc, uint64_t tag)
-{
-	struct row row;
-	uint64_t packed = row_for(ctx, pc - 1, &row) ? pack_simple(&row) : 0;
-	if (packed) {
-		STORE_RELAXED(&at->packed, packed);
-		STORE_RELAXED(&at->check, tag ^ packed);
-	}
-	return packed;
-}
-
-static inline struct wire_unw_seen *frame_at(struct wire_thread *thr, uint64_t sp)
-{
-	return (struct wire_unw_seen *)((uint8_t *)thr->unw_at + sizeof(struct wire_unw_seen) / 8 * (sp & 8 * (WIRE_UNW_AT - 1)));
+	uint64_t *size = (uint64_t *)((uint8_t *)thr->unw_sizes + (sp & sizeof(*size) * (WIRE_UNW_SIZES - 1)));
+	uint64_t look = LOAD_RELAXED(size), go = look;
+	__asm__("" : "+r"(go));
+	if (LIKELY(sp + look == real))
+		return sp + go;
+	STORE_RELAXED(size, real - sp);
+	__asm__ volatile("" : "+r"(real));
+	return real;
 }
 
 static inline uint64_t word_at(uint64_t addr)
@@ -303,31 +334,24 @@ static inline uint64_t word_at(uint64_t addr)
 	return ((const struct mem_word *)addr)->v;
 }
 
-/* As far as it goes without anything else; what else there is, is step()'s.  All that is read lies between where the first
- * of these frames begins and @last, the last word that is known. */
-static uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32_t max)
+/* As far as it goes without anything else; what else there is, is step()'s.  What is read lies between where the first of
+ * these frames begins, rbx apart, and @last, the last word that is known. */
+static inline __attribute__((always_inline)) uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32_t max)
 {
 	struct wire_thread *thr = w->ctx->thr;
-	uint64_t lo = thr->stack_lo, last = thr->stack_hi - 8;
-	uint64_t cur = LOAD_ACQUIRE(&rt_proc_shared(w->ctx->shm, w->ctx->proc)->unw_cur) * WIRE_HASH_MULT;
-	uint64_t pc = w->f.pc, sp = w->f.sp, bp = w->f.bp, bx = w->f.bx, nobody;
-	uint64_t *out = ret_pcs ? ret_pcs + n : &nobody;
-	if (sp < lo)
-		return n;
+	uint64_t lo = thr->stack_lo, last = thr->stack_hi - 8, tag = row_tag(w->ctx, 0) - 1, sum = w->ctx->stack_sum;
+	uint64_t pc = w->f.pc, sp = w->f.sp, bp = w->f.bp, bx = w->f.bx;
 	for (; n < max; n++) {
-		struct wire_unw_seen *at = frame_at(thr, sp);
-		uint64_t packed = LOAD_RELAXED(&at->packed);
-		if (UNLIKELY((LOAD_RELAXED(&at->check) ^ packed) != pc + cur)) {
-			packed = note_frame(w->ctx, at, pc, pc + cur);
-			if (!packed)
-				break;
-		}
-		uint64_t cfa = sp + (uint64_t)(int64_t)(int32_t)(uint32_t)packed;
+		uint64_t packed = row_seen(thr, pc - 1, tag + pc);
+		if (!(packed & SIMPLE))
+			break;
+		uint64_t base = sp;
 		if (packed & BY_RBP) {
 			if (bp < sp || bp > last)
 				break;
-			cfa += bp - sp - BY_RBP;
+			base = bp;
 		}
+		uint64_t cfa = guess_end(thr, sp, base + (uint64_t)(int64_t)packed_cfa(packed));
 		if (cfa - 8 > last)
 			break;
 		if (packed >> 32) {
@@ -341,10 +365,12 @@ static uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32
 		pc = word_at(cfa - 8);
 		if (!pc)
 			break;
-		*out = pc;
-		out += ret_pcs != NULL;
+		if (ret_pcs)
+			ret_pcs[n] = pc;
+		sum = (sum << 5 | sum >> 59) + pc;
 	}
 	w->f = (struct frame){ pc, sp, bp, bx, w->f.r10 };
+	w->ctx->stack_sum = sum;
 	return n;
 }
 
@@ -353,6 +379,7 @@ uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 	const uint64_t *r = ctx->regs;
 	struct walk w = { ctx, { ctx->site->addr, r[WIRE_RSP], r[WIRE_RBP], r[WIRE_RBX], r[WIRE_R10] }, false, false };
 	uint32_t n = 1;
+	ctx->stack_sum = 0;
 	if (!max || ctx->site->kind == WIRE_SITE_TOOL)
 		return 0;
 	if (ret_pcs)
@@ -362,8 +389,9 @@ uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 		if (ret_pcs)
 			ret_pcs[n] = w.f.pc;
 		n++;
-		if (w.after_call && !w.guessed)
-			n = walk_known(&w, ret_pcs, n, max);
+		ctx->stack_sum += w.f.pc;
+		if (w.after_call && !w.guessed && w.f.sp >= ctx->thr->stack_lo)
+			n = ret_pcs ? walk_known(&w, ret_pcs, n, max) : walk_known(&w, NULL, n, max);
 		more = n < max && w.f.pc && step(&w);
 	}
 	return n;

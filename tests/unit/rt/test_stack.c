@@ -284,7 +284,7 @@ static uint32_t walk_at(uint64_t pc, uint32_t off, uint32_t bp, uint64_t *ret_pc
 static void forget_all(struct wire_thread *thr)
 {
 	memset(thr->unw_seen, 0, sizeof(thr->unw_seen));
-	memset(thr->unw_at, 0, sizeof(thr->unw_at));
+	memset(thr->unw_sizes, 0, sizeof(thr->unw_sizes));
 }
 
 /* Walks that look up each row, walks that know them, and walks whose guesses of sizes are wrong see the same. */
@@ -306,8 +306,8 @@ static void guesses_change_nothing(void)
 		forget_all(thr);
 		uint32_t n = walk_at(CODE + r % 0x1000, off, bp, want);
 		for (int again = 0; again < 4; again++) {
-			for (uint32_t k = 0; k < WIRE_UNW_AT && again > 1; k++)
-				thr->unw_at[k].packed = again == 2 ? shm_random(&rnd) : ~0ull;
+			for (uint32_t k = 0; k < WIRE_UNW_SIZES && again > 1; k++)
+				thr->unw_sizes[k] = again == 2 ? shm_random(&rnd) : ~0ull;
 			CHECK_EQ(walk_at(CODE + r % 0x1000, off, bp, got), n);
 			CHECK(!memcmp(want, got, n * sizeof(*got)));
 		}
