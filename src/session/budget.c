@@ -284,14 +284,22 @@ static void turn(struct budget *b, uint32_t weight, struct windows *before, bool
 	add(behind, w, 0.5);
 }
 
-/* For about @wanted ns of the processes, and where all are counted until there was a hit at all. */
+/* For about @wanted ns of the processes. */
 static void spend(struct budget *b, struct windows *w, double wanted, bool counted)
 {
-	double most = b->counts_all && wanted < PAUSE_MAX_NS ? PAUSE_MAX_NS : wanted;
-	for (unsigned i = 0; w->ns < (w->hits > 0 ? wanted : most) && i < 100 && !b->ends; i++) {
-		double left = w->ns < wanted ? wanted - w->ns : wanted;
+	for (unsigned i = 0; w->ns < wanted && i < 100 && !b->ends; i++) {
+		double left = wanted - w->ns;
 		sleep_unlocked(b, left < (double)PAUSE_MAX_NS ? (uint64_t)left : PAUSE_MAX_NS);
 		add(w, since(b, counted), 1);
+	}
+}
+
+/* For about as long, but until there was a hit; how long it was is of no matter. */
+static void spend_on_hits(struct budget *b, struct windows *w, uint64_t wanted)
+{
+	for (unsigned i = 0; w->hits <= 0 && i < 100 && !b->ends; i++) {
+		sleep_unlocked(b, i < 8 ? wanted : 4 * wanted);
+		add(w, since(b, false), 1);
 	}
 }
 
@@ -338,7 +346,7 @@ static void window_of_hits(struct budget *b, uint64_t wanted)
 {
 	struct windows before = { 0 }, on = { 0 }, counting = { 0 };
 	turn(b, b->weight, &before, true, &on);
-	spend(b, &on, (double)wanted, false);
+	spend_on_hits(b, &on, wanted);
 	turn(b, WIRE_RATE_COUNTS, &on, false, &counting);
 	double due = on.hits * (b->weight - 1.0);
 	b->owed += before.hits + counting.hits - due;

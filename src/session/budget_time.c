@@ -105,8 +105,3 @@ uint64_t budget_time_passed(struct budget_time *t)
 	t->last_ns = now;
 	return now - last;
 }
-
-bool budget_time_is_coarse(const struct budget_time *t)
-{
-	return !t->fd_cnt;
-}
