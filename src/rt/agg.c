@@ -80,6 +80,26 @@ static struct rt_agg_entry *entry_find(const struct want *w)
 	return NULL;
 }
 
+/*
+ * A stack is a long key, whose hash takes longer than to compare it.  So where it was found last is noted by its sum, which
+ * the walk has made by the way; if another one is there, it is looked for as any key.
+ */
+static uint64_t *stack_place(const struct rt_ctx *ctx, const struct want *w)
+{
+	uint64_t mix = (ctx->stack_sum ^ *(const uint64_t *)w->key ^ w->id) * RT_AGG_HASH_MULT;
+	return &w->thr->agg_stacks[mix >> 40 & (WIRE_AGG_STACKS - 1)];
+}
+
+static struct rt_agg_entry *entry_guess(const struct want *w, const uint64_t *place)
+{
+	const struct wire_thread_geom *geom = &w->shm->geom;
+	uint64_t at = LOAD_RELAXED(place), off = at - geom->agg_off;
+	struct rt_agg_entry *e = (struct rt_agg_entry *)((uint8_t *)w->thr + at);
+	if (off > geom->agg_bytes || geom->agg_bytes - off < sizeof(*e) + w->key_bytes + 8ULL * w->agg->val_cnt)
+		return NULL;
+	return e->agg == w->id && e->key_bytes == w->key_bytes && mem_equal(e->key, w->key, w->key_bytes) ? e : NULL;
+}
+
 /* Bucket of quantize: WIRE_QUANTIZE_ZERO + 1 + log2. */
 static uint32_t quantize_bucket(int64_t v)
 {
@@ -188,19 +208,40 @@ static void update(const struct wire_agg *agg, uint64_t *val, uint64_t v, uint64
 	}
 }
 
-/* The entry, reset where it is of an older generation; NULL: no room, which was counted. */
-static struct rt_agg_entry *entry_now(const struct want *w)
+/* Reset where it is of an older generation. */
+static inline void entry_renew(const struct want *w, struct rt_agg_entry *e)
 {
-	struct rt_agg_entry *e = entry_find(w);
-	if (!e) {
-		add_local(&w->thr->agg_drops, 1);
-		return NULL;
-	}
 	uint32_t gen = LOAD_RELAXED(&w->agg->gen);
 	if (UNLIKELY(e->gen != gen)) {
 		val_reset(w->agg, entry_val(e));
 		STORE_RELEASE(&e->gen, gen);
 	}
+}
+
+/* NULL: no room, which was counted. */
+static struct rt_agg_entry *entry_now(const struct want *w)
+{
+	struct rt_agg_entry *e = entry_find(w);
+	if (e)
+		entry_renew(w, e);
+	else
+		add_local(&w->thr->agg_drops, 1);
+	return e;
+}
+
+/* The same of a key with a stack. */
+static struct rt_agg_entry *entry_of_stack(const struct rt_ctx *ctx, struct want *w)
+{
+	uint64_t *place = stack_place(ctx, w);
+	struct rt_agg_entry *e = entry_guess(w, place);
+	if (LIKELY(e != NULL)) {
+		entry_renew(w, e);
+		return e;
+	}
+	w->hash = (uint32_t)mem_hash(w->id, w->key, w->key_bytes);
+	e = entry_now(w);
+	if (e)
+		STORE_RELAXED(place, (uint64_t)((uint8_t *)e - (uint8_t *)w->thr));
 	return e;
 }
 
@@ -220,8 +261,13 @@ void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, u
 	const struct wire_tuple *key = rt_slot(ctx, tuple_off);
 	w.key = key->data;
 	w.key_bytes = key->bytes;
-	w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
-	struct rt_agg_entry *e = entry_now(&w);
+	struct rt_agg_entry *e;
+	if (ctx->stack_sum) {
+		e = entry_of_stack(ctx, &w);
+	} else {
+		w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
+		e = entry_now(&w);
+	}
 	if (e)
 		update(w.agg, entry_val(e), val, weight);
 }

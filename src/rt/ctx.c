@@ -40,9 +40,18 @@ uint32_t rt_levels_used(const struct wire_thread *thr)
 	return n;
 }
 
+static bool is_nested(const struct wire_thread *thr)
+{
+	uint64_t any = 0;
+#pragma GCC unroll 8
+	for (uint32_t l = 0; l < WIRE_LEVEL_MAX; l++)
+		any |= LOAD_RELAXED(&thr->level_sp[l]);
+	return any;
+}
+
 static int level_for(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread *thr, uint64_t sp)
 {
-	if (UNLIKELY(rt_levels_used(thr)))
+	if (UNLIKELY(is_nested(thr)))
 		rt_levels_reclaim(shm, proc, thr, sp, false);
 	int level = take_level(thr, sp);
 	if (LIKELY(level >= 0))
@@ -82,6 +91,7 @@ struct rt_ctx *rt_enter(struct wire_shm *shm, struct wire_proc *proc, struct wir
 	ctx->alloca_used = 0;
 	ctx->signals = 0;
 	ctx->vtime = 0;
+	ctx->stack_sum = 0;
 	if (shm->this_bytes)
 		mem_zero(ctx->scratch, shm->this_bytes);
 	return ctx;

@@ -51,6 +51,11 @@ static inline void mem_zero(void *dst, uint64_t bytes)
 static inline bool mem_equal(const void *a, const void *b, uint64_t bytes)
 {
 	const uint8_t *x = a, *y = b;
+	for (; bytes >= 32; bytes -= 32, x += 32, y += 32) {
+		const struct mem_word *v = (const struct mem_word *)x, *w = (const struct mem_word *)y;
+		if ((v[0].v ^ w[0].v) | (v[1].v ^ w[1].v) | (v[2].v ^ w[2].v) | (v[3].v ^ w[3].v))
+			return false;
+	}
 	for (; bytes >= 8; bytes -= 8, x += 8, y += 8)
 		if (((const struct mem_word *)x)->v != ((const struct mem_word *)y)->v)
 			return false;

@@ -36,6 +36,7 @@ struct rt_ctx {
 	uint64_t vtime;        /* vtimestamp of this firing; 0: not asked for yet */
 	uint32_t args_bad;     /* bit n: argn could not be read, tool_args[n] is its address */
 	uint64_t signals;      /* bit n - 1: rt_leave() raises signal n */
+	uint64_t stack_sum;    /* of what was walked last: differs where stacks do, mostly; 0: nothing was */
 	uint8_t scratch[] __attribute__((aligned(16))); /* wire_shm.scratch_bytes */
 };
 
@@ -51,7 +52,7 @@ struct wire_thread *rt_thread_find(struct wire_shm *, struct wire_proc *, uint64
 
 /* Takes a level; NULL: too deep (counted).  @sp: the application's rsp, by
  * which levels that a longjmp left behind are found.  Fills shm, proc, thr,
- * site, level, clears fault, rec, alloca_used, vtime, signals and the this-> bytes. */
+ * site, level, clears fault, rec, alloca_used, vtime, signals, stack_sum and the this-> bytes. */
 struct rt_ctx *rt_enter(struct wire_shm *, struct wire_proc *, struct wire_thread *,
 			const struct wire_site *, uint64_t sp);
 /* Gives the level back, then raises the signals that raise() and stop() asked for. */

@@ -92,14 +92,29 @@ static const struct wire_unw_row *find_row(struct rt_ctx *ctx, uint64_t pc)
 
 /* ---- rows that were looked up before ---- */
 
-/* A row but for its pc, in a word; 0: it does not fit.  Its kind makes it differ from 0. */
-#define CFA_BITS 28
+/* A row but for its pc, in a word; 0: it does not fit.  Its lowest bits are its kind + 1, and whether it is a simple one. */
+#define CFA_SHIFT 5
+#define CFA_BITS 27
+#define KIND_MASK 15u
+#define SIMPLE 16u
+#define BY_RBP 1u /* of a simple one */
+_Static_assert(((WIRE_UNW_RBP + 1) & BY_RBP) && !((WIRE_UNW_RSP + 1) & BY_RBP), "the kind says it");
+
+/* The frame lies above rsp or rbp, and what it saved in it; rbx somewhere below its end. */
+static bool is_simple(const struct wire_unw_row *row)
+{
+	return (row->kind == WIRE_UNW_RSP || row->kind == WIRE_UNW_RBP) && row->cfa_off >= 8 &&
+	       row->rbp_off <= 0 && row->rbp_off >= -row->cfa_off && row->rbp_off % 8 == 0 &&
+	       row->rbx_off <= 0 && row->rbx_off % 8 == 0;
+}
+
 static uint64_t pack(const struct wire_unw_row *row)
 {
 	int64_t cfa = row->cfa_off;
-	if (row->kind >= 15 || cfa < -(1 << (CFA_BITS - 1)) || cfa >= 1 << (CFA_BITS - 1))
+	uint32_t code = (row->kind + 1u) | (is_simple(row) ? SIMPLE : 0);
+	if (row->kind >= KIND_MASK || cfa < -(1 << (CFA_BITS - 1)) || cfa >= 1 << (CFA_BITS - 1))
 		return 0;
-	return (uint64_t)(row->kind + 1u) | ((uint64_t)cfa & ((1u << CFA_BITS) - 1)) << 4 |
+	return code | ((uint64_t)cfa & ((1u << CFA_BITS) - 1)) << CFA_SHIFT |
 	       (uint64_t)(uint16_t)row->rbp_off << 32 | (uint64_t)(uint16_t)row->rbx_off << 48;
 }
 
@@ -109,21 +124,58 @@ struct row {
 	int32_t cfa_off, rbp_off, rbx_off;
 };
 
+static inline int32_t packed_cfa(uint64_t v)
+{
+	return (int32_t)(uint32_t)v >> CFA_SHIFT;
+}
+
 static inline void unpack(struct row *r, uint64_t v)
 {
-	r->kind = (uint32_t)(v & 15) - 1;
-	r->cfa_off = (int32_t)(uint32_t)v >> 4;
+	r->kind = (uint32_t)(v & KIND_MASK) - 1;
+	r->cfa_off = packed_cfa(v);
 	r->rbp_off = (int16_t)(v >> 32);
 	r->rbx_off = (int16_t)(v >> 48);
+}
+
+/* What differs between pcs, and of one pc between tables. */
+static inline uint64_t row_tag(struct rt_ctx *ctx, uint64_t pc)
+{
+	return pc + LOAD_ACQUIRE(&rt_proc_shared(ctx->shm, ctx->proc)->unw_cur) * WIRE_HASH_MULT;
+}
+
+static inline struct wire_unw_seen *row_place(struct wire_thread *thr, uint64_t pc)
+{
+	uint64_t off = pc * WIRE_HASH_MULT >> 32 & sizeof(thr->unw_seen[0]) * (WIRE_UNW_SEEN - 1);
+	return (struct wire_unw_seen *)((uint8_t *)thr->unw_seen + off);
+}
+
+/* The row for @pc among those that were looked up last; 0: it is not there. */
+static inline uint64_t row_seen(struct wire_thread *thr, uint64_t pc, uint64_t tag)
+{
+	const struct wire_unw_seen *seen = row_place(thr, pc);
+	uint64_t packed = LOAD_RELAXED(&seen[0].packed);
+	if (LIKELY((LOAD_RELAXED(&seen[0].check) ^ packed) == tag))
+		return packed;
+	packed = LOAD_RELAXED(&seen[1].packed);
+	return (LOAD_RELAXED(&seen[1].check) ^ packed) == tag ? packed : 0;
+}
+
+/* Where two pcs share a place, both have one: by chance one of twenty stacks in two would have such. */
+static void row_note(struct wire_thread *thr, uint64_t pc, uint64_t tag, uint64_t packed)
+{
+	struct wire_unw_seen *seen = row_place(thr, pc);
+	uint64_t old_packed = LOAD_RELAXED(&seen[0].packed), old_check = LOAD_RELAXED(&seen[0].check);
+	STORE_RELAXED(&seen[1].packed, old_packed);
+	STORE_RELAXED(&seen[1].check, old_check);
+	STORE_RELAXED(&seen[0].packed, packed);
+	STORE_RELAXED(&seen[0].check, tag ^ packed);
 }
 
 /* The row for @pc; false: there is none. */
 static inline bool row_for(struct rt_ctx *ctx, uint64_t pc, struct row *ret)
 {
-	uint64_t mult = WIRE_HASH_MULT, tag = pc + LOAD_ACQUIRE(&rt_proc_shared(ctx->shm, ctx->proc)->unw_cur) * mult;
-	struct wire_unw_seen *seen = &ctx->thr->unw_seen[pc * mult >> 32 & (WIRE_UNW_SEEN - 1)];
-	uint64_t packed = LOAD_RELAXED(&seen->packed);
-	if (LIKELY(packed && (LOAD_RELAXED(&seen->check) ^ packed) == tag)) {
+	uint64_t tag = row_tag(ctx, pc), packed = row_seen(ctx->thr, pc, tag);
+	if (LIKELY(packed)) {
 		unpack(ret, packed);
 		return true;
 	}
@@ -135,8 +187,8 @@ static inline bool row_for(struct rt_ctx *ctx, uint64_t pc, struct row *ret)
 	ret->rbp_off = row->rbp_off;
 	ret->rbx_off = row->rbx_off;
 	packed = pack(row);
-	STORE_RELAXED(&seen->packed, packed);
-	STORE_RELAXED(&seen->check, tag ^ packed);
+	if (packed)
+		row_note(ctx->thr, pc, tag, packed);
 	return true;
 }
 
@@ -244,8 +296,13 @@ static bool step_first(struct walk *w)
 	uint16_t kind = w->ctx->site->kind;
 	if (kind != WIRE_SITE_ENTRY && kind != WIRE_SITE_RETURN)
 		return step(w);
+	uint64_t end = w->f.sp + 8;
 	w->after_call = true;
-	return step_cfa(w, NULL, w->f.sp + 8);
+	if (!read_word(w, end - 8, &w->f.pc))
+		return false;
+	know_frame(w, end);
+	w->f.sp = end;
+	return true;
 }
 
 /* ---- frames whose rows are known and that lie where the stack is known ---- */
@@ -260,21 +317,16 @@ static bool step_first(struct walk *w)
  * can take for the size itself, and nothing is read by it that the rows would
  * not read, but by a processor that is to undo it.
  */
-static inline uint64_t guess_end(uint32_t *size, uint64_t sp, uint64_t real)
+static inline uint64_t guess_end(struct wire_thread *thr, uint64_t sp, uint64_t real)
 {
+	uint64_t *size = (uint64_t *)((uint8_t *)thr->unw_sizes + (sp & sizeof(*size) * (WIRE_UNW_SIZES - 1)));
 	uint64_t look = LOAD_RELAXED(size), go = look;
 	__asm__("" : "+r"(go));
 	if (LIKELY(sp + look == real))
 		return sp + go;
-	STORE_RELAXED(size, (uint32_t)(real - sp));
+	STORE_RELAXED(size, real - sp);
 	__asm__ volatile("" : "+r"(real));
 	return real;
-}
-
-/* Whether a word of the known stack is there; @last: the last one. */
-static inline bool is_known(uint64_t addr, uint64_t lo, uint64_t last)
-{
-	return addr - lo <= last - lo;
 }
 
 static inline uint64_t word_at(uint64_t addr)
@@ -282,45 +334,43 @@ static inline uint64_t word_at(uint64_t addr)
 	return ((const struct mem_word *)addr)->v;
 }
 
-/* As far as it goes without anything else; what else there is, is step()'s. */
-static uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32_t max)
+/* As far as it goes without anything else; what else there is, is step()'s.  What is read lies between where the first of
+ * these frames begins, rbx apart, and @last, the last word that is known. */
+static inline __attribute__((always_inline)) uint32_t walk_known(struct walk *w, uint64_t *ret_pcs, uint32_t n, uint32_t max)
 {
 	struct wire_thread *thr = w->ctx->thr;
-	uint64_t lo = thr->stack_lo, last = thr->stack_hi - 8, mult = WIRE_HASH_MULT;
-	uint64_t cur = LOAD_ACQUIRE(&rt_proc_shared(w->ctx->shm, w->ctx->proc)->unw_cur) * mult;
-	struct frame f = w->f;
-	if (last < lo)
-		return n;
+	uint64_t lo = thr->stack_lo, last = thr->stack_hi - 8, tag = row_tag(w->ctx, 0) - 1, sum = w->ctx->stack_sum;
+	uint64_t pc = w->f.pc, sp = w->f.sp, bp = w->f.bp, bx = w->f.bx;
 	for (; n < max; n++) {
-		uint64_t pc = f.pc - 1, bp = f.bp, bx = f.bx;
-		const struct wire_unw_seen *seen = &thr->unw_seen[pc * mult >> 32 & (WIRE_UNW_SEEN - 1)];
-		uint64_t packed = LOAD_RELAXED(&seen->packed);
-		uint32_t kind = (uint32_t)(packed & 15) - 1; /* of none: larger than all */
-		if ((LOAD_RELAXED(&seen->check) ^ packed) != pc + cur || kind - WIRE_UNW_RSP > WIRE_UNW_RBP - WIRE_UNW_RSP)
+		uint64_t packed = row_seen(thr, pc - 1, tag + pc);
+		if (!(packed & SIMPLE))
 			break;
-		uint64_t cfa = (kind == WIRE_UNW_RSP ? f.sp : bp) + (uint64_t)(int64_t)((int32_t)(uint32_t)packed >> 4);
-		cfa = guess_end(&thr->unw_sizes[f.sp >> 4 & (WIRE_UNW_SIZES - 1)], f.sp, cfa);
-		uint64_t bp_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 32);
-		uint64_t bx_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 48);
-		if (cfa <= f.sp || !is_known(cfa - 8, lo, last))
+		uint64_t base = sp;
+		if (packed & BY_RBP) {
+			if (bp < sp || bp > last)
+				break;
+			base = bp;
+		}
+		uint64_t cfa = guess_end(thr, sp, base + (uint64_t)(int64_t)packed_cfa(packed));
+		if (cfa - 8 > last)
 			break;
-		if (bp_at != cfa) {
-			if (!is_known(bp_at, lo, last))
+		if (packed >> 32) {
+			uint64_t bp_at = cfa + (uint64_t)(int64_t)(int16_t)(packed >> 32), bx_at = cfa + (uint64_t)((int64_t)packed >> 48);
+			if (bx_at < lo)
 				break;
-			bp = word_at(bp_at);
+			bp = bp_at == cfa ? bp : word_at(bp_at);
+			bx = bx_at == cfa ? bx : word_at(bx_at);
 		}
-		if (bx_at != cfa) {
-			if (!is_known(bx_at, lo, last))
-				break;
-			bx = word_at(bx_at);
-		}
-		f = (struct frame){ word_at(cfa - 8), cfa, bp, bx, f.r10 };
-		if (!f.pc)
+		sp = cfa;
+		pc = word_at(cfa - 8);
+		if (!pc)
 			break;
 		if (ret_pcs)
-			ret_pcs[n] = f.pc;
+			ret_pcs[n] = pc;
+		sum = (sum << 5 | sum >> 59) + pc;
 	}
-	w->f = f;
+	w->f = (struct frame){ pc, sp, bp, bx, w->f.r10 };
+	w->ctx->stack_sum = sum;
 	return n;
 }
 
@@ -329,6 +379,7 @@ uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 	const uint64_t *r = ctx->regs;
 	struct walk w = { ctx, { ctx->site->addr, r[WIRE_RSP], r[WIRE_RBP], r[WIRE_RBX], r[WIRE_R10] }, false, false };
 	uint32_t n = 1;
+	ctx->stack_sum = 0;
 	if (!max || ctx->site->kind == WIRE_SITE_TOOL)
 		return 0;
 	if (ret_pcs)
@@ -338,8 +389,9 @@ uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 		if (ret_pcs)
 			ret_pcs[n] = w.f.pc;
 		n++;
-		if (w.after_call && !w.guessed)
-			n = walk_known(&w, ret_pcs, n, max);
+		ctx->stack_sum += w.f.pc;
+		if (w.after_call && !w.guessed && w.f.sp >= ctx->thr->stack_lo)
+			n = ret_pcs ? walk_known(&w, ret_pcs, n, max) : walk_known(&w, NULL, n, max);
 		more = n < max && w.f.pc && step(&w);
 	}
 	return n;

@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
  *      processor time of the processes  -------------------------------------------------------->
- *      hot sites                        on C off off off off off on C off off off off off off on ...
+ *      hot sites, one thread            on C C C C C C C C C C C C C C C C C C C C C C C C C on C C C C ...
+ *      hot sites, several               on C C C C off off off off off off off off off off off on C C C C off ...
  *
- * on: each hit stands for W.  C: hits are counted only, so that what a hit takes can be told: while they are on there are fewer
- * of them in the same time.  On for one part of W of the processes' own time, which is processor time without what hits take:
+ * on: each hit stands for W.  C: hits are counted only, which next to nothing is added to by, unless several threads write to
+ * the counter.  With one thread that has hits, all of them are known, and one part of W of them is on:
  *
- *      owed = time off - (W - 1) * (time on - hits * what each takes)        is kept near 0
+ *      owed = hits counted - (W - 1) * hits while on                 is kept near 0
  *
- * It is processor time, so that a process that waits, or gets no processor since somebody else has it, is not taken for one that
- * calls little.  A window that became too long is made up for by a longer pause.  What a hit takes is first an estimate from
- * what its program does, all of them then multiplied by what was measured; so is what is owed for windows of the past.
+ * With several it is one part of W of the processes' own time, which is processor time without what hits take:
  *
- * Which sites are hot is decided anew every LOOK_NS.  Only what would take more than the share together is sampled, so
- * rare events are all there.
+ *      owed = time off - (W - 1) * own time of what was on           is kept near 0
+ *
+ * where a hit's own time is what passes from one to the next while they are counted.  It is processor time, so that a process
+ * that waits, or gets no processor since somebody else has it, is not taken for one that calls little.  A window that became
+ * too long is made up for by a longer pause.
+ *
+ * How large W is depends on what hits take: at first an estimate from what their programs do, all of them then multiplied by
+ * what was measured.  Which sites are hot is decided anew every LOOK_NS.  Only what would take more than the share together
+ * is sampled, so rare events are all there.
  */
 #include "session/budget.h"
+#include "session/budget_time.h"
 
 #include "wire/wire.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -30,18 +38,17 @@
 
 #define LOOK_NS 100000000ull  /* of the wall's clock */
 #define FIRST_NS 5000000ull   /* until the first look */
-#define ON_NS 100000ull       /* of a window, of processor time; it varies by half, so as not to run with what repeats */
+#define ON_NS 200000ull       /* of a window, of processor time; it varies by half, so as not to run with what repeats */
 #define PAUSE_MAX_NS 5000000ull
 #define WEIGHT_MAX 100    /* the more, the worse is a window that became too long */
 #define AIM 0.7               /* of the share */
 #define OFF_NS 1.5            /* of a hit while it is off */
-#define COUNT_NS 3.0          /* while it is only counted: so much longer, and fewer of them in the same time, than while it is off */
-#define COUNT_LONGER 4u       /* than those that are on, at most: their ends, when we run beside them, weigh less then */
+#define COUNT_LONGER 8u       /* windows of counting than those that are on, at most: their ends, when we run beside them, weigh less */
 #define OWN_LEAST 0.05        /* of a process's time is its own, whatever the estimate says */
-#define FADE 0.98             /* what was measured before counts less, at each look */
+#define FADE 0.985            /* what was measured before counts less, at each window */
 #define BELIEF 2.0            /* windows after which what was measured counts as much as the estimate */
-#define NICE (-10)            /* of the thread that switches, which is late otherwise where processors have other work */
-#define HITS_LEAST 500        /* fewer say nothing about what a hit takes */
+#define NICE (-10)            /* of the thread that switches, where it may not run ahead of all others */
+#define HITS_LEAST 500        /* fewer say nothing about what a hit takes, or how long it is to the next */
 #define PROCS_MAX WIRE_PROC_MAX
 
 struct place {
@@ -52,11 +59,6 @@ struct place {
 	float load;       /* what it would take of the processes' own time, all hits counted */
 	uint32_t weight;  /* the most there was */
 	bool stateless, hot;
-};
-
-struct proc_time {
-	int pid;
-	uint64_t last_ns;
 };
 
 /* Windows of a kind, of hot sites. */
@@ -76,13 +78,14 @@ struct budget {
 	uint32_t place_cnt, place_cap;
 	uint32_t *hot; /* indexes, as much room as there is for places */
 	uint32_t hot_cnt;
-	struct proc_time procs[PROCS_MAX];
+	struct budget_time procs[PROCS_MAX];
 	uint32_t proc_cnt;
 	uint32_t weight;               /* of the hot ones */
 	uint64_t time_ns, counting_ns; /* processor time since the last look; with the hot ones counting */
 	struct windows on, counting;   /* fading */
 	double scale;                  /* of the estimates */
-	double off_ns, due_ns, due_hit_ns; /* what is owed: off_ns - (due_ns - scale * due_hit_ns) */
+	bool counts_all;               /* hits are known while they are off */
+	double owed;                   /* hits; of several threads ns */
 	uint64_t random;
 };
 
@@ -101,14 +104,8 @@ static uint64_t clock_ns(clockid_t id)
 static uint64_t time_passed(struct budget *b)
 {
 	uint64_t sum = 0;
-	for (uint32_t i = 0; i < b->proc_cnt; i++) {
-		clockid_t id;
-		uint64_t now = clock_getcpuclockid(b->procs[i].pid, &id) ? 0 : clock_ns(id);
-		if (now > b->procs[i].last_ns) {
-			sum += now - b->procs[i].last_ns;
-			b->procs[i].last_ns = now;
-		}
-	}
+	for (uint32_t i = 0; i < b->proc_cnt; i++)
+		sum += budget_time_passed(&b->procs[i]);
 	return sum;
 }
 
@@ -135,20 +132,15 @@ static uint64_t new_hits(struct budget *b, struct place *p)
 
 /* ---- which are hot ---- */
 
-/* How long the same hits would have taken while they were off. */
-static double as_off(const struct windows *counting)
-{
-	double ns = counting->ns - (COUNT_NS - OFF_NS) * counting->hits;
-	return ns > counting->ns / 2 ? ns : counting->ns / 2;
-}
-
-/* What hits take more than while they are off: of two equally long windows the one with them on has so many hits less. */
+/* What hits take more than while they are counted: of two equally long windows the one with them on has so many hits less. */
 static void measure_hits(struct budget *b)
 {
 	const struct windows *on = &b->on, *counting = &b->counting;
 	if (on->hits < HITS_LEAST || counting->hits < HITS_LEAST)
 		return;
-	double own = on->hits / on->ns / (counting->hits / as_off(counting));
+	if (on->ns <= 0 || on->hit_ns <= 0 || counting->ns <= 0)
+		return;
+	double own = on->hits / on->ns / (counting->hits / counting->ns);
 	double taken = on->ns * (1 - (own < OWN_LEAST ? OWN_LEAST : own));
 	double scale = taken / on->hit_ns;
 	scale = scale < 0.2 ? 0.2 : scale > 3 ? 3 : scale;
@@ -240,18 +232,10 @@ static void look(struct budget *b)
 		b->weight = b->weight > 1 && w * 5 > b->weight * 4 && w * 4 < b->weight * 5 ? b->weight : w;
 	}
 	choose(b, sample, least);
-	fade(&b->on);
-	fade(&b->counting);
 	b->time_ns = b->counting_ns = 0;
 }
 
 /* ---- windows ---- */
-
-static double owed(const struct budget *b)
-{
-	double own = b->due_ns - b->scale * b->due_hit_ns;
-	return b->off_ns - (own > b->due_ns * OWN_LEAST ? own : b->due_ns * OWN_LEAST);
-}
 
 static uint64_t passed(struct budget *b)
 {
@@ -260,69 +244,168 @@ static uint64_t passed(struct budget *b)
 	return got;
 }
 
-/* Half of the time that it took, in which they may have been on or not: somebody else may have had the processor. */
-static double switched(struct budget *b, uint32_t weight)
-{
-	set_hot(b, weight);
-	return (double)passed(b) / 2;
-}
-
-/* The hot ones with @weight for about @wanted ns of the processes; how long it was, and with how many hits. */
-static struct windows window(struct budget *b, uint32_t weight, uint64_t wanted)
+/* Hits since they were read last; @counted: they belong to no window that is on. */
+static struct windows hits_since(struct budget *b, bool counted)
 {
 	struct windows w = { 0 };
-	uint64_t got = 0;
-	b->off_ns += (double)passed(b);
-	double begin = switched(b, weight);
-	b->off_ns += begin;
-	for (unsigned i = 0; got < wanted && i < 100 && !b->ends; i++) {
-		sleep_unlocked(b, wanted - got < PAUSE_MAX_NS ? wanted - got : PAUSE_MAX_NS);
-		got += passed(b);
-	}
-	got += passed(b);
-	double end = switched(b, 0);
-	b->off_ns += end;
-	w.ns = (double)got + begin + end;
 	for (uint32_t i = 0; i < b->hot_cnt; i++) {
 		struct place *p = &b->places[b->hot[i]];
 		uint64_t hits = new_hits(b, p);
-		p->counted += weight == WIRE_RATE_COUNTS ? hits : 0;
+		p->counted += counted ? hits : 0;
 		w.hits += (double)hits;
 		w.hit_ns += (double)hits * (double)p->hit_ns;
 	}
 	return w;
 }
 
-static void add(struct windows *sum, struct windows w)
+/* And the time.  That takes longer to be told, so the hits come behind it, next to what changes what becomes of them. */
+static struct windows since(struct budget *b, bool counted)
 {
-	sum->ns += w.ns;
-	sum->hits += w.hits;
-	sum->hit_ns += w.hit_ns;
-	sum->cnt++;
+	double ns = (double)passed(b);
+	struct windows w = hits_since(b, counted);
+	w.ns = ns;
+	return w;
+}
+
+static void add(struct windows *sum, struct windows w, double part)
+{
+	sum->ns += w.ns * part;
+	sum->hits += w.hits * part;
+	sum->hit_ns += w.hit_ns * part;
+}
+
+/* From @before to @weight.  What is hit meanwhile belongs to either half and half. */
+static void turn(struct budget *b, uint32_t weight, struct windows *before, bool counted, struct windows *behind)
+{
+	add(before, since(b, counted), 1);
+	set_hot(b, weight);
+	struct windows w = hits_since(b, false);
+	add(before, w, 0.5);
+	add(behind, w, 0.5);
+}
+
+/* For about @wanted ns of the processes. */
+static void spend(struct budget *b, struct windows *w, double wanted, bool counted)
+{
+	for (unsigned i = 0; w->ns < wanted && i < 100 && !b->ends; i++) {
+		double left = wanted - w->ns;
+		sleep_unlocked(b, left < (double)PAUSE_MAX_NS ? (uint64_t)left : PAUSE_MAX_NS);
+		add(w, since(b, counted), 1);
+	}
+}
+
+/* For about as long, but until there was a hit; how long it was is of no matter. */
+static void spend_on_hits(struct budget *b, struct windows *w, uint64_t wanted)
+{
+	for (unsigned i = 0; w->hits <= 0 && i < 100 && !b->ends; i++) {
+		sleep_unlocked(b, i < 8 ? wanted : 4 * wanted);
+		add(w, since(b, false), 1);
+	}
+}
+
+/* For good: machines have quick moments and slow ones, and what was measured long ago says little about this one. */
+static void learn(struct budget *b, struct windows on, struct windows counting)
+{
+	fade(&b->on);
+	fade(&b->counting);
+	add(&b->on, on, 1);
+	add(&b->counting, counting, 1);
+	b->on.cnt++;
+	b->counting_ns += (uint64_t)counting.ns;
+	measure_hits(b);
+}
+
+/* From one hit to the next without what it takes, in ns; 0: not known. */
+static double own_ns(const struct budget *b)
+{
+	return b->counting.hits < HITS_LEAST ? 0 : b->counting.ns / b->counting.hits;
+}
+
+/* How much of a window that was on was the processes' own. */
+static double own_time(const struct budget *b, struct windows on)
+{
+	double each = own_ns(b), own = each > 0 ? on.hits * each : on.ns - b->scale * on.hit_ns;
+	return own > on.ns ? on.ns : own > on.ns * OWN_LEAST ? own : on.ns * OWN_LEAST;
+}
+
+/* Until so much is owed. */
+static void pause_until(struct budget *b, struct windows *off, double owed, double ns_each)
+{
+	for (unsigned i = 0; b->owed < owed && i < 1000 && !b->ends; i++) {
+		double left = (owed - b->owed) * ns_each;
+		sleep_unlocked(b, left < (double)PAUSE_MAX_NS ? (uint64_t)left + 20000 : PAUSE_MAX_NS);
+		struct windows w = since(b, b->counts_all);
+		add(off, w, 1);
+		b->owed += b->counts_all ? w.hits : w.ns;
+	}
+}
+
+/* What is owed: half before a window, half behind it, since the program may end at any time. */
+
+static void window_of_hits(struct budget *b, uint64_t wanted)
+{
+	struct windows before = { 0 }, on = { 0 }, counting = { 0 };
+	turn(b, b->weight, &before, true, &on);
+	spend_on_hits(b, &on, wanted);
+	turn(b, WIRE_RATE_COUNTS, &on, false, &counting);
+	double due = on.hits * (b->weight - 1.0);
+	b->owed += before.hits + counting.hits - due;
+	pause_until(b, &counting, due / 2, own_ns(b) > 0 ? own_ns(b) : on.ns / (on.hits + 1));
+	add(&counting, before, 1);
+	learn(b, on, counting);
+}
+
+static void window_of_time(struct budget *b, uint64_t wanted)
+{
+	struct windows before = { 0 }, on = { 0 }, counting = { 0 }, off = { 0 };
+	turn(b, b->weight, &before, false, &on);
+	spend(b, &on, (double)wanted, false);
+	turn(b, WIRE_RATE_COUNTS, &on, false, &counting);
+	/* A part of the time that they are off in any case. */
+	uint64_t longer = (b->weight - 1) / 2 < COUNT_LONGER ? (b->weight - 1) / 2 : COUNT_LONGER;
+	spend(b, &counting, (double)(longer ? longer * wanted : wanted), true);
+	turn(b, 0, &counting, true, &off);
+	learn(b, on, counting);
+	b->owed += before.ns + counting.ns + off.ns - own_time(b, on) * (b->weight - 1.0);
+	pause_until(b, &off, (double)wanted * (b->weight - 1.0) / 2, 1);
+}
+
+/* Whether one thread at most has hits, so that they can all be counted. */
+static bool has_one_thread(const struct budget *b)
+{
+	const struct wire_shm *shm = b->shm;
+	uint32_t cnt = 0;
+	for (uint64_t i = 1; i < shm->thread_cnt && cnt < 2; i++) { /* the first is the tool's */
+		const struct wire_thread *thr = (const void *)((const uint8_t *)shm + shm->thread_off + i * shm->geom.stride);
+		uint32_t state = LOAD_ACQUIRE(&thr->state);
+		if (state == WIRE_THREAD_FREE && !thr->incarnation)
+			break;
+		cnt += state == WIRE_THREAD_LIVE;
+	}
+	return cnt < 2;
 }
 
 static void one_of_weight(struct budget *b)
 {
 	b->random = b->random * 6364136223846793005u + 1442695040888963407u;
 	uint64_t wanted = ON_NS / 2 + (b->random >> 33) % ON_NS;
-	struct windows on = window(b, b->weight, wanted);
-	add(&b->on, on);
-	b->due_ns += on.ns * (b->weight - 1.0);
-	b->due_hit_ns += on.hit_ns * (b->weight - 1.0);
-	/* A part of the time that they are off in any case. */
-	uint64_t longer = (b->weight - 1) / 2 < COUNT_LONGER ? (b->weight - 1) / 2 : COUNT_LONGER;
-	struct windows counting = window(b, WIRE_RATE_COUNTS, longer ? longer * wanted : wanted);
-	add(&b->counting, counting);
-	b->counting_ns += (uint64_t)counting.ns;
-	b->off_ns += as_off(&counting);
-	measure_hits(b);
-	/* Half before, half behind: the program may end at any time. */
-	double half = (double)wanted * (b->weight - 1.0) / 2;
-	for (unsigned i = 0; owed(b) < half && i < 1000 && !b->ends; i++) {
-		double left = half - owed(b);
-		sleep_unlocked(b, left < (double)PAUSE_MAX_NS ? (uint64_t)left + 20000 : PAUSE_MAX_NS);
-		b->off_ns += (double)passed(b);
+	if (b->counts_all != has_one_thread(b)) {
+		b->counts_all = !b->counts_all;
+		b->owed = 0; /* of something else */
 	}
+	if (b->counts_all)
+		window_of_hits(b, wanted);
+	else
+		window_of_time(b, wanted);
+}
+
+/* A window that is on until a processor has nothing better to do stands for W times what it should: this thread goes first,
+ * where we may.  It sleeps nearly all of the time. */
+static void run_in_time(void)
+{
+	const struct sched_param first = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
+	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &first))
+		setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 }
 
 static void *run(void *arg)
@@ -331,7 +414,7 @@ static void *run(void *arg)
 	uint64_t next = clock_ns(CLOCK_MONOTONIC) + FIRST_NS;
 	unsigned looks = 0;
 	prctl(PR_SET_TIMERSLACK, 1ul);
-	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* where we may */
+	run_in_time();
 	pthread_mutex_lock(&b->lock);
 	while (!b->ends) {
 		uint64_t now = clock_ns(CLOCK_MONOTONIC);
@@ -429,14 +512,18 @@ int budget_site(struct budget *b, uint32_t site, const struct ir_image *img, con
 
 void budget_procs(struct budget *b, const int *pids, uint32_t cnt)
 {
+	cnt = cnt < PROCS_MAX ? cnt : PROCS_MAX;
 	pthread_mutex_lock(&b->lock);
-	for (uint32_t i = 0; i < cnt && i < PROCS_MAX; i++) {
-		if (i < b->proc_cnt && b->procs[i].pid == pids[i])
+	for (uint32_t i = 0; i < cnt || i < b->proc_cnt; i++) {
+		bool had = i < b->proc_cnt;
+		if (had && i < cnt && b->procs[i].pid == pids[i])
 			continue;
-		clockid_t id;
-		b->procs[i] = (struct proc_time){ pids[i], clock_getcpuclockid(pids[i], &id) ? 0 : clock_ns(id) };
+		if (had)
+			budget_time_deinit(&b->procs[i]);
+		if (i < cnt)
+			budget_time_init(&b->procs[i], pids[i]);
 	}
-	b->proc_cnt = cnt < PROCS_MAX ? cnt : PROCS_MAX;
+	b->proc_cnt = cnt;
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -484,6 +571,8 @@ void budget_destroy(struct budget *b)
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
 	pthread_mutex_destroy(&b->lock);
+	for (uint32_t i = 0; i < b->proc_cnt; i++)
+		budget_time_deinit(&b->procs[i]);
 	free(b->hot);
 	free(b->places);
 	free(b);

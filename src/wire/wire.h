@@ -210,7 +210,9 @@ struct wire_unw_map {
 /* ---- processes and threads ---- */
 
 #define WIRE_UNW_SEEN 256u /* a power of two */
-#define WIRE_UNW_SIZES 256u /* a power of two */
+#define WIRE_UNW_WAYS 2u
+#define WIRE_UNW_SIZES 512u /* a power of two */
+#define WIRE_AGG_STACKS 256u /* a power of two */
 #define WIRE_HASH_CNT 4096 /* power of two; thread lookup, open addressing */
 
 struct wire_hash_ent {
@@ -347,8 +349,10 @@ struct wire_thread {
 	struct wire_unw_seen {
 		uint64_t check; /* of pc, packed and the tables' unw_cur: a nested probe may leave two halves of two */
 		uint64_t packed;
-	} unw_seen[WIRE_UNW_SEEN];
-	uint32_t unw_sizes[WIRE_UNW_SIZES]; /* of frames, by where they began last time: a guess, whatever it says */
+	} unw_seen[WIRE_UNW_SEEN][WIRE_UNW_WAYS];
+	uint64_t unw_sizes[WIRE_UNW_SIZES]; /* of frames, by where they began last time: a guess, whatever it says */
+	/* Where the keys with some stacks are: entries of the aggregations' arena, from the thread; a guess, whatever it says. */
+	uint64_t agg_stacks[WIRE_AGG_STACKS];
 };
 
 /* The geometry of a thread area, the same for all threads; offsets from the

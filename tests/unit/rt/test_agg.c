@@ -379,6 +379,49 @@ static void long_keys(void)
 	shm_destroy(shm);
 }
 
-TAP_MAIN(TEST(long_keys), TEST(scalars), TEST(quantize_buckets), TEST(lquantize_buckets), TEST(llquantize_buckets),
+/* Where keys with stacks were is guessed: nothing comes of it, whatever is guessed. */
+static void guesses_change_no_key(void)
+{
+	static uint32_t want[2][40];
+	begin(NULL);
+	struct wire_thread *thr = shm_thread(shm, 0);
+	uint64_t rnd = 3;
+	memset(want, 0, sizeof(want));
+	for (uint32_t i = 0; i < 20000; i++) {
+		uint64_t r = shm_random(&rnd), key[8] = { 8 }, n = r % 40;
+		uint32_t agg = r >> 8 & 1 ? WIRE_AGG_SUM : WIRE_AGG_COUNT, words = n % 2 ? 8 : 7;
+		key[1 + n % 7 % (words - 1)] = 1ULL << n;
+		struct rt_ctx *ctx = shm_enter(shm, 0, WIRE_SITE_ENTRY);
+		ctx->stack_sum = 1 + (r >> 9) % 4; /* many keys share a place */
+		uint64_t *place = &thr->agg_stacks[(r >> 16) % WIRE_AGG_STACKS];
+		if (r >> 11 & 1)
+			*place = r >> 12 & 1 ? shm_random(&rnd) : shm->geom.agg_off + (r >> 24) % shm->geom.agg_bytes;
+		add(ctx, agg, words, key, 1, 1);
+		rt_leave(ctx);
+		want[agg == WIRE_AGG_SUM][n]++;
+	}
+	walk();
+	for (uint32_t n = 0; n < 40; n++)
+		for (uint32_t a = 0; a < 2; a++) {
+			uint64_t key[8] = { 8 };
+			uint32_t words = n % 2 ? 8 : 7;
+			key[1 + n % 7 % (words - 1)] = 1ULL << n;
+			CHECK_EQ(row(a ? WIRE_AGG_SUM : WIRE_AGG_COUNT, words, key)->val[0], want[a][n]);
+		}
+	CHECK_EQ(rows.cnt, 2 * 40);
+	/* values of another generation begin anew there, too */
+	struct rt_ctx *ctx = shm_enter(shm, 0, WIRE_SITE_ENTRY);
+	uint64_t key[7] = { 8, 1 };
+	ctx->stack_sum = 1;
+	shm_agg(shm, WIRE_AGG_COUNT)->gen++;
+	add(ctx, WIRE_AGG_COUNT, 7, key, 1, 1);
+	rt_leave(ctx);
+	walk();
+	CHECK_EQ(row(WIRE_AGG_COUNT, 7, key)->val[0], 1);
+	CHECK_EQ(row(WIRE_AGG_COUNT, 7, key)->gen, 1);
+	shm_destroy(shm);
+}
+
+TAP_MAIN(TEST(long_keys), TEST(guesses_change_no_key), TEST(scalars), TEST(quantize_buckets), TEST(lquantize_buckets), TEST(llquantize_buckets),
 	 TEST(random_keys_against_model), TEST(strings_and_memory_as_keys), TEST(full_table_counts_drops),
 	 TEST(new_generation_starts_afresh), TEST(walk_trusts_nothing))

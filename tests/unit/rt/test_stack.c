@@ -307,7 +307,7 @@ static void guesses_change_nothing(void)
 		uint32_t n = walk_at(CODE + r % 0x1000, off, bp, want);
 		for (int again = 0; again < 4; again++) {
 			for (uint32_t k = 0; k < WIRE_UNW_SIZES && again > 1; k++)
-				thr->unw_sizes[k] = again == 2 ? (uint32_t)shm_random(&rnd) : ~0u;
+				thr->unw_sizes[k] = again == 2 ? shm_random(&rnd) : ~0ull;
 			CHECK_EQ(walk_at(CODE + r % 0x1000, off, bp, got), n);
 			CHECK(!memcmp(want, got, n * sizeof(*got)));
 		}
