@@ -59,6 +59,7 @@ struct keeper {
 	uint32_t proc;               /* in the session */
 	int listener;
 	bool attached, ends, is_unlinked;
+	uint64_t spare_ns;           /* when memory that nobody uses goes back; 0: it has */
 	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (far.c) */
@@ -156,7 +157,7 @@ void keeper_show_gathered(struct keeper_point *, FILE *out); /* lines, indented 
 void keeper_show_json(const struct keeper *, struct keeper_point *, FILE *out); /* as a list of it alone */
 
 /* req.c: one request of the listener's, if there is one */
-void keeper_serve(struct keeper *);
+bool keeper_serve(struct keeper *);
 
 /* ---- verbs ---- */
 
