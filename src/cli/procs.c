@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define COMM_BYTES 16 /* with the NUL: what the kernel keeps of a name */
 #define LINE_LEAST 20 /* characters of a command that are always shown */
 
 struct pids {
@@ -50,11 +51,18 @@ static void command_line(pid_t pid, char *buf, size_t cap)
 	for (ssize_t i = 0; i < n; i++)
 		if (!buf[i])
 			buf[i] = ' ';
-	buf[(size_t)n == cap - 1 ? base_utf8_whole(buf, (size_t)n) : (size_t)n] = 0;
+	buf[n] = 0;
+	procs_uncut(buf, cap);
 }
 
-/* What a terminal obeys becomes blanks, what is no text question marks: as one line, each character one column. */
-static void make_plain(char *line)
+void procs_uncut(char *text, size_t cap)
+{
+	size_t n = strlen(text);
+	if (n == cap - 1)
+		text[base_utf8_whole(text, n)] = 0;
+}
+
+void procs_plain(char *line)
 {
 	size_t left = strlen(line);
 	char *to = line;
@@ -72,7 +80,7 @@ static void make_plain(char *line)
 	*to = 0;
 }
 
-/* Bytes of the first @columns characters of what make_plain() left. */
+/* Bytes of the first @columns characters of what procs_plain() left. */
 static int bytes_of(const char *line, int columns)
 {
 	int at = 0;
@@ -128,7 +136,7 @@ static pid_t by_name(const char *name)
 		cli_error("%u processes are called %s; say which one by its number:", p.cnt, name);
 	for (uint32_t i = 0; i < p.cnt && p.cnt > 1; i++) {
 		command_line(p.v[i], line, sizeof(line));
-		make_plain(line);
+		procs_plain(line);
 		fprintf(stderr, "%7d  %s\n", (int)p.v[i], line);
 	}
 	free(p.v);
@@ -231,7 +239,7 @@ static void show_line(pid_t pid, const char *mark, char *line, const char *why)
 {
 	char tail[128] = "", head[32];
 	int width = line_width();
-	make_plain(line);
+	procs_plain(line);
 	if (*why)
 		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
 	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
@@ -256,7 +264,8 @@ static void show(const struct pids *list, const struct pids *attached, bool mark
 			continue;
 		}
 		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", (int)list->v[i]);
-		export_print_text(stdout, info.comm, base_utf8_whole(info.comm, strlen(info.comm)), true);
+		procs_uncut(info.comm, COMM_BYTES);
+		export_print_text(stdout, info.comm, strlen(info.comm), true);
 		fputs(",\"command\":", stdout);
 		export_print_text(stdout, line, strlen(line), true);
 		printf(",\"attached\":%s,\"offered\":%s", has(attached, list->v[i]) ? "true" : "false",

@@ -163,6 +163,10 @@ bool keeper_serve(struct keeper *);
 
 /* procs.c: the process that @text (a number or a name) means; 0 after a message. */
 pid_t procs_one(const char *text, size_t len);
+/* Text that filled @cap bytes loses the half of a character at its end. */
+void procs_uncut(char *text, size_t cap);
+/* What a terminal obeys becomes blanks, what is no text question marks: one line, in which each character is one column. */
+void procs_plain(char *line);
 /* "PID|NAME:REST": *ret_rest is behind the colon. */
 pid_t procs_split(const char *arg, const char **ret_rest);
 /* whose.c: why @pid cannot be traced; false: nothing is known that forbids it */
