@@ -57,19 +57,6 @@ static void all_types_come_back(void)
 
 static const struct export_field number[] = { { "n", EXPORT_U64 } };
 
-static uint64_t read_all(struct export_trace *t, uint64_t *ret_last)
-{
-	struct export_event e;
-	uint64_t cnt = 0, ns = 0;
-	while (export_trace_next(t, &e, &err) > 0) {
-		CHECK(e.ns >= ns);
-		ns = e.ns;
-		*ret_last = (uint64_t)e.vals[0].i;
-		cnt++;
-	}
-	return cnt;
-}
-
 static void many_packets_of_several_cpus(void)
 {
 	uint64_t last = 0;
