@@ -13,6 +13,7 @@ is excused.  The last line is `N passed, N failed, N skipped`.
 """
 import argparse
 import concurrent.futures
+import contextlib
 import fnmatch
 import json
 import os
@@ -32,6 +33,36 @@ def introspect(build):
     return json.loads(out.stdout)
 
 
+def names_of(group):
+    """Programs that run in it."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        with contextlib.suppress(OSError), open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as f:
+            head, rest = f.read().rsplit(')', 1)
+            if int(rest.split()[2]) == group and rest.split()[0] not in 'ZX':
+                found.append(head.split('(', 1)[1])
+    return found
+
+
+def end_group(leader):
+    """What a test has left: its names. The group's number is nobody else's as long as somebody is in it."""
+    names = names_of(leader)
+    if names:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader, signal.SIGKILL)
+    return names
+
+
+def stop(proc):
+    """The program first: what it has begun, it can end in good order. All that was said."""
+    proc.terminate()
+    try:
+        return proc.communicate(timeout=10)[0]
+    except subprocess.TimeoutExpired:
+        end_group(proc.pid)
+        return proc.communicate()[0]
+
+
 def run(test, build, slow):
     """One test program, in the build's directory: (passed, failed, skipped, text to show)."""
     env = dict(os.environ, **test['env'], DYNTRACE_SLOW=str(slow))
@@ -44,12 +75,12 @@ def run(test, build, slow):
     try:
         out, _ = proc.communicate(timeout=(test['timeout'] or 120) * slow)
     except subprocess.TimeoutExpired:
-        os.killpg(proc.pid, signal.SIGKILL)
-        out, _ = proc.communicate()
+        out = stop(proc)
         died = f"no end after {test['timeout'] * slow} s"
+    left = end_group(proc.pid)
     text = out.decode('utf-8', 'replace')
     passed = failed = skipped = 0
-    plan, notes, skips = None, [], []
+    plan, notes, skips = None, [f"  left behind: {', '.join(left)}"] if left and not died else [], []
     for line in text.splitlines():
         m = re.match(r'^1\.\.(\d+)', line)
         if m:

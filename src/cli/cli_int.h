@@ -169,6 +169,8 @@ struct cli {
 	uint64_t faults[CLI_FAULTS]; /* statements whose fault was shown in its line */
 	uint32_t fault_cnt;
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns, next_clean_ns, next_aggs_ns, drain_gap_ns;
+	uint64_t spare_ns;                 /* when memory that nobody uses may go back */
+	bool gave_spare;
 	uint64_t early_drain_ns; /* somebody rang, or a tick was; 0: not */
 #define CLI_BUFFER_CNT 4
 	struct { uint64_t asked, has; } buffers[CLI_BUFFER_CNT];

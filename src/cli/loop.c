@@ -5,6 +5,7 @@
 #include "host/host.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -179,13 +180,29 @@ struct wire_shm *cli_shm(const struct cli *cli)
 	return cli->client ? client_shm(cli->client) : session_shm(cli->session);
 }
 
+#define SPARE_NS 1000000000ull /* as soon as it is clear that it goes on for a while, */
+#define SPARE_RECORDS 10000    /* and few come meanwhile: it takes some milliseconds */
+
+/* Memory that was kept for preparing probes (main.c) goes back. */
+static void give_spare_back(struct cli *cli, int64_t records)
+{
+	uint64_t now = host_now_ns();
+	cli->spare_ns = cli->spare_ns ? cli->spare_ns : now + SPARE_NS;
+	if (cli->gave_spare || now < cli->spare_ns || records > SPARE_RECORDS)
+		return;
+	malloc_trim(0);
+	cli->gave_spare = true;
+}
+
 static int drain(struct cli *cli)
 {
 	struct err e;
-	if (consume_drain(cli->consume, false, &e) < 0) {
+	int64_t records = consume_drain(cli->consume, false, &e);
+	if (records < 0) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
+	give_spare_back(cli, records);
 	if (cli->client && cli_remote_drained(cli))
 		return CLI_ERROR;
 	if (cli->session)

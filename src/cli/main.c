@@ -127,7 +127,8 @@ static int look(pid_t pid, enum obj_proc_file file, uint64_t start, uint64_t end
 	return geteuid() ? client_look(pid, (enum proto_look)file, start, end) : -EPERM;
 }
 
-/* Tables of megabytes come and go while probes are prepared: their pages are used again, for the kernel clears new ones. */
+/* Tables of megabytes come and go while probes are prepared: their pages are used again, for the kernel clears new ones. Who goes on for long gives
+ * them back (loop.c, keeper.c). */
 static void keep_memory(void)
 {
 	mallopt(M_MMAP_THRESHOLD, 32 << 20);

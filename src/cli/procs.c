@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* PID|NAME, and list-processes. */
 #include "base/pids.h"
+#include "base/utf8.h"
 #include "cli/keeper/keeper_int.h"
 #include "client/client.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#define COMM_BYTES 16 /* with the NUL: what the kernel keeps of a name */
 #define LINE_LEAST 20 /* characters of a command that are always shown */
 
 struct pids {
@@ -51,6 +52,41 @@ static void command_line(pid_t pid, char *buf, size_t cap)
 		if (!buf[i])
 			buf[i] = ' ';
 	buf[n] = 0;
+	procs_uncut(buf, cap);
+}
+
+void procs_uncut(char *text, size_t cap)
+{
+	size_t n = strlen(text);
+	if (n == cap - 1)
+		text[base_utf8_whole(text, n)] = 0;
+}
+
+void procs_plain(char *line)
+{
+	size_t left = strlen(line);
+	char *to = line;
+	for (const uint8_t *s = (const uint8_t *)line; left;) {
+		uint32_t n = base_utf8_len(s, left), step = n ? n : 1;
+		bool shown = n && !base_utf8_is_control(s);
+		if (shown)
+			memmove(to, s, n);
+		else
+			*to = n ? ' ' : '?';
+		to += shown ? n : 1;
+		s += step;
+		left -= step;
+	}
+	*to = 0;
+}
+
+/* Bytes of the first @columns characters of what procs_plain() left. */
+static int bytes_of(const char *line, int columns)
+{
+	int at = 0;
+	while (line[at] && columns-- > 0)
+		at += (int)base_utf8_len((const uint8_t *)line + at, strlen(line + at));
+	return at;
 }
 
 static const char *base_of(const char *path)
@@ -100,6 +136,7 @@ static pid_t by_name(const char *name)
 		cli_error("%u processes are called %s; say which one by its number:", p.cnt, name);
 	for (uint32_t i = 0; i < p.cnt && p.cnt > 1; i++) {
 		command_line(p.v[i], line, sizeof(line));
+		procs_plain(line);
 		fprintf(stderr, "%7d  %s\n", (int)p.v[i], line);
 	}
 	free(p.v);
@@ -198,18 +235,16 @@ static int line_width(void)
 	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col : 0;
 }
 
-/* A shell's script is a line here, too. */
 static void show_line(pid_t pid, const char *mark, char *line, const char *why)
 {
 	char tail[128] = "", head[32];
-	int width = line_width(), len = (int)strlen(line);
-	for (char *c = line; *c; c++)
-		*c = iscntrl((unsigned char)*c) ? ' ' : *c;
+	int width = line_width();
+	procs_plain(line);
 	if (*why)
 		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
 	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
 	room = room > LINE_LEAST ? room : LINE_LEAST;
-	printf("%s%.*s%s\n", head, width && len > room ? room : len, line, tail);
+	printf("%s%.*s%s\n", head, width ? bytes_of(line, room) : (int)strlen(line), line, tail);
 }
 
 static void show(const struct pids *list, const struct pids *attached, bool marks, bool json)
@@ -229,14 +264,15 @@ static void show(const struct pids *list, const struct pids *attached, bool mark
 			continue;
 		}
 		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", (int)list->v[i]);
-		tracer_print_text(stdout, (const uint8_t *)info.comm, (uint32_t)strlen(info.comm));
+		procs_uncut(info.comm, COMM_BYTES);
+		export_print_text(stdout, info.comm, strlen(info.comm), true);
 		fputs(",\"command\":", stdout);
-		tracer_print_text(stdout, (const uint8_t *)line, (uint32_t)strlen(line));
+		export_print_text(stdout, line, strlen(line), true);
 		printf(",\"attached\":%s,\"offered\":%s", has(attached, list->v[i]) ? "true" : "false",
 		       client_has_offer(list->v[i]) ? "true" : "false");
 		if (*why) {
 			fputs(",\"refused\":", stdout);
-			tracer_print_text(stdout, (const uint8_t *)why, (uint32_t)strlen(why));
+			export_print_text(stdout, why, strlen(why), true);
 		}
 		putchar('}');
 	}

@@ -23,7 +23,7 @@ struct shown {
 static void member(const char *name, const char *text)
 {
 	printf("%s\"%s\":", strcmp(name, "module") ? "," : "", name);
-	tracer_print_text(stdout, (const uint8_t *)text, (uint32_t)strlen(text));
+	export_print_text(stdout, text, strlen(text), true);
 }
 
 static void show_usdt_one(struct shown *s, const struct probe *p, int prov_len)
@@ -97,11 +97,11 @@ static void show_one(struct shown *s, const struct obj_module *mod, const struct
 	} else {
 		printf("%s{\"address\":\"0x%llx\",\"size\":%llu,\"module\":", s->cnt ? ",\n" : "", (unsigned long long)sym->addr,
 		       (unsigned long long)sym->bytes);
-		tracer_print_text(stdout, (const uint8_t *)mod->name, (uint32_t)strlen(mod->name));
+		export_print_text(stdout, mod->name, strlen(mod->name), true);
 		fputs(",\"symbol\":", stdout);
-		tracer_print_text(stdout, (const uint8_t *)sym->name, (uint32_t)strlen(sym->name));
+		export_print_text(stdout, sym->name, strlen(sym->name), true);
 		fputs(",\"name\":", stdout);
-		tracer_print_text(stdout, (const uint8_t *)text, (uint32_t)strlen(text));
+		export_print_text(stdout, text, strlen(text), true);
 		putchar('}');
 	}
 	s->cnt++;

@@ -42,6 +42,8 @@ void whose_hint(pid_t pid)
 	struct obj_proc_info info, owner;
 	char user[64];
 	bool known = !session_verify(pid, NULL, NULL, &v, NULL) && v.owner;
+	procs_uncut(v.owner_command, sizeof(v.owner_command));
+	procs_plain(v.owner_command);
 	if (known && !obj_proc_info(v.owner, &owner, NULL) && owner.uid != geteuid()) {
 		cli_hint("it is traced by process %d of user %s%s%s%s: run this as that user", (int)v.owner, whose_user(owner.uid, user),
 			 *v.owner_command ? " \"" : "", v.owner_command, *v.owner_command ? "\"" : "");

@@ -94,15 +94,22 @@ static int print_fmt_row(struct consume *c, FILE *fp, const struct agg_ent *key,
 
 static bool want_one(void *arg, const struct agg_ent *e) { return e->agg == *(const uint32_t *)arg; }
 
-/* Rows of one aggregation, in order. */
+/* Of one aggregation, in order; *ret: malloc'ed. */
+static int sorted(struct consume *c, uint32_t agg, struct agg_ent ***ret, uint32_t *ret_cnt, struct err *reterr)
+{
+	int rc = consume_agg_collect(c, want_one, &agg, ret, ret_cnt, reterr);
+	if (!rc)
+		consume_agg_sort(c, *ret, *ret_cnt, AGG_BY_OPTIONS);
+	return rc;
+}
+
 static int walk_one(struct consume *c, FILE *fp, uint32_t agg, agg_row_fn *fn, void *arg, struct err *reterr)
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
-	int rc = consume_agg_collect(c, want_one, &agg, &ents, &cnt, reterr);
+	int rc = sorted(c, agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
-	consume_agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
 	for (uint32_t i = 0; !rc && i < cnt; i++)
 		rc = fn(c, fp, ents[i], (const struct agg_ent *const *)&ents[i], 1, arg);
 	free(ents);
@@ -113,10 +120,9 @@ static int print_whole(struct consume *c, FILE *fp, uint32_t agg, struct err *re
 {
 	struct agg_ent **ents;
 	uint32_t cnt;
-	int rc = consume_agg_collect(c, want_one, &agg, &ents, &cnt, reterr);
+	int rc = sorted(c, agg, &ents, &cnt, reterr);
 	if (rc)
 		return rc;
-	consume_agg_sort(c, ents, cnt, AGG_BY_OPTIONS);
 	print_entries(c, fp, ents, cnt);
 	c->printed[agg] = true;
 	free(ents);

@@ -51,7 +51,7 @@ static void put_head(struct export_printer *p, const char *ph, const char *name,
 	fputs(s->any ? ",\n" : "\n", p->out);
 	s->any = true;
 	fprintf(p->out, "{\"ph\":\"%s\",\"name\":", ph);
-	form_json_string(p->out, name, strlen(name));
+	export_print_text(p->out, name, strlen(name), true);
 	fprintf(p->out, ",\"pid\":%u,\"tid\":%u", pid, tid);
 }
 
@@ -66,7 +66,7 @@ static void put_cat(FILE *fp, const struct export_class *c)
 	char cat[1024];
 	snprintf(cat, sizeof(cat), "%s:%s", c->prov, c->mod);
 	fputs(",\"cat\":", fp);
-	form_json_string(fp, cat, strlen(cat));
+	export_print_text(fp, cat, strlen(cat), true);
 }
 
 static void put_point(struct export_printer *p, const struct thread *t, uint32_t class_id, uint64_t ns, const char *args)
@@ -103,7 +103,7 @@ static struct thread *thread_of(struct export_printer *p, const struct export_ev
 	v[s->cnt] = (struct thread){ .pid = e->pid, .tid = e->tid };
 	put_head(p, "M", "process_name", e->pid, e->tid);
 	fputs(",\"args\":{\"name\":", p->out);
-	form_json_string(p->out, e->comm, strlen(e->comm));
+	export_print_text(p->out, e->comm, strlen(e->comm), true);
 	fputs("}}", p->out);
 	return &v[s->cnt++];
 }

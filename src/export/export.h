@@ -148,6 +148,10 @@ uint32_t export_trace_frames(struct export_trace *, uint32_t pid, uint64_t ns, u
 
 /* ---- forms ---- */
 
+/* In quotes. Control characters, and bytes that are no UTF-8, are escaped: as bytes, \ooo, or with @json as the code points of
+ * the same numbers. */
+void export_print_text(FILE *, const char *text, size_t bytes, bool json);
+
 struct export_printer;
 enum export_form { EXPORT_TEXT, EXPORT_JSON, EXPORT_FOLDED, EXPORT_CHROME };
 /* NULL: no memory. */

@@ -134,7 +134,6 @@ extern const struct printer_ops printer_text, printer_json, printer_folded, prin
 /* Frames of the event's stack, innermost first, malloc'ed. NULL: it has none. */
 struct export_frame *form_stack(struct export_printer *, const struct export_class *, const struct export_event *,
 				uint32_t *ret_cnt);
-void form_json_string(FILE *, const char *, size_t bytes);
 void form_json_value(FILE *, const struct export_field *, const struct export_value *);
 void form_json_args(FILE *, const struct export_class *, const struct export_event *); /* without the stack */
 /* CLOCK_REALTIME. */

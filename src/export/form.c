@@ -61,42 +61,10 @@ struct export_frame *form_stack(struct export_printer *p, const struct export_cl
 	return f;
 }
 
-/* Length of the UTF-8 sequence at @s, 0: it is none (RFC 3629). */
-static uint32_t utf8_len(const uint8_t *s, size_t left)
-{
-	uint32_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
-	if (!n || n > left)
-		return 0;
-	for (uint32_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) || (*s == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-/* Bytes that are no text become the code points of the same numbers. */
-void form_json_string(FILE *fp, const char *text, size_t bytes)
-{
-	const uint8_t *s = (const uint8_t *)text;
-	putc('"', fp);
-	for (size_t i = 0; i < bytes;) {
-		uint32_t n = utf8_len(s + i, bytes - i);
-		if (s[i] == '"' || s[i] == '\\')
-			fprintf(fp, "\\%c", s[i]);
-		else if (s[i] < ' ' || s[i] == 0x7f || !n)
-			fprintf(fp, "\\u%04x", s[i]);
-		else
-			fwrite(s + i, 1, n, fp);
-		i += n ? n : 1;
-	}
-	putc('"', fp);
-}
-
 void form_json_value(FILE *fp, const struct export_field *f, const struct export_value *v)
 {
 	if (f->type == EXPORT_STR)
-		form_json_string(fp, (const char *)v->data, v->bytes);
+		export_print_text(fp, (const char *)v->data, v->bytes, true);
 	else if (f->type == EXPORT_HEX)
 		fprintf(fp, "\"0x%llx\"", (unsigned long long)v->i);
 	else if (f->type == EXPORT_F32 || f->type == EXPORT_F64)
@@ -115,7 +83,7 @@ void form_json_args(FILE *fp, const struct export_class *c, const struct export_
 		if (c->fields[i].type == EXPORT_STACK)
 			continue;
 		fputs(sep, fp);
-		form_json_string(fp, c->fields[i].name, strlen(c->fields[i].name));
+		export_print_text(fp, c->fields[i].name, strlen(c->fields[i].name), true);
 		putc(':', fp);
 		form_json_value(fp, &c->fields[i], &e->vals[i]);
 		sep = ",";

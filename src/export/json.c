@@ -8,7 +8,7 @@
 static void put_str(FILE *fp, const char *key, const char *s)
 {
 	fprintf(fp, ",\"%s\":", key);
-	form_json_string(fp, s, strlen(s));
+	export_print_text(fp, s, strlen(s), true);
 }
 
 static void put_stack(struct export_printer *p, const struct export_frame *f, uint32_t cnt)

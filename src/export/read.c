@@ -36,6 +36,7 @@ struct file {
 };
 struct cursor { /* a stream */
 	uint32_t stream;
+	uint64_t lost;       /* of its events, up to where it was looked at */
 	bool has;            /* the next event: */
 	struct export_event ev;
 	const struct export_class *cls;
@@ -49,10 +50,9 @@ struct export_trace {
 	struct symbols *symbols;
 	struct file *files; /* by stream, then seq */
 	uint32_t file_cnt;
-	struct cursor *cpus;
-	uint32_t cpu_cnt;
+	struct cursor *streams;
+	uint32_t stream_cnt;
 	uint64_t lost;
-	uint64_t *cpu_lost; /* [cpu_cnt] */
 };
 
 /* ---- files ---- */
@@ -81,19 +81,15 @@ static bool is_known(const struct export_trace *t, const char *name)
 
 static struct cursor *cursor_of(struct export_trace *t, uint32_t stream)
 {
-	for (uint32_t i = 0; i < t->cpu_cnt; i++)
-		if (t->cpus[i].stream == stream)
-			return &t->cpus[i];
-	struct cursor *v = realloc(t->cpus, (t->cpu_cnt + 1ul) * sizeof(*v));
-	uint64_t *lost = v ? realloc(t->cpu_lost, (t->cpu_cnt + 1ul) * sizeof(*lost)) : NULL;
-	if (v)
-		t->cpus = v;
-	if (!lost)
+	for (uint32_t i = 0; i < t->stream_cnt; i++)
+		if (t->streams[i].stream == stream)
+			return &t->streams[i];
+	struct cursor *v = realloc(t->streams, (t->stream_cnt + 1ul) * sizeof(*v));
+	if (!v)
 		return NULL;
-	t->cpu_lost = lost;
-	lost[t->cpu_cnt] = 0;
-	v[t->cpu_cnt] = (struct cursor){ .stream = stream };
-	return &v[t->cpu_cnt++];
+	t->streams = v;
+	v[t->stream_cnt] = (struct cursor){ .stream = stream };
+	return &v[t->stream_cnt++];
 }
 
 static int cmp_file(const void *a, const void *b)
@@ -224,11 +220,13 @@ static bool packet_look(const struct export_trace *t, struct file *f)
 
 static void note_lost(struct export_trace *t, const struct file *f)
 {
-	for (uint32_t i = 0; i < t->cpu_cnt; i++)
-		if (t->cpus[i].stream == f->stream && f->head.discarded > t->cpu_lost[i]) {
-			t->lost += f->head.discarded - t->cpu_lost[i];
-			t->cpu_lost[i] = f->head.discarded;
-		}
+	for (uint32_t i = 0; i < t->stream_cnt; i++) {
+		struct cursor *c = &t->streams[i];
+		if (c->stream != f->stream || f->head.discarded <= c->lost)
+			continue;
+		t->lost += f->head.discarded - c->lost;
+		c->lost = f->head.discarded;
+	}
 }
 
 /* The one behind it, if it is there. */
@@ -438,8 +436,8 @@ int export_trace_next(struct export_trace *t, struct export_event *ret, struct e
 {
 	struct cursor *best = NULL;
 	(void)reterr;
-	for (uint32_t i = 0; i < t->cpu_cnt; i++) {
-		struct cursor *c = &t->cpus[i];
+	for (uint32_t i = 0; i < t->stream_cnt; i++) {
+		struct cursor *c = &t->streams[i];
 		if (!c->has)
 			cursor_fill(t, c);
 		if (c->has && (!best || c->ev.ns < best->ev.ns || (c->ev.ns == best->ev.ns && c->stream < best->stream)))
@@ -482,13 +480,12 @@ void export_trace_close(struct export_trace *t)
 		file_end(&t->files[i]);
 		free(t->files[i].name);
 	}
-	for (uint32_t i = 0; i < t->cpu_cnt; i++)
-		free(t->cpus[i].vals);
+	for (uint32_t i = 0; i < t->stream_cnt; i++)
+		free(t->streams[i].vals);
 	symbols_close(t->symbols);
 	ctf_schema_deinit(&t->schema);
-	free(t->cpu_lost);
 	free(t->files);
-	free(t->cpus);
+	free(t->streams);
 	free(t->dir);
 	free(t);
 }

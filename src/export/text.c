@@ -2,33 +2,14 @@
 /* For people: a line an event, its stack below it. */
 #include "export/export_int.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <time.h>
-
-static void put_string(FILE *fp, const uint8_t *s, uint32_t bytes)
-{
-	putc('"', fp);
-	for (uint32_t i = 0; i < bytes; i++) {
-		if (s[i] == '"' || s[i] == '\\')
-			fprintf(fp, "\\%c", s[i]);
-		else if (s[i] == '\n')
-			fputs("\\n", fp);
-		else if (s[i] == '\t')
-			fputs("\\t", fp);
-		else if (s[i] < ' ' || s[i] == 0x7f)
-			fprintf(fp, "\\%03o", s[i]);
-		else
-			putc(s[i], fp);
-	}
-	putc('"', fp);
-}
 
 static void put_value(FILE *fp, const struct export_field *f, const struct export_value *v)
 {
 	fprintf(fp, " %s=", f->name);
 	if (f->type == EXPORT_STR)
-		put_string(fp, v->data, v->bytes);
+		export_print_text(fp, (const char *)v->data, v->bytes, false);
 	else if (f->type == EXPORT_HEX)
 		fprintf(fp, "0x%llx", (unsigned long long)v->i);
 	else if (f->type == EXPORT_F32 || f->type == EXPORT_F64)

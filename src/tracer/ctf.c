@@ -201,7 +201,7 @@ static void show(struct tracer_point *tp, FILE *out, bool json)
 		return;
 	if (json) {
 		fputs(",\"trace\":", out);
-		tracer_print_text(out, (const uint8_t *)c->trace->dir, (uint32_t)strlen(c->trace->dir));
+		export_print_text(out, c->trace->dir, strlen(c->trace->dir), true);
 		fprintf(out, ",\"events_lost\":%llu", (unsigned long long)c->lost);
 		return;
 	}

@@ -87,7 +87,7 @@ static void show(struct tracer_point *tp, FILE *out, bool json)
 		return;
 	fclose(fp);
 	fprintf(out, ",\"lines_lost\":%llu,\"text\":", (unsigned long long)lost);
-	tracer_print_text(out, (const uint8_t *)text, (uint32_t)bytes);
+	export_print_text(out, text, bytes, true);
 	free(text);
 }
 

@@ -108,7 +108,6 @@ const struct tracer *tracer_nth(uint32_t i);        /* NULL behind the last */
 
 /* The value of field @i, as text: 12, 0x7f00, "word". */
 void tracer_print_value(const struct tracer_point *, const struct tracer_event *, uint32_t i, FILE *);
-void tracer_print_text(FILE *, const uint8_t *, uint32_t bytes); /* in quotes, escaped as in C and JSON */
 
 /* Where text goes: a file, or the traced program's own standard output. */
 struct tracer_out;

@@ -4,25 +4,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-void tracer_print_text(FILE *fp, const uint8_t *s, uint32_t bytes)
-{
-	putc('"', fp);
-	for (uint32_t i = 0; i < bytes; i++) {
-		uint8_t c = s[i];
-		if (c == '"' || c == '\\')
-			fprintf(fp, "\\%c", c);
-		else if (c == '\n')
-			fputs("\\n", fp);
-		else if (c == '\t')
-			fputs("\\t", fp);
-		else if (c < ' ' || c == 0x7f)
-			fprintf(fp, "\\u%04x", c);
-		else
-			putc(c, fp);
-	}
-	putc('"', fp);
-}
-
 static void print_float(FILE *fp, int64_t bits, enum export_type type)
 {
 	float f;
@@ -39,7 +20,7 @@ void tracer_print_value(const struct tracer_point *tp, const struct tracer_event
 	uint32_t bytes;
 	if (type == EXPORT_STR) {
 		const uint8_t *s = consume_event_bytes(tp->host->consume, e->ev, v, &bytes);
-		tracer_print_text(fp, s, (uint32_t)strnlen((const char *)s, bytes));
+		export_print_text(fp, (const char *)s, strnlen((const char *)s, bytes), true);
 		return;
 	}
 	int64_t n = consume_event_int(e->ev, v);

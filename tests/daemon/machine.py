@@ -5,6 +5,7 @@
 A test is a function without arguments; main(tests) runs them and speaks TAP.
 """
 import contextlib
+import ctypes
 import os
 import re
 import shutil
@@ -90,6 +91,11 @@ def children(pid, name=None):
     return [p for p in found if alive(p) and (not name or comm(p) == name)]
 
 
+def ends_with_us():
+    """For Popen's preexec_fn: a daemon goes when the test does, whatever ends that."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 class Daemon:
     def __init__(self, conf='', args=(), env=None, run_dir=None):
         self.dir = run_dir or tempfile.mkdtemp(prefix='run-', dir=PLACE)
@@ -109,9 +115,13 @@ class Daemon:
         before = self.log().count('ready') if os.path.exists(self.log_path) else 0
         with open(self.log_path, 'a', encoding='utf-8') as log:
             self.proc = subprocess.Popen([f'{PLACE}/dyntraced', '--run-dir', self.dir, '-f', self.conf] + self.args,
-                                         stderr=log, env=dict(os.environ, **self.env))
+                                         stderr=log, env=dict(os.environ, **self.env), preexec_fn=ends_with_us)
         self.pid = self.proc.pid
-        wait_for(lambda: self.log().count('ready') > before, 'daemon')
+        try:
+            wait_for(lambda: self.log().count('ready') > before, 'daemon')
+        except BaseException:
+            self.stop()
+            raise
 
     def log(self):
         with open(self.log_path, encoding='utf-8') as f:
@@ -126,7 +136,10 @@ class Daemon:
     def stop(self):
         if self.proc.poll() is None:
             self.proc.terminate()
-            self.proc.wait(30 * SLOW)
+            try:
+                self.proc.wait(30 * SLOW)
+            finally:
+                self.proc.kill()
         return self.proc.returncode
 
     def __exit__(self, *exc):
@@ -217,13 +230,26 @@ def end():
     shutil.rmtree(PLACE, ignore_errors=True)
 
 
-def main(tests, begin=begin, end=end):
+def take_signals():
     # A shell's background jobs ignore them, and so would the programs that are started here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for sig in signal.SIGTERM, signal.SIGHUP:  # what was begun is ended, as at Ctrl-C
+        signal.signal(sig, lambda *_: sys.exit(1))
+
+
+def main(tests, begin=begin, end=end):
+    take_signals()
     begin()
     print(f'1..{len(tests)}')
+    try:
+        bad = run_all(tests)
+    finally:
+        end()
+    sys.exit(bad)
+
+
+def run_all(tests):
     bad = False
     for i, test in enumerate(tests, 1):
         name = test.__name__.replace('_', ' ')
@@ -236,8 +262,7 @@ def main(tests, begin=begin, end=end):
             bad = True
             print(f'not ok {i} - {name}')
             print('\n'.join('# ' + line for line in traceback.format_exc().rstrip().split('\n')), flush=True)
-    end()
-    sys.exit(bad)
+    return bad
 
 
 def has(pattern, text):

@@ -211,12 +211,14 @@ def daemonize_and_sighup():
     assert p.returncode == 0, p.stderr
     with open(f'{d.dir}/dyntraced.lock', encoding='utf-8') as f:
         pid = int(f.read())
-    has('Destructive', dyntrace(d, ANN, '-x', 'daemon=always', '-wn', 'BEGIN { chill(1); exit(0); }', status=1)[2])
-    with open(d.conf, 'w', encoding='utf-8') as f:
-        f.write('destructive = yes\n')
-    os.kill(pid, 1)
-    wait_for(lambda: dyntrace(d, ANN, '-x', 'daemon=always', '-wn', 'BEGIN { chill(1); exit(0); }')[0] == 0, 'reload')
-    os.kill(pid, 15)
+    try:
+        has('Destructive', dyntrace(d, ANN, '-x', 'daemon=always', '-wn', 'BEGIN { chill(1); exit(0); }', status=1)[2])
+        with open(d.conf, 'w', encoding='utf-8') as f:
+            f.write('destructive = yes\n')
+        os.kill(pid, 1)
+        wait_for(lambda: dyntrace(d, ANN, '-x', 'daemon=always', '-wn', 'BEGIN { chill(1); exit(0); }')[0] == 0, 'reload')
+    finally:
+        os.kill(pid, 15)
     wait_for(lambda: not alive(pid), 'end')
     assert not os.path.exists(d.sock)
 
@@ -232,6 +234,7 @@ def systemd_protocols():
     os.chmod(d.sock, 0o660)
     pid = os.fork()
     if not pid:
+        machine.ends_with_us()
         os.dup2(listen.fileno(), 3)
         os.set_inheritable(3, True)
         os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()), NOTIFY_SOCKET=f'{d.dir}/notify')

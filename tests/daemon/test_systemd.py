@@ -144,7 +144,11 @@ def kill_9_of_the_main_process():
 
 
 def kill_9_of_all_of_it():
-    killed(lambda _: systemctl('kill', '-s', 'KILL', '--kill-who=all', 'dyntraced.service'))
+    def at_once(_):
+        """None of them sees the others die: it could repair, and be killed before it says so."""
+        for sig in 'STOP', 'KILL':
+            systemctl('kill', '-s', sig, '--kill-who=all', 'dyntraced.service')
+    killed(at_once)
     wait_for(lambda: re.search(r'process \d+ repaired', D.log()), 'word of the repair') # the journal is behind
 
 def a_second_one_is_refused():

@@ -276,7 +276,8 @@ def events_beside_lttng():
     """Her session of LTTng cannot have bob's events: they go to a trace of hers."""
     need('lttng', 'lttng-sessiond')
     env = dict(os.environ, HOME=ann_dir(), LTTNG_HOME=ann_dir(), LC_ALL='C')
-    lttngd = subprocess.Popen(['lttng-sessiond', '--no-kernel'], env=env, cwd='/', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_user(ANN))
+    lttngd = subprocess.Popen(['lttng-sessiond', '--no-kernel'], env=env, cwd='/', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              preexec_fn=machine.ends_with_us, **as_user(ANN))
     try:
         wait_for(lambda: subprocess.run(['lttng', 'create', 'hers', '--output', ann_dir() + '/hers'], env=env, cwd='/', capture_output=True,
                                         check=False, **as_user(ANN)).returncode == 0, 'lttng-sessiond')

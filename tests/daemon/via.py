@@ -18,7 +18,16 @@ NOT = ['tst.system.sh', 'tst.busy.d', 'tst.usdt-sema.sh', 'tst.ending.sh']
 
 def main():
     folder, area = sys.argv[1:]
+    machine.take_signals()
     machine.begin()
+    try:
+        status = run(folder, area)
+    finally:
+        machine.end()
+    sys.exit(status)
+
+
+def run(folder, area):
     names = sorted(n for n in os.listdir(f'{folder}/{area}')
                    if not any(fnmatch.fnmatch(n, p) for p in NOT) and (n.startswith(('tst.', 'err.')) and n.endswith(('.d', '.sh'))))
     with machine.Daemon() as d:
@@ -28,10 +37,7 @@ def main():
         if 'died' in d.log():
             print('Bail out! a worker died')
             status = 1
-    for name in 'passwd', 'group':
-        subprocess.run(['umount', f'/etc/{name}'], check=False)
-    machine.shutil.rmtree(machine.PLACE, ignore_errors=True)
-    sys.exit(status)
+    return status
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the tests on real programs share: TAP, running dyntrace, reading a process."""
+import ctypes
 import os
 import select
 import shutil
@@ -16,7 +17,13 @@ SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for all th
 # A shell's background jobs ignore some of them (nohup another), and so would the programs that are started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+for _sig in signal.SIGTERM, signal.SIGHUP: # what was begun is ended, as at Ctrl-C
+    signal.signal(_sig, lambda *_: sys.exit(1))
+
+
+def ends_with_us():
+    """For Popen's preexec_fn: a daemon goes when the test does, whatever ends that."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM) # PR_SET_PDEATHSIG
 
 
 class Skip(Exception):

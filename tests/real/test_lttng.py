@@ -34,18 +34,24 @@ class Lttng:
         os.environ['LTTNG_HOME'] = self.dir
         self.env = dict(os.environ, LTTNG_HOME=self.dir, HOME=self.dir, LC_ALL='C', XDG_RUNTIME_DIR=self.dir)
         self.daemon = subprocess.Popen(['lttng-sessiond', '--no-kernel'], env=self.env, stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=lib.ends_with_us)
 
     def __enter__(self):
-        for _ in range(100):
-            if subprocess.run(['lttng', 'list'], env=self.env, capture_output=True, check=False).returncode == 0:
-                return self
-            time.sleep(0.1)
-        raise AssertionError('lttng-sessiond does not answer')
+        try:
+            lib.wait_for(lambda: subprocess.run(['lttng', 'list'], env=self.env, capture_output=True, check=False).returncode == 0,
+                         'an answer of lttng-sessiond', 10)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
     def __exit__(self, *exc):
         self.daemon.terminate()
-        self.daemon.wait()
+        try:
+            self.daemon.wait(30 * lib.SLOW)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
         os.environ.pop('LTTNG_HOME', None)
         shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The verbs that keepers serve: attach, add, rm, list-*, and that nobody's tracepoints disturb another's."""
+import fcntl
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import termios
 import time
 
 import lib
@@ -128,6 +130,44 @@ def run_waits_for_what_is_detached():
             assert r.returncode == 0, r
             p.communicate('\n', timeout=60 * lib.SLOW)
             assert p.returncode == 7, p.returncode
+
+
+def on_terminal(columns, *args):
+    """What it writes to a terminal of that width."""
+    here, there = os.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack('4H', 25, columns, 0, 0))
+    with subprocess.Popen([lib.DYNTRACE, *args], stdin=subprocess.DEVNULL, stdout=there, env=lib.clean_env()) as p:
+        os.close(there)
+        text = b''
+        try:
+            while more := os.read(here, 65536):
+                text += more
+        except OSError: # nobody has the other end
+            pass
+    os.close(here)
+    assert p.returncode == 0
+    return text
+
+
+def names_that_are_no_text():
+    """No character is cut, none rules a terminal, and JSON is JSON."""
+    with tempfile.TemporaryDirectory(prefix='dyntrace-verbs-') as folder:
+        exe = f'{folder}/' + '\u00e4' * 10 # the kernel keeps 15 bytes of it
+        shutil.copy('/bin/sh', exe)
+        odd = [b'\x80\xff', '\u0085x'.encode(), b'\x1b[31m', b'\xc3', '\u00f6'.encode() * 200]
+        with subprocess.Popen([exe, '-c', 'echo; read x', *odd], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
+            try:
+                p.stdout.readline()
+                told = next(q for q in json.loads(lib.dyntrace('list-processes', '-a', '--json').stdout) if q['pid'] == p.pid)
+                assert told['name'] == '\u00e4' * 7, told
+                assert told['command'].endswith(' \x80\xff \x85x \x1b[31m \u00c3 ' + '\u00f6' * 200), told
+                for columns in 60, 61, len(folder) + 80:
+                    line = next(l for l in on_terminal(columns, 'list-processes', '-a').split(b'\r\n') if l.split()[:1] == [b'%d' % p.pid])
+                    line = line.decode() # no half of one
+                    assert line.isprintable() and len(line) == columns, (columns, line)
+                assert ' ??  x  [31m ? \u00f6' in line, line
+            finally:
+                p.kill()
 
 
 def nobody_is_disturbed():
@@ -619,7 +659,7 @@ def functions_of_go():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
+    for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, names_that_are_no_text, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
                  ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

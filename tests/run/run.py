@@ -19,11 +19,13 @@ Lines in them:
 Addresses become {ptr}, the number of a CPU N, so do not rely on them.  Speaks TAP.  --bless rewrites what is expected; look at the diff.
 """
 import argparse
+import contextlib
 import difflib
 import fnmatch
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -52,6 +54,12 @@ def read(path):
         return f.read()
 
 
+def end_group(leader):
+    """All that a script began."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 class Case:
     def __init__(self, exe, folder, name):
         self.exe, self.folder, self.name = exe, folder, name
@@ -69,12 +77,18 @@ class Case:
     def run(self):
         env = dict(os.environ, _DTRACE_TESTING='1', LC_ALL='C', TZ='UTC', dyntrace=self.exe)
         env.setdefault('triggers', os.path.join(os.path.dirname(self.exe), 'tests', 'trigger'))
+        p = subprocess.Popen(self.command(), cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, start_new_session=True)
+        status = None
         try:
-            p = subprocess.run(self.command(), cwd=self.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True,
-                               timeout=float(self.opts.get('timeout', 20)) * SLOW)
-        except subprocess.TimeoutExpired as e:
-            return None, plain(e.stdout or b''), plain(e.stderr or b'')
-        return p.returncode, plain(p.stdout), plain(p.stderr)
+            out, err = p.communicate(timeout=float(self.opts.get('timeout', 20)) * SLOW)
+            status = p.returncode
+        except subprocess.TimeoutExpired:
+            end_group(p.pid)
+            out, err = p.communicate()
+        finally: # also where it is interrupted
+            end_group(p.pid)
+        return status, plain(out), plain(err)
 
     def differences(self, got):
         status, out, err = got
@@ -109,6 +123,8 @@ class Case:
 
 
 def main():
+    for sig in signal.SIGTERM, signal.SIGHUP: # as Ctrl-C does
+        signal.signal(sig, lambda *_: sys.exit(1))
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('exe')
     ap.add_argument('folder')

@@ -59,6 +59,7 @@ struct keeper {
 	uint32_t proc;               /* in the session */
 	int listener;
 	bool attached, ends, is_unlinked;
+	uint64_t spare_ns;           /* when memory that nobody uses goes back; 0: it has */
 	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (far.c) */
@@ -156,12 +157,16 @@ void keeper_show_gathered(struct keeper_point *, FILE *out); /* lines, indented 
 void keeper_show_json(const struct keeper *, struct keeper_point *, FILE *out); /* as a list of it alone */
 
 /* req.c: one request of the listener's, if there is one */
-void keeper_serve(struct keeper *);
+bool keeper_serve(struct keeper *);
 
 /* ---- verbs ---- */
 
 /* procs.c: the process that @text (a number or a name) means; 0 after a message. */
 pid_t procs_one(const char *text, size_t len);
+/* Text that filled @cap bytes loses the half of a character at its end. */
+void procs_uncut(char *text, size_t cap);
+/* What a terminal obeys becomes blanks, what is no text question marks: one line, in which each character is one column. */
+void procs_plain(char *line);
 /* "PID|NAME:REST": *ret_rest is behind the colon. */
 pid_t procs_split(const char *arg, const char **ret_rest);
 /* whose.c: why @pid cannot be traced; false: nothing is known that forbids it */

@@ -49,7 +49,7 @@ static void show_plain(struct keeper_point *pt, FILE *out, bool all)
 static void put_member(FILE *out, const char *name, const char *text)
 {
 	fprintf(out, "\"%s\":", name);
-	tracer_print_text(out, (const uint8_t *)text, (uint32_t)strlen(text));
+	export_print_text(out, text, strlen(text), true);
 }
 
 static void show_json(struct keeper_point *pt, FILE *out)

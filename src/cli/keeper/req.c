@@ -119,16 +119,17 @@ static void serve(struct keeper *k, struct request *rq)
 		k->ends = true;
 }
 
-void keeper_serve(struct keeper *k)
+bool keeper_serve(struct keeper *k)
 {
 	struct timeval patience = { .tv_sec = PATIENCE_S };
 	struct request rq = { .fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC) };
 	if (rq.fd < 0)
-		return;
+		return false;
 	setsockopt(rq.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(rq.fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (is_ours(rq.fd) && read_request(&rq))
 		serve(k, &rq);
 	free(rq.buf);
 	close(rq.fd);
+	return true;
 }

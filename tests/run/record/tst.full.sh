@@ -14,7 +14,7 @@ rec=$!
 begun
 round
 wait $rec
-"$dyntrace" dump "$trace" > "$tmp/dump"
+"$dyntrace" dump "$trace" 2>&1 > "$tmp/dump" | sed 's/.* \([0-9]*\) events/N events/'
 [ "$(wc -l < "$tmp/dump")" -gt 5000 ] && echo many
 # What was lost was lost behind that: there is no hole in it.
 awk '{ is_entry = /:entry/ } is_entry == was { bad++ } { was = is_entry }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "../tap.h"
+#include "base/utf8.h"
 #include "trace.h"
 
 #include <dirent.h>
@@ -56,19 +57,6 @@ static void all_types_come_back(void)
 }
 
 static const struct export_field number[] = { { "n", EXPORT_U64 } };
-
-static uint64_t read_all(struct export_trace *t, uint64_t *ret_last)
-{
-	struct export_event e;
-	uint64_t cnt = 0, ns = 0;
-	while (export_trace_next(t, &e, &err) > 0) {
-		CHECK(e.ns >= ns);
-		ns = e.ns;
-		*ret_last = (uint64_t)e.vals[0].i;
-		cnt++;
-	}
-	return cnt;
-}
 
 static void many_packets_of_several_cpus(void)
 {
@@ -315,7 +303,39 @@ static void names_at_the_end_of_memory(void)
 	munmap(page, 8192);
 }
 
-TAP_MAIN(TEST(numbers_from_bytes), TEST(names_at_the_end_of_memory), TEST(all_types_come_back), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),
+static void text_in_quotes(void)
+{
+	static const struct {
+		const char *text;
+		size_t bytes;
+		const char *plain, *json;
+	} of[] = {
+		{ "a\"\\\n\t", 5, "\"a\\\"\\\\\\n\\t\"", "\"a\\\"\\\\\\n\\t\"" },
+		{ "\0\33\177", 3, "\"\\000\\033\\177\"", "\"\\u0000\\u001b\\u007f\"" },
+		{ "\303\244\342\202\254\360\220\215\210", 9, "\"\303\244\342\202\254\360\220\215\210\"", "\"\303\244\342\202\254\360\220\215\210\"" },
+		{ "\302\200\302\237\302\240", 6, "\"\\302\\200\\302\\237\302\240\"", "\"\\u0080\\u009f\302\240\"" }, /* C1 */
+		{ "\200x\300\257", 4, "\"\\200x\\300\\257\"", "\"\\u0080x\\u00c0\\u00af\"" }, /* no text: none begins so, too long a form */
+		{ "\355\240\200", 3, "\"\\355\\240\\200\"", "\"\\u00ed\\u00a0\\u0080\"" }, /* half of a pair */
+		{ "\342\202\254", 2, "\"\\342\\202\"", "\"\\u00e2\\u0082\"" }, /* cut */
+	};
+	for (size_t i = 0; i < 2 * ARRAY_CNT(of); i++) {
+		char *got = NULL;
+		size_t bytes;
+		FILE *fp = open_memstream(&got, &bytes);
+		export_print_text(fp, of[i / 2].text, of[i / 2].bytes, i % 2);
+		fclose(fp);
+		CHECK_STR(got, i % 2 ? of[i / 2].json : of[i / 2].plain);
+		free(got);
+	}
+	CHECK_EQ(base_utf8_whole("a\342\202\254", 4), 4);
+	CHECK_EQ(base_utf8_whole("a\342\202\254", 3), 1);
+	CHECK_EQ(base_utf8_whole("a\342\202\254", 2), 1);
+	CHECK_EQ(base_utf8_whole("a", 1), 1);
+	CHECK_EQ(base_utf8_whole("\200\200\200\200", 4), 4);
+	CHECK_EQ(base_utf8_whole("", 0), 0);
+}
+
+TAP_MAIN(TEST(numbers_from_bytes), TEST(names_at_the_end_of_memory), TEST(all_types_come_back), TEST(text_in_quotes), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),
 	 TEST(older_ones_get_the_time_before),
 	 TEST(ring_keeps_the_last), TEST(an_event_larger_than_a_packet), TEST(losses_are_noted),
 	 TEST(zeros_behind_the_end), TEST(a_folder_with_a_trace_is_refused), TEST(names_of_any_kind))

@@ -159,6 +159,34 @@ static void a_turn_that_fails(void)
 	stop();
 }
 
+/* There is no next packet to say it; and the last one goes on as soon as the disk does. */
+static void what_a_full_disk_cost(void)
+{
+	static char s[1 << 20];
+	uint64_t last = 0;
+	memset(s, 'x', sizeof(s));
+	start(0);
+	uint32_t id = new_class("f", number, 1), large = new_class("g", text, 1);
+	CHECK_EQ(put(id, 1, 0, &(struct export_value){ .i = 1 }), 0);
+	CHECK_EQ(export_writer_flush(writer, &err), 0);
+	disk_works(false);
+	CHECK_EQ(put(large, 2, 0, &(struct export_value){ .data = (const uint8_t *)s, .bytes = sizeof(s) }), -EFBIG);
+	disk_works(true);
+	export_writer_lost(writer, 1);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(read_all(t, &last), 1);
+	CHECK_EQ(export_trace_lost(t), 1);
+	CHECK_EQ(put(id, 3, 0, &(struct export_value){ .i = 3 }), 0);
+	CHECK_EQ(put(large, 4, 0, &(struct export_value){ .data = (const uint8_t *)s, .bytes = sizeof(s) }), 0);
+	CHECK_EQ(export_writer_flush(writer, &err), 0);
+	CHECK_EQ(export_trace_refresh(t, &err), 0);
+	CHECK_EQ(read_all(t, &last), 2);
+	CHECK_EQ(export_trace_lost(t), 1);
+	CHECK_EQ(export_trace_damaged(t), 0);
+	export_trace_close(t);
+	stop();
+}
+
 /* Events that were given up have no part in the times of later ones. */
 static void times_behind_what_was_lost(void)
 {
@@ -349,5 +377,5 @@ static void numbers_that_stay_wide(void)
 }
 
 TAP_MAIN(TEST(times_and_classes_of_any_size), TEST(threads_with_a_cpu_for_themselves), TEST(threads_that_share_one),
-	 TEST(a_row_that_is_broken), TEST(a_turn_that_fails), TEST(times_behind_what_was_lost), TEST(a_ring_has_no_packets_of_one),
+	 TEST(a_row_that_is_broken), TEST(a_turn_that_fails), TEST(times_behind_what_was_lost), TEST(what_a_full_disk_cost), TEST(a_ring_has_no_packets_of_one),
 	 TEST(classes_in_both), TEST(records_in_a_row), TEST(numbers_that_fit), TEST(numbers_that_stay_wide))

@@ -85,4 +85,17 @@ static inline struct export_trace *open_trace(void)
 	return t;
 }
 
+static inline uint64_t read_all(struct export_trace *t, uint64_t *ret_last)
+{
+	struct export_event e;
+	uint64_t cnt = 0, ns = 0;
+	while (export_trace_next(t, &e, &err) > 0) {
+		CHECK(e.ns >= ns);
+		ns = e.ns;
+		*ret_last = (uint64_t)e.vals[0].i;
+		cnt++;
+	}
+	return cnt;
+}
+
 #endif
