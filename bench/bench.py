@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What tracing costs, beside peers, in one run: see README.md here.
 
-usage: bench.py BUILD [--rounds N] [--minutes N] [--quick] [--rows KEY,...] [--section NAME,...] [--out FOLDER]
+usage: bench.py BUILD [--rounds N] [--often N] [--minutes N] [--quick] [--rows KEY,...] [--section NAME,...] [--out FOLDER]
 """
 import argparse
+import collections
 import os
 import re
 import signal
@@ -14,11 +15,11 @@ import tempfile
 import time
 
 import arm
+import breakdown
 import budget
 import drive
 import hits
 import kernel
-import limits
 import peers
 import programs
 import scale
@@ -28,18 +29,22 @@ import table
 
 SECTIONS = [('hits', 'A hit', hits), ('budget', 'Overhead budget', budget), ('sustain', 'The consumer', sustain),
             ('programs', 'Whole programs', programs), ('arm', 'Arming', arm), ('kernel', 'The kernel', kernel)]
+Job = collections.namedtuple('Job', 'key who fn rounds often') # often: several times in each round
 GUESS = {'dyntrace': 4, 'bpftrace': 6, 'LTTng-UST': 20} # seconds of a measure that was not done yet
 
 
 def once(b, job, store):
     """One measure, and what it found into the store.  Whether it could be done."""
-    key, who, fn, _rounds = job
+    key, who = job.key, job.who
     try:
-        got = fn()
+        got = job.fn()
         if got is None:
             raise RuntimeError('it gave no figure')
         for (k, w), v in (got if isinstance(got, dict) else {(key, who): got}).items():
-            store.add(k, w, v)
+            if isinstance(v, Exception):
+                store.failed(k, w, v)
+            else:
+                store.add(k, w, v)
         return True
     except (OSError, RuntimeError, ValueError, IndexError, KeyError, TypeError, subprocess.SubprocessError) as e:
         store.failed(key, who, e)
@@ -55,25 +60,31 @@ def curve_job(b, store, name, n, fn):
             points.append([n, *got])
             points.sort()
         return {}
-    return (f'scale, {name}', str(n), measure, 1)
+    return Job(f'scale, {name}', str(n), measure, 1, False)
 
 
-def micro(b, store):
-    """The limits and the breakdown: fractions of a second each, so each round has one; the least noisy counts."""
-    for name, ns in limits.measure(b).items():
-        store.add('limits', name, ns)
-        store.data['limits'][name] = table.middle(store, 'limits', name)
-    store.data['breakdown'] = limits.breakdown(b) or store.data['breakdown']
-    return {}
+def breakdown_job(b, store):
+    def measure():
+        store.data['breakdown'] = breakdown.measure(b) or store.data['breakdown']
+        return {}
+    return Job('breakdown', 'micro', measure, 0, False)
 
 
-def jobs_of(b, parts, store, args, chosen, sections):
-    jobs = [('limits', 'micro', lambda: micro(b, store), 0)] if any(r.limit for _k, _t, rows in parts for r in rows) else []
-    jobs += [(r.key, who, fn, r.rounds) for _k, _t, rows in parts for r in rows for who, fn in r.measures
-             if fn and not who.startswith('no peer')]
+def jobs_of(b, parts, store, chosen, sections):
+    jobs = [Job(r.key, who, fn, r.rounds, r.often and who == 'dyntrace') for _k, _t, rows in parts for r in rows for who, fn in r.measures if fn]
+    if any(j.often for j in jobs):
+        jobs.append(breakdown_job(b, store))
     if 'scale' in sections or (not sections and not chosen):
         jobs += [curve_job(b, store, *point) for point in scale.points(b)]
     return jobs
+
+
+def round_of(jobs, n, often):
+    """The jobs of round @n.  What is measured often is spread over all of it, since moments of the machine last up to minutes."""
+    mine = [j for j in jobs if not j.rounds or n < j.rounds]
+    frequent, others = [j for j in mine if j.often], [j for j in mine if not j.often]
+    cuts = [len(others) * i // often for i in range(often + 1)]
+    return [j for i in range(often) for j in frequent + others[cuts[i]:cuts[i + 1]]]
 
 
 class Progress:
@@ -89,17 +100,17 @@ class Progress:
         return self.end and time.monotonic() + self.took.get(job[:2], 0) > self.end
 
     def show(self, n, rounds, i, jobs, todo):
-        drive.say(f'round {n} of {rounds}, {i + 1} of {len(jobs)}, {self.left(todo) / 60:.0f} min left: {jobs[i][0]}: {jobs[i][1]}')
+        drive.say(f'round {n} of {rounds}, {i + 1} of {len(jobs)}, {self.left(todo) / 60:.0f} min left: {jobs[i].key}: {jobs[i].who}')
 
 
 def measure(b, jobs, args, store, parts):
     """Round by round, so that a slow moment of the machine meets all rows."""
-    progress, whole = Progress(args), [[j for j in jobs if not j[3] or n < j[3]] for n in range(args.rounds)]
+    progress, whole = Progress(args), [round_of(jobs, n, args.often) for n in range(args.rounds)]
     failed = set()
     for n, round_jobs in enumerate(whole):
         for i, job in enumerate(round_jobs):
-            if not b.has(job[1]):
-                store.failed(job[0], job[1], 'not installed, or not root')
+            if not b.has(job.who):
+                store.failed(job.key, job.who, 'not installed, or not root')
                 continue
             if job[:2] in failed: # it took long, and in vain
                 continue
@@ -115,7 +126,7 @@ def measure(b, jobs, args, store, parts):
                 failed.add(job[:2])
             store.keep()
         b.end_round()
-        store.data['rounds'] = n + 1
+        store.data['rounds'], store.data['often'] = n + 1, args.often
         store.data['seconds'] = {f'{k}: {w}': round(s, 1) for (k, w), s in progress.took.items()}
         table.keep(parts, store)
 
@@ -130,6 +141,7 @@ def parse():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('build')
     ap.add_argument('--rounds', type=int, default=3)
+    ap.add_argument('--often', type=int, default=5, help='how many times in each round hits are measured (default %(default)s)')
     ap.add_argument('--seconds', type=float, default=0.6, help='for one figure')
     ap.add_argument('--minutes', type=float, default=30, help='no measure begins later; 0: any time (default %(default)s)')
     ap.add_argument('--quick', action='store_true', help='one short round')
@@ -138,7 +150,7 @@ def parse():
     ap.add_argument('--out', default='', help='folder; usually results/; nothing is kept where only some rows are measured')
     args = ap.parse_args()
     if args.quick:
-        args.rounds, args.seconds = 1, min(args.seconds, 0.4)
+        args.rounds, args.often, args.seconds = 1, 1, min(args.seconds, 0.4)
     return args
 
 
@@ -167,7 +179,7 @@ def main():
         store.data['complete'] = True
         status = 0
         try:
-            measure(b, jobs_of(b, parts, store, args, chosen, sections), args, store, parts)
+            measure(b, jobs_of(b, parts, store, chosen, sections), args, store, parts)
         except KeyboardInterrupt:
             print('\ninterrupted: what was measured until now', file=sys.stderr)
             store.data['complete'], status = False, 130

@@ -77,10 +77,6 @@ class Tracer:
         return self.errs.read().decode(errors='replace')
 
 
-def tracer(argv):
-    return Tracer(argv).proc
-
-
 def quiet_kill(pid, sig):
     try:
         os.kill(pid, sig)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A static tracepoint of LTTng-UST with two arguments; its records have the time. */
+/* A static tracepoint of LTTng-UST with two arguments; its records have the time.  And one like it that nobody enables. */
 #undef LTTNG_UST_TRACEPOINT_PROVIDER
 #define LTTNG_UST_TRACEPOINT_PROVIDER bench
 #undef LTTNG_UST_TRACEPOINT_INCLUDE
@@ -10,8 +10,11 @@
 
 #include <lttng/tracepoint.h>
 
-LTTNG_UST_TRACEPOINT_EVENT(bench, work, LTTNG_UST_TP_ARGS(long, a, long, b),
-	LTTNG_UST_TP_FIELDS(lttng_ust_field_integer(long, a, a) lttng_ust_field_integer(long, b, b)))
+#define BENCH_EVENT(name) \
+	LTTNG_UST_TRACEPOINT_EVENT(bench, name, LTTNG_UST_TP_ARGS(long, a, long, b), \
+		LTTNG_UST_TP_FIELDS(lttng_ust_field_integer(long, a, a) lttng_ust_field_integer(long, b, b)))
+BENCH_EVENT(work)
+BENCH_EVENT(base)
 
 #endif
 #include <lttng/tracepoint-event.h>

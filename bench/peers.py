@@ -1,30 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""How each tracer is driven: what a hit costs while it is attached, over the same process just before.
-
-A measure is a function without arguments: ns per hit, None where the tracer did not run, or a Lost.
-"""
+"""How each tracer is driven."""
 import os
 import re
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import tempfile
 import time
 
 import drive
-from store import Lost
 
 # bpftrace wants tracefs to be mounted: in a mount namespace of its own, nothing is left behind.
 TRACEFS = ['unshare', '-m', 'sh', '-c', 'test -e /sys/kernel/tracing/events || mount -t tracefs none /sys/kernel/tracing; exec "$@"', 'sh']
+BUFFER_BYTES = 32 << 20 # of records, for each tracer
 IPA = '/usr/lib/libinproctrace.so'
 LOST = re.compile(r'(\d+) drops?\b|Lost (\d+) events|LOST (\d+) records', re.I)
-
-
-def judged(cost, said):
-    lost = sum(int(n) for m in LOST.findall(said) for n in m if n)
-    return Lost(cost) if lost else cost
 
 
 class Bench:
@@ -35,22 +26,23 @@ class Bench:
         self.build, self.work, self.args = build, work, args
         self.seconds = args.seconds
         self.quick = args.quick
-        src = os.path.join(drive.HERE, 'target.c')
-        self.plain = self.compile('target', src)
-        self.frames = self.compile('target-frames', src, '-fno-omit-frame-pointer', '-mno-omit-leaf-frame-pointer')
-        self.noframes = self.compile('target-noframes', src, '-fomit-frame-pointer')
-        self.pg = self.compile('target-pg', src, '-pg', '-mfentry')
-        self.fixed = self.compile('target-fixed', src, '-no-pie')
+        lttng = ['-DLTTNG', '-I' + drive.HERE, '-llttng-ust', '-ldl']
+        target = [os.path.join(drive.HERE, 'target.c')]
+        self.plain, self.static = self.compile('target', target), self.compile('target-lttng', target, *lttng)
+        turns = [os.path.join(drive.HERE, 'pairs.c'), os.path.join(drive.HERE, 'micro', 'limits.S')]
+        self.pairs = {name: self.compile('pairs' + name, turns, f'-DLIMIT_RING_BYTES={BUFFER_BYTES}', *flags) for name, flags in (
+            ('', []), ('-frames', ['-fno-omit-frame-pointer', '-mno-omit-leaf-frame-pointer']), ('-noframes', ['-fomit-frame-pointer']),
+            ('-profiled', ['-pg', '-mfentry']), ('-fixed', ['-no-pie']), ('-lttng', lttng))}
         self.shared = {}
         self.found = {} # rates that were sustained
         self.bases = {} # of a round: what whole programs take untraced
-        self.static = self.compile('target-lttng', src, '-DLTTNG', '-I' + drive.HERE, '-llttng-ust', '-ldl')
 
-    def compile(self, name, src, *flags):
+    def compile(self, name, srcs, *flags):
+        """The program's path, or None."""
         out = os.path.join(self.work, name)
         cflags = [f for f in flags if not f.startswith('-l')]
         libs = [f for f in flags if f.startswith('-l')]
-        r = subprocess.run(['gcc', '-O2', '-g', *cflags, '-o', out, src, '-pthread', *libs], stderr=subprocess.DEVNULL, check=False)
+        r = subprocess.run(['gcc', '-O2', '-g', *cflags, '-o', out, *srcs, '-pthread', *libs], stderr=subprocess.DEVNULL, check=False)
         return None if r.returncode else out
 
     def hush(self):
@@ -85,43 +77,6 @@ class Bench:
         return word not in need or shutil.which(need[word]) is not None
 
 
-def attached(b, target, kind, argv, settle, column=drive.CPU, env=None):
-    """ns per call more while the tracer @argv runs (PID in it is the target's), against the same process before or after, whichever
-    was the quieter.  It goes on for the next tracer of the same row and round."""
-    t = b.share(target, kind, column)
-    before = t.sample(b.seconds)
-    p = drive.Tracer([a.replace('PID', str(t.pid)) for a in argv], env=env)
-    try:
-        time.sleep(settle)
-        t.sample(b.seconds / 2) # first hits, and the first use of buffers
-        alive = p.runs()
-        traced = t.sample(b.seconds) if alive else None
-    finally:
-        said = p.end()
-    cost = traced - min(before, t.sample(b.seconds)) if alive else None
-    if not alive:
-        raise RuntimeError(f'{argv[0]} ended: {said.strip()[-200:]}')
-    return judged(cost, said)
-
-
-def dyntrace(b, d, kind='plain', target=None, *opts):
-    argv = [b.dyn, '-q', *opts, '-n', d, '-p', 'PID', '-o', '/dev/null']
-    return lambda: attached(b, target or b.plain, kind, argv, 0.5)
-
-
-def bpftrace(b, d, kind='plain', target=None):
-    """It says that it attaches before it does; a burst of rows shares one process."""
-    argv = TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', d.replace('TARGET', target or b.plain), '-p', 'PID']
-    env = dict(os.environ, BPFTRACE_PERF_RB_PAGES='4096')
-    return lambda: attached(b, target or b.plain, kind, argv, 2.0, env=env)
-
-
-def ltrace(b, func, kind='plain'):
-    """It stops the thread at each hit, so that the clock counts, not the processor's time."""
-    argv = ['ltrace', '-c', '-x', func, '-o', '/dev/null', '-p', 'PID']
-    return lambda: attached(b, b.plain, kind, argv, 2.0, drive.WALL)
-
-
 def free_port():
     with socket.socket() as s:
         s.bind(('127.0.0.1', 0))
@@ -138,60 +93,104 @@ def wait_for_text(path, text, seconds):
     raise RuntimeError(f'{os.path.basename(path)} does not say "{text.decode()}"')
 
 
-def later_values(t, least, seconds):
-    """At least so many of the figures that are to come, but for the first."""
-    first, end = len(t.values) + 1, time.monotonic() + seconds
-    while len(t.values) < first + least and time.monotonic() < end:
-        time.sleep(0.1)
-    if len(t.values) <= first:
-        raise RuntimeError('the target does not go on')
-    return t.values[first:]
+def lost_of(said):
+    return sum(int(n) for m in LOST.findall(said) for n in m if n)
 
 
-def gdb_fast(b, func, kind):
+class Side:
+    """A tracer of one function among those that pairs.c calls.  @who: in the tables.  @function: its own; @base: the same, nobody's.
+    @argv: what attaches it; PID and TARGET in it are the process's."""
+    patches = True     # its probe is seen in the code
+    column = drive.CPU
+    by = ['taskset', '-c', '0'] # what starts the process
+    env = None         # of the process
+    last = 0           # the signal that ends the process before the tracer; 0: it ends after that
+
+    def __init__(self, who, function, base, argv=(), env=None):
+        self.who, self.function, self.base, self.argv, self.own_env = who, function, base, argv, env
+        self.tools = []
+
+    def missing(self, b):
+        """Why it cannot be measured, or ''."""
+        return '' if b.has(self.who) else 'not installed, or not root'
+
+    def prepare(self, b):
+        """Before the process starts."""
+
+    def begin(self, b, pid, exe):
+        self.tools.append(drive.Tracer([a.replace('PID', str(pid)).replace('TARGET', exe) for a in self.argv], env=self.own_env))
+
+    def runs(self):
+        return all(t.runs() for t in self.tools)
+
+    def end(self):
+        """What it said at its end."""
+        said = ''.join(t.end() for t in reversed(self.tools))
+        self.tools = []
+        return said
+
+
+def dyntrace(b, d, function='work', base='work_base', opts=()):
+    return Side('dyntrace', function, base, [b.dyn, '-q', *opts, '-n', d, '-p', 'PID', '-o', '/dev/null'])
+
+
+def bpftrace(d, function='nop5', base='nop5_base', note=''):
+    env = dict(os.environ, BPFTRACE_PERF_RB_PAGES=str(BUFFER_BYTES >> 12))
+    return Side('bpftrace' + note, function, base, TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', d, '-p', 'PID'], env)
+
+
+class Ltrace(Side):
+    """It stops the thread at each hit, so that the clock counts, not the processor's time."""
+    column = drive.WALL
+
+    def __init__(self, function, base):
+        super().__init__('ltrace -x', function, base, ['ltrace', '-c', '-x', function, '-o', '/dev/null', '-p', 'PID'])
+
+
+class Uftrace(Side):
+    """It has to start the program, which is compiled for it."""
+    patches = False
+    last = signal.SIGTERM
+
+    def __init__(self, function, base):
+        super().__init__('uftrace, recompiled', function, base)
+        self.data = None
+
+    def prepare(self, b):
+        self.data = tempfile.mkdtemp(dir=b.work)
+        self.by = ['taskset', '-c', '1', 'uftrace', 'record', '--no-pager', '-b', f'{BUFFER_BYTES >> 21}M', '-d', self.data + '/data']
+
+    def begin(self, b, pid, exe):
+        pass
+
+    def end(self):
+        if self.data:
+            shutil.rmtree(self.data, ignore_errors=True)
+        return ''
+
+
+class GdbFast(Side):
     """Fast tracepoints: the in-process agent is preloaded; gdb and gdbserver stay with the process."""
-    def measure():
-        if not b.fixed or not os.path.exists(IPA):
-            return None
-        t = drive.Target([b.fixed, *kind.split()], env=dict(os.environ, LD_PRELOAD=IPA))
-        tools = []
-        try:
-            time.sleep(0.3)
-            base = t.sample(b.seconds)
-            port = free_port()
-            tools.append(drive.Tracer(['gdbserver', '--once', '--attach', f':{port}', str(t.pid)]))
-            time.sleep(1)
-            script, says = os.path.join(b.work, 'gdb.script'), os.path.join(b.work, 'gdb.out')
-            with open(script, 'w', encoding='ascii') as f:
-                f.write(f'set confirm off\nset sysroot /\ntarget remote :{port}\ntvariable $n = 0\nftrace *{func}\nactions\n'
-                        'teval $n = $n + 1\nend\ntstart\necho it is traced\\n\ncontinue\n')
-            with open(says, 'wb') as out:
-                tools.append(drive.Tracer(['gdb', '-q', '-nx', '-batch', '-x', script, b.fixed], out=out))
-            wait_for_text(says, b'it is traced', 60) # gdb reads symbols while the process is stopped
-            cost = statistics.median(later_values(t, 3, 40)) - base
-            if not all(x.runs() for x in tools) or cost < 5: # a jump to code that saves all registers takes more
-                raise RuntimeError(f'gdb or gdbserver ended, or does not trace ({cost:.1f} ns)')
-            return cost
-        finally:
-            t.end()
-            for x in reversed(tools):
-                x.end(5)
-    return measure
+    last = signal.SIGKILL
 
+    def __init__(self, function, base):
+        super().__init__('gdb fast tracepoint', function, base)
+        self.env = dict(os.environ, LD_PRELOAD=IPA)
 
-def uftrace(b, kind, *opts):
-    """It has to start the program: against the program as it is, just before."""
-    def measure():
-        t = drive.Target([b.plain, *kind.split()[:2 if kind.startswith('burst') else 1]])
-        base = t.sample(b.seconds)
-        t.end()
-        with tempfile.TemporaryDirectory(dir=b.work) as data:
-            argv = ['uftrace', 'record', '--no-pager', '-b', '16M', '-d', os.path.join(data, 'data'), *opts, b.pg, *kind.split()]
-            r = subprocess.run(['taskset', '-c', '0,1', *argv], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
-                               timeout=300)
-        values = [float(l.split()[0]) for l in r.stdout.splitlines() if re.match(r'[\d.]+ [\d.]+$', l)]
-        return judged(statistics.median(values[2:]) - base, r.stderr) if len(values) > 3 else None
-    return measure
+    def missing(self, b):
+        return super().missing(b) or ('' if os.path.exists(IPA) else 'gdb has no in-process agent')
+
+    def begin(self, b, pid, exe):
+        port = free_port()
+        self.tools.append(drive.Tracer(['gdbserver', '--once', '--attach', f':{port}', str(pid)]))
+        time.sleep(1)
+        script, says = os.path.join(b.work, 'gdb.script'), os.path.join(b.work, 'gdb.out')
+        with open(script, 'w', encoding='ascii') as f:
+            f.write(f'set confirm off\nset sysroot /\ntarget remote :{port}\ntvariable $n = 0\nftrace *{self.function}\nactions\n'
+                    'teval $n = $n + 1\nend\ntstart\necho it is traced\\n\ncontinue\n')
+        with open(says, 'wb') as out:
+            self.tools.append(drive.Tracer(['gdb', '-q', '-nx', '-batch', '-x', script, exe], out=out))
+        wait_for_text(says, b'it is traced', 60) # gdb reads symbols while the process is stopped
 
 
 class Lttng:
@@ -212,8 +211,9 @@ class Lttng:
                               check=False, timeout=300)
 
     def begin(self):
+        """Whether events are recorded."""
         self.run('create', 'b', '-o', self.home + '/trace')
-        self.run('enable-channel', '-u', '-s', 'b', '--num-subbuf=16', '--subbuf-size=4M', 'c')
+        self.run('enable-channel', '-u', '-s', 'b', f'--num-subbuf={BUFFER_BYTES >> 22}', '--subbuf-size=4M', 'c')
         self.run('enable-event', '-u', '-s', 'b', '-c', 'c', 'bench:work')
         return self.run('start', 'b').returncode == 0
 
@@ -233,22 +233,30 @@ class Lttng:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-def lttng(b, kind):
-    def measure():
-        if not b.static:
-            return None
-        l = Lttng(b.work)
-        t = drive.Target([*l.prefix, b.static, *kind.split()])
-        try:
-            time.sleep(1)
-            base = t.sample(b.seconds)
-            if not l.begin():
-                return None
-            t.sample(b.seconds)
-            cost = t.sample(b.seconds) - base
-            lost = l.finish()
-            return Lost(cost) if lost else cost
-        finally:
-            t.end()
-            l.end()
-    return measure
+class LttngSide(Side):
+    """A tracepoint that is compiled in."""
+    patches = False
+
+    def __init__(self, function, base):
+        super().__init__('LTTng-UST, static tracepoint', function, base)
+        self.session = None
+
+    def missing(self, b):
+        return super().missing(b) or ('' if b.pairs['-lttng'] else 'liblttng-ust-dev is not installed')
+
+    def prepare(self, b):
+        self.session = Lttng(b.work)
+        self.by = [*Side.by, *self.session.prefix]
+
+    def begin(self, b, pid, exe):
+        time.sleep(1) # the process registers
+        if not self.session.begin():
+            raise RuntimeError('lttng does not start')
+
+    def end(self):
+        if not self.session:
+            return ''
+        lost = self.session.finish()
+        self.session.end()
+        self.session = None
+        return f'LOST {abs(lost)} records' if lost else ''

@@ -15,8 +15,8 @@ class Store:
 
     def __init__(self, folder=''):
         self.folder = folder
-        self.data = {'begun': time.strftime('%Y-%m-%d %H:%M'), 'machine': machine(), 'rounds': 0, 'minutes': 0, 'complete': False,
-                     'figures': {}, 'lost': {}, 'why': {}, 'limits': {}, 'curves': {}, 'breakdown': []}
+        self.data = {'begun': time.strftime('%Y-%m-%d %H:%M'), 'machine': machine(), 'rounds': 0, 'often': 1, 'minutes': 0, 'complete': False,
+                     'figures': {}, 'lost': {}, 'why': {}, 'curves': {}, 'breakdown': []}
         self.since = time.monotonic()
 
     def values(self, key, who):

@@ -35,10 +35,6 @@ class Paced:
         self.proc.communicate()
 
 
-def lost_of(said):
-    return sum(int(n) for m in peers.LOST.findall(said) for n in m if n)
-
-
 def ours(b, work, rate, seconds):
     """`dyntrace record`: (calls, seconds, lost, consumer's seconds)."""
     t = Paced([b.plain], rate, seconds)
@@ -191,7 +187,7 @@ def consumer_cost(b, argv, rate, out, settle):
     if not lines:
         return None
     cost = used * 1e9 / lines
-    return Lost(cost) if lost_of(said) or lines < calls else cost
+    return Lost(cost) if peers.lost_of(said) or lines < calls else cost
 
 
 def rows(b):

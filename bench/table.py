@@ -16,7 +16,14 @@ TIMES = ('*times*, here and in all tables: the peer\'s figure divided by dyntrac
 
 
 def number(x):
+    if x == float('inf'):
+        return 'ours is nothing'
     return f'{x:,.2f}' if abs(x) < 10 else f'{x:,.1f}' if abs(x) < 100 else f'{x:,.0f}'
+
+
+def spread(values):
+    text = number(statistics.median(values))
+    return text + (f' ({number(min(values))} to {number(max(values))})' if len(values) > 1 else '')
 
 
 def figure(store, key, who):
@@ -24,9 +31,7 @@ def figure(store, key, who):
     if not values:
         why = store.data['why'].get(key, {}).get(who)
         return '**not measured**' + (f': {why}'.replace('|', '/').replace('\n', ' ')[:160] if why else '')
-    text = number(statistics.median(values))
-    if len(values) > 1:
-        text += f' ({number(min(values))} to {number(max(values))})'
+    text = spread(values)
     lost = store.lost(key, who)
     return text + (f', events lost in {lost} of {len(values)}' if lost else '')
 
@@ -40,43 +45,42 @@ def verdict(met):
     return 'yes' if met else '**no**'
 
 
-def limit_of(row, store):
-    return store.data['limits'].get(row.limit[0]) if row.limit else None
-
-
 def own_bar(row, store):
     """(over the limit, what is demanded, whether it holds); '' where nothing is."""
-    own, base = middle(store, row.key, 'dyntrace'), limit_of(row, store)
-    if own is None:
-        return '', '', '?' if row.limit or row.most is not None else ''
     if row.limit:
-        if base is None:
-            return '', f'limit + {row.limit[1]}', 'limit not measured'
-        return number(own - base), f'+ {row.limit[1]} (limit {number(base)})', verdict(own - base <= row.limit[1])
+        over, limit = store.values(row.key, 'over'), middle(store, row.key, 'limit')
+        if not over:
+            return '', f'+ {row.limit[1]}', '?'
+        return spread(over), f'+ {row.limit[1]} (limit {number(limit)})', verdict(statistics.median(over) <= row.limit[1])
+    own = middle(store, row.key, 'dyntrace')
     if row.most is None:
         return '', '', ''
-    if row.most < 0:
-        return '', f'at least {number(-row.most)}', verdict(own >= -row.most)
-    return '', f'at most {number(row.most)}', verdict(own <= row.most)
+    demanded = f'at least {number(-row.most)}' if row.most < 0 else f'at most {number(row.most)}'
+    return '', demanded, '?' if own is None else verdict(own >= -row.most if row.most < 0 else own <= row.most)
 
 
 def bar_of(row, who):
     return next((t for w, t in row.bars.items() if who == w), None)
 
 
+def ratios(row, store, who):
+    """Of figures of the same moment where there are such, or the ratio of the medians."""
+    paired = store.values(row.key, 'times, ' + who)
+    own, theirs = middle(store, row.key, 'dyntrace'), middle(store, row.key, who)
+    if paired or own is None or theirs is None:
+        return paired
+    bar = bar_of(row, who)
+    over, under = (own, theirs) if bar is not None and bar < 0 else (theirs, own)
+    return [over / under if under > 0 else float('inf')]
+
+
 def times_of(row, store, who):
     """(how many times, what is demanded, whether it holds)"""
-    own, theirs, bar = middle(store, row.key, 'dyntrace'), middle(store, row.key, who), bar_of(row, who)
+    found, bar = ratios(row, store, who), bar_of(row, who)
     demanded = '' if bar is None else f'{abs(bar):g}'
-    if own is None or theirs is None:
+    if not found:
         return '', demanded, '?' if demanded else ''
-    if bar is not None and bar < 0:
-        ratio = own / theirs if theirs else float('inf')
-    elif own <= 0:
-        return 'ours is nothing', demanded, verdict(theirs > 0) if demanded else ''
-    else:
-        ratio = theirs / own
-    return number(ratio), demanded, verdict(ratio >= abs(bar)) if demanded else ''
+    return spread(found), demanded, verdict(statistics.median(found) >= abs(bar)) if demanded else ''
 
 
 def cells(*words):
@@ -91,10 +95,7 @@ def section(title, rows, store):
         over, bar, holds = own_bar(row, store)
         yield cells(f'{row.what}; {row.unit}', 'dyntrace', figure(store, row.key, 'dyntrace'), over, bar, holds, '', '', '')
         for who, _fn in row.measures[1:]:
-            if who.startswith('no peer'):
-                yield cells('', who, '', '', '', '', '', '', '')
-            else:
-                yield cells('', who, figure(store, row.key, who), '', '', '', *times_of(row, store, who))
+            yield cells('', who, figure(store, row.key, who), '', '', '', *times_of(row, store, who))
     yield ''
 
 
@@ -160,14 +161,16 @@ def breakdown(store):
 def head(store):
     d = store.data
     state = '' if d['complete'] else ' **The run was cut: what is missing was not measured.**'
-    return [f'Median (lowest to highest) of {d["rounds"]} rounds, one run of {d["minutes"]:.0f} minutes, begun {d["begun"]}; {d["machine"]}.{state}', '',
+    often = f' (of hits beside limits and peers: {d["rounds"] * d["often"]})' if d['often'] > 1 else ''
+    return [f'Median (lowest to highest) of {d["rounds"]} rounds{often}, one run of {d["minutes"]:.0f} minutes, begun {d["begun"]}; {d["machine"]}.{state}', '',
             TIMES + ' How it is measured, and what the limit is: README.md.', '']
 
 
-def limits(store):
-    if store.data['limits']:
-        yield 'Limits, ns over the untraced call: ' + ', '.join(f'`{k}` {number(v)}' for k, v in sorted(store.data['limits'].items())) + '.'
-        yield ''
+def moments(rows, store):
+    """How different the moments were."""
+    found = [f'{r.key} {spread(v)}' for r in rows for v in [store.values(r.key, 'untraced')] if v]
+    if found:
+        yield from ('Untraced calls, ns: ' + '; '.join(found) + '.', '')
 
 
 def texts(parts, store):
@@ -177,7 +180,7 @@ def texts(parts, store):
     for name, keys in (('hit.md', ('hits', 'budget', 'sustain', 'programs')), ('arm.md', ('arm',)), ('kernel.md', ('kernel',))):
         lines = [line for key, title, rs in parts if key in keys and rs for line in section(title, rs, store)]
         if lines:
-            files[name] = lines + (list(limits(store)) if name == 'hit.md' else [])
+            files[name] = lines + list(moments(rows if name == 'hit.md' else [], store))
     curves = {c: [tuple(p) for p in ps] for c, ps in store.data['curves'].items() if len(ps) > 1}
     if curves:
         files['scale.md'] = [scale.text(curves)]

@@ -2,14 +2,11 @@
 /*
  * A hot function in a loop.
  *
- *   target [KIND [TENTHS]]         prints for each tenth of a second: ns of processor time and of wall time per call
+ *   target [plain]                 prints for each tenth of a second: ns of processor time and of wall time per call
  *   target rate PER_SECOND SECONDS waits for a line, calls at that rate, prints how often it did and the seconds it took
- *   target burst CALLS [TIMES]     so many calls at a time, then a pause; ns of processor time per call
  *   target keys CNT                as the first, with so many different first arguments
  *   target calls CNT               so many calls of a function that takes some 50 ns; prints the ns of processor time per call
  *   target threads CNT TENTHS      as the first, CNT threads in turn; one figure over all of them
- *
- * KINDs differ in how the function begins, which is what a uprobe's cost depends on, and in how deep it is called.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -31,7 +28,6 @@
 #define KEYS 1000
 #define BATCH KEYS
 
-typedef long work_fn(long, long);
 volatile long work_sum;
 
 #define HIDE __asm__ volatile("" ::: "memory")
@@ -45,34 +41,12 @@ FRAME long work(long a, long b)
 	return (a ^ b) + (a >> 3);
 }
 
-/* Begins with a push, which the kernel emulates, and with a nop of five bytes, which it may optimise. */
-long work_push(long a, long b);
-long work_nop5(long a, long b);
-__asm__(".pushsection .text\n"
-	".globl work_push\n.type work_push, @function\nwork_push:\n.cfi_startproc\n"
-	"push %rbx\n.cfi_adjust_cfa_offset 8\nlea (%rdi,%rsi),%rax\nlea 3(%rax,%rdi),%rax\npop %rbx\n.cfi_adjust_cfa_offset -8\nret\n"
-	".cfi_endproc\n.size work_push, .-work_push\n"
-	".p2align 5\n.globl work_nop5\n.type work_nop5, @function\nwork_nop5:\n.cfi_startproc\n"
-	".byte 0x0f, 0x1f, 0x44, 0x00, 0x00\nlea (%rdi,%rsi),%rax\nlea 3(%rax,%rdi),%rax\nret\n"
-	".cfi_endproc\n.size work_nop5, .-work_nop5\n"
-	".popsection");
-
 FRAME long work_slow(long a, long b)
 {
 	for (int i = 0; i < 100; i++)
 		__asm__ volatile("imul $7, %0, %0" : "+r"(a));
 	return a + b;
 }
-
-/* main, loop, deep_9 to deep_1, leaf: twelve frames. */
-FRAME long leaf(long a, long b)
-{
-	HIDE;
-	return (a ^ b) + (a >> 3);
-}
-#define DEEP(n, next) FRAME long deep_##n(long a, long b) { long r = next(a, b); HIDE; return r + a; }
-DEEP(1, leaf) DEEP(2, deep_1) DEEP(3, deep_2) DEEP(4, deep_3) DEEP(5, deep_4)
-DEEP(6, deep_5) DEEP(7, deep_6) DEEP(8, deep_7) DEEP(9, deep_8)
 
 static double clock_ns(clockid_t id)
 {
@@ -81,40 +55,25 @@ static double clock_ns(clockid_t id)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* @keys: how many different first arguments. */
-FRAME static void loop(work_fn *fn, long tenths, long keys)
+/* @keys: how many different first arguments.  The sum is in a register, see pairs.c. */
+FRAME static void loop(long keys)
 {
 	long key = 0;
-	for (long n = 0; n < tenths; n++) {
+	for (;;) {
 		double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), wall = clock_ns(CLOCK_MONOTONIC), now;
-		long calls = 0;
+		long calls = 0, all = 0;
 		do {
 			for (int i = 0; i < BATCH; i++) {
-				work_sum += fn(key, calls);
+				all += work(key, calls);
 				key = key + 1 < keys ? key + 1 : 0;
 			}
 			calls += BATCH;
 			now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 		} while (now - cpu < 1e8 && clock_ns(CLOCK_MONOTONIC) - wall < 1e9);
+		work_sum += all;
 		printf("%.3f %.3f\n", (now - cpu) / (double)calls, (clock_ns(CLOCK_MONOTONIC) - wall) / (double)calls);
 		fflush(stdout);
 	}
-}
-
-/* Bursts, with time between them in which a consumer can read what there is. */
-static int run_bursts(work_fn *fn, long calls, long times)
-{
-	const struct timespec gap = { .tv_nsec = 40000000 };
-	for (; times; times--) {
-		double cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID), wall = clock_ns(CLOCK_MONOTONIC);
-		for (long i = 0; i < calls; i++)
-			work_sum += fn(i % KEYS, i);
-		cpu = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
-		printf("%.3f %.3f\n", cpu / (double)calls, (clock_ns(CLOCK_MONOTONIC) - wall) / (double)calls);
-		fflush(stdout);
-		nanosleep(&gap, NULL);
-	}
-	return 0;
 }
 
 static int run_calls(long calls)
@@ -192,24 +151,18 @@ static int run_threads(unsigned cnt, long tenths)
 
 int main(int argc, char **argv)
 {
-	static const struct { const char *name; work_fn *fn; } kinds[] = {
-		{ "plain", work }, { "push", work_push }, { "nop5", work_nop5 }, { "deep", deep_9 },
-	};
 	const char *kind = argc > 1 ? argv[1] : "plain";
-	long n = argc > 2 ? atol(argv[2]) : 1L << 40;
+	long n = argc > 2 ? atol(argv[2]) : 0;
 	if (!strcmp(kind, "rate"))
 		return argc > 3 ? run_rate(atof(argv[2]), atof(argv[3])) : 2;
 	if (!strcmp(kind, "threads"))
 		return argc > 3 ? run_threads((unsigned)n, atol(argv[3])) : 2;
 	if (!strcmp(kind, "calls"))
 		return run_calls(n);
-	if (!strcmp(kind, "burst"))
-		return run_bursts(work, n, argc > 3 ? atol(argv[3]) : -1);
 	if (!strcmp(kind, "keys"))
-		return loop(work, 1L << 40, n), 0;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (!strcmp(kind, kinds[i].name))
-			return loop(kinds[i].fn, n, KEYS), 0;
+		return loop(n), 0;
+	if (!strcmp(kind, "plain"))
+		return loop(KEYS), 0;
 	fprintf(stderr, "target: unknown kind %s\n", kind);
 	return 2;
 }

@@ -1,13 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The least that each hit can cost, by hand: the function of body_cost.c, a
- * jump out of it and back, and between the two what the script asks for and
+ * The least that each hit can cost, by hand: the function work() of pairs.c,
+ * a jump out of it and back, and between the two what the script asks for and
  * nothing else: one thread, one process, no check, fixed places, registers
  * that are free at an entry.
  *
- *     long f(long a, long b) { return 3 * (a + b); }
+ *     long f(long a, long b) { return (a ^ b) + (a >> 3); }
  */
+#include "limits.h"
+
 	.text
+
+/* The function in two parts: what the jump to the trampoline stands on, and the rest. */
+	.macro first
+	mov %rsi, %rax
+	xor %rdi, %rax
+	.endm
+
+	.macro rest
+	sar $3, %rdi
+	add %rdi, %rax
+	.endm
 
 /* The function, jumping to limit_NAME_t at its entry. */
 	.macro limit name
@@ -16,15 +29,16 @@
 limit_\name:
 	.byte 0xe9
 	.long limit_\name\()_t - . - 4
+	int3
 limit_\name\()_rest:
-	lea (%rax,%rax,2), %rax
+	rest
 	ret
 	.balign 64
 limit_\name\()_t:
 	.endm
 
 	.macro done name
-	lea (%rdi,%rsi), %rax
+	first
 	.byte 0xe9
 	.long limit_\name\()_rest - . - 4
 	.endm
@@ -39,8 +53,8 @@ limit_\name\()_t:
 	.globl limit_untraced
 	.balign 64
 limit_untraced:
-	lea (%rdi,%rsi), %rax
-	lea (%rax,%rax,2), %rax
+	first
+	rest
 	ret
 
 	limit count
@@ -79,44 +93,53 @@ limit_untraced:
 	movq $1, 8(%rcx,%rax)
 	jmp 2b
 
-	/* Header of two words, time, two arguments; head is moved before and after, as a reader needs it. */
-	.macro record
+	/* Where the next record of so many bytes is, with its header of two words and the time; head is moved behind it when it
+	 * is written, as a reader needs it. */
+	.macro begin bytes
 	time
-	mov head(%rip), %rcx
+	mov limit_ring(%rip), %rcx
 	mov %rcx, %rdx
-	and $0xfffff, %edx
-	lea ring(%rip), %r8
+	and $LIMIT_RING_BYTES - 1, %edx
+	lea limit_ring + LIMIT_PAGE(%rip), %r8
 	add %r8, %rdx
-	movq $0x20028, (%rdx)
+	movq $0x20000 + \bytes, (%rdx)
 	movq $7, 8(%rdx)
 	mov %rax, 16(%rdx)
-	mov %rdi, 24(%rdx)
-	mov %rsi, 32(%rdx)
-	add $40, %rcx
-	mov %rcx, head(%rip)
 	.endm
 
+	.macro publish bytes
+	add $\bytes, %rcx
+	mov %rcx, limit_ring(%rip)
+	.endm
+
+	/* Time and two arguments. */
 	limit record
-	record
+	begin 40
+	mov %rdi, 24(%rdx)
+	mov %rsi, 32(%rdx)
+	publish 40
 	done record
 
-	/* Entry and return: the second jump is where the last two instructions were. */
+	/* Entry and return, the time of each: the second jump is where the last two instructions were. */
 	.globl limit_both
 	.balign 64
 limit_both:
 	.byte 0xe9
 	.long 1f - . - 4
+	int3
 2:	.byte 0xe9
 	.long 3f - . - 4
 	.balign 64
-1:	record
-	lea (%rdi,%rsi), %rax
+1:	begin 24
+	publish 24
+	first
 	.byte 0xe9
 	.long 2b - . - 4
 	.balign 64
-3:	lea (%rax,%rax,2), %r9
-	mov %rax, %rsi
-	record
+3:	rest
+	mov %rax, %r9
+	begin 24
+	publish 24
 	mov %r9, %rax
 	ret
 
@@ -125,16 +148,18 @@ limit_both:
 limit_span:
 	.byte 0xe9
 	.long 1f - . - 4
+	int3
 2:	.byte 0xe9
 	.long 3f - . - 4
 	.balign 64
 1:	time
 	mov %rax, since(%rip)
-	lea (%rdi,%rsi), %rax
+	first
 	.byte 0xe9
 	.long 2b - . - 4
 	.balign 64
-3:	lea (%rax,%rax,2), %r9
+3:	rest
+	mov %rax, %r9
 	time
 	sub since(%rip), %rax
 	lzcnt %rax, %rax
@@ -143,11 +168,10 @@ limit_span:
 	mov %r9, %rax
 	ret
 
-	.local cell, head, since, buckets, table, ring
+	.local cell, since, buckets, table
 	.comm cell, 64, 64
-	.comm head, 64, 64
 	.comm since, 64, 64
 	.comm buckets, 65 * 8, 64
 	.comm table, 2048 * 16, 64
-	.comm ring, 0x100000 + 64, 64
+	.comm limit_ring, LIMIT_RING_BYTES + 2 * LIMIT_PAGE, LIMIT_PAGE
 	.section .note.GNU-stack, "", @progbits
