@@ -81,8 +81,9 @@ static bool find_key(struct target *t, struct obj_module *mod, struct kept_mod *
 	const struct patch_range *keep;
 	struct stat st;
 	uint32_t keep_cnt;
-	if (t->s->opts.shared || mod->text_end - mod->text_start > UINT32_MAX || rseq_ranges(t, mod, &keep, &keep_cnt) || keep_cnt || !executable(&what.by) ||
-	    !find_as_file(t, mod, &k->as_file, &st) || !text_kept_key(t, mod, &st, k->id, &k->key))
+	if (t->s->opts.shared || mod->text_end - mod->text_start > UINT32_MAX || rseq_ranges(t, mod, &keep, &keep_cnt) || keep_cnt)
+		return false;
+	if (!executable(&what.by) || !find_as_file(t, mod, &k->as_file, &st) || !text_kept_key(t, mod, &st, k->id, &k->key))
 		return false;
 	what.text = mod->text_start - mod->bias;
 	what.start = k->as_file.start - mod->bias;
@@ -100,7 +101,8 @@ static bool is_sound(const struct kept_entry *v, uint64_t cnt, uint64_t text_byt
 {
 	for (uint64_t i = 0; i < cnt; i++)
 		if ((i && v[i].off <= v[i - 1].off) || v[i].off >= text_bytes || v[i].bytes > text_bytes - v[i].off ||
-		    v[i].window < JUMP_BYTES || v[i].window >= PATCH_KNOWN_BYTES || v[i].window > text_bytes - v[i].off || v[i].save_flags > 1 || v[i].zero[0] || v[i].zero[1])
+		    v[i].window < JUMP_BYTES || v[i].window >= PATCH_KNOWN_BYTES || v[i].window > text_bytes - v[i].off ||
+		    v[i].save_flags > 1 || v[i].zero[0] || v[i].zero[1])
 			return false;
 	return true;
 }

@@ -402,5 +402,6 @@ static void changed_tables(void)
 	kept_end();
 }
 
-TAP_MAIN(TEST(known_ones_are_as_others), TEST(libraries), TEST(another_process), TEST(with_returns), TEST(more_and_more), TEST(damaged), TEST(wrong),
+TAP_MAIN(TEST(known_ones_are_as_others), TEST(libraries), TEST(another_process), TEST(with_returns), TEST(more_and_more), TEST(damaged),
+	 TEST(wrong),
 	 TEST(of_other_functions), TEST(of_another_file), TEST(of_others), TEST(not_of_the_daemon), TEST(changed_text), TEST(changed_tables))
