@@ -99,9 +99,11 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 		if (!is_live(thr, proc->idx, tid)) {
 			/* Its libc gave the block to a new thread: the old one has ended. */
 			uint32_t live = WIRE_THREAD_LIVE;
-			if (thr->key == key && thr->proc == proc->idx)
+			if (thr->key == key && thr->proc == proc->idx) {
+				STORE_RELAXED(&thr->key, 0);
 				__atomic_compare_exchange_n(&thr->state, &live, WIRE_THREAD_DEAD, false, __ATOMIC_ACQ_REL,
 							    __ATOMIC_RELAXED);
+			}
 			thr = NULL;
 		}
 	}

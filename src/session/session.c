@@ -472,8 +472,10 @@ void session_reap_threads(struct session *s, session_drained_fn *drained, void *
 		bool has_died = state == WIRE_THREAD_LIVE && has_ended(s, t);
 		if (has_died || state == WIRE_THREAD_DEAD)
 			session_close_ring(s, t);
-		if (has_died)
+		if (has_died) {
+			STORE_RELEASE(&t->key, 0); /* nobody finds it any more */
 			STORE_RELEASE(&t->state, WIRE_THREAD_DEAD);
+		}
 		else if (state == WIRE_THREAD_DEAD && drained(arg, i))
 			slot_free(s, t);
 	}

@@ -318,7 +318,7 @@ struct wire_thread {
 	uint32_t tid;   /* kernel thread id, or one with WIRE_TID_MADE_UP */
 	uint32_t check; /* the word at fs:tid_off when it registered */
 	uint32_t proc;  /* index of its struct wire_proc */
-	uint64_t key;   /* fs base */
+	uint64_t key;   /* fs base, by which it is found; 0: it has none, or is not live */
 	uint32_t incarnation; /* counts the slot's users: part of keys of self-> arrays */
 	uint32_t level; /* 1 + the highest level_sp in use, as far as the producer has noted it */
 	uint64_t level_sp[WIRE_LEVEL_MAX]; /* application's rsp of each of them; 0: level not in use */

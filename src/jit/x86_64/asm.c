@@ -13,6 +13,12 @@ void x64_init(struct x64_asm *a, uint8_t *buf, size_t cap, uint64_t addr)
 	*a = (struct x64_asm){ .buf = buf, .cap = cap, .addr = addr, .split = SIZE_MAX };
 }
 
+void x64_again(struct x64_asm *a)
+{
+	a->len = a->label_cnt = a->fixup_cnt = a->named = 0;
+	a->split = SIZE_MAX;
+}
+
 void x64_split(struct x64_asm *a, uint64_t addr)
 {
 	a->split = a->len;
@@ -140,8 +146,15 @@ static void opcode(struct x64_asm *a, unsigned op, unsigned reg, unsigned index,
 	byte(a, op & 0xff);
 }
 
+static void note(struct x64_asm *a, uint32_t regs)
+{
+	if (!a->blind)
+		a->named |= regs;
+}
+
 static void op_reg(struct x64_asm *a, unsigned op, unsigned reg, enum x64_reg rm)
 {
+	note(a, 1u << reg | 1u << rm);
 	bool rex = (op & X64_B && is_byte_reg((enum x64_reg)reg)) || (op & X64_BM && is_byte_reg(rm));
 	opcode(a, op, reg, 0, rm, rex);
 	byte(a, 0xc0 | (reg & 7) << 3 | (rm & 7));
@@ -168,6 +181,7 @@ static void modrm(struct x64_asm *a, unsigned reg, struct x64_mem m)
  * addresses count from. */
 static void op_mem(struct x64_asm *a, unsigned op, unsigned reg, struct x64_mem m, unsigned tail)
 {
+	note(a, 1u << reg | 1u << m.index | 1u << m.base);
 	bool rex = op & X64_B && is_byte_reg((enum x64_reg)reg);
 	if (m.base == X64_RIP) {
 		opcode(a, op, reg, 0, 0, rex);
@@ -197,6 +211,7 @@ void x64_mov(struct x64_asm *a, enum x64_reg dst, enum x64_reg src)
 
 void x64_mov_imm(struct x64_asm *a, enum x64_reg dst, uint64_t imm)
 {
+	note(a, 1u << dst);
 	if (imm <= UINT32_MAX) {
 		opcode(a, 0xb8 | (dst & 7), 0, 0, dst, false);
 		bytes(a, imm, 4);
@@ -275,6 +290,7 @@ void x64_shift_imm(struct x64_asm *a, enum x64_shift s, enum x64_reg r, unsigned
 
 void x64_shift_cl(struct x64_asm *a, enum x64_shift s, enum x64_reg r)
 {
+	note(a, 1u << X64_RCX);
 	op_reg(a, X64_W | 0xd3, s, r);
 }
 
@@ -361,6 +377,7 @@ void x64_rdfsbase(struct x64_asm *a, enum x64_reg r)
 /* mod 0, r/m 4, base 5, no index: an absolute disp32 (SDM 2, table 2-3). */
 static void load_fs(struct x64_asm *a, unsigned width, enum x64_reg r, int32_t off)
 {
+	note(a, 1u << r);
 	opcode(a, X64_FS | width | 0x8b, r, 0, 0, false);
 	byte(a, (r & 7) << 3 | 4);
 	byte(a, 0x25);

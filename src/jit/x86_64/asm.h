@@ -80,10 +80,15 @@ struct x64_asm {
 	struct x64_fixup *fixups;
 	uint32_t fixup_cnt, fixup_cap;
 	bool no_memory;
+	/* Mask of enum x64_reg: what was emitted names no others, but for pushes, pops, rax and rdx, and what it did while blind. */
+	uint32_t named;
+	bool blind;
 };
 
 void x64_init(struct x64_asm *, uint8_t *buf, size_t cap, uint64_t addr);
 void x64_deinit(struct x64_asm *);
+/* As after x64_init(). */
+void x64_again(struct x64_asm *);
 /* What follows will stand at @addr. Once. */
 void x64_split(struct x64_asm *, uint64_t addr);
 /* Fills in the branches.  Length, -ENOSPC or -ENOMEM. */

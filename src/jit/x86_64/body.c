@@ -563,6 +563,13 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	if (is_quick) {
 		frame_init(g, &f);
 		jit_gen_quick(g, &f);
+		g->spares_rcx = !(g->a.named >> X64_RCX & 1) && !g->no_memory;
+	}
+	if (g->spares_rcx) {
+		x64_again(&g->a);
+		g->fault_cnt = g->note_cnt = 0;
+		frame_init(g, &f);
+		jit_gen_quick(g, &f);
 	}
 	if (is_quick || g->spot)
 		return 0;

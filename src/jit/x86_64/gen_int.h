@@ -90,6 +90,7 @@ struct jit_gen {
 	bool tsc_needed;
 	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
 	bool proc_known;         /* JIT_PROC is set from the gate on */
+	bool spares_rcx;         /* a quick body that leaves rcx alone, so it need not be saved */
 	struct jit_quick *quick; /* NULL: programs have a context */
 	struct jit_site_keys *keys; /* NULL: no key is decided by the site */
 	/* The program under way. */

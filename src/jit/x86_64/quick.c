@@ -417,18 +417,29 @@ void jit_quick_call(struct jit_gen *g, uint64_t fn)
 	x64_pop(a, X64_RSP);
 }
 
-static const uint8_t held[] = { JIT_PROC, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11 };
-_Static_assert(8 * sizeof(held) == HELD_BYTES, "");
+static const uint8_t held[] = { JIT_PROC, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RCX };
+
+static size_t held_cnt(const struct jit_gen *g)
+{
+	return ARRAY_CNT(held) - !g->spares_rcx; /* else it is saved */
+}
+
+int32_t jit_quick_held_bytes(const struct jit_gen *g)
+{
+	return 8 * (int32_t)held_cnt(g);
+}
 
 void jit_quick_push_held(struct jit_gen *g)
 {
-	for (size_t i = 0; i < ARRAY_CNT(held); i++)
+	for (size_t i = 0; i < held_cnt(g); i++)
 		x64_push(&g->a, (enum x64_reg)held[i]);
+	g->a.blind = true;
 }
 
 void jit_quick_pop_held(struct jit_gen *g)
 {
-	for (size_t i = ARRAY_CNT(held); i; i--)
+	g->a.blind = false;
+	for (size_t i = held_cnt(g); i; i--)
 		x64_pop(&g->a, (enum x64_reg)held[i - 1]);
 }
 
@@ -456,7 +467,7 @@ static void gen_cold_id(struct jit_gen *g, const struct cold *c)
 	x64_mov_imm(a, X64_RDI, jit_proc_addr(g->env));
 	x64_mov(a, X64_RSI, THR);
 	x64_mov_imm(a, X64_RDX, (uint64_t)c->in->imm);
-	jit_quick_app_sp(g, X64_RCX, HELD_BYTES);
+	jit_quick_app_sp(g, X64_RCX, jit_quick_held_bytes(g));
 	jit_quick_call(g, g->env->fn_vfork_id_at);
 	jit_quick_pop_held(g);
 	x64_jmp(a, c->back);
@@ -492,12 +503,14 @@ static void gen_cold(struct jit_gen *g, const struct cold *c)
 
 static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 {
-	static const uint8_t temps[] = { JIT_PROC, X64_RCX, X64_RDX, THR };
+	static const uint8_t temps[] = { JIT_PROC, X64_RDX, THR };
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
 	for (size_t i = 0; i < ARRAY_CNT(temps); i++)
 		f->saved[f->saved_cnt++] = temps[i];
+	if (!g->spares_rcx)
+		f->saved[f->saved_cnt++] = X64_RCX;
 	if (g->quick->rec_bytes)
 		f->saved[f->saved_cnt++] = REC;
 	for (unsigned r = 0; r < X64_REG_CNT; r++)

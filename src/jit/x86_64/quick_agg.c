@@ -382,12 +382,12 @@ void jit_quick_cold_agg(struct jit_gen *g, const struct cold *c)
 	x64_mov_imm(a, X64_RDX, (uint64_t)c->key_words << 32 | (uint64_t)c->in->imm);
 	if (c->key_words) {
 		struct x64_mem key = key_word(g, c->in, 0);
-		key.disp += HELD_BYTES;
+		key.disp += jit_quick_held_bytes(g);
 		x64_rm(a, X64_LEA, X64_R9, key);
 	}
 	jit_quick_call(g, c->key_words ? g->env->fn_agg_key : g->env->fn_agg_plain);
 	if (site_key)
-		x64_rm(a, X64_STORE32, X64_RAX, noted_place(g, c->in, HELD_BYTES));
+		x64_rm(a, X64_STORE32, X64_RAX, noted_place(g, c->in, jit_quick_held_bytes(g)));
 	jit_quick_pop_held(g);
 	x64_jmp(a, c->back);
 }

@@ -61,7 +61,7 @@ struct jit_quick {
 
 struct cold *jit_quick_cold(struct jit_gen *, struct cold);
 /* Behind the body: around a call of @fn, all registers are kept that hold vregs, the application's values, the record or JIT_PROC. */
-#define HELD_BYTES 48
+int32_t jit_quick_held_bytes(const struct jit_gen *);
 void jit_quick_push_held(struct jit_gen *);
 void jit_quick_pop_held(struct jit_gen *);
 void jit_quick_call(struct jit_gen *, uint64_t fn);

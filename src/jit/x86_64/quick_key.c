@@ -297,18 +297,31 @@ const struct jit_site_key *jit_site_key(const struct jit_gen *g, const struct ir
 	return NULL;
 }
 
+/* The site's struct; by rcx, where it is not known beforehand. */
+static struct x64_mem site_mem(struct jit_gen *g)
+{
+	uint64_t sites = g->env->geometry->site_off;
+	if (g->spot)
+		return jit_near(g, g->env->shm_addr + sites + jit_spot_bytes(g->spot));
+	jit_quick_site(g, X64_RCX, sites);
+	return x64_at(X64_RCX, 0);
+}
+
 void jit_quick_site_env(struct jit_gen *g, enum x64_reg reg, enum wire_env env)
 {
 	static const uint16_t names[] = { [WIRE_ENV_PROBEPROV] = offsetof(struct wire_site, prov), [WIRE_ENV_PROBEMOD] = offsetof(struct wire_site, mod),
 		[WIRE_ENV_PROBEFUNC] = offsetof(struct wire_site, func), [WIRE_ENV_PROBENAME] = offsetof(struct wire_site, name),
 		[WIRE_ENV_PROBEID] = offsetof(struct wire_site, probe_id) };
-	jit_quick_site(g, X64_RCX, g->env->geometry->site_off);
+	struct x64_mem site = site_mem(g), func = site;
 	if (env == WIRE_ENV_RET_OFFSET) {
-		x64_rm(&g->a, X64_LOAD, reg, x64_at(X64_RCX, offsetof(struct wire_site, addr)));
-		x64_rm(&g->a, X64_SUB, reg, x64_at(X64_RCX, offsetof(struct wire_site, func_addr)));
+		func.disp += (int64_t)offsetof(struct wire_site, func_addr);
+		site.disp += (int64_t)offsetof(struct wire_site, addr);
+		x64_rm(&g->a, X64_LOAD, reg, site);
+		x64_rm(&g->a, X64_SUB, reg, func);
 		return;
 	}
-	x64_rm(&g->a, X64_LOAD32, reg, x64_at(X64_RCX, names[env]));
+	site.disp += names[env];
+	x64_rm(&g->a, X64_LOAD32, reg, site);
 	if (env != WIRE_ENV_PROBEID)
 		x64_bts(&g->a, reg, WIRE_SREF_TAG_SHIFT + 1); /* WIRE_SREF_INTERN is one bit */
 }

@@ -56,8 +56,6 @@ void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
 	gen_word(g, t->temp);
 	x64_rm(a, X64_CMP32, t->temp, x64_at(t->result, offsetof(struct wire_thread, check)));
 	x64_jcc(a, X64_CC_NE, t->slow);
-	x64_cmp32_imm(a, x64_at(t->result, offsetof(struct wire_thread, state)), WIRE_THREAD_LIVE);
-	x64_jcc(a, X64_CC_NE, t->slow);
 	x64_bind(a, t->found);
 }
 
