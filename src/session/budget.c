@@ -45,7 +45,7 @@
 #define WEIGHT_MAX 100    /* the more, the worse is a window that became too long */
 #define AIM 0.7               /* of the share */
 #define OFF_NS 1.5            /* of a hit while it is off */
-#define COUNT_LONGER 8u       /* windows of counting than those that are on, at most: their ends, when we run beside them, weigh less */
+#define COUNT_LONGER 8u       /* windows of counting than those that are on, at most: their ends, beside which we run, weigh less */
 #define OWN_LEAST 0.05        /* of a process's time is its own, whatever the estimate says */
 #define FADE 0.985            /* what was measured before counts less, at each window */
 #define BELIEF 2.0            /* windows after which what was measured counts as much as the estimate */
