@@ -39,11 +39,13 @@
 #define LOOK_NS 100000000ull  /* of the wall's clock */
 #define FIRST_NS 5000000ull   /* until the first look */
 #define ON_NS 200000ull       /* of a window, of processor time; it varies by half, so as not to run with what repeats */
+#define ON_LEAST_NS 50000ull  /* where hits are known */
+#define ROUND 0.02            /* a window and its pause, of all the time so far: half of it is what a program's end may leave out */
 #define PAUSE_MAX_NS 5000000ull
 #define WEIGHT_MAX 100    /* the more, the worse is a window that became too long */
 #define AIM 0.7               /* of the share */
 #define OFF_NS 1.5            /* of a hit while it is off */
-#define COUNT_LONGER 8u       /* windows of counting than those that are on, at most: their ends, when we run beside them, weigh less */
+#define COUNT_LONGER 8u       /* windows of counting than those that are on, at most: their ends, beside which we run, weigh less */
 #define OWN_LEAST 0.05        /* of a process's time is its own, whatever the estimate says */
 #define FADE 0.985            /* what was measured before counts less, at each window */
 #define BELIEF 2.0            /* windows after which what was measured counts as much as the estimate */
@@ -81,7 +83,8 @@ struct budget {
 	struct budget_time procs[PROCS_MAX];
 	uint32_t proc_cnt;
 	uint32_t weight;               /* of the hot ones */
-	uint64_t time_ns, counting_ns; /* processor time since the last look; with the hot ones counting */
+	uint64_t all_ns;               /* processor time of theirs */
+	uint64_t time_ns, counting_ns; /* the same since the last look; with the hot ones counting */
 	struct windows on, counting;   /* fading */
 	double scale;                  /* of the estimates */
 	bool counts_all;               /* hits are known while they are off */
@@ -241,6 +244,7 @@ static uint64_t passed(struct budget *b)
 {
 	uint64_t got = time_passed(b);
 	b->time_ns += got;
+	b->all_ns += got;
 	return got;
 }
 
@@ -385,18 +389,25 @@ static bool has_one_thread(const struct budget *b)
 	return cnt < 2;
 }
 
+/* About how long the next window that is on is to be.  Where hits are known, its ends do no harm but what they cost. */
+static uint64_t window_ns(struct budget *b)
+{
+	double most = b->counts_all ? (double)b->all_ns * ROUND / b->weight : ON_NS;
+	uint64_t ns = most > ON_NS ? ON_NS : most < ON_LEAST_NS ? ON_LEAST_NS : (uint64_t)most;
+	b->random = b->random * 6364136223846793005u + 1442695040888963407u;
+	return ns / 2 + (b->random >> 33) % ns;
+}
+
 static void one_of_weight(struct budget *b)
 {
-	b->random = b->random * 6364136223846793005u + 1442695040888963407u;
-	uint64_t wanted = ON_NS / 2 + (b->random >> 33) % ON_NS;
 	if (b->counts_all != has_one_thread(b)) {
 		b->counts_all = !b->counts_all;
 		b->owed = 0; /* of something else */
 	}
 	if (b->counts_all)
-		window_of_hits(b, wanted);
+		window_of_hits(b, window_ns(b));
 	else
-		window_of_time(b, wanted);
+		window_of_time(b, window_ns(b));
 }
 
 /* A window that is on until a processor has nothing better to do stands for W times what it should: this thread goes first,
