@@ -155,6 +155,23 @@ int arena_at(struct target *t, uint64_t addr, uint64_t bytes, struct arena **ret
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
 
+/* Room for what neighbours want later, too; where there is little, only what is needed. */
+static int map_near(struct target *t, uint64_t lo, uint64_t hi, uint64_t wanted, struct arena **ret, struct err *reterr)
+{
+	int r = obj_proc_refresh(t->obj, reterr);
+	if (r)
+		return r;
+	uint64_t bytes, addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 18), lo, hi);
+	if (!addr)
+		addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 16), lo, hi);
+	if (!addr)
+		return err_setf(reterr, -ENOSPC, "no %llu KiB of unmapped memory within reach of the code at 0x%llx",
+				(unsigned long long)(bytes >> 10), (unsigned long long)lo);
+	return arena_at(t, addr, bytes, ret, reterr);
+}
+
+#define TRIES 5 /* where threads run on, one may take a place before we do */
+
 int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct arena **ret, struct err *reterr)
 {
 	for (uint32_t i = 0; i < t->arena_cnt; i++) {
@@ -165,20 +182,11 @@ int arena_get(struct target *t, uint64_t lo, uint64_t hi, uint64_t bytes, struct
 			return 0;
 		}
 	}
-	uint64_t wanted = bytes;
-	int r = obj_proc_refresh(t->obj, reterr);
-	if (r)
-		return r;
-	/* Room for what neighbours want later; where there is little, only what is needed. */
-	uint64_t addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 18), lo, hi);
-	if (!addr)
-		addr = find_gap(t->obj, bytes = align_up(wanted, 1u << 16), lo, hi);
-	if (!addr)
-		return err_setf(reterr, -ENOSPC, "no %llu KiB of unmapped memory within reach of the code at 0x%llx",
-				(unsigned long long)(bytes >> 10), (unsigned long long)lo);
-	r = arena_at(t, addr, bytes, ret, reterr);
+	int r = -EEXIST;
+	for (int i = 0; i < TRIES && r == -EEXIST; i++)
+		r = map_near(t, lo, hi, bytes, ret, reterr);
 	if (!r)
-		(*ret)->promised = wanted;
+		(*ret)->promised = bytes;
 	return r;
 }
 
