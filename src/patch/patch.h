@@ -122,7 +122,7 @@ struct patch_anchor {
 	uint32_t window; /* out: index of its window; PATCH_NO_WINDOW where refused, or by_sources */
 	bool by_sources; /* out: a ret whose probe stands in the windows of what leads to it */
 	uint32_t site;   /* caller's: index of its wire_site */
-	uint64_t body;   /* caller's: address of the body; set before patch_emit */
+	uint64_t body;   /* caller's: address of the body; set before patch_emit, or by patch_bodies.put */
 	/* caller's: code that uses nothing but flags and ends in a jump with a rel32 (to be filled in), taken where the
 	 * body need not be called; left out where flags are live. */
 	uint8_t filter[PATCH_FILTER_MAX], filter_bytes;

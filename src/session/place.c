@@ -273,17 +273,22 @@ static void forget(struct job *j)
 /* What is made sooner than a program is stopped again is made while it stands. */
 static bool is_small(const struct job *j)
 {
-	return j->func_cnt <= ONE_STOP_FUNCS && body_bytes(j) <= ONE_STOP_BODIES;
+	uint64_t bodies = body_bytes(j);
+	for (uint32_t i = 0; i < j->func_cnt; i++)
+		bodies += spots_cold_bytes(j, &j->funcs[i]); /* each of them is made by itself */
+	return j->func_cnt <= ONE_STOP_FUNCS && bodies <= ONE_STOP_BODIES;
 }
 
 int job_place(struct job *j, struct err *reterr)
 {
 	struct target *t = j->t;
 	j->first_sema = t->sema_cnt;
+	spots_plan(j);
 	bool was_stopped = t->inj != NULL, stays = was_stopped || is_small(j);
 	int r = was_stopped ? 0 : target_stop(t, reterr);
-	spots_plan(j);
 	if (!r)
+		r = map_arenas(j, reterr);
+	if (r == -ENOSPC && spots_drop(j))
 		r = map_arenas(j, reterr);
 	if (!r)
 		r = jumps_make(j, reterr);

@@ -298,6 +298,8 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->gid = info.gid;
 	proc->execname = intern_add(t->s->strings, comm);
 	proc->psargs = procinfo_args(t->pid, t->s->strings);
+	/* The place may have been another's. */
+	proc->tid_off = proc->unw_cnt[0] = proc->unw_cnt[1] = proc->lost_threads = proc->exec_tid = proc->dl_seq = proc->dl_ack = 0;
 	proc->errno_off = INT64_MIN;
 	proc->fs_set = has_baseless(t) ? WIRE_FS_NEVER : WIRE_FS_UNKNOWN;
 	proc->coarse_tsc = rt_now_tsc();

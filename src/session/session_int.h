@@ -65,6 +65,7 @@ struct target {
 	struct jit_env env;
 	struct arena **arenas;
 	uint32_t arena_cnt;
+	uint32_t spot_cnt; /* bodies in trampolines, those that are gone included */
 	struct patch_range *code; /* where the arenas are, sorted */
 	struct landing_page **landings; /* sorted */
 	uint32_t landing_cnt;

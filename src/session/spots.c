@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bodies in trampolines (ADR 47): where few are armed at a time, a probe's body stands in its trampoline rather than being
+ * Bodies in trampolines (ADR 47): of the places that are armed first, if they are few, the body stands in its trampoline rather than being
  * called from there.
  */
 #include "session/arm_int.h"
@@ -32,18 +32,21 @@ uint64_t spots_hot_bytes(const struct job *j, const struct plan_func *pf, const 
 	return pf->spots && can && !a->refusal && !a->by_sources && !sp->hook && n < SPOT_BYTES / 2 ? n : 0;
 }
 
-static void add_room(const struct job *j, struct plan_func *pf)
+/* Room for bodies in the function's trampolines, where it is to have them; or none again. */
+static void set_room(const struct job *j, struct plan_func *pf, bool on)
 {
 	for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
-		uint64_t n = spots_hot_bytes(j, pf, &pf->anchors[i]);
-		if (n)
-			pf->wins[pf->anchors[i].window].tramp_max += (uint32_t)n;
+		uint32_t n = (uint32_t)spots_hot_bytes(j, pf, &pf->anchors[i]);
+		if (!n)
+			continue;
+		pf->wins[pf->anchors[i].window].tramp_max += on ? n : -n;
+		j->t->spot_cnt += on ? 1 : -1u;
 	}
 }
 
 void spots_plan(struct job *j)
 {
-	uint64_t cnt = 0;
+	uint64_t cnt = j->t->spot_cnt;
 	for (uint32_t i = 0; i < j->func_cnt; i++)
 		cnt += plan_has_windows(&j->funcs[i]) ? j->funcs[i].anchor_cnt : 0;
 	for (uint32_t i = 0; i < j->func_cnt && cnt <= SPOTS_MAX; i++) {
@@ -51,8 +54,21 @@ void spots_plan(struct job *j)
 		if (pf->spots || !plan_has_windows(pf) || obj_module_is_go(j->t->obj, pf->mod))
 			continue;
 		pf->spots = true;
-		add_room(j, pf);
+		set_room(j, pf, true);
 	}
+}
+
+bool spots_drop(struct job *j)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < j->func_cnt; i++) {
+		struct plan_func *pf = &j->funcs[i];
+		any |= pf->spots;
+		if (pf->spots)
+			set_room(j, pf, false);
+		pf->spots = false;
+	}
+	return any;
 }
 
 uint64_t spots_cold_bytes(const struct job *j, const struct plan_func *pf)

@@ -291,7 +291,7 @@ enum wire_thread_state {
 	WIRE_THREAD_FREE,  /* zeroed by the controller */
 	WIRE_THREAD_CLAIM, /* being set up by its thread */
 	WIRE_THREAD_LIVE,
-	WIRE_THREAD_DEAD,  /* the controller saw it end: drained, then freed */
+	WIRE_THREAD_DEAD,  /* it was seen to have ended, by the controller or by who has its block: drained, then freed */
 };
 
 /* The ring: see ring/ring.h.  Positions count bytes for ever; the byte at

@@ -104,7 +104,7 @@ bool x64_reaches(const struct x64_asm *, uint64_t addr);
 /* call @addr; through rax where it is far away. */
 void x64_call(struct x64_asm *, uint64_t addr);
 void x64_ret(struct x64_asm *);
-void x64_bytes(struct x64_asm *, const uint8_t *, size_t); /* as they are */
+void x64_bytes(struct x64_asm *, const uint8_t *, size_t); /* as they are; nothing is noted as named */
 
 /* op reg, r/m.  For stores and TEST reg is the source. */
 void x64_rr(struct x64_asm *, enum x64_op, enum x64_reg reg, enum x64_reg rm);

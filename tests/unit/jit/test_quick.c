@@ -65,6 +65,8 @@ static void make_prog(void)
 	mk.img.agg_cnt = ARRAY_CNT(aggs);
 }
 
+static bool is_spot; /* the body stands in its trampoline */
+
 static void start(void)
 {
 	const struct ir_prog *prog = &mk.prog;
@@ -76,7 +78,9 @@ static void start(void)
 	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
-	if (!CHECK_MSG(jit_body(&env, WIRE_SITE_ENTRY, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err) > 0, "%s", err.msg))
+	int64_t n = is_spot ? call_spot(&env, WIRE_SITE_ENTRY, &prog, 1, WIRE_SITE_ENTRY, CALL_PLAIN, code, CODE_BYTES, &err) :
+			      jit_body(&env, WIRE_SITE_ENTRY, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err);
+	if (!CHECK_MSG(n > 0, "%s", err.msg))
 		abort();
 	mkshm_site(&m, WIRE_SITE_ENTRY)->sp_adj = call_sp_adj[CALL_PLAIN];
 	memset(&reader, 0, sizeof(reader));
@@ -98,7 +102,7 @@ static struct wire_thread *thread(void)
 
 static void fire(uint64_t tag, const uint64_t *sp, uint64_t flags)
 {
-	struct call c = { .body = code, .variant = CALL_PLAIN, .site = WIRE_SITE_ENTRY };
+	struct call c = { .body = code, .variant = CALL_PLAIN, .site = WIRE_SITE_ENTRY, .is_spot = is_spot };
 	for (unsigned r = 0; r < WIRE_REG_CNT; r++)
 		c.in[r] = 0x0101010101010101ULL * (r + 1);
 	c.in[WIRE_RDI] = tag;
@@ -285,4 +289,16 @@ static void an_older_generation(void)
 	end();
 }
 
-TAP_MAIN(TEST(a_nested_probe_anywhere), TEST(a_jump_away_anywhere), TEST(what_the_ring_lets), TEST(an_older_generation))
+static void in_its_trampoline(void (*test)(void))
+{
+	is_spot = true;
+	test();
+	is_spot = false;
+}
+
+static void a_nested_probe_anywhere_in_a_trampoline(void) { in_its_trampoline(a_nested_probe_anywhere); }
+static void a_jump_away_anywhere_in_a_trampoline(void) { in_its_trampoline(a_jump_away_anywhere); }
+static void what_the_ring_lets_in_a_trampoline(void) { in_its_trampoline(what_the_ring_lets); }
+
+TAP_MAIN(TEST(a_nested_probe_anywhere), TEST(a_jump_away_anywhere), TEST(what_the_ring_lets), TEST(an_older_generation),
+	 TEST(a_nested_probe_anywhere_in_a_trampoline), TEST(a_jump_away_anywhere_in_a_trampoline), TEST(what_the_ring_lets_in_a_trampoline))

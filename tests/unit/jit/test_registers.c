@@ -34,12 +34,12 @@ static void make_prog(uint32_t arg, enum ir_op op, int64_t constant, bool sum)
 	mk.img.agg_cnt = ARRAY_CNT(aggs);
 }
 
-static void fire(enum wire_site_kind kind, uint64_t value)
+static void fire(enum wire_site_kind kind, enum call_variant variant, bool is_spot, uint64_t value)
 {
-	struct call c = { .body = code, .variant = CALL_PLAIN, .site = kind };
+	struct call c = { .body = code, .variant = variant, .site = kind, .is_spot = is_spot };
 	for (unsigned r = 0; r < WIRE_REG_CNT; r++)
 		c.in[r] = 0x0101010101010101ULL * (r + 1);
-	c.in[WIRE_RDI] = c.in[WIRE_RAX] = value;
+	c.in[WIRE_RDI] = c.in[WIRE_RAX] = c.in[WIRE_RCX] = value;
 	c.in[WIRE_RSP] = (uint64_t)(uintptr_t)(stack + STACK_WORDS - 64);
 	c.in[WIRE_EFLAGS] = 0x202;
 	call_run(&c);
@@ -47,31 +47,64 @@ static void fire(enum wire_site_kind kind, uint64_t value)
 		CHECK_MSG(c.out[r] == c.in[r], "register %u is %llx", r, (unsigned long long)c.out[r]);
 }
 
-static void run(enum wire_site_kind kind, const struct mkshm_opts *opts)
+static uint64_t page[512] __attribute__((aligned(4096))); /* that a forked child finds wiped */
+
+/* What the process is: traced; a child that is not followed; one that is. */
+static void fire_all(enum wire_site_kind kind, enum call_variant variant, bool is_spot)
+{
+	for (int i = 0; i < 4; i++) /* the first registers the thread and makes the value */
+		fire(kind, variant, is_spot, i & 1 ? 0x123456789abcdef : 0);
+	page[0] = 0;
+	page[1] = 1; /* to be followed was tried in vain */
+	fire(kind, variant, is_spot, 0);
+	mkshm_proc(&m, 0)->flags |= WIRE_PROC_NO_TSC;
+	page[0] = (uint64_t)(uintptr_t)mkshm_proc(&m, 0);
+	fire(kind, variant, is_spot, 0x123456789abcdef);
+}
+
+static int64_t make_body(const struct jit_env *env, enum wire_site_kind kind, enum call_variant variant, bool is_spot, struct err *err)
 {
 	const struct ir_prog *prog = &mk.prog;
+	return is_spot ? call_spot(env, kind, &prog, 1, kind, variant, code, CODE_BYTES, err) :
+			 jit_body(env, kind, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, err);
+}
+
+static void run(enum wire_site_kind kind, enum call_variant variant, bool is_spot, bool follow, const struct mkshm_opts *opts)
+{
 	struct jit_env env;
 	struct err err;
 	mkshm_init(&m, &mk.img, opts, 0);
 	call_env_init(&env, m.shm);
 	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
+	env.proc_flags |= follow ? WIRE_PROC_FOLLOW : 0;
+	env.wipe_addr = (uint64_t)(uintptr_t)page;
+	mkshm_proc(&m, 0)->wipe_addr = env.wipe_addr;
+	page[0] = (uint64_t)(uintptr_t)mkshm_proc(&m, 0);
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
-	mkshm_site(&m, kind)->sp_adj = call_sp_adj[CALL_PLAIN];
-	if (CHECK_MSG(jit_body(&env, kind, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err) > 0, "%s", err.msg))
-		for (int i = 0; i < 4; i++) /* the first registers the thread and makes the value */
-			fire(kind, i & 1 ? 0x123456789abcdef : 0);
+	mkshm_site(&m, kind)->sp_adj = call_sp_adj[variant];
+	if (CHECK_MSG(make_body(&env, kind, variant, is_spot, &err) > 0, "%s", err.msg))
+		fire_all(kind, variant, is_spot);
 	munmap(code, CODE_BYTES);
 	mkshm_deinit(&m);
 }
 
-static void are_kept(void)
+static void are_kept_where(bool is_spot)
 {
-	for (uint32_t i = 0; i < ARRAY_CNT(kinds) * 2 * 2 * ARRAY_CNT(ops) * ARRAY_CNT(constants) && !tap_failed; i++) {
-		make_prog(i >> 1 & 1, ops[(i >> 3) % ARRAY_CNT(ops)], constants[(i >> 3) / ARRAY_CNT(ops)], i & 1);
-		run(kinds[i >> 2 & 1], &(struct mkshm_opts){ .ring_bytes = 4096 });
-		make_deinit(&mk);
-	}
+	static const uint32_t args[] = { 0, 1, 3 }; /* rdi; rsi, or the value; rcx */
+	uint32_t i = 0;
+	for (uint32_t c = 0; c < ARRAY_CNT(constants); c++)
+		for (uint32_t op = 0; op < ARRAY_CNT(ops); op++)
+			for (uint32_t arg = 0; arg < ARRAY_CNT(args); arg++)
+				for (uint32_t k = 0; k < 2 * ARRAY_CNT(kinds) && !tap_failed; k++, i++) {
+					make_prog(args[arg], ops[op], constants[c], k & 1);
+					run(kinds[k >> 1], (enum call_variant)(i / 7 % CALL_VARIANT_CNT), is_spot, i / 3 & 1,
+					    &(struct mkshm_opts){ .ring_bytes = 4096 });
+					make_deinit(&mk);
+				}
 }
 
-TAP_MAIN(TEST(are_kept))
+static void are_kept(void) { are_kept_where(false); }
+static void are_kept_in_trampolines(void) { are_kept_where(true); }
+
+TAP_MAIN(TEST(are_kept), TEST(are_kept_in_trampolines))
