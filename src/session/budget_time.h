@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BUDGET_TIME_THREADS 64u /* that are watched one by one, of all processes together */
+/* That are watched one by one, of all processes together.  Those that they begin take no descriptor. */
+#define BUDGET_TIME_THREADS 64u
 
 struct budget_time {
 	int pid;
@@ -31,14 +32,15 @@ struct budget_times {
 };
 
 /* @ret: the clocks of @pids (WIRE_PROC_MAX at most): those that @old has go on, others begin now; what there is no memory for is
- * missing.  @ret_gone: the others of @old.  Each clock of @old is in one of them then.  Those that stayed have kept their order. */
+ * missing.  @ret_gone: the others of @old, to be given back with _deinit.  What is in another
+ * order than in @old begins anew, too. */
 void budget_times_follow(const struct budget_times *old, const int *pids, uint32_t cnt, struct budget_times *ret,
 			 struct budget_times *ret_gone);
 void budget_times_deinit(struct budget_times *);
 uint64_t budget_times_passed(const struct budget_times *);
 /* Whether these are exactly @pids. */
 bool budget_times_are(const struct budget_times *, const int *pids, uint32_t cnt);
-/* Whether to ask them takes longer than nobody minds. */
+/* Whether they are so many that nobody should have to wait while they are asked. */
 bool budget_times_are_many(const struct budget_times *);
 
 #endif
