@@ -24,6 +24,7 @@
 #include "session/budget.h"
 #include "session/budget_time.h"
 
+#include "host/host.h"
 #include "wire/wire.h"
 
 #include <errno.h>
@@ -51,7 +52,6 @@
 #define BELIEF 2.0            /* windows after which what was measured counts as much as the estimate */
 #define NICE (-10)            /* of the thread that switches, where it may not run ahead of all others */
 #define HITS_LEAST 500        /* fewer say nothing about what a hit takes, or how long it is to the next */
-#define PROCS_MAX WIRE_PROC_MAX
 
 struct place {
 	uint32_t site;
@@ -76,12 +76,12 @@ struct budget {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	bool ends, keeps_variables, too_hot;
+	bool has_many; /* processes or threads, too many to go first */
 	struct place *places;
 	uint32_t place_cnt, place_cap;
 	uint32_t *hot; /* indexes, as much room as there is for places */
 	uint32_t hot_cnt;
-	struct budget_time procs[PROCS_MAX];
-	uint32_t proc_cnt;
+	struct budget_times procs;
 	uint32_t weight;               /* of the hot ones */
 	uint64_t all_ns;               /* processor time of theirs */
 	uint64_t time_ns, counting_ns; /* the same since the last look; with the hot ones counting */
@@ -95,21 +95,6 @@ struct budget {
 static struct wire_rate *rate_of(const struct budget *b, uint32_t site)
 {
 	return (struct wire_rate *)((uint8_t *)b->shm + b->shm->rate_off) + site;
-}
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-	return clock_gettime(id, &t) ? 0 : (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-/* What the processes had of processors since it was asked last. */
-static uint64_t time_passed(struct budget *b)
-{
-	uint64_t sum = 0;
-	for (uint32_t i = 0; i < b->proc_cnt; i++)
-		sum += budget_time_passed(&b->procs[i]);
-	return sum;
 }
 
 static void sleep_unlocked(struct budget *b, uint64_t ns)
@@ -242,7 +227,7 @@ static void look(struct budget *b)
 
 static uint64_t passed(struct budget *b)
 {
-	uint64_t got = time_passed(b);
+	uint64_t got = budget_times_passed(&b->procs);
 	b->time_ns += got;
 	b->all_ns += got;
 	return got;
@@ -411,24 +396,31 @@ static void one_of_weight(struct budget *b)
 }
 
 /* A window that is on until a processor has nothing better to do stands for W times what it should: this thread goes first,
- * where we may.  It sleeps nearly all of the time. */
-static void run_in_time(void)
+ * where we may.  It sleeps nearly all of the time, unless there are so @many to be asked that nobody should have to wait for it. */
+static void run_in_time(bool many)
 {
-	const struct sched_param first = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
-	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &first))
-		setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+	const struct sched_param first = { .sched_priority = sched_get_priority_min(SCHED_FIFO) }, usual = { 0 };
+	if (!many && !pthread_setschedparam(pthread_self(), SCHED_FIFO, &first))
+		return;
+	pthread_setschedparam(pthread_self(), SCHED_OTHER, &usual);
+	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 }
 
 static void *run(void *arg)
 {
 	struct budget *b = arg;
-	uint64_t next = clock_ns(CLOCK_MONOTONIC) + FIRST_NS;
+	uint64_t next = host_now_ns() + FIRST_NS;
 	unsigned looks = 0;
+	bool many = false;
 	prctl(PR_SET_TIMERSLACK, 1ul);
-	run_in_time();
+	run_in_time(many);
 	pthread_mutex_lock(&b->lock);
 	while (!b->ends) {
-		uint64_t now = clock_ns(CLOCK_MONOTONIC);
+		uint64_t now = host_now_ns();
+		if (many != b->has_many) {
+			many = b->has_many;
+			run_in_time(many);
+		}
 		if (now >= next) {
 			look(b);
 			next = now + (b->weight > 1 && looks++ > 10 ? LOOK_NS : 2 * FIRST_NS);
@@ -521,21 +513,19 @@ int budget_site(struct budget *b, uint32_t site, const struct ir_image *img, con
 	return r;
 }
 
+/* Only this changes the list, so it may be read without the lock; what takes long is done while the thread goes on. */
 void budget_procs(struct budget *b, const int *pids, uint32_t cnt)
 {
-	cnt = cnt < PROCS_MAX ? cnt : PROCS_MAX;
+	struct budget_times now, gone;
+	cnt = cnt < WIRE_PROC_MAX ? cnt : WIRE_PROC_MAX;
+	if (budget_times_are(&b->procs, pids, cnt))
+		return;
+	budget_times_follow(&b->procs, pids, cnt, &now, &gone);
 	pthread_mutex_lock(&b->lock);
-	for (uint32_t i = 0; i < cnt || i < b->proc_cnt; i++) {
-		bool had = i < b->proc_cnt;
-		if (had && i < cnt && b->procs[i].pid == pids[i])
-			continue;
-		if (had)
-			budget_time_deinit(&b->procs[i]);
-		if (i < cnt)
-			budget_time_init(&b->procs[i], pids[i]);
-	}
-	b->proc_cnt = cnt;
+	b->procs = now;
+	b->has_many = budget_times_are_many(&now);
 	pthread_mutex_unlock(&b->lock);
+	budget_times_deinit(&gone);
 }
 
 struct budget_report budget_report(struct budget *b, struct budget_sampled *ret, uint32_t cap)
@@ -564,7 +554,7 @@ struct budget *budget_create(struct wire_shm *shm, uint32_t share)
 	b->share = share / 100.0;
 	b->weight = 1;
 	b->scale = 1;
-	b->random = clock_ns(CLOCK_MONOTONIC);
+	b->random = host_now_ns();
 	pthread_mutex_init(&b->lock, NULL);
 	if (!pthread_create(&b->thread, NULL, run, b))
 		return b;
@@ -582,8 +572,7 @@ void budget_destroy(struct budget *b)
 	pthread_mutex_unlock(&b->lock);
 	pthread_join(b->thread, NULL);
 	pthread_mutex_destroy(&b->lock);
-	for (uint32_t i = 0; i < b->proc_cnt; i++)
-		budget_time_deinit(&b->procs[i]);
+	budget_times_deinit(&b->procs);
 	free(b->hot);
 	free(b->places);
 	free(b);

@@ -2,8 +2,9 @@
 /*
  * How much slower traced processes may become (ADR 40).
  *
- * A thread of the tool's looks how often each site is hit, and switches the hot ones on for a part of the processes' time on a
- * processor: one of W.  What they count meanwhile stands for W hits (struct wire_rate, WIRE_ENV_WEIGHT).
+ * A thread of the tool's looks how often each site is hit, and switches the hot ones on in short windows that hold one part of W of
+ * their hits; where several threads have them, of the processes' time on processors.  What they count meanwhile stands for W hits
+ * (struct wire_rate, WIRE_ENV_WEIGHT).
  */
 #ifndef SESSION_BUDGET_H
 #define SESSION_BUDGET_H

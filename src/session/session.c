@@ -475,8 +475,7 @@ void session_reap_threads(struct session *s, session_drained_fn *drained, void *
 		if (has_died) {
 			STORE_RELEASE(&t->key, 0); /* nobody finds it any more */
 			STORE_RELEASE(&t->state, WIRE_THREAD_DEAD);
-		}
-		else if (state == WIRE_THREAD_DEAD && drained(arg, i))
+		} else if (state == WIRE_THREAD_DEAD && drained(arg, i))
 			slot_free(s, t);
 	}
 	if (s->opts.follow)

@@ -14,29 +14,45 @@ import test_backends
 
 CALLS, RARE = 12000000, 40
 PROGRAM = r'''
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #define NOIPA __attribute__((noipa))
 NOIPA long hot(long n) { for (int i = 0; i < 60; i++) __asm__ volatile("imul $7, %0, %0" : "+r"(n)); return n; }
 NOIPA long rare(long n) { __asm__ volatile(""); return n + 1; }
-int main(int argc, char **argv)
+static long calls, each;
+static void *work(void *arg)
 {
-	long calls = atol(argv[1]), each = calls / atol(argv[2]), sum = 0;
+	long sum = 0;
 	for (long i = 0; i < calls; i++) {
 		sum += hot(i);
 		if (i % each == 0)
 			sum += rare(i);
 	}
-	printf("sum %ld\n", sum);
+	*(long *)arg = sum;
+	return NULL;
+}
+int main(int argc, char **argv)
+{
+	long sums[2] = { 0 };
+	pthread_t other;
+	calls = atol(argv[1]);
+	each = calls / atol(argv[2]);
+	int begun = argc > 3 && !pthread_create(&other, NULL, work, &sums[1]);
+	work(&sums[0]);
+	if (begun)
+		pthread_join(other, NULL);
+	printf("sum %ld\n", sums[0] + sums[1]);
 	return 0;
 }
 '''
 
 
-def trace(exe, d, *opts, calls=CALLS):
+def trace(exe, d, *opts, calls=CALLS, more=()):
     """(what was printed, what was said); the program must have said what it says untraced."""
-    plain = subprocess.run([exe, str(calls), str(RARE)], capture_output=True, text=True, check=True, timeout=300 * lib.SLOW)
-    r = subprocess.run([lib.DYNTRACE, '-q', *opts, '-n', d, '-c', f'{exe} {calls} {RARE}'], capture_output=True, text=True,
+    cmd = [exe, str(calls), str(RARE), *more]
+    plain = subprocess.run(cmd, capture_output=True, text=True, check=True, timeout=300 * lib.SLOW)
+    r = subprocess.run([lib.DYNTRACE, '-q', *opts, '-n', d, '-c', ' '.join(cmd)], capture_output=True, text=True,
                        stdin=subprocess.DEVNULL, check=False, timeout=600 * lib.SLOW)
     assert r.returncode == 0, r.stderr
     assert plain.stdout in r.stdout, r.stdout
@@ -56,9 +72,21 @@ def sampled(exe):
     assert numbers(out, 'r') == [RARE], out
     assert numbers(out, 'a') == [7], out
     n = numbers(out, 'n')[0]
-    assert CALLS / 3 < n < CALLS * 3, n # that it is scaled at all
+    assert abs(n - CALLS) < CALLS * 0.15, n # all hits of one thread are known
     buckets = sum(int(line.split()[-1]) for line in out.splitlines() if re.match(r'\s+\d+ \|', line))
     assert abs(buckets - n) < n / 10, (buckets, n)
+
+
+def two_threads(exe):
+    """What both do is scaled by time, which is not as near to the truth."""
+    out, said = trace(exe, 'pid$target:a.out:hot:entry { @n = count(); @s[ustack(6)] = count(); } pid$target:a.out:rare:entry { @r = count(); }'
+                      'pid$target:a.out:hot:entry { @t[tid] = count(); }'
+                      'END { printa("n %@d\\n", @n); printa("r %@d\\n", @r); printa("t %d %@d\\n", @t); }', '-x', 'budget=5%', more=['two'])
+    assert ':hot:entry was sampled' in said and 'rare' not in said, said
+    assert numbers(out, 'r') == [2 * RARE], out
+    n, of_threads = numbers(out, 'n')[0], numbers(out, r't \d+')
+    assert abs(n - 2 * CALLS) < 0.8 * CALLS, n
+    assert len(of_threads) == 2 and min(of_threads) > CALLS / 3, of_threads
 
 
 def clauses(exe):
@@ -178,8 +206,9 @@ def main():
         source = exe + '.c'
         with open(source, 'w', encoding='ascii') as f:
             f.write(PROGRAM)
-        subprocess.run(['gcc', '-O2', '-o', exe, source], check=True)
+        subprocess.run(['gcc', '-O2', '-pthread', '-o', exe, source], check=True)
         tap.run('hot ones are sampled and scaled, rare ones are all there', sampled, exe)
+        tap.run('of two threads, too', two_threads, exe)
         tap.run('clauses of one site have one weight', clauses, exe)
         tap.run('a recording says what it leaves out', recording, exe)
         tap.run('of a recording that was killed, too', killed)
