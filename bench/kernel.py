@@ -105,7 +105,7 @@ def measure(b, key, who, argv, settle, ends):
 def rows(b):
     if os.geteuid() or not shutil.which('bpftrace') or not os.path.exists(STATS):
         return # needs root, bpftrace and a kernel with BPF
-    b.reads = b.compile('reads', os.path.join(drive.HERE, 'reads.c'))
+    b.reads = b.compile('reads', [os.path.join(drive.HERE, 'reads.c')])
     for key, what, mine, other in scripts(b.dyn):
         yield Row(f'k-{key}-hit', f'{what}: in the program', [
             ('dyntrace', measure(b, f'k-{key}', 'dyntrace', mine, 0.8, 'BEGIN { exit(0); }')),
