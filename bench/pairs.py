@@ -134,7 +134,8 @@ def together(b, key, exe, mode, sides, limit=None):
         if not here:
             return found
         path = b.pairs[exe] or b.pairs['']
-        turn = [f for s in here for f in (s.base, limit if s is here[0] else None, s.function) if f]
+        # Each once, dyntrace's base beside its limit and its own function: later ones that are compared with the same base take that.
+        turn = list(dict.fromkeys(f for s in here for f in (s.base, limit if s is here[0] else None, s.function) if f))
         last = max(s.last for s in here)
         process, said = None, {}
         try:
