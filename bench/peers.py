@@ -27,6 +27,7 @@ LTTNG = ['-DLTTNG', '-I' + drive.HERE, '-llttng-ust', '-ldl']
 PROGRAMS = { # name: (sources, flags)
     'target': (['target.c'], []),
     'target-lttng': (['target.c'], LTTNG),
+    'loader': (['loader.c'], ['-g0', '-ldl']),
     'reads': (['reads.c'], []),
     'pairs': turns(),
     'pairs-frames': turns('-fno-omit-frame-pointer', '-mno-omit-leaf-frame-pointer'),
