@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 
-import drive
 import peers
 from hits import Row
 
@@ -23,7 +22,7 @@ class Process:
     """Threads that wake up every millisecond and note how late they were, which is how long they were stopped."""
 
     def __init__(self, b, threads=4, library=True):
-        self.proc = subprocess.Popen([b.loader, str(threads), *([LIBRARY] if library else [])], stdin=subprocess.PIPE,
+        self.proc = subprocess.Popen([b.program('loader'), str(threads), *([LIBRARY] if library else [])], stdin=subprocess.PIPE,
                                      stdout=subprocess.PIPE, text=True)
         self.pid = self.proc.pid
         if not self.proc.stdout.readline().startswith('ready'):
@@ -135,7 +134,7 @@ def first_event(b):
 
 def first_event_bpftrace(b):
     with Process(b, library=False) as t:
-        p = Tool(peers.TRACEFS + ['bpftrace', '-p', str(t.pid), '-e', f'uprobe:{b.loader}:probed {{ printf("hit\\n"); }}'])
+        p = Tool(peers.TRACEFS + ['bpftrace', '-p', str(t.pid), '-e', f'uprobe:{b.program("loader")}:probed {{ printf("hit\\n"); }}'])
         try:
             return p.until(b'hit')[0] * 1e3
         finally:
@@ -219,8 +218,6 @@ def symbols(b):
 
 
 def rows(b):
-    b.loader = os.path.join(b.work, 'loader')
-    subprocess.run(['gcc', '-O2', '-pthread', '-o', b.loader, os.path.join(drive.HERE, 'loader.c'), '-ldl'], check=True)
     yield Row('first-event', 'first event after the command, one probe into a running process', [
         ('dyntrace', lambda: first_event(b)), ('bpftrace', lambda: first_event_bpftrace(b)),
     ], {'bpftrace': 5}, most=50, unit='ms')

@@ -118,14 +118,13 @@ def measure(b, jobs, args, store, parts):
                 store.data['complete'] = False
                 continue
             progress.show(n + 1, args.rounds, i, round_jobs, round_jobs[i:] + [j for r in whole[n + 1:] for j in r])
-            b.hush()
             begin = time.monotonic()
             done = once(b, job, store)
             progress.took[job[:2]] = time.monotonic() - begin
             if not done and progress.took[job[:2]] > 30:
                 failed.add(job[:2])
             store.keep()
-        b.end_round()
+        b.bases = {}
         store.data['rounds'], store.data['often'] = n + 1, args.often
         store.data['seconds'] = {f'{k}: {w}': round(s, 1) for (k, w), s in progress.took.items()}
         table.keep(parts, store)
@@ -183,8 +182,6 @@ def main():
         except KeyboardInterrupt:
             print('\ninterrupted: what was measured until now', file=sys.stderr)
             store.data['complete'], status = False, 130
-        finally:
-            b.end_round()
         store.keep()
         table.keep(parts, store)
         print(' ' * 78, end='\r', file=sys.stderr)

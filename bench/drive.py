@@ -9,16 +9,14 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CPU, WALL = 0, 1 # columns of what targets print
 
 
 class Target:
-    """The hot loop, pinned to one processor; collects its ns per call.  @column: processor time, or as a clock has it."""
+    """The hot loop, pinned to one processor; collects the ns per call that it prints."""
 
-    def __init__(self, argv, column=CPU, cpus='0', env=None):
+    def __init__(self, argv, env=None):
         self.values = []
-        self.column = column
-        self.proc = subprocess.Popen(['taskset', '-c', cpus, *argv], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        self.proc = subprocess.Popen(['taskset', '-c', '0', *argv], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL, text=True, env=env)
         self.pid = self.proc.pid
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -27,9 +25,8 @@ class Target:
     def read(self):
         for line in self.proc.stdout:
             try:
-                fields = [float(x) for x in line.split()]
-                self.values.append(fields[min(self.column, len(fields) - 1)])
-            except (ValueError, IndexError):
+                self.values.append(float(line))
+            except ValueError:
                 pass
 
     def sample(self, seconds, least=5):

@@ -20,14 +20,14 @@ class Row:
 
 
 def rows(b):
-    def ours(d, function='work', *opts):
-        return peers.dyntrace(b, d, function, function + '_base', opts)
+    def ours(d, function='work', *opts, program='pairs'):
+        return peers.dyntrace(b, d, function, function + '_base', opts, program)
 
-    def row(key, what, sides, limit=None, exe='', mode='slices', alone=(), **more):
-        """@alone: (exe, side) of what cannot trace the same process as the others."""
+    def row(key, what, sides, limit=None, mode='slices', alone=(), **more):
+        """@alone: what cannot trace the same process as the others."""
         measures = [(s.who, None) for s in sides]
-        measures[0] = (sides[0].who, pairs.together(b, key, exe, mode, sides, limit and limit[0]))
-        measures += [(s.who, pairs.together(b, key, where, 'slices', [s])) for where, s in alone]
+        measures[0] = (sides[0].who, pairs.together(b, key, sides, mode, limit and limit[0]))
+        measures += [(s.who, pairs.together(b, key, [s])) for s in alone]
         return Row(key, what, measures, limit=limit, often=True, **more)
 
     nop5, bpf = 'uprobe:TARGET:nop5', peers.bpftrace
@@ -38,8 +38,8 @@ def rows(b):
         bpf('uprobe:TARGET:push { @ = count(); }', 'push', 'push_base', ', at a push'),
         bpf('uprobe:TARGET:work_peer { @ = count(); }', 'work_peer', 'work_base', ', at what is single-stepped'),
     ], ('limit_count', 2), bars={'bpftrace, at a nop of five bytes': 400}, alone=[
-        ('-fixed', peers.GdbFast('nop5', 'nop5_base')),
-        ('', peers.Ltrace('work_peer', 'work_base')),
+        peers.GdbFast('nop5', 'nop5_base'),
+        peers.Ltrace('work_peer', 'work_base'),
     ])
     yield row('key', 'count by key, `@[arg0] = count()`, 1,000 keys', [
         ours(ENTRY + ' { @[arg0] = count(); }'),
@@ -56,20 +56,22 @@ def rows(b):
     yield row('record', 'record: time and two arguments', [
         ours(ENTRY + ' { trace(timestamp); trace(arg0); trace(arg1); }', 'work', *records),
         peers.LttngSide('traceable', 'traceable_base'),
-    ], ('limit_record', 5), '-lttng', 'bursts', bars={'LTTng-UST, static tracepoint': 8}, alone=[
-        ('', bpf(nop5 + ' { printf("%ld %ld %ld\\n", nsecs, arg0, arg1); }')),
+    ], ('limit_record', 5), 'bursts', bars={'LTTng-UST, static tracepoint': 8}, alone=[
+        bpf(nop5 + ' { printf("%ld %ld %ld\\n", nsecs, arg0, arg1); }'),
     ])
     yield row('both', 'entry and return recorded', [
         ours(ENTRY + ' { trace(timestamp); } ' + RETURN + ' { trace(timestamp); }', 'work', *records),
         peers.Uftrace('profiled', 'work_base'),
-    ], ('limit_both', 8), '-profiled', 'bursts', bars={'uftrace, recompiled': 5})
+    ], ('limit_both', 8), 'bursts', bars={'uftrace, recompiled': 5})
     yield row('quantize', 'entry to return as `quantize`', [
         ours(ENTRY + ' { self->t = timestamp; } ' + RETURN + '/self->t/ { @ = quantize(timestamp - self->t); self->t = 0; }'),
         bpf(nop5 + ' { @s[tid] = nsecs; } uretprobe:TARGET:nop5 /@s[tid]/ { @ = hist(nsecs - @s[tid]); delete(@s[tid]); }'),
     ], ('limit_span', 10), bars={'bpftrace': 60})
     leaf = 'pid$target::leaf:entry { @[ustack(12)] = count(); }'
     yield row('ustack', '`@[ustack(12)] = count()`, 12 frames, frame pointers', [
-        ours(leaf, 'leaf'),
-        bpf('uprobe:TARGET:leaf_peer { @[ustack(12)] = count(); }', 'leaf_peer', 'leaf_base'),
-    ], exe='-frames', bars={'bpftrace': 30}, most=100)
-    yield row('ustack-eh', '`@[ustack(12)] = count()`, 12 frames, only `.eh_frame`', [ours(leaf, 'leaf')], exe='-noframes', most=600)
+        ours(leaf, 'leaf', program='pairs-frames'),
+        bpf('uprobe:TARGET:leaf_peer { @[ustack(12)] = count(); }', 'leaf_peer', 'leaf_base', program='pairs-frames'),
+    ], bars={'bpftrace': 30}, most=100)
+    yield row('ustack-eh', '`@[ustack(12)] = count()`, 12 frames, only `.eh_frame`', [
+        ours(leaf, 'leaf', program='pairs-noframes'),
+    ], most=600)

@@ -69,9 +69,8 @@ def stats_enable(on):
         f.write('1' if on else '0')
 
 
-def attached(b, argv, settle):
-    """ns in the program per hit; ns more per call of the loop."""
-    t = b.share(b.reads, '', drive.CPU)
+def attached(b, t, argv, settle):
+    """ns in the program per hit; ns more per call of the loop @t."""
     base = t.sample(b.seconds)
     stats_enable(True)
     p = drive.Tracer(argv)
@@ -94,8 +93,12 @@ def attached(b, argv, settle):
 
 def measure(b, key, who, argv, settle, ends):
     def run():
-        cost, more = attached(b, argv, settle)
-        got = {(key + '-start', who): start_ms(argv, ends), (key + '-hit', who): cost}
+        t = drive.Target([b.program('reads')])
+        try:
+            cost, more = attached(b, t, argv, settle)
+            got = {(key + '-start', who): start_ms(argv, ends), (key + '-hit', who): cost}
+        finally:
+            t.end()
         if 'profile' not in key:
             got[key + '-call', who] = more
         return got
@@ -105,7 +108,6 @@ def measure(b, key, who, argv, settle, ends):
 def rows(b):
     if os.geteuid() or not shutil.which('bpftrace') or not os.path.exists(STATS):
         return # needs root, bpftrace and a kernel with BPF
-    b.reads = b.compile('reads', os.path.join(drive.HERE, 'reads.c'))
     for key, what, mine, other in scripts(b.dyn):
         yield Row(f'k-{key}-hit', f'{what}: in the program', [
             ('dyntrace', measure(b, f'k-{key}', 'dyntrace', mine, 0.8, 'BEGIN { exit(0); }')),

@@ -13,12 +13,12 @@ import time
 
 import drive
 import peers
+from peers import BYTE, CPU
 from store import Lost
 
 LAP = 32 # turns in which each tracer has once gone through its buffer of 32 MiB, whose pages are new the first time
 ENOUGH = 25 # turns, where the machine is busy
 LEAST = 0.01 # ns, where a ratio needs that it is not nothing
-CPU, BYTE = drive.CPU, 2 # of each function in each turn, with drive.WALL
 
 
 class Process:
@@ -68,7 +68,7 @@ class Process:
     def sample(self, seconds):
         """The turns of so many seconds, but for the one that is under way."""
         self.wait_turns(1)
-        first, end = len(self.turns), time.monotonic() + seconds
+        first = len(self.turns)
         time.sleep(seconds)
         self.wait_turns(first + ENOUGH - len(self.turns), 20 * seconds)
         if len(self.turns) - first < 3:
@@ -125,16 +125,17 @@ def traced(b, process, exe, mode, sides):
     return turns
 
 
-def together(b, key, exe, mode, sides, limit=None):
+def together(b, key, sides, mode='slices', limit=None):
     """A measure of all @sides, which trace one process at once: {(key, who): figure, or the error}.  @sides: dyntrace first, if it is
-    among them; last who starts the process, if one of them does; then @limit is the function that does its least."""
+    among them; last whose program all take, and who starts it, if one has wishes.  @limit: the function that does dyntrace's least."""
     def measure():
         here = [s for s in sides if not s.missing(b)]
         found = {(key, s.who): RuntimeError(s.missing(b)) for s in sides if s not in here}
         if not here:
             return found
-        path = b.pairs[exe] or b.pairs['']
-        turn = [f for s in here for f in (s.base, limit if s is here[0] else None, s.function) if f]
+        path = b.program(here[-1].program)
+        # Each once, dyntrace's base beside its limit and its own function: later ones that are compared with the same base take that.
+        turn = list(dict.fromkeys(f for s in here for f in (s.base, limit if s is here[0] else None, s.function) if f))
         last = max(s.last for s in here)
         process, said = None, {}
         try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""How each tracer is driven."""
+"""How each tracer is driven, and which programs are traced."""
+import functools
 import os
 import re
 import shutil
@@ -15,6 +16,26 @@ import drive
 TRACEFS = ['unshare', '-m', 'sh', '-c', 'test -e /sys/kernel/tracing/events || mount -t tracefs none /sys/kernel/tracing; exec "$@"', 'sh']
 BUFFER_BYTES = 32 << 20 # of records, for each tracer
 IPA = '/usr/lib/libinproctrace.so'
+CPU, WALL, BYTE = 0, 1, 2 # of each function in each turn of pairs.c
+
+
+def turns(*flags):
+    return ['pairs.c', 'micro/limits.S'], [f'-DLIMIT_RING_BYTES={BUFFER_BYTES}', *flags]
+
+
+LTTNG = ['-DLTTNG', '-I' + drive.HERE, '-llttng-ust', '-ldl']
+PROGRAMS = { # name: (sources, flags)
+    'target': (['target.c'], []),
+    'target-lttng': (['target.c'], LTTNG),
+    'loader': (['loader.c'], ['-g0', '-ldl']),
+    'reads': (['reads.c'], []),
+    'pairs': turns(),
+    'pairs-frames': turns('-fno-omit-frame-pointer', '-mno-omit-leaf-frame-pointer'),
+    'pairs-noframes': turns('-fomit-frame-pointer'),
+    'pairs-profiled': turns('-pg', '-mfentry'),
+    'pairs-fixed': turns('-no-pie'),
+    'pairs-lttng': turns(*LTTNG),
+}
 LOST = re.compile(r'(\d+) drops?\b|Lost (\d+) events|LOST (\d+) records', re.I)
 
 
@@ -26,48 +47,33 @@ class Bench:
         self.build, self.work, self.args = build, work, args
         self.seconds = args.seconds
         self.quick = args.quick
-        lttng = ['-DLTTNG', '-I' + drive.HERE, '-llttng-ust', '-ldl']
-        target = [os.path.join(drive.HERE, 'target.c')]
-        self.plain, self.static = self.compile('target', target), self.compile('target-lttng', target, *lttng)
-        turns = [os.path.join(drive.HERE, 'pairs.c'), os.path.join(drive.HERE, 'micro', 'limits.S')]
-        self.pairs = {name: self.compile('pairs' + name, turns, f'-DLIMIT_RING_BYTES={BUFFER_BYTES}', *flags) for name, flags in (
-            ('', []), ('-frames', ['-fno-omit-frame-pointer', '-mno-omit-leaf-frame-pointer']), ('-noframes', ['-fomit-frame-pointer']),
-            ('-profiled', ['-pg', '-mfentry']), ('-fixed', ['-no-pie']), ('-lttng', lttng))}
-        self.shared = {}
         self.found = {} # rates that were sustained
         self.bases = {} # of a round: what whole programs take untraced
 
-    def compile(self, name, srcs, *flags):
-        """The program's path, or None."""
+    @functools.cache
+    def compiled(self, name):
+        """(path of the program, '') or ('', why there is none).  It is compiled when it is asked for the first time."""
+        srcs, flags = PROGRAMS[name]
         out = os.path.join(self.work, name)
         cflags = [f for f in flags if not f.startswith('-l')]
         libs = [f for f in flags if f.startswith('-l')]
-        r = subprocess.run(['gcc', '-O2', '-g', *cflags, '-o', out, *srcs, '-pthread', *libs], stderr=subprocess.DEVNULL, check=False)
-        return None if r.returncode else out
+        r = subprocess.run(['gcc', '-O2', '-g', *cflags, '-o', out, *[os.path.join(drive.HERE, s) for s in srcs], '-pthread', *libs],
+                           capture_output=True, text=True, check=False)
+        if not r.returncode:
+            return out, ''
+        why = re.search(r'error: (.*)', r.stderr)
+        return '', f'{name} does not compile' + (f': {why[1]}' if why else '')
 
-    def hush(self):
-        """No shared target runs."""
-        for t in self.shared.values():
-            drive.quiet_kill(t.pid, signal.SIGSTOP)
+    def program(self, name):
+        """Its path."""
+        path, why = self.compiled(name)
+        if why:
+            raise RuntimeError(why)
+        return path
 
-    def share(self, target, kind, column):
-        """A target that several measures use, one after the other; only the last one asked for runs."""
-        key = (target, kind, column)
-        self.hush()
-        t = self.shared.get(key)
-        if not t or t.proc.poll() is not None:
-            t = self.shared[key] = drive.Target([target, *kind.split()], column)
-            time.sleep(0.3)
-        else:
-            drive.quiet_kill(t.pid, signal.SIGCONT)
-            time.sleep(0.15) # the figure in which it slept
-        return t
-
-    def end_round(self):
-        """Each round has processes of its own: where code and stack come to lie is a matter of luck."""
-        for t in self.shared.values():
-            t.end()
-        self.shared, self.bases = {}, {}
+    @property
+    def plain(self):
+        return self.program('target')
 
     def has(self, who):
         need = {'bpftrace': 'bpftrace', 'uftrace': 'uftrace', 'LTTng-UST': 'lttng-sessiond', 'gdb': 'gdbserver', 'ltrace': 'ltrace'}
@@ -99,20 +105,20 @@ def lost_of(said):
 
 class Side:
     """A tracer of one function among those that pairs.c calls.  @who: in the tables.  @function: its own; @base: the same, nobody's.
-    @argv: what attaches it; PID and TARGET in it are the process's."""
+    @argv: what attaches it; PID and TARGET in it are the process's.  @program: which form of pairs.c it needs."""
     patches = True     # its probe is seen in the code
-    column = drive.CPU
+    column = CPU
     by = ['taskset', '-c', '0'] # what starts the process
     env = None         # of the process
     last = 0           # the signal that ends the process before the tracer; 0: it ends after that
 
-    def __init__(self, who, function, base, argv=(), env=None):
-        self.who, self.function, self.base, self.argv, self.own_env = who, function, base, argv, env
+    def __init__(self, who, function, base, argv=(), env=None, program='pairs'):
+        self.who, self.function, self.base, self.argv, self.own_env, self.program = who, function, base, argv, env, program
         self.tools = []
 
     def missing(self, b):
         """Why it cannot be measured, or ''."""
-        return '' if b.has(self.who) else 'not installed, or not root'
+        return b.compiled(self.program)[1] if b.has(self.who) else 'not installed, or not root'
 
     def prepare(self, b):
         """Before the process starts."""
@@ -130,18 +136,18 @@ class Side:
         return said
 
 
-def dyntrace(b, d, function='work', base='work_base', opts=()):
-    return Side('dyntrace', function, base, [b.dyn, '-q', *opts, '-n', d, '-p', 'PID', '-o', '/dev/null'])
+def dyntrace(b, d, function='work', base='work_base', opts=(), program='pairs'):
+    return Side('dyntrace', function, base, [b.dyn, '-q', *opts, '-n', d, '-p', 'PID', '-o', '/dev/null'], program=program)
 
 
-def bpftrace(d, function='nop5', base='nop5_base', note=''):
+def bpftrace(d, function='nop5', base='nop5_base', note='', program='pairs'):
     env = dict(os.environ, BPFTRACE_PERF_RB_PAGES=str(BUFFER_BYTES >> 12))
-    return Side('bpftrace' + note, function, base, TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', d, '-p', 'PID'], env)
+    return Side('bpftrace' + note, function, base, TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', d, '-p', 'PID'], env, program)
 
 
 class Ltrace(Side):
     """It stops the thread at each hit, so that the clock counts, not the processor's time."""
-    column = drive.WALL
+    column = WALL
 
     def __init__(self, function, base):
         super().__init__('ltrace -x', function, base, ['ltrace', '-c', '-x', function, '-o', '/dev/null', '-p', 'PID'])
@@ -153,7 +159,7 @@ class Uftrace(Side):
     last = signal.SIGTERM
 
     def __init__(self, function, base):
-        super().__init__('uftrace, recompiled', function, base)
+        super().__init__('uftrace, recompiled', function, base, program='pairs-profiled')
         self.data = None
 
     def prepare(self, b):
@@ -170,11 +176,12 @@ class Uftrace(Side):
 
 
 class GdbFast(Side):
-    """Fast tracepoints: the in-process agent is preloaded; gdb and gdbserver stay with the process."""
+    """Fast tracepoints: the in-process agent is preloaded; gdb and gdbserver stay with the process.
+    Jump pads lie low in memory, so the program does, too."""
     last = signal.SIGKILL
 
     def __init__(self, function, base):
-        super().__init__('gdb fast tracepoint', function, base)
+        super().__init__('gdb fast tracepoint', function, base, program='pairs-fixed')
         self.env = dict(os.environ, LD_PRELOAD=IPA)
 
     def missing(self, b):
@@ -238,11 +245,8 @@ class LttngSide(Side):
     patches = False
 
     def __init__(self, function, base):
-        super().__init__('LTTng-UST, static tracepoint', function, base)
+        super().__init__('LTTng-UST, static tracepoint', function, base, program='pairs-lttng')
         self.session = None
-
-    def missing(self, b):
-        return super().missing(b) or ('' if b.pairs['-lttng'] else 'liblttng-ust-dev is not installed')
 
     def prepare(self, b):
         self.session = Lttng(b.work)

@@ -64,8 +64,9 @@ def wait_for(path):
 
 
 def lttng(b, _work, rate, seconds):
+    target = b.program('target-lttng')
     l = peers.Lttng(b.work)
-    t = Paced([*l.prefix, b.static], rate, seconds)
+    t = Paced([*l.prefix, target], rate, seconds)
     try:
         if not l.begin():
             return None

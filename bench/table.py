@@ -151,8 +151,9 @@ def breakdown(store):
     parts = store.data['breakdown']
     if not parts:
         return
-    yield from ('## What a hit is made of', '', 'ns over the untraced call, by `micro/body_cost steps`: what each step adds when the hit is made one '
-                'step longer; the median of its rounds.', '', cells('hit', 'step', 'adds, ns', 'in all, ns'), '| --- | --- | --: | --: |')
+    yield from ('## What a hit is made of', '', 'ns over the untraced call, by `micro/body_cost steps`: what each step adds when the hit '
+                'is made one step longer; the median of its rounds. The body stands in the trampoline, as where few places are armed (ADR 47).', '',
+                cells('hit', 'step', 'adds, ns', 'in all, ns'), '| --- | --- | --: | --: |')
     for hit, step, adds, total in parts:
         yield cells(hit, step, number(adds), number(total))
     yield ''

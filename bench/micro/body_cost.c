@@ -32,7 +32,7 @@ typedef long work_fn(long, long);
 typedef long loop_fn(void);
 
 struct body {
-	const uint8_t *code;
+	const uint8_t *code; /* NULL: there is none */
 	enum wire_site_kind kind;
 	const struct ir_prog *progs[2];
 	uint32_t cnt;
@@ -140,7 +140,7 @@ static void put_probe(const struct body *b, uint32_t site)
 	put(b->filter, b->filter_bytes);
 	size_t start = used;
 	put("\x50", 1);
-	if (!put_spot(b, site))
+	if (b->code && !put_spot(b, site))
 		put_call(b, site);
 	put("\x58", 1);
 	uint32_t over = (uint32_t)(used - start);
@@ -449,7 +449,7 @@ static const struct step {
 } steps[] = {
 	{ "any", "jump to the trampoline", NULL },
 	{ "any", "the displaced instruction there, and the jump back", NULL },
-	{ "any", "saves: rax, the site's number, the call of the body", NULL },
+	{ "any", "saves: rax", NULL },
 	{ "any", "gates: no forked child, armed, this site is enabled", make_nothing },
 	{ "any", "which thread is this, and one store to its area", make_thread },
 	{ "@ = count()", "body: where the value is, its generation, the addition", make_count },
@@ -457,7 +457,7 @@ static const struct step {
 	{ "record: time, 2 args", "clock, and one store", make_since },
 	{ "record: time, 2 args", "record: reserve, write, publish", make_record },
 };
-enum { STEP_JUMP, STEP_BACK, STEP_CALL, STEP_FIRST_MADE, STEP_THREAD = 4, STEP_CLOCK = 7 };
+enum { STEP_JUMP, STEP_BACK, STEP_SAVES, STEP_FIRST_MADE, STEP_THREAD = 4, STEP_CLOCK = 7 };
 static struct variant step_variants[ARRAY_CNT(steps)];
 
 /* The function, jumping to a trampoline without a probe; @back: which jumps back behind the first instruction. */
@@ -479,18 +479,26 @@ static work_fn *detour(bool back)
 static void make_steps(void)
 {
 	static struct ir_prog progs[ARRAY_CNT(steps)];
-	align();
-	const struct body nothing = { .code = code + used };
-	put("\xc3", 1);
+	struct body nothing = { .code = NULL };
+	if (called) {
+		align();
+		nothing.code = code + used;
+		put("\xc3", 1);
+	}
 	untraced.loop = loop_of(plain_function());
 	step_variants[STEP_JUMP].loop = loop_of(detour(false));
 	step_variants[STEP_BACK].loop = loop_of(detour(true));
-	step_variants[STEP_CALL].loop = loop_of(traced_function(&nothing, WIRE_SITE_ENTRY, NULL));
+	step_variants[STEP_SAVES].loop = loop_of(traced_function(&nothing, WIRE_SITE_ENTRY, NULL));
 	for (unsigned i = STEP_FIRST_MADE; i < ARRAY_CNT(steps); i++) {
 		progs[i] = make_prog(steps[i].maker);
 		struct body b = add_body(WIRE_SITE_ENTRY, &progs[i], 1, &step_variants[i].bytes);
 		step_variants[i].loop = loop_of(traced_function(&b, WIRE_SITE_ENTRY, NULL));
 	}
+}
+
+static const char *step_name(unsigned i)
+{
+	return called && i == STEP_SAVES ? "saves: rax, the site's number, the call of the body" : steps[i].name;
 }
 
 /* The step before: of bodies the thread, of records the clock. */
@@ -511,7 +519,7 @@ static int show_steps(void)
 	for (unsigned i = 0; i < ARRAY_CNT(steps); i++) {
 		sort_over(&step_variants[i], &untraced);
 		double all = step_variants[i].ns[ROUNDS / 2];
-		printf("%s\t%s\t%.2f\t%.2f\n", steps[i].hit, steps[i].name, all - before(i), all);
+		printf("%s\t%s\t%.2f\t%.2f\n", steps[i].hit, step_name(i), all - before(i), all);
 	}
 	return 0;
 }
