@@ -545,6 +545,16 @@ struct budget_report budget_report(struct budget *b, struct budget_sampled *ret,
 	return r;
 }
 
+/* Who holds it when the thread that switches wants it runs as soon as that would. */
+static void lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
 struct budget *budget_create(struct wire_shm *shm, uint32_t share)
 {
 	struct budget *b = calloc(1, sizeof(*b));
@@ -555,7 +565,7 @@ struct budget *budget_create(struct wire_shm *shm, uint32_t share)
 	b->weight = 1;
 	b->scale = 1;
 	b->random = host_now_ns();
-	pthread_mutex_init(&b->lock, NULL);
+	lock_init(&b->lock);
 	if (!pthread_create(&b->thread, NULL, run, b))
 		return b;
 	pthread_mutex_destroy(&b->lock);
