@@ -358,6 +358,7 @@ void cli_loop_signals(void);  /* those that end tracing */
  */
 void cli_write_signals(void);
 bool cli_loop_interrupted(void);
-bool cli_loop_impatient(void);
+bool cli_loop_impatient(void); /* twice, or nobody reads what we write */
+bool cli_loop_unread(void);    /* the latter */
 
 #endif

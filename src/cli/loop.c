@@ -14,6 +14,7 @@
 #define DRAIN_GAP_NS 2000000 /* between two drains, at least */
 
 static volatile sig_atomic_t interrupts;
+static bool nobody_reads;
 
 static void on_signal(int sig)
 {
@@ -23,6 +24,7 @@ static void on_signal(int sig)
 
 bool cli_loop_interrupted(void) { return interrupts > 0; }
 bool cli_loop_impatient(void) { return interrupts > 1; }
+bool cli_loop_unread(void) { return nobody_reads; }
 
 static void catch_signal(int sig, void (*handler)(int), int flags)
 {
@@ -210,7 +212,8 @@ static int drain(struct cli *cli)
 	if (cli->args.record && cli_record_progress(cli))
 		return CLI_ERROR;
 	enum cli_written w = cli_flush(cli->out, cli->args.out);
-	if (w == CLI_NOBODY_READS)
+	nobody_reads |= w == CLI_NOBODY_READS;
+	if (nobody_reads)
 		interrupts = 2;
 	return w == CLI_NOT_WRITTEN ? CLI_ERROR : CLI_OK;
 }

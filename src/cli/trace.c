@@ -256,8 +256,12 @@ static int begin(struct cli *cli)
 int cli_show_rest(struct cli *cli, int rc)
 {
 	struct err e;
-	if (cli_loop_impatient() && !cli->args.record)
-		return rc;
+	if (cli_loop_impatient() && !cli->args.record) {
+		if (cli_loop_unread())
+			return rc;
+		cli_hint("interrupted again: what was gathered is not shown");
+		return CLI_ERROR;
+	}
 	if (consume_drain(cli->consume, true, &e) < 0) {
 		cli_error("%s", e.msg);
 		return cli->args.record ? cli_record_finish(cli, CLI_ERROR) : CLI_ERROR;

@@ -5,3 +5,20 @@ sleep 0.5
 kill -TERM $pid
 wait $pid
 echo $?
+# Once more before the end: what was gathered is given up, not in silence.
+unset _DTRACE_TESTING
+dir=$(mktemp -d)
+mkfifo $dir/out
+$dyntrace -q -n 'BEGIN { printf("began\n"); } END { printf("ended\n"); } tick-10ms { @ = max(1); }' >$dir/out 2>$dir/err &
+pid=$!
+exec 3<$dir/out
+read began <&3
+kill -STOP $pid
+kill -TERM $pid
+kill -HUP $pid
+kill -CONT $pid
+wait $pid
+echo $? $began
+cat <&3
+cat $dir/err
+rm -r $dir
