@@ -128,7 +128,7 @@ bool lend_is_void(const struct job *, const struct plan_func *);
 #define SPOTS_MAX 64u /* in a process; what many share, the processor's caches hold */
 /* spots.c.  Whether bodies are to stand in trampolines, and room for them there. */
 void spots_plan(struct job *);
-/* None of them after all: there is too little room. Whether there were any. */
+/* None of them after all: there is too little room, or nothing was armed. Whether there were any. */
 bool spots_drop(struct job *);
 /* Most that the body of @a may have there; 0: it is called. */
 uint64_t spots_hot_bytes(const struct job *, const struct plan_func *, const struct patch_anchor *);

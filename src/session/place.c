@@ -265,6 +265,7 @@ static void forget(struct job *j)
 	j->t->placed_cnt = j->first_placed;
 	j->t->move_cnt = j->first_move;
 	j->t->sema_cnt = j->first_sema;
+	spots_drop(j);
 }
 
 #define ONE_STOP_FUNCS 16u
