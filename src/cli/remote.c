@@ -139,6 +139,7 @@ static void write_tail(void *arg, uint32_t slot, uint64_t pos) { client_tail(((s
 static void write_gen(void *arg, uint32_t agg, uint32_t gen) { client_agg_gen(((struct cli *)arg)->client, agg, gen); }
 
 static void write_aggs_read(void *arg) { client_aggs_read(((struct cli *)arg)->client); }
+static void write_drains(void *arg) { client_drains(((struct cli *)arg)->client); }
 
 static void write_spec_bytes(void *arg, uint32_t id, uint64_t bytes)
 {
@@ -197,7 +198,7 @@ void cli_remote_hooks(struct consume_opts *o)
 	o->proc_of = proc_of;
 	o->on_error = fire_error;
 	o->run_command = NULL;
-	o->writer = (struct consume_writer){ write_tail, write_gen, write_aggs_read, write_spec_bytes, write_spec_free };
+	o->writer = (struct consume_writer){ write_tail, write_gen, write_aggs_read, write_drains, write_spec_bytes, write_spec_free };
 }
 
 /* ---- the request ---- */

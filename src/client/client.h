@@ -61,6 +61,7 @@ void client_tails_flush(struct client *); /* after each drain */
 void client_folded(struct client *, uint32_t slot, uint32_t incarnation);
 void client_agg_gen(struct client *, uint32_t agg, uint32_t gen); /* done when it returns */
 void client_aggs_read(struct client *);
+void client_drains(struct client *); /* done when it returns */
 void client_spec(struct client *, enum proto_spec_what, uint32_t id, uint64_t v);
 
 /* A clause failed in a process: ERROR has fired when this returns. */

@@ -40,10 +40,16 @@ void client_folded(struct client *c, uint32_t slot, uint32_t incarnation)
 	say(c, PROTO_FOLDED, (uint64_t[]){ slot, incarnation });
 }
 
-/* What answers the second one has done the first. */
+/* Of the next two: what answers the second message has done the first. */
 void client_agg_gen(struct client *c, uint32_t agg, uint32_t gen)
 {
 	say(c, PROTO_GEN, (uint64_t[]){ agg, gen });
+	client_proc_of(c, 0);
+}
+
+void client_drains(struct client *c)
+{
+	say(c, PROTO_DRAINS, NULL);
 	client_proc_of(c, 0);
 }
 

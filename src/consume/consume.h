@@ -62,6 +62,7 @@ struct consume_writer {
 	void (*tail)(void *arg, uint32_t slot, uint64_t pos);         /* records of area @slot below @pos were read */
 	void (*agg_gen)(void *arg, uint32_t agg, uint32_t gen);       /* older entries of the aggregation hold nothing: done */
 	void (*aggs_read)(void *arg);                                 /* consume_aggs_read() */
+	void (*drains)(void *arg);                                    /* adds 1 to wire_shm.drains: done */
 	void (*spec_bytes)(void *arg, uint32_t id, uint64_t bytes);   /* so many are kept of what it is used for now */
 	void (*spec_free)(void *arg, uint32_t id, uint32_t gen);      /* its next use has number @gen */
 };

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define DRAIN_STUCK_NS 1000000000ULL /* a probe that runs longer does not hold up the others */
+#define STORED_NS 1000u /* what a processor has stored is seen by others before */
 
 static bool earlier(const struct consume *c, uint32_t a, uint32_t b)
 {
@@ -146,7 +147,7 @@ static uint64_t running_since(const struct consume *c, const struct wire_thread 
 	return tsc && tsc < now ? tsc : now;
 }
 
-/* A quick record that is under way (wire_ring.timed) is no older than the last look at which it was not.  Meanwhile
+/* A quick record that is open, or waits in a frame, is no older than the last look at which it was not.  Meanwhile
  * published stays, but for nested ones. */
 static uint64_t quick_since(const struct consume *c, uint32_t slot, uint64_t now)
 {
@@ -154,7 +155,7 @@ static uint64_t quick_since(const struct consume *c, uint32_t slot, uint64_t now
 	const struct wire_ring *ring = &consume_thread(c, slot)->ring;
 	uint64_t looked = s->looked, at = LOAD_ACQUIRE(&ring->published);
 	s->looked = now;
-	if (!LOAD_ACQUIRE(&ring->timed))
+	if (!ring_quick_seen(ring, at))
 		return now;
 	if (s->quick_at != at)
 		s->quick_since = looked;
@@ -162,9 +163,22 @@ static uint64_t quick_since(const struct consume *c, uint32_t slot, uint64_t now
 	return s->quick_since;
 }
 
+/* Whoever has read the time before this and has no record open yet reads it again.  Returns now. */
+static uint64_t begin_look(const struct consume *c)
+{
+	uint64_t now = rt_now_tsc(), end = now + ns_to_tsc(c, STORED_NS);
+	if (c->opts.writer.drains)
+		c->opts.writer.drains(c->opts.arg);
+	else
+		__atomic_add_fetch(&c->shm->drains, 1, __ATOMIC_SEQ_CST);
+	while (rt_now_tsc() < end)
+		;
+	return now;
+}
+
 static uint64_t watermark(const struct consume *c)
 {
-	uint64_t now = rt_now_tsc(), mark = now, oldest = now - ns_to_tsc(c, DRAIN_STUCK_NS);
+	uint64_t now = begin_look(c), mark = now, oldest = now - ns_to_tsc(c, DRAIN_STUCK_NS);
 	for (uint32_t i = 0; i < c->geo.thread_cnt && !consume_is_last(c, i); i++) {
 		const struct wire_thread *thr = consume_thread(c, i);
 		if (LOAD_ACQUIRE(&thr->state) != WIRE_THREAD_LIVE)

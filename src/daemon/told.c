@@ -151,6 +151,9 @@ int told(struct worker *w, enum proto_type type, struct proto_in *in, struct err
 		return gen(w, v, reterr);
 	case PROTO_AGGS_READ:
 		return aggs_read(w);
+	case PROTO_DRAINS:
+		__atomic_add_fetch(&session_shm(w->session)->drains, 1, __ATOMIC_SEQ_CST);
+		return 0;
 	case PROTO_SPEC:
 		return spec(w, v, reterr);
 	case PROTO_ERROR:

@@ -16,7 +16,7 @@
  *   ARM   ------------------------>
  *         <----------------------- ARMED       two descriptors, the first page of the memory, processes
  *   TAIL, FOLDED, GEN, AGGS_READ,
- *   SPEC ------------------------->            what the client has read and would write
+ *   DRAINS, SPEC ----------------->            what the client has read and would write
  *   ERROR ------------------------>            a clause failed: fire ERROR
  *         <----------------------- FIRED
  *   LOOKUP ----------------------->            which symbol is there?
@@ -37,7 +37,7 @@
 #include <sys/types.h>
 
 #define PROTO_MAGIC 0x64656361727464ULL /* "dtraced" */
-#define PROTO_VERSION 4u
+#define PROTO_VERSION 5u
 #define PROTO_SOCKET "/run/dyntrace/dyntraced.sock"
 
 /* ORDER proto_kinds[] */
@@ -48,6 +48,7 @@ enum proto_type {
 	PROTO_WELCOME, PROTO_REFUSED, PROTO_MATCHED, PROTO_ARMED, PROTO_SAY, PROTO_RUNG, PROTO_EVENT, PROTO_FIRED,
 	PROTO_SYMBOL, PROTO_PROC, PROTO_STOPPED,
 	PROTO_AGGS_READ, /* of a client */
+	PROTO_DRAINS,    /* likewise */
 	PROTO_LOOK,      /* likewise */
 	PROTO_FILE,
 	PROTO_POINTS,    /* of a client */

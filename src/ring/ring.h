@@ -19,6 +19,7 @@
  *     note the record's place, [quick_at, quick_end): now it is open
  *     only if the rsp that is noted is still this one, so nothing else was begun since: else ring_quick_late(), and take a
  *     level
+ *     only if no drain has begun since before the record's time was read (wire_shm.drains): else read the time again
  *     write the record
  *     add its length to published: now it is closed
  *     if head is above published then, others came in between: ring_publish()
@@ -97,6 +98,11 @@ void ring_reader_init(struct ring_reader *, struct wire_ring *, const uint8_t *d
 const struct wire_rec *ring_reader_next(struct ring_reader *);
 /* Whether what was copied out of the record that _next gave is that record. */
 bool ring_reader_intact(const struct ring_reader *);
+/* Whether a quick record may be open at @published, or waits in its body's frame: its time is older than what a reader may pass. */
+static inline bool ring_quick_seen(const struct wire_ring *r, uint64_t published)
+{
+	return LOAD_ACQUIRE(&r->timed) || (LOAD_ACQUIRE(&r->quick_at) == published && LOAD_ACQUIRE(&r->quick_end) > published);
+}
 /* Gives what was read back to the producer. */
 void ring_reader_release(struct ring_reader *);
 

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 11
+#define WIRE_VERSION 12
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -307,7 +307,7 @@ struct wire_ring {
 	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
 	uint64_t quick_sp;  /* rsp of the body whose quick record is open, or was last; 0: a level was taken while none was open */
 	uint64_t quick_at, quick_end; /* [at, end) is that record; open while at is published and end above it */
-	uint32_t timed;     /* nonzero: a quick body has read the time of a record that it has not published */
+	uint32_t timed;     /* nonzero: the quick body's record, which has its time already, is in its frame */
 	uint32_t pad1;
 	uint64_t quick_limit; /* quick records end there at most, or look again */
 	uint64_t pad2[2];
@@ -426,6 +426,7 @@ struct wire_shm {
 	uint32_t consumer_sleeps; /* nonzero: a futex wake is wanted */
 	uint32_t spec_drops, spec_busy, spec_unavail; /* what was lost of speculations, from all producers */
 	uint32_t lost_children; /* forked children that are not traced: no struct wire_proc was free */
+	uint32_t drains;        /* the consumer adds 1 before it looks which records are open (ring/ring.h) */
 };
 _Static_assert(offsetof(struct wire_shm, armed) == WIRE_PAGE, "the controller maps the page privately");
 

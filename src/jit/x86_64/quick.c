@@ -174,6 +174,7 @@ struct cold *jit_quick_cold(struct jit_gen *g, struct cold c)
 	c.label = x64_label(&g->a);
 	c.back = x64_label(&g->a);
 	c.second = x64_label(&g->a);
+	c.stale = x64_label(&g->a);
 	c.al = g->al;
 	q->colds[q->cold_cnt] = c;
 	return &q->colds[q->cold_cnt++];
@@ -186,7 +187,7 @@ static void gen_find_thread(struct jit_gen *g)
 	jit_gen_thread(g, &slow->thread);
 }
 
-static void gen_read_tsc(struct jit_gen *g)
+void jit_quick_read_tsc(struct jit_gen *g)
 {
 	struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_TSC });
 	x64_test32_imm(&g->a, x64_at(JIT_PROC, offsetof(struct wire_proc, flags)), WIRE_PROC_NO_TSC);
@@ -369,8 +370,8 @@ bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)
 		gen_find_thread(g);
 	if (insn == q->tsc_insn && !q->tsc_known) {
 		if (in->op == IR_OP_REC)
-			jit_quick_timed(g, insn, true);
-		gen_read_tsc(g);
+			jit_quick_drains(g);
+		jit_quick_read_tsc(g);
 	}
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ACTION:

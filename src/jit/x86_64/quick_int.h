@@ -26,6 +26,8 @@ struct cold {
 	enum { COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID, COLD_TSC } kind;
 	uint32_t label, back;
 	uint32_t second;          /* another way in. COLD_REC: the record is to be closed; COLD_COMMIT: only publishing is left */
+	uint32_t stale;           /* COLD_REC: a third one: it is open, but its time may be older than a drain */
+	bool timed;               /* COLD_REC, COLD_COMMIT: the time was read for this record */
 	const struct ir_insn *in;
 	const struct jit_alloc *al;
 	uint32_t key_words;       /* COLD_AGG */
@@ -99,11 +101,11 @@ void jit_quick_cold_agg(struct jit_gen *, const struct cold *);
 
 /* quick_rec.c.  Whether the record that REC @insn opens has a fixed size and is committed on all ways. */
 bool jit_quick_rec_fits(const struct ir_prog *, const struct jit_alloc *, uint32_t insn);
+/* Before the clock is read for REC @insn. */
+void jit_quick_drains(struct jit_gen *);
+void jit_quick_read_tsc(struct jit_gen *); /* quick.c: into the frame; changes rax, rdx */
 void jit_quick_rec(struct jit_gen *, uint32_t insn);
 void jit_quick_commit(struct jit_gen *, uint32_t insn);
-/* Notes that the time of the record that REC @insn opens is being read, where that is the first to want it; or that it is
- * published. */
-void jit_quick_timed(struct jit_gen *, uint32_t insn, bool on);
 void jit_quick_cold_rec(struct jit_gen *, const struct cold *);
 void jit_quick_cold_commit(struct jit_gen *, const struct cold *);
 

@@ -39,12 +39,27 @@ bool jit_quick_rec_fits(const struct ir_prog *p, const struct jit_alloc *al, uin
 	return true;
 }
 
-/* A drain must not pass the time of a record that it cannot see yet.  A nested body may take the note away: then only the
- * order suffers. */
-void jit_quick_timed(struct jit_gen *g, uint32_t insn, bool on)
+/*
+ * A drain must not pass the time of a record that it cannot see yet.  Either it sees the record open, or counts itself (wire_shm.drains)
+ * before the body looks for the second time; then the time is read again, behind the drain.  That is for a record before which nobody
+ * wanted the time.  (A note before the time is read would be simpler, but rdtsc waits for older stores whose address is not known yet,
+ * and that of the thread's area is the end of a chain: 2 ns of 10.)
+ */
+void jit_quick_drains(struct jit_gen *g)
 {
-	if (insn == g->quick->tsc_insn && !g->quick->tsc_known)
-		x64_store_imm(&g->a, 4, RING(timed), on);
+	x64_rm(&g->a, X64_LOAD32, X64_RCX, jit_near(g, g->env->shm_addr + offsetof(struct wire_shm, drains)));
+}
+
+static void gen_look_again(struct jit_gen *g, const struct cold *slow)
+{
+	x64_rm(&g->a, X64_CMP32, X64_RCX, jit_near(g, g->env->shm_addr + offsetof(struct wire_shm, drains)));
+	x64_jcc(&g->a, X64_CC_NE, slow->stale);
+}
+
+/* Whether the time is read for REC @insn. */
+static bool is_timed(const struct jit_gen *g, uint32_t insn)
+{
+	return insn == g->quick->tsc_insn && !g->quick->tsc_known;
 }
 
 static uint32_t bytes_of(const struct ir_insn *rec)
@@ -65,16 +80,17 @@ static void gen_reserve(struct jit_gen *g, uint32_t bytes, const struct cold *sl
 	x64_rm(a, X64_LOAD, X64_RAX, RING(published));
 	x64_rm(a, X64_CMP, X64_RAX, RING(head));
 	x64_jcc(a, X64_CC_B, slow->label);
-	x64_rm(a, X64_LEA, X64_RCX, x64_at(X64_RAX, bytes));
-	x64_rm(a, X64_CMP, X64_RCX, RING(quick_limit));
+	x64_rm(a, X64_LEA, X64_RDX, x64_at(X64_RAX, bytes));
+	x64_rm(a, X64_CMP, X64_RDX, RING(quick_limit));
 	x64_jcc(a, X64_CC_A, slow->label);
-	x64_mov(a, X64_RDX, X64_RAX);
-	x64_group_imm(a, X64_G_AND, X64_RDX, (int32_t)(geom->ring_bytes - 1));
-	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RDX, (int64_t)geom->ring_off));
 	x64_rm(a, X64_STORE, X64_RAX, RING(quick_at));
-	x64_rm(a, X64_STORE, X64_RCX, RING(quick_end));
+	x64_rm(a, X64_STORE, X64_RDX, RING(quick_end));
 	x64_rm(a, X64_CMP, X64_RSP, RING(quick_sp));
 	x64_jcc(a, X64_CC_NE, slow->second);
+	x64_group_imm(a, X64_G_AND, X64_RAX, (int32_t)(geom->ring_bytes - 1));
+	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RAX, (int64_t)geom->ring_off));
+	if (slow->timed)
+		gen_look_again(g, slow);
 }
 
 static struct x64_mem field(size_t off)
@@ -117,7 +133,7 @@ static void gen_header(struct jit_gen *g, uint32_t bytes, uint32_t clause)
 void jit_quick_rec(struct jit_gen *g, uint32_t insn)
 {
 	const struct ir_insn *in = &g->p->insns[insn];
-	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_REC, .in = in });
+	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_REC, .in = in, .timed = is_timed(g, insn) });
 	gen_reserve(g, bytes_of(in), slow);
 	x64_bind(&g->a, slow->back);
 	gen_header(g, bytes_of(in), jit_part_of(g, g->p, insn).clause);
@@ -143,7 +159,16 @@ void jit_quick_cold_rec(struct jit_gen *g, const struct cold *c)
 	x64_bind(&g->a, c->second); /* another came in between */
 	call_publish(g, true);
 	x64_bind(&g->a, c->label);
+	if (c->timed) {
+		x64_store_imm(&g->a, 4, RING(timed), true);
+		jit_quick_read_tsc(g);
+	}
 	x64_mov(&g->a, REC, X64_RSP); /* in the frame */
+	x64_jmp(&g->a, c->back);
+	if (!c->timed)
+		return;
+	x64_bind(&g->a, c->stale);
+	jit_quick_read_tsc(g);
 	x64_jmp(&g->a, c->back);
 }
 
@@ -160,8 +185,8 @@ static uint32_t rec_of(const struct jit_gen *g, uint32_t insn)
 void jit_quick_commit(struct jit_gen *g, uint32_t insn)
 {
 	struct x64_asm *a = &g->a;
-	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_COMMIT });
 	uint32_t rec = rec_of(g, insn);
+	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_COMMIT, .timed = is_timed(g, rec) });
 	x64_rr(a, X64_CMP, REC, X64_RSP);
 	x64_jcc(a, X64_CC_E, slow->label);
 	x64_group_mem_imm(a, X64_G_ADD, RING(published), (int32_t)bytes_of(&g->p->insns[rec]));
@@ -169,7 +194,6 @@ void jit_quick_commit(struct jit_gen *g, uint32_t insn)
 	x64_rm(a, X64_CMP, X64_RAX, RING(published));
 	x64_jcc(a, X64_CC_A, slow->second);
 	x64_bind(a, slow->back);
-	jit_quick_timed(g, rec, false);
 }
 
 /* rt_rec_put(shm, proc, thread, record, sp) */
@@ -185,6 +209,8 @@ void jit_quick_cold_commit(struct jit_gen *g, const struct cold *c)
 	jit_quick_app_sp(g, X64_R8, jit_quick_held_bytes(g));
 	jit_quick_call(g, g->env->fn_rec_put);
 	jit_quick_pop_held(g);
+	if (c->timed)
+		x64_store_imm(a, 4, RING(timed), false);
 	x64_jmp(a, c->back);
 	x64_bind(a, c->second);
 	call_publish(g, false);
