@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Bodies without a context, interrupted at each of their instructions: by a
- * probe in a signal handler, which returns or jumps away.  The processor's trap
- * flag stops them after each instruction.
+ * probe in a signal handler, which returns or jumps away, and by a drain.  The
+ * processor's trap flag stops them after each instruction.
  */
 #include "../../exec/mkshm.h"
 #include "../ir/make.h"
@@ -32,7 +32,7 @@ static struct ring_reader reader;
 static struct {
 	long left;    /* instructions to go */
 	bool armed, began, hit;
-	bool jump;    /* away, instead of firing */
+	enum { FIRE, JUMP, DRAIN } what; /* another; away */
 	sigjmp_buf back;
 } trap;
 
@@ -98,6 +98,20 @@ static struct wire_thread *thread(void)
 	return mkshm_thread(&m, 1); /* slot 0 is made by mkshm, for another */
 }
 
+/* What a drain finds, and when it has begun. */
+static struct {
+	uint64_t begun;
+	bool sees; /* the record, or where it will be */
+} drain;
+
+static void begin_drain(uint64_t below)
+{
+	const struct wire_thread *thr = thread();
+	drain.begun = rt_now_tsc();
+	m.shm->drains++;
+	drain.sees = thr->level || thr->ring.published > below || ring_quick_seen(&thr->ring, thr->ring.published);
+}
+
 /* ---- firing ---- */
 
 static void fire(uint64_t tag, const uint64_t *sp, uint64_t flags)
@@ -136,18 +150,21 @@ static void on_trap(int sig, siginfo_t *si, void *arg)
 		return;
 	trap.hit = true;
 	uc->uc_mcontext.gregs[REG_EFL] &= ~TF;
-	if (trap.jump)
+	if (trap.what == JUMP)
 		siglongjmp(trap.back, 1);
-	fire(2, (const uint64_t *)(uintptr_t)((sp - NESTED_BELOW) & ~15ULL), 0);
+	if (trap.what == DRAIN)
+		begin_drain(reader.end);
+	else
+		fire(2, (const uint64_t *)(uintptr_t)((sp - NESTED_BELOW) & ~15ULL), 0);
 }
 
 /* Tag 1, interrupted after @left instructions; false: there are not so many. */
-static bool fire_interrupted(long left, bool jump)
+static bool fire_interrupted(long left, int what)
 {
 	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO }, old;
 	trap.left = left;
 	trap.began = trap.hit = false;
-	trap.jump = jump;
+	trap.what = what;
 	sigaction(SIGTRAP, &sa, &old);
 	if (!sigsetjmp(trap.back, 1))
 		fire(1, stack + STACK_WORDS - 64, TF);
@@ -157,12 +174,17 @@ static bool fire_interrupted(long left, bool jump)
 
 /* ---- what came of it ---- */
 
-static uint64_t next_tag(void)
+static const struct wire_rec *next_rec(void)
 {
 	struct wire_thread *thr = thread();
 	if (!reader.ring)
 		ring_reader_init(&reader, &thr->ring, (const uint8_t *)thr + m.shm->geom.ring_off, m.shm->geom.ring_bytes);
-	const struct wire_rec *rec = ring_reader_next(&reader);
+	return ring_reader_next(&reader);
+}
+
+static uint64_t next_tag(void)
+{
+	const struct wire_rec *rec = next_rec();
 	if (!rec)
 		return 0;
 	uint64_t tag, other;
@@ -210,7 +232,7 @@ static void a_nested_probe_anywhere(void)
 	uint64_t hits = 1;
 	long n = 0;
 	for (bool more = true; more && !tap_failed; n++) {
-		more = fire_interrupted(n, false);
+		more = fire_interrupted(n, FIRE);
 		uint64_t a = next_tag(), b = next_tag();
 		hits += 1 + more;
 		CHECK_MSG(more ? a + b == 3 && a * b == 2 : a == 1 && b == 0, "instruction %ld: %d %d", n, (int)a, (int)b);
@@ -228,7 +250,7 @@ static void a_jump_away_anywhere(void)
 	CHECK_EQ(next_tag(), 1);
 	long n = 0;
 	for (bool more = true; more && !tap_failed; n++) {
-		more = fire_interrupted(n, true);
+		more = fire_interrupted(n, JUMP);
 		fire(3, stack + STACK_WORDS - 64, 0);
 		fire(4, stack + STACK_WORDS - 64, 0);
 		uint64_t tag = next_tag();
@@ -239,6 +261,28 @@ static void a_jump_away_anywhere(void)
 		all_is_published();
 	}
 	CHECK(n > 60);
+	end();
+}
+
+/* A record that it does not see is younger; also one that waits in the frame, since the ring has no room for quick ones. */
+static void a_drain_anywhere(void)
+{
+	start();
+	fire(1, stack + STACK_WORDS - 64, 0);
+	CHECK_EQ(next_rec()->payload[0], 1);
+	for (int way = 0; way < 2; way++) {
+		long n = 0, seen = 0;
+		for (bool more = true; more && !tap_failed; n++) {
+			thread()->ring.quick_limit *= !way;
+			more = fire_interrupted(n, DRAIN);
+			const struct wire_rec *rec = next_rec();
+			CHECK(rec && rec->payload[0] == 1);
+			CHECK_MSG(!more || drain.sees || rec->tsc > drain.begun, "instruction %ld: older than the drain", n);
+			seen += more && drain.sees;
+			all_is_published();
+		}
+		CHECK(n > 60 && seen > 10 && seen < n - 20);
+	}
 	end();
 }
 
@@ -298,7 +342,9 @@ static void in_its_trampoline(void (*test)(void))
 
 static void a_nested_probe_anywhere_in_a_trampoline(void) { in_its_trampoline(a_nested_probe_anywhere); }
 static void a_jump_away_anywhere_in_a_trampoline(void) { in_its_trampoline(a_jump_away_anywhere); }
+static void a_drain_anywhere_in_a_trampoline(void) { in_its_trampoline(a_drain_anywhere); }
 static void what_the_ring_lets_in_a_trampoline(void) { in_its_trampoline(what_the_ring_lets); }
 
-TAP_MAIN(TEST(a_nested_probe_anywhere), TEST(a_jump_away_anywhere), TEST(what_the_ring_lets), TEST(an_older_generation),
-	 TEST(a_nested_probe_anywhere_in_a_trampoline), TEST(a_jump_away_anywhere_in_a_trampoline), TEST(what_the_ring_lets_in_a_trampoline))
+TAP_MAIN(TEST(a_nested_probe_anywhere), TEST(a_jump_away_anywhere), TEST(a_drain_anywhere), TEST(what_the_ring_lets),
+	 TEST(an_older_generation), TEST(a_nested_probe_anywhere_in_a_trampoline), TEST(a_jump_away_anywhere_in_a_trampoline),
+	 TEST(a_drain_anywhere_in_a_trampoline), TEST(what_the_ring_lets_in_a_trampoline))
