@@ -186,8 +186,9 @@ int consume_act_perform(struct consume *c, const struct wire_rec *rec, uint32_t 
 {
 	const struct wire_site *site = consume_site_at(c, rec->site);
 	const struct plan_clause *cl = &c->plan->clauses[rec->clause];
+	const struct consume_scale scale = consume_scale(c);
 	struct act_run r = { .c = c, .rec = rec, .reterr = reterr,
-			     .src = { rec->payload, rec->bytes - (uint32_t)sizeof(*rec), proc, site } };
+			     .src = { rec->payload, rec->bytes - (uint32_t)sizeof(*rec), proc, site, consume_ns(&scale, rec->tsc) } };
 	uint64_t mask = branch_mask(cl, &r.src);
 	int rc = 0;
 	r.src.proc = consume_proc(c, cl->pid_off, &r.src);

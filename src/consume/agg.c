@@ -259,7 +259,7 @@ static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, 
 		m->rc = -ENOMEM;
 		return 1;
 	}
-	struct datum_src src = { m->buf, key_bytes, m->proc, NULL };
+	struct datum_src src = { m->buf, key_bytes, m->proc, NULL, 0 };
 	uint32_t proc = consume_proc(c, c->plan->aggs[agg].pid_off, &src);
 	key_reduce(c, agg, proc, m->buf, key_bytes, &addrs);
 	if (!addrs)

@@ -51,7 +51,7 @@ void consume_agg_print_cpus(struct consume *c, FILE *fp, const struct agg_ent *e
 static void print_keys(struct consume *c, FILE *fp, const struct agg_ent *e, bool packed)
 {
 	const struct plan_agg *pa = &c->plan->aggs[e->agg];
-	struct datum_src src = { e->key, e->key_bytes, e->proc, NULL };
+	struct datum_src src = { e->key, e->key_bytes, e->proc, NULL, 0 };
 	for (uint32_t i = 0; i < pa->key_cnt; i++)
 		consume_val_print_key(c, fp, &pa->keys[i], &src, packed);
 }
@@ -85,7 +85,7 @@ static int print_fmt_row(struct consume *c, FILE *fp, const struct agg_ent *key,
 			 const struct agg_ent *const *row, uint32_t cnt, void *arg)
 {
 	const struct plan_agg *pa = &c->plan->aggs[key->agg];
-	struct datum_src src = { key->key, key->key_bytes, key->proc, NULL };
+	struct datum_src src = { key->key, key->key_bytes, key->proc, NULL, 0 };
 	struct fmt_aggs aggs = { row, cnt };
 	for (uint32_t i = 0; i < cnt; i++)
 		c->printed[row[i]->agg] = true;

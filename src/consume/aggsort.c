@@ -37,7 +37,7 @@ static int cmp_datum(const struct consume *c, const struct plan_val *v, const st
 int consume_agg_cmp_key(const struct consume *c, const struct agg_ent *a, const struct agg_ent *b, uint32_t keypos)
 {
 	const struct plan_agg *pa = &c->plan->aggs[a->agg], *pb = &c->plan->aggs[b->agg];
-	struct datum_src sa = { a->key, a->key_bytes, a->proc, NULL }, sb = { b->key, b->key_bytes, b->proc, NULL };
+	struct datum_src sa = { a->key, a->key_bytes, a->proc, NULL, 0 }, sb = { b->key, b->key_bytes, b->proc, NULL, 0 };
 	int r = CMP(pa->key_cnt, pb->key_cnt);
 	if (keypos >= pa->key_cnt)
 		keypos = 0;

@@ -43,6 +43,7 @@ struct datum_src {
 	uint32_t bytes;
 	uint32_t proc;       /* whose addresses they are */
 	const struct wire_site *site; /* NULL: a key */
+	uint64_t ns;         /* of a record */
 };
 
 /* ---- aggregations (agg.c) ---- */

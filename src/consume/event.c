@@ -71,7 +71,7 @@ void consume_event_probe(const struct consume *c, const struct consume_event *ev
 
 int64_t consume_event_int(const struct consume_event *ev, const struct plan_val *v)
 {
-	struct datum_src src = { .data = ev->payload, .bytes = ev->bytes, .proc = ev->proc };
+	struct datum_src src = { .data = ev->payload, .bytes = ev->bytes, .proc = ev->proc, .ns = ev->ns };
 	return consume_val_int(v, &src);
 }
 

@@ -9,6 +9,8 @@
 uint64_t consume_val_u64(const struct plan_val *v, const struct datum_src *src)
 {
 	uint64_t u = 0;
+	if (v->kind == PLAN_TIME)
+		return src->ns;
 	if (src->bytes >= 8 && v->off <= src->bytes - 8)
 		memcpy(&u, src->data + v->off, 8);
 	return u;

@@ -241,6 +241,12 @@ void d_layout_aggs(struct d_compiler *c)
 
 /* ---- records ---- */
 
+/* The record has it already, in its header. */
+static bool is_timestamp(const struct d_node *n)
+{
+	return n->kind == N_IDENT && n->var && n->var->kind == D_VAR_BUILTIN && n->var->id == D_B_ENV + WIRE_ENV_TIMESTAMP;
+}
+
 static uint32_t count(const struct d_node *list)
 {
 	uint32_t n = 0;
@@ -272,7 +278,7 @@ static void add_val(struct d_rec_layout *r, struct plan_act *a, struct plan_val 
 	bool is_str = v.kind == PLAN_STR || v.kind >= PLAN_PROBEPROV;
 	r->has_addrs |= has_address(&v);
 	r->nominal += is_str ? r->c->opts.strsize : 8 + tail;
-	if (v.kind < PLAN_PROBEPROV) {
+	if (v.kind < PLAN_TIME) {
 		v.off = r->fixed;
 		r->fixed += 8;
 		r->tail += tail;
@@ -286,6 +292,8 @@ static void add_node(struct d_rec_layout *r, struct plan_act *a, struct d_node *
 	struct plan_val v = node_val(r->c, n, &tail);
 	if (v.kind == PLAN_STR && site_kind(r->c, n) != PLAN_STR)
 		v = (struct plan_val){ .kind = site_kind(r->c, n) };
+	else if (is_timestamp(n))
+		v.kind = PLAN_TIME;
 	add_val(r, a, v, tail);
 }
 

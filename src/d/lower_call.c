@@ -94,7 +94,7 @@ static void put_mem(struct lw *l, const struct plan_val *v, uint32_t addr, uint3
 
 static void put_node(struct lw *l, const struct plan_val *v, struct d_node *n)
 {
-	if (v->kind >= PLAN_PROBEPROV)
+	if (v->kind >= PLAN_TIME)
 		return;
 	if (v->kind == PLAN_USTACK && n->func->what == D_A_STACK) {
 		uint64_t args[] = { v->off, v->depth };

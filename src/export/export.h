@@ -74,7 +74,8 @@ int export_writer_class(struct export_writer *, const struct export_class *, uin
 /* On an error what was written stays readable; the event is lost, with those that waited for the disk. */
 int export_writer_event(struct export_writer *, const struct export_event *, struct err *reterr);
 /* Of a class whose fields all have fixed lengths: the low bytes of field i are at @offs[i] of what
- * export_writer_event_from() gets. */
+ * export_writer_event_from() gets; EXPORT_AT_TIME: they are the event's time. */
+#define EXPORT_AT_TIME UINT32_MAX
 int export_writer_from(struct export_writer *, uint32_t class_id, const uint32_t *offs, struct err *reterr);
 /* As export_writer_event(), without vals: they are in @data, or 0 where that is too short. */
 int export_writer_event_from(struct export_writer *, const struct export_event *, const uint8_t *data, uint32_t bytes,

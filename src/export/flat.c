@@ -82,9 +82,10 @@ int writer_class_from(struct writer_class *c, const uint32_t *offs)
 	c->run_cnt = c->data_bytes = 0;
 	for (uint32_t i = 0; i < c->cnt; i++) {
 		uint32_t bytes = ctf_type_bytes[c->types[i]];
-		c->data_bytes = offs[i] + bytes > c->data_bytes ? offs[i] + bytes : c->data_bytes;
+		if (offs[i] != EXPORT_AT_TIME && offs[i] + bytes > c->data_bytes)
+			c->data_bytes = offs[i] + bytes;
 		struct ctf_run *last = c->run_cnt ? &runs[c->run_cnt - 1] : NULL;
-		if (last && last->off + last->bytes == offs[i])
+		if (last && last->off != EXPORT_AT_TIME && last->off + last->bytes == offs[i])
 			last->bytes += bytes;
 		else
 			runs[c->run_cnt++] = (struct ctf_run){ offs[i], bytes };
@@ -100,7 +101,7 @@ int export_writer_from(struct export_writer *w, uint32_t class_id, const uint32_
 	return writer_class_from(c, offs) ? err_setf(reterr, -ENOMEM, "out of memory") : 0;
 }
 
-static inline uint8_t *put_run(uint8_t *at, const struct ctf_run *run, const uint8_t *data)
+static inline void put_run(uint8_t *at, const struct ctf_run *run, const uint8_t *data)
 {
 	if (run->bytes == 4)
 		memcpy(at, data + run->off, 4);
@@ -110,18 +111,18 @@ static inline uint8_t *put_run(uint8_t *at, const struct ctf_run *run, const uin
 		memcpy(at, data + run->off, 16);
 	else
 		memcpy(at, data + run->off, run->bytes);
-	return at + run->bytes;
 }
 
-static inline uint8_t *put_fields(uint8_t *at, const struct writer_class *c, const uint8_t *data, uint32_t bytes)
+static inline uint8_t *put_fields(uint8_t *at, const struct writer_class *c, const struct consume_rec *r)
 {
 	for (uint32_t i = 0; i < c->run_cnt; i++) {
 		const struct ctf_run *run = &c->runs[i];
-		if (bytes >= c->data_bytes || (run->off <= bytes && bytes - run->off >= run->bytes)) {
-			at = put_run(at, run, data);
-			continue;
-		}
-		memset(at, 0, run->bytes);
+		if (run->off == EXPORT_AT_TIME)
+			memcpy(at, &r->ns, sizeof(r->ns));
+		else if (r->bytes >= c->data_bytes || (run->off <= r->bytes && r->bytes - run->off >= run->bytes))
+			put_run(at, run, r->payload);
+		else
+			memset(at, 0, run->bytes);
 		at += run->bytes;
 	}
 	return at;
@@ -191,10 +192,10 @@ static inline uint8_t *put_rec(uint8_t *at, const struct form *f, const struct c
 			return to + 4 * f->wide_cnt;
 	} else if (f->narrow && ctf_fits(f->c, r->payload, r->bytes)) {
 		at = stream_put_head(at, f->narrow_id, ns, since, who);
-		return put_fields(at, f->narrow, r->payload, r->bytes);
+		return put_fields(at, f->narrow, r);
 	}
 	at = stream_put_head(at, f->id, ns, since, who);
-	return put_fields(at, f->c, r->payload, r->bytes);
+	return put_fields(at, f->c, r);
 }
 
 /* All on the CPU of that stream. */

@@ -87,8 +87,10 @@ int writer_class_wide(struct writer_class *c, const uint32_t *offs)
 	free(c->wide);
 	c->wide = wide;
 	c->wide_cnt = 0;
-	for (uint32_t i = 0; i < c->cnt; i++)
+	for (uint32_t i = 0; i < c->cnt; i++) {
+		c->stays_wide |= offs[i] == EXPORT_AT_TIME;
 		if (is_wide(c->types[i]))
 			wide[c->wide_cnt++] = (struct ctf_wide){ offs[i], c->types[i] == EXPORT_I64 ? 1u << 31 : 0 };
+	}
 	return 0;
 }

@@ -17,8 +17,8 @@ enum plan_val_kind {
 	PLAN_USYM, PLAN_UADDR, PLAN_UMOD, PLAN_UFUNC, /* a u64 address of the traced process */
 	PLAN_KSYM, PLAN_KMOD, /* a u64 address of the kernel */
 	PLAN_PTR,     /* a u64, shown in hex by trace() */
-	PLAN_TIME,    /* walltimestamp-like (printf %Y) */
-	PLAN_PROBEPROV, PLAN_PROBEMOD, PLAN_PROBEFUNC, PLAN_PROBENAME, /* no data: of the record's site */
+	PLAN_TIME,    /* no data, from here on: the record's own time, ns */
+	PLAN_PROBEPROV, PLAN_PROBEMOD, PLAN_PROBEFUNC, PLAN_PROBENAME, /* of its site */
 };
 
 struct plan_val {

@@ -41,7 +41,7 @@ static void print_val(FILE *f, const struct plan_val *v)
 	static const char *const kinds[] = { "int", "str", "bytes", "ustack", "usym", "uaddr", "umod", "ufunc", "ksym",
 		"kmod", "ptr", "time", "probeprov", "probemod", "probefunc", "probename" };
 	fprintf(f, " %s", kinds[v->kind]);
-	if (v->kind < PLAN_PROBEPROV)
+	if (v->kind < PLAN_TIME)
 		fprintf(f, "@%u", v->off);
 	if (v->kind == PLAN_INT)
 		fprintf(f, "(%s%u)", v->is_signed ? "s" : "u", v->size * 8);

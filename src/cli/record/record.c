@@ -17,7 +17,7 @@ static enum export_type planned_type(const struct plan_val *v)
 {
 	if (v->kind == PLAN_STR || v->kind >= PLAN_PROBEPROV)
 		return EXPORT_STR;
-	if (v->kind != PLAN_INT)
+	if (v->kind != PLAN_INT && v->kind != PLAN_TIME)
 		return EXPORT_HEX;
 	int t = v->size == 1 ? EXPORT_U8 : v->size == 2 ? EXPORT_U16 : v->size == 4 ? EXPORT_U32 : EXPORT_U64;
 	return (enum export_type)(v->is_signed ? t - EXPORT_U8 + EXPORT_I8 : t);
@@ -99,7 +99,7 @@ static int tell_places(struct cli *cli, uint32_t clause, uint32_t class_id, stru
 	if (!offs)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < cnt; i++)
-		offs[i] = val_of(cli, clause, i)->off;
+		offs[i] = val_of(cli, clause, i)->kind == PLAN_TIME ? EXPORT_AT_TIME : val_of(cli, clause, i)->off;
 	int rc = export_writer_from(r->writer, class_id, offs, reterr);
 	free(offs);
 	return rc;
