@@ -175,6 +175,7 @@ struct cold *jit_quick_cold(struct jit_gen *g, struct cold c)
 	c.back = x64_label(&g->a);
 	c.second = x64_label(&g->a);
 	c.stale = x64_label(&g->a);
+	c.young = x64_label(&g->a);
 	c.al = g->al;
 	q->colds[q->cold_cnt] = c;
 	return &q->colds[q->cold_cnt++];

@@ -26,7 +26,7 @@ struct cold {
 	enum { COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID, COLD_TSC } kind;
 	uint32_t label, back;
 	uint32_t second;          /* another way in. COLD_REC: the record is to be closed; COLD_COMMIT: only publishing is left */
-	uint32_t stale;           /* COLD_REC: a third one: it is open, but its time may be older than a drain */
+	uint32_t stale, young;    /* COLD_REC: a third one: it is open, but its time may be older than a drain; and the way back */
 	bool timed;               /* COLD_REC, COLD_COMMIT: the time was read for this record */
 	const struct ir_insn *in;
 	const struct jit_alloc *al;

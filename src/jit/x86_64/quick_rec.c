@@ -47,13 +47,14 @@ bool jit_quick_rec_fits(const struct ir_prog *p, const struct jit_alloc *al, uin
  */
 void jit_quick_drains(struct jit_gen *g)
 {
-	x64_rm(&g->a, X64_LOAD32, X64_RCX, jit_near(g, g->env->shm_addr + offsetof(struct wire_shm, drains)));
+	x64_rm(&g->a, X64_LOAD32, REC, jit_near(g, g->env->shm_addr + offsetof(struct wire_shm, drains))); /* free as yet */
 }
 
 static void gen_look_again(struct jit_gen *g, const struct cold *slow)
 {
-	x64_rm(&g->a, X64_CMP32, X64_RCX, jit_near(g, g->env->shm_addr + offsetof(struct wire_shm, drains)));
+	x64_rm(&g->a, X64_CMP32, REC, jit_near(g, g->env->shm_addr + offsetof(struct wire_shm, drains)));
 	x64_jcc(&g->a, X64_CC_NE, slow->stale);
+	x64_bind(&g->a, slow->young);
 }
 
 /* Whether the time is read for REC @insn. */
@@ -87,10 +88,10 @@ static void gen_reserve(struct jit_gen *g, uint32_t bytes, const struct cold *sl
 	x64_rm(a, X64_STORE, X64_RDX, RING(quick_end));
 	x64_rm(a, X64_CMP, X64_RSP, RING(quick_sp));
 	x64_jcc(a, X64_CC_NE, slow->second);
-	x64_group_imm(a, X64_G_AND, X64_RAX, (int32_t)(geom->ring_bytes - 1));
-	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RAX, (int64_t)geom->ring_off));
 	if (slow->timed)
 		gen_look_again(g, slow);
+	x64_group_imm(a, X64_G_AND, X64_RAX, (int32_t)(geom->ring_bytes - 1));
+	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RAX, (int64_t)geom->ring_off));
 }
 
 static struct x64_mem field(size_t off)
@@ -124,8 +125,8 @@ static void gen_header(struct jit_gen *g, uint32_t bytes, uint32_t clause)
 		x64_shift_imm(a, X64_SHR, X64_RAX, 6);
 		x64_rm(a, X64_STORE32, X64_RAX, field(offsetof(struct wire_rec, site)));
 	}
-	gen_cpu(g, X64_RCX);
-	x64_rm(a, X64_STORE32, X64_RCX, field(offsetof(struct wire_rec, cpu)));
+	gen_cpu(g, X64_RAX);
+	x64_rm(a, X64_STORE32, X64_RAX, field(offsetof(struct wire_rec, cpu)));
 	x64_rm(a, X64_LOAD, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
 	x64_rm(a, X64_STORE, X64_RAX, field(offsetof(struct wire_rec, tsc)));
 }
@@ -169,7 +170,8 @@ void jit_quick_cold_rec(struct jit_gen *g, const struct cold *c)
 		return;
 	x64_bind(&g->a, c->stale);
 	jit_quick_read_tsc(g);
-	x64_jmp(&g->a, c->back);
+	x64_rm(&g->a, X64_LOAD, X64_RAX, RING(quick_at));
+	x64_jmp(&g->a, c->young);
 }
 
 /* ---- committing ---- */
