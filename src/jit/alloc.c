@@ -11,6 +11,7 @@ struct interval {
 	uint32_t start, end; /* first and last instruction that mentions it */
 	uint32_t defs;
 	bool is_const;       /* the last one that set it was CONST */
+	uint8_t arg;         /* n + 1: it was ARG n */
 	bool crosses;        /* a call lies strictly inside */
 	int64_t imm;
 };
@@ -77,6 +78,7 @@ static void note_reg(void *arg, uint32_t insn, uint32_t vreg, bool is_dst)
 		return;
 	iv->defs++;
 	iv->is_const = in->op == IR_OP_CONST;
+	iv->arg = in->op == IR_OP_ARG ? (uint8_t)(in->imm + 1) : 0;
 	iv->imm = in->imm;
 }
 
@@ -136,6 +138,7 @@ static void find_intervals(struct scan *s)
 	for (uint32_t i = 0; i < s->p->vreg_cnt; i++) {
 		struct interval *iv = &s->ivs[i];
 		s->al->last[i] = iv->end;
+		s->al->args[i] = iv->defs == 1 ? iv->arg : 0;
 		if (iv->start != WIRE_NONE && iv->end > iv->start)
 			iv->crosses = s->calls_before[iv->end] != s->calls_before[iv->start + 1];
 	}
@@ -216,11 +219,12 @@ int jit_alloc_init(struct jit_alloc *al, const struct ir_prog *p, const struct j
 {
 	uint32_t vregs = p->vreg_cnt ? p->vreg_cnt : 1;
 	*al = (struct jit_alloc){ .locs = calloc(vregs, sizeof(*al->locs)), .last = calloc(vregs, sizeof(*al->last)),
+		.args = calloc(vregs, 1),
 		.insn_flags = calloc(p->insn_cnt, 1) };
 	struct scan s = { .p = p, .regs = regs, .al = al, .ivs = calloc(vregs, sizeof(*s.ivs)),
 		.calls_before = calloc(p->insn_cnt, sizeof(*s.calls_before)) };
 	int r = -ENOMEM;
-	if (al->locs && al->last && al->insn_flags && s.ivs && s.calls_before) {
+	if (al->locs && al->last && al->args && al->insn_flags && s.ivs && s.calls_before) {
 		run(&s, skip);
 		r = 0;
 	}
@@ -235,6 +239,7 @@ void jit_alloc_deinit(struct jit_alloc *al)
 {
 	free(al->locs);
 	free(al->last);
+	free(al->args);
 	free(al->insn_flags);
 	*al = (struct jit_alloc){ 0 };
 }

@@ -34,6 +34,7 @@ struct jit_regs {
 struct jit_alloc {
 	struct jit_loc *locs;  /* by vreg */
 	uint32_t *last;        /* by vreg: the last instruction that mentions it */
+	uint8_t *args;         /* by vreg: n + 1 where it is set once, by ARG n; else 0 */
 	uint8_t *insn_flags;   /* JIT_INSN_* */
 	uint32_t slot_cnt;
 	uint32_t used;         /* mask of the processor's registers */

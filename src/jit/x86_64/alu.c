@@ -5,6 +5,8 @@
 
 struct x64_mem jit_spill_at(const struct jit_gen *g, uint32_t slot)
 {
+	if (g->quick)
+		return jit_quick_arg_at(g, slot);
 	return x64_at(JIT_CTX, (int64_t)(offsetof(struct rt_ctx, scratch) + g->env->geometry->scratch_bytes + 8ULL * slot));
 }
 

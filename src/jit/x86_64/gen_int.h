@@ -197,6 +197,7 @@ static inline struct jit_loc jit_loc(const struct jit_gen *g, uint32_t vreg)
 	return g->al->locs[vreg];
 }
 struct x64_mem jit_spill_at(const struct jit_gen *, uint32_t slot);
+struct x64_mem jit_quick_arg_at(const struct jit_gen *, uint32_t home); /* quick_args.c: the same in a quick body */
 /* Value of @vreg into @reg. */
 void jit_load(struct jit_gen *, enum x64_reg reg, uint32_t vreg);
 /* The register that holds @vreg: its own, or @tmp, into which it is loaded. */

@@ -241,6 +241,8 @@ static void gen_of_site(struct jit_gen *g, uint32_t dst, enum wire_env env)
 static void gen_arg(struct jit_gen *g, const struct ir_insn *in)
 {
 	static const uint8_t regs[] = { X64_RDI, X64_RSI, X64_RDX, X64_RCX, X64_R8, X64_R9 };
+	if (jit_quick_arg_stays(g, in))
+		return;
 	if (g->kind != WIRE_SITE_RETURN) {
 		gen_app_reg(g, in->dst, (enum x64_reg)regs[in->imm]);
 		return;
@@ -435,12 +437,14 @@ void jit_quick_push_held(struct jit_gen *g)
 {
 	for (size_t i = 0; i < held_cnt(g); i++)
 		x64_push(&g->a, (enum x64_reg)held[i]);
+	g->quick->pushed = jit_quick_held_bytes(g);
 	g->a.blind = true;
 }
 
 void jit_quick_pop_held(struct jit_gen *g)
 {
 	g->a.blind = false;
+	g->quick->pushed = 0;
 	for (size_t i = held_cnt(g); i; i--)
 		x64_pop(&g->a, (enum x64_reg)held[i - 1]);
 }
@@ -590,6 +594,7 @@ void jit_gen_quick(struct jit_gen *g, struct jit_frame *f)
 	struct jit_quick q = { .f = f };
 	g->quick = &q;
 	note_needs(g);
+	jit_quick_args(g);
 	plan_frame(g, f);
 	int32_t below = gen_open(g);
 	gen_progs(g);

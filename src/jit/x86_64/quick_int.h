@@ -56,10 +56,16 @@ struct jit_quick {
 	/* Places from rsp, where the record is. */
 	int32_t scratch_at, tsc_at, value_at, site_at, saved_at; /* saved_at: of the last register that was pushed */
 	int32_t entry_at;          /* where rsp was at the body's first instruction */
+	int32_t pushed;            /* bytes below the record, for now */
 	bool thread_known, tsc_known;   /* on all paths to the next program */
 	struct jit_part part;           /* under way */
 	uint32_t thread_insn, tsc_insn; /* of the program under way: before which they are looked up; WIRE_NONE */
 };
+
+/* quick_args.c: arguments stay where they are, and are no vregs that take a register.  Before the frame is laid out. */
+void jit_quick_args(struct jit_gen *);
+/* What ARG @insn sets is where it was. */
+bool jit_quick_arg_stays(const struct jit_gen *, const struct ir_insn *insn);
 
 struct cold *jit_quick_cold(struct jit_gen *, struct cold);
 /* Behind the body: around a call of @fn, all registers are kept that hold vregs, the application's values, the record or JIT_PROC. */
