@@ -272,7 +272,13 @@ void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, u
 		update(w.agg, entry_val(e), val, weight);
 }
 
-_Static_assert(offsetof(struct rt_agg_entry, key) - offsetof(struct rt_agg_entry, gen) == WIRE_CELL_GEN, "generated code looks there");
+/* Both words at once: a handler's probe may come between any two instructions. */
+static void set_cell(struct wire_cell *cell, uint64_t off, uint32_t gen)
+{
+	_Static_assert(offsetof(struct wire_cell, gen) == 4 && sizeof(*cell) == 8, "");
+	if (off <= UINT32_MAX)
+		STORE_RELEASE((uint64_t *)cell, (gen + 1ULL) << 32 | off);
+}
 
 void rt_agg_plain(struct wire_shm *shm, struct wire_thread *thr, uint32_t id, uint64_t val, uint64_t weight)
 {
@@ -281,8 +287,8 @@ void rt_agg_plain(struct wire_shm *shm, struct wire_thread *thr, uint32_t id, ui
 	struct rt_agg_entry *e = entry_now(&w);
 	if (!e)
 		return;
-	uint64_t *cells = (uint64_t *)((uint8_t *)thr + shm->geom.cells_off);
-	STORE_RELEASE(&cells[id], (uint64_t)((uint8_t *)entry_val(e) - (uint8_t *)thr));
+	struct wire_cell *cells = (struct wire_cell *)((uint8_t *)thr + shm->geom.cells_off);
+	set_cell(&cells[id], (uint64_t)((uint8_t *)entry_val(e) - (uint8_t *)thr), e->gen);
 	update(w.agg, entry_val(e), val, weight);
 }
 

@@ -355,14 +355,18 @@ struct wire_thread {
 	uint64_t agg_stacks[WIRE_AGG_STACKS];
 };
 
+/* Where the value of an aggregation without keys is, from the thread; it counts if its generation, less 1, is the aggregation's. */
+struct wire_cell {
+	uint32_t off, gen; /* 0: nowhere yet */
+};
+
 /* The geometry of a thread area, the same for all threads; offsets from the
  * struct wire_thread. */
 struct wire_thread_geom {
 	uint64_t stride;
 	uint32_t drops_off;  /* uint64_t[clause_cnt]: records lost per clause, ring full */
 	uint32_t errors_off; /* uint64_t[clause_cnt]: faults whose ERROR record did not fit either */
-	uint32_t cells_off;  /* uint64_t[agg_cnt]: where the value of an aggregation without keys is, from the thread; 0:
-			      * nowhere yet.  Its generation (struct wire_agg) lies WIRE_CELL_GEN bytes below. */
+	uint32_t cells_off;  /* struct wire_cell[agg_cnt], of aggregations without keys */
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
 	uint32_t place_cnt;  /* of the first so many aggregations, where keys that a site alone decides have their values: */
@@ -465,7 +469,6 @@ struct wire_agg {
 	int64_t base, limit, step; /* lquantize: base, limit, step; llquantize: see ll_* */
 	uint32_t ll_factor, ll_low, ll_high, ll_steps;
 };
-#define WIRE_CELL_GEN 20
 #define WIRE_PLACES_MAX 4u /* rows of places in a thread's area */
 /* Words of a value: count, sum, min, max 1; avg 2 (count, sum); stddev 4
  * (count, sum, low and high half of the sum of squares); quantize 127 (bucket

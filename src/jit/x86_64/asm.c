@@ -294,13 +294,20 @@ void x64_shift_cl(struct x64_asm *a, enum x64_shift s, enum x64_reg r)
 	op_reg(a, X64_W | 0xd3, s, r);
 }
 
+static void note_unary(struct x64_asm *a, enum x64_unary u)
+{
+	note(a, u >= X64_MUL ? 1u << X64_RDX : 0);
+}
+
 void x64_unary(struct x64_asm *a, enum x64_unary u, enum x64_reg r)
 {
+	note_unary(a, u);
 	op_reg(a, X64_W | 0xf7, u, r);
 }
 
 void x64_unary_mem(struct x64_asm *a, enum x64_unary u, struct x64_mem m)
 {
+	note_unary(a, u);
 	op_mem(a, X64_W | 0xf7, u, m, 0);
 }
 
@@ -354,12 +361,14 @@ void x64_pushfq(struct x64_asm *a)
 
 void x64_cqo(struct x64_asm *a)
 {
+	note(a, 1u << X64_RDX);
 	byte(a, 0x48);
 	byte(a, 0x99);
 }
 
 void x64_rdtsc(struct x64_asm *a)
 {
+	note(a, 1u << X64_RDX);
 	byte(a, 0x0f);
 	byte(a, 0x31);
 }
@@ -375,23 +384,13 @@ void x64_rdfsbase(struct x64_asm *a, enum x64_reg r)
 }
 
 /* mod 0, r/m 4, base 5, no index: an absolute disp32 (SDM 2, table 2-3). */
-static void load_fs(struct x64_asm *a, unsigned width, enum x64_reg r, int32_t off)
+void x64_fs(struct x64_asm *a, enum x64_op op, enum x64_reg r, int32_t off)
 {
 	note(a, 1u << r);
-	opcode(a, X64_FS | width | 0x8b, r, 0, 0, false);
+	opcode(a, X64_FS | op, r, 0, 0, false);
 	byte(a, (r & 7) << 3 | 4);
 	byte(a, 0x25);
 	bytes(a, (uint64_t)(int64_t)off, 4);
-}
-
-void x64_load_fs0(struct x64_asm *a, enum x64_reg r)
-{
-	load_fs(a, X64_W, r, 0);
-}
-
-void x64_load32_fs(struct x64_asm *a, enum x64_reg r, int32_t off)
-{
-	load_fs(a, 0, r, off);
 }
 
 /* mov Sreg: 8C /r; 1 is cs, 2 is ss. */

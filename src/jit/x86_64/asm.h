@@ -52,7 +52,7 @@ enum x64_op {
 	X64_MOVZX8 = X64_0F | X64_BM | 0xb6, X64_MOVZX16 = X64_0F | 0xb7,
 	X64_MOVSX8 = X64_W | X64_0F | X64_BM | 0xbe, X64_MOVSX16 = X64_W | X64_0F | 0xbf, X64_MOVSX32 = X64_W | 0x63,
 	X64_STORE = X64_W | 0x89, X64_STORE32 = 0x89, X64_STORE16 = X64_66 | 0x89, X64_STORE8 = X64_B | 0x88,
-	X64_LEA = X64_W | 0x8d, X64_ADD_TO = X64_W | 0x01, X64_BSR = X64_W | X64_0F | 0xbd, X64_XADD = X64_W | X64_0F | 0xc1,
+	X64_LEA = X64_W | 0x8d, X64_LEA32 = 0x8d, X64_ADD_TO = X64_W | 0x01, X64_BSR = X64_W | X64_0F | 0xbd, X64_XADD = X64_W | X64_0F | 0xc1,
 	X64_CMPXCHG = X64_W | X64_0F | 0xb1, X64_LSL = X64_0F | 0x03,
 };
 
@@ -80,7 +80,7 @@ struct x64_asm {
 	struct x64_fixup *fixups;
 	uint32_t fixup_cnt, fixup_cap;
 	bool no_memory;
-	/* Mask of enum x64_reg: what was emitted names no others, but for pushes, pops, rax and rdx, and what it did while blind. */
+	/* Mask of enum x64_reg: what was emitted names no others, but for pushes, pops and rax, and what it did while blind. */
 	uint32_t named;
 	bool blind;
 };
@@ -134,8 +134,7 @@ void x64_cqo(struct x64_asm *);
 void x64_rdtsc(struct x64_asm *);
 void x64_rdpid(struct x64_asm *, enum x64_reg);
 void x64_rdfsbase(struct x64_asm *, enum x64_reg);
-void x64_load_fs0(struct x64_asm *, enum x64_reg); /* mov %fs:0, reg */
-void x64_load32_fs(struct x64_asm *, enum x64_reg, int32_t off); /* mov %fs:off, reg */
+void x64_fs(struct x64_asm *, enum x64_op, enum x64_reg, int32_t off); /* op %fs:off, reg */
 void x64_mov_cs(struct x64_asm *, enum x64_reg);
 void x64_mov_ss(struct x64_asm *, enum x64_reg);
 

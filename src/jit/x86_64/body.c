@@ -263,8 +263,8 @@ static void gen_own_stack(struct jit_gen *g, const struct jit_frame *f)
 static void gen_thread_slow(struct jit_gen *g, const struct jit_thread *t, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
-	jit_gen_thread_slow(g, t);
-	x64_mov(a, X64_RCX, X64_RAX);
+	jit_gen_thread_raw(g, t);
+	jit_gen_thread_self(g);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	static const uint8_t unsaved[] = { X64_R9, X64_R10, X64_R11 };
 	for (size_t i = 0; g->env->own_stack && i < ARRAY_CNT(unsaved); i++)
@@ -563,9 +563,9 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	if (is_quick) {
 		frame_init(g, &f);
 		jit_gen_quick(g, &f);
-		g->spares_rcx = !(g->a.named >> X64_RCX & 1) && !g->no_memory;
+		g->spares = g->no_memory ? 0 : ~g->a.named & (1u << X64_RCX | 1u << X64_RDX);
 	}
-	if (g->spares_rcx) {
+	if (g->spares) {
 		x64_again(&g->a);
 		g->fault_cnt = g->note_cnt = 0;
 		frame_init(g, &f);

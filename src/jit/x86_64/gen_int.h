@@ -90,7 +90,7 @@ struct jit_gen {
 	bool tsc_needed;
 	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
 	bool proc_known;         /* JIT_PROC is set from the gate on */
-	bool spares_rcx;         /* a quick body that leaves rcx alone, so it need not be saved */
+	uint32_t spares;         /* rcx and rdx, where a quick body leaves them alone, so they need not be saved */
 	struct jit_quick *quick; /* NULL: programs have a context */
 	struct jit_site_keys *keys; /* NULL: no key is decided by the site */
 	/* The program under way. */
@@ -134,16 +134,18 @@ static inline uint32_t jit_spot_bytes(const struct jit_spot *spot)
 /* rate.c.  With a budget: the site is sampled, and its hits are counted.  Registers are as jit_gen_gate() leaves them. */
 void jit_gen_rate(struct jit_gen *, const struct jit_frame *, int64_t site_off);
 
-/* thread.c, where JIT_PROC is set.  jit_gen_thread: the calling thread's area in @result; changes rdx and @temp.
- * jit_gen_thread_slow, behind the body: the second and third argument of fn_thread_find, and in eax the fourth; it is to be
- * called then, and @found to be reached with the same registers as on the quick way. */
+/* thread.c, where JIT_PROC is set.  jit_gen_thread: the calling thread's area in @result; changes @temp.  Behind the body,
+ * jit_gen_thread_raw: the same where a block does not say where it is; what follows is for a thread that the hash does not
+ * know.  There jit_gen_thread_self makes the third and the fourth argument of fn_thread_find (rdx, rcx); it is to be called
+ * then, and @found to be reached with the same registers as on the quick way. */
 struct jit_thread {
 	enum x64_reg result, temp;
-	uint32_t found, slow, raw, based;
+	uint32_t found, slow, raw;
 };
 struct jit_thread jit_thread_init(struct jit_gen *, enum x64_reg result, enum x64_reg temp);
 void jit_gen_thread(struct jit_gen *, const struct jit_thread *);
-void jit_gen_thread_slow(struct jit_gen *, const struct jit_thread *);
+void jit_gen_thread_raw(struct jit_gen *, const struct jit_thread *);
+void jit_gen_thread_self(struct jit_gen *);
 
 /* quick.c: bodies without a context */
 bool jit_is_quick(const struct jit_gen *);

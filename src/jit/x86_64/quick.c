@@ -421,22 +421,24 @@ void jit_quick_call(struct jit_gen *g, uint64_t fn)
 	x64_pop(a, X64_RSP);
 }
 
-static const uint8_t held[] = { JIT_PROC, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RCX };
+static const uint8_t held[] = { JIT_PROC, X64_RDI, X64_R8, X64_R9, X64_R10, X64_R11, X64_RCX, X64_RDX };
 
-static size_t held_cnt(const struct jit_gen *g)
+/* The last two are saved, where they are not spared. */
+static bool is_held(const struct jit_gen *g, enum x64_reg reg)
 {
-	return ARRAY_CNT(held) - !g->spares_rcx; /* else it is saved */
+	return (reg != X64_RCX && reg != X64_RDX) || g->spares >> reg & 1;
 }
 
 int32_t jit_quick_held_bytes(const struct jit_gen *g)
 {
-	return 8 * (int32_t)held_cnt(g);
+	return 8 * (int32_t)(ARRAY_CNT(held) - !is_held(g, X64_RCX) - !is_held(g, X64_RDX));
 }
 
 void jit_quick_push_held(struct jit_gen *g)
 {
-	for (size_t i = 0; i < held_cnt(g); i++)
-		x64_push(&g->a, (enum x64_reg)held[i]);
+	for (size_t i = 0; i < ARRAY_CNT(held); i++)
+		if (is_held(g, (enum x64_reg)held[i]))
+			x64_push(&g->a, (enum x64_reg)held[i]);
 	g->quick->pushed = jit_quick_held_bytes(g);
 	g->a.blind = true;
 }
@@ -445,16 +447,17 @@ void jit_quick_pop_held(struct jit_gen *g)
 {
 	g->a.blind = false;
 	g->quick->pushed = 0;
-	for (size_t i = held_cnt(g); i; i--)
-		x64_pop(&g->a, (enum x64_reg)held[i - 1]);
+	for (size_t i = ARRAY_CNT(held); i; i--)
+		if (is_held(g, (enum x64_reg)held[i - 1]))
+			x64_pop(&g->a, (enum x64_reg)held[i - 1]);
 }
 
 static void gen_cold_thread(struct jit_gen *g, const struct cold *c)
 {
 	struct x64_asm *a = &g->a;
-	jit_gen_thread_slow(g, &c->thread);
+	jit_gen_thread_raw(g, &c->thread);
 	jit_quick_push_held(g);
-	x64_mov(a, X64_RCX, X64_RAX);
+	jit_gen_thread_self(g);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	jit_quick_call(g, g->env->fn_thread_find);
 	x64_mov(a, THR, X64_RAX);
@@ -509,14 +512,13 @@ static void gen_cold(struct jit_gen *g, const struct cold *c)
 
 static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 {
-	static const uint8_t temps[] = { JIT_PROC, X64_RDX, THR };
+	static const uint8_t temps[] = { JIT_PROC, THR, X64_RDX, X64_RCX };
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
 	for (size_t i = 0; i < ARRAY_CNT(temps); i++)
-		f->saved[f->saved_cnt++] = temps[i];
-	if (!g->spares_rcx)
-		f->saved[f->saved_cnt++] = X64_RCX;
+		if (!(g->spares >> temps[i] & 1))
+			f->saved[f->saved_cnt++] = temps[i];
 	if (g->quick->rec_bytes)
 		f->saved[f->saved_cnt++] = REC;
 	for (unsigned r = 0; r < X64_REG_CNT; r++)

@@ -237,15 +237,21 @@ bool jit_quick_agg_inline(const struct wire_agg *agg)
 
 /* ---- finding it ---- */
 
-/* The aggregation's generation must be that at @gen. */
-static void gen_check_gen(struct jit_gen *g, const struct ir_insn *in, struct x64_mem gen, uint32_t slow)
+/* The aggregation's generation. */
+static void gen_load_gen(struct jit_gen *g, const struct ir_insn *in, enum x64_reg reg)
 {
 	uint64_t addr = g->env->shm_addr + g->env->geometry->agg_desc_off + (uint64_t)in->imm * sizeof(struct wire_agg) +
 			offsetof(struct wire_agg, gen);
 	bool far = addr - jit_proc_addr(g->env) > INT32_MAX;
 	if (far)
-		x64_mov_imm(&g->a, X64_RDX, addr);
-	x64_rm(&g->a, X64_LOAD32, X64_RDX, far ? x64_at(X64_RDX, 0) : jit_near(g, addr));
+		x64_mov_imm(&g->a, reg, addr);
+	x64_rm(&g->a, X64_LOAD32, reg, far ? x64_at(reg, 0) : jit_near(g, addr));
+}
+
+/* It must be that at @gen. */
+static void gen_check_gen(struct jit_gen *g, const struct ir_insn *in, struct x64_mem gen, uint32_t slow)
+{
+	gen_load_gen(g, in, X64_RDX);
 	x64_rm(&g->a, X64_CMP32, X64_RDX, gen);
 	x64_jcc(&g->a, X64_CC_NE, slow);
 }
@@ -253,10 +259,12 @@ static void gen_check_gen(struct jit_gen *g, const struct ir_insn *in, struct x6
 static int64_t gen_find_plain(struct jit_gen *g, const struct ir_insn *in, uint32_t slow)
 {
 	struct x64_asm *a = &g->a;
-	x64_rm(a, X64_LOAD, X64_RAX, x64_at(THR, (int64_t)(g->env->geometry->geom.cells_off + 8 * (uint64_t)in->imm)));
-	x64_rr(a, X64_TEST, X64_RAX, X64_RAX);
-	x64_jcc(a, X64_CC_E, slow);
-	gen_check_gen(g, in, x64_at_index(THR, X64_RAX, -WIRE_CELL_GEN), slow);
+	int64_t cell = (int64_t)(g->env->geometry->geom.cells_off + sizeof(struct wire_cell) * (uint64_t)in->imm);
+	gen_load_gen(g, in, X64_RAX);
+	x64_rm(a, X64_LEA32, X64_RAX, x64_at(X64_RAX, 1));
+	x64_rm(a, X64_CMP32, X64_RAX, x64_at(THR, cell + (int64_t)offsetof(struct wire_cell, gen)));
+	x64_jcc(a, X64_CC_NE, slow);
+	x64_rm(a, X64_LOAD32, X64_RAX, x64_at(THR, cell + (int64_t)offsetof(struct wire_cell, off)));
 	return 0;
 }
 

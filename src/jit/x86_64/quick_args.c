@@ -8,7 +8,7 @@
 
 #define VALUE X64_REG_CNT /* in place of a register: the application's return value */
 
-/* Where a body finds it: a register that vregs have, or one that is always saved.  X64_NO_REG: neither. */
+/* Where a body finds it: a register that vregs have, or one that bodies save where they change it.  X64_NO_REG: neither. */
 static enum x64_reg home_of(const struct jit_gen *g, uint32_t arg)
 {
 	static const uint8_t regs[] = { X64_RDI, X64_RSI, X64_RDX, X64_NO_REG, X64_NO_REG, X64_R9 };
@@ -39,7 +39,7 @@ static uint32_t used_by_others(struct jit_gen *g)
 
 void jit_quick_args(struct jit_gen *g)
 {
-	uint32_t used = used_by_others(g) | 1u << JIT_PROC | 1u << X64_RDX | 1u << VALUE;
+	uint32_t used = used_by_others(g) | 1u << JIT_PROC | (1u << X64_RDX & ~g->spares) | 1u << VALUE;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		for (uint32_t v = 0; v < g->progs[i]->vreg_cnt; v++) {
 			enum x64_reg home = home_of_vreg(g, &g->allocs[i], v);

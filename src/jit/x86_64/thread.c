@@ -11,38 +11,24 @@
 struct jit_thread jit_thread_init(struct jit_gen *g, enum x64_reg result, enum x64_reg temp)
 {
 	return (struct jit_thread){ .result = result, .temp = temp, .found = x64_label(&g->a), .slow = x64_label(&g->a),
-		.raw = x64_label(&g->a), .based = x64_label(&g->a) };
-}
-
-/* rdx: what the block says of itself. */
-static void gen_key(struct jit_gen *g, const struct jit_thread *t)
-{
-	struct x64_asm *a = &g->a;
-	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
-		x64_cmp32_imm(a, x64_at(JIT_PROC, offsetof(struct wire_proc, fs_set)), WIRE_FS_SET);
-		x64_jcc(a, X64_CC_NE, t->raw);
-	}
-	x64_load_fs0(a, X64_RDX);
-	x64_bind(a, t->based);
+		.raw = x64_label(&g->a) };
 }
 
 /* @reg: the word that tells one thread on a block from the next. */
 static void gen_word(struct jit_gen *g, enum x64_reg reg)
 {
 	if (g->env->tid_off) {
-		x64_load32_fs(&g->a, reg, (int32_t)g->env->tid_off);
+		x64_fs(&g->a, X64_LOAD32, reg, (int32_t)g->env->tid_off);
 		return;
 	}
 	x64_rm(&g->a, X64_MOVSX32, reg, x64_at(JIT_PROC, offsetof(struct wire_proc, tid_off)));
 	x64_rm(&g->a, X64_LOAD32_FS, reg, x64_at(reg, 0));
 }
 
-void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
+/* What the hash has for the product in temp. */
+static void gen_look(struct jit_gen *g, const struct jit_thread *t)
 {
 	struct x64_asm *a = &g->a;
-	gen_key(g, t);
-	x64_mov_imm(a, t->temp, WIRE_HASH_MULT);
-	x64_rr(a, X64_IMUL, t->temp, X64_RDX);
 	x64_shift_imm(a, X64_SHR, t->temp, WIRE_HASH_SHIFT);
 	x64_shift_imm(a, X64_SHL, t->temp, 4);
 	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
@@ -50,34 +36,77 @@ void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
 	x64_rr(a, X64_ADD, t->result, JIT_PROC);
 	_Static_assert(offsetof(struct wire_thread, key) == offsetof(struct wire_proc, errno_off),
 		       "of an empty entry this is the process, and no block is where errno is in all of them");
-	/* The hash may still name the slot of a thread that is gone, which is another's by now. */
-	x64_rm(a, X64_CMP, X64_RDX, x64_at(t->result, offsetof(struct wire_thread, key)));
-	x64_jcc(a, X64_CC_NE, t->slow);
+}
+
+/* The hash may still name the slot of a thread that is gone, which is another's by now. */
+static void gen_check(struct jit_gen *g, const struct jit_thread *t, uint32_t slow)
+{
 	gen_word(g, t->temp);
-	x64_rm(a, X64_CMP32, t->temp, x64_at(t->result, offsetof(struct wire_thread, check)));
+	x64_rm(&g->a, X64_CMP32, t->temp, x64_at(t->result, offsetof(struct wire_thread, check)));
+	x64_jcc(&g->a, X64_CC_NE, slow);
+}
+
+void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
+{
+	struct x64_asm *a = &g->a;
+	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
+		x64_cmp32_imm(a, x64_at(JIT_PROC, offsetof(struct wire_proc, fs_set)), WIRE_FS_SET);
+		x64_jcc(a, X64_CC_NE, t->raw);
+	}
+	x64_mov_imm(a, t->temp, WIRE_HASH_MULT);
+	x64_fs(a, X64_IMUL, t->temp, 0);
+	gen_look(g, t);
+	x64_rm(a, X64_LOAD, t->temp, x64_at(t->result, offsetof(struct wire_thread, key)));
+	x64_fs(a, X64_CMP, t->temp, 0);
 	x64_jcc(a, X64_CC_NE, t->slow);
+	gen_check(g, t, t->slow);
 	x64_bind(a, t->found);
 }
 
-void jit_gen_thread_slow(struct jit_gen *g, const struct jit_thread *t)
+void jit_gen_thread_raw(struct jit_gen *g, const struct jit_thread *t)
+{
+	struct x64_asm *a = &g->a;
+	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
+		uint32_t unknown = x64_label(a);
+		bool blind = a->blind, spared = g->spares >> X64_RDX & 1;
+		x64_bind(a, t->raw);
+		if (spared)
+			x64_push(a, X64_RDX);
+		a->blind = true;
+		x64_rdfsbase(a, X64_RDX);
+		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
+		x64_jcc(a, X64_CC_E, unknown);
+		x64_mov_imm(a, t->temp, WIRE_HASH_MULT);
+		x64_rr(a, X64_IMUL, t->temp, X64_RDX);
+		gen_look(g, t);
+		x64_rm(a, X64_CMP, X64_RDX, x64_at(t->result, offsetof(struct wire_thread, key)));
+		x64_jcc(a, X64_CC_NE, unknown);
+		gen_check(g, t, unknown);
+		if (spared)
+			x64_pop(a, X64_RDX);
+		x64_jmp(a, t->found);
+		x64_bind(a, unknown);
+		if (spared)
+			x64_pop(a, X64_RDX);
+		a->blind = blind;
+	}
+	x64_bind(a, t->slow);
+}
+
+void jit_gen_thread_self(struct jit_gen *g)
 {
 	struct x64_asm *a = &g->a;
 	uint32_t no_tls = x64_label(a), known = x64_label(a);
 	if (g->env->proc_flags & WIRE_PROC_FSGSBASE) {
-		x64_bind(a, t->raw);
-		x64_rdfsbase(a, X64_RDX);
-		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
-		x64_jcc(a, X64_CC_NE, t->based);
-		x64_bind(a, t->slow);
 		x64_rdfsbase(a, X64_RDX); /* what %fs:0 says need not be true */
 		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
 		x64_jcc(a, X64_CC_E, no_tls);
 	} else {
-		x64_bind(a, t->slow);
+		x64_fs(a, X64_LOAD, X64_RDX, 0);
 	}
-	gen_word(g, X64_RAX);
+	gen_word(g, X64_RCX);
 	x64_jmp(a, known);
 	x64_bind(a, no_tls);
-	x64_zero(a, X64_RAX);
+	x64_zero(a, X64_RCX);
 	x64_bind(a, known);
 }

@@ -120,7 +120,7 @@ static void single_registers(void)
 		expect("bts $0x3D, %s", r64[i]);
 		x64_rdfsbase(begin(), r);
 		expect("rdfsbase %s", r64[i]);
-		x64_load_fs0(begin(), r);
+		x64_fs(begin(), X64_LOAD, r, 0);
 		expect("mov %%fs:0x00, %s", r64[i]);
 		x64_mov_ss(begin(), r);
 		expect("mov %%ss, %s", r32[i]);
