@@ -9,5 +9,6 @@ pid$target::open:entry
 	usym(arg0);
 	tracemem(arg0, 20);
 	tracemem(arg0, 20, arg1);
+	printf("%d %d", timestamp, timestamp + 1);
 	exit(3);
 }

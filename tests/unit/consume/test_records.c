@@ -171,7 +171,38 @@ static void watermark_sees_quick_records(void)
 	fx_rec(&n.fx, 1, WIRE_REC_DATA, 0, 0, then, &two, 8);
 	CHECK_EQ(consume_drain(n.fx.c, false, &e), 2);
 	CHECK_STR(fx_out(&n.fx), "1 2 3 ");
+	/* One that is open in the ring. */
+	t1->ring.quick_at = t1->ring.published;
+	t1->ring.quick_end = t1->ring.published + 32;
+	then = rt_now_tsc();
+	fx_rec(&n.fx, 0, WIRE_REC_DATA, 0, 0, rt_now_tsc(), &three, 8);
+	CHECK_EQ(consume_drain(n.fx.c, false, &e), 0);
+	t1->ring.quick_end = 0;
+	fx_rec(&n.fx, 1, WIRE_REC_DATA, 0, 0, then, &two, 8);
+	uint32_t drains = n.fx.shm->drains;
+	CHECK_EQ(consume_drain(n.fx.c, false, &e), 2);
+	CHECK_STR(fx_out(&n.fx), "1 2 3 2 3 ");
+	CHECK_EQ(n.fx.shm->drains, drains + 1);
 	fx_deinit(&n.fx);
+}
+
+/* It takes no place in the record. */
+static void its_own_time(void)
+{
+	struct plan_val v[] = { { .kind = PLAN_TIME, .size = 8 }, int8b };
+	struct plan_act a = act(PLAN_PRINTF, v, 2);
+	struct plan_clause cl = clause(&a, 1);
+	struct fx fx;
+	a.fmt = (char *)"%d %d";
+	fx_init(&fx, &cl, 1, NULL, NULL, 0);
+	fx.c->opts.quiet = true;
+	uint64_t seven = 7, tsc = fx.shm->tsc_base + 12345678;
+	fx_rec(&fx, 0, WIRE_REC_DATA, 0, 0, tsc, &seven, 8);
+	fx_drain(&fx);
+	char want[64];
+	snprintf(want, sizeof(want), "%llu 7", (unsigned long long)rt_tsc_to_ns(fx.shm, tsc));
+	CHECK_STR(fx_out(&fx), want);
+	fx_deinit(&fx);
 }
 
 static void branches(void)
@@ -299,4 +330,5 @@ static void slot_reused(void)
 }
 
 TAP_MAIN(TEST(heading_and_prefix), TEST(trace_forms), TEST(trace_string), TEST(merged_by_time),
-	 TEST(watermark_holds_back), TEST(watermark_sees_quick_records), TEST(branches), TEST(flow), TEST(faults), TEST(losses), TEST(slot_reused))
+	 TEST(watermark_holds_back), TEST(watermark_sees_quick_records), TEST(its_own_time), TEST(branches), TEST(flow), TEST(faults),
+	 TEST(losses), TEST(slot_reused))

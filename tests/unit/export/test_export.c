@@ -274,6 +274,28 @@ static void numbers_from_bytes(void)
 	stop();
 }
 
+/* A field may be the event's time. */
+static void its_own_time(void)
+{
+	static const struct export_field fields[] = { { "a", EXPORT_U64 }, { "t", EXPORT_U64 }, { "b", EXPORT_U64 } };
+	static const uint32_t offs[] = { 0, EXPORT_AT_TIME, 8 };
+	const uint64_t data[] = { 7, 8 };
+	start(0);
+	uint32_t id = new_class("f", fields, 3);
+	struct export_event e = { .ns = 1ULL << 40, .class_id = id, .pid = 10, .tid = 11, .comm = "prog" };
+	CHECK_EQ(export_writer_from(writer, id, offs, &err), 0);
+	CHECK_EQ(export_writer_event_from(writer, &e, (const uint8_t *)data, sizeof(data), &err), 0);
+	e.ns = 6;
+	CHECK_EQ(export_writer_event_from(writer, &e, (const uint8_t *)data, 8, &err), 0);
+	struct export_trace *t = open_trace();
+	CHECK_EQ(export_trace_next(t, &e, &err), 1);
+	CHECK(e.vals[0].i == 7 && e.vals[1].i == 1LL << 40 && e.vals[2].i == 8);
+	CHECK_EQ(export_trace_next(t, &e, &err), 1);
+	CHECK(e.vals[0].i == 7 && e.vals[1].i == 6 && e.vals[2].i == 0);
+	export_trace_close(t);
+	stop();
+}
+
 /* The command's name, wherever in a page it ends and however long it is. */
 static void names_at_the_end_of_memory(void)
 {
@@ -335,7 +357,7 @@ static void text_in_quotes(void)
 	CHECK_EQ(base_utf8_whole("", 0), 0);
 }
 
-TAP_MAIN(TEST(numbers_from_bytes), TEST(names_at_the_end_of_memory), TEST(all_types_come_back), TEST(text_in_quotes), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),
+TAP_MAIN(TEST(numbers_from_bytes), TEST(its_own_time), TEST(names_at_the_end_of_memory), TEST(all_types_come_back), TEST(text_in_quotes), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),
 	 TEST(older_ones_get_the_time_before),
 	 TEST(ring_keeps_the_last), TEST(an_event_larger_than_a_packet), TEST(losses_are_noted),
 	 TEST(zeros_behind_the_end), TEST(a_folder_with_a_trace_is_refused), TEST(names_of_any_kind))
