@@ -55,6 +55,8 @@ static int map_arenas(struct job *j, struct err *reterr)
 		}
 		struct arena *a = NULL;
 		uint64_t bodies = body_bytes(j);
+		if (sum && !mod->end)
+			return err_setf(reterr, -EAGAIN, "%s was unloaded meanwhile: nothing was armed", mod->name);
 		int r = sum ? arena_get(j->t, mod->start < lo ? mod->start : lo, mod->end > hi ? mod->end : hi, sum + bodies, &a, reterr) : 0;
 		if (r)
 			return r;
@@ -265,7 +267,21 @@ static void forget(struct job *j)
 	j->t->placed_cnt = j->first_placed;
 	j->t->move_cnt = j->first_move;
 	j->t->sema_cnt = j->first_sema;
+	j->write_cnt = j->armed = 0;
 	spots_drop(j);
+}
+
+/* Libraries may go while it is planned and made. */
+static bool drop_unloaded(struct job *j)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < j->func_cnt; i++) {
+		if (!plan_has_windows(&j->funcs[i]) || j->funcs[i].mod->end)
+			continue;
+		job_drop(j, &j->funcs[i], JOB_UNLOADED);
+		any = true;
+	}
+	return any;
 }
 
 #define ONE_STOP_FUNCS 16u
@@ -280,10 +296,12 @@ static bool is_small(const struct job *j)
 	return j->func_cnt <= ONE_STOP_FUNCS && bodies <= ONE_STOP_BODIES;
 }
 
-int job_place(struct job *j, struct err *reterr)
+/* *ret_again: what is left of the job may be placed. */
+static int place(struct job *j, bool *ret_again, struct err *reterr)
 {
 	struct target *t = j->t;
 	j->first_sema = t->sema_cnt;
+	*ret_again = false;
 	spots_plan(j);
 	bool was_stopped = t->inj != NULL, stays = was_stopped || is_small(j);
 	int r = was_stopped ? 0 : target_stop(t, reterr);
@@ -309,7 +327,20 @@ int job_place(struct job *j, struct err *reterr)
 		r = commit(j, reterr);
 	if (!planned || (r == -EAGAIN && !j->written))
 		forget(j);
+	if (r == -EAGAIN && !j->written && !j->again)
+		*ret_again = !obj_proc_refresh(t->obj, NULL) && drop_unloaded(j);
 	if (!was_stopped)
 		target_go(t);
+	return r;
+}
+
+/* Each time there is a library less. */
+int job_place(struct job *j, struct err *reterr)
+{
+	bool again;
+	int r;
+	do
+		r = place(j, &again, reterr);
+	while (again);
 	return r;
 }
