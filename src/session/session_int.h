@@ -223,7 +223,9 @@ void landing_free(struct target *);
 /* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
 int text_reapply(struct target *, struct err *reterr);
 
-/* children.c: followed children that entered themselves become targets. Index of one that did, or 0. */
+/* children.c: what process @t, whose maps are @obj (NULL: it has ended), has of its parent's, as it is in both.  false: no memory. */
+bool children_inherit(struct target *t, const struct target *from, const struct obj_proc *obj);
+/* Followed children that entered themselves become targets. Index of one that did, or 0. */
 uint32_t children_adopt(struct session *);
 /* Followed processes that are about to exec, or have: index of a new program that waits to be armed, or 0. */
 uint32_t children_exec(struct session *);

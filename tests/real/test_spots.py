@@ -129,6 +129,151 @@ int main(int argc, char **argv)
 }
 '''
 
+# kin HOW N LIBRARY: N children, by fork(), by the kernel's clone() without what the libc does, by vfork() and by posix_spawn() in
+# turn; the former two stay until they are told to go.  "far": before that it opens the library, and its last child has
+# memory of its own where the parent then has ours.  Each says nothing but a status: 0, if all was calculated right.
+KIN = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char **environ;
+struct shared { volatile long calls, in, out; volatile int go, at_cnt; struct { uint8_t *at; size_t bytes; } at[64]; };
+static struct shared *own, *kids; /* what this process and those that run in its memory called; what forked ones did */
+__attribute__((noipa)) long work(long a) { long x = a; for (int i = 0; i < (a & 7); i++) x += i; return x * 3; }
+__attribute__((noipa)) long twice(long a) { return a + a; }
+static int run(struct shared *s, int times)
+{
+	int bad = 0;
+	for (long i = 0; i < times; i++) {
+		long n = i & 7, want = (i + n * (n - 1) / 2) * 3, got = work(i), two = twice(i);
+		bad |= got != want || two != 2 * i;
+		__atomic_add_fetch(&s->calls, 2, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&s->in, 2 * i, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&s->out, got + two, __ATOMIC_RELAXED);
+	}
+	return bad;
+}
+static struct shared *shared(void)
+{
+	return mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+/* Where the parent has code of ours that we have not. */
+static void find_ours(const char *pid)
+{
+	char name[64], line[512];
+	uint8_t *from, *to;
+	snprintf(name, sizeof(name), "/proc/%s/maps", pid);
+	FILE *f = fopen(name, "r");
+	own->at_cnt = 0;
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, "dyntrace-code") && sscanf(line, "%p-%p", (void **)&from, (void **)&to) == 2 && own->at_cnt < 64)
+			own->at[own->at_cnt].at = from, own->at[own->at_cnt++].bytes = (size_t)(to - from);
+	fclose(f);
+}
+static int settle(void)
+{
+	int n = 0;
+	for (int i = 0; i < own->at_cnt; i++) {
+		uint8_t *p = mmap(own->at[i].at, own->at[i].bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		if (p == MAP_FAILED)
+			own->at[i].bytes = 0;
+		else
+			memset(p, 0x5a, own->at[i].bytes), n++;
+	}
+	return n;
+}
+static int is_still_there(void)
+{
+	for (int i = 0; i < own->at_cnt; i++)
+		for (size_t k = 0; k < own->at[i].bytes; k++)
+			if (own->at[i].at[k] != 0x5a)
+				return 0;
+	return 1;
+}
+static int child(int far)
+{
+	int bad = 0;
+	while (far && kids->go < 1)
+		usleep(1000);
+	if (far && !settle())
+		return 3;
+	bad = run(kids, 300);
+	__atomic_add_fetch(&kids->at_cnt, 1, __ATOMIC_RELAXED);
+	while (kids->go < 2)
+		bad |= far ? run(kids, 10), usleep(1000) : usleep(5000);
+	return bad || (far && !is_still_there()) || (far ? 0 : run(own, 100)) ? 1 : 0;
+}
+static pid_t start(int how, char **argv)
+{
+	char *args[] = { argv[0], NULL };
+	pid_t pid = -1;
+	if (how == 0)
+		pid = fork();
+	else if (how == 1)
+		pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	else if (how == 2) {
+		pid = vfork();
+		if (!pid)
+			_exit(run(own, 50));
+		return pid;
+	} else if (!posix_spawn(&pid, argv[0], NULL, NULL, args, environ))
+		return pid;
+	if (!pid)
+		_exit(child(0));
+	return pid;
+}
+int main(int argc, char **argv)
+{
+	own = shared();
+	kids = shared();
+	if (argc < 2)
+		return run(own, 10);
+	int n = atoi(argv[2]), far = !strcmp(argv[1], "far"), bad = 0, st, stay = 0;
+	pid_t last = 0;
+	getchar();
+	if (far && !(last = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL)))
+		_exit(child(1));
+	if (far) {
+		void *lib = dlopen(argv[3], RTLD_NOW);
+		long (*const *f)(long) = lib ? dlsym(lib, "plugs") : NULL;
+		for (int i = 0; i < 12; i++)
+			bad |= !f || f[i](0) != i;
+		find_ours("self");
+		kids->go = 1;
+		stay++;
+	}
+	for (int i = 0; i < n; i++) {
+		bad |= run(own, 20);
+		pid_t pid = start(i % 4, argv);
+		bad |= pid <= 0;
+		if (i % 4 < 2)
+			stay++;
+		else if (waitpid(pid, &st, 0) != pid || st)
+			bad |= 2;
+	}
+	while (kids->at_cnt < stay && waitpid(-1, &st, WNOHANG) <= 0)
+		usleep(1000);
+	printf("ready %ld %ld %ld, children %ld %ld %ld\n", own->calls, own->in, own->out, kids->calls, kids->in, kids->out);
+	fflush(stdout);
+	getchar();
+	kids->go = 2;
+	while (wait(&st) > 0)
+		bad |= st;
+	printf("bad %d\n", bad);
+	return bad != 0;
+}
+"""
+
 
 def compiled(work, name, text, *flags):
     lib.need('gcc')
@@ -204,12 +349,62 @@ def reopened_while_we_come_and_go(mode):
             proc.wait()
 
 
+WORK = ('pid$target:a.out:work:entry, pid$target:a.out:twice:entry { @c = count(); @i = sum(arg0); } '
+        'pid$target:a.out:work:return, pid$target:a.out:twice:return { @r = count(); @o = sum(arg1); } '
+        'pid$target:libplug.so:plug*:entry { @p = count(); } '
+        'END { printa("c %@d\\n", @c); printa("i %@d\\n", @i); printa("r %@d\\n", @r); printa("o %@d\\n", @o); printa("p %@d\\n", @p); }')
+
+
+def children_of(pid):
+    with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as f:
+        return [int(x) for x in f.read().split()]
+
+
+def kin(how, cnt, *args):
+    """Children of all kinds while it is traced: who is traced is counted exactly, all calculate right, and what is left when dyntrace
+    has gone is what the files say, in the parent and in the children that still live."""
+    with tempfile.TemporaryDirectory() as work:
+        exe = compiled(work, 'kin', KIN)
+        plug = compiled(work, 'libplug.so', LIBRARY, '-shared', '-fPIC')
+        proc = subprocess.Popen([exe, how, str(cnt), plug], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            with lib.Tracing('-q', '-Z', *args, '-n', WORK + ' BEGIN { printf("begun\\n"); }', '-p', proc.pid) as t:
+                t.wait_begun()
+                proc.stdin.write('\n')
+                proc.stdin.flush()
+                said = re.search(r'ready (\d+) (\d+) (\d+), children (\d+) (\d+) (\d+)', proc.stdout.readline())
+                assert said, proc.communicate('\n')
+                status, text, err = t.stop()
+                assert not status, err
+            calls, went_in, came_out, kid_calls, kid_in, kid_out = (int(x) for x in said.groups())
+            if '-x' in args:
+                spawned = cnt // 4 # their programs are their own, and do as much
+                calls, went_in, came_out = (calls + kid_calls + 20 * spawned, went_in + kid_in + 90 * spawned,
+                                            came_out + kid_out + spawned * sum((i + (i & 7) * ((i & 7) - 1) // 2) * 3 + 2 * i for i in range(10)))
+            got = numbers(text)
+            if how != 'far': # whose child goes on
+                assert got == {'c': calls, 'i': went_in, 'r': calls, 'o': came_out}, (got, calls, went_in, came_out, err)
+            kids = children_of(proc.pid)
+            assert len(kids) == (cnt + 1) // 4 + (cnt + 2) // 4 + (how == 'far') or how == 'far', kids
+            for pid in [proc.pid, *kids]:
+                lib.assert_untouched(pid)
+            out, _ = proc.communicate('\n', timeout=60 * lib.SLOW)
+            assert out == 'bad 0\n' and not proc.returncode, (out, proc.returncode)
+        finally:
+            proc.kill()
+            proc.wait()
+
+
 def main():
     tap = lib.Tap()
     tap.run('a library is closed, and opened here and elsewhere', reopened, 'closed', 200)
     tap.run('threads open and close a library for themselves', reopened, 'shared', 200)
     for mode in 'closed', 'shared':
         tap.run(f'attached and left while a library is {mode} and opened', reopened_while_we_come_and_go, mode)
+    for followed in [], ['-x', 'followfork']:
+        what = 'that are followed' if followed else 'that are not'
+        tap.run(f'children of all kinds {what}', kin, 'near', 24, *followed)
+        tap.run(f'memory of children {what}, where their parent has ours', kin, 'far', 2, *followed)
     tap.done()
 
 
