@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Bodies in trampolines (ADR 47) where code comes and goes: libraries that are closed and opened again, processes that share the
-patched text or have a copy of it. And more places than have theirs, for what comes later has the other kind."""
+patched text or have a copy of it, a dyntrace that is killed. And more places than have theirs, for what comes later has the other
+kind."""
 import contextlib
 import os
+import random
 import re
 import signal
 import subprocess
 import tempfile
+import time
 
 import lib
 
@@ -274,6 +277,59 @@ int main(int argc, char **argv)
 }
 """
 
+# sums: three threads call 1,500 functions, and then the first four again and again, and look at what comes back; an alarm interrupts
+# them.  At SIGTERM it says how many times it was wrong, and how many rounds each thread has made.
+SUMS = r"""
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
+#define TEN(a) F(a##0) F(a##1) F(a##2) F(a##3) F(a##4) F(a##5) F(a##6) F(a##7) F(a##8) F(a##9)
+#define HUNDRED(a) TEN(a##0) TEN(a##1) TEN(a##2) TEN(a##3) TEN(a##4) TEN(a##5) TEN(a##6) TEN(a##7) TEN(a##8) TEN(a##9)
+#define ALL HUNDRED(1) HUNDRED(2) HUNDRED(3) HUNDRED(4) HUNDRED(5) HUNDRED(6) HUNDRED(7) HUNDRED(8) HUNDRED(9) HUNDRED(10) \
+	HUNDRED(11) HUNDRED(12) HUNDRED(13) HUNDRED(14) HUNDRED(15)
+#define F(n) __attribute__((noipa)) long sum##n(long a) { return a & 1 ? a * 3 + n : a - n; }
+ALL
+#undef F
+#define F(n) { sum##n, n },
+static const struct { long (*fn)(long); long n; } all[] = { ALL };
+static volatile sig_atomic_t done, ticks;
+static long wrong, rounds[3];
+static void stop(int sig) { (void)sig; done = 1; }
+static void tick(int sig) { (void)sig; ticks += all[ticks & 3].fn(2) == 2 - all[ticks & 3].n; }
+static long look(int i, long a)
+{
+	return all[i].fn(a) != (a & 1 ? a * 3 + all[i].n : a - all[i].n);
+}
+static void *run(void *arg)
+{
+	long bad = 0, *mine = arg;
+	while (!done) {
+		for (int i = 0; i < 1500; i++)
+			bad += look(i, *mine + i);
+		for (int i = 0; i < 30000; i++)
+			bad += look(i & 3, i);
+		++*mine;
+	}
+	__atomic_add_fetch(&wrong, bad, __ATOMIC_RELAXED);
+	return NULL;
+}
+int main(void)
+{
+	pthread_t t[3];
+	signal(SIGTERM, stop);
+	signal(SIGALRM, tick);
+	setitimer(ITIMER_REAL, &(struct itimerval){ { 0, 500 }, { 0, 500 } }, NULL);
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, run, &rounds[i]);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	printf("wrong %ld, rounds %ld %ld %ld\n", wrong, rounds[0], rounds[1], rounds[2]);
+	return wrong != 0;
+}
+"""
+
 
 def compiled(work, name, text, *flags):
     lib.need('gcc')
@@ -395,6 +451,54 @@ def kin(how, cnt, *args):
             proc.wait()
 
 
+def calls(cnt):
+    """A count of the calls and returns of four functions, or of all."""
+    names = [f'sum{i}' for i in range(1000, 1004)] if cnt == 'few' else ['sum*']
+    return ', '.join(f'pid$target:a.out:{n}:{what}' for n in names for what in ('entry', 'return')) + ' { @[probename] = count(); }'
+
+
+def ends_when(proc, begun, seconds):
+    """The tool is killed @seconds after its beginning, or its end has begun."""
+    if begun:
+        proc.wait_begun()
+        proc.proc.send_signal(signal.SIGINT)
+    try:
+        proc.proc.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        proc.proc.kill()
+        proc.proc.communicate()
+
+
+def killed(cnt, leaving, times):
+    """SIGKILL of dyntrace at any moment of its coming or its going, and of its cleaning up behind others: the program is right; who
+    comes next traces it, and then nothing is left."""
+    with tempfile.TemporaryDirectory() as work:
+        proc = subprocess.Popen([compiled(work, 'sums', SUMS)], stdout=subprocess.PIPE, text=True)
+        args = ['-q', '-n', calls(cnt) + ' BEGIN { printf("begun\\n"); }', '-p', proc.pid]
+        try:
+            begin = time.monotonic()
+            with lib.Tracing(*args) as t:
+                t.wait_begun()
+                armed = time.monotonic()
+                t.stop()
+            lasts = time.monotonic() - armed if leaving else armed - begin
+            for i in range(times):
+                seconds = random.random() * lasts
+                with lib.Tracing(*args) as t:
+                    ends_when(t, leaving, seconds)
+                assert lib.alive(proc.pid), (i, seconds, lasts, proc.wait())
+                if i % 4 == 3:
+                    r = lib.dyntrace('-q', '-n', calls(cnt) + ' tick-50ms { exit(0); }', '-p', str(proc.pid))
+                    assert re.search(r'entry +[1-9]\d\d', r.stdout) and re.search(r'return +[1-9]\d\d', r.stdout), (i, seconds, lasts, r.stdout, r.stderr)
+                    still(proc.pid, lib.assert_untouched)
+            proc.terminate()
+            out, _ = proc.communicate(timeout=30 * lib.SLOW)
+            assert re.match(r'wrong 0, rounds [1-9]\d* [1-9]\d* [1-9]', out), (out, proc.returncode)
+        finally:
+            proc.kill()
+            proc.wait()
+
+
 def main():
     tap = lib.Tap()
     tap.run('a library is closed, and opened here and elsewhere', reopened, 'closed', 200)
@@ -405,6 +509,9 @@ def main():
         what = 'that are followed' if followed else 'that are not'
         tap.run(f'children of all kinds {what}', kin, 'near', 24, *followed)
         tap.run(f'memory of children {what}, where their parent has ours', kin, 'far', 2, *followed)
+    for cnt, times in ('few', 40), ('many', 24):
+        tap.run(f'killed while it arms {cnt}', killed, cnt, False, times)
+        tap.run(f'killed while it leaves {cnt}', killed, cnt, True, times)
     tap.done()
 
 
