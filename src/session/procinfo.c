@@ -94,14 +94,14 @@ static bool has_musl(struct target *t)
 
 static uint32_t find_tid_off(struct target *t)
 {
+	int32_t go = gothreads_tid_off(t); /* a libc may be there, too: preloaded */
+	if (go)
+		return (uint32_t)go;
 	uint32_t told = told_by_glibc(t);
 	if (told)
 		return told;
 	if (has_musl(t))
 		return MUSL_TID_OFF;
-	int32_t go = gothreads_tid_off(t);
-	if (go)
-		return (uint32_t)go;
 	if (!t->inj)
 		return 0; /* threads can be asked only while they are stopped */
 	if (fits_all(t, MUSL_TID_OFF))
