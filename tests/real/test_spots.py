@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 {
 	pthread_t t[THREADS];
 	int shared = argc > 3 && !strcmp(argv[1], "shared");
-	struct itimerval every = { { 0, 200 }, { 0, 200 } }; /* many while a library is armed */
+	struct itimerval every = { { 0, 50 }, { 0, 50 } }; /* many while a library is armed */
 	rounds = atoi(argv[2]);
 	path = argv[3];
 	signal(SIGALRM, tick);
