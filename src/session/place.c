@@ -109,7 +109,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	bool is_ours = a->kind == WIRE_SITE_HOOK || a->kind == WIRE_SITE_GUARD;
 	if (j->s->budget && !is_ours && budget_site(j->s->budget, site, j->s->image, sp->progs, sp->prog_cnt, acts(j->s, sp)))
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	bool is_go = obj_module_is_go(j->t->obj, pf->mod);
+	bool is_go = obj_is_go_code(j->t->obj, pf->mod, pf->addr);
 	session_site(j->s, site)->go_args = is_go;
 	if (spots_hot_bytes(j, pf, a))
 		return arena_filter(j->t, kind_of(a), sp->progs, sp->prog_cnt, a, reterr);

@@ -163,6 +163,9 @@ int32_t gothreads_tid_off(struct target *);
 /* Whether the function at @addr runs in threads that cannot be told from their parents yet. */
 bool gothreads_begin_at(struct target *, uint64_t addr);
 
+/* tid_scan.c: where the libc that a static program has in it keeps threads' ids, as wire_proc.tid_off; 0: unknown. */
+uint32_t tid_scan(struct target *, const struct obj_module *);
+
 /* goscan.c: where goroutines of a process that runs may go on: t->go_pcs, t->go_known. */
 void goscan_begin(struct target *);
 void goscan_free(struct target *);
