@@ -232,22 +232,52 @@ static void roll_back(struct job *j)
 	j->t->sema_cnt = j->first_sema; /* none of them was raised */
 }
 
-static int commit(struct job *j, struct err *reterr)
+/* What takes its time and needs nobody to stand still. */
+struct ready {
+	struct edit *e;
+	uint32_t cnt;
+	struct places *places;
+	uint32_t placed_cnt; /* as many as there were then */
+};
+
+static void ready_deinit(struct ready *r)
+{
+	threads_places_free(r->places);
+	free(r->e);
+	*r = (struct ready){ 0 };
+}
+
+static int ready_init(struct ready *r, const struct job *j, struct err *reterr)
+{
+	r->placed_cnt = j->t->placed_cnt;
+	r->e = make_edits(j, false, &r->cnt, reterr);
+	r->places = r->e ? threads_places(j->t, j->first_placed, j->first_move) : NULL;
+	if (r->e)
+		edits_order(r->e, r->cnt);
+	return r->places ? 0 : job_no_memory(reterr);
+}
+
+/* Some were dropped since. */
+static int ready_again(struct ready *r, const struct job *j, struct err *reterr)
+{
+	if (r->placed_cnt == j->t->placed_cnt)
+		return 0;
+	ready_deinit(r);
+	return ready_init(r, j, reterr);
+}
+
+static int commit(struct job *j, const struct ready *rd, struct err *reterr)
 {
 	const struct edit *miss = NULL;
-	uint32_t cnt;
-	struct edit *e = make_edits(j, false, &cnt, reterr);
-	if (!e)
-		return -ENOMEM;
-	int r = edits_apply(j->t->inj, e, cnt, false, &miss, reterr);
+	int r = edits_apply(j->t->inj, rd->e, rd->cnt, false, &miss, reterr);
 	if (!r && miss)
 		r = err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or another tool "
 			     "patches it): nothing was armed", (unsigned long long)miss->addr);
 	if (!r)
-		r = threads_move_in(j->t, j->first_placed, j->first_move, reterr);
+		r = threads_move_in(j->t, rd->places, reterr);
 	if (!r) {
 		j->written = true;
-		r = edits_apply(j->t->inj, e, cnt, true, &miss, reterr);
+		r = edits_apply(j->t->inj, rd->e, rd->cnt, true, &miss, reterr);
 		if (r)
 			roll_back(j);
 		else
@@ -257,7 +287,6 @@ static int commit(struct job *j, struct err *reterr)
 		r = inject_sync_core(j->t->inj, reterr);
 	if (!r)
 		r = inject_settle(j->t->inj, reterr);
-	free(e);
 	return r;
 }
 
@@ -300,6 +329,7 @@ static bool is_small(const struct job *j)
 static int place(struct job *j, bool *ret_again, struct err *reterr)
 {
 	struct target *t = j->t;
+	struct ready ready = { 0 };
 	j->first_sema = t->sema_cnt;
 	*ret_again = false;
 	spots_plan(j);
@@ -318,13 +348,18 @@ static int place(struct job *j, bool *ret_again, struct err *reterr)
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (plan_has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);
+	if (!r)
+		r = ready_init(&ready, j, reterr);
 	if (!r && !stays)
 		r = inject_stop(t->inj, reterr);
 	if (!r)
 		r = goscan_check(j, reterr);
+	if (!r)
+		r = ready_again(&ready, j, reterr);
 	bool planned = !r;
 	if (!r)
-		r = commit(j, reterr);
+		r = commit(j, &ready, reterr);
+	ready_deinit(&ready);
 	if (!planned || (r == -EAGAIN && !j->written))
 		forget(j);
 	if (r == -EAGAIN && !j->written && !j->again)

@@ -255,8 +255,12 @@ int target_read(void *target, uint64_t addr, void *buf, size_t bytes);
 /* Reads up to the next hole; returns the number of bytes. */
 size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes);
 
-/* threads.c: moves the threads of a stopped target out of the windows placed since. */
-int threads_move_in(struct target *, uint32_t first_placed, uint64_t first_move, struct err *reterr);
+/* threads.c: windows placed since, in an order in which they are soon found: made before the target stops, and valid until others
+ * are placed.  NULL: no memory. */
+struct places *threads_places(const struct target *, uint32_t first_placed, uint64_t first_move);
+void threads_places_free(struct places *);
+/* Moves the threads of a stopped target out of them. */
+int threads_move_in(struct target *, const struct places *, struct err *reterr);
 
 /* arm.c: the probe in the loader that tells of new modules, if it is not there yet */
 int arm_hook(struct target *, struct err *reterr);
@@ -275,6 +279,10 @@ int target_clean(struct target *, struct obj_proc *, struct inject *, struct err
 
 /* qsort() of what may be in order already. */
 void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *));
+
+/* edits.c: the order that edits_apply() makes; who has it made sooner saves time then. */
+struct edit;
+void edits_order(struct edit *, uint32_t cnt);
 
 /* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
  * with @write false only looks. */
