@@ -393,7 +393,7 @@ def reopened_while_we_come_and_go(mode):
         proc = subprocess.Popen([exe, mode, '100000000', plug], stdout=subprocess.PIPE, text=True)
         try:
             seen = 0
-            for i in range(25):
+            for i in range(15):
                 r = lib.dyntrace('-q', '-Z', '-n', script(3 if i % 2 else FUNCS) + f' tick-{40 + 7 * i}ms {{ exit(0); }}', '-p', str(proc.pid))
                 assert proc.poll() is None, (i, proc.communicate())
                 got = numbers(r.stdout)
@@ -509,7 +509,7 @@ def main():
         what = 'that are followed' if followed else 'that are not'
         tap.run(f'children of all kinds {what}', kin, 'near', 24, *followed)
         tap.run(f'memory of children {what}, where their parent has ours', kin, 'far', 2, *followed)
-    for cnt, times in ('few', 40), ('many', 24):
+    for cnt, times in ('few', 24), ('many', 16):
         tap.run(f'killed while it arms {cnt}', killed, cnt, False, times)
         tap.run(f'killed while it leaves {cnt}', killed, cnt, True, times)
     tap.done()
