@@ -469,6 +469,12 @@ def ends_when(proc, begun, seconds):
         proc.proc.communicate()
 
 
+def sees(pid, cnt):
+    """Who comes next sees calls and returns, if the process runs meanwhile."""
+    r = lib.dyntrace('-q', '-n', calls(cnt) + ' tick-50ms { exit(0); }', '-p', str(pid))
+    return re.search(r'entry +[1-9]', r.stdout) and re.search(r'return +[1-9]', r.stdout)
+
+
 def killed(cnt, leaving, times):
     """SIGKILL of dyntrace at any moment of its coming or its going, and of its cleaning up behind others: the program is right; who
     comes next traces it, and then nothing is left."""
@@ -488,8 +494,7 @@ def killed(cnt, leaving, times):
                     ends_when(t, leaving, seconds)
                 assert lib.alive(proc.pid), (i, seconds, lasts, proc.wait())
                 if i % 4 == 3:
-                    r = lib.dyntrace('-q', '-n', calls(cnt) + ' tick-50ms { exit(0); }', '-p', str(proc.pid))
-                    assert re.search(r'entry +[1-9]\d\d', r.stdout) and re.search(r'return +[1-9]\d\d', r.stdout), (i, seconds, lasts, r.stdout, r.stderr)
+                    lib.wait_for(lambda: sees(proc.pid, cnt), f'hits after {i} ({seconds} of {lasts} s)')
                     still(proc.pid, lib.assert_untouched)
             proc.terminate()
             out, _ = proc.communicate(timeout=30 * lib.SLOW)
