@@ -11,7 +11,8 @@
 #define REFUSALS_SHOWN 20
 
 struct refusals {
-	const struct aim *aim;
+	struct aim *aim;
+	const uint32_t *of; /* by what was given to the session: index into the aim's probes */
 	const struct aim_arming *how;
 	uint32_t cnt, expected_cnt;
 	struct place { /* for which the kernel is asked */
@@ -56,12 +57,17 @@ static bool postpone(struct refusals *r, const struct session_refusal *why)
 	return text != NULL;
 }
 
+/* What has gone with its library is looked for again when libraries come. */
 static void refused(void *arg, const struct session_refusal *why)
 {
 	struct refusals *r = arg;
+	const struct probe *p = why->probe;
+	if (why->is_gone) {
+		r->aim->probes[r->of[why->index]].armed = false;
+		return;
+	}
 	if (postpone(r, why))
 		return;
-	const struct probe *p = why->probe;
 	/* Nothing is lost where nothing returns, and what the loader does for us is no work of the program's: who asks for one such
 	 * function gets to know, who asks for all does not. */
 	bool expected = why->has_no_return || why->is_ours;
@@ -129,7 +135,7 @@ static void say_kernel(const struct aim_arming *how, const struct session *s)
 		sayf(how, "%u probe%s of functions of the kernel %s not armed: %s", n, n == 1 ? "" : "s", n == 1 ? "is" : "are", why);
 }
 
-static uint32_t collect(struct aim *a, struct session_probe *v)
+static uint32_t collect(struct aim *a, struct session_probe *v, uint32_t *of)
 {
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < a->probe_cnt; i++) {
@@ -137,6 +143,7 @@ static uint32_t collect(struct aim *a, struct session_probe *v)
 		if (p->armed || !p->prog_cnt)
 			continue;
 		p->armed = true;
+		of[n] = i;
 		v[n++] = (struct session_probe){ .probe = probe_at(a->table, i), .proc = p->proc, .progs = p->progs,
 						 .prog_cnt = p->prog_cnt };
 	}
@@ -161,16 +168,21 @@ static int armed(struct aim *a, const struct refusals *r, uint32_t cnt, uint32_t
 int aim_arm(struct aim *a, struct session *s, const struct aim_arming *how, struct err *reterr)
 {
 	struct session_probe *v = calloc(a->probe_cnt + 1ul, sizeof(*v));
-	struct refusals r = { .aim = a, .how = how };
+	uint32_t *of = calloc(a->probe_cnt + 1ul, sizeof(*of));
+	struct refusals r = { .aim = a, .of = of, .how = how };
 	uint32_t sites = 0;
-	if (!v)
+	if (!v || !of) {
+		free(of);
+		free(v);
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	uint32_t n = collect(a, v);
+	}
+	uint32_t n = collect(a, v, of);
 	int rc = session_arm(s, v, n, refused, &r, &sites, reterr);
 	bool again = !rc && r.place_cnt && how->again && how->again(how->arg, sites + r.place_cnt);
 	if (!again)
 		sites += rc < 0 ? 0 : arm_places(&r, s, v);
 	free_places(&r);
+	free(of);
 	free(v);
 	if (again)
 		return AIM_AGAIN;

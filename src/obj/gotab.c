@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TABLE_ALIGN 32
+
 enum go_version { GO_1_2, GO_1_16, GO_1_18 };
 
 struct gotab {
@@ -87,18 +89,38 @@ static uint64_t relocated(const struct obj_img *img, uint64_t vaddr, uint64_t va
 	return value;
 }
 
-static const Elf64_Shdr *section(const struct obj_img *img)
+/* The C compiler's linker, which makes programs that have both, puts it among other data where they are position-independent. */
+static bool find_in_data(const struct obj_img *img, const Elf64_Shdr *sh, Elf64_Shdr *ret)
+{
+	uint8_t *data = sh ? obj_img_load(img, sh->sh_offset, sh->sh_size) : NULL;
+	bool found = false;
+	for (uint64_t at = 0; data && !found && at + TABLE_ALIGN <= sh->sh_size; at += TABLE_ALIGN) {
+		struct gotab g = { .data = data + at, .bytes = sh->sh_size - at };
+		found = know_version(&g) && read_header(&g) && g.cnt && g.names < g.bytes && g.table < g.bytes;
+		if (found)
+			*ret = (Elf64_Shdr){ .sh_addr = sh->sh_addr + at, .sh_offset = sh->sh_offset + at, .sh_size = sh->sh_size - at };
+	}
+	free(data);
+	return found;
+}
+
+/* *ret: where it is, as if it were a section of its own. */
+static bool find_table(const struct obj_img *img, Elf64_Shdr *ret)
 {
 	static const char *const names[] = { ".gopclntab", ".data.rel.ro.gopclntab" };
 	const Elf64_Shdr *sh = NULL;
 	for (size_t i = 0; i < ARRAY_CNT(names) && !sh; i++)
 		sh = obj_img_section(img, names[i]);
-	return sh;
+	if (sh)
+		*ret = *sh;
+	return sh || ((obj_img_section(img, ".go.buildinfo") || obj_img_section(img, ".note.go.buildid")) &&
+		      find_in_data(img, obj_img_section(img, ".data.rel.ro"), ret));
 }
 
 bool obj_go_has_table(const struct obj_img *img)
 {
-	return section(img) != NULL;
+	Elf64_Shdr sh;
+	return find_table(img, &sh);
 }
 
 bool obj_module_is_go(struct obj_proc *p, struct obj_module *mod)
@@ -115,16 +137,16 @@ bool obj_module_is_go(struct obj_proc *p, struct obj_module *mod)
 
 static int open_table(const struct obj_img *img, struct gotab *ret)
 {
-	const Elf64_Shdr *sh = section(img);
-	if (!sh)
+	Elf64_Shdr sh;
+	if (!find_table(img, &sh))
 		return -ENOENT;
-	struct gotab g = { .bytes = sh->sh_size, .data = obj_img_load(img, sh->sh_offset, sh->sh_size) };
+	struct gotab g = { .bytes = sh.sh_size, .data = obj_img_load(img, sh.sh_offset, sh.sh_size) };
 	if (!g.data || !know_version(&g) || !read_header(&g)) {
 		free(g.data);
 		return -ENOENT;
 	}
 	if (g.version == GO_1_18)
-		g.text = relocated(img, sh->sh_addr + 24, g.text);
+		g.text = relocated(img, sh.sh_addr + 24, g.text);
 	*ret = g;
 	return 0;
 }
@@ -245,6 +267,14 @@ static int collect_entered(struct obj_mod *m, const struct gotab *g)
 	return 0;
 }
 
+/* Go's code is one piece, whoever links it. */
+static void note_text(struct obj_mod *m, const struct gotab *g)
+{
+	uint64_t record;
+	if (!entry_at(g, 0, &m->go_lo, &record) || !entry_at(g, g->cnt, &m->go_hi, &record))
+		m->go_hi = 0;
+}
+
 static int load_entered(struct obj_proc *p, struct obj_mod *m)
 {
 	struct obj_img img;
@@ -253,6 +283,7 @@ static int load_entered(struct obj_proc *p, struct obj_mod *m)
 		return 0;
 	int rc = open_table(&img, &g);
 	if (!rc) {
+		note_text(m, &g);
 		rc = collect_entered(m, &g);
 		free(g.data);
 	}
@@ -260,17 +291,31 @@ static int load_entered(struct obj_proc *p, struct obj_mod *m)
 	return rc == -ENOMEM ? rc : 0;
 }
 
+static int know_entered(struct obj_proc *p, struct obj_mod *m)
+{
+	if (!obj_module_is_go(p, &m->pub) || m->has_go_entered)
+		return 0;
+	int rc = load_entered(p, m);
+	if (rc)
+		m->go_entered_cnt = 0;
+	m->has_go_entered = !rc;
+	return rc;
+}
+
+bool obj_is_go_code(struct obj_proc *p, struct obj_module *mod, uint64_t addr)
+{
+	struct obj_mod *m = obj_mod(mod);
+	if (!obj_module_is_go(p, mod))
+		return false;
+	return know_entered(p, m) || !m->go_hi || addr - mod->bias - m->go_lo < m->go_hi - m->go_lo;
+}
+
 int obj_go_entered(struct obj_proc *p, struct obj_module *mod, uint64_t lo, uint64_t hi, const uint64_t **ret, uint32_t *ret_cnt)
 {
 	struct obj_mod *m = obj_mod(mod);
-	if (obj_module_is_go(p, mod) && !m->has_go_entered) {
-		int rc = load_entered(p, m);
-		if (rc) {
-			m->go_entered_cnt = 0;
-			return rc;
-		}
-		m->has_go_entered = true;
-	}
+	int rc = know_entered(p, m);
+	if (rc)
+		return rc;
 	uint32_t a = host_first_u64(m->go_entered, m->go_entered_cnt, lo), b;
 	for (b = a; b < m->go_entered_cnt && m->go_entered[b] < hi;)
 		b++;

@@ -123,6 +123,8 @@ const struct obj_range *obj_range_at(struct obj_proc *, struct obj_module *, uin
 int obj_ifunc_target(struct obj_proc *, struct obj_module *, const struct obj_sym *sym, uint64_t *ret_addr);
 /* Whether it was compiled from Go, or has parts that were. */
 bool obj_module_is_go(struct obj_proc *, struct obj_module *);
+/* Whether the code at @addr was: not what cgo has of C.  Where that cannot be told, it counts as Go's. */
+bool obj_is_go_code(struct obj_proc *, struct obj_module *, uint64_t addr);
 /* Names of the functions that Go's own table has in file @fd, which is there in a stripped program, too.  Ends where @fn says
  * false. 0, -ENOENT: there is none; -ENOMEM. */
 int obj_file_go_names(int fd, bool (*fn)(void *arg, const char *name), void *arg);

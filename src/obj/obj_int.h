@@ -163,6 +163,7 @@ struct obj_mod {
 	uint32_t note_bytes;
 
 	bool is_go, knows_go;
+	uint64_t go_lo, go_hi; /* addresses in the file of code that Go made; 0: not known, or none */
 	bool has_go_entered;
 	uint64_t *go_entered; /* addresses, sorted */
 	uint32_t go_entered_cnt;

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <linux/time.h>
 #include <sys/syscall.h>
 
 #define DL_WAIT_MS 2000
@@ -19,17 +20,24 @@ void rt_ring_doorbell(struct rt_ctx *ctx)
 		sys6(SYS_futex, (uint64_t)&shm->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
-/* Until *@word is no longer @seen, for a while: how many ms at most.  Memory that is the kernel's own (a BPF map)
- * cannot be waited at: there it is a nap. */
-static int wait_at(uint32_t *word, uint32_t seen)
+/* Signals of the program end each wait early, so time is what counts, not how often. */
+static int64_t now_ms(void)
+{
+	struct {
+		int64_t sec, nsec;
+	} now = { 0, 0 };
+	sys6(SYS_clock_gettime, CLOCK_MONOTONIC, (uint64_t)&now, 0, 0, 0, 0);
+	return now.sec * 1000 + now.nsec / 1000000;
+}
+
+/* Until *@word is no longer @seen, for a while.  Memory that is the kernel's own (a BPF map) cannot be waited at: there it is a nap. */
+static void wait_at(uint32_t *word, uint32_t seen)
 {
 	struct {
 		int64_t sec, nsec;
 	} step = { 0, DL_STEP_MS * 1000000L }, nap = { 0, 1000000L };
-	if (sys6(SYS_futex, (uint64_t)word, FUTEX_WAIT, seen, (uint64_t)&step, 0, 0) != -EFAULT)
-		return DL_STEP_MS;
-	sys6(SYS_nanosleep, (uint64_t)&nap, 0, 0, 0, 0, 0);
-	return 1;
+	if (sys6(SYS_futex, (uint64_t)word, FUTEX_WAIT, seen, (uint64_t)&step, 0, 0) == -EFAULT)
+		sys6(SYS_nanosleep, (uint64_t)&nap, 0, 0, 0, 0, 0);
 }
 
 /* The loader has mapped or unmapped something: the controller may want to arm
@@ -44,11 +52,11 @@ uint64_t rt_hook_dl(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint
 		return 0;
 	uint32_t seq = __atomic_add_fetch(&proc->dl_seq, 1, __ATOMIC_SEQ_CST);
 	rt_ring_doorbell(ctx);
-	for (int left = DL_WAIT_MS; left > 0 && LOAD_RELAXED(&ctx->shm->armed);) {
+	for (int64_t end = now_ms() + DL_WAIT_MS; now_ms() < end && LOAD_RELAXED(&ctx->shm->armed);) {
 		uint32_t ack = LOAD_ACQUIRE(&proc->dl_ack);
 		if ((int32_t)(ack - seq) >= 0)
 			break;
-		left -= wait_at(&proc->dl_ack, ack);
+		wait_at(&proc->dl_ack, ack);
 	}
 	return 0;
 }
@@ -62,7 +70,7 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 		return 0;
 	uint32_t tid = (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	bool told = false;
-	for (int left = DL_WAIT_MS; left > 0 && LOAD_RELAXED(&ctx->shm->armed);) {
+	for (int64_t end = now_ms() + DL_WAIT_MS; now_ms() < end && LOAD_RELAXED(&ctx->shm->armed);) {
 		uint32_t now = 0;
 		if (!told && __atomic_compare_exchange_n(&proc->exec_tid, &now, tid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 			told = true;
@@ -71,7 +79,7 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 		}
 		if (told && LOAD_ACQUIRE(&proc->exec_tid) != tid)
 			break;
-		left -= wait_at(&proc->exec_tid, now);
+		wait_at(&proc->exec_tid, now);
 	}
 	return 0;
 }

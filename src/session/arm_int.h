@@ -116,6 +116,9 @@ void job_free(struct job *);
 struct plan_func *job_push_func(struct job *); /* to be filled; NULL: no memory */
 /* @why NULL: it is the return of a function that has none. */
 void job_refuse(struct job *, uint32_t probe, uint64_t addr, const char *why);
+#define JOB_UNLOADED "its library was unloaded"
+/* All of a function that was not refused yet. */
+void job_drop(struct job *, struct plan_func *, const char *why);
 
 /* Whether something that is armed already has bytes of [addr, end). */
 bool plan_is_taken(const struct target *, uint64_t addr, uint64_t end);

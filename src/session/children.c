@@ -29,8 +29,32 @@ static void *copy(const void *v, size_t bytes)
 	return c;
 }
 
-/* What is the same in the child.  Its arenas count as full: what is written there, all have. */
-static bool inherit(struct target *t, const struct target *from)
+/* Code of ours is there, and not the child's own memory, where its parent may have got some since. */
+static bool has_arena(const struct obj_proc *obj, const struct arena *a)
+{
+	for (uint32_t i = 0; i < obj_map_cnt(obj); i++)
+		if (obj_map_at(obj, i)->start == a->addr)
+			return owner_is_memfd(obj_map_at(obj, i)->path, "dyntrace-code");
+	return false;
+}
+
+/* They count as full: what is written there, all have. */
+static bool inherit_arenas(struct target *t, const struct target *from, const struct obj_proc *obj)
+{
+	for (uint32_t i = 0; i < from->arena_cnt; i++) {
+		const struct arena *a = from->arenas[i];
+		if (has_arena(obj, a) && !arena_note(t, &(struct arena){ .addr = a->addr, .bytes = a->bytes, .used = a->bytes, .promised = a->bytes }))
+			return false;
+	}
+	uint64_t n = 0;
+	for (uint64_t i = 0; i < t->move_cnt; i++)
+		if (!arena_has(from, t->moves[i].to) || arena_has(t, t->moves[i].to))
+			t->moves[n++] = t->moves[i];
+	t->move_cnt = n;
+	return true;
+}
+
+bool children_inherit(struct target *t, const struct target *from, const struct obj_proc *obj)
 {
 	t->shm_addr = from->shm_addr;
 	t->shm_bytes = from->shm_bytes;
@@ -43,18 +67,18 @@ static bool inherit(struct target *t, const struct target *from)
 	t->placed = copy(from->placed, from->placed_cnt * sizeof(*t->placed));
 	t->moves = copy(from->moves, from->move_cnt * sizeof(*t->moves));
 	t->semas = copy(from->semas, from->sema_cnt * sizeof(*t->semas));
-	if (!t->placed || !t->moves || !t->semas)
+	t->holes = copy(from->holes, from->hole_cnt * sizeof(*t->holes));
+	if (!t->placed || !t->moves || !t->semas || !t->holes)
 		return false;
 	t->placed_cnt = from->placed_cnt;
 	t->move_cnt = from->move_cnt;
 	t->sema_cnt = from->sema_cnt;
-	for (uint32_t i = 0; i < from->arena_cnt; i++)
-		if (!arena_note(t, &(struct arena){ .addr = from->arenas[i]->addr, .bytes = from->arenas[i]->bytes,
-						    .used = from->arenas[i]->bytes, .promised = from->arenas[i]->bytes }))
-			return false;
+	t->hole_cnt = from->hole_cnt;
 	for (uint32_t i = 0; i < t->placed_cnt; i++)
 		t->placed[i].mod = NULL; /* the parent's */
-	return true;
+	for (uint32_t i = 0; i < t->hole_cnt; i++)
+		t->holes[i].mod = NULL;
+	return !obj || inherit_arenas(t, from, obj);
 }
 
 /* The numbers of processes are what programs wrote into the shared memory: one that is not there is none of ours. */
@@ -99,12 +123,14 @@ static bool adopt(struct session *s, uint32_t i)
 		return false;
 	}
 	*t = (struct target){ .s = s, .proc = i, .pid = (pid_t)proc->pid, .is_fork = true, .pidfd = -1, .memfd = -1 };
-	if (!inherit(t, parent)) {
+	t->shm_addr = parent->shm_addr;
+	bool lives = open_handles(t);
+	if (!lives)
+		close_handles(t); /* its end has been seen */
+	if (!children_inherit(t, parent, lives ? t->obj : NULL)) {
 		target_free(t);
 		return false;
 	}
-	if (!open_handles(t))
-		close_handles(t); /* its end has been seen */
 	s->targets[i] = t;
 	s->target_cnt = i >= s->target_cnt ? i + 1 : s->target_cnt;
 	return true;

@@ -179,8 +179,21 @@ static bool is_child_of(const struct target *t, pid_t pid, const char *what)
 	return t->shm_addr && maps_mention(pid, at) && maps_mention(pid, what) && maps_mention(pid, "dyntrace-shm");
 }
 
+/* What it has of @t's: what came to that one since is not the child's. */
+static int clean_child(const struct target *t, pid_t pid, struct obj_proc *obj, struct inject *inj, struct err *reterr)
+{
+	struct target *kid = calloc(1, sizeof(*kid));
+	int r = kid ? 0 : -ENOMEM;
+	if (kid) {
+		*kid = (struct target){ .s = t->s, .proc = t->proc, .pid = pid, .pidfd = -1, .memfd = -1 };
+		r = children_inherit(kid, t, obj) ? target_clean(kid, obj, inj, reterr) : -ENOMEM;
+	}
+	target_free(kid);
+	return r == -ENOMEM ? err_setf(reterr, r, "out of memory") : r;
+}
+
 /* @what: how its mappings name our memory.  While it stands its number is its own: looked at again, since it may be another's. */
-static int clean_process(struct target *t, pid_t pid, const char *what, struct err *reterr)
+static int clean_process(const struct target *t, pid_t pid, const char *what, struct err *reterr)
 {
 	struct inject *inj = NULL;
 	struct obj_proc *obj = NULL;
@@ -192,7 +205,7 @@ static int clean_process(struct target *t, pid_t pid, const char *what, struct e
 	if (!r)
 		r = obj_proc_open(pid, &obj, reterr);
 	if (!r)
-		r = target_clean(t, obj, inj, reterr);
+		r = clean_child(t, pid, obj, inj, reterr);
 	inject_detach(inj);
 	obj_proc_close(obj);
 	return r;

@@ -32,6 +32,11 @@ void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, 
 		qsort(v, cnt, bytes, compare);
 }
 
+void edits_order(struct edit *e, uint32_t cnt)
+{
+	edits_sort(e, cnt, sizeof(*e), compare_edits);
+}
+
 /* How many edits from @e on lie in pages that follow each other; their end. */
 static uint32_t group_of(const struct edit *e, uint32_t cnt, uint64_t *ret_end)
 {
@@ -130,7 +135,7 @@ int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, co
 	struct text_maps maps = { 0 };
 	int r = buf ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
 	*ret_miss = NULL;
-	edits_sort(e, cnt, sizeof(*e), compare_edits);
+	edits_order(e, cnt);
 	if (write)
 		text_maps_read(&maps, inject_pid(inj));
 	for (uint32_t i = 0, n; i < cnt && !r; i += n) {

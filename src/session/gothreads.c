@@ -8,6 +8,8 @@
  *	mov  $SYS_gettid,%eax
  *	syscall
  *	mov  %rax,0x48(%r13)       m.procid: its id
+ *
+ * With cgo a libc makes them, whose blocks they have; the runtime then has crosscall2, the way from C to Go.
  */
 #include "session/session_int.h"
 
@@ -18,6 +20,7 @@
 #define TLS_SLOT 8 /* what settls and clone add to &m.tls */
 
 static const char *const clone_names[] = { "runtime.clone.abi0", "runtime.clone" };
+static const char *const cgo_names[] = { "crosscall2.abi0", "crosscall2" };
 static const char *const settls_names[] = { "runtime.settls.abi0", "runtime.settls" };
 
 static bool find(struct target *t, const char *const names[2], uint64_t *ret_addr, uint64_t *ret_bytes)
@@ -70,8 +73,9 @@ static bool look(struct target *t, struct clone *ret)
 
 int32_t gothreads_tid_off(struct target *t)
 {
+	uint64_t addr, bytes;
 	struct clone c;
-	if (!look(t, &c) || c.tls <= 0 || c.procid <= 0)
+	if (find(t, cgo_names, &addr, &bytes) || !look(t, &c) || c.tls <= 0 || c.procid <= 0)
 		return 0;
 	return c.procid - (c.tls + TLS_SLOT);
 }

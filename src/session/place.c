@@ -55,6 +55,8 @@ static int map_arenas(struct job *j, struct err *reterr)
 		}
 		struct arena *a = NULL;
 		uint64_t bodies = body_bytes(j);
+		if (sum && !mod->end)
+			return err_setf(reterr, -EAGAIN, "%s was unloaded meanwhile: nothing was armed", mod->name);
 		int r = sum ? arena_get(j->t, mod->start < lo ? mod->start : lo, mod->end > hi ? mod->end : hi, sum + bodies, &a, reterr) : 0;
 		if (r)
 			return r;
@@ -107,7 +109,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	bool is_ours = a->kind == WIRE_SITE_HOOK || a->kind == WIRE_SITE_GUARD;
 	if (j->s->budget && !is_ours && budget_site(j->s->budget, site, j->s->image, sp->progs, sp->prog_cnt, acts(j->s, sp)))
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	bool is_go = obj_module_is_go(j->t->obj, pf->mod);
+	bool is_go = obj_is_go_code(j->t->obj, pf->mod, pf->addr);
 	session_site(j->s, site)->go_args = is_go;
 	if (spots_hot_bytes(j, pf, a))
 		return arena_filter(j->t, kind_of(a), sp->progs, sp->prog_cnt, a, reterr);
@@ -230,22 +232,52 @@ static void roll_back(struct job *j)
 	j->t->sema_cnt = j->first_sema; /* none of them was raised */
 }
 
-static int commit(struct job *j, struct err *reterr)
+/* What takes its time and needs nobody to stand still. */
+struct ready {
+	struct edit *e;
+	uint32_t cnt;
+	struct places *places;
+	uint32_t placed_cnt; /* as many as there were then */
+};
+
+static void ready_deinit(struct ready *r)
+{
+	threads_places_free(r->places);
+	free(r->e);
+	*r = (struct ready){ 0 };
+}
+
+static int ready_init(struct ready *r, const struct job *j, struct err *reterr)
+{
+	r->placed_cnt = j->t->placed_cnt;
+	r->e = make_edits(j, false, &r->cnt, reterr);
+	r->places = r->e ? threads_places(j->t, j->first_placed, j->first_move) : NULL;
+	if (r->e)
+		edits_order(r->e, r->cnt);
+	return r->places ? 0 : job_no_memory(reterr);
+}
+
+/* Some were dropped since. */
+static int ready_again(struct ready *r, const struct job *j, struct err *reterr)
+{
+	if (r->placed_cnt == j->t->placed_cnt)
+		return 0;
+	ready_deinit(r);
+	return ready_init(r, j, reterr);
+}
+
+static int commit(struct job *j, const struct ready *rd, struct err *reterr)
 {
 	const struct edit *miss = NULL;
-	uint32_t cnt;
-	struct edit *e = make_edits(j, false, &cnt, reterr);
-	if (!e)
-		return -ENOMEM;
-	int r = edits_apply(j->t->inj, e, cnt, false, &miss, reterr);
+	int r = edits_apply(j->t->inj, rd->e, rd->cnt, false, &miss, reterr);
 	if (!r && miss)
 		r = err_setf(reterr, -EAGAIN, "the code at 0x%llx changed meanwhile (a library was unloaded, or another tool "
 			     "patches it): nothing was armed", (unsigned long long)miss->addr);
 	if (!r)
-		r = threads_move_in(j->t, j->first_placed, j->first_move, reterr);
+		r = threads_move_in(j->t, rd->places, reterr);
 	if (!r) {
 		j->written = true;
-		r = edits_apply(j->t->inj, e, cnt, true, &miss, reterr);
+		r = edits_apply(j->t->inj, rd->e, rd->cnt, true, &miss, reterr);
 		if (r)
 			roll_back(j);
 		else
@@ -255,7 +287,6 @@ static int commit(struct job *j, struct err *reterr)
 		r = inject_sync_core(j->t->inj, reterr);
 	if (!r)
 		r = inject_settle(j->t->inj, reterr);
-	free(e);
 	return r;
 }
 
@@ -265,7 +296,21 @@ static void forget(struct job *j)
 	j->t->placed_cnt = j->first_placed;
 	j->t->move_cnt = j->first_move;
 	j->t->sema_cnt = j->first_sema;
+	j->write_cnt = j->armed = 0;
 	spots_drop(j);
+}
+
+/* Libraries may go while it is planned and made. */
+static bool drop_unloaded(struct job *j)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < j->func_cnt; i++) {
+		if (!plan_has_windows(&j->funcs[i]) || j->funcs[i].mod->end)
+			continue;
+		job_drop(j, &j->funcs[i], JOB_UNLOADED);
+		any = true;
+	}
+	return any;
 }
 
 #define ONE_STOP_FUNCS 16u
@@ -280,10 +325,13 @@ static bool is_small(const struct job *j)
 	return j->func_cnt <= ONE_STOP_FUNCS && bodies <= ONE_STOP_BODIES;
 }
 
-int job_place(struct job *j, struct err *reterr)
+/* *ret_again: what is left of the job may be placed. */
+static int place(struct job *j, bool *ret_again, struct err *reterr)
 {
 	struct target *t = j->t;
+	struct ready ready = { 0 };
 	j->first_sema = t->sema_cnt;
+	*ret_again = false;
 	spots_plan(j);
 	bool was_stopped = t->inj != NULL, stays = was_stopped || is_small(j);
 	int r = was_stopped ? 0 : target_stop(t, reterr);
@@ -300,16 +348,34 @@ int job_place(struct job *j, struct err *reterr)
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (plan_has_windows(&j->funcs[i]))
 			r = make_func(j, &j->funcs[i], reterr);
+	if (!r)
+		r = ready_init(&ready, j, reterr);
 	if (!r && !stays)
 		r = inject_stop(t->inj, reterr);
 	if (!r)
 		r = goscan_check(j, reterr);
+	if (!r)
+		r = ready_again(&ready, j, reterr);
 	bool planned = !r;
 	if (!r)
-		r = commit(j, reterr);
+		r = commit(j, &ready, reterr);
+	ready_deinit(&ready);
 	if (!planned || (r == -EAGAIN && !j->written))
 		forget(j);
+	if (r == -EAGAIN && !j->written && !j->again)
+		*ret_again = !obj_proc_refresh(t->obj, NULL) && drop_unloaded(j);
 	if (!was_stopped)
 		target_go(t);
+	return r;
+}
+
+/* Each time there is a library less. */
+int job_place(struct job *j, struct err *reterr)
+{
+	bool again;
+	int r;
+	do
+		r = place(j, &again, reterr);
+	while (again);
 	return r;
 }

@@ -12,6 +12,11 @@ static bool is_hook(const struct target *t, uint64_t func)
 	return func && (func == t->hook_addr || func == t->early_addr || func == t->exec_addr);
 }
 
+static bool is_gone(const struct probe *p)
+{
+	return p->module && !p->module->end;
+}
+
 void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
 	const struct probe *p = j->probes[probe].probe;
@@ -21,7 +26,7 @@ void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 	if (j->told && (pc == j->t->go_pc_cnt || j->t->go_pcs[pc] >= p->func_addr + p->func_bytes))
 		return;
 	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why ? why : FUNC_NO_RETURN, .has_no_return = !why,
-				     .is_ours = is_hook(j->t, p->func_addr) };
+				     .is_ours = is_hook(j->t, p->func_addr), .is_gone = is_gone(p) };
 	if (j->refused)
 		j->refused(j->refused_arg, &r);
 }
@@ -29,7 +34,8 @@ void job_refuse(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 static void refuse_func(struct job *j, uint32_t probe, uint64_t addr, const char *why)
 {
 	const struct probe *p = j->probes[probe].probe;
-	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why, .is_whole = true };
+	struct session_refusal r = { .probe = p, .index = probe, .addr = addr, .why = why, .is_whole = true,
+				     .is_gone = is_gone(p) };
 	if (j->refused && !job_is_own(p->kind))
 		j->refused(j->refused_arg, &r);
 }
@@ -289,7 +295,7 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 		r = err_setf(&why, -EINVAL, "it is part of dyntrace");
 	else if (!r)
 		r = pf->mod->end ? (alone ? func_init_alone : func_init)(&fn, j->t, pf->mod, pf->addr, pf->bytes, &why) :
-			err_setf(&why, -ENOENT, "its library was unloaded");
+			err_setf(&why, -ENOENT, JOB_UNLOADED);
 	if (r && r != -ENOMEM) {
 		for (uint32_t i = 0; i < cnt; i++)
 			refuse_func(j, probes[i], pf->addr, why.msg);
@@ -317,7 +323,7 @@ int job_compare_requests(const void *a, const void *b)
 	return x->probe < y->probe ? -1 : x->probe > y->probe;
 }
 
-static void drop(struct job *j, struct plan_func *pf, const char *why)
+void job_drop(struct job *j, struct plan_func *pf, const char *why)
 {
 	if (pf->dropped)
 		return;
@@ -353,7 +359,7 @@ static void drop_overlaps(struct job *j)
 			if (win->form == PATCH_HOLE && !win->hole_inside && win->hole_addr + 5 > stop)
 				stop = win->hole_addr + 5;
 			if (win->addr < end || plan_is_taken(j->t, win->addr, stop))
-				drop(j, pf, is_hook(j->t, pf->addr) ?
+				job_drop(j, pf, is_hook(j->t, pf->addr) ?
 					"dyntrace itself has its probe there, to hear of libraries and programs that come" :
 					"its code overlaps that of another function that is armed");
 			if (stop > own_end)
@@ -370,7 +376,7 @@ static void drop_borrowers(struct job *j)
 		again = false;
 		for (uint32_t i = 0; i < j->func_cnt; i++)
 			if (!j->funcs[i].dropped && lend_is_void(j, &j->funcs[i])) {
-				drop(j, &j->funcs[i], "the code of a neighbour, where it needs room, is that of another function that is armed");
+				job_drop(j, &j->funcs[i], "the code of a neighbour, where it needs room, is that of another function that is armed");
 				again = true;
 			}
 	}

@@ -82,34 +82,54 @@ static uint32_t told_by_glibc(struct target *t)
 	return desc[0] == 32 && desc[2] < 8192 ? desc[2] : 0;
 }
 
+/* Its loader is the libc, too. */
 static bool has_musl(struct target *t)
 {
+	uint64_t addr, bytes;
 	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
-		const struct obj_module *m = obj_module_at(t->obj, i);
-		if (m->end && (!strncmp(m->name, "ld-musl-", 8) || !strncmp(m->name, "libc.musl-", 10)))
+		struct obj_module *m = obj_module_at(t->obj, i);
+		if (m->end && m->is_loader && !obj_module_find(t->obj, m, "pthread_create", &addr, &bytes))
 			return true;
 	}
 	return false;
 }
 
-static uint32_t find_tid_off(struct target *t)
+static uint32_t told_by_threads(struct target *t)
 {
-	uint32_t told = told_by_glibc(t);
-	if (told)
-		return told;
-	if (has_musl(t))
-		return MUSL_TID_OFF;
-	int32_t go = gothreads_tid_off(t);
-	if (go)
-		return (uint32_t)go;
 	if (!t->inj)
-		return 0; /* threads can be asked only while they are stopped */
+		return 0; /* they can be asked only while they are stopped */
 	if (fits_all(t, MUSL_TID_OFF))
 		return MUSL_TID_OFF;
 	for (uint32_t off = 8; off < TCB_LOOK; off += 4)
 		if (fits_all(t, off))
 			return off;
 	return 0;
+}
+
+static uint32_t told_by_code(struct target *t)
+{
+	uint32_t off = 0;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj) && !off; i++) {
+		const struct obj_module *m = obj_module_at(t->obj, i);
+		if (m->is_loader)
+			return 0;
+		off = m->end && m->is_exe ? tid_scan(t, m) : 0;
+	}
+	return off;
+}
+
+static uint32_t find_tid_off(struct target *t)
+{
+	int32_t go = gothreads_tid_off(t); /* a libc may be there, too: preloaded */
+	if (go)
+		return (uint32_t)go;
+	uint32_t told = told_by_glibc(t);
+	if (told)
+		return told;
+	if (has_musl(t))
+		return MUSL_TID_OFF;
+	uint32_t off = told_by_threads(t);
+	return off ? off : told_by_code(t);
 }
 
 /* __errno_location, as glibc compiles it: mov slot(%rip),%rax; add %fs:0,%rax; ret, the slot

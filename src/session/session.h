@@ -181,6 +181,7 @@ struct session_refusal {
 	uint32_t index;  /* of the probe, among those that were given */
 	bool is_whole;   /* nothing is known of the function's places: @addr is where it begins */
 	bool is_last;    /* the kernel refused it: nothing else is left */
+	bool is_gone;    /* its library was unloaded meanwhile: it may be asked for again once that is back */
 };
 /* Called for each place that cannot be armed; nothing has been changed yet. */
 typedef void session_refused_fn(void *arg, const struct session_refusal *);

@@ -163,6 +163,9 @@ int32_t gothreads_tid_off(struct target *);
 /* Whether the function at @addr runs in threads that cannot be told from their parents yet. */
 bool gothreads_begin_at(struct target *, uint64_t addr);
 
+/* tid_scan.c: where the libc that a static program has in it keeps threads' ids, as wire_proc.tid_off; 0: unknown. */
+uint32_t tid_scan(struct target *, const struct obj_module *);
+
 /* goscan.c: where goroutines of a process that runs may go on: t->go_pcs, t->go_known. */
 void goscan_begin(struct target *);
 void goscan_free(struct target *);
@@ -223,7 +226,9 @@ void landing_free(struct target *);
 /* reapply.c: libraries that were unloaded and came back to the same place get their jumps again. Their loader waits. */
 int text_reapply(struct target *, struct err *reterr);
 
-/* children.c: followed children that entered themselves become targets. Index of one that did, or 0. */
+/* children.c: what process @t, whose maps are @obj (NULL: it has ended), has of its parent's, as it is in both.  false: no memory. */
+bool children_inherit(struct target *t, const struct target *from, const struct obj_proc *obj);
+/* Followed children that entered themselves become targets. Index of one that did, or 0. */
 uint32_t children_adopt(struct session *);
 /* Followed processes that are about to exec, or have: index of a new program that waits to be armed, or 0. */
 uint32_t children_exec(struct session *);
@@ -250,8 +255,12 @@ int target_read(void *target, uint64_t addr, void *buf, size_t bytes);
 /* Reads up to the next hole; returns the number of bytes. */
 size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes);
 
-/* threads.c: moves the threads of a stopped target out of the windows placed since. */
-int threads_move_in(struct target *, uint32_t first_placed, uint64_t first_move, struct err *reterr);
+/* threads.c: windows placed since, in an order in which they are soon found: made before the target stops, and valid until others
+ * are placed.  NULL: no memory. */
+struct places *threads_places(const struct target *, uint32_t first_placed, uint64_t first_move);
+void threads_places_free(struct places *);
+/* Moves the threads of a stopped target out of them. */
+int threads_move_in(struct target *, const struct places *, struct err *reterr);
 
 /* arm.c: the probe in the loader that tells of new modules, if it is not there yet */
 int arm_hook(struct target *, struct err *reterr);
@@ -270,6 +279,10 @@ int target_clean(struct target *, struct obj_proc *, struct inject *, struct err
 
 /* qsort() of what may be in order already. */
 void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *));
+
+/* edits.c: the order that edits_apply() makes; who has it made sooner saves time then. */
+struct edit;
+void edits_order(struct edit *, uint32_t cnt);
 
 /* edits.c: writes @bytes wherever @want stands, sorts @edits, and tells the first place where it does not;
  * with @write false only looks. */

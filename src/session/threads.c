@@ -116,32 +116,43 @@ static int move_one(struct target *t, const struct places *p, uint32_t i, uint64
 	return r ? r : move_frames(t, p, regs.rsp, words, reterr);
 }
 
-static bool places_init(struct places *p, struct target *t, uint32_t first_placed, uint64_t first_move)
+void threads_places_free(struct places *p)
 {
+	if (p) {
+		free(p->wins);
+		free(p->moves);
+	}
+	free(p);
+}
+
+struct places *threads_places(const struct target *t, uint32_t first_placed, uint64_t first_move)
+{
+	struct places *p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
 	p->win_cnt = t->placed_cnt - first_placed;
 	p->move_cnt = t->move_cnt - first_move;
 	p->wins = malloc((p->win_cnt + 1ul) * sizeof(*p->wins));
 	p->moves = malloc((p->move_cnt + 1) * sizeof(*p->moves));
-	if (!p->wins || !p->moves)
-		return false;
+	if (!p->wins || !p->moves) {
+		threads_places_free(p);
+		return NULL;
+	}
 	for (uint32_t i = 0; i < p->win_cnt; i++)
 		p->wins[i] = &t->placed[first_placed + i];
 	for (uint64_t i = 0; i < p->move_cnt; i++)
 		p->moves[i] = t->moves[first_move + i];
 	edits_sort(p->wins, p->win_cnt, sizeof(*p->wins), compare_wins);
 	edits_sort(p->moves, p->move_cnt, sizeof(*p->moves), compare_moves);
-	return true;
+	return p;
 }
 
-int threads_move_in(struct target *t, uint32_t first_placed, uint64_t first_move, struct err *reterr)
+int threads_move_in(struct target *t, const struct places *p, struct err *reterr)
 {
-	struct places p = { 0 };
 	uint64_t *words = malloc(STACK_LOOK);
-	int r = words && places_init(&p, t, first_placed, first_move) ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
+	int r = words ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < inject_thread_cnt(t->inj) && !r; i++)
-		r = move_one(t, &p, i, words, reterr);
+		r = move_one(t, p, i, words, reterr);
 	free(words);
-	free(p.wins);
-	free(p.moves);
 	return r;
 }

@@ -78,7 +78,7 @@ static const char *cannot_run_elsewhere(struct target *t, uint64_t addr)
 static int describe(struct session *s, struct target *t, struct uplace *p, struct err *reterr)
 {
 	const struct probe *probe = p->sp->probe;
-	bool is_go = obj_module_is_go(t->obj, probe->module);
+	bool is_go = obj_is_go_code(t->obj, probe->module, p->addr);
 	uint32_t site = session_site_add(s, probe, p->addr, (enum wire_site_kind)probe->kind);
 	if (site == WIRE_NONE)
 		return err_setf(reterr, -ENOSPC, "too many probes");
