@@ -2,7 +2,9 @@
 /* -x budget: what is said of it, before and behind. */
 #include "cli/cli_int.h"
 
-#define SHOWN 8u /* places */
+#define SHOWN 8u  /* places that were sampled */
+#define COSTLY 3u /* those that took most, where it was too much */
+#define MOST 50   /* per cent that -x budget takes */
 
 /* Whose programs cannot be sampled at all does not wait for the end to get to know that. */
 void cli_budget_armed(struct cli *cli)
@@ -12,25 +14,59 @@ void cli_budget_armed(struct cli *cli)
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
 		if (cli->targets[i].starting)
 			return;
-	cli->budget_told = session_budget_report(cli->session, NULL, 0).is_vain;
+	cli->budget_told = session_budget_report(cli->session).is_vain;
 	if (cli->budget_told)
 		cli_hint("nothing can be sampled, since all clauses change variables, or do more than aggregate and record: where they are "
 			 "hot, -x budget=%u%% is not kept", (unsigned)cli->args.opts.budget);
 }
 
-void cli_budget_end(struct cli *cli)
+static void tell_sampled(struct cli *cli, uint32_t cnt)
 {
 	struct session_sampled found[SHOWN];
-	struct session_budget b = { 0 };
-	if (cli->session && cli->args.opts.budget)
-		b = session_budget_report(cli->session, found, SHOWN);
-	for (uint32_t i = 0; i < b.cnt && i < SHOWN; i++)
+	uint32_t shown = session_budget_places(cli->session, found, SHOWN, true);
+	for (uint32_t i = 0; i < shown; i++)
 		cli_hint("%s was sampled, at most 1 hit of %u, as -x budget=%u%% asks: what it aggregates is scaled, its records are not all there",
 			 found[i].place, found[i].weight, (unsigned)cli->args.opts.budget);
-	if (b.cnt > SHOWN)
-		cli_hint("so were %u other places", b.cnt - SHOWN);
-	if (b.keeps_variables)
-		cli_hint("the budget was not kept: clauses that change variables, or anything but aggregations and records, are not sampled");
-	if (b.too_hot)
-		cli_hint("the budget was not kept: functions are called so often that probes which are off take more");
+	if (cnt > shown)
+		cli_hint("so were %u other places", cnt - shown);
+}
+
+static void tell_costly(struct cli *cli)
+{
+	struct session_sampled found[COSTLY];
+	uint32_t cnt = session_budget_places(cli->session, found, COSTLY, false);
+	for (uint32_t i = 0; i < cnt && (!i || found[i].taken > 0.005); i++)
+		cli_hint("%s took %.1f%%", found[i].place, found[i].taken * 100);
+}
+
+/* What takes most is what one can do something about. */
+static void tell_excess(const struct cli *cli, const struct session_budget *b)
+{
+	double taken = b->off + b->on + b->unsampled;
+	unsigned enough = (unsigned)(taken * 100) + 1;
+	char budget[64] = "";
+	if (enough <= MOST)
+		snprintf(budget, sizeof(budget), ", or allow -x budget=%u%%", enough);
+	cli_hint("-x budget=%u%% was not kept: probes took some %.1f%% of the processes' own time", (unsigned)cli->args.opts.budget, taken * 100);
+	if (b->unsampled >= b->off && b->unsampled >= b->on)
+		cli_hint("%.1f%% was by clauses that are not sampled, since they change variables, or do more than aggregate and record: "
+			 "count or aggregate without variables, probe fewer functions%s", b->unsampled * 100, budget);
+	else if (b->off >= b->on)
+		cli_hint("%.1f%% was by being hit at all, with hits left out: probe fewer functions, or others that are called less often%s",
+			 b->off * 100, budget);
+	else
+		cli_hint("%.1f%% was by hits that were not left out, as in the first moments, or when next to none were on already: trace for longer, "
+			 "do less in a clause (count() instead of a stack or a record), probe fewer functions%s", b->on * 100, budget);
+}
+
+void cli_budget_end(struct cli *cli)
+{
+	if (!cli->session || !cli->args.opts.budget)
+		return;
+	struct session_budget b = session_budget_report(cli->session);
+	tell_sampled(cli, b.sampled);
+	if ((b.off + b.on + b.unsampled) * 100 < cli->args.opts.budget + 0.5)
+		return;
+	tell_excess(cli, &b);
+	tell_costly(cli);
 }

@@ -25,6 +25,7 @@ static struct wire_proc *claim(struct wire_shm *shm)
 		if (LOAD_RELAXED(&procs[i].state) == WIRE_PROC_FREE &&
 		    __atomic_compare_exchange_n(&procs[i].state, &free, WIRE_PROC_CLAIM, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
 			procs[i].idx = i;
+			procs[i].row_seed = WIRE_ROW_SEED(i);
 			return &procs[i];
 		}
 	}

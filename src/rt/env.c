@@ -42,7 +42,7 @@ static uint64_t site_weight(const struct wire_shm *shm, const struct wire_site *
 	if (!shm->rate_off)
 		return 1;
 	const uint8_t *rate = (const uint8_t *)site + (shm->rate_off - shm->site_off);
-	return LOAD_RELAXED(&((const struct wire_rate *)rate)->weight) & ~WIRE_RATE_COUNTS;
+	return LOAD_RELAXED(&((const struct wire_rate *)rate)->weight);
 }
 
 uint64_t rt_env(struct rt_ctx *ctx, uint32_t env)

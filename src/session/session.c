@@ -306,7 +306,7 @@ int session_create(const struct ir_image *image, const struct session_opts *opts
 	if (!r)
 		r = fill(s, reterr);
 	bool keeps_budget = !r && s->shm->rate_off && !s->opts.looks_only;
-	if (keeps_budget && !(s->budget = budget_create(s->shm, s->opts.budget)))
+	if (keeps_budget && !(s->budget = budget_create(s->shm, s->shm_fd, s->opts.budget)))
 		r = err_setf(reterr, -EAGAIN, "cannot start the thread that keeps the budget (-x budget)");
 	if (r) {
 		session_destroy(s);
@@ -326,21 +326,29 @@ static const char *interned(const struct session *s, uint32_t off)
 	return memchr(str->s, 0, shm->str_cap - off - sizeof(*str)) ? str->s : "?";
 }
 
-struct session_budget session_budget_report(struct session *s, struct session_sampled *ret, uint32_t cap)
+struct session_budget session_budget_report(struct session *s)
 {
-	struct budget_sampled *found = calloc(cap + 1ul, sizeof(*found));
 	struct budget_report r = { 0 };
-	cap = found ? cap : 0;
 	if (s->budget)
-		r = budget_report(s->budget, found, cap);
-	for (uint32_t i = 0; i < r.sampled && i < cap; i++) {
-		const struct wire_site *site = session_site(s, found[i].site);
-		snprintf(ret[i].place, sizeof(ret[i].place), "%s:%s:%s", interned(s, site->mod), interned(s, site->func),
-			 interned(s, site->name));
-		ret[i].weight = found[i].weight;
+		r = budget_report(s->budget);
+	return (struct session_budget){ r.sampled, r.is_vain, r.off, r.on, r.unsampled };
+}
+
+uint32_t session_budget_places(struct session *s, struct session_sampled *ret, uint32_t cap, bool sampled)
+{
+	uint32_t cnt = 0, filled = 0;
+	struct budget_told *v = s->budget ? budget_places(s->budget, &cnt) : NULL;
+	for (uint32_t i = 0; i < cnt && filled < cap; i++) {
+		const struct wire_site *site = session_site(s, v[i].site);
+		if (sampled && v[i].weight < 2)
+			continue;
+		struct session_sampled *p = &ret[filled++];
+		snprintf(p->place, sizeof(p->place), "%s:%s:%s", interned(s, site->mod), interned(s, site->func), interned(s, site->name));
+		p->weight = v[i].weight;
+		p->taken = v[i].taken;
 	}
-	free(found);
-	return (struct session_budget){ r.sampled, r.keeps_variables, r.too_hot, r.is_vain };
+	free(v);
+	return filled;
 }
 
 void target_free(struct target *t)

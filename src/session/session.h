@@ -93,18 +93,22 @@ struct session_shared {
 	uint64_t own_off, own_bytes; /* the same in the memory and in the file */
 };
 int session_share(struct session *, struct session_shared *ret, struct err *reterr);
-/* With a budget: what was sampled.  Up to @cap sites and the most hits that one of each stood for. */
+/* With a budget: what came of it; shares are of the time on processors that the processes needed for themselves. */
+struct session_budget {
+	uint32_t sampled; /* sites that were */
+	bool is_vain;     /* places are armed, and none of them can be sampled */
+	double off;       /* share that hits take even if they are only counted */
+	double on;        /* besides, by hits that were on, where they can be sampled */
+	double unsampled; /* by those that cannot */
+};
+struct session_budget session_budget_report(struct session *);
+/* Its places, those first that took most, or only those that were @sampled; how many of @cap. */
 struct session_sampled {
 	char place[256]; /* module, function, name */
-	uint32_t weight;
+	uint32_t weight; /* the most hits that one stood for; 1: all are there */
+	double taken;    /* share of that time, those included that were off */
 };
-struct session_budget {
-	uint32_t cnt;         /* sites that were sampled */
-	bool keeps_variables; /* clauses that change variables took more than the share, and are not sampled */
-	bool too_hot;         /* places that are off already took more */
-	bool is_vain;         /* places are armed, and none of them can be sampled */
-};
-struct session_budget session_budget_report(struct session *, struct session_sampled *ret, uint32_t cap);
+uint32_t session_budget_places(struct session *, struct session_sampled *ret, uint32_t cap, bool sampled);
 
 uint64_t session_memory_used(struct session *); /* bytes of the memory that exist */
 

@@ -88,6 +88,17 @@ static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_i
 	g->stride = align_up(pos, PAGE);
 }
 
+/* Generated code counts there, by an offset of 32 bits and one of the row, of 31. */
+static void layout_hits(struct wire_shm *out, uint64_t *pos, const struct wire_layout_in *in)
+{
+	uint64_t row = in->rates ? round_up_pow2(8ULL * in->site_cap) : 0, rows = WIRE_HIT_ROWS;
+	while (row * rows > 1u << 31)
+		rows /= 2;
+	out->hits_row_bytes = row;
+	out->hits_rows = in->rates ? rows : 0;
+	out->hits_off = take(pos, row * rows, PAGE);
+}
+
 static void layout_areas(struct wire_shm *out, const struct wire_layout_in *in)
 {
 	uint64_t pos = sizeof(struct wire_shm);
@@ -97,6 +108,7 @@ static void layout_areas(struct wire_shm *out, const struct wire_layout_in *in)
 	out->rate_off = in->rates ? take(&pos, (uint64_t)in->site_cap * sizeof(struct wire_rate), PAGE) : 0;
 	out->global_off = take(&pos, in->global_bytes, PAGE);
 	out->spec_off = take(&pos, (uint64_t)in->spec_cnt * sizeof(struct wire_spec), PAGE);
+	layout_hits(out, &pos, in);
 	out->dyn_off = take(&pos, in->dyn_bytes, PAGE);
 	out->unw_off = take(&pos, in->unw_bytes, PAGE);
 	out->agg_desc_off = take(&pos, (uint64_t)in->agg_cnt * sizeof(struct wire_agg), PAGE);
@@ -130,6 +142,8 @@ int wire_layout(struct wire_shm *out, const struct wire_layout_in *in, struct er
 		.proc_cnt = in->proc_cnt ? in->proc_cnt : WIRE_PROC_USUAL,
 	};
 	layout_areas(&shm, in);
+	if (in->rates && shm.hits_off > INT32_MAX / 2 - shm.hits_row_bytes)
+		return err_setf(reterr, -E2BIG, "with a budget, strings and variables may take less than %u MiB", INT32_MAX / 2 >> 20);
 	layout_thread(&shm.geom, in);
 	if (shm.geom.stride > (WIRE_LAYOUT_BYTES_MAX - shm.thread_off) / in->thread_cnt)
 		return err_setf(reterr, -E2BIG, "%u threads of %llu bytes are too much; lower bufsize, aggsize or the number of threads",

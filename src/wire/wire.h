@@ -135,13 +135,16 @@ struct wire_site {
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 
-/* With an overhead budget, of each site: its bodies return at once while @weight is 0, or after they have counted the hit. */
-#define WIRE_RATE_COUNTS 0x80000000u
+/* With an overhead budget (ADR 40, 48), of each site: its bodies count each hit, and return then while it @only_counts.
+ * A hit is counted in one of some rows of counters, uint64_t[site_cap] each, by where the thread's stack is: so threads
+ * write to memory of their own, but for the few whose stacks have the same row. */
 struct wire_rate {
-	uint64_t hits;   /* while @weight was not 0; about so many, where threads count at the same time */
-	uint32_t weight; /* hits that each stands for, or WIRE_RATE_COUNTS; by the controller */
-	uint32_t pad[13];
+	uint32_t only_counts; /* by the controller */
+	uint32_t weight;      /* hits that each stands for that does not; likewise */
+	uint32_t pad[14];
 };
+#define WIRE_HIT_ROWS 256u /* at most; a power of two, as is their length */
+#define WIRE_ROW_SEED(idx) ((uint32_t)(idx) * 0x9e3779b1u)
 _Static_assert(sizeof(struct wire_rate) == sizeof(struct wire_site), "the same index, the same shift");
 
 /* Where an argument of a USDT probe is when it is hit (SystemTap's notes, version 3). */
@@ -266,6 +269,7 @@ struct wire_proc {
 					       * is another program; 0: not known */
 			uint64_t coarse_tsc; /* with WIRE_PROC_NO_TSC: the time, as the controller saw it last */
 			uint32_t shares;    /* nonzero: it began a thread that has another's block, and no probe fires any more */
+			uint64_t row_seed;  /* WIRE_ROW_SEED of idx: processes that were forked have stacks at the same place */
 		};
 		uint8_t page[WIRE_PAGE];
 	};
@@ -420,6 +424,7 @@ struct wire_shm {
 			uint64_t flight;  /* full rings overwrite their oldest records */
 			uint64_t proc_cnt; /* at most WIRE_PROC_MAX */
 			uint64_t rate_off; /* struct wire_rate[site_cap]; 0: there is no budget */
+			uint64_t hits_off, hits_row_bytes, hits_rows; /* then, rows of counters */
 		};
 		uint8_t page[WIRE_PAGE];
 	};

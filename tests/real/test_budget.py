@@ -20,6 +20,9 @@ PROGRAM = r'''
 #define NOIPA __attribute__((noipa))
 NOIPA long hot(long n) { for (int i = 0; i < 60; i++) __asm__ volatile("imul $7, %0, %0" : "+r"(n)); return n; }
 NOIPA long rare(long n) { __asm__ volatile(""); return n + 1; }
+NOIPA long tiny(long n) { __asm__ volatile(""); return n ^ 1; }
+NOIPA long slow(long n) { for (int i = 0; i < 20000; i++) __asm__ volatile("imul $7, %0, %0" : "+r"(n)); return n; }
+#define THREADS 8
 static long calls, each;
 static void *work(void *arg)
 {
@@ -28,21 +31,30 @@ static void *work(void *arg)
 		sum += hot(i);
 		if (i % each == 0)
 			sum += rare(i);
+		for (int k = 0; i % 1000 == 0 && k < 1000; k++)
+			sum += tiny(k);
+		if (i % 1000 == 0)
+			sum += slow(i);
 	}
 	*(long *)arg = sum;
 	return NULL;
 }
 int main(int argc, char **argv)
 {
-	long sums[2] = { 0 };
-	pthread_t other;
+	long sums[THREADS] = { 0 }, sum = 0;
+	pthread_t ids[THREADS];
+	int threads = argc > 3 ? atoi(argv[3]) : 1;
 	calls = atol(argv[1]);
 	each = calls / atol(argv[2]);
-	int begun = argc > 3 && !pthread_create(&other, NULL, work, &sums[1]);
+	for (int i = 1; i < threads; i++)
+		if (pthread_create(&ids[i], NULL, work, &sums[i]))
+			return 1;
 	work(&sums[0]);
-	if (begun)
-		pthread_join(other, NULL);
-	printf("sum %ld\n", sums[0] + sums[1]);
+	for (int i = 1; i < threads; i++)
+		pthread_join(ids[i], NULL);
+	for (int i = 0; i < threads; i++)
+		sum += sums[i];
+	printf("sum %ld\n", sum);
 	return 0;
 }
 '''
@@ -68,25 +80,37 @@ def sampled(exe):
                       'pid$target:a.out:rare:entry { @r = count(); }'
                       'END { printa("n %@d\\n", @n); printa("r %@d\\n", @r); printa("a %@d\\n", @a); printa(@q); }', '-x', 'budget=5%')
     assert ':hot:entry was sampled' in said and 'scaled' in said, said
-    assert 'rare' not in said, said
+    assert 'rare:entry was sampled' not in said, said
     assert numbers(out, 'r') == [RARE], out
     assert numbers(out, 'a') == [7], out
     n = numbers(out, 'n')[0]
-    assert abs(n - CALLS) < CALLS * 0.15, n # all hits of one thread are known
+    assert abs(n - CALLS) < CALLS * 0.15, n
     buckets = sum(int(line.split()[-1]) for line in out.splitlines() if re.match(r'\s+\d+ \|', line))
     assert abs(buckets - n) < n / 10, (buckets, n)
 
 
-def two_threads(exe):
-    """What both do is scaled by time, which is not as near to the truth."""
-    out, said = trace(exe, 'pid$target:a.out:hot:entry { @n = count(); @s[ustack(6)] = count(); } pid$target:a.out:rare:entry { @r = count(); }'
-                      'pid$target:a.out:hot:entry { @t[tid] = count(); }'
-                      'END { printa("n %@d\\n", @n); printa("r %@d\\n", @r); printa("t %d %@d\\n", @t); }', '-x', 'budget=5%', more=['two'])
-    assert ':hot:entry was sampled' in said and 'rare' not in said, said
-    assert numbers(out, 'r') == [2 * RARE], out
+def count_of_threads(exe, cnt):
+    """By which part of the truth what is counted is off."""
+    calls = CALLS * 2 // cnt
+    out, said = trace(exe, 'pid$target:a.out:hot:entry { @n = count(); @s[ustack(6)] = count(); @t[tid] = count(); }'
+                      'pid$target:a.out:rare:entry { @r = count(); }'
+                      'END { printa("n %@d\\n", @n); printa("r %@d\\n", @r); printa("t %d %@d\\n", @t); }', '-x', 'budget=5%',
+                      calls=calls, more=[str(cnt)])
+    assert ':hot:entry was sampled' in said and 'rare:entry was sampled' not in said, said
+    assert numbers(out, 'r') == [cnt * RARE], out
     n, of_threads = numbers(out, 'n')[0], numbers(out, r't \d+')
-    assert abs(n - 2 * CALLS) < 0.8 * CALLS, n
-    assert len(of_threads) == 2 and min(of_threads) > CALLS / 3, of_threads
+    assert len(of_threads) == cnt and sum(of_threads) == n, (n, of_threads)
+    return n / (cnt * calls) - 1
+
+
+def threads(exe):
+    """All hits are known whoever has them, so what is counted is as near to the truth as for one thread.  Most of three runs are: where
+    the machine keeps the tool from ending a window, and the program ends soon after, nothing makes up for that."""
+    for cnt in 1, 2, 3, 8:
+        offs = [count_of_threads(exe, cnt), count_of_threads(exe, cnt)]
+        if max(map(abs, offs)) >= 0.05:
+            offs.append(count_of_threads(exe, cnt))
+        assert sum(abs(off) < 0.05 for off in offs) >= 2, (cnt, offs)
 
 
 def clauses(exe):
@@ -137,6 +161,36 @@ def killed():
         said = lib.dyntrace('dump', f'{folder}/t').stderr
         p.stdin.close()
     assert 'recorded with -x budget=5%' in said, said
+
+
+def short_of(said, share):
+    """What is said of a budget that was not kept: how much it was, and of whom."""
+    m = re.search(rf'-x budget={share}% was not kept: probes took some ([\d.]+)%', said)
+    assert m, said
+    places = re.findall(r'(\S+:\S+:\S+) took ([\d.]+)%', said)
+    assert float(m[1]) > share and places and sum(float(p[1]) for p in places) < float(m[1]) + 1, said
+    return float(m[1]), [p[0] for p in places]
+
+
+def not_kept(exe):
+    d = 'pid$target:a.out:tiny:entry { self->t = timestamp; } pid$target:a.out:tiny:return /self->t/ { @ = quantize(timestamp - self->t); }'
+    taken, places = short_of(trace(exe, d, '-x', 'budget=1%', calls=CALLS // 10)[1], 1)
+    assert set(places) == {'prog:tiny:entry', 'prog:tiny:return'}, places
+    said = trace(exe, d, '-x', 'budget=1%', calls=CALLS // 10)[1]
+    assert 'clauses that are not sampled' in said and 'without variables' in said, said
+    m = re.search(r'or allow -x budget=(\d+)%', said)
+    assert m is None or int(m[1]) > 1, said
+    # Off, it takes more; with one thread and with several.
+    for cnt in '1', '3':
+        said = trace(exe, 'pid$target:a.out:tiny:entry { @ = count(); }', '-x', 'budget=1%', calls=CALLS // 2, more=[cnt])[1]
+        taken, places = short_of(said, 1)
+        assert places == ['prog:tiny:entry'] and 'by being hit at all' in said and 'fewer functions' in said, said
+        assert taken < 100, said
+
+
+def kept(exe):
+    said = trace(exe, 'pid$target:a.out:slow:entry { @s[ustack(6)] = count(); }', '-x', 'budget=20%', calls=CALLS // 2)[1]
+    assert 'not kept' not in said and 'took' not in said, said
 
 
 def vain(exe):
@@ -208,10 +262,12 @@ def main():
             f.write(PROGRAM)
         subprocess.run(['gcc', '-O2', '-pthread', '-o', exe, source], check=True)
         tap.run('hot ones are sampled and scaled, rare ones are all there', sampled, exe)
-        tap.run('of two threads, too', two_threads, exe)
+        tap.run('of several threads, too', threads, exe)
         tap.run('clauses of one site have one weight', clauses, exe)
         tap.run('a recording says what it leaves out', recording, exe)
         tap.run('of a recording that was killed, too', killed)
+        tap.run('how much it was is said where it was more', not_kept, exe)
+        tap.run('and nothing where it was not', kept, exe)
         tap.run('that nothing can be sampled is said at once', vain, exe)
         tap.run('clauses that keep variables are not sampled', variables, exe)
         tap.run('clauses by which something is done are not sampled', acts, exe)

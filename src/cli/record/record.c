@@ -318,13 +318,13 @@ int cli_record_progress(struct cli *cli)
 
 static int note_sampled(struct cli *cli)
 {
-	uint32_t cnt = cli->session ? session_budget_report(cli->session, NULL, 0).cnt : 0;
+	uint32_t cnt = cli->session ? session_budget_report(cli->session).sampled : 0;
 	struct session_sampled *found = calloc(cnt + 1ul, sizeof(*found));
 	struct export_sampled *v = calloc(cnt + 1ul, sizeof(*v));
 	struct err e;
 	int rc = found && v ? 0 : err_setf(&e, -ENOMEM, "out of memory");
 	if (!rc && cnt)
-		session_budget_report(cli->session, found, cnt);
+		cnt = session_budget_places(cli->session, found, cnt, true);
 	for (uint32_t i = 0; !rc && i < cnt; i++)
 		v[i] = (struct export_sampled){ found[i].place, found[i].weight };
 	rc = rc ? rc : export_writer_sampled(cli->args.record->writer, v, cnt, &e);

@@ -201,6 +201,7 @@ int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 	_Static_assert(offsetof(struct wire_shm, exiting) == offsetof(struct wire_shm, armed) + 4, "one comparison");
 	x64_cmp64_imm(a, x64_at(JIT_PROC, (int64_t)offsetof(struct wire_shm, armed) - proc_off), 1);
 	x64_jcc(a, X64_CC_NE, f->quick);
+	jit_gen_rate(g, f);
 	g->proc_known = site_off <= INT32_MAX / 2;
 	if (!g->proc_known) {
 		x64_mov_imm(a, JIT_PROC, g->env->shm_addr + geo->site_off);
@@ -208,7 +209,6 @@ int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 	}
 	x64_cmp32_imm(a, jit_site_at(g, site_off, offsetof(struct wire_site, enabled)), 0);
 	x64_jcc(a, X64_CC_E, f->quick);
-	jit_gen_rate(g, f, site_off);
 	return site_off;
 }
 

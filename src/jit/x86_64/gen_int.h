@@ -131,8 +131,8 @@ static inline uint32_t jit_spot_bytes(const struct jit_spot *spot)
 	return spot->site * (uint32_t)sizeof(struct wire_site);
 }
 
-/* rate.c.  With a budget: the site is sampled, and its hits are counted.  Registers are as jit_gen_gate() leaves them. */
-void jit_gen_rate(struct jit_gen *, const struct jit_frame *, int64_t site_off);
+/* rate.c, in the gate, where JIT_PROC is set.  With a budget: hits are counted, and what is sampled goes on at times only. */
+void jit_gen_rate(struct jit_gen *, const struct jit_frame *);
 
 /* thread.c, where JIT_PROC is set.  jit_gen_thread: the calling thread's area in @result; changes @temp.  Behind the body,
  * jit_gen_thread_raw: the same where a block does not say where it is; what follows is for a thread that the hash does not
