@@ -5,7 +5,6 @@
 #include "host/host.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,19 +181,7 @@ struct wire_shm *cli_shm(const struct cli *cli)
 	return cli->client ? client_shm(cli->client) : session_shm(cli->session);
 }
 
-#define SPARE_NS 1000000000ull /* as soon as it is clear that it goes on for a while, */
-#define SPARE_RECORDS 10000    /* and few come meanwhile: it takes some milliseconds */
-
-/* Memory that was kept for preparing probes (main.c) goes back. */
-static void give_spare_back(struct cli *cli, int64_t records)
-{
-	uint64_t now = host_now_ns();
-	cli->spare_ns = cli->spare_ns ? cli->spare_ns : now + SPARE_NS;
-	if (cli->gave_spare || now < cli->spare_ns || records > SPARE_RECORDS)
-		return;
-	malloc_trim(0);
-	cli->gave_spare = true;
-}
+#define FEW_RECORDS 10000 /* when there is time for other things */
 
 static int drain(struct cli *cli)
 {
@@ -204,7 +191,8 @@ static int drain(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	give_spare_back(cli, records);
+	if (records <= FEW_RECORDS)
+		cli_spare_give(cli);
 	if (cli->client && cli_remote_drained(cli))
 		return CLI_ERROR;
 	if (cli->session)
@@ -249,6 +237,8 @@ static int drain_on_schedule(struct cli *cli, uint64_t now)
 {
 	bool exiting = LOAD_ACQUIRE(&cli_shm(cli)->exiting) || consume_exited(cli->consume, NULL);
 	cli->exit_is_due = exiting && cli->last_drain_ns;
+	if (!cli->last_drain_ns)
+		cli_spare_keep(cli);
 	cli->last_drain_ns = now;
 	int rc = drain(cli); /* may change the options */
 	cli->drain_gap_ns = smaller(cli->drain_gap_ns ? 2 * cli->drain_gap_ns : FIRST_NS, SWITCH_NS);

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,6 @@
 #include <unistd.h>
 
 #define WAIT_NS 100000000ull
-#define SPARE_NS 1000000000ull
 #define FIRST_ID 2u /* even */
 #define SAID_MAX (256 << 10)
 
@@ -308,20 +306,11 @@ void keeper_end(struct keeper *k)
 	give_back(k);
 }
 
-/* Memory that was kept for the next request (main.c), if none comes soon. */
-static void give_spare_back(struct keeper *k)
-{
-	if (!k->spare_ns || host_now_ns() < k->spare_ns)
-		return;
-	malloc_trim(0);
-	k->spare_ns = 0;
-}
-
 static void live(struct keeper *k)
 {
 	struct obj_proc_info info;
 	int status;
-	k->spare_ns = host_now_ns() + SPARE_NS;
+	cli_spare_keep(&k->cli);
 	while (!k->ends && !cli_loop_interrupted()) {
 		if (k->attached)
 			keeper_step(k, &status);
@@ -329,8 +318,8 @@ static void live(struct keeper *k)
 			usleep(WAIT_NS / 1000); /* a knock ends it */
 		k->ends |= !k->attached && obj_proc_info(k->pid, &info, NULL);
 		if (!k->ends && keeper_serve(k))
-			k->spare_ns = host_now_ns() + SPARE_NS;
-		give_spare_back(k);
+			cli_spare_keep(&k->cli);
+		cli_spare_give(&k->cli);
 		if (k->ends || cli_loop_interrupted())
 			keeper_unlink(k);
 	}

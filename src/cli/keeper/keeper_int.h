@@ -59,7 +59,6 @@ struct keeper {
 	uint32_t proc;               /* in the session */
 	int listener;
 	bool attached, ends, is_unlinked;
-	uint64_t spare_ns;           /* when memory that nobody uses goes back; 0: it has */
 	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (far.c) */
