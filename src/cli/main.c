@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 	host_title_init(argv);
 	cli_write_signals();
 	obj_set_helper(look);
-	obj_keep_symbols(true);
+	obj_keep_tables(true);
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = strdup(slash ? slash + 1 : argv[0]); /* a keeper's title takes its place */
 	if (!cli_name)
