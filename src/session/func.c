@@ -36,29 +36,8 @@ static bool push_target(void *list, uint64_t target)
 	return !((struct list *)list)->lacks;
 }
 
-/* In what is sorted by an address, which @first has it in, and each @bytes behind: the first above @addr. */
-static uint32_t first_above(const uint64_t *first, size_t bytes, uint32_t cnt, uint64_t addr)
-{
-	uint32_t lo = 0, hi = cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (*(const uint64_t *)(const void *)((const char *)first + mid * bytes) > addr)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
-}
-
-uint32_t func_range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr)
-{
-	return cnt ? first_above(&r->start, sizeof(*r), cnt, addr) : 0;
-}
-
-uint32_t func_sym_after(const struct obj_sym *s, uint32_t cnt, uint64_t addr)
-{
-	return cnt ? first_above(&s->addr, sizeof(*s), cnt, addr) : 0;
-}
+uint32_t func_range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr) { return HOST_FIRST(r, cnt, start, addr + 1); }
+uint32_t func_sym_after(const struct obj_sym *s, uint32_t cnt, uint64_t addr) { return HOST_FIRST(s, cnt, addr, addr + 1); }
 
 /* Starts of other symbols and ranges inside (addr, end) are entered from elsewhere; the first at or after
  * end bounds the padding. */
