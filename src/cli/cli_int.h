@@ -346,6 +346,8 @@ int cli_loop_drain(struct cli *, bool ticked, bool rang);
 void cli_loop_aggs(struct cli *);
 uint64_t cli_loop_idle_ns(const struct cli *); /* how long nothing is due but ticks */
 bool cli_loop_done(const struct cli *);
+/* For session_reap_threads(): a thread's area may go to another one once what it holds is kept. */
+bool cli_loop_keep_thread(void *cli, uint32_t slot);
 void cli_goneon_say(const struct cli_target *, int status); /* of a command: what ended it, if it was a signal */
 /* goneon.c: commands that are another program now */
 bool cli_goneon_any(const struct cli *);

@@ -163,8 +163,7 @@ int cli_loop_handle(struct cli *cli, enum session_event ev, uint32_t proc, int s
 	}
 }
 
-/* A thread's area may go to another one once what it holds is kept. */
-static bool keep_thread(void *arg, uint32_t slot)
+bool cli_loop_keep_thread(void *arg, uint32_t slot)
 {
 	struct cli *cli = arg;
 	struct err e;
@@ -196,7 +195,7 @@ static int drain(struct cli *cli)
 	if (cli->client && cli_remote_drained(cli))
 		return CLI_ERROR;
 	if (cli->session)
-		session_reap_threads(cli->session, keep_thread, cli);
+		session_reap_threads(cli->session, cli_loop_keep_thread, cli);
 	if (cli->args.record && cli_record_progress(cli))
 		return CLI_ERROR;
 	enum cli_written w = cli_flush(cli->out, cli->args.out);
