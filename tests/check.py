@@ -13,7 +13,6 @@ is excused.  The last line is `N passed, N failed, N skipped`.
 """
 import argparse
 import concurrent.futures
-import contextlib
 import fnmatch
 import json
 import os
@@ -23,6 +22,8 @@ import subprocess
 import sys
 import time
 
+from procs import end_group
+
 TAP = re.compile(r'^(not )?ok\b(?:\s+\d+)?\s*(?:-\s*)?(.*?)(?:\s+#\s*SKIP\b\s*(.*))?$', re.I)
 
 MOST_UNSTEADY = 3
@@ -31,26 +32,6 @@ MOST_UNSTEADY = 3
 def introspect(build):
     out = subprocess.run(['meson', 'introspect', '--tests', build], check=True, capture_output=True, text=True)
     return json.loads(out.stdout)
-
-
-def names_of(group):
-    """Programs that run in it."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        with contextlib.suppress(OSError), open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as f:
-            head, rest = f.read().rsplit(')', 1)
-            if int(rest.split()[2]) == group and rest.split()[0] not in 'ZX':
-                found.append(head.split('(', 1)[1])
-    return found
-
-
-def end_group(leader):
-    """What a test has left: its names. The group's number is nobody else's as long as somebody is in it."""
-    names = names_of(leader)
-    if names:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(leader, signal.SIGKILL)
-    return names
 
 
 def stop(proc):

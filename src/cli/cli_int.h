@@ -169,8 +169,7 @@ struct cli {
 	uint64_t faults[CLI_FAULTS]; /* statements whose fault was shown in its line */
 	uint32_t fault_cnt;
 	uint64_t last_drain_ns, next_drain_ns, next_status_ns, next_clean_ns, next_aggs_ns, drain_gap_ns;
-	uint64_t spare_ns;                 /* when memory that nobody uses may go back */
-	bool gave_spare;
+	uint64_t spare_ns;       /* when memory that nobody uses may go back; 0: it has */
 	uint64_t early_drain_ns; /* somebody rang, or a tick was; 0: not */
 #define CLI_BUFFER_CNT 4
 	struct { uint64_t asked, has; } buffers[CLI_BUFFER_CNT];
@@ -347,6 +346,8 @@ int cli_loop_drain(struct cli *, bool ticked, bool rang);
 void cli_loop_aggs(struct cli *);
 uint64_t cli_loop_idle_ns(const struct cli *); /* how long nothing is due but ticks */
 bool cli_loop_done(const struct cli *);
+/* For session_reap_threads(): a thread's area may go to another one once what it holds is kept. */
+bool cli_loop_keep_thread(void *cli, uint32_t slot);
 void cli_goneon_say(const struct cli_target *, int status); /* of a command: what ended it, if it was a signal */
 /* goneon.c: commands that are another program now */
 bool cli_goneon_any(const struct cli *);
@@ -360,5 +361,12 @@ void cli_write_signals(void);
 bool cli_loop_interrupted(void);
 bool cli_loop_impatient(void); /* twice, or nobody reads what we write */
 bool cli_loop_unread(void);    /* the latter */
+
+/* spare.c, of all verbs: memory that was freed stays here for what comes next. */
+void cli_spare_init(void);
+/* Something may come soon. */
+void cli_spare_keep(struct cli *);
+/* Gives it back, some milliseconds of work, if nothing has come for long enough. */
+void cli_spare_give(struct cli *);
 
 #endif

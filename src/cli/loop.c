@@ -5,7 +5,6 @@
 #include "host/host.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -164,8 +163,7 @@ int cli_loop_handle(struct cli *cli, enum session_event ev, uint32_t proc, int s
 	}
 }
 
-/* A thread's area may go to another one once what it holds is kept. */
-static bool keep_thread(void *arg, uint32_t slot)
+bool cli_loop_keep_thread(void *arg, uint32_t slot)
 {
 	struct cli *cli = arg;
 	struct err e;
@@ -182,19 +180,7 @@ struct wire_shm *cli_shm(const struct cli *cli)
 	return cli->client ? client_shm(cli->client) : session_shm(cli->session);
 }
 
-#define SPARE_NS 1000000000ull /* as soon as it is clear that it goes on for a while, */
-#define SPARE_RECORDS 10000    /* and few come meanwhile: it takes some milliseconds */
-
-/* Memory that was kept for preparing probes (main.c) goes back. */
-static void give_spare_back(struct cli *cli, int64_t records)
-{
-	uint64_t now = host_now_ns();
-	cli->spare_ns = cli->spare_ns ? cli->spare_ns : now + SPARE_NS;
-	if (cli->gave_spare || now < cli->spare_ns || records > SPARE_RECORDS)
-		return;
-	malloc_trim(0);
-	cli->gave_spare = true;
-}
+#define FEW_RECORDS 10000 /* when there is time for other things */
 
 static int drain(struct cli *cli)
 {
@@ -204,11 +190,12 @@ static int drain(struct cli *cli)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
-	give_spare_back(cli, records);
+	if (records <= FEW_RECORDS)
+		cli_spare_give(cli);
 	if (cli->client && cli_remote_drained(cli))
 		return CLI_ERROR;
 	if (cli->session)
-		session_reap_threads(cli->session, keep_thread, cli);
+		session_reap_threads(cli->session, cli_loop_keep_thread, cli);
 	if (cli->args.record && cli_record_progress(cli))
 		return CLI_ERROR;
 	enum cli_written w = cli_flush(cli->out, cli->args.out);
@@ -249,6 +236,8 @@ static int drain_on_schedule(struct cli *cli, uint64_t now)
 {
 	bool exiting = LOAD_ACQUIRE(&cli_shm(cli)->exiting) || consume_exited(cli->consume, NULL);
 	cli->exit_is_due = exiting && cli->last_drain_ns;
+	if (!cli->last_drain_ns)
+		cli_spare_keep(cli);
 	cli->last_drain_ns = now;
 	int rc = drain(cli); /* may change the options */
 	cli->drain_gap_ns = smaller(cli->drain_gap_ns ? 2 * cli->drain_gap_ns : FIRST_NS, SWITCH_NS);

@@ -4,7 +4,6 @@
 #include "host/host.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -127,24 +126,16 @@ static int look(pid_t pid, enum obj_proc_file file, uint64_t start, uint64_t end
 	return geteuid() ? client_look(pid, (enum proto_look)file, start, end) : -EPERM;
 }
 
-/* Tables of megabytes come and go while probes are prepared: their pages are used again, for the kernel clears new ones. Who goes on for long gives
- * them back (loop.c, keeper.c). */
-static void keep_memory(void)
-{
-	mallopt(M_MMAP_THRESHOLD, 32 << 20);
-	mallopt(M_TRIM_THRESHOLD, 64 << 20);
-}
-
 int main(int argc, char **argv)
 {
 	struct cli cli = { 0 };
-	keep_memory();
+	cli_spare_init();
 	if (argc < 1)
 		return CLI_USAGE;
 	host_title_init(argv);
 	cli_write_signals();
 	obj_set_helper(look);
-	obj_keep_symbols(true);
+	obj_keep_tables(true);
 	const char *slash = strrchr(argv[0], '/');
 	cli_name = strdup(slash ? slash + 1 : argv[0]); /* a keeper's title takes its place */
 	if (!cli_name)

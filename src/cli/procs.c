@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* PID|NAME, and list-processes. */
 #include "base/pids.h"
-#include "base/utf8.h"
 #include "cli/keeper/keeper_int.h"
 #include "client/client.h"
+#include "host/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ void procs_uncut(char *text, size_t cap)
 {
 	size_t n = strlen(text);
 	if (n == cap - 1)
-		text[base_utf8_whole(text, n)] = 0;
+		text[host_utf8_whole(text, n)] = 0;
 }
 
 void procs_plain(char *line)
@@ -67,8 +67,8 @@ void procs_plain(char *line)
 	size_t left = strlen(line);
 	char *to = line;
 	for (const uint8_t *s = (const uint8_t *)line; left;) {
-		uint32_t n = base_utf8_len(s, left), step = n ? n : 1;
-		bool shown = n && !base_utf8_is_control(s);
+		uint32_t n = host_utf8_len(s, left), step = n ? n : 1;
+		bool shown = n && !host_utf8_is_control(s);
 		if (shown)
 			memmove(to, s, n);
 		else
@@ -85,7 +85,7 @@ static int bytes_of(const char *line, int columns)
 {
 	int at = 0;
 	while (line[at] && columns-- > 0)
-		at += (int)base_utf8_len((const uint8_t *)line + at, strlen(line + at));
+		at += (int)host_utf8_len((const uint8_t *)line + at, strlen(line + at));
 	return at;
 }
 

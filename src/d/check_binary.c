@@ -256,6 +256,23 @@ static void check_right(struct d_compiler *c, struct d_node *n)
 	c->defining = def.outer;
 }
 
+/* += and the like, where both sides are right. */
+static void check_changing_assign(struct d_compiler *c, struct d_node *n)
+{
+	enum d_tok_kind plain = plain_op(n->op);
+	bool ints = d_is_int(n->l->type) && d_is_int(n->r->type);
+	if ((plain == T_ADD || plain == T_SUB) && !ints && !check_step(c, n))
+		return;
+	binary_type(c, n, plain);
+	if (d_bad(n) || !d_check_writable(c, n->l, d_tok_text(n->op)))
+		return;
+	if ((plain == T_DIV || plain == T_MOD) && d_is_null(n->r))
+		d_error(c, n->at, "D_DIV_ZERO", "expression contains division by zero");
+	else if (!d_is_int(n->l->type) && !d_pointee(n->type))
+		incompatible(c, n);
+	n->type = n->l->type;
+}
+
 void d_check_assign(struct d_compiler *c, struct d_node *n)
 {
 	const char *op = d_tok_text(n->op);
@@ -288,22 +305,11 @@ void d_check_assign(struct d_compiler *c, struct d_node *n)
 	}
 	if (!right_ok || d_bad(n->l))
 		return;
-	if (n->op == T_ASGN) {
-		check_simple_assign(c, n);
-		if (!d_bad(n) && d_check_writable(c, n->l, op))
-			d_check_alloca(c, n);
+	if (n->op != T_ASGN) {
+		check_changing_assign(c, n);
 		return;
 	}
-	enum d_tok_kind plain = plain_op(n->op);
-	bool ints = d_is_int(n->l->type) && d_is_int(n->r->type);
-	if ((plain == T_ADD || plain == T_SUB) && !ints && !check_step(c, n))
-		return;
-	binary_type(c, n, plain);
-	if (d_bad(n) || !d_check_writable(c, n->l, op))
-		return;
-	if ((plain == T_DIV || plain == T_MOD) && d_is_null(n->r))
-		d_error(c, n->at, "D_DIV_ZERO", "expression contains division by zero");
-	else if (!d_is_int(n->l->type) && !d_pointee(n->type))
-		incompatible(c, n);
-	n->type = n->l->type;
+	check_simple_assign(c, n);
+	if (!d_bad(n) && d_check_writable(c, n->l, op))
+		d_check_alloca(c, n);
 }

@@ -120,18 +120,10 @@ static bool key_ok(struct d_type *want, const struct d_node *n)
 	return d_key_fits(want, n->type) || (d_resolve(want)->kind == D_T_PTR && d_is_null(n) && d_is_int(n->type));
 }
 
-static uint32_t count(const struct d_node *list)
-{
-	uint32_t n = 0;
-	for (; list; list = list->next)
-		n++;
-	return n;
-}
-
 static void first_keys(struct d_compiler *c, struct d_node *n, struct d_key **keys, uint32_t *cnt)
 {
 	uint32_t i = 0;
-	*cnt = count(n->args);
+	*cnt = d_node_cnt(n->args);
 	*keys = d_alloc(c, (*cnt + 1ul) * sizeof(**keys));
 	for (struct d_node *a = n->args; a; a = a->next, i++) {
 		(*keys)[i].type = key_type(c, a->type);
@@ -193,7 +185,7 @@ static void check_uregs(struct d_compiler *c, struct d_node *n)
 	d_check_expr(c, a);
 	n->type = n->var->type;
 	if (a->next)
-		d_error(c, n->at, "D_PROTO_LEN", "uregs[ ] prototype mismatch: %u args passed, 1 expected", count(a));
+		d_error(c, n->at, "D_PROTO_LEN", "uregs[ ] prototype mismatch: %u args passed, 1 expected", d_node_cnt(a));
 	else if (!d_bad(a) && (!a->is_const || !d_is_int(a->type)))
 		d_error(c, a->at, "D_PROTO_ARG", "uregs[ ] argument #1 is incompatible with "
 			"prototype:\n\tprototype: integer constant\n"

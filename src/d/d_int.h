@@ -392,6 +392,14 @@ struct d_node {
 	struct plan_probe_desc *desc; /* N_PDESC: parts, in the arena */
 };
 
+static inline uint32_t d_node_cnt(const struct d_node *list)
+{
+	uint32_t n = 0;
+	for (; list; list = list->next)
+		n++;
+	return n;
+}
+
 /* ---- the compiler ---- */
 
 struct d_src {

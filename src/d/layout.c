@@ -247,14 +247,6 @@ static bool is_timestamp(const struct d_node *n)
 	return n->kind == N_IDENT && n->var && n->var->kind == D_VAR_BUILTIN && n->var->id == D_B_ENV + WIRE_ENV_TIMESTAMP;
 }
 
-static uint32_t count(const struct d_node *list)
-{
-	uint32_t n = 0;
-	for (; list; list = list->next)
-		n++;
-	return n;
-}
-
 static struct plan_act *add_act(struct d_rec_layout *r, struct d_node *n, enum plan_act_kind kind, uint32_t val_max)
 {
 	struct plan_clause *pc = r->pc;
@@ -304,14 +296,14 @@ static void add_int(struct d_rec_layout *r, struct plan_act *a, uint32_t size)
 
 static void add_aggs(struct d_rec_layout *r, struct plan_act *a, struct d_node *list)
 {
-	a->aggs = plan_alloc(r->c, count(list), sizeof(*a->aggs));
+	a->aggs = plan_alloc(r->c, d_node_cnt(list), sizeof(*a->aggs));
 	for (; list; list = list->next)
 		a->aggs[a->agg_cnt++] = list->agg->id;
 }
 
 static void layout_printf(struct d_rec_layout *r, struct d_node *n, enum plan_act_kind kind)
 {
-	struct plan_act *a = add_act(r, n, kind, count(n->args));
+	struct plan_act *a = add_act(r, n, kind, d_node_cnt(n->args));
 	a->fmt = plan_str(r->c, n->args->str);
 	for (struct d_node *v = n->args->next; v; v = v->next)
 		add_node(r, a, v);
@@ -357,7 +349,7 @@ static void layout_agg_act(struct d_rec_layout *r, struct d_node *n, enum plan_a
 
 static void layout_vals(struct d_rec_layout *r, struct d_node *n, enum plan_act_kind kind)
 {
-	struct plan_act *a = add_act(r, n, kind, count(n->args));
+	struct plan_act *a = add_act(r, n, kind, d_node_cnt(n->args));
 	for (struct d_node *v = n->args; v; v = v->next)
 		add_node(r, a, v);
 }
@@ -448,7 +440,7 @@ static void layout_list(struct d_rec_layout *r, struct d_node *list)
 static void copy_descs(struct d_rec_layout *r, struct d_node *clause)
 {
 	struct plan_clause *pc = r->pc;
-	pc->descs = plan_alloc(r->c, count(clause->args), sizeof(*pc->descs));
+	pc->descs = plan_alloc(r->c, d_node_cnt(clause->args), sizeof(*pc->descs));
 	for (const struct d_node *d = clause->args; d; d = d->next) {
 		struct plan_probe_desc *to = &pc->descs[pc->desc_cnt++];
 		*to = *d->desc;

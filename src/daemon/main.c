@@ -181,6 +181,19 @@ static void become_child(struct daemon *d, int pair[2])
 	close(d->lock_fd);
 }
 
+/* As fork(). */
+static pid_t start_child(struct daemon *d)
+{
+	int pair[2];
+	offers_pair(pair);
+	pid_t pid = fork();
+	if (!pid)
+		become_child(d, pair);
+	else
+		offers_parent(pair, pid);
+	return pid;
+}
+
 static bool add_served(struct daemon *d, const struct served *s)
 {
 	struct served *v = realloc(d->served, (d->served_cnt + 1) * sizeof(*v));
@@ -210,16 +223,12 @@ static void start_repair(struct daemon *d, pid_t worker, bool again)
 	const void *arg = worker ? (const void *)&worker : d;
 	if (!notes_any(which, arg))
 		return;
-	int pair[2];
-	offers_pair(pair);
-	pid_t pid = fork();
+	pid_t pid = start_child(d);
 	if (!pid) {
-		become_child(d, pair);
 		prctl(PR_SET_NAME, "dyntraced-fix");
 		notes_repair(which, arg, again);
 		_exit(0);
 	}
-	offers_parent(pair, pid);
 	if (pid > 0)
 		add_served(d, &(struct served){ .pid = pid, .repairs = true, .of = worker });
 }
@@ -299,14 +308,9 @@ static void serve_client(struct daemon *d, int fd)
 		refuse(fd, why);
 		return;
 	}
-	int pair[2];
-	offers_pair(pair);
-	pid_t pid = fork();
-	if (!pid) {
-		become_child(d, pair);
+	pid_t pid = start_child(d);
+	if (!pid)
 		worker_main(&d->conf, &p, fd);
-	}
-	offers_parent(pair, pid);
 	if (pid < 0 || !add_served(d, &(struct served){ .pid = pid, .uid = p.uid })) {
 		log_sayf(LOG_ERR, "cannot start a worker: %s", strerror(errno));
 		refuse(fd, "dyntraced cannot start another process");

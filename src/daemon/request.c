@@ -117,13 +117,17 @@ static bool may_follow(void *arg, pid_t pid)
 	return !rc;
 }
 
-static int make_session(struct worker *w, struct err *reterr)
+static bool starts_some(const struct proto_start *req)
+{
+	for (uint32_t i = 0; i < req->target_cnt; i++)
+		if (req->targets[i].is_new)
+			return true;
+	return false;
+}
+
+static struct session_opts opts_of(struct worker *w)
 {
 	const uint64_t *z = w->req.sizes;
-	bool spawned = false;
-	for (uint32_t i = 0; i < w->req.target_cnt; i++)
-		spawned |= w->req.targets[i].is_new;
-	w->watches = w->worlds.kernel && (w->peer.uid || (!w->worlds.user && !(spawned && w->req.flags & PROTO_ADDRESSES)));
 	bool no_threads = w->watches || (!w->req.target_cnt && !w->req.exe_ino);
 	struct session_opts so = {
 		.ring_bytes = z[PROTO_RING_BYTES],
@@ -150,6 +154,23 @@ static int make_session(struct worker *w, struct err *reterr)
 	};
 	session_opts_fit(&so, &w->worlds, z[PROTO_AGG_ELEM_BYTES], z[PROTO_DYN_ELEM_BYTES]);
 	so.max_frames = (uint32_t)z[PROTO_MAX_FRAMES];
+	return so;
+}
+
+static void say_whose(struct worker *w)
+{
+	struct session_identity who = { w->peer.pid, 0, w->peer.uid, w->peer.gid, w->req.progname };
+	struct obj_proc_info info;
+	if (!obj_proc_info(w->peer.pid, &info, NULL))
+		who.ppid = info.ppid;
+	session_tool_is(w->session, &who);
+}
+
+static int make_session(struct worker *w, struct err *reterr)
+{
+	bool starts = starts_some(&w->req) && w->req.flags & PROTO_ADDRESSES;
+	w->watches = w->worlds.kernel && (w->peer.uid || (!w->worlds.user && !starts));
+	struct session_opts so = opts_of(w);
 	/* The kernel's buffers are there in full: two for each CPU. */
 	uint64_t areas = 2 * (uint64_t)sysconf(_SC_NPROCESSORS_CONF);
 	if (w->worlds.kernel && so.ring_bytes + so.agg_bytes > w->conf->memory_max / areas)
@@ -158,11 +179,7 @@ static int make_session(struct worker *w, struct err *reterr)
 	if (rc)
 		return rc;
 	w->folded = calloc(session_shm(w->session)->thread_cnt, sizeof(*w->folded));
-	struct session_identity who = { w->peer.pid, 0, w->peer.uid, w->peer.gid, w->req.progname };
-	struct obj_proc_info info;
-	if (!obj_proc_info(w->peer.pid, &info, NULL))
-		who.ppid = info.ppid;
-	session_tool_is(w->session, &who);
+	say_whose(w);
 	session_tool_reads(w->session, SESSION_READS_NOTHING);
 	return w->folded ? 0 : err_setf(reterr, -ENOMEM, "out of memory");
 }

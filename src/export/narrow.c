@@ -49,11 +49,10 @@ static int describe(struct export_writer *w, const struct writer_class *of, stru
 
 static int narrow(struct export_writer *w, uint32_t id)
 {
-	struct writer_class *v = w->class_cnt < CTF_CLASS_MAX ? realloc(w->classes, (w->class_cnt + 1ul) * sizeof(*v)) : NULL;
-	if (!v)
+	struct writer_class *c = w->class_cnt < CTF_CLASS_MAX ? writer_class_room(w) : NULL;
+	if (!c)
 		return -ENOMEM;
-	w->classes = v;
-	struct writer_class *of = &v[id], *c = &v[w->class_cnt];
+	struct writer_class *of = &w->classes[id];
 	*c = (struct writer_class){ .cnt = of->cnt, .is_flat = true };
 	c->types = calloc(c->cnt + 1ul, sizeof(*c->types));
 	if (!c->types)

@@ -126,16 +126,9 @@ static void load_syms(const struct symbols *s, struct sym_file *f)
 
 static struct sym *sym_at(const struct sym_file *f, uint64_t vaddr)
 {
-	uint32_t lo = 0, hi = f->cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (f->v[mid].vaddr <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	uint32_t after = HOST_FIRST(f->v, f->cnt, vaddr, vaddr + 1);
 	/* Symbols nest; a few steps back there may be one that reaches further. */
-	for (uint32_t i = lo, steps = 0; i-- > 0 && steps < 16; steps++)
+	for (uint32_t i = after, steps = 0; i-- > 0 && steps < 16; steps++)
 		if (vaddr - f->v[i].vaddr < f->v[i].bytes)
 			return &f->v[i];
 	return NULL;

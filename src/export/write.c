@@ -153,15 +153,26 @@ int export_writer_create(const struct export_writer_opts *o, struct export_write
 	return 0;
 }
 
+struct writer_class *writer_class_room(struct export_writer *w)
+{
+	if (w->class_cnt == w->class_cap) {
+		uint32_t cap = w->class_cap ? w->class_cap * 2 : 16;
+		struct writer_class *v = realloc(w->classes, cap * sizeof(*v));
+		if (!v)
+			return NULL;
+		w->classes = v;
+		w->class_cap = cap;
+	}
+	return &w->classes[w->class_cnt];
+}
+
 int export_writer_class(struct export_writer *w, const struct export_class *c, uint32_t *ret_id, struct err *reterr)
 {
 	if (w->class_cnt >= CTF_CLASS_MAX)
 		return err_setf(reterr, -E2BIG, "a trace has at most %u kinds of events; record fewer probes", CTF_CLASS_MAX);
-	struct writer_class *v = realloc(w->classes, (w->class_cnt + 1ul) * sizeof(*v));
+	struct writer_class *v = writer_class_room(w);
 	if (!v)
 		return err_setf(reterr, -ENOMEM, "out of memory");
-	w->classes = v;
-	v += w->class_cnt;
 	*v = (struct writer_class){ .cnt = c->field_cnt };
 	v->types = calloc(c->field_cnt + 1ul, sizeof(*v->types));
 	if (!v->types)

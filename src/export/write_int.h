@@ -70,7 +70,7 @@ struct export_writer {
 	struct kept *kept;
 	uint32_t kept_cnt;
 	struct writer_class *classes;
-	uint32_t class_cnt;
+	uint32_t class_cnt, class_cap;
 	struct notes *notes;
 	uint8_t *buf; /* of an event under construction */
 	uint64_t buf_cap, buf_used;
@@ -87,6 +87,8 @@ _Static_assert(offsetof(struct ctf_packet, ts_end) % 8 == 0 && offsetof(struct c
 /* write.c */
 int writer_cannot(int rc, struct err *reterr);
 int writer_class_in_one(struct export_writer *, struct writer_class *); /* unless it is */
+/* Room for one more, which counts when class_cnt does; NULL: no memory.  Classes may move. */
+struct writer_class *writer_class_room(struct export_writer *);
 char *writer_class_text(struct export_writer *, const struct writer_class *); /* in the metadata; malloc'ed */
 int writer_describe(struct export_writer *, struct writer_class *, const char *text);
 void writer_class_deinit(struct writer_class *);

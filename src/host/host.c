@@ -25,18 +25,7 @@ int host_compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-uint32_t host_first_u64(const uint64_t *v, uint32_t cnt, uint64_t least)
-{
-	uint32_t lo = 0, hi = cnt;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-		if (v[mid] < least)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
+uint32_t host_first_u64(const uint64_t *v, uint32_t cnt, uint64_t least) { return host_first_at(v, sizeof(*v), 0, cnt, least); }
 
 /* ---- strings with numbers ---- */
 

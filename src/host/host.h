@@ -27,6 +27,21 @@ int host_compare_u64(const void *a, const void *b);
 /* In what is sorted so: the index of the first that is not less than @least, or @cnt. */
 uint32_t host_first_u64(const uint64_t *v, uint32_t cnt, uint64_t least);
 
+/* The same in @cnt structures at @v, of @bytes each, sorted by a uint64_t that each has at @off. */
+static inline uint32_t host_first_at(const void *v, size_t bytes, size_t off, uint32_t cnt, uint64_t least)
+{
+	uint32_t lo = 0, hi = cnt;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (*(const uint64_t *)(const void *)((const char *)v + mid * bytes + off) < least)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+#define HOST_FIRST(v, cnt, member, least) host_first_at(v, sizeof(*(v)), offsetof(__typeof__(*(v)), member), cnt, least)
+
 /* For reading: nothing but a regular file is ever opened, whoever chose @path. -errno; -EINVAL: it is another kind. */
 int host_open_regular(const char *path);
 /* All of @bytes at @off, or -errno; -ENODATA: the file is too short, -ENOSPC: it does not take them. */

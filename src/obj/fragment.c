@@ -7,6 +7,8 @@
  */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,15 +22,8 @@ static bool is_suspect(const struct obj_range *r)
 
 static struct obj_range *find(struct obj_range *r, uint32_t cnt, uint64_t start)
 {
-	uint32_t lo = 0, hi = cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (r[mid].start < start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < cnt && r[lo].start == start ? &r[lo] : NULL;
+	uint32_t i = HOST_FIRST(r, cnt, start, start);
+	return i < cnt && r[i].start == start ? &r[i] : NULL;
 }
 
 /* Conditional jumps with 32-bit offsets (0f 80 .. 0f 8f, Intel SDM volume 2, "Jcc").  Bytes that only look

@@ -6,6 +6,8 @@
  */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
@@ -362,15 +364,7 @@ void obj_frames_deinit(struct obj_frames *f)
 
 uint32_t obj_frames_after(const struct obj_frames *f, uint64_t vaddr)
 {
-	uint32_t lo = 0, hi = f->fde_cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (f->fdes[mid].start <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return HOST_FIRST(f->fdes, f->fde_cnt, start, vaddr + 1);
 }
 
 const struct obj_fde *obj_frames_find(const struct obj_frames *f, uint64_t vaddr)

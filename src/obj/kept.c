@@ -25,7 +25,7 @@ struct kept_sym {
 
 static bool keeps;
 
-void obj_keep_symbols(bool on) { keeps = on; }
+void obj_keep_tables(bool on) { keeps = on; }
 
 static uint64_t table_bytes(const struct obj_img *img)
 {

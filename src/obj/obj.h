@@ -49,9 +49,9 @@ enum obj_proc_file {
 typedef int obj_helper_fn(pid_t pid, enum obj_proc_file, uint64_t start, uint64_t end);
 void obj_set_helper(obj_helper_fn *); /* NULL, as at first: nobody */
 
-/* Whether symbols of large files are kept for the next time (host/cache.h); at first not.  Who looks at others' processes
- * keeps nothing. */
-void obj_keep_symbols(bool on);
+/* Whether what was read of large files, symbols and where code begins and ends, is kept for the next time (host/cache.h); at
+ * first not.  Who looks at others' processes keeps nothing. */
+void obj_keep_tables(bool on);
 
 /* Reads the maps of @pid and finds its modules; symbols are read when asked
  * for. Files are opened through /proc/PID/root or map_files, so deleted ones

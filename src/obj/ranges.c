@@ -2,6 +2,8 @@
 /* Where code begins and ends: FDEs and symbols together. */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,15 +99,8 @@ const struct obj_range *obj_range_at(struct obj_proc *p, struct obj_module *mod,
 	uint32_t cnt;
 	if (obj_module_ranges(p, mod, &r, &cnt, NULL))
 		return NULL;
-	uint32_t lo = 0, hi = cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (r[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	while (lo && r[lo - 1].kind == OBJ_RANGE_LABEL)
-		lo--;
-	return lo && addr < r[lo - 1].end ? &r[lo - 1] : NULL;
+	uint32_t after = HOST_FIRST(r, cnt, start, addr + 1);
+	while (after && r[after - 1].kind == OBJ_RANGE_LABEL)
+		after--;
+	return after && addr < r[after - 1].end ? &r[after - 1] : NULL;
 }

@@ -2,6 +2,8 @@
 /* From addresses to symbols. */
 #include "obj/obj_int.h"
 
+#include "host/host.h"
+
 #include <errno.h>
 
 /* The innermost symbol that covers @addr. Symbols nest (entry points inside
@@ -9,15 +11,7 @@
  * early; max_end says how far back a covering one can still be. */
 static const struct obj_sym *covering(const struct obj_mod *m, uint64_t addr)
 {
-	uint32_t lo = 0, hi = m->sym_cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (m->syms[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	for (uint32_t i = lo; i-- > 0 && m->max_end[i] > addr;) {
+	for (uint32_t i = HOST_FIRST(m->syms, m->sym_cnt, addr, addr + 1); i-- > 0 && m->max_end[i] > addr;) {
 		uint64_t start = m->syms[i].addr;
 		const struct obj_sym *best = NULL;
 		for (;; i--) {

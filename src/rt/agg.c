@@ -94,9 +94,10 @@ static struct rt_agg_entry *entry_guess(const struct want *w, const uint64_t *pl
 {
 	const struct wire_thread_geom *geom = &w->shm->geom;
 	uint64_t at = LOAD_RELAXED(place), off = at - geom->agg_off;
-	struct rt_agg_entry *e = (struct rt_agg_entry *)((uint8_t *)w->thr + at);
-	if (off > geom->agg_bytes || geom->agg_bytes - off < sizeof(*e) + w->key_bytes + 8ULL * w->agg->val_cnt)
+	if (at % 8 || off > geom->agg_bytes ||
+	    geom->agg_bytes - off < sizeof(struct rt_agg_entry) + w->key_bytes + 8ULL * w->agg->val_cnt)
 		return NULL;
+	struct rt_agg_entry *e = (struct rt_agg_entry *)((uint8_t *)w->thr + at);
 	return e->agg == w->id && e->key_bytes == w->key_bytes && mem_equal(e->key, w->key, w->key_bytes) ? e : NULL;
 }
 

@@ -9,51 +9,35 @@
 #define SLACK_MAX 32u
 #define PADS_MAX 65536
 
+/* Lacking memory shows when all is in it. */
 struct list {
 	uint64_t *v;
 	uint32_t cnt, cap;
+	bool lacks;
 };
 
-static bool push(struct list *l, uint64_t v)
+static void push(struct list *l, uint64_t v)
 {
 	if (l->cnt == l->cap) {
 		uint32_t cap = l->cap ? l->cap * 2 : 16;
 		uint64_t *more = realloc(l->v, cap * sizeof(*more));
+		l->lacks |= !more;
 		if (!more)
-			return false;
+			return;
 		l->v = more;
 		l->cap = cap;
 	}
 	l->v[l->cnt++] = v;
-	return true;
 }
 
-/* First index whose start is above @addr. */
-uint32_t func_range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr)
+static bool push_target(void *list, uint64_t target)
 {
-	uint32_t lo = 0, hi = cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (r[mid].start > addr)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
+	push(list, target);
+	return !((struct list *)list)->lacks;
 }
 
-uint32_t func_sym_after(const struct obj_sym *s, uint32_t cnt, uint64_t addr)
-{
-	uint32_t lo = 0, hi = cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (s[mid].addr > addr)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
-}
+uint32_t func_range_after(const struct obj_range *r, uint32_t cnt, uint64_t addr) { return HOST_FIRST(r, cnt, start, addr + 1); }
+uint32_t func_sym_after(const struct obj_sym *s, uint32_t cnt, uint64_t addr) { return HOST_FIRST(s, cnt, addr, addr + 1); }
 
 /* Starts of other symbols and ranges inside (addr, end) are entered from elsewhere; the first at or after
  * end bounds the padding. */
@@ -71,14 +55,14 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 	for (uint32_t i = func_range_after(r, rn, addr); i < rn && next == UINT64_MAX; i++) {
 		if (r[i].start >= end)
 			next = r[i].start;
-		else if (!push(targets, r[i].start))
-			return err_setf(reterr, -ENOMEM, "out of memory");
+		else
+			push(targets, r[i].start);
 	}
 	for (uint32_t i = func_sym_after(s, sn, addr); i < sn && s[i].addr < next; i++) {
 		if (s[i].addr >= end)
 			next = s[i].addr;
-		else if (!push(targets, s[i].addr))
-			return err_setf(reterr, -ENOMEM, "out of memory");
+		else
+			push(targets, s[i].addr);
 	}
 	*ret_next = next;
 	return 0;
@@ -88,7 +72,7 @@ static int neighbours(struct func *fn, uint64_t addr, uint64_t end, struct list 
 static int landing_pads(struct func *fn, uint64_t addr, struct list *targets, struct err *reterr)
 {
 	uint64_t small[64], *pads = small;
-	int n = obj_landing_pads(fn->t->obj, fn->mod, addr, small, ARRAY_CNT(small)), r = 0;
+	int n = obj_landing_pads(fn->t->obj, fn->mod, addr, small, ARRAY_CNT(small));
 	if (n > PADS_MAX)
 		return err_setf(reterr, -E2BIG, "more than %d landing pads", PADS_MAX);
 	if (n > (int)ARRAY_CNT(small)) {
@@ -97,23 +81,49 @@ static int landing_pads(struct func *fn, uint64_t addr, struct list *targets, st
 			return err_setf(reterr, -ENOMEM, "out of memory");
 		obj_landing_pads(fn->t->obj, fn->mod, addr, pads, (uint32_t)n);
 	}
-	for (int i = 0; i < n && !r; i++)
-		if (!push(targets, pads[i]))
-			r = err_setf(reterr, -ENOMEM, "out of memory");
+	for (int i = 0; i < n; i++)
+		push(targets, pads[i]);
 	if (pads != small)
 		free(pads);
-	return r;
+	return 0;
 }
 
-/* Where Go's runtime goes in the middle of a function. */
-static int go_entered(struct func *fn, uint64_t addr, uint64_t end, struct list *targets)
+/* Where Go's runtime goes in the middle of a function, and where its goroutines stand. */
+static void go_entered(struct func *fn, uint64_t addr, uint64_t end, struct list *targets)
 {
+	const struct target *t = fn->t;
 	const uint64_t *at;
 	uint32_t cnt;
-	int r = obj_go_entered(fn->t->obj, fn->mod, addr, end, &at, &cnt);
-	for (uint32_t i = 0; i < cnt && !r; i++)
-		r = push(targets, at[i]) ? 0 : -ENOMEM;
-	return r;
+	if (obj_go_entered(t->obj, fn->mod, addr, end, &at, &cnt))
+		targets->lacks = true;
+	else
+		for (uint32_t i = 0; i < cnt; i++)
+			push(targets, at[i]);
+	for (uint32_t i = goscan_first(t, addr + 1); i < t->go_pc_cnt && t->go_pcs[i] < end; i++)
+		push(targets, t->go_pcs[i]);
+}
+
+/* Wherever it is entered but at its start; and *@ret_next, where behind it the next begins. */
+static int entries(struct func *fn, uint64_t addr, uint64_t bytes, struct list *targets, uint64_t *ret_next, struct err *reterr)
+{
+	const struct target *t = fn->t;
+	int r = neighbours(fn, addr, addr + bytes, targets, ret_next, reterr);
+	if (!r)
+		r = landing_pads(fn, addr, targets, reterr);
+	if (r)
+		return r;
+	go_entered(fn, addr, addr + bytes, targets);
+	for (uint32_t i = 0; i < fn->pf.keep_cnt; i++)
+		if (fn->pf.keep[i].end - addr < bytes)
+			push(targets, fn->pf.keep[i].end);
+	for (uint32_t i = 0; i < t->retired_cnt; i++)
+		if (t->retired[i] - addr < bytes)
+			push(targets, t->retired[i]);
+	if (branches_into(fn->t, fn->mod, addr, addr + bytes, push_target, targets) || targets->lacks)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	if (targets->cnt)
+		qsort(targets->v, targets->cnt, sizeof(*targets->v), host_compare_u64);
+	return 0;
 }
 
 int func_read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
@@ -196,68 +206,58 @@ static int find_frags(struct func *fn, uint64_t addr, uint64_t bytes)
 	return 0;
 }
 
-static bool push_target(void *list, uint64_t target)
+/* Its code and @slack bytes behind it. */
+static int read_code(struct func *fn, uint64_t addr, uint64_t bytes, uint32_t slack, struct err *reterr)
 {
-	return push(list, target);
+	fn->code = calloc(1, bytes + SLACK_MAX);
+	if (!fn->code)
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	if (text_read(fn->t, fn->mod, addr, fn->code, bytes + slack))
+		return err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
+	return find_frags(fn, addr, bytes) ? err_setf(reterr, -ENOMEM, "out of memory") : 0;
+}
+
+/* Of what is behind a function at most so much can be padding. */
+static uint32_t slack_of(const struct obj_module *mod, uint64_t end, uint64_t next)
+{
+	uint32_t slack = next - end < SLACK_MAX ? (uint32_t)(next - end) : SLACK_MAX;
+	if (end + slack <= mod->text_end)
+		return slack;
+	return end < mod->text_end ? (uint32_t)(mod->text_end - end) : 0;
 }
 
 int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_t addr, uint64_t bytes, struct err *reterr)
 {
 	struct list targets = { 0 };
-	uint64_t next = UINT64_MAX;
+	struct patch_func *pf = &fn->pf;
+	uint64_t end = addr + bytes, next = UINT64_MAX;
 	*fn = (struct func){ .mod = mod, .t = t };
 	if (!bytes || bytes > (64u << 20))
 		return err_setf(reterr, -EINVAL, "a function without a size that makes sense");
 	if (obj_module_is_go(t->obj, mod) && gothreads_begin_at(t, addr))
 		return err_setf(reterr, -ENOTSUP, "threads begin there, and cannot be told from their parents yet");
-	int r = neighbours(fn, addr, addr + bytes, &targets, &next, reterr);
-	if (!r)
-		r = landing_pads(fn, addr, &targets, reterr);
-	if (!r && go_entered(fn, addr, addr + bytes, &targets))
-		r = err_setf(reterr, -ENOMEM, "out of memory");
-	const struct patch_range *keep = NULL;
-	uint32_t keep_cnt = 0;
-	if (!r && rseq_ranges(t, mod, &keep, &keep_cnt))
-		r = err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < keep_cnt && !r; i++)
-		if (keep[i].end - addr < bytes && !push(&targets, keep[i].end))
-			r = err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < t->retired_cnt && !r; i++)
-		if (t->retired[i] - addr < bytes && !push(&targets, t->retired[i]))
-			r = err_setf(reterr, -ENOMEM, "out of memory");
-	for (uint32_t i = goscan_first(t, addr + 1); i < t->go_pc_cnt && t->go_pcs[i] < addr + bytes && !r; i++)
-		if (!push(&targets, t->go_pcs[i]))
-			r = err_setf(reterr, -ENOMEM, "out of memory");
-	if (!r && branches_into(t, mod, addr, addr + bytes, push_target, &targets))
-		r = err_setf(reterr, -ENOMEM, "out of memory");
-	uint64_t room = next - (addr + bytes);
-	uint32_t slack = room < SLACK_MAX ? (uint32_t)room : SLACK_MAX;
-	if (addr + bytes + slack > mod->text_end)
-		slack = addr + bytes < mod->text_end ? (uint32_t)(mod->text_end - addr - bytes) : 0;
+	if (rseq_ranges(t, mod, &pf->keep, &pf->keep_cnt))
+		return err_setf(reterr, -ENOMEM, "out of memory");
+	int r = entries(fn, addr, bytes, &targets, &next, reterr);
 	fn->targets = targets.v;
-	if (!r && !(fn->code = calloc(1, bytes + SLACK_MAX)))
-		r = err_setf(reterr, -ENOMEM, "out of memory");
-	if (!r && text_read(t, mod, addr, fn->code, bytes + slack))
-		r = err_setf(reterr, -EFAULT, "its code at 0x%llx cannot be read", (unsigned long long)addr);
-	if (!r && find_frags(fn, addr, bytes))
-		r = err_setf(reterr, -ENOMEM, "out of memory");
+	uint32_t slack = slack_of(mod, end, next);
+	if (!r)
+		r = read_code(fn, addr, bytes, slack, reterr);
 	if (r) {
 		func_deinit(fn);
 		return r;
 	}
-	if (targets.cnt)
-		qsort(targets.v, targets.cnt, sizeof(*targets.v), host_compare_u64);
-	fn->pf = (struct patch_func){
+	*pf = (struct patch_func){
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
-		.slack = patch_padding(fn->code + bytes, slack, addr + bytes),
-		.targets = targets.v, .target_cnt = targets.cnt,
-		.read = func_read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt, .keep = keep, .keep_cnt = keep_cnt,
+		.slack = patch_padding(fn->code + bytes, slack, end), .targets = targets.v, .target_cnt = targets.cnt,
+		.read = func_read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
+		.keep = pf->keep, .keep_cnt = pf->keep_cnt,
 	};
 	/* Goroutines that the runtime has taken off their threads stand anywhere; threads that are not stopped, too. */
-	fn->pf.entered_anywhere = (fn->pf.asks_where && !t->is_child && !t->go_known) || t->link;
-	uint64_t gap = fn->pf.slack < slack ? obj_module_gap(t->obj, mod, addr + bytes + fn->pf.slack) : 0;
-	slack -= fn->pf.slack;
-	fn->pf.gap = gap < slack ? (uint32_t)gap : slack;
+	pf->entered_anywhere = (pf->asks_where && !t->is_child && !t->go_known) || t->link;
+	uint64_t gap = pf->slack < slack ? obj_module_gap(t->obj, mod, end + pf->slack) : 0;
+	slack -= pf->slack;
+	pf->gap = gap < slack ? (uint32_t)gap : slack;
 	return 0;
 }
 

@@ -182,14 +182,7 @@ static int borrow(struct job *j, uint32_t i, uint64_t addr, uint32_t bad, struct
 	const struct patch_lend want = { PATCH_REACH_LO(addr), PATCH_REACH_HI(addr) - ISA_INSN_MAX, 0 };
 	if (obj_module_ranges(j->t->obj, j->funcs[i].mod, &r, &cnt, NULL))
 		return 0;
-	uint32_t lo = 0, hi = cnt;
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-		if (r[mid].start < want.lo)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	uint32_t lo = HOST_FIRST(r, cnt, start, want.lo);
 	int ok = 0;
 	for (lo = lo ? lo - 1 : 0; !ok && lo < cnt && r[lo].start <= want.hi; lo++) {
 		struct patch_lend w = want;

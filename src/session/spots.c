@@ -28,8 +28,10 @@ uint64_t spots_hot_bytes(const struct job *j, const struct plan_func *pf, const 
 {
 	const struct session_probe *sp = probe_of(j, pf, a);
 	bool can = a->kind == WIRE_SITE_ENTRY || a->kind == WIRE_SITE_OFFSET || a->kind == WIRE_SITE_RETURN;
+	if (!pf->spots || !can || a->refusal || a->by_sources || sp->hook) /* of sites of ours, progs has a helper */
+		return 0;
 	uint64_t n = HOT_BYTES + HOT_BYTES_INSN * insns_of(j, sp);
-	return pf->spots && can && !a->refusal && !a->by_sources && !sp->hook && n < SPOT_BYTES / 2 ? n : 0;
+	return n < SPOT_BYTES / 2 ? n : 0;
 }
 
 /* Room for bodies in the function's trampolines, where it is to have them; or none again. */

@@ -12,6 +12,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from procs import SLOW  # noqa: E402
+
 BUILD = os.path.abspath(os.environ['DYNTRACE_BUILD'])
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SYSTEMD = next((p for p in ('/usr/lib/systemd/systemd', '/lib/systemd/systemd') if os.path.exists(p)), None)
@@ -172,7 +175,7 @@ def boot(users):
 
 
 def wait_for_boot(machine, place):
-    end = time.monotonic() + 60 * int(os.environ.get('DYNTRACE_SLOW', '1'))
+    end = time.monotonic() + 60 * SLOW
     while time.monotonic() < end:
         if machine.poll() is not None:
             raise Cannot('it does not boot: ' + machine.stderr.read()[-400:])

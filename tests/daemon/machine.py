@@ -5,7 +5,6 @@
 A test is a function without arguments; main(tests) runs them and speaks TAP.
 """
 import contextlib
-import ctypes
 import os
 import re
 import shutil
@@ -13,11 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from procs import SLOW, alive, ends_with_us, take_signals, wait_for  # noqa: E402
+
 BUILD = os.environ['DYNTRACE_BUILD']
-SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for all that is waited for
 ANN, BOB, ROOT = 40001, 40002, 0
 GROUP = 40100
 NAMES = {ANN: 'ann', BOB: 'bob', ROOT: 'root'}
@@ -60,24 +60,6 @@ def begin():
     os.environ.pop('DTRACE_OPT_DAEMON', None)
 
 
-def wait_for(what, why, seconds=20):
-    end = time.monotonic() + seconds * SLOW
-    while time.monotonic() < end:
-        got = what()
-        if got:
-            return got
-        time.sleep(0.02)
-    raise AssertionError(f'no {why} in {seconds} s')
-
-
-def alive(pid):
-    try:
-        with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
-            return f.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def children(pid, name=None):
     found = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -89,11 +71,6 @@ def children(pid, name=None):
                 return f.read().strip()
         return ''
     return [p for p in found if alive(p) and (not name or comm(p) == name)]
-
-
-def ends_with_us():
-    """For Popen's preexec_fn: a daemon goes when the test does, whatever ends that."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 class Daemon:
@@ -228,14 +205,6 @@ def end():
     for name in 'passwd', 'group':
         subprocess.run(['umount', f'/etc/{name}'], check=False)
     shutil.rmtree(PLACE, ignore_errors=True)
-
-
-def take_signals():
-    # A shell's background jobs ignore them, and so would the programs that are started here.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    for sig in signal.SIGTERM, signal.SIGHUP:  # what was begun is ended, as at Ctrl-C
-        signal.signal(sig, lambda *_: sys.exit(1))
 
 
 def main(tests, begin=begin, end=end):

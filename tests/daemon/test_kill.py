@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, WRITES, alive, armed, dyntrace, has, main, popen, trace_cat, wait_for
+from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, WRITES, alive, armed, has, main, popen, trace_cat, wait_for
 import machine
 
 COUNT = WRITES + ' { @ = count(); }'

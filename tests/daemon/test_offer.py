@@ -814,6 +814,18 @@ def redis_with_load():
             assert p.proc.wait(20) == 0
 
 
+def own_code(d, p):
+    """Where not all threads are seen outside of our code in time (a busy machine), jumps that nobody reaches stay between
+    functions until somebody traces or repairs the process."""
+    def is_own():
+        return 'its code is as in its files' in p.verify()[1]
+    with contextlib.suppress(AssertionError):
+        wait_for(is_own, 'its own code', 5)
+    if not is_own():
+        dyntrace(d, ROOT, 'repair', str(p.pid), status=0)
+        assert is_own(), p.verify()[1]
+
+
 def threads_at_work():
     """Code is changed under eight threads that compute, and check what they get."""
     prog, source = f'{machine.PLACE}/crowd', os.path.join(os.path.dirname(__file__), '..', 'stress', 'crowd.c')
@@ -824,7 +836,7 @@ def threads_at_work():
         for what in ('crowd::', 'libc.so.6:mem*:', 'libc.so.6::entry', 'crowd::,pid$target:libc.so.6:*alloc*:'):
             rc, _, err = dyntrace(d, ROOT, '-q', '-x', 'inject=agent', '-n', f'pid$target:{what} {{ @ = count(); }} tick-500ms {{ exit(0); }}', '-p', str(p.pid), timeout=100)
             assert rc == 0, err
-            wait_for(lambda: 'its code is as in its files' in p.verify()[1], 'its own code')
+            own_code(d, p)
         p.proc.terminate()
         assert p.proc.wait(60) == 0
 

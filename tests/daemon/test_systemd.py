@@ -8,11 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import boot
 import machine
-from machine import ANN, BOB, ROOT, Cat, Skip, WRITES, alive, dyntrace, has, popen, trace_cat, wait_for
+from machine import ANN, BOB, ROOT, Cat, Skip, WRITES, dyntrace, has, popen, trace_cat, wait_for
 
 COUNT = WRITES + ' { @ = count(); }'
 

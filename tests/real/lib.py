@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """What the tests on real programs share: TAP, running dyntrace, reading a process."""
-import ctypes
 import os
 import select
 import shutil
@@ -9,21 +8,12 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from procs import SLOW, alive, ends_with_us, take_signals, wait_for  # noqa: E402,F401 (for tests)
+
 BUILD = os.environ.get('DYNTRACE_BUILD', 'build')
 DYNTRACE = os.path.join(BUILD, 'dyntrace')
-SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for all that is waited for
-
-
-# A shell's background jobs ignore some of them (nohup another), and so would the programs that are started here.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-for _sig in signal.SIGTERM, signal.SIGHUP: # what was begun is ended, as at Ctrl-C
-    signal.signal(_sig, lambda *_: sys.exit(1))
-
-
-def ends_with_us():
-    """For Popen's preexec_fn: a daemon goes when the test does, whatever ends that."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM) # PR_SET_PDEATHSIG
+take_signals()
 
 
 class Skip(Exception):
@@ -217,31 +207,3 @@ def assert_untouched(pid):
     assert not changed, f'text differs from its file: {changed[:3]}'
     left = ours_mapped(pid)
     assert not left, f'still mapped: {left[:3]}'
-
-
-def alive(pid):
-    try:
-        with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as f:
-            return f.read().rsplit(')', 1)[1].split()[0] not in 'ZX'
-    except OSError:
-        return False
-
-
-def wait_for(condition, what, timeout=30):
-    end = time.monotonic() + timeout * SLOW
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f'timed out waiting for {what}')
-
-
-def wait_for_value(get, timeout=30):
-    """The first true value of @get()."""
-    end = time.monotonic() + timeout * SLOW
-    while time.monotonic() < end:
-        v = get()
-        if v:
-            return v
-        time.sleep(0.1)
-    raise AssertionError('timed out')

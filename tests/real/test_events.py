@@ -4,7 +4,6 @@
 import os
 import re
 import subprocess
-import sys
 
 import lib
 from test_lttng import Calls, Lttng # goes to mounts of its own

@@ -4,12 +4,12 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 
 import lib
+from servers import free_port, port_open
 
 FORKER = r'''
 #define _GNU_SOURCE
@@ -159,12 +159,6 @@ def kept_symbols():
         assert len([f for _, _, files in os.walk(cache) for f in files]) >= len(kept)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
 def nginx():
     """A master and workers that run already, then the same once more."""
     lib.need('nginx', 'ab')
@@ -182,7 +176,7 @@ def nginx():
                         'fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n'
                         f'server {{ listen 127.0.0.1:{port}; return 200 "well\\n"; }} }}\n')
             p = subprocess.Popen([exe, '-p', home, '-c', 'conf'], stderr=subprocess.DEVNULL)
-            lib.wait_for(lambda: socket.socket().connect_ex(('127.0.0.1', port)) == 0, 'nginx')
+            lib.wait_for(lambda: port_open(port), 'nginx')
             return p, port
 
         def load(port):

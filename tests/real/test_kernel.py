@@ -9,7 +9,6 @@ import collections
 import math
 import os
 import re
-import subprocess
 import sys
 import tempfile
 

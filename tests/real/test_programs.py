@@ -2,25 +2,18 @@
 # SPDX-License-Identifier: MIT
 """Programs that others wrote, with every function of the program and its libraries armed at entry and
 return while they work: output and status as without tracing, text restored, nothing left behind."""
-import contextlib
 import os
 import re
 import shlex
-import socket
 import subprocess
 import tempfile
 import time
 
 import lib
+from servers import free_port, port_open, server
 
 ALL = 'pid$target:::entry,pid$target:::return { @[probename] = count(); }'
 CYCLES = int(os.environ.get('DYNTRACE_CYCLES', max(50 // lib.SLOW, 5)))
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def counts(out):
@@ -53,27 +46,6 @@ def compare_command(argv, make_input=None, results=()):
                 assert b'terminated' not in r.stderr, r.stderr[-1000:]
     for untraced, traced in zip(*runs):
         assert untraced == traced, f'differs: {untraced[:300]!r} / {traced[:300]!r}'
-
-
-@contextlib.contextmanager
-def server(argv, ready, cwd):
-    proc = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL, env=lib.clean_env())
-    try:
-        lib.wait_for(ready, f'{argv[0]} to answer')
-        yield proc
-    finally:
-        proc.terminate()
-        try:
-            proc.wait(20 * lib.SLOW)
-        except subprocess.TimeoutExpired:
-            proc.kill()
-            proc.wait()
-
-
-def port_open(port):
-    with socket.socket() as s:
-        return s.connect_ex(('127.0.0.1', port)) == 0
 
 
 def cycles_under_load(pid, load_alive, cycles=CYCLES):

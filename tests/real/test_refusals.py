@@ -106,7 +106,9 @@ def refused(pid, args, pattern, status=1, user=None, tool=None, busy=False):
         # A second tracer of the tool itself is in its way only where the tool lacks rights.
         if not user and shutil.which('strace'):
             command = ['strace', '-qq', '-y', '-o', log.name, '-e', 'trace=pwrite64', *command]
-        r = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace', timeout=60 * lib.SLOW, check=False,
+        # Leaks are looked for with ptrace, which strace has.
+        env = dict(os.environ, ASAN_OPTIONS=os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0')
+        r = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors='replace', timeout=60 * lib.SLOW, check=False,
                            **({'user': user, 'group': user, 'extra_groups': []} if user else {}))
         text = wrote_text(log.read(), pid)
     assert r.returncode == status, f'{args}: status {r.returncode}, not {status}: {r.stdout[-300:]}{r.stderr[-800:]}'
@@ -132,8 +134,6 @@ SCRIPTS = {
     'buffer too small': (['-x', 'bufsize=16', '-n', 'pid$target:a.out:work:entry { trace(1); trace(2); trace(3); }'], 'buffer'),
     'record of nothing': (['record', '-p', '{pid}', '-o', '/nonexistent/folder/x', 'work'], 'nonexistent'),
     'no such option': (['-x', 'nonesuch=1', '-n', WORK], 'option name'),
-    'no such agent': (['-x', 'agent=/nonexistent', '-n', WORK], 'agent'),
-    'another agent': (['-x', 'agent=/usr/bin/true', '-n', WORK], 'agent'),
     'no daemon': (['-x', 'daemon=always', '-n', WORK], 'dyntraced does not run'),
 }
 WRONG = 'no such option', 'no such agent', 'another agent' # as usage

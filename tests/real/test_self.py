@@ -104,7 +104,7 @@ def namespace():
             raise lib.Skip('no PID namespaces here')
         with subprocess.Popen(['unshare', '--pid', '--fork', '--kill-child', exe, '300', '2'], stdout=subprocess.DEVNULL) as outer:
             children = f'/proc/{outer.pid}/task/{outer.pid}/children'
-            pid = lib.wait_for_value(lambda: open(children, encoding='ascii').read().split())[0]
+            pid = lib.wait_for(lambda: open(children, encoding='ascii').read().split(), 'a child')[0]
             lib.wait_for(lambda: os.readlink(f'/proc/{pid}/exe') == exe, 'the program')
             r = lib.dyntrace('-q', '-n', SCRIPT + 'tick-1s { exit(0); }', '-p', pid, check=False)
             outer.kill()

@@ -13,6 +13,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from procs import SLOW  # noqa: E402
+
 MANY = 100000
 CASES = [
     ('comment without an end', 'BEGIN { trace(1); }\n\n /* never\n ends\n\n', 1, r'line 3: end-of-file .* \*/'),
@@ -77,7 +80,7 @@ def wrong_with(exe, tmp, script, most, wanted):
         f.write(script.encode('latin-1'))
     start = time.monotonic()
     try:
-        p = subprocess.run([exe, '-q', '-s', 'bad.d'], cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, timeout=30 * int(os.environ.get('DYNTRACE_SLOW', '1')))
+        p = subprocess.run([exe, '-q', '-s', 'bad.d'], cwd=tmp, stdin=subprocess.DEVNULL, capture_output=True, timeout=30 * SLOW)
     except subprocess.TimeoutExpired:
         return 'no end after 30 s'
     said = p.stderr.decode('latin-1')

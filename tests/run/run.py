@@ -19,17 +19,16 @@ Lines in them:
 Addresses become {ptr}, the number of a CPU N, so do not rely on them.  Speaks TAP.  --bless rewrites what is expected; look at the diff.
 """
 import argparse
-import contextlib
 import difflib
 import fnmatch
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 
-SLOW = int(os.environ.get('DYNTRACE_SLOW', '1')) # times as much time for each
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+from procs import SLOW, end_group, end_in_order  # noqa: E402
 
 
 def options(path):
@@ -52,12 +51,6 @@ def read(path):
         return None
     with open(path, encoding='utf-8') as f:
         return f.read()
-
-
-def end_group(leader):
-    """All that a script began."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
 
 
 class Case:
@@ -123,8 +116,7 @@ class Case:
 
 
 def main():
-    for sig in signal.SIGTERM, signal.SIGHUP: # as Ctrl-C does
-        signal.signal(sig, lambda *_: sys.exit(1))
+    end_in_order()
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument('exe')
     ap.add_argument('folder')

@@ -14,7 +14,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'real'))
 import lib  # noqa: E402
+from servers import free_port, port_open, server  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCALE = int(os.environ.get('DYNTRACE_STRESS', '1'))
@@ -257,34 +257,6 @@ def postgres_single():
 
 # ---- servers, armed while they serve ----
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
-
-
-def port_open(port):
-    with socket.socket() as s:
-        return s.connect_ex(('127.0.0.1', port)) == 0
-
-
-@contextlib.contextmanager
-def server(argv, ready, cwd, user=None, stop=signal.SIGTERM):
-    proc = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                            env=lib.clean_env(PATH='/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'), user=user,
-                            extra_groups=[] if user else None)
-    try:
-        lib.wait_for(ready, f'{argv[0]} to answer')
-        yield proc
-    finally:
-        proc.send_signal(stop)
-        try:
-            proc.wait(20 * lib.SLOW)
-        except subprocess.TimeoutExpired:
-            proc.kill()
-            proc.wait()
-
-
 @contextlib.contextmanager
 def armed(pid):
     """Everything of @pid is armed inside, and clean behind."""
@@ -393,8 +365,8 @@ def postgres():
             load = subprocess.Popen(['pgbench', *base, '-c', '2', '-T', '600', 'postgres'], stdout=subprocess.DEVNULL,
                                     stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
             try:
-                pid = int(lib.wait_for_value(lambda: psql("select pid from pg_stat_activity where application_name='pgbench' and "
-                                                    "backend_start < now() - interval '1 second' limit 1")))
+                pid = int(lib.wait_for(lambda: psql("select pid from pg_stat_activity where application_name='pgbench' and "
+                                              "backend_start < now() - interval '1 second' limit 1"), 'a backend'))
                 for _ in range(SCALE):
                     with armed(pid):
                         time.sleep(1)

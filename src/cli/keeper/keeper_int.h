@@ -59,7 +59,6 @@ struct keeper {
 	uint32_t proc;               /* in the session */
 	int listener;
 	bool attached, ends, is_unlinked;
-	uint64_t spare_ns;           /* when memory that nobody uses goes back; 0: it has */
 	bool stays;                  /* attach asked for it, or an add that did something */
 	struct obj_proc *obj;
 	bool far;                    /* dyntraced has the session (far.c) */
@@ -81,7 +80,7 @@ struct keeper {
 	int status;                  /* of the child: as of waitpid() */
 };
 
-/* keeper.c: forks one for @pid, unless there is one. 0, or an error. */
+/* start.c: forks one for @pid, unless there is one. 0, or an error. */
 int keeper_start(pid_t pid, const char *const *options, struct err *reterr); /* "NAME[=VALUE]", as -x has them; NULL-terminated, or NULL */
 /* run.c: starts @argv with tracepoints (words of add, without a process), keeps it until it ends. The command's status, or an
  * error's after a message. @preload: libraries of tracers, each once; NULL-terminated. */
@@ -96,22 +95,31 @@ int event_main(int argc, char **argv);   /* dyntrace enable-event */
 
 int keeper_init(struct keeper *, pid_t pid);
 void keeper_deinit(struct keeper *);
-void keeper_unlink(struct keeper *); /* nobody finds it any more */
-void keeper_end(struct keeper *); /* detaches, frees its points */
+
+/* keeper.c: its life */
+void keeper_live(struct keeper *);   /* until nobody wants it any more */
 enum session_event keeper_step(struct keeper *, int *ret_status); /* waits a little, does what came */
-void keeper_relay(struct keeper *); /* what was said meanwhile, to said_fd */
-/* Standard error becomes memory, of which requests and keeper_relay() take what was said. */
-int keeper_gather_messages(void);
-char *keeper_take_messages(void);
-void keeper_catch_knocks(int fd);     /* of the listener: they end a wait */
-/* Attaches to the process, if it is not yet (again after all was disarmed). */
-int keeper_attach(struct keeper *, struct err *reterr);
+int keeper_drain(struct keeper *, bool final);
+void keeper_unlink(struct keeper *); /* nobody finds it any more */
 /* The process is as it was; what tracers gathered goes to @out, and the keeper's life ends. */
 int keeper_detach(struct keeper *, FILE *out, bool json, struct err *reterr);
+void keeper_end(struct keeper *);    /* detaches, frees its points */
+void keeper_end_points(struct keeper *); /* frees them; their files are complete */
+
+/* attach.c */
+/* Attaches to the process, if it is not yet (again after all was disarmed). */
+int keeper_attach(struct keeper *, struct err *reterr);
+int keeper_disarm(struct keeper *, struct err *reterr); /* nothing fires any more */
 /* Nothing is armed any more; programs and what they recorded are forgotten. */
 void keeper_reset(struct keeper *);
-int keeper_drain(struct keeper *, bool final);
-void keeper_end_points(struct keeper *); /* frees them; their files are complete */
+void keeper_direct(struct tracer_host *, FILE *out); /* tracer_host.direct */
+void keeper_catch_knocks(int fd);    /* of the listener: they end a wait */
+
+/* said.c: standard error becomes memory, of which requests and keeper_relay() take what was said. */
+int keeper_gather_messages(void);
+char *keeper_take_messages(void);
+void keeper_relay(struct keeper *);  /* what was said meanwhile, to said_fd */
+void keeper_bound_messages(void);    /* the first of them are kept */
 
 /* image.c: the number of the clause with this text (taken over); messages may be on stderr. */
 int keeper_clause(struct keeper *, char *text, uint32_t *ret, struct err *reterr);

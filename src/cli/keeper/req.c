@@ -77,18 +77,6 @@ static int perform(struct keeper *k, const struct request *rq, FILE *out, struct
 }
 
 /* What was said on standard error since the last request. */
-char *keeper_take_messages(void)
-{
-	fflush(stderr);
-	off_t n = lseek(STDERR_FILENO, 0, SEEK_END);
-	char *text = n >= 0 && n < (off_t)KEEP_TEXT_MAX ? calloc(1, (size_t)n + 1) : NULL;
-	if (text && pread(STDERR_FILENO, text, (size_t)n, 0) != n)
-		*text = 0;
-	if (ftruncate(STDERR_FILENO, 0) == 0)
-		lseek(STDERR_FILENO, 0, SEEK_SET);
-	return text;
-}
-
 static void answer(struct request *rq, int status, const char *out, size_t bytes, const char *err)
 {
 	struct keep_head h = { KEEP_MAGIC, status, (uint32_t)bytes, err ? (uint32_t)strlen(err) : 0 };

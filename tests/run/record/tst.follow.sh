@@ -2,14 +2,18 @@
 # Live, until the recording ends.
 . ./lib.sh
 start 1 10
-"$dyntrace" record -p $target -d 1 -o "$trace" leaf:entry &
+"$dyntrace" record -p $target -o "$trace" leaf:entry &
+record=$!
 begun
 "$dyntrace" dump --follow "$trace" > "$tmp/live" &
 dump=$!
 round
-sleep 0.5
+until counts < "$tmp/live" | grep -q 17; do
+	sleep 0.02
+done
 counts < "$tmp/live"
 round
+kill $record
 wait $dump
 echo "status $?"
 counts < "$tmp/live"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "../tap.h"
-#include "base/utf8.h"
 #include "trace.h"
 
 #include <dirent.h>
@@ -349,12 +348,6 @@ static void text_in_quotes(void)
 		CHECK_STR(got, i % 2 ? of[i / 2].json : of[i / 2].plain);
 		free(got);
 	}
-	CHECK_EQ(base_utf8_whole("a\342\202\254", 4), 4);
-	CHECK_EQ(base_utf8_whole("a\342\202\254", 3), 1);
-	CHECK_EQ(base_utf8_whole("a\342\202\254", 2), 1);
-	CHECK_EQ(base_utf8_whole("a", 1), 1);
-	CHECK_EQ(base_utf8_whole("\200\200\200\200", 4), 4);
-	CHECK_EQ(base_utf8_whole("", 0), 0);
 }
 
 TAP_MAIN(TEST(numbers_from_bytes), TEST(its_own_time), TEST(names_at_the_end_of_memory), TEST(all_types_come_back), TEST(text_in_quotes), TEST(many_packets_of_several_cpus), TEST(events_wait_for_the_disk),

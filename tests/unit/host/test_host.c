@@ -51,6 +51,20 @@ static void sorted_numbers(void)
 	CHECK_EQ(host_first_u64(NULL, 0, 0), 0);
 }
 
+static void first_of_structures(void)
+{
+	static const struct {
+		char name;
+		uint64_t at;
+		uint32_t more;
+	} v[] = { { 'z', 1, 9 }, { 'y', 3, 8 }, { 'x', 3, 7 }, { 'w', 7, 6 } }, *none = NULL;
+	CHECK_EQ(HOST_FIRST(v, 4, at, 0), 0);
+	CHECK_EQ(HOST_FIRST(v, 4, at, 3), 1);
+	CHECK_EQ(HOST_FIRST(v, 4, at, 4), 3);
+	CHECK_EQ(HOST_FIRST(v, 4, at, 8), 4);
+	CHECK_EQ(HOST_FIRST(none, 0, at, 1), 0);
+}
+
 static void tells_who_has_ended(void)
 {
 	pid_t pid = fork();
@@ -70,4 +84,4 @@ static void tells_who_has_ended(void)
 	close(fd);
 }
 
-TAP_MAIN(TEST(strings_keep_their_numbers), TEST(the_last_one_can_go), TEST(sorted_numbers), TEST(tells_who_has_ended))
+TAP_MAIN(TEST(strings_keep_their_numbers), TEST(the_last_one_can_go), TEST(sorted_numbers), TEST(first_of_structures), TEST(tells_who_has_ended))

@@ -45,16 +45,16 @@ static uint64_t symbols(uint32_t *ret_cnt)
 
 static uint64_t plain(uint32_t *ret_cnt)
 {
-	obj_keep_symbols(false);
+	obj_keep_tables(false);
 	uint64_t sum = symbols(ret_cnt);
-	obj_keep_symbols(true);
+	obj_keep_tables(true);
 	return sum;
 }
 
 static void end(void)
 {
 	kept_end();
-	obj_keep_symbols(false);
+	obj_keep_tables(false);
 }
 
 static bool same(void)

@@ -71,9 +71,9 @@ static uint64_t frames(uint32_t *ret_cnt)
 static bool same(void)
 {
 	uint32_t a, b;
-	obj_keep_symbols(false);
+	obj_keep_tables(false);
 	uint64_t x = frames(&a);
-	obj_keep_symbols(true);
+	obj_keep_tables(true);
 	uint64_t y = frames(&b);
 	CHECK(a >= 27000);
 	return x == y && a == b;
@@ -88,7 +88,7 @@ static bool begin(void)
 static void end(void)
 {
 	kept_end();
-	obj_keep_symbols(false);
+	obj_keep_tables(false);
 }
 
 static void kept(void)
