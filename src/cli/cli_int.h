@@ -274,6 +274,8 @@ bool cli_resort(struct cli *, uint32_t places); /* of @places in all some were r
 /* budget.c: what is said of it: when what there is now is armed; at the end */
 void cli_budget_armed(struct cli *);
 void cli_budget_end(struct cli *);
+/* losses.c: what would have lost less */
+void cli_losses_advise(const struct cli *);
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
  * is at its least); then says so. CLI_ERROR after a message: it may not be lowered. */
 void cli_buffers_fit(struct cli *, struct session_opts *);

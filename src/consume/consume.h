@@ -166,6 +166,10 @@ void consume_aggs_read(struct consume *);
 
 /* How many losses were reported so far. */
 uint64_t consume_lost(const struct consume *);
+/* What was too small, of what an option sets. */
+enum consume_room { CONSUME_RECORDS, CONSUME_AGGS, CONSUME_DYNS, CONSUME_SPECS, CONSUME_SPEC_CNT, CONSUME_ROOMS };
+/* Whether of those that were reported some would not have been with more of it. */
+bool consume_lacked(const struct consume *, enum consume_room);
 /* CLOCK_REALTIME less CLOCK_MONOTONIC when tracing began. */
 int64_t consume_real_offset_ns(const struct consume *);
 

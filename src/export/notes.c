@@ -38,6 +38,8 @@ struct notes {
 	uint32_t mod_cnt, nameless;
 	struct note_addr *addrs; /* a hash */
 	uint32_t addr_cnt, addr_cap;
+#define SEEN_BITS 10
+	uint64_t seen[1 << SEEN_BITS]; /* stacks that came lately, by their hash */
 };
 
 #define ADDR_MAX (1u << 22)
@@ -230,8 +232,25 @@ static bool addrs_grow(struct notes *n)
 	return true;
 }
 
+/* Most stacks came before. Who has the hash of another one, one of 2^64, has no lines of source. */
+static bool came_lately(struct notes *n, uint32_t pid, const uint8_t *addrs, uint32_t bytes)
+{
+	uint64_t hash = pid, addr;
+	for (uint32_t i = 0; i + 8 <= bytes; i += 8) {
+		memcpy(&addr, addrs + i, 8);
+		hash = (hash ^ addr) * WIRE_HASH_MULT;
+		hash ^= hash >> 32;
+	}
+	uint64_t *seen = &n->seen[hash & ((1u << SEEN_BITS) - 1)];
+	bool same = *seen == hash;
+	*seen = hash;
+	return same;
+}
+
 void notes_stack(struct notes *n, uint32_t pid, const uint8_t *addrs, uint32_t bytes)
 {
+	if (came_lately(n, pid, addrs, bytes))
+		return;
 	for (uint32_t i = 0; i + 8 <= bytes && pid; i += 8) {
 		struct note_addr a = { .pid = pid, .is_ret = i > 0 };
 		memcpy(&a.addr, addrs + i, 8);
