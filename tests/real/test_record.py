@@ -161,6 +161,37 @@ def full_disk():
             lib.assert_untouched(p.pid)
 
 
+def says_what_loses_less():
+    """Behind what was lost, with an option that can be pasted; where nothing was lost, nothing of it."""
+    with Program() as p:
+        with Recording(p, args=['-b', '16k']) as r:
+            r.proc.send_signal(signal.SIGSTOP)
+            p.go(10000)
+            r.proc.send_signal(signal.SIGCONT)
+            r.proc.send_signal(signal.SIGINT)
+            assert r.wait() == 0 and summary(r.err)[1] > 0, r.err
+            assert 'a buffer was full: -x bufsize=64k loses less' in r.err and '-x budget=5%' in r.err, r.err
+        with Recording(p, args=['-x', 'bufsize=64k', '-x', 'budget=5%']) as r:
+            p.go(10)
+            assert r.stop(signal.SIGINT)[0] == 0 and 'bufsize' not in r.err, r.err
+        p.go(10)
+        lib.assert_untouched(p.pid)
+
+
+def live_says_what_loses_less():
+    """Of each kind of room: records, aggregations, variables."""
+    for action, size, said in (('trace(arg0)', 'bufsize=4k', '-x bufsize=16k loses less, and so do fewer probes, a predicate'),
+                               ('@[arg0] = count()', 'aggsize=8k', '-x aggsize=32k loses less'),
+                               ('x[arg0] = 1', 'dynvarsize=16k', '-x dynvarsize=64k loses less')):
+        with Program() as p, lib.Tracing('-q', '-x', size, '-n', f'pid$target::stride:entry {{ {action}; }}', '-p', str(p.pid)) as t:
+            t.wait_armed(p.pid)
+            t.proc.send_signal(signal.SIGSTOP)
+            p.go(10000)
+            t.proc.send_signal(signal.SIGCONT)
+            err = t.stop(signal.SIGINT)[2]
+            assert said in err, (said, err)
+
+
 def asked_twice():
     """Who cannot wait gets a trace that is whole, and is told what it has not."""
     with Program() as p, Recording(p, args=['-b', '64m']) as r:
@@ -339,7 +370,7 @@ def by_uprobes():
         assert lines and all(f'steps {p.pid}/{p.pid} ' in l for l in lines), text[:500] + err
 
 
-TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
+TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, says_what_loses_less, live_says_what_loses_less, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
          followed, live, replaced, usage)
 
 if __name__ == '__main__':
