@@ -57,3 +57,19 @@ int pid_mod_rank(const char *pattern, const struct obj_module *mod)
 		return RANK_PART;
 	return matches_unversioned(pattern, mod) ? RANK_VERSION : RANK_NONE;
 }
+
+int pid_mod_best(const char *pattern, const struct obj_proc *proc)
+{
+	int best = RANK_NONE;
+	for (uint32_t i = 0; i < obj_module_cnt(proc); i++) {
+		int rank = pid_mod_rank(pattern, obj_module_at(proc, i));
+		best = rank > best ? rank : best;
+	}
+	return best;
+}
+
+bool probe_module_meant(const char *pattern, const struct obj_proc *proc, const struct obj_module *mod)
+{
+	int rank = pid_mod_rank(pattern, mod);
+	return rank && rank == pid_mod_best(pattern, proc);
+}

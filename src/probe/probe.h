@@ -141,6 +141,14 @@ const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL be
 int probe_match(struct probe_table *, const struct probe_spec *spec, struct obj_proc *const *procs,
 		const pid_t *pids, uint32_t proc_cnt, uint32_t **ret, uint32_t *ret_cnt, struct err *reterr);
 
+/* Whether a description's module part means @mod of the process. */
+bool probe_module_meant(const char *pattern, const struct obj_proc *, const struct obj_module *mod);
+/* Tells @fn of functions of @mod without a symbol, sub_VADDR, that @pattern means as a glob; or -errno. */
+int probe_unnamed(struct obj_proc *, struct obj_module *mod, const char *pattern,
+		  void (*fn)(void *arg, const char *name, uint64_t addr, uint64_t bytes), void *arg);
+/* PATTERN and NAME of a description's parts; "" matches all. */
+bool probe_glob(const char *pattern, const char *name);
+
 /* Whether the description can mean a probe of the kernel, going by its provider and name. */
 bool probe_may_be_kernel(const struct probe_spec *);
 /* Whether place @i of it is there, and is what the probe is made of on this kernel. */
