@@ -340,6 +340,8 @@ int cli_dump(struct cli *);
 void cli_usage(FILE *);
 bool cli_usage_verb(enum cli_mode); /* on standard output; false: it is none that has one here */
 void cli_usage_wrong(void); /* to stderr: how it is called */
+/* `help` becomes --help, `help VERB` that verb's; CLI_USAGE after a message: there is none of that name. */
+int cli_usage_help(int *argc, char **argv);
 void cli_usage_no_probes(const struct cli_args *); /* what may have been meant */
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);

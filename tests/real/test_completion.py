@@ -40,7 +40,7 @@ def helped(verb):
 
 
 def all_verbs():
-    assert set(verbs()) == set(complete('')), set(verbs()) ^ set(complete(''))
+    assert {*verbs(), 'help'} == set(complete('')) == set(complete('help', '')), {*verbs(), 'help'} ^ set(complete(''))
     assert complete('list-t') == ['list-tracepoints']
 
 
