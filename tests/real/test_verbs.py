@@ -208,6 +208,12 @@ def logs():
         with open('b.log', encoding='utf-8') as f:
             assert len(f.read().splitlines()) == 3
         os.unlink('b.log')
+        c.add('work', '-n', 'traced', 'ctf', c.path('trace'))
+        c.go()
+        p = c.points()
+        assert (p['w']['hits'], p['w']['returns'], p['tp-0']['hits'], p['traced']['hits']) == (6, 6, 6, 3), p
+        text = c.run('list-tracepoints', c.pid)
+        assert '  6 entered, 6 returned\n' in text and '  6 hits\n' in text and '  3 hits\n' in text, text
 
 
 def tail_calls():
