@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """record to whatever end: signals of all kinds, processes that crash, end or run another program; what was written is whole."""
+import collections
+import json
 import os
 import re
 import resource
@@ -45,6 +47,16 @@ int main(int argc, char **argv)
 	}
 	return 0;
 }
+'''
+NESTED = r'''
+#include <setjmp.h>
+#include <stdlib.h>
+static jmp_buf back;
+__attribute__((noinline)) int leaf(int n) { __asm__ volatile(""); return n + 1; }
+__attribute__((noinline)) int jumps(int n) { leaf(n); longjmp(back, 1); return n; }
+__attribute__((noinline)) int middle(int n) { for (int i = 0; i < 3; i++) n = leaf(n); return n + 1; }
+__attribute__((noinline)) int whole(int n) { for (int i = 0; i < n; i++) if (!setjmp(back)) { middle(i); if (i == 1) jumps(i); } return leaf(n) + 1; }
+int main(int argc, char **argv) { return argc > 1 && whole(atoi(argv[1])) < 0; }
 '''
 FOLDER = None
 
@@ -370,8 +382,30 @@ def by_uprobes():
         assert lines and all(f'steps {p.pid}/{p.pid} ' in l for l in lines), text[:500] + err
 
 
+def chrome_is_in_order():
+    """Of time; also where more waits for one call's end than is kept, which then has a beginning and an end instead."""
+    source, exe = f'{FOLDER}/nested.c', f'{FOLDER}/nested'
+    with open(source, 'w', encoding='utf-8') as f:
+        f.write(NESTED)
+    subprocess.run(['cc', '-O1', '-fno-inline', '-w', '-o', exe, source], check=True)
+    for rounds in 5, 40000:
+        trace = f'{FOLDER}/nested-{rounds}'
+        r = lib.dyntrace('record', '-x', 'bufsize=64m', '-c', f'{exe} {rounds}', '-o', trace, 'leaf', 'jumps', 'middle', 'whole')
+        assert ' 0 lost' in r.stderr, r.stderr
+        events = [e for e in json.loads(lib.dyntrace('dump', '--chrome', trace).stdout)['traceEvents'] if e['ph'] != 'M']
+        times = [e['ts'] for e in events]
+        assert times == sorted(times), [(a, b) for a, b in zip(events, events[1:]) if a['ts'] > b['ts']][:1]
+        found = collections.Counter((e['ph'], e['name']) for e in events)
+        want = {('X', 'leaf'): 3 * rounds + 2, ('X', 'middle'): rounds, ('i', 'jumps:entry'): 1}
+        want |= {('X', 'whole'): 1} if rounds == 5 else {('B', 'whole'): 1, ('E', 'whole'): 1}
+        assert found == want, (found, want)
+        span = [e for e in events if e['name'] == 'whole']
+        end = span[-1]['ts'] + span[-1].get('dur', 0)
+        assert span[0] is events[0] and all(e['ts'] + e.get('dur', 0) <= end + 0.002 for e in events), span
+
+
 TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, says_what_loses_less, live_says_what_loses_less, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
-         followed, live, replaced, usage)
+         chrome_is_in_order, followed, live, replaced, usage)
 
 if __name__ == '__main__':
     tap = lib.Tap()
