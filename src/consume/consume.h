@@ -69,7 +69,7 @@ struct consume_writer {
 /* Where an address is.  The strings outlive the call. */
 struct consume_sym {
 	const char *mod, *name; /* mangled; NULL: in no module; no symbol */
-	uint64_t mod_start, start;
+	uint64_t mod_start, start; /* start: of the symbol; without one, of the module: where its file's address 0 would be */
 };
 
 struct consume_opts {
@@ -81,6 +81,7 @@ struct consume_opts {
 	bool droptags;      /* "[DTRACEDROP_...] " before messages about losses */
 	bool no_ids;        /* leave out what differs between runs: CPU and probe ID */
 	bool foldstacks;    /* stacks in one line, as flame graphs want them */
+	bool as_mapped;     /* addresses without a symbol as they are in the process, which dtrace shows, not as in the module's file */
 	bool demangle;      /* C++ and Rust names in stacks and symbols */
 	uint64_t aggrate_ns; /* aggregations are read so often; 0: whenever one is shown */
 	uint32_t printsize; /* bytes of an object that print() shows */

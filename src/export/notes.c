@@ -3,7 +3,7 @@
  * What a reader needs of the programs after they have gone, in DIR/dyntrace:
  *
  *   modules      NS PID START END BIAS ID PATH      a line each, hexadecimal but for PID
- *   symbols/ID   VADDR BYTES NAME                   a line each, sorted
+ *   symbols/ID   VADDR BYTES NAME[<tab>NAME...]      a line each, sorted; stacks have the first name
  *   frames       @ID VADDR, then a line for each function at that address, from
  *                inside out: LINE INLINED FUNC<tab>FILE
  *
@@ -141,9 +141,13 @@ static int note_symbols(struct notes *n, struct obj_proc *p, struct obj_module *
 	if (!fp)
 		return -errno;
 	for (uint32_t i = 0; i < cnt; i++)
-		if (!i || syms[i].addr != syms[i - 1].addr)
-			fprintf(fp, "%llx %llx %s\n", (unsigned long long)(syms[i].addr - m->bias), (unsigned long long)syms[i].bytes,
-				syms[i].name);
+		if (i && syms[i].addr == syms[i - 1].addr)
+			fprintf(fp, "\t%s", syms[i].name);
+		else
+			fprintf(fp, "%s%llx %llx %s", i ? "\n" : "", (unsigned long long)(syms[i].addr - m->bias),
+				(unsigned long long)syms[i].bytes, syms[i].name);
+	if (cnt)
+		putc('\n', fp);
 	return file_end(n, fp, tmp, name);
 }
 

@@ -382,6 +382,29 @@ def by_uprobes():
         assert lines and all(f'steps {p.pid}/{p.pid} ' in l for l in lines), text[:500] + err
 
 
+def one_name_and_one_address():
+    """A function with several names has in an event's stack the one that was asked for; where there is no name, an address is that of the
+    module's file, in a dump, a flame graph, what is shown live, and in names of functions that have none."""
+    trace = f'{FOLDER}/names'
+    for name in 'open64', 'open':
+        lib.dyntrace('record', '-g', '-c', 'cat /dev/null', '-o', f'{trace}-{name}', f'libc.so.6:{name}')
+        events = [json.loads(l) for l in lib.dyntrace('dump', '--json', f'{trace}-{name}').stdout.splitlines()]
+        assert [(e['name'], e['function'], e['stack'][0]['function']) for e in events] == [('entry', name, name), ('return', name, name)], events
+        assert f';{name} 1\n' in lib.dyntrace('dump', '--folded', f'{trace}-{name}').stdout
+    at = re.search(r' \+(0x[0-9a-f]+) \(\S*/cat\)', lib.dyntrace('dump', f'{trace}-open').stdout)
+    if not at:
+        raise lib.Skip('cat has symbols')
+    assert f';cat+{at[1]};open 1\n' in lib.dyntrace('dump', '--folded', f'{trace}-open').stdout
+    clause = 'pid$target:libc.so.6:open:entry { ustack(2); printf("%d", ucaller); }'
+    live = lib.dyntrace('-qn', clause, '-c', 'cat /dev/null').stdout
+    assert f' cat`{at[1]}\n' in live, live
+    dtrace = f'{FOLDER}/dtrace'
+    os.symlink(os.path.abspath(lib.DYNTRACE), dtrace)
+    said = subprocess.run([dtrace, '-qn', clause, '-c', 'cat /dev/null'], capture_output=True, text=True, check=True).stdout
+    mapped, caller = re.search(r' cat`(0x[0-9a-f]+)\n\s*(\d+)', said).groups()
+    assert int(mapped, 16) == int(caller), said
+
+
 def chrome_is_in_order():
     """Of time; also where more waits for one call's end than is kept, which then has a beginning and an end instead."""
     source, exe = f'{FOLDER}/nested.c', f'{FOLDER}/nested'
@@ -405,7 +428,7 @@ def chrome_is_in_order():
 
 
 TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, says_what_loses_less, live_says_what_loses_less, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
-         chrome_is_in_order, followed, live, replaced, usage)
+         one_name_and_one_address, chrome_is_in_order, followed, live, replaced, usage)
 
 if __name__ == '__main__':
     tap = lib.Tap()
