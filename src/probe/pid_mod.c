@@ -51,6 +51,8 @@ int pid_mod_rank(const char *pattern, const struct obj_module *mod)
 		return strcmp(pattern, mod->name) ? RANK_NONE : RANK_WHOLE;
 	if (!*pattern || (mod->is_exe && !strcmp(pattern, "a.out")) || obj_glob(pattern, mod->name))
 		return RANK_WHOLE;
+	if (mod->run_as && obj_glob(pattern, mod->run_as))
+		return RANK_WHOLE;
 	if (strchr(pattern, '/') && obj_glob(pattern, mod->path))
 		return RANK_WHOLE;
 	if (part_matches(pattern, mod->name))

@@ -130,7 +130,7 @@ const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL be
  *   -ENOMEM
  * The message is empty where something matched.  Its code is PROBE_NO_MODULE where the process may load what was meant yet.
  *
- * Modules: by base name or path, globs allowed; "a.out" is the executable; where no name
+ * Modules: by base name or path, globs allowed; "a.out" is the executable, which the link that it was run by means, too; where no name
  * matches as a whole, parts up to a dot do ("libc", "libc.so"), at last without regard to
  * the version; the vDSO only by its own name.
  * USDT: provider "PROVIDERpid"; two underscores in a probe's name are a dash, and either form is found.

@@ -405,6 +405,25 @@ def one_name_and_one_address():
     assert int(mapped, 16) == int(caller), said
 
 
+def run_by_a_link():
+    """A module goes by the name that the program was run by, too; what is shown has its own."""
+    link = f'{FOLDER}/by-link'
+    os.symlink('steps', link)
+    for argv, cwd in (([link], None), (['./by-link'], FOLDER)):
+        with subprocess.Popen(argv, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+            assert p.stdout.readline() == 'ready\n'
+            try:
+                pid = str(p.pid)
+                for mod in 'by-link', 'by-*', 'steps', 'a.out':
+                    listed = lib.dyntrace('-ln', f'pid$target:{mod}:stride:entry', '-p', pid).stdout.splitlines()[1:]
+                    assert [l.split()[1:] for l in listed] == [[f'pid{pid}', 'steps', 'stride', 'entry']], (mod, listed)
+                    assert 'args[0]: int' in lib.dyntrace('-lvn', f'pid$target:{mod}:stride:entry', '-p', pid).stdout or '*' in mod, mod
+                lib.dyntrace('list-symbols', pid, 'by-link:stride')
+                assert lib.dyntrace('-ln', 'pid$target:other-link:stride:entry', '-p', pid, check=False).returncode == 1
+            finally:
+                p.kill()
+
+
 def chrome_is_in_order():
     """Of time; also where more waits for one call's end than is kept, which then has a beginning and an end instead."""
     source, exe = f'{FOLDER}/nested.c', f'{FOLDER}/nested'
@@ -428,7 +447,7 @@ def chrome_is_in_order():
 
 
 TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, says_what_loses_less, live_says_what_loses_less, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
-         one_name_and_one_address, chrome_is_in_order, followed, live, replaced, usage)
+         one_name_and_one_address, run_by_a_link, chrome_is_in_order, followed, live, replaced, usage)
 
 if __name__ == '__main__':
     tap = lib.Tap()
