@@ -274,6 +274,8 @@ bool cli_resort(struct cli *, uint32_t places); /* of @places in all some were r
 /* budget.c: what is said of it: when what there is now is armed; at the end */
 void cli_budget_armed(struct cli *);
 void cli_budget_end(struct cli *);
+/* silent.c: that nothing came, where that is certain; once all was read */
+void cli_silent_say(const struct cli *);
 /* losses.c: what would have lost less */
 void cli_losses_advise(const struct cli *);
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all

@@ -167,6 +167,8 @@ void consume_aggs_read(struct consume *);
 
 /* How many losses were reported so far. */
 uint64_t consume_lost(const struct consume *);
+/* Whether a target recorded or aggregated anything, as far as was read. */
+bool consume_heard(const struct consume *);
 /* What was too small, of what an option sets. */
 enum consume_room { CONSUME_RECORDS, CONSUME_AGGS, CONSUME_DYNS, CONSUME_SPECS, CONSUME_SPEC_CNT, CONSUME_ROOMS };
 /* Whether of those that were reported some would not have been with more of it. */

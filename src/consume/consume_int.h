@@ -146,6 +146,7 @@ struct consume {
 	/* losses of threads that are gone */
 	uint64_t total_drops;
 	bool lacked[CONSUME_ROOMS];
+	bool heard; /* of a target, by a record or an aggregation */
 	uint64_t lost_seen[WIRE_PROC_MAX];
 };
 
