@@ -5,10 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A number may be any probe's. */
 static bool is_tools_own(const struct plan_probe_desc *d)
 {
-	return !strcmp(d->name, "BEGIN") || !strcmp(d->name, "END") || !strcmp(d->name, "ERROR") || !strncmp(d->name, "tick-", 5) ||
-	       !strncmp(d->name, "profile-", 8);
+	const char *name = d->name ? d->name : "";
+	return d->id || !strcmp(name, "BEGIN") || !strcmp(name, "END") || !strcmp(name, "ERROR") || !strncmp(name, "tick-", 5) ||
+	       !strncmp(name, "profile-", 8);
 }
 
 static bool is_of_processes(const struct plan_clause *c)
@@ -27,21 +29,26 @@ static bool aggregates(const struct ir_prog *p)
 	return false;
 }
 
-/* Each hit shows: a clause that only changes variables may run without a trace of it. */
+/* Each hit of a process shows, if there are such probes: a clause that only changes variables may run without a trace of it. */
 static bool is_told(const struct cli *cli)
 {
 	const struct plan *plan = &cli->prog.plan;
-	for (uint32_t i = 0; i < plan->clause_cnt && i < cli->prog.image.prog_cnt; i++)
-		if (is_of_processes(&plan->clauses[i]) && !plan->clauses[i].act_cnt && !plan->clauses[i].is_default &&
-		    !aggregates(&cli->prog.image.progs[i]))
+	uint32_t cnt = 0;
+	for (uint32_t i = 0; i < plan->clause_cnt && i < cli->prog.image.prog_cnt; i++) {
+		const struct plan_clause *c = &plan->clauses[i];
+		if (!is_of_processes(c))
+			continue;
+		if (!c->act_cnt && !c->is_default && !aggregates(&cli->prog.image.progs[i]))
 			return false;
-	return true;
+		cnt++;
+	}
+	return cnt > 0;
 }
 
 void cli_silent_say(const struct cli *cli)
 {
 	bool is_wanted = isatty(STDERR_FILENO) || !cli->args.opts.quiet;
-	if (!is_wanted || cli_is_dtrace() || cli->args.script || cli->too_soon || !cli->has_user || cli->has_kernel || !cli_match_total(cli) ||
+	if (!is_wanted || cli_is_dtrace() || cli->args.script || cli->too_soon || !cli->target_cnt || cli->has_kernel || !cli_match_total(cli) ||
 	    consume_heard(cli->consume) ||	    consume_lost(cli->consume) || !is_told(cli))
 		return;
 	cli_hint("no probe fired while this was traced, or no predicate held: %s explain shows how they are placed; functions that are inlined are "

@@ -13,4 +13,5 @@ said -n 'pid$target:libc.so*:regcomp:entry { n++; }'
 said -qn 'pid$target:libc.so*:regcomp:entry { trace(arg0); }'
 said -Zn 'pid$target:libc.so*:nosuchfunction:entry { trace(arg0); }'
 said -n 'BEGIN { exit(0); }'
+said -i 1
 _DTRACE_TESTING=1 said -n 'pid$target:libc.so*:regcomp:entry { trace(arg0); }'
