@@ -273,6 +273,10 @@ bool cli_resort(struct cli *, uint32_t places); /* of @places in all some were r
 /* budget.c: what is said of it: when what there is now is armed; at the end */
 void cli_budget_armed(struct cli *);
 void cli_budget_end(struct cli *);
+/* silent.c: that nothing came, where that is certain; once all was read */
+void cli_silent_say(const struct cli *);
+/* losses.c: what would have lost less */
+void cli_losses_advise(const struct cli *);
 /* buffers.c: what cannot be had is lowered first, then what is largest until the session can be made (false: all
  * is at its least); then says so. CLI_ERROR after a message: it may not be lowered. */
 void cli_buffers_fit(struct cli *, struct session_opts *);
@@ -337,6 +341,8 @@ int cli_dump(struct cli *);
 void cli_usage(FILE *);
 bool cli_usage_verb(enum cli_mode); /* on standard output; false: it is none that has one here */
 void cli_usage_wrong(void); /* to stderr: how it is called */
+/* `help` becomes --help, `help VERB` that verb's; CLI_USAGE after a message: there is none of that name. */
+int cli_usage_help(int *argc, char **argv);
 void cli_usage_no_probes(const struct cli_args *); /* what may have been meant */
 /* loop.c: from armed to told to stop */
 int cli_loop_run(struct cli *);

@@ -224,7 +224,7 @@ void cli_consume_opts(struct cli *cli, struct consume_opts *ret)
 	*ret = (struct consume_opts){
 		.out = cli->out, .progname = cli_name, .quiet = o->quiet, .flowindent = o->flowindent,
 		.rawbytes = o->rawbytes, .droptags = o->droptags, .dropdetail = o->dropdetail, .no_ids = cli_testing(), .demangle = o->demangle,
-		.foldstacks = o->foldstacks,
+		.foldstacks = o->foldstacks, .as_mapped = cli_is_dtrace() || cli_testing(),
 		.aggrate_ns = o->aggrate, .printsize = print_bytes(o->printsize), .stackindent = (uint32_t)o->stackindent, .aggsortkey = o->aggsortkey, .aggsortrev = o->aggsortrev,
 		.aggsortpos = (uint32_t)o->aggsortpos, .aggsortkeypos = (uint32_t)o->aggsortkeypos,
 		.obj = cli_symbols, .proc_of = cli_proc_of, .on_error = cli_fire_error, .writer.agg_gen = cli_agg_gen,

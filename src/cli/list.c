@@ -11,6 +11,9 @@ static void list_head(FILE *fp)
 	fprintf(fp, "%5s %10s %17s %33s %s\n", "ID", "PROVIDER", "MODULE", "FUNCTION", "NAME");
 }
 
+/* dtrace says what the columns are before it knows whether there will be any. */
+static bool is_head_first(void) { return cli_is_dtrace() || cli_testing(); }
+
 static void list_probe(struct cli *cli, const struct probe *p)
 {
 	fprintf(cli->out, "%5u %10s %17s %33s %s\n", p->id, p->prov, p->mod, p->func, p->name);
@@ -29,7 +32,9 @@ static void list_found(struct cli *cli, uint32_t *found, uint32_t cnt)
 static int list_matches(struct cli *cli)
 {
 	int rc = CLI_OK;
-	bool any = !cli->match_cnt;
+	bool any = !cli->match_cnt, has_head = is_head_first();
+	if (has_head)
+		list_head(cli->out);
 	for (uint32_t i = 0; i < cli->match_cnt && !rc; i++) {
 		const struct cli_match *m = &cli->matches[i];
 		const struct plan_probe_desc *d = &cli->prog.plan.clauses[m->clause].descs[m->desc];
@@ -44,6 +49,9 @@ static int list_matches(struct cli *cli)
 			if (*why)
 				cli_hint("%s", why);
 		}
+		if (cnt && !has_head)
+			list_head(cli->out);
+		has_head |= cnt > 0;
 		list_found(cli, found, cnt);
 		any |= cnt > 0;
 	}
@@ -84,6 +92,5 @@ int cli_verb_list(struct cli *cli)
 	if (cli_compile(cli) || cli_targets_add_named(cli) || cli_targets_look(cli) || cli_match_all(cli) ||
 	    check_ids(cli))
 		return CLI_ERROR;
-	list_head(cli->out);
 	return list_matches(cli);
 }

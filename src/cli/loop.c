@@ -15,10 +15,17 @@
 static volatile sig_atomic_t interrupts;
 static bool nobody_reads;
 
+#define ECHO_NS 100000000 /* timeout(1) sends its signal to us, and to all of our group: that is no second time */
+
 static void on_signal(int sig)
 {
-	(void)sig;
-	interrupts++;
+	static volatile sig_atomic_t last_sig;
+	static volatile uint64_t last_ns;
+	uint64_t now = host_now_ns();
+	if (sig != last_sig || now - last_ns > ECHO_NS)
+		interrupts++;
+	last_sig = sig;
+	last_ns = now;
 }
 
 bool cli_loop_interrupted(void) { return interrupts > 0; }

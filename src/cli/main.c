@@ -147,6 +147,9 @@ int main(int argc, char **argv)
 		cli_usage_wrong();
 		return CLI_USAGE;
 	}
+	int wrong = cli_usage_help(&argc, argv);
+	if (wrong)
+		return wrong;
 	const struct verb *v = find_verb(argv[1]);
 	if (v)
 		return said(verb_main(v, argc - 1, argv + 1));

@@ -244,7 +244,9 @@ static void show_line(pid_t pid, const char *mark, char *line, const char *why)
 		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
 	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
 	room = room > LINE_LEAST ? room : LINE_LEAST;
-	printf("%s%.*s%s\n", head, width ? bytes_of(line, room) : (int)strlen(line), line, tail);
+	char whole[4096 + sizeof(head) + sizeof(tail)];
+	snprintf(whole, sizeof(whole), "%s%.*s%s", head, width ? bytes_of(line, room) : (int)strlen(line), line, tail);
+	printf("%.*s\n", width ? bytes_of(whole, width) : (int)strlen(whole), whole); /* the reason, too, where that is long */
 }
 
 static void show(const struct pids *list, const struct pids *attached, bool marks, bool json)

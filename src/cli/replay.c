@@ -125,8 +125,9 @@ int cli_replay_main(int argc, char **argv)
 		cli_loop_signals();
 	r.printer = export_printer_create(r.form, r.trace, stdout);
 	rc = r.printer ? print_all(&r, &e) : err_setf(&e, -ENOMEM, "out of memory");
-	if (r.printer)
-		export_printer_finish(r.printer);
+	int finished = r.printer ? export_printer_finish(r.printer) : 0;
+	if (finished && !rc)
+		rc = err_setf(&e, finished, "out of memory");
 	bool bad = fflush(stdout) && errno != EPIPE;
 	if (rc && rc != -EPIPE)
 		cli_error("%s", e.msg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* list-symbols PID|NAME [GLOB]: functions of a process, with their addresses. */
+/* list-symbols PID|NAME [[MODULE:]GLOB]: functions of a process, with their addresses. */
 #include "cli/keeper/keeper_int.h"
 
 #include <getopt.h>
@@ -8,14 +8,18 @@
 
 static void usage(FILE *fp)
 {
-	fprintf(fp, "Usage: %s list-symbols PID|NAME [GLOB] [-u] [--json]\n\n"
-		"\tFunctions of a process that runs: address, module, name; those that GLOB matches, or all.\n\n"
-		"\t-u      instead of them the probes that it declares itself (USDT), as add takes them; those whose name GLOB matches\n"
+	fprintf(fp, "Usage: %s list-symbols PID|NAME [[MODULE:]GLOB] [-u] [--json]\n\n"
+		"\tFunctions of a process that runs: address, module, name; those that GLOB matches, or all of MODULE, or all.\n"
+		"\tA description of a probe, as D has it, means its functions.\n\n"
+		"\t-u      instead of them the probes that it declares itself (USDT), as add takes them; those whose name GLOB matches,\n"
+		"\t        or [[PROVIDER:]MODULE:]FUNCTION:GLOB\n"
 		"\t--json  for scripts\n", cli_name);
 }
 
 struct shown {
-	const char *glob;
+	const char *text; /* what is asked for, as given; NULL: all */
+	const char *prov, *mod, *func, *name; /* globs; "": all */
+	struct obj_proc *obj;
 	bool json, usdt;
 	uint64_t cnt;
 };
@@ -50,8 +54,8 @@ static void show_provider(struct shown *s, struct obj_proc *obj, struct probe_ta
 	pid_t pid = obj_proc_pid(obj);
 	uint32_t *found = NULL, cnt = 0;
 	snprintf(prov, sizeof(prov), "%.200s%d", name, (int)pid);
-	const struct probe_spec spec = { prov, "", "", s->glob ? s->glob : "" };
-	if (!probe_match(table, &spec, &obj, &pid, 1, &found, &cnt, NULL))
+	const struct probe_spec spec = { prov, s->mod, s->func, s->name };
+	if (probe_glob(s->prov, name) && !probe_match(table, &spec, &obj, &pid, 1, &found, &cnt, NULL))
 		for (uint32_t i = 0; i < cnt; i++)
 			show_usdt_one(s, probe_at(table, found[i]), (int)strlen(name));
 	free(found);
@@ -108,15 +112,39 @@ static void show_one(struct shown *s, const struct obj_module *mod, const struct
 	free(name);
 }
 
+static void show_unnamed(void *arg, const char *name, uint64_t addr, uint64_t bytes)
+{
+	struct shown *s = arg;
+	show_one(s, obj_module_by_addr(s->obj, addr), &(struct obj_sym){ .name = name, .addr = addr, .bytes = bytes });
+}
+
+/* What is exported of a library are its functions; a program, or what was stripped of all, may have others. */
 static void show_module(struct shown *s, struct obj_proc *obj, struct obj_module *mod)
 {
 	const struct obj_sym *syms;
-	uint32_t cnt;
-	if (!mod->end || obj_module_syms(obj, mod, &syms, &cnt, NULL))
+	uint32_t cnt = 0, named = 0;
+	if (!mod->end)
 		return;
-	for (uint32_t i = 0; i < cnt; i++)
-		if ((syms[i].is_func || syms[i].is_ifunc) && (!s->glob || obj_name_matches(s->glob, syms[i].name)))
+	if (obj_module_syms(obj, mod, &syms, &cnt, NULL))
+		cnt = 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		if (!syms[i].is_func && !syms[i].is_ifunc)
+			continue;
+		named++;
+		if (!*s->func || obj_name_matches(s->func, syms[i].name))
 			show_one(s, mod, &syms[i]);
+	}
+	if (!named || mod->is_exe || !strncmp(s->func, "sub_", 4))
+		probe_unnamed(obj, mod, s->func, show_unnamed, s);
+}
+
+static void show_functions(struct shown *s, struct obj_proc *obj)
+{
+	for (uint32_t i = 0; i < obj_module_cnt(obj); i++) {
+		struct obj_module *mod = obj_module_at(obj, i);
+		if (!*s->mod || probe_module_meant(s->mod, obj, mod))
+			show_module(s, obj, mod);
+	}
 }
 
 static int list(pid_t pid, struct shown *s)
@@ -129,20 +157,78 @@ static int list(pid_t pid, struct shown *s)
 		cli_remote_hint(r);
 		return CLI_ERROR;
 	}
+	s->obj = obj;
 	if (s->json)
 		putchar('[');
-	for (uint32_t i = 0; i < obj_module_cnt(obj) && !s->usdt; i++)
-		show_module(s, obj, obj_module_at(obj, i));
 	if (s->usdt)
 		show_usdt(s, obj);
+	else
+		show_functions(s, obj);
 	if (s->json)
 		puts("]");
 	obj_proc_close(obj);
 	if (s->cnt)
 		return fflush(stdout) ? CLI_ERROR : CLI_OK;
-	const char *what = s->usdt ? "probe of its own" : s->glob ? "function" : "symbols of functions";
-	cli_error(s->glob ? "process %d has no %s that %s matches" : "process %d has no %s", (int)pid, what, s->glob);
+	const char *what = s->usdt ? "probe of its own" : s->text ? "function" : "symbols of functions";
+	cli_error(s->text ? "process %d has no %s that %s matches" : "process %d has no %s", (int)pid, what, s->text);
 	return CLI_ERROR;
+}
+
+/* Cuts at colons; parts behind the fourth stay in it. */
+static uint32_t cut(char *text, char *parts[4])
+{
+	uint32_t n = 0;
+	for (char *at = text; at; n++) {
+		parts[n] = at;
+		at = n < 3 ? strchr(at, ':') : NULL;
+		if (at)
+			*at++ = 0;
+	}
+	return n;
+}
+
+/* One that stands alone; names of C++ hold pairs of them. */
+static char *single_colon(char *text)
+{
+	char *at = strchr(text, ':');
+	while (at && at[1] == ':')
+		at = strchr(at + strspn(at, ":"), ':');
+	return at;
+}
+
+/* [[PROVIDER:]MODULE:]FUNCTION:NAME of such a probe: from the right, as D has it. */
+static void want_usdt(struct shown *s, char *text)
+{
+	const char **const to[] = { &s->name, &s->func, &s->mod, &s->prov };
+	char *parts[4];
+	uint32_t n = cut(text, parts);
+	for (uint32_t i = 0; i < n; i++)
+		*to[i] = parts[n - 1 - i];
+}
+
+/* [MODULE:]FUNCTION, or pidN:MODULE:FUNCTION:NAME, of which only places count. */
+static void want_functions(struct shown *s, char *text)
+{
+	size_t first = strcspn(text, ":"), colons = strspn(text + first, ":");
+	char *parts[4], *colon = single_colon(text);
+	bool is_probe = !strncmp(text, "pid", 3) && text[3 + strspn(text + 3, "0123456789")] == ':';
+	if (is_probe || !strncmp(text, "pid$target:", 11)) {
+		uint32_t n = cut(text, parts);
+		s->mod = n > 1 ? parts[1] : "";
+		s->func = n > 2 ? parts[2] : "";
+	} else if (colons && !text[first + colons]) {
+		text[first] = 0;
+		s->mod = text;
+	} else if (colon) {
+		*colon = 0;
+		s->mod = text;
+		s->func = colon + 1;
+	} else {
+		s->func = text;
+	}
+	char *name = strrchr(s->func, ':');
+	if (name && name > s->func && name[-1] != ':') /* FUNCTION:entry */
+		*name = 0;
 }
 
 int symbols_main(int argc, char **argv)
@@ -150,7 +236,7 @@ int symbols_main(int argc, char **argv)
 	static const struct option longopts[] = {
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	struct shown s = { 0 };
+	struct shown s = { .prov = "", .mod = "", .func = "", .name = "" };
 	for (int opt; (opt = getopt_long(argc, argv, "hu", longopts, NULL)) != -1;) {
 		if (opt != 'j' && opt != 'u') {
 			usage(opt == 'h' ? stdout : stderr);
@@ -164,6 +250,13 @@ int symbols_main(int argc, char **argv)
 		return CLI_USAGE;
 	}
 	pid_t pid = procs_one(argv[optind], strlen(argv[optind]));
-	s.glob = optind + 1 < argc ? argv[optind + 1] : NULL;
-	return pid ? list(pid, &s) : CLI_ERROR;
+	s.text = optind + 1 < argc ? argv[optind + 1] : NULL;
+	char *text = s.text ? strdup(s.text) : NULL;
+	if (text && s.usdt)
+		want_usdt(&s, text);
+	else if (text)
+		want_functions(&s, text);
+	int rc = pid ? list(pid, &s) : CLI_ERROR;
+	free(text);
+	return rc;
 }

@@ -280,6 +280,8 @@ int cli_show_rest(struct cli *cli, int rc)
 	if (cli->too_soon)
 		cli_hint("interrupted before all probes were armed: little or nothing was counted");
 	consume_report_drops(cli->consume);
+	cli_losses_advise(cli);
+	cli_silent_say(cli);
 	cli_budget_end(cli);
 	return rc;
 }

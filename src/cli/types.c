@@ -80,7 +80,7 @@ static void add_modules(struct cli_types *t, pid_t pid, const struct obj_proc *p
 		char file[PATH_MAX];
 		if (!m->end || m->is_vdso || !module_file(t, pid, p, m, file, sizeof(file)))
 			continue;
-		ctype_add_module(t->db, &(struct ctype_module){ .name = m->name, .path = m->path, .file = file,
+		ctype_add_module(t->db, &(struct ctype_module){ .name = m->name, .path = m->path, .run_as = m->run_as, .file = file,
 								.bias = m->bias, .is_exe = m->is_exe, .is_loaded = true });
 	}
 }

@@ -63,6 +63,7 @@ void cli_usage(FILE *fp)
 	      "\t-x  set an option; -x help lists them\n"
 	      "\t-X  the preprocessor's standard\n"
 	      "\t-Z  allow descriptions that match no probe (yet)\n\n"
+	      "\thelp     show what follows --help, of a verb too\n"
 	      "\texplain  show how each probe would be placed, and at what cost\n"
 	      "\tverify   compare the code of processes with their files\n"
 	      "\trepair   take away what a dyntrace that was killed left in processes\n"
@@ -105,11 +106,20 @@ static bool is_short_for(const char *word, const char *verb)
 	return !*word;
 }
 
+static const char *const verbs[] = { "add", "attach", "biolatency", "detach", "dump", "enable-event", "execsnoop",
+	"explain", "list-functions", "list-processes", "list-symbols", "list-tracepoints", "offcpu", "opensnoop",
+	"profile", "record", "repair", "rm", "run", "runqlat", "syscalls", "trace", "verify" };
+
+static bool is_verb(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
+		if (!strcmp(verbs[i], word))
+			return true;
+	return false;
+}
+
 static const char *near_verb(const char *word)
 {
-	static const char *const verbs[] = { "add", "attach", "biolatency", "detach", "dump", "enable-event", "execsnoop",
-		"explain", "list-functions", "list-processes", "list-symbols", "list-tracepoints", "offcpu", "opensnoop",
-		"profile", "record", "repair", "rm", "run", "runqlat", "syscalls", "trace", "verify" };
 	const char *best = NULL;
 	uint32_t max = near_max(word);
 	for (size_t i = 0; i < ARRAY_CNT(verbs); i++) {
@@ -124,18 +134,46 @@ static const char *near_verb(const char *word)
 	return best;
 }
 
+static void no_verb(const char *word, const char *advice)
+{
+	const char *verb = near_verb(word);
+	if (verb)
+		cli_hint("there is no verb %s: did you mean %s?", word, verb);
+	else
+		cli_hint("there is no verb %s (--help names them)%s", word, advice);
+}
+
+static char help_option[] = "--help";
+
 void cli_usage_no_probes(const struct cli_args *a)
 {
 	const char *word = a->macros && a->macros[0] ? a->macros[1] : NULL;
 	if (!word || cli_is_dtrace())
 		return;
-	const char *verb = near_verb(word);
 	if (strchr(word, '{') || strchr(word, ':'))
 		cli_hint("a program is given with -n, or with -s in a file%s", a->compile_only ? "; -e only checks it" : "");
-	else if (verb && !strcmp(verb, word))
-		cli_hint("%s is a verb: it comes before the options", verb);
-	else if (verb)
-		cli_hint("there is no verb %s: did you mean %s?", word, verb);
+	else if (is_verb(word) || !strcmp(word, "help"))
+		cli_hint("%s is a verb: it comes before the options", word);
 	else
-		cli_hint("there is no verb %s (--help names them); scripts are given with -s", word);
+		no_verb(word, "; scripts are given with -s");
+}
+
+int cli_usage_help(int *argc, char **argv)
+{
+	if (cli_is_dtrace() || *argc < 2 || strcmp(argv[1], "help"))
+		return CLI_OK;
+	if (*argc > 3) {
+		fprintf(stderr, "Usage: %s help [VERB]\n", cli_name);
+		return CLI_USAGE;
+	}
+	bool of_verb = *argc == 3 && *argv[2] != '-' && strcmp(argv[2], "help");
+	if (of_verb && !is_verb(argv[2])) {
+		no_verb(argv[2], "");
+		return CLI_USAGE;
+	}
+	argv[1] = of_verb ? argv[2] : help_option;
+	if (of_verb)
+		argv[2] = help_option;
+	*argc = of_verb ? 3 : 2;
+	return CLI_OK;
 }

@@ -246,6 +246,7 @@ static int merge_one(void *arg, uint32_t agg, uint32_t gen, const uint8_t *key, 
 	struct merge *m = arg;
 	struct consume *c = m->c;
 	bool addrs;
+	c->heard |= m->proc != 0;
 	if (agg >= AGG_CNT(c) || gen != c->gen[agg] || val_cnt != consume_agg_val_cnt(c, agg))
 		return 0;
 	if (!merge_room(m, key_bytes)) {

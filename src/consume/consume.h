@@ -70,7 +70,7 @@ struct consume_writer {
 /* Where an address is.  The strings outlive the call. */
 struct consume_sym {
 	const char *mod, *name; /* mangled; NULL: in no module; no symbol */
-	uint64_t mod_start, start;
+	uint64_t mod_start, start; /* start: of the symbol; without one, of the module: where its file's address 0 would be */
 };
 
 struct consume_opts {
@@ -82,6 +82,7 @@ struct consume_opts {
 	bool droptags;      /* "[DTRACEDROP_...] " before messages about losses */
 	bool no_ids;        /* leave out what differs between runs: CPU and probe ID */
 	bool foldstacks;    /* stacks in one line, as flame graphs want them */
+	bool as_mapped;     /* addresses without a symbol as they are in the process, which dtrace shows, not as in the module's file */
 	bool demangle;      /* C++ and Rust names in stacks and symbols */
 	uint64_t aggrate_ns; /* aggregations are read so often; 0: whenever one is shown */
 	uint32_t printsize; /* bytes of an object that print() shows */
@@ -167,6 +168,12 @@ void consume_aggs_read(struct consume *);
 
 /* How many losses were reported so far. */
 uint64_t consume_lost(const struct consume *);
+/* Whether a target recorded or aggregated anything, as far as was read. */
+bool consume_heard(const struct consume *);
+/* What was too small, of what an option sets. */
+enum consume_room { CONSUME_RECORDS, CONSUME_AGGS, CONSUME_DYNS, CONSUME_SPECS, CONSUME_SPEC_CNT, CONSUME_ROOMS };
+/* Whether of those that were reported some would not have been with more of it. */
+bool consume_lacked(const struct consume *, enum consume_room);
 /* CLOCK_REALTIME less CLOCK_MONOTONIC when tracing began. */
 int64_t consume_real_offset_ns(const struct consume *);
 

@@ -146,6 +146,8 @@ struct consume {
 	uint64_t double_faults, double_faults_said; /* of ERROR's own clauses */
 	/* losses of threads that are gone */
 	uint64_t total_drops;
+	bool lacked[CONSUME_ROOMS];
+	bool heard; /* of a target, by a record or an aggregation */
 	uint64_t lost_seen[WIRE_PROC_MAX];
 };
 

@@ -96,8 +96,10 @@ static void heads_load(struct consume *c)
 			continue;
 		if (!s->live && !consume_slot_is_folded(c, i))
 			slot_open(c, i, thr);
-		if (s->live && slot_next(s))
-			heap_add(c, i);
+		if (!s->live || !slot_next(s))
+			continue;
+		heap_add(c, i);
+		c->heard |= LOAD_RELAXED(&thr->proc) != 0;
 	}
 }
 

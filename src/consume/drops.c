@@ -66,6 +66,7 @@ static void report_clauses(struct consume *c, struct consume_slot *s, const stru
 		say_on_cpu(c, s, d, "PRINCIPAL", "drop", text);
 		say_on_cpu(c, s, e, "DBLERROR", "unreported error", text);
 	}
+	c->lacked[CONSUME_RECORDS] |= all_drops > 0;
 	if (c->opts.dropdetail)
 		return;
 	if (s == c->slots)
@@ -78,8 +79,11 @@ static void report_thread(struct consume *c, struct consume_slot *s, const struc
 {
 	char where[80];
 	report_clauses(c, s, thr);
-	say_on_cpu(c, s, grown(&thr->agg_drops, &s->agg_drops), "AGGREGATION", "aggregation drop", NULL);
-	uint64_t n = grown(&thr->dyn_drops, &s->dyn_drops);
+	uint64_t n = grown(&thr->agg_drops, &s->agg_drops);
+	c->lacked[CONSUME_AGGS] |= n > 0;
+	say_on_cpu(c, s, n, "AGGREGATION", "aggregation drop", NULL);
+	n = grown(&thr->dyn_drops, &s->dyn_drops);
+	c->lacked[CONSUME_DYNS] |= n > 0;
 	if (n)
 		say(c, n, "DYNAMIC", "dynamic variable drop", "");
 	snprintf(where, sizeof(where), " on CPU %u (thread %u: probes nested too deep)", s->cpu, s->tid);
@@ -114,11 +118,12 @@ static void report_procs(struct consume *c)
 /* ORDER wire_shm.spec_drops, spec_busy, spec_unavail, lost_children */
 static const struct {
 	const char *tag, *what, *where;
+	enum consume_room room; /* CONSUME_ROOMS: none would help */
 } spec_texts[] = {
-	{ "SPEC", "speculative drop", "" },
-	{ "SPECBUSY", "failed speculation", " (available buffer(s) still busy)" },
-	{ "SPECUNAVAIL", "failed speculation", " (no speculative buffer available)" },
-	{ "PRINCIPAL", "forked child not traced", " (too many at a time, or faster than they are read)" },
+	{ "SPEC", "speculative drop", "", CONSUME_SPECS },
+	{ "SPECBUSY", "failed speculation", " (available buffer(s) still busy)", CONSUME_SPEC_CNT },
+	{ "SPECUNAVAIL", "failed speculation", " (no speculative buffer available)", CONSUME_SPEC_CNT },
+	{ "PRINCIPAL", "forked child not traced", " (too many at a time, or faster than they are read)", CONSUME_ROOMS },
 };
 
 static void report_specs(struct consume *c)
@@ -128,10 +133,15 @@ static void report_specs(struct consume *c)
 	for (size_t i = 0; i < ARRAY_CNT(now); i++) {
 		uint32_t n = LOAD_RELAXED(now[i]) + (i ? 0 : c->spec_dropped), d = n - c->spec_seen[i];
 		c->spec_seen[i] = n;
-		if (d)
-			say(c, d, spec_texts[i].tag, spec_texts[i].what, spec_texts[i].where);
+		if (!d)
+			continue;
+		say(c, d, spec_texts[i].tag, spec_texts[i].what, spec_texts[i].where);
+		if (spec_texts[i].room < CONSUME_ROOMS)
+			c->lacked[spec_texts[i].room] = true;
 	}
 }
+
+bool consume_lacked(const struct consume *c, enum consume_room room) { return c->lacked[room]; }
 
 uint64_t consume_report_drops(struct consume *c)
 {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+bool consume_heard(const struct consume *c) { return c->heard; }
+
 uint64_t consume_lost(const struct consume *c) { return c->total_drops; }
 
 int64_t consume_real_offset_ns(const struct consume *c)

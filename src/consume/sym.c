@@ -38,6 +38,7 @@ static struct consume_sym find(struct consume *c, uint32_t proc, uint64_t addr)
 	}
 	if (mod) {
 		s.mod = mod->name;
+		s.start = sym ? s.start : mod->bias;
 		s.mod_start = mod->text_start;
 	}
 	return s;
@@ -85,7 +86,7 @@ void consume_sym_format(struct consume *c, enum plan_val_kind kind, uint32_t pro
 	else if (kind == PLAN_UMOD)
 		snprintf(buf, cap, "%s", s.mod);
 	else if (!s.name)
-		snprintf(buf, cap, "%s`0x%llx", s.mod, (unsigned long long)addr);
+		snprintf(buf, cap, "%s`0x%llx", s.mod, (unsigned long long)(c->opts.as_mapped ? addr : addr - s.start));
 	else
 		format_sym(c, &s, kind == PLAN_UADDR ? addr - s.start : 0, buf, cap);
 }

@@ -71,6 +71,7 @@ static void mod_free(struct ctype_mod *m)
 	free(m->buckets);
 	free((char *)(uintptr_t)m->pub.name);
 	free((char *)(uintptr_t)m->pub.path);
+	free((char *)(uintptr_t)m->pub.run_as);
 	free((char *)(uintptr_t)m->pub.file);
 	free(m);
 }
@@ -102,7 +103,8 @@ static struct ctype_mod *mod_new(const struct ctype_module *pub)
 	m->pub.name = strdup(pub->name);
 	m->pub.file = strdup(pub->file);
 	m->pub.path = strdup(pub->path ? pub->path : pub->file);
-	if (m->pub.name && m->pub.file && m->pub.path)
+	m->pub.run_as = pub->run_as ? strdup(pub->run_as) : NULL;
+	if (m->pub.name && m->pub.file && m->pub.path && !m->pub.run_as == !pub->run_as)
 		return m;
 	mod_free(m);
 	return NULL;
@@ -184,7 +186,7 @@ uint32_t ctype_mod_rank(const struct ctype_mod *m, const char *scope)
 {
 	size_t n = scope ? strlen(scope) : 0;
 	if (!n || (m->pub.is_exe && !strcmp(scope, "a.out")) || !strcmp(scope, m->pub.name) ||
-	    !strcmp(scope, m->pub.path))
+	    !strcmp(scope, m->pub.path) || (m->pub.run_as && !strcmp(scope, m->pub.run_as)))
 		return 2;
 	return !strncmp(scope, m->pub.name, n) && (m->pub.name[n] == '.' || m->pub.name[n] == '-');
 }

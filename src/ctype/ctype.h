@@ -32,6 +32,7 @@ void ctype_destroy(struct ctype_db *); /* NULL is fine */
 struct ctype_module {
 	const char *name; /* "libc.so.6" */
 	const char *path; /* as the target names it, for messages; NULL: as @file */
+	const char *run_as; /* another name for it; NULL: none */
 	const char *file; /* to open */
 	uint64_t bias;    /* address in the process minus address in the file */
 	bool is_exe;      /* also called "a.out" */

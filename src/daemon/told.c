@@ -109,7 +109,7 @@ static void lookup_user(struct worker *w, uint32_t proc, uint64_t addr, struct p
 	if (p && obj_symbolize(p, addr, &sym, &mod) < 0)
 		sym = NULL;
 	if (mod)
-		*ret = (struct proto_symbol){ mod->name, sym ? (char *)sym->name : NULL, mod->text_start, sym ? sym->addr : 0 };
+		*ret = (struct proto_symbol){ mod->name, sym ? (char *)sym->name : NULL, mod->text_start, sym ? sym->addr : mod->bias };
 }
 
 static int lookup(struct worker *w, const uint64_t *v, struct err *reterr)

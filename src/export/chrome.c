@@ -4,6 +4,15 @@
  * return that belongs to it are one span ("X"), everything else is a point
  * ("i").  Entries wait on their thread's stack for their return; one that is
  * there in vain (a longjmp, the end of the trace) is a point, too.
+ *
+ * What is printed is in the order of time, and a span is where it begins: so what
+ * comes later waits for its end.
+ *
+ *   lines   [call, open] [point] [span] [call, open] [point]  <- the next one
+ *            ^ printed from here on, once it has returned
+ *
+ * Where too many would wait for a call, that one is printed as its beginning ("B"),
+ * and, when it returns, as its end ("E").
  */
 #include "export/export_int.h"
 
@@ -11,10 +20,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINES_MAX (1u << 17) /* that wait */
+
+struct line {
+	struct line *next;
+	char *text; /* owned; NULL: of a call that has not returned */
+};
 struct open_call {
 	uint64_t ns;
 	uint32_t class_id, cpu;
-	char *args; /* JSON, owned */
+	char *args;        /* JSON, owned */
+	struct line *line; /* NULL: its beginning is printed */
 };
 struct thread {
 	uint32_t pid, tid;
@@ -24,6 +40,8 @@ struct thread {
 struct chrome {
 	struct thread *v;
 	uint32_t cnt;
+	struct line *lines, **lines_end;
+	uint32_t line_cnt;
 	bool any;
 	char **names; /* of the functions of classes, demangled; NULL: not asked for yet */
 	uint32_t name_cnt;
@@ -45,14 +63,33 @@ static const char *func_name(struct chrome *s, const struct export_class *c, uin
 	return s->names[id] ? s->names[id] : c->func;
 }
 
-static void put_head(struct export_printer *p, const char *ph, const char *name, uint32_t pid, uint32_t tid)
+/* ---- a line ---- */
+
+struct text {
+	FILE *fp;
+	char *s;
+	size_t bytes;
+};
+
+static bool text_begin(struct text *x, const char *ph, const char *name, const struct thread *t)
 {
-	struct chrome *s = p->state;
-	fputs(s->any ? ",\n" : "\n", p->out);
-	s->any = true;
-	fprintf(p->out, "{\"ph\":\"%s\",\"name\":", ph);
-	export_print_text(p->out, name, strlen(name), true);
-	fprintf(p->out, ",\"pid\":%u,\"tid\":%u", pid, tid);
+	*x = (struct text){ .fp = NULL };
+	x->fp = open_memstream(&x->s, &x->bytes);
+	if (!x->fp)
+		return false;
+	fprintf(x->fp, "{\"ph\":\"%s\",\"name\":", ph);
+	export_print_text(x->fp, name, strlen(name), true);
+	fprintf(x->fp, ",\"pid\":%u,\"tid\":%u", t->pid, t->tid);
+	return true;
+}
+
+static char *text_end(struct text *x)
+{
+	putc('}', x->fp);
+	if (!fclose(x->fp))
+		return x->s;
+	free(x->s);
+	return NULL;
 }
 
 /* Microseconds, with what is below them. */
@@ -69,26 +106,131 @@ static void put_cat(FILE *fp, const struct export_class *c)
 	export_print_text(fp, cat, strlen(cat), true);
 }
 
-static void put_point(struct export_printer *p, const struct thread *t, uint32_t class_id, uint64_t ns, const char *args)
+static char *point_text(struct export_printer *p, const struct thread *t, uint32_t class_id, uint64_t ns, const char *args)
 {
 	const struct export_class *c = export_trace_class(p->trace, class_id);
 	char name[2048];
+	struct text x;
 	snprintf(name, sizeof(name), "%s:%s", func_name(p->state, c, class_id), c->name);
-	put_head(p, "i", name, t->pid, t->tid);
-	put_cat(p->out, c);
-	put_us(p->out, "ts", ns);
-	fprintf(p->out, ",\"s\":\"t\",\"args\":%s}", args);
+	if (!text_begin(&x, "i", name, t))
+		return NULL;
+	put_cat(x.fp, c);
+	put_us(x.fp, "ts", ns);
+	fprintf(x.fp, ",\"s\":\"t\",\"args\":%s", args);
+	return text_end(&x);
 }
 
-static void put_span(struct export_printer *p, const struct export_class *c, const struct thread *t,
-		     const struct open_call *o, uint64_t end, const char *ret)
+static char *span_text(struct export_printer *p, const struct thread *t, const struct open_call *o, uint64_t end, const char *ret)
 {
-	put_head(p, "X", func_name(p->state, c, o->class_id), t->pid, t->tid);
-	put_cat(p->out, c);
-	put_us(p->out, "ts", o->ns);
-	put_us(p->out, "dur", end > o->ns ? end - o->ns : 0);
-	fprintf(p->out, ",\"args\":{\"cpu\":%u,\"entry\":%s,\"return\":%s}}", o->cpu, o->args, ret);
+	const struct export_class *c = export_trace_class(p->trace, o->class_id);
+	struct text x;
+	if (!text_begin(&x, "X", func_name(p->state, c, o->class_id), t))
+		return NULL;
+	put_cat(x.fp, c);
+	put_us(x.fp, "ts", o->ns);
+	put_us(x.fp, "dur", end > o->ns ? end - o->ns : 0);
+	fprintf(x.fp, ",\"args\":{\"cpu\":%u,\"entry\":%s,\"return\":%s}", o->cpu, o->args, ret);
+	return text_end(&x);
 }
+
+/* @ph: "B" or "E" */
+static char *bound_text(struct export_printer *p, const struct thread *t, const struct open_call *o, const char *ph, uint64_t ns,
+			const char *key, const char *args)
+{
+	const struct export_class *c = export_trace_class(p->trace, o->class_id);
+	struct text x;
+	if (!text_begin(&x, ph, func_name(p->state, c, o->class_id), t))
+		return NULL;
+	put_cat(x.fp, c);
+	put_us(x.fp, "ts", ns);
+	fprintf(x.fp, ",\"args\":{\"cpu\":%u,\"%s\":%s}", o->cpu, key, args);
+	return text_end(&x);
+}
+
+static char *name_text(const struct thread *t, const char *comm)
+{
+	struct text x;
+	if (!text_begin(&x, "M", "process_name", t))
+		return NULL;
+	fputs(",\"args\":{\"name\":", x.fp);
+	export_print_text(x.fp, comm, strlen(comm), true);
+	putc('}', x.fp);
+	return text_end(&x);
+}
+
+/* ---- lines in their order ---- */
+
+static struct line *line_new(struct chrome *s)
+{
+	struct line *l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	*s->lines_end = l;
+	s->lines_end = &l->next;
+	s->line_cnt++;
+	return l;
+}
+
+/* @text: NULL where there was no memory for it. */
+static int line_set(struct line *l, char *text)
+{
+	l->text = text;
+	return text ? 0 : -ENOMEM;
+}
+
+static int line_add(struct chrome *s, char *text)
+{
+	struct line *l = text ? line_new(s) : NULL;
+	if (l)
+		return line_set(l, text);
+	free(text);
+	return -ENOMEM;
+}
+
+static void print_ready(struct export_printer *p)
+{
+	struct chrome *s = p->state;
+	for (struct line *l; (l = s->lines) && l->text; free(l)) {
+		fputs(s->any ? ",\n" : "\n", p->out);
+		fputs(l->text, p->out);
+		s->any = true;
+		s->lines = l->next;
+		s->line_cnt--;
+		free(l->text);
+	}
+	if (!s->lines)
+		s->lines_end = &s->lines;
+}
+
+/* The call that the first line waits for. */
+static struct open_call *awaited(const struct chrome *s, const struct thread **ret)
+{
+	for (uint32_t i = 0; i < s->cnt; i++)
+		for (uint32_t k = 0; k < s->v[i].cnt; k++)
+			if (s->v[i].calls[k].line == s->lines) {
+				*ret = &s->v[i];
+				return &s->v[i].calls[k];
+			}
+	return NULL;
+}
+
+static int print_lines(struct export_printer *p)
+{
+	struct chrome *s = p->state;
+	const struct thread *t;
+	print_ready(p);
+	while (s->line_cnt > LINES_MAX) {
+		struct open_call *o = awaited(s, &t);
+		int rc = o ? line_set(o->line, bound_text(p, t, o, "B", o->ns, "entry", o->args)) : -EINVAL;
+		if (rc)
+			return rc;
+		o->line = NULL;
+		print_ready(p);
+	}
+	return 0;
+}
+
+/* ---- events ---- */
 
 static struct thread *thread_of(struct export_printer *p, const struct export_event *e)
 {
@@ -101,11 +243,7 @@ static struct thread *thread_of(struct export_printer *p, const struct export_ev
 		return NULL;
 	s->v = v;
 	v[s->cnt] = (struct thread){ .pid = e->pid, .tid = e->tid };
-	put_head(p, "M", "process_name", e->pid, e->tid);
-	fputs(",\"args\":{\"name\":", p->out);
-	export_print_text(p->out, e->comm, strlen(e->comm), true);
-	fputs("}}", p->out);
-	return &v[s->cnt++];
+	return line_add(s, name_text(&v[s->cnt], e->comm)) ? NULL : &v[s->cnt++];
 }
 
 static char *args_text(const struct export_class *c, const struct export_event *e)
@@ -119,24 +257,38 @@ static char *args_text(const struct export_class *c, const struct export_event *
 	return fclose(fp) ? NULL : text;
 }
 
-static bool push(struct thread *t, const struct export_event *e, char *args)
+static int push(struct chrome *s, struct thread *t, const struct export_event *e, char *args)
 {
 	if (t->cnt == t->cap) {
 		struct open_call *more = realloc(t->calls, (t->cap * 2ul + 16) * sizeof(*more));
 		if (!more)
-			return false;
+			return -ENOMEM;
 		t->calls = more;
 		t->cap = t->cap * 2 + 16;
 	}
-	t->calls[t->cnt++] = (struct open_call){ e->ns, e->class_id, e->cpu, args };
-	return true;
+	struct line *l = line_new(s);
+	if (l)
+		t->calls[t->cnt++] = (struct open_call){ e->ns, e->class_id, e->cpu, args, l };
+	return l ? 0 : -ENOMEM;
 }
 
-static void give_up(struct export_printer *p, struct thread *t)
+/* What is left by a longjmp has no end; where its beginning is printed, it ends with its caller. */
+static int give_up(struct export_printer *p, struct thread *t, uint64_t ns)
 {
 	struct open_call *o = &t->calls[--t->cnt];
-	put_point(p, t, o->class_id, o->ns, o->args);
+	int rc = o->line ? line_set(o->line, point_text(p, t, o->class_id, o->ns, o->args)) :
+		line_add(p->state, bound_text(p, t, o, "E", ns, "return", "null"));
 	free(o->args);
+	return rc;
+}
+
+static int returned(struct export_printer *p, struct thread *t, uint64_t ns, const char *args)
+{
+	struct open_call *o = &t->calls[--t->cnt];
+	int rc = o->line ? line_set(o->line, span_text(p, t, o, ns, args)) :
+		line_add(p->state, bound_text(p, t, o, "E", ns, "return", args));
+	free(o->args);
+	return rc;
 }
 
 static bool same_func(const struct export_class *a, const struct export_class *b)
@@ -153,50 +305,81 @@ static uint32_t find_call(struct export_printer *p, const struct thread *t, cons
 	return t->cnt;
 }
 
+static int add_event(struct export_printer *p, const struct export_class *c, const struct export_event *e, struct thread *t, const char *args)
+{
+	uint32_t at = form_is_return(c) ? find_call(p, t, c) : t->cnt;
+	int rc = 0;
+	if (at == t->cnt)
+		return line_add(p->state, point_text(p, t, e->class_id, e->ns, args));
+	while (!rc && t->cnt > at + 1)
+		rc = give_up(p, t, e->ns);
+	return rc ? rc : returned(p, t, e->ns, args);
+}
+
 static int chrome_event(struct export_printer *p, const struct export_class *c, const struct export_event *e)
 {
 	struct thread *t = thread_of(p, e);
 	char *args = t ? args_text(c, e) : NULL;
 	if (!args)
 		return -ENOMEM;
-	if (!strcmp(c->name, "entry") && !strcmp(c->prov, "pid") && push(t, e, args))
-		return 0;
-	uint32_t at = form_is_return(c) ? find_call(p, t, c) : t->cnt;
-	if (at < t->cnt) {
-		while (t->cnt > at + 1)
-			give_up(p, t);
-		struct open_call *o = &t->calls[--t->cnt];
-		put_span(p, c, t, o, e->ns, args);
-		free(o->args);
-	} else {
-		put_point(p, t, e->class_id, e->ns, args);
-	}
-	free(args);
-	return 0;
+	bool is_call = !strcmp(c->name, "entry") && !strcmp(c->prov, "pid");
+	int rc = is_call ? push(p->state, t, e, args) : add_event(p, c, e, t, args);
+	if (!is_call || rc)
+		free(args);
+	return rc ? rc : print_lines(p);
 }
 
 static int chrome_begin(struct export_printer *p)
 {
-	p->state = calloc(1, sizeof(struct chrome));
+	struct chrome *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->lines_end = &s->lines;
+	p->state = s;
 	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", p->out);
-	return p->state ? 0 : -ENOMEM;
+	return 0;
+}
+
+/* Calls that are printed as begun never ended. */
+static int abandon(struct export_printer *p, struct thread *t)
+{
+	int rc = 0;
+	for (; t->cnt; t->cnt--) {
+		struct open_call *o = &t->calls[t->cnt - 1];
+		if (o->line)
+			rc = rc ? rc : line_set(o->line, point_text(p, t, o->class_id, o->ns, o->args));
+		free(o->args);
+	}
+	free(t->calls);
+	return rc;
+}
+
+static void lines_free(struct chrome *s)
+{
+	for (struct line *l = s->lines, *next; l; l = next) {
+		next = l->next;
+		free(l->text);
+		free(l);
+	}
 }
 
 static int chrome_end(struct export_printer *p)
 {
 	struct chrome *s = p->state;
+	int rc = 0;
 	for (uint32_t i = 0; i < s->cnt; i++) {
-		while (s->v[i].cnt)
-			give_up(p, &s->v[i]);
-		free(s->v[i].calls);
+		int r = abandon(p, &s->v[i]);
+		rc = rc ? rc : r;
 	}
+	print_ready(p);
+	lines_free(s);
 	fputs("\n]}\n", p->out);
 	for (uint32_t i = 0; i < s->name_cnt; i++)
 		free(s->names[i]);
 	free(s->names);
 	free(s->v);
 	free(s);
-	return 0;
+	return rc;
 }
 
 const struct printer_ops printer_chrome = { .begin = chrome_begin, .event = chrome_event, .end = chrome_end };

@@ -137,6 +137,7 @@ struct export_frame {
 	uint64_t addr;
 	const char *module;   /* path; NULL: not in any */
 	const char *func;     /* demangled; NULL: unknown */
+	const char *others;   /* other names for the same function, as symbols, with tabs between them; NULL: none */
 	uint64_t off;         /* in it, or in the module */
 	const char *file;     /* NULL: unknown */
 	uint32_t line;

@@ -43,6 +43,22 @@ static const struct export_value *stack_of(const struct export_class *c, const s
 	return NULL;
 }
 
+static bool has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *at = words; at && len; at = (at = strchr(at, '\t')) ? at + 1 : NULL)
+		if (!strncmp(at, word, len) && (!at[len] || at[len] == '\t'))
+			return true;
+	return false;
+}
+
+/* Where a function has several names, an event's is the one that was asked for: open64, not open. */
+static void name_as_asked(struct export_frame *f, const struct export_class *c)
+{
+	if (f->others && strncmp(c->func, "_Z", 2) && has_word(f->others, c->func))
+		f->func = c->func;
+}
+
 struct export_frame *form_stack(struct export_printer *p, const struct export_class *c, const struct export_event *e,
 				uint32_t *ret_cnt)
 {
@@ -57,6 +73,8 @@ struct export_frame *form_stack(struct export_printer *p, const struct export_cl
 			break;
 		f = more;
 		*ret_cnt += export_trace_frames(p->trace, e->pid, e->ns, addr, i > 0, f + *ret_cnt);
+		if (!i)
+			name_as_asked(&f[*ret_cnt - 1], c);
 	}
 	return f;
 }

@@ -3,7 +3,7 @@
  * What a reader needs of the programs after they have gone, in DIR/dyntrace:
  *
  *   modules      NS PID START END BIAS ID PATH      a line each, hexadecimal but for PID
- *   symbols/ID   VADDR BYTES NAME                   a line each, sorted
+ *   symbols/ID   VADDR BYTES NAME[<tab>NAME...]      a line each, sorted; stacks have the first name
  *   frames       @ID VADDR, then a line for each function at that address, from
  *                inside out: LINE INLINED FUNC<tab>FILE
  *
@@ -38,6 +38,8 @@ struct notes {
 	uint32_t mod_cnt, nameless;
 	struct note_addr *addrs; /* a hash */
 	uint32_t addr_cnt, addr_cap;
+#define SEEN_BITS 10
+	uint64_t seen[1 << SEEN_BITS]; /* stacks that came lately, by their hash */
 };
 
 #define ADDR_MAX (1u << 22)
@@ -139,9 +141,13 @@ static int note_symbols(struct notes *n, struct obj_proc *p, struct obj_module *
 	if (!fp)
 		return -errno;
 	for (uint32_t i = 0; i < cnt; i++)
-		if (!i || syms[i].addr != syms[i - 1].addr)
-			fprintf(fp, "%llx %llx %s\n", (unsigned long long)(syms[i].addr - m->bias), (unsigned long long)syms[i].bytes,
-				syms[i].name);
+		if (i && syms[i].addr == syms[i - 1].addr)
+			fprintf(fp, "\t%s", syms[i].name);
+		else
+			fprintf(fp, "%s%llx %llx %s", i ? "\n" : "", (unsigned long long)(syms[i].addr - m->bias),
+				(unsigned long long)syms[i].bytes, syms[i].name);
+	if (cnt)
+		putc('\n', fp);
 	return file_end(n, fp, tmp, name);
 }
 
@@ -230,8 +236,25 @@ static bool addrs_grow(struct notes *n)
 	return true;
 }
 
+/* Most stacks came before. Who has the hash of another one, one of 2^64, has no lines of source. */
+static bool came_lately(struct notes *n, uint32_t pid, const uint8_t *addrs, uint32_t bytes)
+{
+	uint64_t hash = pid, addr;
+	for (uint32_t i = 0; i + 8 <= bytes; i += 8) {
+		memcpy(&addr, addrs + i, 8);
+		hash = (hash ^ addr) * WIRE_HASH_MULT;
+		hash ^= hash >> 32;
+	}
+	uint64_t *seen = &n->seen[hash & ((1u << SEEN_BITS) - 1)];
+	bool same = *seen == hash;
+	*seen = hash;
+	return same;
+}
+
 void notes_stack(struct notes *n, uint32_t pid, const uint8_t *addrs, uint32_t bytes)
 {
+	if (came_lately(n, pid, addrs, bytes))
+		return;
 	for (uint32_t i = 0; i + 8 <= bytes && pid; i += 8) {
 		struct note_addr a = { .pid = pid, .is_ret = i > 0 };
 		memcpy(&a.addr, addrs + i, 8);

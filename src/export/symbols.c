@@ -9,6 +9,7 @@
 struct sym {
 	uint64_t vaddr, bytes;
 	char *name;  /* into text, mangled */
+	char *others; /* names for the same, with tabs between them; NULL: none */
 	char *plain; /* demangled, once it was asked for; owned */
 };
 struct sym_file {
@@ -116,6 +117,9 @@ static void load_syms(const struct symbols *s, struct sym_file *f)
 		struct sym y = { .vaddr = strtoull(line, &end, 16) };
 		y.bytes = strtoull(end, &end, 16);
 		y.name = *end == ' ' ? end + 1 : end;
+		y.others = strchr(y.name, '\t');
+		if (y.others)
+			*y.others++ = 0;
 		if (!grow(&f->v, f->cnt, sizeof(*f->v)))
 			return;
 		f->v[f->cnt++] = y;
@@ -340,8 +344,10 @@ uint32_t symbols_frames(struct symbols *s, uint32_t pid, uint64_t ns, uint64_t a
 		/* The symbol is what the rest of the program calls the outermost one. */
 		if (outer)
 			ret[i].off = y ? vaddr - y->vaddr : vaddr;
-		if (outer && y)
+		if (outer && y) {
 			ret[i].func = plain_name(y);
+			ret[i].others = y->others;
+		}
 	}
 	return n;
 }

@@ -192,7 +192,7 @@ struct obj_proc {
 	int mem_fd;
 	bool is_helped; /* the helper opened that */
 	bool is_64bit;
-	uint64_t at_base, at_phdr;
+	uint64_t at_base, at_phdr, at_execfn;
 	struct obj_map *maps;
 	uint64_t *devs; /* of maps */
 	uint32_t map_cnt;

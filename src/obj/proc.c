@@ -10,10 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PHDR_MAX 128
@@ -48,6 +50,8 @@ static void read_auxv(struct obj_proc *p)
 			p->at_base = v[i].a_un.a_val;
 		if (v[i].a_type == AT_PHDR)
 			p->at_phdr = v[i].a_un.a_val;
+		if (v[i].a_type == AT_EXECFN)
+			p->at_execfn = v[i].a_un.a_val;
 	}
 }
 
@@ -72,6 +76,7 @@ void obj_mod_destroy(struct obj_mod *m)
 		return;
 	free(m->pub.name);
 	free(m->pub.path);
+	free(m->pub.run_as);
 	free(m->note);
 	free(m->syms);
 	free(m->max_end);
@@ -174,6 +179,23 @@ static int set_names(struct obj_mod *m, const char *path)
 	return m->pub.name ? 0 : -ENOMEM;
 }
 
+/* The name that was run (a script's is not its interpreter's, and any may be overwritten): counts where it leads to what runs. */
+static char *run_as(const struct obj_proc *p, const char *name)
+{
+	char said[PATH_MAX], path[PATH_MAX + 64], exe[64];
+	struct stat a, b;
+	ssize_t n = p->at_execfn ? pread(p->mem_fd, said, sizeof(said) - 1, (off_t)p->at_execfn) : 0;
+	if (n <= 0)
+		return NULL;
+	said[n] = 0;
+	const char *slash = strrchr(said, '/'), *base = slash ? slash + 1 : said;
+	snprintf(path, sizeof(path), "/proc/%d/%s/%s", (int)p->pid, *said == '/' ? "root" : "cwd", said);
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)p->pid);
+	if (!*base || !strcmp(base, name) || stat(path, &a) || stat(exe, &b) || a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return NULL;
+	return strdup(base);
+}
+
 static int make_module(struct obj_proc *p, uint32_t i, struct obj_mod **ret)
 {
 	struct header h;
@@ -201,6 +223,7 @@ static int make_module(struct obj_proc *p, uint32_t i, struct obj_mod **ret)
 	m->load_end = m->pub.end;
 	m->pub.is_exe = p->at_phdr >= m->pub.start && p->at_phdr < m->pub.end;
 	m->pub.is_loader = !m->pub.is_exe && p->at_base && p->at_base == m->pub.start;
+	m->pub.run_as = m->pub.is_exe ? run_as(p, m->pub.name) : NULL;
 	*ret = m;
 	return 0;
 }

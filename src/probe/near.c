@@ -262,7 +262,7 @@ void near_functions(struct obj_proc *p, const char *mod_pattern, const char *pat
 		snprintf(list, sizeof(list), ": %s has it", other->name);
 	err_setf(reterr, 0, "no function%s of process %d matches %s%s%s%s", where, obj_proc_pid(p), pattern,
 		 other ? "" : lead(&n), list,
-		 n.cnt || other || obj_is_glob(pattern) ? "" : " (functions of a stripped program are called sub_ADDRESS: -l lists them)");
+		 n.cnt || other || obj_is_glob(pattern) ? "" : " (list-symbols lists them; those of a stripped program are called sub_ADDRESS)");
 }
 
 /* ---- names that no provider has ---- */

@@ -147,6 +147,18 @@ static int find_unnamed(struct search *s, struct err *reterr)
 	return rc;
 }
 
+int probe_unnamed(struct obj_proc *proc, struct obj_module *mod, const char *pattern,
+		  void (*fn)(void *arg, const char *name, uint64_t addr, uint64_t bytes), void *arg)
+{
+	struct pid_funcs out = { 0 };
+	struct search s = { proc, mod, pattern, true, &out };
+	int rc = find_unnamed(&s, NULL);
+	for (uint32_t i = 0; i < out.cnt && !rc; i++)
+		fn(arg, out.v[i].own, out.v[i].addr, out.v[i].bytes);
+	free(out.v);
+	return rc;
+}
+
 static int by_addr(const void *a, const void *b)
 {
 	const struct pid_func *x = a, *y = b;

@@ -51,9 +51,27 @@ int pid_mod_rank(const char *pattern, const struct obj_module *mod)
 		return strcmp(pattern, mod->name) ? RANK_NONE : RANK_WHOLE;
 	if (!*pattern || (mod->is_exe && !strcmp(pattern, "a.out")) || obj_glob(pattern, mod->name))
 		return RANK_WHOLE;
+	if (mod->run_as && obj_glob(pattern, mod->run_as))
+		return RANK_WHOLE;
 	if (strchr(pattern, '/') && obj_glob(pattern, mod->path))
 		return RANK_WHOLE;
 	if (part_matches(pattern, mod->name))
 		return RANK_PART;
 	return matches_unversioned(pattern, mod) ? RANK_VERSION : RANK_NONE;
+}
+
+int pid_mod_best(const char *pattern, const struct obj_proc *proc)
+{
+	int best = RANK_NONE;
+	for (uint32_t i = 0; i < obj_module_cnt(proc); i++) {
+		int rank = pid_mod_rank(pattern, obj_module_at(proc, i));
+		best = rank > best ? rank : best;
+	}
+	return best;
+}
+
+bool probe_module_meant(const char *pattern, const struct obj_proc *proc, const struct obj_module *mod)
+{
+	int rank = pid_mod_rank(pattern, mod);
+	return rank && rank == pid_mod_best(pattern, proc);
 }

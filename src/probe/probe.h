@@ -130,7 +130,7 @@ const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL be
  *   -ENOMEM
  * The message is empty where something matched.  Its code is PROBE_NO_MODULE where the process may load what was meant yet.
  *
- * Modules: by base name or path, globs allowed; "a.out" is the executable; where no name
+ * Modules: by base name or path, globs allowed; "a.out" is the executable, which the link that it was run by means, too; where no name
  * matches as a whole, parts up to a dot do ("libc", "libc.so"), at last without regard to
  * the version; the vDSO only by its own name.
  * USDT: provider "PROVIDERpid"; two underscores in a probe's name are a dash, and either form is found.
@@ -140,6 +140,14 @@ const struct probe *probe_at(const struct probe_table *, uint32_t i); /* NULL be
 #define PROBE_NO_MODULE (-ENXIO)
 int probe_match(struct probe_table *, const struct probe_spec *spec, struct obj_proc *const *procs,
 		const pid_t *pids, uint32_t proc_cnt, uint32_t **ret, uint32_t *ret_cnt, struct err *reterr);
+
+/* Whether a description's module part means @mod of the process. */
+bool probe_module_meant(const char *pattern, const struct obj_proc *, const struct obj_module *mod);
+/* Tells @fn of functions of @mod without a symbol, sub_VADDR, that @pattern means as a glob; or -errno. */
+int probe_unnamed(struct obj_proc *, struct obj_module *mod, const char *pattern,
+		  void (*fn)(void *arg, const char *name, uint64_t addr, uint64_t bytes), void *arg);
+/* PATTERN and NAME of a description's parts; "" matches all. */
+bool probe_glob(const char *pattern, const char *name);
 
 /* Whether the description can mean a probe of the kernel, going by its provider and name. */
 bool probe_may_be_kernel(const struct probe_spec *);

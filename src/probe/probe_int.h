@@ -33,13 +33,12 @@ extern const struct probe_provider probe_dtrace, probe_profile, probe_kernel, pr
 extern const struct probe_kern *const probe_kern_sdt[];
 extern const uint32_t probe_kern_sdt_cnt[], probe_kern_sdt_provs;
 
-/* "" matches all. */
-bool probe_glob(const char *pattern, const char *name);
-
 /* ---- pid: modules and functions (pid_mod.c, pid_func.c) ---- */
 
 /* How well @pattern means @mod: 0 not at all; see probe_match(). */
 int pid_mod_rank(const char *pattern, const struct obj_module *mod);
+/* The best of all modules: those that have it are meant. */
+int pid_mod_best(const char *pattern, const struct obj_proc *);
 
 struct pid_func {
 	struct obj_module *mod;

@@ -160,20 +160,10 @@ static int match_module(struct pid_search *s, struct obj_module *mod)
 	return rc;
 }
 
-static int best_rank(struct obj_proc *proc, const char *pattern)
-{
-	int best = 0;
-	for (uint32_t i = 0; i < obj_module_cnt(proc); i++) {
-		int rank = pid_mod_rank(pattern, obj_module_at(proc, i));
-		best = rank > best ? rank : best;
-	}
-	return best;
-}
-
 static int match_modules(struct pid_search *s)
 {
 	const char *pattern = s->q->spec->mod;
-	int best = best_rank(s->proc, pattern), rc = 0;
+	int best = pid_mod_best(pattern, s->proc), rc = 0;
 	for (uint32_t i = 0; i < obj_module_cnt(s->proc) && best && !rc; i++) {
 		struct obj_module *mod = obj_module_at(s->proc, i);
 		if (pid_mod_rank(pattern, mod) != best)

@@ -119,11 +119,7 @@ static int match_module(struct usdt_search *s, struct obj_module *mod, bool want
 
 static int match_proc(struct usdt_search *s)
 {
-	int best = 0, rc = 0;
-	for (uint32_t i = 0; i < obj_module_cnt(s->proc); i++) {
-		int rank = pid_mod_rank(s->q->spec->mod, obj_module_at(s->proc, i));
-		best = rank > best ? rank : best;
-	}
+	int best = pid_mod_best(s->q->spec->mod, s->proc), rc = 0;
 	for (uint32_t i = 0; i < obj_module_cnt(s->proc) && !rc; i++) {
 		struct obj_module *mod = obj_module_at(s->proc, i);
 		if (mod->end && !mod->is_vdso)
@@ -180,7 +176,7 @@ static void explain(const struct usdt_search *s)
 	if (!s->probes && is_near_pid(s->q->spec->prov))
 		err_setf(s->q->reterr, 0, "process %d declares no probes of %s; did you mean pid%d?", (int)s->pid, s->q->spec->prov, (int)s->pid);
 	else if (s->probes)
-		err_setf(s->q->reterr, 0, "%s has other probes:%s (-l shows the functions that they are in)", s->q->spec->prov, list);
+		err_setf(s->q->reterr, 0, "%s has other probes:%s (list-symbols -u shows the functions that they are in)", s->q->spec->prov, list);
 	else
 		err_setf(s->q->reterr, 0, "process %d declares no probes of %s%s%s", (int)s->pid, s->q->spec->prov,
 			 cnt ? "; its providers are" : "", list);

@@ -115,6 +115,7 @@ struct session {
 	struct wire_agg *kern_descs; /* of the kernel's memory, which shm has a copy of; else NULL */
 	struct target *targets[WIRE_PROC_MAX]; /* by proc index; NULL: [0], and indexes that are free */
 	uint32_t target_cnt;                   /* highest index + 1 */
+	uint32_t heard;                        /* the doorbell's count of which the caller was told */
 	struct intern *strings;
 	struct budget *budget; /* NULL: there is none */
 	struct exec_watch {

@@ -262,30 +262,39 @@ static void tell_budget(struct session *s)
 	budget_procs(s->budget, pids, cnt);
 }
 
+/* Who rang while its records were read would not ring again before they are read once more. */
+static enum session_event heard(struct session *s, uint32_t rings)
+{
+	s->heard = rings;
+	return SESSION_DATA;
+}
+
 enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t *ret_proc, int *ret_status)
 {
 	uint64_t end = host_now_ns() + timeout_ns;
 	if (s->budget)
 		tell_budget(s);
 	for (;;) {
-		uint32_t seen = LOAD_ACQUIRE(&s->shm->doorbell);
+		uint32_t rings = LOAD_ACQUIRE(&s->shm->doorbell);
 		enum session_event e = look(s, ret_proc, ret_status);
 		uint64_t now = host_now_ns();
-		if (e != SESSION_NOTHING || now >= end)
+		if (e != SESSION_NOTHING)
 			return e;
-		uint64_t left = end - now;
-		if (s->kern) {
-			keep_kernel(s, now);
-			if (!sleep_at_both(s, seen, left < SLICE_NS ? left : SLICE_NS))
-				continue;
-			e = look(s, ret_proc, ret_status);
-			return e == SESSION_NOTHING ? SESSION_DATA : e;
-		}
-		sleep_at_doorbell(s->shm, seen, left < SLICE_NS ? left : SLICE_NS);
-		if (LOAD_ACQUIRE(&s->shm->doorbell) == seen)
+		if (rings != s->heard)
+			return heard(s, rings);
+		if (now >= end)
+			return e;
+		uint64_t left = end - now, slice = left < SLICE_NS ? left : SLICE_NS;
+		if (!s->kern) {
+			sleep_at_doorbell(s->shm, rings, slice);
 			continue;
+		}
+		keep_kernel(s, now);
+		if (!sleep_at_both(s, rings, slice))
+			continue;
+		rings = LOAD_ACQUIRE(&s->shm->doorbell);
 		e = look(s, ret_proc, ret_status);
-		return e == SESSION_NOTHING ? SESSION_DATA : e;
+		return e == SESSION_NOTHING ? heard(s, rings) : e;
 	}
 }
 

@@ -90,16 +90,10 @@ static void end(struct tracer_point *tp)
 
 static void show(struct tracer_point *tp, FILE *out, bool json)
 {
-	int64_t hits = value(tp, TRACER_ENTRY) + value(tp, TRACER_POINT), returns = value(tp, TRACER_RETURN);
-	if (json) {
-		fprintf(out, ",\"hits\":%lld", (long long)hits);
-		if (tp->both)
-			fprintf(out, ",\"returns\":%lld", (long long)returns);
-	} else if (tp->both) {
-		fprintf(out, "%lld entered, %lld returned\n", (long long)hits, (long long)returns);
-	} else {
-		fprintf(out, "%lld hits\n", (long long)hits);
-	}
+	uint64_t hits[TRACER_AT_CNT];
+	for (uint32_t a = 0; a < TRACER_AT_CNT; a++)
+		hits[a] = (uint64_t)value(tp, (enum tracer_at)a);
+	tracer_show_hits(tp, hits, out, json);
 }
 
 const struct tracer tracer_count = {

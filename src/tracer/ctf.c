@@ -23,7 +23,7 @@ struct ctf {
 	struct trace *trace;
 	uint32_t class_id[TRACER_AT_CNT];
 	struct export_value *vals;
-	uint64_t lost;
+	uint64_t lost, hits[TRACER_AT_CNT];
 };
 
 static int parse(struct tracer_point *tp, int argc, char *const *argv, struct err *reterr)
@@ -172,6 +172,7 @@ static void fill_none(const struct tracer_point *tp, const struct tracer_event *
 static int on_event(struct tracer_point *tp, const struct tracer_event *e, struct err *reterr)
 {
 	struct ctf *c = tp->state;
+	c->hits[e->at]++;
 	c->vals[0] = (struct export_value){ .i = (int64_t)e->addr };
 	for (uint32_t i = 0; i < tp->at[e->at].field_cnt; i++)
 		(e->ev->fault ? fill_none : fill)(tp, e, i, &c->vals[i + 1]);
@@ -199,6 +200,7 @@ static void show(struct tracer_point *tp, FILE *out, bool json)
 	const struct ctf *c = tp->state;
 	if (!c->trace)
 		return;
+	tracer_show_hits(tp, c->hits, out, json);
 	if (json) {
 		fputs(",\"trace\":", out);
 		export_print_text(out, c->trace->dir, strlen(c->trace->dir), true);

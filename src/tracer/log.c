@@ -13,6 +13,7 @@ struct log {
 	char *line; /* under construction */
 	size_t bytes;
 	FILE *fp;   /* onto it */
+	uint64_t hits[TRACER_AT_CNT];
 };
 
 static int parse(struct tracer_point *tp, int argc, char *const *argv, struct err *reterr)
@@ -78,6 +79,7 @@ static int on_event(struct tracer_point *tp, const struct tracer_event *e, struc
 	const struct consume_event *ev = e->ev;
 	struct consume_probe of;
 	(void)reterr;
+	l->hits[e->at]++;
 	consume_event_probe(tp->host->consume, ev, &of);
 	rewind(l->fp);
 	put_time(l->fp, ev->ns + (uint64_t)tp->host->real_offset_ns);
@@ -100,6 +102,7 @@ static void show(struct tracer_point *tp, FILE *out, bool json)
 {
 	const struct log *l = tp->state;
 	uint64_t lost = l->out ? tracer_out_lost(l->out) : 0;
+	tracer_show_hits(tp, l->hits, out, json);
 	if (json)
 		fprintf(out, ",\"lines_lost\":%llu", (unsigned long long)lost);
 	else if (lost)

@@ -33,3 +33,16 @@ void tracer_print_value(const struct tracer_point *tp, const struct tracer_event
 	else
 		fprintf(fp, "%" PRId64, n);
 }
+
+void tracer_show_hits(const struct tracer_point *tp, const uint64_t hits[TRACER_AT_CNT], FILE *out, bool json)
+{
+	unsigned long long came = hits[TRACER_ENTRY] + hits[TRACER_POINT], returned = hits[TRACER_RETURN];
+	if (json && tp->both)
+		fprintf(out, ",\"hits\":%llu,\"returns\":%llu", came, returned);
+	else if (json)
+		fprintf(out, ",\"hits\":%llu", came);
+	else if (tp->both)
+		fprintf(out, "%llu entered, %llu returned\n", came, returned);
+	else
+		fprintf(out, "%llu hits\n", came);
+}

@@ -17,13 +17,13 @@ printf '%s\n' "${COMPREPLY[@]}"
 '''
 
 
-def complete(*words, env=None, program=None):
-    """What bash would offer for the last of @words, which bash has split at colons."""
+def complete(*words, env=None, program=None, lines=False):
+    """What bash would offer for the last of @words, which bash has split at colons: words of it, if @lines is not asked for."""
     lib.need('bash')
     r = subprocess.run(['bash', '-c', ASK, 'bash', os.path.join(TOP, 'completions', 'dyntrace'), program or lib.DYNTRACE, *words], capture_output=True,
                        text=True, timeout=60, env=env, check=False)
     assert r.returncode == 0 and not r.stderr, r
-    return r.stdout.split()
+    return r.stdout.splitlines() if lines else r.stdout.split()
 
 
 def verbs():
@@ -40,7 +40,7 @@ def helped(verb):
 
 
 def all_verbs():
-    assert set(verbs()) == set(complete('')), set(verbs()) ^ set(complete(''))
+    assert {*verbs(), 'help'} == set(complete('')) == set(complete('help', '')), {*verbs(), 'help'} ^ set(complete(''))
     assert complete('list-t') == ['list-tracepoints']
 
 
@@ -85,6 +85,21 @@ def values():
     assert complete('list-functions', os.path.join(lib.BUILD, 'tests', 'trigger', 'calls'), 'bra') == ['branchy']
 
 
+def processes_with_their_names():
+    """Several are shown by number and name; the only one is put in, as is what menu-complete takes, by its number alone."""
+    with Calls(threads=1, rounds=3, name='named-for-it') as c:
+        pid = str(c.pid)
+        shown = f'{pid} (named-for-it)'
+        for words, before in ((['-p'], ''), (['record', '-p'], ''), (['syscalls', '-p'], ''), (['enable-event', '--pid'], ''), (['attach'], ''),
+                              (['add'], ''), (['list-symbols'], ''), (['verify'], ''), (['record', '-p'], '1,')):
+            assert before + shown in complete(*words, before, lines=True), words
+            assert complete(*words, before + pid, lines=True) in ([before + pid], [before + shown]), words
+            assert complete(*words, before + 'named-fo', lines=True) == [before + 'named-for-it'], words
+            got = complete(*words, before, lines=True, env=dict(os.environ, COMP_TYPE='37'))
+            assert before + pid in got and not [w for w in got if ' ' in w], (words, got)
+        assert not [w for w in complete('-p', '', lines=True) if 'kthread' in w]
+
+
 def of_a_process():
     with Calls(threads=1, rounds=3, name='completed') as c:
         pid = str(c.pid)
@@ -112,6 +127,6 @@ def pages():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (all_verbs, all_options, options_are_in_the_manual, values, of_a_process, pages):
+    for test in (all_verbs, all_options, options_are_in_the_manual, values, processes_with_their_names, of_a_process, pages):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

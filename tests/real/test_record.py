@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """record to whatever end: signals of all kinds, processes that crash, end or run another program; what was written is whole."""
+import collections
+import json
 import os
 import re
 import resource
@@ -45,6 +47,16 @@ int main(int argc, char **argv)
 	}
 	return 0;
 }
+'''
+NESTED = r'''
+#include <setjmp.h>
+#include <stdlib.h>
+static jmp_buf back;
+__attribute__((noinline)) int leaf(int n) { __asm__ volatile(""); return n + 1; }
+__attribute__((noinline)) int jumps(int n) { leaf(n); longjmp(back, 1); return n; }
+__attribute__((noinline)) int middle(int n) { for (int i = 0; i < 3; i++) n = leaf(n); return n + 1; }
+__attribute__((noinline)) int whole(int n) { for (int i = 0; i < n; i++) if (!setjmp(back)) { middle(i); if (i == 1) jumps(i); } return leaf(n) + 1; }
+int main(int argc, char **argv) { return argc > 1 && whole(atoi(argv[1])) < 0; }
 '''
 FOLDER = None
 
@@ -159,6 +171,37 @@ def full_disk():
             d = lib.dyntrace('dump', r.trace)
             assert d.stdout.count('stride:entry') == kept and f' {lost} events were lost' in d.stderr, (kept, lost, d.stderr)
             lib.assert_untouched(p.pid)
+
+
+def says_what_loses_less():
+    """Behind what was lost, with an option that can be pasted; where nothing was lost, nothing of it."""
+    with Program() as p:
+        with Recording(p, args=['-b', '16k']) as r:
+            r.proc.send_signal(signal.SIGSTOP)
+            p.go(10000)
+            r.proc.send_signal(signal.SIGCONT)
+            r.proc.send_signal(signal.SIGINT)
+            assert r.wait() == 0 and summary(r.err)[1] > 0, r.err
+            assert 'a buffer was full: -x bufsize=64k loses less' in r.err and '-x budget=5%' in r.err, r.err
+        with Recording(p, args=['-x', 'bufsize=64k', '-x', 'budget=5%']) as r:
+            p.go(10)
+            assert r.stop(signal.SIGINT)[0] == 0 and 'bufsize' not in r.err, r.err
+        p.go(10)
+        lib.assert_untouched(p.pid)
+
+
+def live_says_what_loses_less():
+    """Of each kind of room: records, aggregations, variables."""
+    for action, size, said in (('trace(arg0)', 'bufsize=4k', '-x bufsize=16k loses less, and so do fewer probes, a predicate'),
+                               ('@[arg0] = count()', 'aggsize=8k', '-x aggsize=32k loses less'),
+                               ('x[arg0] = 1', 'dynvarsize=16k', '-x dynvarsize=64k loses less')):
+        with Program() as p, lib.Tracing('-q', '-x', size, '-n', f'pid$target::stride:entry {{ {action}; }}', '-p', str(p.pid)) as t:
+            t.wait_armed(p.pid)
+            t.proc.send_signal(signal.SIGSTOP)
+            p.go(10000)
+            t.proc.send_signal(signal.SIGCONT)
+            err = t.stop(signal.SIGINT)[2]
+            assert said in err, (said, err)
 
 
 def asked_twice():
@@ -339,8 +382,72 @@ def by_uprobes():
         assert lines and all(f'steps {p.pid}/{p.pid} ' in l for l in lines), text[:500] + err
 
 
-TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
-         followed, live, replaced, usage)
+def one_name_and_one_address():
+    """A function with several names has in an event's stack the one that was asked for; where there is no name, an address is that of the
+    module's file, in a dump, a flame graph, what is shown live, and in names of functions that have none."""
+    trace = f'{FOLDER}/names'
+    for name in 'open64', 'open':
+        lib.dyntrace('record', '-g', '-c', 'cat /dev/null', '-o', f'{trace}-{name}', f'libc.so.6:{name}')
+        events = [json.loads(l) for l in lib.dyntrace('dump', '--json', f'{trace}-{name}').stdout.splitlines()]
+        assert [(e['name'], e['function'], e['stack'][0]['function']) for e in events] == [('entry', name, name), ('return', name, name)], events
+        assert f';{name} 1\n' in lib.dyntrace('dump', '--folded', f'{trace}-{name}').stdout
+    at = re.search(r' \+(0x[0-9a-f]+) \(\S*/cat\)', lib.dyntrace('dump', f'{trace}-open').stdout)
+    if not at:
+        raise lib.Skip('cat has symbols')
+    assert f';cat+{at[1]};open 1\n' in lib.dyntrace('dump', '--folded', f'{trace}-open').stdout
+    clause = 'pid$target:libc.so.6:open:entry { ustack(2); printf("%d", ucaller); }'
+    live = lib.dyntrace('-qn', clause, '-c', 'cat /dev/null').stdout
+    assert f' cat`{at[1]}\n' in live, live
+    dtrace = f'{FOLDER}/dtrace'
+    os.symlink(os.path.abspath(lib.DYNTRACE), dtrace)
+    said = subprocess.run([dtrace, '-qn', clause, '-c', 'cat /dev/null'], capture_output=True, text=True, check=True).stdout
+    mapped, caller = re.search(r' cat`(0x[0-9a-f]+)\n\s*(\d+)', said).groups()
+    assert int(mapped, 16) == int(caller), said
+
+
+def run_by_a_link():
+    """A module goes by the name that the program was run by, too; what is shown has its own."""
+    link = f'{FOLDER}/by-link'
+    os.symlink('steps', link)
+    for argv, cwd in (([link], None), (['./by-link'], FOLDER)):
+        with subprocess.Popen(argv, cwd=cwd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
+            assert p.stdout.readline() == 'ready\n'
+            try:
+                pid = str(p.pid)
+                for mod in 'by-link', 'by-*', 'steps', 'a.out':
+                    listed = lib.dyntrace('-ln', f'pid$target:{mod}:stride:entry', '-p', pid).stdout.splitlines()[1:]
+                    assert [l.split()[1:] for l in listed] == [[f'pid{pid}', 'steps', 'stride', 'entry']], (mod, listed)
+                    assert 'args[0]: int' in lib.dyntrace('-lvn', f'pid$target:{mod}:stride:entry', '-p', pid).stdout or '*' in mod, mod
+                lib.dyntrace('list-symbols', pid, 'by-link:stride')
+                assert lib.dyntrace('-ln', 'pid$target:other-link:stride:entry', '-p', pid, check=False).returncode == 1
+            finally:
+                p.kill()
+
+
+def chrome_is_in_order():
+    """Of time; also where more waits for one call's end than is kept, which then has a beginning and an end instead."""
+    source, exe = f'{FOLDER}/nested.c', f'{FOLDER}/nested'
+    with open(source, 'w', encoding='utf-8') as f:
+        f.write(NESTED)
+    subprocess.run(['cc', '-O1', '-fno-inline', '-w', '-o', exe, source], check=True)
+    for rounds in 5, 40000:
+        trace = f'{FOLDER}/nested-{rounds}'
+        r = lib.dyntrace('record', '-x', 'bufsize=64m', '-c', f'{exe} {rounds}', '-o', trace, 'leaf', 'jumps', 'middle', 'whole')
+        assert ' 0 lost' in r.stderr, r.stderr
+        events = [e for e in json.loads(lib.dyntrace('dump', '--chrome', trace).stdout)['traceEvents'] if e['ph'] != 'M']
+        times = [e['ts'] for e in events]
+        assert times == sorted(times), [(a, b) for a, b in zip(events, events[1:]) if a['ts'] > b['ts']][:1]
+        found = collections.Counter((e['ph'], e['name']) for e in events)
+        want = {('X', 'leaf'): 3 * rounds + 2, ('X', 'middle'): rounds}
+        want |= {('X', 'whole'): 1, ('i', 'jumps:entry'): 1} if rounds == 5 else {(b, n): 1 for b in 'BE' for n in ('whole', 'jumps')}
+        assert found == want, (found, want)
+        span = [e for e in events if e['name'] == 'whole']
+        end = span[-1]['ts'] + span[-1].get('dur', 0)
+        assert span[0] is events[0] and all(e['ts'] + e.get('dur', 0) <= end + 0.002 for e in events), span
+
+
+TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, says_what_loses_less, live_says_what_loses_less, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
+         one_name_and_one_address, run_by_a_link, chrome_is_in_order, followed, live, replaced, usage)
 
 if __name__ == '__main__':
     tap = lib.Tap()

@@ -166,6 +166,8 @@ def names_that_are_no_text():
                     line = line.decode() # no half of one
                     assert line.isprintable() and len(line) == columns, (columns, line)
                 assert ' ??  x  [31m ? \u00f6' in line, line
+                narrow = on_terminal(24, 'list-processes', '-a').decode().split('\r\n')
+                assert len(narrow) > 1 and all(len(l) <= 24 for l in narrow), narrow
             finally:
                 p.kill()
 
@@ -208,6 +210,12 @@ def logs():
         with open('b.log', encoding='utf-8') as f:
             assert len(f.read().splitlines()) == 3
         os.unlink('b.log')
+        c.add('work', '-n', 'traced', 'ctf', c.path('trace'))
+        c.go()
+        p = c.points()
+        assert (p['w']['hits'], p['w']['returns'], p['tp-0']['hits'], p['traced']['hits']) == (6, 6, 6, 3), p
+        text = c.run('list-tracepoints', c.pid)
+        assert '  6 entered, 6 returned\n' in text and '  6 hits\n' in text and '  3 hits\n' in text, text
 
 
 def tail_calls():
@@ -312,6 +320,36 @@ def places():
         c.add('work', 'nosuch', status=1, says='log, count')
         c.run('rm', f'{c.pid}:nosuch', status=1, says='no tracepoint')
         c.run('list-symbols', c.pid, 'nosuch*', status=1, says='no function')
+
+
+def symbols_by_descriptions():
+    with Calls() as c:
+        def listed(text):
+            return sorted((s['module'], s['name']) for s in json.loads(c.run('list-symbols', c.pid, text, '--json')))
+        plain = listed('mem*cpy')
+        assert ('libc.so.6', 'memccpy') in plain
+        for text in 'libc:mem*cpy', 'libc.so.6:mem*cpy', 'pid$target:libc.so.6:mem*cpy:entry', f'pid{c.pid}:libc:mem*cpy:', 'libc:mem*cpy:return':
+            assert listed(text) == [s for s in plain if s[0] == 'libc.so.6'], (text, listed(text))
+        assert listed('pid$target::mem*cpy:entry') == plain
+        work = listed('work')
+        assert len(work) == 1 and listed('a.out:work') == work and work[0] in listed('a.out:') and work[0] in listed('a.out::')
+        assert {m for m, _ in listed('libc:')} == {'libc.so.6'}
+        c.run('list-symbols', c.pid, 'libc:work', status=1, says='no function that libc:work matches')
+
+
+def symbols_that_are_none():
+    """Functions of a program without symbols: what descriptions call them, where they are."""
+    with subprocess.Popen(['sleep', '1000']) as p:
+        try:
+            lib.wait_for(lambda: os.readlink(f'/proc/{p.pid}/exe').endswith('/sleep'), 'sleep')
+            funcs = json.loads(lib.dyntrace('list-symbols', str(p.pid), 'sleep:sub_*', '--json').stdout)
+            probes = lib.dyntrace('-ln', 'pid$target:sleep:sub_*:entry', '-p', str(p.pid)).stdout.split('\n')[1:-1]
+            assert [f['name'] for f in funcs] == [l.split()[3] for l in probes] != []
+            assert len({int(f['address'], 16) - int(f['name'][4:], 16) for f in funcs}) == 1
+            r = lib.dyntrace('-n', 'pid$target:sleep:nosuch:entry', '-p', str(p.pid), check=False)
+            assert 'list-symbols lists them' in r.stderr, r.stderr
+        finally:
+            p.kill()
 
 
 def names():
@@ -599,7 +637,9 @@ def probes_of_the_program():
         log = f'{c.dir}/log'
         assert c.semas() == ['0', '0']
         assert sorted(c.run('list-symbols', c.pid, '-u').split()) == ['shop:shop:give:sale', 'shop:shop:sell:done', 'shop:shop:sell:sale']
-        assert [p['function'] for p in json.loads(c.run('list-symbols', c.pid, 'done', '-u', '--json'))] == ['sell']
+        for glob in 'done', 'sell:done', 'shop:sel*:done', 'shop:shop::done', 'sh*:::done':
+            assert [p['function'] for p in json.loads(c.run('list-symbols', c.pid, glob, '-u', '--json'))] == ['sell'], glob
+        c.run('list-symbols', c.pid, 'other:::done', '-u', status=1, says='no probe of its own')
         c.run('add', f'{c.pid}:shop:::sale', '-n', 'sales', 'count')
         assert c.semas() == ['1', '0']
         c.run('add', f'{c.pid}:sell', '-n', 'calls', '-e', 'count')
@@ -659,7 +699,7 @@ def functions_of_go():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, names_that_are_no_text, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, names,
+    for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, names_that_are_no_text, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, symbols_by_descriptions, symbols_that_are_none, names,
                  ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

@@ -197,6 +197,8 @@ int cli_record_parse(struct cli_args *a, int argc, char **argv)
 		return CLI_ERROR;
 	a->mode = MODE_RECORD;
 	a->opts.quiet = 1;
+	if (!getenv("DTRACE_OPT_BUFSIZE"))
+		a->opts.bufsize = RECORD_BUFSIZE_ANY;
 	optind = 1;
 	while (!rc && a->mode == MODE_RECORD && (opt = getopt_long(argc, argv, "b:c:d:go:p:x:", longopts, NULL)) != -1)
 		rc = one_option(a, opt, optarg);

@@ -26,6 +26,7 @@ struct record_clause {
 	bool tells_who;           /* its first statements do: RECORD_WHO of them */
 };
 #define RECORD_WHO 3
+#define RECORD_BUFSIZE_ANY UINT64_MAX /* nobody said which */
 #define RECORD_HITS 1024 /* power of two */
 struct cli_record {
 	/* as asked for */

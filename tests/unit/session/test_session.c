@@ -369,8 +369,22 @@ static void closes_what_threads_left(void)
 	fixture_deinit(&f);
 }
 
+/* While the caller read what there was, who then does not ring again. */
+static void hears_who_rang_before(void)
+{
+	struct fixture f;
+	uint32_t proc;
+	int status;
+	if (fixture_init(&f)) {
+		CHECK(session_wait(f.s, 0, &proc, &status) == SESSION_NOTHING);
+		session_shm(f.s)->doorbell++;
+		CHECK(session_wait(f.s, 1000000000, &proc, &status) == SESSION_DATA);
+		CHECK(session_wait(f.s, 0, &proc, &status) == SESSION_NOTHING);
+	}
+	fixture_deinit(&f);
+}
+
 TAP_MAIN(TEST(counts_calls), TEST(counts_calls_of_threads), TEST(counts_in_static_glibc), TEST(counts_in_static_musl),
 	 TEST(entry_and_return_agree), TEST(several_probes_at_one_place), TEST(counts_malloc_of_python),
 	 TEST(many_cycles_under_load), TEST(restores_forked_children), TEST(outlives_its_controller), TEST(refuses_a_second_controller), TEST(works_under_seccomp),
-	
-	 TEST(arms_what_is_loaded_later), TEST(spawns_and_sees_the_end), TEST(closes_what_threads_left))
+	 TEST(arms_what_is_loaded_later), TEST(spawns_and_sees_the_end), TEST(closes_what_threads_left), TEST(hears_who_rang_before))
