@@ -86,7 +86,7 @@ static struct client_sym *sym_add(struct client *c, uint32_t proc, uint64_t addr
 const struct proto_symbol *client_symbol(struct client *c, uint32_t proc, uint64_t addr)
 {
 	static const struct proto_symbol none;
-	struct client_sym **bucket = &c->syms[(addr + proc) * WIRE_HASH_MULT >> WIRE_HASH_SHIFT], *s = *bucket;
+	struct client_sym **bucket = &c->syms[(addr + proc) * WIRE_MULT >> (WIRE_HASH_SHIFT + 32)], *s = *bucket;
 	while (s && (s->proc != proc || s->addr != addr))
 		s = s->next;
 	if (!s)

@@ -61,7 +61,7 @@ static int tab_grow(struct agg_tab *t)
 
 static uint32_t hash_bytes(uint32_t seed, const uint8_t *p, uint32_t cnt)
 {
-	uint64_t h = seed * WIRE_HASH_MULT;
+	uint64_t h = seed * WIRE_MULT;
 	for (uint32_t i = 0; i < cnt; i++)
 		h = (h ^ p[i]) * 0x100000001b3ULL;
 	return (uint32_t)(h ^ h >> 32);

@@ -65,7 +65,7 @@ static uint32_t pid_of(const struct consume *c, uint32_t proc)
 static uint64_t fold_pc(struct consume *c, uint32_t proc, bool is_kernel, uint64_t pc)
 {
 	uint32_t of = proc << 2 | (uint32_t)is_kernel << 1 | 1, pid = pid_of(c, proc);
-	struct fold_seen *s = &c->fold->seen[((pc ^ (uint64_t)of << 48) * WIRE_HASH_MULT >> 40) % SEEN_CNT];
+	struct fold_seen *s = &c->fold->seen[((pc ^ (uint64_t)of << 48) * WIRE_MULT >> 40) % SEEN_CNT];
 	char text[NAME_MAX_BYTES];
 	if (s->pc == pc && s->of == of && s->pid == pid)
 		return s->val;

@@ -114,7 +114,7 @@ uint64_t consume_sym_reduce(struct consume *c, enum plan_val_kind kind, uint32_t
 	if (kind == PLAN_UADDR)
 		return addr;
 	uint32_t tag = proc << 8 | (uint32_t)kind << 1 | 1;
-	struct canon *e = &c->canon[(addr * WIRE_HASH_MULT ^ tag * 0x9e3779b9ull) >> 56 & (CANON_CNT - 1)];
+	struct canon *e = &c->canon[(addr * WIRE_MULT ^ tag * 0x9e3779b9ull) >> 56 & (CANON_CNT - 1)];
 	if (e->tag != tag || e->from != addr)
 		*e = (struct canon){ addr, reduce_uncached(c, kind, proc, addr), tag };
 	return e->to;

@@ -215,7 +215,7 @@ int notes_modules(struct notes *n, uint32_t pid, struct obj_proc *p, struct err 
 
 static struct note_addr *addr_slot(struct note_addr *v, uint32_t cap, const struct note_addr *a)
 {
-	uint32_t i = (uint32_t)((a->addr * WIRE_HASH_MULT ^ a->pid * 0x85ebca6bull) >> 20) & (cap - 1);
+	uint32_t i = (uint32_t)((a->addr * WIRE_MULT ^ a->pid * 0x85ebca6bull) >> 20) & (cap - 1);
 	while (v[i].pid && (v[i].addr != a->addr || v[i].pid != a->pid || v[i].is_ret != a->is_ret))
 		i = (i + 1) & (cap - 1);
 	return &v[i];
@@ -242,7 +242,7 @@ static bool came_lately(struct notes *n, uint32_t pid, const uint8_t *addrs, uin
 	uint64_t hash = pid, addr;
 	for (uint32_t i = 0; i + 8 <= bytes; i += 8) {
 		memcpy(&addr, addrs + i, 8);
-		hash = (hash ^ addr) * WIRE_HASH_MULT;
+		hash = (hash ^ addr) * WIRE_MULT;
 		hash ^= hash >> 32;
 	}
 	uint64_t *seen = &n->seen[hash & ((1u << SEEN_BITS) - 1)];

@@ -140,12 +140,12 @@ static inline void unpack(struct row *r, uint64_t v)
 /* What differs between pcs, and of one pc between tables. */
 static inline uint64_t row_tag(struct rt_ctx *ctx, uint64_t pc)
 {
-	return pc + LOAD_ACQUIRE(&rt_proc_shared(ctx->shm, ctx->proc)->unw_cur) * WIRE_HASH_MULT;
+	return pc + LOAD_ACQUIRE(&rt_proc_shared(ctx->shm, ctx->proc)->unw_cur) * WIRE_MULT;
 }
 
 static inline struct wire_unw_seen *row_place(struct wire_thread *thr, uint64_t pc)
 {
-	uint64_t off = pc * WIRE_HASH_MULT >> 32 & sizeof(thr->unw_seen[0]) * (WIRE_UNW_SEEN - 1);
+	uint64_t off = pc * WIRE_MULT >> 32 & sizeof(thr->unw_seen[0]) * (WIRE_UNW_SEEN - 1);
 	return (struct wire_unw_seen *)((uint8_t *)thr->unw_seen + off);
 }
 

@@ -6,24 +6,24 @@
 
 #define PROBES_MAX 64
 
-static struct wire_hash_ent *hash_slot(struct wire_proc *proc, uint64_t key)
+/* hash_thread of @key. */
+static uint64_t *hash_slot(struct wire_proc *proc, uint64_t key)
 {
-	uint64_t h = key * WIRE_HASH_MULT >> WIRE_HASH_SHIFT;
-	for (uint64_t i = 0; i < PROBES_MAX; i++) {
-		struct wire_hash_ent *ent = &proc->hash[(h + i) % WIRE_HASH_CNT];
-		uint64_t old = LOAD_ACQUIRE(&ent->key);
+	uint32_t h = wire_hash(key);
+	for (uint32_t i = 0; i < PROBES_MAX; i++) {
+		uint32_t at = (h + i) % WIRE_HASH_CNT;
+		uint64_t *slot = &proc->hash_key[at], old = LOAD_ACQUIRE(slot);
 		if (old == key)
-			return ent;
-		if (!old && __atomic_compare_exchange_n(&ent->key, &old, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-			return ent;
+			return &proc->hash_thread[at];
+		if (!old && __atomic_compare_exchange_n(slot, &old, key, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return &proc->hash_thread[at];
 		if (old == key)
-			return ent;
+			return &proc->hash_thread[at];
 	}
 	/* Crowded by threads that are long gone: their place is as good as any. */
-	struct wire_hash_ent *ent = &proc->hash[h % WIRE_HASH_CNT];
-	STORE_RELAXED(&ent->thread_off, 0);
-	STORE_RELEASE(&ent->key, key);
-	return ent;
+	STORE_RELAXED(&proc->hash_thread[h], 0);
+	STORE_RELEASE(&proc->hash_key[h], key);
+	return &proc->hash_thread[h];
 }
 
 static struct wire_thread *thread_at(struct wire_shm *shm, uint32_t i)
@@ -92,10 +92,10 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	if (proc->wipe_addr && !LOAD_RELAXED((uint64_t *)proc->wipe_addr))
 		return NULL; /* a forked child */
 	uint32_t tid = own_tid(proc, key, check);
-	struct wire_hash_ent *ent = key ? hash_slot(proc, key) : NULL;
+	uint64_t *slot = key ? hash_slot(proc, key) : NULL;
 	struct wire_thread *thr = NULL;
-	if (ent && LOAD_RELAXED(&ent->thread_off)) {
-		thr = (struct wire_thread *)((uint8_t *)proc + ent->thread_off);
+	if (slot && LOAD_RELAXED(slot)) {
+		thr = (struct wire_thread *)((uint8_t *)proc + *slot);
 		if (!is_live(thr, proc->idx, tid)) {
 			/* Its libc gave the block to a new thread: the old one has ended. */
 			uint32_t live = WIRE_THREAD_LIVE;
@@ -119,7 +119,7 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	thr->key = key;
 	thr->check = check;
 	STORE_RELEASE(&thr->state, WIRE_THREAD_LIVE);
-	if (ent)
-		STORE_RELEASE(&ent->thread_off, (uint64_t)((uint8_t *)thr - (uint8_t *)proc));
+	if (slot)
+		STORE_RELEASE(slot, (uint64_t)((uint8_t *)thr - (uint8_t *)proc));
 	return thr;
 }

@@ -247,7 +247,8 @@ void children_reap(struct session *s)
 			continue;
 		s->targets[i] = NULL;
 		target_free(t);
-		memset(proc->hash, 0, sizeof(proc->hash));
+		memset(proc->hash_key, 0, sizeof(proc->hash_key));
+		memset(proc->hash_thread, 0, sizeof(proc->hash_thread));
 		proc->parent = 0;
 		STORE_RELEASE(&proc->state, WIRE_PROC_FREE);
 	}

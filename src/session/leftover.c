@@ -45,7 +45,7 @@ static uint64_t find_wipe(struct target *t, const struct obj_map *m)
 	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC)
 		return 0;
 	for (uint32_t i = 1; i < shm.proc_cnt && i < WIRE_PROC_MAX; i++) {
-		if (target_read(t, m->start + shm.proc_off + i * sizeof(proc), &proc, offsetof(struct wire_proc, hash)) ||
+		if (target_read(t, m->start + shm.proc_off + i * sizeof(proc), &proc, offsetof(struct wire_proc, hash_key)) ||
 		    proc.shm_addr != addr || !is_lone_page(t, proc.wipe_addr))
 			continue;
 		if (proc.pid == (uint32_t)t->pid)

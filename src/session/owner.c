@@ -128,7 +128,7 @@ uint32_t owner_told(struct target *t, const struct obj_map *m)
 	struct wire_shm shm;
 	struct wire_proc proc;
 	if (target_read(t, m->start, &shm, sizeof(shm)) || shm.magic != WIRE_MAGIC ||
-	    target_read(t, m->start + shm.proc_off, &proc, offsetof(struct wire_proc, hash)))
+	    target_read(t, m->start + shm.proc_off, &proc, offsetof(struct wire_proc, hash_key)))
 		return 0;
 	return proc.pid;
 }

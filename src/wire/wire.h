@@ -218,13 +218,15 @@ struct wire_unw_map {
 #define WIRE_AGG_STACKS 256u /* a power of two */
 #define WIRE_HASH_CNT 4096 /* power of two; thread lookup, open addressing */
 
-struct wire_hash_ent {
-	uint64_t key;        /* fs base */
-	uint64_t thread_off; /* of the struct wire_thread from the process's struct wire_proc, as the process has it; 0: empty */
-};
-/* First slot to look at for an fs base. */
-#define WIRE_HASH_MULT 0x9e3779b97f4a7c15ULL
-#define WIRE_HASH_SHIFT 52 /* 64 - log2(WIRE_HASH_CNT) */
+/* First slot to look at for an fs base: by its low 32 bits, so that generated code has one multiplication with a constant. */
+#define WIRE_HASH_MULT 0x9e3779b1u
+#define WIRE_HASH_SHIFT 20 /* 32 - log2(WIRE_HASH_CNT) */
+static inline uint32_t wire_hash(uint64_t fs_base)
+{
+	return (uint32_t)fs_base * WIRE_HASH_MULT >> WIRE_HASH_SHIFT;
+}
+/* For hashes of other numbers of 64 bits. */
+#define WIRE_MULT 0x9e3779b97f4a7c15ULL
 
 enum wire_proc_state {
 	WIRE_PROC_FREE,
@@ -273,7 +275,8 @@ struct wire_proc {
 		};
 		uint8_t page[WIRE_PAGE];
 	};
-	struct wire_hash_ent hash[WIRE_HASH_CNT];
+	uint64_t hash_key[WIRE_HASH_CNT]; /* fs base */
+	uint64_t hash_thread[WIRE_HASH_CNT]; /* its struct wire_thread from this, as the process has both; 0: empty */
 };
 _Static_assert(sizeof(struct wire_proc) % WIRE_PAGE == 0, "");
 #define WIRE_PROC_NO_SYSCALL 1u /* under seccomp: the probe path makes no system call */

@@ -62,8 +62,8 @@ static void register_thread(struct mkshm *m)
 	uint64_t key = call_fs_base();
 	thr->key = key;
 	thr->check = (uint32_t)*(uint64_t *)key;
-	proc->hash[key * WIRE_HASH_MULT >> WIRE_HASH_SHIFT] =
-		(struct wire_hash_ent){ key, (uint64_t)((char *)thr - (char *)proc) };
+	proc->hash_key[wire_hash(key)] = key;
+	proc->hash_thread[wire_hash(key)] = (uint64_t)((char *)thr - (char *)proc);
 }
 
 static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, const struct exec_input *in,

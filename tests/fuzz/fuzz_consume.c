@@ -124,7 +124,7 @@ static uint8_t *area(struct mkshm *m, enum fuzz_area a, uint64_t *ret_bytes)
 	case AREA_SITES: *ret_bytes = SITE_CNT * sizeof(struct wire_site); return shm + s->site_off;
 	case AREA_STRS: *ret_bytes = s->str_cap; return shm + s->str_off;
 	case AREA_THREAD: *ret_bytes = s->geom.ring_off; return (uint8_t *)t;
-	case AREA_PROC: *ret_bytes = offsetof(struct wire_proc, hash); return (uint8_t *)mkshm_proc(m, 0);
+	case AREA_PROC: *ret_bytes = offsetof(struct wire_proc, hash_key); return (uint8_t *)mkshm_proc(m, 0);
 	case AREA_TAIL_OF_HEAD: *ret_bytes = sizeof(*s) - WIRE_PAGE; return shm + WIRE_PAGE;
 	default: *ret_bytes = s->geom.ring_bytes; return (uint8_t *)t + s->geom.ring_off;
 	}

@@ -167,7 +167,7 @@ static void modrm(struct x64_asm *a, unsigned reg, struct x64_mem m)
 	unsigned mod = !m.disp && base != 5 ? 0 : m.disp == (int8_t)m.disp ? 1 : 2;
 	if (m.index != X64_NO_REG) {
 		byte(a, mod << 6 | reg_bits | 4);
-		byte(a, (m.index & 7) << 3 | base);
+		byte(a, m.scale << 6 | (m.index & 7) << 3 | base);
 	} else {
 		byte(a, mod << 6 | reg_bits | base);
 		if (base == 4)
@@ -282,6 +282,12 @@ void x64_imul_imm(struct x64_asm *a, enum x64_reg dst, enum x64_reg src, int32_t
 	bytes(a, (uint64_t)(int64_t)imm, is_imm8(imm) ? 1 : 4);
 }
 
+void x64_imul32_imm(struct x64_asm *a, enum x64_reg dst, enum x64_reg src, uint32_t imm)
+{
+	op_reg(a, 0x69, dst, src);
+	bytes(a, imm, 4);
+}
+
 void x64_shift_imm(struct x64_asm *a, enum x64_shift s, enum x64_reg r, unsigned count)
 {
 	op_reg(a, X64_W | 0xc1, s, r);
@@ -391,6 +397,12 @@ void x64_fs(struct x64_asm *a, enum x64_op op, enum x64_reg r, int32_t off)
 	byte(a, (r & 7) << 3 | 4);
 	byte(a, 0x25);
 	bytes(a, (uint64_t)(int64_t)off, 4);
+}
+
+void x64_imul32_fs(struct x64_asm *a, enum x64_reg r, int32_t off, uint32_t imm)
+{
+	x64_fs(a, (enum x64_op)0x69, r, off);
+	bytes(a, imm, 4);
 }
 
 /* mov Sreg: 8C /r; 1 is cs, 2 is ss. */

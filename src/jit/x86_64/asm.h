@@ -20,18 +20,19 @@ enum x64_reg {
 	X64_NO_REG,  /* no index */
 };
 
-/* base + index + disp.  index: X64_NO_REG for none. */
+/* base + (index << scale) + disp.  index: X64_NO_REG for none. */
 struct x64_mem {
 	enum x64_reg base, index;
 	int64_t disp;
+	unsigned scale; /* the index is shifted left by so many bits */
 };
 static inline struct x64_mem x64_at(enum x64_reg base, int64_t disp)
 {
-	return (struct x64_mem){ base, X64_NO_REG, disp };
+	return (struct x64_mem){ base, X64_NO_REG, disp, 0 };
 }
 static inline struct x64_mem x64_at_index(enum x64_reg base, enum x64_reg index, int64_t disp)
 {
-	return (struct x64_mem){ base, index, disp };
+	return (struct x64_mem){ base, index, disp, 0 };
 }
 
 /* An opcode: its last byte, and what stands before it. */
@@ -119,6 +120,7 @@ void x64_group_mem_imm(struct x64_asm *, enum x64_group, struct x64_mem, int32_t
 void x64_cmp32_imm(struct x64_asm *, struct x64_mem, int32_t imm);
 void x64_cmp64_imm(struct x64_asm *, struct x64_mem, int32_t imm);
 void x64_test32_imm(struct x64_asm *, struct x64_mem, int32_t imm);
+void x64_imul32_imm(struct x64_asm *, enum x64_reg dst, enum x64_reg src, uint32_t imm);
 void x64_imul_imm(struct x64_asm *, enum x64_reg dst, enum x64_reg src, int32_t imm);
 void x64_shift_imm(struct x64_asm *, enum x64_shift, enum x64_reg, unsigned count);
 void x64_shift_cl(struct x64_asm *, enum x64_shift, enum x64_reg);
@@ -134,6 +136,7 @@ void x64_cqo(struct x64_asm *);
 void x64_rdtsc(struct x64_asm *);
 void x64_rdpid(struct x64_asm *, enum x64_reg);
 void x64_rdfsbase(struct x64_asm *, enum x64_reg);
+void x64_imul32_fs(struct x64_asm *, enum x64_reg, int32_t off, uint32_t imm); /* imul imm, %fs:off, reg */
 void x64_fs(struct x64_asm *, enum x64_op, enum x64_reg, int32_t off); /* op %fs:off, reg */
 void x64_mov_cs(struct x64_asm *, enum x64_reg);
 void x64_mov_ss(struct x64_asm *, enum x64_reg);

@@ -25,14 +25,12 @@ static void gen_word(struct jit_gen *g, enum x64_reg reg)
 	x64_rm(&g->a, X64_LOAD32_FS, reg, x64_at(reg, 0));
 }
 
-/* What the hash has for the product in temp. */
+/* What the hash has for the product in temp, whose upper half is 0. */
 static void gen_look(struct jit_gen *g, const struct jit_thread *t)
 {
 	struct x64_asm *a = &g->a;
 	x64_shift_imm(a, X64_SHR, t->temp, WIRE_HASH_SHIFT);
-	x64_shift_imm(a, X64_SHL, t->temp, 4);
-	_Static_assert(sizeof(struct wire_hash_ent) == 16, "indexed by a shift");
-	x64_rm(a, X64_LOAD, t->result, x64_at_index(JIT_PROC, t->temp, offsetof(struct wire_proc, hash) + 8));
+	x64_rm(a, X64_LOAD, t->result, (struct x64_mem){ JIT_PROC, t->temp, offsetof(struct wire_proc, hash_thread), 3 });
 	x64_rr(a, X64_ADD, t->result, JIT_PROC);
 	_Static_assert(offsetof(struct wire_thread, key) == offsetof(struct wire_proc, errno_off),
 		       "of an empty entry this is the process, and no block is where errno is in all of them");
@@ -53,8 +51,7 @@ void jit_gen_thread(struct jit_gen *g, const struct jit_thread *t)
 		x64_cmp32_imm(a, x64_at(JIT_PROC, offsetof(struct wire_proc, fs_set)), WIRE_FS_SET);
 		x64_jcc(a, X64_CC_NE, t->raw);
 	}
-	x64_mov_imm(a, t->temp, WIRE_HASH_MULT);
-	x64_fs(a, X64_IMUL, t->temp, 0);
+	x64_imul32_fs(a, t->temp, 0, WIRE_HASH_MULT);
 	gen_look(g, t);
 	x64_rm(a, X64_LOAD, t->temp, x64_at(t->result, offsetof(struct wire_thread, key)));
 	x64_fs(a, X64_CMP, t->temp, 0);
@@ -76,8 +73,7 @@ void jit_gen_thread_raw(struct jit_gen *g, const struct jit_thread *t)
 		x64_rdfsbase(a, X64_RDX);
 		x64_rr(a, X64_TEST, X64_RDX, X64_RDX);
 		x64_jcc(a, X64_CC_E, unknown);
-		x64_mov_imm(a, t->temp, WIRE_HASH_MULT);
-		x64_rr(a, X64_IMUL, t->temp, X64_RDX);
+		x64_imul32_imm(a, t->temp, X64_RDX, WIRE_HASH_MULT);
 		gen_look(g, t);
 		x64_rm(a, X64_CMP, X64_RDX, x64_at(t->result, offsetof(struct wire_thread, key)));
 		x64_jcc(a, X64_CC_NE, unknown);

@@ -122,6 +122,10 @@ static void single_registers(void)
 		expect("rdfsbase %s", r64[i]);
 		x64_fs(begin(), X64_LOAD, r, 0);
 		expect("mov %%fs:0x00, %s", r64[i]);
+		x64_imul32_fs(begin(), r, 8, 77);
+		expect("imul $0x4D, %%fs:0x08, %s", r32[i]);
+		x64_imul32_imm(begin(), r, X64_R9, 77);
+		expect("imul $0x4D, %%r9d, %s", r32[i]);
 		x64_mov_ss(begin(), r);
 		expect("mov %%ss, %s", r32[i]);
 	}

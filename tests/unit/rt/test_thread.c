@@ -42,9 +42,9 @@ static void registers_and_finds_again(void)
 	CHECK(a->state == WIRE_THREAD_LIVE && a->tid == 101 && a->check == 101 && a->key == 0x7f0000001000 && a->incarnation == 1);
 	CHECK_EQ(a->ring.open[3], UINT64_MAX);
 	CHECK(find(0x7f0000001000, 101) == a && find(0x7f0000002000, 102) == b);
-	uint64_t h = a->key * WIRE_HASH_MULT >> WIRE_HASH_SHIFT;
-	CHECK_EQ(proc->hash[h].key, a->key); /* where generated code looks */
-	CHECK_EQ(proc->hash[h].thread_off, (uint64_t)((uint8_t *)a - (uint8_t *)proc));
+	uint32_t h = wire_hash(a->key);
+	CHECK_EQ(proc->hash_key[h], a->key); /* where generated code looks */
+	CHECK_EQ(proc->hash_thread[h], (uint64_t)((uint8_t *)a - (uint8_t *)proc));
 	shm_destroy(shm);
 }
 
