@@ -25,13 +25,13 @@ static const struct kind {
 	[PROTO_PROC_OF] = { "PROC_OF", true, 8, 1 }, /* pid */
 	[PROTO_STOP] = { "STOP", true, 0, 0 },
 	[PROTO_AGGS_READ] = { "AGGS_READ", true, 0, 0 },
-	[PROTO_DRAINS] = { "DRAINS", true, 0, 0 },
 	[PROTO_LOOK] = { "LOOK", true, 32, 4 },      /* pid, enum proto_look, start, end */
 	[PROTO_FILE] = { "FILE", false, 8, 1 },      /* 0 and a descriptor, or errno */
 	[PROTO_POINTS] = { "POINTS", true, PROTO_START_MAX, UINT32_MAX },
 	[PROTO_POINTED] = { "POINTED", false, PROTO_MATCHED_MAX, UINT32_MAX },
 	[PROTO_RUNNING] = { "RUNNING", true, 16, 2 }, /* device, inode */
 	[PROTO_RUN] = { "RUN", false, PROTO_SMALL_MAX, UINT32_MAX },
+	[PROTO_DRAINS] = { "DRAINS", true, 0, 0 },
 	[PROTO_WELCOME] = { "WELCOME", false, 16, 2 }, /* version, enum proto_right */
 	[PROTO_REFUSED] = { "REFUSED", false, PROTO_SMALL_MAX, UINT32_MAX },
 	[PROTO_MATCHED] = { "MATCHED", false, PROTO_MATCHED_MAX, UINT32_MAX },

@@ -48,13 +48,13 @@ enum proto_type {
 	PROTO_WELCOME, PROTO_REFUSED, PROTO_MATCHED, PROTO_ARMED, PROTO_SAY, PROTO_RUNG, PROTO_EVENT, PROTO_FIRED,
 	PROTO_SYMBOL, PROTO_PROC, PROTO_STOPPED,
 	PROTO_AGGS_READ, /* of a client */
-	PROTO_DRAINS,    /* likewise */
 	PROTO_LOOK,      /* likewise */
 	PROTO_FILE,
 	PROTO_POINTS,    /* of a client */
 	PROTO_POINTED,
 	PROTO_RUNNING,   /* of a client */
 	PROTO_RUN,
+	PROTO_DRAINS,    /* of a client */
 	PROTO_TYPE_CNT
 };
 
