@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define DRAIN_STUCK_NS 1000000000ULL /* a probe that runs longer does not hold up the others */
-#define STORED_NS 1000u /* what a processor has stored is seen by others before */
+#define STORED_NS 1000u /* longer than a processor takes for what it does out of order */
 
 static bool earlier(const struct consume *c, uint32_t a, uint32_t b)
 {
@@ -165,17 +165,18 @@ static uint64_t quick_since(const struct consume *c, uint32_t slot, uint64_t now
 	return s->quick_since;
 }
 
-/* Whoever has read the time before this and has no record open yet reads it again.  Returns now. */
+/* Whoever has read the time before what this returns, and has no record open yet, reads it again.  A processor may read the clock a
+ * little before the word that it has to read first, and what it has stored is seen by others a little later. */
 static uint64_t begin_look(const struct consume *c)
 {
-	uint64_t now = rt_now_tsc(), end = now + ns_to_tsc(c, STORED_NS);
+	uint64_t little = ns_to_tsc(c, STORED_NS), now = rt_now_tsc();
 	if (c->opts.writer.drains)
 		c->opts.writer.drains(c->opts.arg);
 	else
 		__atomic_add_fetch(&c->shm->drains, 1, __ATOMIC_SEQ_CST);
-	while (rt_now_tsc() < end)
+	for (uint64_t end = rt_now_tsc() + little; rt_now_tsc() < end;)
 		;
-	return now;
+	return now - little;
 }
 
 static uint64_t watermark(const struct consume *c)

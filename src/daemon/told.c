@@ -46,7 +46,7 @@ static int folded(struct worker *w, const uint64_t *v, struct err *reterr)
 
 static int gen(struct worker *w, const uint64_t *v, struct err *reterr)
 {
-	if (v[0] >= w->image.agg_cnt || v[1] > UINT32_MAX)
+	if (v[0] >= w->image.agg_cnt || v[1] >= UINT32_MAX)
 		return wrong(PROTO_GEN, reterr);
 	session_agg_gen(w->session, (uint32_t)v[0], (uint32_t)v[1]);
 	return 0;

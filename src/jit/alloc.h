@@ -18,7 +18,7 @@ struct jit_loc {
 	enum jit_loc_kind kind;
 	union {
 		uint32_t reg;  /* the processor's number */
-		uint32_t slot; /* spill slot, 8 bytes */
+		uint32_t slot; /* spill slot, 8 bytes; in a quick body, which has none, what quick_args.c says */
 		int64_t imm;
 	};
 };

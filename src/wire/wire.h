@@ -314,7 +314,7 @@ struct wire_ring {
 	uint64_t tail;      /* everything below was consumed (consumer); of a flight recorder, is overwritten (producer) */
 	uint64_t quick_sp;  /* rsp of the body whose quick record is open, or was last; 0: a level was taken while none was open */
 	uint64_t quick_at, quick_end; /* [at, end) is that record; open while at is published and end above it */
-	uint32_t timed;     /* nonzero: the quick body's record, which has its time already, is in its frame */
+	uint32_t timed;     /* nonzero: a quick body makes its record in its frame, and may have read its time */
 	uint32_t pad1;
 	uint64_t quick_limit; /* quick records end there at most, or look again */
 	uint64_t pad2[2];

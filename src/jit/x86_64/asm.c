@@ -116,6 +116,8 @@ int64_t x64_finish(struct x64_asm *a)
 		return -ENOSPC;
 	for (uint32_t i = 0; i < a->fixup_cnt; i++) {
 		const struct x64_fixup *f = &a->fixups[i];
+		if (a->labels[f->label] == SIZE_MAX)
+			return -EINVAL;
 		int32_t rel = (int32_t)(int64_t)(place(a, a->labels[f->label]) - (place(a, f->at) + 4));
 		memcpy(a->buf + f->at, &rel, sizeof(rel));
 	}

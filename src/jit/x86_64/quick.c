@@ -171,6 +171,10 @@ static bool needs_tsc(const struct ir_insn *in)
 struct cold *jit_quick_cold(struct jit_gen *g, struct cold c)
 {
 	struct jit_quick *q = g->quick;
+	if (q->cold_cnt == COLD_MAX) { /* jit_is_quick() has counted them: it does not happen */
+		g->a.no_memory = true;
+		q->cold_cnt--;
+	}
 	c.label = x64_label(&g->a);
 	c.back = x64_label(&g->a);
 	c.second = x64_label(&g->a);
@@ -188,7 +192,7 @@ static void gen_find_thread(struct jit_gen *g)
 	jit_gen_thread(g, &slow->thread);
 }
 
-void jit_quick_read_tsc(struct jit_gen *g)
+static void gen_read_tsc(struct jit_gen *g)
 {
 	struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_TSC });
 	x64_test32_imm(&g->a, x64_at(JIT_PROC, offsetof(struct wire_proc, flags)), WIRE_PROC_NO_TSC);
@@ -196,6 +200,20 @@ void jit_quick_read_tsc(struct jit_gen *g)
 	jit_gen_read_tsc(g);
 	x64_bind(&g->a, slow->back);
 	x64_rm(&g->a, X64_STORE, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
+}
+
+void jit_quick_tsc_again(struct jit_gen *g)
+{
+	struct x64_asm *a = &g->a;
+	uint32_t coarse = x64_label(a), known = x64_label(a);
+	x64_test32_imm(a, x64_at(JIT_PROC, offsetof(struct wire_proc, flags)), WIRE_PROC_NO_TSC);
+	x64_jcc(a, X64_CC_NE, coarse);
+	jit_gen_read_tsc(g);
+	x64_jmp(a, known);
+	x64_bind(a, coarse);
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at(JIT_PROC, offsetof(struct wire_proc, coarse_tsc)));
+	x64_bind(a, known);
+	x64_rm(a, X64_STORE, X64_RAX, x64_at(X64_RSP, g->quick->tsc_at));
 }
 
 /* ---- instructions ---- */
@@ -374,7 +392,7 @@ bool jit_gen_quick_insn(struct jit_gen *g, uint32_t insn)
 	if (insn == q->tsc_insn && !q->tsc_known) {
 		if (in->op == IR_OP_REC)
 			jit_quick_drains(g);
-		jit_quick_read_tsc(g);
+		gen_read_tsc(g);
 	}
 	switch ((enum ir_op)in->op) {
 	case IR_OP_ACTION:

@@ -6,7 +6,7 @@
  *     r8       the record under way: in the ring, or in the frame
  *     rax rcx rdx       temporary
  *     rsi      struct wire_proc
- *     rdi r9 r10 r11, rbp r12 ... r15   vregs, saved where used
+ *     rdi r9 r10 r11, rbp r12 ... r15   vregs, saved where used; arguments may stay in rdi, r9 and rdx (quick_args.c)
  *     rsp      [record] [scratch] [tsc], then the application's return value, the site, the saved registers
  */
 #ifndef JIT_X86_64_QUICK_INT_H
@@ -109,7 +109,7 @@ void jit_quick_cold_agg(struct jit_gen *, const struct cold *);
 bool jit_quick_rec_fits(const struct ir_prog *, const struct jit_alloc *, uint32_t insn);
 /* Before the clock is read for REC @insn. */
 void jit_quick_drains(struct jit_gen *);
-void jit_quick_read_tsc(struct jit_gen *); /* quick.c: into the frame; changes rax, rdx */
+void jit_quick_tsc_again(struct jit_gen *); /* quick.c: into the frame, without cold code; changes rax, rdx */
 void jit_quick_rec(struct jit_gen *, uint32_t insn);
 void jit_quick_commit(struct jit_gen *, uint32_t insn);
 void jit_quick_cold_rec(struct jit_gen *, const struct cold *);

@@ -162,14 +162,14 @@ void jit_quick_cold_rec(struct jit_gen *g, const struct cold *c)
 	x64_bind(&g->a, c->label);
 	if (c->timed) {
 		x64_store_imm(&g->a, 4, RING(timed), true);
-		jit_quick_read_tsc(g);
+		jit_quick_tsc_again(g);
 	}
 	x64_mov(&g->a, REC, X64_RSP); /* in the frame */
 	x64_jmp(&g->a, c->back);
 	if (!c->timed)
 		return;
 	x64_bind(&g->a, c->stale);
-	jit_quick_read_tsc(g);
+	jit_quick_tsc_again(g);
 	x64_rm(&g->a, X64_LOAD, X64_RAX, RING(quick_at));
 	x64_jmp(&g->a, c->young);
 }

@@ -16,7 +16,8 @@
 #include <ucontext.h>
 
 #define STACK_WORDS 8192u
-#define CODE_BYTES 65536u
+#define CODE_BYTES 262144u
+#define CLAUSES 100u
 #define NESTED_BELOW (STACK_WORDS * 4) /* the frames of the signal and its handler are between */
 #define TF 0x100
 
@@ -67,23 +68,28 @@ static void make_prog(void)
 
 static bool is_spot; /* the body stands in its trampoline */
 
-static void start(void)
+static void start_with(const struct ir_prog *const *progs, uint32_t cnt)
 {
-	const struct ir_prog *prog = &mk.prog;
 	struct jit_env env;
 	struct err err;
-	make_prog();
 	mkshm_init(&m, &mk.img, &(struct mkshm_opts){ .ring_bytes = 4096 }, 0);
 	call_env_init(&env, m.shm);
 	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
-	int64_t n = is_spot ? call_spot(&env, WIRE_SITE_ENTRY, &prog, 1, WIRE_SITE_ENTRY, CALL_PLAIN, code, CODE_BYTES, &err) :
-			      jit_body(&env, WIRE_SITE_ENTRY, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err);
+	int64_t n = is_spot ? call_spot(&env, WIRE_SITE_ENTRY, progs, cnt, WIRE_SITE_ENTRY, CALL_PLAIN, code, CODE_BYTES, &err) :
+			      jit_body(&env, WIRE_SITE_ENTRY, progs, cnt, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err);
 	if (!CHECK_MSG(n > 0, "%s", err.msg))
 		abort();
 	mkshm_site(&m, WIRE_SITE_ENTRY)->sp_adj = call_sp_adj[CALL_PLAIN];
 	memset(&reader, 0, sizeof(reader));
+}
+
+static void start(void)
+{
+	const struct ir_prog *prog = &mk.prog;
+	make_prog();
+	start_with(&prog, 1);
 }
 
 static void end(void)
@@ -316,6 +322,51 @@ static void what_the_ring_lets(void)
 	end();
 }
 
+/* Clause @i: /arg0 == i + 1/, and the record. */
+static void make_clause(uint32_t i)
+{
+	make_init(&mk);
+	ir_builder_destroy(mk.b);
+	mk.b = ir_builder_create(i);
+	uint32_t tag = value(IR_OP_ARG, 0, 0), br = branch(&mk, IR_OP_BRZ, op2(&mk, IR_OP_SEQ, tag, konst(&mk, i + 1)));
+	ir_set_rec_bytes(mk.b, 16);
+	ir_emit(mk.b, IR_OP_REC, NO, NO, NO, 16, 16);
+	ir_emit(mk.b, IR_OP_STR, NO, tag, NO, 0, 8);
+	ir_emit(mk.b, IR_OP_STR, NO, op2(&mk, IR_OP_XOR, tag, konst(&mk, 0x5555)), NO, 8, 8);
+	ir_emit(mk.b, IR_OP_COMMIT, NO, NO, NO, 0, 0);
+	land(&mk, br);
+	ir_emit(mk.b, IR_OP_RET, NO, NO, NO, 0, 0);
+	make_finish(&mk);
+	ir_builder_destroy(mk.b);
+}
+
+/* Each with its own way to the thread, the time and a record in the frame. */
+static void a_hundred_clauses(void)
+{
+	static struct ir_prog progs[CLAUSES];
+	const struct ir_prog *list[CLAUSES];
+	for (uint32_t i = 0; i < CLAUSES; i++) {
+		make_clause(i);
+		progs[i] = mk.prog;
+		list[i] = &progs[i];
+	}
+	mk.img.progs = progs;
+	mk.img.prog_cnt = CLAUSES;
+	start_with(list, CLAUSES);
+	for (uint64_t tag = 1; tag <= 2 * CLAUSES; tag++) {
+		if (tag > CLAUSES)
+			thread()->ring.quick_limit = 0;
+		fire((tag - 1) % CLAUSES + 1, stack + STACK_WORDS - 64, 0);
+		CHECK_EQ(next_tag(), (tag - 1) % CLAUSES + 1);
+		CHECK_EQ(next_tag(), 0);
+		all_is_published();
+	}
+	munmap(code, CODE_BYTES);
+	mkshm_deinit(&m);
+	for (uint32_t i = 0; i < CLAUSES; i++)
+		ir_prog_deinit(&progs[i]);
+}
+
 /* clear() */
 static void an_older_generation(void)
 {
@@ -346,5 +397,5 @@ static void a_drain_anywhere_in_a_trampoline(void) { in_its_trampoline(a_drain_a
 static void what_the_ring_lets_in_a_trampoline(void) { in_its_trampoline(what_the_ring_lets); }
 
 TAP_MAIN(TEST(a_nested_probe_anywhere), TEST(a_jump_away_anywhere), TEST(a_drain_anywhere), TEST(what_the_ring_lets),
-	 TEST(an_older_generation), TEST(a_nested_probe_anywhere_in_a_trampoline), TEST(a_jump_away_anywhere_in_a_trampoline),
+	 TEST(a_hundred_clauses), TEST(an_older_generation), TEST(a_nested_probe_anywhere_in_a_trampoline), TEST(a_jump_away_anywhere_in_a_trampoline),
 	 TEST(a_drain_anywhere_in_a_trampoline), TEST(what_the_ring_lets_in_a_trampoline))
