@@ -298,7 +298,7 @@ def lies_about_the_memory():
     with Daemon('clients-of-a-user = 64\n') as d, Cat(BOB) as cat, Honest(d) as honest:
         start = start_for(d, cat)
         tail = lambda slot, pos: message(TAIL, struct.pack('<IIQ', 1, slot, pos))  # noqa: E731
-        for bad in (tail(1 << 31, 0), tail(512, 0), words(FOLDED, 1 << 40, 0), words(GEN, 7, 1), words(GEN, 0, 1 << 33),
+        for bad in (tail(1 << 31, 0), tail(512, 0), words(FOLDED, 1 << 40, 0), words(GEN, 7, 1), words(GEN, 0, 1 << 33), words(GEN, 0, 0xffffffff),
                     words(SPEC, 0, 99, 0), words(SPEC, 9, 1, 0), words(SPEC, 1, 0, 0), message(TAIL, struct.pack('<I', 65)),
                     message(TAIL, struct.pack('<I', 1)), message(GEN, b'')):
             with Raw(d) as r:
@@ -310,7 +310,7 @@ def lies_about_the_memory():
             for v in (0, 1, 7, 8, 1 << 20, (1 << 64) - 1, (1 << 63)):
                 for slot in (0, 1, 2, 511):
                     r.send(tail(slot, v))
-                r.send(words(FOLDED, 1, v & 0xffffffff) + words(GEN, 0, v & 0xffffffff) + words(SPEC, 0, 1, v) + words(SPEC, 1, 1, v))
+                r.send(words(FOLDED, 1, v & 0xffffffff) + words(GEN, 0, v & 0x7fffffff) + words(SPEC, 0, 1, v) + words(SPEC, 1, 1, v))
                 r.send(words(LOOKUP, v, v) + words(PROC_OF, v) + words(ERROR, v, v, v, v, v))
                 cat.say()
                 honest.work()
