@@ -213,6 +213,8 @@ void cli_exe_execed(struct cli *, pid_t);    /* a target runs another program no
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
+/* Whether some run for the first time: they stand in the middle of their start when their libraries are known. */
+bool cli_targets_spawned(const struct cli *);
 int cli_targets_attach(struct cli *);
 /* One of those that were running is another program than when it was attached; with -c it is too late to start over. */
 bool cli_targets_changed(const struct cli *);
@@ -292,6 +294,8 @@ void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_er
 int cli_record_begin(struct cli *);   /* armed, not yet running */
 bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */
+/* Whether a target that had no room (@rc) is tried once more, with less: cli->restart. */
+bool cli_record_lower_bufsize(struct cli *, int rc);
 void cli_record_hooks(struct cli *, struct consume_opts *); /* records are for the trace */
 int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
 int cli_record_progress(struct cli *); /* after each drain */
