@@ -285,6 +285,9 @@ void cli_buffers_fit(struct cli *, struct session_opts *);
 bool cli_buffers_halve(struct session_opts *);
 void cli_buffers_note(struct cli *, struct session_opts *);
 int cli_buffers_tell(const struct cli *);
+/* As options are given and dtrace shows them: 16m; what is not whole in its largest unit, as a number of bytes. Returns @buf. */
+#define CLI_SIZE_MAX 24
+const char *cli_size_text(uint64_t bytes, char buf[CLI_SIZE_MAX]);
 /* fire.c: the tool's own probes */
 void cli_fire_named(struct cli *, const char *name, const uint64_t args[10]);
 void cli_fire_show(struct cli *, uint32_t clause, uint64_t action); /* the line of a statement that failed */
