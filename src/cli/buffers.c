@@ -6,7 +6,9 @@
  */
 #include "cli/cli_int.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LEAST_BYTES 4096u
@@ -63,16 +65,23 @@ void cli_buffers_note(struct cli *cli, struct session_opts *so)
 		cli->buffers[i].has = *size_of(so, i);
 }
 
-static void tell_lowered(const char *name, uint64_t bytes)
+const char *cli_size_text(uint64_t bytes, char buf[CLI_SIZE_MAX])
 {
-	static const char units[] = " kmgt";
+	static const char units[][2] = { "", "k", "m", "g", "t" };
 	uint32_t u = 0;
-	for (uint64_t rest = bytes; u < 4 && rest >= 1024; rest >>= 10)
+	while (u < ARRAY_CNT(units) - 1 && bytes >> 10 * (u + 1))
 		u++;
 	if (bytes & ((1ULL << 10 * u) - 1))
-		cli_error("%s lowered to %llu bytes", name, (unsigned long long)bytes);
-	else
-		cli_error("%s lowered to %llu%c", name, (unsigned long long)bytes >> 10 * u, units[u]);
+		u = 0;
+	snprintf(buf, CLI_SIZE_MAX, "%llu%s", (unsigned long long)bytes >> 10 * u, units[u]);
+	return buf;
+}
+
+static void tell_lowered(const char *name, uint64_t bytes)
+{
+	char text[CLI_SIZE_MAX];
+	cli_size_text(bytes, text);
+	cli_error("%s lowered to %s%s", name, text, isdigit((unsigned char)text[strlen(text) - 1]) ? " bytes" : "");
 }
 
 static uint64_t rounded(uint64_t bytes)

@@ -213,6 +213,8 @@ void cli_exe_execed(struct cli *, pid_t);    /* a target runs another program no
 int cli_targets_open(struct cli *);  /* starts -c, looks at -p: pids are known after it */
 /* After the compiler: processes that only probes name, as pid123:::entry does. Nobody waits for their end. */
 int cli_targets_add_named(struct cli *);
+/* Whether some run for the first time: they stand in the middle of their start when their libraries are known. */
+bool cli_targets_spawned(const struct cli *);
 int cli_targets_attach(struct cli *);
 /* One of those that were running is another program than when it was attached; with -c it is too late to start over. */
 bool cli_targets_changed(const struct cli *);
@@ -283,6 +285,9 @@ void cli_buffers_fit(struct cli *, struct session_opts *);
 bool cli_buffers_halve(struct session_opts *);
 void cli_buffers_note(struct cli *, struct session_opts *);
 int cli_buffers_tell(const struct cli *);
+/* As options are given and dtrace shows them: 16m; what is not whole in its largest unit, as a number of bytes. Returns @buf. */
+#define CLI_SIZE_MAX 24
+const char *cli_size_text(uint64_t bytes, char buf[CLI_SIZE_MAX]);
 /* fire.c: the tool's own probes */
 void cli_fire_named(struct cli *, const char *name, const uint64_t args[10]);
 void cli_fire_show(struct cli *, uint32_t clause, uint64_t action); /* the line of a statement that failed */
@@ -292,6 +297,8 @@ void cli_fire_error(void *arg, const struct wire_rec *, const struct wire_rec_er
 int cli_record_begin(struct cli *);   /* armed, not yet running */
 bool cli_record_is_flight(const struct cli *);
 int cli_record_go(struct cli *);      /* now they run */
+/* Whether a target that had no room (@rc) is tried once more, with less: cli->restart. */
+bool cli_record_lower_bufsize(struct cli *, int rc);
 void cli_record_hooks(struct cli *, struct consume_opts *); /* records are for the trace */
 int cli_record_modules(struct cli *, uint32_t proc); /* some came; 0: all processes */
 int cli_record_progress(struct cli *); /* after each drain */

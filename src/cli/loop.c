@@ -22,10 +22,11 @@ static void on_signal(int sig)
 	static volatile sig_atomic_t last_sig;
 	static volatile uint64_t last_ns;
 	uint64_t now = host_now_ns();
-	if (sig != last_sig || now - last_ns > ECHO_NS)
-		interrupts++;
+	if (sig == last_sig && now - last_ns <= ECHO_NS)
+		return;
+	interrupts++;
 	last_sig = sig;
-	last_ns = now;
+	last_ns = now; /* of those that count: a key that is held repeats sooner */
 }
 
 bool cli_loop_interrupted(void) { return interrupts > 0; }

@@ -2,17 +2,6 @@
 /* What would have lost less: said at the end, behind what was lost. */
 #include "cli/cli_int.h"
 
-/* As options are given: 16m. */
-static const char *size_text(uint64_t bytes, char buf[24])
-{
-	static const char units[][2] = { "", "k", "m", "g" };
-	uint32_t u = 0;
-	for (; u < ARRAY_CNT(units) - 1 && bytes && !(bytes & 1023); u++)
-		bytes >>= 10;
-	snprintf(buf, 24, "%llu%s", (unsigned long long)bytes, units[u]);
-	return buf;
-}
-
 /* A budget samples what runs in processes, and only if a clause does nothing but aggregate and record. */
 static bool may_sample(const struct cli *cli)
 {
@@ -21,16 +10,16 @@ static bool may_sample(const struct cli *cli)
 
 static void advise_records(const struct cli *cli)
 {
-	char more[24];
-	cli_hint("a buffer was full: -x bufsize=%s loses less, and so do fewer probes%s%s", size_text(cli->args.opts.bufsize * 4, more),
+	char more[CLI_SIZE_MAX];
+	cli_hint("a buffer was full: -x bufsize=%s loses less, and so do fewer probes%s%s", cli_size_text(cli->args.opts.bufsize * 4, more),
 		 cli->args.record ? "" : ", a predicate", may_sample(cli) ? ", or -x budget=5%, which samples what is hot" : "");
 }
 
 static void advise(const struct cli *cli, enum consume_room room, const char *what, const char *option, uint64_t size)
 {
-	char more[24];
+	char more[CLI_SIZE_MAX];
 	if (consume_lacked(cli->consume, room))
-		cli_hint("%s: -x %s=%s loses less", what, option, size_text(size * 4, more));
+		cli_hint("%s: -x %s=%s loses less", what, option, cli_size_text(size * 4, more));
 }
 
 void cli_losses_advise(const struct cli *cli)

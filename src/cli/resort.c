@@ -17,15 +17,6 @@
 #define LONG_NS 1000000000ull /* who waits for that does not want to wait twice, and his process may be short-lived */
 #define THREADS_MOST 120u /* of all targets: the kernel's memory is there in full for each of twice as many */
 
-/* What runs for the first time: it stands in the middle of its start when its libraries are known. */
-static bool is_spawned(const struct cli *cli)
-{
-	for (uint32_t i = 0; i < cli->target_cnt; i++)
-		if (cli->targets[i].spawned)
-			return true;
-	return false;
-}
-
 const char *cli_resort_why(const struct cli *cli)
 {
 	struct err e;
@@ -38,7 +29,7 @@ const char *cli_resort_why(const struct cli *cli)
 		       "uprobes of the kernel, which could be there, need CAP_BPF and CAP_PERFMON, and these are missing here";
 	if (cli->has_kernel)
 		return "the kernel cannot have them either";
-	if (!cli->may_restart || is_spawned(cli) || cli->exe || cli->args.record || cli->args.opts.followfork)
+	if (!cli->may_restart || cli_targets_spawned(cli) || cli->exe || cli->args.record || cli->args.opts.followfork)
 		return "-x backend=auto makes such places uprobes of the kernel";
 	if (!cli->resorts && host_now_ns() - cli->arm_ns > LONG_NS)
 		return "-x backend=auto makes such places uprobes of the kernel, which takes as long once more";

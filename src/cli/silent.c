@@ -21,11 +21,25 @@ static bool is_of_processes(const struct plan_clause *c)
 	return false;
 }
 
+static bool is_jump(const struct ir_insn *in) { return in->op == IR_OP_JMP || in->op == IR_OP_BRZ || in->op == IR_OP_BRNZ; }
+
+/* Where a predicate does not hold: behind the end of what it guards. */
+static bool is_predicates(const struct ir_prog *p, const struct ir_insn *in)
+{
+	return p->insn_cnt > 1 && in->imm == p->insn_cnt - 1 && p->insns[p->insn_cnt - 2].op == IR_OP_RET;
+}
+
+/* Whether it does so in each run that its predicate allows: no if jumps over it. */
 static bool aggregates(const struct ir_prog *p)
 {
-	for (uint32_t i = 0; i < p->insn_cnt; i++)
-		if (p->insns[i].op == IR_OP_AGG)
+	int64_t behind = 0; /* of the jumps so far */
+	for (uint32_t i = 0; i < p->insn_cnt; i++) {
+		const struct ir_insn *in = &p->insns[i];
+		if (in->op == IR_OP_AGG && i >= behind)
 			return true;
+		if (is_jump(in) && !is_predicates(p, in) && in->imm > behind)
+			behind = in->imm;
+	}
 	return false;
 }
 
@@ -49,7 +63,7 @@ void cli_silent_say(const struct cli *cli)
 {
 	bool is_wanted = isatty(STDERR_FILENO) || !cli->args.opts.quiet;
 	if (!is_wanted || cli_is_dtrace() || cli->args.script || cli->too_soon || !cli->target_cnt || cli->has_kernel || !cli_match_total(cli) ||
-	    consume_heard(cli->consume) ||	    consume_lost(cli->consume) || !is_told(cli))
+	    consume_heard(cli->consume) || consume_lost(cli->consume) || !is_told(cli))
 		return;
 	cli_hint("no probe fired while this was traced, or no predicate held: %s explain shows how they are placed; functions that are inlined are "
 		 "not called", cli_name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* list-symbols PID|NAME [[MODULE:]GLOB]: functions of a process, with their addresses. */
 #include "cli/keeper/keeper_int.h"
+#include "cli/wanted.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static void usage(FILE *fp)
 
 struct shown {
 	const char *text; /* what is asked for, as given; NULL: all */
-	const char *prov, *mod, *func, *name; /* globs; "": all */
+	struct wanted want;
 	struct obj_proc *obj;
 	bool json, usdt;
 	uint64_t cnt;
@@ -54,8 +55,8 @@ static void show_provider(struct shown *s, struct obj_proc *obj, struct probe_ta
 	pid_t pid = obj_proc_pid(obj);
 	uint32_t *found = NULL, cnt = 0;
 	snprintf(prov, sizeof(prov), "%.200s%d", name, (int)pid);
-	const struct probe_spec spec = { prov, s->mod, s->func, s->name };
-	if (probe_glob(s->prov, name) && !probe_match(table, &spec, &obj, &pid, 1, &found, &cnt, NULL))
+	const struct probe_spec spec = { prov, s->want.mod, s->want.func, s->want.name };
+	if (probe_glob(s->want.prov, name) && !probe_match(table, &spec, &obj, &pid, 1, &found, &cnt, NULL))
 		for (uint32_t i = 0; i < cnt; i++)
 			show_usdt_one(s, probe_at(table, found[i]), (int)strlen(name));
 	free(found);
@@ -131,18 +132,18 @@ static void show_module(struct shown *s, struct obj_proc *obj, struct obj_module
 		if (!syms[i].is_func && !syms[i].is_ifunc)
 			continue;
 		named++;
-		if (!*s->func || obj_name_matches(s->func, syms[i].name))
+		if (!*s->want.func || obj_name_matches(s->want.func, syms[i].name))
 			show_one(s, mod, &syms[i]);
 	}
-	if (!named || mod->is_exe || !strncmp(s->func, "sub_", 4))
-		probe_unnamed(obj, mod, s->func, show_unnamed, s);
+	if (!named || mod->is_exe || !strncmp(s->want.func, "sub_", 4))
+		probe_unnamed(obj, mod, s->want.func, show_unnamed, s);
 }
 
 static void show_functions(struct shown *s, struct obj_proc *obj)
 {
 	for (uint32_t i = 0; i < obj_module_cnt(obj); i++) {
 		struct obj_module *mod = obj_module_at(obj, i);
-		if (!*s->mod || probe_module_meant(s->mod, obj, mod))
+		if (!*s->want.mod || probe_module_meant(s->want.mod, obj, mod))
 			show_module(s, obj, mod);
 	}
 }
@@ -174,69 +175,12 @@ static int list(pid_t pid, struct shown *s)
 	return CLI_ERROR;
 }
 
-/* Cuts at colons; parts behind the fourth stay in it. */
-static uint32_t cut(char *text, char *parts[4])
-{
-	uint32_t n = 0;
-	for (char *at = text; at; n++) {
-		parts[n] = at;
-		at = n < 3 ? strchr(at, ':') : NULL;
-		if (at)
-			*at++ = 0;
-	}
-	return n;
-}
-
-/* One that stands alone; names of C++ hold pairs of them. */
-static char *single_colon(char *text)
-{
-	char *at = strchr(text, ':');
-	while (at && at[1] == ':')
-		at = strchr(at + strspn(at, ":"), ':');
-	return at;
-}
-
-/* [[PROVIDER:]MODULE:]FUNCTION:NAME of such a probe: from the right, as D has it. */
-static void want_usdt(struct shown *s, char *text)
-{
-	const char **const to[] = { &s->name, &s->func, &s->mod, &s->prov };
-	char *parts[4];
-	uint32_t n = cut(text, parts);
-	for (uint32_t i = 0; i < n; i++)
-		*to[i] = parts[n - 1 - i];
-}
-
-/* [MODULE:]FUNCTION, or pidN:MODULE:FUNCTION:NAME, of which only places count. */
-static void want_functions(struct shown *s, char *text)
-{
-	size_t first = strcspn(text, ":"), colons = strspn(text + first, ":");
-	char *parts[4], *colon = single_colon(text);
-	bool is_probe = !strncmp(text, "pid", 3) && text[3 + strspn(text + 3, "0123456789")] == ':';
-	if (is_probe || !strncmp(text, "pid$target:", 11)) {
-		uint32_t n = cut(text, parts);
-		s->mod = n > 1 ? parts[1] : "";
-		s->func = n > 2 ? parts[2] : "";
-	} else if (colons && !text[first + colons]) {
-		text[first] = 0;
-		s->mod = text;
-	} else if (colon) {
-		*colon = 0;
-		s->mod = text;
-		s->func = colon + 1;
-	} else {
-		s->func = text;
-	}
-	char *name = strrchr(s->func, ':');
-	if (name && name > s->func && name[-1] != ':') /* FUNCTION:entry */
-		*name = 0;
-}
-
 int symbols_main(int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	struct shown s = { .prov = "", .mod = "", .func = "", .name = "" };
+	struct shown s = { .want = { "", "", "", "" } };
 	for (int opt; (opt = getopt_long(argc, argv, "hu", longopts, NULL)) != -1;) {
 		if (opt != 'j' && opt != 'u') {
 			usage(opt == 'h' ? stdout : stderr);
@@ -253,9 +197,9 @@ int symbols_main(int argc, char **argv)
 	s.text = optind + 1 < argc ? argv[optind + 1] : NULL;
 	char *text = s.text ? strdup(s.text) : NULL;
 	if (text && s.usdt)
-		want_usdt(&s, text);
+		wanted_usdt(text, &s.want);
 	else if (text)
-		want_functions(&s, text);
+		wanted_functions(text, &s.want);
 	int rc = pid ? list(pid, &s) : CLI_ERROR;
 	free(text);
 	return rc;

@@ -132,6 +132,14 @@ int cli_targets_add_named(struct cli *cli)
 	return CLI_OK;
 }
 
+bool cli_targets_spawned(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (cli->targets[i].spawned)
+			return true;
+	return false;
+}
+
 /* A program without a loader is complete from its start. */
 static bool has_loader(const struct obj_proc *p)
 {
@@ -254,6 +262,8 @@ int cli_targets_attach(struct cli *cli)
 		}
 		if (rc == -ESRCH && cli_targets_ended(cli))
 			return CLI_ERROR;
+		if (cli_record_lower_bufsize(cli, rc))
+			return CLI_ERROR;
 		if (rc < 0) {
 			cli_error("failed to grab pid %d: %s", (int)t->pid, e.msg);
 			hint_kept(t->pid, rc);
@@ -296,9 +306,7 @@ static int run_to_loaded(struct cli *cli, struct err *reterr)
 int cli_targets_look(struct cli *cli)
 {
 	struct err e;
-	bool spawned = false;
-	for (uint32_t i = 0; i < cli->target_cnt; i++)
-		spawned |= cli->targets[i].spawned;
+	bool spawned = cli_targets_spawned(cli);
 	if (spawned && !cli->session && session_create(&cli->prog.image, &(struct session_opts){ 0 }, &cli->session, &e)) {
 		cli_error("%s", e.msg);
 		return CLI_ERROR;

@@ -3,7 +3,8 @@
  * The trace-event format of Chrome (Perfetto, speedscope): an entry and the
  * return that belongs to it are one span ("X"), everything else is a point
  * ("i").  Entries wait on their thread's stack for their return; one that is
- * there in vain (a longjmp, the end of the trace) is a point, too.
+ * there in vain (a longjmp, the end of the trace) is a point, too, and so is at
+ * once what has no counterpart in the trace.
  *
  * What is printed is in the order of time, and a span is where it begins: so what
  * comes later waits for its end.
@@ -24,43 +25,76 @@
 
 struct line {
 	struct line *next;
-	char *text; /* owned; NULL: of a call that has not returned */
+	char *text;      /* owned; NULL: of a call that has not returned */
+	uint32_t thread; /* whose call it is */
 };
 struct open_call {
 	uint64_t ns;
 	uint32_t class_id, cpu;
-	char *args;        /* JSON, owned */
-	struct line *line; /* NULL: its beginning is printed */
+	char *args;        /* JSON, owned; NULL: its beginning is printed, as are those of the calls before */
+	struct line *line; /* likewise */
 };
 struct thread {
 	uint32_t pid, tid;
 	struct open_call *calls;
 	uint32_t cnt, cap;
+	uint32_t begun;    /* so many of them are printed as their beginnings */
+};
+struct class_info {
+	char *func;      /* demangled; NULL: not asked for yet */
+	uint32_t looked; /* so many classes are not its counterpart */
+	bool is_paired;
 };
 struct chrome {
 	struct thread *v;
 	uint32_t cnt;
 	struct line *lines, **lines_end;
 	uint32_t line_cnt;
-	bool any;
-	char **names; /* of the functions of classes, demangled; NULL: not asked for yet */
-	uint32_t name_cnt;
+	bool any, is_live; /* live: classes may come */
+	struct class_info *classes; /* by id */
+	uint32_t class_cnt;
 };
+
+/* NULL: no memory. */
+static struct class_info *info_of(struct chrome *s, uint32_t id)
+{
+	if (id >= s->class_cnt) {
+		struct class_info *v = realloc(s->classes, (id + 1ul) * sizeof(*v));
+		if (!v)
+			return NULL;
+		s->classes = v;
+		for (; s->class_cnt <= id; s->class_cnt++)
+			v[s->class_cnt] = (struct class_info){ 0 };
+	}
+	return &s->classes[id];
+}
 
 /* As the source has it. */
 static const char *func_name(struct chrome *s, const struct export_class *c, uint32_t id)
 {
-	if (id >= s->name_cnt) {
-		char **v = realloc(s->names, (id + 1ul) * sizeof(*v));
-		if (!v)
-			return c->func;
-		s->names = v;
-		for (; s->name_cnt <= id; s->name_cnt++)
-			v[s->name_cnt] = NULL;
-	}
-	if (!s->names[id])
-		s->names[id] = obj_demangle(c->func);
-	return s->names[id] ? s->names[id] : c->func;
+	struct class_info *info = info_of(s, id);
+	if (info && !info->func)
+		info->func = obj_demangle(c->func);
+	return info && info->func ? info->func : c->func;
+}
+
+static bool is_call(const struct export_class *c) { return !strcmp(c->name, "entry") && !strcmp(c->prov, "pid"); }
+
+static bool same_func(const struct export_class *a, const struct export_class *b)
+{
+	return !strcmp(a->func, b->func) && !strcmp(a->mod, b->mod);
+}
+
+/* Whether the trace has calls of a function and returns from it, or may yet: it is of one of them. */
+static bool is_paired(struct export_printer *p, const struct export_class *c, uint32_t id)
+{
+	struct class_info *info = info_of(p->state, id);
+	const struct export_class *o;
+	if (!info)
+		return true;
+	for (; !info->is_paired && (o = export_trace_class(p->trace, info->looked)); info->looked++)
+		info->is_paired = (is_call(c) ? form_is_return(o) : is_call(o)) && same_func(c, o);
+	return info->is_paired || ((struct chrome *)p->state)->is_live;
 }
 
 /* ---- a line ---- */
@@ -202,32 +236,32 @@ static void print_ready(struct export_printer *p)
 		s->lines_end = &s->lines;
 }
 
-/* The call that the first line waits for. */
-static struct open_call *awaited(const struct chrome *s, const struct thread **ret)
+/* The call that the first line waits for: of its thread the first that is not printed, as lines are in the order of calls. */
+static int begin_first(struct export_printer *p)
 {
-	for (uint32_t i = 0; i < s->cnt; i++)
-		for (uint32_t k = 0; k < s->v[i].cnt; k++)
-			if (s->v[i].calls[k].line == s->lines) {
-				*ret = &s->v[i];
-				return &s->v[i].calls[k];
-			}
-	return NULL;
+	struct chrome *s = p->state;
+	struct thread *t = &s->v[s->lines->thread];
+	struct open_call *o = &t->calls[t->begun];
+	int rc = line_set(o->line, bound_text(p, t, o, "B", o->ns, "entry", o->args));
+	if (rc)
+		return rc;
+	free(o->args);
+	o->args = NULL;
+	o->line = NULL;
+	t->begun++;
+	return 0;
 }
 
 static int print_lines(struct export_printer *p)
 {
 	struct chrome *s = p->state;
-	const struct thread *t;
+	int rc = 0;
 	print_ready(p);
-	while (s->line_cnt > LINES_MAX) {
-		struct open_call *o = awaited(s, &t);
-		int rc = o ? line_set(o->line, bound_text(p, t, o, "B", o->ns, "entry", o->args)) : -EINVAL;
-		if (rc)
-			return rc;
-		o->line = NULL;
+	while (!rc && s->line_cnt > LINES_MAX) {
+		rc = begin_first(p);
 		print_ready(p);
 	}
-	return 0;
+	return rc;
 }
 
 /* ---- events ---- */
@@ -267,15 +301,25 @@ static int push(struct chrome *s, struct thread *t, const struct export_event *e
 		t->cap = t->cap * 2 + 16;
 	}
 	struct line *l = line_new(s);
-	if (l)
-		t->calls[t->cnt++] = (struct open_call){ e->ns, e->class_id, e->cpu, args, l };
-	return l ? 0 : -ENOMEM;
+	if (!l)
+		return -ENOMEM;
+	l->thread = (uint32_t)(t - s->v);
+	t->calls[t->cnt++] = (struct open_call){ e->ns, e->class_id, e->cpu, args, l };
+	return 0;
+}
+
+/* The innermost call; its args are the caller's to free. */
+static struct open_call *pop(struct thread *t)
+{
+	t->cnt--;
+	t->begun = t->begun < t->cnt ? t->begun : t->cnt;
+	return &t->calls[t->cnt];
 }
 
 /* What is left by a longjmp has no end; where its beginning is printed, it ends with its caller. */
 static int give_up(struct export_printer *p, struct thread *t, uint64_t ns)
 {
-	struct open_call *o = &t->calls[--t->cnt];
+	struct open_call *o = pop(t);
 	int rc = o->line ? line_set(o->line, point_text(p, t, o->class_id, o->ns, o->args)) :
 		line_add(p->state, bound_text(p, t, o, "E", ns, "return", "null"));
 	free(o->args);
@@ -284,16 +328,11 @@ static int give_up(struct export_printer *p, struct thread *t, uint64_t ns)
 
 static int returned(struct export_printer *p, struct thread *t, uint64_t ns, const char *args)
 {
-	struct open_call *o = &t->calls[--t->cnt];
+	struct open_call *o = pop(t);
 	int rc = o->line ? line_set(o->line, span_text(p, t, o, ns, args)) :
 		line_add(p->state, bound_text(p, t, o, "E", ns, "return", args));
 	free(o->args);
 	return rc;
-}
-
-static bool same_func(const struct export_class *a, const struct export_class *b)
-{
-	return !strcmp(a->func, b->func) && !strcmp(a->mod, b->mod);
 }
 
 /* Where on the stack the call is that returns; cnt: nowhere. */
@@ -307,7 +346,7 @@ static uint32_t find_call(struct export_printer *p, const struct thread *t, cons
 
 static int add_event(struct export_printer *p, const struct export_class *c, const struct export_event *e, struct thread *t, const char *args)
 {
-	uint32_t at = form_is_return(c) ? find_call(p, t, c) : t->cnt;
+	uint32_t at = form_is_return(c) && is_paired(p, c, e->class_id) ? find_call(p, t, c) : t->cnt;
 	int rc = 0;
 	if (at == t->cnt)
 		return line_add(p->state, point_text(p, t, e->class_id, e->ns, args));
@@ -322,9 +361,9 @@ static int chrome_event(struct export_printer *p, const struct export_class *c, 
 	char *args = t ? args_text(c, e) : NULL;
 	if (!args)
 		return -ENOMEM;
-	bool is_call = !strcmp(c->name, "entry") && !strcmp(c->prov, "pid");
-	int rc = is_call ? push(p->state, t, e, args) : add_event(p, c, e, t, args);
-	if (!is_call || rc)
+	bool waits = is_call(c) && is_paired(p, c, e->class_id);
+	int rc = waits ? push(p->state, t, e, args) : add_event(p, c, e, t, args);
+	if (!waits || rc)
 		free(args);
 	return rc ? rc : print_lines(p);
 }
@@ -335,6 +374,7 @@ static int chrome_begin(struct export_printer *p)
 	if (!s)
 		return -ENOMEM;
 	s->lines_end = &s->lines;
+	s->is_live = export_trace_is_live(p->trace);
 	p->state = s;
 	fputs("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[", p->out);
 	return 0;
@@ -374,9 +414,9 @@ static int chrome_end(struct export_printer *p)
 	print_ready(p);
 	lines_free(s);
 	fputs("\n]}\n", p->out);
-	for (uint32_t i = 0; i < s->name_cnt; i++)
-		free(s->names[i]);
-	free(s->names);
+	for (uint32_t i = 0; i < s->class_cnt; i++)
+		free(s->classes[i].func);
+	free(s->classes);
 	free(s->v);
 	free(s);
 	return rc;

@@ -40,7 +40,9 @@ static inline uint32_t host_first_at(const void *v, size_t bytes, size_t off, ui
 	}
 	return lo;
 }
-#define HOST_FIRST(v, cnt, member, least) host_first_at(v, sizeof(*(v)), offsetof(__typeof__(*(v)), member), cnt, least)
+/* A member of another type does not compile. */
+#define HOST_FIRST(v, cnt, member, least) \
+	host_first_at(v, sizeof(*(v)), _Generic((v)->member, uint64_t: offsetof(__typeof__(*(v)), member)), cnt, least)
 
 /* For reading: nothing but a regular file is ever opened, whoever chose @path. -errno; -EINVAL: it is another kind. */
 int host_open_regular(const char *path);

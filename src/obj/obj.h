@@ -31,7 +31,7 @@ struct obj_sym {
 struct obj_module {
 	char *name; /* base name, as D shows it: "libc.so.6"; "a.out" also matches the executable */
 	char *path; /* as mapped */
-	char *run_as; /* of the executable, where that was run by a symbolic link: the link's base name; else NULL */
+	char *run_as; /* of the executable, where that was run by another name of its file (a link): its base name; else NULL */
 	uint64_t bias;
 	uint64_t start, end; /* of all its mappings */
 	uint64_t text_start, text_end; /* of its executable ones */

@@ -179,7 +179,8 @@ static int set_names(struct obj_mod *m, const char *path)
 	return m->pub.name ? 0 : -ENOMEM;
 }
 
-/* The name that was run (a script's is not its interpreter's, and any may be overwritten): counts where it leads to what runs. */
+/* The name that was run (a script's is not its interpreter's, and any may be overwritten): counts where that path leads to the file that
+ * runs, by a symbolic link, a hard link or another mount; not where it was renamed, or the process has changed its folder. */
 static char *run_as(const struct obj_proc *p, const char *name)
 {
 	char said[PATH_MAX], path[PATH_MAX + 64], exe[64];

@@ -334,6 +334,7 @@ def symbols_by_descriptions():
         work = listed('work')
         assert len(work) == 1 and listed('a.out:work') == work and work[0] in listed('a.out:') and work[0] in listed('a.out::')
         assert {m for m, _ in listed('libc:')} == {'libc.so.6'}
+        assert listed('work:entry') == listed('work:return') == listed('a.out:work:0') == listed(f'pid{c.pid}:a.out:work:1f') == work
         c.run('list-symbols', c.pid, 'libc:work', status=1, says='no function that libc:work matches')
 
 

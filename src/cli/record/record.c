@@ -409,27 +409,11 @@ int cli_record_check(struct cli *cli)
 	return CLI_OK;
 }
 
-#define BUFSIZE_MOST (16ull << 20)
-#define BUFSIZE_LEAST (4ull << 20)   /* what scripts have */
-#define BUFSIZE_ALL (512ull << 20)   /* of all threads */
-#define THREADS_OF_A_COMMAND 32u     /* as many may come */
-
-/* Where nobody says: what writes millions of records a second is not to lose them while the reader waits for a processor. What the kernel
- * shares has sizes of its own. */
-static void choose_bufsize(struct cli *cli)
-{
-	uint64_t bytes = BUFSIZE_MOST, threads = cli_thread_cnt(cli) + cli->args.command_cnt * THREADS_OF_A_COMMAND;
-	while (bytes > BUFSIZE_LEAST && (cli->args.record->has_kernel || bytes * threads > BUFSIZE_ALL))
-		bytes /= 2;
-	if (cli->args.opts.bufsize == RECORD_BUFSIZE_ANY)
-		cli->args.opts.bufsize = bytes;
-}
-
 int cli_verb_record(struct cli *cli)
 {
 	if (cli_targets_open(cli) || cli_record_build(cli))
 		return CLI_ERROR;
-	choose_bufsize(cli);
+	cli_record_choose_bufsize(cli);
 	if (cli->args.record->show_d)
 		return show_d(cli);
 	cli->args.record->waits = cli->args.opts.zdefs;

@@ -39,6 +39,7 @@ struct cli_record {
 	bool follow;             /* --follow: prints what comes */
 	bool waits;              /* -Z: for what is loaded later */
 	bool has_kernel;         /* some PROBEs are the kernel's */
+	bool may_lower;          /* nobody said a bufsize */
 	/* as built */
 	struct record_clause *clauses;
 	uint32_t clause_cnt;
@@ -62,6 +63,8 @@ struct cli_record {
 /* args.c: CLI_OK, or a status after a message */
 int cli_record_parse(struct cli_args *, int argc, char **argv);
 void cli_record_free(struct cli_record *); /* NULL is fine */
+/* bufsize.c */
+void cli_record_choose_bufsize(struct cli *);
 /* The class of what that probe and clause record, which is made where it is the first. */
 int cli_record_class(struct cli *, const struct consume_event *, uint32_t *ret, struct err *reterr);
 int cli_record_event(void *arg, const struct consume_event *, struct err *reterr);
