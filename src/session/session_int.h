@@ -178,6 +178,8 @@ int procinfo_check(struct target *, struct err *reterr);
 int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 /* What can be told only when the libc is mapped; again after its loader has run. */
 void procinfo_fill_libc(struct target *, struct wire_proc *);
+/* No loader is mapped: it is its own libc, or has none. */
+bool procinfo_is_static(const struct target *);
 /* Who started process @pid, up to the first, as far as can be seen. */
 void procinfo_ancestors(pid_t pid, struct wire_proc *);
 uint32_t procinfo_args(pid_t pid, struct intern *); /* the command line, interned */
