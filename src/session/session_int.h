@@ -78,6 +78,8 @@ struct target {
 	bool go_known;            /* those are all there were */
 	uint64_t *retired;        /* where trampolines lead back to whose windows went (rearm.c) */
 	uint32_t retired_cnt;
+	struct placed *went;      /* those windows: children that were forked before have them yet */
+	uint32_t went_cnt;
 	struct hole {
 		uint64_t addr;
 		uint8_t old[5], now[5];
