@@ -14,7 +14,7 @@ struct refusals {
 	struct aim *aim;
 	const uint32_t *of; /* by what was given to the session: index into the aim's probes */
 	const struct aim_arming *how;
-	uint32_t cnt, expected_cnt;
+	uint32_t cnt, expected_cnt, gone_cnt;
 	struct place { /* for which the kernel is asked */
 		const struct probe *probe;
 		uint32_t index;
@@ -64,6 +64,7 @@ static void refused(void *arg, const struct session_refusal *why)
 	const struct probe *p = why->probe;
 	if (why->is_gone) {
 		r->aim->probes[r->of[why->index]].armed = false;
+		r->gone_cnt++;
 		return;
 	}
 	if (postpone(r, why))
@@ -159,6 +160,9 @@ static int armed(struct aim *a, const struct refusals *r, uint32_t cnt, uint32_t
 			 "(-l with an empty name)");
 		return AIM_NOTHING;
 	}
+	if (!sites && !a->armed_cnt && r->gone_cnt)
+		sayf(r->how, "nothing is traced yet: %u place%s went with %s library, which is waited for", r->gone_cnt,
+		     r->gone_cnt == 1 ? "" : "s", r->gone_cnt == 1 ? "its" : "their");
 	a->armed_cnt += sites;
 	if (r->how->verbose)
 		sayf(r->how, "%u probes armed at %u places", cnt, sites);

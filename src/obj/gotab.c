@@ -135,22 +135,6 @@ bool obj_module_is_go(struct obj_proc *p, struct obj_module *mod)
 	return m->is_go;
 }
 
-static int open_table(const struct obj_img *img, struct gotab *ret)
-{
-	Elf64_Shdr sh;
-	if (!find_table(img, &sh))
-		return -ENOENT;
-	struct gotab g = { .bytes = sh.sh_size, .data = obj_img_load(img, sh.sh_offset, sh.sh_size) };
-	if (!g.data || !know_version(&g) || !read_header(&g)) {
-		free(g.data);
-		return -ENOENT;
-	}
-	if (g.version == GO_1_18)
-		g.text = relocated(img, sh.sh_addr + 24, g.text);
-	*ret = g;
-	return 0;
-}
-
 /* Entry @i: where it begins, and where its record is; behind the last there is only the end. */
 static bool entry_at(const struct gotab *g, uint64_t i, uint64_t *ret_addr, uint64_t *ret_record)
 {
@@ -165,6 +149,58 @@ static bool entry_at(const struct gotab *g, uint64_t i, uint64_t *ret_addr, uint
 		return false;
 	*ret_record += g->funcs;
 	return true;
+}
+
+static uint64_t symbol_in(const struct obj_img *img, const char *name)
+{
+	struct obj_symtab t;
+	uint64_t value = 0;
+	if (obj_symtab_load(img, SHT_SYMTAB, 0, &t))
+		return 0;
+	for (uint64_t i = 1; i < t.cnt && !value; i++)
+		if (!strcmp(obj_symtab_name(&t, &t.syms[i]), name))
+			value = t.syms[i].st_value;
+	obj_symtab_deinit(&t);
+	return value;
+}
+
+/* Since Go 1.26 the header does not say it.  Go's own linker makes .text of nothing else; the C compiler's has more there. */
+static uint64_t find_text(const struct obj_img *img, const struct gotab *g)
+{
+	const Elf64_Shdr *sh = obj_img_section(img, ".text");
+	uint64_t text = symbol_in(img, "runtime.text"), lo, hi, record;
+	if (text || !sh || !entry_at(g, 0, &lo, &record) || !entry_at(g, g->cnt, &hi, &record))
+		return text;
+	return !lo && hi == sh->sh_size ? sh->sh_addr : 0;
+}
+
+/* Whether entries are addresses of code: else nothing in the table tells where anything is. */
+static bool is_placed(const struct obj_img *img, const struct gotab *g)
+{
+	uint64_t addr, record, end;
+	return (g->version != GO_1_18 || g->text) && entry_at(g, 0, &addr, &record) && obj_img_is_code(img, addr, &end);
+}
+
+static int open_table(const struct obj_img *img, struct gotab *ret)
+{
+	Elf64_Shdr sh;
+	if (!find_table(img, &sh))
+		return -ENOENT;
+	struct gotab g = { .bytes = sh.sh_size, .data = obj_img_load(img, sh.sh_offset, sh.sh_size) };
+	if (!g.data || !know_version(&g) || !read_header(&g)) {
+		free(g.data);
+		return -ENOENT;
+	}
+	if (g.version == GO_1_18)
+		g.text = relocated(img, sh.sh_addr + 24, g.text);
+	if (g.version == GO_1_18 && !g.text)
+		g.text = find_text(img, &g);
+	if (!is_placed(img, &g)) {
+		free(g.data);
+		return -ENOENT;
+	}
+	*ret = g;
+	return 0;
 }
 
 static const char *name_of(const struct gotab *g, uint64_t record)
@@ -279,10 +315,12 @@ static int load_entered(struct obj_proc *p, struct obj_mod *m)
 {
 	struct obj_img img;
 	struct gotab g;
+	m->lacks_go_entered = true;
 	if (obj_mod_image(p, m, &img, NULL))
 		return 0;
 	int rc = open_table(&img, &g);
 	if (!rc) {
+		m->lacks_go_entered = false;
 		note_text(m, &g);
 		rc = collect_entered(m, &g);
 		free(g.data);
@@ -314,8 +352,8 @@ int obj_go_entered(struct obj_proc *p, struct obj_module *mod, uint64_t lo, uint
 {
 	struct obj_mod *m = obj_mod(mod);
 	int rc = know_entered(p, m);
-	if (rc)
-		return rc;
+	if (rc || m->lacks_go_entered)
+		return rc ? rc : -ENOENT;
 	uint32_t a = host_first_u64(m->go_entered, m->go_entered_cnt, lo), b;
 	for (b = a; b < m->go_entered_cnt && m->go_entered[b] < hi;)
 		b++;

@@ -131,7 +131,7 @@ bool obj_is_go_code(struct obj_proc *, struct obj_module *, uint64_t addr);
 int obj_file_go_names(int fd, bool (*fn)(void *arg, const char *name), void *arg);
 /* Addresses inside functions that Go's runtime jumps or returns to without a call or a branch that would show it:
  * where a panic that was recovered from goes on, where a goroutine ends.  Those in [lo, hi), sorted, live as long as the
- * module; none in what is not Go. 0 or -ENOMEM. */
+ * module; none in what is not Go. 0, -ENOMEM, or -ENOENT: its table does not tell them. */
 int obj_go_entered(struct obj_proc *, struct obj_module *, uint64_t lo, uint64_t hi, const uint64_t **ret, uint32_t *ret_cnt);
 /* Landing pads of C++ exceptions (.gcc_except_table) of the function at @addr:
  * stores at most @cap sorted addresses, returns how many there are, or -errno. */

@@ -164,7 +164,7 @@ struct obj_mod {
 
 	bool is_go, knows_go;
 	uint64_t go_lo, go_hi; /* addresses in the file of code that Go made; 0: not known, or none */
-	bool has_go_entered;
+	bool has_go_entered, lacks_go_entered; /* its table was looked at, and told nothing */
 	uint64_t *go_entered; /* addresses, sorted */
 	uint32_t go_entered_cnt;
 	bool has_syms, has_frames, has_ranges, has_gots;

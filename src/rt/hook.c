@@ -11,6 +11,7 @@
 
 #define DL_WAIT_MS 2000
 #define DL_STEP_MS 100
+#define DL_ROUNDS 100000u
 
 void rt_ring_doorbell(struct rt_ctx *ctx)
 {
@@ -20,14 +21,32 @@ void rt_ring_doorbell(struct rt_ctx *ctx)
 		sys6(SYS_futex, (uint64_t)&shm->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
 }
 
-/* Signals of the program end each wait early, so time is what counts, not how often. */
+/* 0: the kernel does not tell, as where a filter of the program's forbids it. */
 static int64_t now_ms(void)
 {
 	struct {
 		int64_t sec, nsec;
 	} now = { 0, 0 };
-	sys6(SYS_clock_gettime, CLOCK_MONOTONIC, (uint64_t)&now, 0, 0, 0, 0);
+	if (sys6(SYS_clock_gettime, CLOCK_MONOTONIC, (uint64_t)&now, 0, 0, 0, 0))
+		return 0;
 	return now.sec * 1000 + now.nsec / 1000000;
+}
+
+struct patience {
+	int64_t end;
+	uint32_t rounds;
+};
+
+static struct patience patience(void)
+{
+	return (struct patience){ now_ms() + DL_WAIT_MS, 0 };
+}
+
+/* Another round?  Signals of the program end each wait early, so time is what counts; how often, too, where there is no time. */
+static bool may_wait(struct patience *p)
+{
+	int64_t now = now_ms();
+	return p->rounds++ < (now ? DL_ROUNDS : DL_WAIT_MS / DL_STEP_MS) && now < p->end;
 }
 
 /* Until *@word is no longer @seen, for a while.  Memory that is the kernel's own (a BPF map) cannot be waited at: there it is a nap. */
@@ -52,7 +71,7 @@ uint64_t rt_hook_dl(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint
 		return 0;
 	uint32_t seq = __atomic_add_fetch(&proc->dl_seq, 1, __ATOMIC_SEQ_CST);
 	rt_ring_doorbell(ctx);
-	for (int64_t end = now_ms() + DL_WAIT_MS; now_ms() < end && LOAD_RELAXED(&ctx->shm->armed);) {
+	for (struct patience p = patience(); may_wait(&p) && LOAD_RELAXED(&ctx->shm->armed);) {
 		uint32_t ack = LOAD_ACQUIRE(&proc->dl_ack);
 		if ((int32_t)(ack - seq) >= 0)
 			break;
@@ -70,7 +89,7 @@ uint64_t rt_hook_exec(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, ui
 		return 0;
 	uint32_t tid = (uint32_t)sys6(SYS_gettid, 0, 0, 0, 0, 0, 0);
 	bool told = false;
-	for (int64_t end = now_ms() + DL_WAIT_MS; now_ms() < end && LOAD_RELAXED(&ctx->shm->armed);) {
+	for (struct patience p = patience(); may_wait(&p) && LOAD_RELAXED(&ctx->shm->armed);) {
 		uint32_t now = 0;
 		if (!told && __atomic_compare_exchange_n(&proc->exec_tid, &now, tid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 			told = true;

@@ -51,6 +51,7 @@ struct job {
 	uint32_t first_placed;
 	uint64_t first_move;
 	uint32_t first_sema;
+	uint32_t first_site;
 	bool told;  /* refusals have been told of an earlier plan: those that are known to have come since are due */
 	bool written; /* so that what was placed may be there even where arming failed */
 	bool again; /* out: where goroutines stand is not known any more; it is to be planned once more */

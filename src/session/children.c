@@ -54,6 +54,19 @@ static bool inherit_arenas(struct target *t, const struct target *from, const st
 	return true;
 }
 
+/* With those that went: a child has them if it was forked before.  In either list, a jump is taken out only where it stands. */
+static bool inherit_windows(struct target *t, const struct target *from)
+{
+	t->placed = malloc((from->placed_cnt + from->went_cnt + 1ul) * sizeof(*t->placed));
+	for (uint32_t i = 0; t->placed && i < from->placed_cnt; i++)
+		t->placed[t->placed_cnt++] = from->placed[i];
+	for (uint32_t i = 0; t->placed && i < from->went_cnt; i++)
+		t->placed[t->placed_cnt++] = from->went[i];
+	for (uint32_t i = 0; i < t->placed_cnt; i++)
+		t->placed[i].mod = NULL; /* the parent's */
+	return t->placed;
+}
+
 bool children_inherit(struct target *t, const struct target *from, const struct obj_proc *obj)
 {
 	t->shm_addr = from->shm_addr;
@@ -64,18 +77,14 @@ bool children_inherit(struct target *t, const struct target *from, const struct 
 	t->env = from->env;
 	t->hook_addr = from->hook_addr;
 	t->other_ns = from->other_ns;
-	t->placed = copy(from->placed, from->placed_cnt * sizeof(*t->placed));
 	t->moves = copy(from->moves, from->move_cnt * sizeof(*t->moves));
 	t->semas = copy(from->semas, from->sema_cnt * sizeof(*t->semas));
 	t->holes = copy(from->holes, from->hole_cnt * sizeof(*t->holes));
-	if (!t->placed || !t->moves || !t->semas || !t->holes)
+	if (!inherit_windows(t, from) || !t->moves || !t->semas || !t->holes)
 		return false;
-	t->placed_cnt = from->placed_cnt;
 	t->move_cnt = from->move_cnt;
 	t->sema_cnt = from->sema_cnt;
 	t->hole_cnt = from->hole_cnt;
-	for (uint32_t i = 0; i < t->placed_cnt; i++)
-		t->placed[i].mod = NULL; /* the parent's */
 	for (uint32_t i = 0; i < t->hole_cnt; i++)
 		t->holes[i].mod = NULL;
 	return !obj || inherit_arenas(t, from, obj);

@@ -273,7 +273,7 @@ static void forget(struct target *t)
 {
 	t->disarming = false;
 	t->gone = true;
-	t->placed_cnt = 0;
+	t->placed_cnt = t->went_cnt = 0;
 	t->move_cnt = 0;
 }
 

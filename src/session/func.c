@@ -93,12 +93,12 @@ static void go_entered(struct func *fn, uint64_t addr, uint64_t end, struct list
 {
 	const struct target *t = fn->t;
 	const uint64_t *at;
-	uint32_t cnt;
-	if (obj_go_entered(t->obj, fn->mod, addr, end, &at, &cnt))
-		targets->lacks = true;
-	else
-		for (uint32_t i = 0; i < cnt; i++)
-			push(targets, at[i]);
+	uint32_t cnt = 0;
+	int r = obj_go_entered(t->obj, fn->mod, addr, end, &at, &cnt);
+	targets->lacks |= r == -ENOMEM;
+	fn->pf.entered_anywhere = r == -ENOENT;
+	for (uint32_t i = 0; i < cnt; i++)
+		push(targets, at[i]);
 	for (uint32_t i = goscan_first(t, addr + 1); i < t->go_pc_cnt && t->go_pcs[i] < end; i++)
 		push(targets, t->go_pcs[i]);
 }
@@ -251,10 +251,10 @@ int func_init(struct func *fn, struct target *t, struct obj_module *mod, uint64_
 		.addr = addr, .code = fn->code, .bytes = (uint32_t)bytes, .asks_where = obj_module_is_go(t->obj, mod),
 		.slack = patch_padding(fn->code + bytes, slack, end), .targets = targets.v, .target_cnt = targets.cnt,
 		.read = func_read_code, .read_arg = fn, .knows_near = true, .frags = fn->frags, .frag_cnt = fn->frag_cnt,
-		.keep = pf->keep, .keep_cnt = pf->keep_cnt,
+		.keep = pf->keep, .keep_cnt = pf->keep_cnt, .entered_anywhere = pf->entered_anywhere,
 	};
 	/* Goroutines that the runtime has taken off their threads stand anywhere; threads that are not stopped, too. */
-	pf->entered_anywhere = (pf->asks_where && !t->is_child && !t->go_known) || t->link;
+	pf->entered_anywhere |= (pf->asks_where && !t->is_child && !t->go_known) || t->link;
 	uint64_t gap = pf->slack < slack ? obj_module_gap(t->obj, mod, end + pf->slack) : 0;
 	slack -= pf->slack;
 	pf->gap = gap < slack ? (uint32_t)gap : slack;

@@ -35,14 +35,6 @@ static bool may_hold_libc(const struct obj_module *m, bool is_static)
 	       !strncmp(m->name, "ld-musl", 7);
 }
 
-static bool is_static(struct target *t)
-{
-	bool loader = false;
-	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++)
-		loader |= obj_module_at(t->obj, i)->is_loader && obj_module_at(t->obj, i)->end;
-	return !loader;
-}
-
 static uint64_t bytes_at(struct target *t, uint64_t addr)
 {
 	const struct obj_sym *sym;
@@ -137,7 +129,7 @@ uint32_t guards_find(struct target *t)
 	static const char *const names[] = { "prctl", "syscall", "arch_prctl" }, *const vforks[] = { "vfork", "posix_spawn", "posix_spawnp" };
 	bool who = asks_who(t->s->image);
 	uint32_t first = t->guard_cnt;
-	bool own = is_static(t);
+	bool own = procinfo_is_static(t);
 	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++) {
 		struct obj_module *m = obj_module_at(t->obj, i);
 		for (uint32_t k = 0; k < ARRAY_CNT(names) && m->end && !m->is_vdso && may_hold_libc(m, own); k++)

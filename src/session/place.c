@@ -297,6 +297,8 @@ static void forget(struct job *j)
 	j->t->move_cnt = j->first_move;
 	j->t->sema_cnt = j->first_sema;
 	j->write_cnt = j->armed = 0;
+	if (!j->s->budget) /* which knows them, and would count twice what has a number for the second time */
+		j->s->shm->site_cnt = j->first_site;
 	spots_drop(j);
 }
 
@@ -331,6 +333,7 @@ static int place(struct job *j, bool *ret_again, struct err *reterr)
 	struct target *t = j->t;
 	struct ready ready = { 0 };
 	j->first_sema = t->sema_cnt;
+	j->first_site = j->s->shm->site_cnt;
 	*ret_again = false;
 	spots_plan(j);
 	bool was_stopped = t->inj != NULL, stays = was_stopped || is_small(j);

@@ -57,19 +57,19 @@ static bool tid_at(struct target *t, uint64_t fs_base, uint32_t off, pid_t tid)
 	return !target_read(t, fs_base + off, &have, sizeof(have)) && have == (uint32_t)tid;
 }
 
-/* Every thread's block must hold its own id there; threads without a block do not count. */
-static bool fits_all(struct target *t, uint32_t off)
+/* Every thread's block must hold its own id there; threads without a block do not count. @none: what is to be said of no blocks. */
+static bool fits_all(struct target *t, uint32_t off, bool none)
 {
-	bool any = false;
+	bool fits = none;
 	for (uint32_t i = 0; i < inject_thread_cnt(t->inj); i++) {
 		struct user_regs_struct regs;
 		if (inject_get_regs(t->inj, i, &regs, NULL) || !regs.fs_base)
 			continue;
 		if (!tid_at(t, regs.fs_base, off, inject_thread_tid(t->inj, i)))
 			return false;
-		any = true;
+		fits = true;
 	}
-	return any;
+	return fits;
 }
 
 /* glibc describes its thread block for libthread_db: { bits, count, offset }. */
@@ -98,24 +98,31 @@ static uint32_t told_by_threads(struct target *t)
 {
 	if (!t->inj)
 		return 0; /* they can be asked only while they are stopped */
-	if (fits_all(t, MUSL_TID_OFF))
+	if (fits_all(t, MUSL_TID_OFF, false))
 		return MUSL_TID_OFF;
 	for (uint32_t off = 8; off < TCB_LOOK; off += 4)
-		if (fits_all(t, off))
+		if (fits_all(t, off, false))
 			return off;
 	return 0;
 }
 
+bool procinfo_is_static(const struct target *t)
+{
+	bool loader = false;
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj); i++)
+		loader |= obj_module_at(t->obj, i)->is_loader && obj_module_at(t->obj, i)->end;
+	return !loader;
+}
+
+/* Only of a static program: what a dynamic one has of that is its own, and its libc will tell. */
 static uint32_t told_by_code(struct target *t)
 {
 	uint32_t off = 0;
-	for (uint32_t i = 0; i < obj_module_cnt(t->obj) && !off; i++) {
+	for (uint32_t i = 0; i < obj_module_cnt(t->obj) && procinfo_is_static(t) && !off; i++) {
 		const struct obj_module *m = obj_module_at(t->obj, i);
-		if (m->is_loader)
-			return 0;
 		off = m->end && m->is_exe ? tid_scan(t, m) : 0;
 	}
-	return off;
+	return off && t->inj && !fits_all(t, off, true) ? 0 : off;
 }
 
 static uint32_t find_tid_off(struct target *t)

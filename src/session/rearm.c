@@ -121,14 +121,16 @@ static void leave_holes(struct target *t)
 	}
 }
 
-/* Forgets the windows that went, but for where their trampolines lead back to. */
+/* Windows that went are none any more: but their trampolines lead back to where they were, and children have them yet. */
 static int retire(struct target *t, const bool *goes, struct err *reterr)
 {
 	uint64_t *more = realloc(t->retired, (t->retired_cnt + t->placed_cnt + 1ul) * sizeof(*more));
+	t->retired = more ? more : t->retired;
+	struct placed *went = realloc(t->went, (t->went_cnt + t->placed_cnt + 1ul) * sizeof(*went));
+	t->went = went ? went : t->went;
 	uint32_t n = 0;
-	if (!more)
+	if (!more || !went)
 		return job_no_memory(reterr);
-	t->retired = more;
 	for (uint32_t i = 0; i < t->placed_cnt && t->link; i++)
 		if (goes[i] && t->placed[i].hole_addr && holes_keep(t, &t->placed[i]))
 			return job_no_memory(reterr);
@@ -136,7 +138,9 @@ static int retire(struct target *t, const bool *goes, struct err *reterr)
 		uint64_t end = t->placed[i].addr + t->placed[i].bytes;
 		if (!goes[i])
 			t->placed[n++] = t->placed[i];
-		else if (!has(t->retired, t->retired_cnt, end))
+		else
+			t->went[t->went_cnt++] = t->placed[i];
+		if (goes[i] && !has(t->retired, t->retired_cnt, end))
 			t->retired[t->retired_cnt++] = end;
 	}
 	t->placed_cnt = n;

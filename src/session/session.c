@@ -364,6 +364,7 @@ void target_free(struct target *t)
 	free(t->placed);
 	free(t->moves);
 	free(t->retired);
+	free(t->went);
 	free(t->holes);
 	goscan_free(t);
 	free(t->semas);

@@ -78,6 +78,8 @@ struct target {
 	bool go_known;            /* those are all there were */
 	uint64_t *retired;        /* where trampolines lead back to whose windows went (rearm.c) */
 	uint32_t retired_cnt;
+	struct placed *went;      /* those windows: children that were forked before have them yet */
+	uint32_t went_cnt;
 	struct hole {
 		uint64_t addr;
 		uint8_t old[5], now[5];
@@ -178,6 +180,8 @@ int procinfo_check(struct target *, struct err *reterr);
 int procinfo_fill(struct target *, struct wire_proc *, struct err *reterr);
 /* What can be told only when the libc is mapped; again after its loader has run. */
 void procinfo_fill_libc(struct target *, struct wire_proc *);
+/* No loader is mapped: it is its own libc, or has none. */
+bool procinfo_is_static(const struct target *);
 /* Who started process @pid, up to the first, as far as can be seen. */
 void procinfo_ancestors(pid_t pid, struct wire_proc *);
 uint32_t procinfo_args(pid_t pid, struct intern *); /* the command line, interned */

@@ -7,6 +7,8 @@
  *	(lea ...,%rdi)
  *	syscall
  *	mov  %eax,0x2d0(%rbx)      rbx: the thread block, which is the fs base
+ *
+ * Others may ask, too, and put the answer elsewhere: where they do not agree, nothing is known.
  */
 #include "session/session_int.h"
 
@@ -17,14 +19,18 @@
 #define CODE_MAX 48u         /* of all of it */
 #define TEXT_MAX (32u << 20) /* as in guard_scan.c */
 #define TID_MAX 8192
+#define RSP 4
+#define DIFFER UINT32_MAX
 
 static const uint8_t asks[] = { 0xb8, 0xda, 0, 0, 0 };
 
+/* A variable, on the stack or elsewhere, is no thread block. */
 static bool is_store_of_eax(const uint8_t *p, const struct isa_insn *in)
 {
-	bool rex = (p[0] & 0xf8) == 0x40; /* without W */
+	bool rex = (p[0] & 0xfc) == 0x40; /* without W and R: another size, another register */
 	p += rex;
-	return p[0] == 0x89 && !(p[1] & 0x38) && in->has_mem && in->index == ISA_REG_NONE && in->disp > 0 && in->disp < TID_MAX;
+	return p[0] == 0x89 && !(p[1] & 0x38) && in->has_mem && !in->rip_rel && in->base != RSP && in->base != ISA_REG_NONE &&
+	       in->index == ISA_REG_NONE && in->disp > 0 && in->disp < TID_MAX;
 }
 
 /* 0: nothing is stored where @code, which asks, goes on. */
@@ -42,14 +48,19 @@ static uint32_t stored_at(const uint8_t *code, size_t bytes)
 	return 0;
 }
 
-static uint32_t scan(const uint8_t *code, size_t bytes, size_t begins)
+/* With what was found before. */
+static uint32_t agree(uint32_t was, uint32_t off)
 {
-	const uint8_t *at = code, *end = code + bytes;
-	uint32_t off = 0;
-	while (!off && (at = memmem(at, (size_t)(end - at), asks, sizeof(asks))) && at < code + begins) {
-		off = stored_at(at, (size_t)(end - at) < CODE_MAX ? (size_t)(end - at) : CODE_MAX);
-		at++;
-	}
+	return !off || was == off ? was : was ? DIFFER : off;
+}
+
+/* Of what begins at code[1] to code[@begins]; before it may be a prefix that makes it another instruction. */
+static uint32_t scan(const uint8_t *code, size_t bytes, size_t begins, uint32_t off)
+{
+	const uint8_t *at = code + 1, *end = code + bytes;
+	for (; at < end && (at = memmem(at, (size_t)(end - at), asks, sizeof(asks))) && at <= code + begins; at++)
+		if ((at[-1] & 0xf0) != 0x40)
+			off = agree(off, stored_at(at, (size_t)(end - at) < CODE_MAX ? (size_t)(end - at) : CODE_MAX));
 	return off;
 }
 
@@ -58,11 +69,11 @@ uint32_t tid_scan(struct target *t, const struct obj_module *m)
 	uint64_t bytes = m->text_end - m->text_start;
 	uint8_t *buf = bytes <= TEXT_MAX ? malloc(CHUNK + CODE_MAX) : NULL;
 	uint32_t off = 0;
-	for (uint64_t at = 0; buf && !off && at < bytes; at += CHUNK) {
+	for (uint64_t at = 0; buf && at < bytes; at += CHUNK) {
 		uint64_t n = bytes - at < CHUNK + CODE_MAX ? bytes - at : CHUNK + CODE_MAX;
 		obj_proc_code(t->obj, m->text_start + at, buf, n);
-		off = scan(buf, n, CHUNK);
+		off = scan(buf, n, CHUNK, off);
 	}
 	free(buf);
-	return off;
+	return off == DIFFER ? 0 : off;
 }

@@ -15,6 +15,10 @@ C = r'''
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#ifdef ALIKE /* like what the libc begins with, but for where the answer goes, or what is asked */
+#define ASK(reg, where) "mov $0xda,%" reg "\n syscall\n mov %" where "\n ret\n"
+__asm__(".text\n" ASK("eax", "eax,0x50(%rsp)") ASK("eax", "eax,0x50(%rip)") ASK("eax", "r8d,0x50(%rbx)") ASK("r8d", "eax,0x50(%rbx)"));
+#endif
 __attribute__((noipa)) long cwork(long tid) { return tid + 1; }
 static void *run(void *arg)
 {
@@ -164,7 +168,8 @@ def all_of_cgo(folder):
 def main():
     tap, folder = lib.Tap(), Folder()
     for name, symbols, how in (('glibc', True, ['gcc']), ('glibc, static', True, ['gcc', '-static']),
-                               ('glibc, static, no symbols', False, ['gcc', '-static']), ('musl', True, ['musl-gcc']),
+                               ('glibc, static, no symbols', False, ['gcc', '-static']), ('glibc, code alike', True, ['gcc', '-DALIKE']),
+                               ('glibc, static, no symbols, code alike', False, ['gcc', '-static', '-DALIKE']), ('musl', True, ['musl-gcc']),
                                ('musl, static', True, ['musl-gcc', '-static']), ('musl, static, no symbols', False, ['musl-gcc', '-static'])):
         tap.run(name, c_program, folder, symbols, *how)
     static = ['-ldflags', '-linkmode external -extldflags -static']

@@ -474,6 +474,7 @@ __attribute__((noinline, aligned(32))) int other(int n) { __asm__ volatile(""); 
 int main(int argc, char **argv)
 {
 	char line[64];
+	int way[2], status = 1;
 	if (argc > 1 && argv[1][0] == 'w') {
 		work(other(1));
 		return 0;
@@ -492,9 +493,15 @@ int main(int argc, char **argv)
 			execl(argv[0], argv[0], "w", NULL);
 		if (line[0] == 'e')
 			execl(argv[0], argv[0], NULL);
-		while (wait(NULL) > 0)
+		if (line[0] == 'k' && !pipe(way) && !fork()) {
+			close(way[1]);
+			_exit(read(way[0], line, 1) || work(1) != 2 || other(1) != 3);
+		}
+		if (line[0] == 'l')
+			close(way[1]);
+		while (line[0] != 'k' && wait(&status) > 0)
 			;
-		puts("done");
+		puts(line[0] == 'l' && status ? "died" : "done");
 		fflush(stdout);
 	}
 	return 0;
@@ -505,7 +512,7 @@ int main(int argc, char **argv)
 class Family(Calls):
     def __init__(self):
         lib.need('cc')
-        self.dir = tempfile.mkdtemp(prefix='dyntrace-verbs-')
+        self.dir = tempfile.mkdtemp(prefix='verbs-')
         self.env = lib.clean_env(XDG_RUNTIME_DIR=self.dir, TZ='UTC')
         self.exe = f'{self.dir}/family'
         subprocess.run(['cc', '-O1', '-x', 'c', '-', '-o', self.exe], input=FAMILY, text=True, check=True)
@@ -698,9 +705,27 @@ def functions_of_go():
             assert r.returncode == 0 and {'main.answer', 'main.main'} <= set(r.stdout.split()), (flags, r)
 
 
+def children_have_what_went():
+    """A child that was forked while a place stood otherwise, or stood yet: when all is detached it has none of it, and runs on."""
+    for follow in [], ['-x', 'followfork']:
+        for change in lambda c: c.run('rm', f'{c.pid}:first'), lambda c: c.add('work', '-e', '-n', 'second', 'count'):
+            with Family() as c:
+                c.run('attach', c.pid, *follow)
+                c.add('work', '-n', 'first', 'count')
+                c.add('other', '-n', 'stays', 'count')
+                c.say('k')
+                with open(f'/proc/{c.pid}/task/{c.pid}/children', encoding='ascii') as f:
+                    kid = int(f.read())
+                change(c)
+                c.run('detach', c.pid)
+                lib.assert_untouched(c.pid)
+                lib.assert_untouched(kid)
+                c.say('l')
+
+
 if __name__ == '__main__':
     tap = lib.Tap()
     for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, names_that_are_no_text, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, symbols_by_descriptions, symbols_that_are_none, names,
-                 ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, probes_of_the_program, functions_of_go):
+                 ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, children_have_what_went, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()
