@@ -16,9 +16,11 @@ static void gen_count(struct jit_gen *g)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
+	bool blind = a->blind;
 	int64_t at = (int64_t)geo->hits_off - (int64_t)(jit_proc_addr(g->env) - g->env->shm_addr);
 	_Static_assert(sizeof(struct wire_site) == 8 << 3, "the number of a counter is a site's offset by 8");
 	x64_push(a, X64_RDX);
+	a->blind = true;
 	x64_imul_imm(a, X64_RDX, X64_RSP, (int32_t)factor(geo->hits_row_bytes));
 	x64_rm(a, X64_ADD, X64_RDX, x64_at(JIT_PROC, offsetof(struct wire_proc, row_seed)));
 	x64_group_imm(a, X64_G_AND, X64_RDX, (int32_t)((geo->hits_rows - 1) * geo->hits_row_bytes));
@@ -30,6 +32,7 @@ static void gen_count(struct jit_gen *g)
 		x64_group_mem_imm(a, X64_G_ADD, x64_at_index(X64_RDX, X64_RAX, at), 1);
 		x64_shift_imm(a, X64_SHL, X64_RAX, 3);
 	}
+	a->blind = blind;
 	x64_pop(a, X64_RDX);
 }
 
