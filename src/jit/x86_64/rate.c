@@ -3,8 +3,9 @@
 #include "jit/x86_64/quick_int.h"
 
 #define GOLDEN 2531u /* 0.618 of 2^12, odd: so many rows are between stacks of neighbours that few have the same */
-#define GOLDEN_AT 22 /* where rows are 2^22 bytes long: from 1 KiB to the next it is a few rows at most, wherever frames begin */
+#define GOLDEN_AT 22 /* where rows are 2^22 bytes long, as those of sessions are: one for each 1.6 KiB of a stack */
 
+/* Of shorter rows, which only tests have, most of it is shifted away. */
 static uint32_t factor(uint64_t row_bytes)
 {
 	unsigned bits = (unsigned)__builtin_ctzll(row_bytes);
