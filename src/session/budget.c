@@ -9,18 +9,66 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOOK_NS 100000000ull  /* of the wall's clock */
 #define NICE (-10)            /* of the thread that switches, where it may not run ahead of all others */
+#define LONG_NS 1000000u      /* who needs that at a time lets others go first */
+#define LOOK_PART 20u         /* of a processor's time goes to looks, at most */
 
-uint64_t budget_new_hits(struct budget *b, struct budget_place *p, bool fired)
+static uint32_t block_of(const struct budget *b, uint32_t place)
 {
-	uint64_t now = budget_hits_of(&b->hits, p->site), more = now - p->hits;
-	p->hits = now;
-	*(fired ? &p->fired : &p->passed) += more;
-	p->counted += fired && p->hot ? 0 : more;
-	return more;
+	return b->places[place].site / BUDGET_BLOCK_SITES;
+}
+
+uint32_t budget_block_cnt(const struct budget *b, const uint32_t *idx, uint32_t cnt)
+{
+	uint32_t n = 1;
+	while (n < cnt && n < BUDGET_BLOCK_SITES && block_of(b, idx[n]) == block_of(b, idx[0]))
+		n++;
+	return n;
+}
+
+void budget_look(struct budget *b, const uint32_t *idx, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt;) {
+		uint32_t first = block_of(b, idx[i]), last = first;
+		while (++i < cnt && (block_of(b, idx[i]) == last || block_of(b, idx[i]) == last + 1))
+			last = block_of(b, idx[i]);
+		budget_hits_look(&b->hits, first, last);
+	}
+}
+
+static void read_block(struct budget *b, const uint32_t *idx, uint32_t cnt, bool fired)
+{
+	uint32_t sites[BUDGET_BLOCK_SITES] = { 0 };
+	uint64_t now[BUDGET_BLOCK_SITES];
+	for (uint32_t i = 0; i < cnt; i++)
+		sites[i] = b->places[idx[i]].site;
+	budget_hits_sum(&b->hits, sites, cnt, now);
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct budget_place *p = &b->places[idx[i]];
+		p->more = now[i] - p->hits;
+		p->hits = now[i];
+		*(fired ? &p->fired : &p->passed) += p->more;
+		p->counted += fired && p->hot ? 0 : p->more;
+	}
+}
+
+void budget_read(struct budget *b, const uint32_t *idx, uint32_t cnt, bool fired)
+{
+	for (uint32_t i = 0, n; i < cnt; i += n) {
+		n = budget_block_cnt(b, idx + i, cnt - i);
+		read_block(b, idx + i, n, fired);
+	}
+}
+
+uint64_t budget_cpu_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 uint64_t budget_passed(struct budget *b)
@@ -32,7 +80,7 @@ uint64_t budget_passed(struct budget *b)
 }
 
 /* A window that is on until a processor has nothing better to do takes what many should: this thread goes first, where we may.
- * It sleeps nearly all of the time, unless there are so @many to be asked that nobody should have to wait for it. */
+ * It sleeps nearly all of the time, unless there are so @many to be asked or read that nobody should have to wait for it. */
 static void run_in_time(bool many)
 {
 	const struct sched_param first = { .sched_priority = sched_get_priority_min(SCHED_FIFO) }, usual = { 0 };
@@ -40,6 +88,16 @@ static void run_in_time(bool many)
 		return;
 	pthread_setschedparam(pthread_self(), SCHED_OTHER, &usual);
 	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
+}
+
+/* When to look again: parts of a look follow each other soon. */
+static uint64_t look(struct budget *b, unsigned looks)
+{
+	uint64_t before = budget_cpu_ns();
+	budget_choose(b);
+	uint64_t least = b->weight > 1 && looks > 10 && !b->next ? LOOK_NS : 2 * BUDGET_FIRST_NS;
+	uint64_t most = LOOK_PART * (budget_cpu_ns() - before);
+	return least > most ? least : most;
 }
 
 static void *run(void *arg)
@@ -53,15 +111,12 @@ static void *run(void *arg)
 	pthread_mutex_lock(&b->lock);
 	while (!b->ends) {
 		uint64_t now = host_now_ns();
-		if (many != b->has_many) {
-			many = b->has_many;
+		if (many != (b->has_many || b->read_ns > LONG_NS)) {
+			many = !many;
 			run_in_time(many);
 		}
-		if (now >= next) {
-			budget_hits_look(&b->hits);
-			budget_choose(b);
-			next = now + (b->weight > 1 && looks++ > 10 ? LOOK_NS : 2 * BUDGET_FIRST_NS);
-		}
+		if (now >= next)
+			next = now + look(b, looks++);
 		if (b->weight > 1) {
 			budget_window(b);
 		} else {
@@ -90,9 +145,12 @@ int budget_site(struct budget *b, uint32_t site, const struct ir_image *img, con
 		b->places = more ? more : b->places;
 		uint32_t *hot = realloc(b->hot, cap * sizeof(*hot));
 		b->hot = hot ? hot : b->hot;
-		r = more && hot ? 0 : -ENOMEM;
+		uint32_t *list = realloc(b->list, cap * sizeof(*list));
+		b->list = list ? list : b->list;
+		r = more && hot && list ? 0 : -ENOMEM;
 		b->place_cap = r ? b->place_cap : cap;
 	}
+	r = r ? r : budget_hits_follow(&b->hits, site);
 	if (!r)
 		b->places[b->place_cnt++] = p;
 	pthread_mutex_unlock(&b->lock);
@@ -153,6 +211,8 @@ void budget_destroy(struct budget *b)
 	pthread_join(b->thread, NULL);
 	pthread_mutex_destroy(&b->lock);
 	budget_times_deinit(&b->procs);
+	budget_hits_deinit(&b->hits);
+	free(b->list);
 	free(b->hot);
 	free(b->places);
 	free(b);

@@ -19,10 +19,15 @@ static double taken_ns(const struct budget *b, const struct budget_place *p)
 
 static void read_hits(struct budget *b)
 {
+	uint32_t cnt = 0;
 	budget_passed(b);
-	budget_hits_look(&b->hits);
 	for (uint32_t i = 0; i < b->place_cnt; i++)
-		budget_new_hits(b, &b->places[i], !b->places[i].hot);
+		if (!b->places[i].hot)
+			b->list[cnt++] = i;
+	budget_look(b, b->list, cnt);
+	budget_read(b, b->list, cnt, true);
+	budget_look(b, b->hot, b->hot_cnt);
+	budget_read(b, b->hot, b->hot_cnt, false);
 }
 
 /* What the processes needed for themselves, in ns. */

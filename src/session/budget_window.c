@@ -20,6 +20,8 @@
 #define ROUND 0.02            /* a window and its pause, of all the time so far: half of it is what a program's end may leave out */
 #define ROUND_NS 20e6         /* of more there is no use, where windows are long enough */
 #define PAUSE_MAX_NS 5000000ull
+#define READ_PART 20u         /* of a processor's time goes to reading within windows, and as much within pauses, at most */
+#define READS 4u              /* of those in read_ns, in a round */
 #define FADE 0.985            /* what was measured before counts less, at each window */
 #define BELIEF 2.0            /* windows after which what was measured counts as much as the estimate */
 
@@ -31,7 +33,7 @@ void budget_sleep_unlocked(struct budget *b, uint64_t ns)
 	pthread_mutex_lock(&b->lock);
 }
 
-static void set_hot(struct budget *b, uint32_t weight)
+static void set_all_hot(struct budget *b, uint32_t weight)
 {
 	for (uint32_t i = 0; i < b->hot_cnt; i++)
 		budget_set(b, &b->places[b->hot[i]], weight);
@@ -95,11 +97,11 @@ static double between(const struct budget_windows *w)
 static struct budget_windows hits_since(struct budget *b, bool fired)
 {
 	struct budget_windows w = { 0 };
+	budget_read(b, b->hot, b->hot_cnt, fired);
 	for (uint32_t i = 0; i < b->hot_cnt; i++) {
-		struct budget_place *p = &b->places[b->hot[i]];
-		uint64_t hits = budget_new_hits(b, p, fired);
-		w.hits += (double)hits;
-		w.hit_ns += (double)hits * (double)p->cost.hit_ns;
+		const struct budget_place *p = &b->places[b->hot[i]];
+		w.hits += (double)p->more;
+		w.hit_ns += (double)p->more * (double)p->cost.hit_ns;
 	}
 	return w;
 }
@@ -119,12 +121,16 @@ static struct budget_windows since(struct budget *b, bool fired)
 /* From @before, when hits were @fired or counted, to @weight (0: only counted).  What is hit meanwhile belongs to either half and half. */
 static void turn(struct budget *b, uint32_t weight, struct budget_windows *before, bool fired, struct budget_windows *behind)
 {
-	budget_hits_look(&b->hits); /* who has begun since then belongs to it */
+	uint64_t looked = budget_cpu_ns();
+	budget_look(b, b->hot, b->hot_cnt); /* who has begun since then belongs to it */
+	looked = budget_cpu_ns() - looked;
 	add(before, since(b, fired), 1);
-	set_hot(b, weight);
+	uint64_t switched = budget_cpu_ns();
+	set_all_hot(b, weight);
 	struct budget_windows w = hits_since(b, fired);
 	add(before, w, 0.5);
 	add(behind, w, 0.5);
+	b->read_ns = looked + 2 * (budget_cpu_ns() - switched);
 }
 
 /* For about as long, but until there was a hit; how long it was is of no matter. */
@@ -139,9 +145,11 @@ static void spend_on_hits(struct budget *b, struct budget_windows *w, uint64_t w
 /* Until so much is owed. */
 static void pause_until(struct budget *b, struct budget_windows *counting, double owed, double ns_each)
 {
+	uint64_t least = READ_PART / 2 * b->read_ns, most = PAUSE_MAX_NS > least ? PAUSE_MAX_NS : least;
 	for (unsigned i = 0; b->owed < owed && i < 1000 && !b->ends; i++) {
 		double left = (owed - b->owed) * ns_each;
-		budget_sleep_unlocked(b, left < (double)PAUSE_MAX_NS ? (uint64_t)left + 20000 : PAUSE_MAX_NS);
+		uint64_t ns = left < (double)most ? (uint64_t)left + 20000 : most;
+		budget_sleep_unlocked(b, ns > least ? ns : least);
 		struct budget_windows w = since(b, false);
 		add(counting, w, 1);
 		b->owed += w.hits;
@@ -153,7 +161,8 @@ static uint64_t window_ns(struct budget *b)
 {
 	double on = (double)b->all_ns * ROUND / b->weight, most = ROUND_NS / b->weight;
 	most = most > BUDGET_ON_NS ? most : BUDGET_ON_NS;
-	uint64_t ns = (uint64_t)(on > most ? most : on > ON_LEAST_NS ? on : ON_LEAST_NS);
+	uint64_t ns = (uint64_t)(on > most ? most : on > ON_LEAST_NS ? on : ON_LEAST_NS), least = READS * READ_PART * b->read_ns / b->weight;
+	ns = ns > least ? ns : least;
 	b->random = b->random * 6364136223846793005u + 1442695040888963407u;
 	return ns / 2 + (b->random >> 33) % ns;
 }

@@ -5,6 +5,7 @@
 #include "rt/rt.h"
 #include "wire/layout.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #define MIB (1ULL << 20)
 #define PROC_CNT 512u
 #define KERNEL_SITES 8192u
+#define USER_SITES (1u << 19)
 #define BOTH_SITES 65536u /* where processes have theirs there, too */
 #define KERNEL_UNW_BYTES (16 * MIB)
 #define KERNEL_DYN_LEAST (64ULL << 10)
@@ -65,7 +67,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 	struct wire_layout_in in = { 0 };
 	ir_image_layout(s->image, &in);
 	in.thread_cnt = s->opts.thread_cnt ? s->opts.thread_cnt : 512;
-	in.site_cap = s->opts.site_cap ? s->opts.site_cap : 1u << 19;
+	in.site_cap = s->opts.site_cap ? s->opts.site_cap : USER_SITES;
 	in.str_cap += 64 * MIB;
 	in.dyn_bytes = s->opts.dyn_bytes ? s->opts.dyn_bytes : 4 * MIB;
 	in.unw_bytes = s->uses_stacks || s->opts.grows ? 256 * MIB : 4096;
@@ -82,6 +84,7 @@ static int make_layout(struct session *s, struct wire_shm *out, struct err *rete
 		grow_layout(&in);
 	if (s->opts.kernel)
 		layout_kernel(s, &in);
+	assert(!in.rates || in.site_cap == USER_SITES); /* stacks are spread over rows of that length (jit/x86_64/rate.c) */
 	return wire_layout(out, &in, reterr);
 }
 
@@ -152,19 +155,25 @@ static int map_kernel(struct session *s, const struct wire_shm *layout, struct e
 	return own_area(s, reterr);
 }
 
+const char *session_smaller(const struct session *s)
+{
+	return s->opts.budget && !s->opts.kernel ? "it without -x budget (1 GiB of addresses), a smaller bufsize or aggsize" :
+		"a smaller bufsize or aggsize";
+}
+
 static int map_shm(struct session *s, const struct wire_shm *layout, struct err *reterr)
 {
 	if (s->opts.kernel)
 		return map_kernel(s, layout, reterr);
 	s->shm_fd = session_memfd("dyntrace-shm", layout->bytes);
 	if (s->shm_fd < 0)
-		return err_setf(reterr, s->shm_fd, "cannot make %llu MiB of shared memory: %s; try a smaller bufsize or aggsize, or a higher ulimit -f",
-				(unsigned long long)(layout->bytes / MIB), strerror(-s->shm_fd));
+		return err_setf(reterr, s->shm_fd, "cannot make %llu MiB of shared memory: %s; try %s, or a higher ulimit -f",
+				(unsigned long long)(layout->bytes / MIB), strerror(-s->shm_fd), session_smaller(s));
 	s->shm = mmap(SHM_PLACE, layout->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, s->shm_fd, 0);
 	if (s->shm == MAP_FAILED) {
 		s->shm = NULL;
-		return err_setf(reterr, -errno, "cannot map %llu MiB of shared memory: %s; try a smaller bufsize or aggsize",
-				(unsigned long long)(layout->bytes / MIB), strerror(errno));
+		return err_setf(reterr, -errno, "cannot map %llu MiB of shared memory: %s; try %s, or a higher ulimit -v",
+				(unsigned long long)(layout->bytes / MIB), strerror(errno), session_smaller(s));
 	}
 	madvise(s->shm, layout->bytes, MADV_DONTDUMP);
 	*s->shm = *layout;

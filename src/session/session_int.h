@@ -153,6 +153,7 @@ uint32_t intern_add(struct intern *, const char *s);
 uint32_t intern_bytes(struct intern *, const void *data, uint32_t bytes);
 
 int session_set_size(int fd, uint64_t bytes); /* of a file in memory */
+const char *session_smaller(const struct session *); /* what to try where the memory has no room */
 int session_memfd(const char *name, uint64_t bytes); /* whose size nobody can change; or -errno */
 /* share.c: maps a file of its own over @bytes of the session's memory from @off on. */
 int share_own(struct session *, uint64_t off, uint64_t bytes, struct err *reterr);

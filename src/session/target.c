@@ -129,8 +129,9 @@ static int map_fd_there(struct target *t, int fd, uint64_t addr, uint64_t bytes,
 		return r;
 	r = inject_mmap(t->inj, addr, bytes, prot, MAP_SHARED | MAP_NORESERVE | flags, remote, 0, ret, reterr);
 	inject_close_fd(t->inj, remote, NULL);
-	return r ? err_prefixf(reterr, "cannot map the shared memory in the process%s", r == -ENOMEM || r == -EAGAIN ?
-			       " (try a smaller bufsize or aggsize)" : "") : 0;
+	if (r == -ENOMEM || r == -EAGAIN)
+		return err_prefixf(reterr, "cannot map the shared memory in the process (try %s)", session_smaller(t->s));
+	return r ? err_prefixf(reterr, "cannot map the shared memory in the process") : 0;
 }
 
 /* The sign first, and as long as both: whoever kills us in between leaves nothing that cannot be told.  The kernel's memory is there

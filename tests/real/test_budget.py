@@ -218,6 +218,20 @@ def acts(exe):
     assert 'was sampled' not in said and numbers(out, 'n') == [calls], (out, said)
 
 
+def no_room():
+    """The counters are 1 GiB of addresses more."""
+    for limit in '--as=100000000', '--fsize=100000000':
+        for opts in ('-x', 'budget=5%'), ():
+            with subprocess.Popen(['prlimit', limit, 'cat'] if limit.startswith('--as') else ['cat'], stdin=subprocess.PIPE) as p:
+                lib.wait_for(lambda p=p: any('libc' in m[4] for m in lib.maps(p.pid)), 'its library')
+                cmd = [lib.DYNTRACE, *opts, '-n', 'pid$target:libc.so.6:read:entry { @ = count(); }', '-p', str(p.pid)]
+                r = subprocess.run(['prlimit', limit, *cmd] if limit.startswith('--f') else cmd, capture_output=True, text=True,
+                                   stdin=subprocess.DEVNULL, check=False, timeout=60 * lib.SLOW)
+                p.stdin.close()
+            assert r.returncode and 'a smaller bufsize or aggsize' in r.stderr, r.stderr
+            assert ('without -x budget' in r.stderr) == bool(opts), r.stderr
+
+
 def refused_places():
     """What would be uprobes of the kernel otherwise is left out, and the others are traced."""
     with tempfile.TemporaryDirectory() as work:
@@ -272,6 +286,7 @@ def main():
         tap.run('clauses that keep variables are not sampled', variables, exe)
         tap.run('clauses by which something is done are not sampled', acts, exe)
         tap.run('places that have no jump', refused_places)
+        tap.run('no room for the counters', no_room)
         tap.run('without a budget nothing is', off, exe)
         tap.run('what cannot be is said', refused, exe)
     tap.done()

@@ -3,8 +3,9 @@
 #include "jit/x86_64/quick_int.h"
 
 #define GOLDEN 2531u /* 0.618 of 2^12, odd: so many rows are between stacks of neighbours that few have the same */
-#define GOLDEN_AT 22 /* where rows are 2^22 bytes long: from 1 KiB to the next it is a few rows at most, wherever frames begin */
+#define GOLDEN_AT 22 /* where rows are 2^22 bytes long, as those of sessions are: one for each 1.6 KiB of a stack */
 
+/* Of shorter rows, which only tests have, most of it is shifted away. */
 static uint32_t factor(uint64_t row_bytes)
 {
 	unsigned bits = (unsigned)__builtin_ctzll(row_bytes);
@@ -16,9 +17,11 @@ static void gen_count(struct jit_gen *g)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
+	bool blind = a->blind;
 	int64_t at = (int64_t)geo->hits_off - (int64_t)(jit_proc_addr(g->env) - g->env->shm_addr);
 	_Static_assert(sizeof(struct wire_site) == 8 << 3, "the number of a counter is a site's offset by 8");
 	x64_push(a, X64_RDX);
+	a->blind = true;
 	x64_imul_imm(a, X64_RDX, X64_RSP, (int32_t)factor(geo->hits_row_bytes));
 	x64_rm(a, X64_ADD, X64_RDX, x64_at(JIT_PROC, offsetof(struct wire_proc, row_seed)));
 	x64_group_imm(a, X64_G_AND, X64_RDX, (int32_t)((geo->hits_rows - 1) * geo->hits_row_bytes));
@@ -30,6 +33,7 @@ static void gen_count(struct jit_gen *g)
 		x64_group_mem_imm(a, X64_G_ADD, x64_at_index(X64_RDX, X64_RAX, at), 1);
 		x64_shift_imm(a, X64_SHL, X64_RAX, 3);
 	}
+	a->blind = blind;
 	x64_pop(a, X64_RDX);
 }
 

@@ -3,6 +3,7 @@
 #include "../../exec/mkshm.h"
 #include "../ir/make.h"
 #include "call.h"
+#include "isa/isa.h"
 
 #include <sys/mman.h>
 
@@ -156,5 +157,20 @@ static void who_was_on_keeps_its_weight(void)
 	end();
 }
 
+/* Which the program does not need: it is saved where a hit is counted, and not again. */
+static void rdx_is_saved_once(void)
+{
+	unsigned pushes = 0;
+	struct isa_insn in;
+	start(false);
+	for (const uint8_t *p = code; *p != 0xc3; p += in.len) {
+		CHECK(!isa_decode(p, 16, (uint64_t)(uintptr_t)p, &in));
+		pushes += *p == 0x52; /* push %rdx */
+	}
+	CHECK_EQ(pushes, 1);
+	end();
+}
+
 TAP_MAIN(TEST(a_body_that_is_called), TEST(a_body_in_its_trampoline), TEST(threads_have_rows_of_their_own),
-	 TEST(forked_processes_too), TEST(who_was_on_keeps_its_weight))
+	 TEST(forked_processes_too), TEST(who_was_on_keeps_its_weight),
+	 TEST(rdx_is_saved_once))
