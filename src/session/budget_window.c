@@ -21,6 +21,7 @@
 #define ROUND_NS 20e6         /* of more there is no use, where windows are long enough */
 #define PAUSE_MAX_NS 5000000ull
 #define READ_PART 20u         /* of a processor's time goes to reading within windows, and as much within pauses, at most */
+#define READ_MAX_NS 10000000u /* what takes longer may have a larger part: nobody is to wait for seconds at the end */
 #define READS 4u              /* of those in read_ns, in a round */
 #define FADE 0.985            /* what was measured before counts less, at each window */
 #define BELIEF 2.0            /* windows after which what was measured counts as much as the estimate */
@@ -131,6 +132,7 @@ static void turn(struct budget *b, uint32_t weight, struct budget_windows *befor
 	add(before, w, 0.5);
 	add(behind, w, 0.5);
 	b->read_ns = looked + 2 * (budget_cpu_ns() - switched);
+	b->read_ns = b->read_ns < READ_MAX_NS ? b->read_ns : READ_MAX_NS;
 }
 
 /* For about as long, but until there was a hit; how long it was is of no matter. */
