@@ -119,19 +119,18 @@ static struct budget_windows since(struct budget *b, bool fired)
 	return w;
 }
 
-/* From @before, when hits were @fired or counted, to @weight (0: only counted).  What is hit meanwhile belongs to either half and half. */
+/* From @before, when hits were @fired or counted, to @weight (0: only counted).  What is hit meanwhile belongs to either half and half,
+ * so nothing that takes long stands between its two readings: no system call. */
 static void turn(struct budget *b, uint32_t weight, struct budget_windows *before, bool fired, struct budget_windows *behind)
 {
-	uint64_t looked = budget_cpu_ns();
+	uint64_t began = budget_cpu_ns();
 	budget_look(b, b->hot, b->hot_cnt); /* who has begun since then belongs to it */
-	looked = budget_cpu_ns() - looked;
 	add(before, since(b, fired), 1);
-	uint64_t switched = budget_cpu_ns();
 	set_all_hot(b, weight);
 	struct budget_windows w = hits_since(b, fired);
 	add(before, w, 0.5);
 	add(behind, w, 0.5);
-	b->read_ns = looked + 2 * (budget_cpu_ns() - switched);
+	b->read_ns = budget_cpu_ns() - began;
 	b->read_ns = b->read_ns < READ_MAX_NS ? b->read_ns : READ_MAX_NS;
 }
 
