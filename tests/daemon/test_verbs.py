@@ -342,9 +342,10 @@ def children_are_followed():
         log = f'{ann_dir()}/family.log'
         verb(d, ANN, 'add', f'{s.pid}:work', '-n', 'log', '-e', 'log', log)
         hits = lambda: {n: p['hits'] for n, p in points(d, s).items() if n != 'log'}
+        logged = lambda: points(d, s)['log']['hits']
         for what, cnt in (b'c\n', 1), (b'f\n', 2), (b'x\n', 3), (b'x\n', 4):
             s.say(what)
-            wait_for(lambda: hits()['work'] == cnt, f'{cnt} hits')
+            wait_for(lambda: hits()['work'] == cnt == logged(), f'{cnt} hits')
         verb(d, ANN, 'add', f'{s.pid}:other', '-n', 'other', 'count')
         s.say(b'x\n')
         wait_for(lambda: hits() == {'work': 5, 'other': 1}, '5 hits')

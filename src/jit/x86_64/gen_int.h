@@ -14,7 +14,7 @@
  *
  *   rbx                      struct rt_ctx
  *   rax rcx rdx rsi r8       temporary: never hold a vreg, so the arguments of a call
- *                            can be filled in any order (rsi: not in quick bodies)
+ *                            can be filled in any order (quick bodies: quick_int.h)
  *   rdi r9 r10 r11           vregs that no call lies across
  *   rbp r12 r13 r14 r15      vregs
  *   rsp                      16-aligned; the word there is the address of the saved registers
