@@ -74,6 +74,15 @@ int isa_decode(const uint8_t *bytes, size_t cnt, uint64_t addr, struct isa_insn 
 /* Whether the instruction at @bytes (one that isa_decode knows) may write general register @reg. */
 bool isa_writes_reg(const uint8_t *bytes, size_t cnt, uint8_t reg);
 
+/* General registers of one instruction, a bit for each number. */
+struct isa_regs {
+	uint16_t reads; /* what they held may matter to it, or stay in part */
+	uint16_t sets;  /* all 64 bits are overwritten, in any case; some of @reads may be among them */
+};
+/* What the instruction at @bytes does with them; its length.  0: it is none of those that do nothing but compute and cannot fault:
+ * it goes elsewhere, traps, or uses memory that is neither the stack's nor at a fixed address. */
+uint32_t isa_plain_regs(const uint8_t *bytes, size_t cnt, struct isa_regs *ret);
+
 /* The first place at or behind text[@from] where a call, jump or conditional jump with a displacement of 4 bytes might
  * begin (nobody has decoded up to there), all of it within @bytes; @bytes: there is none.  Its displacement is behind
  * *ret_opcode_bytes. */

@@ -71,7 +71,8 @@ int64_t jit_body(const struct jit_env *, enum wire_site_kind, const struct ir_pr
 /* The same for one site alone, whose trampoline has it in the place of the call, so without the return address (ADR 47). */
 struct jit_spot {
 	uint32_t site;      /* index of its struct wire_site */
-	uint16_t sp_adj;    /* what that has */
+	uint16_t sp_adj;    /* what that has, less 8 where rax is dead */
+	uint16_t dead;      /* general registers that need not be saved; rax: the trampoline has not saved it */
 	uint64_t addr;      /* where the code will stand that each hit runs: from its first byte to behind its last */
 	uint64_t cold_addr; /* and the rest */
 };

@@ -8,6 +8,8 @@
  *	[popfq]; pop %rax; [lea 128(%rsp),%rsp]
  *	1:
  *
+ * without rax around a body of its own, where rax is dead.
+ *
  * A conditional jump that leaves the function is a return only when taken, so it
  * is turned round:
  *
@@ -59,23 +61,53 @@ struct emit {
 	struct out o;
 };
 
-static int put_body(struct emit *e, struct patch_anchor *an)
+/* rsp to below the red zone, rax and flags onto the stack. */
+static void put_saves(struct out *o, const struct patch_anchor *an, bool rax)
 {
-	struct out *o = &e->o;
-	int n = e->bodies ? e->bodies->put(e->bodies->arg, an, o->addr + o->len, o->buf + o->len, o->cap - o->len) : 0;
-	if (n < 0)
-		return n;
-	o->len += (size_t)n;
-	if (!room(o, CALL_MAX + LEAVE_MAX))
-		return -ENOSPC;
-	if (n)
-		return 0;
+	if (an->skip_redzone)
+		put(o, "\x48\x8d\x64\x24\x80", 5); /* lea -128(%rsp),%rsp */
+	if (rax)
+		put(o, "\x50", 1); /* push %rax */
+	if (an->save_flags)
+		put(o, "\x9c\xfc", 2); /* pushfq; cld */
+}
+
+static void put_restores(struct out *o, const struct patch_anchor *an, bool rax)
+{
+	if (an->save_flags)
+		put(o, "\x9d", 1); /* popfq */
+	if (rax)
+		put(o, "\x58", 1); /* pop %rax */
+	if (an->skip_redzone)
+		put(o, "\x48\x8d\xa4\x24\x80\0\0\0", 8); /* lea 128(%rsp),%rsp */
+}
+
+static void put_call(struct out *o, const struct patch_anchor *an)
+{
 	uint32_t site = an->site * (uint32_t)sizeof(struct wire_site);
 	put(o, "\xb8", 1); /* mov $site,%eax */
 	memcpy(o->buf + o->len, &site, 4);
 	o->len += 4;
 	o->len += isa_put_call(o->buf + o->len, o->addr + o->len, an->body);
-	return 0;
+}
+
+/* Its own body, where there is one, and what saves around it; how many bytes, or -errno. */
+static int put_own(struct emit *e, struct patch_anchor *an)
+{
+	struct out *o = &e->o;
+	bool rax = !(an->dead & 1);
+	size_t start = o->len;
+	put_saves(o, an, rax);
+	int n = e->bodies ? e->bodies->put(e->bodies->arg, an, o->addr + o->len, o->buf + o->len, o->cap - o->len) : 0;
+	if (n <= 0) {
+		o->len = start;
+		return n;
+	}
+	o->len += (size_t)n;
+	if (!room(o, LEAVE_MAX))
+		return -ENOSPC;
+	put_restores(o, an, rax);
+	return (int)(o->len - start);
 }
 
 static int put_probe(struct emit *e, struct patch_anchor *an)
@@ -87,19 +119,14 @@ static int put_probe(struct emit *e, struct patch_anchor *an)
 	if (filtered)
 		put(o, (const char *)an->filter, an->filter_bytes);
 	size_t start = o->len;
-	if (an->skip_redzone)
-		put(o, "\x48\x8d\x64\x24\x80", 5); /* lea -128(%rsp),%rsp */
-	put(o, "\x50", 1); /* push %rax */
-	if (an->save_flags)
-		put(o, "\x9c\xfc", 2); /* pushfq; cld */
-	int rc = put_body(e, an);
-	if (rc)
-		return rc;
-	if (an->save_flags)
-		put(o, "\x9d", 1); /* popfq */
-	put(o, "\x58", 1); /* pop %rax */
-	if (an->skip_redzone)
-		put(o, "\x48\x8d\xa4\x24\x80\0\0\0", 8); /* lea 128(%rsp),%rsp */
+	int n = put_own(e, an);
+	if (n < 0)
+		return n;
+	if (!n) {
+		put_saves(o, an, true);
+		put_call(o, an);
+		put_restores(o, an, true);
+	}
 	uint32_t over = (uint32_t)(o->len - start);
 	if (filtered)
 		memcpy(o->buf + start - sizeof(over), &over, sizeof(over));

@@ -127,6 +127,8 @@ struct patch_anchor {
 	 * body need not be called; left out where flags are live. */
 	uint8_t filter[PATCH_FILTER_MAX], filter_bytes;
 	bool save_flags, skip_redzone; /* out */
+	uint16_t dead;   /* caller's: of patch_dead().  A body of patch_bodies.put saves what it wants; around it not even rax is saved, if
+			  * that is among them. */
 	bool is_jump;    /* caller's: a RETURN that is a jump */
 };
 #define PATCH_NO_WINDOW UINT32_MAX
@@ -206,9 +208,14 @@ struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */
 };
 #define PATCH_MOVES(window_bytes) ((window_bytes) + 2u) /* upper bound of patch_emit's */
+/* General registers (a bit for each number) that the code at @code overwrites before anybody looks at them: of those that a called
+ * function may change, from its first instruction on, as far as nothing branches or faults.  Nobody else's ABI is trusted: a caller
+ * that knows its callee (-fipa-ra) may keep a value in any other one. */
+uint16_t patch_dead(const uint8_t *code, size_t bytes);
+
 /* Caller's: a body that stands in the trampoline, where else it would be called.  Writes it for @addr to @buf and returns its length;
  * 0: it is to be called, an->body is set; or -errno.  It goes in at its first byte and on behind its last, with the stack as the
- * trampoline leaves it and no return address.  patch_window.tramp_max knows nothing of it: the caller adds what it may take. */
+ * trampoline leaves it (without rax, if that is dead) and no return address.  patch_window.tramp_max knows nothing of it: the caller adds what it may take. */
 typedef int patch_body_fn(void *arg, struct patch_anchor *an, uint64_t addr, uint8_t *buf, size_t cap);
 struct patch_bodies {
 	patch_body_fn *put;

@@ -136,6 +136,8 @@ void spots_plan(struct job *);
 bool spots_drop(struct job *);
 /* Most that the body of @a may have there; 0: it is called. */
 uint64_t spots_hot_bytes(const struct job *, const struct plan_func *, const struct patch_anchor *);
+/* What its body need not save there (patch_dead): as the process's memory says, not the file. */
+uint16_t spots_dead(const struct job *, const struct plan_func *, const struct patch_anchor *);
 /* What the function's bodies want of the arena besides. */
 uint64_t spots_cold_bytes(const struct job *, const struct plan_func *);
 

@@ -10,6 +10,7 @@
 #define HOT_BYTES_INSN 40u
 #define COLD_BYTES 1024u
 #define COLD_BYTES_INSN 80u
+#define LOOK_BYTES 64u /* of code, for registers that are dead */
 
 static uint64_t insns_of(const struct job *j, const struct session_probe *sp)
 {
@@ -58,6 +59,25 @@ void spots_plan(struct job *j)
 		pf->spots = true;
 		set_room(j, pf, true);
 	}
+}
+
+/* Up to the next place that is probed, whose programs may look at registers. */
+static uint64_t looked_at(const struct plan_func *pf, const struct patch_anchor *a)
+{
+	uint64_t bytes = pf->bytes - a->offset < LOOK_BYTES ? pf->bytes - a->offset : LOOK_BYTES;
+	for (uint32_t i = 0; i < pf->anchor_cnt; i++) {
+		const struct patch_anchor *b = &pf->anchors[i];
+		if (b != a && !b->refusal && b->offset >= a->offset && b->offset - a->offset < bytes)
+			bytes = b->offset - a->offset;
+	}
+	return bytes;
+}
+
+uint16_t spots_dead(const struct job *j, const struct plan_func *pf, const struct patch_anchor *a)
+{
+	uint8_t code[LOOK_BYTES];
+	uint64_t bytes = looked_at(pf, a);
+	return target_read(j->t, pf->addr + a->offset, code, bytes) ? 0 : patch_dead(code, bytes);
 }
 
 bool spots_drop(struct job *j)

@@ -27,6 +27,7 @@ static uint32_t entered, fired, spots; /* bodies with a context; all; those that
 
 struct executor {
 	enum call_variant variant;
+	uint16_t dead; /* of a body in its trampoline */
 	uint8_t *code;
 	bool own_stack, spot, failed;
 };
@@ -61,7 +62,7 @@ static void register_thread(struct mkshm *m)
 	struct wire_thread *thr = mkshm_thread(m, 0);
 	uint64_t key = call_fs_base();
 	thr->key = key;
-	thr->check = (uint32_t)*(uint64_t *)key;
+	thr->check = *(uint32_t *)(key + proc->tid_off);
 	proc->hash_key[wire_hash(key)] = key;
 	proc->hash_thread[wire_hash(key)] = (uint64_t)((char *)thr - (char *)proc);
 }
@@ -75,9 +76,10 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	struct err err;
 	call_env_init(&env, m->shm);
 	env.fn_enter = enter ? enter : env.fn_enter;
+	env.tid_off = mkshm_proc(m, 0)->tid_off;
 	env.own_stack = x->own_stack && !enter; /* quick bodies have no need of one */
 	enum wire_site_kind kind = (enum wire_site_kind)site->kind;
-	int64_t n = x->spot ? call_spot(&env, kind, progs, prog_cnt, site->kind, x->variant, x->code, CODE_BYTES, &err) : 0;
+	int64_t n = x->spot ? call_spot(&env, kind, progs, prog_cnt, site->kind, x->variant, x->dead, x->code, CODE_BYTES, &err) : 0;
 	bool is_spot = n > 0;
 	spots += is_spot;
 	if (!n)
@@ -96,7 +98,7 @@ static void run_jit(void *arg, struct mkshm *m, const struct wire_site *site, co
 	call_run(&c);
 	fired++;
 	for (unsigned r = 0; r <= WIRE_RDI; r++)
-		x->failed |= !CHECK_MSG(c.out[r] == c.in[r], "register %u is %llx", r, (unsigned long long)c.out[r]);
+		x->failed |= !CHECK_MSG(c.out[r] == c.in[r] || (is_spot && call_is_dead(x->dead, r)), "register %u is %llx", r, (unsigned long long)c.out[r]);
 	x->failed |= !CHECK_MSG(c.out[WIRE_RSP] == c.in[WIRE_RSP], "rsp");
 	if (x->variant == CALL_FLAGS || x->variant == CALL_RED_ZONE_FLAGS)
 		x->failed |= !CHECK_MSG(!((c.out[WIRE_EFLAGS] ^ c.in[WIRE_EFLAGS]) & 0xcd5), "flags");
@@ -106,7 +108,8 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 {
 	enum wire_site_kind kind = (enum wire_site_kind)(seed % (WIRE_SITE_USDT + 1));
 	struct executor x = { .own_stack = !CALL_IS_SANITIZED && seed / 12 & 1, .variant = (enum call_variant)(seed / 3 % CALL_VARIANT_CNT),
-		.code = seed & 1 ? code_near_text : code_elsewhere, .spot = seed / 7 & 1 };
+		.code = seed & 1 ? code_near_text : code_elsewhere, .spot = seed / 7 & 1,
+		.dead = (uint16_t)(seed * 0x9e3779b97f4a7c15ull >> 48 & CALL_DEAD) };
 	struct gen_opts o = *opts;
 	struct ir_image img;
 	struct mkshm m;
@@ -116,6 +119,7 @@ static bool try(uint64_t seed, const struct gen_opts *opts, bool optimize)
 	gen_image(&o, &img);
 	struct mkshm_opts mo = { .rates = seed % 4 == 1 };
 	mkshm_init(&m, &img, &mo, 0);
+	mkshm_proc(&m, 0)->tid_off = seed / 5 & 1 ? call_tid_off() : 0;
 	for (uint32_t i = 0; i < img.prog_cnt; i++) {
 		if (optimize)
 			ir_prog_optimize(&img.progs[i]);

@@ -197,6 +197,7 @@ static void report(FILE *out, struct kase *k)
 	for (uint32_t i = 0; i < k->anchor_cnt; i++) {
 		struct patch_anchor *a = &k->anchor[i];
 		a->body = k->tramp + 0x10000;
+		a->dead = patch_dead(k->code + a->offset, k->f.bytes - a->offset);
 		fprintf(out, "%s +%u: %s", kinds[a->kind], a->offset, patch_refusal_text(a->refusal));
 		if (a->by_sources)
 			fprintf(out, ", with what leads there, sp_adj %u", a->sp_adj);

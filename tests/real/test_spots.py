@@ -330,6 +330,52 @@ int main(void)
 }
 """
 
+# What functions that are called by hand find in registers: `keeps_R` returns R as it was, and `sets_R` overwrites R first, with its
+# first argument's neighbour. The caller fills all that a function may change and looks at all of them behind the call, as gcc's -fipa-ra
+# may where it knows the function.
+REGISTERS = r'''
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#define R(X) X(rax, 0) X(rcx, 1) X(rdx, 2) X(rsi, 3) X(rdi, 4) X(r8, 5) X(r9, 6) X(r10, 7) X(r11, 8)
+#define DEFINE(r, n) __asm__(".globl keeps_" #r ", sets_" #r "\n.type keeps_" #r ", @function\n.type sets_" #r ", @function\n" \
+	".balign 16\nkeeps_" #r ": lea 1(%" #r "), %" #r "\nnopl 0(%rsp)\nret\n.size keeps_" #r ", .-keeps_" #r "\n" \
+	".balign 16\nsets_" #r ": mov %rbx, %" #r "\nnopl 0(%rsp)\nret\n.size sets_" #r ", .-sets_" #r "\n"); \
+	void keeps_##r(void), sets_##r(void);
+R(DEFINE)
+static uint64_t regs[9], rax, rsi;
+static void call(void (*fn)(void))
+{
+	register uint64_t r8 __asm__("r8") = regs[5], r9 __asm__("r9") = regs[6], r10 __asm__("r10") = regs[7], r11 __asm__("r11") = regs[8];
+	register void (*f)(void) __asm__("r12") = fn;
+	__asm__ volatile("sub $128, %%rsp\n\tcall *%%r12\n\tadd $128, %%rsp"
+		: "+a"(regs[0]), "+c"(regs[1]), "+d"(regs[2]), "+S"(regs[3]), "+D"(regs[4]), "+r"(r8), "+r"(r9), "+r"(r10), "+r"(r11)
+		: "r"(f), "b"(77L) : "memory", "cc");
+	regs[5] = r8, regs[6] = r9, regs[7] = r10, regs[8] = r11;
+}
+static int wrong(void (*fn)(void), int n, int sets)
+{
+	uint64_t want[9];
+	for (int i = 0; i < 9; i++)
+		want[i] = regs[i] = (uint64_t)random() << 33 ^ (uint64_t)random();
+	rax += regs[0], rsi += regs[3];
+	want[n] = sets ? 77 : want[n] + 1;
+	call(fn);
+	return !!memcmp(want, regs, sizeof(want));
+}
+int main(int argc, char **argv)
+{
+	int bad = 0;
+	for (int i = 0; i < atoi(argv[1]); i++) {
+#define CALL(r, n) bad += wrong(keeps_##r, n, 0) + wrong(sets_##r, n, 1);
+		R(CALL)
+	}
+	printf("bad %d rax %ld rsi %ld\n", bad, rax, rsi);
+	return 0;
+}
+'''
+
 
 def compiled(work, name, text, *flags):
     lib.need('gcc')
@@ -370,6 +416,20 @@ def reopened(mode, rounds):
         assert not wrong, r.stdout
         assert mode == 'shared' or (moved > rounds // 4 and same > rounds // 4), r.stdout
         assert numbers(r.stdout) == {'c': calls, 'i': went_in, 'r': calls, 'o': came_out}, (r.stdout, r.stderr[-500:])
+
+
+def registers(clause, of):
+    """Functions find in registers what their caller left there, and it finds what they left, but for what a function overwrites first:
+    that need not be kept (ADR 55). Programs that ask for such a register see it all the same."""
+    times = 200
+    with tempfile.TemporaryDirectory() as work:
+        exe = compiled(work, 'registers', REGISTERS)
+        r = lib.dyntrace('-q', '-n', f'pid$target:a.out:keeps_*:entry, pid$target:a.out:sets_*:entry {{ {clause} }} END {{ printa("got %@d\\n", @); }}',
+                         '-c', f'{exe} {times}')
+        said = re.search(r'bad (\d+) rax (-?\d+) rsi (-?\d+)', r.stdout)
+        assert said and said[1] == '0', (r.stdout, r.stderr)
+        want = {'calls': 18 * times, 'rax': int(said[2]), 'rsi': int(said[3])}[of]
+        assert int(re.search(r'got (-?\d+)', r.stdout)[1]) == want, (r.stdout, r.stderr)
 
 
 def still(pid, look):
@@ -517,6 +577,8 @@ def main():
     for cnt, times in ('few', 24), ('many', 16):
         tap.run(f'killed while it arms {cnt}', killed, cnt, False, times)
         tap.run(f'killed while it leaves {cnt}', killed, cnt, True, times)
+    for clause, of in ('@ = count();', 'calls'), ('@ = sum(arg1);', 'rsi'), ('@ = sum(uregs[R_RAX]);', 'rax'), ('@ = count(); trace(timestamp);', 'calls'):
+        tap.run(f'registers around {clause}', registers, clause, of)
     tap.done()
 
 

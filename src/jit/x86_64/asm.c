@@ -19,14 +19,21 @@ void x64_again(struct x64_asm *a)
 	a->split = SIZE_MAX;
 }
 
+#define AT_END (SIZE_MAX - 1) /* of the first part: not where the second begins */
+
 void x64_split(struct x64_asm *a, uint64_t addr)
 {
 	a->split = a->len;
+	for (uint32_t i = 0; i < a->label_cnt; i++)
+		if (a->labels[i] == a->len)
+			a->labels[i] = AT_END;
 	a->rest_addr = addr;
 }
 
 static uint64_t place(const struct x64_asm *a, size_t at)
 {
+	if (at == AT_END)
+		return a->addr + a->split;
 	return at < a->split ? a->addr + at : a->rest_addr + (at - a->split);
 }
 

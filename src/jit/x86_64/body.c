@@ -137,6 +137,11 @@ int jit_saved_at(const struct jit_frame *f, unsigned reg)
 	return -1;
 }
 
+bool jit_is_dead(const struct jit_gen *g, enum x64_reg reg)
+{
+	return g->spot && g->spot->dead >> reg & 1 && !(g->regs_needed >> wire_regs[reg] & 1);
+}
+
 static void plan_frame(struct jit_gen *g, struct jit_frame *f)
 {
 	uint32_t used = 1u << JIT_CTX;
@@ -187,7 +192,8 @@ int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
 	int64_t proc_off = (int64_t)(jit_proc_addr(g->env) - g->env->shm_addr), site_off = (int64_t)geo->site_off - proc_off;
-	x64_push(a, JIT_PROC);
+	if (jit_saves_proc(f))
+		x64_push(a, JIT_PROC);
 	if (g->env->wipe_addr) {
 		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
 		 * thread id), and would write where the parent writes. */
@@ -448,10 +454,11 @@ static void gen_end(struct jit_gen *g, const struct jit_frame *f)
 void jit_gen_restore(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
-	for (unsigned i = near_cnt(g, f) - 1; i > 0; i--)
-		x64_pop(a, (enum x64_reg)f->saved[i]);
+	for (unsigned i = near_cnt(g, f); i > jit_saves_proc(f); i--)
+		x64_pop(a, (enum x64_reg)f->saved[i - 1]);
 	x64_bind(a, f->quick);
-	x64_pop(a, JIT_PROC);
+	if (jit_saves_proc(f))
+		x64_pop(a, JIT_PROC);
 	if (f->flags)
 		x64_pop(a, X64_RAX); /* the trampoline restores it */
 	if (g->spot)
@@ -467,7 +474,7 @@ void jit_gen_init(struct jit_gen *g, const struct jit_env *env, enum wire_site_k
 {
 	bool is_tail = kind == WIRE_SITE_TAIL;
 	*g = (struct jit_gen){ .env = env, .kind = is_tail ? WIRE_SITE_RETURN : kind, .is_tail = is_tail, .progs = progs,
-		.prog_cnt = prog_cnt };
+		.prog_cnt = prog_cnt, .thr = X64_RBX };
 	x64_init(&g->a, buf, cap, addr);
 }
 
@@ -565,7 +572,9 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 		jit_gen_quick(g, &f);
 		g->spares = g->no_memory ? 0 : ~g->a.named & (1u << X64_RCX | 1u << X64_RDX);
 	}
-	if (g->spares) {
+	if (g->proc_ends)
+		g->thr = JIT_PROC;
+	if (g->spares || g->proc_ends) {
 		x64_again(&g->a);
 		g->fault_cnt = g->note_cnt = 0;
 		frame_init(g, &f);

@@ -55,7 +55,7 @@ struct jit_fault {
 
 /* What a body pushes, and labels of its frame. */
 struct jit_frame {
-	uint8_t saved[X64_REG_CNT + 1]; /* registers; JIT_PROC first */
+	uint8_t saved[X64_REG_CNT + 1]; /* registers; JIT_PROC first, unless it is dead */
 	unsigned saved_cnt;
 	bool flags;
 	uint32_t leave, quick; /* behind the programs; behind the first push */
@@ -90,6 +90,9 @@ struct jit_gen {
 	bool tsc_needed;
 	bool alloca_used;      /* some program calls alloca() or its like: each begins with none of it */
 	bool proc_known;         /* JIT_PROC is set from the gate on */
+	enum x64_reg thr;        /* of a quick body: struct wire_thread; JIT_PROC itself, where nothing behind needs the process */
+	uint32_t lookups;        /* how often a quick body looks it up */
+	bool proc_ends;          /* and needs no JIT_PROC behind that, whose register could have it */
 	uint32_t spares;         /* rcx and rdx, where a quick body leaves them alone, so they need not be saved */
 	struct jit_quick *quick; /* NULL: programs have a context */
 	struct jit_site_keys *keys; /* NULL: no key is decided by the site */
@@ -119,6 +122,11 @@ void jit_gen_deinit(struct jit_gen *);
 /* body.c, for both kinds of body */
 enum wire_reg jit_arg_reg(const struct jit_gen *, int64_t arg); /* at an entry; arg < 6 */
 int jit_saved_at(const struct jit_frame *, unsigned reg); /* index of a saved register, or -1 */
+bool jit_is_dead(const struct jit_gen *, enum x64_reg); /* nobody wants it, neither the application nor a program */
+static inline bool jit_saves_proc(const struct jit_frame *f)
+{
+	return f->saved_cnt && f->saved[0] == JIT_PROC;
+}
 int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);
 void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */

@@ -190,6 +190,8 @@ static void gen_find_thread(struct jit_gen *g)
 	struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_THREAD });
 	slow->thread = jit_thread_init(g, THR, X64_RAX);
 	jit_gen_thread(g, &slow->thread);
+	g->lookups++;
+	g->a.named &= ~(1u << JIT_PROC); /* so that it tells what comes behind */
 }
 
 static void gen_read_tsc(struct jit_gen *g)
@@ -473,16 +475,18 @@ void jit_quick_pop_held(struct jit_gen *g)
 static void gen_cold_thread(struct jit_gen *g, const struct cold *c)
 {
 	struct x64_asm *a = &g->a;
+	uint32_t named = a->named;
 	jit_gen_thread_raw(g, &c->thread);
 	jit_quick_push_held(g);
 	jit_gen_thread_self(g);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	jit_quick_call(g, g->env->fn_thread_find);
-	x64_mov(a, THR, X64_RAX);
 	jit_quick_pop_held(g);
+	x64_mov(a, THR, X64_RAX);
 	x64_rr(a, X64_TEST, THR, THR);
 	x64_jcc(a, X64_CC_E, g->quick->f->out);
 	x64_jmp(a, c->thread.found);
+	a->named = named | (a->named & ~(1u << JIT_PROC)); /* it comes before that is gone */
 }
 
 /* rt_vfork_id_at(proc, thread, env, sp) */
@@ -528,20 +532,26 @@ static void gen_cold(struct jit_gen *g, const struct cold *c)
 
 /* ---- whole bodies ---- */
 
+static void save(const struct jit_gen *g, struct jit_frame *f, unsigned reg)
+{
+	if (!jit_is_dead(g, (enum x64_reg)reg))
+		f->saved[f->saved_cnt++] = (uint8_t)reg;
+}
+
 static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 {
-	static const uint8_t temps[] = { JIT_PROC, THR, X64_RDX, X64_RCX };
+	const uint8_t temps[] = { JIT_PROC, (uint8_t)THR, X64_RDX, X64_RCX };
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;
 	for (size_t i = 0; i < ARRAY_CNT(temps); i++)
-		if (!(g->spares >> temps[i] & 1))
-			f->saved[f->saved_cnt++] = temps[i];
+		if (!(g->spares >> temps[i] & 1) && (!i || temps[i] != JIT_PROC))
+			save(g, f, temps[i]);
 	if (g->quick->rec_bytes)
-		f->saved[f->saved_cnt++] = REC;
+		save(g, f, REC);
 	for (unsigned r = 0; r < X64_REG_CNT; r++)
 		if (used >> r & 1)
-			f->saved[f->saved_cnt++] = (uint8_t)r;
+			save(g, f, r);
 }
 
 /* JIT_PROC + rax + @site_off is the site: above its return address the application's rax lies behind what the
@@ -582,7 +592,7 @@ static int32_t gen_open(struct jit_gen *g)
 	q->site_at = q->value_at + 8 * value;
 	q->saved_at = q->site_at + 8 * q->site;
 	q->entry_at = q->saved_at + 8 * (int32_t)f->saved_cnt;
-	for (unsigned i = 1; i < f->saved_cnt; i++)
+	for (unsigned i = jit_saves_proc(f); i < f->saved_cnt; i++)
 		x64_push(&g->a, (enum x64_reg)f->saved[i]);
 	if (q->site)
 		x64_push(&g->a, X64_RAX);
@@ -624,6 +634,7 @@ void jit_gen_quick(struct jit_gen *g, struct jit_frame *f)
 	jit_gen_restore(g, f);
 	for (uint32_t i = 0; i < q.cold_cnt; i++)
 		gen_cold(g, &q.colds[i]);
+	g->proc_ends = g->lookups == 1 && g->env->tid_off && !(g->a.named >> JIT_PROC & 1);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
 		jit_gen_child(g, f);
 	g->quick = NULL;

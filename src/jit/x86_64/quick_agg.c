@@ -56,7 +56,7 @@ void jit_quick_tuple_begin(struct jit_gen *g, uint32_t insn)
 
 /* ---- changing a value: at THR + rax + @base ---- */
 
-static struct x64_mem word(int64_t base, int64_t n)
+static struct x64_mem word(const struct jit_gen *g, int64_t base, int64_t n)
 {
 	return x64_at_index(THR, X64_RAX, base + 8 * n);
 }
@@ -119,7 +119,7 @@ static void gen_quantize(struct jit_gen *g, const struct ir_insn *in, int64_t ba
 	gen_bucket(g, in->a);
 	x64_shift_imm(a, X64_SHL, X64_RCX, 3);
 	x64_rr(a, X64_ADD, X64_RAX, X64_RCX);
-	add_cnt(g, in, word(base, 0));
+	add_cnt(g, in, word(g, base, 0));
 }
 
 /* The value is compared with what is kept; a nested probe may come in between, then once more. */
@@ -191,23 +191,23 @@ static void gen_lquantize(struct jit_gen *g, const struct ir_insn *in, const str
 	x64_shift_imm(a, X64_SHL, X64_RAX, 3);
 	x64_rr(a, X64_ADD, X64_RAX, X64_RCX);
 	if (in->b == WIRE_NONE)
-		x64_group_mem_imm(a, X64_G_ADD, word(base, 0), 1);
+		x64_group_mem_imm(a, X64_G_ADD, word(g, base, 0), 1);
 	else
-		add_to(g, in->b, word(base, 0));
+		add_to(g, in->b, word(g, base, 0));
 }
 
 static void gen_update(struct jit_gen *g, const struct ir_insn *in, const struct wire_agg *agg, int64_t base)
 {
 	switch ((enum wire_agg_fn)agg->fn) {
 	case WIRE_AGG_COUNT:
-		add_cnt(g, in, word(base, 0));
+		add_cnt(g, in, word(g, base, 0));
 		break;
 	case WIRE_AGG_SUM:
-		add_value(g, in, word(base, 0));
+		add_value(g, in, word(g, base, 0));
 		break;
 	case WIRE_AGG_AVG:
-		add_cnt(g, in, word(base, 0));
-		add_value(g, in, word(base, 1));
+		add_cnt(g, in, word(g, base, 0));
+		add_value(g, in, word(g, base, 1));
 		break;
 	case WIRE_AGG_MIN:
 	case WIRE_AGG_MAX:
@@ -242,10 +242,13 @@ static void gen_load_gen(struct jit_gen *g, const struct ir_insn *in, enum x64_r
 {
 	uint64_t addr = g->env->shm_addr + g->env->geometry->agg_desc_off + (uint64_t)in->imm * sizeof(struct wire_agg) +
 			offsetof(struct wire_agg, gen);
-	bool far = addr - jit_proc_addr(g->env) > INT32_MAX;
+	bool far = addr - jit_proc_addr(g->env) > INT32_MAX || THR == JIT_PROC;
+	bool blind = g->a.blind;
+	g->a.blind = true; /* there are both ways */
 	if (far)
 		x64_mov_imm(&g->a, reg, addr);
 	x64_rm(&g->a, X64_LOAD32, reg, far ? x64_at(reg, 0) : jit_near(g, addr));
+	g->a.blind = blind;
 }
 
 /* It must be that at @gen. */

@@ -2,7 +2,7 @@
 /*
  * Private to quick*.c: bodies without a context.
  *
- *     rbx      struct wire_thread, once a program needs it
+ *     rbx      struct wire_thread, once a program needs it; or rsi, where nothing behind that needs the process
  *     r8       the record under way: in the ring, or in the frame
  *     rax rcx rdx       temporary
  *     rsi      struct wire_proc
@@ -15,7 +15,7 @@
 #include "jit/x86_64/gen_int.h"
 
 #define COLD_MAX 512
-#define THR X64_RBX
+#define THR (g->thr)
 #define REC X64_R8
 #define SCRATCH_MAX 96u
 #define KEY_WORDS_MAX 4u

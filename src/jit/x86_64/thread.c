@@ -30,8 +30,13 @@ static void gen_look(struct jit_gen *g, const struct jit_thread *t)
 {
 	struct x64_asm *a = &g->a;
 	x64_shift_imm(a, X64_SHR, t->temp, WIRE_HASH_SHIFT);
-	x64_rm(a, X64_LOAD, t->result, (struct x64_mem){ JIT_PROC, t->temp, offsetof(struct wire_proc, hash_thread), 3 });
-	x64_rr(a, X64_ADD, t->result, JIT_PROC);
+	const struct x64_mem known = { JIT_PROC, t->temp, offsetof(struct wire_proc, hash_thread), 3 };
+	if (t->result == JIT_PROC) {
+		x64_rm(a, X64_ADD, JIT_PROC, known);
+	} else {
+		x64_rm(a, X64_LOAD, t->result, known);
+		x64_rr(a, X64_ADD, t->result, JIT_PROC);
+	}
 	_Static_assert(offsetof(struct wire_thread, key) == offsetof(struct wire_proc, errno_off),
 		       "of an empty entry this is the process, and no block is where errno is in all of them");
 }
@@ -87,6 +92,8 @@ void jit_gen_thread_raw(struct jit_gen *g, const struct jit_thread *t)
 		a->blind = blind;
 	}
 	x64_bind(a, t->slow);
+	if (t->result == JIT_PROC)
+		x64_mov_imm(a, JIT_PROC, jit_proc_addr(g->env)); /* which the first look has overwritten */
 }
 
 void jit_gen_thread_self(struct jit_gen *g)

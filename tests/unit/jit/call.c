@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 const uint16_t call_sp_adj[CALL_VARIANT_CNT] = { 16, 24, 144, 152 };
 
@@ -137,10 +138,10 @@ void call_run(struct call *c)
 }
 
 int64_t call_spot(const struct jit_env *env, enum wire_site_kind kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
-		  uint32_t site, enum call_variant variant, uint8_t *code, size_t bytes, struct err *reterr)
+		  uint32_t site, enum call_variant variant, uint16_t dead, uint8_t *code, size_t bytes, struct err *reterr)
 {
 	static void (*const back[])(void) = { call_back_plain, call_back_flags, call_back_red, call_back_red_flags };
-	const struct jit_spot spot = { .site = site, .sp_adj = call_sp_adj[variant], .addr = (uint64_t)(uintptr_t)code,
+	const struct jit_spot spot = { .site = site, .sp_adj = call_sp_adj[variant], .dead = dead, .addr = (uint64_t)(uintptr_t)code,
 				       .cold_addr = (uint64_t)(uintptr_t)code + bytes / 2 };
 	uint64_t to = (uint64_t)(uintptr_t)back[variant];
 	uint32_t hot;
@@ -153,11 +154,31 @@ int64_t call_spot(const struct jit_env *env, enum wire_site_kind kind, const str
 	return n;
 }
 
+bool call_is_dead(uint16_t dead, unsigned wire_reg)
+{
+	static const uint8_t of[] = { WIRE_RAX, WIRE_RCX, WIRE_RDX, WIRE_RBX, WIRE_RSP, WIRE_RBP, WIRE_RSI, WIRE_RDI, WIRE_R8, WIRE_R9,
+				      WIRE_R10, WIRE_R11, WIRE_R12, WIRE_R13, WIRE_R14, WIRE_R15 };
+	for (unsigned r = 0; r < ARRAY_CNT(of); r++)
+		if (of[r] == wire_reg)
+			return dead >> r & 1;
+	return false;
+}
+
 uint64_t call_fs_base(void)
 {
 	uint64_t v;
 	__asm__("mov %%fs:0, %0" : "=r"(v));
 	return v;
+}
+
+uint32_t call_tid_off(void)
+{
+	const char *block = (const char *)(uintptr_t)call_fs_base();
+	pid_t tid = gettid();
+	for (uint32_t off = 4; off < 2048; off += 4) /* in glibc's it is */
+		if (!memcmp(block + off, &tid, sizeof(tid)))
+			return off;
+	return 0;
 }
 
 bool call_has_fsgsbase(void)

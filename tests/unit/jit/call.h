@@ -36,7 +36,10 @@ struct call {
 void call_run(struct call *);
 /* jit_spot_body() at @code, of which the second half gets the cold part, and the jump back to call_run(). As that. */
 int64_t call_spot(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt, uint32_t site,
-		  enum call_variant, uint8_t *code, size_t bytes, struct err *reterr);
+		  enum call_variant, uint16_t dead, uint8_t *code, size_t bytes, struct err *reterr);
+/* Registers that patch_dead() may say; in the order of the encoding, as wire_reg has them.  The trampolines here save rax in any case. */
+#define CALL_DEAD 0x0fc6u
+bool call_is_dead(uint16_t dead, unsigned wire_reg);
 
 /* Whether rt's functions are larger here than in a target. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -51,6 +54,7 @@ int64_t call_spot(const struct jit_env *, enum wire_site_kind, const struct ir_p
 #endif
 
 uint64_t call_fs_base(void);
+uint32_t call_tid_off(void); /* wire_proc.tid_off; 0: none */
 bool call_has_fsgsbase(void);
 
 /* An env for this process, with rt's own functions.  @geometry: also where the memory is. */

@@ -8,6 +8,7 @@
 
 #define STACK_WORDS 8192u
 #define CODE_BYTES 65536u
+enum { RDX = 2, RSI = 6, RDI = 7 };
 
 static uint64_t stack[STACK_WORDS] __attribute__((aligned(16)));
 static struct wire_agg aggs[] = { { .fn = WIRE_AGG_COUNT, .val_cnt = 1 }, { .fn = WIRE_AGG_SUM, .val_cnt = 1 } };
@@ -18,6 +19,7 @@ static const enum wire_site_kind kinds[] = { WIRE_SITE_ENTRY, WIRE_SITE_RETURN }
 static struct make mk;
 static struct mkshm m;
 static uint8_t *code;
+static uint16_t dead; /* of a body in its trampoline */
 
 /* /argN OP constant/ { @ = count(); } or { @ = sum(argN); } */
 static void make_prog(uint32_t arg, enum ir_op op, int64_t constant, bool sum)
@@ -44,7 +46,7 @@ static void fire(enum wire_site_kind kind, enum call_variant variant, bool is_sp
 	c.in[WIRE_EFLAGS] = 0x202;
 	call_run(&c);
 	for (unsigned r = 0; r <= WIRE_RDI; r++)
-		CHECK_MSG(c.out[r] == c.in[r], "register %u is %llx", r, (unsigned long long)c.out[r]);
+		CHECK_MSG(c.out[r] == c.in[r] || call_is_dead(dead, r), "register %u is %llx", r, (unsigned long long)c.out[r]);
 }
 
 static uint64_t page[512] __attribute__((aligned(4096))); /* that a forked child finds wiped */
@@ -65,7 +67,7 @@ static void fire_all(enum wire_site_kind kind, enum call_variant variant, bool i
 static int64_t make_body(const struct jit_env *env, enum wire_site_kind kind, enum call_variant variant, bool is_spot, struct err *err)
 {
 	const struct ir_prog *prog = &mk.prog;
-	return is_spot ? call_spot(env, kind, &prog, 1, kind, variant, code, CODE_BYTES, err) :
+	return is_spot ? call_spot(env, kind, &prog, 1, kind, variant, dead, code, CODE_BYTES, err) :
 			 jit_body(env, kind, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, err);
 }
 
@@ -81,6 +83,7 @@ static void run(enum wire_site_kind kind, enum call_variant variant, bool is_spo
 	mkshm_proc(&m, 0)->wipe_addr = env.wipe_addr;
 	page[0] = (uint64_t)(uintptr_t)mkshm_proc(&m, 0);
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
+	mkshm_proc(&m, 0)->tid_off = env.tid_off = dead ? call_tid_off() : 0;
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
 	mkshm_site(&m, kind)->sp_adj = call_sp_adj[variant];
 	if (CHECK_MSG(make_body(&env, kind, variant, is_spot, &err) > 0, "%s", err.msg))
@@ -107,4 +110,14 @@ static void are_kept_where(bool is_spot)
 static void are_kept(void) { are_kept_where(false); }
 static void are_kept_in_trampolines(void) { are_kept_where(true); }
 
-TAP_MAIN(TEST(are_kept), TEST(are_kept_in_trampolines))
+static void are_kept_unless_they_are_dead(void)
+{
+	static const uint16_t some[] = { CALL_DEAD, 1u << RSI, 1u << RDX | 1u << RDI };
+	for (size_t i = 0; i < ARRAY_CNT(some); i++) {
+		dead = some[i];
+		are_kept_where(true);
+	}
+	dead = 0;
+}
+
+TAP_MAIN(TEST(are_kept), TEST(are_kept_in_trampolines), TEST(are_kept_unless_they_are_dead))
