@@ -19,6 +19,8 @@ from store import Lost
 LAP = 32 # turns in which each tracer has once gone through its buffer of 32 MiB, whose pages are new the first time
 ENOUGH = 25 # turns, where the machine is busy
 LEAST = 0.01 # ns, where a ratio needs that it is not nothing
+QUICK = 1.06 # in a quick moment the untraced call takes at most so many times what it takes at least
+FEW = 8 # turns, of which less is not said
 
 
 class Process:
@@ -93,6 +95,17 @@ def difference(turns, column, a, b):
     return statistics.median(t[a][column] - t[b][column] for t in turns)
 
 
+def quick(key):
+    """The key of what was measured in quick moments."""
+    return key + ', quick'
+
+
+def quick_turns(turns, base):
+    """Those in which the untraced call was as quick as it can be, whatever the traced ones were."""
+    most = QUICK * min(t[base][CPU] for t in turns)
+    return [t for t in turns if t[base][CPU] <= most]
+
+
 def figures(key, turns, sides, limit, lost):
     """{(key, who or 'untraced', 'limit', 'over' it, 'times, WHO'): figure}"""
     cost = {s.who: difference(turns, s.column, s.function, s.base) for s in sides}
@@ -148,5 +161,10 @@ def together(b, key, sides, mode='slices', limit=None):
             said = {s.who: s.end() + (own if s.last else '') for s in here}
             if process and not last:
                 process.end()
-        return {**found, **figures(key, turns, here, limit, {w for w, text in said.items() if peers.lost_of(text)})}
+        lost = {w for w, text in said.items() if peers.lost_of(text)}
+        found.update(figures(key, turns, here, limit, lost))
+        some = quick_turns(turns, here[0].base)
+        if (key, 'untraced') in found and len(some) >= FEW:
+            found.update(figures(quick(key), some, here, limit, lost))
+        return found
     return measure

@@ -8,6 +8,7 @@ import os
 import statistics
 import sys
 
+import pairs
 import scale
 import store as stores
 
@@ -81,6 +82,40 @@ def times_of(row, store, who):
     if not found:
         return '', demanded, '?' if demanded else ''
     return spread(found), demanded, verdict(statistics.median(found) >= abs(bar)) if demanded else ''
+
+
+def in_quick_moments(row, store):
+    """The row as it is where the machine was quick: of the measures whose untraced call was as quick as in the quickest one."""
+    key = pairs.quick(row.key)
+    untraced = store.values(key, 'untraced')
+    chosen = [i for i, v in enumerate(untraced) if v <= pairs.QUICK * min(untraced)]
+    some = stores.Store()
+    for who, values in store.data['figures'].get(key, {}).items():
+        if len(values) == len(untraced):
+            some.data['figures'].setdefault(row.key, {})[who] = [values[i] for i in chosen]
+    return some, len(chosen), len(store.values(row.key, 'untraced'))
+
+
+def best(row, store, who):
+    """How many times what is least, by hand, the peer's costs: what nobody can exceed."""
+    limit, theirs = middle(store, row.key, 'limit'), middle(store, row.key, who)
+    return number(theirs / max(limit, pairs.LEAST)) if limit and theirs else ''
+
+
+def quick_moments(rows, store):
+    found = [(r, *in_quick_moments(r, store)) for r in rows if store.values(pairs.quick(r.key), 'untraced')]
+    if not found:
+        return
+    yield from ('## Hits in quick moments', '', 'The same runs, but of them only the turns in which the untraced call was as quick as it can be '
+                '(README.md); *of* says in how many of the measures there were such. *Limit, times*: how many times the sequence by hand the peer costs.', '',
+                cells('what', 'of', 'dyntrace', 'over the limit', 'bar', 'holds', 'peer', 'its figure', 'times', 'bar', 'holds', 'limit, times'),
+                '| --- | --- | --: | --: | --- | --- | --- | --: | --: | --: | --- | --: |')
+    for row, some, cnt, of in found:
+        peers = [w for w in row.bars if some.values(row.key, w)] or ['']
+        for who in peers:
+            yield cells(row.what, f'{cnt} of {of}', figure(some, row.key, 'dyntrace'), *own_bar(row, some), who, figure(some, row.key, who) if who else '',
+                        *(times_of(row, some, who) if who else ('', '', '')), best(row, some, who) if who else '')
+    yield ''
 
 
 def cells(*words):
@@ -187,7 +222,7 @@ def texts(parts, store):
         files['scale.md'] = [scale.text(curves)]
     if store.data['breakdown']:
         files['breakdown.md'] = list(breakdown(store))
-    table = list(issue(rows, store)) if rows else []
+    table = list(issue(rows, store)) + list(quick_moments(rows, store)) if rows else []
     table += [line for name in ('scale.md', 'breakdown.md', 'hit.md', 'arm.md', 'kernel.md') for line in files.get(name, [])]
     files['table.md'] = table
     done = {name: '\n'.join(head(store) + lines).rstrip() + '\n' for name, lines in files.items()}
