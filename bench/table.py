@@ -75,10 +75,16 @@ def ratios(row, store, who):
     return [over / under if under > 0 else float('inf')]
 
 
+def beyond(row, store, who, bar):
+    """Where not even the sequence by hand would hold the bar: how many times as much as that the peer costs."""
+    limit, theirs = middle(store, row.key, 'limit'), middle(store, row.key, who)
+    return f' (limit {number(theirs / limit)})' if limit and theirs and 0 < theirs < bar * limit else ''
+
+
 def times_of(row, store, who):
     """(how many times, what is demanded, whether it holds)"""
     found, bar = ratios(row, store, who), bar_of(row, who)
-    demanded = '' if bar is None else f'{abs(bar):g}'
+    demanded = '' if bar is None else f'{abs(bar):g}{beyond(row, store, who, bar)}'
     if not found:
         return '', demanded, '?' if demanded else ''
     return spread(found), demanded, verdict(statistics.median(found) >= abs(bar)) if demanded else ''
@@ -96,25 +102,19 @@ def in_quick_moments(row, store):
     return some, len(chosen), len(store.values(row.key, 'untraced'))
 
 
-def best(row, store, who):
-    """How many times what is least, by hand, the peer's costs: what nobody can exceed."""
-    limit, theirs = middle(store, row.key, 'limit'), middle(store, row.key, who)
-    return number(theirs / max(limit, pairs.LEAST)) if limit and theirs else ''
-
-
 def quick_moments(rows, store):
     found = [(r, *in_quick_moments(r, store)) for r in rows if store.values(pairs.quick(r.key), 'untraced')]
     if not found:
         return
     yield from ('## Hits in quick moments', '', 'The same runs, but of them only the turns in which the untraced call was as quick as it can be '
-                '(README.md); *of* says in how many of the measures there were such. *Limit, times*: how many times the sequence by hand the peer costs.', '',
-                cells('what', 'of', 'dyntrace', 'over the limit', 'bar', 'holds', 'peer', 'its figure', 'times', 'bar', 'holds', 'limit, times'),
-                '| --- | --- | --: | --: | --- | --- | --- | --: | --: | --: | --- | --: |')
+                '(README.md); *of* says in how many of the measures there were such.', '',
+                cells('what', 'of', 'dyntrace', 'over the limit', 'bar', 'holds', 'peer', 'its figure', 'times', 'bar', 'holds'),
+                '| --- | --- | --: | --: | --- | --- | --- | --: | --: | --- | --- |')
     for row, some, cnt, of in found:
         peers = [w for w in row.bars if some.values(row.key, w)] or ['']
         for who in peers:
             yield cells(row.what, f'{cnt} of {of}', figure(some, row.key, 'dyntrace'), *own_bar(row, some), who, figure(some, row.key, who) if who else '',
-                        *(times_of(row, some, who) if who else ('', '', '')), best(row, some, who) if who else '')
+                        *(times_of(row, some, who) if who else ('', '', '')))
     yield ''
 
 
