@@ -43,10 +43,15 @@ static uint64_t mix(uint64_t h, uint64_t v)
 
 static uint64_t hash_str(const char *s)
 {
-	uint64_t h = 0xcbf29ce484222325ULL;
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 0x100000001b3ULL;
-	return h ^ (h >> 32);
+	uint64_t h = 0, word;
+	size_t len = strlen(s);
+	for (; len >= sizeof(word); len -= sizeof(word), s += sizeof(word)) {
+		memcpy(&word, s, sizeof(word));
+		h = mix(h, word);
+	}
+	word = len;
+	memcpy((uint8_t *)&word + 1, s, len);
+	return mix(h, word);
 }
 
 struct probe_table *probe_table_create(void)

@@ -21,20 +21,9 @@ static int compare_edits(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-/* What a program stands for mostly comes in order, and is sorted again for each look at it: to see that is sooner. */
-void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *))
-{
-	const uint8_t *p = v;
-	size_t i = 1;
-	while (i < cnt && compare(p + (i - 1) * bytes, p + i * bytes) <= 0)
-		i++;
-	if (i < cnt)
-		qsort(v, cnt, bytes, compare);
-}
-
 void edits_order(struct edit *e, uint32_t cnt)
 {
-	edits_sort(e, cnt, sizeof(*e), compare_edits);
+	base_sort(e, cnt, sizeof(*e), compare_edits);
 }
 
 /* How many edits from @e on lie in pages that follow each other; their end. */

@@ -407,8 +407,7 @@ int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err 
 	if (!r)
 		r = job_lend(j, reterr);
 	tell_refusals(j);
-	if (j->func_cnt)
-		qsort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
+	base_sort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
 	if (!r) {
 		drop_overlaps(j);
 		drop_borrowers(j);

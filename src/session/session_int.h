@@ -2,6 +2,7 @@
 #ifndef SESSION_INT_H
 #define SESSION_INT_H
 
+#include "base/sorted.h"
 #include "session/budget.h"
 #include "host/host.h"
 #include "host/maps.h"
@@ -282,9 +283,6 @@ void session_close_ring(struct session *, struct wire_thread *);
  * in our code leave it, unmaps. */
 bool target_is_ours(const struct target *, uint64_t addr); /* of the agent's or our code */
 int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
-
-/* qsort() of what may be in order already. */
-void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *));
 
 /* edits.c: the order that edits_apply() makes; who has it made sooner saves time then. */
 struct edit;
