@@ -146,9 +146,15 @@ int job_place(struct job *, struct err *reterr);
  * stand.  -EAGAIN with j->again. */
 int goscan_check(struct job *, struct err *reterr);
 
-/* jumps.c: decides where trampolines stand and what is written to the code. The target is stopped and
- * its memory for code is mapped; puns that have no place to lead to are refused. */
+/* jumps.c: decides where trampolines stand and what is written to the code.  The memory for code is mapped; the target may
+ * run.  1: there are puns, for which jumps_land() is to be called while it stands; those that have no place to lead to are refused. */
 int jumps_make(struct job *, struct err *reterr);
+int jumps_land(struct job *, struct err *reterr);
+
+/* copies.c: whether many pages of code that is the file's will be written; and to have them copied before, while the target is stopped for some
+ * milliseconds now and then.  Called while it runs. */
+bool copies_worth(const struct job *);
+int copies_make(struct job *, struct err *reterr);
 /* The write at @addr, one that jumps_make made. */
 const struct write *jumps_at(const struct job *, uint64_t addr);
 

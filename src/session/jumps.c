@@ -326,17 +326,20 @@ static int add_jumps(struct job *j, struct plan_func *pf, struct err *reterr)
 
 int jumps_make(struct job *j, struct err *reterr)
 {
-	struct pun *puns = calloc(collect_puns(j, NULL) + 1ul, sizeof(*puns));
-	int r = puns ? 0 : job_no_memory(reterr);
+	int r = 0;
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (plan_has_windows(&j->funcs[i]))
 			r = add_jumps(j, &j->funcs[i], reterr);
-	if (!r) {
-		sort_writes(j);
-		r = add_puns(j, puns, collect_puns(j, puns), reterr);
-		if (merge_puns(j))
-			r = job_no_memory(reterr);
-	}
+	sort_writes(j);
+	return r ? r : collect_puns(j, NULL) > 0;
+}
+
+int jumps_land(struct job *j, struct err *reterr)
+{
+	struct pun *puns = calloc(collect_puns(j, NULL) + 1ul, sizeof(*puns));
+	int r = puns ? add_puns(j, puns, collect_puns(j, puns), reterr) : job_no_memory(reterr);
+	if (!r && merge_puns(j))
+		r = job_no_memory(reterr);
 	free(puns);
 	return r;
 }

@@ -312,6 +312,9 @@ struct text_maps {
 };
 void text_maps_read(struct text_maps *, pid_t);
 /* The first that has a byte of [start, end), or NULL. */
+/* Memory that the process or others may write to meanwhile (another process that shares it, a device): then what is
+ * not ours is not written back. */
+bool text_maps_open(const struct text_maps *, uint64_t start, uint64_t end);
 const struct host_map *text_map_at(const struct text_maps *, uint64_t start, uint64_t end);
 
 /* live.c, for processes whose threads run on (inject_is_live): edits_apply(); each edit lies within eight aligned bytes, or is of
@@ -334,7 +337,7 @@ int holes_restore(struct target *, struct inject *, struct err *reterr); /* all 
 /* Where they are, sorted; to be freed.  NULL: no memory. */
 struct patch_range *holes_list(const struct target *, uint32_t *ret_cnt);
 
-/* crew.c: fn(args + i * stride) for each i < cnt <= crew_size(), at the same time. */
+/* crew.c: fn(args + i * stride) for each i < cnt <= CREW_MAX, at the same time; the first is the caller's own. */
 #define CREW_MAX 16u
 typedef void crew_fn(void *arg);
 uint32_t crew_size(void);
