@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* As qsort(), and @v may be NULL where there is nothing: to see that all stands in order already is sooner. */
+/* As qsort(), but for @v that may be NULL where there is nothing: sooner where elements stand in order already, or next to where they belong. */
 void base_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *));
 
 #endif

@@ -47,6 +47,7 @@ struct job {
 		bool is_hole; /* of the long jump of a short one */
 	} *writes;
 	uint32_t write_cnt, write_cap;
+	uint32_t write_at;   /* where jumps_at() was */
 	uint32_t sorted_cnt; /* of them: in the order of addresses; behind them puns, backwards */
 	uint32_t first_placed;
 	uint64_t first_move;
@@ -60,6 +61,8 @@ struct job {
 	bool has_hooks; /* those of the loader are among the probes */
 	const struct kept_entries *kept; /* NULL: of none */
 	struct text_near ahead;          /* what entry.c has read */
+	struct text_blocks *blocks;      /* not owned; NULL: none */
+	uint32_t kept_at;                /* where kept_entry_find() was */
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)
@@ -101,7 +104,8 @@ struct kept_entries {
 uint32_t kept_entries_look(struct kept_entries *, struct job *, struct obj_module *, const struct request *, uint32_t cnt);
 /* Where what is planned for @mod may be kept: what is read of its file; empty: nowhere. */
 struct patch_range kept_entries_range(const struct kept_entries *, const struct obj_module *);
-bool kept_entry_find(const struct kept_entries *, const struct plan_func *, struct patch_known *ret);
+/* *at: where the one before was found, of whoever asks in the order of addresses; 0 at first. */
+bool kept_entry_find(const struct kept_entries *, uint32_t *at, const struct plan_func *, struct patch_known *ret);
 /* Adds what was planned anew. */
 void kept_entries_store(struct kept_entries *, struct target *, const struct plan_func *funcs, uint32_t cnt);
 void kept_entries_free(struct kept_entries *);
@@ -156,6 +160,6 @@ int jumps_land(struct job *, struct err *reterr);
 bool copies_worth(const struct job *);
 int copies_make(struct job *, struct err *reterr);
 /* The write at @addr, one that jumps_make made. */
-const struct write *jumps_at(const struct job *, uint64_t addr);
+const struct write *jumps_at(struct job *, uint64_t addr);
 
 #endif

@@ -121,7 +121,7 @@ static int plan_from(struct job *j, struct plan_func *pf, struct entry *e, const
 	const struct patch_range *keep = NULL;
 	uint32_t keep_cnt = 0;
 	struct func fn = { .t = t, .mod = pf->mod, .code = (uint8_t *)near->code + (pf->addr - near->start),
-			   .as_file = kept_entries_range(j->kept, pf->mod) };
+			   .as_file = kept_entries_range(j->kept, pf->mod), .blocks = j->blocks };
 	if (rseq_ranges(t, pf->mod, &keep, &keep_cnt) || keep_cnt || !add_neighbours(e) || !add_pads(e) ||
 	    branches_maybe_into(t, pf->mod, near, pf->addr, pf->addr + pf->bytes, REACH, add, e) ||
 	    func_may_have_frags(&fn, pf->addr, pf->bytes))
@@ -153,7 +153,7 @@ int entry_plan(struct job *j, struct plan_func *pf, const uint8_t *kinds, uint32
 	struct patch_known k;
 	if (!is_simple(&e, pf))
 		return 0;
-	int r = kept_entry_find(j->kept, pf, &k) ? plan_known(j, pf, &k, kinds, cnt) : 0;
+	int r = kept_entry_find(j->kept, &j->kept_at, pf, &k) ? plan_known(j, pf, &k, kinds, cnt) : 0;
 	return r ? r : plan_anew(j, pf, &e, kinds, cnt);
 }
 

@@ -102,9 +102,11 @@ static uint32_t first_write(const struct job *j, uint64_t addr)
 	return lo;
 }
 
-const struct write *jumps_at(const struct job *j, uint64_t addr)
+const struct write *jumps_at(struct job *j, uint64_t addr)
 {
-	return &j->writes[first_write(j, addr)];
+	uint32_t next = j->write_at + 1; /* who asks in the order of addresses */
+	j->write_at = next < j->sorted_cnt && j->writes[next].addr == addr ? next : first_write(j, addr);
+	return &j->writes[j->write_at];
 }
 
 static void overlay(uint8_t *buf, uint64_t addr, uint32_t cnt, const struct write *w)

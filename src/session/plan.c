@@ -301,6 +301,7 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 			refuse_func(j, probes[i], pf->addr, why.msg);
 		r = 0;
 	} else if (!r) {
+		fn.blocks = j->blocks;
 		fn.as_file = alone ? (struct patch_range){ 0 } : kept_entries_range(j->kept, pf->mod); /* alone: less was looked at */
 		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);
 		func_deinit(&fn);

@@ -431,11 +431,16 @@ struct func {
 	/* Memory of its module that is as in its file; whether patch has read any other. */
 	struct patch_range as_file;
 	bool reads_more;
+	struct text_blocks *blocks; /* NULL: each read by itself */
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 /* The same for a function that is entered at its start only, as all of an interface are; reads nothing but its code. */
 int func_init_alone(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
+/* blocks.c: text_read() for one who reads much of the same for a moment; @b NULL is fine. */
+struct text_blocks *text_blocks_create(void);
+void text_blocks_destroy(struct text_blocks *);
+int text_blocks_read(struct text_blocks *b, struct target *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);
 /* For patch_func.read; @fn needs t and mod. */
 int func_read_code(void *fn, uint64_t addr, void *buf, size_t bytes);
 /* Whether there are bytes in fn->code that would be a jump to cold code; may say so where there is none. */
