@@ -6,6 +6,7 @@
 #include "session/session_int.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* One function and what is asked of it. */
 struct plan_func {
@@ -17,6 +18,8 @@ struct plan_func {
 	uint32_t anchor_cnt;
 	struct patch_window *wins;
 	uint32_t win_cnt;
+	uint8_t *pack; /* NULL, or what entry.c made of the three in one piece: of ten thousands that counts */
+	uint32_t pack_bytes;
 	struct arena *arena;
 	bool dropped, is_frag;
 	bool spots; /* bodies stand in its trampolines (spots.c) */
@@ -27,6 +30,13 @@ struct plan_func {
 	struct patch_lend *lends, *borrowed;
 	uint32_t lend_cnt, borrowed_cnt;
 };
+
+/* Frees anchors, windows or probes of @pf, which has others then or none. */
+static inline void plan_free(const struct plan_func *pf, void *p)
+{
+	if (!pf->pack || (uintptr_t)p - (uintptr_t)pf->pack >= pf->pack_bytes)
+		free(p);
+}
 
 struct job {
 	struct session *s;
@@ -90,8 +100,8 @@ static inline int job_no_memory(struct err *reterr)
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
 
-/* entry.c: anchors and a window for @cnt probes of these kinds at the entry of @pf.  1: done; 0: func_init() and patch_plan() know. */
-int entry_plan(struct job *, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt);
+/* entry.c: anchors and a window for @cnt probes (indexes into the job's) at the entry of @pf.  1: done; 0: func_init() and patch_plan() know. */
+int entry_plan(struct job *, struct plan_func *pf, const uint32_t *probes, uint32_t cnt);
 /* What they have made of @pf: whether that may be kept. */
 void entry_note(struct job *, struct plan_func *pf, const struct func *);
 

@@ -13,7 +13,7 @@
 #define PAGE 4096u
 #define GROUP_MAX (256u << 10)
 #define WORTH 1024u       /* pages: fewer are copied sooner than a program is stopped a few times more */
-#define STAND_NS 6000000u /* at most; or as long as it takes to stop */
+#define STAND_NS 6000000u /* at a time; longer where to stop takes longer */
 
 struct copies {
 	const struct job *j;
@@ -73,11 +73,12 @@ int copies_make(struct job *j, struct err *reterr)
 		uint64_t begin = host_now_ns();
 		r = inject_stop(j->t->inj, reterr);
 		uint64_t stood = host_now_ns();
-		if (!r) {
-			copy_until(&c, stood + (stood - begin > STAND_NS ? stood - begin : STAND_NS));
-			r = inject_resume(j->t->inj, reterr);
-		}
-		pause_ns(host_now_ns() - begin);
+		if (r)
+			break;
+		copy_until(&c, stood + (stood - begin > STAND_NS ? stood - begin : STAND_NS));
+		r = inject_resume(j->t->inj, reterr);
+		if (c.at < j->write_cnt)
+			pause_ns(STAND_NS);
 	}
 	free(c.buf);
 	return r;
