@@ -90,6 +90,10 @@ bool inject_is_strict(struct inject *);
 int inject_read(struct inject *, uint64_t addr, void *buf, size_t bytes, struct err *reterr);
 int inject_write(struct inject *, uint64_t addr, const void *buf, size_t bytes, struct err *reterr);
 
+/* Of a stopped process: has the kernel make pages of private memory that nobody can write to its own, as a first write does, by writing what
+ * stands there; @buf has room for it.  -EIO: it does not let us; other errors: it cannot be read. */
+int inject_own_pages(struct inject *, uint64_t addr, void *buf, size_t bytes);
+
 /* Runs a system call in a stopped thread chosen to be safe; *ret_value is what
  * the kernel returned (-errno included). The call must not block. */
 int inject_syscall(struct inject *, long nr, const uint64_t args[6], int64_t *ret_value, struct err *reterr);

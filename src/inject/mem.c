@@ -3,12 +3,22 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+#define BLOCK 16384u
+
+/* Of a process that stands, and so runs the program that we attached to; there are pages that only the other way can read. */
+static bool read_block(const struct inject *in, uint64_t addr, void *buf, size_t bytes)
+{
+	const struct iovec to = { buf, bytes }, from = { (void *)addr, bytes };
+	return in->stopped && in->link < 0 && bytes >= BLOCK && process_vm_readv(in->pid, &to, 1, &from, 1, 0) == (ssize_t)bytes;
+}
 
 int inject_read(struct inject *in, uint64_t addr, void *buf, size_t bytes, struct err *reterr)
 {
 	uint8_t *p = buf;
-	for (size_t done = 0; done < bytes;) {
+	for (size_t done = read_block(in, addr, buf, bytes) ? bytes : 0; done < bytes;) {
 		ssize_t n = pread(in->mem_fd, p + done, bytes - done, (off_t)(addr + done));
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -57,4 +67,10 @@ int inject_write(struct inject *in, uint64_t addr, const void *buf, size_t bytes
 		done += n < 0 ? bytes - done : (size_t)n;
 	}
 	return 0;
+}
+
+int inject_own_pages(struct inject *in, uint64_t addr, void *buf, size_t bytes)
+{
+	int r = inject_read(in, addr, buf, bytes, NULL);
+	return r ? r : pwrite(in->mem_fd, buf, bytes, (off_t)addr) == (ssize_t)bytes ? 0 : -EIO;
 }

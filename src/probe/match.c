@@ -23,7 +23,7 @@ static void sort_unique(struct found *f)
 {
 	if (!f->cnt)
 		return;
-	qsort(f->v, f->cnt, sizeof(*f->v), by_index);
+	base_sort(f->v, f->cnt, sizeof(*f->v), by_index);
 	uint32_t n = 1;
 	for (uint32_t i = 1; i < f->cnt; i++)
 		if (f->v[i] != f->v[n - 1])

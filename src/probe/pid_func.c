@@ -170,8 +170,7 @@ static int by_addr(const void *a, const void *b)
 static void one_per_address(struct pid_funcs *f)
 {
 	uint32_t n = 0;
-	if (f->cnt)
-		qsort(f->v, f->cnt, sizeof(*f->v), by_addr);
+	base_sort(f->v, f->cnt, sizeof(*f->v), by_addr);
 	for (uint32_t i = 0; i < f->cnt; i++)
 		if (!n || f->v[n - 1].addr != f->v[i].addr)
 			f->v[n++] = f->v[i];

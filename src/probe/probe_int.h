@@ -3,6 +3,7 @@
 #ifndef PROBE_INT_H
 #define PROBE_INT_H
 
+#include "base/sorted.h"
 #include "probe/probe.h"
 
 /* Indexes found so far for one description. */

@@ -25,10 +25,15 @@ struct str_ent {
 	uint64_t hash;
 };
 
+struct slot {
+	uint32_t nr;   /* index + 1; 0: empty */
+	uint32_t hash; /* of it, so that few others are looked at */
+};
+
 struct probe_table {
 	struct probe **blocks;
 	uint32_t cnt, block_cap;
-	uint32_t *hash; /* index + 1; 0: empty */
+	struct slot *hash;
 	struct str_ent *strs; /* interned strings, open addressing */
 	const char *last[3]; /* of the last probe: provider, module, name; mostly also the next one's */
 	uint32_t hash_cap, str_cnt, str_cap; /* powers of two */
@@ -43,10 +48,15 @@ static uint64_t mix(uint64_t h, uint64_t v)
 
 static uint64_t hash_str(const char *s)
 {
-	uint64_t h = 0xcbf29ce484222325ULL;
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 0x100000001b3ULL;
-	return h ^ (h >> 32);
+	uint64_t h = 0, word;
+	size_t len = strlen(s);
+	for (; len >= sizeof(word); len -= sizeof(word), s += sizeof(word)) {
+		memcpy(&word, s, sizeof(word));
+		h = mix(h, word);
+	}
+	word = len;
+	memcpy((uint8_t *)&word + 1, s, len);
+	return mix(h, word);
 }
 
 struct probe_table *probe_table_create(void)
@@ -113,7 +123,7 @@ static int strs_grow(struct probe_table *t)
 	if (t->str_cnt * 2 < t->str_cap)
 		return 0;
 	struct str_ent *old = t->strs;
-	uint32_t old_cap = t->str_cap, cap = old_cap ? old_cap * 2 : 256;
+	uint32_t old_cap = t->str_cap, cap = old_cap ? old_cap * 4 : 256;
 	struct str_ent *v = calloc(cap, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
@@ -171,27 +181,33 @@ static bool same(const struct probe *a, const struct probe *b)
 	       a->module == b->module && a->func_addr == b->func_addr && a->kind == b->kind && a->offset == b->offset;
 }
 
-static uint32_t probe_slot(const struct probe_table *t, const struct probe *p)
+static struct slot *probe_slot(const struct probe_table *t, const struct probe *p, uint32_t hash)
 {
-	uint32_t i = (uint32_t)hash_probe(p) & (t->hash_cap - 1);
-	while (t->hash[i] && !same(at(t, t->hash[i] - 1), p))
+	uint32_t i = hash & (t->hash_cap - 1);
+	while (t->hash[i].nr && (t->hash[i].hash != hash || !same(at(t, t->hash[i].nr - 1), p)))
 		i = (i + 1) & (t->hash_cap - 1);
-	return i;
+	return &t->hash[i];
 }
 
 static int hash_grow(struct probe_table *t)
 {
 	if (t->cnt * 2 < t->hash_cap)
 		return 0;
-	uint32_t cap = t->hash_cap ? t->hash_cap * 2 : 256;
-	uint32_t *v = calloc(cap, sizeof(*v));
+	struct slot *old = t->hash;
+	uint32_t old_cap = t->hash_cap, cap = old_cap ? old_cap * 4 : 256;
+	struct slot *v = calloc(cap, sizeof(*v));
 	if (!v)
 		return -ENOMEM;
-	free(t->hash);
+	for (uint32_t i = 0; i < old_cap; i++) {
+		uint32_t k = old[i].hash & (cap - 1);
+		while (old[i].nr && v[k].nr)
+			k = (k + 1) & (cap - 1);
+		if (old[i].nr)
+			v[k] = old[i];
+	}
+	free(old);
 	t->hash = v;
 	t->hash_cap = cap;
-	for (uint32_t i = 0; i < t->cnt; i++)
-		v[probe_slot(t, at(t, i))] = i + 1;
 	return 0;
 }
 
@@ -238,15 +254,16 @@ int probe_found(struct found *f, const struct probe *want)
 	p.name = intern_as_last(t, 2, p.name);
 	if (!p.prov || !p.mod || !p.func || !p.name || hash_grow(t))
 		return -ENOMEM;
-	uint32_t slot = probe_slot(t, &p);
-	if (!t->hash[slot]) {
+	uint32_t hash = (uint32_t)hash_probe(&p);
+	struct slot *slot = probe_slot(t, &p, hash);
+	if (!slot->nr) {
 		struct probe *to = append(t);
 		if (!to)
 			return -ENOMEM;
 		if (!p.id)
 			p.id = p.pid ? ID_OF_PROCESSES + t->cnt : t->cnt;
 		*to = p;
-		t->hash[slot] = t->cnt;
+		*slot = (struct slot){ t->cnt, hash };
 	}
-	return found_add(f, t->hash[slot] - 1);
+	return found_add(f, slot->nr - 1);
 }

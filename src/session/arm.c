@@ -276,7 +276,7 @@ static int arm_with_guards(struct session *s, struct target *t, const struct ses
 			req[n++] = (struct request){ v[i].probe->func_addr, i };
 	struct job j = { .s = s, .t = t, .probes = v, .probe_cnt = all, .refused = refused, .refused_arg = arg };
 	if (!r && (n || !t->hook_addr || (s->opts.follow && !s->opts.forks_only && !t->exec_addr))) {
-		qsort(req, n, sizeof(*req), job_compare_requests);
+		base_sort(req, n, sizeof(*req), job_compare_requests);
 		none = all_refused(&j, req, n, cnt);
 		n = none ? n : join_hooks(&j, v, req, n, &h);
 		r = none ? tell_refused(&j, req, n, reterr) : arm_target(&j, req, n, reterr);

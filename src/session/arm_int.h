@@ -6,6 +6,7 @@
 #include "session/session_int.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* One function and what is asked of it. */
 struct plan_func {
@@ -17,6 +18,8 @@ struct plan_func {
 	uint32_t anchor_cnt;
 	struct patch_window *wins;
 	uint32_t win_cnt;
+	uint8_t *pack; /* NULL, or what entry.c made of the three in one piece: of ten thousands that counts */
+	uint32_t pack_bytes;
 	struct arena *arena;
 	bool dropped, is_frag;
 	bool spots; /* bodies stand in its trampolines (spots.c) */
@@ -27,6 +30,13 @@ struct plan_func {
 	struct patch_lend *lends, *borrowed;
 	uint32_t lend_cnt, borrowed_cnt;
 };
+
+/* Frees anchors, windows or probes of @pf, which has others then or none. */
+static inline void plan_free(const struct plan_func *pf, void *p)
+{
+	if (!pf->pack || (uintptr_t)p - (uintptr_t)pf->pack >= pf->pack_bytes)
+		free(p);
+}
 
 struct job {
 	struct session *s;
@@ -47,6 +57,7 @@ struct job {
 		bool is_hole; /* of the long jump of a short one */
 	} *writes;
 	uint32_t write_cnt, write_cap;
+	uint32_t write_at;   /* where jumps_at() was */
 	uint32_t sorted_cnt; /* of them: in the order of addresses; behind them puns, backwards */
 	uint32_t first_placed;
 	uint64_t first_move;
@@ -60,6 +71,8 @@ struct job {
 	bool has_hooks; /* those of the loader are among the probes */
 	const struct kept_entries *kept; /* NULL: of none */
 	struct text_near ahead;          /* what entry.c has read */
+	struct text_blocks *blocks;      /* not owned; NULL: none */
+	uint32_t kept_at;                /* where kept_entry_find() was */
 };
 
 static inline bool plan_has_windows(const struct plan_func *pf)
@@ -87,8 +100,8 @@ static inline int job_no_memory(struct err *reterr)
 	return err_setf(reterr, -ENOMEM, "out of memory");
 }
 
-/* entry.c: anchors and a window for @cnt probes of these kinds at the entry of @pf.  1: done; 0: func_init() and patch_plan() know. */
-int entry_plan(struct job *, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt);
+/* entry.c: anchors and a window for @cnt probes (indexes into the job's) at the entry of @pf.  1: done; 0: func_init() and patch_plan() know. */
+int entry_plan(struct job *, struct plan_func *pf, const uint32_t *probes, uint32_t cnt);
 /* What they have made of @pf: whether that may be kept. */
 void entry_note(struct job *, struct plan_func *pf, const struct func *);
 
@@ -101,7 +114,8 @@ struct kept_entries {
 uint32_t kept_entries_look(struct kept_entries *, struct job *, struct obj_module *, const struct request *, uint32_t cnt);
 /* Where what is planned for @mod may be kept: what is read of its file; empty: nowhere. */
 struct patch_range kept_entries_range(const struct kept_entries *, const struct obj_module *);
-bool kept_entry_find(const struct kept_entries *, const struct plan_func *, struct patch_known *ret);
+/* *at: where the one before was found, of whoever asks in the order of addresses; 0 at first. */
+bool kept_entry_find(const struct kept_entries *, uint32_t *at, const struct plan_func *, struct patch_known *ret);
 /* Adds what was planned anew. */
 void kept_entries_store(struct kept_entries *, struct target *, const struct plan_func *funcs, uint32_t cnt);
 void kept_entries_free(struct kept_entries *);
@@ -148,10 +162,16 @@ int job_place(struct job *, struct err *reterr);
  * stand.  -EAGAIN with j->again. */
 int goscan_check(struct job *, struct err *reterr);
 
-/* jumps.c: decides where trampolines stand and what is written to the code. The target is stopped and
- * its memory for code is mapped; puns that have no place to lead to are refused. */
+/* jumps.c: decides where trampolines stand and what is written to the code.  The memory for code is mapped; the target may
+ * run.  1: there are puns, for which jumps_land() is to be called while it stands; those that have no place to lead to are refused. */
 int jumps_make(struct job *, struct err *reterr);
+int jumps_land(struct job *, struct err *reterr);
+
+/* copies.c: whether many pages of code that is the file's will be written; and to have them copied before, while the target is stopped for some
+ * milliseconds now and then.  Called while it runs. */
+bool copies_worth(const struct job *);
+int copies_make(struct job *, struct err *reterr);
 /* The write at @addr, one that jumps_make made. */
-const struct write *jumps_at(const struct job *, uint64_t addr);
+const struct write *jumps_at(struct job *, uint64_t addr);
 
 #endif

@@ -256,7 +256,7 @@ static int disarm_target(struct target *t, struct err *reterr)
 	int r = 0;
 	release_hook(t);
 	if (t->move_cnt)
-		qsort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
+		base_sort(t->moves, t->move_cnt, sizeof(*t->moves), compare_to);
 	if (!t->gone && t->pidfd >= 0 && target_same_program(t)) {
 		r = stop_and_clean(t, reterr);
 		if (r && r != -ESRCH)

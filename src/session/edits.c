@@ -21,20 +21,9 @@ static int compare_edits(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-/* What a program stands for mostly comes in order, and is sorted again for each look at it: to see that is sooner. */
-void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *))
-{
-	const uint8_t *p = v;
-	size_t i = 1;
-	while (i < cnt && compare(p + (i - 1) * bytes, p + i * bytes) <= 0)
-		i++;
-	if (i < cnt)
-		qsort(v, cnt, bytes, compare);
-}
-
 void edits_order(struct edit *e, uint32_t cnt)
 {
-	edits_sort(e, cnt, sizeof(*e), compare_edits);
+	base_sort(e, cnt, sizeof(*e), compare_edits);
 }
 
 /* How many edits from @e on lie in pages that follow each other; their end. */
@@ -117,9 +106,7 @@ const struct host_map *text_map_at(const struct text_maps *t, uint64_t start, ui
 	return NULL;
 }
 
-/* Memory that the process or others may write to meanwhile (another process that shares it, a device): then what is
- * not ours is not written back. */
-static bool is_open(const struct text_maps *t, uint64_t start, uint64_t end)
+bool text_maps_open(const struct text_maps *t, uint64_t start, uint64_t end)
 {
 	for (uint32_t i = 0; i < t->cnt; i++)
 		if (start < t->v[i].end && t->v[i].start < end && (t->v[i].shared || t->v[i].prot & PROT_WRITE))
@@ -141,7 +128,7 @@ int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, co
 	for (uint32_t i = 0, n; i < cnt && !r; i += n) {
 		uint64_t end;
 		n = group_of(e + i, cnt - i, &end);
-		r = is_open(&maps, e[i].addr, end) ? -EAGAIN : do_group(inj, e + i, n, end, buf, write, ret_miss, reterr);
+		r = text_maps_open(&maps, e[i].addr, end) ? -EAGAIN : do_group(inj, e + i, n, end, buf, write, ret_miss, reterr);
 		if (r && r != -ESRCH)
 			r = do_singly(inj, e + i, n, write, ret_miss, reterr);
 	}

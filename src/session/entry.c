@@ -6,6 +6,7 @@
 #include "session/arm_int.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define REACH PATCH_WINDOW_MAX
 #define TARGETS_MAX 32
@@ -61,27 +62,35 @@ static bool is_simple(const struct entry *e, const struct plan_func *pf)
 	       !e->t->go_pc_cnt && !obj_module_is_go(e->t->obj, e->mod);
 }
 
-static int give(struct plan_func *pf, struct patch_anchor *a, struct patch_window *w, uint32_t cnt, bool is_planned)
+static int pack(struct plan_func *pf, const uint32_t *probes, uint32_t cnt)
 {
-	int r = !a || !w ? -ENOMEM : is_planned;
-	if (r > 0) {
-		pf->anchors = a;
-		pf->wins = w;
-		pf->anchor_cnt = cnt;
-		pf->win_cnt = 1;
-	} else {
-		free(a);
-		free(w);
-	}
-	return r;
+	pf->pack_bytes = (uint32_t)(sizeof(*pf->wins) + cnt * (sizeof(*pf->anchors) + sizeof(*probes)));
+	pf->pack = calloc(1, pf->pack_bytes);
+	if (!pf->pack)
+		return -ENOMEM;
+	pf->wins = (struct patch_window *)pf->pack;
+	pf->anchors = (struct patch_anchor *)(pf->wins + 1);
+	pf->probe_of = (uint32_t *)(pf->anchors + cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		pf->anchors[i].kind = WIRE_SITE_ENTRY;
+	memcpy(pf->probe_of, probes, cnt * sizeof(*probes));
+	pf->anchor_cnt = cnt;
+	pf->win_cnt = 1;
+	return 0;
 }
 
-static struct patch_anchor *make_anchors(const uint8_t *kinds, uint32_t cnt)
+/* 1: it is planned; 0: as it was. */
+static int keep_pack(struct plan_func *pf, bool is_planned)
 {
-	struct patch_anchor *a = calloc(cnt, sizeof(*a));
-	for (uint32_t i = 0; i < cnt && a; i++)
-		a[i].kind = kinds[i];
-	return a;
+	if (is_planned)
+		return 1;
+	free(pf->pack);
+	pf->pack = NULL;
+	pf->wins = NULL;
+	pf->anchors = NULL;
+	pf->probe_of = NULL;
+	pf->anchor_cnt = pf->win_cnt = pf->pack_bytes = 0;
+	return 0;
 }
 
 /* The next functions are near.  NULL: it cannot be read, or there is no memory. */
@@ -101,27 +110,26 @@ static const uint8_t *read_ahead(struct job *j, struct obj_module *mod, uint64_t
 }
 
 /* As it was planned before.  Its bytes are read, so that it is them who say what is displaced. */
-static int plan_known(struct job *j, struct plan_func *pf, const struct patch_known *k, const uint8_t *kinds, uint32_t cnt)
+static int plan_known(struct job *j, struct plan_func *pf, const struct patch_known *k, const uint32_t *probes, uint32_t cnt)
 {
 	struct patch_func f = { .addr = pf->addr, .code = read_ahead(j, pf->mod, pf->addr, k->bytes) };
 	if (!f.code)
 		return 0;
 	f.bytes = pf->bytes < k->bytes ? (uint32_t)pf->bytes : k->bytes;
 	f.slack = k->bytes - f.bytes;
-	struct patch_anchor *a = make_anchors(kinds, cnt);
-	struct patch_window *w = malloc(sizeof(*w));
-	int r = give(pf, a, w, cnt, a && w && patch_plan_known(&f, k, a, cnt, w));
+	int r = pack(pf, probes, cnt);
+	r = r ? r : keep_pack(pf, patch_plan_known(&f, k, pf->anchors, cnt, pf->wins));
 	pf->by_file = pf->was_kept = r > 0;
 	return r;
 }
 
-static int plan_from(struct job *j, struct plan_func *pf, struct entry *e, const struct text_near *near, const uint8_t *kinds, uint32_t cnt)
+static int plan_from(struct job *j, struct plan_func *pf, struct entry *e, const struct text_near *near, const uint32_t *probes, uint32_t cnt)
 {
 	struct target *t = j->t;
 	const struct patch_range *keep = NULL;
 	uint32_t keep_cnt = 0;
 	struct func fn = { .t = t, .mod = pf->mod, .code = (uint8_t *)near->code + (pf->addr - near->start),
-			   .as_file = kept_entries_range(j->kept, pf->mod) };
+			   .as_file = kept_entries_range(j->kept, pf->mod), .blocks = j->blocks };
 	if (rseq_ranges(t, pf->mod, &keep, &keep_cnt) || keep_cnt || !add_neighbours(e) || !add_pads(e) ||
 	    branches_maybe_into(t, pf->mod, near, pf->addr, pf->addr + pf->bytes, REACH, add, e) ||
 	    func_may_have_frags(&fn, pf->addr, pf->bytes))
@@ -130,31 +138,30 @@ static int plan_from(struct job *j, struct plan_func *pf, struct entry *e, const
 				     .target_cnt = e->target_cnt, .knows_near = true, .read = func_read_code, .read_arg = &fn };
 	if (patch_entry_offset(&fn.pf))
 		return 0;
-	struct patch_anchor *a = make_anchors(kinds, cnt);
-	struct patch_window *w = malloc(sizeof(*w));
-	int r = give(pf, a, w, cnt, a && w && patch_plan_entry(&fn.pf, a, cnt, w));
+	int r = pack(pf, probes, cnt);
+	r = r ? r : keep_pack(pf, patch_plan_entry(&fn.pf, pf->anchors, cnt, pf->wins));
 	if (r > 0)
 		entry_note(j, pf, &fn);
 	return r;
 }
 
-static int plan_anew(struct job *j, struct plan_func *pf, struct entry *e, const uint8_t *kinds, uint32_t cnt)
+static int plan_anew(struct job *j, struct plan_func *pf, struct entry *e, const uint32_t *probes, uint32_t cnt)
 {
 	struct text_near near;
 	int r = text_near(j->t, pf->mod, pf->addr, pf->addr + pf->bytes, &near);
-	r = r == -ENOMEM ? r : r ? 0 : plan_from(j, pf, e, &near, kinds, cnt);
+	r = r == -ENOMEM ? r : r ? 0 : plan_from(j, pf, e, &near, probes, cnt);
 	free(near.own);
 	return r;
 }
 
-int entry_plan(struct job *j, struct plan_func *pf, const uint8_t *kinds, uint32_t cnt)
+int entry_plan(struct job *j, struct plan_func *pf, const uint32_t *probes, uint32_t cnt)
 {
 	struct entry e = { .t = j->t, .mod = pf->mod, .addr = pf->addr, .bytes = pf->bytes };
 	struct patch_known k;
 	if (!is_simple(&e, pf))
 		return 0;
-	int r = kept_entry_find(j->kept, pf, &k) ? plan_known(j, pf, &k, kinds, cnt) : 0;
-	return r ? r : plan_anew(j, pf, &e, kinds, cnt);
+	int r = kept_entry_find(j->kept, &j->kept_at, pf, &k) ? plan_known(j, pf, &k, probes, cnt) : 0;
+	return r ? r : plan_anew(j, pf, &e, probes, cnt);
 }
 
 void entry_note(struct job *j, struct plan_func *pf, const struct func *fn)

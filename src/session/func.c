@@ -130,7 +130,7 @@ int func_read_code(void *arg, uint64_t addr, void *buf, size_t bytes)
 {
 	struct func *fn = arg;
 	fn->reads_more |= addr < fn->as_file.start || addr > fn->as_file.end || bytes > fn->as_file.end - addr;
-	return text_read(fn->t, fn->mod, addr, buf, bytes);
+	return text_blocks_read(fn->blocks, fn->t, fn->mod, addr, buf, bytes);
 }
 
 static int compare_ranges(const void *a, const void *b)

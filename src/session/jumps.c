@@ -68,9 +68,24 @@ static int compare_writes(const void *a, const void *b)
 
 static void sort_writes(struct job *j)
 {
-	if (j->write_cnt)
-		qsort(j->writes, j->write_cnt, sizeof(*j->writes), compare_writes);
+	base_sort(j->writes, j->write_cnt, sizeof(*j->writes), compare_writes);
 	j->sorted_cnt = j->write_cnt;
+}
+
+/* Puns, which were added from the last to the first, to where they belong; there are few. */
+static int merge_puns(struct job *j)
+{
+	uint32_t cnt = j->write_cnt - j->sorted_cnt, i = j->sorted_cnt, out = j->write_cnt;
+	struct write *v = malloc((cnt + 1ul) * sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	for (uint32_t k = 0; k < cnt; k++)
+		v[k] = j->writes[j->write_cnt - 1 - k];
+	while (cnt)
+		j->writes[--out] = i && j->writes[i - 1].addr > v[cnt - 1].addr ? j->writes[--i] : v[--cnt];
+	j->sorted_cnt = j->write_cnt;
+	free(v);
+	return 0;
 }
 
 /* The first of the sorted writes that ends behind @addr, or sorted_cnt. */
@@ -87,9 +102,11 @@ static uint32_t first_write(const struct job *j, uint64_t addr)
 	return lo;
 }
 
-const struct write *jumps_at(const struct job *j, uint64_t addr)
+const struct write *jumps_at(struct job *j, uint64_t addr)
 {
-	return &j->writes[first_write(j, addr)];
+	uint32_t next = j->write_at + 1; /* who asks in the order of addresses */
+	j->write_at = next < j->sorted_cnt && j->writes[next].addr == addr ? next : first_write(j, addr);
+	return &j->writes[j->write_at];
 }
 
 static void overlay(uint8_t *buf, uint64_t addr, uint32_t cnt, const struct write *w)
@@ -279,8 +296,7 @@ static int add_pun(struct job *j, const struct pun *p, struct err *reterr)
 static int add_puns(struct job *j, struct pun *puns, uint32_t cnt, struct err *reterr)
 {
 	int r = cnt ? obj_proc_refresh(j->t->obj, reterr) : 0;
-	if (cnt)
-		qsort(puns, cnt, sizeof(*puns), compare_puns);
+	base_sort(puns, cnt, sizeof(*puns), compare_puns);
 	for (uint32_t i = 0; i < cnt && !r; i++)
 		r = add_pun(j, &puns[i], reterr);
 	return r;
@@ -312,16 +328,20 @@ static int add_jumps(struct job *j, struct plan_func *pf, struct err *reterr)
 
 int jumps_make(struct job *j, struct err *reterr)
 {
-	struct pun *puns = calloc(collect_puns(j, NULL) + 1ul, sizeof(*puns));
-	int r = puns ? 0 : job_no_memory(reterr);
+	int r = 0;
 	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
 		if (plan_has_windows(&j->funcs[i]))
 			r = add_jumps(j, &j->funcs[i], reterr);
-	if (!r) {
-		sort_writes(j);
-		r = add_puns(j, puns, collect_puns(j, puns), reterr);
-		sort_writes(j);
-	}
+	sort_writes(j);
+	return r ? r : collect_puns(j, NULL) > 0;
+}
+
+int jumps_land(struct job *j, struct err *reterr)
+{
+	struct pun *puns = calloc(collect_puns(j, NULL) + 1ul, sizeof(*puns));
+	int r = puns ? add_puns(j, puns, collect_puns(j, puns), reterr) : job_no_memory(reterr);
+	if (!r && merge_puns(j))
+		r = job_no_memory(reterr);
 	free(puns);
 	return r;
 }

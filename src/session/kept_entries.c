@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #define VERSION 1
+#define NEAR 4u
 #define FEW_NEW 16u /* one in so many is not worth to write all again */
 
 struct kept_entry {
@@ -172,11 +173,13 @@ struct patch_range kept_entries_range(const struct kept_entries *kept, const str
 	return k ? k->as_file : (struct patch_range){ 0 };
 }
 
-bool kept_entry_find(const struct kept_entries *kept, const struct plan_func *pf, struct patch_known *ret)
+/* The first at @off or behind it; sooner where that is next to @near. */
+static uint32_t first_at(const struct kept_mod *k, uint64_t off, uint32_t near)
 {
-	const struct kept_mod *k = find_mod(kept, pf->mod);
-	uint64_t off = k ? pf->addr - pf->mod->text_start : 0;
-	uint32_t lo = 0, hi = k ? k->cnt : 0;
+	uint32_t lo = 0, hi = k->cnt;
+	for (uint32_t i = near; i < k->cnt && i < near + NEAR && k->v[i].off <= off; i++)
+		if (k->v[i].off == off)
+			return i;
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2;
 		if (k->v[mid].off < off)
@@ -184,6 +187,14 @@ bool kept_entry_find(const struct kept_entries *kept, const struct plan_func *pf
 		else
 			hi = mid;
 	}
+	return lo;
+}
+
+bool kept_entry_find(const struct kept_entries *kept, uint32_t *at, const struct plan_func *pf, struct patch_known *ret)
+{
+	const struct kept_mod *k = find_mod(kept, pf->mod);
+	uint64_t off = k ? pf->addr - pf->mod->text_start : 0;
+	uint32_t lo = k ? *at = first_at(k, off, *at) : 0;
 	if (!k || lo == k->cnt || k->v[lo].off != off || k->v[lo].bytes != pf->bytes)
 		return false;
 	*ret = (struct patch_known){ .bytes = k->v[lo].window, .save_flags = k->v[lo].save_flags };

@@ -111,8 +111,8 @@ static int replan(struct target *t, const struct plan_func *pf, const struct pat
 
 static void adopt(struct plan_func *pf, struct trial *tr)
 {
-	free(pf->anchors);
-	free(pf->wins);
+	plan_free(pf, pf->anchors);
+	plan_free(pf, pf->wins);
 	free(pf->lends);
 	free(pf->borrowed);
 	pf->anchors = tr->anchors;

@@ -202,6 +202,52 @@ static int make_func(struct job *j, struct plan_func *pf, struct err *reterr)
 	return r;
 }
 
+static int make_funcs(struct job *j, struct err *reterr)
+{
+	int r = 0;
+	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
+		if (plan_has_windows(&j->funcs[i]))
+			r = make_func(j, &j->funcs[i], reterr);
+	return r;
+}
+
+struct half {
+	struct job *j;
+	int (*fn)(struct job *, struct err *);
+	int r;
+	struct err err;
+};
+
+static void run_half(void *arg)
+{
+	struct half *h = arg;
+	h->r = h->fn(h->j, &h->err);
+}
+
+/* What is made needs nothing of the process.  Whoever stops it has to be the thread that is its tracer. */
+static int make_beside(struct job *j, struct err *reterr)
+{
+	struct half h[] = { { .j = j, .fn = copies_make }, { .j = j, .fn = make_funcs } };
+	crew_run(run_half, h, sizeof(h[0]), ARRAY_CNT(h));
+	const struct half *bad = h[1].r ? &h[1] : &h[0];
+	if (bad->r && reterr)
+		*reterr = bad->err;
+	return bad->r;
+}
+
+/* It stands when this begins; then @stays says.  Only puns need memory that is not mapped yet, where they lead. */
+static int make_jumps(struct job *j, bool stays, struct err *reterr)
+{
+	struct inject *inj = j->t->inj;
+	int r = stays ? 0 : inject_resume(inj, reterr);
+	bool puns = !r && (r = jumps_make(j, reterr)) > 0;
+	if (puns)
+		r = stays ? 0 : inject_stop(inj, reterr);
+	if (puns && !r)
+		r = jumps_land(j, reterr);
+	return r ? r : stays ? inject_settle(inj, reterr) : inject_resume(inj, reterr);
+}
+
 /* ---- commit ---- */
 
 /* @back: from the jumps to what stood there; but where threads run on, one may stand in a hole. */
@@ -344,14 +390,11 @@ static int place(struct job *j, bool *ret_again, struct err *reterr)
 	if (r == -ENOSPC && spots_drop(j))
 		r = map_arenas(j, reterr);
 	if (!r)
-		r = jumps_make(j, reterr);
-	if (!r)
-		r = stays ? inject_settle(t->inj, reterr) : inject_resume(t->inj, reterr);
+		r = make_jumps(j, stays, reterr);
 	if (!r && reserve(j))
 		r = job_no_memory(reterr);
-	for (uint32_t i = 0; i < j->func_cnt && !r; i++)
-		if (plan_has_windows(&j->funcs[i]))
-			r = make_func(j, &j->funcs[i], reterr);
+	if (!r)
+		r = !stays && copies_worth(j) ? make_beside(j, reterr) : make_funcs(j, reterr);
 	if (!r)
 		r = ready_init(&ready, j, reterr);
 	if (!r && !stays)

@@ -252,21 +252,10 @@ enum { ENTRIES_MAX = 8 };
 /* 1: they are all of its entry, and planned; 0: not that simple; or -errno. */
 static int plan_entries(struct job *j, struct plan_func *pf, const uint32_t *probes, uint32_t cnt)
 {
-	uint8_t kinds[ENTRIES_MAX];
 	bool all = cnt <= ENTRIES_MAX && !j->places_only;
-	for (uint32_t i = 0; i < cnt && all; i++) {
-		kinds[i] = (uint8_t)j->probes[probes[i]].probe->kind;
-		all = kinds[i] == WIRE_SITE_ENTRY;
-	}
-	uint32_t *of = all ? malloc(cnt * sizeof(*of)) : NULL;
-	int r = !all ? 0 : of ? entry_plan(j, pf, kinds, cnt) : -ENOMEM;
-	if (r <= 0) {
-		free(of);
-		return r;
-	}
-	memcpy(of, probes, cnt * sizeof(*of));
-	pf->probe_of = of;
-	return r;
+	for (uint32_t i = 0; i < cnt && all; i++)
+		all = j->probes[probes[i]].probe->kind == WIRE_SITE_ENTRY;
+	return all ? entry_plan(j, pf, probes, cnt) : 0;
 }
 
 /* What programs have that offer themselves. */
@@ -301,6 +290,7 @@ int job_plan_func(struct job *j, const struct plan_func *what, const uint32_t *p
 			refuse_func(j, probes[i], pf->addr, why.msg);
 		r = 0;
 	} else if (!r) {
+		fn.blocks = j->blocks;
 		fn.as_file = alone ? (struct patch_range){ 0 } : kept_entries_range(j->kept, pf->mod); /* alone: less was looked at */
 		r = plan_places(j, pf, &fn, probes, cnt, returns, reterr);
 		func_deinit(&fn);
@@ -407,8 +397,7 @@ int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err 
 	if (!r)
 		r = job_lend(j, reterr);
 	tell_refusals(j);
-	if (j->func_cnt)
-		qsort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
+	base_sort(j->funcs, j->func_cnt, sizeof(*j->funcs), compare_funcs); /* cold parts lie elsewhere */
 	if (!r) {
 		drop_overlaps(j);
 		drop_borrowers(j);
@@ -419,9 +408,10 @@ int job_plan(struct job *j, const struct request *req, uint32_t cnt, struct err 
 void job_free(struct job *j)
 {
 	for (uint32_t i = 0; i < j->func_cnt; i++) {
-		free(j->funcs[i].anchors);
-		free(j->funcs[i].probe_of);
-		free(j->funcs[i].wins);
+		plan_free(&j->funcs[i], j->funcs[i].anchors);
+		plan_free(&j->funcs[i], j->funcs[i].probe_of);
+		plan_free(&j->funcs[i], j->funcs[i].wins);
+		free(j->funcs[i].pack);
 		free(j->funcs[i].lends);
 		free(j->funcs[i].borrowed);
 	}

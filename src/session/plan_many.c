@@ -48,12 +48,16 @@ static void keep_refusal(void *arg, const struct session_refusal *what)
 static void work(void *arg)
 {
 	struct crew *c = arg;
+	struct text_blocks *blocks = text_blocks_create();
 	uint32_t i;
 	while ((i = __atomic_fetch_add(&c->next, 1, __ATOMIC_RELAXED)) < c->cnt) {
 		struct piece *p = &c->pieces[i];
+		p->job.blocks = blocks;
 		int r = job_plan_requests(&p->job, p->req, p->cnt, &p->err);
+		p->job.blocks = NULL;
 		p->rc = r ? r : p->rc;
 	}
+	text_blocks_destroy(blocks);
 }
 
 /* Pieces end where a function does. */

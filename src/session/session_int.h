@@ -2,6 +2,7 @@
 #ifndef SESSION_INT_H
 #define SESSION_INT_H
 
+#include "base/sorted.h"
 #include "session/budget.h"
 #include "host/host.h"
 #include "host/maps.h"
@@ -283,9 +284,6 @@ void session_close_ring(struct session *, struct wire_thread *);
 bool target_is_ours(const struct target *, uint64_t addr); /* of the agent's or our code */
 int target_clean(struct target *, struct obj_proc *, struct inject *, struct err *reterr);
 
-/* qsort() of what may be in order already. */
-void edits_sort(void *v, size_t cnt, size_t bytes, int (*compare)(const void *, const void *));
-
 /* edits.c: the order that edits_apply() makes; who has it made sooner saves time then. */
 struct edit;
 void edits_order(struct edit *, uint32_t cnt);
@@ -314,6 +312,9 @@ struct text_maps {
 };
 void text_maps_read(struct text_maps *, pid_t);
 /* The first that has a byte of [start, end), or NULL. */
+/* Memory that the process or others may write to meanwhile (another process that shares it, a device): then what is
+ * not ours is not written back. */
+bool text_maps_open(const struct text_maps *, uint64_t start, uint64_t end);
 const struct host_map *text_map_at(const struct text_maps *, uint64_t start, uint64_t end);
 
 /* live.c, for processes whose threads run on (inject_is_live): edits_apply(); each edit lies within eight aligned bytes, or is of
@@ -336,7 +337,7 @@ int holes_restore(struct target *, struct inject *, struct err *reterr); /* all 
 /* Where they are, sorted; to be freed.  NULL: no memory. */
 struct patch_range *holes_list(const struct target *, uint32_t *ret_cnt);
 
-/* crew.c: fn(args + i * stride) for each i < cnt <= crew_size(), at the same time. */
+/* crew.c: fn(args + i * stride) for each i < cnt <= CREW_MAX, at the same time; the first is the caller's own. */
 #define CREW_MAX 16u
 typedef void crew_fn(void *arg);
 uint32_t crew_size(void);
@@ -430,11 +431,16 @@ struct func {
 	/* Memory of its module that is as in its file; whether patch has read any other. */
 	struct patch_range as_file;
 	bool reads_more;
+	struct text_blocks *blocks; /* NULL: each read by itself */
 };
 int func_init(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 /* The same for a function that is entered at its start only, as all of an interface are; reads nothing but its code. */
 int func_init_alone(struct func *, struct target *, struct obj_module *, uint64_t addr, uint64_t bytes, struct err *reterr);
 void func_deinit(struct func *);
+/* blocks.c: text_read() for one who reads much of the same for a moment; @b NULL is fine. */
+struct text_blocks *text_blocks_create(void);
+void text_blocks_destroy(struct text_blocks *);
+int text_blocks_read(struct text_blocks *b, struct target *, struct obj_module *, uint64_t addr, void *buf, size_t bytes);
 /* For patch_func.read; @fn needs t and mod. */
 int func_read_code(void *fn, uint64_t addr, void *buf, size_t bytes);
 /* Whether there are bytes in fn->code that would be a jump to cold code; may say so where there is none. */

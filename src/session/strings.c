@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "session/session_int.h"
 
+#include "host/cache.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define RECENT 32u
+
+struct slot {
+	uint32_t off;  /* + 1; 0: none */
+	uint32_t hash; /* of it, so that few others are looked at */
+};
+
 /* An open hash table of offsets into the shared strings. */
 struct intern {
 	struct wire_shm *shm;
-	uint32_t *slots; /* offset + 1 */
+	struct slot *slots;
 	uint32_t cap, cnt;
+	uint32_t recent[RECENT]; /* by length, + 1: providers, modules and names of probes are those of the one before */
 };
 
 static struct wire_str *str_at(const struct intern *in, uint32_t off)
@@ -17,39 +27,39 @@ static struct wire_str *str_at(const struct intern *in, uint32_t off)
 	return (struct wire_str *)((uint8_t *)in->shm + in->shm->str_off + off);
 }
 
-static uint64_t hash_of(const char *s, size_t len)
+static bool is_at(const struct intern *in, uint32_t off, const char *s, size_t len)
 {
-	uint64_t h = 0xcbf29ce484222325ULL;
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (uint8_t)s[i]) * 0x100000001b3ULL;
-	return h ^ (h >> 31);
+	const struct wire_str *have = str_at(in, off);
+	return have->len == len && !memcmp(have->s, s, len);
 }
 
-static uint32_t *find(const struct intern *in, const char *s, size_t len)
+static struct slot *find(const struct intern *in, uint32_t hash, const char *s, size_t len)
 {
-	uint64_t i = hash_of(s, len) & (in->cap - 1);
-	for (;; i = (i + 1) & (in->cap - 1)) {
-		uint32_t *slot = &in->slots[i];
-		if (!*slot)
-			return slot;
-		const struct wire_str *have = str_at(in, *slot - 1);
-		if (have->len == len && !memcmp(have->s, s, len))
+	for (uint32_t i = hash & (in->cap - 1);; i = (i + 1) & (in->cap - 1)) {
+		struct slot *slot = &in->slots[i];
+		if (!slot->off || (slot->hash == hash && is_at(in, slot->off - 1, s, len)))
 			return slot;
 	}
+}
+
+static void put(struct intern *in, struct slot what)
+{
+	uint32_t i = what.hash & (in->cap - 1);
+	while (in->slots[i].off)
+		i = (i + 1) & (in->cap - 1);
+	in->slots[i] = what;
 }
 
 static bool grow(struct intern *in)
 {
-	struct intern bigger = { .shm = in->shm, .cap = in->cap ? in->cap * 2 : 1024, .cnt = in->cnt };
+	struct intern bigger = *in;
+	bigger.cap = in->cap ? in->cap * 4 : 1024;
 	bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
 	if (!bigger.slots)
 		return false;
-	for (uint32_t i = 0; i < in->cap; i++) {
-		if (!in->slots[i])
-			continue;
-		const struct wire_str *s = str_at(in, in->slots[i] - 1);
-		*find(&bigger, s->s, s->len) = in->slots[i];
-	}
+	for (uint32_t i = 0; i < in->cap; i++)
+		if (in->slots[i].off)
+			put(&bigger, in->slots[i]);
 	free(in->slots);
 	*in = bigger;
 	return true;
@@ -62,9 +72,10 @@ static int add_constants(struct intern *in, uint32_t off, uint32_t end)
 		const struct wire_str *s = str_at(in, off);
 		if (in->cnt * 2 >= in->cap && !grow(in))
 			return -ENOMEM;
-		uint32_t *slot = find(in, s->s, s->len);
-		if (!*slot) {
-			*slot = off + 1;
+		uint32_t hash = (uint32_t)host_hash(0, s->s, s->len);
+		struct slot *slot = find(in, hash, s->s, s->len);
+		if (!slot->off) {
+			*slot = (struct slot){ off + 1, hash };
 			in->cnt++;
 		}
 		off += wire_str_bytes(s->len);
@@ -122,15 +133,15 @@ uint32_t intern_bytes(struct intern *in, const void *data, uint32_t bytes)
 	return off;
 }
 
-uint32_t intern_add(struct intern *in, const char *s)
+static uint32_t add(struct intern *in, const char *s, size_t len)
 {
 	struct wire_shm *shm = in->shm;
-	size_t len = strlen(s);
+	uint32_t hash = (uint32_t)host_hash(0, s, len);
 	if (in->cnt * 2 >= in->cap && !grow(in))
 		return WIRE_NONE;
-	uint32_t *slot = find(in, s, len);
-	if (*slot)
-		return *slot - 1;
+	struct slot *slot = find(in, hash, s, len);
+	if (slot->off)
+		return slot->off - 1;
 	uint32_t bytes = wire_str_bytes((uint32_t)len);
 	if (shm->str_bytes + bytes > shm->str_cap)
 		return WIRE_NONE;
@@ -139,7 +150,19 @@ uint32_t intern_add(struct intern *in, const char *s)
 	to->len = (uint32_t)len;
 	memcpy(to->s, s, len + 1);
 	shm->str_bytes += bytes;
-	*slot = off + 1;
+	*slot = (struct slot){ off + 1, hash };
 	in->cnt++;
 	return off;
+}
+
+uint32_t intern_add(struct intern *in, const char *s)
+{
+	size_t len = strlen(s);
+	if (len >= RECENT)
+		return add(in, s, len);
+	if (!in->recent[len] || !is_at(in, in->recent[len] - 1, s, len)) {
+		uint32_t off = add(in, s, len);
+		in->recent[len] = off == WIRE_NONE ? 0 : off + 1;
+	}
+	return in->recent[len] ? in->recent[len] - 1 : WIRE_NONE;
 }

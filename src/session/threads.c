@@ -142,8 +142,8 @@ struct places *threads_places(const struct target *t, uint32_t first_placed, uin
 		p->wins[i] = &t->placed[first_placed + i];
 	for (uint64_t i = 0; i < p->move_cnt; i++)
 		p->moves[i] = t->moves[first_move + i];
-	edits_sort(p->wins, p->win_cnt, sizeof(*p->wins), compare_wins);
-	edits_sort(p->moves, p->move_cnt, sizeof(*p->moves), compare_moves);
+	base_sort(p->wins, p->win_cnt, sizeof(*p->wins), compare_wins);
+	base_sort(p->moves, p->move_cnt, sizeof(*p->moves), compare_moves);
 	return p;
 }
 

@@ -209,14 +209,26 @@ static int reloc(struct out *o, const uint8_t *bytes, const ZydisDecodedInstruct
 	}
 }
 
+#define OP_INT1 0xf1
+
+/* Most instructions mean the same anywhere; what is known of them by now tells. */
+static bool is_same_anywhere(const uint8_t *bytes, const struct isa_insn *in)
+{
+	return in->flow == ISA_NEXT && !in->rip_rel && in->op != ISA_OP_INT3 && !memchr(bytes, OP_INT1, in->len);
+}
+
 int isa_relocate(const uint8_t *bytes, const struct isa_insn *in, uint64_t addr, uint64_t new_addr,
 		 uint8_t *buf, size_t cap, struct err *reterr)
 {
 	ZydisDecodedInstruction z;
 	struct out o = { .addr = new_addr };
-	if (isa_zydis(bytes, in->len, &z))
-		return err_setf(reterr, -EINVAL, "bytes that are no instruction");
-	int rc = reloc(&o, bytes, &z, in, addr, reterr);
+	int rc = 0;
+	if (is_same_anywhere(bytes, in))
+		put(&o, bytes, in->len);
+	else if (isa_zydis(bytes, in->len, &z))
+		rc = err_setf(reterr, -EINVAL, "bytes that are no instruction");
+	else
+		rc = reloc(&o, bytes, &z, in, addr, reterr);
 	if (rc)
 		return rc;
 	if (o.len > cap)

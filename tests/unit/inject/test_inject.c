@@ -191,6 +191,63 @@ static void maps_a_descriptor(void)
 	CHECK_EQ(target_end(&t), 0);
 }
 
+/* The first mapping of code of its executable: how many pages; 0: none. */
+static uint64_t code_of(pid_t pid, uint64_t *ret_start)
+{
+	char path[64], line[512];
+	unsigned long start = 0, end = 0;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, " r-xp ") && strstr(line, "/signals") && sscanf(line, "%lx-%lx", &start, &end) == 2)
+			break;
+	if (f)
+		fclose(f);
+	*ret_start = start;
+	return (end - start) / 4096;
+}
+
+#define PAGE_OF_FILE (1ull << 61) /* Documentation/admin-guide/mm/pagemap.rst */
+
+static uint32_t pages_of_file(pid_t pid, uint64_t start, uint64_t cnt)
+{
+	char path[64];
+	uint64_t entry;
+	uint32_t n = 0;
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (uint64_t i = 0; i < cnt; i++)
+		n += pread(fd, &entry, sizeof(entry), (off_t)((start / 4096 + i) * 8)) == sizeof(entry) && entry & PAGE_OF_FILE;
+	close(fd);
+	return n;
+}
+
+static void owns_pages_as_they_are(void)
+{
+	struct target t;
+	uint64_t start, cnt;
+	if (!start_sleeper(&t))
+		return;
+	struct inject *in = attach(t.pid);
+	cnt = code_of(t.pid, &start);
+	uint8_t *before = malloc(cnt * 4096), *buf = malloc(cnt * 4096);
+	if (CHECK(cnt > 0) && in && stop(in)) {
+		CHECK(pages_of_file(t.pid, start, cnt) > 0);
+		CHECK(!inject_read(in, start, before, cnt * 4096, NULL));
+		CHECK_EQ(inject_own_pages(in, start, buf, cnt * 4096), 0);
+		CHECK_EQ(pages_of_file(t.pid, start, cnt), 0);
+		memset(buf, 0, cnt * 4096);
+		CHECK(!inject_read(in, start, buf, cnt * 4096, NULL) && !memcmp(before, buf, cnt * 4096));
+		CHECK(inject_own_pages(in, 4096, buf, 4096) < 0);
+		resume(in);
+	}
+	kill(t.pid, SIGUSR1);
+	inject_detach(in);
+	free(before);
+	free(buf);
+	CHECK_EQ(target_end(&t), 1);
+}
+
 static void spawns_before_the_first_instruction(void)
 {
 	struct inject *in = NULL;
@@ -386,6 +443,6 @@ static void outlives_its_controller(void)
 }
 
 TAP_MAIN(TEST(says_what_is_wrong), TEST(spawns_before_the_first_instruction), TEST(sees_exec_and_end),
-	 TEST(maps_a_descriptor), TEST(signals_arrive), TEST(job_control_is_kept), TEST(invisible_to_blocked_threads),
+	 TEST(maps_a_descriptor), TEST(owns_pages_as_they_are), TEST(signals_arrive), TEST(job_control_is_kept), TEST(invisible_to_blocked_threads),
 	 TEST(invisible_to_static_glibc), TEST(serialises_who_stands), TEST(invisible_to_static_musl), TEST(many_threads), TEST(outlives_its_controller),
 	 TEST(runs_to_where_it_comes), TEST(runs_not_to_where_it_never_comes), TEST(runs_nothing_that_has_threads))
