@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import tempfile
 import time
@@ -125,14 +126,21 @@ def both(mod):
     return f'pid$target:{mod}::entry {{ @e = count(); }} pid$target:{mod}::return {{ @r = count(); }}'
 
 
+def traced_pid(pid, name):
+    """The process running @name, started by @pid; 0: not yet."""
+    return next((c for c in drive.family(pid) if drive.comm(c) == name), 0)
+
+
 def seconds_of(argv, program, cwd):
-    """Seconds of the processor that the process running @program took, under @argv; None: it did not end well."""
+    """Seconds of the processor that the process running @program took, under @argv; None: it did not end well.  What it takes in its last
+    millisecond is not seen."""
     p = subprocess.Popen(['taskset', '-c', '0', *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                          stderr=subprocess.DEVNULL, cwd=cwd, start_new_session=True)
-    name, used, deadline = os.path.basename(program)[:15], 0.0, time.monotonic() + 300
+    name, used, pid, deadline = os.path.basename(program)[:15], 0.0, 0, time.monotonic() + 300
     while p.poll() is None and time.monotonic() < deadline:
-        used = max([used] + [drive.cpu_seconds(c) for c in drive.family(p.pid) if drive.comm(c) == name])
-        time.sleep(0.005)
+        pid = pid or traced_pid(p.pid, name)
+        used = max(used, drive.cpu_seconds(pid) if pid else 0)
+        time.sleep(0.001)
     if p.poll() is None:
         for c in drive.family(p.pid):
             drive.quiet_kill(c, 9)
@@ -146,27 +154,55 @@ def base_of(b, name, seconds):
     return b.bases[name]
 
 
-def plain_seconds(program, data):
-    runs = [x for x in (seconds_of(program, program[0], data) for _ in range(3)) if x]
-    if not runs:
-        raise RuntimeError(f'{program[0]} does not run')
-    return min(runs)
-
-
 def scratch(b):
     return tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work, prefix='bench')
 
 
-def more_time(b, program, wrap):
-    """How many % more processor time the program takes."""
+def run_of(b, program, wrap):
+    """Seconds of the program's run, under @wrap where that is not empty."""
+    with scratch(b) as data:
+        argv = [a.replace('DATA', data) for a in wrap]
+        used = seconds_of(argv + [quoted(program)] if wrap and wrap[-1] == '-c' else argv + program, program[0], data)
+    if not used:
+        raise RuntimeError(f'{program[0]} did not end well' + (f' under {wrap[0]}' if wrap else ''))
+    return used
+
+
+def tried(b, program, side):
+    """Seconds, or why there are none."""
+    who, wrap = side
+    try:
+        return run_of(b, program, wrap) if b.has(who) else RuntimeError('not installed')
+    except RuntimeError as e:
+        return e
+
+
+TURNS, TURN_SECONDS = 15, 35 # at most
+
+
+def turns_of(b, program, sides):
+    """Of each turn: seconds untraced, as a mean of before and behind, and those (or why there are none) of each side between them."""
+    turns, begin, before = [], time.monotonic(), run_of(b, program, [])
+    while not turns or (not b.quick and len(turns) < TURNS and time.monotonic() - begin < TURN_SECONDS):
+        used = [tried(b, program, side) for side in sides]
+        after = run_of(b, program, [])
+        turns.append(((before + after) / 2, used))
+        before = after
+    return turns
+
+
+def more_time(b, key, program, sides):
+    """How many % more processor time the program takes on each side, (who, how it is wrapped); and how many times what it takes more on the first
+    it takes more on the others, by turns."""
     def measure():
-        with scratch(b) as data:
-            base = base_of(b, program[0], lambda: plain_seconds(program, data))
-            argv = [a.replace('DATA', data) for a in wrap]
-            used = seconds_of(argv + program if wrap[-1] != '-c' else argv + [quoted(program)], program[0], data)
-            if not used:
-                raise RuntimeError(f'{program[0]} did not end well under {argv[0]}')
-            return (used / base - 1) * 100
+        turns, got = turns_of(b, program, sides), {}
+        for i, (who, _wrap) in enumerate(sides):
+            bad = [used[i] for _plain, used in turns if isinstance(used[i], Exception)]
+            got[key, who] = bad[0] if bad else statistics.median((used[i] / plain - 1) * 100 for plain, used in turns)
+            if i and not bad and not isinstance(got[key, sides[0][0]], Exception):
+                ratios = ((used[i] - plain) / max(used[0] - plain, plain / 1000) for plain, used in turns)
+                got[key, 'times, ' + who] = statistics.median(ratios)
+        return got
     return measure
 
 
@@ -214,7 +250,7 @@ def rows(b):
         ], {'uftrace -P': 5}, unit=more)
     for name, argv, mod, pattern in programs(b.work):
         if os.path.exists(argv[0]):
-            yield Row(name, f'{name}, entry and return of every named function counted: processor time', [
-                ('dyntrace', more_time(b, argv, [b.dyn, '-q', '-o', '/dev/null', '-n', both(mod), '-c'])),
-                ('uftrace -P', more_time(b, argv, ['uftrace', 'record', '--no-libcall', '-P', pattern, '-d', 'DATA/uft'])),
-            ], {'uftrace -P': 5}, unit=more)
+            sides = [('dyntrace', [b.dyn, '-q', '-o', '/dev/null', '-n', both(mod), '-c']),
+                     ('uftrace -P', ['uftrace', 'record', '--no-libcall', '-P', pattern, '-d', 'DATA/uft'])]
+            yield Row(name, f'{name}, entry and return of every named function counted: processor time',
+                      [('dyntrace', more_time(b, name, argv, sides)), ('uftrace -P', None)], {'uftrace -P': 5}, unit=more)

@@ -24,9 +24,9 @@
 
 enum {
 	LEFT_BYTES = 6 + 1, /* a branch around a probe, and its ret */
-	CALL_MAX = 5 + ISA_FAR_MAX,
-	LEAVE_MAX = 1 + 1 + 8,
-	PROBE_MAX = PATCH_FILTER_MAX + 8 + 1 + 2 + CALL_MAX + LEAVE_MAX,
+	RAX_BYTES = 1 + 1, FLAGS_BYTES = 2 + 1, RED_ZONE_BYTES = 5 + 8,
+	NEAR_CALL_BYTES = 5 + 5, CALL_MAX = 5 + ISA_FAR_MAX,
+	PROBE_MAX = PATCH_FILTER_MAX + RAX_BYTES + FLAGS_BYTES + RED_ZONE_BYTES + CALL_MAX,
 	/* A displaced instruction: its own length where nothing is rewritten. */
 	BOUND_CALL = 13 + 14, BOUND_JCC = 6 + ISA_FAR_MAX, BOUND_JMP = 14, BOUND_RIP = 20,
 };
@@ -35,6 +35,7 @@ struct out {
 	uint8_t *buf;
 	size_t cap, len;
 	uint64_t addr;
+	bool full; /* something was left out */
 };
 
 /* Room for @cnt more bytes, or NULL. */
@@ -43,8 +44,11 @@ static uint8_t *room(struct out *o, size_t cnt)
 	return o->len + cnt <= o->cap ? o->buf + o->len : NULL;
 }
 
-static void put(struct out *o, const char *bytes, size_t cnt)
+static void put(struct out *o, const void *bytes, size_t cnt)
 {
+	o->full |= !room(o, cnt);
+	if (o->full)
+		return;
 	memcpy(o->buf + o->len, bytes, cnt);
 	o->len += cnt;
 }
@@ -85,10 +89,10 @@ static void put_restores(struct out *o, const struct patch_anchor *an, bool rax)
 static void put_call(struct out *o, const struct patch_anchor *an)
 {
 	uint32_t site = an->site * (uint32_t)sizeof(struct wire_site);
+	uint8_t call[ISA_FAR_MAX];
 	put(o, "\xb8", 1); /* mov $site,%eax */
-	memcpy(o->buf + o->len, &site, 4);
-	o->len += 4;
-	o->len += isa_put_call(o->buf + o->len, o->addr + o->len, an->body);
+	put(o, &site, sizeof(site));
+	put(o, call, isa_put_call(call, o->addr + o->len, an->body));
 }
 
 /* Its own body, where there is one, and what saves around it; how many bytes, or -errno. */
@@ -104,8 +108,6 @@ static int put_own(struct emit *e, struct patch_anchor *an)
 		return n;
 	}
 	o->len += (size_t)n;
-	if (!room(o, LEAVE_MAX))
-		return -ENOSPC;
 	put_restores(o, an, rax);
 	return (int)(o->len - start);
 }
@@ -113,11 +115,9 @@ static int put_own(struct emit *e, struct patch_anchor *an)
 static int put_probe(struct emit *e, struct patch_anchor *an)
 {
 	struct out *o = &e->o;
-	if (!room(o, PROBE_MAX))
-		return -ENOSPC;
 	bool filtered = an->filter_bytes && !an->save_flags;
 	if (filtered)
-		put(o, (const char *)an->filter, an->filter_bytes);
+		put(o, an->filter, an->filter_bytes);
 	size_t start = o->len;
 	int n = put_own(e, an);
 	if (n < 0)
@@ -127,6 +127,8 @@ static int put_probe(struct emit *e, struct patch_anchor *an)
 		put_call(o, an);
 		put_restores(o, an, true);
 	}
+	if (o->full)
+		return -ENOSPC;
 	uint32_t over = (uint32_t)(o->len - start);
 	if (filtered)
 		memcpy(o->buf + start - sizeof(over), &over, sizeof(over));
@@ -135,10 +137,9 @@ static int put_probe(struct emit *e, struct patch_anchor *an)
 
 static int put_jmp(struct out *o, uint64_t target)
 {
-	if (!room(o, ISA_FAR_MAX))
-		return -ENOSPC;
-	o->len += isa_put_jmp(o->buf + o->len, o->addr + o->len, target);
-	return 0;
+	uint8_t jmp[ISA_FAR_MAX];
+	put(o, jmp, isa_put_jmp(jmp, o->addr + o->len, target));
+	return o->full ? -ENOSPC : 0;
 }
 
 static int put_displaced(struct out *o, const uint8_t *bytes, const struct isa_insn *in, uint64_t addr,
@@ -294,6 +295,22 @@ uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t
 	uint32_t sum = anchor_cnt * PROBE_MAX + source_cnt * (PROBE_MAX + LEFT_BYTES) + ISA_FAR_MAX;
 	for (uint32_t i = first; i < end; i++)
 		sum += insn_bound(&c->insn[i].in);
+	return sum;
+}
+
+static uint32_t near_bytes(const struct patch_anchor *an)
+{
+	return (an->save_flags ? (uint32_t)FLAGS_BYTES : an->filter_bytes) + (an->skip_redzone ? RED_ZONE_BYTES : 0) + RAX_BYTES +
+	       NEAR_CALL_BYTES;
+}
+
+uint32_t patch_near_max(const struct patch_window *win, uint32_t w, const struct patch_anchor *anchors, uint32_t anchor_cnt)
+{
+	uint32_t sum = win->bytes + JMP_BYTES;
+	if (!win->moves_as_is)
+		return win->tramp_max;
+	for (uint32_t i = 0; i < anchor_cnt; i++)
+		sum += anchors[i].window == w ? near_bytes(&anchors[i]) : 0;
 	return sum;
 }
 

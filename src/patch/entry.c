@@ -213,7 +213,7 @@ bool patch_plan_known(const struct patch_func *f, const struct patch_known *k, s
 static bool same_window(const struct patch_window *a, const struct patch_window *b)
 {
 	return a->addr == b->addr && a->bytes == b->bytes && a->form == b->form && a->write_bytes == b->write_bytes &&
-	       a->tramp_max == b->tramp_max && !memcmp(a->old, b->old, a->bytes);
+	       a->tramp_max == b->tramp_max && a->moves_as_is == b->moves_as_is && !memcmp(a->old, b->old, a->bytes);
 }
 
 static bool same_anchor(const struct patch_anchor *a, const struct patch_anchor *b)

@@ -149,7 +149,8 @@ struct patch_window {
 	uint8_t hole_old[5];
 	bool hole_inside;    /* the hole is in a host, whose old bytes include it */
 	bool hole_borrowed;  /* and that host is a neighbour's */
-	uint32_t tramp_max;  /* upper bound of its trampoline's size */
+	uint32_t tramp_max;  /* upper bound of its trampoline's size; the caller may set it to patch_near_max() */
+	bool moves_as_is;    /* what is displaced is copied as it is, with no probes but those of anchors whose window it is */
 	uint64_t tramp;      /* caller's: where it stands */
 	uint64_t landing;    /* caller's: of a pun */
 };
@@ -235,6 +236,9 @@ struct patch_bodies {
 int patch_emit(const struct patch_window *, uint32_t w, uint64_t func_addr, struct patch_anchor *anchors, uint32_t anchor_cnt,
 	       const struct patch_bodies *, uint64_t tramp_addr, uint8_t *buf, size_t cap, struct patch_move *moves,
 	       uint32_t *ret_move_cnt, struct err *reterr);
+/* The upper bound of a trampoline's size if window and called bodies are within 2 GiB of it: of most windows a third of
+ * tramp_max.  Of each anchor filter_bytes is how many there will be at most. */
+uint32_t patch_near_max(const struct patch_window *, uint32_t w, const struct patch_anchor *anchors, uint32_t anchor_cnt);
 /* The bytes to write at w->addr, for forms but PATCH_PUN (@ret_new; only the first w->write_bytes change) and, for
  * PATCH_HOLE, at w->hole_addr.  What follows the jump in the window stays as it is: a signal handler
  * may yet return there, and a host has holes there.  0, or -ERANGE where the trampoline is more than 2 GiB

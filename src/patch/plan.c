@@ -296,6 +296,16 @@ static uint32_t anchors_in(const struct patch_anchor *anchors, uint32_t cnt, uin
 	return n;
 }
 
+static bool move_as_they_are(const struct code *c, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first; i < end; i++) {
+		const struct isa_insn *in = &c->insn[i].in;
+		if (in->rip_rel || (in->flow != ISA_NEXT && in->flow != ISA_RET && in->flow != ISA_JMP_IND))
+			return false;
+	}
+	return true;
+}
+
 void plan_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt, uint32_t source_cnt, struct patch_window *ret)
 {
 	const struct patch_func *f = p->code.f;
@@ -305,6 +315,7 @@ void plan_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt
 	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : s->form == PATCH_PUN ? (uint8_t)ret->bytes : JMP_BYTES;
 	memcpy(ret->old, f->code + start, ret->bytes);
 	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt, source_cnt);
+	ret->moves_as_is = !source_cnt && move_as_they_are(&p->code, s->a, s->b);
 	if (s->form != PATCH_HOLE)
 		return;
 	if (s->borrowed) {

@@ -12,6 +12,31 @@
 
 /* ---- map ---- */
 
+/* Whether jit_filter() may find one. */
+static bool may_filter(const struct job *j, const struct patch_anchor *a, const struct session_probe *sp)
+{
+	bool runs_one = sp->prog_cnt == 1 && !sp->hook && !job_is_own(a->kind); /* of sites of ours, progs has a helper */
+	const struct ir_prog *p = runs_one ? &j->s->image->progs[sp->progs[0]] : NULL;
+	for (uint32_t i = 0; p && i < p->insn_cnt; i++)
+		if (p->insns[i].op == IR_OP_BRZ)
+			return true;
+	return false;
+}
+
+/* No room between trampolines, which a program has in its caches beside its own code; memory for them is near it. */
+static void tighten(struct job *j)
+{
+	for (uint32_t i = 0; i < j->func_cnt; i++) {
+		struct plan_func *pf = &j->funcs[i];
+		if (!plan_has_windows(pf) || pf->spots)
+			continue;
+		for (uint32_t a = 0; a < pf->anchor_cnt; a++)
+			pf->anchors[a].filter_bytes = may_filter(j, &pf->anchors[a], &j->probes[pf->probe_of[a]]) ? PATCH_FILTER_MAX : 0;
+		for (uint32_t w = 0; w < pf->win_cnt; w++)
+			pf->wins[w].tramp_max = patch_near_max(&pf->wins[w], w, pf->anchors, pf->anchor_cnt);
+	}
+}
+
 static uint64_t code_bytes(const struct job *j, const struct plan_func *pf)
 {
 	uint64_t sum = 0;
@@ -382,6 +407,7 @@ static int place(struct job *j, bool *ret_again, struct err *reterr)
 	j->first_sema = t->sema_cnt;
 	j->first_site = j->s->shm->site_cnt;
 	*ret_again = false;
+	tighten(j);
 	spots_plan(j);
 	bool was_stopped = t->inj != NULL, stays = was_stopped || is_small(j);
 	int r = was_stopped ? 0 : target_stop(t, reterr);

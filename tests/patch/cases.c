@@ -160,7 +160,7 @@ static void dump_window(FILE *out, struct kase *k, const struct patch_window *w,
 	struct err err;
 	uint64_t at = k->tramp + 256 * i;
 	const struct patch_bodies bodies = { put_body, k };
-	uint32_t room = w[i].tramp_max;
+	uint32_t room = patch_near_max(&w[i], i, k->anchor, k->anchor_cnt); /* the trampoline is near */
 	for (uint32_t a = 0; a < k->anchor_cnt; a++)
 		room += k->body_bytes[a];
 	int n = patch_emit(&w[i], i, k->f.addr, k->anchor, k->anchor_cnt, &bodies, at, buf, room, moves, &move_cnt, &err);

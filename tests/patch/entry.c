@@ -51,7 +51,7 @@ static bool same(const struct patch_func *f, uint8_t kind)
 	if (!patch_plan_entry(f, fast, 2, &one))
 		return !memcmp(fast, slow, sizeof(slow)) && !memcmp(&one, &wins[0], sizeof(one)); /* nothing was written */
 	taken++;
-	return patch_plan(f, slow, 2, wins) == 1 && !memcmp(fast, slow, sizeof(fast)) && one.tramp_max == wins[0].tramp_max &&
+	return patch_plan(f, slow, 2, wins) == 1 && !memcmp(fast, slow, sizeof(fast)) && one.tramp_max == wins[0].tramp_max && one.moves_as_is == wins[0].moves_as_is &&
 	       !memcmp(&one, &wins[0], offsetof(struct patch_window, old)) && !memcmp(one.old, wins[0].old, one.bytes);
 }
 

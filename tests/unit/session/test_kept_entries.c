@@ -127,7 +127,7 @@ static bool same_func(const struct plan_func *a, const struct plan_func *b)
 	for (uint32_t i = 0; same && i < a->win_cnt; i++) {
 		const struct patch_window *x = &a->wins[i], *y = &b->wins[i];
 		same = x->addr == y->addr && x->bytes == y->bytes && x->form == y->form && x->write_bytes == y->write_bytes &&
-		       x->tramp_max == y->tramp_max && x->hole_addr == y->hole_addr && !memcmp(x->old, y->old, x->bytes);
+		       x->tramp_max == y->tramp_max && x->moves_as_is == y->moves_as_is && x->hole_addr == y->hole_addr && !memcmp(x->old, y->old, x->bytes);
 	}
 	return same;
 }
