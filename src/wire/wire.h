@@ -135,7 +135,7 @@ struct wire_site {
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 
-/* With an overhead budget (ADR 40, 48), of each site: its bodies count each hit, and return then while it @only_counts.
+/* With an overhead budget (ADR 40, 48), of each site: its trampoline or body counts each hit, and does no more while it @only_counts.
  * A hit is counted in one of some rows of counters, uint64_t[site_cap] each, by where the thread's stack is: so threads
  * write to memory of their own, but for the few whose stacks have the same row. */
 struct wire_rate {
