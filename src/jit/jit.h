@@ -75,9 +75,10 @@ struct jit_spot {
 	uint16_t dead;      /* general registers that need not be saved; rax: the trampoline has not saved it */
 	uint64_t addr;      /* where the code will stand that each hit runs: from its first byte to behind its last */
 	uint64_t cold_addr; /* and the rest */
+	uint64_t body;      /* with a budget: of the programs, by jit_body().  At the spot is only what counts hits that are off, and calls it */
 };
 /* Generates both parts at @buf, one behind the other; the first has *ret_hot_bytes.  As jit_body(); 0: the programs need a
- * context, and have no such code. */
+ * context, and have no such code; with a budget, if they read flags. */
 int64_t jit_spot_body(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
 		      const struct jit_spot *, uint8_t *buf, size_t cap, uint32_t *ret_hot_bytes, struct err *reterr);
 /* Likewise a body that only calls hook helper @helper (rt_hook_dl). */

@@ -328,9 +328,13 @@ int arena_spot(struct target *t, struct arena *a, enum wire_site_kind kind, cons
 {
 	uint8_t code[SPOT_BYTES];
 	uint32_t hot = 0;
+	struct patch_anchor called = { 0 };
+	int r = t->env.geometry->rate_off ? arena_body(t, a, kind, false, progs, cnt, &called, reterr) : 0;
+	if (r)
+		return r;
 	a->used = align_up(a->used, 16);
 	struct jit_spot spot = { .site = an->site, .sp_adj = an->sp_adj - (an->dead & 1 ? 8 : 0), .dead = an->dead, .addr = addr,
-				 .cold_addr = a->addr + a->used };
+				 .cold_addr = a->addr + a->used, .body = called.body };
 	const struct ir_prog **list = list_of(t, progs, cnt);
 	if (!list)
 		return err_setf(reterr, -ENOMEM, "out of memory");

@@ -8,6 +8,7 @@
 /* More than is generated for nearly all programs; what is longer is called. */
 #define HOT_BYTES 256u
 #define HOT_BYTES_INSN 40u
+#define GATE_BYTES 96u /* with a budget, whatever the programs are: either part */
 #define COLD_BYTES 1024u
 #define COLD_BYTES_INSN 80u
 #define LOOK_BYTES 64u /* of code, for registers that are dead */
@@ -31,7 +32,7 @@ uint64_t spots_hot_bytes(const struct job *j, const struct plan_func *pf, const 
 	bool can = a->kind == WIRE_SITE_ENTRY || a->kind == WIRE_SITE_OFFSET || a->kind == WIRE_SITE_RETURN;
 	if (!pf->spots || !can || a->refusal || a->by_sources || sp->hook) /* of sites of ours, progs has a helper */
 		return 0;
-	uint64_t n = HOT_BYTES + HOT_BYTES_INSN * insns_of(j, sp);
+	uint64_t n = j->s->shm->rate_off ? GATE_BYTES : HOT_BYTES + HOT_BYTES_INSN * insns_of(j, sp);
 	return n < SPOT_BYTES / 2 ? n : 0;
 }
 
@@ -77,6 +78,8 @@ uint16_t spots_dead(const struct job *j, const struct plan_func *pf, const struc
 {
 	uint8_t code[LOOK_BYTES];
 	uint64_t bytes = looked_at(pf, a);
+	if (j->s->shm->rate_off)
+		return 0; /* the body is called from there, and finds rax where called ones do */
 	return target_read(j->t, pf->addr + a->offset, code, bytes) ? 0 : patch_dead(code, bytes);
 }
 
@@ -98,6 +101,6 @@ uint64_t spots_cold_bytes(const struct job *j, const struct plan_func *pf)
 	uint64_t sum = 0;
 	for (uint32_t i = 0; pf->spots && i < pf->anchor_cnt; i++)
 		if (spots_hot_bytes(j, pf, &pf->anchors[i]))
-			sum += COLD_BYTES + COLD_BYTES_INSN * insns_of(j, probe_of(j, pf, &pf->anchors[i]));
+			sum += j->s->shm->rate_off ? GATE_BYTES : COLD_BYTES + COLD_BYTES_INSN * insns_of(j, probe_of(j, pf, &pf->anchors[i]));
 	return sum;
 }

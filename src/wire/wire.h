@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 12
+#define WIRE_VERSION 13
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -135,13 +135,14 @@ struct wire_site {
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 
-/* With an overhead budget (ADR 40, 48), of each site: its bodies count each hit, and return then while it @only_counts.
+/* With an overhead budget (ADR 40, 48), of each site: its trampoline or body counts each hit, and does no more while it @only_counts.
  * A hit is counted in one of some rows of counters, uint64_t[site_cap] each, by where the thread's stack is: so threads
  * write to memory of their own, but for the few whose stacks have the same row. */
 struct wire_rate {
+	uint32_t pad[8];      /* of site 0, what is read is not where, within its page, a hit is counted: the load would wait for that */
 	uint32_t only_counts; /* by the controller */
 	uint32_t weight;      /* hits that each stands for that does not; likewise */
-	uint32_t pad[14];
+	uint32_t pad_end[6];
 };
 #define WIRE_HIT_ROWS 256u /* at most; a power of two, as is their length */
 #define WIRE_ROW_SEED(idx) ((uint32_t)(idx) * 0x9e3779b1u)

@@ -567,6 +567,11 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	int r = prepare(g, &is_quick, reterr);
 	if (r < 0)
 		return r;
+	if (g->spot && g->env->geometry->rate_off) {
+		if (!(g->regs_needed >> WIRE_EFLAGS & 1)) /* which it would change before the body is called */
+			jit_gen_rate_spot(g);
+		return 0;
+	}
 	if (is_quick) {
 		frame_init(g, &f);
 		jit_gen_quick(g, &f);

@@ -141,6 +141,7 @@ static inline uint32_t jit_spot_bytes(const struct jit_spot *spot)
 
 /* rate.c, in the gate, where JIT_PROC is set.  With a budget: hits are counted, and what is sampled goes on at times only. */
 void jit_gen_rate(struct jit_gen *, const struct jit_frame *);
+void jit_gen_rate_spot(struct jit_gen *); /* all of what stands in the trampoline, before a body that is called */
 
 /* thread.c, where JIT_PROC is set.  jit_gen_thread: the calling thread's area in @result; changes @temp.  Behind the body,
  * jit_gen_thread_raw: the same where a block does not say where it is; what follows is for a thread that the hash does not

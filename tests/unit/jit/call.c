@@ -141,11 +141,15 @@ int64_t call_spot(const struct jit_env *env, enum wire_site_kind kind, const str
 		  uint32_t site, enum call_variant variant, uint16_t dead, uint8_t *code, size_t bytes, struct err *reterr)
 {
 	static void (*const back[])(void) = { call_back_plain, call_back_flags, call_back_red, call_back_red_flags };
-	const struct jit_spot spot = { .site = site, .sp_adj = call_sp_adj[variant], .dead = dead, .addr = (uint64_t)(uintptr_t)code,
-				       .cold_addr = (uint64_t)(uintptr_t)code + bytes / 2 };
+	struct jit_spot spot = { .site = site, .sp_adj = call_sp_adj[variant], .dead = dead, .addr = (uint64_t)(uintptr_t)code,
+				 .cold_addr = (uint64_t)(uintptr_t)code + bytes / 2, .body = (uint64_t)(uintptr_t)code + bytes / 4 * 3 };
 	uint64_t to = (uint64_t)(uintptr_t)back[variant];
 	uint32_t hot;
-	int64_t n = jit_spot_body(env, kind, progs, prog_cnt, &spot, code, bytes / 2 - 14, &hot, reterr);
+	int64_t n = env->geometry->rate_off ?
+		jit_body(env, kind, progs, prog_cnt, spot.body, code + bytes / 4 * 3, bytes / 4, reterr) : 1;
+	if (n < 0)
+		return n;
+	n = jit_spot_body(env, kind, progs, prog_cnt, &spot, code, bytes / 2 - 14, &hot, reterr);
 	if (n <= 0)
 		return n;
 	memcpy(code + bytes / 2, code + hot, (size_t)n - hot);
