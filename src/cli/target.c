@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -235,16 +236,26 @@ bool cli_from_entry(const struct cli *cli)
 	return cli->has_kernel && !cli->has_user && when != EXEC && (when != UNSET || !strcmp(cli_name, "dtrace"));
 }
 
+/* The keeper of a process that another dyntrace traces waits, without tracepoints, for its next one. */
+static bool keeper_holds(pid_t pid)
+{
+	struct session_verdict v = { 0 };
+	struct ucred c = { 0 };
+	socklen_t n = sizeof(c);
+	struct err e;
+	int fd = keep_connect(pid, &e);
+	bool known = fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n);
+	if (fd >= 0)
+		close(fd);
+	return known && !session_verify(pid, NULL, NULL, &v, &e) && v.owner == c.pid;
+}
+
 /* Its tracepoints stay until somebody says otherwise. */
 static void hint_kept(pid_t pid, int rc)
 {
-	struct err e;
-	int fd = rc == -EBUSY ? keep_connect(pid, &e) : -ENOENT;
-	if (fd < 0)
-		return;
-	close(fd);
-	cli_hint("it is attached: %s detach %d ends that, %s add %d:PLACE d CLAUSE traces beside it", cli_name, (int)pid,
-		 cli_name, (int)pid);
+	if (rc == -EBUSY && keeper_holds(pid))
+		cli_hint("it is attached: %s detach %d ends that, %s add %d:FUNCTION d '{ trace(arg0); }' traces beside it", cli_name,
+			 (int)pid, cli_name, (int)pid);
 }
 
 /* With a session: traces them. Without: only reads their symbols. */
