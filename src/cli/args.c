@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,18 @@ int cli_args_named(struct cli_args *a, const char *name, size_t len)
 {
 	pid_t pid = procs_one(name, len);
 	return pid ? cli_args_pid(a, pid) : CLI_ERROR;
+}
+
+bool cli_args_is_another_pid(const struct cli_args *a, const char *word)
+{
+	long pid = *word && strspn(word, "0123456789") == strlen(word) ? strtol(word, NULL, 10) : 0;
+	return a->pid_cnt && pid > 0 && pid <= INT32_MAX && (!kill((pid_t)pid, 0) || errno == EPERM);
+}
+
+void cli_args_hint_pids(const struct cli_args *a, const char *word)
+{
+	if (cli_args_is_another_pid(a, word))
+		cli_hint("each process needs a -p of its own: -p %d -p %s", (int)a->pids[a->pid_cnt - 1], word);
 }
 
 /* dtrace knows numbers alone. */

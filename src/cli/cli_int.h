@@ -87,6 +87,8 @@ int cli_args_parse(struct cli_args *, int argc, char **argv);
 int cli_args_option(struct cli_args *, int opt, const char *arg); /* one of them, by its letter */
 void cli_args_deinit(struct cli_args *);
 int cli_args_pid(struct cli_args *, pid_t); /* one more to trace, once */
+bool cli_args_is_another_pid(const struct cli_args *, const char *word); /* behind a -p: as "-p $(pidof x)" gives several */
+void cli_args_hint_pids(const struct cli_args *, const char *word); /* if it is one, says how several are given */
 int cli_args_named(struct cli_args *, const char *name, size_t len); /* the one process of that name; else CLI_ERROR after a message */
 /* Words of a -c command: blanks separate, quotes and backslashes hold together. NULL: out of memory. */
 char **cli_args_split(const char *command);

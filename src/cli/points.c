@@ -33,7 +33,7 @@ static const struct verb {
 	{ "attach", "PID|NAME [-x OPTION[=VALUE]]... [--json]", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends.\n\n"
 	  "\t-x followfork  its children, and the programs that they run, too\n\t-x OPTION      as when a script is run: bufsize, inject, ..." JSON, 1, 255 },
 	{ "detach", "PID|NAME [--json]", "Removes all tracepoints of a process, shows what they gathered; the keeper ends." JSON, 1, 2 },
-	{ "add", NULL, NULL, 2, 255 },
+	{ "add", NULL, NULL, 0, 255 },
 	{ "rm", "PID|NAME:TRACEPOINT [--json]", "Removes a tracepoint, and shows what it gathered." JSON, 1, 2 },
 	{ "list-tracepoints", "PID|NAME [-a] [--json]", "Tracepoints of a process and what they gathered so far.\n\n"
 	  "\t-a      their places too, also those that could not be traced\n\t--json  for scripts", 1, 3 },
@@ -91,18 +91,30 @@ static bool is_option_of_add(const char *word)
 	return !strncmp(word, "-n", 2) || !strcmp(word, "-e") || !strcmp(word, "--json");
 }
 
+/* What is missing first: the rest is long. */
+static int lacks(const char *place)
+{
+	if (place)
+		cli_error("add needs a tracer behind the place, which says what is done there; to count its hits: %s add %s count", cli_name, place);
+	else
+		cli_error("add needs a place and a tracer; to count the calls of a function: %s add PID:FUNCTION count", cli_name);
+	return usage(find("add"), false);
+}
+
 static int check_options(int argc, char **argv)
 {
+	const char *place = NULL;
 	int words = 0; /* the place, the tracer */
 	for (int i = 1; i < argc && words < 2; i++) {
-		words += *argv[i] != '-';
+		if (*argv[i] != '-' && !words++)
+			place = argv[i];
 		if (*argv[i] == '-' && !is_option_of_add(argv[i])) {
 			cli_error("add has no option %s", argv[i]);
 			return usage(find("add"), false);
 		}
 		i += !strcmp(argv[i], "-n");
 	}
-	return words < 2 ? usage(find("add"), false) : CLI_OK;
+	return words < 2 ? lacks(place) : CLI_OK;
 }
 
 static int add(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PID|NAME, and list-processes. */
+#include "base/near.h"
 #include "base/pids.h"
 #include "cli/keeper/keeper_int.h"
 #include "client/client.h"
@@ -124,6 +125,79 @@ static void collect(struct pids *ret, bool (*want)(pid_t, const char *), const c
 		qsort(ret->v, ret->cnt, sizeof(*ret->v), compare);
 }
 
+#define WIDTH_UNKNOWN 80 /* of a terminal that does not say it */
+
+/* Of a terminal's line; 0: there is none, so nothing is cut. */
+static int line_width(FILE *fp)
+{
+	struct winsize w;
+	if (!isatty(fileno(fp)))
+		return 0;
+	return !ioctl(fileno(fp), TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : WIDTH_UNKNOWN;
+}
+
+static void show_line(FILE *fp, pid_t pid, const char *mark, char *line, const char *why)
+{
+	char tail[128] = "", head[32];
+	int width = line_width(fp);
+	procs_plain(line);
+	if (*why)
+		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
+	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
+	room = room > LINE_LEAST ? room : LINE_LEAST;
+	char whole[4096 + sizeof(head) + sizeof(tail)];
+	snprintf(whole, sizeof(whole), "%s%.*s%s", head, width ? bytes_of(line, room) : (int)strlen(line), line, tail);
+	fprintf(fp, "%.*s\n", width ? bytes_of(whole, width) : (int)strlen(whole), whole); /* the reason, too, where that is long */
+}
+
+/* ---- names that are near ---- */
+
+struct near {
+	const char *wanted;
+	uint32_t best;
+	char name[COMM_BYTES + 240];
+};
+#define NEAR_BEGINS 1 /* "redis" of redis-server: nearer than two mistakes */
+
+static void try_name(struct near *n, const char *name)
+{
+	uint32_t d = !strncmp(name, n->wanted, strlen(n->wanted)) ? NEAR_BEGINS : near_distance(name, n->wanted, n->best);
+	if (!*name || d >= n->best)
+		return;
+	n->best = d;
+	snprintf(n->name, sizeof(n->name), "%s", name);
+}
+
+/* By the names that is_named() takes; threads of the kernel have no program. */
+static void try_process(struct near *n, pid_t pid)
+{
+	struct obj_proc_info info;
+	char line[4096];
+	command_line(pid, line, sizeof(line));
+	line[strcspn(line, " ")] = 0;
+	if (!*line || pid == getpid() || obj_proc_info(pid, &info, NULL) || info.state == 'Z')
+		return;
+	try_name(n, info.comm);
+	try_name(n, base_of(line));
+}
+
+static void say_none(const char *name)
+{
+	struct near n = { .wanted = name, .best = near_max(name) + 1 };
+	pid_t *v = NULL;
+	uint32_t cnt = 0;
+	n.best = n.best > NEAR_BEGINS ? n.best : NEAR_BEGINS + 1;
+	base_pids("/proc", &v, &cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		try_process(&n, v[i]);
+	free(v);
+	procs_plain(n.name);
+	if (*n.name)
+		cli_error("there is no process %s: did you mean %s?", name, n.name);
+	else
+		cli_error("there is no process %s", name);
+}
+
 static pid_t by_name(const char *name)
 {
 	struct pids p = { 0 };
@@ -131,13 +205,12 @@ static pid_t by_name(const char *name)
 	collect(&p, is_named, name);
 	pid_t pid = p.cnt == 1 ? p.v[0] : 0;
 	if (!p.cnt)
-		cli_error("there is no process %s", name);
+		say_none(name);
 	else if (p.cnt > 1)
 		cli_error("%u processes are called %s; say which one by its number:", p.cnt, name);
 	for (uint32_t i = 0; i < p.cnt && p.cnt > 1; i++) {
 		command_line(p.v[i], line, sizeof(line));
-		procs_plain(line);
-		fprintf(stderr, "%7d  %s\n", (int)p.v[i], line);
+		show_line(stderr, p.v[i], " ", line, "");
 	}
 	free(p.v);
 	return pid;
@@ -228,27 +301,6 @@ static void look_why(const struct pids *attached, pid_t pid, char *why, size_t c
 		*why = 0;
 }
 
-/* Of a terminal's line; 0: there is none, so nothing is cut. */
-static int line_width(void)
-{
-	struct winsize w;
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col : 0;
-}
-
-static void show_line(pid_t pid, const char *mark, char *line, const char *why)
-{
-	char tail[128] = "", head[32];
-	int width = line_width();
-	procs_plain(line);
-	if (*why)
-		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
-	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
-	room = room > LINE_LEAST ? room : LINE_LEAST;
-	char whole[4096 + sizeof(head) + sizeof(tail)];
-	snprintf(whole, sizeof(whole), "%s%.*s%s", head, width ? bytes_of(line, room) : (int)strlen(line), line, tail);
-	printf("%.*s\n", width ? bytes_of(whole, width) : (int)strlen(whole), whole); /* the reason, too, where that is long */
-}
-
 static void show(const struct pids *list, const struct pids *attached, bool marks, bool json)
 {
 	char line[4096];
@@ -262,7 +314,7 @@ static void show(const struct pids *list, const struct pids *attached, bool mark
 		if (marks)
 			look_why(attached, list->v[i], why, sizeof(why));
 		if (!json) {
-			show_line(list->v[i], marks ? mark_of(attached, list->v[i]) : "", line, why);
+			show_line(stdout, list->v[i], marks ? mark_of(attached, list->v[i]) : "", line, why);
 			continue;
 		}
 		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", (int)list->v[i]);

@@ -71,7 +71,7 @@ static bool is_there(void)
 	struct err e;
 	int rc = client_open(NULL, &c, &e);
 	client_close(c);
-	if (is_nobody(rc))
+	if (is_nobody(rc) && geteuid())
 		cli_hint("%s; it could trace this for members of group dyntrace", e.msg);
 	return !is_nobody(rc);
 }

@@ -178,6 +178,7 @@ int cli_script_parse(struct cli_args *a, int argc, char **argv)
 		return rc;
 	if (optind < argc) {
 		cli_error("%s takes options only, not '%s'", q.script->name, argv[optind]);
+		cli_args_hint_pids(a, argv[optind]);
 		return CLI_USAGE;
 	}
 	if (a->command_cnt > 1) {

@@ -128,19 +128,17 @@ def beside_a_keeper_that_waits():
     """Its keeper is there, but has no tracepoint: what is advised is only what works."""
     with Calls(threads=1, rounds=10) as c:
         c.add('work', '-n', 'kept', 'count')
-        r = lib.dyntrace('-n', WORK, '-p', str(c.pid), check=False)
-        advice = re.search(rf"add {c.pid}:FUNCTION (d '.*') traces beside it", r.stderr)
-        assert advice, r.stderr
-        c.run(*shlex.split(f'add {c.pid}:work {advice.group(1)}'))
-        r = lib.dyntrace('add', f'{c.pid}:work', 'd', WORK, check=False)
-        assert r.returncode == 1 and "without its probe, from what follows 'pid$target::work:entry' on" in r.stderr, r.stderr
+        advice = c.says('-n', WORK, '-p', c.pid)
+        found = re.search(rf"add {c.pid}:FUNCTION (d '.*') traces beside it", advice)
+        assert found, advice
+        c.run(*shlex.split(f'add {c.pid}:work {found.group(1)}'))
+        c.run('add', f'{c.pid}:work', 'd', WORK, status=1, says="without its probe, from what follows 'pid.target::work:entry' on")
         c.run('rm', f'{c.pid}:kept')
         c.run('rm', f'{c.pid}:tp-0')
         with lib.Tracing('-qn', WORK, '-p', c.pid) as t:
             t.wait_armed(c.pid)
             seconds(c, t.proc.pid)
-            r = lib.dyntrace('-n', WORK, '-p', str(c.pid), check=False)
-            assert 'traces beside it' not in r.stderr and f'kill {t.proc.pid} ends that' in r.stderr, r.stderr
+            assert 'traces beside it' not in c.says('-n', WORK, '-p', c.pid)
             t.stop()
         c.add('work', 'count')
         c.run('detach', c.pid)

@@ -232,6 +232,16 @@ def ready_scripts(folder):
             assert r.returncode == 1 and not r.stdout and 'probes of the kernel need' in r.stderr, (name, r)
 
 
+def root_without_the_right(folder):
+    """dyntraced has no more rights than root: no advice of its group, but what root lacks."""
+    if os.geteuid():
+        raise lib.Skip('needs root')
+    with Idle(folder) as pid:
+        r = subprocess.run(['setpriv', '--bounding-set=-sys_ptrace', '--inh-caps=-sys_ptrace', lib.DYNTRACE, '-n', WORK, '-p', str(pid)],
+                           text=True, capture_output=True, timeout=60 * lib.SLOW, check=False)
+        assert r.returncode == 1 and 'root has no CAP_SYS_PTRACE' in r.stderr and 'group dyntrace' not in r.stderr, r
+
+
 def main():
     tap = lib.Tap()
     with tempfile.TemporaryDirectory() as folder:
@@ -244,6 +254,7 @@ def main():
                          ('traced by another', traced), ('traced by dyntrace', second), ('traced by dyntrace, the kernel too', second_of_both_worlds),
                          ('not permitted', not_permitted),
                          ('seccomp, not root', filtered), ('probes of the kernel, not root', kernel_probes),
+                         ('root without CAP_SYS_PTRACE', root_without_the_right),
                          ('ready scripts, not root', ready_scripts)):
             tap.run(name, fn, folder)
     tap.done()
