@@ -137,6 +137,7 @@ struct cli_match {
 };
 
 struct cli_types;
+struct cli_shell;
 struct client;
 struct cli {
 	struct cli_args args;
@@ -146,6 +147,7 @@ struct cli {
 	bool compiled;
 	struct cli_target *targets;
 	uint32_t target_cnt, live_cnt;
+	struct cli_shell *shell; /* the first target that is one, with a script; NULL: none */
 	struct cli_exe *exe; /* -x exe; NULL: none */
 	struct aim aim; /* of a session of our own */
 	struct cli_match *matches; /* as aim.descs */
@@ -277,6 +279,10 @@ bool cli_resort(struct cli *, uint32_t places); /* of @places in all some were r
 /* budget.c: what is said of it: when what there is now is armed; at the end */
 void cli_budget_armed(struct cli *);
 void cli_budget_end(struct cli *);
+/* shell.c: a target that may be a shell; what it runs now; says it where there is one that nobody follows */
+void cli_shell_note(struct cli *, const struct cli_target *);
+void cli_shell_look(struct cli *);
+void cli_shell_say(const struct cli *);
 /* silent.c: that nothing came, where that is certain; once all was read */
 void cli_silent_say(const struct cli *);
 /* losses.c: what would have lost less */

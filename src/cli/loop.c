@@ -247,6 +247,7 @@ static int drain_on_schedule(struct cli *cli, uint64_t now)
 	if (!cli->last_drain_ns)
 		cli_spare_keep(cli);
 	cli->last_drain_ns = now;
+	cli_shell_look(cli);
 	int rc = drain(cli); /* may change the options */
 	cli->drain_gap_ns = smaller(cli->drain_gap_ns ? 2 * cli->drain_gap_ns : FIRST_NS, SWITCH_NS);
 	cli->next_drain_ns = now + (switch_gap(cli) ? larger(switch_gap(cli), DRAIN_GAP_NS) : cli->drain_gap_ns);

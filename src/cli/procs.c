@@ -37,8 +37,7 @@ static int compare(const void *a, const void *b)
 	return *(const pid_t *)a < *(const pid_t *)b ? -1 : *(const pid_t *)a > *(const pid_t *)b;
 }
 
-/* The command line, words apart by blanks; "" of a thread of the kernel. */
-static void command_line(pid_t pid, char *buf, size_t cap)
+void procs_command(pid_t pid, char *buf, size_t cap)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
@@ -103,7 +102,7 @@ static bool is_named(pid_t pid, const char *name)
 	char path[64], exe[4096], line[4096];
 	if (obj_proc_info(pid, &info, NULL) || info.state == 'Z')
 		return false;
-	command_line(pid, line, sizeof(line));
+	procs_command(pid, line, sizeof(line));
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
 	ssize_t n = readlink(path, exe, sizeof(exe) - 1);
 	exe[n > 0 ? n : 0] = 0;
@@ -173,7 +172,7 @@ static void try_process(struct near *n, pid_t pid)
 {
 	struct obj_proc_info info;
 	char line[4096];
-	command_line(pid, line, sizeof(line));
+	procs_command(pid, line, sizeof(line));
 	line[strcspn(line, " ")] = 0;
 	if (!*line || pid == getpid() || obj_proc_info(pid, &info, NULL) || info.state == 'Z')
 		return;
@@ -209,7 +208,7 @@ static pid_t by_name(const char *name)
 	else if (p.cnt > 1)
 		cli_error("%u processes are called %s; say which one by its number:", p.cnt, name);
 	for (uint32_t i = 0; i < p.cnt && p.cnt > 1; i++) {
-		command_line(p.v[i], line, sizeof(line));
+		procs_command(p.v[i], line, sizeof(line));
 		show_line(stderr, p.v[i], " ", line, "");
 	}
 	free(p.v);
@@ -273,7 +272,7 @@ static bool may_trace(pid_t pid, const char *arg)
 {
 	struct obj_proc_info info;
 	char line[8];
-	command_line(pid, line, sizeof(line));
+	procs_command(pid, line, sizeof(line));
 	return *line && !obj_proc_info(pid, &info, NULL) && info.state != 'Z' && (arg || !geteuid() || info.uid == geteuid());
 }
 
@@ -309,7 +308,7 @@ static void show(const struct pids *list, const struct pids *attached, bool mark
 	for (uint32_t i = 0; i < list->cnt; i++) {
 		struct obj_proc_info info = { .comm = "" };
 		obj_proc_info(list->v[i], &info, NULL);
-		command_line(list->v[i], line, sizeof(line));
+		procs_command(list->v[i], line, sizeof(line));
 		char why[96] = "";
 		if (marks)
 			look_why(attached, list->v[i], why, sizeof(why));

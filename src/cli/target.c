@@ -280,6 +280,7 @@ int cli_targets_attach(struct cli *cli)
 			hint_kept(t->pid, rc);
 			return CLI_ERROR;
 		}
+		cli_shell_note(cli, t);
 		t->starting = t->obj && !cli->watches && (t->spawned ? has_loader(t->obj) && !cli_from_entry(cli) : is_loading(cli, t));
 	}
 	return CLI_OK;
@@ -349,6 +350,7 @@ void cli_targets_close(struct cli *cli)
 	for (uint32_t i = 0; i < cli->target_cnt && !cli->session; i++)
 		obj_proc_close(cli->targets[i].obj);
 	cli_exe_close(cli);
+	free(cli->shell);
 	free(cli->targets);
 	cli->targets = NULL;
 	cli->target_cnt = 0;

@@ -173,6 +173,8 @@ bool keeper_serve(struct keeper *);
 pid_t procs_one(const char *text, size_t len);
 /* Text that filled @cap bytes loses the half of a character at its end. */
 void procs_uncut(char *text, size_t cap);
+/* The command line, words apart by blanks; "" of a thread of the kernel. */
+void procs_command(pid_t, char *buf, size_t cap);
 /* What a terminal obeys becomes blanks, what is no text question marks: one line, in which each character is one column. */
 void procs_plain(char *line);
 /* "PID|NAME:REST": *ret_rest is behind the colon. */
