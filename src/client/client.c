@@ -182,7 +182,7 @@ int client_wait(struct client *c, uint64_t timeout_ns, struct client_event *ret,
 	if (c->first)
 		return take_kept(c, ret, reterr);
 	int rc = client_recv(c, (int64_t)timeout_ns, &type, &in, reterr);
-	return rc == -EAGAIN ? 0 : rc ? rc : decode_event(c, type, &in, ret, reterr);
+	return rc == -EAGAIN && !c->broken ? 0 : rc ? rc : decode_event(c, type, &in, ret, reterr);
 }
 
 int client_points(struct client *c, const struct proto_points *p, struct proto_pointed *ret, struct err *reterr)

@@ -180,7 +180,7 @@ int client_await(struct client *c, enum proto_type want, struct proto_in *ret, s
 	uint64_t since = host_now_ns();
 	for (;;) {
 		int rc = client_recv(c, STEP_MS * 1000000, &type, ret, reterr);
-		if (rc == -EINTR || rc == -EAGAIN) {
+		if ((rc == -EINTR || rc == -EAGAIN) && !c->broken) { /* else the daemon's reason */
 			rc = go_on(c, since, reterr);
 			if (rc)
 				return rc;
