@@ -232,25 +232,14 @@ static int take_macros(struct cli_args *a, int argc, char **argv, const char *ze
 	return CLI_OK;
 }
 
-static bool take_verb(struct cli_args *a, const char *word)
-{
-	static const struct { const char *word; enum cli_mode mode; } verbs[] = {
-		{ "explain", MODE_EXPLAIN }, { "verify", MODE_VERIFY }, { "repair", MODE_REPAIR },
-	};
-	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
-		if (!strcmp(word, verbs[i].word)) {
-			a->mode = verbs[i].mode;
-			return true;
-		}
-	return false;
-}
-
 int cli_args_parse(struct cli_args *a, int argc, char **argv)
 {
 	const char *zero = argv[0];
 	int opt, rc = CLI_OK;
 	cli_options_init(&a->opts);
-	if (argc > 1 && take_verb(a, argv[1])) {
+	const struct cli_verb *v = argc > 1 ? cli_verb_find(argv[1]) : NULL;
+	if (v && v->mode != MODE_RECORD) {
+		a->mode = v->mode;
 		argv++;
 		argc--;
 	}

@@ -353,6 +353,14 @@ int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell
 int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
+/* verbs.c */
+struct cli_verb {
+	const char *name;
+	int (*main)(int argc, char **argv); /* argv[0]: "dyntrace NAME", as getopt() complains; the exit status */
+	enum cli_mode mode; /* of those that take the options of scripts; main is NULL */
+};
+const struct cli_verb *cli_verb_find(const char *name); /* NULL: it is none */
+const char *cli_verb_name(uint32_t i); /* ready scripts too; NULL: there are fewer */
 void cli_usage(FILE *);
 bool cli_usage_verb(enum cli_mode); /* on standard output; false: it is none that has one here */
 void cli_usage_wrong(void); /* to stderr: how it is called */

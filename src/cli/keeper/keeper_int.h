@@ -183,7 +183,6 @@ pid_t procs_split(const char *arg, const char **ret_rest);
 bool whose_refused(pid_t pid, char *why, size_t cap);
 const char *whose_user(uid_t, char buf[64]); /* the user's name, or the number */
 void whose_hint(pid_t pid); /* of one that the caller has not attached: who has, or whose it is */
-bool procs_is_verb(const char *word);
 int procs_main(int argc, char **argv);   /* list-processes */
 int symbols_main(int argc, char **argv); /* list-symbols */
 int points_main(int argc, char **argv);  /* attach, detach, add, rm, list-tracepoints */
