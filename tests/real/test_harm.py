@@ -205,6 +205,7 @@ def interrupted_as_it_comes():
         kinds += [['-qn', 'syscall::read:entry { @ = count(); }'], ['-qn', read + 'syscall::read:entry { @r = count(); }', '-p', '{pid}'], ['syscalls']]
     seed = random.randrange(1 << 32)
     rnd = random.Random(seed)
+    kinds[2][-1] = command = f'sleep 100.{seed}'
     with Python() as pid:
         for i in range(len(kinds) * 20):
             args = [a.format(pid=pid) if a == '{pid}' else a for a in kinds[i % len(kinds)]]
@@ -219,6 +220,7 @@ def interrupted_as_it_comes():
                 t.wait()
                 raise AssertionError(f'{args}: a SIGINT was lost (seed {seed}, round {i})') from None
         lib.assert_untouched(pid)
+    assert subprocess.run(['pgrep', '-f', f'^{command}$'], capture_output=True, text=True, check=False).stdout == '', 'a command was left'
 
 
 def cpu(pid):
