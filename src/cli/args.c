@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,18 @@ int cli_args_named(struct cli_args *a, const char *name, size_t len)
 {
 	pid_t pid = procs_one(name, len);
 	return pid ? cli_args_pid(a, pid) : CLI_ERROR;
+}
+
+bool cli_args_is_another_pid(const struct cli_args *a, const char *word)
+{
+	long pid = *word && strspn(word, "0123456789") == strlen(word) ? strtol(word, NULL, 10) : 0;
+	return a->pid_cnt && pid > 0 && pid <= INT32_MAX && (!kill((pid_t)pid, 0) || errno == EPERM);
+}
+
+void cli_args_hint_pids(const struct cli_args *a, const char *word)
+{
+	if (cli_args_is_another_pid(a, word))
+		cli_hint("each process needs a -p of its own: -p %d -p %s", (int)a->pids[a->pid_cnt - 1], word);
 }
 
 /* dtrace knows numbers alone. */
@@ -219,25 +232,14 @@ static int take_macros(struct cli_args *a, int argc, char **argv, const char *ze
 	return CLI_OK;
 }
 
-static bool take_verb(struct cli_args *a, const char *word)
-{
-	static const struct { const char *word; enum cli_mode mode; } verbs[] = {
-		{ "explain", MODE_EXPLAIN }, { "verify", MODE_VERIFY }, { "repair", MODE_REPAIR },
-	};
-	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
-		if (!strcmp(word, verbs[i].word)) {
-			a->mode = verbs[i].mode;
-			return true;
-		}
-	return false;
-}
-
 int cli_args_parse(struct cli_args *a, int argc, char **argv)
 {
 	const char *zero = argv[0];
 	int opt, rc = CLI_OK;
 	cli_options_init(&a->opts);
-	if (argc > 1 && take_verb(a, argv[1])) {
+	const struct cli_verb *v = argc > 1 ? cli_verb_find(argv[1]) : NULL;
+	if (v && v->mode != MODE_RECORD) {
+		a->mode = v->mode;
 		argv++;
 		argc--;
 	}

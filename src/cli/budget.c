@@ -2,7 +2,10 @@
 /* -x budget: what is said of it, before and behind. */
 #include "cli/cli_int.h"
 
-#define SHOWN 8u  /* places that were sampled */
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN 4u  /* names of places that were sampled */
 #define COSTLY 3u /* those that took most, where it was too much */
 #define MOST 50   /* per cent that -x budget takes */
 
@@ -20,15 +23,41 @@ void cli_budget_armed(struct cli *cli)
 			 "hot, -x budget=%u%% is not kept", (unsigned)cli->args.opts.budget);
 }
 
+/* One of each name is left, in front, with the most that its places stood for: a function has several returns, and may be
+ * in several processes.  Returns how many; *ret_rest: places with other names. */
+static uint32_t merge(struct session_sampled *v, uint32_t cnt, uint32_t *ret_rest)
+{
+	uint32_t n = 0;
+	*ret_rest = 0;
+	for (uint32_t i = 0, k; i < cnt; i++) {
+		for (k = 0; k < n && strcmp(v[k].place, v[i].place);)
+			k++;
+		if (k == n && n == SHOWN)
+			++*ret_rest;
+		else if (k == n)
+			v[n++] = v[i];
+		else if (v[i].weight > v[k].weight)
+			v[k].weight = v[i].weight;
+	}
+	return n;
+}
+
 static void tell_sampled(struct cli *cli, uint32_t cnt)
 {
-	struct session_sampled found[SHOWN];
-	uint32_t shown = session_budget_places(cli->session, found, SHOWN, true);
-	for (uint32_t i = 0; i < shown; i++)
+	struct session_sampled *v = cnt ? calloc(cnt, sizeof(*v)) : NULL;
+	char list[SHOWN * (sizeof(v->place) + 32)] = "", more[32] = "";
+	uint32_t rest, n = v ? merge(v, session_budget_places(cli->session, v, cnt, true), &rest) : 0;
+	for (uint32_t i = 1, at = 0; i < n; i++)
+		at += (uint32_t)sprintf(list + at, "%s%s (%u)", i + 1 < n || rest ? ", " : " and ", v[i].place, v[i].weight);
+	if (n && rest)
+		snprintf(more, sizeof(more), " and %u other%s", rest, rest > 1 ? "s" : "");
+	if (n == 1 && !rest)
 		cli_hint("%s was sampled, at most 1 hit of %u, as -x budget=%u%% asks: what it aggregates is scaled, its records are not all there",
-			 found[i].place, found[i].weight, (unsigned)cli->args.opts.budget);
-	if (cnt > shown)
-		cli_hint("so were %u other places", cnt - shown);
+			 v->place, v->weight, (unsigned)cli->args.opts.budget);
+	else if (n)
+		cli_hint("%s (1 hit of %u, at most)%s%s were sampled, as -x budget=%u%% asks: what they aggregate is scaled, their records "
+			 "are not all there", v->place, v->weight, list, more, (unsigned)cli->args.opts.budget);
+	free(v);
 }
 
 static void tell_costly(struct cli *cli)

@@ -87,6 +87,8 @@ int cli_args_parse(struct cli_args *, int argc, char **argv);
 int cli_args_option(struct cli_args *, int opt, const char *arg); /* one of them, by its letter */
 void cli_args_deinit(struct cli_args *);
 int cli_args_pid(struct cli_args *, pid_t); /* one more to trace, once */
+bool cli_args_is_another_pid(const struct cli_args *, const char *word); /* behind a -p: as "-p $(pidof x)" gives several */
+void cli_args_hint_pids(const struct cli_args *, const char *word); /* if it is one, says how several are given */
 int cli_args_named(struct cli_args *, const char *name, size_t len); /* the one process of that name; else CLI_ERROR after a message */
 /* Words of a -c command: blanks separate, quotes and backslashes hold together. NULL: out of memory. */
 char **cli_args_split(const char *command);
@@ -135,6 +137,7 @@ struct cli_match {
 };
 
 struct cli_types;
+struct cli_shell;
 struct client;
 struct cli {
 	struct cli_args args;
@@ -144,6 +147,7 @@ struct cli {
 	bool compiled;
 	struct cli_target *targets;
 	uint32_t target_cnt, live_cnt;
+	struct cli_shell *shell; /* the first target that is one, with a script; NULL: none */
 	struct cli_exe *exe; /* -x exe; NULL: none */
 	struct aim aim; /* of a session of our own */
 	struct cli_match *matches; /* as aim.descs */
@@ -275,6 +279,10 @@ bool cli_resort(struct cli *, uint32_t places); /* of @places in all some were r
 /* budget.c: what is said of it: when what there is now is armed; at the end */
 void cli_budget_armed(struct cli *);
 void cli_budget_end(struct cli *);
+/* shell.c: a target that may be a shell; what it runs now; says it where there is one that nobody follows */
+void cli_shell_note(struct cli *, const struct cli_target *);
+void cli_shell_look(struct cli *);
+void cli_shell_say(const struct cli *);
 /* silent.c: that nothing came, where that is certain; once all was read */
 void cli_silent_say(const struct cli *);
 /* losses.c: what would have lost less */
@@ -345,6 +353,14 @@ int cli_verb_verify(struct cli *); /* 0: as in the files, 1: not, 2: cannot tell
 int cli_verb_compare(struct cli *); /* compare.c */
 int cli_verb_repair(struct cli *);
 int cli_dump(struct cli *);
+/* verbs.c */
+struct cli_verb {
+	const char *name;
+	int (*main)(int argc, char **argv); /* argv[0]: "dyntrace NAME", as getopt() complains; the exit status */
+	enum cli_mode mode; /* of those that take the options of scripts; main is NULL */
+};
+const struct cli_verb *cli_verb_find(const char *name); /* NULL: it is none */
+const char *cli_verb_name(uint32_t i); /* ready scripts too; NULL: there are fewer */
 void cli_usage(FILE *);
 bool cli_usage_verb(enum cli_mode); /* on standard output; false: it is none that has one here */
 void cli_usage_wrong(void); /* to stderr: how it is called */
@@ -366,6 +382,7 @@ void cli_goneon_say(const struct cli_target *, int status); /* of a command: wha
 bool cli_goneon_any(const struct cli *);
 void cli_goneon_look(struct cli *);
 void cli_loop_signals(void);  /* those that end tracing */
+void cli_signals_end(void (*handler)(int)); /* of those, until then */
 /*
  * A reader of our output that went away, or a limit on the sizes of files (shared
  * memory too), is an error with a message and never leaves the target armed.

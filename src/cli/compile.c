@@ -63,6 +63,8 @@ static void show_diags(const struct cli *cli)
 			d.line = d.dt_line;
 		}
 		d_diag_print(stderr, cli_name, &d, cli->args.opts.errtags);
+		if (!strcmp(d.tag, "D_MACRO_UNUSED") && !cli_is_dtrace() && !cli_testing() && cli->args.macros)
+			cli_args_hint_pids(&cli->args, cli->args.macros[1]);
 		if (cli_testing())
 			break;
 	}

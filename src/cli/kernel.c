@@ -48,7 +48,7 @@ int cli_kernel_look(struct cli *cli)
 	}
 	session_worlds_of(descs, cnt, &w);
 	free(descs);
-	cli->has_kernel |= w.kernel;
+	cli->has_kernel |= w.kernel || cli->args.script; /* profile-N of our own would sample ourselves alone */
 	cli->has_user |= w.user;
 	cli->functions += w.functions;
 	bool may_resort = cli->args.opts.backend == CLI_BACKEND_AUTO && kern_may_trace(&e);

@@ -40,12 +40,14 @@ static void catch_signal(int sig, void (*handler)(int), int flags)
 		sigaction(sig, &sa, NULL);
 }
 
-void cli_loop_signals(void)
+void cli_signals_end(void (*handler)(int))
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	for (size_t i = 0; i < ARRAY_CNT(sigs); i++)
-		catch_signal(sigs[i], on_signal, 0);
+		catch_signal(sigs[i], handler, 0);
 }
+
+void cli_loop_signals(void) { cli_signals_end(on_signal); }
 
 static void on_failed_write(int sig) { (void)sig; }
 
@@ -247,6 +249,7 @@ static int drain_on_schedule(struct cli *cli, uint64_t now)
 	if (!cli->last_drain_ns)
 		cli_spare_keep(cli);
 	cli->last_drain_ns = now;
+	cli_shell_look(cli);
 	int rc = drain(cli); /* may change the options */
 	cli->drain_gap_ns = smaller(cli->drain_gap_ns ? 2 * cli->drain_gap_ns : FIRST_NS, SWITCH_NS);
 	cli->next_drain_ns = now + (switch_gap(cli) ? larger(switch_gap(cli), DRAIN_GAP_NS) : cli->drain_gap_ns);

@@ -91,24 +91,8 @@ static void cli_deinit(struct cli *cli)
 	cli_args_deinit(&cli->args);
 }
 
-static const struct verb {
-	const char *name;
-	int (*main)(int argc, char **argv);
-} verbs[] = {
-	{ "dump", cli_replay_main }, { "list-functions", cli_functions_main }, { "list-processes", procs_main },
-	{ "list-symbols", symbols_main }, { "enable-event", event_main }, { "trace", trace_main }, { "run", run_main },
-};
-
-static const struct verb *find_verb(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
-		if (!strcmp(verbs[i].name, name))
-			return &verbs[i];
-	return NULL;
-}
-
 /* getopt() complains under the name that it finds in front. */
-static int verb_main(const struct verb *v, int argc, char **argv)
+static int verb_main(const struct cli_verb *v, int argc, char **argv)
 {
 	char name[256];
 	snprintf(name, sizeof(name), "%s %s", cli_name, v->name);
@@ -150,11 +134,9 @@ int main(int argc, char **argv)
 	int wrong = cli_usage_help(&argc, argv);
 	if (wrong)
 		return wrong;
-	const struct verb *v = find_verb(argv[1]);
-	if (v)
+	const struct cli_verb *v = cli_verb_find(argv[1]);
+	if (v && v->main)
 		return said(verb_main(v, argc - 1, argv + 1));
-	if (procs_is_verb(argv[1]))
-		return said(points_main(argc - 1, argv + 1));
 	int rc = cli_args_parse(&cli.args, argc, argv);
 	if (!rc)
 		rc = run(&cli);

@@ -179,6 +179,7 @@ uint32_t cli_match_complain(struct cli *cli, bool starting)
 			continue; /* as a compiler that stops at the first */
 		cli_match_why(cli, i, why, sizeof(why));
 		cli_match_none(cli, m, why);
+		cli_shell_say(cli);
 	}
 	return bad;
 }

@@ -33,7 +33,7 @@ static const struct verb {
 	{ "attach", "PID|NAME [-x OPTION[=VALUE]]... [--json]", "Makes a process ready for tracepoints: a keeper of yours stays with it until it ends.\n\n"
 	  "\t-x followfork  its children, and the programs that they run, too\n\t-x OPTION      as when a script is run: bufsize, inject, ..." JSON, 1, 255 },
 	{ "detach", "PID|NAME [--json]", "Removes all tracepoints of a process, shows what they gathered; the keeper ends." JSON, 1, 2 },
-	{ "add", NULL, NULL, 2, 255 },
+	{ "add", NULL, NULL, 1, 255 },
 	{ "rm", "PID|NAME:TRACEPOINT [--json]", "Removes a tracepoint, and shows what it gathered." JSON, 1, 2 },
 	{ "list-tracepoints", "PID|NAME [-a] [--json]", "Tracepoints of a process and what they gathered so far.\n\n"
 	  "\t-a      their places too, also those that could not be traced\n\t--json  for scripts", 1, 3 },
@@ -91,18 +91,27 @@ static bool is_option_of_add(const char *word)
 	return !strncmp(word, "-n", 2) || !strcmp(word, "-e") || !strcmp(word, "--json");
 }
 
+/* What is missing first: the rest is long. */
+static int no_tracer(const char *place)
+{
+	cli_error("add needs a tracer behind the place, which says what is done there; to count its hits: %s add %s count", cli_name, place);
+	return usage(find("add"), false);
+}
+
 static int check_options(int argc, char **argv)
 {
+	const char *place = NULL;
 	int words = 0; /* the place, the tracer */
 	for (int i = 1; i < argc && words < 2; i++) {
-		words += *argv[i] != '-';
+		if (*argv[i] != '-' && !words++)
+			place = argv[i];
 		if (*argv[i] == '-' && !is_option_of_add(argv[i])) {
 			cli_error("add has no option %s", argv[i]);
 			return usage(find("add"), false);
 		}
 		i += !strcmp(argv[i], "-n");
 	}
-	return words < 2 ? usage(find("add"), false) : CLI_OK;
+	return words == 1 ? no_tracer(place) : words ? CLI_OK : usage(find("add"), false);
 }
 
 static int add(int argc, char **argv)
@@ -114,10 +123,11 @@ static int add(int argc, char **argv)
 		free(words);
 		return bad;
 	}
+	words[0] = "add";
 	/* The place is the first word that is no option. */
-	for (int i = 0; i < argc; i++) {
+	for (int i = 1; i < argc; i++) {
 		words[i] = argv[i];
-		if (i && !rest && *argv[i] != '-' && strcmp(argv[i - 1], "-n")) {
+		if (!rest && *argv[i] != '-' && strcmp(argv[i - 1], "-n")) {
 			size_t len = strcspn(argv[i], ":");
 			pid = procs_split(argv[i], &rest);
 			if (!pid && rest && keeper_place_is_kernel(argv[i], len))
@@ -195,7 +205,7 @@ static int list(int argc, char **argv)
 
 int points_main(int argc, char **argv)
 {
-	const struct verb *v = find(argv[0]);
+	const struct verb *v = find(strrchr(argv[0], ' ') + 1);
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
 		return usage(v, true);
 	if (argc - 1 < v->least || argc - 1 > v->most)
@@ -213,5 +223,3 @@ int points_main(int argc, char **argv)
 		return usage(v, false);
 	return !strcmp(v->name, "rm") ? rm(who, json) : detach(who, json);
 }
-
-bool procs_is_verb(const char *word) { return find(word) != NULL; }

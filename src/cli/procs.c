@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PID|NAME, and list-processes. */
+#include "base/near.h"
 #include "base/pids.h"
 #include "cli/keeper/keeper_int.h"
 #include "client/client.h"
@@ -36,8 +37,7 @@ static int compare(const void *a, const void *b)
 	return *(const pid_t *)a < *(const pid_t *)b ? -1 : *(const pid_t *)a > *(const pid_t *)b;
 }
 
-/* The command line, words apart by blanks; "" of a thread of the kernel. */
-static void command_line(pid_t pid, char *buf, size_t cap)
+void procs_command(pid_t pid, char *buf, size_t cap)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
@@ -102,7 +102,7 @@ static bool is_named(pid_t pid, const char *name)
 	char path[64], exe[4096], line[4096];
 	if (obj_proc_info(pid, &info, NULL) || info.state == 'Z')
 		return false;
-	command_line(pid, line, sizeof(line));
+	procs_command(pid, line, sizeof(line));
 	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
 	ssize_t n = readlink(path, exe, sizeof(exe) - 1);
 	exe[n > 0 ? n : 0] = 0;
@@ -124,6 +124,79 @@ static void collect(struct pids *ret, bool (*want)(pid_t, const char *), const c
 		qsort(ret->v, ret->cnt, sizeof(*ret->v), compare);
 }
 
+#define WIDTH_UNKNOWN 80 /* of a terminal that does not say it */
+
+/* Of a terminal's line; 0: there is none, so nothing is cut. */
+static int line_width(FILE *fp)
+{
+	struct winsize w;
+	if (!isatty(fileno(fp)))
+		return 0;
+	return !ioctl(fileno(fp), TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : WIDTH_UNKNOWN;
+}
+
+static void show_line(FILE *fp, pid_t pid, const char *mark, char *line, const char *why)
+{
+	char tail[128] = "", head[32];
+	int width = line_width(fp);
+	procs_plain(line);
+	if (*why)
+		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
+	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
+	room = room > LINE_LEAST ? room : LINE_LEAST;
+	char whole[4096 + sizeof(head) + sizeof(tail)];
+	snprintf(whole, sizeof(whole), "%s%.*s%s", head, width ? bytes_of(line, room) : (int)strlen(line), line, tail);
+	fprintf(fp, "%.*s\n", width ? bytes_of(whole, width) : (int)strlen(whole), whole); /* the reason, too, where that is long */
+}
+
+/* ---- names that are near ---- */
+
+struct near {
+	const char *wanted;
+	uint32_t best;
+	char name[COMM_BYTES + 240];
+};
+#define NEAR_BEGINS 1 /* "redis" of redis-server: nearer than two mistakes */
+
+static void try_name(struct near *n, const char *name)
+{
+	uint32_t d = !strncmp(name, n->wanted, strlen(n->wanted)) ? NEAR_BEGINS : near_distance(name, n->wanted, n->best);
+	if (!*name || d >= n->best)
+		return;
+	n->best = d;
+	snprintf(n->name, sizeof(n->name), "%s", name);
+}
+
+/* By the names that is_named() takes; threads of the kernel have no program. */
+static void try_process(struct near *n, pid_t pid)
+{
+	struct obj_proc_info info;
+	char line[4096];
+	procs_command(pid, line, sizeof(line));
+	line[strcspn(line, " ")] = 0;
+	if (!*line || pid == getpid() || obj_proc_info(pid, &info, NULL) || info.state == 'Z')
+		return;
+	try_name(n, info.comm);
+	try_name(n, base_of(line));
+}
+
+static void say_none(const char *name)
+{
+	struct near n = { .wanted = name, .best = near_max(name) + 1 };
+	pid_t *v = NULL;
+	uint32_t cnt = 0;
+	n.best = n.best > NEAR_BEGINS ? n.best : NEAR_BEGINS + 1;
+	base_pids("/proc", &v, &cnt);
+	for (uint32_t i = 0; i < cnt; i++)
+		try_process(&n, v[i]);
+	free(v);
+	procs_plain(n.name);
+	if (*n.name)
+		cli_error("there is no process %s: did you mean %s?", name, n.name);
+	else
+		cli_error("there is no process %s", name);
+}
+
 static pid_t by_name(const char *name)
 {
 	struct pids p = { 0 };
@@ -131,13 +204,12 @@ static pid_t by_name(const char *name)
 	collect(&p, is_named, name);
 	pid_t pid = p.cnt == 1 ? p.v[0] : 0;
 	if (!p.cnt)
-		cli_error("there is no process %s", name);
+		say_none(name);
 	else if (p.cnt > 1)
 		cli_error("%u processes are called %s; say which one by its number:", p.cnt, name);
 	for (uint32_t i = 0; i < p.cnt && p.cnt > 1; i++) {
-		command_line(p.v[i], line, sizeof(line));
-		procs_plain(line);
-		fprintf(stderr, "%7d  %s\n", (int)p.v[i], line);
+		procs_command(p.v[i], line, sizeof(line));
+		show_line(stderr, p.v[i], " ", line, "");
 	}
 	free(p.v);
 	return pid;
@@ -200,7 +272,7 @@ static bool may_trace(pid_t pid, const char *arg)
 {
 	struct obj_proc_info info;
 	char line[8];
-	command_line(pid, line, sizeof(line));
+	procs_command(pid, line, sizeof(line));
 	return *line && !obj_proc_info(pid, &info, NULL) && info.state != 'Z' && (arg || !geteuid() || info.uid == geteuid());
 }
 
@@ -228,27 +300,6 @@ static void look_why(const struct pids *attached, pid_t pid, char *why, size_t c
 		*why = 0;
 }
 
-/* Of a terminal's line; 0: there is none, so nothing is cut. */
-static int line_width(void)
-{
-	struct winsize w;
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) ? w.ws_col : 0;
-}
-
-static void show_line(pid_t pid, const char *mark, char *line, const char *why)
-{
-	char tail[128] = "", head[32];
-	int width = line_width();
-	procs_plain(line);
-	if (*why)
-		snprintf(tail, sizeof(tail), "  [cannot be traced: %s]", why);
-	int room = width - snprintf(head, sizeof(head), "%7d %s", (int)pid, *why ? "- " : mark) - (int)strlen(tail);
-	room = room > LINE_LEAST ? room : LINE_LEAST;
-	char whole[4096 + sizeof(head) + sizeof(tail)];
-	snprintf(whole, sizeof(whole), "%s%.*s%s", head, width ? bytes_of(line, room) : (int)strlen(line), line, tail);
-	printf("%.*s\n", width ? bytes_of(whole, width) : (int)strlen(whole), whole); /* the reason, too, where that is long */
-}
-
 static void show(const struct pids *list, const struct pids *attached, bool marks, bool json)
 {
 	char line[4096];
@@ -257,12 +308,12 @@ static void show(const struct pids *list, const struct pids *attached, bool mark
 	for (uint32_t i = 0; i < list->cnt; i++) {
 		struct obj_proc_info info = { .comm = "" };
 		obj_proc_info(list->v[i], &info, NULL);
-		command_line(list->v[i], line, sizeof(line));
+		procs_command(list->v[i], line, sizeof(line));
 		char why[96] = "";
 		if (marks)
 			look_why(attached, list->v[i], why, sizeof(why));
 		if (!json) {
-			show_line(list->v[i], marks ? mark_of(attached, list->v[i]) : "", line, why);
+			show_line(stdout, list->v[i], marks ? mark_of(attached, list->v[i]) : "", line, why);
 			continue;
 		}
 		printf("%s{\"pid\":%d,\"name\":", i ? "," : "", (int)list->v[i]);

@@ -5,6 +5,7 @@
  */
 #include "cli/remote_int.h"
 
+#include "host/host.h"
 #include "kern/kern.h"
 
 #include <errno.h>
@@ -71,7 +72,7 @@ static bool is_there(void)
 	struct err e;
 	int rc = client_open(NULL, &c, &e);
 	client_close(c);
-	if (is_nobody(rc))
+	if (is_nobody(rc) && geteuid())
 		cli_hint("%s; it could trace this for members of group dyntrace", e.msg);
 	return !is_nobody(rc);
 }
@@ -123,8 +124,31 @@ bool cli_remote_takes_exe(const struct cli *cli)
 	return takes;
 }
 
+#define PATIENCE_NS 10000000000ull /* with a daemon that is busy, once somebody wants to end */
+#define HINT_NS 2000000000ull
+#define AGAIN_NS 500000000ull      /* likewise, who says so twice */
+
+static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* Who interrupts is heard, whatever the daemon does. */
+static bool gives_up(uint64_t waited_ns, bool is_stopped)
+{
+	static uint64_t from_ns;
+	static bool hinted;
+	if (!cli_loop_interrupted())
+		return false;
+	from_ns = from_ns ? from_ns : host_now_ns();
+	uint64_t ns = smaller(waited_ns, host_now_ns() - from_ns);
+	if (!hinted && !is_stopped && ns >= HINT_NS) {
+		cli_hint("dyntraced has not answered yet; interrupted again, this ends without it");
+		hinted = true;
+	}
+	return is_stopped || ns >= PATIENCE_NS || (cli_loop_impatient() && !cli_loop_unread() && ns >= AGAIN_NS);
+}
+
 bool cli_remote_wanted(struct cli *cli)
 {
+	client_set_patience(gives_up);
 	uint64_t how = cli->args.opts.inject == INJECT_AGENT ? DAEMON_ALWAYS : cli->args.opts.daemon;
 	if (how == DAEMON_NEVER || cli->args.compile_only || cli->args.is_32)
 		return false;

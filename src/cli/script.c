@@ -57,6 +57,8 @@ static const struct script *find(const char *name)
 
 bool cli_script_is(const char *name) { return find(name) != NULL; }
 
+const char *cli_script_name(uint32_t i) { return i < ARRAY_CNT(scripts) ? scripts[i].name : NULL; }
+
 void cli_script_list(FILE *fp)
 {
 	for (size_t i = 0; i < ARRAY_CNT(scripts); i++)
@@ -178,6 +180,7 @@ int cli_script_parse(struct cli_args *a, int argc, char **argv)
 		return rc;
 	if (optind < argc) {
 		cli_error("%s takes options only, not '%s'", q.script->name, argv[optind]);
+		cli_args_hint_pids(a, argv[optind]);
 		return CLI_USAGE;
 	}
 	if (a->command_cnt > 1) {

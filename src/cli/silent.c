@@ -67,4 +67,5 @@ void cli_silent_say(const struct cli *cli)
 		return;
 	cli_hint("no probe fired while this was traced, or no predicate held: %s explain shows how they are placed; functions that are inlined are "
 		 "not called", cli_name);
+	cli_shell_say(cli);
 }

@@ -10,12 +10,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define EXEC_TRIES 5
 #define EXEC_PAUSE_NS 2000000
+
+/* Before tracing begins nothing is to be taken back, if we are ended, but these. */
+#define STARTED 16
+static pid_t started[STARTED];
+static volatile uint32_t started_cnt;
 
 static int start_command(struct cli *cli, const char *command)
 {
@@ -34,6 +40,10 @@ static int start_command(struct cli *cli, const char *command)
 		return CLI_ERROR;
 	t->pid = session_child_pid(t->child);
 	t->spawned = t->starting = true;
+	if (started_cnt < STARTED) {
+		started[started_cnt] = t->pid;
+		started_cnt++;
+	}
 	cli->target_cnt++;
 	return CLI_OK;
 }
@@ -73,6 +83,14 @@ static int look_at_pid(struct cli *cli, pid_t pid)
 	return CLI_OK;
 }
 
+static void end_early(int sig)
+{
+	for (uint32_t i = 0; i < started_cnt; i++)
+		kill(started[i], SIGKILL);
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
 int cli_targets_open(struct cli *cli)
 {
 	const struct cli_args *a = &cli->args;
@@ -80,6 +98,8 @@ int cli_targets_open(struct cli *cli)
 	cli->targets = calloc(a->command_cnt + a->pid_cnt + 1ul, sizeof(*cli->targets));
 	if (!cli->targets)
 		return CLI_ERROR;
+	if (a->command_cnt)
+		cli_signals_end(end_early);
 	for (uint32_t i = 0; !rc && i < a->command_cnt; i++)
 		rc = start_command(cli, a->commands[i]);
 	for (uint32_t i = 0; !rc && i < a->pid_cnt; i++)
@@ -235,16 +255,26 @@ bool cli_from_entry(const struct cli *cli)
 	return cli->has_kernel && !cli->has_user && when != EXEC && (when != UNSET || !strcmp(cli_name, "dtrace"));
 }
 
+/* The keeper of a process that another dyntrace traces waits, without tracepoints, for its next one. */
+static bool keeper_holds(pid_t pid)
+{
+	struct session_verdict v = { 0 };
+	struct ucred c = { 0 };
+	socklen_t n = sizeof(c);
+	struct err e;
+	int fd = keep_connect(pid, &e);
+	bool known = fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n);
+	if (fd >= 0)
+		close(fd);
+	return known && !session_verify(pid, NULL, NULL, &v, &e) && v.owner == c.pid;
+}
+
 /* Its tracepoints stay until somebody says otherwise. */
 static void hint_kept(pid_t pid, int rc)
 {
-	struct err e;
-	int fd = rc == -EBUSY ? keep_connect(pid, &e) : -ENOENT;
-	if (fd < 0)
-		return;
-	close(fd);
-	cli_hint("it is attached: %s detach %d ends that, %s add %d:PLACE d CLAUSE traces beside it", cli_name, (int)pid,
-		 cli_name, (int)pid);
+	if (rc == -EBUSY && keeper_holds(pid))
+		cli_hint("it is attached: %s detach %d ends that, %s add %d:FUNCTION d '{ trace(arg0); }' traces beside it", cli_name,
+			 (int)pid, cli_name, (int)pid);
 }
 
 /* With a session: traces them. Without: only reads their symbols. */
@@ -269,6 +299,7 @@ int cli_targets_attach(struct cli *cli)
 			hint_kept(t->pid, rc);
 			return CLI_ERROR;
 		}
+		cli_shell_note(cli, t);
 		t->starting = t->obj && !cli->watches && (t->spawned ? has_loader(t->obj) && !cli_from_entry(cli) : is_loading(cli, t));
 	}
 	return CLI_OK;
@@ -338,6 +369,7 @@ void cli_targets_close(struct cli *cli)
 	for (uint32_t i = 0; i < cli->target_cnt && !cli->session; i++)
 		obj_proc_close(cli->targets[i].obj);
 	cli_exe_close(cli);
+	free(cli->shell);
 	free(cli->targets);
 	cli->targets = NULL;
 	cli->target_cnt = 0;

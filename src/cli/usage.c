@@ -106,31 +106,21 @@ static bool is_short_for(const char *word, const char *verb)
 	return !*word;
 }
 
-static const char *const verbs[] = { "add", "attach", "biolatency", "detach", "dump", "enable-event", "execsnoop",
-	"explain", "list-functions", "list-processes", "list-symbols", "list-tracepoints", "offcpu", "opensnoop",
-	"profile", "record", "repair", "rm", "run", "runqlat", "syscalls", "trace", "verify" };
-
-static bool is_verb(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_CNT(verbs); i++)
-		if (!strcmp(verbs[i], word))
-			return true;
-	return false;
-}
+static bool is_verb(const char *word) { return cli_verb_find(word) || cli_script_is(word); }
 
 static const char *near_verb(const char *word)
 {
-	const char *best = NULL;
+	const char *best = NULL, *name;
 	uint32_t max = near_max(word);
-	for (size_t i = 0; i < ARRAY_CNT(verbs); i++) {
-		uint32_t d = near_distance(verbs[i], word, max);
+	for (uint32_t i = 0; (name = cli_verb_name(i)); i++) {
+		uint32_t d = near_distance(name, word, max);
 		if (d > max)
 			continue;
-		best = verbs[i];
+		best = name;
 		max = d;
 	}
-	for (size_t i = 0; i < ARRAY_CNT(verbs) && !best; i++)
-		best = is_short_for(word, verbs[i]) ? verbs[i] : NULL;
+	for (uint32_t i = 0; !best && (name = cli_verb_name(i)); i++)
+		best = is_short_for(word, name) ? name : NULL;
 	return best;
 }
 

@@ -66,6 +66,8 @@ static void show_owner(FILE *out, const struct session_verdict *v)
 		fputs("of a process that you may not look into, or left by a dyntrace that was killed", out);
 	else if (v->is_over && !v->place_cnt[SESSION_WHOSE_DYNTRACE])
 		fputs("whose tracing has ended: threads may still return there; repair takes them away once none does", out);
+	else if (v->is_over)
+		fputs("whose tracing has ended, but for places that had to stay: no probe fires there, and repair takes them away", out);
 	else if (v->ended)
 		fprintf(out, "left by process %d, a dyntrace that was killed, whose parent has not asked for its status yet", v->ended);
 	else

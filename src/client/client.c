@@ -51,7 +51,10 @@ int client_open(const char *path, struct client **ret, struct err *reterr)
 		return err_setf(reterr, -ENOMEM, "out of memory");
 	c->end = &c->first;
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int rc = c->fd < 0 || connect(c->fd, (struct sockaddr *)&a, sizeof(a)) ? no_connection(-errno, path, reterr) : greet(c, reterr);
+	int rc = c->fd < 0 || connect(c->fd, (struct sockaddr *)&a, sizeof(a)) ? no_connection(-errno, path, reterr) : 0;
+	if (!rc)
+		client_link_init(c); /* not sooner: there may be a queue */
+	rc = rc ? rc : greet(c, reterr);
 	if (rc)
 		client_close(c);
 	else
@@ -77,7 +80,8 @@ void client_close(struct client *c)
 	if (!c)
 		return;
 	if (c->fd >= 0) {
-		await_end(c->fd);
+		if (c->broken != -ETIMEDOUT)
+			await_end(c->fd);
 		close(c->fd);
 	}
 	for (uint32_t i = 0; i < c->fd_cnt; i++)
@@ -178,7 +182,7 @@ int client_wait(struct client *c, uint64_t timeout_ns, struct client_event *ret,
 	if (c->first)
 		return take_kept(c, ret, reterr);
 	int rc = client_recv(c, (int64_t)timeout_ns, &type, &in, reterr);
-	return rc == -EAGAIN ? 0 : rc ? rc : decode_event(c, type, &in, ret, reterr);
+	return rc == -EAGAIN && !c->broken ? 0 : rc ? rc : decode_event(c, type, &in, ret, reterr);
 }
 
 int client_points(struct client *c, const struct proto_points *p, struct proto_pointed *ret, struct err *reterr)

@@ -19,6 +19,11 @@ int client_open(const char *path, struct client **ret, struct err *reterr);
 /* The daemon disarms, if it has not yet. NULL is fine. */
 void client_close(struct client *);
 
+/* Asked now and then while an answer is waited for, or something can not yet be sent: how long that has been, and whether the daemon is
+ * stopped (SIGSTOP).  true: the connection is over, with -ETIMEDOUT.  NULL, as it is at first: all answers are waited for. */
+typedef bool client_patience_fn(uint64_t waited_ns, bool is_stopped);
+void client_set_patience(client_patience_fn *);
+
 uint32_t client_rights(const struct client *); /* enum proto_right: what the daemon does for us */
 
 /* Whether process @pid has offered itself to the daemon, as far as that says. */

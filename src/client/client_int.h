@@ -38,6 +38,7 @@ struct client {
 };
 
 /* link.c */
+void client_link_init(struct client *); /* of a new socket */
 int client_fail(struct client *, int code, struct err *reterr, const char *fmt, ...) PRINTF_LIKE(4, 5);
 int client_send(struct client *, struct err *reterr); /* client->out */
 /* The next message from the daemon. -EAGAIN: none in time; -EINTR. REFUSED is an error. */

@@ -5,12 +5,14 @@
 #include "host/host.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,19 +39,62 @@ static int hung_up(struct client *c, struct err *reterr)
 	return rc == -EAGAIN ? client_fail(c, -ECONNRESET, reterr, "dyntraced is gone") : rc;
 }
 
+#define STEP_MS 100 /* patience is asked for so often */
+
+static client_patience_fn *patience;
+
+void client_set_patience(client_patience_fn *fn) { patience = fn; }
+
+void client_link_init(struct client *c)
+{
+	struct timeval step = { .tv_usec = STEP_MS * 1000 };
+	setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &step, sizeof(step));
+	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &step, sizeof(step));
+}
+
+/* The one that listens: who stops dyntraced stops all of it. */
+static bool is_stopped(const struct client *c)
+{
+	struct ucred who;
+	socklen_t bytes = sizeof(who);
+	char path[64], text[256], *end;
+	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &bytes))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)who.pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = 0;
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' && end[2] == 'T';
+}
+
+/* A step without an answer, or a signal: whether to go on. */
+static int go_on(struct client *c, uint64_t since_ns, struct err *reterr)
+{
+	bool stopped = patience && is_stopped(c);
+	if (!patience || !patience(host_now_ns() - since_ns, stopped))
+		return 0;
+	return client_fail(c, -ETIMEDOUT, reterr, "dyntraced does not answer%s: probes that it placed for this it takes away when it goes on",
+			   stopped ? ", since it is stopped (SIGSTOP)" : "");
+}
+
+static bool is_step(ssize_t n) { return n < 0 && (errno == EINTR || errno == EAGAIN); }
+
 int client_send(struct client *c, struct err *reterr)
 {
 	if (c->broken)
 		return client_fail(c, c->broken, reterr, " ");
 	if (c->out.bad)
 		return client_fail(c, -ENOMEM, reterr, "out of memory");
+	uint64_t since = host_now_ns();
 	for (size_t done = 0; done < c->out.cnt;) {
 		ssize_t n = send(c->fd, c->out.p + done, c->out.cnt - done, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return hung_up(c, reterr);
-		done += (size_t)n;
+		int rc = is_step(n) ? go_on(c, since, reterr) : n < 0 ? hung_up(c, reterr) : 0;
+		if (rc)
+			return rc;
+		done += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
 }
@@ -57,13 +102,13 @@ int client_send(struct client *c, struct err *reterr)
 /* All of @bytes; a message that began to come does come. */
 static int read_all(struct client *c, uint8_t *p, size_t bytes, struct err *reterr)
 {
+	uint64_t since = host_now_ns();
 	for (size_t done = 0; done < bytes;) {
 		ssize_t n = host_recv_fds(c->fd, p + done, bytes - done, c->fds, ARRAY_CNT(c->fds), &c->fd_cnt, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return client_fail(c, -ECONNRESET, reterr, "dyntraced has ended");
-		done += (size_t)n;
+		int rc = is_step(n) ? go_on(c, since, reterr) : n <= 0 ? client_fail(c, -ECONNRESET, reterr, "dyntraced has ended") : 0;
+		if (rc)
+			return rc;
+		done += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
 }
@@ -132,10 +177,15 @@ static int keep(struct client *c, enum proto_type type, const struct proto_in *i
 int client_await(struct client *c, enum proto_type want, struct proto_in *ret, struct err *reterr)
 {
 	enum proto_type type;
+	uint64_t since = host_now_ns();
 	for (;;) {
-		int rc = client_recv(c, -1, &type, ret, reterr);
-		if (rc == -EINTR)
-			continue; /* the signal is noted by who waits for it */
+		int rc = client_recv(c, STEP_MS * 1000000, &type, ret, reterr);
+		if ((rc == -EINTR || rc == -EAGAIN) && !c->broken) { /* else the daemon's reason */
+			rc = go_on(c, since, reterr);
+			if (rc)
+				return rc;
+			continue;
+		}
 		if (rc || type == want)
 			return rc;
 		rc = keep(c, type, ret, reterr);

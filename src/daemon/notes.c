@@ -95,10 +95,10 @@ static void repair(pid_t worker, pid_t target, bool again)
 	}
 	bool is_left = rc && rc != -ESRCH; /* it is tried again */
 	if (is_left && !again)
-		log_sayf(LOG_ERR, "process %d was traced by worker %d, which died, and could not be repaired: %s", (int)target,
+		log_sayf(LOG_ERR, "process %d was traced by worker %d, which has ended, and could not be repaired: %s", (int)target,
 			 (int)worker, e.msg);
 	else if (!rc && done.place_cnt + done.map_cnt)
-		log_sayf(LOG_NOTICE, "process %d repaired after worker %d died: %u places, %u mappings", (int)target, (int)worker,
+		log_sayf(LOG_NOTICE, "process %d repaired after worker %d ended: %u places, %u mappings", (int)target, (int)worker,
 			 done.place_cnt, done.map_cnt);
 	if (!is_left)
 		notes_remove(worker, target);

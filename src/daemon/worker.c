@@ -119,11 +119,25 @@ static int arm(struct worker *w, struct err *reterr)
 	return rc;
 }
 
+/* What is noted stays noted: it is repaired when we are gone. */
+static void tell_left(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->target_cnt; i++) {
+		uint32_t cnt = session_left(w->session, w->targets[i].pid);
+		if (cnt)
+			worker_sayf(w, "process %d: %u jump%s had to stay between its functions, where no code leads any more, since not all of "
+				    "its threads were seen elsewhere in time: dyntraced takes them away, later if it has to, and dyntrace repair %d "
+				    "at once", (int)w->targets[i].pid, cnt, cnt == 1 ? "" : "s", (int)w->targets[i].pid);
+	}
+}
+
 static int stop(struct worker *w, struct err *reterr)
 {
 	struct err e = { 0 };
 	session_enable(w->session, false);
 	int rc = session_disarm(w->session, &e);
+	if (!rc)
+		tell_left(w);
 	aim_fire(&w->aim, w->session, "END", NULL);
 	enter(w, WORKER_STOPPED);
 	proto_said_encode(&w->io.out, PROTO_STOPPED, rc, rc ? e.msg : "");

@@ -252,7 +252,7 @@ int export_writer_recs(struct export_writer *w, const struct export_event *of, c
 	}
 	if (rc == -EINVAL)
 		return err_setf(reterr, rc, "nothing says where the fields of this class are");
-	return rc ? writer_cannot(rc, reterr) : 0;
+	return rc ? writer_cannot(w, rc, reterr) : 0;
 }
 
 int export_writer_event_from(struct export_writer *w, const struct export_event *e, const uint8_t *data, uint32_t bytes,

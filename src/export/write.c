@@ -336,9 +336,19 @@ static int store(struct export_writer *w, const struct export_event *e)
 	return 0;
 }
 
-int writer_cannot(int rc, struct err *reterr)
+/* What waits may never be. */
+static bool is_written(const struct export_writer *w)
 {
-	return err_setf(reterr, rc, "cannot write to the trace: %s; what was written until now can be read", strerror(-rc));
+	uint64_t waits = 0;
+	for (uint32_t i = 0; i < w->stream_cnt; i++)
+		waits += w->streams[i]->wait_cnt;
+	return w->events > waits;
+}
+
+int writer_cannot(const struct export_writer *w, int rc, struct err *reterr)
+{
+	return err_setf(reterr, rc, "cannot write to the trace: %s; %s", strerror(-rc),
+			is_written(w) ? "what was written until now can be read" : "no event was written until now");
 }
 
 int export_writer_event(struct export_writer *w, const struct export_event *e, struct err *reterr)
@@ -347,7 +357,7 @@ int export_writer_event(struct export_writer *w, const struct export_event *e, s
 		return err_setf(reterr, -EINVAL, "there is no such class of events");
 	int rc = w->classes[e->class_id].is_flat ? 0 : build(w, e);
 	rc = rc ? rc : store(w, e);
-	return rc ? writer_cannot(rc, reterr) : 0;
+	return rc ? writer_cannot(w, rc, reterr) : 0;
 }
 
 int export_writer_flush(struct export_writer *w, struct err *reterr)
@@ -357,7 +367,7 @@ int export_writer_flush(struct export_writer *w, struct err *reterr)
 		int r = stream_flush(w, w->streams[i]);
 		rc = rc ? rc : r;
 	}
-	return rc ? writer_cannot(rc, reterr) : 0;
+	return rc ? writer_cannot(w, rc, reterr) : 0;
 }
 
 int export_writer_ready(struct export_writer *w, struct err *reterr)

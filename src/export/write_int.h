@@ -85,7 +85,7 @@ _Static_assert(offsetof(struct ctf_packet, ts_end) % 8 == 0 && offsetof(struct c
 	       offsetof(struct ctf_packet, packet_bits) % 8 == 0 && offsetof(struct ctf_packet, discarded) % 8 == 0, "");
 
 /* write.c */
-int writer_cannot(int rc, struct err *reterr);
+int writer_cannot(const struct export_writer *, int rc, struct err *reterr);
 int writer_class_in_one(struct export_writer *, struct writer_class *); /* unless it is */
 /* Room for one more, which counts when class_cnt does; NULL: no memory.  Classes may move. */
 struct writer_class *writer_class_room(struct export_writer *);

@@ -126,7 +126,9 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 		r = inject_sync_core(inj, reterr);
 	if (!r)
 		r = inject_settle(inj, reterr);
-	if (!r && live && calm_await(t, obj, inj)) {
+	if (!r && live && !calm_await(t, obj, inj)) {
+		free(holes_list(t, &t->left_cnt));
+	} else if (!r && live) {
 		r = holes_restore(t, inj, reterr);
 		if (!r)
 			unmap(t, inj);
@@ -264,6 +266,8 @@ static int disarm_target(struct target *t, struct err *reterr)
 				    (int)t->pid);
 		if (r == -ESRCH)
 			r = 0; /* it ended meanwhile */
+		else if (r)
+			t->left_cnt = t->placed_cnt;
 	}
 	t->disarming = true;
 	return r;
@@ -294,6 +298,15 @@ static void close_rings(struct session *s)
 		if (i)
 			session_close_ring(s, thr);
 	}
+}
+
+uint32_t session_left(const struct session *s, pid_t pid)
+{
+	uint32_t cnt = 0;
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && s->targets[i]->pid == pid)
+			cnt += s->targets[i]->left_cnt;
+	return cnt;
 }
 
 int session_disarm(struct session *s, struct err *reterr)

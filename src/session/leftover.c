@@ -299,6 +299,7 @@ int leftover_clean(struct target *t, struct session_repaired *ret, struct err *r
 	if (!r && ret)
 		*ret = (struct session_repaired){ jump_cnt, ghost.sema_cnt, proofs + ghost.arena_cnt + !!ghost.shm_addr + !!ghost.agent_addr,
 						   fds };
+	t->left_cnt = ghost.left_cnt;
 	take_holes(t, &ghost);
 	for (uint32_t i = 0; i < ghost.arena_cnt; i++)
 		arena_release(ghost.arenas[i]);

@@ -294,6 +294,10 @@ int session_verify(pid_t pid, session_diff_fn *, void *arg, struct session_verdi
  * program), -ESRCH.  It looks only; what is refused later (seccomp, one that has no loader yet) is not known here. */
 int session_may_enter(pid_t pid, struct err *reterr);
 
+/* How many jumps had to stay in the code of @pid when it was disarmed: no code leads to them, but a thread that was never seen
+ * outside of ours may stand before one; or it could not be stopped.  session_repair() takes them away. */
+uint32_t session_left(const struct session *, pid_t pid);
+
 struct session_repaired {
 	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */
 };

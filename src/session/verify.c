@@ -236,7 +236,12 @@ static int check_gone(struct target *t, struct err *reterr)
 	int r = obj_proc_refresh(t->obj, reterr);
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r; i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
-		if (owner_is_memfd(m->path, "dyntrace-") && !(owner_is_memfd(m->path, INJECT_PROOF) && owner_proves(m)))
+		if (!owner_is_memfd(m->path, "dyntrace-") || (owner_is_memfd(m->path, INJECT_PROOF) && owner_proves(m)))
+			continue;
+		if (t->left_cnt)
+			r = err_setf(reterr, -EBUSY, "%u jumps stay between functions of process %d, where no code leads any more, since not all of "
+				     "its threads were seen elsewhere in time: repair it again later", t->left_cnt, t->pid);
+		else
 			r = err_setf(reterr, -EBUSY, "the code of process %d is as it was, but a thread waits in a function that was "
 				     "called through ours: repair it again later", t->pid);
 	}

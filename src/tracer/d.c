@@ -12,6 +12,14 @@ struct d {
 	struct tracer_out *out;
 };
 
+/* How long the probe is that stands in front of a clause, as scripts have it; 0: none. */
+static int description(const char *text)
+{
+	size_t len = strcspn(text, " \t\n{/\"'(=;");
+	const char *clause = text + len + strspn(text + len, " \t\n");
+	return memchr(text, ':', len) && (*clause == '{' || *clause == '/') ? (int)len : 0;
+}
+
 static int parse(struct tracer_point *tp, int argc, char *const *argv, struct err *reterr)
 {
 	struct d *d = tp->state;
@@ -23,6 +31,9 @@ static int parse(struct tracer_point *tp, int argc, char *const *argv, struct er
 	if (argc != 1)
 		return err_setf(reterr, -EINVAL, "d wants one argument, a clause such as '{ trace(arg0); }'; -o FILE may stand before it");
 	const char *text = argv[0] + strspn(argv[0], " \t\n");
+	if (description(text))
+		return err_setf(reterr, -EINVAL, "PLACE says where: d takes the clause without its probe, from what follows '%.*s' on",
+				description(text), text);
 	bool whole = *text == '{' || *text == '/';
 	if (asprintf(&d->clause, whole ? "%s" : "{ %s }", text) < 0)
 		d->clause = NULL;

@@ -3,6 +3,8 @@
 """Clients that lie: malformed, truncated, oversized, replayed, slow, vanishing.  Each is refused or dropped; nothing leaks,
 and an honest client, which counts all the while, does not notice."""
 import array
+import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -572,9 +574,47 @@ def tracepoints_at_the_wrong_time():
         wait_for(cat.is_clean, 'clean process')
 
 
+class Refusing:
+    """A daemon whose every answer is a refusal with error @code."""
+
+    def __init__(self, code):
+        self.sock = os.path.join(machine.PLACE, f'refusing-{code}')
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.sock)
+        self.listener.listen()
+        self.answer = message(REFUSED, struct.pack('<iI', -code, 7) + b'go away')
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                s, _ = self.listener.accept()
+                with s:
+                    s.recv(4096)
+                    s.sendall(self.answer)
+
+    def close(self):
+        self.listener.close()
+        os.unlink(self.sock)
+
+
+def refusals_end_it():
+    """Whatever error a daemon gives as its reason, those of waiting included: it is said, and that is the end."""
+    for code in errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.EPERM:
+        d = Refusing(code)
+        p = popen(d, ROOT, '-x', 'daemon=always', '-qn', 'BEGIN { }')
+        try:
+            _, err = p.communicate(timeout=30 * machine.SLOW)
+        finally:
+            p.kill()
+            p.communicate()
+            d.close()
+        assert p.returncode == 1 and 'go away' in err, (code, p.returncode, err)
+
+
 if __name__ == '__main__':
     main([strange_greetings, wrong_version_is_said, out_of_order_and_replayed, truncated_and_vanishing, a_changed_request,
           lies_about_the_memory, slow_ones_are_dropped, those_who_do_not_read_are_dropped, a_few_hundred_at_once,
           descriptors_that_it_sends_are_closed, looks, programs_are_lent_and_nothing_else, each_is_noted_once,
           tracepoints_at_the_wrong_time, the_memory_is_only_for_reading, the_kernels_memory_is_of_no_use,
-          a_running_process_is_not_new, who_is_not_its_child_is_not_stopped])
+          a_running_process_is_not_new, who_is_not_its_child_is_not_stopped, refusals_end_it])

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """kill -9 of the client, the worker, the daemon and the target, at every stage: nothing stays behind, others go on."""
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import time
 
-from machine import ANN, BOB, ROOT, Cat, Daemon, Skip, WRITES, alive, armed, has, main, popen, trace_cat, wait_for
+from machine import ANN, BOB, ROOT, SLOW, Cat, Daemon, Skip, WRITES, alive, armed, has, main, popen, trace_cat, wait_for
 import machine
 
 COUNT = WRITES + ' { @ = count(); }'
@@ -217,6 +218,38 @@ def a_command_whose_client_is_killed():
         assert v.returncode == 0, v.stdout + v.stderr
 
 
+def a_stopped_daemon_deafens_nobody():
+    """Who interrupts a client is heard while dyntraced is stopped: what was gathered is shown, what could not be done said, and done later."""
+    with Daemon() as d, Cat(BOB) as cat:
+        for whole in True, False:
+            p = start(d, cat)
+            stopped = [d.pid] * whole + d.workers()
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            cat.say()
+            cat.say()
+            p.send_signal(signal.SIGINT)
+            if not whole: # the daemon looks as ever: it may only be busy
+                wait_for(lambda p=p: 'has not answered yet' in p.stderr.readline() or p.poll() is not None, 'word of it')
+                p.send_signal(signal.SIGTERM)
+            out, err = p.communicate(timeout=30 * SLOW)
+            assert p.returncode == 1 and 'dyntraced does not answer' in err and ('(SIGSTOP)' in err) == whole, (whole, p.returncode, err)
+            assert not whole or out.split() == ['3'], (whole, out)
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+            is_well(cat)
+        os.kill(d.pid, signal.SIGSTOP)
+        p = popen(d, ANN, '-qn', COUNT, '-p', str(cat.pid))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            p.wait(1) # for its answer
+        assert p.returncode is None
+        p.send_signal(signal.SIGINT)
+        _, err = p.communicate(timeout=30 * SLOW)
+        assert p.returncode == 1 and 'does not answer, since it is stopped' in err, (p.returncode, err)
+        os.kill(d.pid, signal.SIGCONT)
+        assert trace_cat(d, ANN, cat, COUNT)[1].split() == ['3']
+
+
 if __name__ == '__main__':
     main([the_client, the_client_at_any_moment, the_worker, while_a_debugger_has_it, the_worker_at_any_moment, the_daemon_alone, the_daemon_and_its_workers,
-          the_target, the_target_at_any_moment, sigterm_disarms, a_stopped_client_hurts_nobody, a_command_whose_client_is_killed])
+          the_target, the_target_at_any_moment, sigterm_disarms, a_stopped_client_hurts_nobody, a_stopped_daemon_deafens_nobody, a_command_whose_client_is_killed])

@@ -5,6 +5,7 @@ of user, closed descriptors, the daemon's end; and without a daemon, or where th
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -814,16 +815,45 @@ def redis_with_load():
             assert p.proc.wait(20) == 0
 
 
-def own_code(d, p):
-    """Where not all threads are seen outside of our code in time (a busy machine), jumps that nobody reaches stay between
-    functions until somebody traces or repairs the process."""
-    def is_own():
-        return 'its code is as in its files' in p.verify()[1]
-    with contextlib.suppress(AssertionError):
-        wait_for(is_own, 'its own code', 5)
-    if not is_own():
-        dyntrace(d, ROOT, 'repair', str(p.pid), status=0)
-        assert is_own(), p.verify()[1]
+def stayed(p, said):
+    """Jumps between functions that had to stay where a trace ended, as it says."""
+    m = re.search(rf'process {p.pid}: (\d+) jumps? had to stay between its functions.*dyntrace repair {p.pid} at once', said)
+    return int(m.group(1)) if m else 0
+
+
+def own_again(p):
+    """What has to stay the daemon takes away by itself."""
+    wait_for(lambda: 'its code is as in its files' in p.verify()[1], 'its own code')
+
+
+BUSY = r'''
+#include <pthread.h>
+#define F(n) __attribute__((noipa, aligned(16))) int tiny##n(int i) { return i + n; }
+F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8)
+static int chain(int i) { return tiny1(tiny2(tiny3(tiny4(tiny5(tiny6(tiny7(tiny8(i)))))))); }
+static void *compute(void *arg) { for (int i = 0;; i = chain(i)) ; return arg; }
+int main(void) { pthread_t t; return pthread_create(&t, 0, compute, 0) || pthread_join(t, 0); }
+'''
+
+
+def jumps_that_stay():
+    """A thread that always computes is never seen elsewhere; nor may it be stopped, while another tracer has it."""
+    prog = f'{machine.PLACE}/busy'
+    if not shutil.which('gcc'):
+        raise Skip('no gcc')
+    subprocess.run(['gcc', '-O1', '-pthread', '-x', 'c', '-', '-o', prog], input=BUSY, text=True, check=True)
+    with Daemon() as d, Program(d, (prog,)) as p:
+        with strace(p.pid):
+            rc, out, err = dyntrace(d, ROOT, '-q', '-n', 'pid$target:busy:tiny*:entry { @ = count(); } tick-300ms { exit(0); }', '-p', str(p.pid), timeout=100)
+            assert rc == 0 and int(out) > 0, (out, err)
+            left = stayed(p, err)
+            assert left, err
+            ok, text = p.verify()
+            assert not ok and f'differs from its files in {left} place' in text and 'whose tracing has ended' in text, text
+            assert 'killed' not in text, text
+            rc, _, err = dyntrace(d, ROOT, 'repair', str(p.pid))
+            assert rc == 1, err
+        own_again(p)
 
 
 def threads_at_work():
@@ -836,7 +866,8 @@ def threads_at_work():
         for what in ('crowd::', 'libc.so.6:mem*:', 'libc.so.6::entry', 'crowd::,pid$target:libc.so.6:*alloc*:'):
             rc, _, err = dyntrace(d, ROOT, '-q', '-x', 'inject=agent', '-n', f'pid$target:{what} {{ @ = count(); }} tick-500ms {{ exit(0); }}', '-p', str(p.pid), timeout=100)
             assert rc == 0, err
-            own_code(d, p)
+            assert stayed(p, err) or 'its code is as in its files' in p.verify()[1], (err, p.verify()[1])
+            own_again(p)
         p.proc.terminate()
         assert p.proc.wait(60) == 0
 
@@ -845,6 +876,6 @@ TESTS = [strace_has_it, a_member_traces_another_user, as_asked, gdb_holds_it, de
           it_forks, it_forks_while_it_is_traced, nginx_with_workers, postgres_with_a_session, a_linked_program, a_filter_that_kills, nobody_is_there, a_socket_of_others, set_uid_programs, the_daemon_is_killed, the_worker_is_killed,
           the_program_vanishes, tracepoints_while_strace_has_it, a_refused_one_costs_no_other, it_is_listed, hostile_greetings, a_flood_of_connections,
           those_who_say_nothing, a_word_across_words, hostile_answers, an_offer_for_another, programs_do_what_they_do,
-          redis_with_load, threads_at_work]
+          redis_with_load, threads_at_work, jumps_that_stay]
 if __name__ == '__main__':
     main([t for t in TESTS if len(sys.argv) == 1 or t.__name__ in sys.argv[1:]])

@@ -4,6 +4,7 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -123,6 +124,26 @@ def after_a_keeper():
         c.run('verify', c.pid)
 
 
+def beside_a_keeper_that_waits():
+    """Its keeper is there, but has no tracepoint: what is advised is only what works."""
+    with Calls(threads=1, rounds=10) as c:
+        c.add('work', '-n', 'kept', 'count')
+        advice = c.says('-n', WORK, '-p', c.pid)
+        found = re.search(rf"add {c.pid}:FUNCTION (d '.*') traces beside it", advice)
+        assert found, advice
+        c.run(*shlex.split(f'add {c.pid}:work {found.group(1)}'))
+        c.run('add', f'{c.pid}:work', 'd', WORK, status=1, says="without its probe, from what follows 'pid.target::work:entry' on")
+        c.run('rm', f'{c.pid}:kept')
+        c.run('rm', f'{c.pid}:tp-0')
+        with lib.Tracing('-qn', WORK, '-p', c.pid) as t:
+            t.wait_armed(c.pid)
+            seconds(c, t.proc.pid)
+            assert 'traces beside it' not in c.says('-n', WORK, '-p', c.pid)
+            t.stop()
+        c.add('work', 'count')
+        c.run('detach', c.pid)
+
+
 def refused(pid, first):
     for args in (['-n', WORK + ' tick-2s { exit(0); }', '-p', str(pid)], ['repair', str(pid)]):
         r = lib.dyntrace(*args, check=False)
@@ -195,7 +216,7 @@ def the_manual_has_the_message():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (after_a_script, after_a_recording, after_a_keeper, after_a_script_of_both_worlds, both_worlds_and_children, both_worlds_killed,
+    for test in (after_a_script, after_a_recording, after_a_keeper, beside_a_keeper_that_waits, after_a_script_of_both_worlds, both_worlds_and_children, both_worlds_killed,
                  the_manual_has_the_message):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

@@ -149,6 +149,30 @@ def clauses(exe):
             assert abs(one - other) < other / 20, (one, other, out)
 
 
+MANY = r'''
+#include <stdlib.h>
+#define F(n) __attribute__((noipa)) int many##n(int i) { __asm__ volatile("nop;nop;nop;nop;nop;nop"); return i + n; }
+F(1) F(2) F(3) F(4) F(5) F(6)
+int main(int argc, char **argv)
+{
+	int s = argc;
+	for (long i = atol(argv[1]); i > 0; i--)
+		s = many1(many2(many3(many4(many5(many6(s))))));
+	return s == 7;
+}
+'''
+
+
+def many_places(exe):
+    """One line says it of all of them, with the names of those that took most."""
+    many = f'{os.path.dirname(exe)}/many'
+    subprocess.run(['gcc', '-O1', '-x', 'c', '-', '-o', many], input=MANY, text=True, check=True)
+    r = lib.dyntrace('-qx', 'budget=5%', '-n', 'pid$target:a.out:many*:entry { @[probefunc] = count(); }', '-c', f'{many} {CALLS}')
+    said = [line for line in r.stderr.splitlines() if 'sampled' in line]
+    name = r'many:many\d:entry \((?:1 hit of )?\d+(?:, at most)?\)'
+    assert len(said) == 1 and re.search(rf' {name}(?:, {name}){{3}} and 2 others were sampled', said[0]), r.stderr
+
+
 def recording(exe):
     with tempfile.TemporaryDirectory() as folder:
         r = lib.dyntrace('record', '-x', 'budget=5%', '-x', 'bufsize=16m', '-o', f'{folder}/trace', '-c', f'{exe} {CALLS} {RARE}', 'hot:entry')
@@ -294,6 +318,7 @@ def main():
         tap.run('of several threads, too', threads, exe)
         tap.run('nor more or less than that in the mean', no_bias, exe)
         tap.run('clauses of one site have one weight', clauses, exe)
+        tap.run('many places are one line', many_places, exe)
         tap.run('a recording says what it leaves out', recording, exe)
         tap.run('of a recording that was killed, too', killed)
         tap.run('how much it was is said where it was more', not_kept, exe)

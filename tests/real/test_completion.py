@@ -27,9 +27,11 @@ def complete(*words, env=None, program=None, lines=False):
 
 
 def verbs():
-    with open(os.path.join(TOP, 'src', 'cli', 'usage.c'), encoding='utf-8') as f:
-        table = re.search(r'verbs\[\] = \{(.*?)\}', f.read(), re.S).group(1)
-    return re.findall(r'"([a-z-]+)"', table)
+    found = []
+    for name, entry in ('verbs.c', r'\{ "([a-z-]+)"'), ('script.c', r'\tS\((\w+),'):
+        with open(os.path.join(TOP, 'src', 'cli', name), encoding='utf-8') as f:
+            found += re.findall(entry, f.read())
+    return found
 
 
 def helped(verb):

@@ -3,6 +3,7 @@
 """Bad input gets one clear message and status 1 (2 for usage), and the target is never harmed, whatever
 happens to it or to dyntrace while probes are armed."""
 import os
+import random
 import re
 import signal
 import subprocess
@@ -195,6 +196,33 @@ def killed_while_attaching():
         lib.assert_untouched(pid)
 
 
+def interrupted_as_it_comes():
+    """SIGINT at any moment from exec on (Popen has returned, so that is over) ends it, and all is as before."""
+    read = 'pid$target:libc.so*:read:entry { @ = count(); }'
+    kinds = [['-qn', read, '-p', '{pid}'], ['-qn', 'pid$target:libc.so*::entry { @ = count(); }', '-p', '{pid}'], ['-qn', read, '-c', 'sleep 100'],
+             ['-qn', 'BEGIN { }']]
+    if not os.geteuid():
+        kinds += [['-qn', 'syscall::read:entry { @ = count(); }'], ['-qn', read + 'syscall::read:entry { @r = count(); }', '-p', '{pid}'], ['syscalls']]
+    seed = random.randrange(1 << 32)
+    rnd = random.Random(seed)
+    kinds[2][-1] = command = f'sleep 100.{seed}'
+    with Python() as pid:
+        for i in range(len(kinds) * 20):
+            args = [a.format(pid=pid) if a == '{pid}' else a for a in kinds[i % len(kinds)]]
+            t = subprocess.Popen([lib.DYNTRACE, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            time.sleep(rnd.random() * 0.08)
+            t.send_signal(signal.SIGINT)
+            try:
+                t.wait(60 * lib.SLOW)
+            except subprocess.TimeoutExpired:
+                t.kill()
+                t.wait()
+                raise AssertionError(f'{args}: a SIGINT was lost (seed {seed}, round {i})') from None
+        lib.assert_untouched(pid)
+    assert subprocess.run(['pgrep', '-f', f'^{command}$'], capture_output=True, text=True, check=False).stdout == '', 'a command was left'
+
+
 def cpu(pid):
     with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
         p = f.read().rsplit(')', 1)[1].split()
@@ -293,6 +321,7 @@ def main():
                      ('threads and signals', signals_and_threads), ('library that comes later', late_library)):
         tap.run(name, fn)
     tap.run('dyntrace is killed while it attaches', killed_while_attaching)
+    tap.run('dyntrace is interrupted as it comes', interrupted_as_it_comes)
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         tap.run(f'dyntrace ends by {sig.name} while armed', killed_controller, sig)
     tap.done()

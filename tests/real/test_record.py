@@ -174,6 +174,20 @@ def full_disk():
             lib.assert_untouched(p.pid)
 
 
+def no_room_at_all():
+    """Where not one event has a place nothing says that some can be read, and no trace is left."""
+    for args in ((), ('-g',)):
+        with Program() as p, Recording(p, args=['-b', '64m', *args]) as r:
+            resource.prlimit(r.proc.pid, resource.RLIMIT_FSIZE, (16384, 16384))
+            r.proc.send_signal(signal.SIGSTOP)
+            p.go(1000)
+            r.proc.send_signal(signal.SIGCONT)
+            assert r.wait() == 1 and 'cannot write to the trace' in r.err and 'can be read' not in r.err, r.err
+            assert 'no event was written until now' in r.err and f'{r.trace}: no events, 1000 lost: no trace is left' in r.err, r.err
+            assert not os.path.exists(r.trace)
+            lib.assert_untouched(p.pid)
+
+
 def says_what_loses_less():
     """Behind what was lost, with an option that can be pasted; where nothing was lost, nothing of it."""
     with Program() as p:
@@ -468,7 +482,7 @@ def chrome_is_in_order():
         assert span[0] is events[0] and all(e['ts'] + e.get('dur', 0) <= end + 0.002 for e in events), span
 
 
-TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, says_what_loses_less, live_says_what_loses_less, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
+TESTS = (by_uprobes, signals, signals_while_it_begins, killed, full_disk, no_room_at_all, says_what_loses_less, live_says_what_loses_less, asked_twice, nobody_reads_what_it_says, crashes, one_of_several_ends, another_program, ring_is_small,
          one_name_and_one_address, run_by_a_link, bounded_addresses, chrome_is_in_order, followed, live, replaced, usage)
 
 if __name__ == '__main__':

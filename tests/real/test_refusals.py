@@ -220,6 +220,28 @@ def kernel_probes(folder):
         refused(pid, ['-x', 'daemon=never', '-x', 'backend=uprobe', '-n', WORK, '-p', '{pid}'], 'CAP_BPF|root|uprobe', user=65534, tool=tool)
 
 
+READY = ('biolatency', 'execsnoop', 'offcpu', 'opensnoop', 'profile', 'runqlat', 'syscalls')
+
+
+def ready_scripts(folder):
+    """All of them are of the kernel, profile too: a profile of the tool itself would be no answer."""
+    with as_nobody(folder) as tool:
+        for name in READY:
+            r = subprocess.run([tool, name, '-x', 'daemon=never', '-d', '1'], user=65534, group=65534, extra_groups=[], text=True,
+                               capture_output=True, timeout=60 * lib.SLOW)
+            assert r.returncode == 1 and not r.stdout and 'probes of the kernel need' in r.stderr, (name, r)
+
+
+def root_without_the_right(folder):
+    """dyntraced has no more rights than root: no advice of its group, but what root lacks."""
+    if os.geteuid():
+        raise lib.Skip('needs root')
+    with Idle(folder) as pid:
+        r = subprocess.run(['setpriv', '--bounding-set=-sys_ptrace', '--inh-caps=-sys_ptrace', lib.DYNTRACE, '-n', WORK, '-p', str(pid)],
+                           text=True, capture_output=True, timeout=60 * lib.SLOW, check=False)
+        assert r.returncode == 1 and 'root has no CAP_SYS_PTRACE' in r.stderr and 'group dyntrace' not in r.stderr, r
+
+
 def main():
     tap = lib.Tap()
     with tempfile.TemporaryDirectory() as folder:
@@ -231,7 +253,9 @@ def main():
         for name, fn in (('no room for the shared memory', no_room), ('threads that share a block', one_block_for_two),
                          ('traced by another', traced), ('traced by dyntrace', second), ('traced by dyntrace, the kernel too', second_of_both_worlds),
                          ('not permitted', not_permitted),
-                         ('seccomp, not root', filtered), ('probes of the kernel, not root', kernel_probes)):
+                         ('seccomp, not root', filtered), ('probes of the kernel, not root', kernel_probes),
+                         ('root without CAP_SYS_PTRACE', root_without_the_right),
+                         ('ready scripts, not root', ready_scripts)):
             tap.run(name, fn, folder)
     tap.done()
 

@@ -62,6 +62,13 @@ class Calls:
         assert says is None or re.search(says, text), f'{args}: no /{says}/ in {text[-1500:]}'
         return r.stdout
 
+    def says(self, *args):
+        """What it says where it fails."""
+        r = subprocess.run([lib.DYNTRACE, *[str(a) for a in args]], env=self.env, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=60 * lib.SLOW, check=False)
+        assert r.returncode, (args, r)
+        return r.stderr
+
     def add(self, place, *args, **more):
         return self.run('add', f'{self.pid}:{place}', *args, **more).strip()
 
@@ -147,6 +154,19 @@ def on_terminal(columns, *args):
     os.close(here)
     assert p.returncode == 0
     return text
+
+
+def lists_fit_a_terminal():
+    """Also one that does not say how wide it is; what is not written to one is whole."""
+    with subprocess.Popen(['sleep', '100', '0' * 300], stdin=subprocess.DEVNULL) as p:
+        try:
+            for columns, most in (60, 60), (0, 80):
+                lines = on_terminal(columns, 'list-processes', '-a').split(b'\r\n')
+                assert max(len(l.decode()) for l in lines) <= most, lines
+                assert any(l.split()[:1] == [b'%d' % p.pid] for l in lines), lines
+            assert f'{p.pid}   sleep 100 {"0" * 300}\n' in lib.dyntrace('list-processes', '-a').stdout
+        finally:
+            p.kill()
 
 
 def names_that_are_no_text():
@@ -725,7 +745,7 @@ def children_have_what_went():
 
 if __name__ == '__main__':
     tap = lib.Tap()
-    for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, names_that_are_no_text, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, full_pipe, distributions, clauses, later_aggregations, places, symbols_by_descriptions, symbols_that_are_none, names,
+    for test in (counts, detached_is_anybodys, run_waits_for_what_is_detached, names_that_are_no_text, lists_make_nothing, nobody_is_disturbed, logs, tail_calls, own_output, lists_fit_a_terminal, full_pipe, distributions, clauses, later_aggregations, places, symbols_by_descriptions, symbols_that_are_none, names,
                  ends_with_the_process, keeper_killed, keeper_stopped, strangers, usage, children_are_followed, children_are_not_followed_unasked, children_have_what_went, probes_of_the_program, functions_of_go):
         tap.run(test.__name__.replace('_', ' '), test)
     tap.done()

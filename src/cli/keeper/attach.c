@@ -108,10 +108,18 @@ static int open_session(struct keeper *k, struct err *reterr)
 	return r || k->far ? r : go(k, reterr);
 }
 
+/* What had to stay in the process is said by the daemon. */
+static int stop_far(struct keeper *k, struct err *reterr)
+{
+	int r = client_stop(k->cli.client, reterr);
+	cli_remote_said(&k->cli);
+	return r;
+}
+
 int keeper_disarm(struct keeper *k, struct err *reterr)
 {
 	if (k->far)
-		return client_stop(k->cli.client, reterr);
+		return stop_far(k, reterr);
 	session_enable(k->cli.session, false);
 	return session_disarm(k->cli.session, reterr);
 }
@@ -134,7 +142,7 @@ void keeper_reset(struct keeper *k)
 	if (!k->attached)
 		return;
 	/* Who is told that all is gone finds nothing left. */
-	if (k->far && cli->client && client_stop(cli->client, &e))
+	if (k->far && cli->client && stop_far(k, &e))
 		cli_error("%s", e.msg);
 	doorbell = NULL;
 	cli_types_close(cli);

@@ -173,6 +173,8 @@ bool keeper_serve(struct keeper *);
 pid_t procs_one(const char *text, size_t len);
 /* Text that filled @cap bytes loses the half of a character at its end. */
 void procs_uncut(char *text, size_t cap);
+/* The command line, words apart by blanks; "" of a thread of the kernel. */
+void procs_command(pid_t, char *buf, size_t cap);
 /* What a terminal obeys becomes blanks, what is no text question marks: one line, in which each character is one column. */
 void procs_plain(char *line);
 /* "PID|NAME:REST": *ret_rest is behind the colon. */
@@ -181,7 +183,6 @@ pid_t procs_split(const char *arg, const char **ret_rest);
 bool whose_refused(pid_t pid, char *why, size_t cap);
 const char *whose_user(uid_t, char buf[64]); /* the user's name, or the number */
 void whose_hint(pid_t pid); /* of one that the caller has not attached: who has, or whose it is */
-bool procs_is_verb(const char *word);
 int procs_main(int argc, char **argv);   /* list-processes */
 int symbols_main(int argc, char **argv); /* list-symbols */
 int points_main(int argc, char **argv);  /* attach, detach, add, rm, list-tracepoints */

@@ -152,10 +152,15 @@ static int name_dir(struct cli_record *r)
 }
 
 /* What a probe records stands in its own word. */
-static int check_words(const struct cli_record *r)
+static int check_words(const struct cli_args *a)
 {
+	const struct cli_record *r = a->record;
 	for (uint32_t i = 0; i < r->probe_cnt; i++) {
 		const char *p = r->probes[i];
+		if (cli_args_is_another_pid(a, p)) {
+			cli_error("%s is a process and no PROBE: several processes are one word, -p %d,%s", p, (int)a->pids[a->pid_cnt - 1], p);
+			return CLI_USAGE;
+		}
 		size_t n = strcspn(p, " :*?[=");
 		if (p[n] != '=')
 			continue;
@@ -173,7 +178,7 @@ static int check(const struct cli_args *a)
 	else if (!a->record->probe_cnt)
 		cli_error("record needs at least one PROBE, such as malloc or libc.so.6:open*:entry");
 	else
-		return check_words(a->record);
+		return check_words(a);
 	return CLI_USAGE;
 }
 

@@ -356,14 +356,18 @@ int cli_record_finish(struct cli *cli, int rc)
 {
 	struct cli_record *r = cli->args.record;
 	struct err e;
+	if (rc && r->writer) {
+		give_up(cli);
+		export_writer_flush(r->writer, &e); /* what waits has a place, or counts as lost */
+	}
 	if (rc && (!r->writer || !export_writer_events(r->writer))) {
+		if (r->came)
+			cli_hint("%s: no events, %llu lost: no trace is left", r->dir, (unsigned long long)lost(cli));
 		export_writer_discard(r->writer);
 		r->writer = NULL;
 		cli_record_live_end(r);
 		return rc;
 	}
-	if (rc)
-		give_up(cli);
 	if (export_writer_flush(r->writer, &e) && !rc) {
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
