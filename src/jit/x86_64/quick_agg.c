@@ -323,13 +323,13 @@ static int64_t gen_find_key(struct jit_gen *g, const struct ir_insn *in, uint32_
 }
 
 /* Where the place of a key by the site is noted; changes rcx. */
-static struct x64_mem noted_place(struct jit_gen *g, const struct ir_insn *in, int32_t pushed)
+static struct x64_mem noted_place(struct jit_gen *g, const struct ir_insn *in)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	int64_t row = (int64_t)(geo->geom.places_off + 4 * (uint64_t)in->imm * geo->site_cap);
 	if (g->spot)
 		return x64_at(THR, row + 4 * (int64_t)g->spot->site);
-	x64_rm(&g->a, X64_LOAD32, X64_RCX, x64_at(X64_RSP, g->quick->site_at + pushed));
+	x64_rm(&g->a, X64_LOAD32, X64_RCX, x64_at(X64_RSP, g->quick->site_at));
 	_Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 	x64_shift_imm(&g->a, X64_SHR, X64_RCX, 4);
 	return x64_at_index(THR, X64_RCX, row);
@@ -339,7 +339,7 @@ static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint3
 {
 	struct x64_asm *a = &g->a;
 	int64_t entry = arena_off(g->env->geometry) - 8;
-	x64_rm(a, X64_LOAD32, X64_RAX, noted_place(g, in, 0));
+	x64_rm(a, X64_LOAD32, X64_RAX, noted_place(g, in));
 	x64_shift_imm(a, X64_SHL, X64_RAX, 3);
 	x64_jcc(a, X64_CC_E, slow);
 	gen_check_gen(g, in, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, gen)), slow);
@@ -397,8 +397,8 @@ void jit_quick_cold_agg(struct jit_gen *g, const struct cold *c)
 		x64_rm(a, X64_LEA, X64_R9, key);
 	}
 	jit_quick_call(g, c->key_words ? g->env->fn_agg_key : g->env->fn_agg_plain);
-	if (site_key)
-		x64_rm(a, X64_STORE32, X64_RAX, noted_place(g, c->in, jit_quick_held_bytes(g)));
 	jit_quick_pop_held(g);
+	if (site_key)
+		x64_rm(a, X64_STORE32, X64_RAX, noted_place(g, c->in));
 	x64_jmp(a, c->back);
 }

@@ -205,8 +205,8 @@ void jit_quick_cold_commit(struct jit_gen *g, const struct cold *c)
 	x64_bind(a, c->label);
 	jit_quick_push_held(g);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
-	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov(a, X64_RDX, THR);
+	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov(a, X64_RCX, REC);
 	jit_quick_app_sp(g, X64_R8, jit_quick_held_bytes(g));
 	jit_quick_call(g, g->env->fn_rec_put);

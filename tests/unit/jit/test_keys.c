@@ -62,6 +62,7 @@ static int64_t make_body(const struct wire_shm *geometry)
 	env.geometry = geometry;
 	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
+	mkshm_proc(&m, 0)->tid_off = env.tid_off = call_tid_off();
 	int64_t n = jit_body(&env, WIRE_SITE_ENTRY, list, prog_cnt, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err);
 	CHECK_MSG(n > 0, "%s", err.msg);
 	return n;

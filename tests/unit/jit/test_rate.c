@@ -38,6 +38,7 @@ static void start(bool as_spot)
 	struct err err = { .msg = "" };
 	call_env_init(&env, m.shm);
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
+	mkshm_proc(&m, 0)->tid_off = env.tid_off = call_tid_off();
 	int64_t n = is_spot ? call_spot(&env, SITE, &prog, 1, SITE, CALL_PLAIN, 0, code, CODE_BYTES, &err) :
 			      jit_body(&env, SITE, &prog, 1, (uint64_t)(uintptr_t)code, code, CODE_BYTES, &err);
 	CHECK_MSG(n > 0 && code != MAP_FAILED && stacks != MAP_FAILED, "%s", err.msg);
