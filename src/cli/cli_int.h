@@ -382,7 +382,6 @@ void cli_goneon_say(const struct cli_target *, int status); /* of a command: wha
 bool cli_goneon_any(const struct cli *);
 void cli_goneon_look(struct cli *);
 void cli_loop_signals(void);  /* those that end tracing */
-void cli_signals_end(void (*handler)(int)); /* of those, until then */
 /*
  * A reader of our output that went away, or a limit on the sizes of files (shared
  * memory too), is an error with a message and never leaves the target armed.

@@ -40,14 +40,12 @@ static void catch_signal(int sig, void (*handler)(int), int flags)
 		sigaction(sig, &sa, NULL);
 }
 
-void cli_signals_end(void (*handler)(int))
+void cli_loop_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	for (size_t i = 0; i < ARRAY_CNT(sigs); i++)
-		catch_signal(sigs[i], handler, 0);
+		catch_signal(sigs[i], on_signal, 0);
 }
-
-void cli_loop_signals(void) { cli_signals_end(on_signal); }
 
 static void on_failed_write(int sig) { (void)sig; }
 

@@ -18,11 +18,6 @@
 #define EXEC_TRIES 5
 #define EXEC_PAUSE_NS 2000000
 
-/* Before tracing begins nothing is to be taken back, if we are ended, but these. */
-#define STARTED 16
-static pid_t started[STARTED];
-static volatile uint32_t started_cnt;
-
 static int start_command(struct cli *cli, const char *command)
 {
 	struct cli_target *t = &cli->targets[cli->target_cnt];
@@ -40,10 +35,6 @@ static int start_command(struct cli *cli, const char *command)
 		return CLI_ERROR;
 	t->pid = session_child_pid(t->child);
 	t->spawned = t->starting = true;
-	if (started_cnt < STARTED) {
-		started[started_cnt] = t->pid;
-		started_cnt++;
-	}
 	cli->target_cnt++;
 	return CLI_OK;
 }
@@ -83,14 +74,6 @@ static int look_at_pid(struct cli *cli, pid_t pid)
 	return CLI_OK;
 }
 
-static void end_early(int sig)
-{
-	for (uint32_t i = 0; i < started_cnt; i++)
-		kill(started[i], SIGKILL);
-	signal(sig, SIG_DFL);
-	raise(sig);
-}
-
 int cli_targets_open(struct cli *cli)
 {
 	const struct cli_args *a = &cli->args;
@@ -98,8 +81,6 @@ int cli_targets_open(struct cli *cli)
 	cli->targets = calloc(a->command_cnt + a->pid_cnt + 1ul, sizeof(*cli->targets));
 	if (!cli->targets)
 		return CLI_ERROR;
-	if (a->command_cnt)
-		cli_signals_end(end_early);
 	for (uint32_t i = 0; !rc && i < a->command_cnt; i++)
 		rc = start_command(cli, a->commands[i]);
 	for (uint32_t i = 0; !rc && i < a->pid_cnt; i++)

@@ -146,7 +146,8 @@ int inject_await_exec(pid_t tid, pid_t pid, bool give_up, struct inject **ret, s
 
 static int start(struct inject *in, struct pipes *p, const char *name, struct err *reterr)
 {
-	if (ptrace(PTRACE_SEIZE, in->pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD))
+	/* Until it begins it is no longer than we are. */
+	if (ptrace(PTRACE_SEIZE, in->pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL))
 		return err_setf(reterr, -errno, "not permitted to trace a program of our own: %s", strerror(errno));
 	if (inject_status_field(in->pid, in->pid, "TracerPid") == 0)
 		return err_setf(reterr, -EPERM, "cannot run %s: the kernel says that we trace it, but we do not; something stands between "
@@ -172,6 +173,7 @@ int inject_begin(struct inject *in, struct err *reterr)
 	if (!in->at_exec)
 		return 0;
 	in->at_exec = false;
+	ptrace(PTRACE_SETOPTIONS, in->pid, 0, PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD);
 	return stop_at_start(in, reterr);
 }
 
