@@ -80,7 +80,8 @@ struct isa_regs {
 	uint16_t sets;  /* all 64 bits are overwritten, in any case; some of @reads may be among them */
 };
 /* What the instruction at @bytes does with them; its length.  0: it is none of those that do nothing but compute and cannot fault:
- * it goes elsewhere, traps, or uses memory that is neither the stack's nor at a fixed address. */
+ * it goes elsewhere, traps, moves the stack by other than a constant, or uses memory that is neither the stack's, nor the program's (by rip), nor
+ * its thread's block's. */
 uint32_t isa_plain_regs(const uint8_t *bytes, size_t cnt, struct isa_regs *ret);
 
 /* The first place at or behind text[@from] where a call, jump or conditional jump with a displacement of 4 bytes might

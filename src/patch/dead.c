@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Registers that need not be saved (ADR 51). */
+/* Registers that need not be saved (ADR 55). */
 #include "patch/patch_int.h"
 
 /* rax rcx rdx rsi rdi, r8 to r11.  The others are their callers', and who unwinds the stack takes them for that. */

@@ -137,6 +137,7 @@ static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct e
 	bool is_go = obj_is_go_code(j->t->obj, pf->mod, pf->addr);
 	session_site(j->s, site)->go_args = is_go;
 	a->dead = spots_hot_bytes(j, pf, a) ? spots_dead(j, pf, a) : 0;
+	a->body = 0; /* of an earlier try */
 	if (spots_hot_bytes(j, pf, a))
 		return arena_filter(j->t, kind_of(a), sp->progs, sp->prog_cnt, a, reterr);
 	return arena_body(j->t, pf->arena, kind_of(a), is_go, sp->progs, sp->prog_cnt, a, reterr);

@@ -125,6 +125,11 @@ static void shapes(void)
 	CHECK_EQ(DEAD("\x31\xdb\x31\xed"), 0);                          /* rbx and rbp are their caller's */
 	CHECK_EQ(DEAD("\x31\xd2\xf7\xf1"), RDX);                        /* xor %edx,%edx; div %ecx */
 	CHECK_EQ(DEAD("\xc3"), 0);
+	CHECK_EQ(DEAD("\x8e\xe8\x31\xc9"), 0);                          /* mov %eax,%gs may fault */
+	CHECK_EQ(DEAD("\x0f\x20\xc0"), 0);                               /* mov %cr0,%rax */
+	CHECK_EQ(DEAD("\x48\x89\xfc\x48\x8b\x04\x24"), 0);             /* mov %rdi,%rsp; mov (%rsp),%rax */
+	CHECK_EQ(DEAD("\xa1\0\0\0\0\0\0\0\0\x31\xc9"), 0);             /* movabs 0,%eax */
+	CHECK_EQ(DEAD("\x48\x83\xec\x18\x48\x8b\x04\x24"), RAX);      /* sub $24,%rsp; mov (%rsp),%rax */
 }
 
 TAP_MAIN(TEST(whatever_they_hold), TEST(shapes))

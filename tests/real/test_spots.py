@@ -367,6 +367,8 @@ static int wrong(void (*fn)(void), int n, int sets)
 int main(int argc, char **argv)
 {
 	int bad = 0;
+	if (argc > 2)
+		getchar();
 	for (int i = 0; i < atoi(argv[1]); i++) {
 #define CALL(r, n) bad += wrong(keeps_##r, n, 0) + wrong(sets_##r, n, 1);
 		R(CALL)
@@ -418,18 +420,27 @@ def reopened(mode, rounds):
         assert numbers(r.stdout) == {'c': calls, 'i': went_in, 'r': calls, 'o': came_out}, (r.stdout, r.stderr[-500:])
 
 
-def registers(clause, of):
+def registers(clause, of, runs):
     """Functions find in registers what their caller left there, and it finds what they left, but for what a function overwrites first:
-    that need not be kept (ADR 55). Programs that ask for such a register see it all the same."""
+    that need not be kept (ADR 55). Programs that ask for such a register see it all the same. @runs: it does when we come."""
     times = 200
+    args = ['-q', '-n', f'pid$target:a.out:keeps_*:entry, pid$target:a.out:sets_*:entry {{ {clause} }} BEGIN {{ printf("begun\\n"); }} '
+            'END { printa("got %@d\\n", @); }']
     with tempfile.TemporaryDirectory() as work:
         exe = compiled(work, 'registers', REGISTERS)
-        r = lib.dyntrace('-q', '-n', f'pid$target:a.out:keeps_*:entry, pid$target:a.out:sets_*:entry {{ {clause} }} END {{ printa("got %@d\\n", @); }}',
-                         '-c', f'{exe} {times}')
-        said = re.search(r'bad (\d+) rax (-?\d+) rsi (-?\d+)', r.stdout)
-        assert said and said[1] == '0', (r.stdout, r.stderr)
-        want = {'calls': 18 * times, 'rax': int(said[2]), 'rsi': int(said[3])}[of]
-        assert int(re.search(r'got (-?\d+)', r.stdout)[1]) == want, (r.stdout, r.stderr)
+        if runs:
+            with subprocess.Popen([exe, str(times), 'waits'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as proc:
+                with lib.Tracing(*args, '-p', proc.pid) as t:
+                    t.wait_begun()
+                    said, _ = proc.communicate('\n', timeout=60 * lib.SLOW)
+                    _status, text, err = t.stop()
+        else:
+            r = lib.dyntrace(*args, '-c', f'{exe} {times}')
+            said, text, err = r.stdout, r.stdout, r.stderr
+    said = re.search(r'bad (\d+) rax (-?\d+) rsi (-?\d+)', said)
+    assert said and said[1] == '0', (text[-300:], err)
+    want = {'calls': 18 * times, 'rax': int(said[2]), 'rsi': int(said[3])}[of]
+    assert int(re.search(r'got (-?\d+)', text)[1]) == want, (text[-300:], err)
 
 
 def still(pid, look):
@@ -577,8 +588,10 @@ def main():
     for cnt, times in ('few', 24), ('many', 16):
         tap.run(f'killed while it arms {cnt}', killed, cnt, False, times)
         tap.run(f'killed while it leaves {cnt}', killed, cnt, True, times)
-    for clause, of in ('@ = count();', 'calls'), ('@ = sum(arg1);', 'rsi'), ('@ = sum(uregs[R_RAX]);', 'rax'), ('@ = count(); trace(timestamp);', 'calls'):
-        tap.run(f'registers around {clause}', registers, clause, of)
+    for clause, of in (('@ = count();', 'calls'), ('@["x"] = count();', 'calls'), ('@ = sum(arg1);', 'rsi'), ('@ = sum(uregs[R_RAX]);', 'rax'),
+                       ('@ = count(); trace(timestamp);', 'calls')):
+        for runs in False, True:
+            tap.run(f'registers around {clause}' + ', of what runs' * runs, registers, clause, of, runs)
     tap.done()
 
 

@@ -2,6 +2,8 @@
 /* What plain instructions do with general registers, by the decoder's list of operands. */
 #include "isa/x86_64/x86_64_int.h"
 
+enum { RSP = 4 };
+
 /* They compute, and neither trap nor go elsewhere; as compilers begin functions with them. */
 static bool is_plain(ZydisMnemonic m)
 {
@@ -23,14 +25,25 @@ static uint16_t bit_of(ZydisRegister reg)
 	return full >= ZYDIS_REGISTER_RAX && full <= ZYDIS_REGISTER_R15 ? (uint16_t)(1u << (full - ZYDIS_REGISTER_RAX)) : 0;
 }
 
-/* On the stack, or at an address that is the program's own: it is there. */
+/* On the stack, in the program's own data, or in its thread's block: it is there. */
 static bool is_safe(const ZydisDecodedOperandMem *m)
 {
-	bool fixed = m->base == ZYDIS_REGISTER_NONE || m->base == ZYDIS_REGISTER_RIP || m->base == ZYDIS_REGISTER_RSP;
+	bool in_block = m->base == ZYDIS_REGISTER_NONE && m->segment == ZYDIS_REGISTER_FS;
+	bool fixed = in_block || m->base == ZYDIS_REGISTER_RIP || m->base == ZYDIS_REGISTER_RSP;
 	return m->type == ZYDIS_MEMOP_TYPE_AGEN || (fixed && m->index == ZYDIS_REGISTER_NONE);
 }
 
-static bool add_operand(const ZydisDecodedOperand *op, struct isa_regs *ret)
+/* Not a segment's or a control register; and rsp only as a push or a frame of constant size has it. */
+static bool is_usual(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *op)
+{
+	bool is_sp = bit_of(op->reg.value) == 1u << RSP && op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+	bool steps = z->mnemonic == ZYDIS_MNEMONIC_PUSH || ((z->mnemonic == ZYDIS_MNEMONIC_SUB || z->mnemonic == ZYDIS_MNEMONIC_ADD) &&
+							    z->raw.imm[0].size);
+	bool is_flags = op->reg.value == ZYDIS_REGISTER_RFLAGS || op->reg.value == ZYDIS_REGISTER_EFLAGS || op->reg.value == ZYDIS_REGISTER_FLAGS;
+	return is_flags || op->reg.value == ZYDIS_REGISTER_RIP || (bit_of(op->reg.value) && (!is_sp || steps));
+}
+
+static bool add_operand(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *op, struct isa_regs *ret)
 {
 	if (op->type == ZYDIS_OPERAND_TYPE_MEMORY) {
 		ret->reads |= bit_of(op->mem.base) | bit_of(op->mem.index);
@@ -38,6 +51,8 @@ static bool add_operand(const ZydisDecodedOperand *op, struct isa_regs *ret)
 	}
 	if (op->type != ZYDIS_OPERAND_TYPE_REGISTER)
 		return true;
+	if (!is_usual(z, op))
+		return false;
 	bool sets = op->actions == ZYDIS_OPERAND_ACTION_WRITE && op->size >= 32; /* 32 bits clear the others */
 	*(sets ? &ret->sets : &ret->reads) |= bit_of(op->reg.value);
 	return true;
@@ -67,7 +82,7 @@ uint32_t isa_plain_regs(const uint8_t *bytes, size_t cnt, struct isa_regs *ret)
 		return z.length;
 	}
 	for (int i = 0; i < z.operand_count; i++)
-		if (!add_operand(&ops[i], ret))
+		if (!add_operand(&z, &ops[i], ret))
 			return 0;
 	return z.length;
 }

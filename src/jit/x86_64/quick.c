@@ -188,7 +188,7 @@ struct cold *jit_quick_cold(struct jit_gen *g, struct cold c)
 static void gen_find_thread(struct jit_gen *g)
 {
 	struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_THREAD });
-	slow->thread = jit_thread_init(g, THR, X64_RAX);
+	slow->thread = jit_thread_init(g, thr(g), X64_RAX);
 	jit_gen_thread(g, &slow->thread);
 	g->lookups++;
 	g->a.named &= ~(1u << JIT_PROC); /* so that it tells what comes behind */
@@ -294,9 +294,9 @@ static void gen_id(struct jit_gen *g, const struct ir_insn *in)
 	struct x64_asm *a = &g->a;
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_ID, .in = in });
 	size_t off = in->imm == WIRE_ENV_PID ? offsetof(struct wire_proc, pid) : offsetof(struct wire_proc, ppid);
-	x64_cmp32_imm(a, x64_at(THR, offsetof(struct wire_thread, vfork_pid)), 0);
+	x64_cmp32_imm(a, x64_at(thr(g), offsetof(struct wire_thread, vfork_pid)), 0);
 	x64_jcc(a, X64_CC_NE, slow->label);
-	struct x64_mem m = in->imm == WIRE_ENV_TID ? x64_at(THR, offsetof(struct wire_thread, tid)) :
+	struct x64_mem m = in->imm == WIRE_ENV_TID ? x64_at(thr(g), offsetof(struct wire_thread, tid)) :
 			   x64_at(JIT_PROC, (int64_t)off);
 	x64_rm(a, X64_LOAD32, X64_RAX, m);
 	x64_bind(a, slow->back);
@@ -362,7 +362,7 @@ static struct x64_mem place(const struct jit_gen *g, const struct ir_insn *in)
 		return x64_at(X64_RSP, g->quick->scratch_at + in->imm);
 	if (in->op == IR_OP_STR)
 		return x64_at(REC, (int64_t)offsetof(struct wire_rec, payload) + in->imm);
-	return x64_at(THR, (int64_t)g->env->geometry->geom.self_off + in->imm);
+	return x64_at(thr(g), (int64_t)g->env->geometry->geom.self_off + in->imm);
 }
 
 /* A clause begins: what is found in it, besides what is known already. */
@@ -482,8 +482,8 @@ static void gen_cold_thread(struct jit_gen *g, const struct cold *c)
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
 	jit_quick_call(g, g->env->fn_thread_find);
 	jit_quick_pop_held(g);
-	x64_mov(a, THR, X64_RAX);
-	x64_rr(a, X64_TEST, THR, THR);
+	x64_mov(a, thr(g), X64_RAX);
+	x64_rr(a, X64_TEST, thr(g), thr(g));
 	x64_jcc(a, X64_CC_E, g->quick->f->out);
 	x64_jmp(a, c->thread.found);
 	a->named = named | (a->named & ~(1u << JIT_PROC)); /* it comes before that is gone */
@@ -496,7 +496,7 @@ static void gen_cold_id(struct jit_gen *g, const struct cold *c)
 	x64_bind(a, c->label);
 	jit_quick_push_held(g);
 	x64_mov_imm(a, X64_RDI, jit_proc_addr(g->env));
-	x64_mov(a, X64_RSI, THR);
+	x64_mov(a, X64_RSI, thr(g));
 	x64_mov_imm(a, X64_RDX, (uint64_t)c->in->imm);
 	jit_quick_app_sp(g, X64_RCX, jit_quick_held_bytes(g));
 	jit_quick_call(g, g->env->fn_vfork_id_at);
@@ -540,7 +540,7 @@ static void save(const struct jit_gen *g, struct jit_frame *f, unsigned reg)
 
 static void plan_frame(const struct jit_gen *g, struct jit_frame *f)
 {
-	const uint8_t temps[] = { JIT_PROC, (uint8_t)THR, X64_RDX, X64_RCX };
+	const uint8_t temps[] = { JIT_PROC, (uint8_t)thr(g), X64_RDX, X64_RCX };
 	uint32_t used = 0;
 	for (uint32_t i = 0; i < g->prog_cnt; i++)
 		used |= g->allocs[i].used;

@@ -54,11 +54,11 @@ void jit_quick_tuple_begin(struct jit_gen *g, uint32_t insn)
 			x64_store_imm(&g->a, 8, x64_at(X64_RSP, g->quick->scratch_at + at), 0);
 }
 
-/* ---- changing a value: at THR + rax + @base ---- */
+/* ---- changing a value: at the thread + rax + @base ---- */
 
 static struct x64_mem word(const struct jit_gen *g, int64_t base, int64_t n)
 {
-	return x64_at_index(THR, X64_RAX, base + 8 * n);
+	return x64_at_index(thr(g), X64_RAX, base + 8 * n);
 }
 
 static void add_to(struct jit_gen *g, uint32_t val, struct x64_mem m)
@@ -129,11 +129,11 @@ static void gen_extreme(struct jit_gen *g, uint32_t val, bool min, int64_t base)
 	uint32_t again = x64_label(a), done = x64_label(a);
 	enum x64_reg v = jit_src(g, val, X64_RDX);
 	x64_mov(a, X64_RCX, X64_RAX);
-	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(THR, X64_RCX, base));
+	x64_rm(a, X64_LOAD, X64_RAX, x64_at_index(thr(g), X64_RCX, base));
 	x64_bind(a, again);
 	x64_rr(a, X64_CMP, v, X64_RAX);
 	x64_jcc(a, min ? X64_CC_GE : X64_CC_LE, done);
-	x64_rm(a, X64_CMPXCHG, v, x64_at_index(THR, X64_RCX, base));
+	x64_rm(a, X64_CMPXCHG, v, x64_at_index(thr(g), X64_RCX, base));
 	x64_jcc(a, X64_CC_NE, again);
 	x64_bind(a, done);
 }
@@ -242,7 +242,7 @@ static void gen_load_gen(struct jit_gen *g, const struct ir_insn *in, enum x64_r
 {
 	uint64_t addr = g->env->shm_addr + g->env->geometry->agg_desc_off + (uint64_t)in->imm * sizeof(struct wire_agg) +
 			offsetof(struct wire_agg, gen);
-	bool far = addr - jit_proc_addr(g->env) > INT32_MAX || THR == JIT_PROC;
+	bool far = addr - jit_proc_addr(g->env) > INT32_MAX || thr(g) == JIT_PROC;
 	bool blind = g->a.blind;
 	g->a.blind = true; /* there are both ways */
 	if (far)
@@ -265,9 +265,9 @@ static int64_t gen_find_plain(struct jit_gen *g, const struct ir_insn *in, uint3
 	int64_t cell = (int64_t)(g->env->geometry->geom.cells_off + sizeof(struct wire_cell) * (uint64_t)in->imm);
 	gen_load_gen(g, in, X64_RAX);
 	x64_rm(a, X64_LEA32, X64_RAX, x64_at(X64_RAX, 1));
-	x64_rm(a, X64_CMP32, X64_RAX, x64_at(THR, cell + (int64_t)offsetof(struct wire_cell, gen)));
+	x64_rm(a, X64_CMP32, X64_RAX, x64_at(thr(g), cell + (int64_t)offsetof(struct wire_cell, gen)));
 	x64_jcc(a, X64_CC_NE, slow);
-	x64_rm(a, X64_LOAD32, X64_RAX, x64_at(THR, cell + (int64_t)offsetof(struct wire_cell, off)));
+	x64_rm(a, X64_LOAD32, X64_RAX, x64_at(thr(g), cell + (int64_t)offsetof(struct wire_cell, off)));
 	return 0;
 }
 
@@ -305,20 +305,20 @@ static int64_t gen_find_key(struct jit_gen *g, const struct ir_insn *in, uint32_
 	gen_hash(g, in, words);
 	x64_group_imm(a, X64_G_AND, X64_RAX, (int32_t)(rt_agg_table(&geo->geom).index_cnt - 1));
 	x64_shift_imm(a, X64_SHL, X64_RAX, 2);
-	x64_rm(a, X64_LOAD32, X64_RAX, x64_at_index(THR, X64_RAX, (int64_t)geo->geom.agg_off));
+	x64_rm(a, X64_LOAD32, X64_RAX, x64_at_index(thr(g), X64_RAX, (int64_t)geo->geom.agg_off));
 	x64_rr(a, X64_TEST32, X64_RAX, X64_RAX);
 	x64_jcc(a, X64_CC_E, slow);
 	x64_shift_imm(a, X64_SHL, X64_RAX, 3);
-	x64_cmp32_imm(a, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, agg)), (int32_t)in->imm);
+	x64_cmp32_imm(a, x64_at_index(thr(g), X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, agg)), (int32_t)in->imm);
 	x64_jcc(a, X64_CC_NE, slow);
-	x64_cmp32_imm(a, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, key_bytes)), 8 * (int32_t)words);
+	x64_cmp32_imm(a, x64_at_index(thr(g), X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, key_bytes)), 8 * (int32_t)words);
 	x64_jcc(a, X64_CC_NE, slow);
 	for (uint32_t i = 0; i < words; i++) {
 		x64_rm(a, X64_LOAD, X64_RDX, key_word(g, in, i));
-		x64_rm(a, X64_CMP, X64_RDX, x64_at_index(THR, X64_RAX, key + 8 * (int64_t)i));
+		x64_rm(a, X64_CMP, X64_RDX, x64_at_index(thr(g), X64_RAX, key + 8 * (int64_t)i));
 		x64_jcc(a, X64_CC_NE, slow);
 	}
-	gen_check_gen(g, in, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, gen)), slow);
+	gen_check_gen(g, in, x64_at_index(thr(g), X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, gen)), slow);
 	return key + 8 * (int64_t)words;
 }
 
@@ -328,11 +328,11 @@ static struct x64_mem noted_place(struct jit_gen *g, const struct ir_insn *in)
 	const struct wire_shm *geo = g->env->geometry;
 	int64_t row = (int64_t)(geo->geom.places_off + 4 * (uint64_t)in->imm * geo->site_cap);
 	if (g->spot)
-		return x64_at(THR, row + 4 * (int64_t)g->spot->site);
+		return x64_at(thr(g), row + 4 * (int64_t)g->spot->site);
 	x64_rm(&g->a, X64_LOAD32, X64_RCX, x64_at(X64_RSP, g->quick->site_at));
 	_Static_assert(sizeof(struct wire_site) == 64, "indexed by a shift");
 	x64_shift_imm(&g->a, X64_SHR, X64_RCX, 4);
-	return x64_at_index(THR, X64_RCX, row);
+	return x64_at_index(thr(g), X64_RCX, row);
 }
 
 static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint32_t words, uint32_t slow)
@@ -342,7 +342,7 @@ static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint3
 	x64_rm(a, X64_LOAD32, X64_RAX, noted_place(g, in));
 	x64_shift_imm(a, X64_SHL, X64_RAX, 3);
 	x64_jcc(a, X64_CC_E, slow);
-	gen_check_gen(g, in, x64_at_index(THR, X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, gen)), slow);
+	gen_check_gen(g, in, x64_at_index(thr(g), X64_RAX, entry + (int64_t)offsetof(struct rt_agg_entry, gen)), slow);
 	return entry + (int64_t)offsetof(struct rt_agg_entry, key) + 8 * (int64_t)words;
 }
 
@@ -389,7 +389,7 @@ void jit_quick_cold_agg(struct jit_gen *g, const struct cold *c)
 	else
 		jit_load(g, X64_R8, c->in->b);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
-	x64_mov(a, X64_RSI, THR);
+	x64_mov(a, X64_RSI, thr(g));
 	x64_mov_imm(a, X64_RDX, (uint64_t)c->key_words << 32 | (uint64_t)c->in->imm);
 	if (c->key_words) {
 		struct x64_mem key = key_word(g, c->in, 0);

@@ -15,11 +15,16 @@
 #include "jit/x86_64/gen_int.h"
 
 #define COLD_MAX 512
-#define THR (g->thr)
 #define REC X64_R8
 #define SCRATCH_MAX 96u
 #define KEY_WORDS_MAX 4u
 #define PAYLOAD_MAX 48u
+
+/* The register of struct wire_thread.  It may be JIT_PROC's: behind a call of the cold code it is back only when what is held is popped. */
+static inline enum x64_reg thr(const struct jit_gen *g)
+{
+	return g->thr;
+}
 
 /* What is emitted behind the body. */
 struct cold {

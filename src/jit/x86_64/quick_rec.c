@@ -8,7 +8,7 @@
 
 #include "ring/ring.h"
 
-#define RING(field) x64_at(THR, (int64_t)(offsetof(struct wire_thread, ring) + offsetof(struct wire_ring, field)))
+#define RING(field) x64_at(thr(g), (int64_t)(offsetof(struct wire_thread, ring) + offsetof(struct wire_ring, field)))
 
 /* ---- which records ---- */
 
@@ -91,7 +91,7 @@ static void gen_reserve(struct jit_gen *g, uint32_t bytes, const struct cold *sl
 	if (slow->timed)
 		gen_look_again(g, slow);
 	x64_group_imm(a, X64_G_AND, X64_RAX, (int32_t)(geom->ring_bytes - 1));
-	x64_rm(a, X64_LEA, REC, x64_at_index(THR, X64_RAX, (int64_t)geom->ring_off));
+	x64_rm(a, X64_LEA, REC, x64_at_index(thr(g), X64_RAX, (int64_t)geom->ring_off));
 }
 
 static struct x64_mem field(size_t off)
@@ -149,7 +149,7 @@ static void call_publish(struct jit_gen *g, bool late)
 	struct x64_asm *a = &g->a;
 	jit_quick_push_held(g);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
-	x64_mov(a, X64_RSI, THR);
+	x64_mov(a, X64_RSI, thr(g));
 	x64_mov_imm(a, X64_RDX, late);
 	jit_quick_call(g, g->env->fn_rec_publish);
 	jit_quick_pop_held(g);
@@ -205,7 +205,7 @@ void jit_quick_cold_commit(struct jit_gen *g, const struct cold *c)
 	x64_bind(a, c->label);
 	jit_quick_push_held(g);
 	x64_mov_imm(a, X64_RDI, g->env->shm_addr);
-	x64_mov(a, X64_RDX, THR);
+	x64_mov(a, X64_RDX, thr(g));
 	x64_mov_imm(a, X64_RSI, jit_proc_addr(g->env));
 	x64_mov(a, X64_RCX, REC);
 	jit_quick_app_sp(g, X64_R8, jit_quick_held_bytes(g));

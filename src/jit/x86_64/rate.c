@@ -15,7 +15,9 @@ static uint32_t factor(uint64_t row_bytes)
 /* How far the counters of the first row are from JIT_PROC. */
 static int64_t hits_at(const struct jit_gen *g)
 {
-	return (int64_t)g->env->geometry->hits_off - (int64_t)(jit_proc_addr(g->env) - g->env->shm_addr);
+	int64_t off = (int64_t)g->env->geometry->hits_off - (int64_t)(jit_proc_addr(g->env) - g->env->shm_addr);
+	assert(off < INT32_MAX / 2); /* so wire_layout() has made it */
+	return off;
 }
 
 static struct x64_mem only_counts(const struct jit_gen *g)
@@ -61,7 +63,8 @@ void jit_gen_rate(struct jit_gen *g, const struct jit_frame *f)
 }
 
 /* What nearly all hits of a hot site run, so rather than in the body they are counted here, in rax, which the trampoline has saved.  The body
- * counts the others.  Its look whether it is armed is left out: before it is, no site only counts. */
+ * counts the others.  Its look whether it is armed is left out: before it is, no site only counts, and what is counted behind exit() weighs
+ * nothing. */
 void jit_gen_rate_spot(struct jit_gen *g)
 {
 	struct x64_asm *a = &g->a;

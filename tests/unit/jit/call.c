@@ -141,20 +141,28 @@ int64_t call_spot(const struct jit_env *env, enum wire_site_kind kind, const str
 		  uint32_t site, enum call_variant variant, uint16_t dead, uint8_t *code, size_t bytes, struct err *reterr)
 {
 	static void (*const back[])(void) = { call_back_plain, call_back_flags, call_back_red, call_back_red_flags };
-	struct jit_spot spot = { .site = site, .sp_adj = call_sp_adj[variant], .dead = dead, .addr = (uint64_t)(uintptr_t)code,
-				 .cold_addr = (uint64_t)(uintptr_t)code + bytes / 2, .body = (uint64_t)(uintptr_t)code + bytes / 4 * 3 };
+	static const uint8_t drop[] = { 0x48, 0x8d, 0x64, 0x24, 8 }, undrop[] = { 0x48, 0x8d, 0x64, 0x24, 0xf8 }; /* lea 8(%rsp),%rsp; lea -8(%rsp),%rsp */
+	bool rax = !(dead & 1) || variant == CALL_FLAGS || variant == CALL_RED_ZONE_FLAGS || env->geometry->rate_off;
+	size_t before = rax ? 0 : sizeof(drop);
+	struct jit_spot spot = { .site = site, .sp_adj = call_sp_adj[variant] - (rax ? 0 : 8), .dead = rax ? dead & 0xfffe : dead,
+				 .addr = (uint64_t)(uintptr_t)code + before, .cold_addr = (uint64_t)(uintptr_t)code + bytes / 2,
+				 .body = (uint64_t)(uintptr_t)code + bytes / 4 * 3 };
 	uint64_t to = (uint64_t)(uintptr_t)back[variant];
 	uint32_t hot;
 	int64_t n = env->geometry->rate_off ?
 		jit_body(env, kind, progs, prog_cnt, spot.body, code + bytes / 4 * 3, bytes / 4, reterr) : 1;
 	if (n < 0)
 		return n;
-	n = jit_spot_body(env, kind, progs, prog_cnt, &spot, code, bytes / 2 - 14, &hot, reterr);
+	n = jit_spot_body(env, kind, progs, prog_cnt, &spot, code + before, bytes / 2 - 14 - 2 * sizeof(drop), &hot, reterr);
 	if (n <= 0)
 		return n;
-	memcpy(code + bytes / 2, code + hot, (size_t)n - hot);
-	memcpy(code + hot, "\xff\x25\0\0\0\0", 6); /* jmp *0(%rip) */
-	memcpy(code + hot + 6, &to, sizeof(to));
+	memcpy(code + bytes / 2, code + before + hot, (size_t)n - hot);
+	uint8_t *end = code + before + hot;
+	memcpy(code, drop, before);
+	memcpy(end, undrop, before);
+	end += before;
+	memcpy(end, "\xff\x25\0\0\0\0", 6); /* jmp *0(%rip) */
+	memcpy(end + 6, &to, sizeof(to));
 	return n;
 }
 

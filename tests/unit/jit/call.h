@@ -37,8 +37,8 @@ void call_run(struct call *);
 /* jit_spot_body() at @code, of which the second half gets the cold part, and the jump back to call_run(). As that. */
 int64_t call_spot(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt, uint32_t site,
 		  enum call_variant, uint16_t dead, uint8_t *code, size_t bytes, struct err *reterr);
-/* Registers that patch_dead() may say; in the order of the encoding, as wire_reg has them.  The trampolines here save rax in any case. */
-#define CALL_DEAD 0x0fc6u
+/* Registers that patch_dead() may say, in the order of the encoding.  With flags on the stack rax is saved in any case. */
+#define CALL_DEAD 0x0fc7u
 bool call_is_dead(uint16_t dead, unsigned wire_reg);
 
 /* Whether rt's functions are larger here than in a target. */
