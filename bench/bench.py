@@ -124,7 +124,6 @@ def measure(b, jobs, args, store, parts):
             if not done and progress.took[job[:2]] > 30:
                 failed.add(job[:2])
             store.keep()
-        b.bases = {}
         store.data['rounds'], store.data['often'] = n + 1, args.often
         store.data['seconds'] = {f'{k}: {w}': round(s, 1) for (k, w), s in progress.took.items()}
         table.keep(parts, store)

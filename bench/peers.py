@@ -48,7 +48,6 @@ class Bench:
         self.seconds = args.seconds
         self.quick = args.quick
         self.found = {} # rates that were sustained
-        self.bases = {} # of a round: what whole programs take untraced
 
     @functools.cache
     def compiled(self, name):

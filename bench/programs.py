@@ -58,24 +58,40 @@ class Redis:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
-def redis_more(b, argv, settle, slow=1):
-    """How many % more processor time a request takes.  @slow: so many times fewer requests are enough."""
+REDIS_TURNS = 10
+
+
+def redis_traced(r, argv, settle, requests):
+    """ns of a request while it is traced."""
+    p = drive.Tracer([a.replace('PID', str(r.pid)) for a in argv])
+    try:
+        time.sleep(settle)
+        r.load(requests // 5)
+        alive = p.runs()
+        traced = r.load(requests)
+    finally:
+        said = p.end(120)
+    if not alive:
+        raise RuntimeError(f'{argv[0]} ended: {said.strip()[-200:]}')
+    return traced
+
+
+def redis_more(b, argv, settle, slow=1, turns=REDIS_TURNS):
+    """How many % more processor time a request takes than untraced before and behind: the median of @turns.  @slow: so many times fewer requests
+    are enough."""
     def measure():
-        r = Redis(b)
+        r, found = Redis(b), []
+        cnt = 1 if b.quick else turns
+        part = r.requests // 4
         try:
-            r.load(r.requests // 5)
-            base = r.load()
-            p = drive.Tracer([a.replace('PID', str(r.pid)) for a in argv])
-            try:
-                time.sleep(settle)
-                r.load(r.requests // 5 // slow)
-                alive = p.runs()
-                traced = r.load(r.requests // slow)
-            finally:
-                said = p.end(120)
-            if not alive:
-                raise RuntimeError(f'{argv[0]} ended: {said.strip()[-200:]}')
-            return (traced / base - 1) * 100
+            r.load(part // 5)
+            before = r.load(part)
+            for _ in range(cnt):
+                traced = redis_traced(r, argv, settle, part // slow)
+                after = r.load(part)
+                found.append((2 * traced / (before + after) - 1) * 100)
+                before = after
+            return statistics.median(found)
         finally:
             r.end()
     return measure
@@ -147,13 +163,6 @@ def seconds_of(argv, program, cwd):
     return used if p.wait() == 0 and used else None
 
 
-def base_of(b, name, seconds):
-    """What it takes untraced, once a round."""
-    if name not in b.bases:
-        b.bases[name] = seconds()
-    return b.bases[name]
-
-
 def scratch(b):
     return tempfile.TemporaryDirectory(dir='/dev/shm' if os.path.isdir('/dev/shm') else b.work, prefix='bench')
 
@@ -210,27 +219,21 @@ def quoted(argv):
     return ' '.join(f'"{a}"' if ' ' in a else a for a in argv)
 
 
-def redis_plain(b):
-    plain = Redis(b)
-    try:
-        plain.load(plain.requests // 5)
-        return plain.load()
-    finally:
-        plain.end()
-
-
-def redis_wrapped(b, wrap, slow=1):
-    """The same for redis-server, which has to be started by the tracer."""
+def redis_wrapped(b, wrap, slow=1, turns=REDIS_TURNS):
+    """The same for redis-server, which has to be started by the tracer: in turn with one that is not."""
     def measure():
+        cnt = 1 if b.quick else turns
         with scratch(b) as data:
-            base = base_of(b, REDIS, lambda: redis_plain(b))
-            r = Redis(b, [a.replace('DATA', data) for a in wrap])
+            r, plain = Redis(b, [a.replace('DATA', data) for a in wrap]), Redis(b)
             try:
                 if 'redis' not in drive.comm(r.pid):
                     raise RuntimeError(f'redis-server did not start under {wrap[0]}')
-                r.load(r.requests // 5 // slow)
-                return (r.load(r.requests // slow) / base - 1) * 100
+                part = r.requests // 4
+                for s in r, plain:
+                    s.load(part // 5 // slow)
+                return statistics.median((r.load(part // slow) / plain.load(part) - 1) * 100 for _ in range(cnt))
             finally:
+                plain.end()
                 r.end()
     return measure
 
@@ -240,12 +243,12 @@ def rows(b):
     if os.path.exists(REDIS) and shutil.which('redis-benchmark'):
         redis = os.path.realpath(REDIS)
         yield Row('redis', 'redis-server under redis-benchmark, every `dict*` function counted: processor time a request', [
-            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', 'pid$target:a.out:dict*:entry { @ = count(); }', '-p', 'PID', '-o', '/dev/null'], 1)),
+            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', 'pid$target:a.out:dict*:entry { @ = count(); }', '-p', 'PID', '-o', '/dev/null'], 0.3)),
             ('bpftrace', redis_more(b, peers.TRACEFS + ['bpftrace', '-o', '/dev/null', '-e', f'uprobe:{redis}:dict* {{ @ = count(); }}', '-p', 'PID'],
-                                    8, slow=5)),
+                                    8, slow=5, turns=2)),
         ], most=5, unit=more)
         yield Row('redis-all', 'redis-server, entry and return of every named function counted: processor time a request', [
-            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', both('a.out'), '-p', 'PID', '-o', '/dev/null'], 2)),
+            ('dyntrace', redis_more(b, [b.dyn, '-q', '-n', both('a.out'), '-p', 'PID', '-o', '/dev/null'], 1)),
             ('uftrace -P', redis_wrapped(b, ['uftrace', 'record', '--no-libcall', '-P', '.', '-d', 'DATA/uft'], slow=2)),
         ], {'uftrace -P': 5}, unit=more)
     for name, argv, mod, pattern in programs(b.work):
