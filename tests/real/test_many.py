@@ -113,7 +113,7 @@ def stops_of_pages(trace):
     """page: under how many stops it was written to, of a trace of writes and of ptrace(2)."""
     stop, seen = 0, collections.defaultdict(set)
     for line in trace:
-        write = re.search(r'pwrite64\(\d+</proc/\d+/[^>]*mem>.*, (\d+), (\d+)\) += \d', line)
+        write = re.search(r'pwrite64\(\d+</proc/\d+/[^>]*mem>.*, (\d+), (\d+)(\) += \d| <unfinished)', line)
         if write:
             cnt, addr = int(write[1]), int(write[2])
             for page in range(addr // PAGE, (addr + cnt - 1) // PAGE + 1):
