@@ -91,7 +91,8 @@ int inject_read(struct inject *, uint64_t addr, void *buf, size_t bytes, struct 
 int inject_write(struct inject *, uint64_t addr, const void *buf, size_t bytes, struct err *reterr);
 
 /* Of a stopped process: has the kernel make pages of private memory that nobody can write to its own, as a first write does, by writing what
- * stands there; @buf has room for it.  -EIO: it does not let us; other errors: it cannot be read. */
+ * stands there; @buf has room for it.  -EFAULT: some of it cannot be read, and nothing was written; -EIO: it can, but the kernel does not
+ * let us write there; -ESRCH: the process is gone. */
 int inject_own_pages(struct inject *, uint64_t addr, void *buf, size_t bytes);
 
 /* Runs a system call in a stopped thread chosen to be safe; *ret_value is what

@@ -72,5 +72,7 @@ int inject_write(struct inject *in, uint64_t addr, const void *buf, size_t bytes
 int inject_own_pages(struct inject *in, uint64_t addr, void *buf, size_t bytes)
 {
 	int r = inject_read(in, addr, buf, bytes, NULL);
-	return r ? r : pwrite(in->mem_fd, buf, bytes, (off_t)addr) == (ssize_t)bytes ? 0 : -EIO;
+	if (r) /* what is not mapped is EIO, too */
+		return r == -ESRCH ? r : -EFAULT;
+	return pwrite(in->mem_fd, buf, bytes, (off_t)addr) == (ssize_t)bytes ? 0 : -EIO;
 }

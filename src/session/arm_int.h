@@ -166,12 +166,12 @@ int goscan_check(struct job *, struct err *reterr);
  * run.  1: there are puns, for which jumps_land() is to be called while it stands; those that have no place to lead to are refused. */
 int jumps_make(struct job *, struct err *reterr);
 int jumps_land(struct job *, struct err *reterr);
+/* The write at @addr, one that jumps_make made. */
+const struct write *jumps_at(struct job *, uint64_t addr);
 
 /* copies.c: whether many pages of code that is the file's will be written; and to have them copied before, while the target is stopped for some
  * milliseconds now and then.  Called while it runs. */
 bool copies_worth(const struct job *);
 int copies_make(struct job *, struct err *reterr);
-/* The write at @addr, one that jumps_make made. */
-const struct write *jumps_at(struct job *, uint64_t addr);
 
 #endif

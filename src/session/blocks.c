@@ -13,7 +13,8 @@
 
 struct text_blocks {
 	struct block {
-		uint64_t addr; /* 0: none */
+		uint64_t addr;                /* 0: none */
+		const struct obj_module *mod; /* whose file it may be of; never looked into */
 		uint8_t bytes[BLOCK];
 	} v[BLOCKS];
 };
@@ -25,7 +26,7 @@ struct text_blocks *text_blocks_create(void)
 
 void text_blocks_destroy(struct text_blocks *b) { free(b); }
 
-/* Text is read from its file, other memory from the process: a block is of one of them only. */
+/* A module's text is read from its file, other memory from the process: a block is of one of them only, and of who reads. */
 static bool is_of_one(const struct obj_module *mod, uint64_t at)
 {
 	bool inside = at >= mod->text_start && at + BLOCK <= mod->text_end;
@@ -38,7 +39,8 @@ int text_blocks_read(struct text_blocks *b, struct target *t, struct obj_module 
 	struct block *k = b ? &b->v[at / BLOCK % BLOCKS] : NULL;
 	if (!b || !at || bytes > at + BLOCK - addr || !is_of_one(mod, at))
 		return text_read(t, mod, addr, buf, bytes);
-	if (k->addr != at) {
+	if (k->addr != at || k->mod != mod) {
+		k->mod = mod;
 		k->addr = text_read(t, mod, at, k->bytes, BLOCK) ? 0 : at;
 		if (!k->addr)
 			return text_read(t, mod, addr, buf, bytes);

@@ -2,8 +2,8 @@
 /*
  * Pages of code that are the file's are copied by the kernel when they are first written to, which takes as long as all else that
  * a program stands for while ten thousand of them change.  So they are made its own before: for some milliseconds at a time it stands,
- * and what stands in them is written to them; it runs as long in between.  All of its threads stand when that is read and written, and
- * nobody else can write there, so nobody sees a difference.
+ * and what stands in them is written to them; then it runs for as long, but PAUSE_NS at most.  All of its threads stand when that is read and
+ * written, and nobody else can write there, so nobody sees a difference.
  */
 #include "session/arm_int.h"
 
@@ -12,8 +12,9 @@
 
 #define PAGE 4096u
 #define GROUP_MAX (256u << 10)
-#define WORTH 1024u       /* pages: fewer are copied sooner than a program is stopped a few times more */
-#define STAND_NS 6000000u /* at a time; longer where to stop takes longer */
+#define WORTH 1024u        /* pages: fewer are copied sooner than a program is stopped a few times more */
+#define STAND_NS 6000000u  /* at a time; longer where to stop takes longer */
+#define PAUSE_NS 50000000u /* at most: whoever waits for the probes waits for this, too */
 
 struct copies {
 	const struct job *j;
@@ -43,16 +44,17 @@ bool copies_worth(const struct job *j)
 	return pages >= WORTH && !inject_is_live(j->t->inj);
 }
 
-/* What was unloaded meanwhile, or may be written to by others, is left to who writes. */
-static void copy_until(struct copies *c, uint64_t end_ns)
+/* What was unloaded meanwhile, in part too, or may be written to by others, is left to who writes. */
+static void copy_for(struct copies *c, uint64_t stand_ns)
 {
 	struct inject *inj = c->j->t->inj;
 	struct text_maps maps = { 0 };
 	text_maps_read(&maps, inject_pid(inj));
+	uint64_t end_ns = host_now_ns() + stand_ns;
 	while (c->at < c->j->write_cnt && !c->none && host_now_ns() < end_ns) {
 		uint64_t start, end;
 		uint32_t next = group(c->j, c->at, &start, &end);
-		if (text_map_at(&maps, start, end) && !text_maps_open(&maps, start, end))
+		if (text_maps_closed(&maps, start, end))
 			c->none = inject_own_pages(inj, start, c->buf, end - start) == -EIO;
 		c->at = next;
 	}
@@ -75,10 +77,11 @@ int copies_make(struct job *j, struct err *reterr)
 		uint64_t stood = host_now_ns();
 		if (r)
 			break;
-		copy_until(&c, stood + (stood - begin > STAND_NS ? stood - begin : STAND_NS));
+		copy_for(&c, stood - begin > STAND_NS ? stood - begin : STAND_NS);
 		r = inject_resume(j->t->inj, reterr);
+		uint64_t took = host_now_ns() - begin;
 		if (c.at < j->write_cnt)
-			pause_ns(STAND_NS);
+			pause_ns(took < PAUSE_NS ? took : PAUSE_NS);
 	}
 	free(c.buf);
 	return r;

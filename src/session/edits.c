@@ -114,6 +114,14 @@ bool text_maps_open(const struct text_maps *t, uint64_t start, uint64_t end)
 	return false;
 }
 
+bool text_maps_closed(const struct text_maps *t, uint64_t start, uint64_t end)
+{
+	for (uint32_t i = 0; i < t->cnt && start < end; i++)
+		if (t->v[i].start <= start && start < t->v[i].end && !t->v[i].shared && !(t->v[i].prot & PROT_WRITE))
+			start = t->v[i].end;
+	return start >= end;
+}
+
 int edits_apply(struct inject *inj, struct edit *e, uint32_t cnt, bool write, const struct edit **ret_miss, struct err *reterr)
 {
 	if (inject_is_live(inj))

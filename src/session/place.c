@@ -250,7 +250,9 @@ static void run_half(void *arg)
 	h->r = h->fn(h->j, &h->err);
 }
 
-/* What is made needs nothing of the process.  Whoever stops it has to be the thread that is its tracer. */
+/* Whoever stops the process has to be the thread that is its tracer.  What is made hardly needs it: the second thread may read its memory
+ * by target_read(), which no stop is for (the code behind a place whose body stands in its trampoline: spots_dead()), and that reads the same
+ * before, while and after it is copied.  It may neither use t->inj nor write. */
 static int make_beside(struct job *j, struct err *reterr)
 {
 	struct half h[] = { { .j = j, .fn = copies_make }, { .j = j, .fn = make_funcs } };

@@ -313,10 +313,12 @@ struct text_maps {
 };
 void text_maps_read(struct text_maps *, pid_t);
 /* The first that has a byte of [start, end), or NULL. */
+const struct host_map *text_map_at(const struct text_maps *, uint64_t start, uint64_t end);
 /* Memory that the process or others may write to meanwhile (another process that shares it, a device): then what is
  * not ours is not written back. */
 bool text_maps_open(const struct text_maps *, uint64_t start, uint64_t end);
-const struct host_map *text_map_at(const struct text_maps *, uint64_t start, uint64_t end);
+/* Whether all of it is code that nobody may write to, without a hole. */
+bool text_maps_closed(const struct text_maps *, uint64_t start, uint64_t end);
 
 /* live.c, for processes whose threads run on (inject_is_live): edits_apply(); each edit lies within eight aligned bytes, or is of
  * bytes that nobody runs. */

@@ -222,6 +222,26 @@ static uint32_t pages_of_file(pid_t pid, uint64_t start, uint64_t cnt)
 	return n;
 }
 
+/* What ends in a hole cannot be read; what another has mapped shared and read-only can be, but not written. */
+static void cannot_own(struct inject *in)
+{
+	static uint8_t buf[8 * 4096];
+	int remote_fd, fd = memfd_create("inject-test", MFD_CLOEXEC);
+	uint64_t at;
+	CHECK(!ftruncate(fd, sizeof(buf)));
+	if (CHECK(!inject_pass_fd(in, fd, &remote_fd, NULL)) &&
+	    CHECK(!inject_mmap(in, 0, sizeof(buf), PROT_READ, MAP_SHARED, remote_fd, 0, &at, NULL))) {
+		CHECK_EQ(inject_own_pages(in, at, buf, 4096), -EIO);
+		CHECK_EQ(inject_own_pages(in, at, buf, sizeof(buf)), -EIO);
+		CHECK(!inject_munmap(in, at + 4096, sizeof(buf) - 4096, NULL));
+		CHECK_EQ(inject_own_pages(in, at, buf, 2 * 4096), -EFAULT);
+		CHECK_EQ(inject_own_pages(in, at, buf, sizeof(buf)), -EFAULT);
+		CHECK(!inject_munmap(in, at, 4096, NULL));
+	}
+	CHECK(!inject_close_fd(in, remote_fd, NULL));
+	close(fd);
+}
+
 static void owns_pages_as_they_are(void)
 {
 	struct target t;
@@ -238,7 +258,8 @@ static void owns_pages_as_they_are(void)
 		CHECK_EQ(pages_of_file(t.pid, start, cnt), 0);
 		memset(buf, 0, cnt * 4096);
 		CHECK(!inject_read(in, start, buf, cnt * 4096, NULL) && !memcmp(before, buf, cnt * 4096));
-		CHECK(inject_own_pages(in, 4096, buf, 4096) < 0);
+		CHECK_EQ(inject_own_pages(in, 4096, buf, 4096), -EFAULT);
+		cannot_own(in);
 		resume(in);
 	}
 	kill(t.pid, SIGUSR1);
