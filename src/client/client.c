@@ -80,7 +80,7 @@ void client_close(struct client *c)
 	if (!c)
 		return;
 	if (c->fd >= 0) {
-		if (c->broken != -ETIMEDOUT)
+		if (!c->gave_up)
 			await_end(c->fd);
 		close(c->fd);
 	}
