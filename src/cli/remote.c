@@ -77,7 +77,7 @@ static bool is_there(void)
 	return !is_nobody(rc);
 }
 
-void cli_remote_hint(int rc)
+void cli_remote_hint(int rc, const char *said)
 {
 	struct client *c = NULL;
 	struct err e;
@@ -87,7 +87,7 @@ void cli_remote_hint(int rc)
 	client_close(c);
 	if (is_nobody(rc))
 		cli_hint("%s; it could do this for members of group dyntrace", e.msg);
-	else if (rc)
+	else if (rc && strcmp(e.msg, said) != 0)
 		cli_hint("%s", e.msg);
 }
 

@@ -233,7 +233,7 @@ def a_stopped_daemon_deafens_nobody():
                 p.send_signal(signal.SIGTERM)
             out, err = p.communicate(timeout=30 * SLOW)
             assert p.returncode == 1 and 'dyntraced does not answer' in err and ('(SIGSTOP)' in err) == whole, (whole, p.returncode, err)
-            assert out.split() == ['3'], (whole, out)
+            assert out.split() == ['3'] if whole else not out and 'is not shown' in err, (whole, out, err) # who asks twice is shown nothing
             for pid in stopped:
                 os.kill(pid, signal.SIGCONT)
             is_well(cat)
