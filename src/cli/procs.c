@@ -244,8 +244,9 @@ pid_t procs_split(const char *arg, const char **ret_rest)
 	const char *colon = strchr(arg, ':');
 	if (!colon || !colon[1]) {
 		int len = (int)strcspn(arg, ":");
-		cli_error("which place or tracepoint of process %.*s? write it as %.*s:NAME%s", len, arg, len, arg,
-			  colon ? "" : "; before a place stands its process, PID|NAME:PLACE");
+		bool may_be_place = !colon && arg[strspn(arg, "0123456789")];
+		cli_error("which place or tracepoint of process %.*s? write it as %.*s:NAME%s%s", len, arg, len, arg,
+			  may_be_place ? "; if that is the place, its process is missing: PID|NAME:" : "", may_be_place ? arg : "");
 		return 0;
 	}
 	*ret_rest = colon + 1;
