@@ -89,6 +89,10 @@ static int add_pid(struct cli_args *a, const char *arg)
 	char *end;
 	if (is_name(arg))
 		return cli_args_named(a, arg, strlen(arg));
+	if (!*arg && wrong_usage() == CLI_USAGE) {
+		cli_error("a process is missing: its number or its name");
+		return CLI_USAGE;
+	}
 	errno = 0;
 	long pid = strtol(arg, &end, 10);
 	if (errno || end == arg || *end || pid <= 0 || pid > INT32_MAX) {

@@ -315,8 +315,9 @@ int cli_record_check(struct cli *);   /* that every PROBE was found somewhere */
 
 /* remote.c: whether dyntraced is to do it, and a run of that kind, after the compiler: exit status */
 bool cli_remote_wanted(struct cli *);
-/* After an error @rc about a process: where it was for want of rights, how dyntraced could help, or why it does not. */
-void cli_remote_hint(int rc);
+/* After an error @rc about a process, of which @said was said: where it was for want of rights, how dyntraced could help, or why it does
+ * not, unless that was just said. */
+void cli_remote_hint(int rc, const char *said);
 int cli_remote_run(struct cli *);
 int cli_remote_drained(struct cli *); /* tells what was read */
 void cli_remote_hooks(struct consume_opts *); /* what is other than with a session of our own */

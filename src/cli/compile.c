@@ -24,8 +24,9 @@ static int load_script(struct cli_source *s)
 		cli_error("failed to open %s: %s", s->arg, strerror(errno));
 		return CLI_ERROR;
 	}
+	errno = 0;
 	s->text = cli_read_all(fp);
-	int bad = ferror(fp);
+	int bad = !ferror(fp) ? 0 : errno ? errno : EIO;
 	long bytes = ftell(fp); /* of a pipe: -1 */
 	fclose(fp);
 	if (s->text && !bad && bytes > 0 && strlen(s->text) < (size_t)bytes) {
@@ -34,7 +35,7 @@ static int load_script(struct cli_source *s)
 	}
 	if (s->text && !bad)
 		return CLI_OK;
-	cli_error("failed to read %s: %s", s->arg, strerror(bad ? EIO : ENOMEM));
+	cli_error("failed to read %s: %s", s->arg, strerror(bad ? bad : ENOMEM));
 	return CLI_ERROR;
 }
 

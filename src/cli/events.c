@@ -88,7 +88,7 @@ static int enable(pid_t pid, const char *channel, const struct event *e)
 	int rc = keeper_start(pid, NULL, &err);
 	if (rc < 0)
 		cli_error("%s", err.msg);
-	cli_remote_hint(rc);
+	cli_remote_hint(rc, err.msg);
 	if (rc || ask(pid, n, words, false))
 		return CLI_ERROR;
 	if (*session && event_record(session, channel, e)) {

@@ -53,7 +53,7 @@ static void tell_others(const char *path)
 	if (!others)
 		return;
 	cli_error("%u process%s of other users with that name %s not traced", others, others == 1 ? "" : "es", others == 1 ? "is" : "are");
-	cli_remote_hint(-EPERM);
+	cli_remote_hint(-EPERM, "");
 }
 
 /* Those that run now. */

@@ -81,7 +81,7 @@ static int start(pid_t pid, const char *const *options)
 	int r = keeper_start(pid, options, &e);
 	if (r)
 		cli_error("%s", e.msg);
-	cli_remote_hint(r);
+	cli_remote_hint(r, e.msg);
 	return r ? CLI_ERROR : CLI_OK;
 }
 
@@ -91,11 +91,30 @@ static bool is_option_of_add(const char *word)
 	return !strncmp(word, "-n", 2) || !strcmp(word, "-e") || !strcmp(word, "--json");
 }
 
-/* What is missing first: the rest is long. */
+/* What is wrong is said; the rest is long. */
+static int see_help(void)
+{
+	cli_hint("see %s add --help", cli_name);
+	return CLI_USAGE;
+}
+
+/* *ret_rest: its place; NULL: there is none. 0: no such process; it is said. */
+static pid_t process_of(const char *arg, const char **ret_rest)
+{
+	pid_t pid = procs_split(arg, ret_rest);
+	if (!pid && *ret_rest && keeper_place_is_kernel(arg, strcspn(arg, ":")))
+		cli_hint("tracepoints are in processes (add PID:PLACE); for probes of the kernel: dyntrace -n '%s { ... }'", arg);
+	return pid;
+}
+
+/* What is asked for first is a process, and a place in it. */
 static int no_tracer(const char *place)
 {
+	const char *rest = NULL;
+	if (!process_of(place, &rest))
+		return rest ? CLI_ERROR : see_help();
 	cli_error("add needs a tracer behind the place, which says what is done there; to count its hits: %s add %s count", cli_name, place);
-	return usage(find("add"), false);
+	return see_help();
 }
 
 static int check_options(int argc, char **argv)
@@ -107,7 +126,7 @@ static int check_options(int argc, char **argv)
 			place = argv[i];
 		if (*argv[i] == '-' && !is_option_of_add(argv[i])) {
 			cli_error("add has no option %s", argv[i]);
-			return usage(find("add"), false);
+			return see_help();
 		}
 		i += !strcmp(argv[i], "-n");
 	}
@@ -128,10 +147,7 @@ static int add(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		words[i] = argv[i];
 		if (!rest && *argv[i] != '-' && strcmp(argv[i - 1], "-n")) {
-			size_t len = strcspn(argv[i], ":");
-			pid = procs_split(argv[i], &rest);
-			if (!pid && rest && keeper_place_is_kernel(argv[i], len))
-				cli_hint("tracepoints are in processes (add PID:PLACE); for probes of the kernel: dyntrace -n '%s { ... }'", argv[i]);
+			pid = process_of(argv[i], &rest);
 			if (!rest)
 				break;
 			words[i] = rest;

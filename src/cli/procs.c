@@ -243,7 +243,10 @@ pid_t procs_split(const char *arg, const char **ret_rest)
 {
 	const char *colon = strchr(arg, ':');
 	if (!colon || !colon[1]) {
-		cli_error("which place or tracepoint of %.*s? write it as %.*s:NAME", (int)strcspn(arg, ":"), arg, (int)strcspn(arg, ":"), arg);
+		int len = (int)strcspn(arg, ":");
+		bool may_be_place = !colon && arg[strspn(arg, "0123456789")];
+		cli_error("which place or tracepoint of process %.*s? write it as %.*s:NAME%s%s", len, arg, len, arg,
+			  may_be_place ? "; if that is the place, its process is missing: PID|NAME:" : "", may_be_place ? arg : "");
 		return 0;
 	}
 	*ret_rest = colon + 1;
@@ -368,6 +371,8 @@ int procs_main(int argc, char **argv)
 		cli_error("%s", e.msg);
 		return CLI_ERROR;
 	}
+	if (!attached.cnt && !every && !offered && !json && isatty(STDERR_FILENO))
+		cli_hint("no process is attached; -a shows all that can be traced");
 	if (attached.cnt)
 		qsort(attached.v, attached.cnt, sizeof(*attached.v), compare);
 	if (every || offered) /* of both, all */

@@ -77,7 +77,7 @@ static bool is_there(void)
 	return !is_nobody(rc);
 }
 
-void cli_remote_hint(int rc)
+void cli_remote_hint(int rc, const char *said)
 {
 	struct client *c = NULL;
 	struct err e;
@@ -87,7 +87,7 @@ void cli_remote_hint(int rc)
 	client_close(c);
 	if (is_nobody(rc))
 		cli_hint("%s; it could do this for members of group dyntrace", e.msg);
-	else if (rc)
+	else if (rc && strcmp(e.msg, said) != 0)
 		cli_hint("%s", e.msg);
 }
 
@@ -130,20 +130,31 @@ bool cli_remote_takes_exe(const struct cli *cli)
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
+static void hint_stopped(uint64_t waited_ns, pid_t stopped)
+{
+	static bool hinted;
+	if (!stopped || hinted || waited_ns < HINT_NS)
+		return;
+	cli_hint("dyntraced (process %d) does not answer, since it is stopped (SIGSTOP): this goes on when it does; ^C ends the waiting", (int)stopped);
+	hinted = true;
+}
+
 /* Who interrupts is heard, whatever the daemon does. */
-static bool gives_up(uint64_t waited_ns, bool is_stopped)
+static bool gives_up(uint64_t waited_ns, pid_t stopped)
 {
 	static uint64_t from_ns;
 	static bool hinted;
-	if (!cli_loop_interrupted())
+	if (!cli_loop_interrupted()) {
+		hint_stopped(waited_ns, stopped);
 		return false;
+	}
 	from_ns = from_ns ? from_ns : host_now_ns();
 	uint64_t ns = smaller(waited_ns, host_now_ns() - from_ns);
-	if (!hinted && !is_stopped && ns >= HINT_NS) {
+	if (!hinted && !stopped && ns >= HINT_NS) {
 		cli_hint("dyntraced has not answered yet; interrupted again, this ends without it");
 		hinted = true;
 	}
-	return is_stopped || ns >= PATIENCE_NS || (cli_loop_impatient() && !cli_loop_unread() && ns >= AGAIN_NS);
+	return stopped || ns >= PATIENCE_NS || (cli_loop_impatient() && !cli_loop_unread() && ns >= AGAIN_NS);
 }
 
 bool cli_remote_wanted(struct cli *cli)

@@ -155,7 +155,7 @@ static int list(pid_t pid, struct shown *s)
 	int r = obj_proc_open(pid, &obj, &e);
 	if (r) {
 		cli_error("%s", e.msg);
-		cli_remote_hint(r);
+		cli_remote_hint(r, e.msg);
 		return CLI_ERROR;
 	}
 	s->obj = obj;

@@ -104,7 +104,7 @@ static int verify_one(struct cli *cli, pid_t pid)
 	int r = session_verify(pid, show_diff, &s, &v, &e);
 	if (r) {
 		cli_error("%s", e.msg);
-		cli_remote_hint(r);
+		cli_remote_hint(r, e.msg);
 		return CLI_USAGE;
 	}
 	uint32_t places = 0;

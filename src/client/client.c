@@ -17,8 +17,9 @@ static int no_connection(int code, const char *path, struct err *reterr)
 {
 	struct stat st;
 	struct group *g = code == -EACCES && !stat(path, &st) ? getgrgid(st.st_gid) : NULL;
+	const char *name = g && st.st_gid ? g->gr_name : "dyntrace";
 	if (code == -EACCES)
-		return err_setf(reterr, code, "not permitted: you are not in group %s", g && st.st_gid ? g->gr_name : "dyntrace");
+		return err_setf(reterr, code, PROTO_NO_MEMBER, name, name);
 	if (code == -ENOENT || code == -ECONNREFUSED)
 		return err_setf(reterr, code, "dyntraced does not run (nobody listens at %s)", path);
 	return err_setf(reterr, code, "cannot connect to dyntraced at %s: %s", path, strerror(-code));
@@ -80,7 +81,7 @@ void client_close(struct client *c)
 	if (!c)
 		return;
 	if (c->fd >= 0) {
-		if (c->broken != -ETIMEDOUT)
+		if (!c->gave_up)
 			await_end(c->fd);
 		close(c->fd);
 	}

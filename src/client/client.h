@@ -16,12 +16,12 @@ struct client;
 /* Connects.  @path NULL: $DYNTRACED_SOCKET, or the usual place.  -ENOENT, -ECONNREFUSED: nobody is there; -EACCES,
  * -EPERM: it does not want us; -EPROTO: it is of another version.  The message says what to do. */
 int client_open(const char *path, struct client **ret, struct err *reterr);
-/* The daemon disarms, if it has not yet. NULL is fine. */
+/* The daemon disarms, if it has not yet: that is waited for, but where patience was lost. NULL is fine. */
 void client_close(struct client *);
 
 /* Asked now and then while an answer is waited for, or something can not yet be sent: how long that has been, and whether the daemon is
- * stopped (SIGSTOP).  true: the connection is over, with -ETIMEDOUT.  NULL, as it is at first: all answers are waited for. */
-typedef bool client_patience_fn(uint64_t waited_ns, bool is_stopped);
+ * stopped (SIGSTOP): its number, or 0.  true: the connection is over, with -ETIMEDOUT.  NULL, as it is at first: all answers are waited for. */
+typedef bool client_patience_fn(uint64_t waited_ns, pid_t stopped);
 void client_set_patience(client_patience_fn *);
 
 uint32_t client_rights(const struct client *); /* enum proto_right: what the daemon does for us */

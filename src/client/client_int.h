@@ -28,6 +28,7 @@ struct client {
 	struct client_msg *first, **end;
 	uint32_t rights;       /* enum proto_right */
 	int broken;            /* 0, or what ended it */
+	bool gave_up;          /* what ended it was our patience */
 	char why[ERR_MSG_MAX];
 	struct proto_armed armed;
 	struct wire_shm *shm;

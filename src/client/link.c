@@ -52,14 +52,14 @@ void client_link_init(struct client *c)
 	setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &step, sizeof(step));
 }
 
-/* The one that listens: who stops dyntraced stops all of it. */
-static bool is_stopped(const struct client *c)
+/* The one that listens, if it is stopped, or 0: who stops dyntraced stops all of it. */
+static pid_t who_is_stopped(const struct client *c)
 {
 	struct ucred who;
 	socklen_t bytes = sizeof(who);
 	char path[64], text[256], *end;
 	if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &bytes))
-		return false;
+		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)who.pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
@@ -67,15 +67,16 @@ static bool is_stopped(const struct client *c)
 		close(fd);
 	text[n > 0 ? n : 0] = 0;
 	end = strrchr(text, ')');
-	return end && end[1] == ' ' && end[2] == 'T';
+	return end && end[1] == ' ' && end[2] == 'T' ? who.pid : 0;
 }
 
 /* A step without an answer, or a signal: whether to go on. */
 static int go_on(struct client *c, uint64_t since_ns, struct err *reterr)
 {
-	bool stopped = patience && is_stopped(c);
+	pid_t stopped = patience ? who_is_stopped(c) : 0;
 	if (!patience || !patience(host_now_ns() - since_ns, stopped))
 		return 0;
+	c->gave_up = true;
 	return client_fail(c, -ETIMEDOUT, reterr, "dyntraced does not answer%s: probes that it placed for this it takes away when it goes on",
 			   stopped ? ", since it is stopped (SIGSTOP)" : "");
 }

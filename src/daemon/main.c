@@ -281,10 +281,10 @@ static void count_clients(const struct daemon *d, uid_t uid, uint32_t *ret_all, 
 /* NULL: he may. */
 static const char *why_not(const struct daemon *d, int fd, const struct peer *p)
 {
-	static char text[128];
+	static char text[256];
 	uint32_t all, his;
 	count_clients(d, p->uid, &all, &his);
-	snprintf(text, sizeof(text), "not permitted: you are not in group %s", d->conf.group);
+	snprintf(text, sizeof(text), PROTO_NO_MEMBER, d->conf.group, d->conf.group);
 	if (!peer_is_member(fd, p, d->group))
 		return text;
 	if (all >= d->conf.client_max || all >= WORKERS_MAX)

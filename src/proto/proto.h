@@ -39,6 +39,8 @@
 #define PROTO_MAGIC 0x64656361727464ULL /* "dtraced" */
 #define PROTO_VERSION 5u
 #define PROTO_SOCKET "/run/dyntrace/dyntraced.sock"
+/* To who may not ask; of the group's name, twice. */
+#define PROTO_NO_MEMBER "not permitted: you are not in group %s (root: usermod -aG %s USER, who then logs in again); processes of your own need no dyntraced"
 
 /* ORDER proto_kinds[] */
 enum proto_type {

@@ -17,7 +17,8 @@ uint32_t tracer_agg(const struct tracer_host *h, const char *name)
 
 int tracer_no_args(struct tracer_point *tp, int argc, char *const *argv, struct err *reterr)
 {
-	return argc ? err_setf(reterr, -EINVAL, "%s takes no arguments, but there is '%s'", tp->tracer->name, argv[0]) : 0;
+	return argc ? err_setf(reterr, -EINVAL, "%s takes no arguments, but there is '%s'%s", tp->tracer->name, argv[0],
+			       *argv[0] == '-' ? ": options stand before the tracer" : "") : 0;
 }
 
 /*

@@ -575,13 +575,14 @@ def tracepoints_at_the_wrong_time():
 
 
 class Refusing:
-    """A daemon whose every answer is a refusal with error @code."""
+    """A daemon whose every answer is a refusal with error @code. .waited: of each connection, whether the client waited for its end."""
 
     def __init__(self, code):
         self.sock = os.path.join(machine.PLACE, f'refusing-{code}')
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.sock)
         self.listener.listen()
+        self.waited = []
         self.answer = message(REFUSED, struct.pack('<iI', -code, 7) + b'go away')
         threading.Thread(target=self.serve, daemon=True).start()
 
@@ -592,6 +593,18 @@ class Refusing:
                 with s:
                     s.recv(4096)
                     s.sendall(self.answer)
+                    while s.recv(4096):
+                        pass
+                    self.waited.append(self.is_there(s))
+
+    @staticmethod
+    def is_there(s):
+        """Who has only said that nothing more comes can still be written to."""
+        try:
+            s.sendall(b'x')
+        except OSError:
+            return False
+        return True
 
     def close(self):
         self.listener.close()
@@ -599,7 +612,7 @@ class Refusing:
 
 
 def refusals_end_it():
-    """Whatever error a daemon gives as its reason, those of waiting included: it is said, and that is the end."""
+    """Whatever error a daemon gives as its reason, those of waiting included: it is said, and that is the end, which is waited for."""
     for code in errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT, errno.EPERM:
         d = Refusing(code)
         p = popen(d, ROOT, '-x', 'daemon=always', '-qn', 'BEGIN { }')
@@ -610,6 +623,7 @@ def refusals_end_it():
             p.communicate()
             d.close()
         assert p.returncode == 1 and 'go away' in err, (code, p.returncode, err)
+        assert d.waited and all(d.waited), (code, d.waited)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,7 @@
-# What add lacks is said first, with an example; the usage follows.
+# What add lacks is said first, with an example: the process and the place before the tracer.
 unset _DTRACE_TESTING
-for words in '' 4711:work '-n name 4711:work -e' '--json' '-z 4711:work count'; do
-	$dyntrace add $words 2>&1 | head -2
+sleep 100 &
+trap 'kill $!' EXIT
+for words in '' "$!:work" "-n name $!:work -e" '--json' "-z $!:work count" no_such_process no_such_process:work "$!:"; do
+	$dyntrace add $words 2>&1 | head -2 | sed "s/$!/4711/g"
 done
