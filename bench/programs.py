@@ -76,6 +76,11 @@ def redis_traced(r, argv, settle, requests):
     return traced
 
 
+def redis_untraced(r, requests):
+    r.load(requests // 5)
+    return r.load(requests)
+
+
 def redis_more(b, argv, settle, slow=1, turns=REDIS_TURNS):
     """How many % more processor time a request takes than untraced before and behind: the median of @turns.  @slow: so many times fewer requests
     are enough."""
@@ -84,11 +89,10 @@ def redis_more(b, argv, settle, slow=1, turns=REDIS_TURNS):
         cnt = 1 if b.quick else turns
         part = r.requests // 4
         try:
-            r.load(part // 5)
-            before = r.load(part)
+            before = redis_untraced(r, part)
             for _ in range(cnt):
                 traced = redis_traced(r, argv, settle, part // slow)
-                after = r.load(part)
+                after = redis_untraced(r, part)
                 found.append((2 * traced / (before + after) - 1) * 100)
                 before = after
             return statistics.median(found)

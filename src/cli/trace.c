@@ -286,6 +286,15 @@ int cli_show_rest(struct cli *cli, int rc)
 	return rc;
 }
 
+/* Of processes that go on. */
+static void tell_stays(const struct cli *cli)
+{
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		if (!cli->targets[i].gone && session_stays(cli->session, cli->targets[i].pid))
+			cli_error("process %d: its code is as before, but memory of ours stays mapped, since a thread may be about to return there; "
+				  "dyntrace repair %d takes it away once none is", (int)cli->targets[i].pid, (int)cli->targets[i].pid);
+}
+
 static int finish(struct cli *cli)
 {
 	struct err e;
@@ -295,6 +304,7 @@ static int finish(struct cli *cli)
 		cli_error("%s", e.msg);
 		rc = CLI_ERROR;
 	}
+	tell_stays(cli);
 	cli_fire_named(cli, "END", NULL);
 	return cli_show_rest(cli, rc);
 }

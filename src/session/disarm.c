@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIES 200
+#define LEAVE_NS 4000000000ull /* for threads to leave our code */
+#define TRIES_MIN 20           /* where a stop takes long */
 #define STOP_TRIES 3 /* a thread may wait for a disk */
 #define HELD_PATIENCE_NS 2000000000ull /* another dyntrace may have it for a moment */
 
@@ -114,6 +115,13 @@ static void release_hook(struct target *t)
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
+/* How long it runs between two looks.  Where many threads wait for few processors, one that stands in our code has to get its turn. */
+static long longest_run(const struct inject *inj)
+{
+	long turns = 1 + inject_thread_cnt(inj) / 8;
+	return 8000000 * (turns < 12 ? turns : 12);
+}
+
 int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
@@ -133,7 +141,8 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 		if (!r)
 			unmap(t, inj);
 	}
-	for (int i = 0; i < TRIES && !r && !live; i++) {
+	uint64_t end = host_now_ns() + LEAVE_NS;
+	for (int i = 0; (i < TRIES_MIN || host_now_ns() < end) && !r && !live; i++) {
 		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);
 			return 0;
@@ -143,10 +152,11 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 		nanosleep(&pause, NULL);
 		if (!r)
 			r = inject_stop(inj, reterr);
-		if (i > 10 && pause.tv_nsec < 8000000)
+		if (i > 10 && pause.tv_nsec < longest_run(inj))
 			pause.tv_nsec *= 2;
 	}
-	return r; /* what a sleeping thread may return through stays mapped; its text is restored */
+	t->stays = !r && !live; /* a thread may yet return through it; its text is restored */
+	return r;
 }
 
 static bool maps_mention(pid_t pid, const char *what)
@@ -307,6 +317,14 @@ uint32_t session_left(const struct session *s, pid_t pid)
 		if (s->targets[i] && s->targets[i]->pid == pid)
 			cnt += s->targets[i]->left_cnt;
 	return cnt;
+}
+
+bool session_stays(const struct session *s, pid_t pid)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && s->targets[i]->pid == pid && s->targets[i]->stays)
+			return true;
+	return false;
 }
 
 int session_disarm(struct session *s, struct err *reterr)

@@ -297,6 +297,9 @@ int session_may_enter(pid_t pid, struct err *reterr);
 /* How many jumps had to stay in the code of @pid when it was disarmed: no code leads to them, but a thread that was never seen
  * outside of ours may stand before one; or it could not be stopped.  session_repair() takes them away. */
 uint32_t session_left(const struct session *, pid_t pid);
+/* Whether memory of ours had to stay mapped in @pid when it was disarmed, with nothing in its code that leads there: a thread may be about to
+ * return through it. session_repair() takes it away once none is. */
+bool session_stays(const struct session *, pid_t pid);
 
 struct session_repaired {
 	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */

@@ -53,6 +53,7 @@ struct target {
 	bool gone;
 	bool disarming;         /* its text is restored; children of it may yet have copies */
 	uint32_t left_cnt;      /* then: jumps that had to stay */
+	bool stays;             /* then: memory of ours is still mapped there */
 	bool is_watched;        /* nothing of ours is in it */
 	uint32_t module_cnt;    /* of such a one, whose probes are the kernel's: when somebody looked */
 	uint64_t known_addr;    /* likewise, something of its program; 0: not known */
