@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LEAVE_NS 4000000000ull /* for threads to leave our code */
+#define LEAVE_NS 1600000000ull /* for threads to leave our code */
 #define TRIES_MIN 20           /* where a stop takes long */
 #define STOP_TRIES 3 /* a thread may wait for a disk */
 #define HELD_PATIENCE_NS 2000000000ull /* another dyntrace may have it for a moment */
