@@ -216,7 +216,8 @@ uint16_t patch_dead(const uint8_t *code, size_t bytes);
 
 /* Caller's: a body that stands in the trampoline, where else it would be called.  Writes it for @addr to @buf and returns its length;
  * 0: it is to be called, an->body is set; or -errno.  It goes in at its first byte and on behind its last, with the stack as the
- * trampoline leaves it (without rax, if that is dead) and no return address.  patch_window.tramp_max knows nothing of it: the caller adds what it may take. */
+ * trampoline leaves it (without rax, if that is dead) and no return address.  patch_window.tramp_max knows nothing of it: the
+ * caller adds what it may take. */
 typedef int patch_body_fn(void *arg, struct patch_anchor *an, uint64_t addr, uint8_t *buf, size_t cap);
 struct patch_bodies {
 	patch_body_fn *put;
