@@ -54,6 +54,18 @@ def traced():
         says(['verify', pid], 0)
 
 
+def memory_stays():
+    """A thread stands in our code when tracing ends, as long as it likes: our memory is left to it, which is said, and goes when it has gone."""
+    with Python() as pid:
+        says(['-w', '-qn', 'pid$target:libc.so*:clock_nanosleep:entry { stop(); exit(0); }', '-p', pid], 0,
+             f'process {pid}: its code is as before, but memory of ours stays mapped, .*repair {pid} takes it away')
+        says(['verify', pid], 1, r'its code is as in its files; \d+ mappings of dyntrace, whose tracing has ended')
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.2)
+        says(['repair', pid], 0, r'0 places restored, \d+ mappings removed')
+        lib.assert_untouched(pid)
+
+
 def killed():
     with Python() as pid:
         with lib.Tracing('-n', LIBC, '-p', pid) as t:
@@ -288,7 +300,7 @@ def usage():
 
 def main():
     tap = lib.Tap()
-    for name, fn in (('untouched', untouched), ('traced', traced), ('killed controller', killed),
+    for name, fn in (('untouched', untouched), ('traced', traced), ('memory stays', memory_stays), ('killed controller', killed),
                      ('killed controller of two', killed_with_two), ('why it is left', why_it_is_left),
                      ('killed before it began', killed_before_it_began), ('the proof is in use', the_proof_is_in_use),
                      ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
