@@ -107,6 +107,7 @@ struct rtk_self {
 	K(DYN, 31) K(DYN_BUCKETS, 32) K(DYN_CNT, 33) K(DYN_ARENA, 34) K(DYN_ARENA_BYTES, 35) K(DYN_MAX, 36) \
 	K(SPEC, 37) K(SPEC_CNT, 38) K(SPEC_BYTES, 39) \
 	K(TSC_BASE, 40) K(NS_BASE, 41) K(WALL_BASE, 42) K(TSC_MULT, 43) \
+	K(COUNTS, 44)      /* values of count() without a key, from the thread */ \
 	K(KEY_WORDS, 45)   /* longest key, in words */ \
 	K(STR_MOST, 46)    /* characters of the longest string: constants can be longer than strsize */ \
 	K(DOORBELL, 47)    /* a map */ \

@@ -283,7 +283,7 @@ GLOBAL uint64_t rtk_agg_val(uint64_t ctx, uint64_t id, uint64_t slot)
 
 GLOBAL uint64_t rtk_agg_count(uint64_t ctx, uint64_t id, uint64_t slot, uint64_t v, uint64_t weight)
 {
-	uint64_t val = rtk_agg_val(ctx, id, slot);
+	uint64_t val = slot == WIRE_NONE ? ctx_at(ctx)->thr + K(COUNTS) + 8 * id : rtk_agg_val(ctx, id, slot);
 	if (val)
 		add_here(val, weight);
 	return v & 0;

@@ -159,6 +159,7 @@ static void geometry(const struct wire_shm *s, uint64_t *k)
 	k[RTK_K_RING] = g->ring_off;
 	k[RTK_K_RING_BYTES] = g->ring_bytes;
 	k[RTK_K_AGG] = g->agg_off;
+	k[RTK_K_COUNTS] = g->counts_off;
 	agg_table(g, k);
 	k[RTK_K_AGG_MAX] = s->agg_max;
 	k[RTK_K_AGG_DESC] = s->agg_desc_off;

@@ -281,9 +281,18 @@ static void set_cell(struct wire_cell *cell, uint64_t off, uint32_t gen)
 		STORE_RELEASE((uint64_t *)cell, (gen + 1ULL) << 32 | off);
 }
 
+static const uint64_t *counts_of(const struct wire_shm *geometry, const struct wire_thread *thr)
+{
+	return (const uint64_t *)((const uint8_t *)thr + geometry->geom.counts_off);
+}
+
 void rt_agg_plain(struct wire_shm *shm, struct wire_thread *thr, uint32_t id, uint64_t val, uint64_t weight)
 {
 	struct want w = want_of(shm, thr, id);
+	if (w.agg->fn == WIRE_AGG_COUNT) {
+		add_local((uint64_t *)counts_of(shm, thr) + id, weight);
+		return;
+	}
 	w.hash = (uint32_t)mem_hash(id, NULL, 0);
 	struct rt_agg_entry *e = entry_now(&w);
 	if (!e)
@@ -327,14 +336,29 @@ static int walk_entry(const struct rt_agg_entry *e, uint64_t room, const struct 
 	return cb(arg, id, LOAD_ACQUIRE(&e->gen), e->key, key_bytes, (const uint64_t *)(e->key + key_bytes), val_cnt);
 }
 
+/* Those without a key, which have no entry. */
+static int walk_counts(const struct wire_shm *geometry, const struct wire_thread *thr, const struct wire_agg *aggs, uint32_t agg_cnt,
+		       rt_agg_cb *cb, void *arg)
+{
+	const uint64_t *counts = counts_of(geometry, thr);
+	int r = 0;
+	for (uint32_t i = 0; i < agg_cnt && i < geometry->agg_cnt && !r; i++) {
+		uint64_t cnt = aggs[i].fn == WIRE_AGG_COUNT ? LOAD_RELAXED(&counts[i]) : 0;
+		if (cnt)
+			r = cb(arg, i, aggs[i].gen, NULL, 0, &cnt, 1);
+	}
+	return r;
+}
+
 int rt_agg_walk(const struct wire_shm *geometry, const void *thread_area, const struct wire_agg *aggs, uint32_t agg_cnt,
 		rt_agg_cb *cb, void *arg)
 {
 	struct rt_agg_table t = rt_agg_table(&geometry->geom);
 	const struct wire_thread *thr = thread_area;
 	const uint32_t *index = (const uint32_t *)((const uint8_t *)thread_area + geometry->geom.agg_off);
-	if (!LOAD_ACQUIRE(&thr->agg_used))
-		return 0; /* spares the index's pages */
+	int counts = walk_counts(geometry, thr, aggs, agg_cnt, cb, arg);
+	if (counts || !LOAD_ACQUIRE(&thr->agg_used))
+		return counts; /* spares the index's pages */
 	const uint8_t *arena = (const uint8_t *)index + t.arena_off;
 	for (uint64_t i = 0; i < t.index_cnt; i++) {
 		uint32_t place = LOAD_ACQUIRE(&index[i]);

@@ -18,6 +18,7 @@
 static void ask_always(struct wire_proc *proc)
 {
 	__atomic_store_n(&proc->fs_set, WIRE_FS_NEVER, __ATOMIC_SEQ_CST);
+	rt_thread_forget_main(proc);
 }
 
 static bool is_block(struct rt_ctx *ctx, uint64_t addr)
@@ -28,14 +29,15 @@ static bool is_block(struct rt_ctx *ctx, uint64_t addr)
 
 static void fall_silent(struct rt_ctx *ctx)
 {
-	uint64_t *wipe = (uint64_t *)ctx->proc->wipe_addr;
+	struct wire_wipe *wipe = (struct wire_wipe *)ctx->proc->wipe_addr;
 	struct wire_proc *told = rt_proc_shared(ctx->shm, ctx->proc);
 	if (!wipe || told->shares)
 		return;
 	told->shares = 1;
 	__atomic_fetch_add(&told->lost_threads, 1, __ATOMIC_RELAXED);
-	wipe[1] = 1; /* no followed child either (rt/child.c) */
-	__atomic_store_n(&wipe[0], 0, __ATOMIC_SEQ_CST);
+	wipe->followed = 1; /* no child either */
+	__atomic_store_n(&wipe->proc, 0, __ATOMIC_SEQ_CST);
+	rt_thread_forget_main(ctx->proc);
 }
 
 static void begins_thread(struct rt_ctx *ctx, uint64_t flags, uint64_t tls)

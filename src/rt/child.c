@@ -52,6 +52,7 @@ static void describe(struct wire_proc *child, const struct wire_proc *parent)
 	child->unw_cur = parent->unw_cur;
 	child->exec_tid = 0;
 	child->lost_threads = 0;
+	child->no_main = 0;
 	child->shares = 0;
 	for (int i = 0; i < 2; i++) {
 		child->unw_off[i] = parent->unw_off[i];
@@ -102,10 +103,10 @@ static bool take_place(struct wire_proc *child, struct wire_proc *place)
 
 uint64_t rt_child_enter(struct wire_shm *shm, struct wire_proc *parent)
 {
-	uint64_t *wipe = (uint64_t *)parent->wipe_addr;
-	if (wipe[0] || wipe[1])
-		return wipe[0]; /* a signal came first; or it was tried in vain */
-	wipe[1] = 1;
+	struct wire_wipe *wipe = (struct wire_wipe *)parent->wipe_addr;
+	if (wipe->proc || wipe->followed)
+		return wipe->proc; /* a signal came first; or it was tried in vain */
+	wipe->followed = 1;
 	struct wire_proc *child = claim(shm);
 	if (!child) {
 		__atomic_fetch_add(&shm->lost_children, 1, __ATOMIC_RELAXED);
@@ -117,8 +118,8 @@ uint64_t rt_child_enter(struct wire_shm *shm, struct wire_proc *parent)
 		__atomic_fetch_add(&shm->lost_children, 1, __ATOMIC_RELAXED);
 		return 0;
 	}
-	wipe[0] = (uint64_t)parent; /* the child's is there */
+	wipe->proc = (uint64_t)parent; /* the child's is there */
 	STORE_RELEASE(&child->state, WIRE_PROC_LIVE);
 	ring(shm);
-	return wipe[0];
+	return wipe->proc;
 }

@@ -183,7 +183,8 @@ uint64_t rt_exit(struct rt_ctx *ctx, uint64_t status, uint64_t b, uint64_t c, ui
 	UNUSED(b, c, d);
 	if (!LOAD_RELAXED(&ctx->shm->exiting))
 		ctx->shm->exit_status = (int32_t)status;
-	STORE_RELEASE(&ctx->shm->exiting, 1);
+	__atomic_store_n(&ctx->shm->exiting, 1, __ATOMIC_SEQ_CST);
+	rt_thread_forget_main(ctx->proc); /* of other processes the controller sees to it */
 	rt_ring_doorbell(ctx);
 	return 0;
 }

@@ -49,6 +49,8 @@ typedef uint64_t rt_helper_fn(struct rt_ctx *, uint64_t, uint64_t, uint64_t, uin
  * traced (counted in proc->lost_threads in the first case).  The slow path:
  * generated code looks in the hash itself first. */
 struct wire_thread *rt_thread_find(struct wire_shm *, struct wire_proc *, uint64_t key, uint32_t check);
+/* Generated code no longer takes its first thread for granted (struct wire_wipe).  What forbids it was stored before. */
+void rt_thread_forget_main(const struct wire_proc *);
 
 /* Takes a level; NULL: too deep (counted).  @sp: the application's rsp, by
  * which levels that a longjmp left behind are found.  Fills shm, proc, thr,

@@ -87,9 +87,51 @@ static void note_block(struct wire_proc *proc, uint64_t key)
 		__atomic_compare_exchange_n(&proc->fs_set, &was, WIRE_FS_SET, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+/* ---- the first thread: struct wire_wipe ---- */
+
+static struct wire_wipe *wipe_of(const struct wire_proc *proc)
+{
+	return (struct wire_wipe *)proc->wipe_addr;
+}
+
+void rt_thread_forget_main(const struct wire_proc *proc)
+{
+	if (proc->wipe_addr)
+		__atomic_store_n(&wipe_of(proc)->main_thread, 0, __ATOMIC_SEQ_CST);
+}
+
+static bool is_all_well(struct wire_shm *shm, const struct wire_proc *proc)
+{
+	bool blocks = !(proc->flags & WIRE_PROC_FSGSBASE) || __atomic_load_n(&proc->fs_set, __ATOMIC_SEQ_CST) == WIRE_FS_SET;
+	return blocks && __atomic_load_n(&wipe_of(proc)->proc, __ATOMIC_SEQ_CST) && __atomic_load_n(&shm->armed, __ATOMIC_SEQ_CST) &&
+	       !__atomic_load_n(&shm->exiting, __ATOMIC_SEQ_CST) &&
+	       !__atomic_load_n(&rt_proc_shared(shm, proc)->no_main, __ATOMIC_SEQ_CST);
+}
+
+/* Who takes that back says why before, so one of the two looks comes after it. */
+static void note_main(struct wire_shm *shm, const struct wire_proc *proc, struct wire_thread *thr)
+{
+	if (!proc->wipe_addr || !thr->key || proc->flags & WIRE_PROC_NO_SYSCALL || !is_all_well(shm, proc) ||
+	    (uint32_t)sys6(SYS_getpid, 0, 0, 0, 0, 0, 0) != thr->tid)
+		return;
+	__atomic_store_n(&wipe_of(proc)->main_thread, (uint64_t)thr, __ATOMIC_SEQ_CST);
+	if (!is_all_well(shm, proc))
+		rt_thread_forget_main(proc);
+}
+
+/* Its libc gave the block to a new thread: the old one has ended. */
+static void has_ended(const struct wire_proc *proc, struct wire_thread *thr)
+{
+	uint32_t live = WIRE_THREAD_LIVE;
+	if (proc->wipe_addr && wipe_of(proc)->main_thread == (uint64_t)thr)
+		rt_thread_forget_main(proc);
+	STORE_RELAXED(&thr->key, 0);
+	__atomic_compare_exchange_n(&thr->state, &live, WIRE_THREAD_DEAD, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc, uint64_t key, uint32_t check)
 {
-	if (proc->wipe_addr && !LOAD_RELAXED((uint64_t *)proc->wipe_addr))
+	if (proc->wipe_addr && !LOAD_RELAXED(&wipe_of(proc)->proc))
 		return NULL; /* a forked child */
 	uint32_t tid = own_tid(proc, key, check);
 	uint64_t *slot = key ? hash_slot(proc, key) : NULL;
@@ -97,13 +139,8 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	if (slot && LOAD_RELAXED(slot)) {
 		thr = (struct wire_thread *)((uint8_t *)proc + *slot);
 		if (!is_live(thr, proc->idx, tid)) {
-			/* Its libc gave the block to a new thread: the old one has ended. */
-			uint32_t live = WIRE_THREAD_LIVE;
-			if (thr->key == key && thr->proc == proc->idx) {
-				STORE_RELAXED(&thr->key, 0);
-				__atomic_compare_exchange_n(&thr->state, &live, WIRE_THREAD_DEAD, false, __ATOMIC_ACQ_REL,
-							    __ATOMIC_RELAXED);
-			}
+			if (thr->key == key && thr->proc == proc->idx)
+				has_ended(proc, thr);
 			thr = NULL;
 		}
 	}
@@ -121,5 +158,6 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	STORE_RELEASE(&thr->state, WIRE_THREAD_LIVE);
 	if (slot)
 		STORE_RELEASE(slot, (uint64_t)((uint8_t *)thr - (uint8_t *)proc));
+	note_main(shm, proc, thr);
 	return thr;
 }

@@ -75,7 +75,7 @@ static void note_raw(void *arg, struct obj_module *m, uint64_t addr, uint64_t by
 	else if (!obj_module_find(t->obj, m, "clone", &addr, &bytes) || !strncmp(m->name, "libpthread", 10))
 		return;
 	else
-		STORE_RELEASE(&target_proc(t)->fs_set, WIRE_FS_NEVER);
+		target_ask_always(t);
 }
 
 /* Modules of others than the libc, which has names for it. */

@@ -331,7 +331,7 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	proc->errno_off = INT64_MIN;
 	proc->fs_set = has_baseless(t) ? WIRE_FS_NEVER : WIRE_FS_UNKNOWN;
 	proc->coarse_tsc = rt_now_tsc();
-	proc->shares = 0;
+	proc->shares = proc->no_main = 0;
 	bool filtered = inject_has_seccomp(t->inj);
 	proc->flags = (filtered ? WIRE_PROC_NO_SYSCALL : 0) | (filtered && inject_is_strict(t->inj) ? WIRE_PROC_NO_TSC : 0) |
 		      (has_fsgsbase(t) ? WIRE_PROC_FSGSBASE : 0) | (has_rdpid() ? WIRE_PROC_RDPID : 0);

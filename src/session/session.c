@@ -447,7 +447,10 @@ void session_enable(struct session *s, bool on)
 	for (uint32_t i = 1; i < s->target_cnt && on; i++)
 		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
 			guard_look(s->targets[i]); /* the guards were silent until now */
-	STORE_RELEASE(&s->shm->armed, on);
+	__atomic_store_n(&s->shm->armed, on, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 1; i < s->target_cnt && !on; i++)
+		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
+			target_forget_main(s->targets[i]);
 }
 
 /* ---- thread slots ---- */

@@ -28,6 +28,21 @@ struct wire_proc *target_proc(struct target *t)
 	return (struct wire_proc *)((uint8_t *)t->s->shm + t->s->shm->proc_off) + t->proc;
 }
 
+/* Of what has ended, or is another program by now, nothing is left to be written to. */
+void target_forget_main(struct target *t)
+{
+	const uint64_t none = 0;
+	__atomic_store_n(&target_proc(t)->no_main, 1, __ATOMIC_SEQ_CST);
+	if (t->wipe_addr && pwrite(t->memfd, &none, sizeof(none), (off_t)(t->wipe_addr + offsetof(struct wire_wipe, main_thread))) < 0)
+		return;
+}
+
+void target_ask_always(struct target *t)
+{
+	__atomic_store_n(&target_proc(t)->fs_set, WIRE_FS_NEVER, __ATOMIC_SEQ_CST);
+	target_forget_main(t);
+}
+
 int target_read(void *target, uint64_t addr, void *buf, size_t bytes)
 {
 	struct target *t = target;
@@ -90,7 +105,7 @@ void target_go(struct target *t)
 	t->inj = NULL;
 }
 
-/* wire_proc.wipe_addr: a private page that reads as zero in a forked child (ADR 6). */
+/* struct wire_wipe (ADR 6). */
 static int map_wipe_page(struct target *t, struct err *reterr)
 {
 	uint64_t proc = t->shm_addr + (uint64_t)((uint8_t *)target_proc(t) - (uint8_t *)t->s->shm);

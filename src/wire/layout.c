@@ -74,6 +74,7 @@ static void layout_thread(struct wire_thread_geom *g, const struct wire_layout_i
 	uint64_t pos = sizeof(struct wire_thread);
 	g->drops_off = (uint32_t)take(&pos, 8ULL * in->clause_cnt, LINE);
 	g->errors_off = (uint32_t)take(&pos, 8ULL * in->clause_cnt, LINE);
+	g->counts_off = (uint32_t)take(&pos, 8ULL * in->agg_cnt, LINE);
 	g->cells_off = (uint32_t)take(&pos, sizeof(struct wire_cell) * in->agg_cnt, LINE);
 	g->self_bytes = (uint32_t)in->self_bytes;
 	g->self_off = (uint32_t)take(&pos, in->self_bytes, LINE);

@@ -26,7 +26,7 @@
 #include "base/base.h"
 
 #define WIRE_MAGIC 0x3165636172746e79ULL /* "yntrace1" */
-#define WIRE_VERSION 13
+#define WIRE_VERSION 14
 #define WIRE_PAGE 4096u
 #define WIRE_PROC_MAX 1024   /* traced processes in one session, forked children included */
 #define WIRE_PROC_USUAL 64
@@ -251,8 +251,7 @@ struct wire_proc {
 			uint32_t psargs;    /* likewise */
 			uint32_t parent;    /* index of the one that it was forked from; 0: none */
 			uint64_t shm_addr;  /* where the shared memory is mapped in this process */
-			uint64_t wipe_addr; /* a private page with MADV_WIPEONFORK holding the address of this
-			                     * struct in the process itself, zero in a forked child; 0: none */
+			uint64_t wipe_addr; /* of its struct wire_wipe; 0: there is none */
 			/* Loader events (rt_hook_dl): the thread adds 1 to dl_seq, rings the doorbell and
 			 * waits (bounded) until the controller has set dl_ack to it. */
 			uint32_t dl_seq;
@@ -271,6 +270,7 @@ struct wire_proc {
 			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
 					       * is another program; 0: not known */
 			uint64_t coarse_tsc; /* with WIRE_PROC_NO_TSC: the time, as the controller saw it last */
+			uint32_t no_main;   /* nonzero: wire_wipe.main_thread stays 0, so that each hit looks at all that could forbid it */
 			uint32_t shares;    /* nonzero: it began a thread that has another's block, and no probe fires any more */
 			uint64_t row_seed;  /* WIRE_ROW_SEED of idx: processes that were forked have stacks at the same place */
 		};
@@ -285,6 +285,15 @@ _Static_assert(sizeof(struct wire_proc) % WIRE_PAGE == 0, "");
 #define WIRE_PROC_RDPID 8u      /* rdpid works */
 #define WIRE_PROC_FOLLOW 4u     /* its forked children are to be traced too */
 #define WIRE_PROC_NO_TSC 16u    /* rdtsc is forbidden there (strict seccomp, PR_SET_TSC), and would be SIGSEGV */
+
+/* The beginning of a private page of each process with MADV_WIPEONFORK: all is 0 in a forked child. */
+struct wire_wipe {
+	uint64_t proc;        /* address of its struct wire_proc */
+	uint64_t followed;    /* nonzero: rt/child.c has tried, or need not */
+	uint64_t main_thread; /* address of the wire_thread of its first thread, while all is well: the session is armed, blocks say where
+	                       * they are (WIRE_FS_SET), and nothing forbids a hit.  Its block is never another thread's, so
+	                       * the block alone tells who it is.  0: ask the hash */
+};
 
 enum wire_fs {
 	WIRE_FS_UNKNOWN,
@@ -363,7 +372,7 @@ struct wire_thread {
 	uint64_t agg_stacks[WIRE_AGG_STACKS];
 };
 
-/* Where the value of an aggregation without keys is, from the thread; it counts if its generation, less 1, is the aggregation's. */
+/* Where the value of an aggregation without keys, but for count(), is, from the thread; it counts if its generation, less 1, is the aggregation's. */
 struct wire_cell {
 	uint32_t off, gen; /* 0: nowhere yet */
 };
@@ -374,11 +383,11 @@ struct wire_thread_geom {
 	uint64_t stride;
 	uint32_t drops_off;  /* uint64_t[clause_cnt]: records lost per clause, ring full */
 	uint32_t errors_off; /* uint64_t[clause_cnt]: faults whose ERROR record did not fit either */
-	uint32_t cells_off;  /* struct wire_cell[agg_cnt], of aggregations without keys */
+	uint32_t counts_off; /* uint64_t[agg_cnt]: values of count() without a key; 0: there is none */
+	uint32_t cells_off;  /* struct wire_cell[agg_cnt], of other aggregations without keys */
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;
 	uint32_t place_cnt;  /* of the first so many aggregations, where keys that a site alone decides have their values: */
-	uint32_t pad;
 	uint64_t places_off; /* uint32_t[place_cnt][site_cap]: as in the aggregations' index (rt/agg.h); 0: nowhere yet */
 	uint32_t ctx_off;    /* struct rt_ctx[WIRE_LEVEL_MAX], ctx_stride apart */
 	uint32_t ctx_stride; /* includes the scratch and spill slots behind each */

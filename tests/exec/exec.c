@@ -99,6 +99,7 @@ static void dump_ring(FILE *f, struct mkshm *m, struct wire_thread *t, unsigned 
 static void dump_aggs(FILE *f, struct mkshm *m, struct wire_thread *t)
 {
 	const struct wire_thread_geom *g = &m->shm->geom;
+	dump_area(f, "counts", (char *)t + g->counts_off, 8 * m->shm->agg_cnt);
 	dump_area(f, "aggs", (char *)t + g->agg_off, g->agg_bytes);
 }
 

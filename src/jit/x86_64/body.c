@@ -185,15 +185,19 @@ struct x64_mem jit_site_at(const struct jit_gen *g, int64_t base, size_t off)
 	return g->spot ? x64_at(JIT_PROC, at + jit_spot_bytes(g->spot)) : x64_at_index(JIT_PROC, X64_RAX, at);
 }
 
-/* eax is the site's offset.  Goes on with JIT_PROC saved, only where the probe is to fire: JIT_PROC + rax + the number that it
+void jit_gen_save_proc(struct jit_gen *g, const struct jit_frame *f)
+{
+	if (jit_saves_proc(f))
+		x64_push(&g->a, JIT_PROC);
+}
+
+/* eax is the site's offset; jit_gen_save_proc() was before.  Goes on only where the probe is to fire: JIT_PROC + rax + the number that it
  * returns is the address of its struct wire_site. */
 int64_t jit_gen_gate(struct jit_gen *g, const struct jit_frame *f)
 {
 	const struct wire_shm *geo = g->env->geometry;
 	struct x64_asm *a = &g->a;
 	int64_t proc_off = (int64_t)(jit_proc_addr(g->env) - g->env->shm_addr), site_off = (int64_t)geo->site_off - proc_off;
-	if (jit_saves_proc(f))
-		x64_push(a, JIT_PROC);
 	if (g->env->wipe_addr) {
 		/* A forked child may have all else that a thread of its parent has (after a raw fork even the libc's
 		 * thread id), and would write where the parent writes. */
@@ -224,6 +228,7 @@ static void gen_begin(struct jit_gen *g, const struct jit_frame *f)
 	struct x64_asm *a = &g->a;
 	if (f->flags)
 		x64_pushfq(a);
+	jit_gen_save_proc(g, f);
 	int64_t site_off = jit_gen_gate(g, f);
 	for (unsigned i = 1; i < near_cnt(g, f); i++)
 		x64_push(a, (enum x64_reg)f->saved[i]);

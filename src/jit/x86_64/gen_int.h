@@ -93,6 +93,7 @@ struct jit_gen {
 	enum x64_reg thr;        /* of a quick body: struct wire_thread; JIT_PROC itself, where nothing behind needs the process */
 	uint32_t lookups;        /* how often a quick body looks it up */
 	bool proc_ends;          /* and needs no JIT_PROC behind that, whose register could have it */
+	bool proc_rests;         /* nor between the gate and that */
 	uint32_t spares;         /* rcx and rdx, where a quick body leaves them alone, so they need not be saved */
 	struct jit_quick *quick; /* NULL: programs have a context */
 	struct jit_site_keys *keys; /* NULL: no key is decided by the site */
@@ -127,6 +128,7 @@ static inline bool jit_saves_proc(const struct jit_frame *f)
 {
 	return f->saved_cnt && f->saved[0] == JIT_PROC;
 }
+void jit_gen_save_proc(struct jit_gen *, const struct jit_frame *);
 int64_t jit_gen_gate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_child(struct jit_gen *, const struct jit_frame *);
 void jit_gen_restore(struct jit_gen *, const struct jit_frame *); /* from behind the first push on: to the end */
@@ -144,15 +146,18 @@ void jit_gen_rate(struct jit_gen *, const struct jit_frame *);
 void jit_gen_rate_spot(struct jit_gen *); /* all of what stands in the trampoline, before a body that is called */
 
 /* thread.c, where JIT_PROC is set.  jit_gen_thread: the calling thread's area in @result; changes @temp.  Behind the body,
- * jit_gen_thread_raw: the same where a block does not say where it is; what follows is for a thread that the hash does not
+ * jit_gen_thread_raw: the same for others than the first thread, and where a block does not say where it is; what follows is for a thread that the hash does not
  * know.  There jit_gen_thread_self makes the third and the fourth argument of fn_thread_find (rdx, rcx); it is to be called
  * then, and @found to be reached with the same registers as on the quick way. */
 struct jit_thread {
 	enum x64_reg result, temp;
-	uint32_t found, slow, raw;
+	uint32_t found, other, slow, raw;
 };
 struct jit_thread jit_thread_init(struct jit_gen *, enum x64_reg result, enum x64_reg temp);
 void jit_gen_thread(struct jit_gen *, const struct jit_thread *);
+/* Of the process's first thread alone, for which nothing else need be looked at (struct wire_wipe): JIT_PROC need not be set.  Goes to
+ * @other, with @result changed, where it is not or may not be. */
+void jit_gen_main_thread(struct jit_gen *, const struct jit_thread *, uint32_t other);
 void jit_gen_thread_raw(struct jit_gen *, const struct jit_thread *);
 void jit_gen_thread_self(struct jit_gen *);
 

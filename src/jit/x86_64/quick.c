@@ -189,6 +189,7 @@ static void gen_find_thread(struct jit_gen *g)
 {
 	struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_THREAD });
 	slow->thread = jit_thread_init(g, thr(g), X64_RAX);
+	g->proc_rests = !(g->a.named >> JIT_PROC & 1);
 	jit_gen_thread(g, &slow->thread);
 	g->lookups++;
 	g->a.named &= ~(1u << JIT_PROC); /* so that it tells what comes behind */
@@ -489,6 +490,15 @@ static void gen_cold_thread(struct jit_gen *g, const struct cold *c)
 	a->named = named | (a->named & ~(1u << JIT_PROC)); /* it comes before that is gone */
 }
 
+static void gen_cold_gate(struct jit_gen *g, const struct cold *c)
+{
+	struct jit_frame f = *g->quick->f;
+	f.quick = f.out;
+	x64_bind(&g->a, c->label);
+	jit_gen_gate(g, &f);
+	gen_cold_thread(g, c);
+}
+
 /* rt_vfork_id_at(proc, thread, env, sp) */
 static void gen_cold_id(struct jit_gen *g, const struct cold *c)
 {
@@ -507,6 +517,9 @@ static void gen_cold_id(struct jit_gen *g, const struct cold *c)
 static void gen_cold(struct jit_gen *g, const struct cold *c)
 {
 	switch (c->kind) {
+	case COLD_GATE:
+		gen_cold_gate(g, c);
+		break;
 	case COLD_THREAD:
 		gen_cold_thread(g, c);
 		break;
@@ -577,13 +590,38 @@ static void zero_this(struct jit_gen *g)
 		x64_store_imm(&g->a, 8, x64_at(X64_RSP, q->scratch_at + (int64_t)at), 0);
 }
 
+/* At a place of its own, of a program that wants the thread alone, the first thread passes no gate: where something forbids a hit, it is
+ * not named.  Forked children that are followed may have jumps of places that are gone, and look at each. */
+static bool skips_gate(const struct jit_gen *g)
+{
+	return g->spot && thr(g) == JIT_PROC && g->proc_rests && g->env->wipe_addr && !(g->env->proc_flags & WIRE_PROC_FOLLOW);
+}
+
+/* From JIT_PROC: the site. */
+static int64_t gen_gate(struct jit_gen *g)
+{
+	int64_t site_off = jit_gen_gate(g, g->quick->f);
+	g->a.named &= ~(1u << JIT_PROC); /* so that it tells what comes behind */
+	return site_off;
+}
+
+/* Instead of the gate, with the frame there. */
+static void gen_main_thread(struct jit_gen *g)
+{
+	struct cold *gate = jit_quick_cold(g, (struct cold){ .kind = COLD_GATE });
+	gate->thread = jit_thread_init(g, JIT_PROC, X64_RAX);
+	jit_gen_main_thread(g, &gate->thread, gate->label);
+	g->quick->thread_known = true;
+}
+
 /* Returns what is below the saved registers. */
 static int32_t gen_open(struct jit_gen *g)
 {
 	struct jit_quick *q = g->quick;
 	const struct jit_frame *f = q->f;
-	int64_t site_off = jit_gen_gate(g, f);
-	bool value = g->kind == WIRE_SITE_RETURN && g->regs_needed >> WIRE_RAX & 1;
+	bool value = g->kind == WIRE_SITE_RETURN && g->regs_needed >> WIRE_RAX & 1, skips = skips_gate(g);
+	jit_gen_save_proc(g, f);
+	int64_t site_off = skips ? 0 : gen_gate(g);
 	int32_t below = (int32_t)(q->rec_bytes + q->scratch_bytes) + (g->tsc_needed ? 8 : 0);
 	q->site &= !g->spot;
 	q->scratch_at = (int32_t)q->rec_bytes;
@@ -598,11 +636,15 @@ static int32_t gen_open(struct jit_gen *g)
 		x64_push(&g->a, X64_RAX);
 	if (value)
 		push_value(g, q->entry_at - q->site_at, site_off);
-	if (!g->proc_known)
+	if (!skips && !g->proc_known) {
 		x64_mov_imm(&g->a, JIT_PROC, jit_proc_addr(g->env));
+		g->a.named &= ~(1u << JIT_PROC);
+	}
 	if (below)
 		x64_group_imm(&g->a, X64_G_SUB, X64_RSP, below);
 	zero_this(g);
+	if (skips)
+		gen_main_thread(g);
 	return q->saved_at;
 }
 

@@ -196,6 +196,15 @@ static void gen_lquantize(struct jit_gen *g, const struct ir_insn *in, const str
 		add_to(g, in->b, word(g, base, 0));
 }
 
+/* Without a key a count has its place in the thread's area. */
+static bool gen_count(struct jit_gen *g, const struct ir_insn *in, const struct wire_agg *agg)
+{
+	if (agg->fn != WIRE_AGG_COUNT || in->aux != IR_NO_TUPLE)
+		return false;
+	add_cnt(g, in, x64_at(thr(g), (int64_t)g->env->geometry->geom.counts_off + 8 * in->imm));
+	return true;
+}
+
 static void gen_update(struct jit_gen *g, const struct ir_insn *in, const struct wire_agg *agg, int64_t base)
 {
 	switch ((enum wire_agg_fn)agg->fn) {
@@ -349,6 +358,8 @@ static int64_t gen_find_noted(struct jit_gen *g, const struct ir_insn *in, uint3
 void jit_quick_agg(struct jit_gen *g, const struct ir_insn *in)
 {
 	const struct wire_agg *agg = &g->env->aggs[in->imm];
+	if (gen_count(g, in, agg))
+		return;
 	uint32_t words = in->aux == IR_NO_TUPLE ? 0 : (uint32_t)jit_quick_key_bytes(g, g->p, (uint32_t)(in - g->p->insns)) / 8;
 	const struct cold *slow = jit_quick_cold(g, (struct cold){ .kind = COLD_AGG, .in = in, .key_words = words });
 	if (!jit_quick_agg_inline(agg)) {

@@ -28,7 +28,7 @@ static inline enum x64_reg thr(const struct jit_gen *g)
 
 /* What is emitted behind the body. */
 struct cold {
-	enum { COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID, COLD_TSC } kind;
+	enum { COLD_GATE, COLD_THREAD, COLD_AGG, COLD_REC, COLD_COMMIT, COLD_ID, COLD_TSC } kind;
 	uint32_t label, back;
 	uint32_t second;          /* another way in. COLD_REC: the record is to be closed; COLD_COMMIT: only publishing is left */
 	uint32_t stale, young;    /* COLD_REC: a third one: it is open, but its time may be older than a drain; and the way back */
@@ -36,7 +36,7 @@ struct cold {
 	const struct ir_insn *in;
 	const struct jit_alloc *al;
 	uint32_t key_words;       /* COLD_AGG */
-	struct jit_thread thread; /* COLD_THREAD */
+	struct jit_thread thread; /* COLD_THREAD, COLD_GATE */
 };
 
 /* quick_join.c: the instructions [lo, hi) of the clause that @insn belongs to. */

@@ -403,15 +403,15 @@ static void without_rdfsbase_in(bool context)
 static void a_forked_child_is_noticed_in(bool context)
 {
 	struct body b;
-	uint64_t page;
+	struct wire_wipe wipe = { 0 };
 	thread_body(&b, context);
-	page = (uint64_t)(uintptr_t)mkshm_proc(&b.m, 0);
-	b.env.wipe_addr = (uint64_t)(uintptr_t)&page;
+	wipe.proc = (uint64_t)(uintptr_t)mkshm_proc(&b.m, 0);
+	b.env.wipe_addr = (uint64_t)(uintptr_t)&wipe;
 	body_code(&b);
 	fire(&b, CALL_PLAIN);
 	fire(&b, CALL_PLAIN);
 	CHECK_EQ(finder.calls, 1);
-	page = 0;
+	wipe = (struct wire_wipe){ 0 };
 	struct call c = fire(&b, CALL_PLAIN);
 	check_preserved(&c);
 	CHECK_EQ(finder.calls, 1);

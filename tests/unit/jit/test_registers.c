@@ -49,18 +49,17 @@ static void fire(enum wire_site_kind kind, enum call_variant variant, bool is_sp
 		CHECK_MSG(c.out[r] == c.in[r] || call_is_dead(dead, r), "register %u is %llx", r, (unsigned long long)c.out[r]);
 }
 
-static uint64_t page[512] __attribute__((aligned(4096))); /* that a forked child finds wiped */
+static struct wire_wipe wipe;
 
 /* What the process is: traced; a child that is not followed; one that is. */
 static void fire_all(enum wire_site_kind kind, enum call_variant variant, bool is_spot)
 {
 	for (int i = 0; i < 4; i++) /* the first registers the thread and makes the value */
 		fire(kind, variant, is_spot, i & 1 ? 0x123456789abcdef : 0);
-	page[0] = 0;
-	page[1] = 1; /* to be followed was tried in vain */
+	wipe = (struct wire_wipe){ .followed = 1 }; /* a forked child, where that was tried in vain */
 	fire(kind, variant, is_spot, 0);
 	mkshm_proc(&m, 0)->flags |= WIRE_PROC_NO_TSC;
-	page[0] = (uint64_t)(uintptr_t)mkshm_proc(&m, 0);
+	wipe.proc = (uint64_t)(uintptr_t)mkshm_proc(&m, 0);
 	fire(kind, variant, is_spot, 0x123456789abcdef);
 }
 
@@ -79,9 +78,9 @@ static void run(enum wire_site_kind kind, enum call_variant variant, bool is_spo
 	call_env_init(&env, m.shm);
 	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
 	env.proc_flags |= follow ? WIRE_PROC_FOLLOW : 0;
-	env.wipe_addr = (uint64_t)(uintptr_t)page;
+	env.wipe_addr = (uint64_t)(uintptr_t)&wipe;
 	mkshm_proc(&m, 0)->wipe_addr = env.wipe_addr;
-	page[0] = (uint64_t)(uintptr_t)mkshm_proc(&m, 0);
+	wipe = (struct wire_wipe){ .proc = (uint64_t)(uintptr_t)mkshm_proc(&m, 0) };
 	mkshm_proc(&m, 0)->flags = env.proc_flags;
 	mkshm_proc(&m, 0)->tid_off = env.tid_off = dead ? call_tid_off() : 0;
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);

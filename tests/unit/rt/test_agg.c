@@ -280,10 +280,36 @@ static void full_table_counts_drops(void)
 	shm_destroy(shm);
 	begin(&(struct shm_opts){ .agg_bytes = 64 }); /* no table at all */
 	ctx = shm_enter(shm, 0, WIRE_SITE_ENTRY);
-	add(ctx, WIRE_AGG_COUNT, 0, NULL, 1, 1);
+	add(ctx, WIRE_AGG_SUM, 0, NULL, 1, 1);
 	CHECK_EQ(ctx->thr->agg_drops, 1);
 	walk();
 	CHECK_EQ(rows.cnt, 0);
+	add(ctx, WIRE_AGG_COUNT, 0, NULL, 1, 1); /* needs none */
+	CHECK_EQ(ctx->thr->agg_drops, 1);
+	walk();
+	CHECK_EQ(rows.cnt, 1);
+	CHECK_EQ(row(WIRE_AGG_COUNT, 0, NULL)->val[0], 1);
+	shm_destroy(shm);
+}
+
+/* It has no entry. */
+static void a_count_without_a_key(void)
+{
+	begin(NULL);
+	struct rt_ctx *ctx = shm_enter(shm, 0, WIRE_SITE_ENTRY);
+	walk();
+	CHECK_EQ(rows.cnt, 0);
+	add(ctx, WIRE_AGG_COUNT, 0, NULL, 1, 0);
+	walk();
+	CHECK_EQ(rows.cnt, 0);
+	add(ctx, WIRE_AGG_COUNT, 0, NULL, 1, 2);
+	add(ctx, WIRE_AGG_COUNT, 0, NULL, 1, 1);
+	add(ctx, WIRE_AGG_COUNT, 1, (uint64_t[]){ 0 }, 1, 5);
+	walk();
+	CHECK_EQ(rows.cnt, 2);
+	CHECK_EQ(row(WIRE_AGG_COUNT, 0, NULL)->val[0], 3);
+	CHECK_EQ(row(WIRE_AGG_COUNT, 1, (uint64_t[]){ 0 })->val[0], 5);
+	CHECK_EQ(ctx->thr->agg_cnt, 1);
 	shm_destroy(shm);
 }
 
@@ -291,19 +317,19 @@ static void new_generation_starts_afresh(void)
 {
 	begin(NULL);
 	struct rt_ctx *ctx = shm_enter(shm, 0, WIRE_SITE_ENTRY);
-	for (uint32_t a = WIRE_AGG_COUNT; a <= WIRE_AGG_STDDEV; a++)
+	for (uint32_t a = WIRE_AGG_SUM; a <= WIRE_AGG_STDDEV; a++)
 		add(ctx, a, 0, NULL, -7, 1);
-	for (uint32_t a = WIRE_AGG_COUNT; a <= WIRE_AGG_STDDEV; a++)
+	for (uint32_t a = WIRE_AGG_SUM; a <= WIRE_AGG_STDDEV; a++)
 		shm_agg(shm, a)->gen++;
 	walk();
 	CHECK_EQ(rows.r[0].gen, 0);
-	for (uint32_t a = WIRE_AGG_COUNT; a <= WIRE_AGG_STDDEV; a++)
+	for (uint32_t a = WIRE_AGG_SUM; a <= WIRE_AGG_STDDEV; a++)
 		add(ctx, a, 0, NULL, -2, 1);
 	walk();
-	CHECK_EQ(rows.cnt, WIRE_AGG_STDDEV + 1);
+	CHECK_EQ(rows.cnt, WIRE_AGG_STDDEV);
 	for (uint32_t i = 0; i < rows.cnt; i++)
 		CHECK_EQ(rows.r[i].gen, 1);
-	CHECK_EQ(row(WIRE_AGG_COUNT, 0, NULL)->val[0], 1);
+	CHECK_EQ(row(WIRE_AGG_SUM, 0, NULL)->val[0], -2);
 	CHECK_EQ(row(WIRE_AGG_MIN, 0, NULL)->val[0], -2);
 	CHECK_EQ(row(WIRE_AGG_MAX, 0, NULL)->val[0], -2);
 	CHECK_EQ(row(WIRE_AGG_STDDEV, 0, NULL)->val[2], 4);
@@ -424,4 +450,4 @@ static void guesses_change_no_key(void)
 
 TAP_MAIN(TEST(long_keys), TEST(guesses_change_no_key), TEST(scalars), TEST(quantize_buckets), TEST(lquantize_buckets), TEST(llquantize_buckets),
 	 TEST(random_keys_against_model), TEST(strings_and_memory_as_keys), TEST(full_table_counts_drops),
-	 TEST(new_generation_starts_afresh), TEST(walk_trusts_nothing))
+	 TEST(a_count_without_a_key), TEST(new_generation_starts_afresh), TEST(walk_trusts_nothing))

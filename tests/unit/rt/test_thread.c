@@ -140,10 +140,10 @@ static void crowded_table_goes_on(void)
 static void forked_child_is_silent(void)
 {
 	begin(8);
-	uint64_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct wire_wipe *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (madvise(page, 4096, MADV_WIPEONFORK))
 		SKIP("no MADV_WIPEONFORK");
-	*page = 1;
+	page->proc = 1;
 	proc->wipe_addr = (uint64_t)page;
 	struct wire_thread *a = find(0x1000, 7);
 	pid_t child = fork();
