@@ -158,6 +158,32 @@ static void forked_child_is_silent(void)
 	shm_destroy(shm);
 }
 
+/* See struct wire_wipe. */
+static void the_first_thread_is_named(void)
+{
+	uint32_t me = (uint32_t)getpid();
+	for (int forbidden = 0; forbidden < 6; forbidden++) {
+		struct wire_wipe wipe = { .proc = forbidden != 1 };
+		begin(8);
+		shm->armed = forbidden != 2;
+		shm->exiting = forbidden == 3;
+		proc->no_main = forbidden == 4;
+		proc->flags = forbidden == 5 ? WIRE_PROC_FSGSBASE : 0;
+		proc->fs_set = WIRE_FS_NEVER;
+		proc->wipe_addr = (uint64_t)(uintptr_t)&wipe;
+		struct wire_thread *other = find(0x1000, me + 1), *none = find(0, me);
+		CHECK_EQ(wipe.main_thread, 0);
+		CHECK(forbidden == 1 ? !other && !none : other && none);
+		struct wire_thread *thr = find(0x2000, me);
+		CHECK_EQ(wipe.main_thread, forbidden ? 0 : (uint64_t)(uintptr_t)thr);
+		find(0x3000, me + 2);
+		CHECK_EQ(wipe.main_thread, forbidden ? 0 : (uint64_t)(uintptr_t)thr);
+		find(0x2000, me + 3); /* its block is another's: it has ended */
+		CHECK_EQ(wipe.main_thread, 0);
+		shm_destroy(shm);
+	}
+}
+
 #define THREADS 12
 #define ROUNDS 300
 
@@ -194,4 +220,4 @@ static void many_at_once(void)
 
 TAP_MAIN(TEST(registers_and_finds_again), TEST(block_used_again_is_a_new_thread), TEST(same_thread_under_another_key),
 	 TEST(without_system_calls), TEST(blocks_are_noted), TEST(freed_slot_is_taken_with_a_new_incarnation),
-	 TEST(slots_of_other_processes_are_theirs), TEST(crowded_table_goes_on), TEST(forked_child_is_silent), TEST(many_at_once))
+	 TEST(slots_of_other_processes_are_theirs), TEST(crowded_table_goes_on), TEST(forked_child_is_silent), TEST(the_first_thread_is_named), TEST(many_at_once))
