@@ -676,7 +676,7 @@ void jit_gen_quick(struct jit_gen *g, struct jit_frame *f)
 	jit_gen_restore(g, f);
 	for (uint32_t i = 0; i < q.cold_cnt; i++)
 		gen_cold(g, &q.colds[i]);
-	g->proc_ends = g->lookups == 1 && g->env->tid_off && !(g->a.named >> JIT_PROC & 1);
+	g->proc_ends = g->lookups == 1 && !(g->a.named >> JIT_PROC & 1);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
 		jit_gen_child(g, f);
 	g->quick = NULL;

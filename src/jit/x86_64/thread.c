@@ -17,14 +17,16 @@ struct jit_thread jit_thread_init(struct jit_gen *g, enum x64_reg result, enum x
 		.slow = x64_label(&g->a), .raw = x64_label(&g->a) };
 }
 
-/* @reg: the word that tells one thread on a block from the next. */
-static void gen_word(struct jit_gen *g, enum x64_reg reg)
+/* @reg: the word that tells one thread on a block from the next.  @proc has the process, or is @reg: then it is not at hand. */
+static void gen_word(struct jit_gen *g, enum x64_reg reg, enum x64_reg proc)
 {
 	if (g->env->tid_off) {
 		x64_fs(&g->a, X64_LOAD32, reg, (int32_t)g->env->tid_off);
 		return;
 	}
-	x64_rm(&g->a, X64_MOVSX32, reg, x64_at(JIT_PROC, offsetof(struct wire_proc, tid_off)));
+	if (proc == reg)
+		x64_mov_imm(&g->a, reg, jit_proc_addr(g->env));
+	x64_rm(&g->a, X64_MOVSX32, reg, x64_at(proc, offsetof(struct wire_proc, tid_off)));
 	x64_rm(&g->a, X64_LOAD32_FS, reg, x64_at(reg, 0));
 }
 
@@ -47,7 +49,7 @@ static void gen_look(struct jit_gen *g, const struct jit_thread *t)
 /* The hash may still name the slot of a thread that is gone, which is another's by now. */
 static void gen_check(struct jit_gen *g, const struct jit_thread *t, uint32_t slow)
 {
-	gen_word(g, t->temp);
+	gen_word(g, t->temp, t->result == JIT_PROC ? t->temp : JIT_PROC);
 	x64_rm(&g->a, X64_CMP32, t->temp, x64_at(t->result, offsetof(struct wire_thread, check)));
 	x64_jcc(&g->a, X64_CC_NE, slow);
 }
@@ -142,7 +144,7 @@ void jit_gen_thread_self(struct jit_gen *g)
 	} else {
 		x64_fs(a, X64_LOAD, X64_RDX, 0);
 	}
-	gen_word(g, X64_RCX);
+	gen_word(g, X64_RCX, JIT_PROC);
 	x64_jmp(a, known);
 	x64_bind(a, no_tls);
 	x64_zero(a, X64_RCX);
