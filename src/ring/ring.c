@@ -193,7 +193,9 @@ void ring_abandon(struct wire_ring *r, uint8_t *data, uint64_t ring_bytes, uint3
 
 void ring_quick_renew(struct wire_ring *r, uint64_t ring_bytes)
 {
-	uint64_t limit = LOAD_RELAXED(&r->tail) + ring_bytes / 2, end = (ring_head(r) | (ring_bytes - 1)) + 1;
+	uint64_t tail = LOAD_RELAXED(&r->tail), quarter = ring_bytes / 4, end = (ring_head(r) | (ring_bytes - 1)) + 1;
+	/* Once the consumer was told they need not stop there, but for another quarter that it has not read. */
+	uint64_t limit = tail + (LOAD_RELAXED(&r->rung) == tail + 1 ? 3 : 1) * quarter;
 	STORE_RELAXED(&r->quick_limit, limit < end ? limit : end);
 }
 

@@ -70,7 +70,8 @@ static inline uint64_t ring_head(const struct wire_ring *r)
 
 /* Publishes what is complete. */
 void ring_publish(struct wire_ring *);
-/* How far quick records may go without padding and without passing half of the ring, where the consumer is told. */
+/* How far quick records may go without padding: to where a quarter of the ring is full and the consumer is told, then as far as three.  So
+ * it is told where half is full, at the latest: it gives back quarters. */
 void ring_quick_renew(struct wire_ring *, uint64_t ring_bytes);
 /* The record that its body has noted was too late: it is closed, and of what was begun before and waits behind it nothing is
  * known.  Whether that was lost. */

@@ -128,15 +128,15 @@ static void ring_quarter(struct rt_ctx *ctx, struct wire_ring *ring)
 	rt_ring_doorbell(ctx);
 }
 
-/* Once for each tail that a half full ring has: the consumer was told and has not read since. */
-static void ring_if_half_full(struct rt_ctx *ctx, struct wire_ring *ring)
+/* Once for each tail that a ring has of which a quarter is full: the consumer was told and has not read since. */
+static void ring_if_quarter_full(struct rt_ctx *ctx, struct wire_ring *ring)
 {
 	uint64_t tail = LOAD_RELAXED(&ring->tail);
 	if (UNLIKELY(ctx->shm->flight)) {
 		ring_quarter(ctx, ring);
 		return;
 	}
-	if (LIKELY(ring_head(ring) - tail < ctx->shm->geom.ring_bytes / 2) || ring->rung == tail + 1)
+	if (LIKELY(ring_head(ring) - tail < ctx->shm->geom.ring_bytes / 4) || ring->rung == tail + 1)
 		return;
 	ring->rung = tail + 1;
 	rt_ring_doorbell(ctx);
@@ -170,7 +170,7 @@ static struct wire_rec *reserve(struct rt_ctx *ctx, uint32_t bytes, uint16_t typ
 	struct wire_rec *rec = reserve_in(ctx, bytes);
 	if (UNLIKELY(!rec) && quick_was_left(ctx, true))
 		rec = reserve_in(ctx, bytes);
-	ring_if_half_full(ctx, ring);
+	ring_if_quarter_full(ctx, ring);
 	ring_quick_renew(ring, ctx->shm->geom.ring_bytes);
 	if (!rec)
 		return NULL;

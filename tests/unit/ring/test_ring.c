@@ -317,6 +317,24 @@ static void model_read(struct model *m)
 	ring_reader_release(&reader);
 }
 
+static void quick_goes_by_quarters(void)
+{
+	start();
+	ring.head = ring.published = ring.tail = 5 * BYTES;
+	ring_quick_renew(&ring, BYTES);
+	CHECK_EQ(ring.quick_limit, ring.tail + BYTES / 4);
+	ring.rung = ring.tail + 1; /* the consumer was told */
+	ring_quick_renew(&ring, BYTES);
+	CHECK_EQ(ring.quick_limit, ring.tail + 3 * BYTES / 4);
+	ring.tail += BYTES / 2; /* and has read */
+	ring_quick_renew(&ring, BYTES);
+	CHECK_EQ(ring.quick_limit, ring.tail + BYTES / 4);
+	ring.rung = ring.tail + 1;
+	ring.head = ring.published = ring.tail;
+	ring_quick_renew(&ring, BYTES);
+	CHECK_EQ(ring.quick_limit, 6 * BYTES); /* without padding */
+}
+
 static void nests_at_random(void)
 {
 	for (rnd = 1; rnd < 30; rnd++) {
@@ -509,4 +527,4 @@ TAP_MAIN(TEST(flight_keeps_the_last), TEST(flight_tells_what_is_overwritten_unde
 	 TEST(flight_spares_what_is_open), TEST(reads_what_was_written), TEST(goes_round), TEST(full_is_refused_and_recovers), TEST(commit_gives_back),
 	 TEST(keeps_its_size_when_something_follows), TEST(outer_holds_back_inner), TEST(refused_level_publishes_for_others),
 	 TEST(abandoned_record_is_skipped), TEST(abandoned_behind_padding), TEST(abandoned_in_the_middle),
-	 TEST(reader_trusts_nothing), TEST(quick_holds_back_nested), TEST(quick_comes_too_late), TEST(nests_at_random))
+	 TEST(reader_trusts_nothing), TEST(quick_holds_back_nested), TEST(quick_comes_too_late), TEST(quick_goes_by_quarters), TEST(nests_at_random))
