@@ -141,6 +141,7 @@ int cli_remote_loop(struct cli *cli)
 int cli_remote_failed(struct cli *cli, int rc)
 {
 	struct err e;
+	cli_targets_kill(cli); /* one that waits in its loader, stopped, is in nobody's way then */
 	if (cli->client_gone)
 		return cli_show_rest(cli, rc);
 	if (!cli->args.record || !cli->consume)

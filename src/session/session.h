@@ -300,6 +300,8 @@ uint32_t session_left(const struct session *, pid_t pid);
 /* Whether memory of ours had to stay mapped in @pid when it was disarmed, with nothing in its code that leads there: a thread may be about to
  * return through it. session_repair() takes it away once none is. */
 bool session_stays(const struct session *, pid_t pid);
+/* That, to who asked for the tracing; of the process's number (int). Who takes it away comes behind it. */
+#define SESSION_STAYS "process %d: its code is as before, but memory of ours stays mapped, since a thread may be about to return there; "
 
 struct session_repaired {
 	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */

@@ -58,6 +58,7 @@ def a_refused_command_has_done_nothing():
     with Daemon() as d:
         for _ in range(20):
             assert not dyntrace(d, ANN, '-x', 'daemon=always', '-qn', 'pid$target::no_such:entry { }', '-c', '/bin/echo hello', status=1)[1]
+            assert not d.notes(), 'its memory was waited for'
         assert dyntrace(d, ANN, '-x', 'daemon=always', '-Zqn', 'pid$target::no_such:entry { }', '-c', '/bin/echo hello', status=0)[1] == 'hello\n\n'
 
 
