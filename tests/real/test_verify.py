@@ -66,6 +66,25 @@ def memory_stays():
         lib.assert_untouched(pid)
 
 
+def taken_away_once():
+    """What stayed is taken away by several at once, while the next session comes: its memory, at the same addresses, is left alone."""
+    count = 'pid$target:libc.so*:clock_nanosleep:entry { @ = count(); } tick-1s { exit(0); }'
+    for i in range(5):
+        with Python() as pid:
+            says(['-w', '-qn', 'pid$target:libc.so*:clock_nanosleep:entry { stop(); exit(0); }', '-p', pid], 0, 'stays mapped')
+            def begin(*args):
+                return subprocess.Popen([lib.DYNTRACE, *args], env=lib.clean_env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            repairs = [begin('repair', str(pid)) for _ in range(3)]
+            time.sleep(0.2)
+            later = begin('-qn', count, '-p', str(pid))
+            time.sleep(0.2 * i)
+            os.kill(pid, signal.SIGCONT)
+            for p in repairs + [later]:
+                p.wait(30 * lib.SLOW)
+            assert lib.alive(pid)
+            lib.assert_untouched(pid)
+
+
 def killed():
     with Python() as pid:
         with lib.Tracing('-n', LIBC, '-p', pid) as t:
@@ -300,8 +319,8 @@ def usage():
 
 def main():
     tap = lib.Tap()
-    for name, fn in (('untouched', untouched), ('traced', traced), ('memory stays', memory_stays), ('killed controller', killed),
-                     ('killed controller of two', killed_with_two), ('why it is left', why_it_is_left),
+    for name, fn in (('untouched', untouched), ('traced', traced), ('memory stays', memory_stays), ('taken away once', taken_away_once),
+                     ('killed controller', killed), ('killed controller of two', killed_with_two), ('why it is left', why_it_is_left),
                      ('killed before it began', killed_before_it_began), ('the proof is in use', the_proof_is_in_use),
                      ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
                      ('breakpoint of a debugger', breakpoint_of_a_debugger), ('usage', usage)):
