@@ -153,11 +153,11 @@ int cli_remote_failed(struct cli *cli, int rc)
 int cli_remote_finish(struct cli *cli)
 {
 	struct err e;
-	int rc = CLI_OK;
-	if (client_stop(cli->client, &e)) {
+	struct cli_ending *ending = cli_ending_begin(cli);
+	int rc = client_stop(cli->client, &e) ? CLI_ERROR : CLI_OK;
+	cli_ending_done(ending);
+	if (rc)
 		cli_error("%s", e.msg);
-		rc = CLI_ERROR;
-	}
 	cli_remote_said(cli);
 	return cli_show_rest(cli, rc);
 }

@@ -300,10 +300,12 @@ static int finish(struct cli *cli)
 	struct err e;
 	int rc = CLI_OK;
 	session_enable(cli->session, false);
-	if (session_disarm(cli->session, &e) < 0) {
-		cli_error("%s", e.msg);
+	struct cli_ending *ending = cli_ending_begin(cli);
+	if (session_disarm(cli->session, &e) < 0)
 		rc = CLI_ERROR;
-	}
+	cli_ending_done(ending);
+	if (rc)
+		cli_error("%s", e.msg);
 	tell_stays(cli);
 	cli_fire_named(cli, "END", NULL);
 	return cli_show_rest(cli, rc);
