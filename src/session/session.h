@@ -96,8 +96,9 @@ int session_share(struct session *, struct session_shared *ret, struct err *rete
 /* With a budget: what came of it; shares are of the time on processors that the processes needed for themselves. */
 struct session_budget {
 	uint32_t sampled; /* sites that were */
+	double counted;   /* share of all their hits that were counted, the others being those that they stand for */
 	bool is_vain;     /* places are armed, and none of them can be sampled */
-	double off;       /* share that hits take even if they are only counted */
+	double off;       /* share that hits take even if they are only known; all 0: too little time has passed to tell */
 	double on;        /* besides, by hits that were on, where they can be sampled */
 	double unsampled; /* by those that cannot */
 };
