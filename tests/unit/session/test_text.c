@@ -160,7 +160,7 @@ static void any_address_any_size(void)
 	end(&r);
 }
 
-/* Where a module's text begins and ends in the midst of a page: it is of the file, what is beside it is not. */
+/* What is text is read from the file, what is beside it from the process: as text_read() has it, to the byte. */
 static void at_both_ends_of_the_text(void)
 {
 	struct reading r;
