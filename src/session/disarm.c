@@ -130,7 +130,9 @@ static uint64_t what_is_there(const struct target *t, struct obj_proc *obj)
 	return sum;
 }
 
-/* How long it runs between two looks.  Where many threads wait for few processors, one that stands in our code has to get its turn. */
+/* How long it runs between two looks.  Where many threads wait for few processors, one that stands in our code has to get its turn.  To let
+ * it run alone while the others stand would be sooner: but if it begins another program then, the kernel waits for us to ask how each
+ * of the others ended, and we, in PTRACE_SEIZE, for the kernel. */
 static long longest_run(const struct inject *inj)
 {
 	long turns = 1 + inject_thread_cnt(inj) / 8;
