@@ -15,7 +15,7 @@
 
 struct cli_ending {
 	const struct cli *cli;
-	uint32_t threads; /* of what is traced */
+	uint32_t threads; /* in which probes are; 0: they are the kernel's */
 	pthread_t clock;
 	pthread_mutex_t lock;
 	pthread_cond_t change;
@@ -71,7 +71,7 @@ struct cli_ending *cli_ending_begin(const struct cli *cli)
 	if (!e)
 		return NULL;
 	e->cli = cli;
-	e->threads = cli_thread_cnt(cli);
+	e->threads = cli->has_kernel && !cli->has_user ? 0 : cli_thread_cnt(cli);
 	if (start(e))
 		return e;
 	free(e);

@@ -167,7 +167,7 @@ def names_that_are_no_text():
                     line = line.decode() # no half of one
                     assert line.isprintable() and len(line) == columns, (columns, line)
                 assert ' ??  x  [31m ? \u00f6' in line, line
-                narrow = on_terminal(24, 'list-processes', '-a').decode().split('\r\n')
+                narrow = lib.on_terminal(24, 'list-processes', '-a').decode().split('\r\n')
                 assert len(narrow) > 1 and all(len(l) <= 24 for l in narrow), narrow
             finally:
                 p.kill()
