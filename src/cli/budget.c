@@ -42,21 +42,37 @@ static uint32_t merge(struct session_sampled *v, uint32_t cnt, uint32_t *ret_res
 	return n;
 }
 
-static void tell_sampled(struct cli *cli, uint32_t cnt)
+static double taken_of(const struct session_budget *b) { return b->off + b->on + b->unsampled; }
+
+static bool is_kept(const struct cli *cli, const struct session_budget *b) { return taken_of(b) * 100 < cli->args.opts.budget + 0.5; }
+
+/* Of which part of the hits what is shown was made, and what all of them took; what was too much is said by itself. */
+static void describe_share(const struct cli *cli, const struct session_budget *b, bool one, char *buf, size_t cap)
 {
+	double part = b->counted * 100, taken = taken_of(b) * 100;
+	int n = snprintf(buf, cap, "what %s scaled from %.*f%% of %s hits, %s records are not all there", one ? "it aggregates is" : "they aggregate is",
+			 part < 9.95, part, one ? "its" : "their", one ? "its" : "their");
+	if (taken > 0 && is_kept(cli, b))
+		snprintf(buf + n, cap - (size_t)n, "; probes took some %.1f%% of the processes' own time", taken);
+}
+
+static void tell_sampled(struct cli *cli, const struct session_budget *b)
+{
+	uint32_t cnt = b->sampled;
 	struct session_sampled *v = cnt ? calloc(cnt, sizeof(*v)) : NULL;
-	char list[SHOWN * (sizeof(v->place) + 32)] = "", more[32] = "";
+	char list[SHOWN * (sizeof(v->place) + 32)] = "", more[32] = "", share[192];
 	uint32_t rest, n = v ? merge(v, session_budget_places(cli->session, v, cnt, true), &rest) : 0;
 	for (uint32_t i = 1, at = 0; i < n; i++)
 		at += (uint32_t)sprintf(list + at, "%s%s (%u)", i + 1 < n || rest ? ", " : " and ", v[i].place, v[i].weight);
 	if (n && rest)
 		snprintf(more, sizeof(more), " and %u other%s", rest, rest > 1 ? "s" : "");
+	describe_share(cli, b, n == 1 && !rest, share, sizeof(share));
 	if (n == 1 && !rest)
-		cli_hint("%s was sampled, at most 1 hit of %u, as -x budget=%u%% asks: what it aggregates is scaled, its records are not all there",
-			 v->place, v->weight, (unsigned)cli->args.opts.budget);
+		cli_hint("%s was sampled, at most 1 hit of %u, as -x budget=%u%% asks: %s", v->place, v->weight, (unsigned)cli->args.opts.budget,
+			 share);
 	else if (n)
-		cli_hint("%s (1 hit of %u, at most)%s%s were sampled, as -x budget=%u%% asks: what they aggregate is scaled, their records "
-			 "are not all there", v->place, v->weight, list, more, (unsigned)cli->args.opts.budget);
+		cli_hint("%s (1 hit of %u, at most)%s%s were sampled, as -x budget=%u%% asks: %s", v->place, v->weight, list, more,
+			 (unsigned)cli->args.opts.budget, share);
 	free(v);
 }
 
@@ -71,7 +87,7 @@ static void tell_costly(struct cli *cli)
 /* What takes most is what one can do something about. */
 static void tell_excess(const struct cli *cli, const struct session_budget *b)
 {
-	double taken = b->off + b->on + b->unsampled;
+	double taken = taken_of(b);
 	unsigned enough = (unsigned)(taken * 100) + 1;
 	char budget[64] = "";
 	if (enough <= MOST)
@@ -93,8 +109,8 @@ void cli_budget_end(struct cli *cli)
 	if (!cli->session || !cli->args.opts.budget)
 		return;
 	struct session_budget b = session_budget_report(cli->session);
-	tell_sampled(cli, b.sampled);
-	if ((b.off + b.on + b.unsampled) * 100 < cli->args.opts.budget + 0.5)
+	tell_sampled(cli, &b);
+	if (is_kept(cli, &b))
 		return;
 	tell_excess(cli, &b);
 	tell_costly(cli);

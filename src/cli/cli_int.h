@@ -283,6 +283,10 @@ void cli_budget_end(struct cli *);
 void cli_shell_note(struct cli *, const struct cli_target *);
 void cli_shell_look(struct cli *);
 void cli_shell_say(const struct cli *);
+/* ending.c: around what takes probes away: on a terminal it says, once, what is waited for if that takes long.  NULL: nothing will be said. */
+struct cli_ending;
+struct cli_ending *cli_ending_begin(const struct cli *);
+void cli_ending_done(struct cli_ending *);
 /* silent.c: that nothing came, where that is certain; once all was read */
 void cli_silent_say(const struct cli *);
 /* losses.c: what would have lost less */

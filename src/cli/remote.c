@@ -316,6 +316,7 @@ int cli_remote_matched(struct cli *cli, const struct proto_matched *m)
 		if (cli->matches[i].cnt || cli_match_may_come(cli, &cli->matches[i]))
 			continue;
 		cli_match_none(cli, &cli->matches[i], i == m->bad ? m->why : "");
+		cli_shell_say(cli);
 		return CLI_ERROR;
 	}
 	return CLI_OK;
@@ -428,6 +429,8 @@ static void complain(struct cli *cli, int rc, const struct err *e)
 static int try(struct cli *cli, bool last, bool *ret_ended)
 {
 	struct err e;
+	for (uint32_t i = 0; i < cli->target_cnt; i++)
+		cli_shell_note(cli, &cli->targets[i]);
 	if (connect_to(cli) || hand_over(cli))
 		return CLI_ERROR;
 	if (!cli->matches && cli_matches_make(cli)) {

@@ -141,6 +141,7 @@ int cli_remote_loop(struct cli *cli)
 int cli_remote_failed(struct cli *cli, int rc)
 {
 	struct err e;
+	cli_targets_kill(cli); /* one that waits in its loader, stopped, is in nobody's way then */
 	if (cli->client_gone)
 		return cli_show_rest(cli, rc);
 	if (!cli->args.record || !cli->consume)
@@ -152,11 +153,11 @@ int cli_remote_failed(struct cli *cli, int rc)
 int cli_remote_finish(struct cli *cli)
 {
 	struct err e;
-	int rc = CLI_OK;
-	if (client_stop(cli->client, &e)) {
+	struct cli_ending *ending = cli_ending_begin(cli);
+	int rc = client_stop(cli->client, &e) ? CLI_ERROR : CLI_OK;
+	cli_ending_done(ending);
+	if (rc)
 		cli_error("%s", e.msg);
-		rc = CLI_ERROR;
-	}
 	cli_remote_said(cli);
 	return cli_show_rest(cli, rc);
 }

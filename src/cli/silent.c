@@ -59,11 +59,32 @@ static bool is_told(const struct cli *cli)
 	return cnt > 0;
 }
 
+/* With -Z, of what was to be found in processes. */
+static bool none_was_found(const struct cli *cli)
+{
+	const struct plan *plan = &cli->prog.plan;
+	bool wanted = false;
+	for (uint32_t i = 0; i < cli->match_cnt; i++) {
+		const struct cli_match *m = &cli->matches[i];
+		if (is_tools_own(&plan->clauses[m->clause].descs[m->desc]))
+			continue;
+		if (m->cnt)
+			return false;
+		wanted = true;
+	}
+	return wanted;
+}
+
 void cli_silent_say(const struct cli *cli)
 {
 	bool is_wanted = isatty(STDERR_FILENO) || !cli->args.opts.quiet;
-	if (!is_wanted || cli_is_dtrace() || cli->args.script || cli->too_soon || !cli->target_cnt || cli->has_kernel || !cli_match_total(cli) ||
-	    consume_heard(cli->consume) || consume_lost(cli->consume) || !is_told(cli))
+	if (!is_wanted || cli_is_dtrace() || cli->args.script || cli->too_soon || !cli->target_cnt || cli->has_kernel)
+		return;
+	if (none_was_found(cli)) {
+		cli_shell_say(cli);
+		return;
+	}
+	if (!cli_match_total(cli) || consume_heard(cli->consume) || consume_lost(cli->consume) || !is_told(cli))
 		return;
 	cli_hint("no probe fired while this was traced, or no predicate held: %s explain shows how they are placed; functions that are inlined are "
 		 "not called", cli_name);

@@ -286,13 +286,13 @@ int cli_show_rest(struct cli *cli, int rc)
 	return rc;
 }
 
-/* Of processes that go on. */
+/* Of processes that go on: our commands end with us. */
 static void tell_stays(const struct cli *cli)
 {
 	for (uint32_t i = 0; i < cli->target_cnt; i++)
-		if (!cli->targets[i].gone && session_stays(cli->session, cli->targets[i].pid))
-			cli_error("process %d: its code is as before, but memory of ours stays mapped, since a thread may be about to return there; "
-				  "dyntrace repair %d takes it away once none is", (int)cli->targets[i].pid, (int)cli->targets[i].pid);
+		if (!cli->targets[i].gone && !cli->targets[i].spawned && session_stays(cli->session, cli->targets[i].pid))
+			cli_error(SESSION_STAYS "dyntrace repair %d takes it away once none is", (int)cli->targets[i].pid,
+				  (int)cli->targets[i].pid);
 }
 
 static int finish(struct cli *cli)
@@ -300,10 +300,12 @@ static int finish(struct cli *cli)
 	struct err e;
 	int rc = CLI_OK;
 	session_enable(cli->session, false);
-	if (session_disarm(cli->session, &e) < 0) {
-		cli_error("%s", e.msg);
+	struct cli_ending *ending = cli_ending_begin(cli);
+	if (session_disarm(cli->session, &e) < 0)
 		rc = CLI_ERROR;
-	}
+	cli_ending_done(ending);
+	if (rc)
+		cli_error("%s", e.msg);
 	tell_stays(cli);
 	cli_fire_named(cli, "END", NULL);
 	return cli_show_rest(cli, rc);

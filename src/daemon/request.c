@@ -382,7 +382,7 @@ void request_deinit(struct worker *w)
 		log_sayf(LOG_ERR, "%s", e.msg);
 	else
 		for (uint32_t i = 0; i < w->target_cnt; i++)
-			if (!w->session || !session_left(w->session, w->targets[i].pid))
+			if (!w->session || !(session_left(w->session, w->targets[i].pid) || session_stays(w->session, w->targets[i].pid)))
 				notes_remove(getpid(), w->targets[i].pid);
 	session_destroy(w->session);
 	w->session = NULL;

@@ -123,11 +123,14 @@ static int arm(struct worker *w, struct err *reterr)
 static void tell_left(struct worker *w)
 {
 	for (uint32_t i = 0; i < w->target_cnt; i++) {
-		uint32_t cnt = session_left(w->session, w->targets[i].pid);
+		const struct run_target *t = &w->targets[i];
+		uint32_t cnt = session_left(w->session, t->pid);
+		if (!t->gone && !t->is_child && session_stays(w->session, t->pid))
+			worker_sayf(w, SESSION_STAYS "dyntraced takes it away once none is", (int)t->pid);
 		if (cnt)
 			worker_sayf(w, "process %d: %u jump%s had to stay between its functions, where no code leads any more, since not all of "
 				    "its threads were seen elsewhere in time: dyntraced takes them away, later if it has to, and dyntrace repair %d "
-				    "at once", (int)w->targets[i].pid, cnt, cnt == 1 ? "" : "s", (int)w->targets[i].pid);
+				    "at once", (int)t->pid, cnt, cnt == 1 ? "" : "s", (int)t->pid);
 	}
 }
 

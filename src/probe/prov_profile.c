@@ -24,20 +24,24 @@ static const struct {
 	{ "d", 86400000000000 }, { "day", 86400000000000 },
 };
 
-static uint64_t period_of(uint64_t n, const char *unit)
+/* In ns; 0: of a rate beyond 1 GHz.  -EINVAL: no such unit; -ERANGE: @n is 0. */
+static int period_of(uint64_t n, const char *unit, uint64_t *ret_ns)
 {
 	for (size_t i = 0; i < ARRAY_CNT(units); i++) {
 		if (strcasecmp(unit, units[i].name))
 			continue;
-		uint64_t ns;
+		if (!n)
+			return -ERANGE;
 		if (!units[i].ns)
-			return n ? 1000000000 / n : 0;
-		return __builtin_mul_overflow(n, units[i].ns, &ns) ? UINT64_MAX : ns;
+			*ret_ns = 1000000000 / n;
+		else if (__builtin_mul_overflow(n, units[i].ns, ret_ns))
+			*ret_ns = UINT64_MAX;
+		return 0;
 	}
-	return 0;
+	return -EINVAL;
 }
 
-/* -EINVAL: it is no such name. */
+/* -EINVAL: it is no such name; -ERANGE: it has a 0. */
 static int parse(const char *name, uint64_t *ret_ns)
 {
 	const char *num = !strncmp(name, "tick-", 5) ? name + 5 : !strncmp(name, "profile-", 8) ? name + 8 : NULL;
@@ -46,8 +50,7 @@ static int parse(const char *name, uint64_t *ret_ns)
 	char *unit;
 	errno = 0;
 	uint64_t n = strtoull(num, &unit, 10);
-	*ret_ns = errno ? 0 : period_of(n, unit);
-	return *ret_ns ? 0 : -EINVAL;
+	return errno ? -EINVAL : period_of(n, unit, ret_ns);
 }
 
 static const struct {
@@ -107,14 +110,16 @@ static int match(const struct probe_query *q, struct found *f)
 	if (!*s->name || obj_is_glob(s->name))
 		return match_named(q, f);
 	struct probe p = { .prov = "profile", .mod = "", .func = "", .name = s->name, .kind = WIRE_SITE_TOOL };
-	if (parse(s->name, &p.period_ns)) {
-		if (!strcmp(s->prov, "profile") || !strncmp(s->name, "tick-", 5))
-			err_setf(q->reterr, 0, "profile has no probe %s: it has tick-N and profile-N, where N is a rate in hz "
-				 "or a time with one of ns us ms s m h d", s->name);
+	int rc = parse(s->name, &p.period_ns);
+	if (rc == -ERANGE)
+		err_setf(q->reterr, 0, "%s never comes: a rate must be between 1 and 5000 (hz), a time at least 200us", s->name);
+	else if (rc && (!strcmp(s->prov, "profile") || !strncmp(s->name, "tick-", 5) || !strncmp(s->name, "profile-", 8)))
+		err_setf(q->reterr, 0, "profile has no probe %s: it has tick-N and profile-N, where N is a rate in hz "
+			 "or a time with one of ns us ms s m h d", s->name);
+	if (rc)
 		return 0;
-	}
 	if (p.period_ns < MIN_PERIOD_NS) {
-		err_setf(q->reterr, 0, "%s is too often: the shortest period is 200us (5000hz)", s->name);
+		err_setf(q->reterr, 0, "%s is too often: a rate must be between 1 and 5000 (hz), a time at least 200us", s->name);
 		return 0;
 	}
 	place(&p);

@@ -157,6 +157,16 @@ int budget_site(struct budget *b, uint32_t site, const struct ir_image *img, con
 	return r;
 }
 
+/* They are the last, and in order. */
+void budget_forget(struct budget *b, uint32_t first)
+{
+	pthread_mutex_lock(&b->lock);
+	while (b->place_cnt && b->places[b->place_cnt - 1].site >= first)
+		b->place_cnt--;
+	b->next = b->next < b->place_cnt ? b->next : 0;
+	pthread_mutex_unlock(&b->lock);
+}
+
 /* Only this changes the list, so it may be read without the lock; what takes long is done while the thread goes on. */
 void budget_procs(struct budget *b, const int *pids, uint32_t cnt)
 {

@@ -20,12 +20,15 @@ void budget_destroy(struct budget *);
 /* A site that is about to be armed and what it runs; @acts: it is not to be sampled, whatever that is.  0 or -ENOMEM. */
 int budget_site(struct budget *, uint32_t site, const struct ir_image *img, const uint32_t *progs,
 		uint32_t cnt, bool acts);
+/* Nobody ever hit a site with a number from @first on: its number may be given to another. */
+void budget_forget(struct budget *, uint32_t first);
 /* The processes that count; those of the time before that are missing no longer do. */
 void budget_procs(struct budget *, const int *pids, uint32_t cnt);
 
 /* What came of it; shares are of the time on processors that the processes needed for themselves. */
 struct budget_report {
 	uint32_t sampled; /* sites that were */
+	double counted;   /* share of all their hits that were on */
 	bool is_vain;     /* there are sites, and none of them can be sampled */
 	double off;       /* share that hits take even if they are only counted */
 	double on;        /* besides, by hits that were on, where they can be sampled */

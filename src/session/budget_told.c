@@ -42,6 +42,7 @@ static double own_ns(const struct budget *b)
 struct budget_report budget_report(struct budget *b)
 {
 	struct budget_report r = { .is_vain = b->place_cnt > 0 };
+	uint64_t counted = 0, all = 0;
 	pthread_mutex_lock(&b->lock);
 	read_hits(b);
 	double own = b->all_ns < BUDGET_FIRST_NS ? INFINITY : own_ns(b);
@@ -50,10 +51,13 @@ struct budget_report budget_report(struct budget *b)
 		double on = taken_ns(b, p) - off_ns(p);
 		r.is_vain &= !p->cost.stateless;
 		r.sampled += p->weight > 1;
+		counted += p->weight > 1 ? p->fired : 0;
+		all += p->weight > 1 ? p->fired + p->passed : 0;
 		r.off += off_ns(p) / own;
 		*(p->cost.stateless ? &r.on : &r.unsampled) += on / own;
 	}
 	pthread_mutex_unlock(&b->lock);
+	r.counted = all ? (double)counted / (double)all : 0;
 	return r;
 }
 

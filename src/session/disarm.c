@@ -115,7 +115,24 @@ static void release_hook(struct target *t)
 	syscall(SYS_futex, &proc->dl_ack, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* How long it runs between two looks.  Where many threads wait for few processors, one that stands in our code has to get its turn. */
+/* Which memory is mapped where @t's is.  What a killed controller left others may take away, too, while nobody is stopped: then what is
+ * mapped there is the next session's, or the process's own. */
+static uint64_t what_is_there(const struct target *t, struct obj_proc *obj)
+{
+	uint64_t sum = 0;
+	if (obj_proc_refresh(obj, NULL))
+		return 0;
+	for (uint32_t i = 0; i < obj_map_cnt(obj); i++) {
+		const struct obj_map *m = obj_map_at(obj, i);
+		if (m->inode && (m->start == t->shm_addr || target_is_ours(t, m->start)))
+			sum = (sum ^ m->start ^ m->inode << 32) * 0x100000001b3ull;
+	}
+	return sum;
+}
+
+/* How long it runs between two looks.  Where many threads wait for few processors, one that stands in our code has to get its turn.  To let
+ * it run alone while the others stand would be sooner: but if it begins another program then, the kernel waits for us to ask how each
+ * of the others ended, and we, in PTRACE_SEIZE, for the kernel. */
 static long longest_run(const struct inject *inj)
 {
 	long turns = 1 + inject_thread_cnt(inj) / 8;
@@ -125,7 +142,8 @@ static long longest_run(const struct inject *inj)
 int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, struct err *reterr)
 {
 	struct timespec pause = { .tv_nsec = 1000000 };
-	bool live = inject_is_live(inj);
+	bool live = inject_is_live(inj), is_ghost = !t->proc;
+	uint64_t before = is_ghost ? what_is_there(t, obj) : 0;
 	semas_lower(t, inj);
 	int r = text_restore(t, inj, reterr);
 	if (!r && !live && t->hole_cnt)
@@ -136,13 +154,15 @@ int target_clean(struct target *t, struct obj_proc *obj, struct inject *inj, str
 		r = inject_settle(inj, reterr);
 	if (!r && live && !calm_await(t, obj, inj)) {
 		free(holes_list(t, &t->left_cnt));
-	} else if (!r && live) {
+	} else if (!r && live && !(is_ghost && what_is_there(t, obj) != before)) {
 		r = holes_restore(t, inj, reterr);
 		if (!r)
 			unmap(t, inj);
 	}
 	uint64_t end = host_now_ns() + LEAVE_NS;
 	for (int i = 0; (i < TRIES_MIN || host_now_ns() < end) && !r && !live; i++) {
+		if (i && is_ghost && what_is_there(t, obj) != before)
+			return 0;
 		if (!move_back(t, inj) && !code_in_use(t, obj, inj)) {
 			unmap(t, inj);
 			return 0;

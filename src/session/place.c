@@ -372,8 +372,9 @@ static void forget(struct job *j)
 	j->t->move_cnt = j->first_move;
 	j->t->sema_cnt = j->first_sema;
 	j->write_cnt = j->armed = 0;
-	if (!j->s->budget) /* which knows them, and would count twice what has a number for the second time */
-		j->s->shm->site_cnt = j->first_site;
+	if (j->s->budget)
+		budget_forget(j->s->budget, j->first_site);
+	j->s->shm->site_cnt = j->first_site;
 	spots_drop(j);
 }
 

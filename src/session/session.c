@@ -340,7 +340,7 @@ struct session_budget session_budget_report(struct session *s)
 	struct budget_report r = { 0 };
 	if (s->budget)
 		r = budget_report(s->budget);
-	return (struct session_budget){ r.sampled, r.is_vain, r.off, r.on, r.unsampled };
+	return (struct session_budget){ r.sampled, r.counted, r.is_vain, r.off, r.on, r.unsampled };
 }
 
 uint32_t session_budget_places(struct session *s, struct session_sampled *ret, uint32_t cap, bool sampled)

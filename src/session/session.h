@@ -96,8 +96,9 @@ int session_share(struct session *, struct session_shared *ret, struct err *rete
 /* With a budget: what came of it; shares are of the time on processors that the processes needed for themselves. */
 struct session_budget {
 	uint32_t sampled; /* sites that were */
+	double counted;   /* share of all their hits that were counted, the others being those that they stand for */
 	bool is_vain;     /* places are armed, and none of them can be sampled */
-	double off;       /* share that hits take even if they are only counted */
+	double off;       /* share that hits take even if they are only known; all 0: too little time has passed to tell */
 	double on;        /* besides, by hits that were on, where they can be sampled */
 	double unsampled; /* by those that cannot */
 };
@@ -300,6 +301,8 @@ uint32_t session_left(const struct session *, pid_t pid);
 /* Whether memory of ours had to stay mapped in @pid when it was disarmed, with nothing in its code that leads there: a thread may be about to
  * return through it. session_repair() takes it away once none is. */
 bool session_stays(const struct session *, pid_t pid);
+/* That, to who asked for the tracing; of the process's number (int). Who takes it away comes behind it. */
+#define SESSION_STAYS "process %d: its code is as before, but memory of ours stays mapped, since a thread may be about to return there; "
 
 struct session_repaired {
 	uint32_t place_cnt, sema_cnt, map_cnt, fd_cnt; /* restored, lowered, unmapped, closed; all 0: nothing was left */

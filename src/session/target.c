@@ -305,6 +305,8 @@ static int target_create(struct session *s, struct inject *inj, bool is_child, b
 	if (!r)
 		r = obj_proc_refresh(t->obj, reterr);
 	if (!r)
+		r = owner_check(t, reterr); /* likewise, while that waited for threads */
+	if (!r)
 		r = enter(t, reterr);
 	if (r) {
 		STORE_RELEASE(&target_proc(t)->state, WIRE_PROC_FREE);

@@ -234,6 +234,7 @@ int session_verify(pid_t pid, session_diff_fn *fn, void *arg, struct session_ver
 static int check_gone(struct target *t, struct err *reterr)
 {
 	int r = obj_proc_refresh(t->obj, reterr);
+	r = r ? r : owner_check(t, reterr); /* one that came meanwhile */
 	for (uint32_t i = 0; i < obj_map_cnt(t->obj) && !r; i++) {
 		const struct obj_map *m = obj_map_at(t->obj, i);
 		if (!owner_is_memfd(m->path, "dyntrace-") || (owner_is_memfd(m->path, INJECT_PROOF) && owner_proves(m)))

@@ -217,6 +217,23 @@ def a_command_whose_client_is_killed():
         assert v.returncode == 0, v.stdout + v.stderr
 
 
+def memory_that_stays():
+    """A thread stands in our code when tracing ends, as long as it likes: that is said, and our memory goes when the thread has gone."""
+    with Daemon('destructive = yes\n') as d, Cat(BOB) as cat:
+        p = popen(d, ANN, '-qwn', WRITES + ' { stop(); exit(0); }', '-p', str(cat.pid))
+        armed(d)
+        cat.proc.stdin.write(b'x\n')
+        cat.proc.stdin.flush()
+        _, err = p.communicate(timeout=30 * SLOW)
+        has(f'process {cat.pid}: its code is as before, but memory of ours stays mapped, .* dyntraced takes it away once none is', err)
+        assert d.notes() and not cat.is_clean()
+        os.kill(cat.pid, signal.SIGCONT)
+        assert cat.proc.stdout.readline() == b'x\n'
+        is_well(cat)
+        wait_for(lambda: not d.notes(), 'end of the repair')
+        has(f'process {cat.pid} repaired', d.log())
+
+
 def a_stopped_daemon_deafens_nobody():
     """Who interrupts a client is heard while dyntraced is stopped: what was gathered is shown, what could not be done said, and done later."""
     with Daemon() as d, Cat(BOB) as cat:
@@ -250,4 +267,4 @@ def a_stopped_daemon_deafens_nobody():
 
 if __name__ == '__main__':
     main([the_client, the_client_at_any_moment, the_worker, while_a_debugger_has_it, the_worker_at_any_moment, the_daemon_alone, the_daemon_and_its_workers,
-          the_target, the_target_at_any_moment, sigterm_disarms, a_stopped_client_hurts_nobody, a_stopped_daemon_deafens_nobody, a_command_whose_client_is_killed])
+          the_target, the_target_at_any_moment, sigterm_disarms, a_stopped_client_hurts_nobody, memory_that_stays, a_stopped_daemon_deafens_nobody, a_command_whose_client_is_killed])

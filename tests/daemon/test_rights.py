@@ -58,7 +58,15 @@ def a_refused_command_has_done_nothing():
     with Daemon() as d:
         for _ in range(20):
             assert not dyntrace(d, ANN, '-x', 'daemon=always', '-qn', 'pid$target::no_such:entry { }', '-c', '/bin/echo hello', status=1)[1]
+            assert not d.notes(), 'its memory was waited for'
         assert dyntrace(d, ANN, '-x', 'daemon=always', '-Zqn', 'pid$target::no_such:entry { }', '-c', '/bin/echo hello', status=0)[1] == 'hello\n\n'
+
+
+def a_script_runs_another_program():
+    with Daemon() as d:
+        for args, status in ((['-Zn', 'pid$target::no_such:entry { }'], 0), (['-n', 'pid$target::no_such:entry { }'], 1)):
+            has(r'process \d+ is a shell, "/bin/sh -c true; true": what it runs',
+                dyntrace(d, ANN, '-x', 'daemon=always', *args, '-c', '/bin/sh -c "true; true"', status=status)[2])
 
 
 NO_MEMBER = ('dyntrace: not permitted: you are not in group dyntrace (root: usermod -aG dyntrace USER, who then logs in again); '
@@ -253,7 +261,7 @@ def systemd_protocols():
 
 
 if __name__ == '__main__':
-    main([member_traces_another_users_process, the_same_without_the_daemon, commands_exits_and_failures, a_refused_command_has_done_nothing, others_get_one_sentence,
+    main([member_traces_another_users_process, the_same_without_the_daemon, commands_exits_and_failures, a_refused_command_has_done_nothing, a_script_runs_another_program, others_get_one_sentence,
           a_socket_that_is_open_to_all_does_not_help, without_a_daemon_it_says_so, only_own_processes, processes_of_several_users,
           a_program_with_other_rights_is_not_followed, destructive_actions,
           the_kernel_for_members, the_workers_memory_is_nobodys, limits, a_second_one_says_who_is_there, daemonize_and_sighup,

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What the tests on real programs share: TAP, running dyntrace, reading a process."""
+import fcntl
 import os
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
@@ -72,6 +75,23 @@ def dyntrace(*args, timeout=120, env=None, check=True, stdin=subprocess.DEVNULL)
     if check:
         assert r.returncode == 0, f'dyntrace {" ".join(args)}: status {r.returncode}\n{r.stderr[-3000:]}'
     return r
+
+
+def on_terminal(columns, *args):
+    """What it writes to a terminal of that width."""
+    here, there = os.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack('4H', 25, columns, 0, 0))
+    with subprocess.Popen([DYNTRACE, *args], stdin=subprocess.DEVNULL, stdout=there, stderr=there, env=clean_env()) as p:
+        os.close(there)
+        text = b''
+        try:
+            while more := os.read(here, 65536):
+                text += more
+        except OSError: # nobody has the other end
+            pass
+    os.close(here)
+    assert p.returncode == 0
+    return text
 
 
 class Tracing:

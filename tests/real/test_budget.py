@@ -80,7 +80,9 @@ def sampled(exe):
     out, said = trace(exe, 'pid$target:a.out:hot:entry { @n = count(); @a = avg(7); @q = quantize(arg0 & 3); @s[ustack(6)] = count(); }'
                       'pid$target:a.out:rare:entry { @r = count(); }'
                       'END { printa("n %@d\\n", @n); printa("r %@d\\n", @r); printa("a %@d\\n", @a); printa(@q); }', '-x', 'budget=5%')
-    assert ':hot:entry was sampled' in said and 'scaled' in said, said
+    assert re.search(r':hot:entry was sampled, .* what it aggregates is scaled from [\d.]+% of its hits', said), said
+    share = float(re.search(r'scaled from ([\d.]+)%', said).group(1))
+    assert 0 < share <= 100, said
     assert 'rare:entry was sampled' not in said, said
     assert numbers(out, 'r') == [RARE], out
     assert numbers(out, 'a') == [7], out

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The verbs that keepers serve: attach, add, rm, list-*, and that nobody's tracepoints disturb another's."""
-import fcntl
 import json
 import os
 import re
@@ -12,7 +11,6 @@ import socket
 import struct
 import subprocess
 import tempfile
-import termios
 import time
 
 import lib
@@ -139,29 +137,12 @@ def run_waits_for_what_is_detached():
             assert p.returncode == 7, p.returncode
 
 
-def on_terminal(columns, *args):
-    """What it writes to a terminal of that width."""
-    here, there = os.openpty()
-    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack('4H', 25, columns, 0, 0))
-    with subprocess.Popen([lib.DYNTRACE, *args], stdin=subprocess.DEVNULL, stdout=there, env=lib.clean_env()) as p:
-        os.close(there)
-        text = b''
-        try:
-            while more := os.read(here, 65536):
-                text += more
-        except OSError: # nobody has the other end
-            pass
-    os.close(here)
-    assert p.returncode == 0
-    return text
-
-
 def lists_fit_a_terminal():
     """Also one that does not say how wide it is; what is not written to one is whole."""
     with subprocess.Popen(['sleep', '100', '0' * 300], stdin=subprocess.DEVNULL) as p:
         try:
             for columns, most in (60, 60), (0, 80):
-                lines = on_terminal(columns, 'list-processes', '-a').split(b'\r\n')
+                lines = lib.on_terminal(columns, 'list-processes', '-a').split(b'\r\n')
                 assert max(len(l.decode()) for l in lines) <= most, lines
                 assert any(l.split()[:1] == [b'%d' % p.pid] for l in lines), lines
             assert f'{p.pid}   sleep 100 {"0" * 300}\n' in lib.dyntrace('list-processes', '-a').stdout
@@ -182,11 +163,11 @@ def names_that_are_no_text():
                 assert told['name'] == '\u00e4' * 7, told
                 assert told['command'].endswith(' \x80\xff \x85x \x1b[31m \u00c3 ' + '\u00f6' * 200), told
                 for columns in 60, 61, len(folder) + 80:
-                    line = next(l for l in on_terminal(columns, 'list-processes', '-a').split(b'\r\n') if l.split()[:1] == [b'%d' % p.pid])
+                    line = next(l for l in lib.on_terminal(columns, 'list-processes', '-a').split(b'\r\n') if l.split()[:1] == [b'%d' % p.pid])
                     line = line.decode() # no half of one
                     assert line.isprintable() and len(line) == columns, (columns, line)
                 assert ' ??  x  [31m ? \u00f6' in line, line
-                narrow = on_terminal(24, 'list-processes', '-a').decode().split('\r\n')
+                narrow = lib.on_terminal(24, 'list-processes', '-a').decode().split('\r\n')
                 assert len(narrow) > 1 and all(len(l) <= 24 for l in narrow), narrow
             finally:
                 p.kill()

@@ -66,6 +66,37 @@ def memory_stays():
         lib.assert_untouched(pid)
 
 
+def what_is_waited_for():
+    """Who waits long for the end is told why, on a terminal; nobody else is."""
+    args = ['-w', '-qn', 'pid$target:libc.so*:clock_nanosleep:entry { stop(); exit(0); }', '-p']
+    word = 'probes are being taken away: this waits for 1 thread to leave their code'
+    with Python() as pid:
+        said = lib.on_terminal(80, *args, str(pid)).decode()
+        assert word in said and 'stays mapped' in said, said
+    with Python() as pid:
+        said = lib.dyntrace(*args, str(pid)).stderr
+        assert word not in said and 'stays mapped' in said, said
+
+
+def taken_away_once():
+    """What stayed is taken away by several at once, while the next session comes: its memory, at the same addresses, is left alone."""
+    count = 'pid$target:libc.so*:clock_nanosleep:entry { @ = count(); } tick-1s { exit(0); }'
+    for i in range(5):
+        with Python() as pid:
+            says(['-w', '-qn', 'pid$target:libc.so*:clock_nanosleep:entry { stop(); exit(0); }', '-p', pid], 0, 'stays mapped')
+            def begin(*args):
+                return subprocess.Popen([lib.DYNTRACE, *args], env=lib.clean_env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            repairs = [begin('repair', str(pid)) for _ in range(3)]
+            time.sleep(0.2)
+            later = begin('-qn', count, '-p', str(pid))
+            time.sleep(0.2 * i)
+            os.kill(pid, signal.SIGCONT)
+            for p in repairs + [later]:
+                p.wait(30 * lib.SLOW)
+            assert lib.alive(pid)
+            lib.assert_untouched(pid)
+
+
 def killed():
     with Python() as pid:
         with lib.Tracing('-n', LIBC, '-p', pid) as t:
@@ -300,9 +331,9 @@ def usage():
 
 def main():
     tap = lib.Tap()
-    for name, fn in (('untouched', untouched), ('traced', traced), ('memory stays', memory_stays), ('killed controller', killed),
-                     ('killed controller of two', killed_with_two), ('why it is left', why_it_is_left),
-                     ('killed before it began', killed_before_it_began), ('the proof is in use', the_proof_is_in_use),
+    for name, fn in (('untouched', untouched), ('traced', traced), ('memory stays', memory_stays), ('what is waited for', what_is_waited_for),
+                     ('taken away once', taken_away_once), ('killed controller', killed), ('killed controller of two', killed_with_two),
+                     ('why it is left', why_it_is_left), ('killed before it began', killed_before_it_began), ('the proof is in use', the_proof_is_in_use),
                      ('second controller', second_controller), ('two at once', two_at_once), ('other tracers', other_tracers),
                      ('breakpoint of a debugger', breakpoint_of_a_debugger), ('usage', usage)):
         tap.run(name, fn)

@@ -14,4 +14,7 @@ $dyntrace -n 'io:start'
 $dyntrace -n 'syscall:read:entry'
 $dyntrace -n 'proc:entry'
 $dyntrace -qn 'BEGIN { trace(cgroup); exit(0); }'
+for rate in profile-0 tick-0 profile-0hz tick-0s profile-5001 tick-199us profile-abc; do
+	$dyntrace -n "$rate"
+done
 exit 0
