@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Trampolines.  They hold what stands in the window and, before each anchor,
+ * Trampolines.  They hold what stands in the window and, before each anchor, its probe:
  *
- *	[cmp ...; jcc 1f]
  *	[lea -128(%rsp),%rsp]; push %rax; [pushfq; cld]
  *	mov $site,%eax; call body     (site: the offset of its struct wire_site), or the body itself
  *	[popfq]; pop %rax; [lea 128(%rsp),%rsp]
- *	1:
  *
- * without rax around a body of its own, where rax is dead.
+ * without rax around a body of its own, where rax is dead.  Of one with a filter only that stands there, and the rest behind
+ * everything else, so that what is filtered out falls through (ADR 58):
+ *
+ *	   cmp ...; jcc 2f
+ *	1: displaced ...; jmp back
+ *	2: the probe; jmp 1b
  *
  * A conditional jump that leaves the function is a return only when taken, so it
  * is turned round:
@@ -23,10 +26,11 @@
 #include <string.h>
 
 enum {
+	LATE_CNT = 16, /* probes with filters in one trampoline; what is more has none */
 	LEFT_BYTES = 6 + 1, /* a branch around a probe, and its ret */
 	RAX_BYTES = 1 + 1, FLAGS_BYTES = 2 + 1, RED_ZONE_BYTES = 5 + 8,
 	NEAR_CALL_BYTES = 5 + 5, CALL_MAX = 5 + ISA_FAR_MAX,
-	PROBE_MAX = PATCH_FILTER_MAX + RAX_BYTES + FLAGS_BYTES + RED_ZONE_BYTES + CALL_MAX,
+	PROBE_MAX = PATCH_FILTER_MAX + JMP_BYTES + RAX_BYTES + FLAGS_BYTES + RED_ZONE_BYTES + CALL_MAX,
 	/* A displaced instruction: its own length where nothing is rewritten. */
 	BOUND_CALL = 13 + 14, BOUND_JCC = 6 + ISA_FAR_MAX, BOUND_JMP = 14, BOUND_RIP = 20,
 };
@@ -53,6 +57,12 @@ static void put(struct out *o, const void *bytes, size_t cnt)
 	o->len += cnt;
 }
 
+/* A probe whose filter has been put. */
+struct late {
+	struct patch_anchor *an;
+	size_t at; /* behind the filter: the end of its jump, and where the probe goes back to */
+};
+
 struct emit {
 	const struct patch_window *w;
 	uint32_t index;
@@ -62,6 +72,8 @@ struct emit {
 	const struct patch_bodies *bodies;
 	struct patch_move *moves;
 	uint32_t move_cnt;
+	struct late late[LATE_CNT];
+	uint32_t late_cnt;
 	struct out o;
 };
 
@@ -112,13 +124,9 @@ static int put_own(struct emit *e, struct patch_anchor *an)
 	return (int)(o->len - start);
 }
 
-static int put_probe(struct emit *e, struct patch_anchor *an)
+static int put_whole(struct emit *e, struct patch_anchor *an)
 {
 	struct out *o = &e->o;
-	bool filtered = an->filter_bytes && !an->save_flags;
-	if (filtered)
-		put(o, an->filter, an->filter_bytes);
-	size_t start = o->len;
 	int n = put_own(e, an);
 	if (n < 0)
 		return n;
@@ -127,12 +135,16 @@ static int put_probe(struct emit *e, struct patch_anchor *an)
 		put_call(o, an);
 		put_restores(o, an, true);
 	}
-	if (o->full)
-		return -ENOSPC;
-	uint32_t over = (uint32_t)(o->len - start);
-	if (filtered)
-		memcpy(o->buf + start - sizeof(over), &over, sizeof(over));
-	return 0;
+	return o->full ? -ENOSPC : 0;
+}
+
+static int put_probe(struct emit *e, struct patch_anchor *an)
+{
+	if (!an->filter_bytes || an->save_flags || e->late_cnt == LATE_CNT)
+		return put_whole(e, an);
+	put(&e->o, an->filter, an->filter_bytes);
+	e->late[e->late_cnt++] = (struct late){ an, e->o.len };
+	return e->o.full ? -ENOSPC : 0;
 }
 
 static int put_jmp(struct out *o, uint64_t target)
@@ -140,6 +152,22 @@ static int put_jmp(struct out *o, uint64_t target)
 	uint8_t jmp[ISA_FAR_MAX];
 	put(o, jmp, isa_put_jmp(jmp, o->addr + o->len, target));
 	return o->full ? -ENOSPC : 0;
+}
+
+/* Behind all else: the probes that filters lead to. */
+static int put_late(struct emit *e)
+{
+	struct out *o = &e->o;
+	int rc = 0;
+	for (uint32_t i = 0; i < e->late_cnt && !rc; i++) {
+		const struct late *l = &e->late[i];
+		uint32_t over = (uint32_t)(o->len - l->at);
+		memcpy(o->buf + l->at - sizeof(over), &over, sizeof(over));
+		rc = put_whole(e, l->an);
+		if (!rc)
+			rc = put_jmp(o, o->addr + l->at);
+	}
+	return rc;
 }
 
 static int put_displaced(struct out *o, const uint8_t *bytes, const struct isa_insn *in, uint64_t addr,
@@ -268,6 +296,8 @@ int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr, s
 	struct emit e = { .w = win, .index = w, .func_addr = func_addr, .anchors = anchors, .anchor_cnt = anchor_cnt,
 			  .bodies = bodies, .moves = moves, .o = { .buf = buf, .cap = cap, .addr = tramp_addr } };
 	int rc = put_all(&e, reterr);
+	if (!rc)
+		rc = put_late(&e);
 	if (rc == -ENOSPC)
 		return err_setf(reterr, rc, "a trampoline needs more than %zu bytes", cap);
 	if (rc)
@@ -300,7 +330,8 @@ uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t
 
 static uint32_t near_bytes(const struct patch_anchor *an)
 {
-	return (an->save_flags ? (uint32_t)FLAGS_BYTES : an->filter_bytes) + (an->skip_redzone ? RED_ZONE_BYTES : 0) + RAX_BYTES +
+	uint32_t filter = an->filter_bytes ? an->filter_bytes + JMP_BYTES : 0;
+	return (an->save_flags ? (uint32_t)FLAGS_BYTES : filter) + (an->skip_redzone ? RED_ZONE_BYTES : 0) + RAX_BYTES +
 	       NEAR_CALL_BYTES;
 }
 

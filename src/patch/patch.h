@@ -123,8 +123,8 @@ struct patch_anchor {
 	bool by_sources; /* out: a ret whose probe stands in the windows of what leads to it */
 	uint32_t site;   /* caller's: index of its wire_site */
 	uint64_t body;   /* caller's: address of the body; set before patch_emit, or by patch_bodies.put */
-	/* caller's: code that uses nothing but flags and ends in a jump with a rel32 (to be filled in), taken where the
-	 * body need not be called; left out where flags are live. */
+	/* caller's: code that uses nothing but flags and ends in a jump with a rel32 (to be filled in), not taken where the
+	 * body need not be called; left out where flags are live, or others have many. */
 	uint8_t filter[PATCH_FILTER_MAX], filter_bytes;
 	bool save_flags, skip_redzone; /* out */
 	uint16_t dead;   /* caller's: of patch_dead().  A body of patch_bodies.put saves what it wants; around it not even rax is saved, if
