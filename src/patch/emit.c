@@ -13,6 +13,8 @@
  *	1: displaced ...; jmp back
  *	2: the probe; jmp 1b
  *
+ * or, of the last of them and where instructions move as they are, the displaced ones and the jump back a second time.
+ *
  * A conditional jump that leaves the function is a return only when taken, so it
  * is turned round:
  *
@@ -74,6 +76,8 @@ struct emit {
 	uint32_t move_cnt;
 	struct late late[LATE_CNT];
 	uint32_t late_cnt;
+	size_t probed; /* behind the last probe, or its filter */
+	size_t back;   /* of the jump back; 0: there is none */
 	struct out o;
 };
 
@@ -138,13 +142,23 @@ static int put_whole(struct emit *e, struct patch_anchor *an)
 	return o->full ? -ENOSPC : 0;
 }
 
+static bool has_filter(const struct patch_anchor *an)
+{
+	return an->filter_bytes && !an->save_flags;
+}
+
 static int put_probe(struct emit *e, struct patch_anchor *an)
 {
-	if (!an->filter_bytes || an->save_flags || e->late_cnt == LATE_CNT)
-		return put_whole(e, an);
-	put(&e->o, an->filter, an->filter_bytes);
-	e->late[e->late_cnt++] = (struct late){ an, e->o.len };
-	return e->o.full ? -ENOSPC : 0;
+	int rc = 0;
+	if (!has_filter(an) || e->late_cnt == LATE_CNT) {
+		rc = put_whole(e, an);
+	} else {
+		put(&e->o, an->filter, an->filter_bytes);
+		e->late[e->late_cnt++] = (struct late){ an, e->o.len };
+		rc = e->o.full ? -ENOSPC : 0;
+	}
+	e->probed = e->o.len;
+	return rc;
 }
 
 static int put_jmp(struct out *o, uint64_t target)
@@ -152,22 +166,6 @@ static int put_jmp(struct out *o, uint64_t target)
 	uint8_t jmp[ISA_FAR_MAX];
 	put(o, jmp, isa_put_jmp(jmp, o->addr + o->len, target));
 	return o->full ? -ENOSPC : 0;
-}
-
-/* Behind all else: the probes that filters lead to. */
-static int put_late(struct emit *e)
-{
-	struct out *o = &e->o;
-	int rc = 0;
-	for (uint32_t i = 0; i < e->late_cnt && !rc; i++) {
-		const struct late *l = &e->late[i];
-		uint32_t over = (uint32_t)(o->len - l->at);
-		memcpy(o->buf + l->at - sizeof(over), &over, sizeof(over));
-		rc = put_whole(e, l->an);
-		if (!rc)
-			rc = put_jmp(o, o->addr + l->at);
-	}
-	return rc;
 }
 
 static int put_displaced(struct out *o, const uint8_t *bytes, const struct isa_insn *in, uint64_t addr,
@@ -286,7 +284,40 @@ static int put_all(struct emit *e, struct err *reterr)
 	note_move(e, w->bytes);
 	if (is_left(e, w->addr + w->bytes))
 		return put_left(e, w->addr + w->bytes);
+	e->back = e->o.len;
 	return put_jmp(&e->o, w->addr + w->bytes);
+}
+
+/* What is behind the last probe, up to @end, once more: it moves as it is, but for the jump. */
+static int put_rest(struct emit *e, size_t end)
+{
+	struct out *o = &e->o;
+	size_t from = e->probed, by = o->len - from;
+	for (uint32_t i = 0, cnt = e->move_cnt; i < cnt; i++)
+		if (e->moves[i].to >= o->addr + from)
+			e->moves[e->move_cnt++] = (struct patch_move){ e->moves[i].from, e->moves[i].to + by };
+	put(o, o->buf + from, (e->back ? e->back : end) - from);
+	if (o->full)
+		return -ENOSPC;
+	return e->back ? put_jmp(o, e->w->addr + e->w->bytes) : 0;
+}
+
+/* Behind all else: the probes that filters lead to. */
+static int put_late(struct emit *e)
+{
+	struct out *o = &e->o;
+	size_t end = o->len;
+	for (uint32_t i = 0; i < e->late_cnt; i++) {
+		const struct late *l = &e->late[i];
+		uint32_t over = (uint32_t)(o->len - l->at);
+		memcpy(o->buf + l->at - sizeof(over), &over, sizeof(over));
+		int rc = put_whole(e, l->an);
+		if (!rc)
+			rc = e->w->moves_as_is && l->at == e->probed ? put_rest(e, end) : put_jmp(o, o->addr + l->at);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr, struct patch_anchor *anchors, uint32_t anchor_cnt,
@@ -320,29 +351,31 @@ static uint32_t insn_bound(const struct isa_insn *in)
 	}
 }
 
-uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt)
+uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt, bool as_is)
 {
-	uint32_t sum = anchor_cnt * PROBE_MAX + source_cnt * (PROBE_MAX + LEFT_BYTES) + ISA_FAR_MAX;
+	uint32_t sum = ISA_FAR_MAX;
 	for (uint32_t i = first; i < end; i++)
 		sum += insn_bound(&c->insn[i].in);
-	return sum;
+	return (as_is ? 2 : 1) * sum + anchor_cnt * PROBE_MAX + source_cnt * (PROBE_MAX + LEFT_BYTES);
 }
 
 static uint32_t near_bytes(const struct patch_anchor *an)
 {
-	uint32_t filter = an->filter_bytes ? an->filter_bytes + JMP_BYTES : 0;
-	return (an->save_flags ? (uint32_t)FLAGS_BYTES : filter) + (an->skip_redzone ? RED_ZONE_BYTES : 0) + RAX_BYTES +
-	       NEAR_CALL_BYTES;
+	return (an->save_flags ? FLAGS_BYTES : 0) + (has_filter(an) ? an->filter_bytes + JMP_BYTES : 0) +
+	       (an->skip_redzone ? RED_ZONE_BYTES : 0) + RAX_BYTES + NEAR_CALL_BYTES;
 }
 
 uint32_t patch_near_max(const struct patch_window *win, uint32_t w, const struct patch_anchor *anchors, uint32_t anchor_cnt)
 {
 	uint32_t sum = win->bytes + JMP_BYTES;
+	bool filters = false;
 	if (!win->moves_as_is)
 		return win->tramp_max;
-	for (uint32_t i = 0; i < anchor_cnt; i++)
+	for (uint32_t i = 0; i < anchor_cnt; i++) {
 		sum += anchors[i].window == w ? near_bytes(&anchors[i]) : 0;
-	return sum;
+		filters |= anchors[i].window == w && has_filter(&anchors[i]);
+	}
+	return sum + (filters ? win->bytes : 0);
 }
 
 static int put_long_jump(const struct patch_window *w, uint64_t at, uint64_t tramp_addr, uint8_t *ret,
