@@ -47,18 +47,23 @@ static const struct shape {
 	{ "entry and offset", PLAIN, { { WIRE_SITE_ENTRY, 0, A, EQ, -1 }, { WIRE_SITE_OFFSET, 3, B, LT, 5 } }, 2, true, 2 },
 	{ "offset, and entry without", PLAIN, { { WIRE_SITE_ENTRY, 0, NOTHING, EQ, 0 }, { WIRE_SITE_OFFSET, 3, B, NE, 5 } }, 2, true, 1 },
 	{ "entry, and offset without", PLAIN, { { WIRE_SITE_ENTRY, 0, A, EQ, -1 }, { WIRE_SITE_OFFSET, 3, NOTHING, EQ, 0 } }, 2, false, 1 },
-	{ "two at one place, and the return", PLAIN, { { WIRE_SITE_ENTRY, 0, A, EQ, 7 }, { WIRE_SITE_OFFSET, 0, B, NE, 7 }, { WIRE_SITE_RETURN, 13, RESULT, LT, 0 } }, 3, true, 2 },
+	{ "two at one place, and the return", PLAIN,
+	  { { WIRE_SITE_ENTRY, 0, A, EQ, 7 }, { WIRE_SITE_OFFSET, 0, B, NE, 7 }, { WIRE_SITE_RETURN, 13, RESULT, LT, 0 } }, 3, true, 2 },
 #define ONE { WIRE_SITE_OFFSET, 0, A, LT, 5 }
-	{ "more than are kept", PLAIN, { ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE }, 20, false, 16 },
+	{ "more than are kept", PLAIN,
+	  { ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE }, 20, false, 16 },
 	/* push %rbx; mov %rdi,%rbx; sub $16,%rsp; lea (%rsi,%rdi),%rax; add $16,%rsp; pop %rbx; ret */
-	{ "return", "\x53\x48\x89\xfb\x48\x83\xec\x10\x48\x8d\x04\x3e\x48\x83\xc4\x10\x5b\xc3", 18, { { WIRE_SITE_RETURN, 17, RESULT, EQ, 0 } }, 1, true, 1 },
+	{ "return", "\x53\x48\x89\xfb\x48\x83\xec\x10\x48\x8d\x04\x3e\x48\x83\xc4\x10\x5b\xc3", 18,
+	  { { WIRE_SITE_RETURN, 17, RESULT, EQ, 0 } }, 1, true, 1 },
 	/* xor %ecx,%ecx; lea 8(%rip),%rdx; lea (%rdi,%rsi),%rax; add (%rdx),%rax; ret; 0xc3f */
-	{ "relative to rip", "\x31\xc9\x48\x8d\x15\x08\0\0\0\x48\x8d\x04\x37\x48\x03\x02\xc3\x3f\x0c\0\0\0\0\0\0", 25, { { WIRE_SITE_ENTRY, 0, B, LT, 0 } }, 1, false, 1 },
-	/* mov %esi,%eax; test %edi,%edi; js 1f; je 1f; add $2,%esi; sub $1,%esi; mov %rsi,%rax; nop; 1: ret; 2: mov $1,%eax; jmp 1b (never) */
+	{ "relative to rip", "\x31\xc9\x48\x8d\x15\x08\0\0\0\x48\x8d\x04\x37\x48\x03\x02\xc3\x3f\x0c\0\0\0\0\0\0", 25,
+	  { { WIRE_SITE_ENTRY, 0, B, LT, 0 } }, 1, false, 1 },
+	/* mov %esi,%eax; test %edi,%edi; js 1f; je 1f; add $2,%esi; sub $1,%esi; mov %rsi,%rax; nop; 1: ret; mov $1,%eax; jmp 1b */
 	{ "a return with what leads there", "\x89\xf0\x85\xff\x78\x0c\x74\x0a\x83\xc6\x02\x83\xee\x01\x48\x89\xf0\x90\xc3\xb8\x01\0\0\0\xeb\xf8", 26,
 	  { { WIRE_SITE_ENTRY, 0, A, EQ, 2 }, { WIRE_SITE_RETURN, 18, A, LT, 0 } }, 2, false, 2 },
 	/* cmp %rsi,%rdi; adc %rdi,%rdi; mov %rdi,%rax; ret: in between are flags that live */
-	{ "where flags live", "\x48\x39\xf7\x48\x11\xff\x48\x89\xf8\xc3", 10, { { WIRE_SITE_ENTRY, 0, A, NE, 3 }, { WIRE_SITE_OFFSET, 3, A, EQ, 3 } }, 2, false, 1 },
+	{ "where flags live", "\x48\x39\xf7\x48\x11\xff\x48\x89\xf8\xc3", 10,
+	  { { WIRE_SITE_ENTRY, 0, A, NE, 3 }, { WIRE_SITE_OFFSET, 3, A, EQ, 3 } }, 2, false, 1 },
 };
 
 static const long values[] = { -1, 2, 7, 0, 1, 3, 5, 100, -129, 1l << 40 };
@@ -129,7 +134,8 @@ static int emit(uint32_t w, uint64_t at, uint8_t *buf, size_t cap, struct patch_
 	uint32_t probes = 0;
 	for (uint32_t i = 0; i < m.s->cnt; i++)
 		probes += m.an[i].by_sources ? 2 * PATCH_SOURCES : 1;
-	int n = patch_emit(&m.w[w], w, m.f.addr, m.an, m.s->cnt, m.own ? &own : NULL, at, buf, cap + (m.own ? probes * OWN_BYTES : 0), moves, ret_cnt, &err);
+	cap += m.own ? probes * OWN_BYTES : 0;
+	int n = patch_emit(&m.w[w], w, m.f.addr, m.an, m.s->cnt, m.own ? &own : NULL, at, buf, cap, moves, ret_cnt, &err);
 	CHECK_MSG(n > 0, "%s: %s", m.s->name, err.msg);
 	return n;
 }
@@ -310,7 +316,8 @@ static void move_everywhere(long a, long b)
 			trap.moved = trap.escaped = false;
 			trap.steps = 0;
 			long got = run_stepped(in ? PRISTINE : FUNC, a, b);
-			CHECK_MSG(got == want, "%s(%ld, %ld), %s after %ld: %ld, not %ld", m.s->name, a, b, in ? "in" : "out", k - 1, got, want);
+			CHECK_MSG(got == want, "%s(%ld, %ld), %s after %ld: %ld, not %ld", m.s->name, a, b, in ? "in" : "out", k - 1, got,
+				  want);
 			CHECK_MSG(!trap.escaped, "%s(%ld, %ld): not moved out after %ld", m.s->name, a, b, k - 1);
 		} while (trap.moved);
 		CHECK_MSG(k > 1, "%s: nowhere moved %s", m.s->name, in ? "in" : "out");
