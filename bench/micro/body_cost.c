@@ -137,15 +137,30 @@ static bool put_spot(const struct body *b, uint32_t site)
 
 static void put_probe(const struct body *b, uint32_t site)
 {
-	put(b->filter, b->filter_bytes);
-	size_t start = used;
 	put("\x50", 1);
 	if (b->code && !put_spot(b, site))
 		put_call(b, site);
 	put("\x58", 1);
-	uint32_t over = (uint32_t)(used - start);
-	if (b->filter_bytes)
-		memcpy(code + start - sizeof(over), &over, sizeof(over));
+}
+
+/* A trampoline, to its end.  Behind the probe: @moved, of @bytes, and the way to @back, or a ret. */
+static void put_tramp(const struct body *b, uint32_t site, const uint8_t *moved, size_t bytes, const uint8_t *back)
+{
+	put(b->filter, b->filter_bytes);
+	size_t at = used;
+	if (!b->filter_bytes)
+		put_probe(b, site);
+	put(moved, bytes);
+	if (back)
+		put_jump(back);
+	else
+		put("\xc3", 1);
+	if (!b->filter_bytes)
+		return;
+	uint32_t over = (uint32_t)(used - at);
+	memcpy(code + at - sizeof(over), &over, sizeof(over));
+	put_probe(b, site);
+	put_jump(code + at);
 }
 
 /* The function with jumps to trampolines: at its entry, and at its return where @leave is not NULL. */
@@ -156,9 +171,7 @@ static work_fn *traced_function(const struct body *enter, uint32_t site, const s
 	put_entry_jump(at + 64);
 	put_rest();
 	align();
-	put_probe(enter, site);
-	put(first, sizeof(first));
-	put_jump(at + sizeof(first));
+	put_tramp(enter, site, first, sizeof(first), at + sizeof(first));
 	align();
 	if (!leave)
 		return (work_fn *)(uintptr_t)at;
@@ -167,8 +180,7 @@ static work_fn *traced_function(const struct body *enter, uint32_t site, const s
 	put_jump(code + end);
 	used = end;
 	put(rest, sizeof(rest));
-	put_probe(leave, WIRE_SITE_RETURN);
-	put("\xc3", 1);
+	put_tramp(leave, WIRE_SITE_RETURN, NULL, 0, NULL);
 	return (work_fn *)(uintptr_t)at;
 }
 

@@ -5,7 +5,6 @@
  * A *body* runs the programs of one list of clauses for one kind of site.  A
  * trampoline (patch) calls it:
  *
- *     [cmp, jcc]                jit_filter(), where flags are not live
  *     [lea -128(%rsp),%rsp]     red zone, where there may be one
  *     push %rax
  *     [pushfq; cld]             where flags are live
@@ -15,7 +14,7 @@
  *     pop %rax
  *     [lea 128(%rsp),%rsp]
  *
- * so at the body's first instruction rsp + site->sp_adj is the application's
+ * (behind what jit_filter() makes, where flags are not live), so at the body's first instruction rsp + site->sp_adj is the application's
  * rsp, and its rax lies at 8(%rsp), or at 16(%rsp) with flags, which is when
  * sp_adj is an odd number of words: 16, +8 with flags, +128 with the red zone.
  *
@@ -87,9 +86,9 @@ int64_t jit_hook_body(const struct jit_env *, enum ir_helper helper, uint64_t ad
 /* Likewise a body that goes on to the function at @fn in the process: rax is the site's address there, the return
  * address leads to the trampoline, and it has to preserve what a body does. */
 int64_t jit_extern_body(const struct jit_env *, uint64_t fn, uint64_t addr, uint8_t *buf, size_t cap, struct err *reterr);
-/* What the trampoline can do before all this, where flags are dead: at most JIT_FILTER_MAX bytes of code that hold anywhere,
- * use the application's registers and change flags only.  They end in a jump with a rel32 for the caller to fill in; where it
- * is taken the programs do nothing.  Returns their length; 0: there is no such code. */
+/* What the trampoline can do instead of all this, where flags are dead: at most JIT_FILTER_MAX bytes of code that hold anywhere,
+ * use the application's registers and change flags only.  They end in a jump with a rel32 for the caller to fill in, which is to lead
+ * to all this; where it is not taken the programs do nothing.  Returns their length; 0: there is no such code. */
 #define JIT_FILTER_MAX 13
 uint32_t jit_filter(const struct jit_env *, enum wire_site_kind, const struct ir_prog *const *progs, uint32_t prog_cnt,
 		    uint8_t ret_code[JIT_FILTER_MAX]);

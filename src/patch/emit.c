@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Trampolines.  They hold what stands in the window and, before each anchor,
+ * Trampolines.  They hold what stands in the window and, before each anchor, its probe:
  *
- *	[cmp ...; jcc 1f]
  *	[lea -128(%rsp),%rsp]; push %rax; [pushfq; cld]
  *	mov $site,%eax; call body     (site: the offset of its struct wire_site), or the body itself
  *	[popfq]; pop %rax; [lea 128(%rsp),%rsp]
- *	1:
  *
- * without rax around a body of its own, where rax is dead.
+ * without rax around a body of its own, where rax is dead.  Of one with a filter only that stands there, and the rest behind
+ * everything else, so that what is filtered out falls through (ADR 58):
+ *
+ *	   cmp ...; jcc 2f
+ *	1: displaced ...; jmp back
+ *	2: the probe; jmp 1b
+ *
+ * or, of the last of them and where instructions move as they are, the displaced ones and the jump back a second time.
  *
  * A conditional jump that leaves the function is a return only when taken, so it
  * is turned round:
@@ -23,10 +28,11 @@
 #include <string.h>
 
 enum {
+	LATE_CNT = 16, /* probes with filters in one trampoline; what is more has none */
 	LEFT_BYTES = 6 + 1, /* a branch around a probe, and its ret */
 	RAX_BYTES = 1 + 1, FLAGS_BYTES = 2 + 1, RED_ZONE_BYTES = 5 + 8,
 	NEAR_CALL_BYTES = 5 + 5, CALL_MAX = 5 + ISA_FAR_MAX,
-	PROBE_MAX = PATCH_FILTER_MAX + RAX_BYTES + FLAGS_BYTES + RED_ZONE_BYTES + CALL_MAX,
+	PROBE_MAX = PATCH_FILTER_MAX + JMP_BYTES + RAX_BYTES + FLAGS_BYTES + RED_ZONE_BYTES + CALL_MAX,
 	/* A displaced instruction: its own length where nothing is rewritten. */
 	BOUND_CALL = 13 + 14, BOUND_JCC = 6 + ISA_FAR_MAX, BOUND_JMP = 14, BOUND_RIP = 20,
 };
@@ -53,6 +59,12 @@ static void put(struct out *o, const void *bytes, size_t cnt)
 	o->len += cnt;
 }
 
+/* A probe whose filter has been put. */
+struct late {
+	struct patch_anchor *an;
+	size_t at; /* behind the filter: the end of its jump, and where the probe goes back to */
+};
+
 struct emit {
 	const struct patch_window *w;
 	uint32_t index;
@@ -62,6 +74,10 @@ struct emit {
 	const struct patch_bodies *bodies;
 	struct patch_move *moves;
 	uint32_t move_cnt;
+	struct late late[LATE_CNT];
+	uint32_t late_cnt;
+	size_t probed; /* behind the last probe, or its filter */
+	size_t back;   /* of the jump back; 0: there is none */
 	struct out o;
 };
 
@@ -112,13 +128,9 @@ static int put_own(struct emit *e, struct patch_anchor *an)
 	return (int)(o->len - start);
 }
 
-static int put_probe(struct emit *e, struct patch_anchor *an)
+static int put_whole(struct emit *e, struct patch_anchor *an)
 {
 	struct out *o = &e->o;
-	bool filtered = an->filter_bytes && !an->save_flags;
-	if (filtered)
-		put(o, an->filter, an->filter_bytes);
-	size_t start = o->len;
 	int n = put_own(e, an);
 	if (n < 0)
 		return n;
@@ -127,12 +139,26 @@ static int put_probe(struct emit *e, struct patch_anchor *an)
 		put_call(o, an);
 		put_restores(o, an, true);
 	}
-	if (o->full)
-		return -ENOSPC;
-	uint32_t over = (uint32_t)(o->len - start);
-	if (filtered)
-		memcpy(o->buf + start - sizeof(over), &over, sizeof(over));
-	return 0;
+	return o->full ? -ENOSPC : 0;
+}
+
+static bool has_filter(const struct patch_anchor *an)
+{
+	return an->filter_bytes && !an->save_flags;
+}
+
+static int put_probe(struct emit *e, struct patch_anchor *an)
+{
+	int rc = 0;
+	if (!has_filter(an) || e->late_cnt == LATE_CNT) {
+		rc = put_whole(e, an);
+	} else {
+		put(&e->o, an->filter, an->filter_bytes);
+		e->late[e->late_cnt++] = (struct late){ an, e->o.len };
+		rc = e->o.full ? -ENOSPC : 0;
+	}
+	e->probed = e->o.len;
+	return rc;
 }
 
 static int put_jmp(struct out *o, uint64_t target)
@@ -258,7 +284,40 @@ static int put_all(struct emit *e, struct err *reterr)
 	note_move(e, w->bytes);
 	if (is_left(e, w->addr + w->bytes))
 		return put_left(e, w->addr + w->bytes);
+	e->back = e->o.len;
 	return put_jmp(&e->o, w->addr + w->bytes);
+}
+
+/* What is behind the last probe, up to @end, once more: it moves as it is, but for the jump. */
+static int put_rest(struct emit *e, size_t end)
+{
+	struct out *o = &e->o;
+	size_t from = e->probed, by = o->len - from;
+	for (uint32_t i = 0, cnt = e->move_cnt; i < cnt; i++)
+		if (e->moves[i].to >= o->addr + from)
+			e->moves[e->move_cnt++] = (struct patch_move){ e->moves[i].from, e->moves[i].to + by };
+	put(o, o->buf + from, (e->back ? e->back : end) - from);
+	if (o->full)
+		return -ENOSPC;
+	return e->back ? put_jmp(o, e->w->addr + e->w->bytes) : 0;
+}
+
+/* Behind all else: the probes that filters lead to. */
+static int put_late(struct emit *e)
+{
+	struct out *o = &e->o;
+	size_t end = o->len;
+	for (uint32_t i = 0; i < e->late_cnt; i++) {
+		const struct late *l = &e->late[i];
+		uint32_t over = (uint32_t)(o->len - l->at);
+		memcpy(o->buf + l->at - sizeof(over), &over, sizeof(over));
+		int rc = put_whole(e, l->an);
+		if (!rc)
+			rc = e->w->moves_as_is && l->at == e->probed ? put_rest(e, end) : put_jmp(o, o->addr + l->at);
+		if (rc)
+			return rc;
+	}
+	return 0;
 }
 
 int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr, struct patch_anchor *anchors, uint32_t anchor_cnt,
@@ -268,6 +327,8 @@ int patch_emit(const struct patch_window *win, uint32_t w, uint64_t func_addr, s
 	struct emit e = { .w = win, .index = w, .func_addr = func_addr, .anchors = anchors, .anchor_cnt = anchor_cnt,
 			  .bodies = bodies, .moves = moves, .o = { .buf = buf, .cap = cap, .addr = tramp_addr } };
 	int rc = put_all(&e, reterr);
+	if (!rc)
+		rc = put_late(&e);
 	if (rc == -ENOSPC)
 		return err_setf(reterr, rc, "a trampoline needs more than %zu bytes", cap);
 	if (rc)
@@ -290,28 +351,31 @@ static uint32_t insn_bound(const struct isa_insn *in)
 	}
 }
 
-uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt)
+uint32_t emit_bound(const struct code *c, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt, bool as_is)
 {
-	uint32_t sum = anchor_cnt * PROBE_MAX + source_cnt * (PROBE_MAX + LEFT_BYTES) + ISA_FAR_MAX;
+	uint32_t sum = ISA_FAR_MAX;
 	for (uint32_t i = first; i < end; i++)
 		sum += insn_bound(&c->insn[i].in);
-	return sum;
+	return (as_is ? 2 : 1) * sum + anchor_cnt * PROBE_MAX + source_cnt * (PROBE_MAX + LEFT_BYTES);
 }
 
 static uint32_t near_bytes(const struct patch_anchor *an)
 {
-	return (an->save_flags ? (uint32_t)FLAGS_BYTES : an->filter_bytes) + (an->skip_redzone ? RED_ZONE_BYTES : 0) + RAX_BYTES +
-	       NEAR_CALL_BYTES;
+	return (an->save_flags ? FLAGS_BYTES : 0) + (has_filter(an) ? an->filter_bytes + JMP_BYTES : 0) +
+	       (an->skip_redzone ? RED_ZONE_BYTES : 0) + RAX_BYTES + NEAR_CALL_BYTES;
 }
 
 uint32_t patch_near_max(const struct patch_window *win, uint32_t w, const struct patch_anchor *anchors, uint32_t anchor_cnt)
 {
 	uint32_t sum = win->bytes + JMP_BYTES;
+	bool filters = false;
 	if (!win->moves_as_is)
 		return win->tramp_max;
-	for (uint32_t i = 0; i < anchor_cnt; i++)
+	for (uint32_t i = 0; i < anchor_cnt; i++) {
 		sum += anchors[i].window == w ? near_bytes(&anchors[i]) : 0;
-	return sum;
+		filters |= anchors[i].window == w && has_filter(&anchors[i]);
+	}
+	return sum + (filters ? win->bytes : 0);
 }
 
 static int put_long_jump(const struct patch_window *w, uint64_t at, uint64_t tramp_addr, uint8_t *ret,

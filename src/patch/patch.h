@@ -123,8 +123,8 @@ struct patch_anchor {
 	bool by_sources; /* out: a ret whose probe stands in the windows of what leads to it */
 	uint32_t site;   /* caller's: index of its wire_site */
 	uint64_t body;   /* caller's: address of the body; set before patch_emit, or by patch_bodies.put */
-	/* caller's: code that uses nothing but flags and ends in a jump with a rel32 (to be filled in), taken where the
-	 * body need not be called; left out where flags are live. */
+	/* caller's: code that uses nothing but flags and ends in a jump with a rel32 (to be filled in), not taken where the
+	 * body need not be called; left out where flags are live, or others have many. */
 	uint8_t filter[PATCH_FILTER_MAX], filter_bytes;
 	bool save_flags, skip_redzone; /* out */
 	uint16_t dead;   /* caller's: of patch_dead().  A body of patch_bodies.put saves what it wants; around it not even rax is saved, if
@@ -208,7 +208,7 @@ bool patch_plan_known(const struct patch_func *, const struct patch_known *, str
 struct patch_move {
 	uint64_t from, to; /* original instruction -> its displaced copy */
 };
-#define PATCH_MOVES(window_bytes) ((window_bytes) + 2u) /* upper bound of patch_emit's */
+#define PATCH_MOVES(window_bytes) (2 * (window_bytes) + 4u) /* upper bound of patch_emit's */
 /* General registers (a bit for each number) that the code at @code overwrites before anybody looks at them: of those that a called
  * function may change, from its first instruction on, as far as nothing branches or faults.  Nobody else's ABI is trusted: a caller
  * that knows its callee (-fipa-ra) may keep a value in any other one. */
@@ -229,7 +229,7 @@ struct patch_bodies {
  *
  * @moves (room for PATCH_MOVES(@w->bytes)) gets an entry for each displaced instruction, for the jump back, where there is
  * one (from: the window's end), and for each ret of its own that stands for one that is left as it is: behind a branch of two
- * bytes or more, and at the end.  Arming: a
+ * bytes or more, and at the end.  Behind a probe with a filter there may be all of these a second time.  Arming: a
  * thread at `from` goes to `to`, so that it is not probed; at the window's first
  * byte (moves[0]) and past its end it can stay.  Disarming: a thread at `to` goes
  * to `from`; all moves count.  A thread elsewhere in the trampoline has to be

@@ -78,8 +78,8 @@ int depth_find(struct code *);
  * for a bigger stack; c->depth is known. */
 bool growth_restarts(const struct code *, uint32_t i);
 
-/* emit.c: upper bound of what the instructions and their probes need. */
-uint32_t emit_bound(const struct code *, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt);
+/* emit.c: upper bound of what the instructions and their probes need. @as_is: patch_window.moves_as_is. */
+uint32_t emit_bound(const struct code *, uint32_t first, uint32_t end, uint32_t anchor_cnt, uint32_t source_cnt, bool as_is);
 
 /* plan.c and holes.c: windows as ranges of instructions [a, b). */
 struct span {

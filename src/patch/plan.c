@@ -314,8 +314,8 @@ void plan_window(const struct plan *p, const struct span *s, uint32_t anchor_cnt
 	ret->bytes = span_end(p, s) - start;
 	ret->write_bytes = s->form == PATCH_HOLE ? SHORT_BYTES : s->form == PATCH_PUN ? (uint8_t)ret->bytes : JMP_BYTES;
 	memcpy(ret->old, f->code + start, ret->bytes);
-	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt, source_cnt);
 	ret->moves_as_is = !source_cnt && move_as_they_are(&p->code, s->a, s->b);
+	ret->tramp_max = emit_bound(&p->code, s->a, s->b, anchor_cnt, source_cnt, ret->moves_as_is);
 	if (s->form != PATCH_HOLE)
 		return;
 	if (s->borrowed) {

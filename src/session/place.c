@@ -12,15 +12,26 @@
 
 /* ---- map ---- */
 
-/* Whether jit_filter() may find one. */
-static bool may_filter(const struct job *j, const struct patch_anchor *a, const struct session_probe *sp)
+static enum wire_site_kind kind_of(const struct patch_anchor *a)
 {
-	bool runs_one = sp->prog_cnt == 1 && !sp->hook && !job_is_own(a->kind); /* of sites of ours, progs has a helper */
-	const struct ir_prog *p = runs_one ? &j->s->image->progs[sp->progs[0]] : NULL;
-	for (uint32_t i = 0; p && i < p->insn_cnt; i++)
+	return a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind;
+}
+
+static bool has_branch(const struct ir_prog *p)
+{
+	for (uint32_t i = 0; i < p->insn_cnt; i++)
 		if (p->insns[i].op == IR_OP_BRZ)
 			return true;
 	return false;
+}
+
+/* The filter that make_anchor() will find again. */
+static void find_filter(const struct job *j, struct patch_anchor *a, const struct session_probe *sp)
+{
+	bool runs_one = sp->prog_cnt == 1 && !sp->hook && !job_is_own(a->kind); /* of sites of ours, progs has a helper */
+	a->filter_bytes = 0;
+	if (runs_one && has_branch(&j->s->image->progs[sp->progs[0]]) && arena_filter(j->t, kind_of(a), sp->progs, 1, a, NULL))
+		a->filter_bytes = PATCH_FILTER_MAX;
 }
 
 /* No room between trampolines, which a program has in its caches beside its own code; memory for them is near it. */
@@ -31,7 +42,7 @@ static void tighten(struct job *j)
 		if (!plan_has_windows(pf) || pf->spots)
 			continue;
 		for (uint32_t a = 0; a < pf->anchor_cnt; a++)
-			pf->anchors[a].filter_bytes = may_filter(j, &pf->anchors[a], &j->probes[pf->probe_of[a]]) ? PATCH_FILTER_MAX : 0;
+			find_filter(j, &pf->anchors[a], &j->probes[pf->probe_of[a]]);
 		for (uint32_t w = 0; w < pf->win_cnt; w++)
 			pf->wins[w].tramp_max = patch_near_max(&pf->wins[w], w, pf->anchors, pf->anchor_cnt);
 	}
@@ -108,11 +119,6 @@ static bool acts(const struct session *s, const struct session_probe *sp)
 		if (s->opts.acts(s->opts.acts_arg, sp->progs[i]))
 			return true;
 	return false;
-}
-
-static enum wire_site_kind kind_of(const struct patch_anchor *a)
-{
-	return a->is_jump ? WIRE_SITE_TAIL : (enum wire_site_kind)a->kind;
 }
 
 static int make_anchor(struct job *j, struct plan_func *pf, uint32_t i, struct err *reterr)

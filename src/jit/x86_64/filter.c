@@ -49,16 +49,16 @@ static bool side_of(enum wire_site_kind kind, const struct ir_prog *p, uint32_t 
 	return true;
 }
 
-/* When the comparison is false. */
-static bool false_when(uint16_t op, enum x64_cc *ret)
+/* When the comparison is true. */
+static bool true_when(uint16_t op, enum x64_cc *ret)
 {
 	switch ((enum ir_op)op) {
-	case IR_OP_SEQ: *ret = X64_CC_NE; return true;
-	case IR_OP_SNE: *ret = X64_CC_E; return true;
-	case IR_OP_SLT: *ret = X64_CC_GE; return true;
-	case IR_OP_SLE: *ret = X64_CC_G; return true;
-	case IR_OP_SULT: *ret = X64_CC_AE; return true;
-	case IR_OP_SULE: *ret = X64_CC_A; return true;
+	case IR_OP_SEQ: *ret = X64_CC_E; return true;
+	case IR_OP_SNE: *ret = X64_CC_NE; return true;
+	case IR_OP_SLT: *ret = X64_CC_L; return true;
+	case IR_OP_SLE: *ret = X64_CC_LE; return true;
+	case IR_OP_SULT: *ret = X64_CC_B; return true;
+	case IR_OP_SULE: *ret = X64_CC_BE; return true;
 	default: return false;
 	}
 }
@@ -104,7 +104,7 @@ static uint32_t first_branch(const struct ir_prog *p)
 		enum x64_cc cc;
 		if (in->op == IR_OP_BRZ)
 			return p->insns[skip_nops(p, (uint32_t)in->imm)].op == IR_OP_RET ? i : WIRE_NONE;
-		if (in->op != IR_OP_ARG && in->op != IR_OP_CONST && in->op != IR_OP_EXT && in->op != IR_OP_NOP && !false_when(in->op, &cc))
+		if (in->op != IR_OP_ARG && in->op != IR_OP_CONST && in->op != IR_OP_EXT && in->op != IR_OP_NOP && !true_when(in->op, &cc))
 			return WIRE_NONE;
 	}
 	return WIRE_NONE;
@@ -118,10 +118,10 @@ static bool put_test(struct x64_asm *a, enum wire_site_kind kind, const struct i
 		return false;
 	uint32_t at = (uint32_t)(cond - p->insns);
 	if (cond->op == IR_OP_ARG || cond->op == IR_OP_EXT) {
-		*ret_cc = X64_CC_E;
+		*ret_cc = X64_CC_NE;
 		return side_of(kind, p, p->insns[branch].a, branch, &l) && !l.is_const && put_compare(a, &l, &r);
 	}
-	return false_when(cond->op, ret_cc) && side_of(kind, p, cond->a, at, &l) && side_of(kind, p, cond->b, at, &r) && !l.is_const &&
+	return true_when(cond->op, ret_cc) && side_of(kind, p, cond->a, at, &l) && side_of(kind, p, cond->b, at, &r) && !l.is_const &&
 	       put_compare(a, &l, &r);
 }
 

@@ -38,14 +38,14 @@ static uint32_t finish(enum wire_site_kind kind, uint32_t cond, uint8_t *ret)
 	return n;
 }
 
-/* The filter, "mov $1,%eax; ret", and where its jump leads "xor %eax,%eax; ret". */
+/* The filter, "xor %eax,%eax; ret", and where its jump leads "mov $1,%eax; ret". */
 static long run(const uint8_t *filter, uint32_t n, long a, long b)
 {
 	if (!code)
 		code = call_code_map(NULL, 4096);
 	memcpy(code, filter, n);
-	memcpy(code + n - 4, &(int32_t){ 6 }, 4);
-	memcpy(code + n, "\xb8\1\0\0\0\xc3\x31\xc0\xc3", 9);
+	memcpy(code + n - 4, &(int32_t){ 3 }, 4);
+	memcpy(code + n, "\x31\xc0\xc3\xb8\1\0\0\0\xc3", 9);
 	return ((long (*)(long, long))(uintptr_t)code)(a, b);
 }
 
@@ -108,7 +108,7 @@ static void truth(void)
 	CHECK(n && run(filter, n, 0, 1) == 1 && run(filter, n, 1, 0) == 0 && run(filter, n, 0, INT64_MIN) == 1);
 	make_init(&mk);
 	n = finish(WIRE_SITE_RETURN, arg(1), filter);
-	CHECK(n == 10 && !memcmp(filter, "\x48\x83\xf8\x00\x0f\x84", 6)); /* cmp $0,%rax; je */
+	CHECK(n == 10 && !memcmp(filter, "\x48\x83\xf8\x00\x0f\x85", 6)); /* cmp $0,%rax; jne */
 }
 
 /* Nothing is known of it, or something else would not be done. */
