@@ -191,6 +191,15 @@ static void gen_const(struct jit_gen *g, const struct ir_insn *in)
 	jit_dst_done(g, in->dst, d);
 }
 
+/* Whether nothing is done any more behind @i, where the program's end is. */
+static bool ends_behind(const struct ir_prog *p, uint32_t i)
+{
+	do
+		i++;
+	while (i < p->insn_cnt && (p->insns[i].op == IR_OP_RET || p->insns[i].op == IR_OP_NOP));
+	return i == p->insn_cnt;
+}
+
 static void gen_insn(struct jit_gen *g, uint32_t i)
 {
 	const struct ir_insn *in = &g->p->insns[i];
@@ -240,7 +249,7 @@ static void gen_insn(struct jit_gen *g, uint32_t i)
 		gen_fault(g, i);
 		break;
 	case IR_OP_RET:
-		if (i + 1 != g->p->insn_cnt)
+		if (!ends_behind(g->p, i))
 			x64_jmp(&g->a, g->next_label);
 		break;
 	default:
