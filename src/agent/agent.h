@@ -14,7 +14,7 @@
 
 /* Functions of rt that generated code calls around programs. */
 #define AGENT_FNS(FN) \
-	FN(thread_find) FN(enter) FN(leave) FN(rec_open) FN(rec_commit) FN(fault) FN(agg) FN(agg_plain) FN(agg_key) FN(rec_put) FN(rec_publish) FN(vfork_id_at) \
+	FN(thread_find) FN(enter) FN(leave) FN(rec_open) FN(rec_commit) FN(fault) FN(agg) FN(agg_plain) FN(agg_key) FN(agg_ustack) FN(rec_put) FN(rec_publish) FN(vfork_id_at) \
 	FN(env) FN(site_args) FN(child_enter)
 
 enum agent_fn {

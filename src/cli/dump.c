@@ -24,7 +24,8 @@ static int show_env(const struct ir_image *image, struct wire_shm *geometry, str
 		env->helper_addr[i] = SHOW_AGENT + 16 * i;
 	uint64_t *fns[] = { &env->fn_thread_find, &env->fn_enter, &env->fn_leave, &env->fn_rec_open, &env->fn_rec_commit,
 			    &env->fn_fault, &env->fn_agg, &env->fn_agg_plain, &env->fn_env, &env->fn_site_args,
-			    &env->fn_child, &env->fn_agg_key, &env->fn_rec_put, &env->fn_rec_publish, &env->fn_vfork_id_at };
+			    &env->fn_child, &env->fn_agg_key, &env->fn_rec_put, &env->fn_rec_publish, &env->fn_vfork_id_at,
+			    &env->fn_agg_ustack };
 	for (uint32_t i = 0; i < ARRAY_CNT(fns); i++)
 		*fns[i] = SHOW_AGENT + 16 * (IR_HELPER_CNT + i);
 	return wire_layout(geometry, &in, reterr);

@@ -58,7 +58,7 @@ struct jit_env {
 	/* Functions of rt in that process. */
 	uint64_t helper_addr[IR_HELPER_CNT];
 	uint64_t fn_thread_find, fn_enter, fn_leave, fn_rec_open, fn_rec_commit, fn_fault, fn_agg, fn_agg_plain, fn_agg_key, fn_rec_put,
-		fn_rec_publish, fn_vfork_id_at, fn_env, fn_site_args, fn_child;
+		fn_rec_publish, fn_vfork_id_at, fn_env, fn_site_args, fn_child, fn_agg_ustack;
 };
 
 /* Generates at @buf (room for @cap bytes) the body for @progs, which were

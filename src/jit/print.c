@@ -41,7 +41,7 @@ static const char *fn_name(const struct jit_env *env, uint64_t addr)
 		{ env->fn_rec_open, "rec_open" }, { env->fn_rec_commit, "rec_commit" }, { env->fn_fault, "fault" },
 		{ env->fn_agg, "agg" }, { env->fn_agg_plain, "agg_plain" },
 		{ env->fn_agg_key, "agg_key" }, { env->fn_rec_put, "rec_put" }, { env->fn_rec_publish, "rec_publish" },
-		{ env->fn_vfork_id_at, "vfork_id_at" },
+		{ env->fn_vfork_id_at, "vfork_id_at" }, { env->fn_agg_ustack, "agg_ustack" },
 	 { env->fn_env, "env" }, { env->fn_site_args, "site_args" }, { env->fn_child, "child_enter" },
 	};
 	for (size_t i = 0; i < ARRAY_CNT(fns); i++)

@@ -2,7 +2,8 @@
 /* Only the thread writes.  An entry is filled before the index shows it, so neither a nested probe nor the reader sees
  * half of one. */
 #include "rt/agg.h"
-#include "rt/mem.h"
+#include "rt/helpers.h"
+#include "rt/kept.h"
 
 #define LOOK_MAX 1024
 
@@ -90,15 +91,22 @@ static uint64_t *stack_place(const struct rt_ctx *ctx, const struct want *w)
 	return &w->thr->agg_stacks[mix >> 40 & (WIRE_AGG_STACKS - 1)];
 }
 
-static struct rt_agg_entry *entry_guess(const struct want *w, const uint64_t *place)
+/* An entry of this aggregation with as long a key, @at from the thread; NULL: there is none. */
+static inline struct rt_agg_entry *entry_at(const struct want *w, uint64_t at)
 {
 	const struct wire_thread_geom *geom = &w->shm->geom;
-	uint64_t at = LOAD_RELAXED(place), off = at - geom->agg_off;
+	uint64_t off = at - geom->agg_off;
 	if (at % 8 || off > geom->agg_bytes ||
 	    geom->agg_bytes - off < sizeof(struct rt_agg_entry) + w->key_bytes + 8ULL * w->agg->val_cnt)
 		return NULL;
 	struct rt_agg_entry *e = (struct rt_agg_entry *)((uint8_t *)w->thr + at);
-	return e->agg == w->id && e->key_bytes == w->key_bytes && mem_equal(e->key, w->key, w->key_bytes) ? e : NULL;
+	return e->agg == w->id && e->key_bytes == w->key_bytes ? e : NULL;
+}
+
+static struct rt_agg_entry *entry_guess(const struct want *w, const uint64_t *place)
+{
+	struct rt_agg_entry *e = entry_at(w, LOAD_RELAXED(place));
+	return e && mem_equal(e->key, w->key, w->key_bytes) ? e : NULL;
 }
 
 /* Bucket of quantize: WIRE_QUANTIZE_ZERO + 1 + log2. */
@@ -252,6 +260,17 @@ static struct want want_of(const struct wire_shm *shm, struct wire_thread *thr, 
 	return (struct want){ .shm = shm, .thr = thr, .agg = agg, .id = id };
 }
 
+/* With this tuple; NULL: no room, which was counted. */
+static inline struct rt_agg_entry *entry_of_tuple(const struct rt_ctx *ctx, struct want *w, const struct wire_tuple *key)
+{
+	w->key = key->data;
+	w->key_bytes = key->bytes;
+	if (ctx->stack_sum)
+		return entry_of_stack(ctx, w);
+	w->hash = (uint32_t)mem_hash(w->id, w->key, w->key_bytes);
+	return entry_now(w);
+}
+
 void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, uint64_t weight)
 {
 	struct want w = want_of(ctx->shm, ctx->thr, id);
@@ -259,18 +278,84 @@ void rt_agg(struct rt_ctx *ctx, uint32_t id, uint64_t tuple_off, uint64_t val, u
 		rt_agg_plain(ctx->shm, ctx->thr, id, val, weight);
 		return;
 	}
-	const struct wire_tuple *key = rt_slot(ctx, tuple_off);
-	w.key = key->data;
-	w.key_bytes = key->bytes;
-	struct rt_agg_entry *e;
-	if (ctx->stack_sum) {
-		e = entry_of_stack(ctx, &w);
-	} else {
-		w.hash = (uint32_t)mem_hash(id, w.key, w.key_bytes);
-		e = entry_now(&w);
-	}
+	struct rt_agg_entry *e = entry_of_tuple(ctx, &w, rt_slot(ctx, tuple_off));
 	if (e)
 		update(w.agg, entry_val(e), val, weight);
+}
+
+/* ---- a stack alone as the key: of a walk that is kept, its entry is, too ---- */
+
+/* As rt_tuple_ustack() makes it; the first word is a struct wire_vref, written at once for who reads it as a word. */
+struct stack_key {
+	uint64_t vref;
+	uint64_t pc;
+	uint64_t above[];
+};
+
+/* The entry with the walk at @k, if that is from here still; NULL: it has to be looked for. */
+static inline struct rt_agg_entry *entry_kept(struct want *w, const struct wire_unw_kept *k, const struct wire_site *site, uint64_t seq)
+{
+	uint64_t entry = LOAD_RELAXED(&k->entry);
+	w->key_bytes = (uint32_t)sizeof(struct stack_key) + 8 * k->pc_cnt;
+	if (entry >> 32 != w->id || !kept_still(k, seq))
+		return NULL;
+	struct rt_agg_entry *e = entry_at(w, 8 * (uint64_t)(uint32_t)entry);
+	/* The place is as well that of another function's that is called from there. */
+	return e && ((const struct stack_key *)e->key)->pc == site->addr ? e : NULL;
+}
+
+/* Nobody else changes what is kept, for this has the first level. */
+static __attribute__((noinline)) void keep_entry(struct wire_unw_kept *k, const struct want *w, const struct rt_agg_entry *e)
+{
+	uint64_t at = (uint64_t)((const uint8_t *)e - (const uint8_t *)w->thr) / 8;
+	if (w->key_bytes == sizeof(struct stack_key) + 8ULL * k->pc_cnt && k->pc_cnt <= WIRE_UNW_KEPT_FRAMES && at <= UINT32_MAX &&
+	    mem_equal(((const struct stack_key *)e->key)->above, k->pc, 8ULL * k->pc_cnt))
+		STORE_RELEASE(&k->entry, (uint64_t)w->id << 32 | at);
+}
+
+/* With a context; @k as kept_place(). */
+static inline void add_stack(struct rt_ctx *ctx, struct want *w, struct wire_unw_kept *k, const struct rt_stack_add *a)
+{
+	struct wire_tuple *tuple = rt_slot(ctx, a->slot);
+	struct stack_key *key = (struct stack_key *)tuple->data;
+	uint64_t room = (ctx->shm->scratch_bytes - a->slot - sizeof(*tuple) - sizeof(key->vref)) / 8; /* the verifier has seen to it */
+	uint32_t cnt = rt_stack_walk_at(ctx, &key->pc, a->frames < room ? a->frames : (uint32_t)room, k);
+	uint64_t bytes = 8ULL * cnt;
+	_Static_assert(offsetof(struct wire_vref, off) == 0 && offsetof(struct wire_vref, bytes) == 4, "");
+	key->vref = bytes << 32 | sizeof(key->vref);
+	tuple->fixed_bytes = sizeof(key->vref);
+	tuple->bytes = (uint32_t)(sizeof(key->vref) + bytes);
+	struct rt_agg_entry *e = entry_of_tuple(ctx, w, tuple);
+	if (!e)
+		return;
+	update(w->agg, entry_val(e), a->val, 1);
+	if (k && k->seq && !ctx->level)
+		keep_entry(k, w, e);
+}
+
+void rt_agg_ustack(struct wire_shm *shm, struct wire_proc *proc, struct wire_thread *thr, const struct wire_site *site, uint64_t sp,
+		   const struct rt_stack_add *a)
+{
+	struct want w = want_of(shm, thr, a->agg);
+	uint64_t last = 0;
+	struct wire_unw_kept *k = kept_place(thr, site, sp, a->frames, &last);
+	uint64_t seq = k ? kept_same(k, kept_what(shm, proc, a->frames), sp, a->bp, last, a->frames, NULL) : 0;
+	struct rt_agg_entry *e = seq ? entry_kept(&w, k, site, seq) : NULL;
+	if (LIKELY(e != NULL)) {
+		entry_renew(&w, e);
+		update(w.agg, entry_val(e), a->val, 1);
+		return;
+	}
+	struct rt_ctx *ctx = rt_enter(shm, proc, thr, site, sp);
+	if (!ctx)
+		return;
+	ctx->clause = a->clause;
+	ctx->regs[WIRE_RSP] = sp;
+	ctx->regs[WIRE_RBP] = a->bp;
+	ctx->regs[WIRE_RBX] = a->bx;
+	ctx->regs[WIRE_R10] = a->r10;
+	add_stack(ctx, &w, k, a);
+	rt_leave(ctx);
 }
 
 /* Both words at once: a handler's probe may come between any two instructions. */

@@ -83,6 +83,17 @@ void rt_agg_plain(struct wire_shm *, struct wire_thread *, uint32_t agg, uint64_
 uint32_t rt_agg_key(struct wire_shm *, struct wire_thread *, uint64_t agg_and_words /* words << 32 | agg */, uint64_t val,
 		    uint64_t weight, const uint64_t *key);
 
+/* @agg[ustack(@frames)] of aggregation @agg gets @val, at a site of user code; with a context of its own, but for stacks that are
+ * the same again.  @sp: the application's rsp. */
+struct rt_stack_add {
+	uint64_t bp, bx, r10;  /* the application's */
+	uint32_t agg, frames;
+	uint32_t slot, clause; /* the tuple's; of errors */
+	uint64_t val;
+};
+void rt_agg_ustack(struct wire_shm *, struct wire_proc *, struct wire_thread *, const struct wire_site *, uint64_t sp,
+		   const struct rt_stack_add *);
+
 /* For a forked child whose parent (as its memory still says) is @parent: what its page at wipe_addr holds from now on, the address of
  * its struct wire_proc; 0: it is not traced. */
 uint64_t rt_child_enter(struct wire_shm *, struct wire_proc *parent);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Walking the user stack by the tables that the controller made of .eh_frame. */
 #include "rt/helpers.h"
+#include "rt/kept.h"
 
 struct frame {
 	uint64_t pc, sp, bp, bx, r10;
@@ -374,16 +375,132 @@ static inline __attribute__((always_inline)) uint32_t walk_known(struct walk *w,
 	return n;
 }
 
-uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
+/* ---- walks that are kept ---- */
+
+/*
+ * Only walks are kept (rt/kept.h) that walk_known() makes alone, from a function's entry or return to the last frame that is wanted or
+ * there is.  They read return addresses, and those saved rbps by which a later frame was found: what is above a frame that is
+ * found by rsp follows from the address before it.
+ */
+#define KEEP_AGAIN 8u /* that often in turn: of stacks that take turns, none is kept for nothing */
+
+/* The frames above the probed pc, to @ret_pcs if that is not NULL; 0: there is another stack. */
+static inline __attribute__((always_inline)) uint32_t walk_again(struct rt_ctx *ctx, const struct wire_unw_kept *k, uint64_t last,
+								 uint64_t *ret_pcs, uint32_t max)
+{
+	const uint64_t *r = ctx->regs;
+	uint64_t seq = kept_same(k, kept_what(ctx->shm, ctx->proc, max), r[WIRE_RSP], r[WIRE_RBP], last, max, ret_pcs);
+	uint32_t cnt = k->pc_cnt;
+	ctx->stack_sum = k->sum;
+	return seq && kept_still(k, seq) ? cnt : 0;
+}
+
+/* A walk once more, to be kept: what it reads. */
+struct keeper {
+	struct rt_ctx *ctx;
+	struct wire_unw_kept *k;
+	uint64_t sp0, sp, bp;
+	uint64_t bp_at;  /* where bp was read; 0: it is the register */
+	bool bp_checked;
+};
+
+/* A frame is found by rbp. */
+static void keep_bp(struct keeper *kp)
+{
+	struct wire_unw_kept *k = kp->k;
+	if (kp->bp_at && !kp->bp_checked) {
+		k->bp_at[k->bp_cnt] = (uint32_t)(kp->bp_at - kp->sp0);
+		k->saved_bp[k->bp_cnt] = kp->bp;
+		k->bp_cnt++; /* at most one for each pc */
+	}
+	k->by_bp |= !kp->bp_at;
+	kp->bp_checked = true;
+}
+
+/* To the next frame, whose return address is below kp->sp; false: this is not as walk_known() walks. */
+static bool keep_step(struct keeper *kp, uint64_t packed)
+{
+	uint64_t last = kp->ctx->thr->stack_hi - 8, base = kp->sp;
+	if (!(packed & SIMPLE))
+		return false;
+	if (packed & BY_RBP) {
+		if (kp->bp < kp->sp || kp->bp > last)
+			return false;
+		keep_bp(kp);
+		base = kp->bp;
+	}
+	uint64_t cfa = base + (uint64_t)(int64_t)packed_cfa(packed), off = (uint64_t)(int64_t)(int16_t)(packed >> 32);
+	if (cfa - 8 > last)
+		return false;
+	if (off) {
+		kp->bp_at = cfa + off;
+		kp->bp = word_at(cfa + off);
+		kp->bp_checked = false;
+	}
+	kp->sp = cfa;
+	return true;
+}
+
+static bool keep_frames(struct keeper *kp, uint32_t max)
+{
+	struct wire_unw_kept *k = kp->k;
+	uint64_t tag = row_tag(kp->ctx, 0) - 1, sum = 0;
+	for (;;) {
+		uint64_t at = kp->sp - 8, pc = word_at(at);
+		struct row row;
+		if (!pc || at - kp->sp0 > UINT32_MAX || k->pc_cnt == WIRE_UNW_KEPT_FRAMES)
+			return false;
+		k->pc[k->pc_cnt] = pc;
+		k->pc_at[k->pc_cnt] = (uint32_t)(at - kp->sp0);
+		sum = (sum << 5 | sum >> 59) + pc;
+		k->pc_cnt++;
+		if (k->pc_cnt + 1 == max)
+			break;
+		if (!row_for(kp->ctx, pc - 1, &row))
+			return false;
+		if (row.kind == WIRE_UNW_END)
+			break;
+		if (!keep_step(kp, row_seen(kp->ctx->thr, pc - 1, tag + pc)))
+			return false;
+	}
+	k->sum = sum;
+	return sum == kp->ctx->stack_sum;
+}
+
+static __attribute__((noinline)) void keep(struct rt_ctx *ctx, struct wire_unw_kept *k, uint32_t max)
+{
+	uint64_t sp = ctx->regs[WIRE_RSP], bp = ctx->regs[WIRE_RBP];
+	struct keeper kp = { .ctx = ctx, .k = k, .sp0 = sp, .sp = sp + 8, .bp = bp };
+	STORE_RELEASE(&k->seq, 0);
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	k->what = kept_what(ctx->shm, ctx->proc, max);
+	k->sp = sp;
+	k->bp = bp;
+	k->entry = 0;
+	k->by_bp = k->pc_cnt = k->bp_cnt = 0;
+	if (keep_frames(&kp, max))
+		STORE_RELEASE(&k->seq, ++ctx->thr->unw_kept_seq);
+}
+
+/* The stack was walked, for what is kept at @k is another one, or nothing. */
+static inline void keep_if_same(struct rt_ctx *ctx, struct wire_unw_kept *k, uint32_t max)
+{
+	if (k->last_sum != ctx->stack_sum) {
+		k->last_sum = ctx->stack_sum;
+		k->same = 0;
+	} else if (!ctx->level && ++k->same == KEEP_AGAIN) {
+		keep(ctx, k, max);
+	}
+}
+
+static __attribute__((noinline)) uint32_t walk_all(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 {
 	const uint64_t *r = ctx->regs;
 	struct walk w = { ctx, { ctx->site->addr, r[WIRE_RSP], r[WIRE_RBP], r[WIRE_RBX], r[WIRE_R10] }, false, false };
 	uint32_t n = 1;
-	ctx->stack_sum = 0;
-	if (!max || ctx->site->kind == WIRE_SITE_TOOL)
-		return 0;
 	if (ret_pcs)
 		ret_pcs[0] = w.f.pc;
+	ctx->stack_sum = 0;
 	bool more = n < max && step_first(&w);
 	while (more && w.f.pc) {
 		if (ret_pcs)
@@ -395,6 +512,30 @@ uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
 		more = n < max && w.f.pc && step(&w);
 	}
 	return n;
+}
+
+uint32_t rt_stack_walk_at(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max, struct wire_unw_kept *k)
+{
+	if (UNLIKELY(!max || ctx->site->kind == WIRE_SITE_TOOL)) {
+		ctx->stack_sum = 0;
+		return 0;
+	}
+	uint32_t n = walk_all(ctx, ret_pcs, max);
+	if (k)
+		keep_if_same(ctx, k, max);
+	return n;
+}
+
+uint32_t rt_stack_walk(struct rt_ctx *ctx, uint64_t *ret_pcs, uint32_t max)
+{
+	uint64_t last = 0;
+	struct wire_unw_kept *k = kept_place(ctx->thr, ctx->site, ctx->regs[WIRE_RSP], max, &last);
+	uint32_t n = !k ? 0 : ret_pcs ? walk_again(ctx, k, last, ret_pcs + 1, max) : walk_again(ctx, k, last, NULL, max);
+	if (UNLIKELY(!n))
+		return rt_stack_walk_at(ctx, ret_pcs, max, k);
+	if (ret_pcs)
+		ret_pcs[0] = ctx->site->addr;
+	return n + 1;
 }
 
 uint64_t rt_ustackdepth(struct rt_ctx *ctx, uint64_t a, uint64_t b, uint64_t c, uint64_t d)

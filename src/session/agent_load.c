@@ -124,6 +124,7 @@ static void fill_env(struct jit_env *env, const struct agent_info *info)
 	env->fn_agg = fns[AGENT_FN_agg];
 	env->fn_agg_plain = fns[AGENT_FN_agg_plain];
 	env->fn_agg_key = fns[AGENT_FN_agg_key];
+	env->fn_agg_ustack = fns[AGENT_FN_agg_ustack];
 	env->fn_vfork_id_at = fns[AGENT_FN_vfork_id_at];
 	env->fn_rec_put = fns[AGENT_FN_rec_put];
 	env->fn_rec_publish = fns[AGENT_FN_rec_publish];

@@ -217,6 +217,8 @@ struct wire_unw_map {
 #define WIRE_UNW_WAYS 2u
 #define WIRE_UNW_SIZES 512u /* a power of two */
 #define WIRE_AGG_STACKS 256u /* a power of two */
+#define WIRE_UNW_KEPT 64u /* a power of two */
+#define WIRE_UNW_KEPT_FRAMES 39u
 #define WIRE_HASH_CNT 4096 /* power of two; thread lookup, open addressing */
 
 /* First slot to look at for an fs base: by its low 32 bits, so that generated code has one multiplication with a constant. */
@@ -370,7 +372,25 @@ struct wire_thread {
 	uint64_t unw_sizes[WIRE_UNW_SIZES]; /* of frames, by where they began last time: a guess, whatever it says */
 	/* Where the keys with some stacks are: entries of the aggregations' arena, from the thread; a guess, whatever it says. */
 	uint64_t agg_stacks[WIRE_AGG_STACKS];
+	/* Walks that were the same several times (rt/stack.c), by where they began: they are so again where all that they have
+	 * read is.  Of the offsets from sp nothing is believed. */
+	struct wire_unw_kept {
+		uint64_t seq;    /* another one for each walk that is kept here; 0: none */
+		uint64_t what;   /* the tables' unw_cur and how many frames were wanted */
+		uint64_t sp, bp; /* the application's registers, of which rbp counts where by_bp says so */
+		uint64_t sum;    /* rt_ctx.stack_sum */
+		uint64_t last_sum; /* the same of the stack that was walked last, which was so often in turn: */
+		uint32_t same;
+		uint32_t by_bp;
+		uint64_t entry;  /* the aggregation's number << 32 | where its entry with this stack is, in words from the thread; 0: nowhere */
+		uint32_t pc_cnt, bp_cnt;
+		uint64_t pc[WIRE_UNW_KEPT_FRAMES], saved_bp[WIRE_UNW_KEPT_FRAMES]; /* words of the stack: */
+		uint32_t pc_at[WIRE_UNW_KEPT_FRAMES], bp_at[WIRE_UNW_KEPT_FRAMES]; /* so far above sp */
+		uint64_t pad[2];
+	} unw_kept[WIRE_UNW_KEPT];
+	uint64_t unw_kept_seq;
 };
+_Static_assert(sizeof(struct wire_unw_kept) == 1024, "");
 
 /* Where the value of an aggregation without keys, but for count(), is, from the thread; it counts if its generation, less 1, is the aggregation's. */
 struct wire_cell {

@@ -46,6 +46,7 @@ static const uint8_t wire_regs[X64_REG_CNT] = {
 };
 #define REGS_GENERAL ((1u << WIRE_ORIG_RAX) - 1)
 #define REGS_STACK (REGS_GENERAL | 1u << WIRE_RIP | 1u << WIRE_RSP)
+#define REGS_WALK (1u << WIRE_RSP | 1u << WIRE_RBP | 1u << WIRE_RBX | 1u << WIRE_R10) /* rt_stack_walk() */
 
 /* ---- what programs need ---- */
 
@@ -58,7 +59,7 @@ static uint32_t helper_regs(enum ir_helper h)
 	case IR_HELPER_tuple_ustack:
 	case IR_HELPER_rec_ustack:
 	case IR_HELPER_ustackdepth:
-		return REGS_STACK;
+		return REGS_WALK;
 	case IR_HELPER_hook_guard:
 		return 1u << WIRE_RDI | 1u << WIRE_RSI | 1u << WIRE_RDX | 1u << WIRE_R8 | 1u << WIRE_R9 | 1u << WIRE_RAX | 1u << WIRE_RBX |
 		       1u << WIRE_RCX;
@@ -442,12 +443,17 @@ static void gen_own_stack_end(struct jit_gen *g, const struct jit_frame *f)
 	x64_bind(a, f->early);
 }
 
-static void gen_end(struct jit_gen *g, const struct jit_frame *f)
+static void gen_leave(struct jit_gen *g, const struct jit_frame *f)
 {
 	struct x64_asm *a = &g->a;
 	x64_bind(a, f->leave);
 	x64_mov(a, X64_RDI, JIT_CTX);
 	x64_call(a, g->env->fn_leave);
+}
+
+static void gen_end(struct jit_gen *g, const struct jit_frame *f)
+{
+	struct x64_asm *a = &g->a;
 	x64_bind(a, f->out);
 	if (g->env->own_stack)
 		gen_own_stack_end(g, f);
@@ -565,10 +571,23 @@ static int prepare(struct jit_gen *g, bool *ret_quick, struct err *reterr)
 	return alloc_progs(g, reterr);
 }
 
+/* Leaves it, too. */
+static void gen_in_context(struct jit_gen *g, const struct jit_frame *f)
+{
+	gen_enter(g, f);
+	gen_regs(g, f);
+	gen_site_args(g);
+	if (g->tsc_needed)
+		jit_gen_tsc(g);
+	gen_progs(g, f);
+	gen_leave(g, f);
+}
+
 int jit_gen_body(struct jit_gen *g, struct err *reterr)
 {
 	struct jit_frame f;
-	bool is_quick = false;
+	struct rt_stack_add add;
+	bool is_quick = false, is_stack;
 	int r = prepare(g, &is_quick, reterr);
 	if (r < 0)
 		return r;
@@ -592,18 +611,17 @@ int jit_gen_body(struct jit_gen *g, struct err *reterr)
 	}
 	if (is_quick || g->spot)
 		return 0;
+	is_stack = jit_is_stack(g, &add);
 	plan_frame(g, &f);
 	gen_begin(g, &f);
 	struct jit_thread t = jit_thread_init(g, X64_RAX, X64_RDI);
 	jit_gen_thread(g, &t);
 	if (g->env->own_stack)
 		gen_own_stack(g, &f);
-	gen_enter(g, &f);
-	gen_regs(g, &f);
-	gen_site_args(g);
-	if (g->tsc_needed)
-		jit_gen_tsc(g);
-	gen_progs(g, &f);
+	if (is_stack)
+		jit_gen_stack(g, &f, entry_bytes(g, &f), &add);
+	else
+		gen_in_context(g, &f);
 	gen_end(g, &f);
 	gen_thread_slow(g, &t, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)
@@ -630,6 +648,7 @@ void jit_gen_hook(struct jit_gen *g, enum ir_helper helper)
 	x64_zero(&g->a, X64_RCX);
 	x64_zero(&g->a, X64_R8);
 	x64_call(&g->a, g->env->helper_addr[helper]);
+	gen_leave(g, &f);
 	gen_end(g, &f);
 	gen_thread_slow(g, &t, &f);
 	if (g->env->proc_flags & WIRE_PROC_FOLLOW)

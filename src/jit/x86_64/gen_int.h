@@ -161,6 +161,11 @@ void jit_gen_main_thread(struct jit_gen *, const struct jit_thread *, uint32_t o
 void jit_gen_thread_raw(struct jit_gen *, const struct jit_thread *);
 void jit_gen_thread_self(struct jit_gen *);
 
+/* stack.c.  jit_is_stack: all that the programs do is this, but for the registers in it.  jit_gen_stack: does it; rax is the
+ * thread, rbx the site, rsp points to the frame, which is @entry_bytes below the rsp that the site's sp_adj counts from. */
+bool jit_is_stack(const struct jit_gen *, struct rt_stack_add *ret);
+void jit_gen_stack(struct jit_gen *, const struct jit_frame *, int32_t entry_bytes, const struct rt_stack_add *);
+
 /* quick.c: bodies without a context */
 bool jit_is_quick(const struct jit_gen *);
 void jit_gen_quick(struct jit_gen *, struct jit_frame *);

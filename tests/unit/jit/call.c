@@ -220,6 +220,7 @@ void call_env_init(struct jit_env *env, const struct wire_shm *geometry)
 		.fn_agg = (uint64_t)(uintptr_t)rt_agg,
 		.fn_agg_plain = (uint64_t)(uintptr_t)rt_agg_plain,
 		.fn_agg_key = (uint64_t)(uintptr_t)rt_agg_key,
+		.fn_agg_ustack = (uint64_t)(uintptr_t)rt_agg_ustack,
 		.fn_vfork_id_at = (uint64_t)(uintptr_t)rt_vfork_id_at,
 		.fn_rec_put = (uint64_t)(uintptr_t)rt_rec_put,
 		.fn_rec_publish = (uint64_t)(uintptr_t)rt_rec_publish,

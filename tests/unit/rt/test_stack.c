@@ -285,6 +285,15 @@ static void forget_all(struct wire_thread *thr)
 {
 	memset(thr->unw_seen, 0, sizeof(thr->unw_seen));
 	memset(thr->unw_sizes, 0, sizeof(thr->unw_sizes));
+	memset(thr->unw_kept, 0, sizeof(thr->unw_kept));
+}
+
+static uint32_t kept_cnt(void)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < WIRE_UNW_KEPT; i++)
+		n += shm_thread(shm, 0)->unw_kept[i].seq != 0;
+	return n;
 }
 
 /* Walks that look up each row, walks that know them, and walks whose guesses of sizes are wrong see the same. */
@@ -314,6 +323,198 @@ static void guesses_change_nothing(void)
 		longest = n > longest ? n : longest;
 	}
 	CHECK(longest > 12);
+	end();
+}
+
+/* Random frames of the two usual kinds from @off on, by rsp and by rbp, in turn as @rnd says; where their words are. */
+static uint32_t make_frames(uint64_t *rnd, uint32_t off, uint32_t *ret_bp, uint32_t *words)
+{
+	uint32_t n = 0, at = off, next_bp = at + 8 + 16 * (uint32_t)(shm_random(rnd) % 4), cnt = 4 + (uint32_t)(shm_random(rnd) % 14);
+	*ret_bp = next_bp;
+	for (uint32_t i = 0; i < cnt; i++) {
+		bool by_bp = shm_random(rnd) & 1;
+		*word(at) = CODE + (by_bp ? 0x2001 : 0x1011) + shm_random(rnd) % 3; /* of this one, and how the next is found */
+		words[n++] = at;
+		if (by_bp) {
+			words[n++] = next_bp;
+			at = next_bp + 8;
+			next_bp = at + 8 + 16 * (uint32_t)(shm_random(rnd) % 4);
+			*word(at - 8) = (uint64_t)word(next_bp);
+		} else {
+			at += 40;
+			next_bp = next_bp < at + 8 ? next_bp : next_bp;
+			if (next_bp < at + 8)
+				break; /* rbp is below: no more frames by it */
+		}
+	}
+	*word(at) = CODE + 0x3001;
+	words[n++] = at;
+	return n;
+}
+
+/* A walk that is kept gives what a walk that knows nothing gives, whatever has changed in the stack and in rbp since. */
+static void walks_that_are_kept(void)
+{
+	begin();
+	struct wire_thread *thr = shm_thread(shm, 0);
+	uint64_t rnd = 11, want[32], got[32];
+	uint32_t words[64], bp, kept = 0, again = 0, differ = 0, longest = 0;
+	for (int i = 0; i < 2000; i++) {
+		uint32_t off = 64 + (uint32_t)(shm_random(&rnd) % 16) * 8;
+		memset(stack, 0, STACK_PAGES * PAGE);
+		uint32_t cnt = make_frames(&rnd, off, &bp, words), n = 0;
+		forget_all(thr);
+		for (int k = 0; k < 12; k++)
+			n = walk_at(CODE + 0x100, off, bp, want);
+		kept += kept_cnt();
+		longest = n > longest ? n : longest;
+		for (int k = 0; k < 8; k++) {
+			uint64_t r = shm_random(&rnd), *w = word(words[(r >> 8) % cnt]), old = *w;
+			uint32_t new_bp = r % 8 == 0 ? bp + 16 : bp;
+			if (r % 8 > 1) /* else all is as it was, but for rbp */
+				*w = r % 8 < 4 ? old ^ (8 << r % 3) : r % 8 < 6 ? *word(words[(r >> 16) % cnt]) : CODE + 0x1011 + r % 5;
+			struct wire_unw_kept have[WIRE_UNW_KEPT];
+			memcpy(have, thr->unw_kept, sizeof(have));
+			n = walk_at(CODE + 0x100, off, new_bp, got);
+			forget_all(thr);
+			CHECK_EQ(walk_at(CODE + 0x100, off, new_bp, want), n);
+			CHECK(!memcmp(want, got, n * sizeof(*got)));
+			differ += *w != old;
+			again += *w == old;
+			memcpy(thr->unw_kept, have, sizeof(have));
+			*w = old;
+		}
+	}
+	CHECK(longest > 12);
+	CHECK(kept > 1000);
+	CHECK(differ > 1000 && again > 1000);
+	end();
+}
+
+static uint32_t walk_20(uint32_t bp)
+{
+	memset(pcs, 0x55, sizeof(pcs));
+	fire(WIRE_SITE_ENTRY, CODE + 0x100, 64);
+	ctx->regs[WIRE_RBP] = (uint64_t)word(bp);
+	uint32_t n = rt_stack_walk(ctx, pcs, 20);
+	rt_leave(ctx);
+	return n;
+}
+
+/* What is kept is damaged: no walk reads beyond the stack that is known, nor writes more than it may. */
+static void what_is_kept_is_not_believed(void)
+{
+	begin();
+	struct wire_thread *thr = shm_thread(shm, 0);
+	uint64_t rnd = 5;
+	uint32_t words[64], bp;
+	while (make_frames(&rnd, 64, &bp, words) < 25)
+		;
+	for (int k = 0; k < 12; k++)
+		walk_20(bp);
+	CHECK_EQ(kept_cnt(), 1);
+	struct wire_unw_kept have[WIRE_UNW_KEPT];
+	memcpy(have, thr->unw_kept, sizeof(have));
+	for (int i = 0; i < 30000; i++) {
+		memcpy(thr->unw_kept, have, sizeof(have));
+		for (uint32_t k = 0; k < WIRE_UNW_KEPT; k++) {
+			if (!have[k].seq)
+				continue;
+			uint64_t r = shm_random(&rnd);
+			struct wire_unw_kept *kept = &thr->unw_kept[k];
+			if (r & 1)
+				kept->pc_cnt = (uint32_t)(r >> 8) % 64;
+			if (r % 32 == 1)
+				for (uint32_t f = 0; f < WIRE_UNW_KEPT_FRAMES; f++) { /* as long as may be, and all true */
+					kept->pc_at[f] = 0;
+					kept->pc[f] = *word(64);
+				}
+			if (r & 2)
+				kept->bp_cnt = (uint32_t)(r >> 16);
+			if (r & 4)
+				((uint32_t *)kept->pc_at)[(r >> 8) % 16] = (uint32_t)(r >> 32);
+			if (r & 8)
+				kept->bp_at[(r >> 8) % 8] = (uint32_t)(r >> 32);
+			if (r & 16)
+				kept->bp_at[(r >> 8) % 8] = STACK_PAGES * PAGE - 64 - 8 + (uint32_t)(r >> 60);
+		}
+		uint32_t n = walk_20(bp);
+		CHECK(n >= 1 && n <= 20);
+		CHECK_EQ(pcs[20], 0x5555555555555555);
+	}
+	end();
+}
+
+/* The same words at the same place: another depth is asked for, the tables have changed, or the walk begins elsewhere. */
+static void what_is_kept_is_of_one_walk(void)
+{
+	begin();
+	uint64_t got[32];
+	for (uint32_t k = 64; k < 2048; k += 8)
+		*word(k) = CODE + 0x1020; /* recursion: one address again and again */
+	*word(72 + 40 * 20 - 8) = CODE + 0x3001;
+	for (int again = 0; again < 12; again++)
+		CHECK_EQ(walk_at(CODE + 0x100, 64, 0, got), 22);
+	CHECK_EQ(kept_cnt(), 1);
+	*word(72 + 40 * 12 - 8) = CODE + 0x3001; /* less deep */
+	for (int again = 0; again < 12; again++)
+		CHECK_EQ(walk_at(CODE + 0x100, 64, 0, got), 14);
+	*word(72 + 40 * 12 - 8) = CODE + 0x1020;
+	for (int again = 0; again < 12; again++)
+		CHECK_EQ(walk_at(CODE + 0x100, 64, 0, got), 22);
+	for (uint32_t max = 1; max < 32; max++)
+		for (int again = 0; again < 10; again++) {
+			fire(WIRE_SITE_ENTRY, CODE + 0x100, 64);
+			CHECK_EQ(rt_stack_walk(ctx, again % 2 ? pcs : NULL, max), max < 22 ? max : 22);
+			rt_leave(ctx);
+		}
+	fire(WIRE_SITE_OFFSET, CODE + 0x1000, 64); /* which reads the same as an entry does, and one that does not */
+	CHECK_EQ(walk(), 22);
+	fire(WIRE_SITE_OFFSET, CODE + 0x1018, 64);
+	CHECK_EQ(walk(), 32); /* past what ended the others */
+	fire(WIRE_SITE_RETURN, CODE + 0x1018, 64);
+	CHECK_EQ(walk(), 22);
+	CHECK_EQ(pcs[0], CODE + 0x1018);
+	rows[2].cfa_off = 80;
+	shm_proc(shm, 0)->unw_off[1] = shm_proc(shm, 0)->unw_off[0];
+	shm_proc(shm, 0)->unw_cnt[1] = 1;
+	shm_proc(shm, 0)->unw_cur++;
+	CHECK_EQ(walk_at(CODE + 0x100, 64, 0, got), 12);
+	for (uint32_t off = 128; off < 128 + 256 * 8; off += 8) { /* where another walk has the same place */
+		memset(stack, 0, STACK_PAGES * PAGE);
+		*word(64) = *word(off) = CODE + 0x2011;
+		*word(8192 + 8) = *word(8192 + 8 + off - 64) = CODE + 0x3001;
+		for (int again = 0; again < 12; again++)
+			walk_at(CODE + 0x100, 64, 8192, got);
+		*word(8192 + 8) = CODE + 0x3002;
+		walk_at(CODE + 0x100, off, 8192, got);
+		CHECK_EQ(got[2], CODE + 0x3002);
+	}
+	end();
+}
+
+/* Stacks that take turns are not kept, nor are those that a nested probe sees. */
+static void only_what_comes_again_is_kept(void)
+{
+	begin();
+	uint64_t got[32];
+	for (uint32_t k = 64; k < 1024; k += 8)
+		*word(k) = CODE + 0x1020;
+	*word(72 + 40 * 10 - 8) = CODE + 0x3001;
+	for (int i = 0; i < 100; i++) {
+		*word(72 + 40 * 5 - 8) = CODE + 0x1020 + (i & 1);
+		CHECK_EQ(walk_at(CODE + 0x100, 64, 0, got), 12);
+		CHECK_EQ(got[6], CODE + 0x1020 + (i & 1));
+	}
+	CHECK_EQ(kept_cnt(), 0);
+	struct rt_ctx *outer = rt_enter(shm, shm_proc(shm, 0), shm_thread(shm, 0), shm_site(shm, WIRE_SITE_ENTRY), (uint64_t)word(4096));
+	for (int i = 0; i < 100; i++)
+		CHECK_EQ(walk_at(CODE + 0x100, 64, 0, got), 12);
+	CHECK_EQ(kept_cnt(), 0);
+	rt_leave(outer);
+	for (int i = 0; i < 12; i++)
+		CHECK_EQ(walk_at(CODE + 0x100, 64, 0, got), 12);
+	CHECK_EQ(kept_cnt(), 1);
 	end();
 }
 
@@ -389,5 +590,6 @@ static void in_records_and_keys(void)
 TAP_MAIN(TEST(entry_has_return_address_on_top), TEST(return_address_belongs_to_the_call),
 	 TEST(frame_pointer_and_saved_registers), TEST(realigned_frame), TEST(procedure_linkage), TEST(through_a_signal_frame),
 	 TEST(code_without_tables_has_frame_pointers), TEST(stops_at_what_cannot_be_read), TEST(always_ends),
-	 TEST(guesses_change_nothing),
+	 TEST(guesses_change_nothing), TEST(walks_that_are_kept), TEST(what_is_kept_is_not_believed), TEST(what_is_kept_is_of_one_walk),
+	 TEST(only_what_comes_again_is_kept),
 	 TEST(what_is_known_ends), TEST(pages_of_the_stack_are_remembered), TEST(in_records_and_keys))
