@@ -299,7 +299,6 @@ static int finish(struct cli *cli)
 {
 	struct err e;
 	int rc = CLI_OK;
-	session_enable(cli->session, false);
 	struct cli_ending *ending = cli_ending_begin(cli);
 	if (session_disarm(cli->session, &e) < 0)
 		rc = CLI_ERROR;
@@ -324,7 +323,6 @@ static int run_armed(struct cli *cli)
 	if (rc) {
 		struct err e;
 		cli_targets_kill(cli); /* it may wait in its loader for the probes that there are not */
-		session_enable(cli->session, false);
 		session_disarm(cli->session, &e);
 		return cli->args.record ? cli_record_finish(cli, rc) : rc;
 	}

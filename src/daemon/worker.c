@@ -137,7 +137,6 @@ static void tell_left(struct worker *w)
 static int stop(struct worker *w, struct err *reterr)
 {
 	struct err e = { 0 };
-	session_enable(w->session, false);
 	int rc = session_disarm(w->session, &e);
 	if (!rc)
 		tell_left(w);

@@ -19,7 +19,7 @@
  * sp_adj is an odd number of words: 16, +8 with flags, +128 with the red zone.
  *
  * A body returns at once where shm->armed or site->enabled is 0, exit() was
- * called, or the process is a forked child; else it finds the thread, enters a context, and runs its programs in
+ * called, or the process is a forked child (one in its trampoline does not look, where struct wire_wipe names who is there); else it finds the thread, enters a context, and runs its programs in
  * order.  A program that faults has its ERROR record and the next one runs;
  * one that calls exit() is the last.  Bodies
  * - assume that DF is 0 (pushfq; cld where it may not be);

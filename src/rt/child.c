@@ -36,6 +36,7 @@ static void describe(struct wire_proc *child, const struct wire_proc *parent)
 {
 	child->parent = parent->idx;
 	child->pid = (uint32_t)sys6(SYS_getpid, 0, 0, 0, 0, 0, 0);
+	child->leader = child->pid;
 	child->ppid = (uint32_t)sys6(SYS_getppid, 0, 0, 0, 0, 0, 0);
 	child->tid_off = parent->tid_off;
 	child->flags = parent->flags;

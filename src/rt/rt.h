@@ -77,7 +77,7 @@ void rt_fault(struct rt_ctx *);
  * quantize & co) to aggregation @agg under the tuple in slot @tuple_off of
  * scratch (WIRE_NONE: no key). */
 void rt_agg(struct rt_ctx *, uint32_t agg, uint64_t tuple_off, uint64_t val, uint64_t weight);
-/* The same of an aggregation without keys, and without a context: notes where its value is. */
+/* The same of an aggregation without keys, and without a context: notes where its value is, if it is no count. */
 void rt_agg_plain(struct wire_shm *, struct wire_thread *, uint32_t agg, uint64_t val, uint64_t weight);
 /* Likewise under a key of @words words: the entry's place (rt/agg.h), which is for good; 0: there is no room for it. */
 uint32_t rt_agg_key(struct wire_shm *, struct wire_thread *, uint64_t agg_and_words /* words << 32 | agg */, uint64_t val,

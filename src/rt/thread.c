@@ -108,11 +108,11 @@ static bool is_all_well(struct wire_shm *shm, const struct wire_proc *proc)
 	       !__atomic_load_n(&rt_proc_shared(shm, proc)->no_main, __ATOMIC_SEQ_CST);
 }
 
-/* Who takes that back says why before, so one of the two looks comes after it. */
+/* Who takes that back says why before, so one of the two looks comes after it.  A process that was made with the memory, but is no
+ * thread, has an id of its own, and ends before the memory does. */
 static void note_main(struct wire_shm *shm, const struct wire_proc *proc, struct wire_thread *thr)
 {
-	if (!proc->wipe_addr || !thr->key || proc->flags & WIRE_PROC_NO_SYSCALL || !is_all_well(shm, proc) ||
-	    (uint32_t)sys6(SYS_getpid, 0, 0, 0, 0, 0, 0) != thr->tid)
+	if (!proc->wipe_addr || !thr->key || thr->tid != proc->leader || !is_all_well(shm, proc))
 		return;
 	__atomic_store_n(&wipe_of(proc)->main_thread, (uint64_t)thr, __ATOMIC_SEQ_CST);
 	if (!is_all_well(shm, proc))
@@ -120,7 +120,7 @@ static void note_main(struct wire_shm *shm, const struct wire_proc *proc, struct
 }
 
 /* Its libc gave the block to a new thread: the old one has ended. */
-static void has_ended(const struct wire_proc *proc, struct wire_thread *thr)
+static void note_end(const struct wire_proc *proc, struct wire_thread *thr)
 {
 	uint32_t live = WIRE_THREAD_LIVE;
 	if (proc->wipe_addr && wipe_of(proc)->main_thread == (uint64_t)thr)
@@ -140,7 +140,7 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 		thr = (struct wire_thread *)((uint8_t *)proc + *slot);
 		if (!is_live(thr, proc->idx, tid)) {
 			if (thr->key == key && thr->proc == proc->idx)
-				has_ended(proc, thr);
+				note_end(proc, thr);
 			thr = NULL;
 		}
 	}

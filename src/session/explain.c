@@ -78,7 +78,7 @@ static void print_tramp(FILE *out, const struct func *fn, const struct patch_win
 	print_bytes(out, bytes, w->bytes);
 	fprintf(out, "    displaced:\n");
 	print_code(out, w->old, w->bytes, w->addr);
-	fprintf(out, "    trampoline (a predicate's first comparison may stand before it; of at most %u places, the body in the place of its call):\n",
+	fprintf(out, "    trampoline (where a predicate begins with a comparison, that stands in the place of the call, which then comes last; of at most %u places, the body in the place of its call):\n",
 		SPOTS_MAX);
 	print_code(out, code, (uint32_t)n, at);
 }

@@ -317,7 +317,7 @@ int procinfo_fill(struct target *t, struct wire_proc *proc, struct err *reterr)
 	if (r)
 		return r;
 	name_of(t->pid, comm, sizeof(comm));
-	own_tid(t->pid, t->pid, &t->other_ns);
+	proc->leader = own_tid(t->pid, t->pid, &t->other_ns);
 	proc->idx = t->proc;
 	proc->row_seed = WIRE_ROW_SEED(t->proc);
 	proc->ppid = (uint32_t)info.ppid;

@@ -227,7 +227,6 @@ static void tell_noted(struct exchange *x, bool undone)
 static uint32_t silence(struct exchange *x, const struct session_probe *probes, uint32_t cnt)
 {
 	uint32_t n = 0;
-	target_forget_main(x->t);
 	for (uint32_t i = 0; i < x->first_site; i++) {
 		struct wire_site *site = session_site(x->s, i);
 		bool wanted = !is_asked_for(site) || !has(x->funcs, x->func_cnt, site->func_addr);
@@ -235,7 +234,8 @@ static uint32_t silence(struct exchange *x, const struct session_probe *probes, 
 			wanted = probes[k].probe->id == site->probe_id;
 		if (!wanted) {
 			STORE_RELEASE(&site->enabled, 0);
-			n++;
+			if (!n++ && !x->s->opts.follow) /* else each hit looks at its site */
+				target_forget_main(x->t);
 		}
 	}
 	return n;

@@ -425,7 +425,7 @@ void session_agg_gen(struct session *s, uint32_t agg, uint32_t gen)
 	if (s->kern_descs)
 		STORE_RELEASE(&s->kern_descs[agg].gen, gen);
 	else if (pwrite(s->shm_fd, &gen, sizeof(gen), (off_t)off) != (ssize_t)sizeof(gen))
-		STORE_RELEASE(&s->shm->armed, 0); /* cannot be: a page of the memory that is in use */
+		session_enable(s, false); /* cannot be: a page of the memory that is in use */
 }
 
 struct obj_proc *session_obj(struct session *s, uint32_t proc)
@@ -442,15 +442,21 @@ pid_t session_pid(const struct session *s, uint32_t proc)
 	return t ? t->pid : 0;
 }
 
+void session_forget_mains(struct session *s)
+{
+	for (uint32_t i = 1; i < s->target_cnt; i++)
+		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
+			target_forget_main(s->targets[i]);
+}
+
 void session_enable(struct session *s, bool on)
 {
 	for (uint32_t i = 1; i < s->target_cnt && on; i++)
 		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
 			guard_look(s->targets[i]); /* the guards were silent until now */
 	__atomic_store_n(&s->shm->armed, on, __ATOMIC_SEQ_CST);
-	for (uint32_t i = 1; i < s->target_cnt && !on; i++)
-		if (s->targets[i] && !s->targets[i]->gone && s->targets[i]->shm_addr)
-			target_forget_main(s->targets[i]);
+	if (!on)
+		session_forget_mains(s);
 }
 
 /* ---- thread slots ---- */

@@ -263,6 +263,7 @@ bool target_is_loading(struct target *); /* wait.c: whether its loader is at wor
 int target_read(void *target, uint64_t addr, void *buf, size_t bytes);
 /* From here on each hit of its looks at all that could forbid it; one that is under way may not (struct wire_wipe). */
 void target_forget_main(struct target *);
+void session_forget_mains(struct session *); /* of all */
 void target_ask_always(struct target *); /* WIRE_FS_NEVER: for good */
 /* Reads up to the next hole; returns the number of bytes. */
 size_t target_read_some(struct target *, uint64_t addr, void *buf, size_t bytes);

@@ -28,13 +28,13 @@ struct wire_proc *target_proc(struct target *t)
 	return (struct wire_proc *)((uint8_t *)t->s->shm + t->s->shm->proc_off) + t->proc;
 }
 
-/* Of what has ended, or is another program by now, nothing is left to be written to. */
 void target_forget_main(struct target *t)
 {
-	const uint64_t none = 0;
-	__atomic_store_n(&target_proc(t)->no_main, 1, __ATOMIC_SEQ_CST);
-	if (t->wipe_addr && pwrite(t->memfd, &none, sizeof(none), (off_t)(t->wipe_addr + offsetof(struct wire_wipe, main_thread))) < 0)
+	const uint64_t none = 0, addr = t->wipe_addr + offsetof(struct wire_wipe, main_thread);
+	if (__atomic_exchange_n(&target_proc(t)->no_main, 1, __ATOMIC_SEQ_CST) || !t->wipe_addr)
 		return;
+	ssize_t n = pwrite(t->memfd, &none, sizeof(none), (off_t)addr);
+	(void)n; /* it fails where the program has ended, or is another one by now: then nobody is named there */
 }
 
 void target_ask_always(struct target *t)

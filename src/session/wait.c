@@ -276,6 +276,8 @@ enum session_event session_wait(struct session *s, uint64_t timeout_ns, uint32_t
 		tell_budget(s);
 	for (;;) {
 		uint32_t rings = LOAD_ACQUIRE(&s->shm->doorbell);
+		if (LOAD_ACQUIRE(&s->shm->exiting)) /* by the kernel, by us, or in one process of many */
+			session_forget_mains(s);
 		enum session_event e = look(s, ret_proc, ret_status);
 		uint64_t now = host_now_ns();
 		if (e != SESSION_NOTHING)

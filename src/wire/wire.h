@@ -272,6 +272,7 @@ struct wire_proc {
 			uint64_t start_stack; /* where its stack began, for who unwinds from outside: by another address it
 					       * is another program; 0: not known */
 			uint64_t coarse_tsc; /* with WIRE_PROC_NO_TSC: the time, as the controller saw it last */
+			uint32_t leader;    /* id of its first thread, which is its own, as it sees it itself; 0: unknown */
 			uint32_t no_main;   /* nonzero: wire_wipe.main_thread stays 0, so that each hit looks at all that could forbid it */
 			uint32_t shares;    /* nonzero: it began a thread that has another's block, and no probe fires any more */
 			uint64_t row_seed;  /* WIRE_ROW_SEED of idx: processes that were forked have stacks at the same place */
@@ -403,7 +404,7 @@ struct wire_thread_geom {
 	uint64_t stride;
 	uint32_t drops_off;  /* uint64_t[clause_cnt]: records lost per clause, ring full */
 	uint32_t errors_off; /* uint64_t[clause_cnt]: faults whose ERROR record did not fit either */
-	uint32_t counts_off; /* uint64_t[agg_cnt]: values of count() without a key; 0: there is none */
+	uint32_t counts_off; /* uint64_t[agg_cnt]: values of count() without a key; a value of 0 is none */
 	uint32_t cells_off;  /* struct wire_cell[agg_cnt], of other aggregations without keys */
 	uint32_t self_off;   /* self-> scalars and strings at fixed offsets */
 	uint32_t self_bytes;

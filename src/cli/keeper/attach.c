@@ -120,7 +120,6 @@ int keeper_disarm(struct keeper *k, struct err *reterr)
 {
 	if (k->far)
 		return stop_far(k, reterr);
-	session_enable(k->cli.session, false);
 	return session_disarm(k->cli.session, reterr);
 }
 

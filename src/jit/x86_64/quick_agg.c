@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Aggregations of quick bodies.  A value never moves.  Where one without keys
- * is, the thread has noted; one under a key of whole words is looked for where
+ * Aggregations of quick bodies.  A value never moves.  A count without keys has
+ * its place; where another one is, the thread has noted; one under a key of whole words is looked for where
  * the index says first.  Its generation (clear(), trunc()) must be the
  * aggregation's.  All else, and what is not worth inlining, is rt's.
  */

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define STACK_WORDS 8192u
 #define CODE_BYTES 65536u
@@ -48,6 +49,7 @@ static void begin(uint32_t what)
 	env.wipe_addr = proc()->wipe_addr = (uint64_t)(uintptr_t)&wipe;
 	env.fn_enter = (uint64_t)(uintptr_t)call_must_not_enter;
 	proc()->flags = env.proc_flags;
+	proc()->leader = (uint32_t)getpid();
 	proc()->tid_off = env.tid_off = call_tid_off();
 	code = call_code_map((const void *)(uintptr_t)rt_enter, CODE_BYTES);
 	mkshm_site(&m, WIRE_SITE_ENTRY)->sp_adj = call_sp_adj[CALL_PLAIN];
