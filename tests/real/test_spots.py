@@ -575,8 +575,37 @@ def killed(cnt, leaving, times):
             proc.wait()
 
 
+# Two functions that are called alike.
+BOTH = r'''
+#include <stdio.h>
+__attribute__((noipa)) long one(long a) { return a + 1; }
+__attribute__((noipa)) long two(long a) { return a + 2; }
+int main(void) { puts("runs"); fflush(stdout); for (long i = 0;; i++) one(i), two(i); }
+'''
+
+
+def exit_elsewhere(end, *more):
+    """A count, whose body looks at nothing while nobody forbids it, and one by pid, whose body looks each time: both end with an
+    exit() that the process is not told of."""
+    with tempfile.TemporaryDirectory() as folder:
+        exe = os.path.join(folder, 'both')
+        subprocess.run(['gcc', '-O2', '-o', exe, '-xc', '-'], input=BOTH, text=True, check=True)
+        with contextlib.ExitStack() as stack:
+            procs = [stack.enter_context(subprocess.Popen([exe], stdout=subprocess.PIPE)) for _ in range(2)]
+            stack.callback(lambda: [p.kill() for p in procs])
+            for p in procs:
+                p.stdout.readline()
+            script = 'pid$target::one:entry { @n = count(); } pid$target::two:entry { @k[pid] = count(); } ' + end.replace('OTHER', str(procs[1].pid))
+            r = lib.dyntrace('-q', *more, *sum((['-p', str(p.pid)] for p in procs), []), '-n', script)
+            cnt, by_pid = (int(n) for n in re.findall(r'(\d+)$', r.stdout, re.M))
+            assert 100000 < cnt < 2 * by_pid, (r.stdout, r.stderr)
+
+
 def main():
     tap = lib.Tap()
+    tap.run('exit() in the tool', exit_elsewhere, 'tick-500ms { exit(0); }', '-x', 'switchrate=3s')
+    tap.run('exit() in another process', exit_elsewhere, 'pidOTHER::two:entry /n++ == 3000000/ { exit(0); }',
+            '-x', 'switchrate=3s')
     tap.run('a library is closed, and opened here and elsewhere', reopened, 'closed', 200)
     tap.run('threads open and close a library for themselves', reopened, 'shared', 200)
     for mode in 'closed', 'shared':

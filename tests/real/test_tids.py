@@ -12,6 +12,7 @@ import lib
 C = r'''
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +21,30 @@ C = r'''
 __asm__(".text\n" ASK("eax", "eax,0x50(%rsp)") ASK("eax", "eax,0x50(%rip)") ASK("eax", "r8d,0x50(%rbx)") ASK("r8d", "eax,0x50(%rbx)"));
 #endif
 __attribute__((noipa)) long cwork(long tid) { return tid + 1; }
+#ifdef SHARER /* a process that shares the memory: it has a block and an id of its own, as the first thread has, and is no thread */
+#include <sched.h>
+#include <stdint.h>
+#include <sys/wait.h>
+static uint64_t block[1024] __attribute__((aligned(64))), stack[4096] __attribute__((aligned(64)));
+static int share(void *unused)
+{
+	register long nr __asm__("rax") = SYS_getpid;
+	__asm__ volatile("syscall" : "+r"(nr) : : "rcx", "r11", "memory");
+	cwork(nr);
+	for (nr = SYS_exit;;)
+		__asm__ volatile("syscall" : "+r"(nr) : "D"(0) : "rcx", "r11", "memory");
+	return unused != NULL;
+}
+static void begin_sharer(void)
+{
+	block[0] = block[2] = (uint64_t)block;
+	int pid = clone(share, stack + 4000, CLONE_VM | CLONE_SETTLS | CLONE_CHILD_SETTID | SIGCHLD, NULL, NULL, block, (char *)block + 0x2d0);
+	waitpid(pid, NULL, 0);
+	sleep(3); /* its place is another's by then */
+}
+#else
+static void begin_sharer(void) {}
+#endif
 static void *run(void *arg)
 {
 	for (int i = 0; i < 20; i++) {
@@ -33,6 +58,7 @@ int main(int argc, char **argv)
 	pthread_t t[6];
 	if (argc > 1)
 		getchar();
+	begin_sharer();
 	for (int r = 0; r < 10; r++) {
 		for (int i = 0; i < 6; i++)
 			pthread_create(&t[i], NULL, run, argv);
@@ -120,11 +146,11 @@ def counted(text):
     return {k: int(v) for k, v in re.findall(r'^([\w.]+ \w+) (\d+)$', text, re.M)}
 
 
-def looks_right(exe, functions):
+def looks_right(exe, functions, more=0):
     """Each call has the thread's number for an argument."""
     probes = ' '.join(f'pid$target:a.out:{f}:entry {{ @[probefunc, arg0 == tid ? "same" : "other"] = count(); }}' for f in functions)
     script = f'{probes} END {{ printa("%s %s %@d\\n", @); }}'
-    want = {f'{f} same': CALLS for f in functions}
+    want = {f'{f} same': CALLS + more for f in functions}
     r = lib.dyntrace('-q', '-n', script, '-c', exe)
     assert 'done\n' in r.stdout and counted(r.stdout) == want, (r.stdout, r.stderr)
     proc = subprocess.Popen([exe, 'attached'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -145,7 +171,7 @@ def c_program(folder, symbols, *how):
     if not symbols:
         lib.need('strip')
         subprocess.run(['strip', '-K', 'cwork', exe], check=True)
-    looks_right(exe, ['cwork'])
+    looks_right(exe, ['cwork'], '-DSHARER' in how)
 
 
 def go_program(folder, cgo, *how):
@@ -169,6 +195,7 @@ def main():
     tap, folder = lib.Tap(), Folder()
     for name, symbols, how in (('glibc', True, ['gcc']), ('glibc, static', True, ['gcc', '-static']),
                                ('glibc, static, no symbols', False, ['gcc', '-static']), ('glibc, code alike', True, ['gcc', '-DALIKE']),
+                               ('glibc, beside a process in its memory', True, ['gcc', '-DSHARER']),
                                ('glibc, static, no symbols, code alike', False, ['gcc', '-static', '-DALIKE']), ('musl', True, ['musl-gcc']),
                                ('musl, static', True, ['musl-gcc', '-static']), ('musl, static, no symbols', False, ['musl-gcc', '-static'])):
         tap.run(name, c_program, folder, symbols, *how)
