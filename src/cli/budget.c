@@ -7,6 +7,7 @@
 
 #define SHOWN 4u  /* names of places that were sampled */
 #define COSTLY 3u /* those that took most, where it was too much */
+#define FAR 1.0   /* the processes' own time is what is left, and an estimate that takes all of it says no number */
 #define MOST 50   /* per cent that -x budget takes */
 
 /* Whose programs cannot be sampled at all does not wait for the end to get to know that. */
@@ -88,6 +89,11 @@ static void tell_costly(struct cli *cli)
 static void tell_excess(const struct cli *cli, const struct session_budget *b)
 {
 	double taken = taken_of(b);
+	if (taken >= FAR) {
+		cli_hint("-x budget=%u%% was not kept, by far: what is probed is called so often, and does so little, that being hit at all takes about "
+			 "as long; probe functions that are called less often", (unsigned)cli->args.opts.budget);
+		return;
+	}
 	unsigned enough = (unsigned)(taken * 100) + 1;
 	char budget[64] = "";
 	if (enough <= MOST)
@@ -113,5 +119,6 @@ void cli_budget_end(struct cli *cli)
 	if (is_kept(cli, &b))
 		return;
 	tell_excess(cli, &b);
-	tell_costly(cli);
+	if (taken_of(&b) < FAR)
+		tell_costly(cli);
 }

@@ -376,4 +376,6 @@ void consume_stddev_add(int64_t *dst, const int64_t *src); /* all four words */
 void consume_stddev_sub(int64_t *dst, const int64_t *src);
 uint64_t consume_stddev_of(const int64_t *val, int64_t normal);
 
+void consume_report_slot(struct consume *, uint32_t slot); /* drops.c: what one thread lost since last time */
+
 #endif

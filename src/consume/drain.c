@@ -331,7 +331,8 @@ int consume_fold_thread(struct consume *c, uint32_t slot, struct err *reterr)
 	int rc = consume_agg_fold(c, slot, reterr);
 	if (rc)
 		return rc;
-	consume_report_drops(c);
+	if (s->live)
+		consume_report_slot(c, slot);
 	memset(s->drops, 0, 2ul * c->geo.clause_cnt * sizeof(*s->drops));
 	s->level_drops = s->agg_drops = s->dyn_drops = s->bad = s->missed = 0;
 	s->reader = (struct ring_reader){ 0 };

@@ -141,6 +141,8 @@ static void report_specs(struct consume *c)
 	}
 }
 
+void consume_report_slot(struct consume *c, uint32_t slot) { report_thread(c, &c->slots[slot], consume_thread(c, slot)); }
+
 bool consume_lacked(const struct consume *c, enum consume_room room) { return c->lacked[room]; }
 
 uint64_t consume_report_drops(struct consume *c)

@@ -13,12 +13,16 @@
 #define DL_STEP_MS 100
 #define DL_ROUNDS 100000u
 
+void rt_ring(struct wire_shm *shm, const struct wire_proc *proc)
+{
+	__atomic_fetch_add(&shm->doorbell, 1, __ATOMIC_SEQ_CST);
+	if (LOAD_RELAXED(&shm->consumer_sleeps) && !(proc->flags & WIRE_PROC_NO_SYSCALL))
+		sys6(SYS_futex, (uint64_t)&shm->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
+}
+
 void rt_ring_doorbell(struct rt_ctx *ctx)
 {
-	struct wire_shm *shm = ctx->shm;
-	__atomic_fetch_add(&shm->doorbell, 1, __ATOMIC_SEQ_CST);
-	if (LOAD_RELAXED(&shm->consumer_sleeps) && !(ctx->proc->flags & WIRE_PROC_NO_SYSCALL))
-		sys6(SYS_futex, (uint64_t)&shm->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
+	rt_ring(ctx->shm, ctx->proc);
 }
 
 /* 0: the kernel does not tell, as where a filter of the program's forbids it. */

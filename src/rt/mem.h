@@ -156,6 +156,7 @@ void rt_base_moves(struct rt_ctx *, uint64_t code, uint64_t addr); /* arch_prctl
 void rt_signals_raise(uint64_t mask);
 
 /* Tells the consumer to look now. */
+void rt_ring(struct wire_shm *, const struct wire_proc *);
 void rt_ring_doorbell(struct rt_ctx *);
 uint32_t rt_cpu(const struct wire_proc *);
 

@@ -69,6 +69,14 @@ static struct wire_thread *claim(struct wire_shm *shm, uint32_t proc, uint32_t t
 	return NULL;
 }
 
+/* Slots are taken in order, and those of threads that have ended are free once they were read. */
+static void ring_if_scarce(struct wire_shm *shm, const struct wire_proc *proc, const struct wire_thread *thr)
+{
+	uint64_t i = (uint64_t)((const uint8_t *)thr - (const uint8_t *)thread_at(shm, 0)) / shm->geom.stride;
+	if (i >= shm->thread_cnt / 4 && i % (shm->thread_cnt / 16 + 1) == 0)
+		rt_ring(shm, proc);
+}
+
 static uint32_t own_tid(const struct wire_proc *proc, uint64_t key, uint32_t check)
 {
 	if (proc->tid_off && check)
@@ -146,8 +154,8 @@ struct wire_thread *rt_thread_find(struct wire_shm *shm, struct wire_proc *proc,
 	}
 	if (!thr)
 		thr = find_tid(shm, proc->idx, tid);
-	if (!thr)
-		thr = claim(shm, proc->idx, tid);
+	if (!thr && (thr = claim(shm, proc->idx, tid)))
+		ring_if_scarce(shm, proc, thr);
 	if (!thr) {
 		__atomic_fetch_add(&rt_proc_shared(shm, proc)->lost_threads, 1, __ATOMIC_RELAXED);
 		return NULL;
