@@ -7,22 +7,17 @@
 #include "../../exec/mkshm.h"
 #include "../ir/make.h"
 #include "call.h"
+#include "trap.h"
 
 #include "ring/ring.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #define STACK_WORDS 8192u
 #define CODE_BYTES 262144u
 #define CLAUSES 100u
 #define NESTED_BELOW (STACK_WORDS * 4) /* the frames of the signal and its handler are between */
-#define TF 0x100
-
-extern const char call_asm[];
-#define CALL_ASM_BYTES 1024u /* at most */
 
 static uint64_t stack[STACK_WORDS] __attribute__((aligned(16)));
 static struct make mk;
@@ -30,12 +25,9 @@ static struct mkshm m;
 static uint8_t *code;
 static struct ring_reader reader;
 
-static struct {
-	long left;    /* instructions to go */
-	bool armed, began, hit;
-	enum { FIRE, JUMP, DRAIN } what; /* another; away */
-	sigjmp_buf back;
-} trap;
+static struct trap trap;
+static enum { FIRE, JUMP, DRAIN } trap_does; /* another; away */
+static sigjmp_buf trap_back;
 
 /* ---- a body that does all that quick ones can ---- */
 
@@ -136,31 +128,17 @@ static void fire(uint64_t tag, const uint64_t *sp, uint64_t flags)
 	CHECK_EQ(c.out[WIRE_RSP], c.in[WIRE_RSP]);
 }
 
-static bool is_in(uint64_t pc, const void *at, uint64_t bytes)
-{
-	return pc - (uint64_t)(uintptr_t)at < bytes;
-}
-
 static void on_trap(int sig, siginfo_t *si, void *arg)
 {
 	ucontext_t *uc = arg;
-	uint64_t pc = (uint64_t)uc->uc_mcontext.gregs[REG_RIP], sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+	uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
 	(void)sig;
 	(void)si;
-	trap.began |= is_in(pc, code, CODE_BYTES);
-	if (!trap.began)
+	if (!trap_is_due(&trap, uc, code, CODE_BYTES))
 		return;
-	if (is_in(pc, call_asm, CALL_ASM_BYTES)) { /* back in the trampoline: it was the last instruction */
-		uc->uc_mcontext.gregs[REG_EFL] &= ~TF;
-		return;
-	}
-	if (trap.left--)
-		return;
-	trap.hit = true;
-	uc->uc_mcontext.gregs[REG_EFL] &= ~TF;
-	if (trap.what == JUMP)
-		siglongjmp(trap.back, 1);
-	if (trap.what == DRAIN)
+	if (trap_does == JUMP)
+		siglongjmp(trap_back, 1);
+	if (trap_does == DRAIN)
 		begin_drain(reader.end);
 	else
 		fire(2, (const uint64_t *)(uintptr_t)((sp - NESTED_BELOW) & ~15ULL), 0);
@@ -169,13 +147,11 @@ static void on_trap(int sig, siginfo_t *si, void *arg)
 /* Tag 1, interrupted after @left instructions; false: there are not so many. */
 static bool fire_interrupted(long left, int what)
 {
-	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO }, old;
-	trap.left = left;
-	trap.began = trap.hit = false;
-	trap.what = what;
-	sigaction(SIGTRAP, &sa, &old);
-	if (!sigsetjmp(trap.back, 1))
-		fire(1, stack + STACK_WORDS - 64, TF);
+	struct sigaction old;
+	trap_does = what;
+	trap_begin(&trap, left, on_trap, &old);
+	if (!sigsetjmp(trap_back, 1))
+		fire(1, stack + STACK_WORDS - 64, TRAP_FLAG);
 	sigaction(SIGTRAP, &old, NULL);
 	return trap.hit;
 }

@@ -4,12 +4,11 @@
 #include "../../exec/mkshm.h"
 #include "../ir/make.h"
 #include "call.h"
+#include "trap.h"
 
 #include "rt/kept.h"
 
-#include <signal.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #define STACK_WORDS 16384u
 #define CODE_BYTES 262144u
@@ -18,10 +17,6 @@
 #define BY_RBP (CODE + 0x2001)
 #define LAST (CODE + 0x3001)
 #define FRAMES 8
-#define TF 0x100
-
-extern const char call_asm[];
-#define CALL_ASM_BYTES 1024u /* at most */
 
 static uint64_t stack[STACK_WORDS] __attribute__((aligned(4096)));
 static struct make mk;
@@ -35,10 +30,7 @@ struct count {
 static struct count counts[64];
 static uint32_t count_cnt;
 
-static struct {
-	long left; /* instructions to go */
-	bool began, hit;
-} trap;
+static struct trap trap;
 
 /* ---- a body ---- */
 
@@ -267,11 +259,6 @@ static void takes_little_stack(void)
 	end();
 }
 
-static bool is_in(uint64_t pc, const void *at, uint64_t bytes)
-{
-	return pc - (uint64_t)(uintptr_t)at < bytes;
-}
-
 /* Another stack, below, that is kept in the same place. */
 static uint64_t *other_sp;
 
@@ -288,32 +275,18 @@ static void fire_others(void)
 
 static void on_trap(int sig, siginfo_t *si, void *arg)
 {
-	ucontext_t *uc = arg;
-	uint64_t pc = (uint64_t)uc->uc_mcontext.gregs[REG_RIP];
 	(void)sig;
 	(void)si;
-	trap.began |= is_in(pc, code, CODE_BYTES);
-	if (!trap.began)
-		return;
-	if (is_in(pc, call_asm, CALL_ASM_BYTES)) { /* back in the trampoline: it was the last instruction */
-		uc->uc_mcontext.gregs[REG_EFL] &= ~TF;
-		return;
-	}
-	if (trap.left--)
-		return;
-	trap.hit = true;
-	uc->uc_mcontext.gregs[REG_EFL] &= ~TF;
-	fire_others();
+	if (trap_is_due(&trap, arg, code, CODE_BYTES))
+		fire_others();
 }
 
 static bool fire_interrupted(long left, uint64_t *sp, uint64_t *bp)
 {
-	struct sigaction sa = { .sa_sigaction = on_trap, .sa_flags = SA_SIGINFO }, old;
-	trap.left = left;
-	trap.began = trap.hit = false;
-	sigaction(SIGTRAP, &sa, &old);
+	struct sigaction old;
+	trap_begin(&trap, left, on_trap, &old);
 	expect(WIRE_SITE_ENTRY, sp, bp);
-	fire(WIRE_SITE_ENTRY, sp, bp, TF);
+	fire(WIRE_SITE_ENTRY, sp, bp, TRAP_FLAG);
 	sigaction(SIGTRAP, &old, NULL);
 	return trap.hit;
 }
