@@ -430,7 +430,7 @@ static int walk_counts(const struct wire_shm *geometry, const struct wire_thread
 	for (uint32_t i = 0; i < agg_cnt && i < geometry->agg_cnt && !r; i++) {
 		uint64_t cnt = aggs[i].fn == WIRE_AGG_COUNT ? LOAD_RELAXED(&counts[i]) : 0;
 		if (cnt)
-			r = cb(arg, i, aggs[i].gen, NULL, 0, &cnt, 1);
+			r = cb(arg, i, aggs[i].gen, (const uint8_t *)&counts[i], 0, &cnt, 1);
 	}
 	return r;
 }

@@ -5,6 +5,7 @@ start 1 10
 "$dyntrace" record -p $target -o "$trace" leaf:entry &
 record=$!
 begun
+: > "$tmp/live" # the shell may look before its child has opened it
 "$dyntrace" dump --follow "$trace" > "$tmp/live" &
 dump=$!
 round
