@@ -7,7 +7,6 @@
 
 #define SHOWN 4u  /* names of places that were sampled */
 #define COSTLY 3u /* those that took most, where it was too much */
-#define FAR 1.0   /* the processes' own time is what is left, and an estimate that takes all of it says no number */
 #define MOST 50   /* per cent that -x budget takes */
 
 /* Whose programs cannot be sampled at all does not wait for the end to get to know that. */
@@ -86,14 +85,12 @@ static void tell_costly(struct cli *cli)
 }
 
 /* What takes most is what one can do something about. */
+/* What a hit takes that is off is an estimate, and the processes' own time is what it leaves of all: of nearly nothing there is no share. */
+static bool is_far(const struct session_budget *b) { return b->off >= 1 && b->off >= b->on && b->off >= b->unsampled; }
+
 static void tell_excess(const struct cli *cli, const struct session_budget *b)
 {
 	double taken = taken_of(b);
-	if (taken >= FAR) {
-		cli_hint("-x budget=%u%% was not kept, by far: what is probed is called so often, and does so little, that being hit at all takes about "
-			 "as long; probe functions that are called less often", (unsigned)cli->args.opts.budget);
-		return;
-	}
 	unsigned enough = (unsigned)(taken * 100) + 1;
 	char budget[64] = "";
 	if (enough <= MOST)
@@ -118,7 +115,11 @@ void cli_budget_end(struct cli *cli)
 	tell_sampled(cli, &b);
 	if (is_kept(cli, &b))
 		return;
+	if (is_far(&b)) {
+		cli_hint("-x budget=%u%% was not kept, by far: what is probed is called so often, and does so little, that being hit at all takes about "
+			 "as long: probe functions that are called less often", (unsigned)cli->args.opts.budget);
+		return;
+	}
 	tell_excess(cli, &b);
-	if (taken_of(&b) < FAR)
-		tell_costly(cli);
+	tell_costly(cli);
 }
